@@ -1,0 +1,43 @@
+"""Where time comes from.
+
+Pure code takes `now` as an argument. The parts that act take a `Clock`: a callable that gives
+the present moment as an aware UTC `datetime`. `bailee.testing.FakeClock` is one that a test moves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+from bailee.errors import InputError
+
+Clock = Callable[[], datetime]
+
+
+def system_clock() -> datetime:
+    """The machine's time, aware, in UTC."""
+    return datetime.now(UTC)
+
+
+def starting_at(start: datetime) -> Clock:
+    """A clock that shows `start` now and moves on at the machine's pace."""
+    offset: timedelta = start - system_clock()
+    return lambda: system_clock() + offset
+
+
+def parse_moment(text: str, *, name: str) -> datetime:
+    """An ISO 8601 moment with a time zone, as UTC. `name` is the setting it came from.
+
+    Raises:
+        InputError: not a moment, or one without a time zone.
+    """
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        moment = None
+    if moment is None or moment.tzinfo is None:
+        raise InputError(
+            f"{name} is not a moment with a time zone.",
+            hint=f"write it like {name}=2026-01-31T12:00:00Z",
+        )
+    return moment.astimezone(UTC)

@@ -1,0 +1,63 @@
+"""One exchange as the gateway captured it, before anything interpreted it.
+
+An exchange is one request to the model and its answer. It is captured as bytes: nothing that a
+client or upstream sends, malformed or from the future, can keep it from being recorded.
+There is no `CapturedExchange` for a zero-retention request: `Terms` are what it takes
+to make one, and the policy gives none.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Outcome(StrEnum):
+    """How an exchange ended."""
+
+    COMPLETE = "complete"
+    CLIENT_ABORTED = "client_aborted"
+    UPSTREAM_FAILED = "upstream_failed"
+    TIMED_OUT = "timed_out"
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """The policy's terms for keeping an exchange: what was decided when it was captured.
+
+    `period` is an ISO 8601 duration ("P30D", "P5Y"); `clause` and `document` say which clause of
+    which policy document (its SHA-256, hex) decided.
+    """
+
+    period: str
+    clause: str
+    document: str
+
+
+@dataclass(frozen=True, slots=True)
+class CapturedExchange:
+    """An exchange as bytes, with the terms it is kept on.
+
+    `started_at`, `ended_at` are Unix seconds. `owner` is the account's id, `key_id` the API key's.
+    `headers` are the request headers that name a session or an agent and the answer's
+    `content-type`, `content-encoding` and `request-id`; never a credential.
+    `request` and `answer` are the bodies as they crossed the wire (transfer coding removed,
+    content coding kept). `status` is 0 when no answer began.
+    """
+
+    exchange_id: str
+    owner: str
+    key_id: str
+    plan: str
+    channel: str
+    terms: Terms
+    started_at: float
+    ended_at: float
+    outcome: Outcome
+    method: str
+    target: str
+    status: int
+    request_headers: tuple[tuple[str, str], ...]
+    answer_headers: tuple[tuple[str, str], ...]
+    request: bytes
+    answer: bytes
