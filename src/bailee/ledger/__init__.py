@@ -1,0 +1,8 @@
+"""The audit record: what was decided, released and destroyed.
+
+Rows: P4 (the append port; tree and proofs are not here yet).
+"""
+
+from bailee.ledger.ledger import Leaf, Ledger
+
+__all__ = ["Leaf", "Ledger"]

@@ -1,0 +1,45 @@
+"""Tables for accounts, their API keys and their consent records."""
+
+from __future__ import annotations
+
+from sqlalchemy import Boolean, Column, ForeignKey, LargeBinary, String, Table
+
+from bailee.db.metadata import Moment, data
+
+accounts = Table(
+    "accounts",
+    data,
+    Column("id", String, primary_key=True),
+    Column("name", String, nullable=False),
+    Column("plan", String, nullable=False),
+    Column("training_choice", String, nullable=False),
+    Column("chosen_at", Moment),
+    Column("partner_programme", Boolean, nullable=False),
+    Column("created_at", Moment, nullable=False),
+)
+
+api_keys = Table(
+    "api_keys",
+    data,
+    Column("id", String, primary_key=True),
+    Column("account_id", ForeignKey("accounts.id"), nullable=False, index=True),
+    Column("name", String, nullable=False),
+    Column("digest", LargeBinary(32), nullable=False),
+    Column("zero_retention", Boolean, nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Column("revoked_at", Moment),
+)
+
+consent_records = Table(
+    "consent_records",
+    data,
+    Column("id", String, primary_key=True),
+    Column("account_id", ForeignKey("accounts.id"), nullable=False, index=True),
+    Column("at", Moment, nullable=False),
+    Column("old", String, nullable=False),
+    Column("new", String, nullable=False),
+    Column("notice", String, nullable=False),
+    Column("language", String, nullable=False),
+    Column("source", String, nullable=False),
+)
+"""Who chose what, when, after which notice (the policy document's hash). Never edited."""

@@ -1,0 +1,79 @@
+"""Opening a database file, with the guarantees that the rest relies on.
+
+* A commit is on disk when it returns (`synchronous=FULL`, write-ahead log).
+* A transaction that writes takes the write lock when it begins, so two writers queue instead of
+  failing half-way; a transaction opened by `reading` never takes it.
+* Deleted content is overwritten (`secure_delete`), and the file is readable by its owner alone.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.exc import SQLAlchemyError
+
+from bailee.errors import StorageError
+
+_READ = "bailee_read"
+
+
+def open_sqlite(path: Path) -> Engine:
+    """The engine for the SQLite file at `path`, made (mode 0600) if it is not there.
+
+    Raises:
+        StorageError: the file or its folder can't be made or opened.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    except OSError as error:
+        raise StorageError(
+            f"the database {path.name} can't be opened ({error.strerror}).",
+            hint=f"check that {path.parent} is writable and has room",
+        ) from error
+    engine = create_engine(
+        f"sqlite:///{path}", connect_args={"timeout": 30, "check_same_thread": False}
+    )
+
+    @event.listens_for(engine, "connect")
+    def _connected(connection: Any, _record: object) -> None:
+        connection.isolation_level = None  # transactions are begun below, not by the driver
+        for pragma in (
+            "journal_mode=WAL",
+            "synchronous=FULL",
+            "foreign_keys=ON",
+            "secure_delete=ON",
+            "busy_timeout=30000",
+        ):
+            connection.execute(f"PRAGMA {pragma}").fetchall()
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        read = connection.get_execution_options().get(_READ, False)
+        connection.exec_driver_sql("BEGIN" if read else "BEGIN IMMEDIATE")
+
+    return engine
+
+
+@contextmanager
+def reading(engine: Engine) -> Iterator[Connection]:
+    """A transaction that only reads: one consistent view, and no writer waits for it."""
+    with engine.connect().execution_options(**{_READ: True}) as connection, connection.begin():
+        yield connection
+
+
+@contextmanager
+def storage_errors(what: str) -> Iterator[None]:
+    """Turn a database failure into a `StorageError` that names `what`, without its SQL."""
+    try:
+        yield
+    except SQLAlchemyError as error:
+        raise StorageError(
+            f"{what} can't be read or written ({type(error).__name__}).",
+            hint="check the disk's free space and the file's permissions",
+        ) from error
