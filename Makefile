@@ -1,0 +1,57 @@
+# The verbs of this project. Each does its own set-up: a machine needs Python 3.11 or later with
+# pip and venv, and make.
+#
+#   make up ARGS="--gateway 127.0.0.1:8080"     flags for `bailee up`
+#   make test ARGS="tests/unit -k policy"       flags for pytest
+#   make bench ARGS="policy vault"              which benchmarks
+#   make up PYTHON=/path/to/python              which Python makes .venv
+
+.DEFAULT_GOAL := help
+.PHONY: help setup up test check bench docs
+
+PYTHON ?=
+ARGS ?=
+export PYTHON
+
+# Programs are run as modules: a script's first line breaks when the checkout's path is long
+# or has spaces in it.
+RUN := .venv/bin/python -m
+
+help: ## Say what the verbs do
+	@sed -n 's/^\([a-z]*\): .*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{printf "%-16s %s\n", $$1, $$2}'
+
+setup: ## Make .venv and install everything a developer needs
+	@tools/setup.sh dev
+
+up: ## Run bailee on this machine
+	@tools/setup.sh run
+	@exec .venv/bin/python -m bailee up $(ARGS)
+
+test: ## Run every test this machine can run, and say which it can't
+	@tools/setup.sh dev
+	@$(RUN) pytest $(ARGS)
+
+check: ## Lint, types, import contracts, generated pages, docs site
+	@tools/setup.sh dev
+	@echo "check 1/6: ruff check"
+	@$(RUN) ruff check --quiet
+	@echo "check 2/6: ruff format"
+	@$(RUN) ruff format --check --quiet
+	@echo "check 3/6: mypy --strict"
+	@$(RUN) mypy
+	@echo "check 4/6: import contracts"
+	@.venv/bin/python tools/imports.py
+	@echo "check 5/6: generated pages"
+	@.venv/bin/python tools/generate.py --check
+	@echo "check 6/6: docs site"
+	@.venv/bin/python tools/site.py
+	@echo "check: all good"
+
+bench: ## Measure, side by side in one run
+	@tools/setup.sh dev
+	@$(RUN) bench $(ARGS)
+
+docs: ## Generate the generated pages and build the docs site into site/
+	@tools/setup.sh dev
+	@.venv/bin/python tools/generate.py
+	@.venv/bin/python tools/site.py
