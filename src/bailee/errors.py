@@ -34,11 +34,15 @@ class Code:
 
 CODES: Final[dict[str, Code]] = {
     # InputError: the caller must act
-    "invalid_request": Code(400, "invalid_request_error", 2, "The request or argument is malformed."),
-    "authentication": Code(401, "authentication_error", 2, "No key, an unknown key or a revoked key."),
+    "invalid_request": Code(
+        400, "invalid_request_error", 2, "The request or argument is malformed."
+    ),
+    "authentication": Code(
+        401, "authentication_error", 2, "No key, an unknown key or a revoked key."
+    ),
     "forbidden": Code(403, "permission_error", 2, "The key is good but may not do this."),
     "not_found": Code(404, "not_found_error", 2, "There is nothing under this name or address."),
-    "method_not_allowed": Code(405, "invalid_request_error", 2, "The address exists, the method does not."),
+    "method_not_allowed": Code(405, "invalid_request_error", 2, "The address has no such method."),
     "request_timeout": Code(408, "invalid_request_error", 2, "The request did not arrive in time."),
     "request_too_large": Code(413, "request_too_large", 2, "The request is over the size limit."),
     "configuration": Code(500, "api_error", 2, "A setting, file or switch is wrong."),
@@ -46,13 +50,18 @@ CODES: Final[dict[str, Code]] = {
     "policy_document": Code(500, "api_error", 1, "The policy document is not sound."),
     # PolicyDenied: the policy's owner decides
     "policy_denied": Code(403, "permission_error", 3, "The policy does not allow it."),
-    "not_recorded": Code(503, "overloaded_error", 3, "The exchange can't be recorded, and the policy refuses to serve it unrecorded."),
+    "not_recorded": Code(
+        503,
+        "overloaded_error",
+        3,
+        "It can't be recorded, and the policy refuses to serve it so.",
+    ),
     # UpstreamError: whoever runs the upstream
-    "upstream_unreachable": Code(502, "api_error", 4, "The upstream did not accept the connection."),
+    "upstream_unreachable": Code(502, "api_error", 4, "The upstream took no connection."),
     "upstream_protocol": Code(502, "api_error", 4, "The upstream's answer is not valid HTTP."),
-    "upstream_closed": Code(502, "api_error", 4, "The upstream closed before its answer was complete."),
+    "upstream_closed": Code(502, "api_error", 4, "The upstream closed before its answer ended."),
     "upstream_timeout": Code(504, "timeout_error", 4, "The upstream was silent for too long."),
-    "upstream_credential": Code(502, "api_error", 4, "No credential for this upstream is configured."),
+    "upstream_credential": Code(502, "api_error", 4, "No credential for the upstream."),
     # IntegrityError: stored bytes are not what was written
     "tampered": Code(500, "api_error", 5, "Stored bytes do not authenticate."),
     "key_destroyed": Code(410, "not_found_error", 5, "The key of this content has been destroyed."),
@@ -66,7 +75,8 @@ CODES: Final[dict[str, Code]] = {
 
 class BaileeError(Exception):
     """An error with a `code` of `CODES`, a `message` that says what happened, and a `hint`
-    that says what to do. Neither holds content, keys or tokens."""
+    that says what to do. Neither holds content, keys or tokens.
+    """
 
     default_code: ClassVar[str] = "internal"
 

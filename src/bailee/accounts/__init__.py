@@ -1,0 +1,1 @@
+"""People, organisations, plans, API keys, consent records."""

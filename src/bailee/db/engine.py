@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DBAPIError
 
 from bailee.errors import StorageError
 
@@ -72,7 +72,7 @@ def storage_errors(what: str) -> Iterator[None]:
     """Turn a database failure into a `StorageError` that names `what`, without its SQL."""
     try:
         yield
-    except SQLAlchemyError as error:
+    except DBAPIError as error:
         raise StorageError(
             f"{what} can't be read or written ({type(error).__name__}).",
             hint="check the disk's free space and the file's permissions",

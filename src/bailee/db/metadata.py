@@ -24,12 +24,16 @@ keys = MetaData(naming_convention=_NAMES)
 
 
 class Moment(TypeDecorator[datetime]):
-    """An aware UTC `datetime`. Where the database keeps no time zone (SQLite), it is kept as UTC."""
+    """An aware UTC `datetime`; kept as UTC where the database knows no time zone (SQLite)."""
 
     impl = DateTime(timezone=True)
     cache_ok = True
 
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+    def process_bind_param(
+        self,
+        value: datetime | None,
+        dialect: Dialect,  # noqa: ARG002
+    ) -> datetime | None:
         """Refuse a naive moment: its meaning would depend on the machine."""
         if value is None:
             return None
@@ -37,7 +41,11 @@ class Moment(TypeDecorator[datetime]):
             raise ValueError("a moment needs a time zone")
         return value.astimezone(UTC)
 
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+    def process_result_value(
+        self,
+        value: datetime | None,
+        dialect: Dialect,  # noqa: ARG002
+    ) -> datetime | None:
         """Give back what was stored, aware."""
         if value is None:
             return None

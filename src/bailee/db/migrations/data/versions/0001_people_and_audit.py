@@ -28,7 +28,9 @@ def upgrade() -> None:
     op.create_table(
         "api_keys",
         sa.Column("id", sa.String, primary_key=True),
-        sa.Column("account_id", sa.ForeignKey("accounts.id"), nullable=False, index=True),
+        sa.Column(
+            "account_id", sa.String, sa.ForeignKey("accounts.id"), nullable=False, index=True
+        ),
         sa.Column("name", sa.String, nullable=False),
         sa.Column("digest", sa.LargeBinary(32), nullable=False),
         sa.Column("zero_retention", sa.Boolean, nullable=False),
@@ -38,7 +40,9 @@ def upgrade() -> None:
     op.create_table(
         "consent_records",
         sa.Column("id", sa.String, primary_key=True),
-        sa.Column("account_id", sa.ForeignKey("accounts.id"), nullable=False, index=True),
+        sa.Column(
+            "account_id", sa.String, sa.ForeignKey("accounts.id"), nullable=False, index=True
+        ),
         sa.Column("at", Moment, nullable=False),
         sa.Column("old", sa.String, nullable=False),
         sa.Column("new", sa.String, nullable=False),
