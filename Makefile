@@ -25,7 +25,7 @@ setup: ## Make .venv and install everything a developer needs
 
 up: ## Run bailee on this machine
 	@tools/setup.sh run
-	@exec .venv/bin/python -m bailee up $(ARGS)
+	@exec .venv/bin/bailee up $(ARGS)
 
 test: ## Run every test this machine can run, and say which it can't
 	@tools/setup.sh dev
@@ -40,7 +40,7 @@ check: ## Lint, types, import contracts, generated pages, docs site
 	@echo "check 3/6: mypy --strict"
 	@$(RUN) mypy
 	@echo "check 4/6: import contracts"
-	@.venv/bin/python tools/imports.py
+	@.venv/bin/lint-imports --no-logo
 	@echo "check 5/6: generated pages"
 	@.venv/bin/python tools/generate.py --check
 	@echo "check 6/6: docs site"

@@ -1,0 +1,67 @@
+"""What every test run shares: the `row` marker and the account of what was left out.
+
+A test that shows a promise of the mission says so: `@pytest.mark.row("R1")`. The coverage page is
+made from these marks. A run ends with every test it left out, why, and what would let it run, so
+that a skip is seen by whoever reads only the last lines.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+import pytest
+
+# What would let a skipped test run, by a word of its reason. The first that fits is printed.
+REMEDIES: tuple[tuple[str, str], ...] = (
+    ("npm", "install node and npm, and make the npm registry reachable"),
+    ("node", "install node 18 or later"),
+    ("claude", "install node and npm, and make the npm registry reachable"),
+    ("nginx", "apt-get install nginx-light"),
+    ("model", "tools/setup.sh dev, which installs the extra local-model"),
+    ("root", "run as an ordinary user: root passes every permission check"),
+    ("disk", "run where a small file system can be mounted, or as root"),
+    ("ipv6", "give the machine an IPv6 loopback"),
+    ("network", "run where the package index is reachable"),
+)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Register the marker that names mission rows."""
+    config.addinivalue_line(
+        "markers", "row(*ids): the promises of docs/mission.toml that this test shows"
+    )
+
+
+def remedy_for(reason: str) -> str:
+    """What would let a test run that was skipped for `reason`."""
+    lowered = reason.lower()
+    return next((what for word, what in REMEDIES if word in lowered), "see the reason")
+
+
+def left_out(reports: list[pytest.TestReport | pytest.CollectReport]) -> dict[str, list[str]]:
+    """Skipped tests by reason. A reason is the text given to `pytest.skip`, without its place."""
+    by_reason: dict[str, list[str]] = defaultdict(list)
+    for report in reports:
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+        by_reason[reason.removeprefix("Skipped: ")].append(report.nodeid)
+    return dict(by_reason)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    """Say what this machine could not run and why, or that everything ran."""
+    skipped = left_out(terminalreporter.stats.get("skipped", []))
+    deselected = len(terminalreporter.stats.get("deselected", []))
+    terminalreporter.section("what did not run", sep="-")
+    if deselected:
+        terminalreporter.line(f"{deselected} tests were not selected (-k, -m or --deselect).")
+    if not skipped:
+        terminalreporter.line("Nothing was left out for want of something on this machine.")
+        return
+    for reason, tests in sorted(skipped.items()):
+        terminalreporter.line(f"{len(tests)} left out: {reason}")
+        for test in sorted(set(tests)):
+            terminalreporter.line(f"    {test}")
+        terminalreporter.line(f"    to run: {remedy_for(reason)}")
