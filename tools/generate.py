@@ -1,0 +1,52 @@
+"""Writes the generated pages of the docs; with `--check`, only says which are out of date."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import cli_page
+import configuration_page
+import coverage_page
+import errors_page
+
+ROOT = Path(__file__).resolve().parent.parent
+
+PAGES: dict[str, Callable[[], str]] = {
+    "docs/coverage.md": lambda: coverage_page.render(coverage_page.collect(ROOT)),
+    "docs/reference/cli.md": cli_page.render,
+    "docs/reference/configuration.md": configuration_page.render,
+    "docs/reference/errors.md": errors_page.render,
+}
+
+
+def stale() -> list[str]:
+    """The generated pages whose file does not hold what would be generated now."""
+    return [
+        page
+        for page, make in PAGES.items()
+        if not (ROOT / page).exists() or (ROOT / page).read_text() != make()
+    ]
+
+
+def main() -> int:
+    """Exit status 0, or 1 when `--check` finds a page out of date."""
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("--check", action="store_true", help="write nothing")
+    check: bool = arguments.parse_args().check
+    for page in (old := stale()):
+        if check:
+            print(f"{page} is out of date", file=sys.stderr)
+        else:
+            (ROOT / page).write_text(PAGES[page]())
+            print(f"generated {page}")
+    if check and old:
+        print("hint: make docs, then commit what changed", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
