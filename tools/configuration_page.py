@@ -43,7 +43,7 @@ see [Running it](../guides/operate.md).
 | variable | meaning |
 |---|---|
 | `BAILEE_HOME` | The home, when `--home` is not given. |
-| `BAILEE_NOW` | The moment that commands take for now, in a home made with `--test-clock`. Refused in any other home. |
+| `BAILEE_NOW` | What commands take for now in a `--test-clock` home; refused in any other. |
 | `NO_COLOR` | Any value: no colours. |
 """
 
