@@ -1,0 +1,48 @@
+"""`bailee audit`: the record of what was decided, released and destroyed."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, cast
+
+import typer
+
+from bailee.cli.errors import reporting
+from bailee.cli.reach import HomeOption, JsonOption, ask_one
+from bailee.cli.show import console, moment, print_json, table
+
+app = typer.Typer(help="The audit record.", no_args_is_help=True)
+
+
+@app.callback()
+def _group() -> None:
+    pass
+
+
+@app.command("list")
+def list_entries(
+    kind: Annotated[str | None, typer.Option(help="Only this kind, as key.created.")] = None,
+    subject: Annotated[str | None, typer.Option(help="Only about this id.")] = None,
+    newest: Annotated[int, typer.Option(min=1, help="How many, counted from the end.")] = 100,
+    as_json: JsonOption = False,
+    home: HomeOption = None,
+) -> None:
+    """The latest entries, in order."""
+    with reporting():
+        arguments = {"kind": kind, "subject": subject, "newest": newest}
+        entries = cast("list[dict[str, Any]]", ask_one(home, "audit.list", arguments))
+        if as_json:
+            print_json(entries)
+            return
+        rows = [
+            (
+                str(e["number"]),
+                moment(e["at"]),
+                e["kind"],
+                e["subject"],
+                " ".join(f"{name}={value}" for name, value in e["body"].items()),
+            )
+            for e in entries
+        ]
+        console().print(
+            table(("no.", "at", "kind", "subject", "particulars"), rows, right=("no.",))
+        )

@@ -1,0 +1,41 @@
+"""How the command line reports an error: what happened, then a hint, and an exit status."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import typer
+
+from bailee.errors import BaileeError, InputError
+
+
+@contextmanager
+def reporting() -> Iterator[None]:
+    """Turn a `BaileeError` into `error: …` and `hint: …` on standard error and its exit status."""
+    try:
+        yield
+    except BaileeError as error:
+        report(error)
+        raise typer.Exit(error.exit_status) from None
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.startswith("bailee"):
+            raise
+        report(
+            InputError(
+                f"this command needs {error.name}, which is not installed.",
+                hint='install the server part: pip install "bailee[server]"',
+            )
+        )
+        raise typer.Exit(2) from None
+    except BrokenPipeError:
+        sys.stderr.close()
+        raise typer.Exit(141) from None
+
+
+def report(error: BaileeError) -> None:
+    """Print an error the way every command does."""
+    print(f"error: {error.message}", file=sys.stderr)
+    if error.hint is not None:
+        print(f"hint: {error.hint}", file=sys.stderr)

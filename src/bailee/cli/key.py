@@ -1,0 +1,81 @@
+"""`bailee key`: API keys, each of an account with a plan."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, cast
+
+import typer
+
+from bailee.cli.errors import reporting
+from bailee.cli.reach import HomeOption, JsonOption, ask_one
+from bailee.cli.show import console, moment, print_json, table
+
+app = typer.Typer(help="API keys.", no_args_is_help=True)
+
+
+@app.command()
+def create(
+    plan: Annotated[
+        str,
+        typer.Option(help="free, pro, max, team, enterprise, api, third_party or gov."),
+    ],
+    zero_retention: Annotated[
+        bool, typer.Option("--zero-retention", help="Keep no content of this key's sessions.")
+    ] = False,
+    name: Annotated[str, typer.Option(help="A name to recognise it by.")] = "key",
+    as_json: JsonOption = False,
+    home: HomeOption = None,
+) -> None:
+    """Make an account with a key. The key is shown this once."""
+    with reporting():
+        arguments = {"plan": plan, "zero_retention": zero_retention, "name": name}
+        made = cast("dict[str, Any]", ask_one(home, "key.create", arguments, make=True))
+        if as_json:
+            print_json(made)
+        else:
+            print(made["key"])
+            kept = "nothing is kept" if zero_retention else f"plan {plan}"
+            console().print(
+                f"[dim]{made['key_id']} of {made['account']}, {kept}. "
+                "It is stored hashed: it can't be shown again.[/dim]"
+            )
+
+
+@app.command("list")
+def list_keys(as_json: JsonOption = False, home: HomeOption = None) -> None:
+    """Every key, without its secret."""
+    with reporting():
+        keys = cast("list[dict[str, Any]]", ask_one(home, "key.list"))
+        if as_json:
+            print_json(keys)
+            return
+        rows = [
+            (
+                k["key_id"],
+                k["name"],
+                k["account"],
+                k["plan"],
+                "zero" if k["zero_retention"] else "by the policy",
+                moment(k["created"]),
+                moment(k["revoked"]) if k["revoked"] else "",
+            )
+            for k in keys
+        ]
+        console().print(
+            table(("key", "name", "account", "plan", "retention", "created", "revoked"), rows)
+        )
+
+
+@app.command()
+def revoke(
+    key_id: Annotated[str, typer.Argument(help="key_…, as in `bailee key list`.")],
+    as_json: JsonOption = False,
+    home: HomeOption = None,
+) -> None:
+    """Revoke a key, at once and for good."""
+    with reporting():
+        revoked = cast("dict[str, Any]", ask_one(home, "key.revoke", {"key_id": key_id}))
+        if as_json:
+            print_json(revoked)
+        else:
+            print(f"{key_id} is revoked since {moment(revoked['revoked'])}.")

@@ -1,0 +1,29 @@
+"""`bailee keyring`: rotation of the root key."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import typer
+
+from bailee.cli.errors import reporting
+from bailee.cli.reach import HomeOption, JsonOption, ask_one
+from bailee.cli.show import print_json
+
+app = typer.Typer(help="The keyring.", no_args_is_help=True)
+
+
+@app.callback()
+def _group() -> None:
+    pass
+
+
+@app.command()
+def rotate(as_json: JsonOption = False, home: HomeOption = None) -> None:
+    """Rotate the root key: older copies of the keyring then open nothing that was destroyed."""
+    with reporting():
+        done = cast("dict[str, Any]", ask_one(home, "keyring.rotate"))
+        if as_json:
+            print_json(done)
+        else:
+            print(f"root generation {done['generation']} holds; the ones before are destroyed.")

@@ -1,0 +1,108 @@
+"""How a command reaches a home: through its running server, or by owning it for a moment.
+
+One process owns a home. When a server runs, the command's operation is carried out there; when
+none runs, the command takes the lock, opens the home, and lets it go again. `BAILEE_NOW` is passed
+on only in a home made with a test clock, and refused in every other.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bailee.clock import parse_moment
+from bailee.errors import BaileeError, InputError
+from bailee.home import Home, HomeLock, control, find
+
+HomeOption = Annotated[
+    Path | None,
+    typer.Option("--home", help="The home (else BAILEE_HOME, else the user's data folder)."),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
+
+_PATIENCE = 15.0
+
+
+def operate(
+    home: Home, operation: str, arguments: Mapping[str, object] | None = None, *, make: bool = False
+) -> Iterator[object]:
+    """Carry out `operation` on `home` and give its items. `make`: a home that is not there is made.
+
+    Raises:
+        BaileeError: what the operation raised; `not_found` when there is no home.
+    """
+    given = dict(arguments or {})
+    now = test_time(home)
+    if now is not None:
+        given["now"] = now
+    if not home.exists and not make:
+        raise InputError(
+            f"there is no home at {home.path}.",
+            code="not_found",
+            hint="name it with --home or BAILEE_HOME, or start one with `bailee up`",
+        )
+    deadline = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            yield from control.ask(home.control_socket, operation, given)
+        except (FileNotFoundError, ConnectionRefusedError):
+            pass
+        else:
+            return
+        lock = HomeLock(home)
+        try:
+            lock.acquire()
+        except BaileeError as error:
+            # Its owner is starting or stopping, or is another command: it will be done soon.
+            if error.code != "home_in_use" or time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)
+            continue
+        try:
+            yield from _here(home, operation, given)
+        finally:
+            lock.release()
+        return
+
+
+def _here(home: Home, operation: str, arguments: Mapping[str, object]) -> Iterator[object]:
+    from bailee.app import Node, perform
+
+    with Node.open(home) as node:
+        result = perform(node, operation, arguments)
+        yield from result if isinstance(result, Iterator) else (result,)
+
+
+def ask_one(
+    given: Path | None,
+    operation: str,
+    arguments: Mapping[str, object] | None = None,
+    *,
+    make: bool = False,
+) -> object:
+    """The one item of an operation on the home that `given` and the environment name."""
+    (item,) = operate(find(given), operation, arguments, make=make)
+    return item
+
+
+def test_time(home: Home) -> str | None:
+    """`BAILEE_NOW` as an ISO moment, where this home allows it.
+
+    Raises:
+        InputError: it is set, and the home has no test clock; or it is not a moment.
+    """
+    text = os.environ.get("BAILEE_NOW")
+    if not text:
+        return None
+    if not home.has_test_clock:
+        raise InputError(
+            f"BAILEE_NOW is set, but the time of {home.path} is the machine's.",
+            code="configuration",
+            hint="unset it; only a home made with `bailee up --test-clock` takes it",
+        )
+    return parse_moment(text, name="BAILEE_NOW").isoformat()

@@ -1,0 +1,88 @@
+"""`bailee sessions`: what is kept of each session, why, until when; and its deletion."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated, Any, cast
+
+import orjson
+import typer
+
+from bailee.cli.errors import reporting
+from bailee.cli.reach import HomeOption, JsonOption, ask_one, operate
+from bailee.cli.show import console, moment, print_json, table
+from bailee.cli.transcript import print_transcript
+from bailee.home import find
+
+app = typer.Typer(help="Sessions: what is kept, why, until when.", no_args_is_help=True)
+Session = Annotated[str, typer.Argument(help="The session's id, as in `bailee sessions list`.")]
+
+
+@app.command("list")
+def list_sessions(as_json: JsonOption = False, home: HomeOption = None) -> None:
+    """Every session that can be read now, latest first."""
+    with reporting():
+        sessions = cast("list[dict[str, Any]]", ask_one(home, "sessions.list"))
+        if as_json:
+            print_json(sessions)
+            return
+        rows = [
+            (
+                s["id"],
+                s["plan"],
+                s["channel"],
+                moment(s["last_activity"]),
+                str(s["exchanges"]),
+                moment(s["kept_until"]),
+                s["retention"]["clause"],
+                "trained on" if s["training"]["effect"] == "allow" else "not trained on",
+            )
+            for s in sessions
+        ]
+        columns = (
+            "session", "plan", "channel", "last activity", "exchanges", "kept until", "by clause",
+            "training",
+        )  # fmt: skip
+        console().print(table(columns, rows, right=("exchanges",)))
+
+
+@app.command()
+def show(session: Session, as_json: JsonOption = False, home: HomeOption = None) -> None:
+    """A session's transcript, rebuilt from what is kept."""
+    with reporting():
+        transcript = cast("dict[str, Any]", ask_one(home, "sessions.show", {"id": session}))
+        if as_json:
+            print_json(transcript)
+        else:
+            print_transcript(transcript)
+
+
+@app.command()
+def export(
+    session: Session,
+    output: Annotated[
+        typer.FileTextWrite | None, typer.Option("--output", "-o", help="Else standard output.")
+    ] = None,
+    _json: JsonOption = False,
+    home: HomeOption = None,
+) -> None:
+    """A session as JSON Lines: the session, then each exchange as it was sent and received."""
+    with reporting():
+        target = output or sys.stdout
+        for item in operate(find(home), "sessions.export", {"id": session}):
+            target.write(orjson.dumps(item).decode() + "\n")
+
+
+@app.command()
+def delete(session: Session, as_json: JsonOption = False, home: HomeOption = None) -> None:
+    """Delete a session now: its key is destroyed. Prints the receipt."""
+    with reporting():
+        receipt = cast("dict[str, Any]", ask_one(home, "sessions.delete", {"id": session}))
+        if as_json:
+            print_json(receipt)
+            return
+        console().print(f"{session} is deleted. Receipt {receipt['receipt']}:")
+        rows = [(state, moment(at)) for state, at in receipt["states"].items()]
+        console().print(table(("state", "since"), rows))
+        if receipt.get("remaining"):
+            console().print(f"[dim]still to come: {receipt['remaining']}[/dim]")

@@ -1,0 +1,60 @@
+"""A transcript as a person reads it in a terminal."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+from rich.console import Console
+from rich.text import Text
+
+from bailee.cli.show import console, moment
+
+_LONGEST = 2_000
+
+
+def print_transcript(transcript: dict[str, Any]) -> None:
+    """Print the messages of each conversation of a session, block by block."""
+    out = console()
+    out.print(
+        f"session {transcript['id']}: {transcript['exchanges']} exchanges, "
+        f"kept until {moment(transcript['kept_until'])} by {transcript['retention']['clause']}"
+    )
+    for conversation in transcript["conversations"]:
+        out.rule(conversation["agent"] or "conversation", style="dim")
+        for message in conversation["messages"]:
+            _print_message(out, message)
+
+
+def _print_message(out: Console, message: Any) -> None:
+    role = message.get("role", "?") if isinstance(message, dict) else "?"
+    content = message.get("content") if isinstance(message, dict) else message
+    blocks = content if isinstance(content, list) else [{"type": "text", "text": content}]
+    for block in blocks:
+        kind, text = _block(block)
+        label = role if kind == "text" else f"{role} · {kind}"
+        out.print(Text(label, style="bold"))
+        out.print(Text(text if len(text) <= _LONGEST else text[:_LONGEST] + " …"))
+        out.print()
+
+
+def _block(block: Any) -> tuple[str, str]:
+    if not isinstance(block, dict):
+        return "text", str(block)
+    kind = str(block.get("type", "block"))
+    match kind:
+        case "text":
+            return kind, str(block.get("text", ""))
+        case "thinking":
+            return kind, str(block.get("thinking", ""))
+        case "tool_use":
+            return f"tool_use {block.get('name')}", _json(block.get("input"))
+        case "tool_result":
+            content = block.get("content")
+            return kind, content if isinstance(content, str) else _json(content)
+        case _:
+            return kind, _json(block)
+
+
+def _json(value: Any) -> str:
+    return orjson.dumps(value, option=orjson.OPT_INDENT_2).decode()

@@ -1,0 +1,187 @@
+"""Settings: what can be set, where each value came from, and the refusal of what isn't one.
+
+A value comes from the first of: the command line, the environment, `bailee.toml` in the home,
+the default. `Settings.origin` says which, for every setting. An unknown name or a value that is
+not of its kind is refused with the place where it stands: a typing error in a file about privacy
+must not quietly mean something else.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from bailee.errors import InputError
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One setting: `name` as in `bailee.toml` (`table.key`), its kind, default and meaning.
+
+    Its environment variable is the name in capitals with `BAILEE_` before it
+    (`gateway.listen` is `BAILEE_GATEWAY_LISTEN`).
+    """
+
+    name: str
+    kind: type[str] | type[int]
+    default: str | int | None
+    meaning: str
+    most: int = 1_000_000
+
+    @property
+    def variable(self) -> str:
+        """The environment variable that sets it."""
+        return "BAILEE_" + self.name.upper().replace(".", "_")
+
+
+SETTINGS: Final[tuple[Setting, ...]] = (
+    Setting("gateway.listen", str, "127.0.0.1:8787", "Address and port of the gateway."),
+    Setting("gateway.tls_cert", str, None, "Certificate chain (PEM file) of the gateway."),
+    Setting("gateway.tls_key", str, None, "Private key (PEM file) of that certificate."),
+    Setting("console.listen", str, "127.0.0.1:8788", "Address and port of the console."),
+    Setting(
+        "upstream.url",
+        str,
+        None,
+        "The model's Messages API. Not set: the embedded model, which is for trying things out.",
+    ),
+    Setting(
+        "upstream.key_env",
+        str,
+        None,
+        "Name of the environment variable that holds the upstream's API key.",
+    ),
+    Setting("upstream.ca_file", str, None, "Certificates (PEM file) to trust for the upstreams."),
+    Setting(
+        "bedrock.url",
+        str,
+        None,
+        "Bedrock runtime address for /bedrock/...; credentials as the AWS SDKs find them.",
+    ),
+    Setting(
+        "bedrock.region", str, None, "Region to sign Bedrock requests for; else as the SDKs do."
+    ),
+    Setting(
+        "vertex.url",
+        str,
+        None,
+        "Vertex AI address for /vertex/...; credentials as the Google SDKs find them.",
+    ),
+    Setting("policy.document", str, None, "A policy document to use instead of the shipped one."),
+    Setting(
+        "keyring.root",
+        str,
+        "file",
+        "Where the root key is: `file` in the home, or `env:NAME` for an environment variable.",
+    ),
+    Setting(
+        "retention.every_minutes",
+        int,
+        5,
+        "How often what is due is destroyed; at most 25, so that it is gone within the hour.",
+        most=25,
+    ),
+)
+_BY_NAME: Final = {setting.name: setting for setting in SETTINGS}
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Every setting's value and origin (`command line`, `environment NAME`, a file, `default`)."""
+
+    values: Mapping[str, str | int | None]
+    origin: Mapping[str, str]
+
+    def text(self, name: str) -> str | None:
+        """The value of a text setting."""
+        value = self.values[name]
+        return None if value is None else str(value)
+
+    def number(self, name: str) -> int:
+        """The value of a whole-number setting."""
+        value = self.values[name]
+        assert isinstance(value, int)
+        return value
+
+
+def load(
+    file: Path, environment: Mapping[str, str], command_line: Mapping[str, str | int | None]
+) -> Settings:
+    """The settings of a home. `command_line` holds only what was given there (None: not given).
+
+    Raises:
+        InputError: code `configuration`; an unknown name, a wrong kind, an unreadable file.
+    """
+    values: dict[str, str | int | None] = {s.name: s.default for s in SETTINGS}
+    origin = dict.fromkeys(values, "default")
+    for name, value in _from_file(file).items():
+        values[name], origin[name] = _checked(_BY_NAME[name], value, f"{file}: {name}"), str(file)
+    for setting in SETTINGS:
+        text = environment.get(setting.variable)
+        if text:
+            values[setting.name] = _checked(setting, _read(setting, text), setting.variable)
+            origin[setting.name] = f"environment {setting.variable}"
+    for name, given in command_line.items():
+        if given is not None:
+            values[name] = _checked(_BY_NAME[name], given, f"command line: {name}")
+            origin[name] = "command line"
+    return Settings(values, origin)
+
+
+def _from_file(file: Path) -> dict[str, object]:
+    try:
+        document = tomllib.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        raise _wrong(f"{file} can't be read ({error.strerror}).", "mend its permissions") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise _wrong(f"{file} is not TOML: {error}.", "mend the file at that place") from error
+    found: dict[str, object] = {}
+    for table, content in document.items():
+        keys = content if isinstance(content, dict) else {None: content}
+        for key, value in keys.items():
+            name = table if key is None else f"{table}.{key}"
+            if name not in _BY_NAME:
+                raise _wrong(f"{file}: there is no setting {name!r}.", "see `bailee config show`")
+            found[name] = value
+    return found
+
+
+def _read(setting: Setting, text: str) -> object:
+    if setting.kind is int:
+        try:
+            return int(text)
+        except ValueError:
+            return text
+    return text
+
+
+def _checked(setting: Setting, value: object, place: str) -> str | int:
+    if setting.kind is int:
+        if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= setting.most:
+            return value
+        raise _wrong(f"{place} is not a whole number from 1 to {setting.most}.", setting.meaning)
+    if isinstance(value, str) and value:
+        return value
+    raise _wrong(f"{place} is not a text.", setting.meaning)
+
+
+def _wrong(message: str, hint: str) -> InputError:
+    return InputError(message, code="configuration", hint=hint)
+
+
+def parse_address(text: str, name: str) -> tuple[str, int]:
+    """`host:port` (or `[v6]:port`) as host and port; port 0 means any free one.
+
+    Raises:
+        InputError: code `configuration`.
+    """
+    host, separator, port = text.rpartition(":")
+    host = host.removeprefix("[").removesuffix("]")
+    if not separator or not host or not port.isdecimal() or int(port) > 65535:
+        raise _wrong(f"{name} {text!r} is not an address.", "write it like 127.0.0.1:8787")
+    return host, int(port)

@@ -1,0 +1,124 @@
+"""The control socket: how a command reaches the process that owns a home.
+
+A Unix socket in the home, for its owner's eyes only (mode 0600). One connection carries one
+operation: a line of JSON `{"operation": name, "arguments": {...}}`, answered by lines of JSON:
+its items, `{"item": ...}` each (most operations have one), then `{"end": true}`, or at any point
+`{"error": {"code", "message", "hint"}}`. An answer without its last line is no answer: the server
+ended in the middle.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+
+import orjson
+
+from bailee.errors import BaileeError, StorageError
+
+Operation = Callable[[str, Mapping[str, object]], Iterator[object] | object]
+"""Runs an operation by name; what it gives is one item, or an iterator of items."""
+
+_LONGEST_REQUEST = 1 << 20
+
+
+class ControlServer:
+    """Serves a home's operations, one after the other: one writer, no interleaving."""
+
+    def __init__(self, path: Path, run: Operation) -> None:
+        self._path = path
+        self._run = run
+        self._worker = ThreadPoolExecutor(1, thread_name_prefix="control")
+        self._server: asyncio.Server | None = None
+
+    async def start(self) -> None:
+        """Listen. A socket left by a process that died is replaced."""
+        self._path.unlink(missing_ok=True)
+        before = os.umask(0o177)
+        try:
+            self._server = await asyncio.start_unix_server(
+                self._serve, path=_reachable(self._path), limit=_LONGEST_REQUEST
+            )
+        finally:
+            os.umask(before)
+
+    async def close(self) -> None:
+        """Stop listening; what runs is finished first."""
+        if self._server is not None:
+            self._server.close()
+            self._path.unlink(missing_ok=True)
+        await asyncio.get_running_loop().run_in_executor(None, self._worker.shutdown)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            request = orjson.loads(await reader.readline())
+            items = await loop.run_in_executor(
+                self._worker, lambda: iter(_answer(self._run, request))
+            )
+            while (line := await loop.run_in_executor(self._worker, next, items, None)) is not None:
+                writer.write(line)
+                await writer.drain()
+        except (ConnectionError, ValueError, asyncio.IncompleteReadError):
+            pass  # the command went away, or what came was not one of ours
+        finally:
+            writer.close()
+            with suppress(ConnectionError):
+                await writer.wait_closed()
+
+
+def _answer(run: Operation, request: Mapping[str, object]) -> Iterator[bytes]:
+    try:
+        arguments = request.get("arguments")
+        result = run(
+            str(request.get("operation")), arguments if isinstance(arguments, dict) else {}
+        )
+        for item in result if isinstance(result, Iterator) else (result,):
+            yield orjson.dumps({"item": item}) + b"\n"
+        yield orjson.dumps({"end": True}) + b"\n"
+    except BaileeError as error:
+        problem = {"code": error.code, "message": error.message, "hint": error.hint}
+        yield orjson.dumps({"error": problem}) + b"\n"
+
+
+def ask(path: Path, operation: str, arguments: Mapping[str, object]) -> Iterator[object]:
+    """Ask the server at `path`: gives the operation's items as they come.
+
+    Raises:
+        ConnectionRefusedError, FileNotFoundError: nobody serves there.
+        BaileeError: what the operation raised.
+        StorageError: the server ended before it had answered.
+    """
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+        connection.connect(_reachable(path))
+        connection.sendall(
+            orjson.dumps({"operation": operation, "arguments": dict(arguments)}) + b"\n"
+        )
+        with connection.makefile("rb") as lines:
+            for line in lines:
+                answer = orjson.loads(line)
+                if "error" in answer:
+                    problem = answer["error"]
+                    raise BaileeError(
+                        problem["message"], code=problem["code"], hint=problem["hint"]
+                    )
+                if "end" in answer:
+                    return
+                yield answer["item"]
+    raise StorageError("the server ended before it had answered.", hint="run the command again")
+
+
+def _reachable(path: Path) -> str:
+    """The path as the kernel takes it: an address of a Unix socket has at most 107 bytes.
+
+    A longer one is reached through the process's own handle on its folder.
+    """
+    if len(os.fsencode(path)) < 108:
+        return str(path)
+    folder = os.open(path.parent, os.O_PATH | os.O_CLOEXEC)  # kept: the address needs it
+    return f"/proc/self/fd/{folder}/{path.name}"

@@ -1,0 +1,118 @@
+"""Where things lie in a home.
+
+```
+bailee.toml          settings, written by people
+data/data.db         accounts, audit record, the vault's index
+keyring/keyring.db   keys, in a store of their own
+keyring/root.json    the root key (mode 0600), unless it is kept elsewhere
+vault/               spool, open segments, sealed segments
+work/dbos.db         durable work: what runs, what is to be run again
+run/                 lock, control socket; nothing to keep
+test-clock           present only in a home whose time a test may set
+```
+
+A back-up takes `data/` and `vault/` together, and the keyring apart from them.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from platformdirs import user_data_path
+
+from bailee.errors import InputError, StorageError
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """The paths of one home. Nothing is touched by making it."""
+
+    path: Path
+
+    @property
+    def settings_file(self) -> Path:
+        """Settings, written by people."""
+        return self.path / "bailee.toml"
+
+    @property
+    def data_database(self) -> Path:
+        """Accounts, audit record, the vault's index."""
+        return self.path / "data" / "data.db"
+
+    @property
+    def keyring_database(self) -> Path:
+        """The keyring's own store."""
+        return self.path / "keyring" / "keyring.db"
+
+    @property
+    def root_key_file(self) -> Path:
+        """The root key, unless `keyring.root` says it is elsewhere."""
+        return self.path / "keyring" / "root.json"
+
+    @property
+    def vault(self) -> Path:
+        """Spool and segments."""
+        return self.path / "vault"
+
+    @property
+    def work_database(self) -> Path:
+        """Durable work."""
+        return self.path / "work" / "dbos.db"
+
+    @property
+    def lock_file(self) -> Path:
+        """Held by the process that owns the home."""
+        return self.path / "run" / "lock"
+
+    @property
+    def control_socket(self) -> Path:
+        """Where a running server takes operations from the command line."""
+        return self.path / "run" / "control.sock"
+
+    @property
+    def exists(self) -> bool:
+        """Whether anything was ever kept here."""
+        return self.data_database.exists()
+
+    @property
+    def has_test_clock(self) -> bool:
+        """Whether `BAILEE_NOW` may set the time here."""
+        return (self.path / "test-clock").exists()
+
+    def make(self, *, test_clock: bool = False) -> None:
+        """Make the folders, for their owner's eyes only. A test clock is only for a new home.
+
+        Raises:
+            InputError: a test clock is asked for in a home that already keeps data.
+            StorageError: a folder can't be made.
+        """
+        if test_clock and self.exists and not self.has_test_clock:
+            raise InputError(
+                f"{self.path} already holds data under the real clock.",
+                code="configuration",
+                hint="use --test-clock with a new --home",
+            )
+        try:
+            self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
+            for folder in ("data", "keyring", "vault", "work", "run"):
+                (self.path / folder).mkdir(exist_ok=True, mode=0o700)
+            if test_clock:
+                (self.path / "test-clock").touch(mode=0o600)
+        except OSError as error:
+            raise StorageError(
+                f"the home {self.path} can't be made ({error.strerror}).",
+                hint="choose another with --home or BAILEE_HOME",
+            ) from error
+
+
+def find(given: Path | None, environment: Mapping[str, str] = os.environ) -> Home:
+    """The home: `given`, else `BAILEE_HOME`, else the platform's folder for a user's data."""
+    if given is not None:
+        return Home(given.absolute())
+    variable = environment.get("BAILEE_HOME")
+    if variable:
+        return Home(Path(variable).absolute())
+    return Home(user_data_path("bailee", appauthor=False))
