@@ -1,0 +1,186 @@
+"""What import contracts can't say: what is imported when, and what "pure" means.
+
+The arrows between packages are contracts in pyproject.toml, held by `make check`. Here are the
+rules that need to know where in a file an import stands, or what a module says of itself.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SOURCE = ROOT / "src"
+
+# What a pure module may not have: a way to the world, to the time or to chance. `pathlib` and
+# `importlib` stay allowed, since a path is a value; what reads is caught by ACTS.
+IMPURE = {
+    *("asyncio", "concurrent", "ctypes", "fcntl", "http", "logging", "mmap"),
+    *("multiprocessing", "os", "random", "secrets", "select", "shutil", "signal", "socket"),
+    *("sqlite3", "ssl", "subprocess", "sys", "tempfile", "threading", "time", "urllib", "uuid"),
+}
+ACTS = {
+    *("open", "print", "input", "now", "today", "utcnow", "read_text", "read_bytes"),
+    *("write_text", "write_bytes", "unlink", "mkdir", "urandom", "token_bytes"),
+}
+# Compute and nothing else, but do not come with Python.
+PURE_PACKAGES = {"orjson", "zstandard", "brotli"}
+
+
+def sources() -> dict[str, Path]:
+    """Every module of bailee by its dotted name."""
+    found = {}
+    for path in sorted((SOURCE / "bailee").rglob("*.py")):
+        parts = path.relative_to(SOURCE).with_suffix("").parts
+        name = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+        found[name] = path
+    return found
+
+
+MODULES = sources()
+
+
+def parse(module: str) -> ast.Module:
+    """The syntax tree of a module."""
+    return ast.parse(MODULES[module].read_text())
+
+
+def at_import_time(tree: ast.AST) -> Iterator[ast.stmt]:
+    """Import statements that run on import: neither in functions nor for type checkers alone."""
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            continue
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test):
+            continue
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            yield node
+        yield from at_import_time(node)
+
+
+def names_in(statement: ast.stmt, module: str) -> Iterator[str]:
+    """The dotted names that an import statement may import, as far as they are modules."""
+    if isinstance(statement, ast.Import):
+        for alias in statement.names:
+            yield alias.name
+    elif isinstance(statement, ast.ImportFrom):
+        base = statement.module or ""
+        if statement.level:
+            package = module.split(".")
+            if MODULES[module].name != "__init__.py":
+                package = package[:-1]
+            package = package[: len(package) - statement.level + 1]
+            base = ".".join([*package, *([base] if base else [])])
+        yield base
+        for alias in statement.names:
+            if f"{base}.{alias.name}" in MODULES:
+                yield f"{base}.{alias.name}"
+
+
+def pulled_in(start: str) -> dict[str, tuple[str, ...]]:
+    """Everything that importing `start` imports, each with the chain that leads there."""
+    chains: dict[str, tuple[str, ...]] = {}
+    waiting: list[tuple[str, tuple[str, ...]]] = [(start, ())]
+    while waiting:
+        name, chain = waiting.pop()
+        if name in chains:
+            continue
+        chains[name] = (*chain, name)
+        if name not in MODULES:
+            continue
+        parent = name.rpartition(".")[0]
+        if parent:
+            waiting.append((parent, chain))
+        for statement in at_import_time(parse(name)):
+            waiting += [(found, chains[name]) for found in names_in(statement, name)]
+    return chains
+
+
+def base_packages() -> set[str]:
+    """The import names of what the base install brings."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    return {re.split(r"[^a-z0-9_-]", line)[0].replace("-", "_") for line in project["dependencies"]}
+
+
+def base_modules() -> list[str]:
+    """What has to be importable on a person's machine: the policy, and every command's file."""
+    return [
+        name
+        for name in MODULES
+        if name.split(".")[:2] in (["bailee", "policy"], ["bailee", "cli"])
+        or name in ("bailee", "bailee.errors", "bailee.clock", "bailee.config")
+    ]
+
+
+@pytest.mark.parametrize("module", base_modules())
+def test_the_base_install_is_enough_to_import(module: str) -> None:
+    """The policy and the command line import nothing that only an extra brings."""
+    allowed = base_packages() | set(sys.stdlib_module_names) | {"bailee"}
+
+    strangers = {
+        " -> ".join(chain)
+        for name, chain in pulled_in(module).items()
+        if name.split(".")[0] not in allowed
+    }
+
+    assert set() == strangers
+
+
+def pure_modules() -> list[str]:
+    """Modules whose docstring has a line that begins with `Pure.` or `Pure:`."""
+    return [
+        name
+        for name in MODULES
+        if re.search(r"^Pure[.:]", ast.get_docstring(parse(name)) or "", re.MULTILINE)
+    ]
+
+
+@pytest.mark.parametrize("module", pure_modules())
+def test_a_module_that_says_it_is_pure_imports_nothing_that_acts(module: str) -> None:
+    """No import of a pure module leads to the world, the time or chance."""
+    tree = parse(module)
+    found = {
+        name.split(".")[0]
+        for statement in ast.walk(tree)
+        if isinstance(statement, ast.Import | ast.ImportFrom)
+        for name in names_in(statement, module)
+        if name != "urllib.parse"  # splits text; what fetches is urllib.request
+    }
+
+    allowed = (set(sys.stdlib_module_names) - IMPURE) | PURE_PACKAGES | {"bailee"}
+
+    assert set() == found - allowed
+
+
+@pytest.mark.parametrize("module", pure_modules())
+def test_a_module_that_says_it_is_pure_does_not_act(module: str) -> None:
+    """A pure module calls nothing that reads the clock, opens a file or prints."""
+    called = {
+        (node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", ""))
+        for node in ast.walk(parse(module))
+        if isinstance(node, ast.Call)
+    }
+
+    assert set() == called & ACTS
+
+
+def test_no_module_is_named_for_nothing() -> None:
+    """No module or package is called utils, helpers, common, core or manager."""
+    nothing = {"utils", "util", "helpers", "helper", "common", "core", "manager", "misc"}
+
+    assert set() == {name for name in MODULES if nothing & set(name.split("."))}
+
+
+def test_every_package_of_the_tree_is_in_the_layers() -> None:
+    """The layers name every package there is, so that no one escapes the contract unseen."""
+    config = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]
+    (layers,) = [c for c in config["contracts"] if c["type"] == "layers"]
+    placed = {re.sub(r"[() ]", "", n) for line in layers["layers"] for n in line.split("|")}
+    there = {name.split(".")[1] for name in MODULES if "." in name}
+
+    assert set() == there - placed - set(layers["exhaustive_ignores"])
