@@ -1,0 +1,19 @@
+"""Envelope encryption in a store of its own: root → KEK of an expiry epoch → DEK of a subject.
+
+Rows: R5 (forgetting is destroying a key), D4.
+"""
+
+from bailee.keyring.keyring import Dek, DestroyedKek, Keyring, Want
+from bailee.keyring.root import EnvironmentRoot, FileRoot, Root
+from bailee.keyring.rotation import Rotation
+
+__all__ = [
+    "Dek",
+    "DestroyedKek",
+    "EnvironmentRoot",
+    "FileRoot",
+    "Keyring",
+    "Root",
+    "Rotation",
+    "Want",
+]

@@ -1,0 +1,79 @@
+"""Tables of the keyring's own store. Every key here is wrapped; none is ever in the clear."""
+
+from __future__ import annotations
+
+from sqlalchemy import Boolean, Column, Index, Integer, LargeBinary, String, Table
+
+from bailee.db.metadata import Moment, keys
+
+keks = Table(
+    "keks",
+    keys,
+    Column("id", String, primary_key=True),
+    Column("data_class", String, nullable=False),
+    Column("epoch", Integer, nullable=False, index=True),
+    Column("generation", Integer, nullable=False, index=True),
+    Column("wrapped", LargeBinary, nullable=False),
+    Column("current", Boolean, nullable=False),
+    Column("dirty", Boolean, nullable=False),
+)
+"""One key per data class and expiry epoch. `current`: new DEKs go under it. `dirty`: a DEK under
+it was destroyed or left for an earlier epoch, so that the next rotation replaces it."""
+
+Index(
+    "uq_keks_current",
+    keks.c.data_class,
+    keks.c.epoch,
+    unique=True,
+    sqlite_where=keks.c.current,
+    postgresql_where=keks.c.current,
+)
+
+deks = Table(
+    "deks",
+    keys,
+    Column("subject", String, primary_key=True),
+    Column("kek_id", String, nullable=False, index=True),
+    Column("version", Integer, nullable=False),
+    Column("wrapped", LargeBinary, nullable=False),
+)
+"""One key per subject. No foreign key to `keks`: a KEK goes at once, its DEK rows later."""
+
+former_keks = Table(
+    "former_keks",
+    keys,
+    Column("subject", String, primary_key=True),
+    Column("kek_id", String, primary_key=True, index=True),
+)
+"""Which other KEKs a subject's DEK was under: an old copy of the store still has those wraps."""
+
+destroyed_keks = Table(
+    "destroyed_keks",
+    keys,
+    Column("id", String, primary_key=True),
+    Column("data_class", String, nullable=False),
+    Column("epoch", Integer, nullable=False),
+    Column("destroyed_at", Moment, nullable=False),
+    Column("emptied", Boolean, nullable=False, index=True),
+)
+"""KEKs that are gone. `emptied`: the rows of the DEKs that were under it are gone, too."""
+
+secrets = Table(
+    "secrets",
+    keys,
+    Column("name", String, primary_key=True),
+    Column("generation", Integer, nullable=False),
+    Column("wrapped", LargeBinary, nullable=False),
+)
+"""Named keys for keyed digests, directly under the root."""
+
+rotation = Table(
+    "rotation",
+    keys,
+    Column("id", Integer, primary_key=True),
+    Column("rotated_at", Moment, nullable=False),
+    Column("began_at", Moment),
+    Column("destroyed_since", Boolean, nullable=False),
+)
+"""One row: when the root was last rotated, when that or an unfinished rotation began, and whether
+any key was destroyed since."""

@@ -1,0 +1,63 @@
+"""AES-256-GCM with associated data that says what a ciphertext is. Pure.
+
+* A sealed value is `nonce (12 bytes) | ciphertext | tag (16 bytes)`; a sealed key is 60 bytes.
+* Nonces are random and come in as arguments; a DEK seals far fewer than 2^32 values
+  (NIST SP 800-38D, section 8.3).
+* The associated data is a list of parts, each with its length before it, so that no two lists
+  read the same; the first part names the purpose. A value taken from one place does not open
+  in another.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from bailee.errors import IntegrityError
+
+KEY_BYTES: Final = 32
+NONCE_BYTES: Final = 12
+SEALED_KEY_BYTES: Final = NONCE_BYTES + KEY_BYTES + 16
+
+
+def associated(*parts: str | int) -> bytes:
+    """The parts as bytes that no other list of parts gives."""
+    encoded = [str(part).encode() for part in parts]
+    return b"".join(len(part).to_bytes(4, "big") + part for part in encoded)
+
+
+def kek_data(kek_id: str, data_class: str, epoch: int, generation: int) -> bytes:
+    """What a KEK's wrap is bound to."""
+    return associated("bailee/kek/1", kek_id, data_class, epoch, generation)
+
+
+def dek_data(subject: str, kek_id: str, data_class: str, version: int) -> bytes:
+    """What a DEK's wrap is bound to."""
+    return associated("bailee/dek/1", subject, kek_id, data_class, version)
+
+
+def secret_data(name: str, generation: int) -> bytes:
+    """What a named secret's wrap is bound to."""
+    return associated("bailee/secret/1", name, generation)
+
+
+def seal(key: bytes, value: bytes, data: bytes, nonce: bytes) -> bytes:
+    """`value` under `key`, bound to `data`."""
+    return nonce + AESGCM(key).encrypt(nonce, value, data)
+
+
+def unseal(key: bytes, sealed: bytes | memoryview, data: bytes, what: str) -> bytes:
+    """The value that was sealed. `what` names it in the error.
+
+    Raises:
+        IntegrityError: another key, other associated data, or changed bytes.
+    """
+    try:
+        return AESGCM(key).decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], data)
+    except (InvalidTag, ValueError) as error:
+        raise IntegrityError(
+            f"{what} does not authenticate.",
+            hint="the store was changed or damaged; restore it from a backup",
+        ) from error
