@@ -1,0 +1,56 @@
+"""From a file, or the document that comes with the package, to a policy that has been proved.
+
+The only module of the policy that reads from disk.
+"""
+
+from __future__ import annotations
+
+from importlib import resources
+from pathlib import Path
+from typing import Final
+
+from bailee.errors import InputError
+from bailee.policy import proof
+from bailee.policy.document import read
+from bailee.policy.policy import Policy
+from bailee.policy.reading import Unsound
+
+SHIPPED: Final = "2025-08-28.toml"
+_LARGEST: Final = 4 * 1024 * 1024
+
+
+def load(path: Path | None = None) -> Policy:
+    """The policy of the document at `path`; None: the one that comes with the package.
+
+    Raises:
+        Unsound: the document is malformed or not sound (`problems` says where and why).
+        InputError: there is no such file, or it can't be read.
+    """
+    return from_bytes(content(path), path or SHIPPED)
+
+
+def from_bytes(document: bytes, file: str | Path) -> Policy:
+    """The policy of a document's bytes; `file` is its name in messages. Raises `Unsound`."""
+    sound = read(document, file)
+    found = list(proof.problems(sound))
+    if found:
+        raise Unsound(found)
+    return Policy(sound)
+
+
+def content(path: Path | None = None) -> bytes:
+    """The exact bytes of the document. Raises `InputError` when it can't be read."""
+    if path is None:
+        return resources.files("bailee.policy").joinpath("documents", SHIPPED).read_bytes()
+    try:
+        with path.open("rb") as file:
+            found = file.read(_LARGEST + 1)
+    except OSError as error:
+        raise InputError(
+            f"The policy document {path} can't be read: {error.strerror or 'unknown reason'}.",
+            code="not_found" if isinstance(error, FileNotFoundError) else "configuration",
+            hint="give the path of a policy document",
+        ) from None
+    if len(found) > _LARGEST:
+        raise InputError(f"{path} is too large to be a policy document.", code="configuration")
+    return found

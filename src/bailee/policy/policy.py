@@ -1,0 +1,353 @@
+"""A sound policy, and its decisions.
+
+A decision is the first clause of its action that matches the facts. Facts are finite, so each
+decision is worked out once and then found in a table; a repeated one costs about a microsecond.
+
+Rules kept here:
+
+* Fail closed: a fact that is missing, unknown, of the wrong type or with a value that the document
+  does not list is an `InputError`. Nothing is assumed.
+* A yes or no is `True` or `False`, never 1 or 0; a table's key can't tell them apart, so they are
+  looked at first.
+* An environment variable that is not a switch of the document is an error; one that is set to the
+  empty string does not count as set. Values of variables never appear in an error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import date
+from operator import itemgetter
+from typing import Any, Final
+
+from bailee.errors import InputError
+from bailee.policy import period as periods
+from bailee.policy.actions import ACTIONS, FLAGS, Action
+from bailee.policy.document import Clause, Document, Plan
+from bailee.policy.reading import one_of
+from bailee.policy.space import Combination, Value
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What the policy says.
+
+    `effect`: "keep" (for `retain`), "allow" or "deny" (`train`, `send`), "ask" or "skip"
+    (`choose`). `retention`: for "keep", an ISO 8601 period, "P0D" included; else None.
+    `clause`: the clause that decided. `document`: SHA-256 (hex) of the document's bytes.
+    """
+
+    effect: str
+    clause: str
+    document: str
+    retention: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PassedOver:
+    """An earlier clause that did not apply: the first fact that failed, the values that would
+    have done, and the value it had.
+    """
+
+    clause: Clause
+    fact: str
+    wanted: tuple[Value, ...]
+    actual: Value
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """A decision with its facts (as the clauses see them: `segment` included, and each switch as
+    "absent", "empty" or "set"), its clause, and the clauses before it.
+    """
+
+    action: str
+    facts: Mapping[str, Value]
+    decision: Decision
+    clause: Clause
+    passed_over: tuple[PassedOver, ...]
+
+
+class Policy:
+    """The decisions of a document that `prove` has found sound; `load` makes it."""
+
+    def __init__(self, document: Document) -> None:
+        self.document: Final = document
+        self._clauses: Final = {
+            action: tuple((clause, self._decision(clause)) for clause in clauses)
+            for action, clauses in document.clauses.items()
+        }
+        self._tables: Final[dict[str, dict[tuple[Any, ...], Decision]]] = {
+            action: {} for action in ACTIONS
+        }
+        self._retained: Final = self._tables["retain"]
+        self._trained: Final = self._tables["train"]
+        self._sent: Final = self._tables["send"]
+        # action → (its table, how many facts, facts to key, where in the key flags begin)
+        self._lookups: Final[dict[str, tuple[Any, int, Callable[[Any], Any], int]]] = {
+            action.name: (
+                self._tables[action.name],
+                len(action.facts),
+                itemgetter(*action.facts),
+                sum(fact not in FLAGS for fact in action.facts),
+            )
+            for action in ACTIONS.values()
+            if not action.env
+        }
+        # Each switch adds to one number: once its weight when empty, twice when set.
+        self._weights: Final = {name: 3**place for place, name in enumerate(document.switches)}
+
+    @property
+    def sha256(self) -> str:
+        """SHA-256 (hex) of the document's exact bytes."""
+        return self.document.sha256
+
+    @property
+    def version(self) -> str:
+        """The document's version, which is the day it takes effect."""
+        return self.document.version
+
+    @property
+    def on_recorder_failure(self) -> str:
+        """What to do when what must be kept can't be written: "refuse" or "serve_unrecorded"."""
+        return self.document.on_recorder_failure
+
+    @property
+    def plans(self) -> Mapping[str, Plan]:
+        """The plans by name, each with its `segment`."""
+        return self.document.plans
+
+    def phase(self, day: date) -> str:
+        """The value of the fact `phase` on a day, from the document's dates."""
+        if day < self.document.choice_from:
+            return "before_choice"
+        return "deciding" if day <= self.document.decide_by else "after_deadline"
+
+    def local_transcript_days(self, setting: int | None) -> int:
+        """For how many days the client keeps transcripts; `setting` None: the default.
+
+        Raises:
+            InputError: not a whole number from 0 to the document's largest.
+        """
+        local = self.document.local_transcripts
+        if setting is None:
+            return local.default_days
+        if isinstance(setting, bool) or not 0 <= setting <= local.max_days:
+            raise InputError(
+                f"{local.setting} must be a whole number from 0 to {local.max_days}.",
+                hint="0 keeps no transcripts",
+            )
+        return setting
+
+    def decide(self, action: str, facts: Mapping[str, object]) -> Decision:
+        """The decision for exactly the action's facts.
+
+        Raises:
+            InputError: an unknown action, or facts that are not exactly the action's.
+        """
+        try:
+            if action == "send":
+                if len(facts) == 3:
+                    env: Any = facts["env"]
+                    return self._sent[facts["flow"], facts["provider"], self._number(env)]
+            else:
+                table, count, key_of, flags = self._lookups[action]
+                key = key_of(facts)
+                if len(facts) == count:
+                    for flag in key[flags:]:
+                        if flag is not True and flag is not False:
+                            break
+                    else:
+                        return table[key]  # type: ignore[no-any-return]
+        except (KeyError, TypeError, AttributeError):
+            pass  # seen for the first time, or wrong: the slow way tells which
+        return self._work_out(action, facts)
+
+    def retain(
+        self,
+        *,
+        data_class: str,
+        plan: str,
+        channel: str,
+        training_choice: str,
+        zero_retention: bool,
+        partner_programme: bool,
+    ) -> Decision:
+        """Whether and how long something is kept. Raises `InputError` as `decide` does."""
+        if (zero_retention is True or zero_retention is False) and (
+            partner_programme is True or partner_programme is False
+        ):
+            try:
+                return self._retained[
+                    data_class, plan, channel, training_choice, zero_retention, partner_programme
+                ]
+            except (KeyError, TypeError):
+                pass
+        return self._work_out(
+            "retain",
+            {
+                "data_class": data_class,
+                "plan": plan,
+                "channel": channel,
+                "training_choice": training_choice,
+                "zero_retention": zero_retention,
+                "partner_programme": partner_programme,
+            },
+        )
+
+    def train(
+        self,
+        *,
+        data_class: str,
+        plan: str,
+        channel: str,
+        training_choice: str,
+        zero_retention: bool,
+        partner_programme: bool,
+        active_since_choice: bool,
+    ) -> Decision:
+        """Whether something may improve models. Raises `InputError` as `decide` does."""
+        return self.decide(
+            "train",
+            {
+                "data_class": data_class,
+                "plan": plan,
+                "channel": channel,
+                "training_choice": training_choice,
+                "zero_retention": zero_retention,
+                "partner_programme": partner_programme,
+                "active_since_choice": active_since_choice,
+            },
+        )
+
+    def send(self, *, flow: str, provider: str, env: Mapping[str, str]) -> Decision:
+        """Whether a flow may leave the machine; `env` holds the document's switches that exist in
+        the environment, with their values. Raises `InputError` as `decide` does.
+        """
+        return self.decide("send", {"flow": flow, "provider": provider, "env": env})
+
+    def choose(self, *, plan: str, training_choice: str, phase: str, arrival: str) -> Decision:
+        """Whether a person is asked about training now. Raises `InputError` as `decide` does."""
+        return self.decide(
+            "choose",
+            {"plan": plan, "training_choice": training_choice, "phase": phase, "arrival": arrival},
+        )
+
+    def explain(self, action: str, facts: Mapping[str, object]) -> Explanation:
+        """The decision with the clauses that were passed over. Raises as `decide` does."""
+        seen = self._seen(self._action(action), facts)
+        passed: list[PassedOver] = []
+        for clause, decision in self._clauses[action]:
+            for condition in clause.when:
+                if seen[condition.fact] not in condition.values:
+                    passed.append(
+                        PassedOver(clause, condition.fact, condition.values, seen[condition.fact])
+                    )
+                    break
+            else:
+                return Explanation(action, seen, decision, clause, tuple(passed))
+        raise AssertionError("a proved document decides every combination")
+
+    def _decision(self, clause: Clause) -> Decision:
+        assert clause.effect is not None
+        return Decision(clause.effect, clause.id, self.document.sha256, clause.retention)
+
+    def _work_out(self, action: str, facts: Mapping[str, object]) -> Decision:
+        """Decide with every check, and remember: valid facts are finite, so the table is too."""
+        decision = self.explain(action, facts).decision
+        if ACTIONS[action].env:
+            key: tuple[Any, ...] = (facts["flow"], facts["provider"], self._number(facts["env"]))
+        else:
+            key = tuple(facts[fact] for fact in ACTIONS[action].facts)
+        self._tables[action][key] = decision
+        return decision
+
+    def _number(self, env: Any) -> int:
+        """The states of all switches as one number. KeyError or TypeError: look closer."""
+        number = 0
+        for name, value in env.items():
+            if type(value) is not str:
+                raise TypeError
+            number += self._weights[name] * (2 if value else 1)
+        return number
+
+    def _action(self, name: object) -> Action:
+        if not isinstance(name, str) or name not in ACTIONS:
+            raise InputError(
+                "There is no such action.", hint=f"action is one of: {', '.join(ACTIONS)}"
+            )
+        return ACTIONS[name]
+
+    def _seen(self, action: Action, facts: Mapping[str, object]) -> Combination:
+        """The facts as clauses see them, after every check."""
+        if not isinstance(facts, Mapping):
+            raise InputError("Facts must be an object.", hint=_facts_hint(action))
+        names = (*action.facts, "env") if action.env else action.facts
+        for given in facts:
+            if given not in names:
+                raise InputError(
+                    f"{_quoted(given)} is not a fact of {action.name}.", hint=_facts_hint(action)
+                )
+        for name in names:
+            if name not in facts:
+                raise InputError(f"The fact {name} is missing.", hint=_facts_hint(action))
+        seen: Combination = {}
+        space = self.document.spaces[action.name]
+        for name in action.facts:
+            seen[name] = _checked(name, facts[name], space.domains[name])
+        if action.env:
+            seen.update(self._switches(facts["env"]))
+        if "plan" in seen:
+            seen["segment"] = self.document.plans[str(seen["plan"])].segment
+        return seen
+
+    def _switches(self, env: object) -> Combination:
+        if not isinstance(env, Mapping):
+            raise InputError("env must be an object of environment variables.", hint="env: {}")
+        states: Combination = dict.fromkeys(self.document.switches, "absent")
+        for name, value in env.items():
+            if not isinstance(name, str) or name not in states:
+                raise InputError(
+                    f"{_quoted(name)} is not a switch of the policy.",
+                    hint=one_of(str(name)[:80], states),
+                )
+            if type(value) is not str:
+                raise InputError(
+                    f"The value of {name} must be a string.", hint='as in the environment: "1"'
+                )
+            states[name] = "set" if value else "empty"
+        return states
+
+
+def _checked(name: str, value: object, domain: Any) -> Value:
+    if isinstance(domain[0], bool):
+        if value is True or value is False:
+            return value
+        raise InputError(f"{name} must be true or false.", hint="without quotes, not a number")
+    if not isinstance(value, str):
+        raise InputError(f"{name} must be a string.", hint=f"one of: {', '.join(domain)}")
+    if value not in domain:
+        raise InputError(f"{name} can't be {_quoted(value)}.", hint=one_of(value[:80], domain))
+    return str(value)
+
+
+def _facts_hint(action: Action) -> str:
+    return f"{action.name} takes {', '.join((*action.facts, *(['env'] if action.env else [])))}"
+
+
+def _quoted(name: object) -> str:
+    """A name for a message: one line, no longer than a name is."""
+    text = ascii(name) if isinstance(name, str) else f"({type(name).__name__})"
+    return text if len(text) <= 42 else f"{text[:40]}…"
+
+
+def retention_in_words(period: str, language: str) -> str:
+    """A period as people say it: "5 years", "30 天", "not at all"."""
+    span = periods.parse(period)
+    if span.count == 0:
+        return "not at all" if language == "en" else "完全不保留"
+    if language == "zh":
+        return f"{span.count} {({'Y': '年', 'M': '个月', 'D': '天'})[span.unit]}"
+    unit = {"Y": "year", "M": "month", "D": "day"}[span.unit]
+    return f"{span.count} {unit}{'' if span.count == 1 else 's'}"

@@ -1,0 +1,217 @@
+"""Whether a document decides every combination of facts, once, and keeps what it promises.
+
+Every statement here is about all combinations, computed with the sets of `space`.
+
+Rules kept here: a document is refused for
+
+* a **gap**: a combination that no clause of the action decides;
+* a **dead clause**: one that never decides, since earlier ones match all that it matches;
+* an **unresolved overlap**: order puts a laxer clause before a stricter one, and the laxer is not
+  an exception within it. Order resolves an overlap when the stricter clause comes first, or when
+  all that the earlier, laxer clause decides lies inside the later one (an exception to a rule);
+* a **broken invariant**, and one that covers no combination at all;
+* a **broken flow**: a flow that is not on or off exactly as its defaults and switches say;
+* **local transcripts** that the setting could keep longer than the clauses do.
+
+Stricter means: an effect listed earlier in `actions`, or for what is kept, a shorter period.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from bailee.policy import period as periods
+from bailee.policy.actions import ACTIONS
+from bailee.policy.document import Clause, Condition, Document, Invariant
+from bailee.policy.reading import Problem
+from bailee.policy.space import Combination, Space
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """What a clause matches by itself, and what it decides once earlier ones have had their say:
+    sets of combinations of its action's space.
+    """
+
+    clause: Clause
+    matches: int
+    decides: int
+
+
+def reaches(document: Document, action: str) -> list[Reach]:
+    """The reach of each clause of an action, in order."""
+    space = document.spaces[action]
+    left = space.everything
+    found = []
+    for clause in document.clauses[action]:
+        matches = _matching(space, clause.when)
+        found.append(Reach(clause, matches, matches & left))
+        left &= ~matches
+    return found
+
+
+def problems(document: Document) -> Iterator[Problem]:
+    """Everything that keeps a well-formed document from being sound; nothing: it is sound."""
+    reached = {action: reaches(document, action) for action in ACTIONS}
+    for action, found in reached.items():
+        yield from _order(document, action, found)
+    for invariant in document.invariants:
+        yield from _invariant(document, invariant, reached[invariant.action])
+    yield from _flows(document, reached["send"])
+    yield from _local_transcripts(document, reached["retain"])
+
+
+def written(combination: Combination, space: Space) -> str:
+    """A combination as a person types it: `plan=free, zero_retention=false`. Absent switches are
+    left out.
+    """
+    facts = [
+        f"{name}={str(value).lower() if isinstance(value, bool) else value}"
+        for name, value in combination.items()
+        if value != "absent" or "absent" not in space.domains[name]
+    ]
+    return ", ".join(facts)
+
+
+def _matching(space: Space, conditions: Sequence[Condition]) -> int:
+    return space.matching([(one.fact, one.values) for one in conditions])
+
+
+def _strictness(clause: Clause) -> tuple[int, int]:
+    """Smaller is stricter."""
+    if clause.action is None or clause.effect is None:  # a statement is in no order
+        return (0, 0)
+    days = periods.parse(clause.retention).longest_days if clause.retention else 0
+    return (ACTIONS[clause.action].effects.index(clause.effect), days)
+
+
+def _order(document: Document, action: str, found: list[Reach]) -> Iterator[Problem]:
+    space, file = document.spaces[action], document.file
+    left = space.everything
+    for reach in found:
+        left &= ~reach.matches
+    if left:
+        line = found[-1].clause.line if found else 1
+        yield Problem(
+            file,
+            line,
+            f"No clause of {action} decides {written(space.first(left), space)}; "
+            f"{left.bit_count()} of {space.size} combinations are left open.",
+            "add a clause that decides them",
+        )
+    for index, later in enumerate(found):
+        if not later.decides:
+            shadows = [one.clause.id for one in found[:index] if one.matches & later.matches]
+            yield Problem(
+                file,
+                later.clause.line,
+                f"{later.clause.id} never decides: "
+                + (
+                    f"{', '.join(shadows)} decide all it matches."
+                    if shadows
+                    else "nothing matches."
+                ),
+                "move it up, narrow the earlier clauses, or remove it",
+            )
+            continue
+        for earlier in found[:index]:
+            contested = earlier.decides & later.matches
+            laxer = _strictness(earlier.clause) > _strictness(later.clause)
+            if contested and laxer and contested != earlier.decides:
+                yield Problem(
+                    file,
+                    earlier.clause.line,
+                    f"{earlier.clause.id} and the stricter {later.clause.id} both match "
+                    f"{written(space.first(contested), space)}, and neither is an exception "
+                    "to the other.",
+                    f"put {later.clause.id} first, or narrow {earlier.clause.id}",
+                )
+
+
+def _invariant(document: Document, invariant: Invariant, found: list[Reach]) -> Iterator[Problem]:
+    space = document.spaces[invariant.action]
+    scope = _matching(space, invariant.when)
+    if invariant.unless:
+        scope &= ~_matching(space, invariant.unless)
+    if not scope:
+        yield Problem(
+            document.file, invariant.line, f"The invariant {invariant.id} covers no combination."
+        )
+    for reach in found:
+        broken = reach.decides & scope
+        if broken and not _keeps(invariant, reach.clause):
+            outcome = reach.clause.retention or reach.clause.effect
+            yield Problem(
+                document.file,
+                reach.clause.line,
+                f"{reach.clause.id} breaks the invariant {invariant.id} (line {invariant.line}): "
+                f"{outcome} for {written(space.first(broken), space)}; "
+                f"{broken.bit_count()} combinations.",
+                invariant.text.en,
+            )
+            return
+
+
+def _keeps(invariant: Invariant, clause: Clause) -> bool:
+    if invariant.demand == "never":
+        return clause.effect != invariant.value
+    if invariant.demand == "always":
+        return clause.effect == invariant.value
+    if invariant.demand == "exactly":
+        return clause.retention == invariant.value
+    longest = periods.parse(invariant.value).longest_days
+    return clause.retention is not None and (
+        periods.parse(clause.retention).longest_days <= longest
+    )
+
+
+def _flows(document: Document, found: list[Reach]) -> Iterator[Problem]:
+    space = document.spaces["send"]
+    allowed = 0
+    for reach in found:
+        if reach.clause.effect == "allow":
+            allowed |= reach.decides
+    for flow in document.flows.values():
+        on = [name for name, default in flow.default.items() if default]
+        expected = space.where("flow", (flow.name,)) & space.where("provider", on)
+        for switch in flow.switches:
+            expected &= ~space.where(switch, ("set",))
+        broken = (allowed & space.where("flow", (flow.name,))) ^ expected
+        if broken:
+            is_on = bool(broken & -broken & allowed)
+            yield Problem(
+                document.file,
+                flow.line,
+                f"The flow {flow.name} is {'on' if is_on else 'off'} for "
+                f"{written(space.first(broken), space)}, against its defaults and switches.",
+                "change the send clauses, or what the flow promises",
+            )
+        for provider in document.providers.values():
+            by = provider.selected_by
+            if by is not None and not flow.default[provider.name] and by not in flow.switches:
+                yield Problem(
+                    document.file,
+                    flow.line,
+                    f"The flow {flow.name} is off on {provider.name}, so {by}, which selects it, "
+                    "must turn it off.",
+                    f"add {by} to its switches",
+                )
+
+
+def _local_transcripts(document: Document, found: list[Reach]) -> Iterator[Problem]:
+    space, local = document.spaces["retain"], document.local_transcripts
+    if "local_transcript" not in space.domains["data_class"]:
+        return
+    scope = space.where("data_class", ("local_transcript",))
+    for reach in found:
+        period = reach.clause.retention
+        if reach.decides & scope and period is not None:
+            longest = periods.parse(period).longest_days
+            if longest < local.max_days:
+                yield Problem(
+                    document.file,
+                    local.line,
+                    f"{local.setting} can be {local.max_days} days, "
+                    f"but {reach.clause.id} keeps local transcripts {period}.",
+                )
