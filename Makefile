@@ -39,12 +39,13 @@ check: ## Lint, types, import contracts, generated pages, docs site
 	@$(RUN) ruff format --check --quiet
 	@echo "check 3/6: mypy --strict"
 	@$(RUN) mypy
+	@$(RUN) mypy tools/*.py
 	@echo "check 4/6: import contracts"
 	@.venv/bin/lint-imports --no-logo
 	@echo "check 5/6: generated pages"
 	@.venv/bin/python tools/generate.py --check
 	@echo "check 6/6: docs site"
-	@.venv/bin/python tools/site.py
+	@.venv/bin/python tools/site_build.py
 	@echo "check: all good"
 
 bench: ## Measure, side by side in one run
@@ -54,4 +55,4 @@ bench: ## Measure, side by side in one run
 docs: ## Generate the generated pages and build the docs site into site/
 	@tools/setup.sh dev
 	@.venv/bin/python tools/generate.py
-	@.venv/bin/python tools/site.py
+	@.venv/bin/python tools/site_build.py
