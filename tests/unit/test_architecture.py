@@ -30,7 +30,7 @@ ACTS = {
     *("write_text", "write_bytes", "unlink", "mkdir", "urandom", "token_bytes"),
 }
 # Compute and nothing else, but do not come with Python.
-PURE_PACKAGES = {"orjson", "zstandard", "brotli"}
+PURE_PACKAGES = {"orjson", "zstandard", "brotli", "cryptography"}
 
 
 def sources() -> dict[str, Path]:
@@ -136,7 +136,7 @@ def pure_modules() -> list[str]:
     return [
         name
         for name in MODULES
-        if re.search(r"^Pure[.:]", ast.get_docstring(parse(name)) or "", re.MULTILINE)
+        if re.search(r"\bPure[.:]", ast.get_docstring(parse(name)) or "", re.MULTILINE)
     ]
 
 
