@@ -1,0 +1,58 @@
+"""The few file operations that the spool and the open segments are made of.
+
+An object of its own so that a test can put one in its place whose disk fails. Everything made here
+is for the owner's eyes only (folders 0700, files 0600).
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+_ZEROS = bytes(1 << 20)
+
+
+class Files:
+    """The real disk."""
+
+    def make(self, path: Path, size: int) -> int:
+        """A new file of `size` zeros, durable, its name included; its descriptor.
+
+        The zeros are written, not only allocated: writing into them later changes no metadata,
+        which makes syncing cheaper. A file that can't be made whole is removed.
+
+        Raises:
+            OSError: no room, no permission, or such a file is there.
+        """
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        try:
+            if size:
+                os.posix_fallocate(descriptor, 0, size)
+                for offset in range(0, size, len(_ZEROS)):
+                    self.write(descriptor, _ZEROS[: size - offset], offset)
+            os.fsync(descriptor)
+            self.sync_folder(path.parent)
+        except BaseException:
+            os.close(descriptor)
+            path.unlink(missing_ok=True)
+            raise
+        return descriptor
+
+    def write(self, descriptor: int, content: bytes, offset: int) -> None:
+        """Write all of `content` at `offset`."""
+        written = os.pwrite(descriptor, content, offset)
+        while written < len(content):
+            written += os.pwrite(descriptor, memoryview(content)[written:], offset + written)
+
+    def sync(self, descriptor: int) -> None:
+        """Make what was written durable."""
+        os.fdatasync(descriptor)
+
+    def sync_folder(self, folder: Path) -> None:
+        """Make a folder's names durable."""
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

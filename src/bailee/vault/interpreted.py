@@ -1,0 +1,27 @@
+"""What an exchange means, as whoever knows its API says; the vault itself knows no API."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from bailee.vault.packing import JSON
+
+
+@dataclass(frozen=True, slots=True)
+class Interpreted:
+    """An exchange taken apart.
+
+    `fields` are the request body's members except `messages`; `messages` is None when the body has
+    none. `answer` is the assistant's message as a non-streaming answer would be. `raw_request` and
+    `raw_answer` are kept when the bytes can't be interpreted, so that nothing is lost.
+    """
+
+    client_session: str | None = None
+    agent: str | None = None
+    fields: dict[str, JSON] = field(default_factory=dict)
+    messages: list[JSON] | None = None
+    answer: JSON = None
+    error: JSON = None
+    usage: dict[str, int] = field(default_factory=dict)
+    raw_request: bytes | None = None
+    raw_answer: bytes | None = None

@@ -1,0 +1,97 @@
+"""JSON values as bytes and back, without losing anything. Pure.
+
+orjson where it is exact; the standard library's `json` for what orjson can't express: integers over
+64 bits, lone surrogates, infinities, NaN. The first byte of what is packed says which it was.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TypeAlias
+
+import orjson
+
+JSON: TypeAlias = "dict[str, JSON] | list[JSON] | str | int | float | bool | None"
+
+_MAYBE_OVER_64_BITS = re.compile(rb"[0-9]{19}")
+
+
+class Unpackable(ValueError):
+    """A value that no JSON text gives back: nested too deeply, or not JSON."""
+
+
+def pack(value: JSON) -> bytes:
+    r"""`value` as bytes.
+
+    Raises:
+        Unpackable: it can't be given back as it is.
+
+    >>> unpack(pack({"big": 2**80, "half": "\ud800", "one": 1.0})) == {
+    ...     "big": 2**80, "half": "\ud800", "one": 1.0}
+    True
+    """
+    try:
+        packed = orjson.dumps(value)
+        if b"null" not in packed or orjson.loads(packed) == value:
+            return b"o" + packed  # orjson writes NaN and infinities as null: the one loss it has
+    except (TypeError, ValueError, RecursionError):
+        pass
+    try:
+        return b"j" + json.dumps(value, separators=(",", ":")).encode()
+    except (TypeError, ValueError, RecursionError) as error:
+        raise Unpackable(type(error).__name__) from error
+
+
+def unpack(packed: bytes) -> JSON:
+    """What `pack` was given.
+
+    Raises:
+        ValueError: not something that `pack` made.
+    """
+    kind, text = packed[:1], packed[1:]
+    if kind == b"o":
+        value: JSON = orjson.loads(text)
+        return value
+    if kind == b"j":
+        value = json.loads(text)
+        return value
+    raise ValueError("not a packed value")
+
+
+def digestible(value: JSON) -> bytes:
+    """Bytes that are the same for the same value, whatever the order of its keys.
+
+    Raises:
+        Unpackable: nested too deeply, or not JSON.
+    """
+    try:
+        packed = orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+        if b"null" not in packed or orjson.loads(packed) == value:
+            return b"o" + packed
+    except (TypeError, ValueError, RecursionError):
+        pass
+    try:
+        return b"j" + json.dumps(value, separators=(",", ":"), sort_keys=True).encode()
+    except (TypeError, ValueError, RecursionError) as error:
+        raise Unpackable(type(error).__name__) from error
+
+
+def parse(text: bytes) -> JSON:
+    """A JSON text from outside as a value, integers over 64 bits exact.
+
+    Raises:
+        ValueError: not JSON, or nested too deeply.
+    """
+    value: JSON
+    if _MAYBE_OVER_64_BITS.search(text) is None:
+        try:
+            value = orjson.loads(text)
+            return value
+        except ValueError:
+            pass  # stricter than the standard library: lone surrogates, numbers out of range
+    try:
+        value = json.loads(text)
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
+    return value
