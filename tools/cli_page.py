@@ -11,11 +11,11 @@ from typing import Any
 
 import typer.main
 
-from bailee import cli
-
 
 def render() -> str:
     """The page, as Markdown: every command with its arguments and options."""
+    from bailee import cli  # here, so that a broken command breaks this page and no other
+
     root: Any = typer.main.get_command(cli.app)
     lines = [
         "# Command line",
