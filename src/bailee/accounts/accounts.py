@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import hmac
 import secrets
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -93,6 +94,7 @@ class Accounts:
         self._clock = clock
         self._ledger = ledger
         self._random = random
+        self._changing = threading.Lock()
         self._accounts: dict[str, Account] = {}
         self._keys: dict[str, tuple[bytes, ApiKey]] = {}
         self._load()
@@ -200,16 +202,19 @@ class Accounts:
             raise InputError(
                 f"there is no key {key_id!r}.", code="not_found", hint="see `bailee key list`"
             )
-        stored, key = held
+        with self._changing:
+            return self._revoked(*held)
+
+    def _revoked(self, stored: bytes, key: ApiKey) -> ApiKey:
         if key.revoked_at is None:
             now = self._clock()
             with storage_errors(_WHAT), self._engine.begin() as connection:
                 connection.execute(
-                    update(api_keys).where(api_keys.c.id == key_id).values(revoked_at=now)
+                    update(api_keys).where(api_keys.c.id == key.key_id).values(revoked_at=now)
                 )
-                self._ledger.append("key.revoked", key_id, {}, connection=connection)
+                self._ledger.append("key.revoked", key.key_id, {}, connection=connection)
             key = replace(key, revoked_at=now)
-            self._keys[key_id] = (stored, key)
+            self._keys[key.key_id] = (stored, key)
         return key
 
     def choose_training(
@@ -223,7 +228,11 @@ class Accounts:
         Raises:
             InputError: the account is commercial, or the choice is not one.
         """
-        account = self.get(account_id)
+        with self._changing:
+            return self._choose(self.get(account_id), choice, language, source)
+
+    def _choose(self, account: Account, choice: Choice, language: str, source: str) -> Account:
+        account_id = account.account_id
         if choice not in ("allowed", "refused"):
             raise InputError("a training choice is 'allowed' or 'refused'.")
         if self._policy.plans[account.plan].segment != "consumer":

@@ -21,6 +21,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.command("up")(up.up)
+app.command("sign-in")(up.sign_in)
 app.command("demo")(demo.demo)
 app.add_typer(policy.app, name="policy")
 app.add_typer(key.app, name="key")

@@ -1,6 +1,7 @@
 """The web pages and the small HTTP API beside them."""
 
-from bailee.console.site import make_site
+from bailee.console.listener import Listener, bind
 from bailee.console.sign_in import SignIn
+from bailee.console.site import make_site
 
-__all__ = ["SignIn", "make_site"]
+__all__ = ["Listener", "SignIn", "bind", "make_site"]

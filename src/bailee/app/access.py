@@ -1,0 +1,60 @@
+"""Who calls the gateway, and on what terms: accounts and policy behind the gateway's port."""
+
+from __future__ import annotations
+
+from bailee.accounts import Account, Accounts, ApiKey
+from bailee.gateway.access import Caller
+from bailee.policy import Policy
+from bailee.vault.exchange import Terms
+
+
+class PolicyAccess:
+    """The gateway's `Access`: keys from `accounts`, terms from `policy`.
+
+    A caller is made once for each state of an account, with its terms decided; a change of the
+    account (a choice, a revoked key) makes a new one at the next request.
+    """
+
+    def __init__(self, accounts: Accounts, policy: Policy) -> None:
+        self._accounts = accounts
+        self._policy = policy
+        self._callers: dict[str, tuple[ApiKey, Account, Caller]] = {}
+
+    def authenticate(self, presented: bytes) -> Caller | None:
+        """The caller whose key this is, or None when it is unknown or revoked."""
+        found = self._accounts.authenticate(presented)
+        if found is None:
+            return None
+        key, account = found
+        held = self._callers.get(key.key_id)
+        if held is not None and held[0] is key and held[1] is account:
+            return held[2]
+        caller = self._caller(key, account)
+        self._callers[key.key_id] = (key, account, caller)
+        return caller
+
+    def _caller(self, key: ApiKey, account: Account) -> Caller:
+        terms = {
+            channel: self._terms(key, account, channel) for channel in ("api", "bedrock", "vertex")
+        }
+        return Caller(
+            owner=account.account_id,
+            key_id=key.key_id,
+            key_name=key.name,
+            plan=account.plan,
+            zero_retention=key.zero_retention,
+            terms=terms.__getitem__,
+        )
+
+    def _terms(self, key: ApiKey, account: Account, channel: str) -> Terms | None:
+        decision = self._policy.retain(
+            data_class="transcript",
+            plan=account.plan,
+            channel=channel,
+            training_choice=account.training_choice,
+            zero_retention=key.zero_retention,
+            partner_programme=account.partner_programme,
+        )
+        if decision.retention is None or decision.retention == "P0D":
+            return None
+        return Terms(decision.retention, decision.clause, decision.document)

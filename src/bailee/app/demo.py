@@ -1,0 +1,296 @@
+"""The main job end to end, on this machine, in half a minute: `bailee demo`.
+
+A temporary home, the embedded model, the real gateway and console over sockets. Four people work;
+what each leaves behind is shown with the clause that decided; then the clock walks, and what is
+past its time is looked for: as a session, as plaintext, and as key bytes, in every file.
+
+Nothing here is taken on trust: each step states a claim, and `holds` says whether it was seen.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import http.client
+import tempfile
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import orjson
+from sqlalchemy import select
+
+from bailee import config
+from bailee.app.node import Node
+from bailee.app.operations import perform
+from bailee.app.serve import Running, Server
+from bailee.db.engine import reading
+from bailee.db.keys import deks, keks
+from bailee.home import Home, HomeLock
+
+_START = datetime(2026, 1, 1, 12, tzinfo=UTC)
+_MARK = "the-orchard-gate-code-is-{}"
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Someone in the demo: a plan, a choice they make or none, and what kind of key."""
+
+    name: str
+    plan: str
+    choice: str | None
+    zero_retention: bool
+    keeps_days: int
+
+    @property
+    def mark(self) -> str:
+        """A phrase that only this person's prompts hold."""
+        return _MARK.format(self.name)
+
+
+PEOPLE = (
+    Person("ada", "pro", "allowed", False, 5 * 366),
+    Person("bob", "max", "refused", False, 30),
+    Person("corp", "enterprise", None, False, 30),
+    Person("zed", "api", None, True, 0),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A claim, whether it was seen to hold, and what there is to show for it."""
+
+    claim: str
+    holds: bool
+    rows: list[Mapping[str, object]] = field(default_factory=list)
+
+
+class _Clock:
+    def __init__(self) -> None:
+        self.now = _START
+
+    def __call__(self) -> datetime:
+        return self.now
+
+
+async def run() -> AsyncIterator[Step]:
+    """Walk through the demo, step by step."""
+    with tempfile.TemporaryDirectory(prefix="bailee-demo-") as folder:
+        home = Home(Path(folder))
+        clock = _Clock()
+        home.make(test_clock=True)
+        settings = config.load(
+            home.settings_file,
+            {},
+            {"gateway.listen": "127.0.0.1:0", "console.listen": "127.0.0.1:0"},
+        )
+        with HomeLock(home), Node.open(home, settings=settings, clock=clock) as node:
+            server = Server(node, plan="api", always_key=False, on_exchange=lambda _: None)
+            async with server as running:
+                async for step in _walk(node, running, clock):
+                    yield step
+
+
+async def _walk(node: Node, running: Running, clock: _Clock) -> AsyncIterator[Step]:
+    yield Step(
+        "a gateway and a console run here; the model is a small one in the same process",
+        True,
+        [{"gateway": running.gateway, "console": running.console, "model": running.upstream}],
+    )
+    keys = {p.name: _key(node, p) for p in PEOPLE}
+    for person in PEOPLE:
+        if person.choice is not None:
+            await asyncio.to_thread(_choose, running.console, keys[person.name], person.choice)
+    yield Step(
+        "each has a key of their plan; who has a choice made it, with their own key",
+        True,
+        [{"who": p.name, "plan": p.plan, "choice": p.choice or "none to make"} for p in PEOPLE],
+    )
+
+    answers = {}
+    for person in PEOPLE:
+        answers[person.name] = await asyncio.to_thread(
+            _talk, running.gateway, keys[person.name], person
+        )
+    yield Step(
+        "each had a session of two turns through the gateway",
+        all(len(turns) == 2 for turns in answers.values()),
+        [{"who": name, "last answer": turns[-1][:60]} for name, turns in answers.items()],
+    )
+
+    sessions = await _sessions(node)
+    kept = {p.name: sessions.get(_account(node, keys[p.name])) for p in PEOPLE}
+    yield Step(
+        "what is kept, until when and by which clause, is what the policy says for each",
+        all((kept[p.name] is not None) == (p.keeps_days > 0) for p in PEOPLE)
+        and all(_until(s) <= _START + timedelta(days=p.keeps_days, hours=1)
+                for p in PEOPLE if (s := kept[p.name]) is not None)
+        and [p.name for p in PEOPLE if _trained(kept[p.name])] == ["ada"],
+        [_row(p, kept[p.name]) for p in PEOPLE],
+    )  # fmt: skip
+
+    whole = await asyncio.gather(
+        *(asyncio.to_thread(_complete, node, s, p) for p in PEOPLE if (s := kept[p.name]))
+    )
+    yield Step("each kept transcript is complete: both prompts, both answers", all(whole))
+    found = _search(node.home.path, [p.mark.encode() for p in PEOPLE])
+    yield Step("no prompt lies in any file as plain text, zed's not even encrypted", not found)
+
+    secret = {p.name: _key_bytes(node, s) for p in PEOPLE if (s := kept[p.name]) is not None}
+    for label, until, gone in (
+        ("31 days later", timedelta(days=31), ("bob", "corp")),
+        ("5 years and a day later", timedelta(days=5 * 365 + 3), ("ada", "bob", "corp")),
+    ):
+        clock.now = _START + until
+        swept = await asyncio.to_thread(perform, node, "retention.run", {})
+        left = await _sessions(node)
+        stay = {name for name, s in kept.items() if s is not None and name not in gone}
+        yield Step(
+            f"{label}, what was due is gone: {' and '.join(gone)}",
+            {s["account"] for s in left.values()} == {kept_account(kept[n]) for n in stay},
+            [_swept(swept)],
+        )
+        remains = _search(node.home.path, [value for name in gone for value in secret[name]])
+        yield Step(
+            "no key of theirs, plain or wrapped, is left in any file",
+            not remains,
+            [{"files searched": _count(node.home.path), "found": len(remains)}],
+        )
+
+
+def kept_account(session: Mapping[str, Any] | None) -> str:
+    """The account of a kept session."""
+    return "" if session is None else str(session["account"])
+
+
+def _key(node: Node, person: Person) -> str:
+    made = perform(
+        node,
+        "key.create",
+        {"plan": person.plan, "name": person.name, "zero_retention": person.zero_retention},
+    )
+    assert isinstance(made, dict)
+    return str(made["key"])
+
+
+def _account(node: Node, key: str) -> str:
+    found = node.accounts.authenticate(key.encode())
+    assert found is not None
+    return found[1].account_id
+
+
+async def _sessions(node: Node) -> dict[str, dict[str, Any]]:
+    listed: Any = await asyncio.to_thread(perform, node, "sessions.list", {})
+    return {session["account"]: session for session in listed}
+
+
+def _trained(session: Mapping[str, Any] | None) -> bool:
+    return session is not None and session["training"]["effect"] == "allow"
+
+
+def _until(session: Mapping[str, Any]) -> datetime:
+    return datetime.fromisoformat(session["kept_until"])
+
+
+def _row(person: Person, session: Mapping[str, Any] | None) -> Mapping[str, object]:
+    who = {"who": person.name, "plan": person.plan}
+    if session is None:
+        return who | {"kept until": "nothing kept", "by": "zero retention", "trained on": "no"}
+    return who | {
+        "kept until": f"{_until(session):%Y-%m-%d}",
+        "by": session["retention"]["clause"],
+        "trained on": "yes" if _trained(session) else "no",
+    }
+
+
+def _swept(swept: Any) -> Mapping[str, object]:
+    return {
+        "sessions due": swept["sessions"],
+        "keys destroyed": swept["keys_destroyed"],
+        "segments reclaimed": swept["segments_reclaimed"],
+    }
+
+
+def _complete(node: Node, session: Mapping[str, Any], person: Person) -> bool:
+    shown: Any = perform(node, "sessions.show", {"id": session["id"]})
+    roles = [message["role"] for message in shown["messages"]]
+    text = orjson.dumps(shown["messages"]).decode()
+    return roles == ["user", "assistant", "user", "assistant"] and person.mark in text
+
+
+def _key_bytes(node: Node, session: Mapping[str, Any]) -> list[bytes]:
+    """The session's key in the clear and each wrap above it, as they are now."""
+    dek = node.keyring.get(session["id"])
+    with reading(node.keyring.engine) as connection:
+        wraps = [
+            connection.execute(select(deks.c.wrapped).where(deks.c.subject == dek.subject)),
+            connection.execute(select(keks.c.wrapped).where(keks.c.id == dek.kek_id)),
+        ]
+        return [dek.key, *(rows.scalar_one() for rows in wraps)]
+
+
+def _search(folder: Path, needles: list[bytes]) -> list[tuple[Path, bytes]]:
+    return [
+        (file, needle)
+        for file in folder.rglob("*")
+        if file.is_file()
+        for content in (file.read_bytes(),)
+        for needle in needles
+        if needle in content
+    ]
+
+
+def _count(folder: Path) -> int:
+    return sum(1 for file in folder.rglob("*") if file.is_file())
+
+
+def _choose(console: str, key: str, choice: str) -> None:
+    _request(console, "PUT", "/api/v1/privacy/training", key, {"choice": choice})
+
+
+def _talk(gateway: str, key: str, person: Person) -> list[str]:
+    messages: list[dict[str, object]] = []
+    turns = []
+    for prompt in (f"Remember: {person.mark}.", "Say hello."):
+        messages.append({"role": "user", "content": prompt})
+        answer = _request(
+            gateway,
+            "POST",
+            "/v1/messages",
+            key,
+            {
+                "model": "smollm2-135m",
+                "max_tokens": 24,
+                "metadata": {"user_id": orjson.dumps({"session_id": _session_id(person)}).decode()},
+                "messages": messages,
+            },
+        )
+        messages.append({"role": "assistant", "content": answer["content"]})
+        turns.append("".join(block.get("text", "") for block in answer["content"]))
+    return turns
+
+
+def _session_id(person: Person) -> str:
+    return f"00000000-0000-4000-8000-{PEOPLE.index(person) + 1:012d}"
+
+
+def _request(base: str, method: str, path: str, key: str, body: object) -> Any:
+    address = urlsplit(base)
+    assert address.hostname is not None
+    connection = http.client.HTTPConnection(address.hostname, address.port, timeout=120)
+    try:
+        connection.request(
+            method,
+            path,
+            orjson.dumps(body),
+            {"x-api-key": key, "content-type": "application/json"},
+        )
+        response = connection.getresponse()
+        answer = response.read()
+        if response.status != 200:
+            raise RuntimeError(f"{method} {path} answered {response.status}")
+        return orjson.loads(answer)
+    finally:
+        connection.close()

@@ -1,0 +1,175 @@
+"""Running a server until it is told to stop, and telling a person what it does meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import queue
+import signal
+import sys
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+
+import orjson
+import uvloop
+
+from bailee import config
+from bailee.app.node import Node
+from bailee.app.serve import Running, Server
+from bailee.clock import parse_moment, starting_at, system_clock
+from bailee.errors import InputError
+from bailee.gateway import ExchangeSummary
+from bailee.home import Home, HomeLock, find
+
+_LINES_WAITING = 1000
+
+
+def run_server(
+    given_home: Path | None,
+    command_line: Mapping[str, str | int | None],
+    environment: Mapping[str, str],
+    *,
+    plan: str,
+    test_clock: bool,
+    as_json: bool,
+) -> None:
+    """Serve a home until SIGINT or SIGTERM.
+
+    Raises:
+        InputError: a setting is wrong, or another process has the home.
+        StorageError: the home can't be written.
+    """
+    home = find(given_home, environment)
+    home.make(test_clock=test_clock)
+    settings = config.load(home.settings_file, environment, command_line)
+    clock = system_clock
+    now = environment.get("BAILEE_NOW")
+    if now:
+        if not home.has_test_clock:
+            raise InputError(
+                f"BAILEE_NOW is set, but the time of {home.path} is the machine's.",
+                code="configuration",
+                hint="unset it; only a home made with --test-clock takes it",
+            )
+        clock = starting_at(parse_moment(now, name="BAILEE_NOW"))
+    lines = _Lines()
+    with HomeLock(home), Node.open(home, settings=settings, clock=clock) as node:
+        server = Server(
+            node,
+            plan=plan,
+            always_key=as_json,
+            on_exchange=_ignore if as_json else lambda summary: lines.put(describe(summary)),
+        )
+        ready = _announce_json if as_json else _announce
+        uvloop.run(_serve(server, lambda running: ready(home, running)))
+    lines.close()
+
+
+def _ignore(_summary: ExchangeSummary) -> None:
+    pass
+
+
+async def _serve(server: Server, ready: object) -> None:
+    assert callable(ready)
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    async with server as running:
+        ready(running)
+        await stop.wait()
+
+
+def _announce_json(home: Home, running: Running) -> None:
+    line = {
+        "ready": True,
+        "gateway": running.gateway,
+        "console": running.console,
+        "key": running.key,
+        "key_is_for_this_run": running.key_is_for_this_run,
+        "sign_in": running.sign_in,
+        "upstream": running.upstream,
+        "home": str(home.path),
+        "pid": os.getpid(),
+    }
+    sys.stdout.write(orjson.dumps(line).decode() + "\n")
+    sys.stdout.flush()
+
+
+def _announce(home: Home, running: Running) -> None:
+    key = running.key or "bl_…  (an earlier key; make one with `bailee key create --plan PLAN`)"
+    text = f"""\
+bailee is ready.
+
+  gateway   {running.gateway}
+  console   {running.sign_in}
+            (the link signs in once, within 15 minutes; another: bailee sign-in)
+  home      {home.path}
+  upstream  {running.upstream}
+  key       {key}
+
+Point a client at it:
+
+  export ANTHROPIC_BASE_URL={running.gateway}
+  export ANTHROPIC_AUTH_TOKEN={running.key or "bl_…"}
+  claude                                      # or any client of the Messages API
+
+Each exchange, as it ends:
+"""
+    sys.stdout.write(text)
+    sys.stdout.flush()
+
+
+def describe(summary: ExchangeSummary) -> str:
+    """One line about an exchange: what happened and what was decided; nothing of its content."""
+    kept = (
+        f"kept {summary.terms.period} by {summary.terms.clause}"
+        if summary.terms is not None
+        else f"not kept ({summary.not_kept})"
+    )
+    return (
+        f"{summary.started_at:%H:%M:%S}  {summary.key_name}  {summary.plan}/{summary.channel}  "
+        f"{summary.method} {summary.path}  {summary.status} {summary.outcome}  "
+        f"{summary.bytes_in} B in, {summary.bytes_out} B out, {summary.seconds:.2f} s  {kept}"
+    )
+
+
+class _Lines:
+    """Lines to standard output, written by a thread: a reader that stands still stops nothing.
+
+    When more than a thousand lines wait, further ones are counted and left out.
+    """
+
+    def __init__(self) -> None:
+        self._queue: queue.Queue[str | None] = queue.Queue(_LINES_WAITING)
+        self._left_out = 0
+        self._thread = threading.Thread(target=self._write, name="lines", daemon=True)
+        self._thread.start()
+
+    def put(self, line: str) -> None:
+        """Hand a line over, or leave it out when too many wait."""
+        try:
+            if self._left_out:
+                self._queue.put_nowait(f"({self._left_out} lines left out)")
+                self._left_out = 0
+            self._queue.put_nowait(line)
+        except queue.Full:
+            self._left_out += 1
+
+    def close(self) -> None:
+        """Let what waits be written, for a second at the most."""
+        try:
+            self._queue.put_nowait(None)
+        except queue.Full:
+            return
+        self._thread.join(timeout=1)
+
+    def _write(self) -> None:
+        while (line := self._queue.get()) is not None:
+            try:
+                sys.stdout.write(line + "\n")
+                if self._queue.empty():
+                    sys.stdout.flush()
+            except (OSError, ValueError):
+                return

@@ -1,0 +1,68 @@
+"""What a server does by itself: the retention sweep, as a durable workflow.
+
+The sweep is a DBOS workflow on a SQLite file of the home, started by a schedule. Each part is a
+step: one that was under way when the process ended is taken up again at the next start, and one
+that was done is not done twice. The steps themselves bear being repeated.
+
+Rows: R5.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+
+from dbos import DBOS, DBOSConfig
+
+from bailee.app.node import Node
+
+
+class Schedule:
+    """Runs a node's retention sweep every few minutes, from `start` to `stop`."""
+
+    def __init__(self, node: Node, every_minutes: int) -> None:
+        self._node = node
+        self._every = every_minutes
+
+    def start(self) -> None:
+        """Take up what was left unfinished, then sweep now and on schedule. Blocks a second."""
+        settings: DBOSConfig = {
+            "name": "bailee",
+            "system_database_url": f"sqlite:///{self._node.home.work_database}",
+            "log_level": "ERROR",
+            "console_log_level": "ERROR",
+            "enable_otlp": False,
+            "run_migrations": True,
+            "max_executor_threads": 4,
+            # A restart of the same program takes up its own unfinished work.
+            "application_version": "sweep-1",
+            "executor_id": "local",
+        }
+        DBOS(config=settings)
+        node = self._node
+
+        @DBOS.step(name="sweep")
+        def sweep() -> dict[str, Any]:
+            return asdict(node.vault.sweep(node.clock()))
+
+        @DBOS.workflow(name="retention")
+        def retention(_scheduled: datetime, _context: Any) -> dict[str, Any]:
+            return sweep()
+
+        DBOS.launch()
+        DBOS.apply_schedules(
+            [
+                {
+                    "schedule_name": "retention",
+                    "workflow_fn": retention,
+                    "schedule": f"*/{self._every} * * * *",
+                    "context": None,
+                }
+            ]
+        )
+        DBOS.start_workflow(retention, node.clock(), None)
+
+    def stop(self) -> None:
+        """Let the sweep that runs come to its end, then stop."""
+        DBOS.destroy(destroy_registry=True, workflow_completion_timeout_sec=10)

@@ -1,0 +1,217 @@
+"""`bailee up`: gateway, console, control socket and schedule over one home, in one process.
+
+It starts in the order in which things depend on each other and stops in the reverse: the gateway
+first, so that nothing new comes in; the vault last, so that all that came in is sealed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import ssl
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from bailee.app.access import PolicyAccess
+from bailee.app.node import Node
+from bailee.app.operations import perform
+from bailee.app.schedule import Schedule
+from bailee.config import Settings, parse_address
+from bailee.console import Listener, SignIn, bind, make_site
+from bailee.errors import InputError
+from bailee.gateway import ExchangeSummary, Gateway, GatewayConfig, Upstream
+from bailee.gateway.credentials import ApiKey, Bedrock, Credential, NoCredential, Vertex
+from bailee.gateway.local_model import LABEL, LocalModel
+from bailee.gateway.tls import check_bind, server_context
+from bailee.home.control import ControlServer
+from bailee.policy.page import page
+
+_GRACE_SECONDS = 10.0
+# The sealer shares the interpreter with the event loop; it is to give way within half a
+# millisecond instead of the usual five.
+_SWITCH_SECONDS = 0.0005
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """Where a started server is, and how to reach it."""
+
+    gateway: str
+    console: str
+    sign_in: str
+    upstream: str
+    key: str | None
+    key_is_for_this_run: bool
+
+
+class Server:
+    """The server over an open node; use it as an asynchronous context."""
+
+    def __init__(
+        self,
+        node: Node,
+        *,
+        plan: str,
+        always_key: bool,
+        on_exchange: Callable[[ExchangeSummary], None],
+    ) -> None:
+        """`plan` is the first account's; `always_key` asks for a key at a later start too."""
+        self._node = node
+        self._plan = plan
+        self._always_key = always_key
+        self._on_exchange = on_exchange
+        self._parts = AsyncExitStack()
+        self._sign_in = SignIn(node.clock)
+        self._console = ""
+
+    async def __aenter__(self) -> Running:
+        try:
+            return await self._start()
+        except BaseException:
+            await self._parts.aclose()
+            raise
+
+    async def __aexit__(self, *_exception: object) -> None:
+        await self._parts.aclose()
+
+    async def _start(self) -> Running:
+        node, settings = self._node, self._node.settings
+        sys.setswitchinterval(_SWITCH_SECONDS)
+        files = _tls_files(settings)
+        tls = None if files is None else server_context(*files)
+        gateway_at = parse_address(settings.text("gateway.listen") or "", "gateway.listen")
+        console_at = parse_address(settings.text("console.listen") or "", "console.listen")
+        for host, _ in (gateway_at, console_at):
+            check_bind(host, tls is not None)
+        upstreams, described = await self._upstreams(settings)
+
+        gateway = Gateway(
+            GatewayConfig(upstreams=upstreams, on_recorder_failure=node.policy.on_recorder_failure),
+            PolicyAccess(node.accounts, node.policy),
+            node.vault.spool,
+            node.clock,
+            self._on_exchange,
+        )
+        port = await gateway.start(*gateway_at, tls)
+        self._parts.push_async_callback(gateway.close, _GRACE_SECONDS)
+        scheme = "http" if tls is None else "https"
+        gateway_url = f"{scheme}://{_host(gateway_at[0])}:{port}"
+
+        await self._start_console(console_at, tls, gateway_url, scheme)
+        control = ControlServer(node.home.control_socket, self._operate)
+        await control.start()
+        self._parts.push_async_callback(control.close)
+        key, for_this_run = self._first_key()
+        await self._start_schedule()
+        return Running(
+            gateway=gateway_url,
+            console=self._console,
+            sign_in=self._link(),
+            upstream=described,
+            key=key,
+            key_is_for_this_run=for_this_run,
+        )
+
+    def _operate(
+        self, operation: str, arguments: Mapping[str, object]
+    ) -> Iterator[object] | object:
+        if operation == "console.sign_in":
+            return {"sign_in": self._link()}
+        return perform(self._node, operation, arguments)
+
+    def _link(self) -> str:
+        return f"{self._console}/sign-in?token={self._sign_in.link_token()}"
+
+    def _first_key(self) -> tuple[str | None, bool]:
+        first = self._node.accounts.first()
+        if first is None:
+            _, _, key = self._node.accounts.create(plan=self._plan, name="first")
+            return key, False
+        if self._always_key:
+            return self._node.accounts.key_for_this_run(first.account_id), True
+        return None, False
+
+    async def _upstreams(self, settings: Settings) -> tuple[dict[str, Upstream], str]:
+        ca_file = settings.text("upstream.ca_file")
+        ca = None if ca_file is None else Path(ca_file)
+        upstreams: dict[str, Upstream] = {}
+        url = settings.text("upstream.url")
+        if url is None:
+            model = await asyncio.to_thread(LocalModel)
+            self._parts.callback(model.close)
+            upstreams["api"] = Upstream(model.url, NoCredential())
+            described = LABEL
+        else:
+            upstreams["api"] = Upstream(url, _api_credential(settings), ca_file=ca)
+            described = url
+        if (bedrock := settings.text("bedrock.url")) is not None:
+            credential = Bedrock(region=settings.text("bedrock.region"))
+            upstreams["bedrock"] = Upstream(bedrock, credential, ca_file=ca)
+        if (vertex := settings.text("vertex.url")) is not None:
+            upstreams["vertex"] = Upstream(vertex, Vertex(), ca_file=ca)
+        return upstreams, described
+
+    async def _start_console(
+        self, at: tuple[str, int], tls: ssl.SSLContext | None, gateway: str, scheme: str
+    ) -> None:
+        node = self._node
+        listening = bind(*at)
+        port = listening.getsockname()[1]
+        self._console = f"{scheme}://{_host(at[0])}:{port}"
+        names = {f"{host}:{port}" for host in (_host(at[0]), "localhost", "127.0.0.1")}
+        site = make_site(
+            lambda operation, arguments: perform(node, operation, arguments),
+            self._sign_in,
+            lambda language: page(node.policy, language=language, form="html"),
+            gateway=gateway,
+            hosts=frozenset(names),
+            secure=tls is not None,
+        )
+        listener = Listener(site, listening, _tls_files(node.settings))
+        await listener.start()
+        self._parts.push_async_callback(listener.close)
+
+    async def _start_schedule(self) -> None:
+        schedule = Schedule(self._node, self._node.settings.number("retention.every_minutes"))
+        # It takes a second to start and nobody waits for it; but it is stopped only once started.
+        starting = asyncio.create_task(asyncio.to_thread(schedule.start))
+
+        async def stop() -> None:
+            await starting
+            await asyncio.to_thread(schedule.stop)
+
+        self._parts.push_async_callback(stop)
+
+
+def _tls_files(settings: Settings) -> tuple[Path, Path] | None:
+    certificate, key = settings.text("gateway.tls_cert"), settings.text("gateway.tls_key")
+    if certificate is None and key is None:
+        return None
+    if certificate is None or key is None:
+        raise InputError(
+            "TLS needs both a certificate and its key.",
+            code="configuration",
+            hint="give --tls-cert and --tls-key",
+        )
+    return Path(certificate), Path(key)
+
+
+def _api_credential(settings: Settings) -> Credential:
+    variable = settings.text("upstream.key_env")
+    if variable is None:
+        return NoCredential()
+    key = os.environ.get(variable)
+    if not key:
+        raise InputError(
+            f"the environment variable {variable} holds no key for the upstream.",
+            code="configuration",
+            hint=f"set {variable}, or name another with --upstream-key-env",
+        )
+    return ApiKey(key)
+
+
+def _host(host: str) -> str:
+    return f"[{host}]" if ":" in host else host

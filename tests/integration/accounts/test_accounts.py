@@ -1,0 +1,170 @@
+"""Accounts, keys and consent in a real SQLite file."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import IntegrityError as DatabaseRefusal
+
+from bailee.accounts import Accounts
+from bailee.db.engine import open_sqlite
+from bailee.db.migrate import upgrade
+from bailee.errors import InputError
+from bailee.ledger import Ledger
+from bailee.policy import load
+from bailee.testing import FakeClock
+
+
+class Place:
+    """A data database with accounts over it, which can be opened anew."""
+
+    def __init__(self, folder: Path) -> None:
+        self.clock = FakeClock()
+        self.engine = open_sqlite(folder / "data.db")
+        upgrade(self.engine, "data")
+        self.ledger = Ledger(self.engine, self.clock)
+        self.policy = load()
+        self.accounts = self.reopened()
+
+    def reopened(self) -> Accounts:
+        return Accounts(self.engine, self.policy, self.clock, self.ledger)
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    return Place(tmp_path)
+
+
+@pytest.mark.row("T1")
+@pytest.mark.parametrize(
+    "plan", ["free", "pro", "max", "team", "enterprise", "api", "third_party", "gov"]
+)
+def test_every_plan_of_the_policy_can_have_an_account(place: Place, plan: str) -> None:
+    """An account has one of the eight plans, and its key leads to it."""
+    account, key, secret = place.accounts.create(plan=plan, name="n")
+
+    assert (key, account) == place.accounts.authenticate(secret.encode())
+    assert plan == account.plan
+
+
+def test_an_unknown_plan_is_refused_with_the_known_ones(place: Place) -> None:
+    """The error says which plans there are."""
+    with pytest.raises(InputError) as refused:
+        place.accounts.create(plan="gold", name="n")
+
+    assert "enterprise" in (refused.value.hint or "")
+    assert [] == place.accounts.api_keys()
+
+
+@pytest.mark.row("R2")
+def test_zero_retention_is_for_commercial_plans(place: Place) -> None:
+    """A consumer plan can't have a zero-retention key."""
+    with pytest.raises(InputError, match="commercial"):
+        place.accounts.create(plan="pro", name="n", zero_retention=True)
+
+
+def test_keys_survive_a_restart_and_are_stored_hashed(place: Place, tmp_path: Path) -> None:
+    """A key works after reopening; its text is in no file."""
+    _, key, secret = place.accounts.create(plan="api", name="n", zero_retention=True)
+
+    found = place.reopened().authenticate(secret.encode())
+
+    assert found is not None
+    assert key == found[0]
+    stored = b"".join(f.read_bytes() for f in tmp_path.iterdir())
+    assert secret.encode() not in stored
+    assert secret[14:].encode() not in stored
+
+
+def test_a_revoked_key_stops_at_once_and_for_good(place: Place) -> None:
+    """Revoking holds for the next look-up and after a restart; twice changes nothing."""
+    _, key, secret = place.accounts.create(plan="api", name="n")
+
+    first = place.accounts.revoke(key.key_id)
+    place.clock.advance(timedelta(days=1))
+
+    assert place.accounts.authenticate(secret.encode()) is None
+    assert place.reopened().authenticate(secret.encode()) is None
+    assert first == place.accounts.revoke(key.key_id)
+
+
+def test_a_key_with_one_wrong_character_is_refused(place: Place) -> None:
+    """The id alone opens nothing."""
+    _, _, secret = place.accounts.create(plan="api", name="n")
+    wrong = secret[:-1] + ("0" if secret[-1] != "0" else "1")
+
+    assert place.accounts.authenticate(wrong.encode()) is None
+
+
+def test_a_key_for_this_run_ends_with_the_process(place: Place) -> None:
+    """It is good now and unknown after a restart."""
+    account, _, _ = place.accounts.create(plan="api", name="n")
+
+    secret = place.accounts.key_for_this_run(account.account_id)
+
+    found = place.accounts.authenticate(secret.encode())
+    assert found is not None
+    assert account == found[1]
+    assert place.reopened().authenticate(secret.encode()) is None
+
+
+@pytest.mark.row("T2")
+def test_a_choice_is_a_consent_record_and_holds_at_once(place: Place) -> None:
+    """Each change is kept: who, when, old, new, which notice, which language, from where."""
+    account, _, secret = place.accounts.create(plan="pro", name="n")
+
+    place.accounts.choose_training(account.account_id, "allowed", language="zh", source="console")
+    place.clock.advance(timedelta(days=3))
+    place.accounts.choose_training(account.account_id, "refused", language="en", source="api")
+
+    records = place.accounts.consent_records(account.account_id)
+    assert [("none", "allowed", "zh", "console"), ("allowed", "refused", "en", "api")] == [
+        (r.old, r.new, r.language, r.source) for r in records
+    ]
+    assert {place.policy.sha256} == {r.notice for r in records}
+    assert timedelta(days=3) == records[1].at - records[0].at
+    for accounts in (place.accounts, place.reopened()):
+        found = accounts.authenticate(secret.encode())
+        assert found is not None
+        assert ("refused", place.clock()) == (found[1].training_choice, found[1].chosen_at)
+
+
+@pytest.mark.row("T5")
+def test_a_commercial_account_has_no_training_choice(place: Place) -> None:
+    """Nothing a member does can make commercial data eligible."""
+    account, _, _ = place.accounts.create(plan="team", name="n")
+
+    with pytest.raises(InputError, match="no training choice"):
+        place.accounts.choose_training(account.account_id, "allowed", language="en", source="api")
+    assert [] == place.accounts.consent_records(account.account_id)
+
+
+@pytest.mark.parametrize("table", ["consent_records", "audit"])
+@pytest.mark.parametrize("change", ["DELETE FROM {}", "UPDATE {} SET at = '2020-01-01'"])
+def test_consent_and_audit_can_not_be_edited(place: Place, table: str, change: str) -> None:
+    """The database itself refuses to change or delete these rows."""
+    account, _, _ = place.accounts.create(plan="pro", name="n")
+    place.accounts.choose_training(account.account_id, "allowed", language="en", source="api")
+
+    with pytest.raises(DatabaseRefusal, match="append-only"), place.engine.begin() as connection:
+        connection.execute(text(change.format(table)))
+
+
+def test_the_audit_record_takes_no_nested_or_long_values(place: Place) -> None:
+    """There is no room in it for content."""
+    for value in ("x" * 301, {"a": 1}, [1]):
+        with pytest.raises(InputError):
+            place.ledger.append("test.event", "s", {"field": value})  # type: ignore[dict-item]
+
+
+def test_the_audit_record_keeps_order_and_filters(place: Place) -> None:
+    """Entries come in order, of one kind or about one subject, newest first when limited."""
+    for number in range(5):
+        place.ledger.append("a.odd" if number % 2 else "a.even", str(number), {"n": number})
+
+    assert ["0", "2", "4"] == [leaf.subject for leaf in place.ledger.entries(kind="a.even")]
+    assert ["3"] == [leaf.subject for leaf in place.ledger.entries(subject="3")]
+    assert ["3", "4"] == [leaf.subject for leaf in place.ledger.entries(newest=2)]
