@@ -30,11 +30,13 @@ class Place:
         self.accounts = self.reopened()
 
     def reopened(self) -> Accounts:
+        """The accounts as a new process would find them."""
         return Accounts(self.engine, self.policy, self.clock, self.ledger)
 
 
 @pytest.fixture
 def place(tmp_path: Path) -> Place:
+    """A fresh database."""
     return Place(tmp_path)
 
 
