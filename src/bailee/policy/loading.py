@@ -6,7 +6,7 @@ The only module of the policy that reads from disk.
 from __future__ import annotations
 
 from importlib import resources
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Final
 
 from bailee.errors import InputError
@@ -29,7 +29,7 @@ def load(path: Path | None = None) -> Policy:
     return from_bytes(content(path), path or SHIPPED)
 
 
-def from_bytes(document: bytes, file: str | Path) -> Policy:
+def from_bytes(document: bytes, file: str | PurePath) -> Policy:
     """The policy of a document's bytes; `file` is its name in messages. Raises `Unsound`."""
     sound = read(document, file)
     found = list(proof.problems(sound))

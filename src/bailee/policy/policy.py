@@ -22,7 +22,6 @@ from operator import itemgetter
 from typing import Any, Final
 
 from bailee.errors import InputError
-from bailee.policy import period as periods
 from bailee.policy.actions import ACTIONS, FLAGS, Action
 from bailee.policy.document import Clause, Document, Plan
 from bailee.policy.reading import one_of
@@ -340,14 +339,3 @@ def _quoted(name: object) -> str:
     """A name for a message: one line, no longer than a name is."""
     text = ascii(name) if isinstance(name, str) else f"({type(name).__name__})"
     return text if len(text) <= 42 else f"{text[:40]}…"
-
-
-def retention_in_words(period: str, language: str) -> str:
-    """A period as people say it: "5 years", "30 天", "not at all"."""
-    span = periods.parse(period)
-    if span.count == 0:
-        return "not at all" if language == "en" else "完全不保留"
-    if language == "zh":
-        return f"{span.count} {({'Y': '年', 'M': '个月', 'D': '天'})[span.unit]}"
-    unit = {"Y": "year", "M": "month", "D": "day"}[span.unit]
-    return f"{span.count} {unit}{'' if span.count == 1 else 's'}"

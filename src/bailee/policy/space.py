@@ -49,6 +49,8 @@ class Space:
             base, members = self.derived[fact]
             return self.where(base, [one for value in wanted for one in members[str(value)]])
         width = self.size
+        if not width:
+            return 0
         for name, values in self.domains.items():
             width //= len(values)
             if name == fact:

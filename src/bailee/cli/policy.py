@@ -1,0 +1,457 @@
+"""`bailee policy`: check, decide, explain, show, compare and publish the policy document."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Annotated, BinaryIO, Literal
+
+import orjson
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from bailee.cli.errors import report, reporting
+from bailee.cli.show import console, print_json
+from bailee.cli.show import table as plain_table
+from bailee.errors import InputError
+from bailee.policy import Policy, Unsound, load
+from bailee.policy import batch as batches
+from bailee.policy.document import Clause, Language
+from bailee.policy.wording import outcome_in_words
+
+app = typer.Typer(
+    help="The data policy: check it, ask it, compare versions, publish its page.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+DocumentOption = Annotated[
+    Path | None,
+    typer.Option("--document", metavar="FILE", help="A policy document (else the shipped one)."),
+]
+LanguageOption = Annotated[Language, typer.Option("--lang", help="The language of the texts.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
+Question = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="ACTION NAME=VALUE...",
+        help="An action and its facts, or one JSON object with both. Switches are facts by their "
+        "own names (DISABLE_TELEMETRY=1); those not named are not set.",
+    ),
+]
+
+
+@app.command()
+def check(
+    file: Annotated[
+        Path | None, typer.Argument(metavar="[FILE]", help="A document (else the shipped one).")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Try every combination of facts: exactly one clause decides, and the invariants hold."""
+    from bailee.policy.check import check as checked
+    from bailee.policy.loading import SHIPPED, content
+
+    began = time.perf_counter()
+    with reporting():
+        try:
+            found = checked(content(file), file or SHIPPED)
+        except Unsound as unsound:
+            _report_all(unsound, as_json=as_json)
+            raise typer.Exit(unsound.exit_status) from None
+        seconds = time.perf_counter() - began
+        document = found.policy.document
+        if as_json:
+            print_json(
+                {
+                    "sound": True,
+                    "file": document.file,
+                    "document": document.sha256,
+                    "version": document.version,
+                    "combinations": found.combinations,
+                    "seconds": round(seconds, 3),
+                    "decided": found.decided,
+                    "invariants": [one.id for one in document.invariants],
+                    "flows": list(document.flows),
+                }
+            )
+            return
+        out = console()
+        out.print(Text(f"{document.file}  version {document.version}"))
+        out.print(Text(f"sha256 {document.sha256}\n", style="dim"))
+        rows = [
+            (action, f"{sum(counts.values()):,}", str(len(counts)))
+            for action, counts in found.decided.items()
+        ]
+        out.print(
+            _table(("action", "combinations", "clauses"), rows, right=("combinations", "clauses"))
+        )
+        out.print()
+        proved = [(one.id, one.text.en) for one in document.invariants]
+        out.print(_table(("invariant, proved", ""), proved))
+        out.print()
+        out.print(
+            f"{found.combinations:,} combinations, each decided by exactly one clause; "
+            f"{len(document.invariants)} invariants and {len(document.flows)} flows hold; "
+            f"{seconds:.2f} s"
+        )
+
+
+@app.command()
+def decide(
+    words: Question = None,
+    document: DocumentOption = None,
+    batch: Annotated[
+        bool, typer.Option("--batch", help="JSON lines in, one decision or error per line out.")
+    ] = False,
+) -> None:
+    """Ask for a decision; one JSON object per answer."""
+    with reporting():
+        policy = load(document)
+        if batch:
+            if words:
+                raise InputError("--batch reads standard input.", hint="give no facts with it")
+            failed, first = _run_batch(policy, sys.stdin.buffer, sys.stdout.buffer)
+            if failed:
+                raise InputError(
+                    f"{failed} {'line was' if failed == 1 else 'lines were'} not decided; "
+                    f"the first is line {first}.",
+                    hint="each such line has its error in the output",
+                )
+            return
+        print_json(batches.decision_as_json(policy.decide(*_question(policy, words))))
+
+
+@app.command()
+def explain(
+    words: Question = None,
+    document: DocumentOption = None,
+    lang: LanguageOption = "en",
+    as_json: JsonOption = False,
+) -> None:
+    """Say what is decided, by which clause, and why the clauses before it did not apply."""
+    from bailee.policy.wording import sentence, why_not
+
+    with reporting():
+        policy = load(document)
+        found = policy.explain(*_question(policy, words))
+        told, clause = sentence(policy.document, found, lang), found.clause
+        if as_json:
+            passed_over = [
+                {
+                    "clause": one.clause.id,
+                    "fact": one.fact,
+                    "wanted": one.wanted,
+                    "actual": one.actual,
+                    "why": why_not(policy.document, one, lang),
+                }
+                for one in found.passed_over
+            ]
+            print_json(
+                {
+                    "sentence": told,
+                    "action": found.action,
+                    "facts": found.facts,
+                    **batches.decision_as_json(found.decision),
+                    "text": clause.text.of(lang),
+                    "rows": clause.rows,
+                    "line": clause.line,
+                    "passed_over": passed_over,
+                }
+            )
+            return
+        out = console()
+        out.print(Text(told, style="bold"))
+        out.print(Text(f"\n{clause.text.of(lang)}"))
+        place = f"{policy.document.file}:{clause.line}"
+        out.print(Text(f"{clause.id}  {place}  serves {', '.join(clause.rows)}", style="dim"))
+        if found.passed_over:
+            out.print(Text("\nPassed over, in order:" if lang == "en" else "\n依次未适用的条款:"))
+            rows = [
+                (f"  {one.clause.id}", why_not(policy.document, one, lang))
+                for one in found.passed_over
+            ]
+            out.print(_unheaded(rows))
+
+
+@app.command()
+def show(
+    clause: Annotated[str | None, typer.Argument(help="One clause, by its id.")] = None,
+    document: DocumentOption = None,
+    lang: LanguageOption = "en",
+    as_json: JsonOption = False,
+) -> None:
+    """Show the document's clauses, or one of them."""
+    with reporting():
+        policy = load(document)
+        whole = policy.document
+        chosen = [one for one in whole.every_clause if clause in (None, one.id)]
+        if not chosen:
+            from bailee.policy.reading import one_of
+
+            raise InputError(
+                "There is no clause with this id.",
+                code="not_found",
+                hint=one_of(clause or "", [one.id for one in whole.every_clause]),
+            )
+        if as_json:
+            listed = [_clause_as_json(one) for one in chosen]
+            print_json(
+                listed[0]
+                if clause
+                else {
+                    "document": whole.sha256,
+                    "version": whole.version,
+                    "on_recorder_failure": whole.on_recorder_failure,
+                    "plans": {one.name: one.segment for one in whole.plans.values()},
+                    "clauses": listed,
+                }
+            )
+            return
+        out = console()
+        if not clause:
+            out.print(Text(f"{whole.file}  version {whole.version}"))
+            out.print(Text(f"sha256 {whole.sha256}", style="dim"))
+            for action, clauses in whole.clauses.items():
+                out.print()
+                rows = [
+                    (f"  {one.id}", _outcome(one, lang), _when(one), " ".join(one.rows))
+                    for one in clauses
+                ]
+                out.print(_table((action, "then", "when", "rows"), rows))
+            out.print()
+            stated = [(f"  {one.id}", one.text.of(lang)) for one in whole.statements]
+            out.print(_table(("stated", ""), stated))
+            return
+        one = chosen[0]
+        out.print(Text(one.text.of(lang), style="bold"))
+        about = [("id", one.id), ("place", f"{whole.file}:{one.line}")]
+        if one.action is not None:
+            about += [("action", one.action), ("when", _when(one)), ("then", _outcome(one, lang))]
+        about.append(("serves", ", ".join(one.rows)))
+        about.append(("heading", next(h.source for h in whole.headings if h.id == one.heading)))
+        out.print(_unheaded(about))
+
+
+@app.command()
+def diff(
+    old: Annotated[str, typer.Argument(metavar="A", help='A document, or "shipped".')],
+    new: Annotated[str, typer.Argument(metavar="B", help='A document, or "shipped".')],
+    lang: LanguageOption = "en",
+    as_json: JsonOption = False,
+) -> None:
+    """Say what document B changes against A, and for whom."""
+    from bailee.policy.diff import change_in_words, compare, who_in_words
+
+    with reporting():
+        first, second = (
+            load(None if name == "shipped" else Path(name)).document for name in (old, new)
+        )
+        found = compare(first, second)
+        if as_json:
+            print_json(
+                {
+                    "from": first.sha256,
+                    "to": second.sha256,
+                    "changes": [
+                        {
+                            "action": one.action,
+                            "before": {"effect": one.before[0], "retention": one.before[1]},
+                            "after": {"effect": one.after[0], "retention": one.after[1]},
+                            "who": one.who,
+                            "combinations": one.combinations,
+                        }
+                        for one in found.changes
+                    ],
+                    "moved": found.moved,
+                    "added": found.added,
+                    "removed": found.removed,
+                    "settings": found.settings,
+                    "clauses_added": found.clauses_added,
+                    "clauses_removed": found.clauses_removed,
+                    "clauses_reworded": found.clauses_reworded,
+                }
+            )
+            return
+        out = console()
+        if found.empty:
+            out.print("No difference." if first.sha256 == second.sha256 else "Nothing changes.")
+            return
+        if found.changes:
+            rows = [
+                (
+                    one.action,
+                    "{} → {}".format(*change_in_words(one, lang)),
+                    who_in_words(one, second, lang),
+                    f"{one.combinations:,}",
+                )
+                for one in found.changes
+            ]
+            out.print(_table(("action", "changes", "for", "combinations"), rows))
+        else:
+            out.print("No decision changes.")
+        lines = [f"{name}: {before} → {after}" for name, before, after in found.settings]
+        lines += [f"new value: {one}" for one in found.added]
+        lines += [f"value gone: {one}" for one in found.removed]
+        lines += [f"new clause: {one}" for one in found.clauses_added]
+        lines += [f"clause gone: {one}" for one in found.clauses_removed]
+        lines += [f"reworded: {one}" for one in found.clauses_reworded]
+        lines += [
+            f"same result, other clause: {was} → {now} ({count:,} combinations of {action})"
+            for action, was, now, count in found.moved
+        ]
+        if lines:
+            out.print(Text("\n" + "\n".join(lines)))
+
+
+@app.command()
+def page(
+    lang: LanguageOption,
+    form: Annotated[
+        Literal["md", "html"] | None,
+        typer.Option("--format", help="Else by the output file's name; else md."),
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="FILE", help="Else standard output.")
+    ] = None,
+    document: DocumentOption = None,
+) -> None:
+    """Write the public data-usage page."""
+    from bailee.policy import html, markdown
+    from bailee.policy.page import page as made
+
+    with reporting():
+        by_name = output is not None and output.suffix in (".html", ".htm")
+        render = html.render if form == "html" or (form is None and by_name) else markdown.render
+        text = render(made(load(document), lang)).encode()
+        if output is None:
+            sys.stdout.buffer.write(text)
+            sys.stdout.buffer.flush()
+            return
+        try:
+            output.write_bytes(text)
+        except OSError as error:
+            raise InputError(
+                f"{output} can't be written: {error.strerror}.",
+                code="configuration",
+                hint="give a file in a folder that exists and can be written",
+            ) from None
+        print(f"wrote {output}", file=sys.stderr)
+
+
+def _question(policy: Policy, words: list[str] | None) -> tuple[str, dict[str, object]]:
+    """The action and facts that a person typed: one JSON object, or ACTION NAME=VALUE..."""
+    if not words:
+        raise InputError(
+            "Nothing was asked.",
+            hint="try: bailee policy explain send flow=metrics provider=api DISABLE_TELEMETRY=1",
+        )
+    if words[0].lstrip().startswith("{"):
+        if len(words) > 1:
+            raise InputError("Give one JSON object, or an action and its facts.")
+        return batches.question(words[0])
+    action = words[0]
+    facts: dict[str, object] = {}
+    env: dict[str, object] = {}
+    for word in words[1:]:
+        name, equals, value = word.partition("=")
+        if not equals:
+            raise InputError("A fact has the form NAME=VALUE.", hint="as in plan=free")
+        if name in facts or name in env:
+            raise InputError("A fact is given twice.", hint="give each fact once")
+        if name in policy.document.switches:
+            env[name] = value
+        else:
+            facts[name] = {"true": True, "false": False}.get(value, value)
+    if action == "send":
+        facts["env"] = env
+    else:
+        facts.update(env)  # which refuses them: only `send` has switches
+    return action, facts
+
+
+def _run_batch(policy: Policy, source: BinaryIO, sink: BinaryIO) -> tuple[int, int]:
+    """Answer each line as soon as it is there: how many could not be decided, and the first."""
+    failed = first = number = 0
+    for lines in _arriving(source):
+        answers = bytearray()
+        for text in lines:
+            number += 1
+            answer, decided = batches.answer(policy, text, number)
+            if not decided:
+                failed += 1
+                first = first or number
+            answers += orjson.dumps(answer, option=orjson.OPT_APPEND_NEWLINE)
+        sink.write(answers)
+        sink.flush()
+    return failed, first
+
+
+def _arriving(source: BinaryIO) -> Iterator[list[bytes]]:
+    """Lines in groups, as they arrive. Of a line that is too long only the start is held."""
+    rest = b""
+    while chunk := source.read1(1 << 16):  # type: ignore[attr-defined]
+        *lines, rest = (rest + chunk).split(b"\n")
+        rest = rest[: batches.LONGEST_LINE + 1]
+        if lines:
+            yield lines
+    if rest:
+        yield [rest]
+
+
+def _report_all(unsound: Unsound, *, as_json: bool) -> None:
+    if as_json:
+        problems = [
+            {"file": one.file, "line": one.line, "reason": one.reason, "hint": one.hint}
+            for one in unsound.problems
+        ]
+        print_json({"sound": False, "problems": problems})
+    for problem in unsound.problems:
+        report(InputError(str(problem), code=unsound.code, hint=problem.hint))
+
+
+def _outcome(clause: Clause, language: Language) -> str:
+    if clause.effect is None:
+        return ""
+    return outcome_in_words(clause.effect, clause.retention, language)
+
+
+def _when(clause: Clause) -> str:
+    conditions = [
+        f"{one.fact}={'|'.join(str(v).lower() if isinstance(v, bool) else v for v in one.values)}"
+        for one in clause.when
+    ]
+    return " ".join(conditions) or "always"
+
+
+def _table(
+    columns: Sequence[str], rows: Iterable[Sequence[str]], *, right: Sequence[str] = ()
+) -> Table:
+    """A table of texts as they are: what stands in brackets is no markup."""
+    made = plain_table(columns, (), right=right)
+    for row in rows:
+        made.add_row(*map(Text, row))
+    return made
+
+
+def _unheaded(rows: Iterable[Sequence[str]]) -> Table:
+    made = _table(("", ""), rows)
+    made.show_header = False
+    return made
+
+
+def _clause_as_json(clause: Clause) -> dict[str, object]:
+    return {
+        "id": clause.id,
+        "action": clause.action,
+        "heading": clause.heading,
+        "rows": clause.rows,
+        "when": {one.fact: one.values for one in clause.when},
+        "effect": clause.effect,
+        "retention": clause.retention,
+        "line": clause.line,
+        "en": clause.text.en,
+        "zh": clause.text.zh,
+    }

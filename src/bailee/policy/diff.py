@@ -1,0 +1,182 @@
+"""What a new version of the document changes, and for whom.
+
+Two documents are compared over the facts that both know: every combination whose result differs is
+found, and the combinations are gathered into few groups. Values that only one of them knows, and
+what is not decided per combination (dates, settings, texts), are listed beside them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from bailee.policy.actions import ACTIONS, SWITCH_STATES
+from bailee.policy.document import Document, Language
+from bailee.policy.space import Space, Value
+from bailee.policy.wording import outcome_in_words
+
+Outcome = tuple[str, str | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A group of combinations whose result changes. `who`: each fact that narrows the group, with
+    its values; a fact that is not named can be anything. Outcomes are (effect, retention).
+    """
+
+    action: str
+    before: Outcome
+    after: Outcome
+    who: Mapping[str, tuple[Value, ...]]
+    combinations: int
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """Everything that differs. `moved`: combinations with the same result by another clause, as
+    (action, clause before, clause after, how many). `settings`: (name, before, after).
+    The names in `added` and `removed` are "plan edu" and the like; those in `clauses_*` ids.
+    """
+
+    changes: tuple[Change, ...]
+    moved: tuple[tuple[str, str, str, int], ...]
+    added: tuple[str, ...]
+    removed: tuple[str, ...]
+    settings: tuple[tuple[str, str, str], ...]
+    clauses_added: tuple[str, ...]
+    clauses_removed: tuple[str, ...]
+    clauses_reworded: tuple[str, ...]
+
+    @property
+    def empty(self) -> bool:
+        """Whether the documents mean and say the same."""
+        return not any(getattr(self, name) for name in self.__slots__)
+
+
+def compare(old: Document, new: Document) -> Difference:
+    """What `new` changes against `old`."""
+    changes: list[Change] = []
+    moved: list[tuple[str, str, str, int]] = []
+    for action in ACTIONS:
+        space = _shared(old, new, action)
+        before, after = _decides(old, action, space), _decides(new, action, space)
+        groups: dict[tuple[Outcome, Outcome], int] = {}
+        for was, was_set, was_by in before:
+            for now, now_set, now_by in after:
+                both = was_set & now_set
+                if both and was != now:
+                    groups[was, now] = groups.get((was, now), 0) | both
+                elif both and was_by != now_by:
+                    moved.append((action, was_by, now_by, both.bit_count()))
+        for (was, now), changed in groups.items():
+            left = changed
+            for _, box in space.boxes(changed):
+                inside = space.matching(list(box.items()))
+                who = {
+                    fact: values
+                    for fact, values in box.items()
+                    if len(values) < len(space.domains[fact])
+                }
+                changes.append(Change(action, was, now, who, (inside & left).bit_count()))
+                left &= ~inside
+    was_values, is_values = set(_values(old)), set(_values(new))
+    was_texts = {one.id: one.text for one in old.every_clause}
+    is_texts = {one.id: one.text for one in new.every_clause}
+    return Difference(
+        changes=tuple(changes),
+        moved=tuple(moved),
+        added=tuple(one for one in _values(new) if one not in was_values),
+        removed=tuple(one for one in _values(old) if one not in is_values),
+        settings=tuple(_settings(old, new)),
+        clauses_added=tuple(one for one in is_texts if one not in was_texts),
+        clauses_removed=tuple(one for one in was_texts if one not in is_texts),
+        clauses_reworded=tuple(
+            one for one in is_texts if one in was_texts and was_texts[one] != is_texts[one]
+        ),
+    )
+
+
+def who_in_words(change: Change, document: Document, language: Language) -> str:
+    """For whom a group of combinations changes: "consumer plans, training refused"."""
+    parts = []
+    for fact, values in change.who.items():
+        if fact in document.switches:
+            parts.append(f"{fact} {'/'.join(map(str, values))}")
+            continue
+        segments = {document.plans[str(one)].segment for one in values} if fact == "plan" else ()
+        members = {one.name for one in document.plans.values() if one.segment in segments}
+        if len(segments) == 1 and members == set(values):
+            label = document.labels["segment"][next(iter(segments))].of(language)
+            parts.append(f"{label} plans" if language == "en" else f"{label}计划")
+            continue
+        labels = document.labels[fact]
+        parts.append(" / ".join(labels[one].of(language) for one in values))
+    everyone = "everyone and everything" if language == "en" else "所有情形"
+    return ("; " if language == "en" else ";").join(parts) or everyone
+
+
+def change_in_words(change: Change, language: Language) -> tuple[str, str]:
+    """The results before and after, in words."""
+    return (
+        outcome_in_words(*change.before, language),
+        outcome_in_words(*change.after, language),
+    )
+
+
+def _shared(old: Document, new: Document, action: str) -> Space:
+    """The combinations that both documents know."""
+    theirs = new.spaces[action].domains
+    domains: dict[str, tuple[Value, ...]] = {
+        fact: tuple(value for value in values if value in theirs[fact])
+        for fact, values in old.spaces[action].domains.items()
+        if fact in theirs
+    }
+    return Space(domains, {})
+
+
+def _decides(document: Document, action: str, space: Space) -> list[tuple[Outcome, int, str]]:
+    """(outcome, what it decides, clause id) of each clause, within `space`."""
+    own = document.spaces[action]
+    left = space.everything
+    found = []
+    for clause in document.clauses[action]:
+        matches = space.everything
+        for condition in clause.when:
+            fact, values = condition.fact, condition.values
+            if fact in own.derived:
+                fact, members = own.derived[fact]
+                values = tuple(one for value in values for one in members[str(value)])
+            if fact in space.domains:
+                matches &= space.where(fact, values)
+            elif SWITCH_STATES[0] not in values:  # a switch that the other does not know
+                matches = 0
+        assert clause.effect is not None
+        found.append(((clause.effect, clause.retention), matches & left, clause.id))
+        left &= ~matches
+    return found
+
+
+def _values(document: Document) -> Iterator[str]:
+    for fact, labels in document.labels.items():
+        for value in labels:
+            yield f"{fact} {value}"
+    for switch in document.switches:
+        yield f"switch {switch}"
+
+
+def _settings(old: Document, new: Document) -> Iterator[tuple[str, str, str]]:
+    for name in ("version", "effective", "choice_from", "decide_by", "on_recorder_failure"):
+        before, after = str(getattr(old, name)), str(getattr(new, name))
+        if before != after:
+            yield name, before, after
+    for name in ("setting", "default_days", "max_days"):
+        before = str(getattr(old.local_transcripts, name))
+        after = str(getattr(new.local_transcripts, name))
+        if before != after:
+            yield f"local_transcripts.{name}", before, after
+    for part in ("survey", "feedback"):
+        if getattr(old, part) != getattr(new, part):
+            yield part, str(getattr(old, part)), str(getattr(new, part))
+    for plan in old.plans.values():
+        if plan.name in new.plans and new.plans[plan.name].segment != plan.segment:
+            yield f"plans.{plan.name}.segment", plan.segment, new.plans[plan.name].segment

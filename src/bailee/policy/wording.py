@@ -1,0 +1,108 @@
+"""Decisions in words that people say, in the document's two languages.
+
+Labels and clause texts come from the document; what is here are the few words between them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from bailee.policy import period as periods
+from bailee.policy.document import Document, Language
+from bailee.policy.policy import Explanation, PassedOver
+from bailee.policy.space import Value
+
+_OUTCOMES: dict[Language, dict[str, str]] = {
+    "en": {"allow": "allowed", "deny": "not allowed", "ask": "asked", "skip": "not asked"},
+    "zh": {"allow": "允许", "deny": "不允许", "ask": "询问", "skip": "不询问"},
+}
+_STATES: dict[Language, dict[str, str]] = {
+    "en": {"absent": "not set", "empty": "empty", "set": "set"},
+    "zh": {"absent": "未设置", "empty": "为空", "set": "已设置"},
+}
+QUESTIONS: dict[Language, dict[str, str]] = {
+    "en": {
+        "choose": "Is a person asked about training?",
+        "train": "May it improve models?",
+        "retain": "How long is it kept?",
+        "send": "May it leave the machine?",
+    },
+    "zh": {
+        "choose": "是否询问训练选择?",
+        "train": "是否可用于改进模型?",
+        "retain": "保留多久?",
+        "send": "是否可以离开设备?",
+    },
+}
+
+
+def period_in_words(period: str, language: Language) -> str:
+    """A period as people say it: "5 years", "30 天", "not kept"."""
+    span = periods.parse(period)
+    if span.count == 0:
+        return "not kept" if language == "en" else "不保留"
+    if language == "zh":
+        return f"{span.count} {({'Y': '年', 'M': '个月', 'D': '天'})[span.unit]}"
+    unit = {"Y": "year", "M": "month", "D": "day"}[span.unit]
+    return f"{span.count} {unit}{'' if span.count == 1 else 's'}"
+
+
+def outcome_in_words(effect: str, retention: str | None, language: Language) -> str:
+    """A decision's result in a word or two: "30 days", "not allowed"."""
+    if retention is not None:
+        return period_in_words(retention, language)
+    return _OUTCOMES[language][effect]
+
+
+def joined(words: Sequence[str], language: Language) -> str:
+    """A list with "or" before its last."""
+    if len(words) < 2:
+        return "".join(words)
+    start, last = words[:-1], words[-1]
+    return f"{', '.join(start)} or {last}" if language == "en" else f"{'、'.join(start)}或 {last}"
+
+
+def sentence(document: Document, found: Explanation, language: Language) -> str:
+    """What was decided, as one sentence, such as: This survey rating is kept for 5 years."""
+    facts, decision = found.facts, found.decision
+
+    def label(fact: str) -> str:
+        return document.labels[fact][facts[fact]].of(language)
+
+    english = language == "en"
+    if found.action == "choose":
+        asked = decision.effect == "ask"
+        if english:
+            return f"This person is {'' if asked else 'not '}asked about training now."
+        return f"现在{'会' if asked else '不会'}询问此人是否允许训练。"
+    if found.action == "send":
+        allowed = decision.effect == "allow"
+        if english:
+            return f"{label('flow')}: {'may be sent' if allowed else 'not sent'} from this machine."
+        return f"{label('flow')}:{'可以' if allowed else '不会'}从此设备发送。"
+    thing, plan = label("data_class"), label("plan")
+    if found.action == "train":
+        allowed = decision.effect == "allow"
+        if english:
+            return f"This {thing} ({plan} plan) may {'' if allowed else 'not '}improve models."
+        return f"这份{thing}({plan} 计划){'可以' if allowed else '不得'}用于改进模型。"
+    assert decision.retention is not None
+    kept = periods.parse(decision.retention).count > 0
+    words = period_in_words(decision.retention, language)
+    if english:
+        return f"This {thing} ({plan} plan) is {f'kept for {words}' if kept else 'not kept'}."
+    return f"这份{thing}({plan} 计划){f'保留 {words}' if kept else '不保留'}。"
+
+
+def why_not(document: Document, passed: PassedOver, language: Language) -> str:
+    """Why a clause did not apply: "training_choice is allowed, not refused"."""
+
+    def word(value: Value) -> str:
+        if passed.fact in document.switches:
+            return _STATES[language][str(value)]
+        return str(value).lower() if isinstance(value, bool) else str(value)
+
+    wanted = joined([word(value) for value in passed.wanted], language)
+    if language == "en":
+        return f"{passed.fact} is {word(passed.actual)}, not {wanted}"
+    return f"{passed.fact} 是 {word(passed.actual)},而非 {wanted}"
