@@ -164,4 +164,5 @@ def decode(plain: bytes) -> CapturedExchange:
     head[8] = Outcome(head[8])
     for headers in (12, 13):
         head[headers] = tuple((name, value) for name, value in head[headers])
-    return CapturedExchange(*head, plain[request_at:answer_at], plain[answer_at:])
+    fields: Any = (*head, plain[request_at:answer_at], plain[answer_at:])
+    return CapturedExchange(*fields)

@@ -1,0 +1,122 @@
+"""Tables of the vault's index: where the ciphertext of each exchange lies and until when.
+
+Nothing here is derived from content, but for `prefixes`, whose digests are keyed by the session's
+own key and become noise with it.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import Column, Float, ForeignKey, Index, Integer, LargeBinary, String, Table
+
+from bailee.db.metadata import Moment, data
+
+sessions = Table(
+    "sessions",
+    data,
+    Column("id", String, primary_key=True),
+    Column("owner", String, nullable=False, index=True),
+    Column("client_session", LargeBinary),
+    Column("data_class", String, nullable=False),
+    Column("plan", String, nullable=False),
+    Column("channel", String, nullable=False),
+    Column("key_id", String, nullable=False),
+    Column("started", Moment, nullable=False),
+    Column("last_activity", Moment, nullable=False),
+    Column("exchanges", Integer, nullable=False),
+    Column("bytes", Integer, nullable=False),
+    Column("expires_at", Moment, nullable=False, index=True),
+    Column("period", String, nullable=False),
+    Column("clause", String, nullable=False),
+    Column("document", String, nullable=False),
+    Column("input_tokens", Integer, nullable=False),
+    Column("output_tokens", Integer, nullable=False),
+    Column("cache_creation_input_tokens", Integer, nullable=False),
+    Column("cache_read_input_tokens", Integer, nullable=False),
+)
+"""One row a session. `client_session`: a keyed digest of the id that the client gave it. `key_id`:
+the API key it was last used with. `exchanges` counts what is indexed, and numbers the next."""
+
+Index("ix_sessions_client_session", sessions.c.client_session)
+
+segments = Table(
+    "segments",
+    data,
+    Column("id", String, primary_key=True),
+    Column("data_class", String, nullable=False),
+    Column("expiry_day", String, nullable=False),
+    Column("opened_at", Moment, nullable=False),
+    Column("length", Integer, nullable=False),
+    Column("state", String, nullable=False, index=True),
+)
+"""Files of records. `state`: `open` (local, appended to; `length` is how much of it counts) or
+`shipped` (in the object store, never changed)."""
+
+exchanges = Table(
+    "exchanges",
+    data,
+    Column("id", String, primary_key=True),
+    Column("session_id", ForeignKey("sessions.id"), nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("segment_id", ForeignKey("segments.id"), nullable=False, index=True),
+    Column("offset", Integer, nullable=False),
+    Column("length", Integer, nullable=False),
+    Column("exchange_id", String, nullable=False),
+    Column("started", Float, nullable=False),
+    Column("ended", Float, nullable=False),
+    Column("outcome", String, nullable=False),
+    Column("status", Integer, nullable=False),
+)
+"""One row a record. `id` is the record's own (bound into its ciphertext); `started`, `ended` are
+Unix seconds."""
+
+Index("uq_exchanges_number", exchanges.c.session_id, exchanges.c.number, unique=True)
+
+prefixes = Table(
+    "prefixes",
+    data,
+    Column("session_id", ForeignKey("sessions.id"), primary_key=True),
+    Column("digest", LargeBinary, primary_key=True),
+    Column("exchange", Integer, nullable=False),
+    Column("position", Integer, nullable=False),
+    sqlite_with_rowid=False,
+)
+"""What a session has had: keyed digest → exchange number and position."""
+
+spool_positions = Table(
+    "spool_positions",
+    data,
+    Column("file", String, primary_key=True),
+    Column("next", Integer, nullable=False),
+)
+"""Up to where a spool file has been sealed: its first `next` frames are in the index."""
+
+departed_sessions = Table(
+    "departed_sessions",
+    data,
+    Column("digest", LargeBinary, primary_key=True),
+)
+"""Keyed digests of the ids of sessions that are gone, so that no id is used twice."""
+
+receipts = Table(
+    "receipts",
+    data,
+    Column("id", String, primary_key=True),
+    Column("kind", String, nullable=False),
+    Column("subject", String, nullable=False, index=True),
+    Column("state", String, nullable=False, index=True),
+    Column("requested_at", Moment, nullable=False),
+    Column("inaccessible_at", Moment),
+    Column("key_destroyed_at", Moment),
+    Column("backups_unrecoverable_at", Moment),
+    Column("reclaimed_at", Moment),
+)
+"""Proofs of destruction. `kind`: `erasure` (subject: a session's id) or `expiry` (subject: a KEK's
+id). `state`: the last of the moments that has come."""
+
+receipt_segments = Table(
+    "receipt_segments",
+    data,
+    Column("receipt_id", ForeignKey("receipts.id"), primary_key=True),
+    Column("segment_id", String, primary_key=True, index=True),
+)
+"""Segments that still hold ciphertext that a receipt covers."""
