@@ -16,6 +16,8 @@ from bailee.config import SETTINGS
 from bailee.errors import CODES
 
 ROOT = Path(__file__).parents[1]
+OUTSIDE = {"src", "tests", "tools", "bench", "docs"}
+INSIDE = {path.name for path in (ROOT / "src/bailee").iterdir() if path.is_dir()}
 
 MISSION = """
 [[chapter]]
@@ -197,3 +199,17 @@ def test_every_extra_that_the_docs_name_is_one() -> None:
     }
 
     assert set() == named - set(extras)
+
+
+def test_every_file_that_the_docs_name_is_there() -> None:
+    """A page that walks through the code names modules that exist."""
+    pages = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")]
+    gone = [
+        f"{page.name}: {named}"
+        for page in pages
+        for named in re.findall(r"`((?:[a-z_]+/)+[a-z_0-9]*\.?[a-z]*)`", page.read_text())
+        if named.split("/")[0] in INSIDE | OUTSIDE
+        and not any((base / named).exists() for base in (ROOT, ROOT / "src/bailee"))
+    ]
+
+    assert [] == gone

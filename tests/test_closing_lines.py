@@ -1,0 +1,65 @@
+"""A run says what it left out: nothing is skipped unseen."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+CONFTEST = Path(__file__).with_name("conftest.py")
+
+
+def closing_lines(folder: Path, source: str, *flags: str) -> str:
+    """What a run of one test file prints, with the conftest of this suite."""
+    shutil.copy(CONFTEST, folder / "conftest.py")
+    (folder / "test_it.py").write_text(f"import pytest\n{source}\n")
+    ran = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-q",
+            "-p",
+            "no:cacheprovider",
+            "--strict-markers",
+            *flags,
+        ],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return ran.stdout
+
+
+def test_a_run_that_left_nothing_out_says_so(tmp_path: Path) -> None:
+    """When every test ran, a line says that."""
+    printed = closing_lines(tmp_path, "@pytest.mark.row('R1')\ndef test_a(): ...")
+
+    assert "Nothing was left out for want of something on this machine." in printed
+
+
+def test_a_skip_is_listed_with_its_reason_and_what_would_let_it_run(tmp_path: Path) -> None:
+    """A skipped test is named, with why, and with what to install."""
+    printed = closing_lines(tmp_path, "def test_a(): pytest.skip('npm is not reachable')")
+
+    assert (
+        "1 left out: npm is not reachable\n"
+        "    test_it.py::test_a\n"
+        "    to run: install node and npm, and make the npm registry reachable\n"
+    ) in printed
+
+
+def test_a_skipped_file_is_listed(tmp_path: Path) -> None:
+    """A file that skips itself as a whole does not vanish."""
+    printed = closing_lines(tmp_path, "pytest.importorskip('no_such_package')")
+
+    assert "1 left out: could not import 'no_such_package'" in printed
+
+
+def test_deselected_tests_are_counted(tmp_path: Path) -> None:
+    """Tests that a flag kept out are counted, too."""
+    printed = closing_lines(tmp_path, "def test_a(): ...\ndef test_b(): ...", "-k", "test_a")
+
+    assert "1 tests were not selected (-k, -m or --deselect)." in printed
