@@ -1,0 +1,35 @@
+"""The gateway: the Messages API (and Bedrock- and Vertex-style paths) in, an upstream out, and what
+may be kept of each exchange handed to a recording.
+
+`Gateway` is the whole of it; a request is walked through in `server` (what happens to it),
+`client` and `upstream` (the two connections), `exchange` (what couples them), `completion` (what
+of an answer waits for its record) and `recording` (the record's port). `interpret` reads what was captured.
+"""
+
+from bailee.gateway.access import Access, Caller
+from bailee.gateway.credentials import ApiKey, Bedrock, Credential, NoCredential, Vertex
+from bailee.gateway.recording import Keeping, NotKept, Recording
+from bailee.gateway.server import Gateway
+from bailee.gateway.settings import GatewayConfig, Limits, Upstream, check_bind
+from bailee.gateway.summary import ExchangeSummary
+from bailee.gateway.tls import server_context
+
+__all__ = [
+    "Access",
+    "ApiKey",
+    "Bedrock",
+    "Caller",
+    "Credential",
+    "ExchangeSummary",
+    "Gateway",
+    "GatewayConfig",
+    "Keeping",
+    "Limits",
+    "NoCredential",
+    "NotKept",
+    "Recording",
+    "Upstream",
+    "Vertex",
+    "check_bind",
+    "server_context",
+]

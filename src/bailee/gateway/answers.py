@@ -1,0 +1,68 @@
+"""The answers that the gateway gives itself, as bytes.
+
+Pure. Errors have the Messages API's own shape, as a document or as an event of a stream, so that
+clients show them as they show their upstream's.
+"""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Final
+
+import orjson
+
+from bailee.errors import BaileeError, InputError
+
+CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
+PING: Final = b'event: ping\ndata: {"type": "ping"}\n\n'
+LAST_CHUNK: Final = b"0\r\n\r\n"
+
+
+class HeadTooLarge(InputError):
+    """The request's head is over the limit. Answered with a status of its own."""
+
+    @property
+    def http_status(self) -> int:
+        """Request Header Fields Too Large (RFC 6585)."""
+        return 431
+
+
+def chunk(payload: bytes) -> bytes:
+    """`payload` (not empty) as one chunk."""
+    return b"%x\r\n%b\r\n" % (len(payload), payload)
+
+
+def error_answer(
+    error: BaileeError, request_id: str, *, close: bool, bodiless: bool = False, allow: str = ""
+) -> bytes:
+    """A whole answer that says `error`. `bodiless` for an answer to HEAD."""
+    body = orjson.dumps(error.api_body(request_id))
+    extra = f"allow: {allow}\r\n" if allow else ""
+    if error.http_status in (503, 529):
+        extra += "retry-after: 2\r\n"
+    return _answer(error.http_status, body, request_id, extra, close=close, bodiless=bodiless)
+
+
+def error_event(error: BaileeError, request_id: str) -> bytes:
+    """`error` as an event of a stream that has begun."""
+    return b"event: error\ndata: " + orjson.dumps(error.api_body(request_id)) + b"\n\n"
+
+
+def hello(request_id: str, *, close: bool, bodiless: bool) -> bytes:
+    """The answer to a client that asks whether anyone is there."""
+    return _answer(200, b'{"message":"hello"}', request_id, "", close=close, bodiless=bodiless)
+
+
+def _answer(
+    status: int, body: bytes, request_id: str, extra: str, *, close: bool, bodiless: bool
+) -> bytes:
+    reason = HTTPStatus(status).phrase if status in _KNOWN else "Overloaded"
+    connection = "connection: close\r\n" if close else ""
+    head = (
+        f"HTTP/1.1 {status} {reason}\r\ncontent-type: application/json\r\n"
+        f"content-length: {len(body)}\r\nrequest-id: {request_id}\r\n{extra}{connection}\r\n"
+    )
+    return head.encode("ascii") + (b"" if bodiless else body)
+
+
+_KNOWN: Final = frozenset(int(status) for status in HTTPStatus)

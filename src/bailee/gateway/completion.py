@@ -1,0 +1,404 @@
+"""How much of an answer may reach the client before its record is durable.
+
+Pure. The client must not see an answer as complete before it is kept, and must see everything
+before that at once. A `Hold` takes the answer's bytes as they come and gives back what may go on;
+it says `final` when the last event that matters is in its hands.
+
+Rules kept here:
+
+* Server-sent events (WHATWG HTML 9.2): an event counts for a client at its empty line, so an
+  event that may be the last is held from its start, or from where it was recognised.
+* Text of the conversation that looks like the last event is not it: a candidate is parsed.
+* An encoded stream is decoded only to be looked at; what goes on are the bytes that came.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+import zlib
+from typing import Final, Protocol
+
+import brotli
+import orjson
+import zstandard
+
+# The last event of a Messages API stream is small; an event that has grown past this is not it.
+_LONGEST_LAST_EVENT: Final = 64 * 1024
+_MARK: Final = b"message_stop"
+_BOUNDARY: Final = re.compile(rb"(?>\r\n|\n|\r)(?>\r\n|\n|\r)")
+_LINE: Final = re.compile(rb"\r\n|\n|\r")
+_EVENT_STREAM: Final = b"application/vnd.amazon.eventstream"
+_LONGEST_FRAME: Final = 32 * 1024 * 1024
+
+
+class Hold(Protocol):
+    """Holds back the end of an answer."""
+
+    final: bool
+
+    @property
+    def holding(self) -> bool:
+        """Whether bytes are held."""
+        ...
+
+    def feed(self, data: bytes) -> bytes:
+        """Takes the next bytes of the answer; gives those that may go to the client now."""
+        ...
+
+    def rest(self) -> bytes:
+        """What is held, once, when it may go."""
+        ...
+
+
+class HoldLast:
+    """For an answer that is one document: the last bytes read are held."""
+
+    __slots__ = ("_held", "final")
+
+    def __init__(self) -> None:
+        self.final = False
+        self._held = b""
+
+    @property
+    def holding(self) -> bool:
+        """See `Hold.holding`."""
+        return bool(self._held)
+
+    def feed(self, data: bytes) -> bytes:
+        """See `Hold.feed`."""
+        free, self._held = self._held, data
+        return free
+
+    def rest(self) -> bytes:
+        """See `Hold.rest`."""
+        free, self._held = self._held, b""
+        return free
+
+
+class HoldStop:
+    """For server-sent events: `message_stop` and what follows is held."""
+
+    __slots__ = ("_event", "_held", "_oversized", "final")
+
+    def __init__(self) -> None:
+        self.final = False
+        self._event = b""  # the unfinished event at the end of what came
+        self._oversized = False
+        self._held = 0  # how many bytes of _event are still here
+
+    @property
+    def holding(self) -> bool:
+        """See `Hold.holding`."""
+        return self._held > 0
+
+    def feed(self, data: bytes) -> bytes:
+        """See `Hold.feed`."""
+        if self.final:
+            self._event += data
+            self._held += len(data)
+            return b""
+        sent = len(self._event) - self._held
+        joined = self._event + data if self._event else data
+        at = joined.find(_MARK, max(0, len(self._event) - self._held - len(_MARK)))
+        start = 0
+        while at >= 0:
+            # The event that the mark is in begins after the boundary before it.
+            if (boundary := _last_boundary(joined, start, at)) >= 0:
+                start = boundary
+                self._oversized = False
+            end = _BOUNDARY.search(joined, at)
+            if end is None:
+                if self._oversized or len(joined) - start > _LONGEST_LAST_EVENT:
+                    break
+                return self._keep(joined, sent, start)
+            if not self._oversized and is_last_event(joined[start : end.end()]):
+                self.final = True
+                return self._keep(joined, sent, start)
+            start = end.end()
+            self._oversized = False
+            at = joined.find(_MARK, start)
+        return self._free(joined, sent, start)
+
+    def rest(self) -> bytes:
+        """See `Hold.rest`."""
+        free = self._event[len(self._event) - self._held :]
+        self._held = 0
+        return free
+
+    def _keep(self, joined: bytes, sent: int, start: int) -> bytes:
+        """Frees what is before the event at `start`; what of it went already can't be held."""
+        cut = max(sent, start)
+        free = joined[sent:cut]
+        self._event = joined[start:]
+        self._held = len(joined) - cut
+        return free
+
+    def _free(self, joined: bytes, sent: int, start: int) -> bytes:
+        """Frees everything; remembers the unfinished event."""
+        self._held = 0
+        cut = _last_boundary(joined, start, len(joined))
+        if cut >= 0:
+            self._event = joined[cut:]
+            self._oversized = False
+        else:
+            self._event = joined[start:]
+        if len(self._event) > _LONGEST_LAST_EVENT:
+            self._oversized = True
+            self._event = self._event[-len(_MARK) :]
+        return joined[sent:] if sent else joined
+
+
+def _last_boundary(data: bytes, start: int, end: int) -> int:
+    """Where the event that `data[:end]` ends in begins, or -1 when no boundary is in between."""
+    at = data.rfind(b"\n\n", start, end)
+    found = at + 2 if at >= 0 else -1
+    if data.find(b"\r", max(start, found), end) >= 0:
+        for boundary in _BOUNDARY.finditer(data, max(start, found), end):
+            found = boundary.end()
+    return found
+
+
+def is_last_event(event: bytes) -> bool:
+    """Whether one whole server-sent event is the Messages API's `message_stop`."""
+    name, data = b"", []
+    for line in _LINE.split(event):
+        field, colon, value = line.partition(b":")
+        value = value.removeprefix(b" ") if colon else b""
+        if field == b"event":
+            name = value
+        elif field == b"data":
+            data.append(value)
+    if name == _MARK:
+        return True
+    try:
+        parsed = orjson.loads(b"\n".join(data))
+    except orjson.JSONDecodeError:
+        return False
+    return isinstance(parsed, dict) and parsed.get("type") == "message_stop"
+
+
+class HoldFrames:
+    """For Bedrock's binary event stream: the last event's frame and what follows is held.
+
+    A frame is: total length, length of headers, CRC (4 bytes each), headers, payload, CRC. An
+    unfinished frame is of no use to a client, so it goes on in one piece.
+    """
+
+    __slots__ = ("_data", "_lost", "final")
+
+    def __init__(self) -> None:
+        self.final = False
+        self._data = b""
+        self._lost = False  # the framing is not understood; everything passes
+
+    @property
+    def holding(self) -> bool:
+        """See `Hold.holding`."""
+        return bool(self._data)
+
+    def feed(self, data: bytes) -> bytes:
+        """See `Hold.feed`."""
+        if self._lost:
+            return data
+        joined = self._data + data
+        at, cut = 0, -1
+        while not self.final and len(joined) - at >= 12:
+            total = int.from_bytes(joined[at : at + 4], "big")
+            if not 16 <= total <= _LONGEST_FRAME:
+                self._lost = True
+                self._data = b""
+                return joined
+            if len(joined) - at < total:
+                break
+            kind = frame_kind(joined[at : at + total])
+            if kind in ("message_stop", "messageStop", "metadata"):
+                cut = at if cut < 0 else cut
+                # Converse sends its usage after the stop: that is its last event.
+                self.final = kind != "messageStop"
+            at += total
+        if cut < 0:
+            cut = 0 if self.final else at
+        self._data = joined[cut:]
+        return joined[:cut]
+
+    def rest(self) -> bytes:
+        """See `Hold.rest`."""
+        free, self._data = self._data, b""
+        return free
+
+
+def frame_parts(frame: bytes) -> tuple[dict[str, str], bytes]:
+    """The string headers and the payload of one frame (`vnd.amazon.eventstream`)."""
+    size = int.from_bytes(frame[4:8], "big")
+    headers: dict[str, str] = {}
+    at, end = 12, min(12 + size, len(frame) - 4)
+    while at < end:
+        name_end = at + 1 + frame[at]
+        name = frame[at + 1 : name_end].decode("latin-1")
+        kind = frame[name_end] if name_end < end else -1
+        if kind != 7:  # all that matter are strings
+            break
+        length = int.from_bytes(frame[name_end + 1 : name_end + 3], "big")
+        at = name_end + 3 + length
+        headers[name] = frame[name_end + 3 : at].decode("utf-8", "replace")
+    return headers, frame[end:-4]
+
+
+def frame_kind(frame: bytes) -> str:
+    """What a frame carries: a Messages API event's type, or a Converse event's."""
+    headers, payload = frame_parts(frame)
+    kind = headers.get(":event-type", "")
+    if kind != "chunk":
+        return kind
+    event = frame_event(payload)
+    found = event.get("type") if isinstance(event, dict) else None
+    return found if isinstance(found, str) else kind
+
+
+def frame_event(payload: bytes) -> object:
+    """The JSON inside a `chunk` frame's base64 `bytes`, or None."""
+    try:
+        return orjson.loads(base64.b64decode(orjson.loads(payload)["bytes"]))
+    except (orjson.JSONDecodeError, KeyError, TypeError, binascii.Error, ValueError):
+        return None
+
+
+class Decoder(Protocol):
+    """Undoes one content coding as bytes come."""
+
+    def decode(self, data: bytes) -> bytes:
+        """The bytes that `data` completes.
+
+        Raises:
+            ValueError: `data` is not in that coding.
+        """
+        ...
+
+
+class _Zlib:
+    def __init__(self, bits: int) -> None:
+        self._bits = bits
+        self._inner = zlib.decompressobj(bits)
+
+    def decode(self, data: bytes) -> bytes:
+        out = b""
+        try:
+            while data:
+                out += self._inner.decompress(data)
+                data = self._inner.unused_data
+                if data:  # several members in a row are one body
+                    self._inner = zlib.decompressobj(self._bits)
+        except zlib.error as error:
+            raise ValueError("not zlib") from error
+        return out
+
+
+class _Deflate:
+    """`deflate` is zlib, but some send it bare (RFC 9110, 8.4.1.2)."""
+
+    def __init__(self) -> None:
+        self._inner: _Zlib | None = None
+
+    def decode(self, data: bytes) -> bytes:
+        if self._inner is None:
+            if not data:
+                return b""
+            self._inner = _Zlib(15 if data[0] & 0x0F == 8 else -15)
+        return self._inner.decode(data)
+
+
+class _Brotli:
+    def __init__(self) -> None:
+        self._inner = brotli.Decompressor()
+
+    def decode(self, data: bytes) -> bytes:
+        try:
+            return bytes(self._inner.process(data))
+        except brotli.error as error:
+            raise ValueError("not brotli") from error
+
+
+class _Zstandard:
+    def __init__(self) -> None:
+        self._inner = zstandard.ZstdDecompressor().decompressobj(read_across_frames=True)
+
+    def decode(self, data: bytes) -> bytes:
+        try:
+            return self._inner.decompress(data)
+        except zstandard.ZstdError as error:
+            raise ValueError("not zstandard") from error
+
+
+def decoder(coding: bytes) -> Decoder | None:
+    """A decoder of one content coding, or None when it is not known."""
+    if coding in (b"gzip", b"x-gzip"):
+        return _Zlib(31)
+    if coding == b"deflate":
+        return _Deflate()
+    if coding == b"br":
+        return _Brotli()
+    return _Zstandard() if coding == b"zstd" else None
+
+
+class HoldDecoded:
+    """For an encoded stream: looks at it decoded, and holds the encoded read in which the end is
+    recognised.
+    """
+
+    __slots__ = ("_decoder", "_held", "_inner", "final")
+
+    def __init__(self, inner: Hold, decode: Decoder) -> None:
+        self.final = False
+        self._inner = inner
+        self._decoder: Decoder | None = decode
+        self._held = b""
+
+    @property
+    def holding(self) -> bool:
+        """See `Hold.holding`."""
+        return bool(self._held)
+
+    def feed(self, data: bytes) -> bytes:
+        """See `Hold.feed`."""
+        held = self._held + data
+        if not self.final:
+            if self._decoder is None:
+                self._held = data
+                return held[: len(held) - len(data)]
+            try:
+                decoded = self._decoder.decode(data)
+            except ValueError:
+                # Not what it says it is: treated as one document.
+                self._decoder = None
+                self._held = data
+                return held[: len(held) - len(data)]
+            self._inner.feed(decoded)
+            self.final = self._inner.final
+            if not self._inner.holding:
+                self._held = b""
+                return held
+        self._held = held
+        return b""
+
+    def rest(self) -> bytes:
+        """See `Hold.rest`."""
+        free, self._held = self._held, b""
+        return free
+
+
+def hold_for(content_type: bytes, content_encoding: bytes) -> Hold:
+    """How the end of an answer of this type (lower-case field values) is held."""
+    kind = content_type.partition(b";")[0].strip()
+    inner: Hold
+    if kind == b"text/event-stream":
+        inner = HoldStop()
+    elif kind == _EVENT_STREAM:
+        inner = HoldFrames()
+    else:
+        return HoldLast()
+    if content_encoding in (b"", b"identity"):
+        return inner
+    decode = decoder(content_encoding)
+    return HoldLast() if decode is None else HoldDecoded(inner, decode)

@@ -1,0 +1,449 @@
+"""HTTP/1.1 heads and bodies as bytes: what they say, and what of them goes on to the next hop.
+
+Pure. Follows RFC 9112 (message syntax) and RFC 9110 section 7.6.1 (hop-by-hop fields).
+
+Rules kept here:
+
+* A head is never rebuilt from parsed fields. The fields that end at this hop are cut out of the
+  bytes that came; everything else stays as it was, in order and spelling.
+* What two readers could understand differently is refused: a bare LF, a folded line, a second
+  Content-Length, Content-Length beside Transfer-Encoding, any transfer coding but `chunked`.
+* A body is counted, not parsed. Only its chunk sizes are read, because its end must be known.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final, Protocol
+
+_TOKEN: Final = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]"
+_REQUEST_LINE: Final = re.compile(rb"(" + _TOKEN + rb"{1,32}) ([!-~]+) HTTP/1\.([01])\r\n")
+_STATUS_LINE: Final = re.compile(
+    rb"HTTP/1\.([01]) ([1-5][0-9]{2})(?: ([\t\x20-\x7e\x80-\xff]*))?\r\n"
+)
+_FIELD_LINES: Final = re.compile(rb"(?:" + _TOKEN + rb"++:[\t\x20-\x7e\x80-\xff]*+\r\n)*+")
+_BARE_LF: Final = re.compile(rb"(?<!\r)\n")
+_CHUNK_SIZE: Final = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(?:;[\t\x20-\x7e\x80-\xff]*)?\r\n")
+_LONGEST_SIZE_LINE: Final = 4096
+_LONGEST_TRAILERS: Final = 8192
+
+# Fields that end at this hop, whatever Connection names besides.
+HOP_BY_HOP: Final = frozenset(
+    {
+        b"connection",
+        b"keep-alive",
+        b"proxy-connection",
+        b"proxy-authenticate",
+        b"proxy-authorization",
+        b"te",
+        b"trailer",
+        b"transfer-encoding",
+        b"upgrade",
+    }
+)
+CREDENTIALS: Final = frozenset({b"authorization", b"x-api-key", b"x-bailee-key"})
+# The client expects its 100 (Continue) from us, and Host names us.
+_ENDS_HERE: Final = HOP_BY_HOP | {b"host", b"expect"}
+# Fields that a record notes: they name a session or an agent, or say how to read the body.
+_NOTED_OF_REQUEST: Final = frozenset(
+    {
+        b"content-type",
+        b"content-encoding",
+        b"x-claude-code-session-id",
+        b"x-claude-code-agent-id",
+        b"x-claude-code-parent-agent-id",
+    }
+)
+_NOTED_OF_ANSWER: Final = frozenset({b"content-type", b"content-encoding", b"request-id"})
+_REQUEST_NAMES: Final = _ENDS_HERE | CREDENTIALS | _NOTED_OF_REQUEST | {b"content-length"}
+_ANSWER_NAMES: Final = HOP_BY_HOP | _NOTED_OF_ANSWER | {b"content-length"}
+
+
+def _finder(names: frozenset[bytes]) -> re.Pattern[bytes]:
+    return re.compile(rb"\r\n(" + b"|".join(sorted(map(re.escape, names))) + rb"):")
+
+
+_REQUEST_FIELDS: Final = _finder(_REQUEST_NAMES)
+_ANSWER_FIELDS: Final = _finder(_ANSWER_NAMES)
+
+
+class Malformed(Exception):
+    """The bytes are not HTTP that everyone would read the same way. Holds no content."""
+
+
+class Body(Protocol):
+    """How a message's body is delimited."""
+
+    done: bool
+
+    def feed(self, data: bytes) -> tuple[bytes, bytes]:
+        """Takes bytes off the wire; gives (payload, what belongs to the next message).
+
+        Raises:
+            Malformed: the framing is broken.
+        """
+        ...
+
+
+class LengthBody:
+    """A body of a known number of bytes."""
+
+    __slots__ = ("done", "left")
+
+    def __init__(self, length: int) -> None:
+        self.left = length
+        self.done = length == 0
+
+    def feed(self, data: bytes) -> tuple[bytes, bytes]:
+        """See `Body.feed`."""
+        size = len(data)
+        if size <= self.left:
+            self.left -= size
+            self.done = self.left == 0
+            return data, b""
+        cut = self.left
+        self.left = 0
+        self.done = True
+        return data[:cut], data[cut:]
+
+
+class UntilClose:
+    """A body that ends when its sender closes."""
+
+    __slots__ = ("done",)
+
+    def __init__(self) -> None:
+        self.done = False
+
+    def feed(self, data: bytes) -> tuple[bytes, bytes]:
+        """See `Body.feed`."""
+        return data, b""
+
+
+class ChunkedBody:
+    """A body in chunks (RFC 9112, 7.1). Extensions and trailers are read over and dropped."""
+
+    __slots__ = ("_before", "_in_trailers", "_left", "_owed", "_trailers", "done")
+
+    def __init__(self) -> None:
+        self.done = False
+        self._left = 0  # payload bytes of the current chunk still to come
+        self._owed = False  # the CRLF after the current chunk is still to come
+        self._before = b""  # an unfinished size line
+        self._in_trailers = False
+        self._trailers = 0
+
+    def feed(self, data: bytes) -> tuple[bytes, bytes]:
+        """See `Body.feed`."""
+        if self._before:
+            data = self._before + data
+            self._before = b""
+        size, at = len(data), 0
+        payload: list[bytes] = []
+        while at < size and not self.done:
+            if self._left:
+                end = min(size, at + self._left)
+                payload.append(data[at:end])
+                self._left -= end - at
+                at = end
+            elif self._owed:
+                if data[at : at + 2] == b"\r\n":
+                    self._owed = False
+                    at += 2
+                elif data[at:] == b"\r":
+                    break
+                else:
+                    raise Malformed("a chunk does not end in CRLF")
+            elif self._in_trailers:
+                end = self._line_end(data, at)
+                if end < 0:
+                    break
+                self.done = end == at + 2
+                if not self.done and _FIELD_LINES.fullmatch(data, at, end) is None:
+                    raise Malformed("a trailer is not a field")
+                self._trailers += end - at
+                if self._trailers > _LONGEST_TRAILERS:
+                    raise Malformed("the trailers are too long")
+                at = end
+            else:
+                line = _CHUNK_SIZE.match(data, at)
+                if line is None:
+                    self._line_end(data, at, complete=False)
+                    break
+                self._left = int(line[1], 16)
+                self._owed = self._left > 0
+                self._in_trailers = not self._owed
+                at = line.end()
+        if self.done:
+            return b"".join(payload), data[at:]
+        self._before = data[at:]
+        return payload[0] if len(payload) == 1 else b"".join(payload), b""
+
+    @staticmethod
+    def _line_end(data: bytes, at: int, *, complete: bool = True) -> int:
+        """Where the line at `at` ends, or -1 when its end has not come. A line that is there and
+        should have been understood (`complete` false) is malformed.
+        """
+        end = data.find(b"\n", at)
+        if end < 0:
+            if len(data) - at > _LONGEST_SIZE_LINE:
+                raise Malformed("a chunk's size line is too long")
+            return -1
+        if not complete or data[end - 1 : end] != b"\r" or end == at:
+            raise Malformed("a chunk's size line is not valid")
+        return end + 1
+
+
+class RequestHead:
+    """A request's head.
+
+    `kept` is its field lines as they came (each `Name: value CRLF`), without those that end at
+    this hop and without credentials; `credentials` are those, by lower-case name.
+    `credential_lines` are the lines of Authorization and x-api-key as they came; `noted` are the
+    fields that a record notes, (lower-case name, value).
+    """
+
+    __slots__ = (
+        "chunked",
+        "credential_lines",
+        "credentials",
+        "expects_continue",
+        "keep_alive",
+        "kept",
+        "length",
+        "method",
+        "minor",
+        "noted",
+        "target",
+    )
+
+    def __init__(self, method: bytes, target: bytes, minor: int) -> None:
+        self.method = method
+        self.target = target
+        self.minor = minor
+        self.kept = b""
+        self.credentials: dict[bytes, bytes] = {}
+        self.credential_lines = b""
+        self.noted: list[tuple[bytes, bytes]] = []
+        self.chunked = False
+        self.length: int | None = None
+        self.keep_alive = minor == 1
+        self.expects_continue = False
+
+    def body(self) -> Body:
+        """A new reader of this request's body."""
+        return ChunkedBody() if self.chunked else LengthBody(self.length or 0)
+
+    @property
+    def has_body(self) -> bool:
+        """Whether bytes follow the head."""
+        return self.chunked or bool(self.length)
+
+
+class AnswerHead:
+    """An answer's head. `kept` and `noted` as in `RequestHead`; `length` is None when none was
+    given; `content_type` and `content_encoding` are lower case.
+    """
+
+    __slots__ = (
+        "bodiless",
+        "chunked",
+        "content_encoding",
+        "content_type",
+        "keep_alive",
+        "kept",
+        "length",
+        "noted",
+        "reason",
+        "status",
+    )
+
+    def __init__(self, status: int, reason: bytes, minor: int) -> None:
+        self.status = status
+        self.reason = reason
+        self.kept = b""
+        self.chunked = False
+        self.length: int | None = None
+        self.keep_alive = minor == 1
+        self.noted: list[tuple[bytes, bytes]] = []
+        self.content_type = b""
+        self.content_encoding = b""
+        self.bodiless = False
+
+    def body(self) -> Body:
+        """A new reader of this answer's body."""
+        if self.bodiless:
+            return LengthBody(0)
+        if self.chunked:
+            return ChunkedBody()
+        return UntilClose() if self.length is None else LengthBody(self.length)
+
+    @property
+    def delimited(self) -> bool:
+        """Whether the body's end is known before its sender closes."""
+        return self.bodiless or self.chunked or self.length is not None
+
+
+def find_head_end(data: bytes) -> int:
+    """The length of the head that `data` begins with, or -1 when its end has not come yet.
+
+    Raises:
+        Malformed: it can't become one (bare LF, or it does not begin like one).
+    """
+    end = data.find(b"\r\n\r\n")
+    if end >= 0:
+        return end + 4
+    if _BARE_LF.search(data) is not None:
+        raise Malformed("a line does not end in CRLF")
+    if data and not 0x21 <= data[0] <= 0x7E:
+        raise Malformed("this is not HTTP")
+    return -1
+
+
+def parse_request_head(head: bytes) -> RequestHead:
+    """Reads a head that ends in an empty line.
+
+    Raises:
+        Malformed: it is not HTTP/1.x, or its framing could be read in two ways.
+    """
+    line = _REQUEST_LINE.match(head)
+    if line is None:
+        raise Malformed("the request line is not valid HTTP/1.x")
+    method, target, minor = line.groups()
+    request = RequestHead(method, target, minor == b"1")
+    start = line.end()
+    if _FIELD_LINES.fullmatch(head, start, len(head) - 2) is None:
+        raise Malformed("a header field is not valid")
+    kept: list[bytes] = []
+    named: list[bytes] = []
+    hosts, at = 0, start
+    for name, value, begin, end in _fields(_REQUEST_FIELDS, head, start):
+        if name == b"content-length":
+            _length(request, value)
+            continue
+        if name in _NOTED_OF_REQUEST:
+            request.noted.append((name, value))
+            continue
+        if name == b"transfer-encoding":
+            if request.minor == 0:
+                raise Malformed("HTTP/1.0 has no transfer codings")
+            _chunked(request, value)
+        elif name == b"connection":
+            named += _tokens(value)
+        elif name == b"host":
+            hosts += 1
+        elif name == b"expect":
+            if value.lower() != b"100-continue":
+                raise Malformed("an unknown expectation")
+            request.expects_continue = request.minor == 1
+        elif name in CREDENTIALS:
+            if name in request.credentials:
+                raise Malformed("a credential is given twice")
+            request.credentials[name] = value
+            if name != b"x-bailee-key":
+                request.credential_lines += head[begin:end]
+        kept.append(head[at:begin])
+        at = end
+    kept.append(head[at:-2])
+    request.kept = b"".join(kept)
+    if request.chunked and request.length is not None:
+        raise Malformed("Content-Length beside Transfer-Encoding")
+    if hosts != 1 and (hosts or request.minor):
+        raise Malformed("a request needs exactly one Host")
+    if named:
+        request.keep_alive = request.keep_alive and b"close" not in named
+        request.kept = _without(request.kept, named)
+    return request
+
+
+def parse_answer_head(head: bytes, method: bytes) -> AnswerHead:
+    """Reads the head of an answer to `method`, which ends in an empty line.
+
+    Raises:
+        Malformed: as for requests.
+    """
+    line = _STATUS_LINE.match(head)
+    if line is None:
+        raise Malformed("the status line is not valid HTTP/1.x")
+    answer = AnswerHead(int(line[2]), line[3] or b"", line[1] == b"1")
+    start = line.end()
+    if _FIELD_LINES.fullmatch(head, start, len(head) - 2) is None:
+        raise Malformed("a header field is not valid")
+    kept: list[bytes] = []
+    named: list[bytes] = []
+    at = start
+    for name, value, begin, end in _fields(_ANSWER_FIELDS, head, start):
+        if name == b"content-length":
+            _length(answer, value)
+            continue
+        if name in _NOTED_OF_ANSWER:
+            answer.noted.append((name, value))
+            if name == b"content-type":
+                answer.content_type = value.lower()
+            elif name == b"content-encoding":
+                answer.content_encoding = value.lower()
+            continue
+        if name == b"transfer-encoding":
+            _chunked(answer, value)
+        elif name == b"connection":
+            named += _tokens(value)
+        kept.append(head[at:begin])
+        at = end
+    kept.append(head[at:-2])
+    answer.kept = b"".join(kept)
+    if answer.chunked and answer.length is not None:
+        raise Malformed("Content-Length beside Transfer-Encoding")
+    status = answer.status
+    answer.bodiless = method == b"HEAD" or status < 200 or status in (204, 304)
+    if named:
+        answer.keep_alive = answer.keep_alive and b"close" not in named
+        answer.kept = _without(answer.kept, named)
+    return answer
+
+
+def without(lines: bytes, names: frozenset[bytes]) -> bytes:
+    """Field `lines` without those whose lower-case name is in `names`."""
+    return b"".join(
+        line
+        for line in lines.splitlines(keepends=True)
+        if line.partition(b":")[0].lower() not in names
+    )
+
+
+def _fields(
+    finder: re.Pattern[bytes], head: bytes, start: int
+) -> list[tuple[bytes, bytes, int, int]]:
+    """(lower-case name, value, begin, end) of the fields that `finder` knows; lines are
+    head[begin:end].
+    """
+    found = []
+    # Lowering the whole head once is cheaper than matching without regard to case.
+    for match in finder.finditer(head.lower(), start - 2):
+        begin, colon = match.start() + 2, match.end()
+        end = head.index(b"\r\n", colon)
+        found.append((match[1], head[colon:end].strip(b" \t"), begin, end + 2))
+    return found
+
+
+def _tokens(value: bytes) -> list[bytes]:
+    return [token.strip(b" \t").lower() for token in value.split(b",")]
+
+
+def _length(message: RequestHead | AnswerHead, value: bytes) -> None:
+    if message.length is not None:
+        raise Malformed("Content-Length is given twice")
+    if not value.isdigit() or len(value) > 18:
+        raise Malformed("Content-Length is not a number")
+    message.length = int(value)
+
+
+def _chunked(message: RequestHead | AnswerHead, value: bytes) -> None:
+    if message.chunked or value.lower() != b"chunked":
+        raise Malformed("a transfer coding other than chunked")
+    message.chunked = True
+
+
+def _without(lines: bytes, named: list[bytes]) -> bytes:
+    """`lines` without the fields that Connection names. Framing is not Connection's to change."""
+    drop = frozenset(named) - {b"close", b"keep-alive", b"", b"content-length"}
+    return without(lines, drop) if drop else lines

@@ -1,0 +1,333 @@
+"""The gateway: a listener, its upstreams, and what happens to each request that comes.
+
+Rules kept here: who is not authenticated reaches no upstream; terms decide whether an exchange is
+kept before its first byte is held; logs and summaries carry names and numbers only.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import logging
+import secrets
+import ssl
+from collections.abc import Callable
+
+from bailee.clock import Clock
+from bailee.errors import BaileeError, InputError, StorageError
+from bailee.gateway.access import Access, Caller
+from bailee.gateway.answers import error_answer, hello
+from bailee.gateway.client import ClientConnection
+from bailee.gateway.exchange import Exchange, not_recorded
+from bailee.gateway.http1 import RequestHead
+from bailee.gateway.recording import Keeping, NotKept, Recording, Room
+from bailee.gateway.routes import Answered, Refused, Route, route
+from bailee.gateway.settings import GatewayConfig, check_bind
+from bailee.gateway.summary import ExchangeSummary
+from bailee.gateway.upstream import UpstreamPool
+from bailee.vault.exchange import CapturedExchange
+
+_log = logging.getLogger("bailee.gateway")
+_BACKLOG = 1024
+
+
+class Gateway:
+    """See the module. All methods are called on one event loop.
+
+    `on_exchange` is called with a summary after every exchange, refused ones included.
+    """
+
+    def __init__(
+        self,
+        config: GatewayConfig,
+        access: Access,
+        recording: Recording,
+        clock: Clock,
+        on_exchange: Callable[[ExchangeSummary], None],
+    ) -> None:
+        self.limits = config.limits
+        self.clock = clock
+        self.room = Room(recording, config.limits.held)
+        self.clients: set[ClientConnection] = set()
+        self.closing = False
+        self.now = 0.0  # the loop's time, as of the last tick
+        self.unrecorded = 0  # exchanges that were served although they could not be recorded
+        self.refuses_unrecorded = config.on_recorder_failure == "refuse"
+        self._access = access
+        self._recording = recording
+        self._on_exchange = on_exchange
+        self._pools = {
+            channel: UpstreamPool(upstream, config.limits)
+            for channel, upstream in (
+                ("api", config.api),
+                ("bedrock", config.bedrock),
+                ("vertex", config.vertex),
+            )
+            if upstream is not None
+        }
+        self._id_prefix = secrets.token_hex(8)
+        self._ids = itertools.count(1)
+        self._recording_now = 0
+        self._server: asyncio.Server | None = None
+        self._ticker: asyncio.TimerHandle | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        limits = config.limits
+        shortest = min(
+            limits.client_head,
+            limits.client_body_idle,
+            limits.client_stalled,
+            limits.upstream_silence,
+            limits.linger,
+            limits.prompt,
+            limits.ping or limits.prompt,
+        )
+        self._tick_every = min(0.25, max(0.01, shortest / 4))
+
+    # -- life ----------------------------------------------------------------------------------
+
+    async def start(self, host: str, port: int, ssl_context: ssl.SSLContext | None = None) -> int:
+        """Listens; gives the port (for `port` 0, the one that was free).
+
+        Raises:
+            InputError: plain HTTP on an address that is not loopback, or the address is taken.
+        """
+        check_bind(host, tls=ssl_context is not None)
+        self._loop = asyncio.get_running_loop()
+        self.now = self._loop.time()
+        try:
+            self._server = await self._loop.create_server(
+                lambda: ClientConnection(self), host, port, ssl=ssl_context, backlog=_BACKLOG
+            )
+        except OSError as error:
+            raise InputError(
+                f"The gateway can't listen on {host} port {port}: {error.strerror}.",
+                code="configuration",
+                hint="choose another address with --gateway",
+            ) from None
+        self._tick()
+        return int(self._server.sockets[0].getsockname()[1])
+
+    async def close(self, grace_seconds: float = 10.0) -> None:
+        """Stops listening, lets exchanges end for `grace_seconds`, then ends them. Returns when
+        every record that was begun is durable, or known not to be.
+        """
+        self.closing = True
+        if self._server is not None:
+            self._server.close()
+        for client in tuple(self.clients):
+            if client.idle:
+                client.transport.close()
+        await self._until(lambda: not self.clients, grace_seconds)
+        for client in tuple(self.clients):
+            client.close_unfinished(flush=False) if client.idle else client.transport.abort()
+        await self._until(lambda: not self.clients and not self._recording_now, grace_seconds + 5)
+        if self._ticker is not None:
+            self._ticker.cancel()
+        for pool in self._pools.values():
+            pool.close()
+
+    async def _until(self, there: Callable[[], bool], seconds: float) -> None:
+        assert self._loop is not None
+        end = self._loop.time() + seconds
+        while not there() and self._loop.time() < end:
+            await asyncio.sleep(0.01)
+
+    def _tick(self) -> None:
+        assert self._loop is not None
+        self.now = now = self._loop.time()
+        self._ticker = self._loop.call_later(self._tick_every, self._tick)
+        for client in tuple(self.clients):
+            client.tick(now)
+        for pool in self._pools.values():
+            pool.sweep(now)
+
+    # -- requests ------------------------------------------------------------------------------
+
+    def handle(self, client: ClientConnection, head: RequestHead) -> None:
+        """Decides what happens to a request; afterwards `client.exchange` is set, or it is
+        answered.
+        """
+        where = route(head.method, head.target)
+        if isinstance(where, Route):
+            self._forward(client, head, where)
+        elif isinstance(where, Refused):
+            self.refuse(client, head, where.error, where=where)
+            client.finished()
+        else:
+            bodiless = head.method == b"HEAD"
+            close = self._closes(client, head)
+            client.write(hello(self._new_id(), close=close, bodiless=bodiless))
+            client.finished()
+
+    def _forward(self, client: ClientConnection, head: RequestHead, where: Route) -> None:
+        caller, passthrough = self._caller(head)
+        if caller is None:
+            error: BaileeError = InputError(
+                "The API key is missing, unknown or revoked.",
+                code="authentication",
+                hint="send a key of this gateway as x-api-key or Authorization: Bearer",
+            )
+        elif (pool := self._pools.get(where.channel)) is None:
+            error = InputError(
+                f"No {where.channel} upstream is configured.",
+                code="not_found",
+                hint="name one in bailee.toml or with --upstream",
+            )
+        else:
+            kept = self._kept(caller, where)
+            if isinstance(kept, Keeping) and self.refuses_now:
+                error = not_recorded()
+            else:
+                if isinstance(kept, Keeping) and self._recording.failure is not None:
+                    self.served_unrecorded()
+                    kept = NotKept("recorder_failed")
+                client.exchange = exchange = Exchange(
+                    self,
+                    client,
+                    head,
+                    where,
+                    caller=caller,
+                    pool=pool,
+                    kept=kept,
+                    passthrough=passthrough,
+                    exchange_id=self._new_id(),
+                )
+                exchange.begin()
+                return
+        self.refuse(client, head, error, where=where, caller=caller)
+        client.finished()
+
+    def _caller(self, head: RequestHead) -> tuple[Caller | None, bool]:
+        """Who calls, and whether their other credentials are for the upstream."""
+        credentials = head.credentials
+        authenticate = self._access.authenticate
+        if (presented := credentials.get(b"x-bailee-key")) is not None:
+            return authenticate(presented), True
+        if (presented := credentials.get(b"x-api-key")) is not None:
+            caller = authenticate(presented)
+            if caller is not None:
+                return caller, False
+        presented = credentials.get(b"authorization")
+        if presented is not None and presented[:7].lower() == b"bearer ":
+            return authenticate(presented[7:].strip(b" ")), False
+        return None, False
+
+    @staticmethod
+    def _kept(caller: Caller, where: Route) -> Keeping | NotKept:
+        if caller.zero_retention:
+            return NotKept("zero_retention")
+        if not where.recorded:
+            return NotKept("not_a_conversation")
+        terms = caller.terms(where.channel)
+        return NotKept("zero_retention") if terms is None else Keeping(terms)
+
+    def refuse(
+        self,
+        client: ClientConnection,
+        head: RequestHead | None,
+        error: BaileeError,
+        *,
+        where: Route | Answered | Refused | None = None,
+        caller: Caller | None = None,
+    ) -> None:
+        """Answers with an error of our own. Nothing goes upstream."""
+        request_id = self._new_id()
+        bodiless = head is not None and head.method == b"HEAD"
+        allow = where.allow if isinstance(where, Refused) else ""
+        close = self._closes(client, head)
+        client.write(error_answer(error, request_id, close=close, bodiless=bodiless, allow=allow))
+        self._say(
+            ExchangeSummary(
+                exchange_id=request_id,
+                started=self.clock().timestamp(),
+                seconds=0.0,
+                owner=caller.owner if caller is not None else "",
+                key_id=caller.key_id if caller is not None else "",
+                key_name=caller.key_name if caller is not None else "",
+                plan=caller.plan if caller is not None else "",
+                channel=where.channel if isinstance(where, Route) else "",
+                method=_method_label(head),
+                path=where.label if where is not None else "*",
+                status=error.http_status,
+                outcome="refused",
+                bytes_in=0,
+                bytes_out=0,
+                terms=None,
+                not_kept="refused",
+                error=error.code,
+            )
+        )
+
+    @staticmethod
+    def _closes(client: ClientConnection, head: RequestHead | None) -> bool:
+        # A body that is not wanted is not waited for.
+        client.closes = client.closes or head is None or head.has_body
+        return client.closes
+
+    def _new_id(self) -> str:
+        return f"req_{self._id_prefix}{next(self._ids):012x}"
+
+    # -- for exchanges -------------------------------------------------------------------------
+
+    @property
+    def refuses_now(self) -> bool:
+        """Whether writing is known to fail, and the policy serves nothing unrecorded."""
+        return self.refuses_unrecorded and self._recording.failure is not None
+
+    def served_unrecorded(self) -> None:
+        """Counts an exchange that the policy let pass although it could not be recorded."""
+        self.unrecorded += 1
+        _log.warning("an exchange is served unrecorded: the recorder fails")
+
+    def submit(
+        self, captured: CapturedExchange, done: Callable[[StorageError | None], None]
+    ) -> None:
+        """Hands a record over, and counts it until it is done."""
+        self._recording_now += 1
+
+        def recorded(error: StorageError | None) -> None:
+            self._recording_now -= 1
+            done(error)
+
+        self._recording.submit(captured, recorded)
+
+    def exchange_over(
+        self,
+        exchange: Exchange,
+        caller: Caller,
+        where: Route,
+        *,
+        started: float,
+        **said: object,
+    ) -> None:
+        """Says that an exchange is over."""
+        self._say(
+            ExchangeSummary(
+                exchange_id=exchange.exchange_id,
+                started=started,
+                seconds=self.clock().timestamp() - started,
+                owner=caller.owner,
+                key_id=caller.key_id,
+                key_name=caller.key_name,
+                plan=caller.plan,
+                channel=where.channel,
+                method=_method_label(exchange.head),
+                path=where.label,
+                **said,  # type: ignore[arg-type]
+            )
+        )
+
+    def _say(self, summary: ExchangeSummary) -> None:
+        try:
+            self._on_exchange(summary)
+        except Exception as error:  # a listener's defect must not end an exchange
+            _log.error("the exchange listener failed: %s", type(error).__name__)
+
+
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+
+
+def _method_label(head: RequestHead | None) -> str:
+    """The method when it is a known one; another could be anything that a client wrote."""
+    name = head.method.decode("ascii") if head is not None else ""
+    return name if name in _METHODS else "other"

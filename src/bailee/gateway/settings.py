@@ -1,0 +1,87 @@
+"""What the gateway is told: its upstreams, its limits, and what to do when recording fails."""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from bailee.errors import InputError
+from bailee.gateway.credentials import Credential, NoCredential
+
+MIB = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Upstream:
+    """A service that speaks the Messages API (or Bedrock's, or Vertex's).
+
+    `url` may have a path, which comes before every request's. `ca_file` is a PEM file trusted
+    besides the system's; `client_cert` a PEM file with certificate and key.
+    """
+
+    url: str
+    credential: Credential = field(default_factory=NoCredential)
+    ca_file: Path | None = None
+    client_cert: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Sizes in bytes, times in seconds.
+
+    `max_answer` holds for exchanges that are kept: a longer answer is stopped with an error, since
+    a record may not lack its end. `held` is what may be held for records that are not submitted
+    yet. `resend` is the largest request sent again when an idle upstream connection turns out to
+    be closed. `ping` is the silence in a stream after which the gateway sends a ping of its own;
+    0 sends none. `prompt` is the time in which a list of models is answered.
+    """
+
+    max_head: int = 64 * 1024
+    max_body: int = 32 * MIB
+    max_answer: int = 64 * MIB
+    held: int = 512 * MIB
+    resend: int = 4 * MIB
+    idle_upstreams: int = 256
+    client_head: float = 30.0
+    client_body_idle: float = 60.0
+    client_stalled: float = 300.0
+    keep_alive: float = 75.0
+    linger: float = 5.0
+    upstream_connect: float = 10.0
+    upstream_silence: float = 600.0
+    upstream_keep_alive: float = 30.0
+    prompt: float = 2.5
+    ping: float = 15.0
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayConfig:
+    """The gateway's settings. `on_recorder_failure` comes from the policy."""
+
+    api: Upstream | None = None
+    bedrock: Upstream | None = None
+    vertex: Upstream | None = None
+    on_recorder_failure: Literal["refuse", "serve_unrecorded"] = "refuse"
+    limits: Limits = field(default_factory=Limits)
+
+
+def check_bind(host: str, tls: bool) -> None:
+    """Refuses plain HTTP on an address that others can reach.
+
+    Raises:
+        InputError: `host` is not loopback and there is no TLS.
+    """
+    if tls or host == "localhost":
+        return
+    try:
+        if ipaddress.ip_address(host.strip("[]")).is_loopback:
+            return
+    except ValueError:
+        pass
+    raise InputError(
+        f"Plain HTTP on {host} is refused: prompts and keys would cross the network readable.",
+        code="configuration",
+        hint="give --tls-cert and --tls-key, or bind to 127.0.0.1",
+    )

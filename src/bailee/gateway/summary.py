@@ -1,0 +1,38 @@
+"""What is said about an exchange when it is over: names, numbers and terms, never content."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bailee.vault.exchange import Terms
+
+
+@dataclass(slots=True)
+class ExchangeSummary:
+    """One exchange that is over.
+
+    `started` is in Unix seconds. `owner`, `key_name` and `plan` are empty when nobody was
+    authenticated; `path` is the route's label ("/v1/messages", "/bedrock/model/*/invoke"), never
+    what a client wrote. `status` is what the client got, 0 for nothing. `outcome` is one of
+    `bailee.vault.exchange.Outcome`, or `refused` when nothing went upstream. `terms` are those it
+    is kept on; when None, `not_kept` says why: `zero_retention`, `not_a_conversation`,
+    `recorder_failed`, `refused`. `error` is a code of `bailee.errors.CODES`, or empty.
+    """
+
+    exchange_id: str
+    started: float
+    seconds: float
+    owner: str
+    key_id: str
+    key_name: str
+    plan: str
+    channel: str
+    method: str
+    path: str
+    status: int
+    outcome: str
+    bytes_in: int
+    bytes_out: int
+    terms: Terms | None
+    not_kept: str
+    error: str

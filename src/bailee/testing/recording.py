@@ -1,0 +1,103 @@
+"""Recordings for tests: one that keeps exchanges in memory, and one that fails when told to."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from bailee.errors import StorageError
+from bailee.vault.exchange import CapturedExchange
+
+Done = Callable[[StorageError | None], None]
+
+
+class MemoryRecording:
+    """Keeps exchanges in a list. Each is durable at the loop's next turn.
+
+    With `manual`, an exchange is durable only when `settle` is called. `limit` is the number of
+    bytes that may wait.
+    """
+
+    def __init__(self, *, manual: bool = False, limit: int = 64 * 1024 * 1024) -> None:
+        self.exchanges: list[CapturedExchange] = []
+        self.waiting = 0  # bytes
+        self._manual = manual
+        self._limit = limit
+        self._pending: list[tuple[CapturedExchange, Done]] = []
+        self._callbacks: list[Callable[[], None]] = []
+        self._scheduled = False
+        self._failure: StorageError | None = None
+
+    def submit(self, exchange: CapturedExchange, done: Done) -> None:
+        """See `bailee.gateway.recording.Recording`."""
+        self._pending.append((exchange, done))
+        self.waiting += len(exchange.request) + len(exchange.answer)
+        if not self._manual and not self._scheduled:
+            self._scheduled = True
+            asyncio.get_running_loop().call_soon(self.settle)
+
+    @property
+    def has_room(self) -> bool:
+        """See `bailee.gateway.recording.Recording`."""
+        return self.waiting < self._limit
+
+    def when_room(self, callback: Callable[[], None]) -> None:
+        """See `bailee.gateway.recording.Recording`."""
+        self._callbacks.append(callback)
+        self._tell()
+
+    @property
+    def failure(self) -> StorageError | None:
+        """See `bailee.gateway.recording.Recording`."""
+        return self._failure
+
+    @property
+    def pending(self) -> int:
+        """How many exchanges are submitted and not durable."""
+        return len(self._pending)
+
+    def settle(self) -> None:
+        """Makes durable what is pending. Called on the loop's thread."""
+        self._scheduled = False
+        pending, self._pending = self._pending, []
+        self.waiting = 0
+        for exchange, done in pending:
+            error = self._write(exchange)
+            if error is None:
+                self.exchanges.append(exchange)
+            done(error)
+        self._tell()
+
+    def _write(self, exchange: CapturedExchange) -> StorageError | None:  # noqa: ARG002
+        return None
+
+    def _tell(self) -> None:
+        if self._callbacks and self.has_room:
+            callbacks, self._callbacks = self._callbacks, []
+            for callback in callbacks:
+                asyncio.get_running_loop().call_soon(callback)
+
+
+class FaultyRecording(MemoryRecording):
+    """Fails like a full disk while `broken`.
+
+    With `known`, it says so beforehand through `failure`; without, each exchange finds out for
+    itself, which is how the first one after the disk fills does.
+    """
+
+    def __init__(self, *, known: bool = False, broken: bool = True) -> None:
+        super().__init__()
+        self.known = known
+        self.broken = broken
+
+    @property
+    def failure(self) -> StorageError | None:
+        """See `bailee.gateway.recording.Recording`."""
+        return _full() if self.broken and self.known else None
+
+    def _write(self, exchange: CapturedExchange) -> StorageError | None:  # noqa: ARG002
+        return _full() if self.broken else None
+
+
+def _full() -> StorageError:
+    return StorageError("The spool can't be written.", hint="the disk is full")
