@@ -11,7 +11,7 @@ from typing import Final
 
 from bailee.errors import InputError
 from bailee.policy import proof
-from bailee.policy.document import read
+from bailee.policy.parsing import read
 from bailee.policy.policy import Policy
 from bailee.policy.reading import Unsound
 
