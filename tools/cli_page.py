@@ -7,7 +7,8 @@ are told apart by what they have.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from enum import Enum
+from typing import Any, Literal, get_args, get_origin
 
 import typer.main
 
@@ -50,15 +51,22 @@ def _section(path: tuple[str, ...], command: Any) -> list[str]:
 
 def _name(parameter: Any) -> str:
     if parameter.param_type_name == "argument":
-        return f"`{parameter.human_readable_name.upper()}`"
+        return f"`{(parameter.metavar or parameter.name).upper()}`"
     return ", ".join(f"`{option}`" for option in [*parameter.opts, *parameter.secondary_opts])
 
 
 def _meaning(parameter: Any) -> str:
     meaning = (getattr(parameter, "help", None) or "").replace("\n", " ").replace("|", "\\|")
-    choices = getattr(parameter.type, "choices", None)
-    if choices:
-        meaning += " One of " + ", ".join(f"`{getattr(c, 'value', c)}`" for c in choices) + "."
+    kind = parameter.type_descriptor.annotation
+    one_of = (
+        [member.value for member in kind]
+        if isinstance(kind, type) and issubclass(kind, Enum)
+        else get_args(kind)
+        if get_origin(kind) is Literal
+        else []
+    )
+    if one_of:
+        meaning += " One of " + ", ".join(f"`{choice}`" for choice in one_of) + "."
     if parameter.required:
         meaning += " Required."
     return meaning.strip()
