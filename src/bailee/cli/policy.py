@@ -18,7 +18,8 @@ from bailee.cli.show import console, print_json
 from bailee.cli.show import table as plain_table
 from bailee.errors import InputError
 from bailee.policy import Policy, Unsound, load
-from bailee.policy import batch as batches
+from bailee.policy import as_json as shapes
+from bailee.policy.asking import LONGEST_LINE, question, typed
 from bailee.policy.document import Clause, Language
 from bailee.policy.wording import outcome_in_words
 
@@ -121,7 +122,7 @@ def decide(
                     hint="each such line has its error in the output",
                 )
             return
-        print_json(batches.decision_as_json(policy.decide(*_question(policy, words))))
+        print_json(shapes.decision_as_json(policy.decide(*typed(policy, words or []))))
 
 
 @app.command()
@@ -136,32 +137,11 @@ def explain(
 
     with reporting():
         policy = load(document)
-        found = policy.explain(*_question(policy, words))
-        told, clause = sentence(policy.document, found, lang), found.clause
+        found = policy.explain(*typed(policy, words or []))
         if as_json:
-            passed_over = [
-                {
-                    "clause": one.clause.id,
-                    "fact": one.fact,
-                    "wanted": one.wanted,
-                    "actual": one.actual,
-                    "why": why_not(policy.document, one, lang),
-                }
-                for one in found.passed_over
-            ]
-            print_json(
-                {
-                    "sentence": told,
-                    "action": found.action,
-                    "facts": found.facts,
-                    **batches.decision_as_json(found.decision),
-                    "text": clause.text.of(lang),
-                    "rows": clause.rows,
-                    "line": clause.line,
-                    "passed_over": passed_over,
-                }
-            )
+            print_json(shapes.explanation_as_json(policy.document, found, lang))
             return
+        told, clause = sentence(policy.document, found, lang), found.clause
         out = console()
         out.print(Text(told, style="bold"))
         out.print(Text(f"\n{clause.text.of(lang)}"))
@@ -197,7 +177,7 @@ def show(
                 hint=one_of(clause or "", [one.id for one in whole.every_clause]),
             )
         if as_json:
-            listed = [_clause_as_json(one) for one in chosen]
+            listed = [shapes.clause_as_json(one) for one in chosen]
             print_json(
                 listed[0]
                 if clause
@@ -251,29 +231,7 @@ def diff(
         )
         found = compare(first, second)
         if as_json:
-            print_json(
-                {
-                    "from": first.sha256,
-                    "to": second.sha256,
-                    "changes": [
-                        {
-                            "action": one.action,
-                            "before": {"effect": one.before[0], "retention": one.before[1]},
-                            "after": {"effect": one.after[0], "retention": one.after[1]},
-                            "who": one.who,
-                            "combinations": one.combinations,
-                        }
-                        for one in found.changes
-                    ],
-                    "moved": found.moved,
-                    "added": found.added,
-                    "removed": found.removed,
-                    "settings": found.settings,
-                    "clauses_added": found.clauses_added,
-                    "clauses_removed": found.clauses_removed,
-                    "clauses_reworded": found.clauses_reworded,
-                }
-            )
+            print_json(shapes.difference_as_json(first, second, found))
             return
         out = console()
         if found.empty:
@@ -341,37 +299,6 @@ def page(
         print(f"wrote {output}", file=sys.stderr)
 
 
-def _question(policy: Policy, words: list[str] | None) -> tuple[str, dict[str, object]]:
-    """The action and facts that a person typed: one JSON object, or ACTION NAME=VALUE..."""
-    if not words:
-        raise InputError(
-            "Nothing was asked.",
-            hint="try: bailee policy explain send flow=metrics provider=api DISABLE_TELEMETRY=1",
-        )
-    if words[0].lstrip().startswith("{"):
-        if len(words) > 1:
-            raise InputError("Give one JSON object, or an action and its facts.")
-        return batches.question(words[0])
-    action = words[0]
-    facts: dict[str, object] = {}
-    env: dict[str, object] = {}
-    for word in words[1:]:
-        name, equals, value = word.partition("=")
-        if not equals:
-            raise InputError("A fact has the form NAME=VALUE.", hint="as in plan=free")
-        if name in facts or name in env:
-            raise InputError("A fact is given twice.", hint="give each fact once")
-        if name in policy.document.switches:
-            env[name] = value
-        else:
-            facts[name] = {"true": True, "false": False}.get(value, value)
-    if action == "send":
-        facts["env"] = env
-    else:
-        facts.update(env)  # which refuses them: only `send` has switches
-    return action, facts
-
-
 def _run_batch(policy: Policy, source: BinaryIO, sink: BinaryIO) -> tuple[int, int]:
     """Answer each line as soon as it is there: how many could not be decided, and the first."""
     failed = first = number = 0
@@ -379,8 +306,10 @@ def _run_batch(policy: Policy, source: BinaryIO, sink: BinaryIO) -> tuple[int, i
         answers = bytearray()
         for text in lines:
             number += 1
-            answer, decided = batches.answer(policy, text, number)
-            if not decided:
+            try:
+                answer = shapes.decision_as_json(policy.decide(*question(text)))
+            except InputError as error:
+                answer = shapes.error_as_json(error, number)
                 failed += 1
                 first = first or number
             answers += orjson.dumps(answer, option=orjson.OPT_APPEND_NEWLINE)
@@ -394,7 +323,7 @@ def _arriving(source: BinaryIO) -> Iterator[list[bytes]]:
     rest = b""
     while chunk := source.read1(1 << 16):  # type: ignore[attr-defined]
         *lines, rest = (rest + chunk).split(b"\n")
-        rest = rest[: batches.LONGEST_LINE + 1]
+        rest = rest[: LONGEST_LINE + 1]
         if lines:
             yield lines
     if rest:
@@ -403,11 +332,7 @@ def _arriving(source: BinaryIO) -> Iterator[list[bytes]]:
 
 def _report_all(unsound: Unsound, *, as_json: bool) -> None:
     if as_json:
-        problems = [
-            {"file": one.file, "line": one.line, "reason": one.reason, "hint": one.hint}
-            for one in unsound.problems
-        ]
-        print_json({"sound": False, "problems": problems})
+        print_json(shapes.problems_as_json(unsound))
     for problem in unsound.problems:
         report(InputError(str(problem), code=unsound.code, hint=problem.hint))
 
@@ -440,18 +365,3 @@ def _unheaded(rows: Iterable[Sequence[str]]) -> Table:
     made = _table(("", ""), rows)
     made.show_header = False
     return made
-
-
-def _clause_as_json(clause: Clause) -> dict[str, object]:
-    return {
-        "id": clause.id,
-        "action": clause.action,
-        "heading": clause.heading,
-        "rows": clause.rows,
-        "when": {one.fact: one.values for one in clause.when},
-        "effect": clause.effect,
-        "retention": clause.retention,
-        "line": clause.line,
-        "en": clause.text.en,
-        "zh": clause.text.zh,
-    }

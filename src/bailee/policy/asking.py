@@ -1,4 +1,4 @@
-"""Decisions asked for in JSON: one object with `action` and its facts, one object in answer.
+"""Questions as they are asked: a JSON object with `action` and its facts, or words that were typed.
 
 Rules kept here:
 
@@ -12,10 +12,11 @@ Standard: RFC 8259, with the restrictions of RFC 7493 (I-JSON).
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any, Final, NoReturn
 
-from bailee.errors import BaileeError, InputError
-from bailee.policy.policy import Decision, Policy
+from bailee.errors import InputError
+from bailee.policy.policy import Policy
 
 LONGEST_LINE: Final = 64 * 1024
 _EXAMPLE: Final = 'like {"action": "send", "flow": "metrics", "provider": "api", "env": {}}'
@@ -45,26 +46,39 @@ def question(text: bytes | str) -> tuple[str, dict[str, object]]:
     return action, value
 
 
-def decision_as_json(decision: Decision) -> dict[str, object]:
-    """A decision as JSON values; `retention` is there only for what is kept."""
-    answer: dict[str, object] = {"effect": decision.effect}
-    if decision.retention is not None:
-        answer["retention"] = decision.retention
-    return {**answer, "clause": decision.clause, "document": decision.document}
+def typed(policy: Policy, words: Sequence[str]) -> tuple[str, dict[str, object]]:
+    """The action and facts that a person typed: one JSON object, or ACTION NAME=VALUE...
 
-
-def error_as_json(error: BaileeError, line: int) -> dict[str, object]:
-    """An error as JSON values, with the line (from 1) it is about."""
-    told = {"code": error.code, "message": error.message, "hint": error.hint}
-    return {"error": told, "line": line}
-
-
-def answer(policy: Policy, text: bytes, line: int) -> tuple[dict[str, object], bool]:
-    """The answer to one line of a batch, and whether it could be decided."""
-    try:
-        return decision_as_json(policy.decide(*question(text))), True
-    except InputError as error:
-        return error_as_json(error, line), False
+    Raises:
+        InputError: neither of them.
+    """
+    if not words:
+        raise InputError(
+            "Nothing was asked.",
+            hint="try: bailee policy explain send flow=metrics provider=api DISABLE_TELEMETRY=1",
+        )
+    if words[0].lstrip().startswith("{"):
+        if len(words) > 1:
+            raise InputError("Give one JSON object, or an action and its facts.")
+        return question(words[0])
+    action = words[0]
+    facts: dict[str, object] = {}
+    env: dict[str, object] = {}
+    for word in words[1:]:
+        name, equals, value = word.partition("=")
+        if not equals:
+            raise InputError("A fact has the form NAME=VALUE.", hint="as in plan=free")
+        if name in facts or name in env:
+            raise InputError("A fact is given twice.", hint="give each fact once")
+        if name in policy.document.switches:
+            env[name] = value
+        else:
+            facts[name] = {"true": True, "false": False}.get(value, value)
+    if action == "send":
+        facts["env"] = env
+    else:
+        facts.update(env)  # which refuses them: only `send` has switches
+    return action, facts
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
