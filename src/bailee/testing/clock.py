@@ -20,6 +20,7 @@ class FakeClock:
         self.now = now
 
     def __call__(self) -> datetime:
+        """The moment it shows."""
         return self.now
 
     def advance(self, by: timedelta) -> None:
