@@ -7,7 +7,7 @@
 #   make up PYTHON=/path/to/python              which Python makes .venv
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up test check bench docs
+.PHONY: help setup demo up test check bench docs
 
 PYTHON ?=
 ARGS ?=
@@ -22,6 +22,10 @@ help: ## Say what the verbs do
 
 setup: ## Make .venv and install everything a developer needs
 	@tools/setup.sh dev
+
+demo: ## See the whole of it in half a minute, in a temporary folder
+	@tools/setup.sh run
+	@exec .venv/bin/bailee demo $(ARGS)
 
 up: ## Run bailee on this machine
 	@tools/setup.sh run
