@@ -9,6 +9,7 @@ import signal
 import sys
 import threading
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 
 import orjson
@@ -59,7 +60,7 @@ def run_server(
             node,
             plan=plan,
             always_key=as_json,
-            on_exchange=_ignore if as_json else lambda summary: lines.put(describe(summary)),
+            on_exchange=_ignore if as_json else lambda summary: lines.put(describe(summary, node)),
         )
         ready = _announce_json if as_json else _announce
         uvloop.run(_serve(server, lambda running: ready(home, running)))
@@ -121,18 +122,24 @@ Each exchange, as it ends:
     sys.stdout.flush()
 
 
-def describe(summary: ExchangeSummary) -> str:
+def describe(summary: ExchangeSummary, node: Node) -> str:
     """One line about an exchange: what happened and what was decided; nothing of its content."""
+    started = datetime.fromtimestamp(summary.started, UTC)
     kept = (
-        f"kept {summary.terms.period} by {summary.terms.clause}"
+        f"kept {summary.terms.period} ({summary.terms.clause}), {_training(summary, node)}"
         if summary.terms is not None
         else f"not kept ({summary.not_kept})"
     )
     return (
-        f"{summary.started_at:%H:%M:%S}  {summary.key_name}  {summary.plan}/{summary.channel}  "
+        f"{started:%H:%M:%S}  {summary.key_name}  {summary.plan}/{summary.channel}  "
         f"{summary.method} {summary.path}  {summary.status} {summary.outcome}  "
         f"{summary.bytes_in} B in, {summary.bytes_out} B out, {summary.seconds:.2f} s  {kept}"
     )
+
+
+def _training(summary: ExchangeSummary, node: Node) -> str:
+    decision = node.training_now(node.accounts.get(summary.owner), summary.channel)
+    return f"{'trained on' if decision.effect == 'allow' else 'not trained on'} ({decision.clause})"
 
 
 class _Lines:

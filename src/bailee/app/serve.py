@@ -22,10 +22,20 @@ from bailee.app.schedule import Schedule
 from bailee.config import Settings, parse_address
 from bailee.console import Listener, SignIn, bind, make_site
 from bailee.errors import InputError
-from bailee.gateway import ExchangeSummary, Gateway, GatewayConfig, Upstream
-from bailee.gateway.credentials import ApiKey, Bedrock, Credential, NoCredential, Vertex
+from bailee.gateway import (
+    ApiKey,
+    Bedrock,
+    Credential,
+    ExchangeSummary,
+    Gateway,
+    GatewayConfig,
+    NoCredential,
+    Upstream,
+    Vertex,
+    check_bind,
+    server_context,
+)
 from bailee.gateway.local_model import LABEL, LocalModel
-from bailee.gateway.tls import check_bind, server_context
 from bailee.home.control import ControlServer
 from bailee.policy.page import page
 
@@ -86,10 +96,10 @@ class Server:
         console_at = parse_address(settings.text("console.listen") or "", "console.listen")
         for host, _ in (gateway_at, console_at):
             check_bind(host, tls is not None)
-        upstreams, described = await self._upstreams(settings)
+        gateway_config, described = await self._gateway_config(settings)
 
         gateway = Gateway(
-            GatewayConfig(upstreams=upstreams, on_recorder_failure=node.policy.on_recorder_failure),
+            gateway_config,
             PolicyAccess(node.accounts, node.policy),
             node.vault.spool,
             node.clock,
@@ -134,25 +144,30 @@ class Server:
             return self._node.accounts.key_for_this_run(first.account_id), True
         return None, False
 
-    async def _upstreams(self, settings: Settings) -> tuple[dict[str, Upstream], str]:
+    async def _gateway_config(self, settings: Settings) -> tuple[GatewayConfig, str]:
+        """The gateway's upstreams, and the first one in words."""
         ca_file = settings.text("upstream.ca_file")
         ca = None if ca_file is None else Path(ca_file)
-        upstreams: dict[str, Upstream] = {}
         url = settings.text("upstream.url")
         if url is None:
             model = await asyncio.to_thread(LocalModel)
             self._parts.callback(model.close)
-            upstreams["api"] = Upstream(model.url, NoCredential())
-            described = LABEL
+            api, described = Upstream(model.url), LABEL
         else:
-            upstreams["api"] = Upstream(url, _api_credential(settings), ca_file=ca)
-            described = url
-        if (bedrock := settings.text("bedrock.url")) is not None:
-            credential = Bedrock(region=settings.text("bedrock.region"))
-            upstreams["bedrock"] = Upstream(bedrock, credential, ca_file=ca)
-        if (vertex := settings.text("vertex.url")) is not None:
-            upstreams["vertex"] = Upstream(vertex, Vertex(), ca_file=ca)
-        return upstreams, described
+            api, described = Upstream(url, _api_credential(settings), ca_file=ca), url
+        bedrock, vertex = settings.text("bedrock.url"), settings.text("vertex.url")
+        region = settings.text("bedrock.region")
+        config = GatewayConfig(
+            api=api,
+            bedrock=Upstream(bedrock, Bedrock(region), ca_file=ca) if bedrock else None,
+            vertex=Upstream(vertex, Vertex(), ca_file=ca) if vertex else None,
+            on_recorder_failure=(
+                "refuse"
+                if self._node.policy.on_recorder_failure == "refuse"
+                else "serve_unrecorded"
+            ),
+        )
+        return config, described
 
     async def _start_console(
         self, at: tuple[str, int], tls: ssl.SSLContext | None, gateway: str, scheme: str

@@ -1,0 +1,5 @@
+"""`python -m bailee` is `bailee`."""
+
+from bailee.cli import main
+
+main()

@@ -1,0 +1,161 @@
+"""The real Claude Code client, unmodified, against a scripted model through the gateway.
+
+It gets an empty environment, a home of its own and a dummy key, and talks to loopback only.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bailee.testing.upstream import ScriptedUpstream, Text, ToolUse
+from programs import Bailee, clean_environment
+
+VERSION = "2.1.330"
+CACHE = Path(__file__).parents[2] / ".cache" / f"claude-code-{VERSION}"
+
+
+def _installed() -> Path | None:
+    """The client's program, fetched from npm once."""
+    program = CACHE / "node_modules/@anthropic-ai/claude-code-linux-x64/claude"
+    if not program.exists() and shutil.which("npm") is not None:
+        CACHE.mkdir(parents=True, exist_ok=True)
+        subprocess.run(
+            [
+                "npm", "install", "--no-audit", "--no-fund", "--ignore-scripts", "--no-save",
+                f"@anthropic-ai/claude-code@{VERSION}",
+            ],
+            cwd=CACHE,
+            capture_output=True,
+            timeout=300,
+            check=False,
+        )  # fmt: skip
+    return program if program.exists() else None
+
+
+@pytest.fixture(scope="module")
+def claude() -> Path:
+    """The client, or a skip that says what is missing."""
+    program = _installed() if sys.platform == "linux" else None
+    if program is None:
+        pytest.skip("Claude Code could not be had from npm")
+    return program
+
+
+class Client:
+    """Claude Code in a folder and a home of its own."""
+
+    def __init__(self, program: Path, folder: Path, gateway: str, key: str) -> None:
+        self._program = program
+        self.project = folder / "project"
+        self.project.mkdir()
+        (self.project / "orchard.txt").write_text("seven pear trees\n")
+        user = folder / "claude-home"
+        user.mkdir()
+        self._env = clean_environment(
+            user,
+            ANTHROPIC_BASE_URL=gateway,
+            ANTHROPIC_AUTH_TOKEN=key,
+            CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC="1",
+            CLAUDE_CODE_DISABLE_OFFICIAL_MARKETPLACE_AUTOINSTALL="1",
+            SHELL="/bin/bash",
+        )
+
+    def ask(self, prompt: str, *flags: str) -> dict[str, Any]:
+        """One `claude -p`; its result as JSON."""
+        done = subprocess.run(
+            [
+                str(self._program), "-p", prompt, "--output-format", "json",
+                "--allowedTools", "Bash(cat:*)", *flags,
+            ],
+            cwd=self.project,
+            env=self._env,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )  # fmt: skip
+        assert 0 == done.returncode, done.stderr + done.stdout
+        result: dict[str, Any] = json.loads(done.stdout)
+        return result
+
+
+def _without_cache_marks(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {k: _without_cache_marks(v) for k, v in value.items() if k != "cache_control"}
+    if isinstance(value, list):
+        return [_without_cache_marks(item) for item in value]
+    return value
+
+
+@pytest.mark.row("D3", "R1", "D4", "D1")
+def test_a_session_with_a_tool_and_continue_is_held_whole(
+    claude: Path, bailee: Bailee, tmp_path: Path
+) -> None:
+    """Two runs, one with a tool call, the second with --continue: one session, complete, and
+    nothing of it in the clear in any file.
+    """
+    script = [
+        ToolUse("Bash", {"command": "cat orchard.txt", "description": "Read the file"}),
+        Text("There are seven pear trees in the orchard."),
+        Text("Pears ripen in September."),
+    ]
+    with ScriptedUpstream(script) as model:
+        ready = bailee.up("--upstream", model.url)
+        client = Client(claude, tmp_path, ready["gateway"], ready["key"])
+        first = client.ask("How many trees stand in orchard.txt?")
+        second = client.ask("When do they ripen, by the quince clock?", "--continue")
+
+        (session,) = bailee.json("sessions", "list")
+        shown = bailee.json("sessions", "show", session["id"])
+        exported = bailee.run("sessions", "export", session["id"])
+        seen = [json.loads(r.body) for r in model.conversations]
+
+    assert "There are seven pear trees in the orchard." == first["result"]
+    assert "Pears ripen in September." == second["result"]
+    assert first["session_id"] == second["session_id"] == session["id"]
+    assert len(seen) == session["exchanges"]
+    assert ("api", "retain.commercial") == (session["plan"], session["retention"]["clause"])
+
+    # Every request is rebuilt from the deltas exactly as the model got it.
+    rebuilt = [
+        json.loads(line)["request"]
+        for line in exported.stdout.splitlines()
+        if "request" in json.loads(line)
+    ]
+    assert seen == rebuilt
+    answered = [m for m in shown["messages"] if m["role"] == "assistant"]
+    assert ["tool_use", "text", "text"] == [m["content"][-1]["type"] for m in answered]
+    assert _without_cache_marks(seen[-1]["messages"]) == _without_cache_marks(
+        shown["messages"][:-1]
+    )
+    assert "seven pear trees" in json.dumps(shown["messages"])
+
+    bailee.stop()
+    assert [] == bailee.holds(b"quince clock", b"pear trees", b"ripen in September")
+
+
+@pytest.mark.row("R2")
+def test_under_zero_retention_the_client_works_and_leaves_nothing(
+    claude: Path, bailee: Bailee, tmp_path: Path
+) -> None:
+    """The same client with a zero-retention key: it works, and no file has a word of it."""
+    with ScriptedUpstream([Text("Quiet as a quince.")]) as model:
+        ready = bailee.up("--upstream", model.url)
+        made = bailee.json("key", "create", "--plan", "enterprise", "--zero-retention")
+        client = Client(claude, tmp_path, ready["gateway"], made["key"])
+        result = client.ask("Say the quince password.")["result"]
+        sessions = bailee.json("sessions", "list")
+        bailee.stop()
+
+    assert "Quiet as a quince." == result
+    assert [] == sessions
+    assert [] == bailee.holds(b"quince", os.fsencode(tmp_path.name) + b"/project")

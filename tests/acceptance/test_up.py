@@ -1,0 +1,165 @@
+"""`bailee up`: starting, stopping, starting again, and what it refuses."""
+
+from __future__ import annotations
+
+import json
+import signal
+import stat
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from bailee.testing.upstream import ScriptedUpstream, Text
+from programs import Bailee, message
+
+Serve = Callable[..., Bailee]
+
+
+def test_it_says_where_it_is_and_works(served: Serve, upstream: ScriptedUpstream) -> None:
+    """The JSON line has what a script needs; the key in it works at the address in it."""
+    upstream.then(Text("Good day."))
+    bailee = served()
+
+    answer = message(bailee.ready, "Hello")
+
+    assert bailee.ready["ready"] is True
+    assert "Good day." == answer["content"][0]["text"]
+    assert str(bailee.home) == bailee.ready["home"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_it_stops_cleanly_and_starts_again(
+    served: Serve, upstream: ScriptedUpstream, number: int
+) -> None:
+    """After a signal it ends with status 0 and no complaint; the next start has all there was."""
+    bailee = served()
+    first = bailee.ready["key"]
+    message(bailee.ready, "before")
+
+    assert 0 == bailee.stop(number)
+    served()
+    message(bailee.ready, "after", key=first)
+    message(bailee.ready, "after, with the key for this run")
+
+    assert bailee.ready["key_is_for_this_run"] is True
+    assert 3 == len(bailee.json("sessions", "list"))
+    assert 0 == bailee.stop()
+    assert 3 == len(bailee.json("sessions", "list"))
+
+
+def test_two_at_once_on_one_home_are_refused(served: Serve) -> None:
+    """The second names the first's process and ends with status 2; the first goes on."""
+    bailee = served()
+
+    second = bailee.spawn()
+    _, errors = second.communicate(timeout=30)
+
+    assert 2 == second.returncode
+    assert f"in use by process {bailee.ready['pid']}" in errors
+    assert "hint:" in errors
+    message(bailee.ready, "still here")
+
+
+def test_plain_http_beyond_loopback_is_refused(bailee: Bailee) -> None:
+    """Prompts cross the network under TLS only; the hint says how."""
+    process = bailee.spawn("--gateway", "0.0.0.0:0")
+    _, errors = process.communicate(timeout=30)
+
+    assert 2 == process.returncode
+    assert "Plain HTTP" in errors
+    assert "--tls-cert" in errors
+
+
+def test_a_taken_address_is_an_error_with_a_hint(served: Serve, tmp_path: Path) -> None:
+    """Not a stack trace."""
+    first = served()
+    (tmp_path / "other").mkdir()
+    other = Bailee(tmp_path / "other")
+
+    process = other.spawn("--gateway", first.ready["gateway"].removeprefix("http://"))
+    _, errors = process.communicate(timeout=30)
+
+    assert 2 == process.returncode
+    assert "can't listen" in errors
+    assert "Traceback" not in errors
+
+
+def test_everything_lies_in_the_home_for_its_owner_alone(served: Serve, tmp_path: Path) -> None:
+    """No file for others to read, and none outside."""
+    bailee = served()
+    message(bailee.ready, "hello")
+    bailee.stop()
+
+    modes = {
+        str(path.relative_to(bailee.home)): stat.S_IMODE(path.stat().st_mode)
+        for path in bailee.home.rglob("*")
+    }
+    assert {} == {path: oct(mode) for path, mode in modes.items() if mode & 0o077}
+    assert [] == list((tmp_path / "user").iterdir())
+
+
+def test_settings_come_from_the_home(bailee: Bailee, upstream: ScriptedUpstream) -> None:
+    """`bailee.toml` sets what the command line did not; a mistake in it is refused."""
+    bailee.home.mkdir()
+    file = bailee.home / "bailee.toml"
+    file.write_text(f'[upstream]\nurl = "{upstream.url}"\n')
+    assert upstream.url == bailee.up()["upstream"]
+    bailee.stop()
+
+    file.write_text("[upstream]\nurll = 1\n")
+    process = bailee.spawn()
+    _, errors = process.communicate(timeout=30)
+
+    assert 2 == process.returncode
+    assert "upstream.urll" in errors
+
+
+@pytest.mark.row("D1")
+def test_the_upstream_key_is_the_servers_and_the_clients_key_stays(
+    bailee: Bailee, upstream: ScriptedUpstream
+) -> None:
+    """The model's service gets its own key and never the client's."""
+    ready = bailee.up(
+        "--upstream", upstream.url, "--upstream-key-env", "MODEL_KEY", env={"MODEL_KEY": "sk-real"}
+    )
+
+    message(ready, "hello")
+
+    assert "sk-real" == upstream.conversations[0].header("x-api-key")
+    assert ready["key"].encode() not in upstream.conversations[0].raw
+    bailee.stop()
+    assert [] == bailee.holds(b"sk-real")
+
+
+def test_revoking_a_key_holds_for_the_next_request(served: Serve) -> None:
+    """Revoked from another process, refused at once, in the API's own error shape."""
+    bailee = served()
+    made = bailee.json("key", "create", "--plan", "team", "--name", "laptop")
+    message(bailee.ready, "hello", key=made["key"])
+
+    bailee.json("key", "revoke", made["key_id"])
+
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        message(bailee.ready, "hello again", key=made["key"])
+    assert 401 == refused.value.code
+    assert "authentication_error" == json.loads(refused.value.read())["error"]["type"]
+
+
+@pytest.mark.row("P4")
+def test_what_happened_is_in_the_audit_record(served: Serve) -> None:
+    """Keys, the policy that holds, a deletion: each an entry, in order, with no content."""
+    bailee = served()
+    message(bailee.ready, "the gooseberry incident")
+    (session,) = bailee.json("sessions", "list")
+    bailee.json("sessions", "delete", session["id"])
+
+    entries = bailee.json("audit", "list")
+
+    kinds = [entry["kind"] for entry in entries]
+    assert "policy.activated" == kinds[0]
+    assert {"account.created", "key.created"} <= set(kinds)
+    assert session["id"] in {entry["subject"] for entry in entries}
+    assert "gooseberry" not in json.dumps(entries)

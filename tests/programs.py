@@ -1,0 +1,121 @@
+"""The command line as a person types it: real processes, real sockets, a home of their own."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+SECONDS = 60
+
+
+def clean_environment(home: Path, **more: str) -> dict[str, str]:
+    """An environment with nothing of this machine in it but the programs' path."""
+    return {"PATH": os.environ["PATH"], "HOME": str(home), "LANG": "C.UTF-8", **more}
+
+
+class Bailee:
+    """`bailee` on one home: commands, and a server that is started, stopped and killed."""
+
+    def __init__(self, folder: Path) -> None:
+        self.home = folder / "home"
+        self._user = folder / "user"
+        self._user.mkdir()
+        self._process: subprocess.Popen[str] | None = None
+        self.ready: dict[str, Any] = {}
+
+    def run(
+        self, *arguments: str, now: str | None = None, env: dict[str, str] | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        """A command, to its end."""
+        return subprocess.run(
+            [sys.executable, "-m", "bailee", *arguments],
+            env=self._environment(now, env),
+            capture_output=True,
+            text=True,
+            timeout=SECONDS,
+            check=False,
+        )
+
+    def json(self, *arguments: str, now: str | None = None) -> Any:
+        """A command that succeeds, and its JSON output."""
+        done = self.run(*arguments, "--json", now=now)
+        assert (0, "") == (done.returncode, done.stderr)
+        return json.loads(done.stdout)
+
+    def up(
+        self, *arguments: str, now: str | None = None, env: dict[str, str] | None = None
+    ) -> dict[str, Any]:
+        """Start a server and wait until it is ready."""
+        self._process = process = self.spawn(*arguments, now=now, env=env)
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        if not line:
+            assert process.stderr is not None
+            raise AssertionError(f"no server: {process.stderr.read()}")
+        self.ready = json.loads(line)
+        return self.ready
+
+    def spawn(
+        self, *arguments: str, now: str | None = None, env: dict[str, str] | None = None
+    ) -> subprocess.Popen[str]:
+        """A server's process, at any free ports."""
+        return subprocess.Popen(
+            [
+                sys.executable, "-m", "bailee", "up", "--json",
+                "--gateway", "127.0.0.1:0", "--console", "127.0.0.1:0", *arguments,
+            ],
+            env=self._environment(now, env),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )  # fmt: skip
+
+    def stop(self, number: int = signal.SIGTERM) -> int:
+        """Send the server a signal and wait for its end; its exit status."""
+        assert self._process is not None
+        process, self._process = self._process, None
+        process.send_signal(number)
+        _, errors = process.communicate(timeout=SECONDS)
+        assert "" == errors
+        return process.returncode
+
+    def close(self) -> None:
+        """End what still runs."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.communicate()
+
+    def holds(self, *needles: bytes) -> list[str]:
+        """Files of the home in which one of the byte strings stands."""
+        return [
+            str(file.relative_to(self.home))
+            for file in self.home.rglob("*")
+            if file.is_file() and any(needle in file.read_bytes() for needle in needles)
+        ]
+
+    def _environment(self, now: str | None, env: dict[str, str] | None) -> dict[str, str]:
+        made = clean_environment(self._user, BAILEE_HOME=str(self.home), **(env or {}))
+        return made if now is None else {**made, "BAILEE_NOW": now}
+
+
+def message(ready: dict[str, Any], text: str, key: str | None = None) -> dict[str, Any]:
+    """One exchange over plain HTTP, as any client would do it."""
+    body = {
+        "model": "m",
+        "max_tokens": 50,
+        "messages": [{"role": "user", "content": text}],
+    }
+    request = urllib.request.Request(
+        ready["gateway"] + "/v1/messages",
+        json.dumps(body).encode(),
+        {"x-api-key": key or ready["key"], "content-type": "application/json"},
+    )
+    with urllib.request.urlopen(request, timeout=30) as response:
+        answer: dict[str, Any] = json.loads(response.read())
+    return answer
