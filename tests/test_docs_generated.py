@@ -34,13 +34,15 @@ lacks = "Dumps."
 """
 
 
-def tree(root: Path, *, docstring: str = "", test: str = "") -> Path:
+def tree(
+    root: Path, *, docstring: str = "", test: str = "", tests: str = "tests/acceptance"
+) -> Path:
     """A checkout with the mission above, one module and one test file."""
-    for folder in ("docs", "src/bailee", "tests"):
+    for folder in ("docs", "src/bailee", tests):
         (root / folder).mkdir(parents=True)
     (root / "docs/mission.toml").write_text(MISSION)
     (root / "src/bailee/sweep.py").write_text(f'"""Sweeps.\n\n{docstring}\n"""\n')
-    (root / "tests/test_sweep.py").write_text(f"import pytest\n{test}\n")
+    (root / tests / "test_sweep.py").write_text(f"import pytest\n{test}\n")
     return root
 
 
@@ -66,6 +68,13 @@ def test_a_row_that_a_test_names_works_as_far_as_nothing_is_said_to_lack(tmp_pat
     root = tree(tmp_path, test='@pytest.mark.row("R1", "R2")\ndef test_a(): ...')
 
     assert {"R1": "works", "R2": "works in part"} == states(root)
+
+
+def test_a_row_that_only_unit_tests_name_works_in_part(tmp_path: Path) -> None:
+    """Unit tests show that the parts are right, and not that the software does it."""
+    test = '@pytest.mark.row("R1")\ndef test_a(): ...'
+
+    assert "works in part" == states(tree(tmp_path, test=test, tests="tests/unit"))["R1"]
 
 
 @pytest.mark.parametrize(
