@@ -70,11 +70,11 @@ def test_a_row_that_a_test_names_works_as_far_as_nothing_is_said_to_lack(tmp_pat
     assert {"R1": "works", "R2": "works in part"} == states(root)
 
 
-def test_a_row_that_only_unit_tests_name_works_in_part(tmp_path: Path) -> None:
+def test_a_row_that_only_unit_tests_name_does_not_work(tmp_path: Path) -> None:
     """Unit tests show that the parts are right, and not that the software does it."""
     test = '@pytest.mark.row("R1")\ndef test_a(): ...'
 
-    assert "works in part" == states(tree(tmp_path, test=test, tests="tests/unit"))["R1"]
+    assert "parts only" == states(tree(tmp_path, test=test, tests="tests/unit"))["R1"]
 
 
 @pytest.mark.parametrize(
