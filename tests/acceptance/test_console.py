@@ -1,0 +1,187 @@
+"""The console over HTTP: signing in, its first page, the public page, the API."""
+
+from __future__ import annotations
+
+import http.cookiejar
+import json
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from programs import Bailee, message
+
+Serve = Callable[..., Bailee]
+
+
+def browser() -> urllib.request.OpenerDirector:
+    """Something that follows redirects and keeps cookies, as a browser does."""
+    jar = urllib.request.HTTPCookieProcessor(http.cookiejar.CookieJar())
+    return urllib.request.build_opener(jar)
+
+
+def status(opened: Callable[[], Any]) -> int:
+    """The status that a request is answered with."""
+    try:
+        with opened() as response:
+            return int(response.status)
+    except urllib.error.HTTPError as error:
+        return error.code
+
+
+def test_the_printed_link_signs_in_once_and_shows_what_is_kept(served: Serve) -> None:
+    """One click, no password; the second click, and a visitor without a cookie, see nothing."""
+    bailee = served()
+    message(bailee.ready, "hello")
+    person = browser()
+
+    with person.open(bailee.ready["sign_in"]) as response:
+        page = response.read().decode()
+
+    (session,) = bailee.json("sessions", "list")
+    assert session["id"] in page
+    assert "retain.commercial" in page
+    console = bailee.ready["console"]
+    assert 200 == status(lambda: person.open(console))
+    assert 401 == status(lambda: browser().open(bailee.ready["sign_in"]))
+    assert 401 == status(lambda: browser().open(console))
+
+
+def test_a_new_link_comes_from_the_terminal(served: Serve) -> None:
+    """`bailee sign-in` prints one for the running server."""
+    bailee = served()
+
+    link = bailee.run("sign-in").stdout.strip()
+
+    assert 200 == status(lambda: browser().open(link))
+
+
+def test_signing_out_ends_it(served: Serve) -> None:
+    """The cookie is worthless afterwards."""
+    bailee = served()
+    person = browser()
+    person.open(bailee.ready["sign_in"]).close()
+
+    signed_out = status(lambda: person.open(bailee.ready["console"] + "/sign-out", data=b""))
+
+    assert 401 == signed_out  # it leads to the first page, which asks to sign in
+    assert 401 == status(lambda: person.open(bailee.ready["console"]))
+
+
+@pytest.mark.row("P3")
+@pytest.mark.parametrize(("language", "word"), [("en", "Training"), ("zh", "训练")])
+def test_the_public_page_needs_no_account(served: Serve, language: str, word: str) -> None:
+    """Anyone may read what happens to data here, in both languages."""
+    bailee = served()
+
+    with browser().open(f"{bailee.ready['console']}/data-usage?lang={language}") as response:
+        page = response.read().decode()
+
+    assert word in page
+    assert f'lang="{language}' in page
+
+
+def test_another_host_name_is_refused(served: Serve) -> None:
+    """A foreign name pointed at the console's address gets nothing (DNS rebinding)."""
+    bailee = served()
+    request = urllib.request.Request(
+        bailee.ready["console"] + "/data-usage", headers={"Host": "evil.example"}
+    )
+
+    assert 421 == status(lambda: urllib.request.urlopen(request))
+
+
+def test_pages_load_nothing_from_elsewhere(served: Serve) -> None:
+    """The headers forbid it, framing and caching too."""
+    bailee = served()
+
+    with browser().open(bailee.ready["sign_in"]) as response:
+        headers = dict(response.headers.items())
+
+    assert "default-src 'none'" in headers["content-security-policy"]
+    assert "frame-ancestors 'none'" in headers["content-security-policy"]
+    assert "no-store" == headers["cache-control"]
+
+
+def _api(bailee: Bailee, path: str, key: str, body: object = None) -> Any:
+    request = urllib.request.Request(
+        bailee.ready["console"] + path,
+        None if body is None else json.dumps(body).encode(),
+        {"x-api-key": key},
+        method="GET" if body is None else "PUT",
+    )
+    with urllib.request.urlopen(request) as response:
+        return json.loads(response.read())
+
+
+@pytest.mark.row("T2")
+def test_a_person_chooses_and_sees_only_their_own(served: Serve) -> None:
+    """Over HTTP with their key; the next request is kept on the new terms."""
+    bailee = served()
+    ada = bailee.json("key", "create", "--plan", "pro")
+    message(bailee.ready, "somebody else's")
+    message(bailee.ready, "before", key=ada["key"])
+
+    before = _api(bailee, "/api/v1/privacy/training", ada["key"])
+    after = _api(bailee, "/api/v1/privacy/training", ada["key"], {"choice": "allowed"})
+    message(bailee.ready, "afterwards", key=ada["key"])
+    sessions = _api(bailee, "/api/v1/sessions", ada["key"])
+
+    assert ("none", "allowed") == (before["choice"], after["choice"])
+    assert {ada["account"]} == {s["account"] for s in sessions}
+    assert ["retain.consumer-allowed", "retain.consumer-undecided"] == [
+        s["retention"]["clause"] for s in sorted(sessions, key=lambda s: s["started"], reverse=True)
+    ]
+
+
+@pytest.mark.row("T4")
+def test_what_was_done_before_the_choice_is_not_trained_on(served: Serve) -> None:
+    """Allowing reaches new sessions, never back to those without activity since."""
+    bailee = served()
+    ada = bailee.json("key", "create", "--plan", "pro")
+    message(bailee.ready, "before", key=ada["key"])
+    _api(bailee, "/api/v1/privacy/training", ada["key"], {"choice": "allowed"})
+    message(bailee.ready, "afterwards", key=ada["key"])
+
+    sessions = sorted(bailee.json("sessions", "list"), key=lambda s: s["started"])
+
+    assert [("deny", "train.inactive"), ("allow", "train.consumer-allowed")] == [
+        (s["training"]["effect"], s["training"]["clause"]) for s in sessions
+    ]
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"), [({"choice": "maybe"}, 400), ([1], 400), ({}, 400), ("x" * 20_000, 413)]
+)
+def test_a_choice_that_is_none_is_refused(served: Serve, body: object, expected: int) -> None:
+    """In the API's error shape; nothing is recorded."""
+    bailee = served()
+    ada = bailee.json("key", "create", "--plan", "pro")
+
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        _api(bailee, "/api/v1/privacy/training", ada["key"], body)
+
+    assert expected == refused.value.code
+    assert "error" == json.loads(refused.value.read())["type"]
+    assert "none" == _api(bailee, "/api/v1/privacy/training", ada["key"])["choice"]
+
+
+def test_no_key_and_a_wrong_key_are_refused(served: Serve) -> None:
+    """401, and the address is not used to find out who exists."""
+    bailee = served()
+    url = bailee.ready["console"] + "/api/v1/sessions"
+
+    assert 401 == status(lambda: urllib.request.urlopen(url))
+    assert 401 == status(
+        lambda: _api(bailee, "/api/v1/sessions", "bl_" + "0" * 10 + "_" + "0" * 48)
+    )
+
+
+def test_the_console_names_itself(served: Serve) -> None:
+    """It listens where the JSON line says."""
+    bailee = served()
+
+    assert "127.0.0.1" == urlsplit(bailee.ready["console"]).hostname
