@@ -167,8 +167,8 @@ def render(chapters: list[Chapter]) -> str:
         "`row` marks of the tests. `make check` fails when it is out of date.",
         "",
         "A row *works* when its sentence is true of the running software and a test shows it. "
-        "*Works in part* says what is missing. *Parts only*: unit tests show some of what it needs, "
-        "as the policy's decision, and nothing shows the software doing it. *No test yet* is code "
+        "*Works in part* says what is missing. *Parts only*: some of it is unit-tested, as the "
+        "policy's decision, and nothing shows the software doing it. *No test yet* is code "
         "that nobody has shown to work. A **+** marks a promise beyond those that the published "
         "page makes.",
         "",
