@@ -51,7 +51,10 @@ fi
 if ! .venv/bin/python -c '' 2>/dev/null; then
     python=$(find_python)
     echo "setup 1/3: making .venv with $("$python" --version)"
-    "$python" -m venv .venv || fail "$python can't make a virtual environment." "on Debian: apt-get install python3-venv"
+    "$python" -m venv .venv || {
+        rm -rf .venv
+        fail "$python can't make a virtual environment." "on Debian: apt-get install python3-venv"
+    }
 else
     echo "setup 1/3: .venv is there ($(.venv/bin/python --version))"
 fi
