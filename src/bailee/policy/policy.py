@@ -132,7 +132,11 @@ class Policy:
         local = self.document.local_transcripts
         if setting is None:
             return local.default_days
-        if isinstance(setting, bool) or not 0 <= setting <= local.max_days:
+        if (
+            not isinstance(setting, int)
+            or isinstance(setting, bool)
+            or not 0 <= setting <= local.max_days
+        ):
             raise InputError(
                 f"{local.setting} must be a whole number from 0 to {local.max_days}.",
                 hint="0 keeps no transcripts",

@@ -1,0 +1,148 @@
+"""Every decision of the shipped policy against the promises, written out again in plain Python."""
+
+from __future__ import annotations
+
+from itertools import product
+
+import pytest
+
+from bailee.policy import Policy
+
+PLANS = ("free", "pro", "max", "team", "enterprise", "api", "third_party", "gov")
+CONSUMER = ("free", "pro", "max")
+CHANNELS = ("api", "bedrock", "vertex")
+CHOICES = ("allowed", "refused", "none")
+CLASSES = (
+    "transcript",
+    "feedback_report",
+    "survey_rating",
+    "metric",
+    "error_event",
+    "local_transcript",
+    "cloud_workspace",
+)
+YES_NO = (True, False)
+SWITCH_OF = {
+    "metrics": "DISABLE_TELEMETRY",
+    "errors": "DISABLE_ERROR_REPORTING",
+    "bug_report": "DISABLE_BUG_COMMAND",
+    "survey": None,
+}
+ALL_OFF = (
+    "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC",
+    "CLAUDE_CODE_USE_BEDROCK",
+    "CLAUDE_CODE_USE_VERTEX",
+)
+SWITCHES = ("DISABLE_TELEMETRY", "DISABLE_ERROR_REPORTING", "DISABLE_BUG_COMMAND", *ALL_OFF)
+
+
+def kept(data_class: str, plan: str, choice: str, zero: bool) -> str:
+    """How long something is kept."""
+    if data_class == "transcript":
+        if zero:
+            return "P0D"
+        return "P5Y" if plan in CONSUMER and choice == "allowed" else "P30D"
+    if data_class in ("feedback_report", "survey_rating"):
+        return "P5Y"
+    return "P0D" if data_class == "cloud_workspace" else "P30D"
+
+
+def trained(
+    data_class: str, plan: str, channel: str, choice: str, zero: bool, partner: bool, active: bool
+) -> bool:
+    """Whether something may improve models."""
+    if data_class != "transcript" or zero or not active:
+        return False
+    if plan in CONSUMER:
+        return choice == "allowed"
+    return partner and channel == "api"
+
+
+def sent(flow: str, provider: str, env: dict[str, str]) -> bool:
+    """Whether a flow may leave the machine."""
+    if provider != "api" or any(env.get(name) for name in ALL_OFF):
+        return False
+    return not env.get(SWITCH_OF[flow] or "")
+
+
+@pytest.mark.row("R1", "R2", "F1", "F3", "P1")
+def test_retention_is_what_was_promised(policy: Policy) -> None:
+    """For every combination, what is kept is kept exactly as long as promised."""
+    count = 0
+    for data_class, plan, channel, choice, zero, partner in product(
+        CLASSES, PLANS, CHANNELS, CHOICES, YES_NO, YES_NO
+    ):
+        decision = policy.decide(
+            "retain",
+            {
+                "data_class": data_class,
+                "plan": plan,
+                "channel": channel,
+                "training_choice": choice,
+                "zero_retention": zero,
+                "partner_programme": partner,
+            },
+        )
+        assert ("keep", kept(data_class, plan, choice, zero)) == (
+            decision.effect,
+            decision.retention,
+        )
+        assert policy.sha256 == decision.document
+        count += 1
+    assert policy.document.spaces["retain"].size == count
+
+
+@pytest.mark.row("T2", "T3", "T4", "T5", "T6", "F3", "P1")
+def test_training_is_what_was_promised(policy: Policy) -> None:
+    """For every combination, what is trained on is what was offered."""
+    count = 0
+    for data_class, plan, channel, choice, zero, partner, active in product(
+        CLASSES, PLANS, CHANNELS, CHOICES, YES_NO, YES_NO, YES_NO
+    ):
+        decision = policy.decide(
+            "train",
+            {
+                "data_class": data_class,
+                "plan": plan,
+                "channel": channel,
+                "training_choice": choice,
+                "zero_retention": zero,
+                "partner_programme": partner,
+                "active_since_choice": active,
+            },
+        )
+        expected = trained(data_class, plan, channel, choice, zero, partner, active)
+        assert ("allow" if expected else "deny", None) == (decision.effect, decision.retention)
+        count += 1
+    assert policy.document.spaces["train"].size == count
+
+
+@pytest.mark.row("S1", "S2", "S3", "S4", "S5", "P1")
+@pytest.mark.parametrize("set_to", ["1", "0", "false", " "])
+def test_sending_is_what_was_promised(policy: Policy, set_to: str) -> None:
+    """For every combination of switches absent, empty or set to anything, flows are on or off."""
+    count = 0
+    for flow, provider, states in product(
+        SWITCH_OF, CHANNELS, product((None, "", set_to), repeat=len(SWITCHES))
+    ):
+        env = {
+            name: state for name, state in zip(SWITCHES, states, strict=True) if state is not None
+        }
+        decision = policy.decide("send", {"flow": flow, "provider": provider, "env": env})
+        assert ("allow" if sent(flow, provider, env) else "deny") == decision.effect
+        count += 1
+    assert policy.document.spaces["send"].size == count
+
+
+@pytest.mark.row("T3")
+def test_asking_is_what_was_promised(policy: Policy) -> None:
+    """Exactly the consumers are asked who can choose and have not."""
+    for plan, choice, phase, arrival in product(
+        PLANS,
+        CHOICES,
+        ("before_choice", "deciding", "after_deadline"),
+        ("new", "existing"),
+    ):
+        decision = policy.choose(plan=plan, training_choice=choice, phase=phase, arrival=arrival)
+        expected = plan in CONSUMER and choice == "none" and phase != "before_choice"
+        assert ("ask" if expected else "skip") == decision.effect

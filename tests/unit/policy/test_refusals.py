@@ -1,0 +1,340 @@
+"""Each way a document can be wrong is refused, with file, line and reason."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from bailee.errors import CODES
+from bailee.policy import Unsound
+
+Refused = Callable[[str | bytes], Unsound]
+
+EXTRA_CLAUSE = """
+[[send]]
+id = "send.never"
+heading = "providers"
+rows = ["S4"]
+when = { provider = "api", flow = "metrics" }
+then = "allow"
+en = "Never reached."
+zh = "永远不会用到。"
+"""
+
+# what is replaced, by what, the line that is named (by its text after the change), the reason
+MALFORMED: dict[str, tuple[str, str, str, str]] = {
+    "unknown key": (
+        "[dates]\n",
+        "[dates]\ncolour = 1\n",
+        "colour = 1",
+        "'colour' is not a key that belongs here",
+    ),
+    "unknown table": ("[dates]\n", "[datse]\nx = 1\n[dates]\n", "[datse]", "'datse' is not a key"),
+    "unknown key of a clause": (
+        'id = "train.survey"\n',
+        'id = "train.survey"\nfro = "P5Y"\n',
+        'fro = "P5Y"',
+        "'fro' is not a key that belongs here",
+    ),
+    "missing key": (
+        'on_recorder_failure = "refuse"\n',
+        "",
+        "# The data policy.",
+        "on_recorder_failure is missing",
+    ),
+    "unknown format": (
+        "bailee-policy/1",
+        "bailee-policy/2",
+        'format = "bailee-policy/2"',
+        "a format that this version does not know",
+    ),
+    "wrong type of a text": (
+        'setting = "local_transcript_days"',
+        "setting = 5",
+        "setting = 5",
+        "setting must be a string",
+    ),
+    "wrong type of a number": (
+        "default_days = 30",
+        "default_days = true",
+        "default_days = true",
+        "default_days must be a whole number",
+    ),
+    "negative number": (
+        "default_days = 30",
+        "default_days = -1",
+        "default_days = -1",
+        "default_days must be a whole number, zero or more",
+    ),
+    "default over the largest": (
+        "default_days = 30",
+        "default_days = 31",
+        "default_days = 31",
+        "default_days is more than max_days",
+    ),
+    "date as text": (
+        "choice_from = 2025-08-28",
+        'choice_from = "2025-08-28"',
+        "choice_from =",
+        "choice_from must be a date",
+    ),
+    "date with a time": (
+        "choice_from = 2025-08-28",
+        "choice_from = 2025-08-28 10:00:00",
+        "choice_from =",
+        "must be a date without a time",
+    ),
+    "date that does not exist": (
+        "decide_by = 2025-10-08",
+        "decide_by = 2025-02-30",
+        "decide_by =",
+        "This is not TOML",
+    ),
+    "dates in the wrong order": (
+        "decide_by = 2025-10-08",
+        "decide_by = 2025-08-27",
+        "decide_by =",
+        "decide_by is before choice_from",
+    ),
+    "version that is not the day": (
+        'version = "2025-08-28"',
+        'version = "2025-08-29"',
+        "version =",
+        "version must be the effective date",
+    ),
+    "not TOML": ("[dates]\n", "[dates\n", "[dates", "This is not TOML"),
+    "unknown fact": (
+        "when = { zero_retention = true }\nthen",
+        "when = { zero_retension = true }\nthen",
+        "when = { zero_retension",
+        "'zero_retension' is not a fact of train",
+    ),
+    "fact of another action": (
+        'when = { provider = "bedrock" }',
+        'when = { plan = "free" }',
+        'when = { plan = "free" }',
+        "'plan' is not a fact of send",
+    ),
+    "unknown fact value": (
+        'channel = ["bedrock", "vertex"] }\nthen',
+        'channel = ["bedrock", "vortex"] }\nthen',
+        'when = { segment = "commercial", partner_programme = true, channel',
+        "channel can't be 'vortex'",
+    ),
+    "flag as text": (
+        "when = { zero_retention = true }\nthen",
+        'when = { zero_retention = "true" }\nthen',
+        'when = { zero_retention = "true"',
+        "zero_retention must be true or false",
+    ),
+    "fact without a value": (
+        'when = { data_class = "survey_rating" }\nthen = "deny"',
+        'when = { data_class = [] }\nthen = "deny"',
+        "when = { data_class = [] }",
+        "data_class lists no value",
+    ),
+    "unknown effect": (
+        'then = "skip"',
+        'then = "keep"',
+        'then = "keep"',
+        "then can't be 'keep'",
+    ),
+    "wrong period": ('for = "P5Y"', 'for = "5 years"', 'for = "5 years"', "is not a period"),
+    "period where nothing is kept": (
+        'id = "train.survey"\n',
+        'id = "train.survey"\nfor = "P5Y"\n',
+        'for = "P5Y"',
+        "'for' is not a key that belongs here",
+    ),
+    "id used twice": (
+        'id = "send.vertex"',
+        'id = "send.bedrock"',
+        'id = "send.bedrock"\nheading = "providers"\nrows = ["S4"]\nwhen = { provider = "vertex"',
+        "'send.bedrock' is used twice",
+    ),
+    "id that is none": (
+        'id = "send.vertex"',
+        'id = "Send Vertex"',
+        'id = "Send Vertex"',
+        "can't be an id",
+    ),
+    "unknown heading": (
+        'heading = "survey"\nrows = ["F3"]\nwhen',
+        'heading = "surveys"\nrows = ["F3"]\nwhen',
+        'heading = "surveys"',
+        "heading can't be 'surveys'",
+    ),
+    "row that is none": (
+        'rows = ["S4", "S6"]',
+        'rows = ["S4", "6"]',
+        'rows = ["S4", "6"]',
+        "'6' is not a row's id",
+    ),
+    "unknown segment": (
+        'free = { segment = "consumer"',
+        'free = { segment = "customer"',
+        "free = {",
+        "segment can't be 'customer'",
+    ),
+    "unknown switch of a flow": (
+        '  "DISABLE_BUG_COMMAND",\n',
+        '  "DISABLE_BUG",\n',
+        '  "DISABLE_BUG",',
+        "'DISABLE_BUG' is not a switch of this document",
+    ),
+    "missing choice": (
+        'none = { en = "no choice made", zh = "尚未选择" }\n',
+        "",
+        "[training_choices]",
+        "training_choices lacks 'none'",
+    ),
+    "missing translation": (
+        'en = "Metrics are off where their variable is set."\n',
+        "",
+        '[[send]]\nid = "send.no-metrics"',
+        "en is missing here",
+    ),
+    "invariant that demands nothing": (
+        'always = "ask"\n',
+        "",
+        '[[invariant]]\nid = "undecided-consumers-are-asked"',
+        "An invariant of choose needs one of: never, always",
+    ),
+    "exemption of everything": (
+        'unless = { data_class = "transcript" }',
+        "unless = {}",
+        "unless = {}",
+        "exempts everything",
+    ),
+}
+
+UNSOUND: dict[str, tuple[str, str, str, str]] = {
+    "gap": (
+        'when = { data_class = "cloud_workspace" }\nthen',
+        'when = { data_class = "cloud_workspace", plan = "free" }\nthen',
+        '[[retain]]\nid = "retain.cloud-workspace"',
+        "No clause of retain decides data_class=cloud_workspace, plan=pro, channel=api, "
+        "training_choice=allowed, zero_retention=true, partner_programme=true; "
+        "252 of 2016 combinations are left open.",
+    ),
+    "dead clause": (
+        "# ── Stated",
+        f"{EXTRA_CLAUSE}\n# ── Stated",
+        '[[send]]\nid = "send.never"',
+        "send.never never decides: send.use-bedrock, send.use-vertex, send.nonessential, "
+        "send.no-metrics, send.default decide all it matches.",
+    ),
+    "shadowed clause": (
+        'when = { data_class = "transcript", segment = "consumer", training_choice = "refused" }',
+        'when = { data_class = "transcript", training_choice = ["refused", "none"] }',
+        '[[retain]]\nid = "retain.consumer-undecided"',
+        "retain.consumer-undecided never decides: retain.zero-retention, retain.consumer-refused",
+    ),
+    "laxer clause first": (
+        '[[train]]\nid = "train.inactive"',
+        '[[train]]\nid = "train.early"\nheading = "training"\nrows = ["T2"]\n'
+        'when = { data_class = "transcript", training_choice = "allowed", plan = "max" }\n'
+        'then = "allow"\nen = "Early."\nzh = "过早。"\n\n[[train]]\nid = "train.inactive"',
+        '[[train]]\nid = "train.early"',
+        "train.early and the stricter train.inactive both match data_class=transcript, plan=max, "
+        "channel=api, training_choice=allowed, zero_retention=false, partner_programme=true, "
+        "active_since_choice=false, and neither is an exception to the other.",
+    ),
+    "broken invariant": (
+        'when = { segment = "commercial" }\nthen = "deny"',
+        'when = { segment = "commercial" }\nthen = "allow"',
+        '[[train]]\nid = "train.commercial"',
+        "train.commercial breaks the invariant commercial-needs-opt-in (line 681): allow for "
+        "data_class=transcript, plan=team, channel=api, training_choice=allowed, "
+        "zero_retention=false, partner_programme=false, active_since_choice=true; 45 combinations.",
+    ),
+    "invariant about nothing": (
+        'when = { provider = ["bedrock", "vertex"] }\nnever',
+        'when = { provider = "api" }\nunless = { provider = ["api", "vertex"] }\nnever',
+        '[[invariant]]\nid = "quiet-on-other-providers"',
+        "The invariant quiet-on-other-providers covers no combination.",
+    ),
+    "flow against its defaults": (
+        'default = { api = "on", vertex = "off", bedrock = "off" }\nswitches = [\n'
+        '  "DISABLE_TELEMETRY"',
+        'default = { api = "on", vertex = "on", bedrock = "off" }\nswitches = [\n'
+        '  "DISABLE_TELEMETRY"',
+        "[flows.metrics]",
+        "The flow metrics is off for flow=metrics, provider=vertex, against its defaults",
+    ),
+    "switch that turns a flow off when empty": (
+        'when = { flow = "errors", DISABLE_ERROR_REPORTING = "set" }',
+        'when = { flow = "errors", DISABLE_ERROR_REPORTING = "empty" }',
+        "[flows.errors]",
+        "The flow errors is off for flow=errors, provider=api, DISABLE_ERROR_REPORTING=empty",
+    ),
+    "selected provider that keeps a flow on": (
+        '  "CLAUDE_CODE_USE_VERTEX",\n]\n\n[flows.errors]',
+        "]\n\n[flows.errors]",
+        "[flows.metrics]",
+        "so CLAUDE_CODE_USE_VERTEX, which selects it, must turn it off",
+    ),
+    "local transcripts beyond their clause": (
+        "max_days = 30",
+        "max_days = 31",
+        "[local_transcripts]",
+        "local_transcript_days can be 31 days, but retain.local-transcript keeps",
+    ),
+}
+
+
+def changed(text: str, old: str, new: str) -> str:
+    """The text with one thing changed, which must have been there."""
+    assert old in text
+    return text.replace(old, new, 1)
+
+
+@pytest.mark.row("P2")
+@pytest.mark.parametrize("case", [*MALFORMED, *UNSOUND])
+def test_a_wrong_document_is_refused_where_it_is_wrong(
+    shipped: str, refused: Refused, case: str
+) -> None:
+    """The refusal names file, line and reason, and has the exit status of a document error."""
+    old, new, at, reason = {**MALFORMED, **UNSOUND}[case]
+    text = changed(shipped, old, new)
+    refusal = refused(text)
+    fitting = [one for one in refusal.problems if reason in one.reason]
+    assert fitting, [str(one) for one in refusal.problems]
+    start = text.rindex(at) if case == "id used twice" else text.index(at)
+    assert ("d.toml", text.count("\n", 0, start) + 1) == (fitting[0].file, fitting[0].line)
+    assert str(fitting[0]).startswith(f"d.toml:{fitting[0].line}: ")
+    assert (1, "policy_document") == (CODES[refusal.code].exit_status, refusal.code)
+
+
+@pytest.mark.row("P2")
+def test_every_problem_is_named_and_the_first_comes_first(shipped: str, refused: Refused) -> None:
+    """Two defects are two problems; the message is the first and says that there are more."""
+    text = changed(shipped, *UNSOUND["broken invariant"][:2])
+    text = changed(text, *UNSOUND["gap"][:2])
+    refusal = refused(text)
+    assert len(refusal.problems) > 1
+    assert str(refusal.problems[0]) in refusal.message
+    assert f"(and {len(refusal.problems) - 1} more)" in refusal.message
+
+
+def test_bytes_that_are_not_text_are_refused_with_their_line(refused: Refused) -> None:
+    """A document that is not UTF-8 is refused where it stops being so."""
+    assert 2 == refused(b'format = "x"\n# \xff\n').problems[0].line
+
+
+def test_an_empty_document_is_refused(refused: Refused) -> None:
+    """Nothing at all decides nothing."""
+    assert "format is missing" in refused("").problems[0].reason
+
+
+def test_too_many_combinations_to_try_are_refused(shipped: str, refused: Refused) -> None:
+    """What can't be enumerated can't be proved, so it is not accepted."""
+    more = "".join(f'SWITCH_{n} = {{ en = "x", zh = "x" }}\n' for n in range(7))
+    refusal = refused(changed(shipped, "[switches]", f"[switches]\n{more}#"))
+    assert "too many to try all" in refusal.message
+
+
+def test_deep_nesting_is_refused_and_does_not_crash(refused: Refused) -> None:
+    """A hostile document ends in a refusal."""
+    assert refused("a = " + "[" * 100_000 + "]" * 100_000).problems

@@ -1,0 +1,67 @@
+"""Decisions in words."""
+
+from __future__ import annotations
+
+import pytest
+
+from bailee.policy import Policy
+from bailee.policy.actions import ACTIONS
+from bailee.policy.check import facts_of
+from bailee.policy.document import Language
+from bailee.policy.wording import joined, period_in_words, sentence, why_not
+
+TRAIN = {
+    "data_class": "transcript",
+    "plan": "team",
+    "channel": "vertex",
+    "training_choice": "none",
+    "zero_retention": False,
+    "partner_programme": True,
+    "active_since_choice": True,
+}
+
+
+@pytest.mark.row("P1")
+def test_an_explanation_is_a_sentence_and_reasons(policy: Policy) -> None:
+    """What was decided and why earlier clauses did not apply, as a person says it."""
+    found = policy.explain("train", TRAIN)
+    document = policy.document
+    assert "train.partner-other-channel" == found.decision.clause
+    assert "This session transcript (Team plan) may not improve models." == sentence(
+        document, found, "en"
+    )
+    assert "这份会话记录(Team 计划)不得用于改进模型。" == sentence(document, found, "zh")
+    reasons = {one.clause.id: why_not(document, one, "en") for one in found.passed_over}
+    assert "segment is commercial, not consumer" == reasons["train.consumer-allowed"]
+    assert "zero_retention is false, not true" == reasons["train.zero-retention"]
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_every_combination_has_a_sentence(policy: Policy, language: Language) -> None:
+    """No decision is without words."""
+    for action in ACTIONS:
+        space = policy.document.spaces[action]
+        for number in range(0, space.size, 7):
+            facts = facts_of(action, space.combination(number))
+            told = sentence(policy.document, policy.explain(action, facts), language)
+            assert told.endswith("." if language == "en" else "。")
+
+
+@pytest.mark.parametrize(
+    ("period", "en", "zh"),
+    [
+        ("P5Y", "5 years", "5 年"),
+        ("P1Y", "1 year", "1 年"),
+        ("P6M", "6 months", "6 个月"),
+        ("P30D", "30 days", "30 天"),
+        ("P0D", "not kept", "不保留"),
+    ],
+)
+def test_periods_are_said_in_both_languages(period: str, en: str, zh: str) -> None:
+    """One and many, and none."""
+    assert (en, zh) == (period_in_words(period, "en"), period_in_words(period, "zh"))
+
+
+def test_lists_end_with_or() -> None:
+    """A list of one is itself."""
+    assert ["a", "a or b", "a, b or c"] == [joined(list("abc")[:n], "en") for n in (1, 2, 3)]
