@@ -211,7 +211,24 @@ class Policy:
         active_since_choice: bool,
     ) -> Decision:
         """Whether something may improve models. Raises `InputError` as `decide` does."""
-        return self.decide(
+        if (
+            (zero_retention is True or zero_retention is False)
+            and (partner_programme is True or partner_programme is False)
+            and (active_since_choice is True or active_since_choice is False)
+        ):
+            try:
+                return self._trained[
+                    data_class,
+                    plan,
+                    channel,
+                    training_choice,
+                    zero_retention,
+                    partner_programme,
+                    active_since_choice,
+                ]
+            except (KeyError, TypeError):
+                pass
+        return self._work_out(
             "train",
             {
                 "data_class": data_class,
