@@ -213,6 +213,11 @@ class Keyring:
             self._truncate_log()
         return count
 
+    def due(self, now: datetime) -> list[DestroyedKek]:
+        """The KEKs that `destroy_due` would destroy."""
+        with storage_errors("the keyring"), reading(self.engine) as connection:
+            return _due(connection, now)
+
     def destroy_due(self, now: datetime) -> list[DestroyedKek]:
         """Destroy every KEK whose epoch has ended by `now`, and so every key under it.
 
@@ -221,20 +226,16 @@ class Keyring:
         """
         with self.lock, storage_errors("the keyring"):
             with self.engine.begin() as connection:
-                rows = connection.execute(
-                    select(keks.c.id, keks.c.data_class, keks.c.epoch).where(
-                        keks.c.epoch <= last_ended(now)
-                    )
-                ).all()
-                if rows:
-                    self.zero_keks(connection, [row.id for row in rows])
-            if rows:
+                due = _due(connection, now)
+                if due:
+                    self.zero_keks(connection, [kek.kek_id for kek in due])
+            if due:
                 with self.engine.begin() as connection:
-                    for row in rows:
-                        connection.execute(delete(keks).where(keks.c.id == row.id))
-            if rows or self._log_is_long:
+                    for kek in due:
+                        connection.execute(delete(keks).where(keks.c.id == kek.kek_id))
+            if due or self._log_is_long:
                 self._truncate_log()
-        return [DestroyedKek(row.id, row.data_class, row.epoch) for row in rows]
+        return due
 
     def zero_keks(self, connection: Connection, ids: Sequence[str]) -> None:
         """First half of destroying KEKs: overwrite their wraps, forget the keys under them."""
@@ -452,6 +453,15 @@ class Keyring:
 
     def _truncate_log(self) -> None:
         self._log_is_long = not truncate_log(self.engine)
+
+
+def _due(connection: Connection, now: datetime) -> list[DestroyedKek]:
+    rows = connection.execute(
+        select(keks.c.id, keks.c.data_class, keks.c.epoch)
+        .where(keks.c.epoch <= last_ended(now))
+        .order_by(keks.c.epoch)
+    )
+    return [DestroyedKek(*row) for row in rows]
 
 
 def _destroyed(subject: str) -> IntegrityError:

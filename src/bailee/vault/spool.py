@@ -28,7 +28,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import count
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -86,6 +86,7 @@ class _File:
     descriptor: int
     size: int
     cipher: AESGCM
+    begun: datetime
     offset: int = 0
     sequence: int = 0
 
@@ -93,8 +94,11 @@ class _File:
 class _Order:
     """Something asked of the spool's thread: to close the present file, or to stop, or nothing."""
 
-    def __init__(self, *, roll: bool = False, stop: bool = False) -> None:
+    def __init__(
+        self, *, roll: bool = False, begun_by: datetime | None = None, stop: bool = False
+    ) -> None:
         self.roll = roll
+        self.begun_by = begun_by
         self.stop = stop
         self.obeyed = threading.Event()
 
@@ -170,9 +174,11 @@ class Spool:
         """Return when all that was submitted before is durable or was refused."""
         self._ask(_Order())
 
-    def roll(self) -> None:
-        """Close the present file, so that it can be sealed away and its key destroyed."""
-        self._ask(_Order(roll=True))
+    def roll(self, *, older_than: timedelta = timedelta(0)) -> None:
+        """Close the present file if it was begun `older_than` ago or earlier and holds something,
+        so that it can be sealed away and its key destroyed.
+        """
+        self._ask(_Order(roll=True, begun_by=self._clock() - older_than))
 
     def close(self) -> None:
         """Write what waits, close the file, stop."""
@@ -203,7 +209,7 @@ class Spool:
                 self._probe()
             if order is not None:
                 if order.roll:
-                    self._close_file()
+                    self._roll(order.begun_by)
                 stop = order.stop
                 order.obeyed.set()
         self._maker.shutdown()
@@ -320,7 +326,8 @@ class Spool:
     # -- files -----------------------------------------------------------------------------------
 
     def _make(self, size: int) -> _File:
-        milliseconds = int(self._clock().timestamp() * 1000)
+        now = self._clock()
+        milliseconds = int(now.timestamp() * 1000)
         name = f"{milliseconds:013d}-{next(_serial):06d}-{os.urandom(6).hex()}"
         path = self._folder / name
         try:
@@ -328,12 +335,12 @@ class Spool:
         except OSError as error:
             raise _storage_error(error) from error
         try:
-            dek = self._keyring.dek(subject_of(name), DATA_CLASS, self._clock() + LIFETIME)
+            dek = self._keyring.dek(subject_of(name), DATA_CLASS, now + LIFETIME)
         except BaileeError:
             os.close(descriptor)
             path.unlink(missing_ok=True)
             raise
-        return _File(name, descriptor, size, AESGCM(dek.key))
+        return _File(name, descriptor, size, AESGCM(dek.key), now)
 
     def _make_ahead(self) -> None:
         file = self._file
@@ -349,6 +356,11 @@ class Spool:
                     return file
                 self._discard(file)
         return self._make(size)
+
+    def _roll(self, begun_by: datetime | None) -> None:
+        file = self._file
+        if file is None or begun_by is None or (file.sequence and file.begun <= begun_by):
+            self._close_file()
 
     def _close_file(self) -> None:
         file, self._file = self._file, None

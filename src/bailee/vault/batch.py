@@ -1,0 +1,352 @@
+"""One batch of captured exchanges on its way into the index: sessions found, records made.
+
+Rules kept here:
+
+* Nothing is committed here. A batch that fails leaves the caches to be dropped and bytes that
+  nothing refers to.
+* An exchange that can't be taken apart, for whatever reason, is kept as its raw bytes.
+* The client's session id becomes the session's id only when it is a UUID that no other session has
+  or had; a session that has expired is not continued.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, insert, select, update
+
+from bailee.db.vault import departed_sessions, exchanges, prefixes, sessions
+from bailee.keyring import Keyring, Want
+from bailee.keyring.wrapping import NONCE_BYTES
+from bailee.policy.period import expires_at
+from bailee.vault.conversations import Conversations
+from bailee.vault.delta import Known, digest_key, encode
+from bailee.vault.exchange import CapturedExchange
+from bailee.vault.interpreted import Interpreted
+from bailee.vault.packing import JSON, Unpackable
+from bailee.vault.record import compress, seal_record, subject_of
+from bailee.vault.segments import Segments
+
+DATA_CLASS = "transcript"
+USAGE = (
+    "input_tokens",
+    "output_tokens",
+    "cache_creation_input_tokens",
+    "cache_read_input_tokens",
+)
+
+Interpret = Callable[[CapturedExchange], Interpreted]
+_BIGGEST = (1 << 63) - 1
+
+
+@dataclass(slots=True)
+class Item:
+    """An exchange in a batch."""
+
+    exchange: CapturedExchange
+    interpreted: Interpreted
+
+
+@dataclass(slots=True)
+class Working:
+    """A session that a batch changes: its row's values, and whether it is new."""
+
+    values: dict[str, Any]
+    new: bool
+    learned: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def id(self) -> str:
+        """The session's id."""
+        found: str = self.values["id"]
+        return found
+
+
+def digest_of(key: bytes, *parts: str) -> bytes:
+    """A keyed digest of identifiers, for the index."""
+    state = hashlib.blake2b(digest_size=16, key=key)
+    for part in parts:
+        encoded = part.encode("utf-8", "surrogatepass")
+        state.update(len(encoded).to_bytes(4, "big") + encoded)
+    return state.digest()
+
+
+def moment(seconds: float) -> datetime:
+    """Unix seconds as a moment."""
+    return datetime.fromtimestamp(seconds, UTC)
+
+
+def interpreted(interpret: Interpret, exchange: CapturedExchange) -> Interpreted:
+    """What the exchange means; its raw bytes when `interpret` fails."""
+    try:
+        return interpret(exchange)
+    except Exception:  # whatever a client or upstream sent must not be lost
+        return Interpreted(raw_request=exchange.request, raw_answer=exchange.answer)
+
+
+class Batch:
+    """Exchanges that are committed together."""
+
+    def __init__(
+        self,
+        keyring: Keyring,
+        segments: Segments,
+        conversations: Conversations,
+        known: dict[str, Known],
+        now: datetime,
+    ) -> None:
+        self._keyring = keyring
+        self._segments = segments
+        self._conversations = conversations
+        self._known = known
+        self._now = now
+        self._key = keyring.secret("vault/identifiers")
+        self._sessions: dict[str, Working] = {}
+        self._by_client: dict[bytes, str] = {}
+        self._placed: list[tuple[Item, Working, int]] = []
+        self._rows: list[dict[str, Any]] = []
+        self._noted: dict[bytes, str] = {}
+        self.expired = 0
+
+    @property
+    def session_ids(self) -> Iterable[str]:
+        """The sessions that this batch changes."""
+        return self._sessions.keys()
+
+    def place(self, connection: Connection, items: Iterable[Item]) -> None:
+        """Find each exchange's session, in order, and move its expiry."""
+        for item in items:
+            exchange = item.exchange
+            ended = moment(exchange.ended_at)
+            session = self._session(connection, item)
+            values = session.values
+            latest = max(values["last_activity"], ended)
+            until = expires_at(latest, exchange.terms.period)
+            if until <= self._now:
+                self.expired += 1
+                if session.new and not values["exchanges"]:
+                    self._withdraw(session)
+                continue
+            values["last_activity"] = latest
+            values["started"] = min(values["started"], moment(exchange.started_at))
+            values["expires_at"] = until
+            values["period"] = exchange.terms.period
+            values["clause"] = exchange.terms.clause
+            values["document"] = exchange.terms.document
+            values["plan"] = exchange.plan
+            values["channel"] = exchange.channel
+            values["key_id"] = exchange.key_id
+            number = values["exchanges"]
+            values["exchanges"] += 1
+            for name in USAGE:
+                count = item.interpreted.usage.get(name, 0)
+                if isinstance(count, int) and 0 <= count <= _BIGGEST - values[name]:
+                    values[name] += count
+            self._placed.append((item, session, number))
+
+    def encode(self, connection: Connection) -> None:
+        """Make and seal the records, and give them to the open segments.
+
+        Raises:
+            IntegrityError: a session's key can't be opened.
+            StorageError: the keyring or a segment can't be written.
+        """
+        deks = self._keyring.many(
+            Want(subject_of(session.id), DATA_CLASS, session.values["expires_at"])
+            for session in self._sessions.values()
+        )
+        for item, session, number in self._placed:
+            key = deks[subject_of(session.id)].key
+            known = self._known_of(connection, session, key)
+            compressed = self._compress(item, session, number, known)
+            record_id = os.urandom(16).hex()
+            sealed = seal_record(
+                compressed,
+                key,
+                session_id=session.id,
+                record_id=record_id,
+                data_class=DATA_CLASS,
+                nonce=os.urandom(NONCE_BYTES),
+            )
+            day = session.values["expires_at"].date().isoformat()
+            segment = self._segments.take(DATA_CLASS, day, self._now)
+            self._rows.append(
+                {
+                    "id": record_id,
+                    "session_id": session.id,
+                    "number": number,
+                    "segment_id": segment.id,
+                    "offset": segment.append(sealed),
+                    "length": len(sealed),
+                    "exchange_id": item.exchange.exchange_id,
+                    "started": item.exchange.started_at,
+                    "ended": item.exchange.ended_at,
+                    "outcome": str(item.exchange.outcome),
+                    "status": item.exchange.status,
+                }
+            )
+            session.values["bytes"] += len(sealed)
+
+    def put_rows(self, connection: Connection) -> None:
+        """Put everything into the caller's transaction."""
+        for session in self._sessions.values():
+            if session.new:
+                connection.execute(insert(sessions).values(**session.values))
+            else:
+                connection.execute(
+                    update(sessions).where(sessions.c.id == session.id).values(**session.values)
+                )
+        self._segments.put_rows(connection)
+        if self._rows:
+            connection.execute(insert(exchanges), self._rows)
+        learned = [row for session in self._sessions.values() for row in session.learned]
+        if learned:
+            connection.execute(insert(prefixes), learned)
+
+    def committed(self) -> None:
+        """The transaction has been committed."""
+        self._segments.committed()
+        for link, session_id in self._noted.items():
+            self._conversations.note(link, session_id)
+
+    # -- sessions --------------------------------------------------------------------------------
+
+    def _session(self, connection: Connection, item: Item) -> Working:
+        owner = item.exchange.owner
+        client = item.interpreted.client_session
+        if client is not None:
+            digest = digest_of(self._key, "client", owner, client)
+            session = self._living(connection, self._by_client.get(digest), digest)
+            if session is None:
+                session = self._begin(connection, item, client, digest)
+            self._by_client[digest] = session.id
+            return session
+        chain = self._conversations.chain(owner, item.interpreted.messages)
+        found = self._conversations.find(chain, self._noted)
+        session = self._living(connection, found, None) if found is not None else None
+        if session is None:
+            session = self._begin(connection, item, None, None)
+        if chain:
+            self._noted[chain[-1]] = session.id
+        return session
+
+    def _living(
+        self, connection: Connection, session_id: str | None, client: bytes | None
+    ) -> Working | None:
+        if session_id is not None and session_id in self._sessions:
+            return self._sessions[session_id]
+        if session_id is None and client is None:
+            return None
+        which = sessions.c.id == session_id if session_id else sessions.c.client_session == client
+        row = connection.execute(
+            select(sessions).where(which, sessions.c.expires_at > self._now)
+        ).first()
+        if row is None:
+            return None
+        if row.id not in self._sessions:
+            self._sessions[row.id] = Working(dict(row._mapping), new=False)
+        return self._sessions[row.id]
+
+    def _begin(
+        self, connection: Connection, item: Item, client: str | None, digest: bytes | None
+    ) -> Working:
+        exchange = item.exchange
+        values: dict[str, Any] = {
+            "id": self._free_id(connection, client),
+            "owner": exchange.owner,
+            "client_session": digest,
+            "data_class": DATA_CLASS,
+            "plan": exchange.plan,
+            "channel": exchange.channel,
+            "key_id": exchange.key_id,
+            "started": moment(exchange.started_at),
+            "last_activity": moment(exchange.ended_at),
+            "exchanges": 0,
+            "bytes": 0,
+            "expires_at": self._now,
+            "period": exchange.terms.period,
+            "clause": exchange.terms.clause,
+            "document": exchange.terms.document,
+            **dict.fromkeys(USAGE, 0),
+        }
+        session = self._sessions[values["id"]] = Working(values, new=True)
+        return session
+
+    def _withdraw(self, session: Working) -> None:
+        del self._sessions[session.id]
+        self._by_client = {
+            digest: known for digest, known in self._by_client.items() if known != session.id
+        }
+        self._noted = {link: known for link, known in self._noted.items() if known != session.id}
+
+    def _free_id(self, connection: Connection, client: str | None) -> str:
+        wanted = _uuid(client)
+        if wanted is not None and wanted not in self._sessions:
+            gone = digest_of(self._key, "departed", wanted)
+            taken = (
+                connection.execute(select(sessions.c.id).where(sessions.c.id == wanted)).first()
+                or connection.execute(
+                    select(departed_sessions.c.digest).where(departed_sessions.c.digest == gone)
+                ).first()
+            )
+            if taken is None:
+                return wanted
+        return str(UUID(bytes=os.urandom(16), version=4))
+
+    # -- records ---------------------------------------------------------------------------------
+
+    def _known_of(self, connection: Connection, session: Working, key: bytes) -> Known:
+        known = self._known.get(session.id)
+        if known is None:
+            known = Known(digest_key(key))
+            if not session.new:
+                for row in connection.execute(
+                    select(prefixes).where(prefixes.c.session_id == session.id)
+                ):
+                    known.places[row.digest] = (row.exchange, row.position)
+            self._known[session.id] = known
+        return known
+
+    def _compress(self, item: Item, session: Working, number: int, known: Known) -> bytes:
+        exchange, meaning = item.exchange, item.interpreted
+        head: dict[str, JSON] = {
+            "number": number,
+            "exchange_id": exchange.exchange_id,
+            "agent": meaning.agent,
+            "method": exchange.method,
+            "target": exchange.target,
+            "request_headers": [list(pair) for pair in exchange.request_headers],
+            "answer_headers": [list(pair) for pair in exchange.answer_headers],
+            "error": meaning.error,
+            "usage": dict(meaning.usage),
+        }
+        try:
+            delta = encode(number, meaning.fields, meaning.messages, meaning.answer, known)
+            compressed = compress({**head, **delta.body}, meaning.raw_request, meaning.raw_answer)
+        except Unpackable:
+            plain: dict[str, JSON] = {"answer": None, "fields": [], "marks": []}
+            head |= {"error": None, "usage": {}}
+            return compress({**head, **plain}, exchange.request, exchange.answer)
+        known.places |= delta.learned
+        session.learned += [
+            {"session_id": session.id, "digest": digest, "exchange": place[0], "position": place[1]}
+            for digest, place in delta.learned.items()
+        ]
+        return compressed
+
+
+def _uuid(text: str | None) -> str | None:
+    """`text` in the usual form of a UUID, or None if it is not in that form."""
+    if text is None:
+        return None
+    try:
+        usual = str(UUID(text))
+    except ValueError:
+        return None
+    return usual if usual == text.lower() else None

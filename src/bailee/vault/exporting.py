@@ -1,0 +1,50 @@
+"""A session as JSON Lines, for its owner: one object for the session, then one for each exchange.
+
+Bytes that could not be interpreted are given in base64. Text that is not valid Unicode is escaped,
+as RFC 8259 allows. Pure.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import fields
+from typing import Any
+
+import orjson
+
+from bailee.vault.transcript import Exchange, SessionRow
+
+
+def as_lines(session: SessionRow, exchanges: Iterable[Exchange]) -> Iterator[bytes]:
+    """The lines, each with its line feed."""
+    row = {"type": "session"} | {
+        field.name: _plain(getattr(session, field.name)) for field in fields(session)
+    }
+    yield _line(row)
+    for exchange in exchanges:
+        yield _line({"type": "exchange"} | as_object(exchange))
+
+
+def as_object(exchange: Exchange) -> dict[str, Any]:
+    """An exchange as JSON values."""
+    return {field.name: _plain(getattr(exchange, field.name)) for field in fields(exchange)}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, bytes):
+        return {"base64": base64.b64encode(value).decode()}
+    if hasattr(value, "isoformat"):
+        return value.isoformat()
+    return value
+
+
+def _line(value: dict[str, Any]) -> bytes:
+    try:
+        packed = orjson.dumps(value)
+        if b"null" not in packed or orjson.loads(packed) == value:
+            return packed + b"\n"
+    except (TypeError, ValueError, RecursionError):
+        pass
+    return json.dumps(value, separators=(",", ":")).encode() + b"\n"

@@ -1,0 +1,228 @@
+"""Forgetting: a session at its owner's word, or everything whose time has come.
+
+Rules kept here:
+
+* What is past its time is refused by whoever reads, from that moment on; the sweep makes it true of
+  the bytes. Lag: until the end of the half-hour epoch, plus the time to the next sweep. Backups of
+  the keyring follow at the next root rotation (by default at most a day later).
+* The key goes first; rows and segments follow, in portions, and may follow later.
+* Every step is found again after a crash: a receipt that was begun is driven on.
+"""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import Engine, delete, exists, select, update
+from sqlalchemy.dialects.sqlite import insert as insert_or_ignore
+
+from bailee.db.engine import reading, storage_errors
+from bailee.db.vault import departed_sessions, exchanges, prefixes, segments, sessions
+from bailee.keyring import Keyring
+from bailee.keyring.epochs import EPOCH_SECONDS, ends_at, last_ended
+from bailee.vault.batch import DATA_CLASS, digest_of
+from bailee.vault.receipts import (
+    INACCESSIBLE,
+    KEY_DESTROYED,
+    REQUESTED,
+    Receipt,
+    Receipts,
+    Record,
+)
+from bailee.vault.record import subject_of
+from bailee.vault.sealer import Sealer
+from bailee.vault.segments import Segments
+
+_PORTION = 500
+
+
+@dataclass(frozen=True, slots=True)
+class SweepReport:
+    """What one sweep did. `keks`: keys destroyed, each for a whole epoch; `sessions`: rows removed;
+    `segments`: reclaimed; `shipped`: put into the object store; `rotated`: the root was.
+    """
+
+    keks: int
+    sessions: int
+    segments: int
+    shipped: int
+    rotated: bool
+    receipts: int
+
+
+class Forgetting:
+    """Erasure and expiry in one vault."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        *,
+        keyring: Keyring,
+        segments: Segments,
+        sealer: Sealer,
+        record: Record,
+        lock: AbstractContextManager[object],
+        rotation_interval: timedelta,
+    ) -> None:
+        self._engine = engine
+        self._keyring = keyring
+        self._segments = segments
+        self._sealer = sealer
+        self._record = record
+        self._lock = lock
+        self._rotation_interval = rotation_interval
+        self._key = keyring.secret("vault/identifiers")
+        self.receipts = Receipts(engine, record)
+
+    # -- erasure ---------------------------------------------------------------------------------
+
+    def erase(self, session_id: str, now: datetime) -> Receipt:
+        """Destroy a session's key and remove it from the index, all of it sealed already."""
+        with self._lock:
+            receipt_id = self.receipts.request(
+                "erasure", session_id, self._segments_of([session_id]), now
+            )
+            self._drive(self.receipts.get(receipt_id), now)
+            self._reclaim()
+            self.receipts.reclaimed(now)
+            return self.receipts.get(receipt_id)
+
+    def finish_erasures(self, now: datetime) -> int:
+        """Drive on the erasures that a crash or a failing store has interrupted."""
+        with self._lock:
+            begun = [
+                receipt
+                for receipt in self.receipts.in_state(REQUESTED, INACCESSIBLE, KEY_DESTROYED)
+                if receipt.kind == "erasure"
+                and (receipt.state != KEY_DESTROYED or self._exists(receipt.subject))
+            ]
+            for receipt in begun:
+                self._drive(receipt, now)
+        return len(begun)
+
+    def _drive(self, receipt: Receipt, now: datetime) -> None:
+        if receipt.state == REQUESTED:
+            with storage_errors("the vault's index"), self._engine.begin() as connection:
+                connection.execute(
+                    update(sessions).where(sessions.c.id == receipt.subject).values(expires_at=now)
+                )
+            self.receipts.advance(receipt, INACCESSIBLE, now)
+        self._keyring.destroy([subject_of(receipt.subject)])
+        if receipt.state != KEY_DESTROYED:
+            self.receipts.advance(receipt, KEY_DESTROYED, now)
+        self._remove_rows([receipt.subject])
+
+    def _exists(self, session_id: str) -> bool:
+        with storage_errors("the vault's index"), reading(self._engine) as connection:
+            query = select(sessions.c.id).where(sessions.c.id == session_id)
+            return connection.execute(query).first() is not None
+
+    # -- expiry ----------------------------------------------------------------------------------
+
+    def sweep(self, now: datetime) -> SweepReport:
+        """Everything that time brings."""
+        self.finish_erasures(now)
+        keks = self._destroy_due(now)
+        removed = self._remove_expired(now)
+        while self._keyring.remove_dead():
+            pass
+        with self._lock:
+            shipped = self._segments.ship(now)
+            reclaimed = self._reclaim()
+        moved = 0
+        rotate = self._keyring.rotation_due(now, self._rotation_interval.total_seconds())
+        if rotate:
+            rotation = self._keyring.rotate_root()
+            self._record(
+                "keyring.rotated",
+                f"generation {rotation.generation}",
+                {"replaced": rotation.replaced_keks, "rewrapped": rotation.rewrapped_deks},
+            )
+            moved += self.receipts.rotated(rotation.began, now)
+        moved += self.receipts.reclaimed(now)
+        return SweepReport(keks, removed, reclaimed, shipped, rotate, moved)
+
+    def _destroy_due(self, now: datetime) -> int:
+        """Destroy the keys of ended epochs; first receipts, so that none is without."""
+        due = self._keyring.due(now)
+        begun = {
+            receipt.subject: receipt
+            for receipt in self.receipts.in_state(REQUESTED, INACCESSIBLE)
+            if receipt.kind == "expiry"
+        }
+        for kek in due:
+            if kek.data_class == DATA_CLASS and kek.kek_id not in begun:
+                until = ends_at(kek.epoch)
+                receipt_id = self.receipts.request(
+                    "expiry", kek.kek_id, self._segments_expired(until), now
+                )
+                begun[kek.kek_id] = self.receipts.get(receipt_id)
+        for receipt in begun.values():
+            if receipt.state == REQUESTED:
+                self.receipts.advance(receipt, INACCESSIBLE, now)
+        destroyed = self._keyring.destroy_due(now)
+        for receipt in begun.values():
+            self.receipts.advance(receipt, KEY_DESTROYED, now)
+        return len(destroyed)
+
+    def _remove_expired(self, now: datetime) -> int:
+        """Remove the rows of the sessions whose epoch has ended."""
+        until = ends_at(last_ended(now))
+        removed = 0
+        while True:
+            with self._lock:
+                with storage_errors("the vault's index"), reading(self._engine) as connection:
+                    some = list(
+                        connection.execute(
+                            select(sessions.c.id)
+                            .where(sessions.c.expires_at <= until)
+                            .limit(_PORTION)
+                        ).scalars()
+                    )
+                if not some:
+                    return removed
+                self._remove_rows(some)
+                removed += len(some)
+
+    def _remove_rows(self, session_ids: list[str]) -> None:
+        gone = [{"digest": digest_of(self._key, "departed", name)} for name in session_ids]
+        with storage_errors("the vault's index"), self._engine.begin() as connection:
+            connection.execute(insert_or_ignore(departed_sessions).on_conflict_do_nothing(), gone)
+            for column in (prefixes.c.session_id, exchanges.c.session_id, sessions.c.id):
+                connection.execute(delete(column.table).where(column.in_(session_ids)))
+        for session_id in session_ids:
+            self._sealer.forget(session_id)
+
+    # -- segments --------------------------------------------------------------------------------
+
+    def _segments_of(self, session_ids: list[str]) -> list[str]:
+        query = (
+            select(exchanges.c.segment_id).where(exchanges.c.session_id.in_(session_ids)).distinct()
+        )
+        with storage_errors("the vault's index"), reading(self._engine) as connection:
+            return list(connection.execute(query).scalars())
+
+    def _segments_expired(self, until: datetime) -> list[str]:
+        """Segments with records of the sessions whose epoch ended at `until`."""
+        query = (
+            select(exchanges.c.segment_id)
+            .join(sessions, sessions.c.id == exchanges.c.session_id)
+            .where(
+                sessions.c.expires_at <= until,
+                sessions.c.expires_at > until - timedelta(seconds=EPOCH_SECONDS),
+            )
+            .distinct()
+        )
+        with storage_errors("the vault's index"), reading(self._engine) as connection:
+            return list(connection.execute(query).scalars())
+
+    def _reclaim(self) -> int:
+        """Remove the segments that no record is left in."""
+        used = exists().where(exchanges.c.segment_id == segments.c.id)
+        with storage_errors("the vault's index"), reading(self._engine) as connection:
+            empty = list(connection.execute(select(segments.c.id).where(~used)).scalars())
+        for segment_id in empty:
+            self._segments.remove(segment_id)
+        return len(empty)

@@ -1,0 +1,111 @@
+"""Where sealed segments go: a folder by default, an object store in the large.
+
+An object is put whole, never changed, and durable when `put` returns.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Protocol
+
+from obstore.exceptions import BaseError
+from obstore.store import LocalStore, ObjectStore
+
+from bailee.errors import StorageError
+from bailee.vault.files import Files
+
+_HINT = "check the object store's free space, permissions and connection"
+
+
+class Objects(Protocol):
+    """Immutable objects by name."""
+
+    def put(self, name: str, content: bytes) -> None:
+        """Keep `content` as `name`; the same again is not an error.
+
+        Raises:
+            StorageError: it may or may not have been kept.
+        """
+
+    def get(self, name: str, offset: int, length: int) -> bytes:
+        """`length` bytes of an object.
+
+        Raises:
+            StorageError: the object or those bytes are not there, or can't be read.
+        """
+
+    def delete(self, name: str) -> None:
+        """Remove an object; one that is not there is not an error.
+
+        Raises:
+            StorageError: it may or may not have been removed.
+        """
+
+
+class StoredObjects:
+    """Objects in any store that obstore knows (S3, GCS, Azure, memory)."""
+
+    def __init__(self, store: ObjectStore) -> None:
+        self._store = store
+
+    def put(self, name: str, content: bytes) -> None:
+        """Keep `content` as `name`."""
+        try:
+            self._store.put(name, content)
+        except (BaseError, OSError) as error:
+            raise _failed("written", error) from error
+
+    def get(self, name: str, offset: int, length: int) -> bytes:
+        """`length` bytes of an object."""
+        try:
+            return bytes(self._store.get_range(name, start=offset, length=length))
+        except (BaseError, OSError, ValueError) as error:
+            raise _failed("read", error) from error
+
+    def delete(self, name: str) -> None:
+        """Remove an object."""
+        try:
+            self._store.delete(name)
+        except FileNotFoundError:
+            pass
+        except (BaseError, OSError) as error:
+            raise _failed("deleted", error) from error
+
+
+class FolderObjects(StoredObjects):
+    """Objects as files in a folder, for their owner's eyes only and synced to disk."""
+
+    def __init__(self, folder: Path) -> None:
+        """Use `folder`, made (mode 0700) if it is not there.
+
+        Raises:
+            StorageError: it can't be made.
+        """
+        self._folder = folder
+        self._files = Files()
+        try:
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        except OSError as error:
+            raise _failed("opened", error) from error
+        super().__init__(LocalStore(folder))
+
+    def put(self, name: str, content: bytes) -> None:
+        """Keep `content` as `name`."""
+        path = self._folder / name
+        try:
+            # Folders first: the store would make them readable to others.
+            for parent in reversed(path.relative_to(self._folder).parents):
+                made = self._folder / parent
+                if not made.is_dir():
+                    made.mkdir(exist_ok=True, mode=0o700)
+                    self._files.sync_folder(made.parent)
+            super().put(name, content)
+            path.chmod(0o600)
+            self._files.sync_file(path)
+            self._files.sync_folder(path.parent)
+        except OSError as error:
+            raise _failed("written", error) from error
+
+
+def _failed(what: str, error: Exception) -> StorageError:
+    return StorageError(f"the object store can't be {what} ({type(error).__name__}).", hint=_HINT)

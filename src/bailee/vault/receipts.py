@@ -1,0 +1,126 @@
+"""Receipts: what was destroyed, how far that has come, and since when.
+
+    requested → inaccessible → key_destroyed → backups_unrecoverable → reclaimed
+
+* `inaccessible`: nothing reads it any more. `key_destroyed`: nothing can.
+* `backups_unrecoverable`: a root rotation has begun and ended since, so older copies of the keyring
+  don't help.
+* `reclaimed`: no segment with its ciphertext is left.
+
+Each step is entered in the audit record before it is noted here; after a crash between the two it
+may be entered twice, never not at all.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+from sqlalchemy import Engine, exists, insert, select, update
+
+from bailee.db.engine import reading, storage_errors
+from bailee.db.vault import receipt_segments, receipts
+from bailee.errors import InputError
+
+REQUESTED: Final = "requested"
+INACCESSIBLE: Final = "inaccessible"
+KEY_DESTROYED: Final = "key_destroyed"
+BACKUPS_UNRECOVERABLE: Final = "backups_unrecoverable"
+RECLAIMED: Final = "reclaimed"
+
+Record = Callable[[str, str, Mapping[str, str | int | float | bool | None]], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """A receipt as it stands. `kind`: `erasure` (of the session `subject`) or `expiry` (of all that
+    was under the KEK `subject`).
+    """
+
+    id: str
+    kind: str
+    subject: str
+    state: str
+    requested_at: datetime
+    inaccessible_at: datetime | None
+    key_destroyed_at: datetime | None
+    backups_unrecoverable_at: datetime | None
+    reclaimed_at: datetime | None
+
+
+class Receipts:
+    """The receipts in the data database."""
+
+    def __init__(self, engine: Engine, record: Record) -> None:
+        self._engine = engine
+        self._record = record
+
+    def request(self, kind: str, subject: str, segment_ids: Iterable[str], now: datetime) -> str:
+        """Write a receipt for `subject`, whose ciphertext is in those segments; its id."""
+        receipt_id = str(UUID(bytes=os.urandom(16), version=4))
+        self._record(f"{kind}.{REQUESTED}", subject, {"receipt": receipt_id})
+        with storage_errors("the receipts"), self._engine.begin() as connection:
+            connection.execute(
+                insert(receipts).values(
+                    id=receipt_id, kind=kind, subject=subject, state=REQUESTED, requested_at=now
+                )
+            )
+            rows = [{"receipt_id": receipt_id, "segment_id": name} for name in segment_ids]
+            if rows:
+                connection.execute(insert(receipt_segments), rows)
+        return receipt_id
+
+    def advance(self, receipt: Receipt, state: str, now: datetime) -> None:
+        """Note that a receipt has come to `state`."""
+        self._record(f"{receipt.kind}.{state}", receipt.subject, {"receipt": receipt.id})
+        with storage_errors("the receipts"), self._engine.begin() as connection:
+            connection.execute(
+                update(receipts)
+                .where(receipts.c.id == receipt.id)
+                .values(state=state, **{f"{state}_at": now})
+            )
+
+    def get(self, receipt_id: str) -> Receipt:
+        """A receipt by its id.
+
+        Raises:
+            InputError: there is none.
+        """
+        found = self._select(receipts.c.id == receipt_id)
+        if not found:
+            raise InputError("there is no such receipt.", code="not_found")
+        return found[0]
+
+    def all(self, subject: str | None = None) -> list[Receipt]:
+        """All receipts, or those for `subject`, oldest first."""
+        return self._select(receipts.c.subject == subject if subject else True)
+
+    def in_state(self, *states: str) -> list[Receipt]:
+        """The receipts that stand at one of `states`, oldest first."""
+        return self._select(receipts.c.state.in_(states))
+
+    def rotated(self, began: datetime, now: datetime) -> int:
+        """A root rotation that began at `began` has ended; how many receipts that moved."""
+        moved = self._select(
+            (receipts.c.state == KEY_DESTROYED) & (receipts.c.key_destroyed_at <= began)
+        )
+        for receipt in moved:
+            self.advance(receipt, BACKUPS_UNRECOVERABLE, now)
+        return len(moved)
+
+    def reclaimed(self, now: datetime) -> int:
+        """Close the receipts that no segment is left of; how many."""
+        left = exists().where(receipt_segments.c.receipt_id == receipts.c.id)
+        done = self._select((receipts.c.state == BACKUPS_UNRECOVERABLE) & ~left)
+        for receipt in done:
+            self.advance(receipt, RECLAIMED, now)
+        return len(done)
+
+    def _select(self, where: Any) -> list[Receipt]:
+        query = select(receipts).where(where).order_by(receipts.c.requested_at, receipts.c.id)
+        with storage_errors("the receipts"), reading(self._engine) as connection:
+            return [Receipt(**row._mapping) for row in connection.execute(query)]

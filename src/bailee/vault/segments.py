@@ -1,0 +1,259 @@
+"""Segments: files of sealed records, grouped by data class and expiry day.
+
+An open segment is local and appended to; at a size or an age it is shipped to the object store and
+never changes again. The steps, and what a crash between them leaves:
+
+* append, sync, commit rows and length: bytes beyond the committed length, cut off by `recover`;
+* put the object, commit `shipped`, remove the local file: an object that is put again, or a local
+  file that `recover` removes.
+
+The caller holds the vault's lock for everything but `read`.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from uuid import UUID
+
+from sqlalchemy import Connection, Engine, delete, select, update
+from sqlalchemy.dialects.sqlite import insert as upsert
+
+from bailee.db.engine import reading, storage_errors
+from bailee.db.vault import exchanges, receipt_segments, segments
+from bailee.errors import StorageError
+from bailee.vault.files import Files
+from bailee.vault.objects import Objects
+
+
+@dataclass(slots=True)
+class OpenSegment:
+    """A local segment. `length` is what is committed; `waiting` comes after it."""
+
+    id: str
+    data_class: str
+    expiry_day: str
+    opened_at: datetime
+    descriptor: int
+    length: int = 0
+    waiting: list[bytes] = field(default_factory=list)
+    waiting_bytes: int = 0
+
+    def append(self, sealed: bytes) -> int:
+        """Take a record; its offset."""
+        offset = self.length + self.waiting_bytes
+        self.waiting.append(sealed)
+        self.waiting_bytes += len(sealed)
+        return offset
+
+
+class Segments:
+    """The segments of one vault."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        folder: Path,
+        objects: Objects,
+        files: Files,
+        *,
+        ship_bytes: int,
+        ship_age: timedelta,
+    ) -> None:
+        self._engine = engine
+        self._folder = folder
+        self._objects = objects
+        self._files = files
+        self._ship_bytes = ship_bytes
+        self._ship_age = ship_age
+        self._open: dict[tuple[str, str], OpenSegment] = {}
+
+    def take(self, data_class: str, expiry_day: str, now: datetime) -> OpenSegment:
+        """The open segment for a class and day; made if there is none.
+
+        Raises:
+            StorageError: its file can't be made.
+        """
+        key = (data_class, expiry_day)
+        if key not in self._open:
+            segment_id = str(UUID(bytes=os.urandom(16), version=4))
+            with _disk():
+                descriptor = self._files.make(self._folder / segment_id, 0)
+            self._open[key] = OpenSegment(segment_id, data_class, expiry_day, now, descriptor)
+        return self._open[key]
+
+    def write(self) -> None:
+        """Write and sync what waits, behind what is committed.
+
+        Raises:
+            StorageError: the disk failed; call `forget_waiting`.
+        """
+        with _disk():
+            for segment in self._waiting():
+                self._files.write(segment.descriptor, b"".join(segment.waiting), segment.length)
+                self._files.sync(segment.descriptor)
+
+    def put_rows(self, connection: Connection) -> None:
+        """Put the new lengths into the caller's transaction."""
+        for segment in self._waiting():
+            length = segment.length + segment.waiting_bytes
+            connection.execute(
+                upsert(segments)
+                .values(
+                    id=segment.id,
+                    data_class=segment.data_class,
+                    expiry_day=segment.expiry_day,
+                    opened_at=segment.opened_at,
+                    length=length,
+                    state="open",
+                )
+                .on_conflict_do_update(index_elements=["id"], set_={"length": length})
+            )
+
+    def committed(self) -> None:
+        """The transaction of `put_rows` has been committed."""
+        for segment in self._waiting():
+            segment.length += segment.waiting_bytes
+            segment.waiting, segment.waiting_bytes = [], 0
+
+    def forget_waiting(self) -> None:
+        """What waits was not committed."""
+        for segment in self._waiting():
+            segment.waiting, segment.waiting_bytes = [], 0
+
+    def read(self, segment_id: str, offset: int, length: int) -> bytes:
+        """Bytes of a segment, wherever it is.
+
+        Raises:
+            StorageError: they can't be read.
+        """
+        try:
+            descriptor = os.open(self._folder / segment_id, os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return self._objects.get(self._name(segment_id), offset, length)
+        except OSError as error:
+            raise _failed(error) from error
+        try:
+            with _disk():
+                return os.pread(descriptor, length, offset)
+        finally:
+            os.close(descriptor)
+
+    def ship(self, now: datetime, *, everything: bool = False) -> int:
+        """Ship the open segments that are large or old enough; how many.
+
+        Raises:
+            StorageError: the object store or the index failed; the segment stays open.
+        """
+        shipped = 0
+        for key, segment in list(self._open.items()):
+            large = segment.length >= self._ship_bytes
+            if segment.length and (
+                everything or large or now - segment.opened_at >= self._ship_age
+            ):
+                with _disk():
+                    content = os.pread(segment.descriptor, segment.length, 0)
+                self._objects.put(
+                    _name(segment.data_class, segment.expiry_day, segment.id), content
+                )
+                with storage_errors("the vault's index"), self._engine.begin() as connection:
+                    connection.execute(
+                        update(segments).where(segments.c.id == segment.id).values(state="shipped")
+                    )
+                self._drop(key)
+                shipped += 1
+        return shipped
+
+    def remove(self, segment_id: str) -> None:
+        """Remove a segment that no record is left in.
+
+        Raises:
+            StorageError: the object store or the index failed; call again.
+        """
+        name = self._name(segment_id)
+        for key, segment in list(self._open.items()):
+            if segment.id == segment_id:
+                self._drop(key)
+        with _disk():
+            (self._folder / segment_id).unlink(missing_ok=True)
+        self._objects.delete(name)
+        with storage_errors("the vault's index"), self._engine.begin() as connection:
+            connection.execute(delete(segments).where(segments.c.id == segment_id))
+            connection.execute(
+                delete(receipt_segments).where(receipt_segments.c.segment_id == segment_id)
+            )
+
+    def recover(self) -> None:
+        """Take up the open segments where the index left them; remove what it does not know.
+
+        Raises:
+            StorageError: the disk or the index failed.
+        """
+        with storage_errors("the vault's index"), reading(self._engine) as connection:
+            rows = connection.execute(select(segments).where(segments.c.state == "open")).all()
+            used = set(connection.execute(select(exchanges.c.segment_id).distinct()).scalars())
+        known = {row.id: row for row in rows}
+        with _disk():
+            self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            for path in self._folder.iterdir():
+                row = known.pop(path.name, None)
+                if row is None:
+                    path.unlink()
+                    continue
+                descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+                os.ftruncate(descriptor, row.length)
+                key = (row.data_class, row.expiry_day)
+                self._open[key] = OpenSegment(
+                    row.id, row.data_class, row.expiry_day, row.opened_at, descriptor, row.length
+                )
+        if used & known.keys():  # one that is not used was being removed
+            raise StorageError(
+                f"{len(used & known.keys())} open segments are missing from the vault's folder.",
+                hint="restore the folder and the data database from the same backup",
+            )
+
+    def close(self) -> None:
+        """Close the local files."""
+        for segment in self._open.values():
+            os.close(segment.descriptor)
+        self._open.clear()
+
+    def _waiting(self) -> list[OpenSegment]:
+        return [segment for segment in self._open.values() if segment.waiting]
+
+    def _drop(self, key: tuple[str, str]) -> None:
+        segment = self._open.pop(key)
+        os.close(segment.descriptor)
+        with _disk():
+            (self._folder / segment.id).unlink(missing_ok=True)
+
+    def _name(self, segment_id: str) -> str:
+        with storage_errors("the vault's index"), reading(self._engine) as connection:
+            row = connection.execute(select(segments).where(segments.c.id == segment_id)).first()
+        if row is None:
+            raise StorageError("a segment is not in the index any more.")
+        return _name(row.data_class, row.expiry_day, segment_id)
+
+
+def _name(data_class: str, expiry_day: str, segment_id: str) -> str:
+    return f"{data_class}/{expiry_day}/{segment_id}"
+
+
+class _disk:
+    """Turns an `OSError` into a `StorageError`."""
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        if isinstance(error, OSError):
+            raise _failed(error) from error
+
+
+def _failed(error: OSError) -> StorageError:
+    return StorageError(
+        f"a segment can't be read or written ({error.strerror or type(error).__name__}).",
+        hint="check the disk's free space and the permissions of the home's vault folder",
+    )

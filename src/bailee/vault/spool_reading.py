@@ -1,0 +1,163 @@
+"""Reading spool files back: after a crash, or when the sealer's memory was full.
+
+What does not open is never lost without a word: its bytes go to the quarantine folder, where they
+stay with the file's key until that expires.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from bailee.errors import IntegrityError, StorageError
+from bailee.keyring import Keyring
+from bailee.keyring.wrapping import NONCE_BYTES, unseal
+from bailee.vault.exchange import CapturedExchange
+from bailee.vault.frames import HEADER_BYTES, Damage, decode, frame_data, scan
+from bailee.vault.spool import Kept, subject_of
+
+
+@dataclass(frozen=True, slots=True)
+class Damaged:
+    """Bytes of a spool file that do not open. `torn`: a last frame that was cut short, which
+    nobody was told was kept.
+    """
+
+    file: str
+    offset: int
+    length: int
+    torn: bool
+
+
+class SpoolReader:
+    """Reads the files of a spool folder."""
+
+    def __init__(self, folder: Path, quarantine: Path, keyring: Keyring) -> None:
+        self._folder = folder
+        self._quarantine = quarantine
+        self._keyring = keyring
+
+    def names(self) -> list[str]:
+        """The files, oldest first.
+
+        Raises:
+            StorageError: the folder can't be read.
+        """
+        try:
+            return sorted(path.name for path in self._folder.iterdir() if path.is_file())
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise _failed(error) from error
+
+    def read(self, name: str) -> Iterator[Kept | Damaged]:
+        """Everything in a file.
+
+        Raises:
+            IntegrityError: the file's key has been destroyed (`key_destroyed`).
+            StorageError: the file can't be read.
+        """
+        cipher = AESGCM(self._keyring.get(subject_of(name)).key)
+
+        def opener(sequence: int, sealed: memoryview) -> bytes | None:
+            try:
+                return cipher.decrypt(
+                    sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], frame_data(name, sequence)
+                )
+            except (InvalidTag, ValueError):
+                return None
+
+        try:
+            content = (self._folder / name).read_bytes()
+        except OSError as error:
+            raise _failed(error) from error
+        for found in scan(content, opener):
+            if isinstance(found, Damage):
+                length = found.end - found.offset
+                if not found.torn and length:
+                    self.quarantine(name, found.offset, content[found.offset : found.end])
+                yield Damaged(name, found.offset, length, found.torn)
+            else:
+                length = found.end - found.offset
+                yield Kept(name, found.sequence, found.offset, length, decode(found.plain))
+
+    def one(self, kept: Kept) -> CapturedExchange:
+        """One exchange, from its place.
+
+        Raises:
+            IntegrityError: it does not open.
+            StorageError: the file can't be read.
+        """
+        sealed = self.bytes_of(kept)[HEADER_BYTES:]
+        key = self._keyring.get(subject_of(kept.file)).key
+        data = frame_data(kept.file, kept.sequence)
+        return decode(unseal(key, sealed, data, "a record in the spool"))
+
+    def bytes_of(self, kept: Kept) -> bytes:
+        """A frame as it is on disk."""
+        try:
+            descriptor = os.open(self._folder / kept.file, os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                return os.pread(descriptor, kept.length, kept.offset)
+            finally:
+                os.close(descriptor)
+        except OSError as error:
+            raise _failed(error) from error
+
+    def quarantine(self, name: str, offset: int, content: bytes) -> None:
+        """Put bytes of a file aside, durable.
+
+        Raises:
+            StorageError: the quarantine can't be written.
+        """
+        try:
+            self._quarantine.mkdir(parents=True, exist_ok=True, mode=0o700)
+            path = self._quarantine / f"{name}-{offset}"
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            raise _failed(error) from error
+
+    def quarantined(self, name: str) -> bool:
+        """Whether bytes of a file have been put aside."""
+        return any(self._quarantine.glob(f"{name}-*"))
+
+    def release(self, name: str) -> None:
+        """Remove a file that has been sealed away, and its key unless bytes were put aside.
+
+        Raises:
+            StorageError: the keyring or the folder can't be written.
+        """
+        if not self.quarantined(name):
+            self._keyring.destroy([subject_of(name)])
+        try:
+            (self._folder / name).unlink(missing_ok=True)
+        except OSError as error:
+            raise _failed(error) from error
+
+    def forget_quarantined(self) -> int:
+        """Remove what was put aside and whose key is gone; how many."""
+        removed = 0
+        if self._quarantine.is_dir():
+            for path in self._quarantine.iterdir():
+                try:
+                    self._keyring.get(subject_of(path.name.rpartition("-")[0]))
+                except IntegrityError:
+                    path.unlink(missing_ok=True)
+                    removed += 1
+        return removed
+
+
+def _failed(error: OSError) -> StorageError:
+    return StorageError(
+        f"the spool can't be read or cleared ({error.strerror or type(error).__name__}).",
+        hint="check the disk and the permissions of the home's vault folder",
+    )

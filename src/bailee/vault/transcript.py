@@ -1,0 +1,173 @@
+"""A session as a person reads it: each exchange as it was, and the conversations merged. Pure.
+
+Clients send several conversations under one session: the main one, those of subagents (which say
+so), and small ones on the side, for example to find a title. Exchanges whose requests continue one
+another make a *thread*. The main conversation is the threads of no agent that use tools or have
+more than one exchange, one after another: there is a second one after the client has compacted its
+history.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from bailee.vault.delta import Rebuilder, as_message
+from bailee.vault.packing import JSON
+from bailee.vault.record import Record
+
+
+@dataclass(frozen=True, slots=True)
+class SessionRow:
+    """A session in the index. `bytes`: of ciphertext. `expires_at`: kept until then."""
+
+    id: str
+    owner: str
+    data_class: str
+    plan: str
+    channel: str
+    key_id: str
+    started: datetime
+    last_activity: datetime
+    exchanges: int
+    bytes: int
+    expires_at: datetime
+    period: str
+    clause: str
+    document: str
+    input_tokens: int
+    output_tokens: int
+    cache_creation_input_tokens: int
+    cache_read_input_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """One exchange. `request`: the request's JSON as the client sent it, None when it is kept raw.
+    `answer`: the assistant's message. Times are Unix seconds.
+    """
+
+    number: int
+    exchange_id: str
+    agent: str | None
+    started: float
+    ended: float
+    outcome: str
+    status: int
+    method: str
+    target: str
+    request_headers: list[list[str]]
+    answer_headers: list[list[str]]
+    request: dict[str, JSON] | None
+    answer: JSON
+    error: JSON
+    usage: dict[str, int]
+    raw_request: bytes | None
+    raw_answer: bytes | None
+
+    @property
+    def messages(self) -> list[JSON]:
+        """The request's messages."""
+        messages = self.request.get("messages") if self.request else None
+        return messages if isinstance(messages, list) else []
+
+
+@dataclass(frozen=True, slots=True)
+class Transcript:
+    """A session's exchanges, its main conversation as messages, those of its subagents by the
+    agent's id, and those on the side.
+    """
+
+    session: SessionRow
+    exchanges: list[Exchange]
+    main: list[JSON]
+    agents: dict[str, list[JSON]] = field(default_factory=dict)
+    aside: list[list[JSON]] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class _Thread:
+    first: Exchange
+    last: Exchange
+    count: int = 1
+
+    def messages(self) -> list[JSON]:
+        """What the thread came to: the last request and its answer."""
+        reply = as_message(self.last.answer)
+        return [*self.last.messages, *([] if reply is None else [reply])]
+
+    @property
+    def substantial(self) -> bool:
+        return self.count > 1 or bool((self.first.request or {}).get("tools"))
+
+
+def rebuild(records: Iterable[tuple[Any, Record]]) -> Iterable[tuple[Exchange, int | None]]:
+    """Exchanges from the index's rows and their records, in order of number; with each, the number
+    of the exchange that it continues.
+    """
+    rebuilder = Rebuilder()
+    for row, record in records:
+        body = record.body
+        fields, messages = rebuilder.add(row.number, body)
+        request: dict[str, JSON] | None = None
+        if messages is not None:
+            request = {**fields, "messages": messages}
+        elif fields or record.raw_request is None:
+            request = fields
+        base = body.get("base")
+        yield (
+            Exchange(
+                number=row.number,
+                exchange_id=body["exchange_id"],
+                agent=body["agent"],
+                started=row.started,
+                ended=row.ended,
+                outcome=row.outcome,
+                status=row.status,
+                method=body["method"],
+                target=body["target"],
+                request_headers=body["request_headers"],
+                answer_headers=body["answer_headers"],
+                request=request,
+                answer=body["answer"],
+                error=body["error"],
+                usage=body["usage"],
+                raw_request=record.raw_request,
+                raw_answer=record.raw_answer,
+            ),
+            base[0] if base else None,
+        )
+
+
+def transcript(session: SessionRow, rebuilt: Iterable[tuple[Exchange, int | None]]) -> Transcript:
+    """The session's exchanges and its conversations."""
+    exchanges: list[Exchange] = []
+    threads: list[_Thread] = []
+    of: dict[int, _Thread] = {}
+    for exchange, base in rebuilt:
+        exchanges.append(exchange)
+        if not exchange.messages:
+            continue
+        thread = of.get(base) if base is not None else None
+        if thread is None or thread.first.agent != exchange.agent:
+            thread = _Thread(exchange, exchange)
+            threads.append(thread)
+        else:
+            thread.last = exchange
+            thread.count += 1
+        of[exchange.number] = thread
+    own = [thread for thread in threads if thread.first.agent is None]
+    main = [thread for thread in own if thread.substantial] or own
+    agents: dict[str, list[JSON]] = {}
+    for thread in threads:
+        if thread.first.agent is not None:
+            agents.setdefault(thread.first.agent, []).extend(thread.messages())
+    return Transcript(
+        session=session,
+        exchanges=exchanges,
+        main=[message for thread in main for message in thread.messages()],
+        agents=agents,
+        aside=[thread.messages() for thread in own if thread not in main],
+    )

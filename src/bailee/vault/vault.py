@@ -1,0 +1,340 @@
+"""The vault: what is retained, from the spool to its last byte. The facade that others use.
+
+Rows: R1, R5, D4.
+
+Everything lies in one folder:
+
+    spool/        what is not sealed yet          quarantine/   bytes of it that do not open
+    open/         segments that are appended to   segments/     the object store's folder (default)
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Engine, String, cast, delete, func, select
+
+from bailee.clock import Clock
+from bailee.db.engine import reading, storage_errors
+from bailee.db.vault import exchanges, sessions, spool_positions
+from bailee.errors import InputError, IntegrityError, StorageError
+from bailee.keyring import Keyring
+from bailee.vault.batch import Interpret
+from bailee.vault.conversations import Conversations
+from bailee.vault.exporting import as_lines
+from bailee.vault.files import Files
+from bailee.vault.forgetting import Forgetting, SweepReport
+from bailee.vault.objects import FolderObjects, Objects
+from bailee.vault.receipts import Receipt, Record
+from bailee.vault.record import Record as StoredRecord
+from bailee.vault.record import open_record, subject_of
+from bailee.vault.sealer import Sealer
+from bailee.vault.segments import Segments
+from bailee.vault.spool import Kept, Spool
+from bailee.vault.spool_reading import Damaged, SpoolReader
+from bailee.vault.transcript import Exchange, SessionRow, Transcript, rebuild, transcript
+
+_COLUMNS = [sessions.c[field.name] for field in fields(SessionRow)]
+_SPOOL_AGE = timedelta(minutes=30)
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """What is kept of one class and plan until one day. `bytes`: of ciphertext."""
+
+    data_class: str
+    plan: str
+    expiry_day: str
+    sessions: int
+    exchanges: int
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class RecoveryReport:
+    """What was found in the spool. `damaged`: what did not open, each also in the audit record;
+    `abandoned`: files whose key had expired.
+    """
+
+    files: int
+    exchanges: int
+    damaged: tuple[Damaged, ...]
+    abandoned: int
+
+
+class Vault:
+    """The vault of one home. Its methods may be called from any thread."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        folder: Path,
+        *,
+        keyring: Keyring,
+        clock: Clock,
+        interpret: Interpret,
+        record: Record,
+        objects: Objects | None = None,
+        files: Files | None = None,
+        spool_file_bytes: int = 16 << 20,
+        most_waiting: int = 64 << 20,
+        ship_bytes: int = 8 << 20,
+        ship_age: timedelta = timedelta(hours=1),
+        rotation_interval: timedelta = timedelta(days=1),
+    ) -> None:
+        """Open the vault in `folder`, indexed in `engine` (migrated). Then call `recover`.
+
+        `interpret` takes exchanges apart; `record` appends to the audit record. `objects` is where
+        sealed segments go (default: a folder). `ship_bytes`, `ship_age`: when a segment goes there.
+
+        Raises:
+            IntegrityError, StorageError: a store can't be used.
+        """
+        files = files or Files()
+        self._engine = engine
+        self._keyring = keyring
+        self._clock = clock
+        self._record = record
+        self._lock = threading.RLock()
+        self._segments = Segments(
+            engine,
+            folder / "open",
+            objects or FolderObjects(folder / "segments"),
+            files,
+            ship_bytes=ship_bytes,
+            ship_age=ship_age,
+        )
+        self._segments.recover()
+        self._reader = SpoolReader(folder / "spool", folder / "quarantine", keyring)
+        self._left = self._reader.names()
+        self._sealer = Sealer(
+            engine,
+            keyring=keyring,
+            segments=self._segments,
+            reader=self._reader,
+            conversations=Conversations(keyring.new_key()),
+            interpret=interpret,
+            clock=clock,
+            record=record,
+            lock=self._lock,
+        )
+        self._forgetting = Forgetting(
+            engine,
+            keyring=keyring,
+            segments=self._segments,
+            sealer=self._sealer,
+            record=record,
+            lock=self._lock,
+            rotation_interval=rotation_interval,
+        )
+        self.spool = Spool(
+            folder / "spool",
+            keyring,
+            clock,
+            self._sealer,
+            files=files,
+            file_bytes=spool_file_bytes,
+            most_waiting=most_waiting,
+        )
+
+    # -- reading ---------------------------------------------------------------------------------
+
+    def sessions(self, now: datetime, owner: str | None = None) -> list[SessionRow]:
+        """The sessions that are kept at `now`, all or one owner's, latest activity first."""
+        query = select(*_COLUMNS).where(sessions.c.expires_at > now)
+        if owner is not None:
+            query = query.where(sessions.c.owner == owner)
+        query = query.order_by(sessions.c.last_activity.desc(), sessions.c.id)
+        with storage_errors("the vault's index"), reading(self._engine) as connection:
+            return [SessionRow(**row._mapping) for row in connection.execute(query)]
+
+    def show(self, session_id: str) -> Transcript:
+        """A session, rebuilt: every exchange as it was.
+
+        Raises:
+            InputError: `not_found`: there is no such session, or no more.
+            IntegrityError: a record does not authenticate.
+            StorageError: a segment can't be read.
+        """
+        session, rows = self._find(session_id)
+        return transcript(session, rebuild(self._records(session, rows)))
+
+    def export(self, session_id: str) -> Iterator[bytes]:
+        """A session as JSON Lines: the session, then each exchange. Errors as in `show`."""
+        session, rows = self._find(session_id)
+        return as_lines(session, self._exchanges(session, rows))
+
+    def report(self, now: datetime) -> list[Holding]:
+        """What is kept at `now`, by class, plan and expiry day."""
+        day = func.substr(cast(sessions.c.expires_at, String), 1, 10).label("day")
+        query = (
+            select(
+                sessions.c.data_class,
+                sessions.c.plan,
+                day,
+                func.count(),
+                func.sum(sessions.c.exchanges),
+                func.sum(sessions.c.bytes),
+            )
+            .where(sessions.c.expires_at > now)
+            .group_by(sessions.c.data_class, sessions.c.plan, day)
+            .order_by(day, sessions.c.data_class, sessions.c.plan)
+        )
+        with storage_errors("the vault's index"), reading(self._engine) as connection:
+            return [Holding(*row) for row in connection.execute(query)]
+
+    def receipts(self, subject: str | None = None) -> list[Receipt]:
+        """The receipts of what was destroyed, all or those for one session or KEK, oldest first."""
+        return self._forgetting.receipts.all(subject)
+
+    # -- forgetting ------------------------------------------------------------------------------
+
+    def delete(self, session_id: str, now: datetime) -> Receipt:
+        """Erase a session: its spooled copies, its key, its rows. The receipt says how far it is.
+
+        Raises:
+            InputError: `not_found`: there is no such session, or no more.
+            StorageError: a store failed; if there is a receipt, the next sweep finishes it.
+        """
+        self.spool.roll()
+        self._sealer.flush()
+        with self._lock:
+            self._row(session_id, now)
+            return self._forgetting.erase(session_id, now)
+
+    def sweep(self, now: datetime) -> SweepReport:
+        """Destroy what is due, remove its rows, reclaim and ship segments, rotate the root if due.
+
+        Raises:
+            StorageError: a store failed; the next sweep goes on.
+        """
+        self.spool.roll(older_than=_SPOOL_AGE)
+        self._sealer.flush()
+        done = self._forgetting.sweep(now)
+        self._reader.forget_quarantined()
+        return done
+
+    # -- running ---------------------------------------------------------------------------------
+
+    def flush(self) -> None:
+        """Return when everything submitted before is durable and in the index.
+
+        Raises:
+            StorageError: a store fails; what was acknowledged stays in the spool.
+        """
+        self.spool.flush()
+        self._sealer.flush()
+
+    def recover(self) -> RecoveryReport:
+        """Seal what an earlier process left in the spool; finish erasures that it began.
+
+        Raises:
+            StorageError: a store failed; call again.
+        """
+        count = abandoned = 0
+        damaged: list[Damaged] = []
+        files = len(self._left)
+        while self._left:
+            name = self._left[0]
+            try:
+                found = list(self._reader.read(name))
+            except IntegrityError:
+                abandoned += self._drop_unreadable(name)
+                found = []
+            start = self._sealer.position(name)
+            for item in found:
+                if isinstance(item, Damaged):
+                    damaged.append(item)
+                    self._record(
+                        "vault.torn" if item.torn else "vault.damaged",
+                        name,
+                        {"offset": item.offset, "length": item.length},
+                    )
+            group = [item for item in found if isinstance(item, Kept) and item.sequence >= start]
+            self._sealer.kept(group)
+            self._sealer.closed(name)
+            self._sealer.flush()
+            count += len(group)
+            self._left.pop(0)
+        self._forget_positions()
+        self._forgetting.finish_erasures(self._clock())
+        return RecoveryReport(files, count, tuple(damaged), abandoned)
+
+    def ship(self) -> int:
+        """Put every open segment into the object store now; how many.
+
+        Raises:
+            StorageError: the object store or the index failed.
+        """
+        with self._lock:
+            return self._segments.ship(self._clock(), everything=True)
+
+    def close(self) -> None:
+        """Write and seal what waits, as far as the stores allow, and stop."""
+        self.spool.close()
+        try:
+            self._sealer.flush()
+        except StorageError:
+            self._record("vault.closed_unsealed", "spool", {})
+        self._sealer.close()
+        self._segments.close()
+
+    # -- inside ----------------------------------------------------------------------------------
+
+    def _row(self, session_id: str, now: datetime) -> SessionRow:
+        query = select(*_COLUMNS).where(sessions.c.id == session_id, sessions.c.expires_at > now)
+        with storage_errors("the vault's index"), reading(self._engine) as connection:
+            row = connection.execute(query).first()
+        if row is None:
+            raise InputError(
+                "there is no such session, or no more.",
+                code="not_found",
+                hint="bailee sessions list shows what is kept",
+            )
+        return SessionRow(**row._mapping)
+
+    def _find(self, session_id: str) -> tuple[SessionRow, list[Any]]:
+        session = self._row(session_id, self._clock())
+        query = (
+            select(exchanges)
+            .where(exchanges.c.session_id == session_id)
+            .order_by(exchanges.c.number)
+        )
+        with storage_errors("the vault's index"), reading(self._engine) as connection:
+            return session, list(connection.execute(query))
+
+    def _records(self, session: SessionRow, rows: list[Any]) -> Iterator[tuple[Any, StoredRecord]]:
+        key = self._keyring.get(subject_of(session.id)).key
+        for row in rows:
+            sealed = self._segments.read(row.segment_id, row.offset, row.length)
+            yield (
+                row,
+                open_record(
+                    sealed,
+                    key,
+                    session_id=session.id,
+                    record_id=row.id,
+                    data_class=session.data_class,
+                ),
+            )
+
+    def _exchanges(self, session: SessionRow, rows: list[Any]) -> Iterator[Exchange]:
+        for exchange, _ in rebuild(self._records(session, rows)):
+            yield exchange
+
+    def _drop_unreadable(self, name: str) -> int:
+        """Whether a spool file was abandoned until its key expired; 0 when it had been sealed."""
+        if self._sealer.position(name):
+            return 0
+        self._record("vault.spool_expired", name, {})
+        return 1
+
+    def _forget_positions(self) -> None:
+        names = self._reader.names()
+        with storage_errors("the vault's index"), self._engine.begin() as connection:
+            connection.execute(delete(spool_positions).where(spool_positions.c.file.not_in(names)))

@@ -1,0 +1,199 @@
+"""A vault in a folder of its own, with the time in the test's hands."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bailee.db.engine import open_sqlite
+from bailee.db.migrate import upgrade
+from bailee.errors import StorageError
+from bailee.keyring import FileRoot, Keyring
+from bailee.testing import FakeClock
+from bailee.vault.exchange import CapturedExchange, Outcome, Terms
+from bailee.vault.interpreted import Interpreted
+from bailee.vault.vault import Vault
+
+
+def interpret(exchange: CapturedExchange) -> Interpreted:
+    """The simplest API: JSON bodies; the session and the agent come in headers."""
+    headers = dict(exchange.request_headers)
+    if headers.get("break"):
+        raise RuntimeError("a defect")
+    try:
+        body = json.loads(exchange.request)
+        answer = json.loads(exchange.answer) if exchange.answer else None
+        messages = body.pop("messages", None)
+    except (ValueError, AttributeError):
+        return Interpreted(
+            client_session=headers.get("session"),
+            raw_request=exchange.request,
+            raw_answer=exchange.answer,
+        )
+    return Interpreted(
+        client_session=headers.get("session"),
+        agent=headers.get("agent"),
+        fields=body,
+        messages=messages,
+        answer=answer,
+        usage={"input_tokens": 10, "output_tokens": 1},
+    )
+
+
+@dataclass
+class Bench:
+    """A home, its vault, and the means to use and reopen it."""
+
+    path: Path
+    clock: FakeClock = field(default_factory=FakeClock)
+    options: dict[str, Any] = field(default_factory=dict)
+    leaves: list[tuple[str, str, Mapping[str, object]]] = field(default_factory=list)
+    vault: Vault = field(init=False)
+    keyring: Keyring = field(init=False)
+    count: int = 0
+
+    def open(self) -> Vault:
+        self.engine = open_sqlite(self.path / "data" / "data.db")
+        upgrade(self.engine, "data")
+        self.keys = open_sqlite(self.path / "keyring" / "keyring.db")
+        upgrade(self.keys, "keys")
+        root = FileRoot(self.path / "keyring" / "root.json")
+        self.keyring = Keyring.open(self.keys, root, self.clock)
+        self.vault = Vault(
+            self.engine,
+            self.path / "vault",
+            keyring=self.keyring,
+            clock=self.clock,
+            interpret=interpret,
+            record=lambda kind, subject, body: self.leaves.append((kind, subject, body)),
+            **{"spool_file_bytes": 1 << 18, **self.options},
+        )
+        return self.vault
+
+    def close(self) -> None:
+        self.vault.close()
+        self.engine.dispose()
+        self.keys.dispose()
+
+    def reopen(self) -> Vault:
+        self.close()
+        vault = self.open()
+        vault.recover()
+        return vault
+
+    def exchange(
+        self,
+        messages: Any = None,
+        answer: Any = None,
+        *,
+        session: str | None = "s",
+        owner: str = "ada",
+        period: str = "P30D",
+        plan: str = "pro",
+        agent: str | None = None,
+        headers: tuple[tuple[str, str], ...] = (),
+        at: datetime | None = None,
+        request: bytes | None = None,
+        **fields: Any,
+    ) -> CapturedExchange:
+        self.count += 1
+        seconds = (at or self.clock()).timestamp()
+        if session is not None:
+            headers += (("session", session),)
+        if agent is not None:
+            headers += (("agent", agent),)
+        body = {**fields, **({} if messages is None else {"messages": messages})}
+        return CapturedExchange(
+            exchange_id=f"x{self.count}",
+            owner=owner,
+            key_id="k1",
+            plan=plan,
+            channel="api",
+            terms=Terms(period, "retain.test", "d" * 64),
+            started_at=seconds - 1,
+            ended_at=seconds,
+            outcome=Outcome.COMPLETE,
+            method="POST",
+            target="/v1/messages",
+            status=200,
+            request_headers=headers,
+            answer_headers=(),
+            request=json.dumps(body).encode() if request is None else request,
+            answer=b"" if answer is None else json.dumps(answer).encode(),
+        )
+
+    def submit(self, *exchanges: CapturedExchange) -> list[StorageError | None]:
+        """Submit on a loop of its own and wait until all are durable or refused."""
+
+        async def run() -> list[StorageError | None]:
+            loop = asyncio.get_running_loop()
+            self.vault.spool._loop = loop  # a test's loop lives for one call
+            waits = []
+            for exchange in exchanges:
+                future: asyncio.Future[StorageError | None] = loop.create_future()
+                self.vault.spool.submit(exchange, future.set_result)
+                waits.append(future)
+            return list(await asyncio.wait_for(asyncio.gather(*waits), 30))
+
+        return asyncio.run(run())
+
+    def keep(self, *exchanges: CapturedExchange) -> None:
+        """Submit and wait until they are in the index."""
+        assert [None] * len(exchanges) == self.submit(*exchanges)
+        self.vault.flush()
+
+    def files(self) -> list[Path]:
+        return sorted(path for path in self.path.rglob("*") if path.is_file())
+
+    def holds(self, *needles: bytes) -> list[tuple[str, bytes]]:
+        """Which of the needles are in which file under the home."""
+        return [
+            (str(path.relative_to(self.path)), needle)
+            for path in self.files()
+            for needle in needles
+            if needle in path.read_bytes()
+        ]
+
+
+def turn(text: str) -> dict[str, Any]:
+    """A user's message."""
+    return {"role": "user", "content": text}
+
+
+def reply(text: str) -> dict[str, Any]:
+    """An assistant's answer."""
+    return {
+        "id": "m",
+        "type": "message",
+        "role": "assistant",
+        "content": [{"type": "text", "text": text}],
+    }
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Iterator[Callable[..., Bench]]:
+    """Make a bench with an open vault; closed after the test."""
+    made: list[Bench] = []
+
+    def build(**options: Any) -> Bench:
+        bench = Bench(tmp_path / f"home{len(made)}", options=options)
+        bench.open()
+        made.append(bench)
+        return bench
+
+    yield build
+    for bench in made:
+        bench.close()
+
+
+@pytest.fixture
+def bench(make: Callable[..., Bench]) -> Bench:
+    """A bench with the usual options."""
+    return make()
