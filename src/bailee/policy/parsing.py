@@ -161,7 +161,7 @@ class _Words:
         domains: dict[str, Sequence[Value]] = {}
         for fact in action.facts:
             values = tuple(self.labels[fact])
-            domains[fact] = (True, False) if fact in FLAGS else values
+            domains[fact] = (False, True) if fact in FLAGS else values
         if action.env:
             domains.update(dict.fromkeys(self.switches, SWITCH_STATES))
         derived: dict[str, tuple[str, Mapping[str, Sequence[Value]]]] = {}

@@ -96,13 +96,15 @@ def sentence(document: Document, found: Explanation, language: Language) -> str:
 
 def why_not(document: Document, passed: PassedOver, language: Language) -> str:
     """Why a clause did not apply: "training_choice is allowed, not refused"."""
+    english = language == "en"
+    if passed.fact in document.switches:
+        state = _STATES[language][str(passed.actual)]
+        return f"{passed.fact} is {state}" if english else f"{passed.fact} {state}"
+    wanted = joined([_written(value) for value in passed.wanted], language)
+    if english:
+        return f"{passed.fact} is {_written(passed.actual)}, not {wanted}"
+    return f"{passed.fact} 是 {_written(passed.actual)},而非 {wanted}"
 
-    def word(value: Value) -> str:
-        if passed.fact in document.switches:
-            return _STATES[language][str(value)]
-        return str(value).lower() if isinstance(value, bool) else str(value)
 
-    wanted = joined([word(value) for value in passed.wanted], language)
-    if language == "en":
-        return f"{passed.fact} is {word(passed.actual)}, not {wanted}"
-    return f"{passed.fact} 是 {word(passed.actual)},而非 {wanted}"
+def _written(value: Value) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -215,7 +215,7 @@ UNSOUND: dict[str, tuple[str, str, str, str]] = {
         'when = { data_class = "cloud_workspace", plan = "free" }\nthen',
         '[[retain]]\nid = "retain.cloud-workspace"',
         "No clause of retain decides data_class=cloud_workspace, plan=pro, channel=api, "
-        "training_choice=allowed, zero_retention=true, partner_programme=true; "
+        "training_choice=allowed, zero_retention=false, partner_programme=false; "
         "252 of 2016 combinations are left open.",
     ),
     "dead clause": (
@@ -238,7 +238,7 @@ UNSOUND: dict[str, tuple[str, str, str, str]] = {
         'then = "allow"\nen = "Early."\nzh = "过早。"\n\n[[train]]\nid = "train.inactive"',
         '[[train]]\nid = "train.early"',
         "train.early and the stricter train.inactive both match data_class=transcript, plan=max, "
-        "channel=api, training_choice=allowed, zero_retention=false, partner_programme=true, "
+        "channel=api, training_choice=allowed, zero_retention=false, partner_programme=false, "
         "active_since_choice=false, and neither is an exception to the other.",
     ),
     "broken invariant": (

@@ -36,6 +36,18 @@ def test_an_explanation_is_a_sentence_and_reasons(policy: Policy) -> None:
     assert "zero_retention is false, not true" == reasons["train.zero-retention"]
 
 
+def test_a_switch_is_said_to_be_set_or_not(policy: Policy) -> None:
+    """What a variable would have to be needs no saying."""
+    facts = {"flow": "metrics", "provider": "api", "env": {"CLAUDE_CODE_USE_VERTEX": ""}}
+    reasons = {
+        one.clause.id: (why_not(policy.document, one, "en"), why_not(policy.document, one, "zh"))
+        for one in policy.explain("send", facts).passed_over
+    }
+    bedrock, vertex = reasons["send.use-bedrock"], reasons["send.use-vertex"]
+    assert ("CLAUDE_CODE_USE_BEDROCK is not set", "CLAUDE_CODE_USE_BEDROCK 未设置") == bedrock
+    assert ("CLAUDE_CODE_USE_VERTEX is empty", "CLAUDE_CODE_USE_VERTEX 为空") == vertex
+
+
 @pytest.mark.parametrize("language", ["en", "zh"])
 def test_every_combination_has_a_sentence(policy: Policy, language: Language) -> None:
     """No decision is without words."""
