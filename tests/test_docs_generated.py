@@ -216,7 +216,9 @@ def test_every_file_that_the_docs_name_is_there() -> None:
     gone = [
         f"{page.name}: {named}"
         for page in pages
-        for named in re.findall(r"`((?:[a-z_]+/)+[a-z_0-9]*\.?[a-z]*)`", page.read_text())
+        for named in re.findall(
+            r"`((?:[a-z_]+/)+(?:[a-z_0-9-]+\.(?:py|toml|md|sh))?)`", page.read_text()
+        )
         if named.split("/")[0] in INSIDE | OUTSIDE
         and not any((base / named).exists() for base in (ROOT, ROOT / "src/bailee"))
     ]
