@@ -150,8 +150,12 @@ class ClientConnection(asyncio.Protocol):
             self._body = head.body()
             self._body_size = 0
             self._gateway.handle(self, head)
-            if rest and self._state is State.BODY:
-                self._body_data(rest)
+            # Head and what came of the body go on in one write.
+            if self._state is State.BODY:
+                if rest:
+                    self._body_data(rest)
+                elif self.exchange is not None:
+                    self.exchange.request_data(b"", False)
         else:
             self._state = State.BUSY
             self._body = None

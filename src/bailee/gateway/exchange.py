@@ -11,7 +11,7 @@ Rules kept here:
   after that is an error event where the stream allows one, and a connection that closes without
   the answer's proper end.
 
-Order of events: `begin`, `request_data` until done; `answer_head`, `answer_data` until done;
+Order of events: `begin`; `request_data`, at once and until done; `answer_head`, `answer_data` until done;
 `_recorded`; `_finish`. `upstream_failed`, `client_lost` and `tick` may end it at any point.
 """
 
@@ -53,6 +53,7 @@ class Exchange:
         "_answer_done",
         "_answering",
         "_boundary",
+        "_body_began",
         "_bytes_in",
         "_bytes_out",
         "_caller",
@@ -61,6 +62,7 @@ class Exchange:
         "_collected",
         "_commit_started",
         "_cut",
+        "_dispatched",
         "_durable",
         "_failure",
         "_full_since",
@@ -74,6 +76,7 @@ class Exchange:
         "_over",
         "_passthrough",
         "_pool",
+        "_prompt_head",
         "_replay",
         "_replay_size",
         "_reserved",
@@ -136,6 +139,8 @@ class Exchange:
         self._collected: list[bytes] | None = None  # the whole request, to be signed
         self._unsent: list[bytes] = []
         self._unsent_size = 0
+        self._body_began = False
+        self._dispatched = False
         self._replay: list[bytes] | None = None
         self._replay_size = 0
         self._upstream_is_full = False
@@ -145,6 +150,7 @@ class Exchange:
         self._answer_done = False
         self._answering = False  # whether anything of the answer was written to the client
         self._head_out = b""
+        self._prompt_head = False
         self._chunked = False
         self._stream = False  # unencoded server-sent events
         self._tail = b"\n\n"
@@ -211,6 +217,7 @@ class Exchange:
                 (self._unsent if self._collected is None else self._collected).append(payload)
             if done and self._collected is not None:
                 self._run(self._sign())
+            self._body_began = True
             return
         if self.head.chunked:
             if payload:
@@ -219,6 +226,10 @@ class Exchange:
                 payload += LAST_CHUNK
         if payload:
             self._to_upstream(payload)
+        if not self._body_began:
+            self._body_began = True
+            if self._dispatched:
+                self._take_connection()
 
     @property
     def _signs(self) -> bool:
@@ -261,7 +272,12 @@ class Exchange:
             framing,
         )
         self._unsent.insert(0, raw)
-        connection = pool.take()
+        self._dispatched = True
+        if self._body_began:
+            self._take_connection()
+
+    def _take_connection(self) -> None:
+        connection = self._pool.take()
         if connection is None:
             self._run(self._connect())
         else:
@@ -344,6 +360,7 @@ class Exchange:
         if close or not self.request_done:
             self._client.closes = True
             framing += b"Connection: close\r\n"
+        # The head of a document that is kept waits with it: until then it could be a refusal.
         self._head_out = b"HTTP/1.1 %d %b\r\n%b%b\r\n" % (
             head.status,
             head.reason,
@@ -354,8 +371,7 @@ class Exchange:
         self._stream = events and head.content_encoding in (b"", b"identity")
         if self._keeping is not None:
             self._hold = hold_for(head.content_type, head.content_encoding)
-        if events or (self._keeping is None and not head.bodiless and head.length != 0):
-            self._flush_head()
+        self._prompt_head = events or self._keeping is None
 
     def answer_data(self, payload: bytes, done: bool) -> None:
         """Takes what the upstream sent, transfer coding removed; `done` with the last of it."""
@@ -368,6 +384,8 @@ class Exchange:
             self._send(payload, done)
             if done:
                 self._finish()
+            elif self._head_out:
+                self._flush_head()
             return
         if self._commit_started:
             # The record is on its way, or durable: what follows the last event waits with it.
@@ -393,6 +411,8 @@ class Exchange:
         free = hold.feed(payload)
         if free:
             self._send(free, False)
+        elif self._head_out and self._prompt_head:
+            self._flush_head()
         if done or hold.final:
             self._commit(Outcome.COMPLETE)
             if not done and self.upstream is not None:

@@ -170,10 +170,16 @@ class ChunkedBody:
                 if line is None:
                     self._line_end(data, at, complete=False)
                     break
-                self._left = int(line[1], 16)
+                length, start = int(line[1], 16), line.end()
+                end = start + length
+                if length and data.startswith(b"\r\n", end):  # the whole chunk is here
+                    payload.append(data[start:end])
+                    at = end + 2
+                    continue
+                self._left = length
                 self._owed = self._left > 0
                 self._in_trailers = not self._owed
-                at = line.end()
+                at = start
         if self.done:
             return b"".join(payload), data[at:]
         self._before = data[at:]

@@ -12,21 +12,17 @@ Pure, and total: any bytes give an `Interpreted`. Rules kept here:
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Iterator
 from typing import Any, Final
-
-import orjson
 
 from bailee.gateway.completion import decoder, frame_event, frame_parts
 from bailee.vault.exchange import CapturedExchange, Outcome
 from bailee.vault.interpreted import Interpreted
+from bailee.vault.packing import parse
 
 _LARGEST: Final = 256 * 1024 * 1024  # bytes of a decoded body
 _PIECE: Final = 64 * 1024
 _LINE_ENDS: Final = (b"\r\n", b"\r")
-_MAYBE_OVER_64_BITS: Final = re.compile(rb"[0-9]{19}")
 
 
 def interpret(exchange: CapturedExchange) -> Interpreted:
@@ -278,13 +274,6 @@ def _usage(answer: Any) -> dict[str, int]:
 def _json(data: bytes) -> Any:
     """The JSON value in `data`, exactly, or None (also for `null`)."""
     try:
-        # orjson makes an integer over 64 bits a float, and refuses half a surrogate pair.
-        if _MAYBE_OVER_64_BITS.search(data) is None:
-            return orjson.loads(data)
-    except orjson.JSONDecodeError:
-        if b"\\u" not in data:
-            return None
-    try:
-        return json.loads(data)
-    except (ValueError, RecursionError):
+        return parse(data)
+    except ValueError:
         return None

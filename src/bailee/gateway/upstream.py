@@ -64,6 +64,7 @@ class UpstreamConnection(asyncio.Protocol):
         exchange.heard = exchange.gateway.now
         try:
             body = self._body
+            began = body is None
             if body is None:
                 head_and_rest = self._head(exchange, data)
                 if head_and_rest is None:
@@ -78,7 +79,7 @@ class UpstreamConnection(asyncio.Protocol):
         if body.done:
             self._release(exchange, bool(surplus))
             exchange.answer_data(payload, True)
-        elif payload:
+        elif payload or began:
             exchange.answer_data(payload, False)
 
     def _head(self, exchange: Exchange, data: bytes) -> tuple[Body, bytes] | None:
