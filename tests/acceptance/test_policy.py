@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -230,6 +231,14 @@ def test_explain_says_it_in_a_sentence_with_reasons() -> None:
     found = json.loads(bailee("explain", "retain", *words, "--json")[0])
     assert ["retain.zero-retention"] == [one["clause"] for one in found["passed_over"]]
     assert found["sentence"] == out.splitlines()[0]
+
+
+def test_nothing_is_cut_on_a_narrow_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A name too long for its column goes on in the next line."""
+    monkeypatch.setenv("COLUMNS", "50")
+    out, _ = bailee("explain", "send", "flow=survey", "provider=api")
+    assert "…" not in out
+    assert "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC" in re.sub(r"\s", "", out)
 
 
 def test_a_question_with_an_error_has_a_hint() -> None:

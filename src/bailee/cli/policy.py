@@ -354,8 +354,10 @@ def _when(clause: Clause) -> str:
 def _table(
     columns: Sequence[str], rows: Iterable[Sequence[str]], *, right: Sequence[str] = ()
 ) -> Table:
-    """A table of texts as they are: what stands in brackets is no markup."""
+    """A table of texts as they are: none is cut, and what stands in brackets is no markup."""
     made = plain_table(columns, (), right=right)
+    for column in made.columns:
+        column.overflow = "fold"  # an id or a variable that is cut can't be copied
     for row in rows:
         made.add_row(*map(Text, row))
     return made

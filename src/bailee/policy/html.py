@@ -94,7 +94,7 @@ def render(page: Page) -> str:
 
 def _items(block: Items) -> list[str]:
     lines = [f"<h3>{escape(block.title)}</h3>"] if block.title else []
-    lines.append('<ul class="clauses">')
+    lines.append('<ul class="clauses" role="list">')  # Safari forgets a list without bullets
     for item in block.items:
         outcome = f'<span class="outcome">{escape(item.outcome)}</span> · ' if item.outcome else ""
         anchor = f"clause-{escape(item.id)}"
