@@ -60,6 +60,7 @@ class Bench:
     count: int = 0
 
     def open(self) -> Vault:
+        """Open everything, as a process does that starts."""
         self.engine = open_sqlite(self.path / "data" / "data.db")
         upgrade(self.engine, "data")
         self.keys = open_sqlite(self.path / "keyring" / "keyring.db")
@@ -78,11 +79,13 @@ class Bench:
         return self.vault
 
     def close(self) -> None:
+        """Close everything."""
         self.vault.close()
         self.engine.dispose()
         self.keys.dispose()
 
     def reopen(self) -> Vault:
+        """Start again, with recovery."""
         self.close()
         vault = self.open()
         vault.recover()
@@ -103,6 +106,7 @@ class Bench:
         request: bytes | None = None,
         **fields: Any,
     ) -> CapturedExchange:
+        """A captured exchange; by default without an answer."""
         self.count += 1
         seconds = (at or self.clock()).timestamp()
         if session is not None:
@@ -150,6 +154,7 @@ class Bench:
         self.vault.flush()
 
     def files(self) -> list[Path]:
+        """Every file under the home."""
         return sorted(path for path in self.path.rglob("*") if path.is_file())
 
     def holds(self, *needles: bytes) -> list[tuple[str, bytes]]:
@@ -160,21 +165,6 @@ class Bench:
             for needle in needles
             if needle in path.read_bytes()
         ]
-
-
-def turn(text: str) -> dict[str, Any]:
-    """A user's message."""
-    return {"role": "user", "content": text}
-
-
-def reply(text: str) -> dict[str, Any]:
-    """An assistant's answer."""
-    return {
-        "id": "m",
-        "type": "message",
-        "role": "assistant",
-        "content": [{"type": "text", "text": text}],
-    }
 
 
 @pytest.fixture

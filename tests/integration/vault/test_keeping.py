@@ -17,10 +17,12 @@ SESSION = "6f4f5a8e-32a5-4d0c-8f0b-0d7c3d1c1a11"
 
 
 def turn(text: str) -> dict[str, Any]:
+    """A user's message."""
     return {"role": "user", "content": text}
 
 
 def reply(text: str) -> dict[str, Any]:
+    """An assistant's answer."""
     content = [{"type": "text", "text": text}]
     return {"id": "m", "type": "message", "role": "assistant", "content": content}
 
@@ -102,7 +104,7 @@ def test_conversation_without_a_session(bench: Bench) -> None:
 
 
 def test_raw_when_not_understood(bench: Bench) -> None:
-    """Bytes that can't be interpreted, and those on which interpreting fails, come back as bytes."""
+    """Bytes that can't be interpreted, or on which interpreting fails, come back as bytes."""
     odd = bench.exchange(session=SESSION, request=b"{not json \xff")
     breaking = bench.exchange([turn("x")], session=None, headers=(("break", "1"),))
     deep = bench.exchange(session="deep", request=b'{"messages":' + b"[" * 900 + b"]" * 900 + b"}")

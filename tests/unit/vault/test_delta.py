@@ -1,0 +1,199 @@
+"""Deltas give back exactly what was sent, whatever a client does with its history."""
+
+from __future__ import annotations
+
+import copy
+import json
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from bailee.vault.delta import Delta, Known, Rebuilder, digest_key, encode
+from bailee.vault.packing import pack, parse, unpack
+
+KEY = digest_key(bytes(32))
+
+texts = st.text(max_size=8) | st.sampled_from(["\ud800", "null", "", "a" * 80])
+numbers = st.integers() | st.floats(allow_nan=False) | st.booleans()
+values = st.recursive(
+    st.none() | numbers | texts,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3),
+    max_leaves=6,
+)
+marks = st.sampled_from([{}, {}, {"cache_control": {"type": "ephemeral"}}, {"cache_control": None}])
+
+
+@st.composite
+def blocks(draw: Any) -> Any:
+    """Content blocks: text, tool use, tool results with blocks inside, and unknown things."""
+    mark = draw(marks)
+    kind = draw(st.sampled_from(["text", "tool_use", "tool_result", "odd", "string"]))
+    if kind == "text":
+        return {"type": "text", "text": draw(texts), **mark}
+    if kind == "tool_use":
+        return {"type": "tool_use", "input": draw(values), **mark}
+    if kind == "tool_result":
+        inner = draw(
+            texts
+            | st.lists(
+                st.builds(lambda t, m: {"type": "text", "text": t, **m}, texts, marks), max_size=2
+            )
+        )
+        return {"type": "tool_result", "content": inner, **mark}
+    return draw(values) if kind == "odd" else draw(texts)
+
+
+messages = st.one_of(
+    st.builds(
+        lambda role, content: {"role": role, "content": content},
+        st.sampled_from(["user", "assistant", "system"]),
+        texts | st.lists(blocks(), max_size=3),
+    ),
+    values,
+)
+fields = st.dictionaries(
+    st.sampled_from(["system", "tools", "model", "metadata", "\ud800"]),
+    values | st.lists(blocks(), max_size=3) | st.just([{"name": "t" * 80}] * 2),
+    max_size=3,
+)
+answers = (
+    st.none()
+    | values
+    | st.builds(
+        lambda content: {"id": "m", "role": "assistant", "content": content, "usage": {"n": 1}},
+        texts | st.lists(blocks(), max_size=2),
+    )
+)
+
+
+@st.composite
+def sessions(draw: Any) -> list[tuple[Any, Any, Any]]:
+    """Sessions as clients make them: going on, trying again, editing, branching, compacting."""
+    made: list[tuple[Any, Any, Any]] = []
+    for _ in range(draw(st.integers(1, 7))):
+        sent: Any = []
+        answer: Any = None
+        if made:
+            _, sent, answer = copy.deepcopy(draw(st.sampled_from(made)))
+        sent = sent or []
+        action = draw(st.sampled_from(["go on", "again", "edit", "cut", "new", "none", "twice"]))
+        if action == "go on":
+            if isinstance(answer, dict) and "content" in answer:
+                sent.append({"role": "assistant", "content": answer["content"]})
+            sent += draw(st.lists(messages, max_size=2))
+        elif action == "edit" and sent:
+            sent[draw(st.integers(0, len(sent) - 1))] = draw(messages)
+        elif action == "cut":
+            sent = sent[draw(st.integers(0, len(sent))) :]
+        elif action == "twice":
+            sent += sent
+        elif action == "new":
+            sent = draw(st.lists(messages, max_size=4))
+        previous = made[-1][0] if made and draw(st.booleans()) else draw(fields)
+        made.append((previous, None if action == "none" else sent, draw(answers)))
+    return made
+
+
+def same(left: Any, right: Any) -> bool:
+    """Equal as JSON values: numbers of the same kind, whatever the order of keys."""
+    if type(left) is not type(right):
+        return False
+    if isinstance(left, dict):
+        return left.keys() == right.keys() and all(same(left[k], right[k]) for k in left)
+    if isinstance(left, list):
+        return len(left) == len(right) and all(map(same, left, right))
+    return bool(repr(left) == repr(right))
+
+
+def stored(session: list[tuple[Any, Any, Any]]) -> list[Delta]:
+    """The session's deltas, as they come back from storage."""
+    known = Known(KEY)
+    deltas = []
+    for number, (extra, sent, answer) in enumerate(session):
+        delta = encode(number, extra, sent, answer, known)
+        known.places |= delta.learned
+        body: Any = unpack(pack(delta.body))
+        deltas.append(Delta(body, delta.learned))
+    return deltas
+
+
+@settings(max_examples=400, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@given(sessions())
+def test_rebuilds_what_was_sent(session: list[tuple[Any, Any, Any]]) -> None:
+    """Every request and answer of a session comes back as the same JSON value."""
+    before = copy.deepcopy(session)
+    rebuilder = Rebuilder()
+    for number, delta in enumerate(stored(session)):
+        extra, sent = rebuilder.add(number, delta.body)
+        assert same(before[number][0], extra)
+        assert same(before[number][1], sent)
+        assert same(before[number][2], delta.body["answer"])
+    assert same(before, session), "encoding must not change what it is given"
+
+
+def conversation(turns: int, mark: bool = True) -> list[tuple[Any, Any, Any]]:
+    """A conversation with a long system prompt and tools, and a mark that moves at every turn."""
+    extra = {"system": [{"type": "text", "text": "s" * 5000}], "tools": [{"name": "t" * 500}] * 10}
+    made: list[tuple[Any, Any, Any]] = []
+    history: list[Any] = []
+    for number in range(turns):
+        history.append({"role": "user", "content": [{"type": "text", "text": f"{number} " * 50}]})
+        sent = copy.deepcopy(history)
+        if mark:
+            sent[-1]["content"][0]["cache_control"] = {"type": "ephemeral"}
+        answer = {"role": "assistant", "content": [{"type": "text", "text": f"a{number} " * 50}]}
+        made.append((copy.deepcopy(extra), sent, answer))
+        history.append(copy.deepcopy(answer))
+    return made
+
+
+def test_size_grows_with_what_is_new() -> None:
+    """The tenth turn of a conversation costs what the second did, moving cache marks included."""
+    sizes = [len(pack(delta.body)) for delta in stored(conversation(10))]
+    assert sizes[0] > 8000
+    assert max(sizes[1:]) < min(sizes[1:]) * 1.2
+    assert max(sizes[1:]) < 1200
+
+
+def test_an_altered_answer_costs_one_message() -> None:
+    """A client that sends an answer back changed pays for that message, once."""
+    session = conversation(4)
+    for _, sent, _ in session[2:]:
+        sent[1] = {"role": "assistant", "content": [{"type": "text", "text": "changed"}]}
+    items = [delta.body["items"] for delta in stored(session)]
+    new = [sum("m" in item for item in some) for some in items]
+    assert [1, 1, 2, 1] == new
+
+
+def test_compaction_costs_what_is_new() -> None:
+    """A history that is cut in front refers to the messages that are still in it."""
+    session = conversation(4)
+    session.append((session[-1][0], session[-1][1][3:], session[-1][2]))
+    items: Any = stored(session)[-1].body["items"]
+    assert all("r" in item for item in items)
+
+
+def test_digests_need_the_key() -> None:
+    """Two sessions with the same content have no digest in common."""
+    session = conversation(2)
+    one = encode(0, *session[0], Known(digest_key(b"1" * 32))).learned
+    other = encode(0, *session[0], Known(digest_key(b"2" * 32))).learned
+    assert len(one) == len(other)
+    assert set() == one.keys() & other.keys()
+
+
+@pytest.mark.parametrize("text", ['{"a": 1e400}', '{"a": 123456789012345678901234567890}'])
+def test_numbers_outside_of_64_bits(text: str) -> None:
+    """Numbers that orjson can't hold survive packing."""
+    value = parse(text.encode())
+    assert same(value, unpack(pack(value)))
+    assert not isinstance(value, bytes)
+
+
+@settings(max_examples=300, deadline=None)
+@given(values)
+def test_parses_what_json_can_say(value: Any) -> None:
+    """A JSON text becomes the value that the standard library reads in it."""
+    assert same(value, parse(json.dumps(value).encode()))
