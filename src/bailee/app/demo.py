@@ -29,6 +29,7 @@ from bailee.app.serve import Running, Server
 from bailee.db.engine import reading
 from bailee.db.keys import deks, keks
 from bailee.home import Home, HomeLock
+from bailee.vault.record import subject_of
 
 _START = datetime(2026, 1, 1, 12, tzinfo=UTC)
 _MARK = "the-orchard-gate-code-is-{}"
@@ -208,8 +209,8 @@ def _row(person: Person, session: Mapping[str, Any] | None) -> Mapping[str, obje
 def _swept(swept: Any) -> Mapping[str, object]:
     return {
         "sessions due": swept["sessions"],
-        "keys destroyed": swept["keys_destroyed"],
-        "segments reclaimed": swept["segments_reclaimed"],
+        "keys destroyed": swept["keks"],
+        "segments reclaimed": swept["segments"],
     }
 
 
@@ -222,7 +223,7 @@ def _complete(node: Node, session: Mapping[str, Any], person: Person) -> bool:
 
 def _key_bytes(node: Node, session: Mapping[str, Any]) -> list[bytes]:
     """The session's key in the clear and each wrap above it, as they are now."""
-    dek = node.keyring.get(session["id"])
+    dek = node.keyring.get(subject_of(session["id"]))
     with reading(node.keyring.engine) as connection:
         wraps = [
             connection.execute(select(deks.c.wrapped).where(deks.c.subject == dek.subject)),

@@ -26,13 +26,21 @@ from bailee.home import Home
 from bailee.keyring import EnvironmentRoot, FileRoot, Keyring, Root
 from bailee.ledger import Ledger
 from bailee.policy import Decision, Policy, load
-from bailee.vault import SessionRow, Vault
+from bailee.vault.transcript import SessionRow
+from bailee.vault.vault import Vault
 
 
 class Node:
     """An open home: its policy, accounts, keyring, vault and audit record."""
 
-    def __init__(self, home: Home, settings: Settings, policy: Policy, clock: Clock) -> None:
+    def __init__(
+        self,
+        home: Home,
+        settings: Settings,
+        policy: Policy,
+        clock: Clock,
+        environment: Mapping[str, str],
+    ) -> None:
         self.home = home
         self.settings = settings
         self.policy = policy
@@ -44,10 +52,10 @@ class Node:
         upgrade(keys, "keys")
         self.ledger = Ledger(data, clock)
         self.accounts = Accounts(data, policy, clock, self.ledger)
-        self.keyring = Keyring.open(keys, _root(settings, home.root_key_file), clock)
+        self.keyring = Keyring.open(keys, _root(settings, home.root_key_file, environment), clock)
         self.vault = Vault(
-            engine=data,
-            folder=home.vault,
+            data,
+            home.vault,
             keyring=self.keyring,
             clock=clock,
             interpret=interpret,
@@ -74,7 +82,7 @@ class Node:
         settings = settings or config.load(home.settings_file, environment, {})
         document = settings.text("policy.document")
         policy = load(None if document is None else Path(document))
-        node = cls(home, settings, policy, clock)
+        node = cls(home, settings, policy, clock, environment)
         node.vault.recover()
         node.note_policy()
         return node
@@ -136,13 +144,19 @@ class Node:
         return engine
 
 
-def _root(settings: Settings, file: Path) -> Root:
+def _root(settings: Settings, file: Path, environment: Mapping[str, str]) -> Root:
     where = settings.text("keyring.root") or "file"
     if where == "file":
         return FileRoot(file)
     kind, _, variable = where.partition(":")
-    if kind == "env" and variable:
-        return EnvironmentRoot(file, variable)
-    raise InputError(
-        f"keyring.root is {where!r}.", code="configuration", hint="use file, or env:NAME"
-    )
+    if kind != "env" or not variable:
+        raise InputError(
+            f"keyring.root is {where!r}.", code="configuration", hint="use file, or env:NAME"
+        )
+    if not environment.get(variable):
+        raise InputError(
+            f"the environment variable {variable} holds no root key.",
+            code="configuration",
+            hint="set it to 32 random bytes in base64, and keep them safe",
+        )
+    return EnvironmentRoot(file, environment[variable])

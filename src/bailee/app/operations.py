@@ -15,7 +15,9 @@ from typing import Any, Final
 from bailee.accounts import Account, ApiKey
 from bailee.app.node import Node
 from bailee.errors import InputError
-from bailee.vault import SessionRow
+from bailee.vault.exporting import as_object
+from bailee.vault.receipts import Receipt
+from bailee.vault.transcript import SessionRow
 
 Arguments = Mapping[str, Any]
 
@@ -85,7 +87,7 @@ def session_view(node: Node, session: SessionRow) -> dict[str, object]:
     """One session as `sessions list` shows it."""
     training = node.training(session)
     return {
-        "id": session.session_id,
+        "id": session.id,
         "account": session.owner,
         "plan": session.plan,
         "channel": session.channel,
@@ -106,27 +108,41 @@ def _sessions_list(node: Node, arguments: Arguments) -> object:
 
 def _sessions_show(node: Node, arguments: Arguments) -> object:
     node.vault.flush()
-    transcript = node.vault.show(_text(arguments, "id"), _now(node, arguments))
-    return session_view(node, transcript.session) | {
-        "messages": transcript.messages,
-        "conversations": [
-            {"agent": part.agent, "messages": part.messages} for part in transcript.conversations
-        ],
-        "exchange_list": transcript.exchange_list,
+    shown = node.vault.show(_text(arguments, "id"), _now(node, arguments))
+    return session_view(node, shown.session) | {
+        "messages": shown.main,
+        "agents": shown.agents,
+        "aside": shown.aside,
+        "exchange_list": [as_object(exchange) for exchange in shown.exchanges],
     }
 
 
 def _sessions_export(node: Node, arguments: Arguments) -> Iterator[object]:
     node.vault.flush()
-    return node.vault.export(_text(arguments, "id"), _now(node, arguments))
+    lines = node.vault.export(_text(arguments, "id"), _now(node, arguments))
+    return (line.decode() for line in lines)
 
 
 def _sessions_delete(node: Node, arguments: Arguments) -> object:
-    receipt = node.vault.delete(_text(arguments, "id"), _now(node, arguments))
+    return receipt_view(node.vault.delete(_text(arguments, "id"), _now(node, arguments)))
+
+
+def receipt_view(receipt: Receipt) -> dict[str, object]:
+    """A receipt, with the moment of each state that it has come to."""
+    moments = {
+        "requested": receipt.requested_at,
+        "inaccessible": receipt.inaccessible_at,
+        "key_destroyed": receipt.key_destroyed_at,
+        "backups_unrecoverable": receipt.backups_unrecoverable_at,
+        "reclaimed": receipt.reclaimed_at,
+    }
     return {
-        "receipt": receipt.receipt_id,
-        "session": receipt.subject,
-        "states": {state: at.isoformat() for state, at in receipt.states.items()},
+        "receipt": receipt.id,
+        "kind": receipt.kind,
+        "subject": receipt.subject,
+        "state": receipt.state,
+        "states": {state: at.isoformat() for state, at in moments.items() if at is not None},
+        "to_come": [state for state, at in moments.items() if at is None],
     }
 
 
@@ -142,8 +158,17 @@ def _retention_report(node: Node, arguments: Arguments) -> object:
     return [asdict(row) for row in node.vault.report(_now(node, arguments))]
 
 
-def _keyring_rotate(node: Node, _arguments: Arguments) -> object:
-    return {"generation": node.vault.rotate(node.clock())}
+def _retention_receipts(node: Node, arguments: Arguments) -> object:
+    return [receipt_view(receipt) for receipt in node.vault.receipts(arguments.get("subject"))]
+
+
+def _keyring_rotate(node: Node, arguments: Arguments) -> object:
+    rotation = node.vault.rotate(_now(node, arguments))
+    return {
+        "generation": rotation.generation,
+        "replaced": rotation.replaced_keks,
+        "rewrapped": rotation.rewrapped_deks,
+    }
 
 
 # A person's own choice
@@ -218,6 +243,7 @@ _OPERATIONS: Final[Mapping[str, Callable[[Node, Arguments], Iterator[object] | o
     "sessions.delete": _sessions_delete,
     "retention.run": _retention_run,
     "retention.report": _retention_report,
+    "retention.receipts": _retention_receipts,
     "keyring.rotate": _keyring_rotate,
     "privacy.show": _privacy_show,
     "privacy.choose": _privacy_choose,

@@ -47,8 +47,8 @@ class Schedule:
             return asdict(node.vault.sweep(node.clock()))
 
         @DBOS.workflow(name="retention")
-        def retention(_scheduled: datetime, _context: Any) -> dict[str, Any]:
-            return sweep()
+        def retention(_scheduled: datetime, _context: Any) -> None:
+            sweep()
 
         DBOS.launch()
         DBOS.apply_schedules(

@@ -37,6 +37,7 @@ from bailee.gateway import (
 )
 from bailee.gateway.local_model import LABEL, LocalModel
 from bailee.home.control import ControlServer
+from bailee.policy.html import render
 from bailee.policy.page import page
 
 _GRACE_SECONDS = 10.0
@@ -180,7 +181,7 @@ class Server:
         site = make_site(
             lambda operation, arguments: perform(node, operation, arguments),
             self._sign_in,
-            lambda language: page(node.policy, language=language, form="html"),
+            lambda language: render(page(node.policy, "zh" if language == "zh" else "en")),
             gateway=gateway,
             hosts=frozenset(names),
             secure=tls is not None,

@@ -26,4 +26,7 @@ def rotate(as_json: JsonOption = False, home: HomeOption = None) -> None:
         if as_json:
             print_json(done)
         else:
-            print(f"root generation {done['generation']} holds; the ones before are destroyed.")
+            print(
+                f"root generation {done['generation']} holds, the ones before are destroyed: "
+                "older copies of the keyring open nothing that was destroyed by now."
+            )

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Annotated, Any, cast
 
 import typer
 
 from bailee.cli.errors import reporting
 from bailee.cli.reach import HomeOption, JsonOption, ask_one
-from bailee.cli.show import console, print_json, size, table
+from bailee.cli.show import console, moment, print_json, size, table
 
 app = typer.Typer(help="Retention: what is kept, and the end of it.", no_args_is_help=True)
 
@@ -24,11 +24,15 @@ def run(as_json: JsonOption = False, home: HomeOption = None) -> None:
             print_json(done)
             return
         print(
-            f"{done['sessions']} sessions were due; {done['keys_destroyed']} keys destroyed, "
-            f"{done['segments_reclaimed']} segments reclaimed ({size(done['bytes_reclaimed'])})."
+            f"{_counted(done['sessions'], 'session')} removed, {_counted(done['keks'], 'key')} "
+            f"destroyed, {_counted(done['segments'], 'segment')} reclaimed."
         )
-        if done["root_rotated"]:
+        if done["rotated"]:
             print("The root key was rotated: older copies of the keyring open none of it.")
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 @app.command()
@@ -47,7 +51,7 @@ def report(as_json: JsonOption = False, home: HomeOption = None) -> None:
             (
                 row["data_class"],
                 row["plan"],
-                row["goes_on"],
+                row["expiry_day"],
                 str(row["sessions"]),
                 size(row["bytes"]),
                 "█" * max(1, round(_BAR * row["sessions"] / most)),
@@ -61,3 +65,24 @@ def report(as_json: JsonOption = False, home: HomeOption = None) -> None:
                 right=("sessions", "stored"),
             )
         )
+
+
+@app.command()
+def receipts(
+    subject: Annotated[str | None, typer.Option(help="Only for this session or key.")] = None,
+    as_json: JsonOption = False,
+    home: HomeOption = None,
+) -> None:
+    """What was destroyed, and how far that has come."""
+    with reporting():
+        found = cast(
+            "list[dict[str, Any]]", ask_one(home, "retention.receipts", {"subject": subject})
+        )
+        if as_json:
+            print_json(found)
+            return
+        rows = [
+            (r["receipt"], r["kind"], r["subject"], r["state"], moment(r["states"][r["state"]]))
+            for r in found
+        ]
+        console().print(table(("receipt", "of", "subject", "state", "since"), rows))

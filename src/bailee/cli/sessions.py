@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from typing import Annotated, Any, cast
 
-import orjson
 import typer
 
 from bailee.cli.errors import reporting
@@ -70,7 +69,7 @@ def export(
     with reporting():
         target = output or sys.stdout
         for item in operate(find(home), "sessions.export", {"id": session}):
-            target.write(orjson.dumps(item).decode() + "\n")
+            target.write(str(item))
 
 
 @app.command()
@@ -84,5 +83,4 @@ def delete(session: Session, as_json: JsonOption = False, home: HomeOption = Non
         console().print(f"{session} is deleted. Receipt {receipt['receipt']}:")
         rows = [(state, moment(at)) for state, at in receipt["states"].items()]
         console().print(table(("state", "since"), rows))
-        if receipt.get("remaining"):
-            console().print(f"[dim]still to come: {receipt['remaining']}[/dim]")
+        console().print(f"[dim]still to come: {', '.join(receipt['to_come'])}[/dim]")

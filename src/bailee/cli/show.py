@@ -5,12 +5,12 @@ Colours are the terminal's own and vanish in a pipe or under `NO_COLOR` (rich se
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-import orjson
 from rich.console import Console
 from rich.table import Table
 
@@ -25,7 +25,7 @@ def console() -> Console:
 
 def print_json(value: object) -> None:
     """One JSON document on standard output."""
-    sys.stdout.write(orjson.dumps(value, option=orjson.OPT_APPEND_NEWLINE).decode())
+    sys.stdout.write(json.dumps(value, separators=(",", ":")) + "\n")
     sys.stdout.flush()
 
 

@@ -20,9 +20,14 @@ def print_transcript(transcript: dict[str, Any]) -> None:
         f"session {transcript['id']}: {transcript['exchanges']} exchanges, "
         f"kept until {moment(transcript['kept_until'])} by {transcript['retention']['clause']}"
     )
-    for conversation in transcript["conversations"]:
-        out.rule(conversation["agent"] or "conversation", style="dim")
-        for message in conversation["messages"]:
+    parts = {
+        "conversation": transcript["messages"],
+        **{f"agent {name}": messages for name, messages in transcript["agents"].items()},
+        **{f"aside {n}": messages for n, messages in enumerate(transcript["aside"], 1)},
+    }
+    for title, messages in parts.items():
+        out.rule(title, style="dim")
+        for message in messages:
             _print_message(out, message)
 
 

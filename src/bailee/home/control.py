@@ -10,14 +10,13 @@ ended in the middle.
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import socket
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
-
-import orjson
 
 from bailee.errors import BaileeError, StorageError
 
@@ -57,7 +56,7 @@ class ControlServer:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         loop = asyncio.get_running_loop()
         try:
-            request = orjson.loads(await reader.readline())
+            request = json.loads(await reader.readline())
             items = await loop.run_in_executor(
                 self._worker, lambda: iter(_answer(self._run, request))
             )
@@ -79,11 +78,18 @@ def _answer(run: Operation, request: Mapping[str, object]) -> Iterator[bytes]:
             str(request.get("operation")), arguments if isinstance(arguments, dict) else {}
         )
         for item in result if isinstance(result, Iterator) else (result,):
-            yield orjson.dumps({"item": item}) + b"\n"
-        yield orjson.dumps({"end": True}) + b"\n"
+            yield _line({"item": item})
+        yield _line({"end": True})
     except BaileeError as error:
         problem = {"code": error.code, "message": error.message, "hint": error.hint}
-        yield orjson.dumps({"error": problem}) + b"\n"
+        yield _line({"error": problem})
+
+
+def _line(value: object) -> bytes:
+    """A line of JSON. The standard library's writer is exact for what a transcript may hold: whole
+    numbers of any size, halves of surrogate pairs.
+    """
+    return json.dumps(value, separators=(",", ":")).encode() + b"\n"
 
 
 def ask(path: Path, operation: str, arguments: Mapping[str, object]) -> Iterator[object]:
@@ -96,12 +102,10 @@ def ask(path: Path, operation: str, arguments: Mapping[str, object]) -> Iterator
     """
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
         connection.connect(_reachable(path))
-        connection.sendall(
-            orjson.dumps({"operation": operation, "arguments": dict(arguments)}) + b"\n"
-        )
+        connection.sendall(_line({"operation": operation, "arguments": dict(arguments)}))
         with connection.makefile("rb") as lines:
             for line in lines:
-                answer = orjson.loads(line)
+                answer = json.loads(line)
                 if "error" in answer:
                     problem = answer["error"]
                     raise BaileeError(

@@ -20,7 +20,7 @@ from sqlalchemy.dialects.sqlite import insert as insert_or_ignore
 
 from bailee.db.engine import reading, storage_errors
 from bailee.db.vault import departed_sessions, exchanges, prefixes, segments, sessions
-from bailee.keyring import Keyring
+from bailee.keyring import Keyring, Rotation
 from bailee.keyring.epochs import EPOCH_SECONDS, ends_at, last_ended
 from bailee.vault.batch import DATA_CLASS, digest_of
 from bailee.vault.receipts import (
@@ -134,15 +134,19 @@ class Forgetting:
         moved = 0
         rotate = self._keyring.rotation_due(now, self._rotation_interval.total_seconds())
         if rotate:
-            rotation = self._keyring.rotate_root()
-            self._record(
-                "keyring.rotated",
-                f"generation {rotation.generation}",
-                {"replaced": rotation.replaced_keks, "rewrapped": rotation.rewrapped_deks},
-            )
-            moved += self.receipts.rotated(rotation.began, now)
+            moved += self.rotate(now)[1]
         moved += self.receipts.reclaimed(now)
         return SweepReport(keks, removed, reclaimed, shipped, rotate, moved)
+
+    def rotate(self, now: datetime) -> tuple[Rotation, int]:
+        """Rotate the root; what that did, and how many receipts it moved."""
+        rotation = self._keyring.rotate_root()
+        self._record(
+            "keyring.rotated",
+            f"generation {rotation.generation}",
+            {"replaced": rotation.replaced_keks, "rewrapped": rotation.rewrapped_deks},
+        )
+        return rotation, self.receipts.rotated(rotation.began, now)
 
     def _destroy_due(self, now: datetime) -> int:
         """Destroy the keys of ended epochs; first receipts, so that none is without."""

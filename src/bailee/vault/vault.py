@@ -23,7 +23,7 @@ from bailee.clock import Clock
 from bailee.db.engine import reading, storage_errors
 from bailee.db.vault import exchanges, sessions, spool_positions
 from bailee.errors import InputError, IntegrityError, StorageError
-from bailee.keyring import Keyring
+from bailee.keyring import Keyring, Rotation
 from bailee.vault.batch import Interpret
 from bailee.vault.conversations import Conversations
 from bailee.vault.exporting import as_lines
@@ -153,20 +153,20 @@ class Vault:
         with storage_errors("the vault's index"), reading(self._engine) as connection:
             return [SessionRow(**row._mapping) for row in connection.execute(query)]
 
-    def show(self, session_id: str) -> Transcript:
-        """A session, rebuilt: every exchange as it was.
+    def show(self, session_id: str, now: datetime | None = None) -> Transcript:
+        """A session that is kept at `now` (None: by the clock), rebuilt: each exchange as it was.
 
         Raises:
             InputError: `not_found`: there is no such session, or no more.
             IntegrityError: a record does not authenticate.
             StorageError: a segment can't be read.
         """
-        session, rows = self._find(session_id)
+        session, rows = self._find(session_id, now)
         return transcript(session, rebuild(self._records(session, rows)))
 
-    def export(self, session_id: str) -> Iterator[bytes]:
+    def export(self, session_id: str, now: datetime | None = None) -> Iterator[bytes]:
         """A session as JSON Lines: the session, then each exchange. Errors as in `show`."""
-        session, rows = self._find(session_id)
+        session, rows = self._find(session_id, now)
         return as_lines(session, self._exchanges(session, rows))
 
     def report(self, now: datetime) -> list[Holding]:
@@ -218,6 +218,14 @@ class Vault:
         done = self._forgetting.sweep(now)
         self._reader.forget_quarantined()
         return done
+
+    def rotate(self, now: datetime) -> Rotation:
+        """Rotate the root now: older copies of the keyring open nothing that was destroyed.
+
+        Raises:
+            StorageError: the keyring or its root can't be written; call again to finish.
+        """
+        return self._forgetting.rotate(now)[0]
 
     # -- running ---------------------------------------------------------------------------------
 
@@ -298,8 +306,8 @@ class Vault:
             )
         return SessionRow(**row._mapping)
 
-    def _find(self, session_id: str) -> tuple[SessionRow, list[Any]]:
-        session = self._row(session_id, self._clock())
+    def _find(self, session_id: str, now: datetime | None) -> tuple[SessionRow, list[Any]]:
+        session = self._row(session_id, now or self._clock())
         query = (
             select(exchanges)
             .where(exchanges.c.session_id == session_id)
@@ -328,8 +336,9 @@ class Vault:
             yield exchange
 
     def _drop_unreadable(self, name: str) -> int:
-        """Whether a spool file was abandoned until its key expired; 0 when it had been sealed."""
-        if self._sealer.position(name):
+        """Whether a spool file was abandoned until its key expired: 1, or 0 if it had been sealed
+        already, or a crash came before its first use."""
+        if self._sealer.position(name) or self._reader.is_blank(name):
             return 0
         self._record("vault.spool_expired", name, {})
         return 1
