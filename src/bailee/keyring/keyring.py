@@ -288,6 +288,9 @@ class Keyring:
                 connection.execute(
                     update(destroyed_keks).where(destroyed_keks.c.id == kek_id).values(emptied=True)
                 )
+        if removed:
+            with self.lock, storage_errors("the keyring"):
+                self._truncate_log()
         return removed
 
     # -- rotation --------------------------------------------------------------------------------

@@ -109,6 +109,17 @@ class SpoolReader:
         except OSError as error:
             raise _failed(error) from error
 
+    def is_blank(self, name: str) -> bool:
+        """Whether nothing was ever written to a file.
+
+        Raises:
+            StorageError: the file can't be read.
+        """
+        try:
+            return not (self._folder / name).read_bytes().strip(b"\0")
+        except OSError as error:
+            raise _failed(error) from error
+
     def quarantine(self, name: str, offset: int, content: bytes) -> None:
         """Put bytes of a file aside, durable.
 

@@ -1,0 +1,314 @@
+"""The port `Recording`: what the gateway may rely on, shown for the spool on a failing disk."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import threading
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bailee.db.engine import open_sqlite
+from bailee.db.migrate import upgrade
+from bailee.errors import StorageError
+from bailee.gateway.recording import Recording
+from bailee.keyring import FileRoot, Keyring
+from bailee.testing import FakeClock
+from bailee.vault.exchange import CapturedExchange, Outcome, Terms
+from bailee.vault.files import Files
+from bailee.vault.spool import Kept, Spool
+from bailee.vault.spool_reading import Damaged, SpoolReader
+
+
+class FaultyFiles(Files):
+    """A disk that fails when told to, before or after the bytes have arrived, or that waits."""
+
+    def __init__(self) -> None:
+        self.fail_make: OSError | None = None
+        self.fail_write: OSError | None = None
+        self.fail_sync: OSError | None = None
+        self.gate = threading.Event()
+        self.gate.set()
+
+    def make(self, path: Path, size: int) -> int:
+        """Make a file, or fail."""
+        if self.fail_make:
+            raise self.fail_make
+        return super().make(path, size)
+
+    def write(self, descriptor: int, content: bytes, offset: int) -> None:
+        """Write a part and fail, or write."""
+        self.gate.wait(20)
+        if self.fail_write:
+            super().write(descriptor, content[: len(content) // 2], offset)
+            raise self.fail_write
+        super().write(descriptor, content, offset)
+
+    def sync(self, descriptor: int) -> None:
+        """Fail with the bytes written, or sync."""
+        if self.fail_sync:
+            raise self.fail_sync
+        super().sync(descriptor)
+
+
+class Receiver:
+    """Notes what the spool hands on."""
+
+    def __init__(self) -> None:
+        self.ids: list[str] = []
+        self.files: list[str] = []
+
+    def kept(self, group: Sequence[Kept]) -> None:
+        """Note a group."""
+        self.ids += [kept.exchange.exchange_id for kept in group if kept.exchange]
+
+    def closed(self, file: str) -> None:
+        """Note a closed file."""
+        self.files.append(file)
+
+
+class Port:
+    """A spool, its disk, and what a process that starts later finds of it."""
+
+    def __init__(self, folder: Path) -> None:
+        engine = open_sqlite(folder / "keyring.db")
+        upgrade(engine, "keys")
+        self.keyring = Keyring.open(engine, FileRoot(folder / "root.json"), FakeClock())
+        self.files = FaultyFiles()
+        self.receiver = Receiver()
+        self.folder = folder / "spool"
+        self.spool = Spool(
+            self.folder,
+            self.keyring,
+            FakeClock(),
+            self.receiver,
+            files=self.files,
+            file_bytes=1 << 16,
+            most_waiting=100_000,
+            probe_seconds=0.02,
+        )
+        self.recording: Recording = self.spool
+
+    def found(self) -> tuple[list[str], int]:
+        """The exchanges on disk, in order, and how much damage there is."""
+        reader = SpoolReader(self.folder, self.folder.parent / "quarantine", self.keyring)
+        ids, damage = [], 0
+        for name in reader.names():
+            if reader.is_blank(name):
+                continue  # just made, perhaps without its key yet
+            for item in reader.read(name):
+                if isinstance(item, Damaged):
+                    damage += 1
+                elif item.exchange:
+                    ids.append(item.exchange.exchange_id)
+        return ids, damage
+
+
+@pytest.fixture
+def port(tmp_path: Path) -> Iterator[Port]:
+    """A port over a new spool."""
+    made = Port(tmp_path)
+    yield made
+    made.files.gate.set()
+    made.spool.close()
+
+
+def exchange(name: str, size: int = 10) -> CapturedExchange:
+    """An exchange of about `size` bytes."""
+    return CapturedExchange(
+        exchange_id=name,
+        owner="o",
+        key_id="k",
+        plan="pro",
+        channel="api",
+        terms=Terms("P30D", "c", "d"),
+        started_at=1.0,
+        ended_at=2.0,
+        outcome=Outcome.COMPLETE,
+        method="POST",
+        target="/",
+        status=200,
+        request_headers=(),
+        answer_headers=(),
+        request=b"r" * size,
+        answer=b"a",
+    )
+
+
+def run(work: Coroutine[Any, Any, None]) -> None:
+    """Run on a loop, for at most half a minute."""
+    asyncio.run(asyncio.wait_for(work, 30))
+
+
+async def kept(port: Port, *exchanges: CapturedExchange) -> list[StorageError | None]:
+    """Submit and wait for all."""
+    waits: list[asyncio.Future[StorageError | None]] = []
+    for one in exchanges:
+        future: asyncio.Future[StorageError | None] = asyncio.get_running_loop().create_future()
+        port.recording.submit(one, future.set_result)
+        waits.append(future)
+    return list(await asyncio.gather(*waits))
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait until `condition` holds."""
+    while not condition():
+        await asyncio.sleep(0.005)
+
+
+def test_done_means_on_disk(port: Port) -> None:
+    """When `done` has been called without an error, another process finds the exchange."""
+
+    async def work() -> None:
+        for number in range(5):
+            assert [None] == await kept(port, exchange(str(number)))
+            assert str(number) == port.found()[0][-1]
+        assert port.recording.failure is None
+
+    run(work())
+
+
+def test_order_and_threads(port: Port) -> None:
+    """Exchanges stay in order, over many files; `done` is called on the loop, after submit."""
+
+    async def work() -> None:
+        names = [str(number) for number in range(300)]
+        threads: list[int] = []
+        done = asyncio.Event()
+        inside = False
+
+        def settle(error: StorageError | None) -> None:
+            assert error is None
+            assert not inside
+            threads.append(threading.get_ident())
+            if len(threads) == len(names):
+                done.set()
+
+        for name in names:
+            inside = True
+            port.recording.submit(exchange(name, 1000), settle)
+            inside = False
+            if int(name) % 20 == 0:
+                await until(lambda so_far=int(name): len(threads) > so_far)
+        await done.wait()
+        assert {threading.get_ident()} == set(threads)
+        assert (names, 0) == port.found()
+        await until(lambda: port.receiver.ids == names)
+        assert len(port.receiver.files) > 3
+
+    run(work())
+
+
+def test_larger_than_a_file(port: Port) -> None:
+    """An exchange larger than a spool file is kept."""
+
+    async def work() -> None:
+        assert [None, None] == await kept(port, exchange("big", 1 << 20), exchange("small"))
+        assert (["big", "small"], 0) == port.found()
+
+    run(work())
+
+
+def test_room(port: Port) -> None:
+    """Over the limit there is no room; when what waits has been written, the loop is told once."""
+
+    async def work() -> None:
+        loop_thread = threading.get_ident()
+        await kept(port, exchange("first"))
+        port.files.gate.clear()
+        called: list[int] = []
+        assert port.recording.has_room
+        waiting = asyncio.ensure_future(kept(port, *[exchange(str(n), 30_000) for n in range(4)]))
+        await asyncio.sleep(0)
+        assert not port.recording.has_room
+        port.recording.when_room(lambda: called.append(threading.get_ident()))
+        await asyncio.sleep(0.05)
+        assert [] == called
+        port.files.gate.set()
+        await waiting
+        await until(lambda: bool(called))
+        assert port.recording.has_room
+        assert [loop_thread] == called
+        port.recording.when_room(lambda: called.append(1))
+        await until(lambda: len(called) == 2)
+
+    run(work())
+
+
+@pytest.mark.parametrize("operation", ["fail_write", "fail_sync"])
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EIO, errno.EACCES])
+def test_a_failing_disk(port: Port, operation: str, number: int) -> None:
+    """While the disk fails, all that waits is refused, `failure` says so, what was acknowledged
+    stays, and what was refused does not reappear; when the disk works again, so does the port.
+    """
+
+    async def work() -> None:
+        assert [None] == await kept(port, exchange("before"))
+        setattr(port.files, operation, OSError(number, "no"))
+        port.files.fail_make = OSError(number, "no")
+        refused = await kept(port, exchange("1"), exchange("2"))
+        assert all(isinstance(error, StorageError) for error in refused)
+        assert port.recording.failure is not None
+        assert all(await kept(port, exchange("3")))
+        assert ["before"] == port.found()[0]
+        setattr(port.files, operation, None)
+        port.files.fail_make = None
+        await until(lambda: port.recording.failure is None)
+        assert [None] == await kept(port, exchange("after"))
+        assert (["before", "after"], 0) == port.found()
+        assert ["before", "after"] == port.receiver.ids
+
+    run(work())
+
+
+def test_a_keyring_that_fails(port: Port, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a key nothing is written: a new file's exchanges are refused until there is one."""
+
+    async def work() -> None:
+        with monkeypatch.context() as patch:
+
+            def fail(*_arguments: object) -> None:
+                raise StorageError("no")
+
+            patch.setattr(port.keyring, "dek", fail)
+            refused = await kept(port, exchange("big", 1 << 20))
+            assert all(isinstance(error, StorageError) for error in refused)
+        await until(lambda: port.recording.failure is None)
+        assert [None] == await kept(port, exchange("after"))
+        assert (["after"], 0) == port.found()
+
+    run(work())
+
+
+def test_a_defect_does_not_leave_clients_waiting(
+    port: Port, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An error that nobody thought of refuses the group and the port goes on."""
+
+    async def work() -> None:
+        with monkeypatch.context() as patch:
+            patch.setattr("bailee.vault.spool.encode", lambda _exchange: 1 / 0)
+            (error,) = await kept(port, exchange("1"))
+            assert isinstance(error, StorageError)
+        await until(lambda: port.recording.failure is None)
+        assert [None] == await kept(port, exchange("2"))
+
+    run(work())
+
+
+def test_close_writes_what_waits(port: Port) -> None:
+    """Closing writes all that was submitted."""
+
+    async def work() -> None:
+        port.files.gate.clear()
+        waiting = asyncio.ensure_future(kept(port, *[exchange(str(n)) for n in range(9)]))
+        await asyncio.sleep(0)
+        port.files.gate.set()
+        await asyncio.to_thread(port.spool.close)
+        assert [None] * 9 == await waiting
+        assert 9 == len(port.found()[0])
+
+    run(work())
