@@ -41,6 +41,7 @@ def run_server(
         InputError: a setting is wrong, or another process has the home.
         StorageError: the home can't be written.
     """
+    os.umask(0o077)  # whatever a library writes into the home is for its owner alone
     home = find(given_home, environment)
     home.make(test_clock=test_clock)
     settings = config.load(home.settings_file, environment, command_line)

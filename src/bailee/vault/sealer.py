@@ -84,6 +84,7 @@ class Sealer:
         self._done = 0
         self._urgent = False
         self._stop = False
+        self._in_doubt = False  # whether the last batch may have been committed after all
         self._failure: StorageError | None = None
         self._change = threading.Condition()
         self._thread = threading.Thread(target=self._run, name="sealer", daemon=True)
@@ -160,11 +161,13 @@ class Sealer:
             try:
                 self._work(batch)
             except StorageError as error:
+                self._in_doubt = True
                 with self._change:
                     self._failure = error
                     self._change.notify_all()
                     self._change.wait_for(lambda: self._stop, self._retry_seconds)
                 continue
+            self._in_doubt = False
             with self._change:
                 for item in batch:
                     self._queue.popleft()
@@ -189,6 +192,8 @@ class Sealer:
 
     def _work(self, batch: list[Kept | str]) -> None:
         frames = [item for item in batch if isinstance(item, Kept)]
+        if self._in_doubt:
+            frames = self._unsealed(frames)
         try:
             if frames:
                 self._seal(frames, self._interpret)
@@ -198,7 +203,7 @@ class Sealer:
         except StorageError:
             raise
         except Exception:  # one of them is at fault; the others must not suffer for it
-            for kept in frames:
+            for kept in self._unsealed(frames):
                 self._seal_alone(kept)
 
     def _seal_alone(self, kept: Kept) -> None:
@@ -234,6 +239,9 @@ class Sealer:
                     batch.place(connection, items)
                     batch.encode(connection)
                 self._segments.write()
+                if batch.expired:
+                    body = {"exchanges": batch.expired}
+                    self._record("vault.expired_unsealed", frames[0].file, body)
                 self._commit(batch, frames)
             except BaseException:
                 self._segments.forget_waiting()
@@ -242,8 +250,6 @@ class Sealer:
                 raise
             batch.committed()
             self._limit_known(batch)
-        if batch.expired:
-            self._record("vault.expired_unsealed", frames[0].file, {"exchanges": batch.expired})
 
     def _commit(self, batch: Batch | None, frames: Sequence[Kept]) -> None:
         positions = {kept.file: kept.sequence + 1 for kept in frames}
@@ -261,6 +267,10 @@ class Sealer:
         self._reader.release(file)
         with storage_errors("the vault's index"), self._engine.begin() as connection:
             connection.execute(delete(spool_positions).where(spool_positions.c.file == file))
+
+    def _unsealed(self, frames: Sequence[Kept]) -> list[Kept]:
+        start = {file: self.position(file) for file in {kept.file for kept in frames}}
+        return [kept for kept in frames if kept.sequence >= start[kept.file]]
 
     def position(self, file: str) -> int:
         """How many of a file's frames are in the index."""

@@ -180,6 +180,10 @@ class Spool:
         """
         self._ask(_Order(roll=True, begun_by=self._clock() - older_than))
 
+    def renew(self) -> None:
+        """Go on with a file that is made after this call, as its key is."""
+        self._ask(_Order(roll=True))
+
     def close(self) -> None:
         """Write what waits, close the file, stop."""
         if not self._stopped:
@@ -213,9 +217,7 @@ class Spool:
                 stop = order.stop
                 order.obeyed.set()
         self._maker.shutdown()
-        if self._next is not None:
-            with contextlib.suppress(StorageError):
-                self._discard(self._next.result())
+        self._discard_next()
 
     def _take(self) -> tuple[list[tuple[CapturedExchange, Done]], _Order | None]:
         """All that waits, up to a group's size, or up to an order."""
@@ -361,6 +363,8 @@ class Spool:
         file = self._file
         if file is None or begun_by is None or (file.sequence and file.begun <= begun_by):
             self._close_file()
+        if begun_by is None:
+            self._discard_next()
 
     def _close_file(self) -> None:
         file, self._file = self._file, None
@@ -371,6 +375,12 @@ class Spool:
         else:
             os.close(file.descriptor)
             self._receiver.closed(file.name)
+
+    def _discard_next(self) -> None:
+        ready, self._next = self._next, None
+        if ready is not None:
+            with contextlib.suppress(BaileeError):
+                self._discard(ready.result())
 
     def _discard(self, file: _File) -> None:
         """Remove a file that nothing was kept in."""
