@@ -1,0 +1,100 @@
+"""kill -9 at any point: what was acknowledged is there exactly once, and nothing is there twice."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+PROCESS = Path(__file__).with_name("vault_process.py")
+_spec = importlib.util.spec_from_file_location("vault_process", PROCESS)
+assert _spec is not None
+assert _spec.loader is not None
+vault_process: ModuleType = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(vault_process)
+
+POINTS = [
+    ("bailee.vault.files:Files.write", 20),
+    ("bailee.vault.files:Files.sync", 9),
+    ("bailee.vault.files:Files.make", 4),
+    ("bailee.vault.spool:Spool._close_file", 2),
+    ("bailee.vault.sealer:Sealer._seal", 3),
+    ("bailee.vault.sealer:Sealer._commit", 3),
+    ("bailee.vault.sealer:Sealer._release", 2),
+    ("bailee.vault.batch:Batch.put_rows", 2),
+    ("bailee.vault.segments:Segments.write", 3),
+    ("bailee.vault.segments:Segments.committed", 2),
+    ("bailee.vault.segments:Segments._drop", 1),
+    ("bailee.vault.objects:FolderObjects.put", 1),
+    ("bailee.vault.spool_reading:SpoolReader.release", 1),
+    ("bailee.keyring.keyring:Keyring.destroy", 1),
+    ("bailee.keyring.rotation:_begin", 1),
+    ("bailee.keyring.rotation:_move_portion", 1),
+    ("bailee.keyring.root:FileRoot.add", 2),
+    ("bailee.keyring.root:FileRoot.destroy", 1),
+    ("bailee.keyring.keyring:Keyring.many", 3),
+]
+
+
+def killed(home: Path, first: int, *point: str, after: float | None = None) -> set[int]:
+    """Run the process to its end; the numbers that it acknowledged."""
+    process = subprocess.Popen(
+        [sys.executable, str(PROCESS), str(home), str(first), *point],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    if after is not None:
+        time.sleep(after)
+        process.send_signal(signal.SIGKILL)
+    out, err = process.communicate(timeout=60)
+    assert -signal.SIGKILL == process.returncode, err.decode()
+    return {int(line) for line in out.decode().split("\n")[:-1]}
+
+
+def verify(home: Path, acknowledged: set[int]) -> None:
+    """Open the vault as the next process would, and compare."""
+    vault, _ = vault_process.open_vault(home)
+    report = vault.recover()
+    assert [] == [damage for damage in report.damaged if not damage.torn]
+    found: Counter[int] = Counter()
+    for row in vault.sessions(vault_process.system_clock()):
+        shown = vault.show(row.id)
+        assert row.exchanges == len(shown.exchanges)
+        for exchange in shown.exchanges:
+            number = int(exchange.exchange_id)
+            found[number] += 1
+            expected: Any = json.loads(vault_process.exchange(number).request)
+            assert expected == exchange.request
+    vault.close()
+    assert set() == acknowledged - found.keys()
+    assert [] == [number for number, times in found.items() if times != 1]
+    open_files = {path.name for path in (home / "vault" / "spool").iterdir()}
+    assert set() == open_files
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize(("point", "count"), POINTS)
+def test_at_a_point(tmp_path: Path, point: str, count: int, when: str) -> None:
+    """Killed before or after any step of keeping, sealing, shipping or rotating."""
+    acknowledged = killed(tmp_path, 0, point, str(count), when)
+    verify(tmp_path, acknowledged)
+
+
+def test_at_random_times(tmp_path: Path) -> None:
+    """Killed again and again at random times, on one home."""
+    chance = random.Random(7)
+    acknowledged: set[int] = set()
+    for start in range(6):
+        acknowledged |= killed(tmp_path, start * 100_000, after=chance.uniform(0.6, 1.6))
+    assert len(acknowledged) > 100
+    verify(tmp_path, acknowledged)

@@ -1,0 +1,139 @@
+"""A process with a vault that submits exchanges without end and prints what was acknowledged.
+
+    python vault_process.py HOME FIRST [POINT COUNT WHEN]
+
+It dies by SIGKILL when `POINT` (a method, "module:Class.method") is called for the `COUNT`th time,
+`WHEN` = "before" or "after" its work; without a point, somebody else kills it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import json
+import os
+import signal
+import sys
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from bailee.clock import system_clock
+from bailee.db.engine import open_sqlite
+from bailee.db.migrate import upgrade
+from bailee.errors import StorageError
+from bailee.keyring import FileRoot, Keyring
+from bailee.vault.exchange import CapturedExchange, Outcome, Terms
+from bailee.vault.interpreted import Interpreted
+from bailee.vault.vault import Vault
+
+SESSIONS = 3
+
+
+def interpret(exchange: CapturedExchange) -> Interpreted:
+    """JSON bodies; the session is in a header."""
+    body = json.loads(exchange.request)
+    messages = body.pop("messages")
+    session = dict(exchange.request_headers)["session"]
+    answer = json.loads(exchange.answer)
+    return Interpreted(client_session=session, fields=body, messages=messages, answer=answer)
+
+
+def open_vault(home: Path) -> tuple[Vault, Keyring]:
+    """A vault whose files are small, so that everything happens often."""
+    engine = open_sqlite(home / "data" / "data.db")
+    upgrade(engine, "data")
+    keys = open_sqlite(home / "keyring" / "keyring.db")
+    upgrade(keys, "keys")
+    keyring = Keyring.open(keys, FileRoot(home / "keyring" / "root.json"), system_clock)
+    vault = Vault(
+        engine,
+        home / "vault",
+        keyring=keyring,
+        clock=system_clock,
+        interpret=interpret,
+        record=lambda _kind, _subject, _body: None,
+        spool_file_bytes=1 << 15,
+        ship_bytes=1 << 12,
+        rotation_interval=timedelta(0),
+    )
+    return vault, keyring
+
+
+def exchange(number: int) -> CapturedExchange:
+    """The exchange with this number: it repeats the five before it in its session."""
+    texts = [f"m{n}" for n in range(number % SESSIONS, number + 1, SESSIONS)][-6:]
+    body = {"messages": [{"role": "user", "content": text * 20} for text in texts]}
+    now = system_clock().timestamp()
+    return CapturedExchange(
+        exchange_id=str(number),
+        owner="o",
+        key_id="k",
+        plan="pro",
+        channel="api",
+        terms=Terms("P30D", "c", "d"),
+        started_at=now,
+        ended_at=now,
+        outcome=Outcome.COMPLETE,
+        method="POST",
+        target="/v1/messages",
+        status=200,
+        request_headers=(("session", f"s{number % SESSIONS}"),),
+        answer_headers=(),
+        request=json.dumps(body).encode(),
+        answer=b'{"role": "assistant", "content": "ok"}',
+    )
+
+
+def die_at(point: str, count: int, when: str) -> None:
+    """Arrange the end."""
+    module, _, path = point.partition(":")
+    owner: Any = importlib.import_module(module)
+    *classes, name = path.split(".")
+    for part in classes:
+        owner = getattr(owner, part)
+    real = getattr(owner, name)
+    left = [count]
+
+    def wrapped(*arguments: Any, **options: Any) -> Any:
+        left[0] -= 1
+        if left[0] == 0 and when == "before":
+            os.kill(os.getpid(), signal.SIGKILL)
+        result = real(*arguments, **options)
+        if left[0] == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return result
+
+    setattr(owner, name, wrapped)
+
+
+async def work(vault: Vault, first: int) -> None:
+    """Submit from `first` on, four at a time; sweep now and then."""
+    loop = asyncio.get_running_loop()
+    number = first
+    while True:
+        waits = []
+        for _ in range(4):
+            future: asyncio.Future[StorageError | None] = loop.create_future()
+            vault.spool.submit(exchange(number), future.set_result)
+            waits.append((number, future))
+            number += 1
+        for submitted, future in waits:
+            if await future is None:
+                os.write(1, f"{submitted}\n".encode())
+        if number % 40 < 4:
+            await asyncio.to_thread(vault.sweep, system_clock())
+
+
+def main() -> None:
+    """Recover, then work until the end."""
+    home, first = Path(sys.argv[1]), int(sys.argv[2])
+    if len(sys.argv) > 3:
+        die_at(sys.argv[3], int(sys.argv[4]), sys.argv[5])
+    vault, _ = open_vault(home)
+    vault.recover()
+    asyncio.run(work(vault, first))
+
+
+if __name__ == "__main__":
+    main()
