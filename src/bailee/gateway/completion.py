@@ -68,6 +68,8 @@ class HoldLast:
 
     def feed(self, data: bytes) -> bytes:
         """See `Hold.feed`."""
+        if not data:  # only the end came
+            return b""
         free, self._held = self._held, data
         return free
 

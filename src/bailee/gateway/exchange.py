@@ -11,8 +11,8 @@ Rules kept here:
   after that is an error event where the stream allows one, and a connection that closes without
   the answer's proper end.
 
-Order of events: `begin`; `request_data`, at once and until done; `answer_head`, `answer_data` until done;
-`_recorded`; `_finish`. `upstream_failed`, `client_lost` and `tick` may end it at any point.
+Order of events: `begin`; `request_data`, at once and until done; `answer_head`; `answer_data` until
+done; `_recorded`; `_finish`. `upstream_failed`, `client_lost` and `tick` may end it at any point.
 """
 
 from __future__ import annotations
@@ -52,8 +52,8 @@ class Exchange:
         "_answer",
         "_answer_done",
         "_answering",
-        "_boundary",
         "_body_began",
+        "_boundary",
         "_bytes_in",
         "_bytes_out",
         "_caller",

@@ -1,0 +1,121 @@
+"""TLS on both sides, with certificates of a private CA."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime
+import ssl
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from bailee.clock import system_clock
+from bailee.errors import InputError
+from bailee.gateway import Gateway, GatewayConfig, server_context
+from bailee.testing.recording import MemoryRecording
+from bailee.testing.upstream import ScriptedUpstream, Text
+
+pytestmark = pytest.mark.row("D1")
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A certificate for localhost and 127.0.0.1, and its key."""
+    import ipaddress
+
+    folder = tmp_path_factory.mktemp("tls")
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    now = datetime.datetime.now(datetime.UTC)
+    names: list[x509.GeneralName] = [
+        x509.DNSName("localhost"),
+        x509.IPAddress(ipaddress.ip_address("127.0.0.1")),
+    ]
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName(names), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    cert_file, key_file = folder / "cert.pem", folder / "key.pem"
+    cert_file.write_bytes(made.public_bytes(serialization.Encoding.PEM))
+    key_file.write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+    )
+    return cert_file, key_file
+
+
+@pytest.mark.parametrize("key", ["bl_keep", "bl_zero"])
+def test_both_sides_under_tls(
+    serve: Any, post: Callable[..., bytes], certificate: tuple[Path, Path], key: str
+) -> None:
+    """Large bodies and streams pass, through a listener and an upstream under TLS."""
+    context = server_context(*certificate)
+    trust = ssl.create_default_context(cafile=str(certificate[0]))
+    upstream_context = server_context(*certificate)
+    with ScriptedUpstream([Text("x" * 20_000)], ssl_context=upstream_context) as upstream:
+        serving = serve(upstream, context=context, settings={"ca_file": certificate[0]})
+        body = b'{"stream":true,"tools":[1],"x":"' + b"y" * 3_000_000 + b'"}'
+        answer = serving.connect(trust).send(post(body, key=key)).answer()
+        assert (200, True) == (answer.status, answer.complete)
+        assert body == upstream.requests[0].body
+
+
+def test_an_upstream_is_checked(
+    serve: Any, post: Callable[..., bytes], certificate: tuple[Path, Path]
+) -> None:
+    """An unknown certificate is an error with a hint, and nothing is sent."""
+    with ScriptedUpstream(ssl_context=server_context(*certificate)) as upstream:
+        answer = serve(upstream).connect().send(post()).answer()
+        assert 502 == answer.status
+        assert b"CA file" in answer.body
+        assert [] == upstream.requests
+
+
+def test_old_tls_is_refused(serve: Any, certificate: tuple[Path, Path]) -> None:
+    """Nothing under 1.2."""
+    assert ssl.TLSVersion.TLSv1_2 == server_context(*certificate).minimum_version
+
+
+def test_plain_http_that_others_can_reach_is_refused() -> None:
+    """A bind to any address that is not loopback needs TLS."""
+
+    async def start() -> None:
+        gateway = Gateway(
+            GatewayConfig(),
+            None,
+            MemoryRecording(),
+            system_clock,
+            lambda summary: None,  # type: ignore[arg-type]
+        )
+        await gateway.start("0.0.0.0", 0)
+
+    with pytest.raises(InputError) as refused:
+        asyncio.run(start())
+    assert "configuration" == refused.value.code
+    assert "--tls-cert" in str(refused.value.hint)
+
+
+def test_files_that_can_not_be_read(tmp_path: Path) -> None:
+    """A missing or wrong file is an input error with a hint."""
+    (tmp_path / "a").write_text("not PEM")
+    with pytest.raises(InputError):
+        server_context(tmp_path / "a", tmp_path / "a")
+    with pytest.raises(InputError):
+        server_context(tmp_path / "none", tmp_path / "none")
