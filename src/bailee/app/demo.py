@@ -136,10 +136,23 @@ async def _walk(node: Node, running: Running, clock: _Clock) -> AsyncIterator[St
         *(asyncio.to_thread(_complete, node, s, p) for p in PEOPLE if (s := kept[p.name]))
     )
     yield Step("each kept transcript is complete: both prompts, both answers", all(whole))
-    found = _search(node.home.path, [p.mark.encode() for p in PEOPLE])
-    yield Step("no prompt lies in any file as plain text, zed's not even encrypted", not found)
+    said = [p.mark.encode() for p in PEOPLE]
+    said += [turn.encode() for turns in answers.values() for turn in turns if len(turn) > 20]
+    found = _search(node.home.path, said)
+    yield Step(
+        "no prompt and no answer lies in any file as plain text",
+        not found,
+        [{"files searched": _count(node.home.path), "phrases": len(said), "found": len(found)}],
+    )
 
     secret = {p.name: _key_bytes(node, s) for p in PEOPLE if (s := kept[p.name]) is not None}
+    wraps = [wrap for key in secret.values() for wrap in key[1:]]
+    there = {needle for _, needle in _search(node.home.path, wraps)}
+    yield Step(
+        "their keys are there, wrapped: what is looked for below can be found",
+        there == set(wraps) and not _search(node.home.path, [key[0] for key in secret.values()]),
+        [{"wrapped keys looked for": len(set(wraps)), "found": len(there)}],
+    )
     for label, until, gone in (
         ("31 days later", timedelta(days=31), ("bob", "corp")),
         ("5 years and a day later", timedelta(days=5 * 365 + 3), ("ada", "bob", "corp")),

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import os
 import queue
+import resource
 import signal
 import sys
 import threading
@@ -24,6 +26,7 @@ from bailee.gateway import ExchangeSummary
 from bailee.home import Home, HomeLock, find
 
 _LINES_WAITING = 1000
+_PR_SET_DUMPABLE = 4
 
 
 def run_server(
@@ -42,6 +45,7 @@ def run_server(
         StorageError: the home can't be written.
     """
     os.umask(0o077)  # whatever a library writes into the home is for its owner alone
+    leave_no_core()
     home = find(given_home, environment)
     home.make(test_clock=test_clock)
     settings = config.load(home.settings_file, environment, command_line)
@@ -66,6 +70,17 @@ def run_server(
         ready = _announce_json if as_json else _announce
         uvloop.run(_serve(server, lambda running: ready(home, running)))
     lines.close()
+
+
+def leave_no_core() -> None:
+    """Leave no image of this process's memory on the disk when it crashes: it holds content.
+
+    The limit keeps the kernel from writing one, the flag keeps it from piping one to a program
+    that does; the flag also keeps other processes of this user from reading the memory.
+    """
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
 
 
 def _ignore(_summary: ExchangeSummary) -> None:
@@ -131,11 +146,16 @@ def describe(summary: ExchangeSummary, node: Node) -> str:
         if summary.terms is not None
         else f"not kept ({summary.not_kept})"
     )
-    return (
-        f"{started:%H:%M:%S}  {summary.key_name}  {summary.plan}/{summary.channel}  "
-        f"{summary.method} {summary.path}  {summary.status} {summary.outcome}  "
-        f"{summary.bytes_in} B in, {summary.bytes_out} B out, {summary.seconds:.2f} s  {kept}"
+    who = f"{summary.key_name} ({summary.plan})" if summary.owner else "nobody"
+    parts = (
+        f"{started:%H:%M:%S}",
+        who,
+        f"{summary.method} {summary.path}",
+        f"{summary.status} {summary.outcome}",
+        f"{summary.bytes_in} B in, {summary.bytes_out} B out, {summary.seconds:.2f} s",
+        kept,
     )
+    return "  ".join(parts)
 
 
 def _training(summary: ExchangeSummary, node: Node) -> str:

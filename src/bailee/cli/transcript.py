@@ -17,7 +17,7 @@ def print_transcript(transcript: dict[str, Any]) -> None:
     """Print the messages of each conversation of a session, block by block."""
     out = console()
     out.print(
-        f"session {transcript['id']}: {transcript['exchanges']} exchanges, "
+        f"session {transcript['id']}, exchanges: {transcript['exchanges']}, "
         f"kept until {moment(transcript['kept_until'])} by {transcript['retention']['clause']}"
     )
     parts = {
