@@ -19,7 +19,10 @@ from urllib.parse import unquote_to_bytes
 
 from bailee.errors import InputError
 
-_DOT_SEGMENT: Final = re.compile(rb"(?:^|[/\\])(?:\.|%2e){1,2}(?:[/\\]|%2f|%5c|$)", re.IGNORECASE)
+_SLASH: Final = rb"(?:[/\\]|%2f|%5c)"
+_DOT_SEGMENT: Final = re.compile(
+    rb"(?:^|" + _SLASH + rb")(?:\.|%2e){1,2}(?:" + _SLASH + rb"|$)", re.IGNORECASE
+)
 _SEPARATORS: Final = re.compile(rb"/{2,}")
 _BEDROCK: Final = re.compile(
     rb"/model/[^/]+/(invoke|invoke-with-response-stream|converse|converse-stream)"

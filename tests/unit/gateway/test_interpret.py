@@ -1,0 +1,224 @@
+"""What captured bytes mean."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from dataclasses import replace
+from typing import Any
+
+import brotli
+import pytest
+import zstandard
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bailee.gateway.interpret import decoded, interpret
+from bailee.testing.upstream import Message, Received, frame, sse
+from bailee.vault.exchange import CapturedExchange, Outcome, Terms
+
+TURN = Message(
+    (
+        {"type": "thinking", "thinking": "Hm. \u00e9", "signature": "c2ln"},
+        {"type": "text", "text": "Let me look: message_stop \U0001f600"},
+        {"type": "tool_use", "id": "toolu_1", "name": "ls", "input": {"a": [1, {"b": None}]}},
+        {"type": "redacted_thinking", "data": "xyz"},
+        {"type": "from_2031", "whole": {"x": 1}},
+    ),
+    stop_reason="tool_use",
+    usage={"input_tokens": 5, "output_tokens": 9, "cache_read_input_tokens": 3},
+)
+ASKED = Received("POST", "/v1/messages", b"", b"", b"{}", (), 0)
+MESSAGE = TURN.message(ASKED)
+STREAM = b"".join(sse(event) for event in TURN.events(ASKED))
+REQUEST = json.dumps({"model": "m", "from_2031": [1], "messages": [{"role": "user"}]}).encode()
+
+
+def captured(
+    request: bytes = REQUEST,
+    answer: bytes = b"",
+    kind: str = "application/json",
+    outcome: Outcome = Outcome.COMPLETE,
+    **headers: str,
+) -> CapturedExchange:
+    """An exchange of these bytes."""
+    return CapturedExchange(
+        exchange_id="x",
+        owner="o",
+        key_id="k",
+        plan="pro",
+        channel="api",
+        terms=Terms("P30D", "c", "d"),
+        started_at=0.0,
+        ended_at=1.0,
+        outcome=outcome,
+        method="POST",
+        target="/v1/messages",
+        status=200,
+        request_headers=tuple((n.replace("_", "-"), v) for n, v in headers.items()),
+        answer_headers=(("content-type", kind),),
+        request=request,
+        answer=answer,
+    )
+
+
+def test_a_document() -> None:
+    """Fields apart from messages, the message, and what it used."""
+    found = interpret(captured(answer=json.dumps(MESSAGE).encode()))
+    assert {"model": "m", "from_2031": [1]} == found.fields
+    assert [{"role": "user"}] == found.messages
+    assert MESSAGE == found.answer
+    assert TURN.usage == found.usage
+    assert (None, None, None) == (found.raw_request, found.raw_answer, found.error)
+
+
+@pytest.mark.parametrize("line_end", [b"\n", b"\r\n", b"\r"])
+def test_a_stream_becomes_the_document(line_end: bytes) -> None:
+    """The message that a non-streaming answer would have been, unknown blocks included."""
+    wire = STREAM.replace(b"\n", line_end)
+    found = interpret(captured(answer=wire, kind="text/event-stream; charset=utf-8"))
+    assert MESSAGE == found.answer
+    assert TURN.usage == found.usage
+    assert None is found.raw_answer
+
+
+def test_a_binary_stream_becomes_the_document() -> None:
+    """Bedrock's frames carry the same events, and its measurements are kept."""
+    events = TURN.events(ASKED)
+    events[-1]["amazon-bedrock-invocationMetrics"] = {"inputTokenCount": 5}
+    wire = b"".join(frame(event) for event in events)
+    found = interpret(captured(answer=wire, kind="application/vnd.amazon.eventstream"))
+    assert {**MESSAGE, "amazon-bedrock-invocationMetrics": {"inputTokenCount": 5}} == found.answer
+    assert None is found.raw_answer
+
+
+@given(st.integers(0, len(STREAM)))
+def test_a_stream_that_broke_off_keeps_its_bytes(cut: int) -> None:
+    """As far as it came as a message, and as bytes: nothing is lost."""
+    answer = STREAM[:cut]
+    found = interpret(
+        captured(answer=answer, kind="text/event-stream", outcome=Outcome.UPSTREAM_FAILED)
+    )
+    assert (answer or None) == found.raw_answer
+
+
+@pytest.mark.parametrize("coding", ["gzip", "br", "zstd", "gzip, br", "identity"])
+def test_content_codings_are_undone(coding: str) -> None:
+    """Of the request and of the answer, one or several."""
+    encode = {
+        "gzip": gzip.compress,
+        "br": brotli.compress,
+        "zstd": zstandard.ZstdCompressor().compress,
+        "gzip, br": lambda data: brotli.compress(gzip.compress(data)),
+        "identity": lambda data: data,
+    }[coding]
+    exchange = captured(encode(REQUEST), encode(STREAM), "text/event-stream")
+    exchange = replace(
+        exchange,
+        request_headers=(("content-encoding", coding),),
+        answer_headers=(*exchange.answer_headers, ("content-encoding", coding)),
+    )
+    found = interpret(exchange)
+    assert (MESSAGE, [{"role": "user"}]) == (found.answer, found.messages)
+
+
+def test_an_unknown_coding_keeps_the_bytes() -> None:
+    """What can't be read is not lost."""
+    exchange = replace(captured(b"??"), request_headers=(("content-encoding", "rot13"),))
+    assert b"??" == interpret(exchange).raw_request
+    assert None is decoded(b"not gzip", "gzip")
+
+
+def test_a_body_that_unfolds_without_end_is_left_alone() -> None:
+    """A few kilobytes that would become gigabytes stay a few kilobytes."""
+    bomb = gzip.compress(gzip.compress(bytes(1 << 28) * 2, 9), 9)
+    assert None is decoded(bomb, "gzip, gzip")
+
+
+@pytest.mark.parametrize(
+    ("user", "headers", "session"),
+    [
+        ('{"device_id":"d","session_id":"s-1"}', {}, "s-1"),
+        ("user_ab_account__session_s-2", {}, "s-2"),
+        ('{"session_id":"s-1"}', {"x_claude_code_session_id": "s-3"}, "s-3"),
+        ("someone", {}, None),
+        (7, {}, None),
+        ('{"session_id":7}', {}, None),
+    ],
+)
+def test_the_session_that_a_client_names(
+    user: Any, headers: dict[str, str], session: str | None
+) -> None:
+    """The header, else what metadata.user_id says, else none."""
+    body = json.dumps({"metadata": {"user_id": user}, "messages": []}).encode()
+    found = interpret(captured(body, **headers, x_claude_code_agent_id="ag"))
+    assert (session, "ag", []) == (found.client_session, found.agent, found.messages)
+
+
+def test_errors() -> None:
+    """An error body, and an error within a stream."""
+    error = {"type": "error", "error": {"type": "overloaded_error", "message": "m"}}
+    found = interpret(captured(answer=json.dumps(error).encode()))
+    assert (None, error, None) == (found.answer, found.error, found.raw_answer)
+    wire = b"".join(sse(event) for event in TURN.events(ASKED)[:3]) + sse(error)
+    found = interpret(captured(answer=wire, kind="text/event-stream"))
+    assert error == found.error
+    assert isinstance(found.answer, dict)
+
+
+def test_numbers_and_text_are_exact() -> None:
+    """Integers over 64 bits and half surrogates survive."""
+    body = b'{"messages":[{"n":123456789012345678901234567890,"s":"\\ud800"}]}'
+    assert [{"n": 123456789012345678901234567890, "s": "\ud800"}] == interpret(
+        captured(body)
+    ).messages
+
+
+def test_an_unknown_event_keeps_the_bytes() -> None:
+    """A stream of the future is assembled as far as it is understood, and kept as it was."""
+    wire = sse({"type": "from_2031"}) + STREAM
+    found = interpret(captured(answer=wire, kind="text/event-stream"))
+    assert (MESSAGE, wire) == (found.answer, found.raw_answer)
+
+
+KINDS = st.sampled_from(
+    ["text/event-stream", "application/json", "application/vnd.amazon.eventstream", ""]
+)
+CODINGS = st.sampled_from(["", "gzip", "deflate", "br", "zstd", "x, y"])
+SNIPPETS = st.sampled_from(
+    [
+        b'data: {"type":"content_block_start","index":0,"content_block":{}}\n\n',
+        b'data: {"type":"content_block_delta","index":0,"delta":{"type":"text_delta"}}\n\n',
+        b'data: {"type":"content_block_delta","index":0,"delta":{"a":"b"}}\n\n',
+        b'data: {"type":"content_block_delta","index":[],"delta":{"a":"b"}}\n\n',
+        b'data: {"type":"message_delta","usage":7}\n\n',
+        b'data: {"type":"message_start","message":{"usage":[],"content":7}}\n\n',
+        b'data: {"type":[]}\n\n',
+        b'{"messages":{"a":1}}',
+        b'{"metadata":{"user_id":"[[["}}',
+        b"[" * 100_000,
+        b"data: [1]\n\n",
+        frame({"type": "message_start", "message": {}}),
+        b"\0\0\0\x10\0\0\0\0\0\0\0\0\0\0\0\0",
+        b"\0\0\0\x20\xff\xff\xff\xff" + bytes(24),
+    ]
+)
+BYTES = st.lists(st.one_of(SNIPPETS, st.binary(max_size=60)), max_size=6).map(b"".join)
+
+
+@given(request=BYTES, answer=BYTES, kind=KINDS, coding=CODINGS, outcome=st.sampled_from(Outcome))
+def test_any_bytes_are_interpreted(
+    request: bytes, answer: bytes, kind: str, coding: str, outcome: Outcome
+) -> None:
+    """It never raises, and what it could not take apart is there as bytes."""
+    exchange = captured(request, answer, kind, outcome)
+    exchange = replace(
+        exchange,
+        request_headers=(("content-encoding", coding),),
+        answer_headers=(*exchange.answer_headers, ("content-encoding", coding)),
+    )
+    found = interpret(exchange)
+    if found.messages is None and not found.fields and found.raw_request is None:
+        assert request in (b"", b"{}") or coding
+    if found.answer is None and found.error is None and found.raw_answer is None:
+        assert answer == b"" or kind == "application/json" or coding
