@@ -6,8 +6,8 @@ Everything is measured side by side in one run, on the disk that holds the tempo
   cache mark that moves), kept by the vault, against each request and answer stored verbatim: as it
   is, compressed each by itself, and compressed all together in one stream with a long window
   (which can't be appended to, read or erased in part);
-* expiry of 1,000,000 sessions: one KEK destroyed, checkpoint included, against SQL DELETE of as many
-  rows of 400 bytes in SQLite (secure_delete, checkpoint) and in PostgreSQL;
+* expiry of 1,000,000 sessions: one KEK destroyed, checkpoint included, against SQL DELETE of as
+  many rows of 400 bytes in SQLite (secure_delete, checkpoint) and in PostgreSQL;
 * the spool alone: latency of one exchange at a time, throughput of 64 clients, 8 KB an exchange.
 """
 
@@ -228,8 +228,8 @@ def _expiry(home: Path) -> list[Line]:
     keyring.dek("session:0", "transcript", clock() + timedelta(days=30))
     with keys.begin() as connection:
         connection.exec_driver_sql(
-            "WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < ?) INSERT INTO "
-            "deks SELECT 'session:' || n, kek_id, version, randomblob(60) FROM c, deks",
+            "WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < ?) "
+            "INSERT INTO deks SELECT 'session:' || n, kek_id, version, randomblob(60) FROM c, deks",
             (SESSIONS - 1,),
         )
     truncate_log(keys)
@@ -243,7 +243,7 @@ def _expiry(home: Path) -> list[Line]:
         pass
     background = time.perf_counter() - began
     keys.dispose()
-    rivals = [("SQLite", _sqlite_delete(home / "rows.db")), ("PostgreSQL", _postgres_delete(home))]
+    rivals = [("SQLite", _sqlite_delete(home / "rows.db")), ("PostgreSQL", _postgres_delete())]
     against = ", ".join(
         f"{name} not available"
         if seconds is None
@@ -274,7 +274,7 @@ def _sqlite_delete(path: Path) -> float:
     return took
 
 
-def _postgres_delete(home: Path) -> float | None:
+def _postgres_delete() -> float | None:
     """Seconds for DELETE and its commit (what a VACUUM would still have to do is not counted)."""
     binaries = _postgres_binaries()
     if binaries is None:
@@ -317,7 +317,7 @@ def _postgres_binaries() -> Path | None:
 @contextmanager
 def _postgres(binaries: Path, folder: Path, user: dict[str, Any]) -> Any:
     """A server of our own: a folder, a socket in it, no network."""
-    quiet: dict[str, Any] = {"check": True, "stdout": subprocess.DEVNULL, **user}
+    quiet: dict[str, Any] = {"stdout": subprocess.DEVNULL, **user}
     data = folder / "data"
     subprocess.run(
         [
@@ -332,21 +332,25 @@ def _postgres(binaries: Path, folder: Path, user: dict[str, Any]) -> Any:
             "-E",
             "UTF8",
         ],
+        check=True,
         **quiet,
     )
     options = f"-c listen_addresses='' -c unix_socket_directories='{folder}'"
     subprocess.run(
         [binaries / "pg_ctl", "-D", data, "-w", "-l", folder / "log", "-o", options, "start"],
+        check=True,
         **quiet,
     )
     try:
         yield lambda sql: subprocess.run(
-            [binaries / "psql", "-h", folder, "-U", "bench", "-q", "-v", "ON_ERROR_STOP=1", "-d"]
-            + ["postgres", "-c", sql],
+            [binaries / "psql", "-h", folder, "-U", "bench", "-d", "postgres", "-q", "-c", sql],
+            check=True,
             **quiet,
         )
     finally:
-        subprocess.run([binaries / "pg_ctl", "-D", data, "-m", "immediate", "stop"], **quiet)
+        subprocess.run(
+            [binaries / "pg_ctl", "-D", data, "-m", "immediate", "stop"], check=True, **quiet
+        )
 
 
 # -- spool ---------------------------------------------------------------------------------------

@@ -1,4 +1,8 @@
-"""The port `Recording`: what the gateway may rely on, shown for the spool on a failing disk."""
+"""The port `Recording`: what the gateway may rely on.
+
+The first tests hold for every implementation, the fake that tests use included; the others show the
+spool on a disk that fails.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +11,7 @@ import errno
 import threading
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -17,6 +22,7 @@ from bailee.errors import StorageError
 from bailee.gateway.recording import Recording
 from bailee.keyring import FileRoot, Keyring
 from bailee.testing import FakeClock
+from bailee.testing.recording import FaultyRecording
 from bailee.vault.exchange import CapturedExchange, Outcome, Terms
 from bailee.vault.files import Files
 from bailee.vault.spool import Kept, Spool
@@ -143,7 +149,9 @@ def run(work: Coroutine[Any, Any, None]) -> None:
     asyncio.run(asyncio.wait_for(work, 30))
 
 
-async def kept(port: Port, *exchanges: CapturedExchange) -> list[StorageError | None]:
+async def kept(
+    port: Port | SimpleNamespace, *exchanges: CapturedExchange
+) -> list[StorageError | None]:
     """Submit and wait for all."""
     waits: list[asyncio.Future[StorageError | None]] = []
     for one in exchanges:
@@ -157,6 +165,127 @@ async def until(condition: Callable[[], bool]) -> None:
     """Wait until `condition` holds."""
     while not condition():
         await asyncio.sleep(0.005)
+
+
+class SpoolStage:
+    """The spool, with its disk in the test's hands."""
+
+    def __init__(self, port: Port) -> None:
+        self._port = port
+        self.recording: Recording = port.recording
+
+    def hold(self) -> None:
+        """Let nothing become durable."""
+        self._port.files.gate.clear()
+
+    def release(self) -> None:
+        """Let everything become durable."""
+        self._port.files.gate.set()
+
+    def fail(self) -> None:
+        """Let the disk fail."""
+        self._port.files.fail_make = self._port.files.fail_write = OSError(errno.ENOSPC, "no")
+
+    def mend(self) -> None:
+        """Let the disk work again."""
+        self._port.files.fail_make = self._port.files.fail_write = None
+
+
+class MemoryStage:
+    """The fake, likewise."""
+
+    def __init__(self) -> None:
+        self._fake = FaultyRecording(known=True, broken=False)
+        self._fake._limit = 100_000
+        self.recording: Recording = self._fake
+
+    def hold(self) -> None:
+        """Let nothing become durable."""
+        self._fake._manual = True
+
+    def release(self) -> None:
+        """Let everything become durable."""
+        self._fake._manual = False
+        self._fake.settle()
+
+    def fail(self) -> None:
+        """Let writing fail."""
+        self._fake.broken = True
+
+    def mend(self) -> None:
+        """Let writing work again."""
+        self._fake.broken = False
+
+
+Stage = SpoolStage | MemoryStage
+
+
+@pytest.fixture(params=["spool", "memory"])
+def stage(request: pytest.FixtureRequest, port: Port) -> Stage:
+    """Each implementation."""
+    return SpoolStage(port) if request.param == "spool" else MemoryStage()
+
+
+def test_done_is_called_later_in_order(stage: Stage) -> None:
+    """`done` is called on the loop's thread, in order, never within `submit`."""
+
+    async def work() -> None:
+        calls: list[tuple[int, int]] = []
+        for number in range(5):
+            stage.recording.submit(
+                exchange(str(number)),
+                lambda error, n=number: (
+                    calls.append((n, threading.get_ident()))  # type: ignore[misc]
+                    if error is None
+                    else None
+                ),
+            )
+            assert [] == calls
+        await until(lambda: len(calls) == 5)
+        assert [(number, threading.get_ident()) for number in range(5)] == calls
+
+    run(work())
+
+
+def test_no_room_and_room_again(stage: Stage) -> None:
+    """Over the limit there is no room; once written, there is, and each callback is called once."""
+
+    async def work() -> None:
+        called: list[str] = []
+        settled: list[StorageError | None] = []
+        stage.hold()
+        assert stage.recording.has_room
+        for number in range(4):
+            stage.recording.submit(exchange(str(number), 30_000), settled.append)
+        assert not stage.recording.has_room
+        stage.recording.when_room(lambda: called.append("first"))
+        await asyncio.sleep(0.05)
+        assert ([], []) == (called, settled)
+        stage.release()
+        await until(lambda: called == ["first"] and settled == [None] * 4)
+        assert stage.recording.has_room
+        stage.recording.when_room(lambda: called.append("second"))
+        await until(lambda: called == ["first", "second"])
+
+    run(work())
+
+
+def test_failing_and_working_again(stage: Stage) -> None:
+    """While writing fails, `done` gets the error and `failure` says so; later all is as before."""
+
+    async def work() -> None:
+        port = SimpleNamespace(recording=stage.recording)
+        assert [None] == await kept(port, exchange("1"))
+        assert stage.recording.failure is None
+        stage.fail()
+        (error,) = await kept(port, exchange("2"))
+        assert isinstance(error, StorageError)
+        assert isinstance(stage.recording.failure, StorageError)
+        stage.mend()
+        await until(lambda: stage.recording.failure is None)
+        assert [None] == await kept(port, exchange("3"))
+
+    run(work())
 
 
 def test_done_means_on_disk(port: Port) -> None:
@@ -259,7 +388,7 @@ def test_a_failing_disk(port: Port, operation: str, number: int) -> None:
         await until(lambda: port.recording.failure is None)
         assert [None] == await kept(port, exchange("after"))
         assert (["before", "after"], 0) == port.found()
-        assert ["before", "after"] == port.receiver.ids
+        await until(lambda: port.receiver.ids == ["before", "after"])
 
     run(work())
 

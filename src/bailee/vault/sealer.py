@@ -231,6 +231,7 @@ class Sealer:
             items.append(Item(exchange, interpreted(interpret, exchange)))
             time.sleep(0)  # let the event loop have its turn between two large bodies
         with self._lock:
+            self._segments.settle()
             batch = Batch(
                 self._keyring, self._segments, self._conversations, self._known, self._clock()
             )
@@ -244,7 +245,7 @@ class Sealer:
                     self._record("vault.expired_unsealed", frames[0].file, body)
                 self._commit(batch, frames)
             except BaseException:
-                self._segments.forget_waiting()
+                self._segments.doubt()
                 for session_id in batch.session_ids:
                     self._known.pop(session_id, None)
                 raise

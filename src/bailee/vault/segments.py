@@ -69,6 +69,26 @@ class Segments:
         self._ship_bytes = ship_bytes
         self._ship_age = ship_age
         self._open: dict[tuple[str, str], OpenSegment] = {}
+        self._in_doubt = False
+
+    def settle(self) -> None:
+        """After a transaction that failed, or seemed to: take what the index says. A record that
+        was committed after all must not be written over, nor a shipped segment be appended to.
+
+        Raises:
+            StorageError: the index can't be read.
+        """
+        if not self._in_doubt:
+            return
+        with storage_errors("the vault's index"), reading(self._engine) as connection:
+            rows = {row.id: row for row in connection.execute(select(segments))}
+        for key, segment in list(self._open.items()):
+            row = rows.get(segment.id)
+            segment.length = row.length if row is not None else 0
+            segment.waiting, segment.waiting_bytes = [], 0
+            if row is not None and row.state != "open":
+                self._drop(key)
+        self._in_doubt = False
 
     def take(self, data_class: str, expiry_day: str, now: datetime) -> OpenSegment:
         """The open segment for a class and day; made if there is none.
@@ -88,7 +108,7 @@ class Segments:
         """Write and sync what waits, behind what is committed.
 
         Raises:
-            StorageError: the disk failed; call `forget_waiting`.
+            StorageError: the disk failed; call `doubt`.
         """
         with _disk():
             for segment in self._waiting():
@@ -118,10 +138,9 @@ class Segments:
             segment.length += segment.waiting_bytes
             segment.waiting, segment.waiting_bytes = [], 0
 
-    def forget_waiting(self) -> None:
-        """What waits was not committed."""
-        for segment in self._waiting():
-            segment.waiting, segment.waiting_bytes = [], 0
+    def doubt(self) -> None:
+        """A transaction failed, or its success was lost: `settle` before going on."""
+        self._in_doubt = True
 
     def read(self, segment_id: str, offset: int, length: int) -> bytes:
         """Bytes of a segment, wherever it is.
@@ -147,6 +166,7 @@ class Segments:
         Raises:
             StorageError: the object store or the index failed; the segment stays open.
         """
+        self.settle()
         shipped = 0
         for key, segment in list(self._open.items()):
             large = segment.length >= self._ship_bytes
@@ -158,10 +178,12 @@ class Segments:
                 self._objects.put(
                     _name(segment.data_class, segment.expiry_day, segment.id), content
                 )
+                self._in_doubt = True
                 with storage_errors("the vault's index"), self._engine.begin() as connection:
                     connection.execute(
                         update(segments).where(segments.c.id == segment.id).values(state="shipped")
                     )
+                self._in_doubt = False
                 self._drop(key)
                 shipped += 1
         return shipped

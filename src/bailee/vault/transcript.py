@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from bailee.errors import IntegrityError
 from bailee.vault.delta import Rebuilder, as_message
 from bailee.vault.packing import JSON
 from bailee.vault.record import Record
@@ -106,11 +107,22 @@ class _Thread:
 def rebuild(records: Iterable[tuple[Any, Record]]) -> Iterable[tuple[Exchange, int | None]]:
     """Exchanges from the index's rows and their records, in order of number; with each, the number
     of the exchange that it continues.
+
+    Raises:
+        IntegrityError: a record is missing or in another's place.
     """
     rebuilder = Rebuilder()
     for row, record in records:
         body = record.body
-        fields, messages = rebuilder.add(row.number, body)
+        try:
+            if body["number"] != row.number:
+                raise KeyError(row.number)
+            fields, messages = rebuilder.add(row.number, body)
+        except (KeyError, IndexError, AssertionError) as error:
+            raise IntegrityError(
+                f"the records of session {row.session_id} do not fit together.",
+                hint="the index was changed or damaged; restore it from a backup",
+            ) from error
         request: dict[str, JSON] | None = None
         if messages is not None:
             request = {**fields, "messages": messages}

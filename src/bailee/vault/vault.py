@@ -341,7 +341,8 @@ class Vault:
 
     def _drop_unreadable(self, name: str) -> int:
         """Whether a spool file was abandoned until its key expired: 1, or 0 if it had been sealed
-        already, or a crash came before its first use."""
+        already, or a crash came before its first use.
+        """
         if self._sealer.position(name) or self._reader.is_blank(name):
             return 0
         self._record("vault.spool_expired", name, {})

@@ -1,0 +1,244 @@
+"""A disk that is full, forbidden or lies: refused, reported, put aside; never wrong or silent."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bailee.errors import IntegrityError, StorageError
+from bailee.vault.sealer import Sealer
+
+Bench = Any
+
+ONE = "11111111-32a5-4d0c-8f0b-0d7c3d1c1a11"
+
+
+def turn(text: str) -> dict[str, Any]:
+    """A user's message."""
+    return {"role": "user", "content": text}
+
+
+def crashed(bench: Bench, monkeypatch: pytest.MonkeyPatch, count: int) -> Path:
+    """Leave `count` exchanges in the spool, as a crash does; the file they are in."""
+    with monkeypatch.context() as patch:
+
+        def fail(*_arguments: object) -> None:
+            raise StorageError("no")
+
+        patch.setattr(Sealer, "_work", fail)
+        exchanges = [bench.exchange([turn(f"text {n}")], session=ONE) for n in range(count)]
+        assert [None] * count == bench.submit(*exchanges)
+        bench.vault.spool.close()
+        bench.close()
+    (path,) = (bench.path / "vault" / "spool").iterdir()
+    return path
+
+
+def recovered(bench: Bench) -> Any:
+    """Start again; what recovery found."""
+    return bench.open().recover()
+
+
+def texts(bench: Bench) -> list[str]:
+    """The messages that are kept."""
+    if not bench.vault.sessions(bench.clock()):
+        return []
+    return [x.messages[0]["content"] for x in bench.vault.show(ONE).exchanges]
+
+
+def test_recovers_what_was_not_sealed(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a crash, what was acknowledged is sealed by the next start; its spool file is gone."""
+    path = crashed(bench, monkeypatch, 20)
+    report = recovered(bench)
+    assert (1, 20, ()) == (report.files, report.exchanges, report.damaged)
+    assert [f"text {n}" for n in range(20)] == texts(bench)
+    assert not path.exists()
+    assert 0 == bench.vault.recover().exchanges
+
+
+def test_damage_in_the_spool(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A flipped bit costs one exchange, which is reported and put aside until its key expires."""
+    path = crashed(bench, monkeypatch, 5)
+    content = bytearray(path.read_bytes())
+    content[content.index(b"BLF1", 100) + 30] ^= 4
+    path.write_bytes(content)
+    report = recovered(bench)
+    assert [(path.name, False)] == [(damage.file, damage.torn) for damage in report.damaged]
+    assert [f"text {n}" for n in (0, 2, 3, 4)] == texts(bench)
+    assert 1 == [kind for kind, _, _ in bench.leaves].count("vault.damaged")
+    (aside,) = (bench.path / "vault" / "quarantine").iterdir()
+    assert aside.read_bytes() in bytes(content)
+    bench.clock.advance(timedelta(days=31))
+    bench.vault.sweep(bench.clock())
+    assert [] == list((bench.path / "vault" / "quarantine").iterdir())
+
+
+def test_a_torn_end_is_cut(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A last frame that was cut short is cut off, and the rest is there."""
+    path = crashed(bench, monkeypatch, 3)
+    content = path.read_bytes().rstrip(b"\0")
+    path.write_bytes(content[:-7])
+    report = recovered(bench)
+    assert [True] == [damage.torn for damage in report.damaged]
+    assert ["text 0", "text 1"] == texts(bench)
+
+
+def test_a_spool_that_was_abandoned(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A spool that nobody sealed for 30 days can't be read by anyone, and that is said."""
+    crashed(bench, monkeypatch, 3)
+    bench.clock.advance(timedelta(days=31))
+    bench.open()
+    bench.keyring.destroy_due(bench.clock())
+    bench.keyring.remove_dead()
+    report = bench.vault.recover()
+    assert (0, 1) == (report.exchanges, report.abandoned)
+    assert "vault.spool_expired" in {kind for kind, _, _ in bench.leaves}
+
+
+@pytest.mark.parametrize("shipped", [False, True])
+def test_damage_in_a_segment(bench: Bench, shipped: bool) -> None:
+    """Whatever bit of a segment is flipped, reading it is an error, never another text."""
+    bench.keep(bench.exchange([turn("text")], session=ONE))
+    if shipped:
+        bench.vault.ship()
+    folder = bench.path / "vault" / ("segments" if shipped else "open")
+    (path,) = [path for path in folder.rglob("*") if path.is_file()]
+    whole = path.read_bytes()
+    chance = random.Random(3)
+    for _ in range(60):
+        changed = bytearray(whole)
+        changed[chance.randrange(len(whole))] ^= 1 << chance.randrange(8)
+        path.write_bytes(changed)
+        with pytest.raises(IntegrityError):
+            bench.vault.show(ONE)
+    path.write_bytes(whole[:-1])
+    with pytest.raises((IntegrityError, StorageError)):
+        bench.vault.show(ONE)
+    path.write_bytes(whole)
+    assert ["text"] == texts(bench)
+
+
+def test_records_can_not_be_exchanged(bench: Bench) -> None:
+    """A record put in another's place in the index does not open."""
+    bench.keep(*[bench.exchange([turn("same size")], session=ONE) for _ in range(2)])
+    with bench.engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE exchanges SET number = 7 - number")
+        connection.exec_driver_sql(
+            'UPDATE exchanges SET "offset" = (SELECT max("offset") FROM exchanges), length = '
+            '(SELECT length FROM exchanges ORDER BY "offset" DESC LIMIT 1)'
+        )
+    with pytest.raises(IntegrityError):
+        bench.vault.show(ONE)
+
+
+@pytest.mark.parametrize("persisted", [False, True])
+def test_an_index_that_fails(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, persisted: bool
+) -> None:
+    """A commit that fails, or whose success was lost, is tried again, and counts once."""
+    real = Sealer._commit
+    failures = 2
+
+    def commit(*arguments: Any) -> None:
+        nonlocal failures
+        if failures == 0:
+            real(*arguments)
+            return
+        failures -= 1
+        if persisted and failures == 0:
+            real(*arguments)
+        raise StorageError("no")
+
+    monkeypatch.setattr(Sealer, "_commit", commit)
+    monkeypatch.setattr(bench.vault._sealer, "_retry_seconds", 0.01)
+    assert [None] == bench.submit(bench.exchange([turn("text")], session=ONE))
+    for _ in range(200):
+        try:
+            bench.vault.flush()
+            break
+        except StorageError:
+            time.sleep(0.01)
+    bench.keep(bench.exchange([turn("next")], session=ONE))
+    assert ["text", "next"] == texts(bench)
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of 8 MiB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = shutil.which("mount")
+    command = [mount or "mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", str(folder)]
+    if mount is None or subprocess.run(command, check=False, capture_output=True).returncode:
+        pytest.skip("no small disk can be mounted")
+    yield folder
+    subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+def test_a_full_disk(make: Callable[..., Bench], small_disk: Path) -> None:
+    """On a full disk exchanges are refused, what was acknowledged stays, and room mends it."""
+    bench = make()
+    bench.close()
+    bench.path = small_disk / "home"
+    bench.open()
+    bench.vault.spool._probe_seconds = 0.05
+    bench.keep(bench.exchange([turn("before")], session=ONE))
+    filler = small_disk / "filler"
+    with filler.open("wb") as file:
+        try:
+            while True:
+                file.write(bytes(1 << 16))
+                file.flush()
+        except OSError:
+            pass
+    kept = []
+    for number in range(60):
+        (error,) = bench.submit(bench.exchange([turn(f"{number} " * 5000)], session=ONE))
+        if error is None:
+            kept.append(f"{number} " * 5000)
+    assert len(kept) < 60
+    assert bench.vault.spool.failure is not None
+    filler.unlink()
+    while bench.vault.spool.failure is not None:
+        time.sleep(0.02)
+    bench.vault._sealer._retry_seconds = 0.01
+    for _ in range(500):
+        try:
+            bench.vault.flush()
+            break
+        except StorageError:
+            time.sleep(0.02)
+    bench.keep(bench.exchange([turn("after")], session=ONE))
+    assert ["before", *kept, "after"] == texts(bench)
+    bench.reopen()
+    assert ["before", *kept, "after"] == texts(bench)
+    bench.close()
+    bench.path = small_disk / "another"
+    bench.open()
+
+
+def test_a_forbidden_folder(bench: Bench) -> None:
+    """Without permission to write, exchanges are refused; with it again, they are kept."""
+    if os.geteuid() == 0:
+        pytest.skip("root passes every permission check")
+    bench.keep(bench.exchange([turn("before")], session=ONE))
+    bench.vault.spool._probe_seconds = 0.05
+    folder = bench.path / "vault" / "spool"
+    folder.chmod(0o500)
+    big = bench.exchange([turn("x" * 600_000)], session=ONE)
+    (error,) = bench.submit(big)
+    assert isinstance(error, StorageError)
+    folder.chmod(0o700)
+    while bench.vault.spool.failure is not None:
+        time.sleep(0.02)
+    bench.keep(bench.exchange([turn("after")], session=ONE))
+    assert ["before", "after"] == texts(bench)
