@@ -18,11 +18,20 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
+from bailee.clock import system_clock
+from bailee.db.engine import open_sqlite
+from bailee.db.migrate import upgrade
+from bailee.gateway import Caller, Gateway, GatewayConfig, Upstream
+from bailee.gateway.recording import Recording
+from bailee.keyring import FileRoot, Keyring
+from bailee.testing.recording import MemoryRecording
+from bailee.vault.exchange import Terms
+from bailee.vault.spool import Kept, Spool
 from bench.result import Line, Unavailable
 
 ROOT = Path(__file__).parent.parent
@@ -93,11 +102,12 @@ LOADS = (
 
 @dataclass(frozen=True)
 class Measured:
-    """What wrk said. `p50` in milliseconds."""
+    """What wrk said. `p50` in milliseconds; `cpu` in microseconds of the server per request."""
 
     per_second: float
     p50: float
     errors: int
+    cpu: float = 0.0
 
 
 # -- the servers, each run as `python -m bench.gateway ROLE PORT UPSTREAM [FOLDER]` ---------------
@@ -153,12 +163,6 @@ async def serve_stub(port: int) -> None:
 
 
 async def serve_gateway(kind: str, port: int, upstream: str, folder: str) -> None:
-    from bailee.clock import system_clock
-    from bailee.gateway import Caller, Gateway, GatewayConfig, Upstream
-    from bailee.gateway.recording import Recording
-    from bailee.testing.recording import MemoryRecording
-    from bailee.vault.exchange import CapturedExchange, Terms
-
     class Forgetful(MemoryRecording):
         """As if durable at once; a list of a million exchanges would measure the allocator."""
 
@@ -167,7 +171,7 @@ async def serve_gateway(kind: str, port: int, upstream: str, folder: str) -> Non
             self.exchanges.clear()
 
     terms = Terms("P30D", "bench", "0" * 64)
-    caller = Caller("owner", "key", "bench", "api", kind == "passing", lambda channel: terms)
+    caller = Caller("owner", "key", "bench", "api", kind == "passing", lambda _: terms)
 
     class Everyone:
         def authenticate(self, presented: bytes) -> Caller | None:
@@ -176,19 +180,29 @@ async def serve_gateway(kind: str, port: int, upstream: str, folder: str) -> Non
     recording: Recording = Forgetful()
     if kind == "spool":
         recording = spool(Path(folder))
-    del CapturedExchange
     gateway = Gateway(
-        GatewayConfig(api=Upstream(upstream)), Everyone(), recording, system_clock, lambda s: None
+        GatewayConfig(api=Upstream(upstream)), Everyone(), recording, system_clock, lambda _: None
     )
     await gateway.start("127.0.0.1", port)
     await asyncio.Event().wait()
 
 
-def spool(folder: Path) -> Any:
-    """The real recording, with nothing behind it that takes the exchanges away."""
-    from bench.gateway_spool import make
+def spool(folder: Path) -> Spool:
+    """The real recording. What it has written is thrown away when a file is full."""
+    files = folder / "spool"
+    files.mkdir()
 
-    return make(folder)
+    class Nowhere:
+        def kept(self, group: Sequence[Kept]) -> None:
+            pass
+
+        def closed(self, file: str) -> None:
+            (files / file).unlink(missing_ok=True)
+
+    engine = open_sqlite(folder / "keyring.db")
+    upgrade(engine, "keys")
+    keyring = Keyring.open(engine, FileRoot(folder / "root.json"), system_clock)
+    return Spool(files, keyring, system_clock, Nowhere())
 
 
 NGINX = """
@@ -230,9 +244,9 @@ def _free_port() -> int:
 @contextlib.contextmanager
 def _running(
     command: list[str], port: int, core: int, seconds: float = 20.0, **env: str
-) -> Iterator[None]:
-    """A server pinned to a core, once its port is open."""
-    errors = tempfile.TemporaryFile()
+) -> Iterator[int]:
+    """A server pinned to a core, once its port is open; its process id."""
+    errors = tempfile.TemporaryFile()  # noqa: SIM115 (the server keeps writing to it)
     process = subprocess.Popen(
         ["taskset", "-c", str(core), *command],
         cwd=ROOT,
@@ -250,7 +264,7 @@ def _running(
                 said = errors.read()[-400:].decode(errors="replace")
                 raise Unavailable(f"{command[0]} did not start: {said}")
             time.sleep(0.1)
-        yield
+        yield process.pid
     finally:
         process.terminate()
         try:
@@ -264,7 +278,7 @@ def _ours(kind: str, port: int, upstream: str, folder: str) -> list[str]:
     return [sys.executable, "-m", "bench.gateway", kind, str(port), upstream, folder]
 
 
-def _wrk(load: Load, port: int, folder: str, seconds: float = SECONDS) -> Measured:
+def _wrk(load: Load, port: int, folder: str, seconds: int = SECONDS) -> Measured:
     script = Path(folder) / "load.lua"
     script.write_text(
         'wrk.method = "POST"\n'
@@ -275,8 +289,21 @@ def _wrk(load: Load, port: int, folder: str, seconds: float = SECONDS) -> Measur
         'wrk.headers["x-claude-code-session-id"] = "00000000-0000-4000-8000-000000000001"\n'
     )
     said = subprocess.run(
-        ["taskset", "-c", "1", "wrk", "-t1", f"-c{load.connections}", f"-d{seconds}s", "--latency"]
-        + ["--timeout", "30s", "-s", str(script), f"http://127.0.0.1:{port}/v1/messages?beta=true"],
+        [
+            "taskset",
+            "-c",
+            "1",
+            "wrk",
+            "-t1",
+            f"-c{load.connections}",
+            f"-d{seconds}s",
+            "--latency",
+            "--timeout",
+            "30s",
+            "-s",
+            str(script),
+            f"http://127.0.0.1:{port}/v1/messages?beta=true",
+        ],
         capture_output=True,
         text=True,
         check=True,
@@ -293,7 +320,8 @@ def _wrk(load: Load, port: int, folder: str, seconds: float = SECONDS) -> Measur
 
 def _litellm() -> Path | None:
     """LiteLLM's command, installed into a place of its own when it is not there; None when it
-    can't be had."""
+    can't be had.
+    """
     command = LITELLM / "bin" / "litellm"
     if command.exists():
         return command
@@ -344,26 +372,39 @@ def main() -> list[Line]:
     with tempfile.TemporaryDirectory() as folder:
         stub_port = _free_port()
         upstream = f"http://127.0.0.1:{stub_port}"
-        with _running(_ours("stub", stub_port, "-", folder), stub_port, 1):
-            _measure("no gateway", stub_port, folder, found)
+        with _running(_ours("stub", stub_port, "-", folder), stub_port, 1) as pid:
+            _measure("no gateway", pid, stub_port, folder, found)
             for name, command, port, env in _servers(folder, upstream):
                 slow = name == "LiteLLM"
                 try:
-                    with _running(command, port, 0, 120.0 if slow else 20.0, **env):
-                        _measure(name, port, folder, found)
+                    with _running(command, port, 0, 120.0 if slow else 20.0, **env) as server:
+                        _measure(name, server, port, folder, found)
                         names.append(name)
                 except Unavailable as lack:
                     print(f"{name}: {lack}", flush=True)
     return _lines(names, found)
 
 
-def _measure(name: str, port: int, folder: str, found: dict[tuple[str, str], Measured]) -> None:
+def _cpu(pid: int) -> float:
+    """Seconds of processor time that a process and its children have used."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    own = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    return own + sum(_cpu(int(child)) for child in children)
+
+
+def _measure(
+    name: str, pid: int, port: int, folder: str, found: dict[tuple[str, str], Measured]
+) -> None:
     for load in LOADS:
         _wrk(load, port, folder, 1)  # warm
-        got = found[load.name, name] = _wrk(load, port, folder)
+        before = _cpu(pid)
+        got = _wrk(load, port, folder)
+        cpu = (_cpu(pid) - before) / max(1.0, got.per_second * SECONDS) * 1e6
+        got = found[load.name, name] = replace(got, cpu=cpu)
         print(
-            f"{name:28} {load.name:38} {got.per_second:9.0f}/s  p50 {got.p50:7.3f} ms"
-            + (f"  {got.errors} errors" if got.errors else ""),
+            f"{name:28} {load.name:38} {got.per_second:9.0f}/s  p50 {got.p50:7.3f} ms  "
+            f"{cpu:7.0f} us of cpu" + (f"  {got.errors} errors" if got.errors else ""),
             flush=True,
         )
 
@@ -378,7 +419,7 @@ def _lines(names: list[str], found: dict[tuple[str, str], Measured]) -> list[Lin
             if name != "nginx" and nginx is not None:
                 against = f"{got.per_second / nginx.per_second:.2f} of nginx's rate"
             added = f", p50 +{got.p50 - direct.p50:.2f} ms" if load.connections == 1 else ""
-            result = f"{got.per_second:,.0f}/s{added}"
+            result = f"{got.per_second:,.0f}/s, {got.cpu:.0f} µs of CPU{added}"
             if got.errors:
                 result += f" ({got.errors} errors)"
             lines.append((f"{load.name}: {name}", result, against))

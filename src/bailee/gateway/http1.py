@@ -60,7 +60,7 @@ _ANSWER_NAMES: Final = HOP_BY_HOP | _NOTED_OF_ANSWER | {b"content-length"}
 
 
 def _finder(names: frozenset[bytes]) -> re.Pattern[bytes]:
-    return re.compile(rb"\r\n(" + b"|".join(sorted(map(re.escape, names))) + rb"):")
+    return re.compile(rb"\r\n(" + b"|".join(sorted(map(re.escape, names))) + rb"):[ \t]*([^\r]*)")
 
 
 _REQUEST_FIELDS: Final = _finder(_REQUEST_NAMES)
@@ -422,13 +422,16 @@ def _fields(
     """(lower-case name, value, begin, end) of the fields that `finder` knows; lines are
     head[begin:end].
     """
-    found = []
     # Lowering the whole head once is cheaper than matching without regard to case.
-    for match in finder.finditer(head.lower(), start - 2):
-        begin, colon = match.start() + 2, match.end()
-        end = head.index(b"\r\n", colon)
-        found.append((match[1], head[colon:end].strip(b" \t"), begin, end + 2))
-    return found
+    return [
+        (
+            match[1],
+            head[match.start(2) : (end := match.end())].rstrip(b" \t"),
+            match.start() + 2,
+            end + 2,
+        )
+        for match in finder.finditer(head.lower(), start - 2)
+    ]
 
 
 def _tokens(value: bytes) -> list[bytes]:

@@ -65,7 +65,11 @@ class Refused:
     allow: str = ""
 
 
-_USUAL: Final = frozenset({b"/v1/messages", b"/v1/messages?beta=true"})
+# Almost every request is one of these.
+_USUAL: Final = {
+    target: Route("api", target, "/v1/messages", recorded=True, pings=True)
+    for target in (b"/v1/messages", b"/v1/messages?beta=true")
+}
 _MESSAGES: Final = frozenset({b"POST"})
 _READ: Final = frozenset({b"GET", b"HEAD"})
 _PASSED: Final = frozenset({b"GET", b"HEAD", b"POST", b"PUT", b"PATCH", b"DELETE", b"OPTIONS"})
@@ -73,10 +77,8 @@ _PASSED: Final = frozenset({b"GET", b"HEAD", b"POST", b"PUT", b"PATCH", b"DELETE
 
 def route(method: bytes, target: bytes) -> Route | Answered | Refused:
     """Where `method` on `target` (origin or absolute form) goes."""
-    if target in _USUAL:
-        if method == b"POST":
-            return Route("api", target, "/v1/messages", recorded=True, pings=True)
-        return _wrong_method("/v1/messages", _MESSAGES)
+    if method == b"POST" and (usual := _USUAL.get(target)) is not None:
+        return usual
     if not target.startswith(b"/"):
         if (authority := _ABSOLUTE.match(target)) is None:
             return Refused("*", InputError("The request's target is not a path."))
