@@ -24,16 +24,16 @@ vault_process: ModuleType = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(vault_process)
 
 POINTS = [
-    ("bailee.vault.files:Files.write", 20),
+    ("bailee.vault.files:Files.write", 25),
     ("bailee.vault.files:Files.sync", 9),
     ("bailee.vault.files:Files.make", 4),
-    ("bailee.vault.spool:Spool._close_file", 2),
-    ("bailee.vault.sealer:Sealer._seal", 3),
-    ("bailee.vault.sealer:Sealer._commit", 3),
+    ("bailee.vault.spool:Spool._close_file", 3),
+    ("bailee.vault.sealer:Sealer._seal", 8),
+    ("bailee.vault.sealer:Sealer._commit", 8),
     ("bailee.vault.sealer:Sealer._release", 2),
-    ("bailee.vault.batch:Batch.put_rows", 2),
-    ("bailee.vault.segments:Segments.write", 3),
-    ("bailee.vault.segments:Segments.committed", 2),
+    ("bailee.vault.batch:Batch.put_rows", 9),
+    ("bailee.vault.segments:Segments.write", 9),
+    ("bailee.vault.segments:Segments.committed", 7),
     ("bailee.vault.segments:Segments._drop", 1),
     ("bailee.vault.objects:FolderObjects.put", 1),
     ("bailee.vault.spool_reading:SpoolReader.release", 1),
@@ -42,7 +42,7 @@ POINTS = [
     ("bailee.keyring.rotation:_move_portion", 1),
     ("bailee.keyring.root:FileRoot.add", 2),
     ("bailee.keyring.root:FileRoot.destroy", 1),
-    ("bailee.keyring.keyring:Keyring.many", 3),
+    ("bailee.keyring.keyring:Keyring.many", 6),
 ]
 
 

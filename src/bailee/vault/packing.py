@@ -7,14 +7,15 @@ orjson where it is exact; the standard library's `json` for what orjson can't ex
 from __future__ import annotations
 
 import json
-import re
 from typing import TypeAlias
 
 import orjson
 
 JSON: TypeAlias = "dict[str, JSON] | list[JSON] | str | int | float | bool | None"
 
-_MAYBE_OVER_64_BITS = re.compile(rb"[0-9]{19}")
+# Nineteen digits in a row, looked for as fast as bytes can be searched.
+_DIGITS_ALIKE = bytes.maketrans(b"123456789", b"000000000")
+_MAYBE_OVER_64_BITS = b"0" * 19
 
 
 class Unpackable(ValueError):
@@ -84,7 +85,7 @@ def parse(text: bytes) -> JSON:
         ValueError: not JSON, or nested too deeply.
     """
     value: JSON
-    if _MAYBE_OVER_64_BITS.search(text) is None:
+    if _MAYBE_OVER_64_BITS not in text.translate(_DIGITS_ALIKE):
         try:
             value = orjson.loads(text)
             return value

@@ -43,7 +43,7 @@ Record = Callable[[str, str, Mapping[str, str | int | float | bool | None]], Non
 
 _BATCH: Final = 64
 _BATCH_BYTES: Final = 8 << 20
-_DELAY_SECONDS: Final = 0.05
+_DELAY_SECONDS: Final = 0.5
 _RETRY_SECONDS: Final = 1.0
 _KNOWN_PLACES: Final = 200_000
 
@@ -155,8 +155,7 @@ class Sealer:
                     self._change.wait()
                 if self._stop:
                     return
-                if not self._urgent:
-                    self._change.wait_for(lambda: self._stop or self._urgent, _DELAY_SECONDS)
+                self._change.wait_for(self._worth_it, _DELAY_SECONDS)
                 batch = self._next()
             try:
                 self._work(batch)
@@ -176,6 +175,13 @@ class Sealer:
                 self._done += len(batch)
                 self._failure = None
                 self._change.notify_all()
+
+    def _worth_it(self) -> bool:
+        """Whether to begin now. To wait a little makes fewer, larger commits, whose syncs the
+        spool's own have to share the disk with.
+        """
+        full = len(self._queue) >= _BATCH or self._held >= _BATCH_BYTES
+        return self._stop or self._urgent or full
 
     def _next(self) -> list[Kept | str]:
         """The head of the queue, which stays there until it is done: frames, or one file's end."""

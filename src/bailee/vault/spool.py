@@ -10,7 +10,8 @@ Rules kept here:
 
 * `done(None)` is called only after the record is on disk.
 * A file has a key of its own (keyring subject `spool:<name>`), which dies with the file, and after
-  30 days whatever happens. After a failed write a file is not written to again.
+  30 days whatever happens; so a file that is half as old is not written to any more. Nor is one
+  after a failed write.
 * What waits is bounded in bytes by `has_room`; the gateway stops reading meanwhile.
 * While writing fails, `failure` says so, every exchange is refused at once, and writing is tried
   again by making a new file, which takes the same disk and the same keyring.
@@ -95,10 +96,10 @@ class _Order:
     """Something asked of the spool's thread: to close the present file, or to stop, or nothing."""
 
     def __init__(
-        self, *, roll: bool = False, begun_by: datetime | None = None, stop: bool = False
+        self, *, roll: bool = False, older_than: timedelta | None = None, stop: bool = False
     ) -> None:
         self.roll = roll
-        self.begun_by = begun_by
+        self.older_than = older_than
         self.stop = stop
         self.obeyed = threading.Event()
 
@@ -174,15 +175,12 @@ class Spool:
         """Return when all that was submitted before is durable or was refused."""
         self._ask(_Order())
 
-    def roll(self, *, older_than: timedelta = timedelta(0)) -> None:
-        """Close the present file if it was begun `older_than` ago or earlier and holds something,
-        so that it can be sealed away and its key destroyed.
+    def roll(self, *, older_than: timedelta | None = None) -> None:
+        """Close the present file, so that it can be sealed away and its key destroyed, and go on
+        with one that is made afterwards; with `older_than`, only if it holds something and was
+        begun that long ago.
         """
-        self._ask(_Order(roll=True, begun_by=self._clock() - older_than))
-
-    def renew(self) -> None:
-        """Go on with a file that is made after this call, as its key is."""
-        self._ask(_Order(roll=True))
+        self._ask(_Order(roll=True, older_than=older_than))
 
     def close(self) -> None:
         """Write what waits, close the file, stop."""
@@ -213,7 +211,9 @@ class Spool:
                 self._probe()
             if order is not None:
                 if order.roll:
-                    self._roll(order.begun_by)
+                    self._roll(order.older_than)
+                    if not order.stop:
+                        self._make_ahead()
                 stop = order.stop
                 order.obeyed.set()
         self._maker.shutdown()
@@ -259,7 +259,7 @@ class Spool:
         # header, nonce and tag: 16 + 12 + 16 bytes a frame
         total = sum(len(plain) + 44 for plain in plains)
         file = self._file
-        if file is None or file.offset + total > file.size:
+        if file is None or file.offset + total > file.size or self._is_stale(file):
             self._close_file()
             file = self._file = self._take_file(max(self._file_bytes, total))
         parts: list[bytes] = []
@@ -346,7 +346,7 @@ class Spool:
 
     def _make_ahead(self) -> None:
         file = self._file
-        if self._next is None and file is not None and file.offset > file.size // 2:
+        if self._next is None and (file is None or file.offset > file.size // 2):
             self._next = self._maker.submit(self._make, self._file_bytes)
 
     def _take_file(self, size: int) -> _File:
@@ -354,17 +354,22 @@ class Spool:
             ready, self._next = self._next, None
             with contextlib.suppress(BaileeError):
                 file = ready.result()
-                if file.size >= size:
+                if file.size >= size and not self._is_stale(file):
                     return file
                 self._discard(file)
         return self._make(size)
 
-    def _roll(self, begun_by: datetime | None) -> None:
+    def _is_stale(self, file: _File) -> bool:
+        """Whether a file's key may be gone before what is written now has been sealed."""
+        return not timedelta(0) <= self._clock() - file.begun < LIFETIME / 2
+
+    def _roll(self, older_than: timedelta | None) -> None:
         file = self._file
-        if file is None or begun_by is None or (file.sequence and file.begun <= begun_by):
+        if older_than is None:
             self._close_file()
-        if begun_by is None:
             self._discard_next()
+        elif file is not None and file.sequence and self._clock() - file.begun >= older_than:
+            self._close_file()
 
     def _close_file(self) -> None:
         file, self._file = self._file, None

@@ -218,7 +218,7 @@ class Vault:
         done = self._forgetting.sweep(now)
         if now - self._clock() > LIFETIME - _SPOOL_AGE:
             # A test's time, far ahead: the key of the present spool file was due, too.
-            self.spool.renew()
+            self.spool.roll()
             self._sealer.flush()
         self._reader.forget_quarantined()
         return done

@@ -104,6 +104,30 @@ def test_a_spool_that_was_abandoned(bench: Bench, monkeypatch: pytest.MonkeyPatc
     assert "vault.spool_expired" in {kind for kind, _, _ in bench.leaves}
 
 
+@pytest.mark.parametrize("days", [31, -31])
+def test_a_file_is_not_used_past_its_key(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, days: int
+) -> None:
+    """After long idleness, or when the clock was set back, a crash loses nothing all the same."""
+    bench.vault.spool.flush()
+    bench.clock.advance(timedelta(days=days))
+    bench.vault.sweep(bench.clock())
+    crashed(bench, monkeypatch, 3)
+    bench.clock.advance(timedelta(days=20))
+    bench.open()
+    bench.vault._forgetting.sweep(bench.clock())
+    assert (3, 0) == (bench.vault.recover().exchanges, 0)
+    assert ["text 0", "text 1", "text 2"] == texts(bench)
+
+
+def test_more_waits_than_memory_holds(bench: Bench) -> None:
+    """What the sealer can't hold in memory it reads back from the spool."""
+    bench.vault._sealer._most_held = 1000
+    bench.keep(*[bench.exchange([turn(f"{n} " * 200)], session=ONE) for n in range(30)])
+    assert [f"{n} " * 200 for n in range(30)] == texts(bench)
+    assert 0 == bench.vault._sealer._held
+
+
 @pytest.mark.parametrize("shipped", [False, True])
 def test_damage_in_a_segment(bench: Bench, shipped: bool) -> None:
     """Whatever bit of a segment is flipped, reading it is an error, never another text."""
