@@ -50,7 +50,6 @@ def _print(step: Step) -> None:
         rows = [[str(row[column]) for column in columns] for row in step.rows]
         for line in _indented(table(columns, rows)):
             print(line)
-    print()
 
 
 def _indented(made: Any) -> list[str]:
