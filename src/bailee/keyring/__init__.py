@@ -3,7 +3,8 @@
 Rows: R5 (forgetting is destroying a key), D4.
 """
 
-from bailee.keyring.keyring import Dek, DestroyedKek, Keyring, Want
+from bailee.keyring.destroying import DestroyedKek
+from bailee.keyring.keyring import Dek, Keyring, Want
 from bailee.keyring.root import EnvironmentRoot, FileRoot, Root
 from bailee.keyring.rotation import Rotation
 

@@ -26,15 +26,16 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Engine, delete, func, insert, or_, select, update
+from sqlalchemy import Connection, Engine, delete, insert, select, update
 from sqlalchemy.dialects.sqlite import insert as insert_or_ignore
 
 from bailee.clock import Clock
 from bailee.db.engine import reading, storage_errors
-from bailee.db.keys import deks, destroyed_keks, former_keks, keks, rotation, secrets
+from bailee.db.keys import deks, former_keks, keks, rotation, secrets
 from bailee.errors import IntegrityError, StorageError
 from bailee.keyring.checkpoint import truncate_log
-from bailee.keyring.epochs import epoch_of, last_ended
+from bailee.keyring.destroying import DestroyedKek, destroy, destroy_due, due, remove_dead
+from bailee.keyring.epochs import epoch_of
 from bailee.keyring.root import Random, Root
 from bailee.keyring.rotation import Rotation, rotate
 from bailee.keyring.wrapping import (
@@ -72,15 +73,6 @@ class Dek:
     kek_id: str
     version: int
     key: bytes = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class DestroyedKek:
-    """A KEK that was destroyed because its epoch ended."""
-
-    kek_id: str
-    data_class: str
-    epoch: int
 
 
 class Keyring:
@@ -187,36 +179,12 @@ class Keyring:
             StorageError: the store can't be written. What was begun is finished by the next call
                 of `remove_dead`.
         """
-        count = 0
-        with self.lock, storage_errors("the keyring"):
-            for start in range(0, len(subjects), _PORTION):
-                some = subjects[start : start + _PORTION]
-                for subject in some:
-                    self._deks.pop(subject, None)
-                with self.engine.begin() as connection:
-                    under = select(deks.c.kek_id).where(deks.c.subject.in_(some))
-                    before = select(former_keks.c.kek_id).where(former_keks.c.subject.in_(some))
-                    connection.execute(
-                        update(keks)
-                        .where(or_(keks.c.id.in_(under), keks.c.id.in_(before)))
-                        .values(dirty=True)
-                    )
-                    count += connection.execute(
-                        update(deks)
-                        .where(deks.c.subject.in_(some), deks.c.wrapped != _ZEROS)
-                        .values(wrapped=func.zeroblob(SEALED_KEY_BYTES), kek_id="")
-                    ).rowcount
-                    connection.execute(update(rotation).values(destroyed_since=True))
-                with self.engine.begin() as connection:
-                    connection.execute(delete(deks).where(deks.c.subject.in_(some)))
-                    connection.execute(delete(former_keks).where(former_keks.c.subject.in_(some)))
-            self._truncate_log()
-        return count
+        return destroy(self, subjects)
 
     def due(self, now: datetime) -> list[DestroyedKek]:
         """The KEKs that `destroy_due` would destroy."""
         with storage_errors("the keyring"), reading(self.engine) as connection:
-            return _due(connection, now)
+            return due(connection, now)
 
     def destroy_due(self, now: datetime) -> list[DestroyedKek]:
         """Destroy every KEK whose epoch has ended by `now`, and so every key under it.
@@ -224,44 +192,7 @@ class Keyring:
         Raises:
             StorageError: the store can't be written; call again.
         """
-        with self.lock, storage_errors("the keyring"):
-            with self.engine.begin() as connection:
-                due = _due(connection, now)
-                if due:
-                    self.zero_keks(connection, [kek.kek_id for kek in due])
-            if due:
-                with self.engine.begin() as connection:
-                    for kek in due:
-                        connection.execute(delete(keks).where(keks.c.id == kek.kek_id))
-            if due or self._log_is_long:
-                self._truncate_log()
-        return due
-
-    def zero_keks(self, connection: Connection, ids: Sequence[str]) -> None:
-        """First half of destroying KEKs: overwrite their wraps, forget the keys under them."""
-        gone = set(ids)
-        for kek_id in ids:
-            self._keks.pop(kek_id, None)
-            row = connection.execute(
-                update(keks)
-                .where(keks.c.id == kek_id)
-                .values(wrapped=func.zeroblob(SEALED_KEY_BYTES), current=False)
-                .returning(keks.c.data_class, keks.c.epoch)
-            ).one()
-            connection.execute(
-                insert_or_ignore(destroyed_keks)
-                .values(
-                    id=kek_id,
-                    data_class=row.data_class,
-                    epoch=row.epoch,
-                    destroyed_at=self._clock(),
-                    emptied=False,
-                )
-                .on_conflict_do_nothing()
-            )
-        for subject in [s for s, dek in self._deks.items() if dek.kek_id in gone]:
-            del self._deks[subject]
-        connection.execute(update(rotation).values(destroyed_since=True))
+        return destroy_due(self, now, self._clock())
 
     def remove_dead(self, most: int = 20_000) -> int:
         """Remove up to `most` rows of DEKs whose KEK is gone; how many were removed.
@@ -269,29 +200,24 @@ class Keyring:
         Raises:
             StorageError: the store can't be written.
         """
-        removed = 0
-        with self.lock, storage_errors("the keyring"), self.engine.begin() as connection:
-            connection.execute(delete(deks).where(deks.c.kek_id == ""))
-            unemptied = select(destroyed_keks.c.id).where(~destroyed_keks.c.emptied)
-            for kek_id in connection.execute(unemptied).scalars().all():
-                for table in (deks, former_keks):
-                    some = (
-                        select(table.c.subject)
-                        .where(table.c.kek_id == kek_id)
-                        .limit(most - removed)
-                    )
-                    removed += connection.execute(
-                        delete(table).where(table.c.kek_id == kek_id, table.c.subject.in_(some))
-                    ).rowcount
-                    if removed >= most:
-                        return removed
-                connection.execute(
-                    update(destroyed_keks).where(destroyed_keks.c.id == kek_id).values(emptied=True)
-                )
-        if removed:
-            with self.lock, storage_errors("the keyring"):
-                self._truncate_log()
-        return removed
+        return remove_dead(self, most)
+
+    def forget(self, subjects: Iterable[str]) -> None:
+        """Drop keys from memory."""
+        for subject in subjects:
+            self._deks.pop(subject, None)
+
+    def forget_under(self, kek_ids: Iterable[str]) -> None:
+        """Drop KEKs, and the keys under them, from memory."""
+        gone = set(kek_ids)
+        for kek_id in gone:
+            self._keks.pop(kek_id, None)
+        self.forget([subject for subject, dek in self._deks.items() if dek.kek_id in gone])
+
+    def truncate_log(self, *, if_long: bool = False) -> None:
+        """Cut the write-ahead log; with `if_long`, only if readers blocked that the last time."""
+        if self._log_is_long or not if_long:
+            self._log_is_long = not truncate_log(self.engine)
 
     # -- rotation --------------------------------------------------------------------------------
 
@@ -369,11 +295,6 @@ class Keyring:
         if wrapped == _ZEROS:
             raise _destroyed(subject)
         return unseal(kek[1], wrapped, dek_data(subject, kek[0], data_class, version), "a DEK")
-
-    def forget(self, subjects: Iterable[str]) -> None:
-        """Drop cached keys whose wraps have moved."""
-        for subject in subjects:
-            self._deks.pop(subject, None)
 
     def _row(self, connection: Connection, subject: str) -> Any:
         return connection.execute(
@@ -453,18 +374,6 @@ class Keyring:
         self._deks.move_to_end(dek.subject)
         while len(self._deks) > _CACHED_DEKS:
             self._deks.popitem(last=False)
-
-    def _truncate_log(self) -> None:
-        self._log_is_long = not truncate_log(self.engine)
-
-
-def _due(connection: Connection, now: datetime) -> list[DestroyedKek]:
-    rows = connection.execute(
-        select(keks.c.id, keks.c.data_class, keks.c.epoch)
-        .where(keks.c.epoch <= last_ended(now))
-        .order_by(keks.c.epoch)
-    )
-    return [DestroyedKek(*row) for row in rows]
 
 
 def _destroyed(subject: str) -> IntegrityError:

@@ -22,6 +22,7 @@ from bailee.clock import Clock
 from bailee.db.engine import storage_errors
 from bailee.db.keys import deks, keks, rotation, secrets
 from bailee.keyring.checkpoint import truncate_log
+from bailee.keyring.destroying import zero_keks
 from bailee.keyring.wrapping import SEALED_KEY_BYTES, kek_data, secret_data
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def rotate(ring: Keyring, clock: Clock) -> Rotation:
     with storage_errors("the keyring"):
         began, new = _begin(ring, clock)
         while (kek_id := _next_dirty(ring, new)) is not None:
-            while (moved := _move_portion(ring, kek_id)) > 0:
+            while (moved := _move_portion(ring, kek_id, clock)) > 0:
                 rewrapped += moved
             replaced += 1
         while _rewrap_keks(ring, new):
@@ -94,7 +95,7 @@ def _next_dirty(ring: Keyring, new: int) -> str | None:
     return found
 
 
-def _move_portion(ring: Keyring, kek_id: str) -> int:
+def _move_portion(ring: Keyring, kek_id: str, clock: Clock) -> int:
     """Rewrap some DEKs of a dirty KEK; 0 when none was left and the KEK has been destroyed."""
     with ring.lock:
         with ring.engine.begin() as connection:
@@ -119,7 +120,7 @@ def _move_portion(ring: Keyring, kek_id: str) -> int:
                 ring.forget(row.subject for row in rows)
                 return len(rows)
             destroyed_since = connection.execute(select(rotation.c.destroyed_since)).scalar()
-            ring.zero_keks(connection, [kek_id])
+            zero_keks(ring, connection, [kek_id], clock())
             # This destruction is part of the rotation and calls for no further one.
             connection.execute(update(rotation).values(destroyed_since=destroyed_since))
         with ring.engine.begin() as connection:

@@ -1,0 +1,142 @@
+"""Destroying keys: single ones at somebody's word, and everything whose epoch has ended.
+
+Each destruction is two transactions and a checkpoint: zero the wraps in place; delete the rows; cut
+the write-ahead log. A crash between them leaves zeros, which open nothing and are removed later.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from sqlalchemy import Connection, delete, func, or_, select, update
+from sqlalchemy.dialects.sqlite import insert as insert_or_ignore
+
+from bailee.db.engine import storage_errors
+from bailee.db.keys import deks, destroyed_keks, former_keks, keks, rotation
+from bailee.keyring.epochs import last_ended
+from bailee.keyring.wrapping import SEALED_KEY_BYTES
+
+if TYPE_CHECKING:
+    from bailee.keyring.keyring import Keyring
+
+_ZEROS = bytes(SEALED_KEY_BYTES)
+_PORTION = 500
+
+
+@dataclass(frozen=True, slots=True)
+class DestroyedKek:
+    """A KEK that was destroyed because its epoch ended."""
+
+    kek_id: str
+    data_class: str
+    epoch: int
+
+
+def destroy(ring: Keyring, subjects: Sequence[str]) -> int:
+    """Destroy the keys of `subjects`, and mark dirty every KEK that they are or were under."""
+    count = 0
+    with ring.lock, storage_errors("the keyring"):
+        for start in range(0, len(subjects), _PORTION):
+            some = subjects[start : start + _PORTION]
+            ring.forget(some)
+            with ring.engine.begin() as connection:
+                under = select(deks.c.kek_id).where(deks.c.subject.in_(some))
+                before = select(former_keks.c.kek_id).where(former_keks.c.subject.in_(some))
+                connection.execute(
+                    update(keks)
+                    .where(or_(keks.c.id.in_(under), keks.c.id.in_(before)))
+                    .values(dirty=True)
+                )
+                count += connection.execute(
+                    update(deks)
+                    .where(deks.c.subject.in_(some), deks.c.wrapped != _ZEROS)
+                    .values(wrapped=func.zeroblob(SEALED_KEY_BYTES), kek_id="")
+                ).rowcount
+                connection.execute(update(rotation).values(destroyed_since=True))
+            with ring.engine.begin() as connection:
+                connection.execute(delete(deks).where(deks.c.subject.in_(some)))
+                connection.execute(delete(former_keks).where(former_keks.c.subject.in_(some)))
+        ring.truncate_log()
+    return count
+
+
+def due(connection: Connection, now: datetime) -> list[DestroyedKek]:
+    """The KEKs whose epoch has ended by `now`, the oldest first."""
+    rows = connection.execute(
+        select(keks.c.id, keks.c.data_class, keks.c.epoch)
+        .where(keks.c.epoch <= last_ended(now))
+        .order_by(keks.c.epoch)
+    )
+    return [DestroyedKek(*row) for row in rows]
+
+
+def destroy_due(ring: Keyring, now: datetime, destroyed_at: datetime) -> list[DestroyedKek]:
+    """Destroy the KEKs whose epoch has ended by `now`: one row each, whatever is under it."""
+    with ring.lock, storage_errors("the keyring"):
+        with ring.engine.begin() as connection:
+            ended = due(connection, now)
+            if ended:
+                zero_keks(ring, connection, [kek.kek_id for kek in ended], destroyed_at)
+        if ended:
+            with ring.engine.begin() as connection:
+                for kek in ended:
+                    connection.execute(delete(keks).where(keks.c.id == kek.kek_id))
+        ring.truncate_log(if_long=not ended)
+    return ended
+
+
+def zero_keks(
+    ring: Keyring, connection: Connection, ids: Sequence[str], destroyed_at: datetime
+) -> None:
+    """The first half of destroying KEKs: overwrite their wraps, forget the keys under them."""
+    ring.forget_under(ids)
+    for kek_id in ids:
+        row = connection.execute(
+            update(keks)
+            .where(keks.c.id == kek_id)
+            .values(wrapped=func.zeroblob(SEALED_KEY_BYTES), current=False)
+            .returning(keks.c.data_class, keks.c.epoch)
+        ).one()
+        connection.execute(
+            insert_or_ignore(destroyed_keks)
+            .values(
+                id=kek_id,
+                data_class=row.data_class,
+                epoch=row.epoch,
+                destroyed_at=destroyed_at,
+                emptied=False,
+            )
+            .on_conflict_do_nothing()
+        )
+    connection.execute(update(rotation).values(destroyed_since=True))
+
+
+def remove_dead(ring: Keyring, most: int) -> int:
+    """Remove up to `most` rows of DEKs whose KEK is gone, and then the log that still has them."""
+    with ring.lock, storage_errors("the keyring"):
+        with ring.engine.begin() as connection:
+            removed = _remove(connection, most)
+        if removed:
+            ring.truncate_log()
+    return removed
+
+
+def _remove(connection: Connection, most: int) -> int:
+    removed = 0
+    connection.execute(delete(deks).where(deks.c.kek_id == ""))
+    unemptied = select(destroyed_keks.c.id).where(~destroyed_keks.c.emptied)
+    for kek_id in connection.execute(unemptied).scalars().all():
+        for table in (deks, former_keks):
+            some = select(table.c.subject).where(table.c.kek_id == kek_id).limit(most - removed)
+            removed += connection.execute(
+                delete(table).where(table.c.kek_id == kek_id, table.c.subject.in_(some))
+            ).rowcount
+            if removed >= most:
+                return removed
+        connection.execute(
+            update(destroyed_keks).where(destroyed_keks.c.id == kek_id).values(emptied=True)
+        )
+    return removed
