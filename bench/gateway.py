@@ -232,6 +232,8 @@ model_list:
       api_key: sk-none
 litellm_settings:
   telemetry: false
+general_settings:
+  dangerously_permit_weak_or_unset_master_key: true  # on loopback, before a stub
 """
 
 
