@@ -175,6 +175,15 @@ def test_compaction_costs_what_is_new() -> None:
     assert all("r" in item for item in items)
 
 
+def test_messages_that_begin_alike_are_told_apart() -> None:
+    """Long messages that differ in their last character are different messages."""
+    long = [{"role": "user", "content": "x" * 5000 + end} for end in "abc"]
+    session: list[Any] = [({}, long[:1], None), ({}, long[1:], None), ({}, long[::-1], None)]
+    rebuilder = Rebuilder()
+    for number, delta in enumerate(stored(session)):
+        assert session[number][1] == rebuilder.add(number, delta.body)[1]
+
+
 def test_digests_need_the_key() -> None:
     """Two sessions with the same content have no digest in common."""
     session = conversation(2)
