@@ -1,6 +1,4 @@
-"""HTTP/1.1 heads and bodies as bytes: what they say, and what of them goes on to the next hop.
-
-Pure. Follows RFC 9112 (message syntax) and RFC 9110 section 7.6.1 (hop-by-hop fields).
+"""What a message's head says, and what of it goes on to the next hop. Pure.
 
 Rules kept here:
 
@@ -8,24 +6,21 @@ Rules kept here:
   bytes that came; everything else stays as it was, in order and spelling.
 * What two readers could understand differently is refused: a bare LF, a folded line, a second
   Content-Length, Content-Length beside Transfer-Encoding, any transfer coding but `chunked`.
-* A body is counted, not parsed. Only its chunk sizes are read, because its end must be known.
 """
 
 from __future__ import annotations
 
 import re
-from typing import Final, Protocol
+from typing import Final
 
-_TOKEN: Final = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]"
-_REQUEST_LINE: Final = re.compile(rb"(" + _TOKEN + rb"{1,32}) ([!-~]+) HTTP/1\.([01])\r\n")
+from bailee.gateway.http1.bodies import Body, ChunkedBody, LengthBody, UntilClose
+from bailee.gateway.http1.syntax import FIELD_LINES, TOKEN, Malformed
+
+_REQUEST_LINE: Final = re.compile(rb"(" + TOKEN + rb"{1,32}) ([!-~]+) HTTP/1\.([01])\r\n")
 _STATUS_LINE: Final = re.compile(
     rb"HTTP/1\.([01]) ([1-5][0-9]{2})(?: ([\t\x20-\x7e\x80-\xff]*))?\r\n"
 )
-_FIELD_LINES: Final = re.compile(rb"(?:" + _TOKEN + rb"++:[\t\x20-\x7e\x80-\xff]*+\r\n)*+")
 _BARE_LF: Final = re.compile(rb"(?<!\r)\n")
-_CHUNK_SIZE: Final = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(?:;[\t\x20-\x7e\x80-\xff]*)?\r\n")
-_LONGEST_SIZE_LINE: Final = 4096
-_LONGEST_TRAILERS: Final = 8192
 
 # Fields that end at this hop, whatever Connection names besides.
 HOP_BY_HOP: Final = frozenset(
@@ -65,139 +60,6 @@ def _finder(names: frozenset[bytes]) -> re.Pattern[bytes]:
 
 _REQUEST_FIELDS: Final = _finder(_REQUEST_NAMES)
 _ANSWER_FIELDS: Final = _finder(_ANSWER_NAMES)
-
-
-class Malformed(Exception):
-    """The bytes are not HTTP that everyone would read the same way. Holds no content."""
-
-
-class Body(Protocol):
-    """How a message's body is delimited."""
-
-    done: bool
-
-    def feed(self, data: bytes) -> tuple[bytes, bytes]:
-        """Takes bytes off the wire; gives (payload, what belongs to the next message).
-
-        Raises:
-            Malformed: the framing is broken.
-        """
-        ...
-
-
-class LengthBody:
-    """A body of a known number of bytes."""
-
-    __slots__ = ("done", "left")
-
-    def __init__(self, length: int) -> None:
-        self.left = length
-        self.done = length == 0
-
-    def feed(self, data: bytes) -> tuple[bytes, bytes]:
-        """See `Body.feed`."""
-        size = len(data)
-        if size <= self.left:
-            self.left -= size
-            self.done = self.left == 0
-            return data, b""
-        cut = self.left
-        self.left = 0
-        self.done = True
-        return data[:cut], data[cut:]
-
-
-class UntilClose:
-    """A body that ends when its sender closes."""
-
-    __slots__ = ("done",)
-
-    def __init__(self) -> None:
-        self.done = False
-
-    def feed(self, data: bytes) -> tuple[bytes, bytes]:
-        """See `Body.feed`."""
-        return data, b""
-
-
-class ChunkedBody:
-    """A body in chunks (RFC 9112, 7.1). Extensions and trailers are read over and dropped."""
-
-    __slots__ = ("_before", "_in_trailers", "_left", "_owed", "_trailers", "done")
-
-    def __init__(self) -> None:
-        self.done = False
-        self._left = 0  # payload bytes of the current chunk still to come
-        self._owed = False  # the CRLF after the current chunk is still to come
-        self._before = b""  # an unfinished size line
-        self._in_trailers = False
-        self._trailers = 0
-
-    def feed(self, data: bytes) -> tuple[bytes, bytes]:
-        """See `Body.feed`."""
-        if self._before:
-            data = self._before + data
-            self._before = b""
-        size, at = len(data), 0
-        payload: list[bytes] = []
-        while at < size and not self.done:
-            if self._left:
-                end = min(size, at + self._left)
-                payload.append(data[at:end])
-                self._left -= end - at
-                at = end
-            elif self._owed:
-                if data[at : at + 2] == b"\r\n":
-                    self._owed = False
-                    at += 2
-                elif data[at:] == b"\r":
-                    break
-                else:
-                    raise Malformed("a chunk does not end in CRLF")
-            elif self._in_trailers:
-                end = self._line_end(data, at)
-                if end < 0:
-                    break
-                self.done = end == at + 2
-                if not self.done and _FIELD_LINES.fullmatch(data, at, end) is None:
-                    raise Malformed("a trailer is not a field")
-                self._trailers += end - at
-                if self._trailers > _LONGEST_TRAILERS:
-                    raise Malformed("the trailers are too long")
-                at = end
-            else:
-                line = _CHUNK_SIZE.match(data, at)
-                if line is None:
-                    self._line_end(data, at, complete=False)
-                    break
-                length, start = int(line[1], 16), line.end()
-                end = start + length
-                if length and data.startswith(b"\r\n", end):  # the whole chunk is here
-                    payload.append(data[start:end])
-                    at = end + 2
-                    continue
-                self._left = length
-                self._owed = self._left > 0
-                self._in_trailers = not self._owed
-                at = start
-        if self.done:
-            return b"".join(payload), data[at:]
-        self._before = data[at:]
-        return payload[0] if len(payload) == 1 else b"".join(payload), b""
-
-    @staticmethod
-    def _line_end(data: bytes, at: int, *, complete: bool = True) -> int:
-        """Where the line at `at` ends, or -1 when its end has not come. A line that is there and
-        should have been understood (`complete` false) is malformed.
-        """
-        end = data.find(b"\n", at)
-        if end < 0:
-            if len(data) - at > _LONGEST_SIZE_LINE:
-                raise Malformed("a chunk's size line is too long")
-            return -1
-        if not complete or data[end - 1 : end] != b"\r" or end == at:
-            raise Malformed("a chunk's size line is not valid")
-        return end + 1
 
 
 class RequestHead:
@@ -318,7 +180,7 @@ def parse_request_head(head: bytes) -> RequestHead:
     method, target, minor = line.groups()
     request = RequestHead(method, target, minor == b"1")
     start = line.end()
-    if _FIELD_LINES.fullmatch(head, start, len(head) - 2) is None:
+    if FIELD_LINES.fullmatch(head, start, len(head) - 2) is None:
         raise Malformed("a header field is not valid")
     kept: list[bytes] = []
     named: list[bytes] = []
@@ -373,7 +235,7 @@ def parse_answer_head(head: bytes, method: bytes) -> AnswerHead:
         raise Malformed("the status line is not valid HTTP/1.x")
     answer = AnswerHead(int(line[2]), line[3] or b"", line[1] == b"1")
     start = line.end()
-    if _FIELD_LINES.fullmatch(head, start, len(head) - 2) is None:
+    if FIELD_LINES.fullmatch(head, start, len(head) - 2) is None:
         raise Malformed("a header field is not valid")
     kept: list[bytes] = []
     named: list[bytes] = []
