@@ -11,20 +11,11 @@ from typing import Final
 
 import orjson
 
-from bailee.errors import BaileeError, InputError
+from bailee.errors import BaileeError
 
 CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 PING: Final = b'event: ping\ndata: {"type": "ping"}\n\n'
 LAST_CHUNK: Final = b"0\r\n\r\n"
-
-
-class HeadTooLarge(InputError):
-    """The request's head is over the limit. Answered with a status of its own."""
-
-    @property
-    def http_status(self) -> int:
-        """Request Header Fields Too Large (RFC 6585)."""
-        return 431
 
 
 def chunk(payload: bytes) -> bytes:

@@ -14,7 +14,6 @@ from enum import IntEnum
 from typing import TYPE_CHECKING, Final, cast
 
 from bailee.errors import InputError
-from bailee.gateway.answers import HeadTooLarge
 from bailee.gateway.http1 import Body, Malformed, RequestHead, find_head_end, parse_request_head
 
 if TYPE_CHECKING:
@@ -131,7 +130,9 @@ class ClientConnection(asyncio.Protocol):
         try:
             end = find_head_end(data)
             if end > limit or (end < 0 and len(data) > limit):
-                self._reject(HeadTooLarge("The request's head is too large."))
+                self._reject(
+                    InputError("The request's head is too large.", code="headers_too_large")
+                )
                 return False
             if end < 0:
                 return False
