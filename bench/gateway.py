@@ -31,7 +31,8 @@ from bailee.gateway.recording import Recording
 from bailee.keyring import FileRoot, Keyring
 from bailee.testing.recording import MemoryRecording
 from bailee.vault.exchange import Terms
-from bailee.vault.spool import Kept, Spool
+from bailee.vault.spool import Spool
+from bailee.vault.spool_writing import Kept
 from bench.result import Line, Unavailable
 
 ROOT = Path(__file__).parent.parent

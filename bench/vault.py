@@ -40,7 +40,8 @@ from bailee.keyring.checkpoint import truncate_log
 from bailee.testing import FakeClock
 from bailee.vault.exchange import CapturedExchange, Outcome, Terms
 from bailee.vault.interpreted import Interpreted
-from bailee.vault.spool import Kept, Spool
+from bailee.vault.spool import Spool
+from bailee.vault.spool_writing import Kept
 from bailee.vault.vault import Vault
 from bench.result import Line
 

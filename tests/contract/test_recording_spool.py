@@ -25,8 +25,9 @@ from bailee.testing import FakeClock
 from bailee.testing.recording import FaultyRecording
 from bailee.vault.exchange import CapturedExchange, Outcome, Terms
 from bailee.vault.files import Files
-from bailee.vault.spool import Kept, Spool
+from bailee.vault.spool import Spool
 from bailee.vault.spool_reading import Damaged, SpoolReader
+from bailee.vault.spool_writing import Kept
 
 
 class FaultyFiles(Files):
@@ -419,7 +420,7 @@ def test_a_defect_does_not_leave_clients_waiting(
 
     async def work() -> None:
         with monkeypatch.context() as patch:
-            patch.setattr("bailee.vault.spool.encode", lambda _exchange: 1 / 0)
+            patch.setattr("bailee.vault.spool_writing.encode", lambda _exchange: 1 / 0)
             (error,) = await kept(port, exchange("1"))
             assert isinstance(error, StorageError)
         await until(lambda: port.recording.failure is None)

@@ -27,7 +27,7 @@ POINTS = [
     ("bailee.vault.files:Files.write", 25),
     ("bailee.vault.files:Files.sync", 9),
     ("bailee.vault.files:Files.make", 4),
-    ("bailee.vault.spool:Spool._close_file", 3),
+    ("bailee.vault.spool_writing:SpoolWriter._close_file", 3),
     ("bailee.vault.sealer:Sealer._seal", 8),
     ("bailee.vault.sealer:Sealer._commit", 8),
     ("bailee.vault.sealer:Sealer._release", 2),

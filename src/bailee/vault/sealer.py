@@ -35,8 +35,8 @@ from bailee.vault.delta import Known
 from bailee.vault.exchange import CapturedExchange
 from bailee.vault.interpreted import Interpreted
 from bailee.vault.segments import Segments
-from bailee.vault.spool import Kept
 from bailee.vault.spool_reading import SpoolReader
+from bailee.vault.spool_writing import Kept
 
 Record = Callable[[str, str, Mapping[str, str | int | float | bool | None]], None]
 """Appends to the audit record: kind, subject, particulars."""

@@ -1,95 +1,63 @@
 """The spool: where an exchange is durable before its client sees the end of it.
 
-Theory of operation: the event loop hands exchanges over with `submit`, which only queues. One
-thread takes all that waits, seals each under the file's own key, writes the group with one write
-and one sync, and wakes the loop once for all of them. Files are allocated ahead, and the next one
-is made while the present one fills. (Writing on the loop's own thread saves a lone exchange the
-hand-over, about 0.07 of 0.19 ms where this was measured, and costs all others their grouping.)
+Theory of operation: the event loop hands exchanges over with `submit`, which only queues; all that
+one turn of the loop submitted is one group, written with one write and one sync. A small group is
+written by the loop's own thread at the end of the turn, while the disk is quick: handing it to
+another thread and being woken by it costs a lone exchange 0.05 ms more. A large group, or one that
+needs a new file, or any while the disk is slow, is written by the spool's thread, and the loop goes
+on meanwhile; what comes in until it is done is the next group. Files are allocated ahead.
 
 Rules kept here:
 
 * `done(None)` is called only after the record is on disk.
-* A file has a key of its own (keyring subject `spool:<name>`), which dies with the file, and after
-  30 days whatever happens; so a file that is half as old is not written to any more. Nor is one
-  after a failed write.
+* One thread writes at a time: who holds `_turn`. The loop never waits for it.
 * What waits is bounded in bytes by `has_room`; the gateway stops reading meanwhile.
 * While writing fails, `failure` says so, every exchange is refused at once, and writing is tried
   again by making a new file, which takes the same disk and the same keyring.
-* What was written is handed on in order: `kept` for each group, `closed` after a file's last one.
+* What was written is handed on in order: `kept` for each group, before its `done`s or behind an
+  order that waits for it; `closed` after a file's last one.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
-from datetime import datetime, timedelta
-from itertools import count
+from datetime import timedelta
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from typing import Final, Protocol
-
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from typing import Protocol
 
 from bailee.clock import Clock
-from bailee.errors import BaileeError, StorageError
+from bailee.errors import StorageError
 from bailee.keyring import Keyring
-from bailee.keyring.wrapping import NONCE_BYTES
 from bailee.vault.exchange import CapturedExchange
 from bailee.vault.files import Files
-from bailee.vault.frames import encode, frame_data, header
+from bailee.vault.spool_writing import Kept, SpoolWriter
 
-DATA_CLASS: Final = "spool"
-LIFETIME: Final = timedelta(days=30)
 _FILE_BYTES = 16 << 20
 _GROUP_BYTES = 8 << 20
 _PROBE_SECONDS = 1.0
-_serial = count()
+# What the loop may write by itself.
+_QUICK_SECONDS = 0.0005
+_QUICK_BYTES = 256 << 10
+_QUICK_GROUP = 8
 
 Done = Callable[[StorageError | None], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Kept:
-    """An exchange that is durable, and where: the file's name, its number in it, its bytes."""
-
-    file: str
-    sequence: int
-    offset: int
-    length: int
-    exchange: CapturedExchange | None
+Submitted = tuple[CapturedExchange, Done]
 
 
 class Receiver(Protocol):
-    """What becomes of what was written. Called on the spool's thread, in order."""
+    """What becomes of what was written. Called by whoever writes, in order."""
 
     def kept(self, group: Sequence[Kept]) -> None:
         """A group is durable."""
 
     def closed(self, file: str) -> None:
         """Nothing more will be written to `file`."""
-
-
-def subject_of(file: str) -> str:
-    """The keyring subject of a spool file."""
-    return f"spool:{file}"
-
-
-@dataclass(slots=True)
-class _File:
-    name: str
-    descriptor: int
-    size: int
-    cipher: AESGCM
-    begun: datetime
-    offset: int = 0
-    sequence: int = 0
 
 
 class _Order:
@@ -118,26 +86,32 @@ class Spool:
         file_bytes: int = _FILE_BYTES,
         most_waiting: int = 64 << 20,
         probe_seconds: float = _PROBE_SECONDS,
+        quick_seconds: float = _QUICK_SECONDS,
     ) -> None:
-        """Start writing. `file_bytes`: a file's size; `most_waiting`: bytes for `has_room`."""
-        self._folder = folder
-        self._keyring = keyring
-        self._clock = clock
+        """Start writing. `file_bytes`: a file's size; `most_waiting`: bytes for `has_room`;
+        `quick_seconds`: a disk that syncs in less is written to by the loop itself (0: never).
+        """
+        self._writer = SpoolWriter(
+            folder,
+            keyring,
+            clock,
+            closed=receiver.closed,
+            files=files or Files(),
+            file_bytes=file_bytes,
+        )
         self._receiver = receiver
-        self._files = files or Files()
-        self._file_bytes = file_bytes
         self._most_waiting = most_waiting
         self._probe_seconds = probe_seconds
-        self._queue: SimpleQueue[tuple[CapturedExchange, Done] | _Order] = SimpleQueue()
+        self._quick_seconds = quick_seconds
+        self._turn = threading.Lock()
+        self._waiting: deque[Submitted] = deque()  # for the end of the loop's turn
+        self._queue: SimpleQueue[Submitted | _Order] = SimpleQueue()  # for the spool's thread
         self._submitted = 0  # bytes; written by the loop's thread alone
-        self._settled = 0  # bytes; written by the spool's thread alone
+        self._settled = 0  # bytes; written by whoever holds the turn
         self._for_room: deque[Callable[[], None]] = deque()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._failure: StorageError | None = None
         self._probed = 0.0
-        self._file: _File | None = None
-        self._next: Future[_File] | None = None
-        self._maker = ThreadPoolExecutor(1, "spool-files")
         self._stopped = False
         self._thread = threading.Thread(target=self._run, name="spool", daemon=True)
         self._thread.start()
@@ -146,10 +120,13 @@ class Spool:
 
     def submit(self, exchange: CapturedExchange, done: Done) -> None:
         """Queue `exchange`; `done` is called on this loop once it is durable, or with the error."""
-        if self._loop is None:
-            self._loop = asyncio.get_running_loop()
+        loop = self._loop
+        if loop is None:
+            loop = self._loop = asyncio.get_running_loop()
         self._submitted += _weight(exchange)
-        self._queue.put((exchange, done))
+        if not self._waiting:
+            loop.call_soon(self._end_of_turn)
+        self._waiting.append((exchange, done))
 
     @property
     def has_room(self) -> bool:
@@ -168,6 +145,45 @@ class Spool:
     def failure(self) -> StorageError | None:
         """Not None while writing is known to fail."""
         return self._failure
+
+    def _end_of_turn(self) -> None:
+        """Write what this turn of the loop submitted, or hand it over."""
+        if not self._waiting:
+            return
+        if not self._is_quick() or not self._turn.acquire(blocking=False):
+            self._hand_over()
+            return
+        batch: list[Submitted] = []
+        try:
+            with contextlib.suppress(IndexError):  # `flush` may take from the other end
+                while True:
+                    batch.append(self._waiting.popleft())
+            failure = self._keep(batch)
+        finally:
+            self._turn.release()
+        if failure is not None:
+            self._queue.put(_Order())  # wakes the thread, which tries again from now on
+        for _, done in batch:
+            done(failure)
+        self._give_room()
+
+    def _is_quick(self) -> bool:
+        """Whether writing what waits would keep the loop for a moment only."""
+        count = len(self._waiting)
+        if (
+            count > _QUICK_GROUP
+            or self._failure is not None
+            or self._writer.sync_seconds > self._quick_seconds
+        ):
+            return False
+        size = sum(_weight(exchange) for exchange, _ in tuple(self._waiting))
+        return size <= _QUICK_BYTES and self._writer.fits(size, count)
+
+    def _hand_over(self) -> None:
+        """Leave what waits to the spool's thread. May be called from any thread."""
+        with contextlib.suppress(IndexError):
+            while True:
+                self._queue.put(self._waiting.popleft())
 
     # -- from any thread -------------------------------------------------------------------------
 
@@ -192,6 +208,7 @@ class Spool:
     def _ask(self, order: _Order) -> None:
         if not self._thread.is_alive():
             return
+        self._hand_over()
         self._queue.put(order)
         while not order.obeyed.wait(0.5):
             if not self._thread.is_alive():
@@ -200,28 +217,29 @@ class Spool:
     # -- the spool's thread ----------------------------------------------------------------------
 
     def _run(self) -> None:
-        with contextlib.suppress(StorageError):
-            self._file = self._take_file(self._file_bytes)
+        with self._turn, contextlib.suppress(StorageError):
+            self._writer.prepare()
         stop = False
         while not stop:
             batch, order = self._take()
-            if batch:
-                self._keep(batch)
-            elif self._failure is not None and order is None:
-                self._probe()
-            if order is not None:
-                if order.roll:
-                    self._roll(order.older_than)
+            with self._turn:
+                if batch:
+                    failure = self._keep(batch)
+                    self._wake([done for _, done in batch], failure)
+                elif self._failure is not None and order is None:
+                    self._probe()
+                if order is not None and order.roll:
+                    self._writer.roll(order.older_than)
                     if not order.stop:
-                        self._make_ahead()
+                        self._writer.make_ahead()
+            if order is not None:
                 stop = order.stop
                 order.obeyed.set()
-        self._maker.shutdown()
-        self._discard_next()
+        self._writer.close()
 
-    def _take(self) -> tuple[list[tuple[CapturedExchange, Done]], _Order | None]:
-        """All that waits, up to a group's size, or up to an order."""
-        batch: list[tuple[CapturedExchange, Done]] = []
+    def _take(self) -> tuple[list[Submitted], _Order | None]:
+        """All that was handed over, up to a group's size, or up to an order."""
+        batch: list[Submitted] = []
         size = 0
         try:
             timeout = None if self._failure is None else self._probe_seconds
@@ -237,71 +255,10 @@ class Spool:
         except Empty:
             return batch, None
 
-    def _keep(self, batch: list[tuple[CapturedExchange, Done]]) -> None:
-        failure: StorageError | None = None
-        group: list[Kept] = []
-        if self._failure is not None and time.monotonic() - self._probed < self._probe_seconds:
-            failure = self._failure
-        else:
-            try:
-                group = self._write([exchange for exchange, _ in batch])
-                self._failure = None
-            except Exception as error:  # a defect here must not leave clients waiting
-                failure = self._failed(error)
-        self._settled += sum(_weight(exchange) for exchange, _ in batch)
-        self._wake([done for _, done in batch], failure)
-        if group:
-            self._receiver.kept(group)
-            self._make_ahead()
-
-    def _write(self, exchanges: Sequence[CapturedExchange]) -> list[Kept]:
-        plains = [encode(exchange) for exchange in exchanges]
-        # header, nonce and tag: 16 + 12 + 16 bytes a frame
-        total = sum(len(plain) + 44 for plain in plains)
-        file = self._file
-        if file is None or file.offset + total > file.size or self._is_stale(file):
-            self._close_file()
-            file = self._file = self._take_file(max(self._file_bytes, total))
-        parts: list[bytes] = []
-        group: list[Kept] = []
-        offset, sequence = file.offset, file.sequence
-        nonces = os.urandom(NONCE_BYTES * len(plains))
-        for number, (plain, exchange) in enumerate(zip(plains, exchanges, strict=True)):
-            nonce = nonces[number * NONCE_BYTES : (number + 1) * NONCE_BYTES]
-            sealed = file.cipher.encrypt(nonce, plain, frame_data(file.name, sequence))
-            length = NONCE_BYTES + len(sealed)
-            parts += (header(sequence, length), nonce, sealed)
-            group.append(Kept(file.name, sequence, offset, 16 + length, exchange))
-            offset += 16 + length
-            sequence += 1
-        try:
-            self._files.write(file.descriptor, b"".join(parts), file.offset)
-            self._files.sync(file.descriptor)
-        except OSError as error:
-            raise _storage_error(error) from error
-        file.offset, file.sequence = offset, sequence
-        return group
-
-    def _failed(self, error: Exception) -> StorageError:
-        """Note a failure and give up the present file: what it holds from now on is unknown."""
-        if isinstance(error, StorageError):
-            failure = error
-        else:
-            failure = StorageError(f"the spool failed ({type(error).__name__}).")
-        self._failure = failure
-        self._probed = time.monotonic()
-        file = self._file
-        if file is not None:
-            with contextlib.suppress(OSError):  # what was refused shall not reappear
-                os.ftruncate(file.descriptor, file.offset)
-        self._close_file()
-        return failure
-
     def _probe(self) -> None:
         self._probed = time.monotonic()
         try:
-            if self._file is None:
-                self._file = self._take_file(self._file_bytes)
+            self._writer.prepare()
             self._failure = None
         except StorageError as error:
             self._failure = error
@@ -310,97 +267,50 @@ class Spool:
         loop = self._loop
         if loop is None:
             return
-        give_room = bool(self._for_room) and self.has_room
 
         def settle() -> None:
             for done in dones:
                 done(failure)
-            if give_room:
-                self._give_room()
+            self._give_room()
 
         with contextlib.suppress(RuntimeError):  # the loop has closed: nobody waits any more
             loop.call_soon_threadsafe(settle)
+
+    # -- whoever holds the turn ------------------------------------------------------------------
+
+    def _keep(self, batch: list[Submitted]) -> StorageError | None:
+        """Write a group and hand it on; why not, if it could not be written."""
+        if not batch:
+            return None
+        failure: StorageError | None = None
+        if self._failure is not None and time.monotonic() - self._probed < self._probe_seconds:
+            failure = self._failure
+        else:
+            try:
+                group = self._writer.write([exchange for exchange, _ in batch])
+                self._failure = None
+            except Exception as error:  # a defect here must not leave clients waiting
+                failure = self._failed(error)
+        self._settled += sum(_weight(exchange) for exchange, _ in batch)
+        if failure is None:
+            self._receiver.kept(group)
+            self._writer.make_ahead()
+        return failure
+
+    def _failed(self, error: Exception) -> StorageError:
+        if isinstance(error, StorageError):
+            failure = error
+        else:
+            failure = StorageError(f"the spool failed ({type(error).__name__}).")
+        self._failure = failure
+        self._probed = time.monotonic()
+        self._writer.give_up()
+        return failure
 
     def _give_room(self) -> None:
         while self._for_room and self.has_room:
             self._for_room.popleft()()
 
-    # -- files -----------------------------------------------------------------------------------
-
-    def _make(self, size: int) -> _File:
-        now = self._clock()
-        milliseconds = int(now.timestamp() * 1000)
-        name = f"{milliseconds:013d}-{next(_serial):06d}-{os.urandom(6).hex()}"
-        path = self._folder / name
-        try:
-            descriptor = self._files.make(path, size)
-        except OSError as error:
-            raise _storage_error(error) from error
-        try:
-            dek = self._keyring.dek(subject_of(name), DATA_CLASS, now + LIFETIME)
-        except BaileeError:
-            os.close(descriptor)
-            path.unlink(missing_ok=True)
-            raise
-        return _File(name, descriptor, size, AESGCM(dek.key), now)
-
-    def _make_ahead(self) -> None:
-        file = self._file
-        if self._next is None and (file is None or file.offset > file.size // 2):
-            self._next = self._maker.submit(self._make, self._file_bytes)
-
-    def _take_file(self, size: int) -> _File:
-        if self._next is not None:
-            ready, self._next = self._next, None
-            with contextlib.suppress(BaileeError):
-                file = ready.result()
-                if file.size >= size and not self._is_stale(file):
-                    return file
-                self._discard(file)
-        return self._make(size)
-
-    def _is_stale(self, file: _File) -> bool:
-        """Whether a file's key may be gone before what is written now has been sealed."""
-        return not timedelta(0) <= self._clock() - file.begun < LIFETIME / 2
-
-    def _roll(self, older_than: timedelta | None) -> None:
-        file = self._file
-        if older_than is None:
-            self._close_file()
-            self._discard_next()
-        elif file is not None and file.sequence and self._clock() - file.begun >= older_than:
-            self._close_file()
-
-    def _close_file(self) -> None:
-        file, self._file = self._file, None
-        if file is None:
-            return
-        if file.sequence == 0:
-            self._discard(file)
-        else:
-            os.close(file.descriptor)
-            self._receiver.closed(file.name)
-
-    def _discard_next(self) -> None:
-        ready, self._next = self._next, None
-        if ready is not None:
-            with contextlib.suppress(BaileeError):
-                self._discard(ready.result())
-
-    def _discard(self, file: _File) -> None:
-        """Remove a file that nothing was kept in."""
-        os.close(file.descriptor)
-        with contextlib.suppress(OSError, StorageError):
-            (self._folder / file.name).unlink(missing_ok=True)
-            self._keyring.destroy([subject_of(file.name)])
-
 
 def _weight(exchange: CapturedExchange) -> int:
     return len(exchange.request) + len(exchange.answer) + 1000
-
-
-def _storage_error(error: OSError) -> StorageError:
-    return StorageError(
-        f"the spool can't be written ({error.strerror or type(error).__name__}).",
-        hint="check the disk's free space and the permissions of the home's vault folder",
-    )

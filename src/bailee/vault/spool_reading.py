@@ -19,7 +19,7 @@ from bailee.keyring import Keyring
 from bailee.keyring.wrapping import NONCE_BYTES, unseal
 from bailee.vault.exchange import CapturedExchange
 from bailee.vault.frames import HEADER_BYTES, Damage, decode, frame_data, scan
-from bailee.vault.spool import Kept, subject_of
+from bailee.vault.spool_writing import Kept, subject_of
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,8 +35,9 @@ from bailee.vault.record import Record as StoredRecord
 from bailee.vault.record import open_record, subject_of
 from bailee.vault.sealer import Sealer
 from bailee.vault.segments import Segments
-from bailee.vault.spool import LIFETIME, Kept, Spool
+from bailee.vault.spool import Spool
 from bailee.vault.spool_reading import Damaged, SpoolReader
+from bailee.vault.spool_writing import LIFETIME, Kept
 from bailee.vault.transcript import Exchange, SessionRow, Transcript, rebuild, transcript
 
 _COLUMNS = [sessions.c[field.name] for field in fields(SessionRow)]

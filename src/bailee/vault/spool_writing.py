@@ -1,0 +1,243 @@
+"""The spool's files, written: one present file, one made ahead, groups of exchanges appended.
+
+Rules kept here:
+
+* A file has a key of its own (keyring subject `spool:<name>`), which dies with the file, and after
+  30 days whatever happens. No file is written to when its key may be due before it is sealed.
+* A group is one write and one sync. After a failed write a file is not written to again.
+* A `SpoolWriter` is used by one thread at a time; its caller sees to that.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import count
+from pathlib import Path
+from typing import Final
+
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from bailee.clock import Clock
+from bailee.errors import BaileeError, StorageError
+from bailee.keyring import Keyring
+from bailee.keyring.wrapping import NONCE_BYTES
+from bailee.vault.exchange import CapturedExchange
+from bailee.vault.files import Files
+from bailee.vault.frames import encode, frame_data, header
+
+DATA_CLASS: Final = "spool"
+LIFETIME: Final = timedelta(days=30)
+# What a frame adds to its plaintext: header, nonce and tag.
+_FRAME_BYTES: Final = 16 + 12 + 16
+_ROOM_FOR_HEAD: Final = 4096
+_serial = count()
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """An exchange that is durable, and where: the file's name, its number in it, its bytes."""
+
+    file: str
+    sequence: int
+    offset: int
+    length: int
+    exchange: CapturedExchange | None
+
+
+def subject_of(file: str) -> str:
+    """The keyring subject of a spool file."""
+    return f"spool:{file}"
+
+
+@dataclass(slots=True)
+class _File:
+    name: str
+    descriptor: int
+    size: int
+    cipher: AESGCM
+    begun: datetime
+    offset: int = 0
+    sequence: int = 0
+
+
+class SpoolWriter:
+    """Appends to the present file, and makes the next one while it fills.
+
+    `closed` is called with a file's name when nothing more will be written to it.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        keyring: Keyring,
+        clock: Clock,
+        *,
+        closed: Callable[[str], None],
+        files: Files,
+        file_bytes: int,
+    ) -> None:
+        self._folder = folder
+        self._keyring = keyring
+        self._clock = clock
+        self._closed = closed
+        self._files = files
+        self._file_bytes = file_bytes
+        self._file: _File | None = None
+        self._next: Future[_File] | None = None
+        self._maker = ThreadPoolExecutor(1, "spool-files")
+        self.sync_seconds = float("inf")  # what a write and its sync took lately
+
+    def fits(self, payload: int, exchanges: int) -> bool:
+        """Whether the present file takes that many exchanges of `payload` bytes in all, heads of
+        usual length included, so that writing them makes no file.
+        """
+        file = self._file
+        return (
+            file is not None
+            and file.offset + payload + exchanges * _ROOM_FOR_HEAD <= file.size
+            and not self._is_stale(file)
+        )
+
+    def write(self, exchanges: Sequence[CapturedExchange]) -> list[Kept]:
+        """Append a group; it is durable when this returns.
+
+        Raises:
+            StorageError: it can't be written; call `give_up`.
+        """
+        plains = [encode(exchange) for exchange in exchanges]
+        total = sum(len(plain) + _FRAME_BYTES for plain in plains)
+        file = self._file
+        if file is None or file.offset + total > file.size or self._is_stale(file):
+            self._close_file()
+            file = self._file = self._take_file(max(self._file_bytes, total))
+        parts: list[bytes] = []
+        group: list[Kept] = []
+        offset, sequence = file.offset, file.sequence
+        nonces = os.urandom(NONCE_BYTES * len(plains))
+        for number, (plain, exchange) in enumerate(zip(plains, exchanges, strict=True)):
+            nonce = nonces[number * NONCE_BYTES : (number + 1) * NONCE_BYTES]
+            sealed = file.cipher.encrypt(nonce, plain, frame_data(file.name, sequence))
+            length = NONCE_BYTES + len(sealed)
+            parts += (header(sequence, length), nonce, sealed)
+            group.append(Kept(file.name, sequence, offset, 16 + length, exchange))
+            offset += 16 + length
+            sequence += 1
+        began = time.perf_counter()
+        try:
+            self._files.write(file.descriptor, b"".join(parts), file.offset)
+            self._files.sync(file.descriptor)
+        except OSError as error:
+            raise _storage_error(error) from error
+        self._note(time.perf_counter() - began)
+        file.offset, file.sequence = offset, sequence
+        return group
+
+    def give_up(self) -> None:
+        """Close a file that could not be written: what it holds from now on is unknown."""
+        file = self._file
+        if file is not None:
+            with contextlib.suppress(OSError):  # what was refused shall not reappear
+                os.ftruncate(file.descriptor, file.offset)
+        self._close_file()
+
+    def prepare(self) -> None:
+        """Have a file to write to.
+
+        Raises:
+            StorageError: it can't be made.
+        """
+        if self._file is None:
+            self._file = self._take_file(self._file_bytes)
+
+    def make_ahead(self) -> None:
+        """Begin to make the next file when the present one is half full."""
+        file = self._file
+        if self._next is None and (file is None or file.offset > file.size // 2):
+            self._next = self._maker.submit(self._make, self._file_bytes)
+
+    def roll(self, older_than: timedelta | None) -> None:
+        """Close the present file; with `older_than`, only one that was begun that long ago."""
+        file = self._file
+        if older_than is None:
+            self._close_file()
+            self._discard_next()
+        elif file is not None and file.sequence and self._clock() - file.begun >= older_than:
+            self._close_file()
+
+    def close(self) -> None:
+        """Stop; `roll` came before."""
+        self._maker.shutdown()
+        self._discard_next()
+
+    # -- inside ----------------------------------------------------------------------------------
+
+    def _note(self, seconds: float) -> None:
+        before = self.sync_seconds
+        self.sync_seconds = seconds if before == float("inf") else before + (seconds - before) / 8
+
+    def _make(self, size: int) -> _File:
+        now = self._clock()
+        milliseconds = int(now.timestamp() * 1000)
+        name = f"{milliseconds:013d}-{next(_serial):06d}-{os.urandom(6).hex()}"
+        path = self._folder / name
+        try:
+            descriptor = self._files.make(path, size)
+        except OSError as error:
+            raise _storage_error(error) from error
+        try:
+            dek = self._keyring.dek(subject_of(name), DATA_CLASS, now + LIFETIME)
+        except BaileeError:
+            os.close(descriptor)
+            path.unlink(missing_ok=True)
+            raise
+        return _File(name, descriptor, size, AESGCM(dek.key), now)
+
+    def _take_file(self, size: int) -> _File:
+        if self._next is not None:
+            ready, self._next = self._next, None
+            with contextlib.suppress(BaileeError):
+                file = ready.result()
+                if file.size >= size and not self._is_stale(file):
+                    return file
+                self._discard(file)
+        return self._make(size)
+
+    def _is_stale(self, file: _File) -> bool:
+        """Whether a file's key may be gone before what is written now has been sealed."""
+        return not timedelta(0) <= self._clock() - file.begun < LIFETIME / 2
+
+    def _close_file(self) -> None:
+        file, self._file = self._file, None
+        if file is None:
+            return
+        if file.sequence == 0:
+            self._discard(file)
+        else:
+            os.close(file.descriptor)
+            self._closed(file.name)
+
+    def _discard_next(self) -> None:
+        ready, self._next = self._next, None
+        if ready is not None:
+            with contextlib.suppress(BaileeError):
+                self._discard(ready.result())
+
+    def _discard(self, file: _File) -> None:
+        """Remove a file that nothing was kept in."""
+        os.close(file.descriptor)
+        with contextlib.suppress(OSError, StorageError):
+            (self._folder / file.name).unlink(missing_ok=True)
+            self._keyring.destroy([subject_of(file.name)])
+
+
+def _storage_error(error: OSError) -> StorageError:
+    return StorageError(
+        f"the spool can't be written ({error.strerror or type(error).__name__}).",
+        hint="check the disk's free space and the permissions of the home's vault folder",
+    )
