@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import os
 import ssl
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -41,9 +40,6 @@ from bailee.policy.html import render
 from bailee.policy.page import page
 
 _GRACE_SECONDS = 10.0
-# The sealer shares the interpreter with the event loop; it is to give way within half a
-# millisecond instead of the usual five.
-_SWITCH_SECONDS = 0.0005
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +86,6 @@ class Server:
 
     async def _start(self) -> Running:
         node, settings = self._node, self._node.settings
-        sys.setswitchinterval(_SWITCH_SECONDS)
         files = _tls_files(settings)
         tls = None if files is None else server_context(*files)
         gateway_at = parse_address(settings.text("gateway.listen") or "", "gateway.listen")

@@ -4,14 +4,15 @@
 bailee.toml          settings, written by people
 data/data.db         accounts, audit record, the vault's index
 keyring/keyring.db   keys, in a store of their own
-keyring/root.json    the root key (mode 0600), unless it is kept elsewhere
+root/root.json       the root key (mode 0600), sealed if `keyring.root` says so
 vault/               spool, open segments, sealed segments
 work/dbos.db         durable work: what runs, what is to be run again
 run/                 lock, control socket; nothing to keep
 test-clock           present only in a home whose time a test may set
 ```
 
-A back-up takes `data/` and `vault/` together, and the keyring apart from them.
+A backup takes `data/` and `vault/` together, and `keyring/` apart from them; never `root/` in the
+same place as `keyring/`.
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ class Home:
     @property
     def root_key_file(self) -> Path:
         """The root key, unless `keyring.root` says it is elsewhere."""
-        return self.path / "keyring" / "root.json"
+        return self.path / "root" / "root.json"
 
     @property
     def vault(self) -> Path:
@@ -97,7 +98,7 @@ class Home:
             )
         try:
             self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
-            for folder in ("data", "keyring", "vault", "work", "run"):
+            for folder in ("data", "keyring", "root", "vault", "work", "run"):
                 (self.path / folder).mkdir(exist_ok=True, mode=0o700)
             if test_clock:
                 (self.path / "test-clock").touch(mode=0o600)
