@@ -59,7 +59,8 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         "bedrock.url",
         str,
         None,
-        "Bedrock runtime address for /bedrock/...; credentials as the AWS SDKs find them.",
+        "Bedrock runtime address for /bedrock/..., or `auto`: the region's own. Credentials as the "
+        "AWS SDKs find them.",
     ),
     Setting(
         "bedrock.region", str, None, "Region to sign Bedrock requests for; else as the SDKs do."
@@ -68,7 +69,8 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         "vertex.url",
         str,
         None,
-        "Vertex AI address for /vertex/...; credentials as the Google SDKs find them.",
+        "Vertex AI address for /vertex/..., or `auto`: the region's own. Credentials as the Google "
+        "SDKs find them.",
     ),
     Setting("policy.document", str, None, "A policy document to use instead of the shipped one."),
     Setting(

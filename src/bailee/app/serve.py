@@ -34,6 +34,7 @@ from bailee.gateway import (
     check_bind,
     server_context,
 )
+from bailee.gateway.credentials import default_url
 from bailee.gateway.local_model import LABEL, LocalModel
 from bailee.home.control import ControlServer
 from bailee.policy.html import render
@@ -151,12 +152,10 @@ class Server:
             api, described = Upstream(model.url), LABEL
         else:
             api, described = Upstream(url, _api_credential(settings), ca_file=ca), url
-        bedrock, vertex = settings.text("bedrock.url"), settings.text("vertex.url")
-        region = settings.text("bedrock.region")
         config = GatewayConfig(
             api=api,
-            bedrock=Upstream(bedrock, Bedrock(region), ca_file=ca) if bedrock else None,
-            vertex=Upstream(vertex, Vertex(), ca_file=ca) if vertex else None,
+            bedrock=_bedrock(settings, ca),
+            vertex=_vertex(settings, ca),
             on_recorder_failure=(
                 "refuse"
                 if self._node.policy.on_recorder_failure == "refuse"
@@ -208,6 +207,22 @@ def _tls_files(settings: Settings) -> tuple[Path, Path] | None:
             hint="give --tls-cert and --tls-key",
         )
     return Path(certificate), Path(key)
+
+
+def _bedrock(settings: Settings, ca: Path | None) -> Upstream | None:
+    url, region = settings.text("bedrock.url"), settings.text("bedrock.region")
+    if url is None:
+        return None
+    return Upstream(
+        default_url("bedrock", region) if url == "auto" else url, Bedrock(region), ca_file=ca
+    )
+
+
+def _vertex(settings: Settings, ca: Path | None) -> Upstream | None:
+    url = settings.text("vertex.url")
+    if url is None:
+        return None
+    return Upstream(default_url("vertex") if url == "auto" else url, Vertex(), ca_file=ca)
 
 
 def _api_credential(settings: Settings) -> Credential:

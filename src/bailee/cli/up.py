@@ -26,9 +26,11 @@ def up(  # noqa: PLR0917 - each is an option
         Path | None, typer.Option(help="Certificates (PEM) to trust for the upstream.")
     ] = None,
     bedrock: Annotated[
-        str | None, typer.Option(help="Bedrock runtime address, for /bedrock/...")
+        str | None, typer.Option(help="Bedrock runtime address, or auto; for /bedrock/...")
     ] = None,
-    vertex: Annotated[str | None, typer.Option(help="Vertex AI address, for /vertex/...")] = None,
+    vertex: Annotated[
+        str | None, typer.Option(help="Vertex AI address, or auto; for /vertex/...")
+    ] = None,
     tls_cert: Annotated[Path | None, typer.Option(help="Certificate chain (PEM).")] = None,
     tls_key: Annotated[Path | None, typer.Option(help="Its private key (PEM).")] = None,
     policy: Annotated[

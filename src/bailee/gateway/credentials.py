@@ -106,7 +106,11 @@ class Bedrock:
             if self._session is None:
                 self._session = Session()
             found = self._session.get_credentials()
-            region = self._region or self._session.get_config_variable("region")
+            region = (
+                self._region
+                or os.environ.get("AWS_REGION")  # which botocore alone of the SDKs doesn't read
+                or self._session.get_config_variable("region")
+            )
             if found is None or region is None:
                 raise UpstreamError(
                     "No AWS credential or region was found.",
@@ -165,14 +169,14 @@ class Vertex:
             ) from None
 
 
-def default_url(channel: str) -> str:
-    """The address of a cloud's model service, from the region its own SDK would use.
+def default_url(channel: str, region: str | None = None) -> str:
+    """The address of a cloud's model service, in `region` or the one its own SDK would use.
 
     Raises:
         InputError: no region is set.
     """
     if channel == "bedrock":
-        region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
+        region = region or os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
         if region:
             return f"https://bedrock-runtime.{region}.amazonaws.com"
         raise InputError(
@@ -180,7 +184,7 @@ def default_url(channel: str) -> str:
             code="configuration",
             hint="set AWS_REGION or the upstream's URL",
         )
-    region = os.environ.get("CLOUD_ML_REGION")
+    region = region or os.environ.get("CLOUD_ML_REGION")
     if region:
         host = "aiplatform" if region == "global" else f"{region}-aiplatform"
         return f"https://{host}.googleapis.com/v1"
