@@ -2,9 +2,9 @@
 may be kept of each exchange handed to a recording.
 
 `Gateway` is the whole of it; a request is walked through in `server` (what happens to it),
-`client` and `upstream` (the two connections), `exchange` (what couples them), `completion` (what
-of an answer waits for its record) and `recording` (the record's port). `interpret` reads what was
-captured.
+`client` and `upstream` (the two connections), `exchange` (what couples them, and how it ends),
+`uplink` and `downlink` (what goes each way), `completion` (what of an answer waits for its record)
+and `recording` (the record's port). `interpret` reads what was captured.
 """
 
 from bailee.gateway.access import Access, Caller

@@ -15,7 +15,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import Protocol
 
-from bailee.errors import StorageError
+from bailee.errors import PolicyDenied, StorageError
+from bailee.gateway.completion import Hold
 from bailee.vault.exchange import CapturedExchange, Terms
 
 
@@ -46,16 +47,45 @@ class Recording(Protocol):
 
 
 class Keeping:
-    """The bytes of one exchange that is kept, until they are submitted."""
+    """One exchange that is kept: its bytes until they are submitted, and how far its record is.
 
-    __slots__ = ("answer", "answer_size", "request", "request_size", "terms")
+    `reserved` is what it holds of the room, in bytes. `hold` holds back the answer's end, from the
+    answer's head on. A record is `submitted` once, and `pending` from then on until it is durable
+    or known not to be.
+    """
+
+    __slots__ = (
+        "answer",
+        "answer_size",
+        "hold",
+        "pending",
+        "request",
+        "reserved",
+        "submitted",
+        "terms",
+    )
 
     def __init__(self, terms: Terms) -> None:
         self.terms = terms
         self.request: list[bytes] = []
-        self.request_size = 0
         self.answer: list[bytes] = []
         self.answer_size = 0
+        self.reserved = 0
+        self.hold: Hold | None = None
+        self.submitted = False
+        self.pending = False
+
+    def take(self) -> tuple[bytes, bytes]:
+        """The bodies of request and answer, which are not held here any more."""
+        bodies = b"".join(self.request), b"".join(self.answer)
+        self.request, self.answer = [], []
+        return bodies
+
+    def leave(self, room: Room) -> None:
+        """Holds nothing of the room any more."""
+        reserved, self.reserved = self.reserved, 0
+        if reserved:
+            room.give_back(reserved)
 
 
 class NotKept:
@@ -128,3 +158,12 @@ class Room:
             proceed()
         if self._waiting:
             self._ask()
+
+
+def not_recorded() -> PolicyDenied:
+    """Why a request is refused while its record can't be written."""
+    return PolicyDenied(
+        "This exchange can't be recorded.",
+        code="not_recorded",
+        hint="the operator must make room or mend the disk; the policy serves nothing unrecorded",
+    )

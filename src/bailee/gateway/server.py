@@ -18,12 +18,12 @@ from bailee.errors import BaileeError, InputError, StorageError
 from bailee.gateway.access import Access, Caller
 from bailee.gateway.answers import error_answer, hello
 from bailee.gateway.client import ClientConnection
-from bailee.gateway.exchange import Exchange, not_recorded
+from bailee.gateway.exchange import Exchange
 from bailee.gateway.http1 import RequestHead
-from bailee.gateway.recording import Keeping, NotKept, Recording, Room
+from bailee.gateway.recording import Keeping, NotKept, Recording, Room, not_recorded
 from bailee.gateway.routes import Answered, Refused, Route, route
 from bailee.gateway.settings import GatewayConfig, check_bind
-from bailee.gateway.summary import ExchangeSummary
+from bailee.gateway.summary import ExchangeSummary, method_label
 from bailee.gateway.upstream import UpstreamPool
 from bailee.vault.exchange import CapturedExchange
 
@@ -236,7 +236,7 @@ class Gateway:
         allow = where.allow if isinstance(where, Refused) else ""
         close = self._closes(client, head)
         client.write(error_answer(error, request_id, close=close, bodiless=bodiless, allow=allow))
-        self._say(
+        self.say(
             ExchangeSummary(
                 exchange_id=request_id,
                 started=self.clock().timestamp(),
@@ -246,7 +246,7 @@ class Gateway:
                 key_name=caller.key_name if caller is not None else "",
                 plan=caller.plan if caller is not None else "",
                 channel=where.channel if isinstance(where, Route) else "",
-                method=_method_label(head),
+                method=method_label(head),
                 path=where.label if where is not None else "*",
                 status=error.http_status,
                 outcome="refused",
@@ -291,43 +291,9 @@ class Gateway:
 
         self._recording.submit(captured, recorded)
 
-    def exchange_over(
-        self,
-        exchange: Exchange,
-        caller: Caller,
-        where: Route,
-        *,
-        started: float,
-        **said: object,
-    ) -> None:
+    def say(self, summary: ExchangeSummary) -> None:
         """Says that an exchange is over."""
-        self._say(
-            ExchangeSummary(
-                exchange_id=exchange.exchange_id,
-                started=started,
-                seconds=self.clock().timestamp() - started,
-                owner=caller.owner,
-                key_id=caller.key_id,
-                key_name=caller.key_name,
-                plan=caller.plan,
-                channel=where.channel,
-                method=_method_label(exchange.head),
-                path=where.label,
-                **said,  # type: ignore[arg-type]
-            )
-        )
-
-    def _say(self, summary: ExchangeSummary) -> None:
         try:
             self._on_exchange(summary)
         except Exception as error:  # a listener's defect must not end an exchange
             _log.error("the exchange listener failed: %s", type(error).__name__)
-
-
-_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
-
-
-def _method_label(head: RequestHead | None) -> str:
-    """The method when it is a known one; another could be anything that a client wrote."""
-    name = head.method.decode("ascii") if head is not None else ""
-    return name if name in _METHODS else "other"

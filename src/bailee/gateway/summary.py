@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
+from bailee.gateway.http1 import RequestHead
 from bailee.vault.exchange import Terms
 
 
@@ -36,3 +38,14 @@ class ExchangeSummary:
     terms: Terms | None
     not_kept: str
     error: str
+
+
+_METHODS: Final = {
+    name.encode("ascii"): name
+    for name in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+}
+
+
+def method_label(head: RequestHead | None) -> str:
+    """The method when it is a known one; another could be anything that a client wrote."""
+    return _METHODS.get(head.method, "other") if head is not None else "other"

@@ -109,7 +109,7 @@ class UpstreamConnection(asyncio.Protocol):
 
     def _release(self, exchange: Exchange, surplus: bool) -> None:
         self.exchange = None
-        exchange.upstream = None
+        exchange.uplink.connection = None
         self._body = None
         self._informational = 0
         if self._keep_alive and exchange.request_done and not surplus:
@@ -123,7 +123,7 @@ class UpstreamConnection(asyncio.Protocol):
         if exchange is None:
             self._pool.forget(self)
             return
-        exchange.upstream = None
+        exchange.uplink.connection = None
         if exc is None and isinstance(self._body, UntilClose):
             exchange.answer_data(b"", True)
         else:
@@ -132,12 +132,12 @@ class UpstreamConnection(asyncio.Protocol):
     def pause_writing(self) -> None:
         """See `asyncio.Protocol`."""
         if self.exchange is not None:
-            self.exchange.upstream_full(True)
+            self.exchange.uplink.fill(True)
 
     def resume_writing(self) -> None:
         """See `asyncio.Protocol`."""
         if self.exchange is not None:
-            self.exchange.upstream_full(False)
+            self.exchange.uplink.fill(False)
 
     def drop(self) -> None:
         """Ends the connection at once: the exchange no longer wants its answer."""

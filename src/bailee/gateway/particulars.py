@@ -1,0 +1,111 @@
+"""What is known of an exchange besides its bytes, and the two records that are made of it: the one
+that is kept, and the summary that is said.
+
+Pure. Rule kept here: the summary has names and numbers only. What a client wrote goes nowhere but
+into the record that is kept.
+"""
+
+from __future__ import annotations
+
+from bailee.errors import BaileeError
+from bailee.gateway.access import Caller
+from bailee.gateway.http1 import AnswerHead, RequestHead
+from bailee.gateway.recording import Keeping, NotKept
+from bailee.gateway.routes import Route, recorded_target
+from bailee.gateway.summary import ExchangeSummary, method_label
+from bailee.vault.exchange import CapturedExchange, Outcome, Terms
+
+
+class Particulars:
+    """Who, where, since when (Unix seconds), how many bytes, on what terms, and how it ended."""
+
+    __slots__ = (
+        "bytes_in",
+        "bytes_out",
+        "caller",
+        "exchange_id",
+        "head",
+        "not_kept",
+        "outcome",
+        "route",
+        "started",
+        "terms",
+    )
+
+    def __init__(
+        self,
+        exchange_id: str,
+        *,
+        caller: Caller,
+        head: RequestHead,
+        route: Route,
+        kept: Keeping | NotKept,
+        started: float,
+    ) -> None:
+        self.exchange_id = exchange_id
+        self.caller = caller
+        self.head = head
+        self.route = route
+        self.started = started
+        self.bytes_in = 0
+        self.bytes_out = 0
+        self.outcome = Outcome.COMPLETE
+        self.terms: Terms | None
+        if isinstance(kept, Keeping):
+            self.terms, self.not_kept = kept.terms, ""
+        else:
+            self.terms, self.not_kept = None, kept.why
+
+    def captured(
+        self, keeping: Keeping, answer: AnswerHead | None, ended: float
+    ) -> CapturedExchange:
+        """The record that is kept. Takes the bytes out of `keeping`."""
+        caller = self.caller
+        request_body, answer_body = keeping.take()
+        return CapturedExchange(
+            exchange_id=self.exchange_id,
+            owner=caller.owner,
+            key_id=caller.key_id,
+            plan=caller.plan,
+            channel=self.route.channel,
+            terms=keeping.terms,
+            started_at=self.started,
+            ended_at=ended,
+            outcome=self.outcome,
+            method=self.head.method.decode("ascii"),
+            target=recorded_target(self.route.target),
+            status=answer.status if answer is not None else 0,
+            request_headers=_as_text(self.head.noted),
+            answer_headers=_as_text(answer.noted) if answer is not None else (),
+            request=request_body,
+            answer=answer_body,
+        )
+
+    def summary(
+        self, *, admitted: bool, status: int, error: BaileeError | None, ended: float
+    ) -> ExchangeSummary:
+        """What is said. `admitted`: not refused before anything went upstream."""
+        caller = self.caller
+        return ExchangeSummary(
+            exchange_id=self.exchange_id,
+            started=self.started,
+            seconds=ended - self.started,
+            owner=caller.owner,
+            key_id=caller.key_id,
+            key_name=caller.key_name,
+            plan=caller.plan,
+            channel=self.route.channel,
+            method=method_label(self.head),
+            path=self.route.label,
+            status=status,
+            outcome=self.outcome.value if admitted else "refused",
+            bytes_in=self.bytes_in,
+            bytes_out=self.bytes_out,
+            terms=self.terms if admitted else None,
+            not_kept=self.not_kept if admitted else "refused",
+            error=error.code if error is not None else "",
+        )
+
+
+def _as_text(noted: list[tuple[bytes, bytes]]) -> tuple[tuple[str, str], ...]:
+    return tuple([(name.decode("ascii"), value.decode("latin-1")) for name, value in noted])
