@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import signal
+import ssl
 import stat
 import urllib.error
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
+import trustme
 
 from bailee.testing.upstream import ScriptedUpstream, Text
 from programs import Bailee, message
@@ -163,3 +167,38 @@ def test_what_happened_is_in_the_audit_record(served: Serve) -> None:
     assert {"account.created", "key.created"} <= set(kinds)
     assert session["id"] in {entry["subject"] for entry in entries}
     assert "gooseberry" not in json.dumps(entries)
+
+
+@pytest.mark.row("D1")
+def test_tls_opens_every_address(
+    bailee: Bailee, upstream: ScriptedUpstream, tmp_path: Path
+) -> None:
+    """With a certificate it may listen beyond loopback, gateway and console both; what crosses is
+    TLS 1.2 or later, and plain HTTP gets no answer there.
+    """
+    authority, certificate, key = (tmp_path / name for name in ("ca.pem", "cert.pem", "key.pem"))
+    made = trustme.CA()
+    made.cert_pem.write_to_path(str(authority))
+    issued = made.issue_cert("127.0.0.1")
+    issued.cert_chain_pems[0].write_to_path(str(certificate))
+    issued.private_key_pem.write_to_path(str(key))
+    upstream.then(Text("under the rose"))
+    ready = bailee.up(
+        "--upstream", upstream.url, "--tls-cert", str(certificate), "--tls-key", str(key),
+        "--gateway", "0.0.0.0:0", "--console", "0.0.0.0:0",
+    )  # fmt: skip
+    trusting = ssl.create_default_context(cafile=str(authority))
+    port = urlsplit(ready["gateway"]).port
+
+    request = urllib.request.Request(
+        f"https://127.0.0.1:{port}/v1/messages",
+        json.dumps({"model": "m", "max_tokens": 9, "messages": []}).encode(),
+        {"x-api-key": ready["key"]},
+    )
+    with urllib.request.urlopen(request, context=trusting, timeout=30) as response:
+        assert b"under the rose" in response.read()
+    console = ready["console"].replace("0.0.0.0", "127.0.0.1")
+    with urllib.request.urlopen(console + "/data-usage", context=trusting) as response:
+        assert 200 == response.status
+    with pytest.raises((OSError, http.client.HTTPException)):
+        urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=5)
