@@ -22,7 +22,7 @@ pytestmark = pytest.mark.row("D1")
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """A certificate for localhost and 127.0.0.1, its own authority's among its PEMs, and its key."""
+    """A certificate for localhost, with its own authority's behind it, and its key."""
     folder = tmp_path_factory.mktemp("tls")
     authority = trustme.CA()
     issued = authority.issue_cert("localhost", "127.0.0.1")
