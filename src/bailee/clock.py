@@ -26,18 +26,15 @@ def starting_at(start: datetime) -> Clock:
 
 
 def parse_moment(text: str, *, name: str) -> datetime:
-    """An ISO 8601 moment with a time zone, as UTC. `name` is the setting it came from.
+    """An ISO 8601 moment, as UTC; one without a time zone is UTC. `name` is where it came from.
 
     Raises:
-        InputError: not a moment, or one without a time zone.
+        InputError: not a moment.
     """
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
-        moment = None
-    if moment is None or moment.tzinfo is None:
         raise InputError(
-            f"{name} is not a moment with a time zone.",
-            hint=f"write it like {name}=2026-01-31T12:00:00Z",
-        )
-    return moment.astimezone(UTC)
+            f"{name} is not a moment.", hint=f"write it like {name}=2026-01-31T12:00:00Z"
+        ) from None
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)

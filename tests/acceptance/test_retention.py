@@ -124,12 +124,13 @@ def test_the_time_of_an_ordinary_home_can_not_be_set(served: Serve) -> None:
 
 
 def test_a_wrong_time_is_an_error(served: Serve) -> None:
-    """Not a moment, or one without a time zone."""
+    """What is not a moment is refused, with how to write one."""
     bailee = served("--test-clock")
-    for wrong in ("tomorrow", "2026-01-01T00:00:00"):
-        refused = bailee.run("sessions", "list", now=wrong)
-        assert 2 == refused.returncode
-        assert "time zone" in refused.stderr
+
+    refused = bailee.run("sessions", "list", now="tomorrow")
+
+    assert 2 == refused.returncode
+    assert "BAILEE_NOW=2026-" in refused.stderr
 
 
 def test_a_deleted_session_is_gone_at_once(served: Serve) -> None:
