@@ -257,6 +257,7 @@ class ClientConnection(asyncio.Protocol):
             # A reset, since for an answer that ends with its connection a close means its end.
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.transport.abort()
+        self.gone = True  # the transport says so only later
 
     def _linger(self) -> None:
         self._since = self._gateway.now

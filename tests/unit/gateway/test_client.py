@@ -1,0 +1,96 @@
+"""A client's connection, over transports that only note what they are told."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from bailee.clock import system_clock
+from bailee.gateway import Caller, ExchangeSummary, Gateway, GatewayConfig, Upstream
+from bailee.gateway.client import ClientConnection
+from bailee.gateway.upstream import UpstreamConnection
+from bailee.testing.recording import MemoryRecording
+from bailee.vault.exchange import Terms
+
+TERMS = Terms("P30D", "test.clause", "0" * 64)
+REQUEST = b"POST /v1/messages HTTP/1.1\r\nHost: g\r\nx-api-key: %b\r\nContent-Length: 2\r\n\r\n{}"
+
+
+class Transport:
+    """Notes what is written; closing is not yet noticed."""
+
+    def __init__(self) -> None:
+        self.written: list[bytes] = []
+        self.aborted = False
+
+    def write(self, data: bytes) -> None:
+        """Notes."""
+        self.written.append(data)
+
+    def abort(self) -> None:
+        """Notes; `connection_lost` would come at a later turn of the loop."""
+        self.aborted = True
+
+    def is_closing(self) -> bool:
+        """As asyncio's."""
+        return self.aborted
+
+    def pause_reading(self) -> None:
+        """Nothing."""
+
+    def resume_reading(self) -> None:
+        """Nothing."""
+
+    def get_extra_info(self, name: str) -> None:
+        """There is no socket."""
+
+
+class Keys:
+    """`keep` keeps; any other key is under zero retention."""
+
+    def authenticate(self, presented: bytes) -> Caller | None:
+        """See `Access`."""
+        zero = presented != b"keep"
+        return Caller("a", "k", "n", "p", zero, lambda channel: None if zero else TERMS)
+
+
+def connected(
+    key: bytes,
+) -> tuple[Gateway, ClientConnection, Transport, Transport, list[ExchangeSummary]]:
+    """A client that has sent two requests at once; its transport, and the upstream's."""
+    said: list[ExchangeSummary] = []
+    config = GatewayConfig(api=Upstream("http://upstream"))
+    gateway = Gateway(config, Keys(), MemoryRecording(manual=True), system_clock, said.append)
+    gateway.now = 1.0
+    below, above = Transport(), Transport()
+    pool = gateway._pools["api"]
+    upstream = UpstreamConnection(pool)
+    upstream.connection_made(cast(Any, above))
+    pool._idle.append(upstream)
+    client = ClientConnection(gateway)
+    client.connection_made(cast(Any, below))
+    client.data_received(REQUEST % key * 2)
+    return gateway, client, below, above, said
+
+
+def test_a_client_that_takes_nothing_is_not_served_its_next_request() -> None:
+    """Once it is given up for stalling, what it had sent ahead goes nowhere."""
+    gateway, client, below, above, said = connected(b"zero")
+    client.pause_writing()
+    client.tick(gateway.now + gateway.limits.client_stalled + 1)
+    assert below.aborted
+    assert (1, 1) == (len(above.written), len(said))
+    assert gateway._pools["api"].take() is None
+
+
+def test_a_record_may_be_durable_before_the_end_of_a_stalled_client_is_noticed() -> None:
+    """The exchange is over, and its record is kept as one that the client aborted."""
+    gateway, client, below, above, said = connected(b"keep")
+    recording = cast(MemoryRecording, gateway._recording)
+    client.pause_writing()
+    client.tick(gateway.now + gateway.limits.client_stalled + 1)
+    recording.settle()
+    assert (["client_aborted"], ["client_aborted"]) == (
+        [exchange.outcome for exchange in recording.exchanges],
+        [summary.outcome for summary in said],
+    )
+    assert ([], 1) == (below.written, len(above.written))
