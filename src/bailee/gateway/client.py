@@ -32,6 +32,9 @@ class State(IntEnum):
     LINGER = 3  # answered and closing; what still comes is read over
 
 
+_HEAD, _BODY, _BUSY, _LINGER = State
+
+
 class ClientConnection(asyncio.Protocol):
     """See the module."""
 
@@ -53,7 +56,7 @@ class ClientConnection(asyncio.Protocol):
 
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
-        self._state = State.HEAD
+        self._state = _HEAD
         self._buffer = b""
         self._body: Body | None = None
         self._body_size = 0
@@ -76,16 +79,16 @@ class ClientConnection(asyncio.Protocol):
         """See `asyncio.Protocol`."""
         self._heard = self._gateway.now
         state = self._state
-        if state is State.HEAD:
+        if state is _HEAD:
             if self._buffer:
                 data = self._buffer + data
             else:
                 self._since = self._heard
             self._buffer = data
             self._pump()
-        elif state is State.BODY:
+        elif state is _BODY:
             self._body_data(data)
-        elif state is State.BUSY:
+        elif state is _BUSY:
             self._buffer += data
             if len(self._buffer) > _AHEAD:
                 self.pause("ahead")
@@ -116,7 +119,7 @@ class ClientConnection(asyncio.Protocol):
             return
         self._pumping = True
         try:
-            while self._state is State.HEAD and self._buffer and not self.gone:
+            while self._state is _HEAD and self._buffer and not self.gone:
                 if not self._take_head():
                     break
         finally:
@@ -147,18 +150,18 @@ class ClientConnection(asyncio.Protocol):
             return False
         rest = data[end:]
         if head.has_body:
-            self._state = State.BODY
+            self._state = _BODY
             self._body = head.body()
             self._body_size = 0
             self._gateway.handle(self, head)
             # Head and what came of the body go on in one write.
-            if self._state is State.BODY:
+            if self._state is _BODY:
                 if rest:
                     self._body_data(rest)
                 elif self.exchange is not None:
                     self.exchange.request_data(b"", False)
         else:
-            self._state = State.BUSY
+            self._state = _BUSY
             self._body = None
             self._buffer = rest
             self._gateway.handle(self, head)
@@ -187,7 +190,7 @@ class ClientConnection(asyncio.Protocol):
             return
         if body.done:
             self._body = None
-            self._state = State.BUSY
+            self._state = _BUSY
             self._buffer = surplus
         if exchange is not None:
             exchange.request_data(payload, body.done)
@@ -197,7 +200,7 @@ class ClientConnection(asyncio.Protocol):
     def _reject(self, error: InputError, head: RequestHead | None = None) -> None:
         """Answers what can't be read on from."""
         self.closes = True
-        self._state = State.LINGER
+        self._state = _LINGER
         self._gateway.refuse(self, head, error)
         self._linger()
 
@@ -227,15 +230,15 @@ class ClientConnection(asyncio.Protocol):
         self.exchange = None
         if self.gone:
             return
-        if self._body is not None and self._state is State.BODY:
+        if self._body is not None and self._state is _BODY:
             # The rest of a request that was answered early is read over, then the connection ends.
-            self._state = State.LINGER
+            self._state = _LINGER
             self._linger()
         elif self.closes or self._gateway.closing:
-            self._state = State.LINGER
+            self._state = _LINGER
             self.transport.close()
         else:
-            self._state = State.HEAD
+            self._state = _HEAD
             self._since = self._gateway.now
             if self._paused:
                 for why in tuple(self._paused):
@@ -246,7 +249,7 @@ class ClientConnection(asyncio.Protocol):
     def close_unfinished(self, *, flush: bool) -> None:
         """Ends the connection so that the client can't take the answer for complete."""
         self.exchange = None
-        self._state = State.LINGER
+        self._state = _LINGER
         if self.gone:
             return
         if flush:
@@ -277,10 +280,10 @@ class ClientConnection(asyncio.Protocol):
         limits = self._gateway.limits
         if self.exchange is not None:
             self.exchange.tick(now)
-        elif self._state is State.LINGER:
+        elif self._state is _LINGER:
             if now - self._since > limits.linger:
                 self.transport.abort()
-        elif self._state is State.HEAD and self._buffer:
+        elif self._state is _HEAD and self._buffer:
             if now - self._since > limits.client_head:
                 self._reject(
                     InputError("The request did not arrive in time.", code="request_timeout")

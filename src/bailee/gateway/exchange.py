@@ -243,6 +243,7 @@ class Exchange:
 
     def _recorded(self, error: StorageError | None) -> None:
         """The record is durable, or is known not to be."""
+        self.gateway.recorded()
         keeping = self._keeping
         assert keeping is not None
         keeping.pending = False

@@ -70,6 +70,7 @@ _USUAL: Final = {
     target: Route("api", target, "/v1/messages", recorded=True, pings=True)
     for target in (b"/v1/messages", b"/v1/messages?beta=true")
 }
+_USUAL_RECORDED: Final = {target: target.decode("ascii") for target in _USUAL}
 _MESSAGES: Final = frozenset({b"POST"})
 _READ: Final = frozenset({b"GET", b"HEAD"})
 _PASSED: Final = frozenset({b"GET", b"HEAD", b"POST", b"PUT", b"PATCH", b"DELETE", b"OPTIONS"})
@@ -113,6 +114,8 @@ def recorded_target(target: bytes) -> str:
     """`target` as a record may hold it: the path, and of the query only parameters known to carry
     no credential.
     """
+    if (usual := _USUAL_RECORDED.get(target)) is not None:
+        return usual
     path, mark, query = target.partition(b"?")
     if mark:
         kept = [part for part in query.split(b"&") if part.partition(b"=")[0] in _KEPT_PARAMETERS]

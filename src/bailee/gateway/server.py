@@ -282,14 +282,13 @@ class Gateway:
     def submit(
         self, captured: CapturedExchange, done: Callable[[StorageError | None], None]
     ) -> None:
-        """Hands a record over, and counts it until it is done."""
+        """Hands a record over, and counts it until `recorded`."""
         self._recording_now += 1
+        self._recording.submit(captured, done)
 
-        def recorded(error: StorageError | None) -> None:
-            self._recording_now -= 1
-            done(error)
-
-        self._recording.submit(captured, recorded)
+    def recorded(self) -> None:
+        """A record that was handed over is done."""
+        self._recording_now -= 1
 
     def say(self, summary: ExchangeSummary) -> None:
         """Says that an exchange is over."""

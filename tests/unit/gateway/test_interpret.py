@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import json
-from dataclasses import replace
 from typing import Any
 
 import brotli
@@ -113,8 +112,7 @@ def test_content_codings_are_undone(coding: str) -> None:
         "identity": lambda data: data,
     }[coding]
     exchange = captured(encode(REQUEST), encode(STREAM), "text/event-stream")
-    exchange = replace(
-        exchange,
+    exchange = exchange._replace(
         request_headers=(("content-encoding", coding),),
         answer_headers=(*exchange.answer_headers, ("content-encoding", coding)),
     )
@@ -124,7 +122,7 @@ def test_content_codings_are_undone(coding: str) -> None:
 
 def test_an_unknown_coding_keeps_the_bytes() -> None:
     """What can't be read is not lost."""
-    exchange = replace(captured(b"??"), request_headers=(("content-encoding", "rot13"),))
+    exchange = captured(b"??")._replace(request_headers=(("content-encoding", "rot13"),))
     assert b"??" == interpret(exchange).raw_request
     assert None is decoded(b"not gzip", "gzip")
 
@@ -212,8 +210,7 @@ def test_any_bytes_are_interpreted(
 ) -> None:
     """It never raises, and what it could not take apart is there as bytes."""
     exchange = captured(request, answer, kind, outcome)
-    exchange = replace(
-        exchange,
+    exchange = exchange._replace(
         request_headers=(("content-encoding", coding),),
         answer_headers=(*exchange.answer_headers, ("content-encoding", coding)),
     )
