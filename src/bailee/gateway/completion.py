@@ -101,6 +101,8 @@ class HoldStop:
             self._event += data
             self._held += len(data)
             return b""
+        if not self._event and data.endswith(b"\n\n") and _MARK not in data:
+            return data  # whole events, as most reads are
         sent = len(self._event) - self._held
         joined = self._event + data if self._event else data
         at = joined.find(_MARK, max(0, len(self._event) - self._held - len(_MARK)))

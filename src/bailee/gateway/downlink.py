@@ -86,11 +86,11 @@ class Downlink:
     def send(self, payload: bytes, last: bool, now: float) -> None:
         """Writes to the client; with `last`, the answer's end."""
         if payload and self.plain:
-            self._tail = payload[-4:] if len(payload) >= 4 else (self._tail + payload)[-4:]
+            self._tail = payload if len(payload) >= 4 else (self._tail + payload)[-4:]
             self._last_sent = now
         if self._chunked:
             if payload:
-                payload = chunk(payload)
+                payload = b"%x\r\n%b\r\n" % (len(payload), payload)
             if last and not self.cut:
                 payload += LAST_CHUNK
         if self._head and (payload or last):

@@ -192,8 +192,9 @@ class Exchange:
             if done:
                 self._finish()
             return
+        size = len(payload)
         keeping.answer.append(payload)
-        keeping.answer_size += len(payload)
+        keeping.answer_size += size
         if keeping.answer_size > self.gateway.limits.max_answer:
             self.upstream_failed(
                 UpstreamError(
@@ -202,8 +203,8 @@ class Exchange:
                 )
             )
             return
-        self.gateway.room.held += len(payload)
-        keeping.reserved += len(payload)
+        self.gateway.room.held += size
+        keeping.reserved += size
         free = hold.feed(payload)
         if free:
             downlink.send(free, False, self.gateway.now)
