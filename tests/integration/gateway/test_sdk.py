@@ -87,3 +87,26 @@ def test_a_stream_that_breaks_off_raises(serve: Any) -> None:
             client.messages.stream(model="m", max_tokens=9, messages=HELLO) as stream,
         ):
             stream.get_final_message()
+
+
+@pytest.mark.parametrize("key", ["bl_keep", "bl_zero"])
+def test_the_bedrock_client(serve: Any, key: str) -> None:
+    """InvokeModel, whole and streamed: the client reads what was said, and so does the record."""
+    # A key instead of AWS credentials needs no boto3; the stream is decoded by botocore.
+    with ScriptedUpstream([Text("one"), Text("two, streamed")], tools_only=False) as upstream:
+        serving = serve(upstream)
+        client = anthropic.AnthropicBedrock(
+            base_url=f"{serving.url}/bedrock", aws_region="eu-west-1", api_key=key, max_retries=0
+        )
+        message = client.messages.create(model="m", max_tokens=9, messages=HELLO)
+        assert "one" == message.content[0].text  # type: ignore[union-attr]
+        with client.messages.stream(model="m", max_tokens=9, messages=HELLO) as stream:
+            assert "two, streamed" == "".join(stream.text_stream)
+            final = stream.get_final_message()
+        found = [interpret(exchange) for exchange in serving.recording.exchanges]
+        if key == "bl_zero":
+            assert [] == found
+            return
+        for exchange, seen in zip(found, [message, final], strict=True):
+            assert seen.to_dict()["content"] == exchange.answer["content"]  # type: ignore[index,call-overload]
+            assert (HELLO, None) == (exchange.messages, exchange.raw_answer)
