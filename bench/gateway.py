@@ -83,6 +83,7 @@ class Load:
     connections: int
     body: str
     stream: bool
+    first_byte: bool = False
 
 
 def _request(stream: bool, padding: int = 0) -> str:
@@ -98,7 +99,9 @@ LOADS = (
     Load("50 deltas in a burst, 1 connection", 1, _request(True), True),
     Load("120 KB request, 1 connection", 1, _request(False, 120_000), False),
     Load("120 KB request, 16 connections", 16, _request(False, 120_000), False),
+    Load("first byte of a stream, 1 connection", 1, _request(True, 2000), True, first_byte=True),
 )
+_PACED = 1500  # a longer request for a stream is answered event by event, with a pause first
 
 
 @dataclass(frozen=True)
@@ -150,11 +153,18 @@ class Stub(asyncio.Protocol):
             self.left = int(match[1]) if match else 0
             data = data[end + 4 :]
             self.answer = b""
+        paced = self.left > _PACED
         self.left -= len(data)
         self.answer = self.answer or (self.stream if data[-8:].endswith(b"true}") else b"")
         if self.left <= 0:
             self.left = 0
-            self.transport.write(self.answer or self.small)
+            if paced and self.answer:
+                begin = self.answer.index(b"content_block_start")
+                rest = self.answer[begin:]
+                self.transport.write(self.answer[:begin])
+                asyncio.get_running_loop().call_later(0.002, self.transport.write, rest)
+            else:
+                self.transport.write(self.answer or self.small)
 
 
 async def serve_stub(port: int) -> None:
@@ -282,6 +292,8 @@ def _ours(kind: str, port: int, upstream: str, folder: str) -> list[str]:
 
 
 def _wrk(load: Load, port: int, folder: str, seconds: int = SECONDS) -> Measured:
+    if load.first_byte:
+        return _first_byte(port, seconds)
     script = Path(folder) / "load.lua"
     script.write_text(
         'wrk.method = "POST"\n'
@@ -319,6 +331,39 @@ def _wrk(load: Load, port: int, folder: str, seconds: int = SECONDS) -> Measured
     errors = (int(bad[1]) if bad else 0) + (sum(map(int, lost.groups())) if lost else 0)
     scale = {"us": 0.001, "ms": 1.0, "s": 1000.0}[p50[2]]
     return Measured(float(rate[1]), float(p50[1]) * scale, errors)
+
+
+def first_byte(port: int, seconds: float) -> None:
+    """Print how many answers a second there were, and the median time to the first event in ms."""
+    body = next(load.body for load in LOADS if load.first_byte).encode()
+    request = (
+        b"POST /v1/messages?beta=true HTTP/1.1\r\nHost: bench\r\ncontent-type: application/json\r\n"
+        b"x-api-key: %b\r\nanthropic-version: 2023-06-01\r\ncontent-length: %d\r\n\r\n%b"
+        % (KEY.encode(), len(body), body)
+    )
+    taken: list[float] = []
+    with socket.create_connection(("127.0.0.1", port)) as connection:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        end = time.monotonic() + seconds
+        while time.monotonic() < end or len(taken) < 3:
+            began = time.perf_counter()
+            connection.sendall(request)
+            answer = connection.recv(65536)
+            while b"message_start" not in answer:
+                answer += connection.recv(65536)
+            taken.append(time.perf_counter() - began)
+            while not answer.endswith(b"0\r\n\r\n"):
+                answer += connection.recv(65536)
+    taken.sort()
+    print(len(taken) / seconds, taken[len(taken) // 2] * 1000)
+
+
+def _first_byte(port: int, seconds: int) -> Measured:
+    command = [sys.executable, "-m", "bench.gateway", "first-byte", str(port), str(seconds)]
+    said = subprocess.run(
+        ["taskset", "-c", "1", *command], capture_output=True, text=True, check=True
+    ).stdout.split()
+    return Measured(float(said[0]), float(said[1]), 0)
 
 
 def _litellm() -> Path | None:
@@ -434,7 +479,9 @@ if __name__ == "__main__":
 
     role, number, *rest = sys.argv[1:]
     with contextlib.suppress(KeyboardInterrupt):
-        if role == "stub":
+        if role == "first-byte":
+            first_byte(int(number), float(rest[0]))
+        elif role == "stub":
             uvloop.run(serve_stub(int(number)))
         else:
             uvloop.run(serve_gateway(role, int(number), rest[0], rest[1]))
