@@ -1,5 +1,40 @@
-"""People, organisations, plans, API keys, consent records."""
+"""People, organisations, plans, API keys, consent records, signing in.
 
-from bailee.accounts.accounts import Account, Accounts, ApiKey, ConsentRecord
+`Registry` opens all of it over one database:
 
-__all__ = ["Account", "Accounts", "ApiKey", "ConsentRecord"]
+* `accounts`: who owns sessions, with which plan, keys and choice; in memory, for the gateway.
+* `people`, `organisations`: who there is, in which role; the keys they make.
+* `choices`: what they choose, asked for by an `Actor`; `authority` says what an actor may do.
+"""
+
+from bailee.accounts.account import Account, ApiKey, Choice
+from bailee.accounts.accounts import Accounts, RetentionFollows
+from bailee.accounts.authority import Authority
+from bailee.accounts.choices import Choices
+from bailee.accounts.consent import ConsentRecord
+from bailee.accounts.identifiers import Identifiers
+from bailee.accounts.organisations import Membership, Organisation, Organisations
+from bailee.accounts.people import People, Person
+from bailee.accounts.roles import OPERATOR, Action, Actor, Role, Standing
+
+__all__ = [
+    "OPERATOR",
+    "Account",
+    "Accounts",
+    "Action",
+    "Actor",
+    "ApiKey",
+    "Authority",
+    "Choice",
+    "Choices",
+    "ConsentRecord",
+    "Identifiers",
+    "Membership",
+    "Organisation",
+    "Organisations",
+    "People",
+    "Person",
+    "RetentionFollows",
+    "Role",
+    "Standing",
+]
