@@ -5,8 +5,11 @@
 * `accounts`: who owns sessions, with which plan, keys and choice; in memory, for the gateway.
 * `people`, `organisations`: who there is, in which role; the keys they make.
 * `choices`: what they choose, asked for by an `Actor`; `authority` says what an actor may do.
+* `passwords`: signing up and in; `web_sessions`: who is signed in, by cookie; `csrf`: form tokens.
+* `staff`: `staff.read(actor, session_id, reason)` before content is read by staff.
 """
 
+from bailee.accounts import csrf
 from bailee.accounts.account import Account, ApiKey, Choice
 from bailee.accounts.accounts import Accounts, RetentionFollows
 from bailee.accounts.authority import Authority
@@ -15,7 +18,9 @@ from bailee.accounts.consent import ConsentRecord
 from bailee.accounts.identifiers import Identifiers
 from bailee.accounts.organisations import Membership, Organisation, Organisations
 from bailee.accounts.people import People, Person
+from bailee.accounts.registry import Registry
 from bailee.accounts.roles import OPERATOR, Action, Actor, Role, Standing
+from bailee.accounts.web_sessions import WebSession, WebSessions
 
 __all__ = [
     "OPERATOR",
@@ -34,7 +39,11 @@ __all__ = [
     "Organisations",
     "People",
     "Person",
+    "Registry",
     "RetentionFollows",
     "Role",
     "Standing",
+    "WebSession",
+    "WebSessions",
+    "csrf",
 ]

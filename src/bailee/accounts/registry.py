@@ -1,0 +1,61 @@
+"""All of this package over one database, wired together."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+
+from sqlalchemy import Engine
+
+from bailee.accounts.accounts import Accounts
+from bailee.accounts.attempts import Attempts
+from bailee.accounts.authority import Authority
+from bailee.accounts.backing import Backing
+from bailee.accounts.choices import Choices
+from bailee.accounts.identifiers import Identifiers
+from bailee.accounts.organisations import Organisations
+from bailee.accounts.password_sign_in import PasswordSignIn
+from bailee.accounts.passwords import Hasher, Passwords
+from bailee.accounts.people import People
+from bailee.accounts.staff import Staff
+from bailee.accounts.web_sessions import WebSessions
+from bailee.clock import Clock
+from bailee.ledger import Ledger
+from bailee.policy import Policy
+
+
+class Registry:
+    """The people of a home: who they are, what they may, what they chose, how they sign in."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        policy: Policy,
+        clock: Clock,
+        ledger: Ledger,
+        *,
+        key_of: Callable[[str], bytes],
+        index_key: bytes,
+        random: Callable[[int], bytes] = secrets.token_bytes,
+        hasher: Hasher | None = None,
+    ) -> None:
+        """`key_of` gives a person's key (32 bytes), `index_key` is that of the keyed digests."""
+        identifiers = Identifiers(key_of, index_key, random)
+        backing = Backing(engine, policy, clock, ledger, identifiers, random)
+        self.accounts = Accounts(engine, policy, clock, ledger, random)
+        self.authority = Authority(engine, self.accounts)
+        self.people = People(backing, self.accounts, self.authority)
+        self.organisations = Organisations(backing, self.accounts, self.authority)
+        self.choices = Choices(backing, self.accounts, self.authority, self.organisations)
+        self.web_sessions = WebSessions(backing, self.authority)
+        self.staff = Staff(backing, self.authority)
+        self.attempts = Attempts(backing)
+        self.passwords = PasswordSignIn(
+            backing,
+            people=self.people,
+            choices=self.choices,
+            attempts=self.attempts,
+            passwords=Passwords(hasher),
+            web_sessions=self.web_sessions,
+            authority=self.authority,
+        )
