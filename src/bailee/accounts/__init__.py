@@ -15,7 +15,7 @@ from bailee.accounts.accounts import Accounts, RetentionFollows
 from bailee.accounts.authority import Authority
 from bailee.accounts.choices import Choices
 from bailee.accounts.consent import ConsentRecord
-from bailee.accounts.identifiers import Identifiers
+from bailee.accounts.identifiers import Identifiers, PersonKeys
 from bailee.accounts.organisations import Membership, Organisation, Organisations
 from bailee.accounts.people import People, Person
 from bailee.accounts.registry import Registry
@@ -39,6 +39,7 @@ __all__ = [
     "Organisations",
     "People",
     "Person",
+    "PersonKeys",
     "Registry",
     "RetentionFollows",
     "Role",

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Callable
+from typing import Protocol
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -22,24 +23,34 @@ from bailee.errors import IntegrityError
 _NONCE = 12
 
 
+class PersonKeys(Protocol):
+    """Where the keys are (32 bytes each)."""
+
+    def make(self, person_id: str) -> bytes:
+        """A person's key, made if there is none."""
+        ...
+
+    def get(self, person_id: str) -> bytes:
+        """A person's key. Raises `IntegrityError` (`key_destroyed`) when there is none."""
+        ...
+
+    def index_key(self) -> bytes:
+        """The key of the digests by which people are found."""
+        ...
+
+
 class Identifiers:
     """Seals, opens and finds identifiers."""
 
-    def __init__(
-        self,
-        key_of: Callable[[str], bytes],
-        index_key: bytes,
-        random: Callable[[int], bytes],
-    ) -> None:
-        """`key_of` gives a person's key (32 bytes), made when first asked for."""
-        self._key_of = key_of
-        self._index_key = index_key
+    def __init__(self, keys: PersonKeys, random: Callable[[int], bytes]) -> None:
+        self._keys = keys
+        self._index_key = keys.index_key()
         self._random = random
 
     def seal(self, person_id: str, kind: str, text: str) -> bytes:
         """`text` under the person's key, bound to person and kind (such as `email`)."""
         nonce = self._random(_NONCE)
-        sealed = AESGCM(self._key_of(person_id)).encrypt(
+        sealed = AESGCM(self._keys.make(person_id)).encrypt(
             nonce, text.encode(), _bound(person_id, kind)
         )
         return nonce + sealed
@@ -48,10 +59,10 @@ class Identifiers:
         """What was sealed.
 
         Raises:
-            IntegrityError: the key was destroyed, or the bytes were changed or moved.
+            IntegrityError: the key was destroyed (`key_destroyed`), or the bytes were changed.
         """
         try:
-            opened = AESGCM(self._key_of(person_id)).decrypt(
+            opened = AESGCM(self._keys.get(person_id)).decrypt(
                 sealed[:_NONCE], sealed[_NONCE:], _bound(person_id, kind)
             )
         except (InvalidTag, ValueError) as error:

@@ -12,7 +12,7 @@ from bailee.accounts.attempts import Attempts
 from bailee.accounts.authority import Authority
 from bailee.accounts.backing import Backing
 from bailee.accounts.choices import Choices
-from bailee.accounts.identifiers import Identifiers
+from bailee.accounts.identifiers import Identifiers, PersonKeys
 from bailee.accounts.organisations import Organisations
 from bailee.accounts.password_sign_in import PasswordSignIn
 from bailee.accounts.passwords import Hasher, Passwords
@@ -34,13 +34,12 @@ class Registry:
         clock: Clock,
         ledger: Ledger,
         *,
-        key_of: Callable[[str], bytes],
-        index_key: bytes,
+        keys: PersonKeys,
         random: Callable[[int], bytes] = secrets.token_bytes,
         hasher: Hasher | None = None,
     ) -> None:
-        """`key_of` gives a person's key (32 bytes), `index_key` is that of the keyed digests."""
-        identifiers = Identifiers(key_of, index_key, random)
+        """`keys` has the persons' own; `hasher` is argon2's with its defaults if not given."""
+        identifiers = Identifiers(keys, random)
         backing = Backing(engine, policy, clock, ledger, identifiers, random)
         self.accounts = Accounts(engine, policy, clock, ledger, random)
         self.authority = Authority(engine, self.accounts)

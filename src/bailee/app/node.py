@@ -15,7 +15,8 @@ from typing import Self
 from sqlalchemy import Engine
 
 from bailee import config
-from bailee.accounts import Account, Accounts
+from bailee.accounts import Account, Registry
+from bailee.app.person_keys import PersonKeys
 from bailee.clock import Clock, system_clock
 from bailee.config import Settings
 from bailee.db.engine import open_sqlite
@@ -51,8 +52,9 @@ class Node:
         upgrade(data, "data")
         upgrade(keys, "keys")
         self.ledger = Ledger(data, clock)
-        self.accounts = Accounts(data, policy, clock, self.ledger)
         self.keyring = Keyring.open(keys, _root(settings, home.root_key_file, environment), clock)
+        self.registry = Registry(data, policy, clock, self.ledger, keys=PersonKeys(self.keyring))
+        self.accounts = self.registry.accounts
         self.vault = Vault(
             data,
             home.vault,

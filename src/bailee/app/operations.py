@@ -12,8 +12,8 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any, Final
 
-from bailee.accounts import Account, ApiKey
 from bailee.app.node import Node
+from bailee.app.people import PEOPLE
 from bailee.errors import InputError
 from bailee.vault.exporting import as_object
 from bailee.vault.receipts import Receipt
@@ -45,39 +45,6 @@ def _text(arguments: Arguments, name: str) -> str:
     if not isinstance(value, str):
         raise InputError(f"the argument {name!r} is missing.")
     return value
-
-
-# Keys
-
-
-def _key_create(node: Node, arguments: Arguments) -> object:
-    account, key, secret = node.accounts.create(
-        plan=_text(arguments, "plan"),
-        name=_text(arguments, "name"),
-        zero_retention=arguments.get("zero_retention") is True,
-    )
-    return {"key": secret, **_key_view(key, account)}
-
-
-def _key_list(node: Node, _arguments: Arguments) -> object:
-    return [_key_view(key, account) for key, account in node.accounts.api_keys()]
-
-
-def _key_revoke(node: Node, arguments: Arguments) -> object:
-    key = node.accounts.revoke(_text(arguments, "key_id"))
-    return _key_view(key, node.accounts.get(key.account_id))
-
-
-def _key_view(key: ApiKey, account: Account) -> dict[str, object]:
-    return {
-        "key_id": key.key_id,
-        "account": account.account_id,
-        "name": key.name,
-        "plan": account.plan,
-        "zero_retention": key.zero_retention,
-        "created": key.created_at.isoformat(),
-        "revoked": key.revoked_at and key.revoked_at.isoformat(),
-    }
 
 
 # Sessions
@@ -171,47 +138,6 @@ def _keyring_rotate(node: Node, arguments: Arguments) -> object:
     }
 
 
-# A person's own choice
-
-
-def _privacy_show(node: Node, arguments: Arguments) -> object:
-    return training_view(node, _person(node, arguments))
-
-
-def _privacy_choose(node: Node, arguments: Arguments) -> object:
-    account = _person(node, arguments)
-    choice = _text(arguments, "choice")
-    if choice not in ("allowed", "refused"):
-        raise InputError("a training choice is 'allowed' or 'refused'.")
-    changed = node.accounts.choose_training(
-        account.account_id,
-        "allowed" if choice == "allowed" else "refused",
-        language=arguments.get("language") or "en",
-        source=arguments.get("source") or "terminal",
-    )
-    return training_view(node, changed)
-
-
-def _person(node: Node, arguments: Arguments) -> Account:
-    found = node.accounts.authenticate(_text(arguments, "key").encode())
-    if found is None:
-        raise InputError("the API key is unknown or revoked.", code="authentication")
-    return found[1]
-
-
-def training_view(node: Node, account: Account) -> dict[str, object]:
-    """What an account chose, and what follows for what it does now."""
-    decision = node.training_now(account)
-    return {
-        "account": account.account_id,
-        "plan": account.plan,
-        "choice": account.training_choice,
-        "chosen_at": account.chosen_at and account.chosen_at.isoformat(),
-        "effect": decision.effect,
-        "clause": decision.clause,
-    }
-
-
 # The audit record
 
 
@@ -234,9 +160,7 @@ def _audit_list(node: Node, arguments: Arguments) -> object:
 
 
 _OPERATIONS: Final[Mapping[str, Callable[[Node, Arguments], Iterator[object] | object]]] = {
-    "key.create": _key_create,
-    "key.list": _key_list,
-    "key.revoke": _key_revoke,
+    **PEOPLE,
     "sessions.list": _sessions_list,
     "sessions.show": _sessions_show,
     "sessions.export": _sessions_export,
@@ -245,7 +169,5 @@ _OPERATIONS: Final[Mapping[str, Callable[[Node, Arguments], Iterator[object] | o
     "retention.report": _retention_report,
     "retention.receipts": _retention_receipts,
     "keyring.rotate": _keyring_rotate,
-    "privacy.show": _privacy_show,
-    "privacy.choose": _privacy_choose,
     "audit.list": _audit_list,
 }
