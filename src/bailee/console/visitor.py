@@ -1,0 +1,98 @@
+"""Who asks for a page, and the rule that says who may.
+
+Every route has exactly one `Rule`; `admits` is the only place where one is read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+
+from bailee.policy.document import Language
+
+
+class Rule(Enum):
+    """Who may use a route."""
+
+    PUBLIC = "public"
+    PERSON = "signed-in person"
+    MEMBER = "member of the organisation in the address"
+    ADMIN = "admin or owner of the organisation in the address"
+    OPERATOR = "operator"
+    API_KEY = "API key"
+
+
+@dataclass(frozen=True, slots=True)
+class Membership:
+    """A person's place in an organisation; `role` is owner, admin or member."""
+
+    organisation: str
+    name: str
+    role: str
+
+    @property
+    def administers(self) -> bool:
+        """Whether the role may change the organisation."""
+        return self.role in ("owner", "admin")
+
+
+@dataclass(frozen=True, slots=True)
+class SignedIn:
+    """A person whose session is good."""
+
+    person: str
+    account: str
+    email: str
+    language: Language | None
+    memberships: tuple[Membership, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Visitor:
+    """Whoever asks: a person, the operator, both in one browser, or nobody that we know.
+
+    `bound_to`: the cookie that this visitor's forms are bound to.
+    """
+
+    person: SignedIn | None = None
+    operator: bool = False
+    bound_to: str = field(default="", repr=False)
+
+
+class Admission(Enum):
+    """What a rule says to a visitor."""
+
+    ADMITTED = "admitted"
+    UNKNOWN = "sign in first"
+    REFUSED = "not theirs"
+
+
+def admits(rule: Rule, visitor: Visitor, path: Mapping[str, str]) -> Admission:
+    """Whether a visitor may use a route. `path` holds the address's parts; `organisation` counts.
+
+    A key is no visitor: routes under `API_KEY` read it themselves, so a cookie never admits there.
+    """
+    match rule:
+        case Rule.PUBLIC | Rule.API_KEY:
+            return Admission.ADMITTED
+        case Rule.OPERATOR:
+            good = visitor.operator
+        case Rule.PERSON:
+            good = visitor.person is not None
+        case Rule.MEMBER | Rule.ADMIN:
+            place = _place(visitor, path)
+            good = place is not None and (rule is Rule.MEMBER or place.administers)
+    if good:
+        return Admission.ADMITTED
+    known = visitor.person is not None or visitor.operator
+    return Admission.REFUSED if known else Admission.UNKNOWN
+
+
+def _place(visitor: Visitor, path: Mapping[str, str]) -> Membership | None:
+    if visitor.person is None:
+        return None
+    organisation = path["organisation"]
+    return next(
+        (one for one in visitor.person.memberships if one.organisation == organisation), None
+    )
