@@ -157,9 +157,15 @@ def web_session_view(session: WebSession) -> dict[str, object]:
 
 
 def _organisation_create(node: Node, arguments: Arguments) -> object:
-    organisation, account = node.registry.organisations.create(
-        _text(arguments, "name"), plan=_text(arguments, "plan"), by=actor_of(node, arguments)
+    by = actor_of(node, arguments)
+    owner = arguments.get("owner")
+    first = None if owner is None else node.registry.people.find(owner)
+    organisations = node.registry.organisations
+    organisation, account = organisations.create(
+        _text(arguments, "name"), plan=_text(arguments, "plan"), by=by
     )
+    if first is not None:
+        organisations.add(organisation.organisation_id, first.person_id, "owner", by=by)
     return organisation_view(organisation, account)
 
 

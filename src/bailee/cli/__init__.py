@@ -11,7 +11,20 @@ from typing import Annotated
 import typer
 
 from bailee import __version__
-from bailee.cli import audit, config, demo, key, keyring, policy, privacy, retention, sessions, up
+from bailee.cli import (
+    audit,
+    config,
+    demo,
+    key,
+    keyring,
+    organisation,
+    person,
+    policy,
+    privacy,
+    retention,
+    sessions,
+    up,
+)
 
 app = typer.Typer(
     name="bailee",
@@ -24,6 +37,8 @@ app.command("up")(up.up)
 app.command("sign-in")(up.sign_in)
 app.command("demo")(demo.demo)
 app.add_typer(policy.app, name="policy")
+app.add_typer(person.app, name="person")
+app.add_typer(organisation.app, name="organisation")
 app.add_typer(key.app, name="key")
 app.add_typer(privacy.app, name="privacy")
 app.add_typer(sessions.app, name="sessions")
