@@ -5,7 +5,9 @@
 * `accounts`: who owns sessions, with which plan, keys and choice; in memory, for the gateway.
 * `people`, `organisations`: who there is, in which role; the keys they make.
 * `choices`: what they choose, asked for by an `Actor`; `authority` says what an actor may do.
-* `passwords`: signing up and in; `web_sessions`: who is signed in, by cookie; `csrf`: form tokens.
+* `passwords`, `passkeys`, `providers` (OpenID): signing up and in. Each gives a person's id.
+* `web_sessions`: who is signed in, by cookie: `begin(person_id or None for the operator)`, `actor`,
+  `end`. `csrf`: form tokens bound to a cookie.
 * `staff`: `staff.read(actor, session_id, reason)` before content is read by staff.
 """
 
@@ -20,6 +22,7 @@ from bailee.accounts.organisations import Membership, Organisation, Organisation
 from bailee.accounts.people import People, Person
 from bailee.accounts.registry import Registry
 from bailee.accounts.roles import OPERATOR, Action, Actor, Role, Standing
+from bailee.accounts.ways_in import Begun, Passkey, Place, Provider
 from bailee.accounts.web_sessions import WebSession, WebSessions
 
 __all__ = [
@@ -30,6 +33,7 @@ __all__ = [
     "Actor",
     "ApiKey",
     "Authority",
+    "Begun",
     "Choice",
     "Choices",
     "ConsentRecord",
@@ -37,9 +41,12 @@ __all__ = [
     "Membership",
     "Organisation",
     "Organisations",
+    "Passkey",
     "People",
     "Person",
     "PersonKeys",
+    "Place",
+    "Provider",
     "Registry",
     "RetentionFollows",
     "Role",

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 from sqlalchemy import Engine
 
@@ -23,6 +26,10 @@ from bailee.clock import Clock
 from bailee.ledger import Ledger
 from bailee.policy import Policy
 
+if TYPE_CHECKING:
+    from bailee.accounts.passkey_sign_in import PasskeySignIn
+    from bailee.accounts.provider_sign_in import ProviderSignIn
+
 
 class Registry:
     """The people of a home: who they are, what they may, what they chose, how they sign in."""
@@ -37,6 +44,7 @@ class Registry:
         keys: PersonKeys,
         random: Callable[[int], bytes] = secrets.token_bytes,
         hasher: Hasher | None = None,
+        environment: Mapping[str, str] = os.environ,
     ) -> None:
         """`keys` has the persons' own; `hasher` is argon2's with its defaults if not given."""
         identifiers = Identifiers(keys, random)
@@ -57,4 +65,27 @@ class Registry:
             passwords=Passwords(hasher),
             web_sessions=self.web_sessions,
             authority=self.authority,
+        )
+        self._backing = backing
+        self._environment = environment
+
+    # These two take a moment to import, and most commands never need them.
+
+    @cached_property
+    def passkeys(self) -> PasskeySignIn:
+        """Adding passkeys, and signing in with them."""
+        return PasskeySignIn(
+            self._backing, people=self.people, authority=self.authority, attempts=self.attempts
+        )
+
+    @cached_property
+    def providers(self) -> ProviderSignIn:
+        """Signing in through an organisation's OpenID provider."""
+        return ProviderSignIn(
+            self._backing,
+            accounts=self.accounts,
+            people=self.people,
+            organisations=self.organisations,
+            authority=self.authority,
+            environment=self._environment,
         )
