@@ -16,6 +16,7 @@ from bailee.app.node import Node
 from bailee.app.people import PEOPLE
 from bailee.errors import InputError
 from bailee.vault.exporting import as_object
+from bailee.vault.moving import Move
 from bailee.vault.receipts import Receipt
 from bailee.vault.transcript import SessionRow
 
@@ -99,6 +100,7 @@ def receipt_view(receipt: Receipt) -> dict[str, object]:
     moments = {
         "requested": receipt.requested_at,
         "inaccessible": receipt.inaccessible_at,
+        "deferred": receipt.deferred_at,
         "key_destroyed": receipt.key_destroyed_at,
         "backups_unrecoverable": receipt.backups_unrecoverable_at,
         "reclaimed": receipt.reclaimed_at,
@@ -109,7 +111,7 @@ def receipt_view(receipt: Receipt) -> dict[str, object]:
         "subject": receipt.subject,
         "state": receipt.state,
         "states": {state: at.isoformat() for state, at in moments.items() if at is not None},
-        "to_come": [state for state, at in moments.items() if at is None],
+        "to_come": [s for s, at in moments.items() if at is None and s != "deferred"],
     }
 
 
@@ -127,6 +129,25 @@ def _retention_report(node: Node, arguments: Arguments) -> object:
 
 def _retention_receipts(node: Node, arguments: Arguments) -> object:
     return [receipt_view(receipt) for receipt in node.vault.receipts(arguments.get("subject"))]
+
+
+def _retention_moves(node: Node, _arguments: Arguments) -> object:
+    return [move_view(move) for move in node.vault.moving.all()]
+
+
+def move_view(move: Move) -> dict[str, object]:
+    """How far the sessions of an account have come in following its choice."""
+    return {
+        "move": move.id,
+        "account": move.owner,
+        "choice_at": move.choice_at and move.choice_at.isoformat(),
+        "requested": move.requested_at.isoformat(),
+        "state": "moving" if move.finished_at is None else "done",
+        "total": move.total,
+        "seen": move.seen,
+        "moved": move.moved,
+        "finished": move.finished_at and move.finished_at.isoformat(),
+    }
 
 
 def _keyring_rotate(node: Node, arguments: Arguments) -> object:
@@ -168,6 +189,7 @@ _OPERATIONS: Final[Mapping[str, Callable[[Node, Arguments], Iterator[object] | o
     "retention.run": _retention_run,
     "retention.report": _retention_report,
     "retention.receipts": _retention_receipts,
+    "retention.moves": _retention_moves,
     "keyring.rotate": _keyring_rotate,
     "audit.list": _audit_list,
 }

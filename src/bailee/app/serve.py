@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bailee.app.access import PolicyAccess
+from bailee.app.mover import Mover
 from bailee.app.node import Node
 from bailee.app.operations import perform
 from bailee.app.pages import console_parts
@@ -111,6 +112,9 @@ class Server:
         gateway_url = f"{scheme}://{_host(gateway_at[0])}:{port}"
 
         await self._start_console(console_at, tls, gateway_url, described)
+        mover = Mover(node)
+        mover.start()
+        self._parts.push_async_callback(asyncio.to_thread, mover.stop)
         control = ControlServer(node.home.control_socket, self._operate)
         await control.start()
         self._parts.push_async_callback(control.close)

@@ -35,6 +35,7 @@ from bailee.db.keys import deks, destroyed_keks, former_keks, keks, rotation, se
 from bailee.errors import IntegrityError, StorageError
 from bailee.keyring.checkpoint import truncate_log
 from bailee.keyring.epochs import epoch_of, last_ended
+from bailee.keyring.moving import move
 from bailee.keyring.root import Random, Root
 from bailee.keyring.rotation import Rotation, rotate
 from bailee.keyring.wrapping import (
@@ -145,6 +146,15 @@ class Keyring:
             for want, _ in missing:
                 self._remember(found[want.subject])
         return found
+
+    def move(self, wants: Sequence[Want]) -> int:
+        """Move keys that exist to other epochs, thousands at once; how many had to be moved.
+
+        Raises:
+            IntegrityError: a key was tampered with.
+            StorageError: the store can't be read or written; call again.
+        """
+        return move(self, wants)
 
     def get(self, subject: str) -> Dek:
         """The subject's key as it is.

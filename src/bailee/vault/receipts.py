@@ -1,6 +1,8 @@
 """Receipts: what was destroyed, how far that has come, and since when.
 
     requested → inaccessible → key_destroyed → backups_unrecoverable → reclaimed
+                     ↓               ↑
+                  deferred ──────────┘  (a legal hold, until it is released)
 
 * `inaccessible`: nothing reads it any more. `key_destroyed`: nothing can.
 * `backups_unrecoverable`: a root rotation has begun and ended since, so older copies of the keyring
@@ -28,17 +30,23 @@ from bailee.errors import InputError
 
 REQUESTED: Final = "requested"
 INACCESSIBLE: Final = "inaccessible"
+DEFERRED: Final = "deferred"
 KEY_DESTROYED: Final = "key_destroyed"
 BACKUPS_UNRECOVERABLE: Final = "backups_unrecoverable"
 RECLAIMED: Final = "reclaimed"
+
+ERASURE: Final = "erasure"
+EXPIRY: Final = "expiry"
+HELD_EXPIRY: Final = "held_expiry"
 
 Record = Callable[[str, str, Mapping[str, str | int | float | bool | None]], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """A receipt as it stands. `kind`: `erasure` (of the session `subject`) or `expiry` (of all that
-    was under the KEK `subject`).
+    """A receipt as it stands. `kind`: `erasure` (of the session `subject`), `expiry` (of all that
+    was under the KEK `subject`), or `held_expiry` (of the session `subject`, whose time has passed
+    while it was held).
     """
 
     id: str
@@ -47,6 +55,7 @@ class Receipt:
     state: str
     requested_at: datetime
     inaccessible_at: datetime | None
+    deferred_at: datetime | None
     key_destroyed_at: datetime | None
     backups_unrecoverable_at: datetime | None
     reclaimed_at: datetime | None

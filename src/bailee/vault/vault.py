@@ -29,6 +29,7 @@ from bailee.vault.conversations import Conversations
 from bailee.vault.exporting import as_lines
 from bailee.vault.files import Files
 from bailee.vault.forgetting import Forgetting, SweepReport
+from bailee.vault.moving import Moving
 from bailee.vault.objects import FolderObjects, Objects
 from bailee.vault.receipts import Receipt, Record
 from bailee.vault.record import Record as StoredRecord
@@ -37,6 +38,7 @@ from bailee.vault.sealer import Sealer
 from bailee.vault.segments import Segments
 from bailee.vault.spool import LIFETIME, Kept, Spool
 from bailee.vault.spool_reading import Damaged, SpoolReader
+from bailee.vault.terms import PresentTerms, unknown
 from bailee.vault.transcript import Exchange, SessionRow, Transcript, rebuild, transcript
 
 _COLUMNS = [sessions.c[field.name] for field in fields(SessionRow)]
@@ -79,6 +81,7 @@ class Vault:
         clock: Clock,
         interpret: Interpret,
         record: Record,
+        present: PresentTerms = unknown,
         objects: Objects | None = None,
         files: Files | None = None,
         spool_file_bytes: int = 16 << 20,
@@ -89,8 +92,9 @@ class Vault:
     ) -> None:
         """Open the vault in `folder`, indexed in `engine` (migrated). Then call `recover`.
 
-        `interpret` takes exchanges apart; `record` appends to the audit record. `objects` is where
-        sealed segments go (default: a folder). `ship_bytes`, `ship_age`: when a segment goes there.
+        `interpret` takes exchanges apart; `record` appends to the audit record; `present` says on
+        what terms an owner's sessions are kept now. `objects` is where sealed segments go (default:
+        a folder). `ship_bytes`, `ship_age`: when a segment goes there.
 
         Raises:
             IntegrityError, StorageError: a store can't be used.
@@ -122,6 +126,10 @@ class Vault:
             clock=clock,
             record=record,
             lock=self._lock,
+            present=present,
+        )
+        self.moving = Moving(
+            engine, keyring=keyring, record=record, lock=self._lock, present=present
         )
         self._forgetting = Forgetting(
             engine,
@@ -208,13 +216,15 @@ class Vault:
             return self._forgetting.erase(session_id, now)
 
     def sweep(self, now: datetime) -> SweepReport:
-        """Destroy what is due, remove its rows, reclaim and ship segments, rotate the root if due.
+        """Move what is to be moved, destroy what is due and remove its rows, reclaim and ship
+        segments, rotate the root if due.
 
         Raises:
             StorageError: a store failed; the next sweep goes on.
         """
         self.spool.roll(older_than=_SPOOL_AGE)
         self._sealer.flush()
+        self.moving.run(now)
         done = self._forgetting.sweep(now)
         if now - self._clock() > LIFETIME - _SPOOL_AGE:
             # A test's time, far ahead: the key of the present spool file was due, too.
