@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import secrets
+import threading
 from collections.abc import Callable, Mapping
-from functools import cached_property
 from typing import TYPE_CHECKING
 
 from sqlalchemy import Engine
@@ -68,24 +68,41 @@ class Registry:
         )
         self._backing = backing
         self._environment = environment
+        self._making = threading.Lock()
+        self._passkeys: PasskeySignIn | None = None
+        self._providers: ProviderSignIn | None = None
 
-    # These two take a moment to import, and most commands never need them.
+    # These two take a moment to import, and most commands never need them. What was begun waits in
+    # them, so there is one of each.
 
-    @cached_property
+    @property
     def passkeys(self) -> PasskeySignIn:
         """Adding passkeys, and signing in with them."""
-        return PasskeySignIn(
-            self._backing, people=self.people, authority=self.authority, attempts=self.attempts
-        )
+        from bailee.accounts.passkey_sign_in import PasskeySignIn
 
-    @cached_property
+        with self._making:
+            if self._passkeys is None:
+                self._passkeys = PasskeySignIn(
+                    self._backing,
+                    people=self.people,
+                    authority=self.authority,
+                    attempts=self.attempts,
+                )
+            return self._passkeys
+
+    @property
     def providers(self) -> ProviderSignIn:
         """Signing in through an organisation's OpenID provider."""
-        return ProviderSignIn(
-            self._backing,
-            accounts=self.accounts,
-            people=self.people,
-            organisations=self.organisations,
-            authority=self.authority,
-            environment=self._environment,
-        )
+        from bailee.accounts.provider_sign_in import ProviderSignIn
+
+        with self._making:
+            if self._providers is None:
+                self._providers = ProviderSignIn(
+                    self._backing,
+                    accounts=self.accounts,
+                    people=self.people,
+                    organisations=self.organisations,
+                    authority=self.authority,
+                    environment=self._environment,
+                )
+            return self._providers

@@ -20,6 +20,7 @@ from bailee.accounts import (
     Membership,
     Organisation,
     Person,
+    Provider,
     WebSession,
 )
 from bailee.app.node import Node
@@ -219,6 +220,29 @@ def _organisation_remove_member(node: Node, arguments: Arguments) -> object:
     return {"organisation": organisation, "person": person.person_id, "role": None}
 
 
+def _organisation_provider(node: Node, arguments: Arguments) -> object:
+    provider = node.registry.providers.bind(
+        _text(arguments, "organisation"),
+        domain=_text(arguments, "domain"),
+        issuer=_text(arguments, "issuer"),
+        client_id=_text(arguments, "client_id"),
+        secret_env=arguments.get("secret_env"),
+        by=actor_of(node, arguments),
+    )
+    return provider_view(provider)
+
+
+def provider_view(provider: Provider) -> dict[str, object]:
+    """An organisation's OpenID provider; where its secret is, never the secret."""
+    return {
+        "organisation": provider.organisation_id,
+        "domain": provider.domain,
+        "issuer": provider.issuer,
+        "client_id": provider.client_id,
+        "secret_env": provider.secret_env,
+    }
+
+
 def _partner_join(node: Node, arguments: Arguments) -> object:
     organisation = node.registry.organisations.get(_text(arguments, "organisation"))
     account = node.registry.choices.join_partner_programme(
@@ -372,6 +396,7 @@ PEOPLE: Final[Mapping[str, Callable[[Node, Arguments], Iterator[object] | object
     "organisation.show": _organisation_show,
     "organisation.member": _organisation_member,
     "organisation.remove_member": _organisation_remove_member,
+    "organisation.provider": _organisation_provider,
     "partner.join": _partner_join,
     "partner.leave": _partner_leave,
     "key.create": _key_create,

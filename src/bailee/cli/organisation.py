@@ -125,6 +125,35 @@ def show(
             )
 
 
+@app.command()
+def provider(  # noqa: PLR0917 - each is an option
+    organisation: Organisation,
+    domain: Annotated[str, typer.Option(help="The email domain that the provider speaks for.")],
+    issuer: Annotated[str, typer.Option(help="Its issuer, as its metadata names it (https).")],
+    client_id: Annotated[str, typer.Option(help="The client that it knows this service by.")],
+    secret_env: Annotated[
+        str | None,
+        typer.Option(help="The environment variable with the client's secret, if it has one."),
+    ] = None,
+    as_json: JsonOption = False,
+    home: HomeOption = None,
+) -> None:
+    """Let the people of a domain sign in through their organisation's OpenID provider."""
+    with reporting():
+        arguments = {
+            "organisation": organisation,
+            "domain": domain,
+            "issuer": issuer,
+            "client_id": client_id,
+            "secret_env": secret_env,
+        }
+        bound = cast("dict[str, Any]", ask_one(home, "organisation.provider", arguments))
+        if as_json:
+            print_json(bound)
+        else:
+            print(f"{bound['issuer']} speaks for {bound['domain']}.")
+
+
 @member.command("add")
 def add(  # noqa: PLR0917 - each is an option
     organisation: Organisation,
