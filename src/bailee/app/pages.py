@@ -19,7 +19,8 @@ def console_parts(
     """
     return Parts(
         perform=lambda operation, arguments: perform(node, operation, arguments),
-        record=node.ledger.append,
+        registry=node.registry,
+        ledger=node.ledger,
         policy=node.policy,
         sign_in=sign_in,
         clock=node.clock,

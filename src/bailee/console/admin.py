@@ -20,12 +20,12 @@ from bailee.console.asking import Ask
 from bailee.console.calendar import calendar
 from bailee.console.frame import Frame
 from bailee.console.parts import Parts
+from bailee.console.privacy import plain
 from bailee.errors import InputError
 from bailee.policy import load
 from bailee.policy.diff import change_in_words, compare, who_in_words
 
 _SHOWN = 200
-_LONGEST_REASON = 200
 
 
 class Admin:
@@ -70,17 +70,16 @@ class Admin:
     def read(self, ask: Ask) -> Response:
         """A session's content, for a reason that goes on record first."""
         session = self._session(ask)
-        reason = ask.given("reason").strip()
-        if not 0 < len(reason) <= _LONGEST_REASON:
-            raise InputError(ask.words("sessions.reason_length", most=_LONGEST_REASON))
-        self._parts.record("session.read", session["id"], {"by": "operator", "reason": reason})
+        registry = self._parts.registry
+        reader = registry.web_sessions.actor(ask.visitor.cookie)
+        registry.staff.read(reader, session["id"], ask.given("reason"))
         shown = self._perform("sessions.show", {"id": session["id"]})
         return self._frame.page(
             ask,
             "admin/session.html",
             here="sessions",
             session=session,
-            messages=[_plain(one) for one in shown["messages"]],
+            messages=[plain(one) for one in shown["messages"]],
         )
 
     def retention(self, ask: Ask) -> Response:
@@ -153,16 +152,3 @@ class Admin:
             if one["id"] == wanted:
                 return dict(one)
         raise InputError(ask.words("sessions.gone"), code="not_found")
-
-
-def _plain(message: Any) -> dict[str, str]:
-    """A message as text; what is not text is named by its kind."""
-    content = message.get("content") if isinstance(message, dict) else None
-    blocks = content if isinstance(content, list) else [{"type": "text", "text": content}]
-    texts = [
-        str(one.get("text") or "") if one.get("type") == "text" else f"[{one.get('type')}]"
-        for one in blocks
-        if isinstance(one, dict)
-    ]
-    role = message.get("role") if isinstance(message, dict) else None
-    return {"role": str(role or ""), "text": "\n".join(texts)}

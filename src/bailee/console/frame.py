@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import secrets
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
@@ -10,9 +11,10 @@ from typing import Final
 from urllib.parse import urlencode
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup, escape
+from markupsafe import Markup
 from starlette.responses import HTMLResponse
 
+from bailee.accounts import csrf
 from bailee.console.asking import Ask
 from bailee.console.language import HTML_LANGUAGE, LANGUAGES, OWN_NAME
 from bailee.policy import Policy
@@ -26,10 +28,11 @@ _PAGES: Final = _FOLDER / "pages"
 class Frame:
     """Renders the templates of `pages/`."""
 
-    def __init__(self, policy: Policy, token: Callable[[str], str]) -> None:
-        """`token` gives the form token for what a visitor's forms are bound to."""
+    def __init__(
+        self, policy: Policy, random: Callable[[int], bytes] = secrets.token_bytes
+    ) -> None:
         self._policy = policy
-        self._token = token
+        self._random = random
         self._environment = Environment(
             loader=FileSystemLoader(_PAGES),
             autoescape=True,
@@ -64,7 +67,7 @@ class Frame:
             return outcome_in_words(effect, retention, language)
 
         def form_token() -> Markup:
-            value = escape(self._token(ask.visitor.bound_to))
+            value = csrf.token(ask.visitor.cookie, self._random(csrf.NONCE_BYTES))
             return Markup('<input type="hidden" name="form_token" value="{}">').format(value)
 
         context = {

@@ -17,6 +17,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
+from bailee.errors import BaileeError
 from bailee.policy.document import Language
 
 LANGUAGES: Final[tuple[Language, ...]] = ("en", "zh")
@@ -32,7 +33,7 @@ class Words:
         self.language: Final = language
         self.texts: Final = texts
 
-    def __call__(self, name: str, **values: object) -> str:
+    def __call__(self, name: str, /, **values: object) -> str:
         """The text under `name` (`area.name`); `{places}` are filled from `values`.
 
         Raises:
@@ -45,6 +46,13 @@ class Words:
         if number == 1 and self.language == "en":
             return self(f"{name}_one", number=number)
         return self(name, number=number)
+
+    def of_error(self, error: BaileeError) -> str:
+        """An error in this language where the catalogue has its code, else as it was raised."""
+        own = self.texts.get(f"error.code.{error.code}")
+        if self.language != "en" and own is not None:
+            return f"{own} ({error.message})" if error.message.isascii() else error.message
+        return error.message if error.hint is None else f"{error.message} {error.hint}"
 
     def until(self, moment: datetime, now: datetime) -> str:
         """How far off a moment is, in the largest unit that fits: "in 29 days"."""

@@ -3,8 +3,8 @@
 Rules kept here, for all routes alike:
 
 * Who asks, the rule, and the form's token are looked at before a handler runs.
-* A form must come from a page of this console (`forms`), and a browser that says where a request
-  comes from (`Sec-Fetch-Site`) must say: from here.
+* A form must come from a page of this console (`accounts.csrf`), and a browser that says where a
+  request comes from (`Sec-Fetch-Site`) must say: from here.
 * Everything a page shows or does goes through the same operations that the command line has.
 * Errors are pages for people and JSON for programs; neither holds content, keys or tokens.
 """
@@ -12,6 +12,8 @@ Rules kept here, for all routes alike:
 from __future__ import annotations
 
 import secrets
+import sys
+import traceback
 from collections.abc import Awaitable, Callable
 
 import orjson
@@ -23,18 +25,22 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
+from bailee.accounts import Registry, csrf
 from bailee.console.admin import Admin
 from bailee.console.api import Api
 from bailee.console.asking import Ask, fields, read_body
-from bailee.console.forms import Forms
 from bailee.console.frame import Frame
 from bailee.console.guard import Guarded
-from bailee.console.home import OPERATOR_COOKIE, Home
+from bailee.console.home import Home
 from bailee.console.language import Words, accepted, known, words
+from bailee.console.organisations import Organisations
 from bailee.console.parts import Parts
+from bailee.console.people import People
+from bailee.console.privacy import Privacy
 from bailee.console.public import LANGUAGE_COOKIE, Public
-from bailee.console.table import Entry, table
-from bailee.console.visitor import Admission, Rule, Visitor, admits
+from bailee.console.staff import Staff
+from bailee.console.table import Areas, Entry, table
+from bailee.console.visitor import Admission, Membership, Rule, SignedIn, Visitor, admits
 from bailee.errors import BaileeError, InputError
 
 VISIT_COOKIE = "bailee_visit"
@@ -50,10 +56,20 @@ class Site:
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
-        self._forms = Forms()
-        self._frame = frame = Frame(parts.policy, self._forms.token)
+        self._frame = frame = Frame(parts.policy)
         admin = Admin(parts, frame)
-        self.entries = table(Home(parts, frame, admin), Public(parts, frame), admin, Api(parts))
+        self.entries = table(
+            Areas(
+                home=Home(frame, admin),
+                public=Public(parts, frame),
+                people=People(parts, frame),
+                privacy=Privacy(parts, frame),
+                organisations=Organisations(parts, frame),
+                staff=Staff(parts, frame),
+                admin=admin,
+                api=Api(parts),
+            )
+        )
         self.app = Starlette(
             routes=[
                 Route(entry.path, self._endpoint(entry), methods=[entry.method])
@@ -68,7 +84,11 @@ class Site:
                 body = await read_body(request, entry.largest)
                 return await run_in_threadpool(self._answer, entry, request, body)
             except BaileeError as error:
-                return self._refused(entry.rule, request, error)
+                return await run_in_threadpool(self._refused, entry.rule, request, error)
+            except Exception as error:
+                _report(entry, error)
+                defect = BaileeError("this is a defect of bailee.", code="internal")
+                return await run_in_threadpool(self._refused, entry.rule, request, defect)
 
         return endpoint
 
@@ -77,7 +97,7 @@ class Site:
         if entry.rule is not Rule.API_KEY:
             admission = admits(entry.rule, ask.visitor, ask.path)
             if admission is Admission.UNKNOWN:
-                return self._frame.page(ask, "signed_out.html", 401)
+                return self._sign_in_first(ask)
             if admission is Admission.REFUSED:
                 raise InputError(ask.words("error.not_yours"), code="forbidden")
             if entry.method == "POST":
@@ -91,22 +111,23 @@ class Site:
 
     def _ask(self, request: Request, body: bytes = b"") -> tuple[Ask, str | None]:
         """The request with its visitor, and the cookie to set when the visitor had none."""
-        cookie = request.cookies.get(OPERATOR_COOKIE)
-        operator = self._parts.sign_in.is_signed_in(cookie)
-        visit = request.cookies.get(VISIT_COOKIE)
-        bound_to = cookie if operator and cookie else visit
-        fresh = None if bound_to else secrets.token_hex(16)
-        visitor = Visitor(operator=operator, bound_to=bound_to or fresh or "")
-        ask = Ask(request, visitor, _words(request), self._parts.clock(), body=body)
-        return ask, fresh
+        visitor = visitor_of(self._parts.registry, request.cookies.get(self._parts.cookie))
+        fresh = None
+        if not visitor.cookie:
+            visit = request.cookies.get(VISIT_COOKIE)
+            fresh = None if visit else secrets.token_hex(16)
+            visitor = Visitor(cookie=visit or fresh or "")
+        return Ask(request, visitor, _words(request), self._parts.clock(), body=body), fresh
+
+    def _sign_in_first(self, ask: Ask) -> Response:
+        problem = ask.words("sign_in.first")
+        return self._frame.page(ask, "sign_in.html", 401, here="sign_in", problem=problem, email="")
 
     def _check(self, ask: Ask, form: dict[str, str]) -> None:
         """Refuse a form that did not come from a page of ours."""
         token = form.pop("form_token", "")
         said = ask.request.headers.get("sec-fetch-site", "same-origin")
-        if said not in ("same-origin", "none") or not self._forms.accepts(
-            ask.visitor.bound_to, token
-        ):
+        if said not in ("same-origin", "none") or not csrf.is_good(ask.visitor.cookie, token):
             raise InputError(
                 ask.words("error.foreign_form"),
                 code="forbidden",
@@ -124,7 +145,11 @@ class Site:
             return Response(body, error.http_status, media_type="application/json")
         ask, _ = self._ask(request)
         return self._frame.page(
-            ask, "error.html", error.http_status, message=error.message, hint=error.hint
+            ask,
+            "error.html",
+            error.http_status,
+            message=ask.words.of_error(error),
+            hint=None,
         )
 
     async def _not_found(self, request: Request, error: Exception) -> Response:
@@ -138,6 +163,15 @@ class Site:
         return response
 
 
+def _report(entry: Entry, error: Exception) -> None:
+    """A line about a defect: which kind and where; what the error says may hold content."""
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    sys.stderr.write(
+        f"console: {type(error).__name__} in {entry.method} {entry.path}, "
+        f"{place.filename}:{place.lineno}\n"
+    )
+
+
 def _words(request: Request) -> Words:
     header = request.headers.get("accept-language", "")
     language = (
@@ -147,3 +181,21 @@ def _words(request: Request) -> Words:
         or "en"
     )
     return words(language)
+
+
+def visitor_of(registry: Registry, cookie: str | None) -> Visitor:
+    """Whose session a cookie is; nobody's, without a cookie to bind forms to, if it is not good."""
+    session = registry.web_sessions.find(cookie)
+    if session is None or cookie is None:
+        return Visitor()
+    if session.person_id is None:
+        return Visitor(operator=True, cookie=cookie)
+    person = registry.people.get(session.person_id)
+    organisations = registry.organisations
+    places = tuple(
+        Membership(one.organisation_id, organisations.get(one.organisation_id).name, one.role)
+        for one in organisations.of_person(person.person_id)
+    )
+    account = registry.accounts.of_person(person.person_id)
+    signed_in = SignedIn(person.person_id, person.email or "", account, places)
+    return Visitor(signed_in, person.operator, cookie)

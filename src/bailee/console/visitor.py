@@ -9,18 +9,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
-from bailee.policy.document import Language
+from bailee.accounts import Account
 
 
 class Rule(Enum):
-    """Who may use a route."""
+    """Who may use a route. `the organisation` is the one in the address."""
 
-    PUBLIC = "public"
-    PERSON = "signed-in person"
-    MEMBER = "member of the organisation in the address"
-    ADMIN = "admin or owner of the organisation in the address"
-    OPERATOR = "operator"
-    API_KEY = "API key"
+    PUBLIC = "anyone"
+    PERSON = "a signed-in person"
+    MEMBER = "a member of the organisation, or the operator"
+    KEEPER = "an admin or owner of the organisation, or the operator"
+    ADMIN = "an admin or owner of the organisation"
+    OPERATOR = "the operator"
+    API_KEY = "whoever has an API key"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,25 +40,24 @@ class Membership:
 
 @dataclass(frozen=True, slots=True)
 class SignedIn:
-    """A person whose session is good."""
+    """A person whose session is good. `account`: their own, if they have one."""
 
     person: str
-    account: str
     email: str
-    language: Language | None
+    account: Account | None
     memberships: tuple[Membership, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Visitor:
-    """Whoever asks: a person, the operator, both in one browser, or nobody that we know.
+    """Whoever asks: a person (who may be an operator too), the operator, or nobody that we know.
 
-    `bound_to`: the cookie that this visitor's forms are bound to.
+    `cookie`: what this visitor's forms are bound to; of a good session, if there is one.
     """
 
     person: SignedIn | None = None
     operator: bool = False
-    bound_to: str = field(default="", repr=False)
+    cookie: str = field(default="", repr=False)
 
 
 class Admission(Enum):
@@ -80,9 +80,12 @@ def admits(rule: Rule, visitor: Visitor, path: Mapping[str, str]) -> Admission:
             good = visitor.operator
         case Rule.PERSON:
             good = visitor.person is not None
-        case Rule.MEMBER | Rule.ADMIN:
-            place = _place(visitor, path)
-            good = place is not None and (rule is Rule.MEMBER or place.administers)
+        case Rule.MEMBER:
+            good = visitor.operator or _place(visitor, path) is not None
+        case Rule.KEEPER:
+            good = visitor.operator or _administers(visitor, path)
+        case Rule.ADMIN:
+            good = _administers(visitor, path)
     if good:
         return Admission.ADMITTED
     known = visitor.person is not None or visitor.operator
@@ -96,3 +99,8 @@ def _place(visitor: Visitor, path: Mapping[str, str]) -> Membership | None:
     return next(
         (one for one in visitor.person.memberships if one.organisation == organisation), None
     )
+
+
+def _administers(visitor: Visitor, path: Mapping[str, str]) -> bool:
+    place = _place(visitor, path)
+    return place is not None and place.administers
