@@ -22,9 +22,9 @@ from __future__ import annotations
 import hmac
 import secrets
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, Engine, insert, select, update
 
@@ -269,6 +269,21 @@ class Accounts:
                 self._keys[key_id] = (stored, key)
             return key
 
+    def unname(self, account_id: str | None, key_ids: Iterable[str]) -> None:
+        """Remove the names that someone gave to an account and to keys. Twice changes nothing."""
+        ids = list(key_ids)
+        with self._changing:
+            with storage_errors(_WHAT), self._engine.begin() as connection:
+                connection.execute(update(api_keys).where(api_keys.c.id.in_(ids)).values(name=""))
+                connection.execute(
+                    update(accounts).where(accounts.c.id == account_id).values(name="")
+                )
+            for key_id in ids:
+                stored, key = self._keys[key_id]
+                self._keys[key_id] = (stored, replace(key, name=""))
+            if account_id is not None:
+                self._accounts[account_id] = replace(self._accounts[account_id], name="")
+
     def choose_training(
         self,
         account_id: str,
@@ -294,7 +309,7 @@ class Accounts:
             self.check_has_choice(account.plan)
             if account.training_choice == choice:
                 return account
-            now = self._clock()
+            now = self._next_moment(account_id)
             record = self._record(
                 account,
                 "training",
@@ -329,7 +344,7 @@ class Accounts:
                 )
             if account.partner_programme == joined:
                 return account
-            now = self._clock()
+            now = self._next_moment(account_id)
             old, new = ("left", "joined") if joined else ("joined", "left")
             if joined and not self._ever_joined(account_id):
                 old = "none"
@@ -359,6 +374,14 @@ class Accounts:
                 f"plan {plan} has no training choice: commercial data is not trained on.",
                 hint="an organisation's admin can join the partner programme instead",
             )
+
+    def _next_moment(self, account_id: str) -> datetime:
+        """Now; but after the account's last record, also where the clock was set back: records are
+        in order, and the present choice reaches nothing from before it.
+        """
+        records = self.consent_records(account_id)
+        now = self._clock()
+        return max(now, records[-1].at + timedelta(microseconds=1)) if records else now
 
     def _ever_joined(self, account_id: str) -> bool:
         return any(
