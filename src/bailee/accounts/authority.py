@@ -69,7 +69,7 @@ class Authority:
         found: set[Standing] = set()
         if actor.operator:
             found.add("operator")
-        if account is None:
+        if account is None or not self._reaches(actor, account):
             return frozenset(found)
         if actor.person_id is not None:
             if account.person_id == actor.person_id:
@@ -79,8 +79,21 @@ class Authority:
                 if role is not None:
                     found.add(role)
         elif actor.account_id == account.account_id:
-            found.add("holder")
+            found.add("holder" if account.organisation_id is None else "service")
         return frozenset(found)
+
+    def _reaches(self, actor: Actor, account: Account) -> bool:
+        """Whether what the actor proved counts for this account. A key of a person's own account is
+        as good as the person; one of an organisation's counts there only.
+        """
+        if actor.account_id is None or actor.account_id == account.account_id:
+            return True
+        return self._is_own_key(actor)
+
+    def _is_own_key(self, actor: Actor) -> bool:
+        assert actor.account_id is not None
+        owner = self._accounts.get(actor.account_id).person_id
+        return owner is not None and owner == actor.person_id
 
     def require(self, actor: Actor, action: Action, account: Account | None = None) -> None:
         """Go on only if the actor may do this.
@@ -97,6 +110,7 @@ class Authority:
             InputError: code `forbidden`, with who could.
         """
         standings: set[Standing] = {"operator"} if actor.operator else set()
-        if actor.person_id == person_id:
+        proved = actor.account_id is None or self._is_own_key(actor)
+        if actor.person_id == person_id and proved:
             standings.add("self")
         require(action, standings)

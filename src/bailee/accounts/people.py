@@ -215,30 +215,26 @@ class People:
         by: Actor,
         zero_retention: bool = False,
         person_id: str | None = None,
+        shared: bool = False,
     ) -> tuple[ApiKey, str]:
-        """A key of an account, and its text. A person's key of their organisation's account
-        speaks for them; the operator may make one for whoever is in it.
+        """A key of an account, and its text. Who makes one in an account that they have a part in
+        makes it for themselves; an owner or admin may have it speak for the organisation alone
+        (`shared`). The operator makes it for whoever has a part in it, or for nobody.
 
         Raises:
             InputError: `forbidden`, or as `Accounts.create_key`.
         """
-        speaks_for = person_id or by.person_id
-        own = speaks_for is not None and speaks_for == by.person_id
-        self._authority.require(by, "key.create_own" if own else "key.create", account)
+        speaks_for = person_id or (None if shared or by.operator else by.person_id)
+        if speaks_for is None:
+            self._authority.require(by, "key.create", account)
+        elif speaks_for == by.person_id:
+            self._authority.require(by, "key.create_own", account)
+        else:
+            self._authority.require(by, "key.create_for", account)
         if zero_retention:
             self._authority.require(by, "key.zero_retention", account)
-        if (
-            speaks_for is not None
-            and account.person_id != speaks_for
-            and (
-                account.organisation_id is None
-                or self._authority.role(speaks_for, account.organisation_id) is None
-            )
-        ):
-            # The operator's own person is not in it: the key speaks for the account alone.
-            if person_id is not None:
-                raise InputError("this person has no part in this account.", code="forbidden")
-            speaks_for = None
+        if speaks_for is not None and not self._has_part(speaks_for, account):
+            raise InputError("this person has no part in this account.", code="forbidden")
         return self._accounts.create_key(
             account.account_id, name, by=by, zero_retention=zero_retention, person_id=speaks_for
         )
@@ -255,6 +251,11 @@ class People:
         return self._accounts.revoke(key_id, by=by)
 
     # -- inside ----------------------------------------------------------------------------------
+
+    def _has_part(self, person_id: str, account: Account) -> bool:
+        if account.organisation_id is None:
+            return account.person_id == person_id
+        return self._authority.role(person_id, account.organisation_id) is not None
 
     def _refuse_taken(self, connection: Connection, address: str) -> None:
         index = self._identifiers.index("email", address)

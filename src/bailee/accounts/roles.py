@@ -6,6 +6,8 @@ they *stand* to the account that is asked about, and one may stand to it in more
 Rules kept here:
 
 * What is not in the table may be done by nobody.
+* A key speaks for the one who made it, or whom the operator made it for, and for no one else: or an
+  admin could make one that speaks for an owner.
 * The operator runs the service and decides nothing for a person: no training choice, no
   partner programme.
 * A member of an organisation changes nothing that makes its data eligible for training.
@@ -24,9 +26,10 @@ from bailee.errors import InputError
 Role = Literal["owner", "admin", "member"]
 ROLES: Final[tuple[Role, ...]] = ("owner", "admin", "member")
 
-Standing = Literal["operator", "self", "holder", "owner", "admin", "member"]
-"""`self`: the account is the person's own. `holder`: the account's own key is presented, and no
-person holds that key. `owner`, `admin`, `member`: of the organisation whose account it is."""
+Standing = Literal["operator", "self", "holder", "owner", "admin", "member", "service"]
+"""`self`: the account is the person's own. `holder`: the account is nobody's, and its key is
+presented. `owner`, `admin`, `member`: of the organisation whose account it is. `service`: a key of
+an organisation's account that speaks for nobody."""
 
 Action = Literal[
     "account.read",
@@ -36,6 +39,7 @@ Action = Literal[
     "partner.change",
     "key.create",
     "key.create_own",
+    "key.create_for",
     "key.zero_retention",
     "key.revoke",
     "members.read",
@@ -48,16 +52,22 @@ Action = Literal[
     "person.change",
     "person.erase",
     "content.read_as_staff",
+    "hold.change",
+    "account.export",
+    "account.erase",
 ]
 
 MAY: Final[Mapping[Action, frozenset[Standing]]] = {
-    "account.read": frozenset({"operator", "self", "holder", "owner", "admin", "member"}),
+    "account.read": frozenset(
+        {"operator", "self", "holder", "owner", "admin", "member", "service"}
+    ),
     "sessions.read": frozenset({"self", "holder", "owner", "admin"}),
     "sessions.delete": frozenset({"operator", "self", "holder", "owner", "admin"}),
     "training.choose": frozenset({"self", "holder"}),
     "partner.change": frozenset({"owner", "admin"}),
     "key.create": frozenset({"operator", "self", "owner", "admin"}),
     "key.create_own": frozenset({"operator", "self", "owner", "admin", "member"}),
+    "key.create_for": frozenset({"operator"}),
     "key.zero_retention": frozenset({"operator", "owner", "admin"}),
     "key.revoke": frozenset({"operator", "self", "owner", "admin"}),
     "members.read": frozenset({"operator", "owner", "admin", "member"}),
@@ -70,6 +80,9 @@ MAY: Final[Mapping[Action, frozenset[Standing]]] = {
     "person.change": frozenset({"self"}),
     "person.erase": frozenset({"operator", "self"}),
     "content.read_as_staff": frozenset({"operator"}),
+    "hold.change": frozenset({"operator"}),
+    "account.export": frozenset({"operator", "self", "holder"}),
+    "account.erase": frozenset({"operator", "self", "holder"}),
 }
 
 
@@ -116,6 +129,7 @@ def require(action: Action, standings: Iterable[Standing]) -> None:
             "owner": "an owner of the organisation",
             "admin": "an admin of the organisation",
             "member": "a member of the organisation",
+            "service": "a key of the organisation",
         }
         who = [words[standing] for standing in words if standing in MAY[action]]
         raise InputError(

@@ -317,6 +317,7 @@ def _key_create(node: Node, arguments: Arguments) -> object:
         by=by,
         zero_retention=zero_retention,
         person_id=person.person_id if person else None,
+        shared=arguments.get("shared") is True,
     )
     return {"key": secret, **key_view(key, account)}
 

@@ -107,9 +107,9 @@ def test_nothing_a_member_can_do_makes_commercial_data_eligible(town: Town) -> N
         assert forbidden(
             lambda b=by: registry.people.create_key(cast.account, "z", by=b, zero_retention=True)
         )
-        own = registry.accounts.of_person(cast.people["member"].person_id)
-        assert own is not None
-        registry.choices.choose_training(own.account_id, "allowed", by=by, **NOTICE)
+    own = registry.accounts.of_person(cast.people["member"].person_id)
+    assert own is not None
+    registry.choices.choose_training(own.account_id, "allowed", by=cast.actors["member"], **NOTICE)
 
     account = registry.accounts.get(cast.account.account_id)
     assert (False, "none") == (account.partner_programme, account.training_choice)
@@ -131,23 +131,25 @@ def test_an_admin_makes_no_training_choice_for_an_organisation(town: Town) -> No
     """An organisation has no training choice; it has the partner programme."""
     cast = Cast(town)
 
-    bare = cast.actors.pop("key of the organisation")
-
     assert set() == cast.who_may(
         lambda actor: town.registry.choices.choose_training(
             cast.account.account_id, "allowed", by=actor, **NOTICE
         )
     )
     with pytest.raises(InputError, match="no training choice"):
-        town.registry.choices.choose_training(cast.account.account_id, "allowed", by=bare, **NOTICE)
+        town.registry.accounts.choose_training(cast.account.account_id, "allowed", **NOTICE)
 
 
 @pytest.mark.row("T2")
 def test_only_the_person_chooses_for_their_account(town: Town) -> None:
-    """Not the operator, not an admin of their organisation, not another person or key."""
+    """Not the operator, not an admin of their organisation, not another person or key; and not the
+    key that their organisation gave them.
+    """
     cast = Cast(town)
     own = town.registry.accounts.of_person(cast.people["member"].person_id)
     assert own is not None
+    _, secret = town.registry.people.create_key(own, "own", by=cast.actors["member"])
+    cast.actors["member's own key"] = town.registry.authority.by_key(secret)
 
     may = cast.who_may(
         lambda actor: town.registry.choices.choose_training(
@@ -155,7 +157,7 @@ def test_only_the_person_chooses_for_their_account(town: Town) -> None:
         )
     )
 
-    assert {"member", "member's key"} == may
+    assert {"member", "member's own key"} == may
 
 
 @pytest.mark.row("T6")
