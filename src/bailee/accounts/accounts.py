@@ -22,6 +22,7 @@ from __future__ import annotations
 import hmac
 import secrets
 import threading
+from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -31,11 +32,12 @@ from sqlalchemy import Connection, Engine, insert, select, update
 from bailee.accounts import consent, keys
 from bailee.accounts.account import Account, ApiKey, Choice
 from bailee.accounts.consent import ConsentRecord, Purpose
+from bailee.accounts.identifiers import Identifiers
 from bailee.accounts.roles import OPERATOR, Actor
 from bailee.clock import Clock
 from bailee.db.accounts import accounts, api_keys
 from bailee.db.engine import reading, storage_errors
-from bailee.errors import InputError
+from bailee.errors import InputError, IntegrityError
 from bailee.ledger import Ledger
 from bailee.policy import Policy
 
@@ -43,6 +45,7 @@ RetentionFollows = Callable[[str], None]
 """Told the id of an account whose terms have changed, after the change is on disk."""
 
 _WHAT = "the accounts"
+_SEALED = "sealed:"
 
 
 class Accounts:
@@ -55,7 +58,11 @@ class Accounts:
         clock: Clock,
         ledger: Ledger,
         random: Callable[[int], bytes] = secrets.token_bytes,
+        *,
+        names: Identifiers | None = None,
     ) -> None:
+        """`names` seals what people call their keys; without it, names are kept as they are."""
+        self._names = names
         self.retention_follows: RetentionFollows = lambda _account_id: None
         self._engine = engine
         self._policy = policy
@@ -72,10 +79,11 @@ class Accounts:
             for row in connection.execute(select(accounts)):
                 self._accounts[row.id] = Account(*row)
             for row in connection.execute(select(api_keys)):
+                of = row.person_id or self._accounts[row.account_id].person_id
                 key = ApiKey(
                     row.id,
                     row.account_id,
-                    row.name,
+                    self._opened(of, row.name),
                     row.zero_retention,
                     row.created_at,
                     row.revoked_at,
@@ -223,7 +231,7 @@ class Accounts:
             insert(api_keys).values(
                 id=key.key_id,
                 account_id=key.account_id,
-                name=name,
+                name=self._sealed(person_id or account.person_id, name),
                 digest=minted.digest,
                 zero_retention=zero_retention,
                 created_at=key.created_at,
@@ -238,6 +246,22 @@ class Accounts:
             connection=connection,
         )
         return key, minted.digest, minted.key
+
+    def _sealed(self, person_id: str | None, name: str) -> str:
+        """A key's name as it is kept: a person gave it, so it is under the person's own key."""
+        if person_id is None or self._names is None:
+            return name
+        return _SEALED + b64encode(self._names.seal(person_id, "key", name)).decode()
+
+    def _opened(self, person_id: str | None, kept: str) -> str:
+        if person_id is None or self._names is None or not kept.startswith(_SEALED):
+            return kept
+        try:
+            return self._names.open(person_id, "key", b64decode(kept.removeprefix(_SEALED)))
+        except IntegrityError as error:
+            if error.code != "key_destroyed":
+                raise
+            return ""  # an erasure is under way
 
     def key_for_this_run(self, account_id: str) -> str:
         """A key of `account_id` that is kept in memory only, and so ends with the process."""

@@ -49,7 +49,7 @@ class Registry:
         """`keys` has the persons' own; `hasher` is argon2's with its defaults if not given."""
         identifiers = Identifiers(keys, random)
         backing = Backing(engine, policy, clock, ledger, identifiers, random)
-        self.accounts = Accounts(engine, policy, clock, ledger, random)
+        self.accounts = Accounts(engine, policy, clock, ledger, random, names=identifiers)
         self.authority = Authority(engine, self.accounts)
         self.people = People(backing, self.accounts, self.authority)
         self.organisations = Organisations(backing, self.accounts, self.authority)

@@ -17,6 +17,7 @@ from sqlalchemy import Engine
 
 from bailee import config
 from bailee.accounts import Account, Registry
+from bailee.app.erasing import Erasures
 from bailee.app.person_keys import PersonKeys
 from bailee.clock import Clock, system_clock
 from bailee.config import Settings
@@ -30,9 +31,13 @@ from bailee.ledger import Ledger
 from bailee.policy import Decision, Policy, load
 from bailee.training import eligibility
 from bailee.vault.exchange import Terms
+from bailee.vault.forgetting import SweepReport
 from bailee.vault.terms import Present
 from bailee.vault.transcript import SessionRow
 from bailee.vault.vault import Vault
+
+_NOTHING = Present(Terms("P0D", "", ""), None)
+"""Of who was erased nothing more is kept, not even what was under way."""
 
 
 class Node:
@@ -68,6 +73,13 @@ class Node:
             record=self.ledger.append,
             present=self._present,
         )
+        self.erasures = Erasures(
+            data,
+            registry=self.registry,
+            vault=self.vault,
+            keyring=self.keyring,
+            ledger=self.ledger,
+        )
         self.moves_wait: Callable[[], None] = self._move_now
         self.accounts.retention_follows = self.follow
 
@@ -94,6 +106,7 @@ class Node:
         node = cls(home, settings, policy, clock, environment)
         node.follow_all()
         node.vault.recover()
+        node.erasures.resume(clock())
         node.note_policy()
         return node
 
@@ -144,11 +157,23 @@ class Node:
         records = self.accounts.consent_records(account.account_id)
         return records[-1].at if records else None
 
+    def sweep(self, now: datetime) -> SweepReport:
+        """The vault's sweep, and then what was left of persons' erasures.
+
+        Raises:
+            StorageError: a store failed; the next sweep goes on.
+        """
+        done = self.vault.sweep(now)
+        self.erasures.resume(now)
+        return done
+
     def _move_now(self) -> None:
         self.vault.moving.run(self.clock())
 
     def _present(self, owner: str, plan: str, channel: str) -> Present | None:
         """On what terms an owner's sessions of a plan and channel are kept now, and since when."""
+        if self.erasures.is_gone(owner):
+            return _NOTHING
         try:
             account = self.accounts.get(owner)
         except InputError:

@@ -12,13 +12,13 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any, Final
 
+from bailee.app.erasure import ERASURE
+from bailee.app.holds import HOLDS
 from bailee.app.node import Node
 from bailee.app.people import PEOPLE
+from bailee.app.views import move_view, receipt_view, session_view
 from bailee.errors import InputError
 from bailee.vault.exporting import as_object
-from bailee.vault.moving import Move
-from bailee.vault.receipts import Receipt
-from bailee.vault.transcript import SessionRow
 
 Arguments = Mapping[str, Any]
 
@@ -51,33 +51,18 @@ def _text(arguments: Arguments, name: str) -> str:
 # Sessions
 
 
-def session_view(node: Node, session: SessionRow) -> dict[str, object]:
-    """One session as `sessions list` shows it."""
-    training = node.training(session)
-    return {
-        "id": session.id,
-        "account": session.owner,
-        "plan": session.plan,
-        "channel": session.channel,
-        "started": session.started.isoformat(),
-        "last_activity": session.last_activity.isoformat(),
-        "exchanges": session.exchanges,
-        "kept_until": session.expires_at.isoformat(),
-        "retention": {"clause": session.clause, "period": session.period},
-        "training": {"effect": training.effect, "clause": training.clause},
-    }
-
-
 def _sessions_list(node: Node, arguments: Arguments) -> object:
     node.vault.flush()
     rows = node.vault.sessions(_now(node, arguments), owner=arguments.get("owner"))
-    return [session_view(node, row) for row in rows]
+    held = node.vault.holds.held()
+    return [session_view(node, row, held=row.id in held) for row in rows]
 
 
 def _sessions_show(node: Node, arguments: Arguments) -> object:
     node.vault.flush()
     shown = node.vault.show(_text(arguments, "id"), _now(node, arguments))
-    return session_view(node, shown.session) | {
+    held = shown.session.id in node.vault.holds.held()
+    return session_view(node, shown.session, held=held) | {
         "messages": shown.main,
         "agents": shown.agents,
         "aside": shown.aside,
@@ -95,31 +80,11 @@ def _sessions_delete(node: Node, arguments: Arguments) -> object:
     return receipt_view(node.vault.delete(_text(arguments, "id"), _now(node, arguments)))
 
 
-def receipt_view(receipt: Receipt) -> dict[str, object]:
-    """A receipt, with the moment of each state that it has come to."""
-    moments = {
-        "requested": receipt.requested_at,
-        "inaccessible": receipt.inaccessible_at,
-        "deferred": receipt.deferred_at,
-        "key_destroyed": receipt.key_destroyed_at,
-        "backups_unrecoverable": receipt.backups_unrecoverable_at,
-        "reclaimed": receipt.reclaimed_at,
-    }
-    return {
-        "receipt": receipt.id,
-        "kind": receipt.kind,
-        "subject": receipt.subject,
-        "state": receipt.state,
-        "states": {state: at.isoformat() for state, at in moments.items() if at is not None},
-        "to_come": [s for s, at in moments.items() if at is None and s != "deferred"],
-    }
-
-
 # Retention
 
 
 def _retention_run(node: Node, arguments: Arguments) -> object:
-    return asdict(node.vault.sweep(_now(node, arguments)))
+    return asdict(node.sweep(_now(node, arguments)))
 
 
 def _retention_report(node: Node, arguments: Arguments) -> object:
@@ -128,26 +93,17 @@ def _retention_report(node: Node, arguments: Arguments) -> object:
 
 
 def _retention_receipts(node: Node, arguments: Arguments) -> object:
-    return [receipt_view(receipt) for receipt in node.vault.receipts(arguments.get("subject"))]
+    owner = arguments.get("owner")
+    found = (
+        node.vault.receipts(arguments.get("subject"))
+        if owner is None
+        else node.vault.receipts_of(owner)
+    )
+    return [receipt_view(receipt) for receipt in found]
 
 
 def _retention_moves(node: Node, _arguments: Arguments) -> object:
     return [move_view(move) for move in node.vault.moving.all()]
-
-
-def move_view(move: Move) -> dict[str, object]:
-    """How far the sessions of an account have come in following its choice."""
-    return {
-        "move": move.id,
-        "account": move.owner,
-        "choice_at": move.choice_at and move.choice_at.isoformat(),
-        "requested": move.requested_at.isoformat(),
-        "state": "moving" if move.finished_at is None else "done",
-        "total": move.total,
-        "seen": move.seen,
-        "moved": move.moved,
-        "finished": move.finished_at and move.finished_at.isoformat(),
-    }
 
 
 def _keyring_rotate(node: Node, arguments: Arguments) -> object:
@@ -182,6 +138,8 @@ def _audit_list(node: Node, arguments: Arguments) -> object:
 
 _OPERATIONS: Final[Mapping[str, Callable[[Node, Arguments], Iterator[object] | object]]] = {
     **PEOPLE,
+    **HOLDS,
+    **ERASURE,
     "sessions.list": _sessions_list,
     "sessions.show": _sessions_show,
     "sessions.export": _sessions_export,

@@ -115,9 +115,12 @@ receipts = Table(
     Column("key_destroyed_at", Moment),
     Column("backups_unrecoverable_at", Moment),
     Column("reclaimed_at", Moment),
+    Column("owner", String, index=True),
+    Column("part_of", String, index=True),
 )
 """Proofs of destruction. `kind`: `erasure` or `held_expiry` (subject: a session's id) or `expiry`
-(subject: a KEK's id). `state`: the last of the moments that has come."""
+(subject: a KEK's id). `state`: the last of the moments that has come. `owner`: whose session it
+was. `part_of`: the erasure of a person that this is a part of."""
 
 receipt_segments = Table(
     "receipt_segments",
@@ -155,5 +158,20 @@ holds = Table(
     Column("placed_at", Moment),
     Column("released_at", Moment),
 )
-"""Legal holds. `state`: `placing`, `placed`, `releasing`, `released`, or `void` (the session's key
-was gone before the hold could take it)."""
+"""Legal holds, each on one session. `state`: `placing`, `placed`, `releasing`, `released`, or
+`void` (the session's key was gone before the hold could take it)."""
+
+erasures = Table(
+    "erasures",
+    data,
+    Column("id", String, primary_key=True),
+    Column("person_id", String, nullable=False, unique=True),
+    Column("account_id", String),
+    Column("state", String, nullable=False, index=True),
+    Column("requested_by", String, nullable=False),
+    Column("requested_at", Moment, nullable=False),
+    Column("finished_at", Moment),
+    Column("receipt", String),
+)
+"""Persons who are or were being erased. `state`: `requested`, `deferred` (all is done that no hold
+keeps from being done) or `done`. `receipt`: the signed record, once there is one."""

@@ -35,6 +35,7 @@ from bailee.db.keys import deks, destroyed_keks, former_keks, keks, rotation, se
 from bailee.errors import IntegrityError, StorageError
 from bailee.keyring.checkpoint import truncate_log
 from bailee.keyring.epochs import epoch_of, last_ended
+from bailee.keyring.holding import hold
 from bailee.keyring.moving import move
 from bailee.keyring.root import Random, Root
 from bailee.keyring.rotation import Rotation, rotate
@@ -155,6 +156,15 @@ class Keyring:
             StorageError: the store can't be read or written; call again.
         """
         return move(self, wants)
+
+    def hold(self, name: str, subject: str) -> None:
+        """Keep the key of `subject` as `name` too, until that is destroyed. See `holding`.
+
+        Raises:
+            IntegrityError: the key has been destroyed (`key_destroyed`) or tampered with.
+            StorageError: the store can't be read or written.
+        """
+        hold(self, name, subject)
 
     def get(self, subject: str) -> Dek:
         """The subject's key as it is.

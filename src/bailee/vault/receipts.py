@@ -59,6 +59,8 @@ class Receipt:
     key_destroyed_at: datetime | None
     backups_unrecoverable_at: datetime | None
     reclaimed_at: datetime | None
+    owner: str | None
+    part_of: str | None
 
 
 class Receipts:
@@ -68,14 +70,31 @@ class Receipts:
         self._engine = engine
         self._record = record
 
-    def request(self, kind: str, subject: str, segment_ids: Iterable[str], now: datetime) -> str:
-        """Write a receipt for `subject`, whose ciphertext is in those segments; its id."""
+    def request(
+        self,
+        kind: str,
+        subject: str,
+        segment_ids: Iterable[str],
+        now: datetime,
+        *,
+        owner: str | None = None,
+        part_of: str | None = None,
+    ) -> str:
+        """Write a receipt for `subject`, whose ciphertext is in those segments; its id. `owner`:
+        whose session it is; `part_of`: the erasure that it belongs to.
+        """
         receipt_id = str(UUID(bytes=os.urandom(16), version=4))
         self._record(f"{kind}.{REQUESTED}", subject, {"receipt": receipt_id})
         with storage_errors("the receipts"), self._engine.begin() as connection:
             connection.execute(
                 insert(receipts).values(
-                    id=receipt_id, kind=kind, subject=subject, state=REQUESTED, requested_at=now
+                    id=receipt_id,
+                    kind=kind,
+                    subject=subject,
+                    state=REQUESTED,
+                    requested_at=now,
+                    owner=owner,
+                    part_of=part_of,
                 )
             )
             rows = [{"receipt_id": receipt_id, "segment_id": name} for name in segment_ids]
@@ -107,6 +126,25 @@ class Receipts:
     def all(self, subject: str | None = None) -> list[Receipt]:
         """All receipts, or those for `subject`, oldest first."""
         return self._select(receipts.c.subject == subject if subject else True)
+
+    def of_owner(self, owner: str) -> list[Receipt]:
+        """The receipts of an owner's sessions, oldest first."""
+        return self._select(receipts.c.owner == owner)
+
+    def parts(self, erasure_id: str) -> list[Receipt]:
+        """The receipts of one person's erasure."""
+        return self._select(receipts.c.part_of == erasure_id)
+
+    def take_over(self, session_ids: Iterable[str], erasure_id: str) -> None:
+        """Let the unfinished receipts of these sessions be part of an erasure."""
+        open_ones = receipts.c.state.in_((REQUESTED, INACCESSIBLE, DEFERRED))
+        with storage_errors("the receipts"), self._engine.begin() as connection:
+            for session_id in session_ids:
+                connection.execute(
+                    update(receipts)
+                    .where(receipts.c.subject == session_id, open_ones)
+                    .values(part_of=erasure_id)
+                )
 
     def in_state(self, *states: str) -> list[Receipt]:
         """The receipts that stand at one of `states`, oldest first."""

@@ -1,4 +1,4 @@
-"""Retention that follows a choice, and legal holds.
+"""Retention that follows a choice, legal holds, and the erasure of persons.
 
 Sessions learn when their latest request began and with which plans and channels they were used. For
 those that are there already, the index knows the first; of the second it knows the latest only.
@@ -34,6 +34,9 @@ def upgrade() -> None:
     op.drop_index("ix_sessions_owner", "sessions")
     op.create_index("ix_sessions_owner", "sessions", ["owner", "id"])
     op.add_column("receipts", sa.Column("deferred_at", Moment))
+    for column in ("owner", "part_of"):
+        op.add_column("receipts", sa.Column(column, sa.String))
+        op.create_index(f"ix_receipts_{column}", "receipts", [column])
     op.create_table(
         "retention_moves",
         sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
@@ -56,4 +59,15 @@ def upgrade() -> None:
         sa.Column("requested_at", Moment, nullable=False),
         sa.Column("placed_at", Moment),
         sa.Column("released_at", Moment),
+    )
+    op.create_table(
+        "erasures",
+        sa.Column("id", sa.String, primary_key=True),
+        sa.Column("person_id", sa.String, nullable=False, unique=True),
+        sa.Column("account_id", sa.String),
+        sa.Column("state", sa.String, nullable=False, index=True),
+        sa.Column("requested_by", sa.String, nullable=False),
+        sa.Column("requested_at", Moment, nullable=False),
+        sa.Column("finished_at", Moment),
+        sa.Column("receipt", sa.String),
     )
