@@ -160,3 +160,20 @@ def test_tables_show_what_json_says(bailee: Bailee) -> None:
     assert all(word in organisation for word in ("Acme", "team", "owner", "ada@x.example"))
     assert all(word in history for word in ("none → refused", "2025-08-28 (en)", "terminal"))
     assert json.dumps(ada["key"]) not in people + person + organisation + history
+
+
+@pytest.mark.row("P4")
+def test_reading_content_at_the_terminal_is_on_record(served: Serve) -> None:
+    """Whoever has the machine may read; that they did, and why, stays."""
+    bailee = served()
+    message(bailee.ready, "the gooseberry incident")
+    (session,) = bailee.json("sessions", "list")
+
+    bailee.json("sessions", "show", session["id"], "--reason", "asked for by its owner")
+    bailee.run("sessions", "export", session["id"])
+
+    entries = bailee.json("audit", "list", "--kind", "access.read")
+    assert [
+        (session["id"], {"by": "operator", "reason": "asked for by its owner"}),
+        (session["id"], {"by": "operator", "reason": "at the terminal, no reason given"}),
+    ] == [(entry["subject"], entry["body"]) for entry in entries]

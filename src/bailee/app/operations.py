@@ -12,6 +12,7 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any, Final
 
+from bailee.accounts import OPERATOR
 from bailee.app.erasure import ERASURE
 from bailee.app.holds import HOLDS
 from bailee.app.node import Node
@@ -58,7 +59,17 @@ def _sessions_list(node: Node, arguments: Arguments) -> object:
     return [session_view(node, row, held=row.id in held) for row in rows]
 
 
+def _on_record(node: Node, arguments: Arguments) -> None:
+    """Content that the operator reads at the terminal is on record before it is read. Pages see to
+    that themselves: they know whether a person reads what is their own.
+    """
+    if arguments.get("staff") is True:
+        reason = arguments.get("reason") or "at the terminal, no reason given"
+        node.registry.staff.read(OPERATOR, _text(arguments, "id"), reason)
+
+
 def _sessions_show(node: Node, arguments: Arguments) -> object:
+    _on_record(node, arguments)
     node.vault.flush()
     shown = node.vault.show(_text(arguments, "id"), _now(node, arguments))
     held = shown.session.id in node.vault.holds.held()
@@ -71,6 +82,7 @@ def _sessions_show(node: Node, arguments: Arguments) -> object:
 
 
 def _sessions_export(node: Node, arguments: Arguments) -> Iterator[object]:
+    _on_record(node, arguments)
     node.vault.flush()
     lines = node.vault.export(_text(arguments, "id"), _now(node, arguments))
     return (line.decode() for line in lines)
