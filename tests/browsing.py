@@ -39,6 +39,10 @@ class Visitor:
         sent = fields | ({} if token is None else {"form_token": token})
         return self._send(path, urllib.parse.urlencode(sent).encode())
 
+    def put(self, path: str, body: bytes) -> Answer:
+        """Put a document."""
+        return self._send(path, body, "PUT")
+
     def submit(self, page: str, path: str, fields: dict[str, str] | None = None) -> Answer:
         """Open `page` and send its form to `path`."""
         return self.post(path, fields or {}, self.token(page))
@@ -49,9 +53,9 @@ class Visitor:
         assert found is not None, f"{page} has no form"
         return unescape(found[1])
 
-    def _send(self, path: str, body: bytes | None) -> Answer:
+    def _send(self, path: str, body: bytes | None, method: str | None = None) -> Answer:
         url = path if path.startswith("http") else self.console + path
-        request = urllib.request.Request(url, body, self.headers)
+        request = urllib.request.Request(url, body, self.headers, method=method)
         try:
             with self._opener.open(request, timeout=30) as response:
                 return _answer(response)

@@ -18,6 +18,7 @@ from bailee.console.visitor import SignedIn, Visitor
 from bailee.errors import InputError
 
 LARGEST_BODY = 10_000
+LARGEST_CREDENTIAL = 60_000
 LARGEST_DOCUMENT = 1_000_000
 
 

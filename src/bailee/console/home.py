@@ -5,15 +5,15 @@ from __future__ import annotations
 from starlette.responses import RedirectResponse, Response
 
 from bailee.console.admin import Admin
+from bailee.console.arriving import Arriving
 from bailee.console.asking import Ask
-from bailee.console.frame import Frame
 
 
 class Home:
     """The handler; it takes an `Ask`."""
 
-    def __init__(self, frame: Frame, admin: Admin) -> None:
-        self._frame = frame
+    def __init__(self, arriving: Arriving, admin: Admin) -> None:
+        self._arriving = arriving
         self._admin = admin
 
     def first(self, ask: Ask) -> Response:
@@ -22,4 +22,4 @@ class Home:
             return self._admin.overview(ask)
         if ask.visitor.person is not None:
             return RedirectResponse("/settings/privacy", 303)
-        return self._frame.page(ask, "sign_in.html", 401, here="sign_in", problem=None, email="")
+        return self._arriving.sign_in_page(ask, status=401)

@@ -16,22 +16,22 @@ from typing import Any
 
 from starlette.responses import RedirectResponse, Response
 
+from bailee.console.arriving import Arriving, address_of
 from bailee.console.asking import Ask
 from bailee.console.frame import Frame
 from bailee.console.parts import Parts
 from bailee.console.privacy import notice
 from bailee.errors import InputError
 
-_LASTS = 14 * 86_400
-
 
 class People:
     """The handlers; each takes an `Ask`."""
 
-    def __init__(self, parts: Parts, frame: Frame) -> None:
+    def __init__(self, parts: Parts, frame: Frame, arriving: Arriving) -> None:
         self._parts = parts
         self._registry = parts.registry
         self._frame = frame
+        self._arriving = arriving
 
     # -- coming and going ------------------------------------------------------------------------
 
@@ -39,27 +39,21 @@ class People:
         """The form; or, with a link's token, the operator's way in."""
         token = ask.query.get("token")
         if token is None:
-            return self._frame.page(ask, "sign_in.html", here="sign_in", problem=None, email="")
+            return self._arriving.sign_in_page(ask)
         if not self._parts.sign_in.redeem(token):
             problem = ask.words("sign_in.link_gone")
-            return self._frame.page(ask, "sign_in.html", 401, problem=problem, email="")
-        return self._begin(ask, None, "/")
+            return self._arriving.sign_in_page(ask, problem=problem, status=401)
+        return self._arriving.go(ask, None, "/")
 
     def sign_in(self, ask: Ask) -> Response:
         """Email and password."""
-        email = ask.form.get("email", "")
         try:
             person = self._registry.passwords.sign_in(
-                email, ask.form.get("password", ""), address=_address(ask)
+                ask.form.get("email", ""), ask.form.get("password", ""), address=address_of(ask)
             )
         except InputError as error:
-            problem = ask.words.of_error(error)
-            return self._frame.page(
-                ask, "sign_in.html", error.http_status, here="sign_in", problem=problem, email=email
-            )
-        account = self._registry.accounts.of_person(person)
-        asked = account is not None and self._registry.choices.asked(account).effect == "ask"
-        return self._begin(ask, person, "/settings/choice" if asked else "/settings/privacy")
+            return self._arriving.sign_in_page(ask, error)
+        return self._arriving.go(ask, person, self._arriving.first_page(person))
 
     def sign_up_page(self, ask: Ask) -> Response:
         """The form, with the notice and the choice, and nothing chosen."""
@@ -68,23 +62,24 @@ class People:
     def sign_up(self, ask: Ask) -> Response:
         """A new person, with the choice that they made."""
         try:
-            if ask.form.get("choice") not in ("allowed", "refused"):
-                raise InputError(ask.words("sign_up.choose"))
             if not ask.form.get("plan"):
                 raise InputError(ask.words("sign_up.choose_plan"))
+            asks = self._asks(ask.form["plan"])
+            if asks and ask.form.get("choice") not in ("allowed", "refused"):
+                raise InputError(ask.words("sign_up.choose"))
             person, _ = self._registry.passwords.sign_up(
                 ask.form.get("email", ""),
                 ask.form.get("password", ""),
-                choice=ask.form["choice"],
+                choice=ask.form["choice"] if asks else None,
                 language=ask.words.language,
                 source="console",
-                address=_address(ask),
+                address=address_of(ask),
                 plan=ask.form["plan"],
             )
         except InputError as error:
             problem = ask.words.of_error(error)
             return self._sign_up_form(ask, ask.form, problem, error.http_status)
-        return self._begin(ask, person.person_id, "/settings/privacy")
+        return self._arriving.go(ask, person.person_id, "/settings/privacy")
 
     def sign_out(self, ask: Ask) -> Response:
         """End this browser's session."""
@@ -117,7 +112,7 @@ class People:
                 ask.form.get("new", ""),
                 old=ask.form.get("old") or None,
                 by=self._registry.authority.by_person(ask.person.person),
-                address=_address(ask),
+                address=address_of(ask),
                 but=ask.visitor.cookie,
             )
         except InputError as error:
@@ -166,10 +161,18 @@ class People:
             shown=shown,
             current=current.session_id if current else None,
             gateway=self._parts.running.gateway,
+            passkeys=self._registry.passkeys.of_person(ask.person.person),
             has_password=self._registry.people.get(ask.person.person).has_password,
             made=made,
             said=said,
             problem=problem,
+        )
+
+    def _asks(self, plan: str) -> bool:
+        """Whether who signs up for a plan today is asked about training; the policy says."""
+        return (
+            plan in self._parts.policy.plans
+            and self._registry.choices.asked_on_plan(plan).effect == "ask"
         )
 
     def _sign_up_form(
@@ -183,29 +186,7 @@ class People:
             status,
             here="sign_up",
             plans=plans,
-            notice=notice(policy, plans[0], ask.words.language),
+            notice=notice(policy, plans[0], ask.words.language) if self._asks(plans[0]) else [],
             given={name: given.get(name, "") for name in ("email", "plan", "choice")},
             problem=problem,
         )
-
-    def _begin(self, ask: Ask, person: str | None, to: str) -> Response:
-        cookie = self._registry.web_sessions.begin(
-            person,
-            client=ask.request.headers.get("user-agent"),
-            instead_of=ask.request.cookies.get(self._parts.cookie),
-        )
-        response = RedirectResponse(to, status_code=303)
-        response.set_cookie(
-            self._parts.cookie,
-            cookie,
-            max_age=_LASTS,
-            httponly=True,
-            samesite="lax",
-            secure=self._parts.secure,
-        )
-        return response
-
-
-def _address(ask: Ask) -> str:
-    client = ask.request.client
-    return client.host if client else ""

@@ -28,6 +28,7 @@ from starlette.types import ASGIApp
 from bailee.accounts import Registry, csrf
 from bailee.console.admin import Admin
 from bailee.console.api import Api
+from bailee.console.arriving import Arriving
 from bailee.console.asking import Ask, fields, read_body
 from bailee.console.frame import Frame
 from bailee.console.guard import Guarded
@@ -41,6 +42,7 @@ from bailee.console.public import LANGUAGE_COOKIE, Public
 from bailee.console.staff import Staff
 from bailee.console.table import Areas, Entry, table
 from bailee.console.visitor import Admission, Membership, Rule, SignedIn, Visitor, admits
+from bailee.console.ways_in import WaysIn
 from bailee.errors import BaileeError, InputError
 
 VISIT_COOKIE = "bailee_visit"
@@ -57,12 +59,14 @@ class Site:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self._frame = frame = Frame(parts.policy)
+        self._arriving = Arriving(parts, frame)
         admin = Admin(parts, frame)
         self.entries = table(
             Areas(
-                home=Home(frame, admin),
+                home=Home(self._arriving, admin),
                 public=Public(parts, frame),
-                people=People(parts, frame),
+                people=People(parts, frame, self._arriving),
+                ways_in=WaysIn(parts, frame, self._arriving),
                 privacy=Privacy(parts, frame),
                 organisations=Organisations(parts, frame),
                 staff=Staff(parts, frame),
@@ -97,7 +101,8 @@ class Site:
         if entry.rule is not Rule.API_KEY:
             admission = admits(entry.rule, ask.visitor, ask.path)
             if admission is Admission.UNKNOWN:
-                return self._sign_in_first(ask)
+                problem = ask.words("sign_in.first")
+                return self._arriving.sign_in_page(ask, problem=problem, status=401)
             if admission is Admission.REFUSED:
                 raise InputError(ask.words("error.not_yours"), code="forbidden")
             if entry.method == "POST":
@@ -118,10 +123,6 @@ class Site:
             fresh = None if visit else secrets.token_hex(16)
             visitor = Visitor(cookie=visit or fresh or "")
         return Ask(request, visitor, _words(request), self._parts.clock(), body=body), fresh
-
-    def _sign_in_first(self, ask: Ask) -> Response:
-        problem = ask.words("sign_in.first")
-        return self._frame.page(ask, "sign_in.html", 401, here="sign_in", problem=problem, email="")
 
     def _check(self, ask: Ask, form: dict[str, str]) -> None:
         """Refuse a form that did not come from a page of ours."""

@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from bailee.console.admin import Admin
 from bailee.console.api import Api
-from bailee.console.asking import LARGEST_BODY, LARGEST_DOCUMENT, Ask
+from bailee.console.asking import LARGEST_BODY, LARGEST_CREDENTIAL, LARGEST_DOCUMENT, Ask
 from bailee.console.home import Home
 from bailee.console.organisations import Organisations
 from bailee.console.people import People
@@ -17,6 +17,7 @@ from bailee.console.privacy import Privacy
 from bailee.console.public import Public
 from bailee.console.staff import Staff
 from bailee.console.visitor import Rule
+from bailee.console.ways_in import WaysIn
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,7 @@ class Areas:
     home: Home
     public: Public
     people: People
+    ways_in: WaysIn
     privacy: Privacy
     organisations: Organisations
     staff: Staff
@@ -46,7 +48,7 @@ class Areas:
 
 def table(areas: Areas) -> tuple[Entry, ...]:
     """The routes. A path's `{organisation}` is what the rules about organisations look at."""
-    public, people, privacy = areas.public, areas.people, areas.privacy
+    public, people, ways_in, privacy = areas.public, areas.people, areas.ways_in, areas.privacy
     organisations, staff, admin, api = (
         areas.organisations,
         areas.staff,
@@ -68,6 +70,10 @@ def table(areas: Areas) -> tuple[Entry, ...]:
         Entry("GET", "/sign-up", anyone, people.sign_up_page),
         Entry("POST", "/sign-up", anyone, people.sign_up),
         Entry("POST", "/sign-out", anyone, people.sign_out),
+        Entry("POST", "/sign-in/passkey/begin", anyone, ways_in.begin_passkey),
+        Entry("POST", "/sign-in/passkey", anyone, ways_in.passkey, LARGEST_CREDENTIAL),
+        Entry("POST", "/sign-in/organisation", anyone, ways_in.organisation),
+        Entry("GET", "/sign-in/organisation/return", anyone, ways_in.returned),
         Entry("GET", "/settings/privacy", person, privacy.page),
         Entry("GET", "/settings/choice", person, privacy.choice_page),
         Entry("POST", "/settings/choice", person, privacy.choose),
@@ -79,6 +85,9 @@ def table(areas: Areas) -> tuple[Entry, ...]:
         Entry("POST", "/settings/account/sign-out-others", person, people.end_others),
         Entry("POST", "/settings/account/keys", person, people.make_key),
         Entry("POST", "/settings/account/keys/revoke", person, people.revoke_key),
+        Entry("POST", "/settings/account/passkeys/begin", person, ways_in.begin_adding),
+        Entry("POST", "/settings/account/passkeys", person, ways_in.add, LARGEST_CREDENTIAL),
+        Entry("POST", "/settings/account/passkeys/remove", person, ways_in.remove),
         Entry("GET", of, Rule.MEMBER, organisations.page),
         Entry("POST", of + "/members", Rule.KEEPER, organisations.set_role),
         Entry("POST", of + "/members/remove", Rule.KEEPER, organisations.remove),

@@ -118,25 +118,25 @@ _WORDS: Final[Mapping[Language, Mapping[str, str]]] = {
         "service": "本服务",
         "models": "模型",
         "agent": "编程智能体",
-        "agent_line": "在此运行。除提示中引用的部分外,代码不离开设备。",
+        "agent_line": "在此运行。除提示中引用的部分外，代码不离开设备。",
         "local": "设备上的会话记录",
         "beside": "工作之外的数据",
-        "on": "{flow}:默认开启,可关闭",
-        "off": "{flow}:默认关闭",
+        "on": "{flow}：默认开启，可关闭",
+        "off": "{flow}：默认关闭",
         "gateway": "网关",
         "policy": "政策 {version}",
-        "policy_line": "每次交换在保留之前都要先作出决定:",
-        "case": "{who}:{kept}",
+        "policy_line": "每次交换在保留之前都要先作出决定：",
+        "case": "{who}：{kept}",
         "zero": "零保留密钥",
         "vault": "保管库",
         "vault_line": "只有密文。{store}",
         "keyring": "密钥环",
-        "keyring_line": "密钥与数据分开存放;遗忘即销毁密钥。根密钥:{root}",
+        "keyring_line": "密钥与数据分开存放；遗忘即销毁密钥。根密钥：{root}",
         "ledger": "审计记录",
-        "ledger_line": "记录作出的决定、读取和销毁,不含内容。",
+        "ledger_line": "记录作出的决定、读取和销毁，不含内容。",
         "taken": "由本服务接收",
         "not_taken": "本服务不接收",
-        "not_taken_line": "本服务没有接收以下数据的部分:{flows}",
+        "not_taken_line": "本服务没有接收以下数据的部分：{flows}",
         "work": "提示、代码、回答",
         "tls": "经 TLS",
         "loopback": "仅限本机",
@@ -151,8 +151,8 @@ _WORDS: Final[Mapping[Language, Mapping[str, str]]] = {
         "file": "本机的文件",
         "env": "环境变量",
         "describe": "依据政策 {version} 和运行中的配置绘制。{sentences}",
-        "s_work": "提示、代码和回答在编程智能体与网关({gateway})之间传输,{how},再到:{models}。",
-        "s_kept": "会话记录的保留:{cases}。",
+        "s_work": "提示、代码和回答在编程智能体与网关({gateway})之间传输，{how}，再到：{models}。",
+        "s_kept": "会话记录的保留：{cases}。",
         "s_flows": "{flows}。",
     },
 }
@@ -302,7 +302,7 @@ class _Content:
     def description(self) -> str:
         """All of it in sentences."""
         words = self.words
-        comma = "; " if self.language == "en" else ";"
+        comma = "; " if self.language == "en" else "；"
         sentences = (
             words["s_work"].format(
                 gateway=self.running.gateway,

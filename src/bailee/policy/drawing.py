@@ -186,7 +186,7 @@ def _across(
     """An arrow from one lane to the next, with words above it."""
     start, end = left.x + left.width, right.x
     from_y = left.y + min(left.height / 2, 40)
-    to_y = right.y + min(right.height / 2, 40)
+    to_y = from_y if right.y + 8 < from_y < right.y + right.height - 8 else right.y + 30
     middle = (start + end) / 2
     yield _line(f"M{start:g} {from_y:g}H{middle:g}V{to_y:g}H{end:g}", quiet=quiet)
     yield _head(end, to_y, "right", quiet=quiet)
@@ -297,7 +297,7 @@ def _pieces(text: str) -> Iterator[str]:
     """
     piece = ""
     for character in text:
-        wide = ord(character) >= 0x2E80 and character not in ",。、:;)!?"
+        wide = ord(character) >= 0x2E80 and character not in "，。、：；）！？"
         if piece and (wide or (piece[-1] in " -./" and character not in " -./")):
             yield piece
             piece = ""
