@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -10,103 +9,16 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
-import orjson
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from bailee.app.node import Node
-from bailee.errors import StorageError
-from bailee.home import Home, HomeLock
 from bailee.policy.period import expires_at
-from bailee.testing import FakeClock
-from bailee.vault.exchange import CapturedExchange, Outcome, Terms
-from bailee.vault.transcript import SessionRow
+from bailee.vault.exchange import CapturedExchange
+from places import Place
 
 NAMES = [f"{n}{n}{n}{n}{n}{n}{n}{n}-32a5-4d0c-8f0b-0d7c3d1c1a11" for n in range(3)]
-
-
-class Place:
-    """An open home with one consumer, who uses a client."""
-
-    def __init__(self, folder: Path) -> None:
-        self.clock = FakeClock(datetime.fromisoformat("2026-01-01T12:00:00+00:00"))
-        self.folder = folder
-        self._lock = HomeLock(Home(folder))
-        self.open()
-        self.account = self.node.accounts.create(plan="pro", name="ada")[0].account_id
-
-    def open(self) -> None:
-        """Start."""
-        Home(self.folder).make()
-        self._lock.acquire()
-        self.node = Node.open(Home(self.folder), clock=self.clock, environment={})
-
-    def close(self) -> None:
-        """Stop."""
-        self.node.close()
-        self._lock.release()
-
-    def choose(self, choice: str) -> None:
-        """The consumer chooses."""
-        self.node.accounts.choose_training(
-            self.account,
-            "allowed" if choice == "allowed" else "refused",
-            language="en",
-            source="terminal",
-        )
-
-    def begin(self, session: str) -> CapturedExchange:
-        """A request that begins now, on the terms that hold now; it may end later."""
-        account = self.node.accounts.get(self.account)
-        decision = self.node.policy.retain(
-            data_class="transcript",
-            plan="pro",
-            channel="api",
-            training_choice=account.training_choice,
-            zero_retention=False,
-            partner_programme=False,
-        )
-        assert decision.retention is not None
-        body = {"model": "m", "messages": [{"role": "user", "content": "hello"}]}
-        now = self.clock().timestamp()
-        return CapturedExchange(
-            exchange_id=f"x{now}",
-            owner=self.account,
-            key_id="k",
-            plan="pro",
-            channel="api",
-            terms=Terms(decision.retention, decision.clause, decision.document),
-            started_at=now,
-            ended_at=now,
-            outcome=Outcome.COMPLETE,
-            method="POST",
-            target="/v1/messages",
-            status=200,
-            request_headers=(("x-claude-code-session-id", session),),
-            answer_headers=(),
-            request=orjson.dumps(body),
-            answer=b"{}",
-        )
-
-    def end(self, exchange: CapturedExchange) -> None:
-        """Its answer ends now; wait until it is in the index."""
-        exchange = replace(exchange, ended_at=self.clock().timestamp())
-
-        async def run() -> None:
-            loop = asyncio.get_running_loop()
-            self.node.vault.spool._loop = loop  # a test's loop lives for one call
-            future: asyncio.Future[StorageError | None] = loop.create_future()
-            self.node.vault.spool.submit(exchange, future.set_result)
-            assert await asyncio.wait_for(future, 30) is None
-
-        asyncio.run(run())
-        self.node.vault.flush()
-
-    def sessions(self) -> dict[str, SessionRow]:
-        """What is listed."""
-        return {row.id: row for row in self.node.vault.sessions(self.clock())}
 
 
 @pytest.fixture
