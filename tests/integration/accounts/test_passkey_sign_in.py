@@ -106,11 +106,13 @@ def test_a_challenge_counts_once_and_for_ten_minutes(town: Town) -> None:
     token, options = passkeys.begin(place=HERE)
     answer = authenticator.get(options)
     passkeys.sign_in(token, answer, place=HERE, address=ADDRESS)
+    with pytest.raises(InputError, match="answered already"):
+        passkeys.sign_in(token, answer, place=HERE, address=ADDRESS)
     late, options = passkeys.begin(place=HERE)
     answer_late = authenticator.get(options)
     town.fake.advance(timedelta(minutes=10))
 
-    for used, given in ((token, answer), (late, answer_late), ("made up", answer)):
+    for used, given in ((late, answer_late), ("made up", answer)):
         with pytest.raises(InputError, match="too long"):
             passkeys.sign_in(used, given, place=HERE, address=ADDRESS)
 
@@ -127,8 +129,15 @@ def test_nobody_adds_a_passkey_to_someone_else(town: Town) -> None:
 
 
 def test_a_challenge_to_sign_in_adds_nothing(town: Town) -> None:
-    """What was begun as one thing can't be ended as another."""
+    """What was begun as one thing can't be ended as another, nor the other way round."""
     ada, authenticator = with_passkey(town)
+    token, options = town.registry.passkeys.begin_adding(
+        ada.person_id, place=HERE, by=town.actor(ada)
+    )
+    with pytest.raises(InputError, match="too long"):
+        town.registry.passkeys.sign_in(
+            token, authenticator.get(options), place=HERE, address=ADDRESS
+        )
     token, options = town.registry.passkeys.begin(place=HERE)
     options["user"] = {"id": "AAAA"}
 

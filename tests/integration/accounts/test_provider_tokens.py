@@ -151,6 +151,7 @@ def test_a_token_that_is_right_signs_in(tmp_path: Path, provider: Scripted) -> N
         {"iss": "https://evil.example"},
         {"iss": None},
         {"aud": "someone-else"},
+        {"aud": "someone-else", "azp": "bailee"},
         {"aud": None},
         {"aud": ["bailee", "someone-else"]},
         {"aud": ["bailee", "someone-else"], "azp": "someone-else"},
