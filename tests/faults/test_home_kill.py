@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
@@ -176,6 +177,11 @@ def test_releasing_a_hold(
     home = kept(hold=True)
     place = home.copy(tmp_path / "home")
     kill(place, "hold.release", {"id": home.hold}, point, str(count), when)
+    with sqlite3.connect(place.folder / "data" / "data.db") as data:
+        (said,) = data.execute("SELECT state FROM receipts WHERE kind = 'erasure'").fetchone()
+    with sqlite3.connect(place.folder / "keyring" / "keyring.db") as keys:
+        left = keys.execute("SELECT count(*) FROM deks WHERE subject LIKE 'held:%'").fetchone()
+    assert "deferred" == said or (0,) == left
     place.open()
     try:
         (hold,) = place.node.vault.holds.all()

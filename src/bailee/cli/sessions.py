@@ -37,7 +37,7 @@ def list_sessions(as_json: JsonOption = False, home: HomeOption = None) -> None:
                 s["channel"],
                 moment(s["last_activity"]),
                 str(s["exchanges"]),
-                moment(s["kept_until"]),
+                moment(s["kept_until"]) + (", held" if s["held"] else ""),
                 s["retention"]["clause"],
                 "trained on" if s["training"]["effect"] == "allow" else "not trained on",
             )
