@@ -48,6 +48,9 @@ CODES: Final[dict[str, Code]] = {
     "headers_too_large": Code(
         431, "invalid_request_error", 2, "The request's head is over the size limit."
     ),
+    "too_many_attempts": Code(
+        429, "rate_limit_error", 2, "There were too many attempts; wait before the next."
+    ),
     "configuration": Code(500, "api_error", 2, "A setting, file or switch is wrong."),
     "home_in_use": Code(500, "api_error", 2, "Another process is using this home."),
     "policy_document": Code(500, "api_error", 1, "The policy document is not sound."),

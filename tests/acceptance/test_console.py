@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from browsing import Visitor
 from programs import Bailee, message
 
 Serve = Callable[..., Bailee]
@@ -62,13 +63,62 @@ def test_a_new_link_comes_from_the_terminal(served: Serve) -> None:
 def test_signing_out_ends_it(served: Serve) -> None:
     """The cookie is worthless afterwards."""
     bailee = served()
-    person = browser()
-    person.open(bailee.ready["sign_in"]).close()
+    operator = Visitor(bailee.ready["console"])
+    operator.get(bailee.ready["sign_in"])
+    cookies = list(operator.jar)
 
-    signed_out = status(lambda: person.open(bailee.ready["console"] + "/sign-out", data=b""))
+    signed_out = operator.submit("/", "/sign-out")
+    for cookie in cookies:
+        operator.jar.set_cookie(cookie)
 
-    assert 401 == signed_out  # it leads to the first page, which asks to sign in
-    assert 401 == status(lambda: person.open(bailee.ready["console"]))
+    assert 401 == signed_out.status  # it leads to the first page, which asks to sign in
+    assert 401 == operator.get("/").status
+
+
+def test_a_form_from_elsewhere_is_refused(served: Serve) -> None:
+    """Without the token of a page, with another visitor's, or sent by another site's page."""
+    bailee = served()
+    operator, stranger = Visitor(bailee.ready["console"]), Visitor(bailee.ready["console"])
+    operator.get(bailee.ready["sign_in"])
+    stranger.get(bailee.run("sign-in").stdout.strip())
+    own, theirs = operator.token("/"), stranger.token("/")
+
+    bare = operator.post("/sign-out", {})
+    borrowed = operator.post("/sign-out", {}, theirs)
+    operator.headers["Sec-Fetch-Site"] = "cross-site"
+    foreign = operator.post("/sign-out", {}, own)
+
+    assert [403, 403, 403] == [bare.status, borrowed.status, foreign.status]
+    assert 200 == operator.get("/").status
+
+
+@pytest.mark.row("D5", "P3")
+def test_the_public_page_has_the_picture_of_what_runs(served: Serve) -> None:
+    """The data-flow diagram names the gateway's address and the model that this server has."""
+    bailee = served()
+
+    page = Visitor(bailee.ready["console"]).get("/data-usage?lang=en").text
+
+    assert 2 == page.count('<svg class="flow-diagram')
+    assert f">{bailee.ready['gateway']}</text>" in page.replace("&#x27;", "'")
+    assert "SHA-256" in page
+
+
+def test_the_language_follows_the_browser_until_it_is_switched(served: Serve) -> None:
+    """By `Accept-Language` first; after the switch by choice, on every page."""
+    bailee = served()
+    visitor = Visitor(bailee.ready["console"], Accept_Language="fr, zh-CN;q=0.8, en;q=0.5")
+
+    first = visitor.get("/policy")
+    switched = visitor.get("/language?to=en&back=/policy")
+    elsewhere = visitor.get("/language?to=zh&back=//evil.example/")
+
+    assert 'lang="zh-Hans"' in first.text
+    assert (bailee.ready["console"] + "/policy", True) == (
+        switched.url,
+        '<html lang="en">' in switched.text,
+    )
+    assert bailee.ready["console"] + "/" == elsewhere.url
 
 
 @pytest.mark.row("P3")

@@ -1,15 +1,20 @@
-"""Accounts, their API keys and their choice about training.
+"""Accounts, their API keys, and what was chosen about training.
+
+An account is what has a plan and keys: a person's own, an organisation's, or neither; then it
+belongs to whoever holds its key. Whether an actor may ask for something is for `authority`; here
+are the rules that hold whoever asks.
 
 Rules kept here:
 
 * Every account has a plan of the policy document (T1), every key one account.
 * A key is shown once; its digest is stored and compared in constant time.
 * A choice is a consent record, appended and never edited, and the account's state in the same
-  transaction (T2). There is no way to make one here without saying where it came from.
+  transaction (T2). There is no way to make one here without saying who chose and by which way.
+* Choosing what holds already changes nothing: the present choice holds since it was made.
 * Authentication reads memory only. This process owns the home, so what it holds is what is true:
   a revoked key stops at once.
 
-Rows: T1, T2.
+Rows: T1, T2, T6.
 """
 
 from __future__ import annotations
@@ -17,65 +22,30 @@ from __future__ import annotations
 import hmac
 import secrets
 import threading
-from collections.abc import Callable
-from dataclasses import dataclass, replace
-from datetime import datetime
-from typing import Literal
+from base64 import b64decode, b64encode
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from datetime import datetime, timedelta
 
-from sqlalchemy import Engine, insert, select, update
+from sqlalchemy import Connection, Engine, insert, select, update
 
-from bailee.accounts import keys
+from bailee.accounts import consent, keys
+from bailee.accounts.account import Account, ApiKey, Choice
+from bailee.accounts.consent import ConsentRecord, Purpose
+from bailee.accounts.identifiers import Identifiers
+from bailee.accounts.roles import OPERATOR, Actor
 from bailee.clock import Clock
-from bailee.db.accounts import accounts, api_keys, consent_records
+from bailee.db.accounts import accounts, api_keys
 from bailee.db.engine import reading, storage_errors
-from bailee.errors import InputError
+from bailee.errors import InputError, IntegrityError
 from bailee.ledger import Ledger
 from bailee.policy import Policy
 
-Choice = Literal["allowed", "refused"]
+RetentionFollows = Callable[[str], None]
+"""Told the id of an account whose terms have changed, after the change is on disk."""
+
 _WHAT = "the accounts"
-
-
-@dataclass(frozen=True, slots=True)
-class Account:
-    """An account: its plan, and what its owner chose about training (`none`: not chosen yet)."""
-
-    account_id: str
-    name: str
-    plan: str
-    training_choice: str
-    chosen_at: datetime | None
-    partner_programme: bool
-    created_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class ApiKey:
-    """An API key without its secret."""
-
-    key_id: str
-    account_id: str
-    name: str
-    zero_retention: bool
-    created_at: datetime
-    revoked_at: datetime | None
-
-
-@dataclass(frozen=True, slots=True)
-class ConsentRecord:
-    """One change of a choice: who, when, old and new, which notice in which language, from where.
-
-    The fields are those of ISO/IEC TS 27560 that a training choice has.
-    """
-
-    record_id: str
-    account_id: str
-    at: datetime
-    old: str
-    new: str
-    notice: str
-    language: str
-    source: str
+_SEALED = "sealed:"
 
 
 class Accounts:
@@ -88,7 +58,12 @@ class Accounts:
         clock: Clock,
         ledger: Ledger,
         random: Callable[[int], bytes] = secrets.token_bytes,
+        *,
+        names: Identifiers | None = None,
     ) -> None:
+        """`names` seals what people call their keys; without it, names are kept as they are."""
+        self._names = names
+        self.retention_follows: RetentionFollows = lambda _account_id: None
         self._engine = engine
         self._policy = policy
         self._clock = clock
@@ -104,17 +79,18 @@ class Accounts:
             for row in connection.execute(select(accounts)):
                 self._accounts[row.id] = Account(*row)
             for row in connection.execute(select(api_keys)):
-                self._keys[row.id] = (
-                    row.digest,
-                    ApiKey(
-                        row.id,
-                        row.account_id,
-                        row.name,
-                        row.zero_retention,
-                        row.created_at,
-                        row.revoked_at,
-                    ),
+                of = row.person_id or self._accounts[row.account_id].person_id
+                key = ApiKey(
+                    row.id,
+                    row.account_id,
+                    self._opened(of, row.name),
+                    row.zero_retention,
+                    row.created_at,
+                    row.revoked_at,
+                    row.person_id,
+                    row.created_by,
                 )
+                self._keys[row.id] = (row.digest, key)
 
     def authenticate(self, presented: bytes) -> tuple[ApiKey, Account] | None:
         """Who presents this key; None when it is unknown, malformed or revoked."""
@@ -128,13 +104,97 @@ class Accounts:
         return key, self._accounts[key.account_id]
 
     def create(
-        self, *, plan: str, name: str, zero_retention: bool = False
+        self, *, plan: str, name: str, zero_retention: bool = False, by: Actor = OPERATOR
     ) -> tuple[Account, ApiKey, str]:
-        """A new account with its first key; the key itself is in the answer and nowhere else.
+        """A new account of its key holder, with its first key; the key itself is in the answer and
+        nowhere else.
 
         Raises:
             InputError: an unknown plan, or zero retention for a consumer plan.
         """
+        self._check_plan(plan, zero_retention)
+        with storage_errors(_WHAT), self._engine.begin() as connection:
+            account = self.insert(connection, plan=plan, name=name)
+            key, digest, secret = self._insert_key(
+                connection, account, name, zero_retention=zero_retention, person_id=None, by=by
+            )
+        self.remember(account)
+        self._keys[key.key_id] = (digest, key)
+        return account, key, secret
+
+    def insert(
+        self,
+        connection: Connection,
+        *,
+        plan: str,
+        name: str,
+        person_id: str | None = None,
+        organisation_id: str | None = None,
+    ) -> Account:
+        """A new account in the caller's transaction. `remember` it once that has been committed.
+
+        Raises:
+            InputError: an unknown plan.
+        """
+        self._check_plan(plan, zero_retention=False)
+        account = Account(
+            account_id="acc_" + self._random(8).hex(),
+            name=name,
+            plan=plan,
+            training_choice="none",
+            chosen_at=None,
+            partner_programme=False,
+            created_at=self._clock(),
+            person_id=person_id,
+            organisation_id=organisation_id,
+        )
+        connection.execute(
+            insert(accounts).values(
+                id=account.account_id,
+                name=name,
+                plan=plan,
+                training_choice=account.training_choice,
+                partner_programme=False,
+                created_at=account.created_at,
+                person_id=person_id,
+                organisation_id=organisation_id,
+            )
+        )
+        self._ledger.append(
+            "account.created", account.account_id, {"plan": plan}, connection=connection
+        )
+        return account
+
+    def remember(self, account: Account) -> None:
+        """Hold an account in memory as it now is on disk."""
+        self._accounts[account.account_id] = account
+
+    def create_key(
+        self,
+        account_id: str,
+        name: str,
+        *,
+        by: Actor,
+        zero_retention: bool = False,
+        person_id: str | None = None,
+    ) -> tuple[ApiKey, str]:
+        """One more key of an account, and the key itself, which is shown this once.
+
+        `person_id` is for whom it speaks; nobody means that it speaks for the account alone.
+
+        Raises:
+            InputError: no such account, or zero retention for a consumer plan.
+        """
+        account = self.get(account_id)
+        self._check_plan(account.plan, zero_retention)
+        with storage_errors(_WHAT), self._engine.begin() as connection:
+            key, digest, secret = self._insert_key(
+                connection, account, name, zero_retention=zero_retention, person_id=person_id, by=by
+            )
+        self._keys[key.key_id] = (digest, key)
+        return key, secret
+
+    def _check_plan(self, plan: str, zero_retention: bool) -> None:
         known = self._policy.plans.get(plan)
         if known is None:
             raise InputError(
@@ -145,43 +205,63 @@ class Accounts:
                 f"zero retention is for commercial plans; {plan} is a consumer plan.",
                 hint="use --plan team, enterprise or api",
             )
-        now = self._clock()
-        account = Account("acc_" + self._random(8).hex(), name, plan, "none", None, False, now)
+
+    def _insert_key(
+        self,
+        connection: Connection,
+        account: Account,
+        name: str,
+        *,
+        zero_retention: bool,
+        person_id: str | None,
+        by: Actor,
+    ) -> tuple[ApiKey, bytes, str]:
         minted = keys.mint(self._random(keys.RANDOM_BYTES))
-        key = ApiKey(minted.key_id, account.account_id, name, zero_retention, now, None)
-        with storage_errors(_WHAT), self._engine.begin() as connection:
-            connection.execute(
-                insert(accounts).values(
-                    id=account.account_id,
-                    name=name,
-                    plan=plan,
-                    training_choice=account.training_choice,
-                    partner_programme=False,
-                    created_at=now,
-                )
+        key = ApiKey(
+            minted.key_id,
+            account.account_id,
+            name,
+            zero_retention,
+            self._clock(),
+            None,
+            person_id,
+            by.name,
+        )
+        connection.execute(
+            insert(api_keys).values(
+                id=key.key_id,
+                account_id=key.account_id,
+                name=self._sealed(person_id or account.person_id, name),
+                digest=minted.digest,
+                zero_retention=zero_retention,
+                created_at=key.created_at,
+                person_id=person_id,
+                created_by=key.created_by,
             )
-            connection.execute(
-                insert(api_keys).values(
-                    id=key.key_id,
-                    account_id=key.account_id,
-                    name=name,
-                    digest=minted.digest,
-                    zero_retention=zero_retention,
-                    created_at=now,
-                )
-            )
-            self._ledger.append(
-                "account.created", account.account_id, {"plan": plan}, connection=connection
-            )
-            self._ledger.append(
-                "key.created",
-                key.key_id,
-                {"account": account.account_id, "zero_retention": zero_retention},
-                connection=connection,
-            )
-        self._accounts[account.account_id] = account
-        self._keys[key.key_id] = (minted.digest, key)
-        return account, key, minted.key
+        )
+        self._ledger.append(
+            "key.created",
+            key.key_id,
+            {"account": account.account_id, "zero_retention": zero_retention, "by": by.name},
+            connection=connection,
+        )
+        return key, minted.digest, minted.key
+
+    def _sealed(self, person_id: str | None, name: str) -> str:
+        """A key's name as it is kept: a person gave it, so it is under the person's own key."""
+        if person_id is None or self._names is None:
+            return name
+        return _SEALED + b64encode(self._names.seal(person_id, "key", name)).decode()
+
+    def _opened(self, person_id: str | None, kept: str) -> str:
+        if person_id is None or self._names is None or not kept.startswith(_SEALED):
+            return kept
+        try:
+            return self._names.open(person_id, "key", b64decode(kept.removeprefix(_SEALED)))
+        except IntegrityError as error:
+            if error.code != "key_destroyed":
+                raise
+            return ""  # an erasure is under way
 
     def key_for_this_run(self, account_id: str) -> str:
         """A key of `account_id` that is kept in memory only, and so ends with the process."""
@@ -191,84 +271,186 @@ class Accounts:
         self._keys[key.key_id] = (minted.digest, key)
         return minted.key
 
-    def revoke(self, key_id: str) -> ApiKey:
+    def revoke(self, key_id: str, *, by: Actor = OPERATOR) -> ApiKey:
         """Revoke a key, at once and for good. Revoking twice changes nothing.
 
         Raises:
             InputError: code `not_found`.
         """
-        held = self._keys.get(key_id)
-        if held is None:
-            raise InputError(
-                f"there is no key {key_id!r}.", code="not_found", hint="see `bailee key list`"
-            )
+        self.api_key(key_id)
         with self._changing:
-            return self._revoked(*held)
+            stored, key = self._keys[key_id]
+            if key.revoked_at is None:
+                now = self._clock()
+                with storage_errors(_WHAT), self._engine.begin() as connection:
+                    connection.execute(
+                        update(api_keys).where(api_keys.c.id == key_id).values(revoked_at=now)
+                    )
+                    self._ledger.append(
+                        "key.revoked", key_id, {"by": by.name}, connection=connection
+                    )
+                key = replace(key, revoked_at=now)
+                self._keys[key_id] = (stored, key)
+            return key
 
-    def _revoked(self, stored: bytes, key: ApiKey) -> ApiKey:
-        if key.revoked_at is None:
-            now = self._clock()
+    def unname(self, account_id: str | None, key_ids: Iterable[str]) -> None:
+        """Remove the names that someone gave to an account and to keys. Twice changes nothing."""
+        ids = list(key_ids)
+        with self._changing:
             with storage_errors(_WHAT), self._engine.begin() as connection:
+                connection.execute(update(api_keys).where(api_keys.c.id.in_(ids)).values(name=""))
                 connection.execute(
-                    update(api_keys).where(api_keys.c.id == key.key_id).values(revoked_at=now)
+                    update(accounts).where(accounts.c.id == account_id).values(name="")
                 )
-                self._ledger.append("key.revoked", key.key_id, {}, connection=connection)
-            key = replace(key, revoked_at=now)
-            self._keys[key.key_id] = (stored, key)
-        return key
+            for key_id in ids:
+                stored, key = self._keys[key_id]
+                self._keys[key_id] = (stored, replace(key, name=""))
+            if account_id is not None:
+                self._accounts[account_id] = replace(self._accounts[account_id], name="")
 
     def choose_training(
-        self, account_id: str, choice: Choice, *, language: str, source: str
+        self,
+        account_id: str,
+        choice: Choice,
+        *,
+        language: str,
+        source: str,
+        by: Actor | None = None,
     ) -> Account:
         """Record the person's choice; it holds for the next request.
 
-        `language` is that of the notice they saw, `source` where they chose (`console`, `api`).
-        Commercial accounts have no such choice: their terms exclude training already.
+        `language` is that of the notice they saw, `source` where they chose (`console`, `api`,
+        `terminal`), `by` who they are. Commercial accounts have no such choice: their terms
+        exclude training already.
 
         Raises:
             InputError: the account is commercial, or the choice is not one.
         """
-        with self._changing:
-            return self._choose(self.get(account_id), choice, language, source)
-
-    def _choose(self, account: Account, choice: Choice, language: str, source: str) -> Account:
-        account_id = account.account_id
         if choice not in ("allowed", "refused"):
             raise InputError("a training choice is 'allowed' or 'refused'.")
-        if self._policy.plans[account.plan].segment != "consumer":
+        with self._changing:
+            account = self.get(account_id)
+            self.check_has_choice(account.plan)
+            if account.training_choice == choice:
+                return account
+            now = self._next_moment(account_id)
+            record = self._record(
+                account,
+                "training",
+                (account.training_choice, choice),
+                at=now,
+                language=language,
+                source=source,
+                by=by,
+            )
+            changed = replace(account, training_choice=choice, chosen_at=now)
+            self._change(changed, record)
+        self.retention_follows(account_id)
+        return changed
+
+    def set_partner(
+        self, account_id: str, joined: bool, *, language: str, source: str, by: Actor
+    ) -> Account:
+        """Record that an organisation joined or left the partner programme.
+
+        Raises:
+            InputError: the account is not an organisation's, or not on a commercial plan.
+        """
+        with self._changing:
+            account = self.get(account_id)
+            if (
+                account.organisation_id is None
+                or self._policy.plans[account.plan].segment != "commercial"
+            ):
+                raise InputError(
+                    "the partner programme is for organisations on a commercial plan.",
+                    code="forbidden",
+                )
+            if account.partner_programme == joined:
+                return account
+            now = self._next_moment(account_id)
+            old, new = ("left", "joined") if joined else ("joined", "left")
+            if joined and not self._ever_joined(account_id):
+                old = "none"
+            record = self._record(
+                account,
+                "partner_programme",
+                (old, new),
+                at=now,
+                language=language,
+                source=source,
+                by=by,
+            )
+            since = now if joined else None
+            changed = replace(account, partner_programme=joined, partner_since=since)
+            self._change(changed, record)
+        self.retention_follows(account_id)
+        return changed
+
+    def check_has_choice(self, plan: str) -> None:
+        """Go on only if people on this plan have a training choice.
+
+        Raises:
+            InputError: the plan is commercial.
+        """
+        if self._policy.plans[plan].segment != "consumer":
             raise InputError(
-                f"plan {account.plan} has no training choice: commercial data is not trained on.",
+                f"plan {plan} has no training choice: commercial data is not trained on.",
                 hint="an organisation's admin can join the partner programme instead",
             )
+
+    def _next_moment(self, account_id: str) -> datetime:
+        """Now; but after the account's last record, also where the clock was set back: records are
+        in order, and the present choice reaches nothing from before it.
+        """
+        records = self.consent_records(account_id)
         now = self._clock()
-        record = "con_" + self._random(8).hex()
+        return max(now, records[-1].at + timedelta(microseconds=1)) if records else now
+
+    def _ever_joined(self, account_id: str) -> bool:
+        return any(
+            record.purpose == "partner_programme" for record in self.consent_records(account_id)
+        )
+
+    def _record(
+        self,
+        account: Account,
+        purpose: Purpose,
+        change: tuple[str, str],
+        *,
+        at: datetime,
+        language: str,
+        source: str,
+        by: Actor | None,
+    ) -> ConsentRecord:
+        return ConsentRecord(
+            record_id="con_" + self._random(8).hex(),
+            account_id=account.account_id,
+            at=at,
+            old=change[0],
+            new=change[1],
+            notice=self._policy.sha256,
+            language=language,
+            source=source,
+            purpose=purpose,
+            notice_version=self._policy.version,
+            actor="" if by is None else by.name,
+        )
+
+    def _change(self, changed: Account, record: ConsentRecord) -> None:
         with storage_errors(_WHAT), self._engine.begin() as connection:
-            connection.execute(
-                insert(consent_records).values(
-                    id=record,
-                    account_id=account_id,
-                    at=now,
-                    old=account.training_choice,
-                    new=choice,
-                    notice=self._policy.sha256,
-                    language=language,
-                    source=source,
-                )
-            )
+            consent.append(connection, self._ledger, record)
             connection.execute(
                 update(accounts)
-                .where(accounts.c.id == account_id)
-                .values(training_choice=choice, chosen_at=now)
+                .where(accounts.c.id == changed.account_id)
+                .values(
+                    training_choice=changed.training_choice,
+                    chosen_at=changed.chosen_at,
+                    partner_programme=changed.partner_programme,
+                    partner_since=changed.partner_since,
+                )
             )
-            self._ledger.append(
-                "consent.recorded",
-                account_id,
-                {"record": record, "old": account.training_choice, "new": choice},
-                connection=connection,
-            )
-        account = replace(account, training_choice=choice, chosen_at=now)
-        self._accounts[account_id] = account
-        return account
+        self.remember(changed)
 
     def get(self, account_id: str) -> Account:
         """The account, from memory.
@@ -281,6 +463,34 @@ class Accounts:
             raise InputError(f"there is no account {account_id!r}.", code="not_found")
         return account
 
+    def api_key(self, key_id: str) -> ApiKey:
+        """A key without its secret.
+
+        Raises:
+            InputError: code `not_found`.
+        """
+        held = self._keys.get(key_id)
+        if held is None:
+            raise InputError(
+                f"there is no key {key_id!r}.", code="not_found", hint="see `bailee key list`"
+            )
+        return held[1]
+
+    def of_person(self, person_id: str) -> Account | None:
+        """A person's own account, if they have one."""
+        return next((a for a in self._accounts.values() if a.person_id == person_id), None)
+
+    def of_organisation(self, organisation_id: str) -> Account:
+        """An organisation's account.
+
+        Raises:
+            InputError: code `not_found`.
+        """
+        for account in self._accounts.values():
+            if account.organisation_id == organisation_id:
+                return account
+        raise InputError(f"there is no organisation {organisation_id!r}.", code="not_found")
+
     def first(self) -> Account | None:
         """The account that was made first, if there is any."""
         return min(self._accounts.values(), key=lambda a: a.created_at, default=None)
@@ -292,10 +502,4 @@ class Accounts:
 
     def consent_records(self, account_id: str) -> list[ConsentRecord]:
         """The account's consent records, oldest first."""
-        query = (
-            select(consent_records)
-            .where(consent_records.c.account_id == account_id)
-            .order_by(consent_records.c.at, consent_records.c.id)
-        )
-        with storage_errors(_WHAT), reading(self._engine) as connection:
-            return [ConsentRecord(*row) for row in connection.execute(query)]
+        return consent.history(self._engine, account_id)

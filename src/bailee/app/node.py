@@ -7,7 +7,8 @@ spool, and gives one object through which the rest is reached. Who opens a home 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -15,7 +16,9 @@ from typing import Self
 from sqlalchemy import Engine
 
 from bailee import config
-from bailee.accounts import Account, Accounts
+from bailee.accounts import Account, Registry
+from bailee.app.erasing import Erasures
+from bailee.app.person_keys import PersonKeys
 from bailee.clock import Clock, system_clock
 from bailee.config import Settings
 from bailee.db.engine import open_sqlite
@@ -26,8 +29,15 @@ from bailee.home import Home
 from bailee.keyring import EnvironmentRoot, FileRoot, Keyring, Root
 from bailee.ledger import Ledger
 from bailee.policy import Decision, Policy, load
+from bailee.training import eligibility
+from bailee.vault.exchange import Terms
+from bailee.vault.forgetting import SweepReport
+from bailee.vault.terms import Present
 from bailee.vault.transcript import SessionRow
 from bailee.vault.vault import Vault
+
+_NOTHING = Present(Terms("P0D", "", ""), None)
+"""Of who was erased nothing more is kept, not even what was under way."""
 
 
 class Node:
@@ -51,8 +61,9 @@ class Node:
         upgrade(data, "data")
         upgrade(keys, "keys")
         self.ledger = Ledger(data, clock)
-        self.accounts = Accounts(data, policy, clock, self.ledger)
         self.keyring = Keyring.open(keys, _root(settings, home.root_key_file, environment), clock)
+        self.registry = Registry(data, policy, clock, self.ledger, keys=PersonKeys(self.keyring))
+        self.accounts = self.registry.accounts
         self.vault = Vault(
             data,
             home.vault,
@@ -60,7 +71,17 @@ class Node:
             clock=clock,
             interpret=interpret,
             record=self.ledger.append,
+            present=self._present,
         )
+        self.erasures = Erasures(
+            data,
+            registry=self.registry,
+            vault=self.vault,
+            keyring=self.keyring,
+            ledger=self.ledger,
+        )
+        self.moves_wait: Callable[[], None] = self._move_now
+        self.accounts.retention_follows = self.follow
 
     @classmethod
     def open(
@@ -83,7 +104,9 @@ class Node:
         document = settings.text("policy.document")
         policy = load(None if document is None else Path(document))
         node = cls(home, settings, policy, clock, environment)
+        node.follow_all()
         node.vault.recover()
+        node.erasures.resume(clock())
         node.note_policy()
         return node
 
@@ -98,15 +121,75 @@ class Node:
     def training(self, session: SessionRow) -> Decision:
         """Whether a session may be trained on, decided now from what its owner chose."""
         owner = self.accounts.get(session.owner)
-        return self.policy.train(
+        standing = eligibility.Standing(
+            owner.training_choice, owner.chosen_at, owner.partner_programme, owner.partner_since
+        )
+        uses = (eligibility.Use(*use.split("/")) for use in session.uses.split())
+        return eligibility.decide(self.policy, standing, uses, session.last_request)
+
+    def follow(self, account_id: str) -> None:
+        """Let an account's sessions follow its present choice: in the background of a server, at
+        once elsewhere.
+
+        Raises:
+            InputError: there is no such account.
+            StorageError: a store failed; the next sweep, or the next start, goes on.
+        """
+        account = self.accounts.get(account_id)
+        self.vault.moving.request(account_id, self._last_choice(account), self.clock())
+        self.moves_wait()
+
+    def follow_all(self) -> None:
+        """Queue what is missing: a choice is on disk before its move is, and a crash may come
+        between the two.
+        """
+        applied = self.vault.moving.applied()
+        # Who has no key has no session.
+        for account in {account for _, account in self.accounts.api_keys()}:
+            at = self._last_choice(account)
+            if at is not None and applied.get(account.account_id) != at:
+                self.vault.moving.request(account.account_id, at, self.clock())
+
+    def _last_choice(self, account: Account) -> datetime | None:
+        """When something was last chosen for an account that its sessions may have to follow."""
+        if self.policy.plans[account.plan].segment == "consumer":
+            return account.chosen_at
+        records = self.accounts.consent_records(account.account_id)
+        return records[-1].at if records else None
+
+    def sweep(self, now: datetime) -> SweepReport:
+        """The vault's sweep, and then what was left of persons' erasures.
+
+        Raises:
+            StorageError: a store failed; the next sweep goes on.
+        """
+        done = self.vault.sweep(now)
+        self.erasures.resume(now)
+        return done
+
+    def _move_now(self) -> None:
+        self.vault.moving.run(self.clock())
+
+    def _present(self, owner: str, plan: str, channel: str) -> Present | None:
+        """On what terms an owner's sessions of a plan and channel are kept now, and since when."""
+        if self.erasures.is_gone(owner):
+            return _NOTHING
+        try:
+            account = self.accounts.get(owner)
+        except InputError:
+            return None
+        decision = self.policy.retain(
             data_class="transcript",
-            plan=session.plan,
-            channel=session.channel,
-            training_choice=owner.training_choice,
-            zero_retention=False,
-            partner_programme=owner.partner_programme,
-            active_since_choice=owner.chosen_at is not None
-            and session.last_activity >= owner.chosen_at,
+            plan=plan,
+            channel=channel,
+            training_choice=account.training_choice,
+            zero_retention=False,  # of such a key there are no sessions
+            partner_programme=account.partner_programme,
+        )
+        consumer = self.policy.plans[plan].segment == "consumer"
+        return Present(
+            Terms(decision.retention or "P0D", decision.clause, decision.document),
+            account.chosen_at if consumer else account.partner_since,
         )
 
     def training_now(self, account: Account, channel: str = "api") -> Decision:

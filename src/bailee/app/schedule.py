@@ -44,7 +44,7 @@ class Schedule:
 
         @DBOS.step(name="sweep")
         def sweep() -> dict[str, Any]:
-            return asdict(node.vault.sweep(node.clock()))
+            return asdict(node.sweep(node.clock()))
 
         @DBOS.workflow(name="retention")
         def retention(_scheduled: datetime, _context: Any) -> None:

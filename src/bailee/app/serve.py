@@ -15,8 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bailee.app.access import PolicyAccess
+from bailee.app.mover import Mover
 from bailee.app.node import Node
 from bailee.app.operations import perform
+from bailee.app.pages import console_parts
 from bailee.app.schedule import Schedule
 from bailee.config import Settings, parse_address
 from bailee.console import Listener, SignIn, bind, make_site
@@ -37,8 +39,6 @@ from bailee.gateway import (
 from bailee.gateway.credentials import default_url
 from bailee.gateway.local_model import LABEL, LocalModel
 from bailee.home.control import ControlServer
-from bailee.policy.html import render
-from bailee.policy.page import page
 
 _GRACE_SECONDS = 10.0
 
@@ -107,7 +107,10 @@ class Server:
         scheme = "http" if tls is None else "https"
         gateway_url = f"{scheme}://{_host(gateway_at[0])}:{port}"
 
-        await self._start_console(console_at, tls, gateway_url, scheme)
+        await self._start_console(console_at, tls, gateway_url, described)
+        mover = Mover(node)
+        mover.start()
+        self._parts.push_async_callback(asyncio.to_thread, mover.stop)
         control = ControlServer(node.home.control_socket, self._operate)
         await control.start()
         self._parts.push_async_callback(control.close)
@@ -165,21 +168,22 @@ class Server:
         return config, described
 
     async def _start_console(
-        self, at: tuple[str, int], tls: ssl.SSLContext | None, gateway: str, scheme: str
+        self,
+        at: tuple[str, int],
+        tls: ssl.SSLContext | None,
+        gateway: str,
+        described: str,
     ) -> None:
+        scheme = "http" if tls is None else "https"
         node = self._node
         listening = bind(*at)
         port = listening.getsockname()[1]
         self._console = f"{scheme}://{_host(at[0])}:{port}"
         names = {f"{host}:{port}" for host in (_host(at[0]), "localhost", "127.0.0.1")}
-        site = make_site(
-            lambda operation, arguments: perform(node, operation, arguments),
-            self._sign_in,
-            lambda language: render(page(node.policy, "zh" if language == "zh" else "en")),
-            gateway=gateway,
-            hosts=frozenset(names),
-            secure=tls is not None,
+        parts = console_parts(
+            node, self._sign_in, gateway=gateway, upstream=described, secure=tls is not None
         )
+        site = make_site(parts, hosts=frozenset(names))
         listener = Listener(site, listening, _tls_files(node.settings))
         await listener.start()
         self._parts.push_async_callback(listener.close)

@@ -11,7 +11,22 @@ from typing import Annotated
 import typer
 
 from bailee import __version__
-from bailee.cli import audit, config, demo, key, keyring, policy, privacy, retention, sessions, up
+from bailee.cli import (
+    audit,
+    config,
+    demo,
+    hold,
+    key,
+    keyring,
+    organisation,
+    person,
+    personal_data,
+    policy,
+    privacy,
+    retention,
+    sessions,
+    up,
+)
 
 app = typer.Typer(
     name="bailee",
@@ -24,6 +39,12 @@ app.command("up")(up.up)
 app.command("sign-in")(up.sign_in)
 app.command("demo")(demo.demo)
 app.add_typer(policy.app, name="policy")
+app.add_typer(person.app, name="person")
+person.app.command("export")(personal_data.export)
+person.app.command("erase")(personal_data.erase)
+app.add_typer(hold.app, name="hold")
+app.add_typer(personal_data.receipts, name="receipts")
+app.add_typer(organisation.app, name="organisation")
 app.add_typer(key.app, name="key")
 app.add_typer(privacy.app, name="privacy")
 app.add_typer(sessions.app, name="sessions")

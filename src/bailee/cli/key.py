@@ -9,16 +9,27 @@ import typer
 from bailee.cli.errors import reporting
 from bailee.cli.reach import HomeOption, JsonOption, ask_one
 from bailee.cli.show import console, moment, print_json, table
+from bailee.errors import InputError
 
 app = typer.Typer(help="API keys.", no_args_is_help=True)
 
 
 @app.command()
-def create(
+def create(  # noqa: PLR0917 - each is an option
     plan: Annotated[
-        str,
-        typer.Option(help="free, pro, max, team, enterprise, api, third_party or gov."),
-    ],
+        str | None,
+        typer.Option(
+            help="For a new account: free, pro, max, team, enterprise, api, third_party or gov.",
+            show_default=False,
+        ),
+    ] = None,
+    person: Annotated[
+        str | None, typer.Option(help="Of this person's account (per_… or email).")
+    ] = None,
+    organisation: Annotated[
+        str | None,
+        typer.Option(help="Of this organisation's account; with --person, for that member."),
+    ] = None,
     zero_retention: Annotated[
         bool, typer.Option("--zero-retention", help="Keep no content of this key's sessions.")
     ] = False,
@@ -26,15 +37,26 @@ def create(
     as_json: JsonOption = False,
     home: HomeOption = None,
 ) -> None:
-    """Make an account with a key. The key is shown this once."""
+    """Make a key: of a new account, a person's or an organisation's. It is shown this once."""
     with reporting():
-        arguments = {"plan": plan, "zero_retention": zero_retention, "name": name}
-        made = cast("dict[str, Any]", ask_one(home, "key.create", arguments, make=True))
+        if (plan is None) == (person is None and organisation is None):
+            raise InputError(
+                "a key belongs to a new account, to a person's or to an organisation's.",
+                hint="give --plan, or --person and --organisation",
+            )
+        arguments = {
+            "plan": plan,
+            "person": person,
+            "organisation": organisation,
+            "zero_retention": zero_retention,
+            "name": name,
+        }
+        made = cast("dict[str, Any]", ask_one(home, "key.create", arguments, make=plan is not None))
         if as_json:
             print_json(made)
         else:
             print(made["key"])
-            kept = "nothing is kept" if zero_retention else f"plan {plan}"
+            kept = "nothing is kept" if zero_retention else f"plan {made['plan']}"
             console().print(
                 f"[dim]{made['key_id']} of {made['account']}, {kept}. "
                 "It is stored hashed: it can't be shown again.[/dim]"

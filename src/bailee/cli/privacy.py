@@ -9,7 +9,7 @@ import typer
 
 from bailee.cli.errors import reporting
 from bailee.cli.reach import HomeOption, JsonOption, ask_one
-from bailee.cli.show import print_json
+from bailee.cli.show import console, moment, print_json, table
 from bailee.errors import InputError
 
 app = typer.Typer(help="Your choice about training.", no_args_is_help=True)
@@ -35,6 +35,8 @@ def _say(state: dict[str, Any], as_json: bool) -> None:
         print_json(state)
     else:
         print(f"training: {state['choice']} ({state['effect']} by {state['clause']})")
+        if state["ask"]["effect"] == "ask":
+            print(f"the choice is yours to make ({state['ask']['clause']}): allow or refuse")
 
 
 @app.command()
@@ -56,3 +58,26 @@ def refuse(key: KeyOption = None, as_json: JsonOption = False, home: HomeOption 
     """Refuse training."""
     with reporting():
         _say(_ask("privacy.choose", key, {"choice": "refused"}, home), as_json)
+
+
+@app.command()
+def history(key: KeyOption = None, as_json: JsonOption = False, home: HomeOption = None) -> None:
+    """Every choice you made: when, on which notice, from what to what."""
+    with reporting():
+        records = cast("list[dict[str, Any]]", _ask("privacy.history", key, {}, home))
+        if as_json:
+            print_json(records)
+            return
+        rows = [
+            (
+                moment(r["at"]),
+                r["purpose"],
+                f"{r['old']} → {r['new']}",
+                f"{r['notice']['version']} ({r['notice']['language']})",
+                r["source"],
+                r["record"],
+            )
+            for r in records
+        ]
+        columns = ("when", "for", "change", "notice", "from", "record")
+        console().print(table(columns, rows))

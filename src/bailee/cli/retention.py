@@ -68,6 +68,29 @@ def report(as_json: JsonOption = False, home: HomeOption = None) -> None:
 
 
 @app.command()
+def moves(as_json: JsonOption = False, home: HomeOption = None) -> None:
+    """Sessions that follow a change of choice to their other period, and how far that has come."""
+    with reporting():
+        found = cast("list[dict[str, Any]]", ask_one(home, "retention.moves"))
+        if as_json:
+            print_json(found)
+            return
+        rows = [
+            (
+                m["account"],
+                moment(m["requested"]),
+                m["state"],
+                f"{m['seen']} of {max(m['total'], m['seen'])}",
+                str(m["moved"]),
+            )
+            for m in found
+        ]
+        console().print(
+            table(("account", "since", "state", "looked at", "moved"), rows, right=("moved",))
+        )
+
+
+@app.command()
 def receipts(
     subject: Annotated[str | None, typer.Option(help="Only for this session or key.")] = None,
     as_json: JsonOption = False,

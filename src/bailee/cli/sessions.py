@@ -17,6 +17,11 @@ app = typer.Typer(help="Sessions: what is kept, why, until when.", no_args_is_he
 Session = Annotated[str, typer.Argument(help="The session's id, as in `bailee sessions list`.")]
 
 
+ReasonOption = Annotated[
+    str | None, typer.Option(help="Why; it goes on record.", show_default=False)
+]
+
+
 @app.command("list")
 def list_sessions(as_json: JsonOption = False, home: HomeOption = None) -> None:
     """Every session that can be read now, latest first."""
@@ -32,7 +37,7 @@ def list_sessions(as_json: JsonOption = False, home: HomeOption = None) -> None:
                 s["channel"],
                 moment(s["last_activity"]),
                 str(s["exchanges"]),
-                moment(s["kept_until"]),
+                moment(s["kept_until"]) + (", held" if s["held"] else ""),
                 s["retention"]["clause"],
                 "trained on" if s["training"]["effect"] == "allow" else "not trained on",
             )
@@ -46,10 +51,16 @@ def list_sessions(as_json: JsonOption = False, home: HomeOption = None) -> None:
 
 
 @app.command()
-def show(session: Session, as_json: JsonOption = False, home: HomeOption = None) -> None:
-    """A session's transcript, rebuilt from what is kept."""
+def show(
+    session: Session,
+    reason: ReasonOption = None,
+    as_json: JsonOption = False,
+    home: HomeOption = None,
+) -> None:
+    """A session's transcript, rebuilt from what is kept. That it was read goes on record."""
     with reporting():
-        transcript = cast("dict[str, Any]", ask_one(home, "sessions.show", {"id": session}))
+        arguments = {"id": session, "staff": True, "reason": reason}
+        transcript = cast("dict[str, Any]", ask_one(home, "sessions.show", arguments))
         if as_json:
             print_json(transcript)
         else:
@@ -59,16 +70,20 @@ def show(session: Session, as_json: JsonOption = False, home: HomeOption = None)
 @app.command()
 def export(
     session: Session,
+    reason: ReasonOption = None,
     output: Annotated[
         typer.FileTextWrite | None, typer.Option("--output", "-o", help="Else standard output.")
     ] = None,
     _json: JsonOption = False,
     home: HomeOption = None,
 ) -> None:
-    """A session as JSON Lines: the session, then each exchange as it was sent and received."""
+    """A session as JSON Lines: the session, then each exchange as it was sent and received. That it
+    was read goes on record.
+    """
     with reporting():
         target = output or sys.stdout
-        for item in operate(find(home), "sessions.export", {"id": session}):
+        arguments = {"id": session, "staff": True, "reason": reason}
+        for item in operate(find(home), "sessions.export", arguments):
             target.write(str(item))
 
 

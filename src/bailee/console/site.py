@@ -1,220 +1,202 @@
-"""The console: one page for the operator, the public data-usage page, and the HTTP API.
+"""The console: every request is answered here, by the table's handler and under the table's rule.
 
-Rules kept here:
+Rules kept here, for all routes alike:
 
-* Everything a page shows comes from `perform`, the same operations that the command line has.
-* A request must name this console in its `Host` header, so that no other site's name can be
-  pointed at it; pages load nothing from elsewhere (`Content-Security-Policy`).
-* What a person does over HTTP is proved by their API key; what the operator sees, by signing in.
-
-Rows: P3 (the public page), T2 (the choice over HTTP).
+* Who asks, the rule, and the form's token are looked at before a handler runs.
+* A form must come from a page of this console (`accounts.csrf`), and a browser that says where a
+  request comes from (`Sec-Fetch-Site`) must say: from here.
+* Everything a page shows or does goes through the same operations that the command line has.
+* Errors are pages for people and JSON for programs; neither holds content, keys or tokens.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
-from pathlib import Path
-from typing import Any, cast
+import secrets
+import sys
+import traceback
+from collections.abc import Awaitable, Callable
 
 import orjson
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp
 
-from bailee.console.sign_in import SESSION_LASTS, SignIn
+from bailee.accounts import Registry, csrf
+from bailee.console.admin import Admin
+from bailee.console.api import Api
+from bailee.console.arriving import Arriving
+from bailee.console.asking import Ask, fields, read_body
+from bailee.console.frame import Frame
+from bailee.console.guard import Guarded
+from bailee.console.home import Home
+from bailee.console.language import Words, accepted, known, words
+from bailee.console.organisations import Organisations
+from bailee.console.parts import Parts
+from bailee.console.people import People
+from bailee.console.privacy import Privacy
+from bailee.console.public import LANGUAGE_COOKIE, Public
+from bailee.console.staff import Staff
+from bailee.console.table import Areas, Entry, table
+from bailee.console.visitor import Admission, Membership, Rule, SignedIn, Visitor, admits
+from bailee.console.ways_in import WaysIn
 from bailee.errors import BaileeError, InputError
 
-Perform = Callable[[str, Mapping[str, object]], object]
-_COOKIE = "bailee_console"
-_PAGES = Path(__file__).parent / "pages"
-_HEADERS = (
-    (
-        b"content-security-policy",
-        b"default-src 'none'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
-        b"form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
-    ),
-    (b"x-content-type-options", b"nosniff"),
-    (b"referrer-policy", b"no-referrer"),
-    (b"cache-control", b"no-store"),
-)
-_LARGEST_BODY = 10_000
+VISIT_COOKIE = "bailee_visit"
 
 
-def make_site(
-    perform: Perform,
-    sign_in: SignIn,
-    data_usage: Callable[[str], str],
-    *,
-    gateway: str,
-    hosts: frozenset[str],
-    secure: bool,
-) -> ASGIApp:
-    """The console as an ASGI application.
-
-    `perform` carries out an operation; `data_usage` renders the public page in a language (`zh`,
-    `en`); `gateway` is the gateway's address; `hosts` are the `Host` headers that are answered;
-    `secure` says that the console is reached by TLS.
-    """
-    site = _Site(perform, sign_in, data_usage, gateway, secure)
-    app = Starlette(
-        routes=[
-            Route("/", site.overview),
-            Route("/sign-in", site.sign_in),
-            Route("/sign-out", site.sign_out, methods=["POST"]),
-            Route("/data-usage", site.data_usage),
-            Route("/style.css", site.style),
-            Route("/api/v1/privacy/training", site.training, methods=["GET", "PUT"]),
-            Route("/api/v1/sessions", site.sessions),
-        ],
-        exception_handlers={BaileeError: _refuse, HTTPException: _refuse_http},
-    )
-    return _Guarded(app, hosts)
+def make_site(parts: Parts, *, hosts: frozenset[str]) -> ASGIApp:
+    """The console as an ASGI application; `hosts` are the `Host` headers that are answered."""
+    return Guarded(Site(parts).app, hosts)
 
 
-class _Site:
-    def __init__(
-        self,
-        perform: Perform,
-        sign_in: SignIn,
-        data_usage: Callable[[str], str],
-        gateway: str,
-        secure: bool,
-    ) -> None:
-        self._perform = perform
-        self._sign_in = sign_in
-        self._data_usage = data_usage
-        self._gateway = gateway
-        self._secure = secure
-        self._pages = Environment(
-            loader=FileSystemLoader(_PAGES), autoescape=True, undefined=StrictUndefined
+class Site:
+    """The routes over the parts."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._frame = frame = Frame(parts.policy)
+        self._arriving = Arriving(parts, frame)
+        admin = Admin(parts, frame)
+        self.entries = table(
+            Areas(
+                home=Home(self._arriving, admin),
+                public=Public(parts, frame),
+                people=People(parts, frame, self._arriving),
+                ways_in=WaysIn(parts, frame, self._arriving),
+                privacy=Privacy(parts, frame),
+                organisations=Organisations(parts, frame),
+                staff=Staff(parts, frame),
+                admin=admin,
+                api=Api(parts),
+            )
+        )
+        self.app = Starlette(
+            routes=[
+                Route(entry.path, self._endpoint(entry), methods=[entry.method])
+                for entry in self.entries
+            ],
+            exception_handlers={HTTPException: self._not_found},
         )
 
-    async def overview(self, request: Request) -> Response:
-        if not self._sign_in.is_signed_in(request.cookies.get(_COOKIE)):
-            return self._page("signed_out.html", 401)
-        sessions = await run_in_threadpool(self._perform, "sessions.list", {})
-        report = await run_in_threadpool(self._perform, "retention.report", {})
-        keys = await run_in_threadpool(self._perform, "key.list", {})
-        return self._page(
-            "overview.html", sessions=sessions, report=report, keys=keys, gateway=self._gateway
-        )
+    def _endpoint(self, entry: Entry) -> Callable[[Request], Awaitable[Response]]:
+        async def endpoint(request: Request) -> Response:
+            try:
+                body = await read_body(request, entry.largest)
+                return await run_in_threadpool(self._answer, entry, request, body)
+            except BaileeError as error:
+                return await run_in_threadpool(self._refused, entry.rule, request, error)
+            except Exception as error:
+                _report(entry, error)
+                defect = BaileeError("this is a defect of bailee.", code="internal")
+                return await run_in_threadpool(self._refused, entry.rule, request, defect)
 
-    async def sign_in(self, request: Request) -> Response:
-        cookie = self._sign_in.redeem(request.query_params.get("token", ""))
-        if cookie is None:
-            return self._page("signed_out.html", 401)
-        response = RedirectResponse("/", status_code=303)
+        return endpoint
+
+    def _answer(self, entry: Entry, request: Request, body: bytes) -> Response:
+        ask, fresh = self._ask(request, body=body)
+        if entry.rule is not Rule.API_KEY:
+            admission = admits(entry.rule, ask.visitor, ask.path)
+            if admission is Admission.UNKNOWN:
+                problem = ask.words("sign_in.first")
+                return self._arriving.sign_in_page(ask, problem=problem, status=401)
+            if admission is Admission.REFUSED:
+                raise InputError(ask.words("error.not_yours"), code="forbidden")
+            if entry.method == "POST":
+                form = fields(body)
+                self._check(ask, form)
+                ask = Ask(request, ask.visitor, ask.words, ask.now, form, body)
+        response = entry.handler(ask)
+        if fresh is not None and b'name="form_token"' in response.body:
+            self._remember(response, fresh)  # only a page with a form needs one
+        return response
+
+    def _ask(self, request: Request, body: bytes = b"") -> tuple[Ask, str | None]:
+        """The request with its visitor, and the cookie to set when the visitor had none."""
+        visitor = visitor_of(self._parts.registry, request.cookies.get(self._parts.cookie))
+        fresh = None
+        if not visitor.cookie:
+            visit = request.cookies.get(VISIT_COOKIE)
+            fresh = None if visit else secrets.token_hex(16)
+            visitor = Visitor(cookie=visit or fresh or "")
+        return Ask(request, visitor, _words(request), self._parts.clock(), body=body), fresh
+
+    def _check(self, ask: Ask, form: dict[str, str]) -> None:
+        """Refuse a form that did not come from a page of ours."""
+        token = form.pop("form_token", "")
+        said = ask.request.headers.get("sec-fetch-site", "same-origin")
+        if said not in ("same-origin", "none") or not csrf.is_good(ask.visitor.cookie, token):
+            raise InputError(
+                ask.words("error.foreign_form"),
+                code="forbidden",
+                hint=ask.words("error.foreign_form_hint"),
+            )
+
+    def _remember(self, response: Response, visit: str) -> None:
         response.set_cookie(
-            _COOKIE,
-            cookie,
-            max_age=int(SESSION_LASTS.total_seconds()),
-            httponly=True,
-            samesite="strict",
-            secure=self._secure,
+            VISIT_COOKIE, visit, httponly=True, samesite="strict", secure=self._parts.secure
         )
+
+    def _refused(self, rule: Rule, request: Request, error: BaileeError) -> Response:
+        if rule is Rule.API_KEY:
+            body = orjson.dumps(error.api_body())
+            return Response(body, error.http_status, media_type="application/json")
+        ask, _ = self._ask(request)
+        return self._frame.page(
+            ask,
+            "error.html",
+            error.http_status,
+            message=ask.words.of_error(error),
+            hint=None,
+        )
+
+    async def _not_found(self, request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        ask, _ = await run_in_threadpool(self._ask, request)
+        name = "error.no_page" if error.status_code == 404 else "error.no_method"
+        response = self._frame.page(
+            ask, "error.html", error.status_code, message=ask.words(name), hint=None
+        )
+        response.headers.update(error.headers or {})
         return response
 
-    async def sign_out(self, request: Request) -> Response:
-        self._sign_in.end(request.cookies.get(_COOKIE))
-        response = RedirectResponse("/", status_code=303)
-        response.delete_cookie(_COOKIE)
-        return response
 
-    async def data_usage(self, request: Request) -> Response:
-        language = request.query_params.get("lang") or _preferred(request)
-        return HTMLResponse(await run_in_threadpool(self._data_usage, language))
-
-    async def style(self, _request: Request) -> Response:
-        return Response((_PAGES / "style.css").read_bytes(), media_type="text/css")
-
-    async def training(self, request: Request) -> Response:
-        arguments: dict[str, object] = {"key": _presented(request)}
-        if request.method == "GET":
-            return _json(await run_in_threadpool(self._perform, "privacy.show", arguments))
-        body = await _body(request)
-        arguments |= {
-            "choice": body.get("choice"),
-            "language": _preferred(request),
-            "source": "api",
-        }
-        return _json(await run_in_threadpool(self._perform, "privacy.choose", arguments))
-
-    async def sessions(self, request: Request) -> Response:
-        arguments = {"key": _presented(request)}
-        state = await run_in_threadpool(self._perform, "privacy.show", arguments)
-        owner = cast("dict[str, Any]", state)["account"]
-        return _json(await run_in_threadpool(self._perform, "sessions.list", {"owner": owner}))
-
-    def _page(self, name: str, status: int = 200, **values: object) -> HTMLResponse:
-        return HTMLResponse(self._pages.get_template(name).render(**values), status)
+def _report(entry: Entry, error: Exception) -> None:
+    """A line about a defect: which kind and where; what the error says may hold content."""
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    sys.stderr.write(
+        f"console: {type(error).__name__} in {entry.method} {entry.path}, "
+        f"{place.filename}:{place.lineno}\n"
+    )
 
 
-async def _body(request: Request) -> dict[str, object]:
-    raw = bytearray()
-    async for chunk in request.stream():
-        raw += chunk
-        if len(raw) > _LARGEST_BODY:
-            raise InputError("the request is too large.", code="request_too_large")
-    try:
-        body = orjson.loads(raw)
-    except orjson.JSONDecodeError:
-        body = None
-    if not isinstance(body, dict):
-        raise InputError(
-            "the request's body is not a JSON object.", hint='send {"choice": "refused"}'
-        )
-    return body
+def _words(request: Request) -> Words:
+    header = request.headers.get("accept-language", "")
+    language = (
+        known(request.query_params.get("lang"))
+        or known(request.cookies.get(LANGUAGE_COOKIE))
+        or accepted(header)
+        or "en"
+    )
+    return words(language)
 
 
-def _presented(request: Request) -> str:
-    key = request.headers.get("x-api-key")
-    if not key:
-        raise InputError("there is no API key.", code="authentication", hint="send it as x-api-key")
-    return key
-
-
-def _preferred(request: Request) -> str:
-    return "zh" if request.headers.get("accept-language", "").lower().startswith("zh") else "en"
-
-
-def _json(value: object, status: int = 200) -> Response:
-    return Response(orjson.dumps(value), status, media_type="application/json")
-
-
-def _refuse(_request: Request, error: Exception) -> Response:
-    assert isinstance(error, BaileeError)
-    return _json(error.api_body(), error.http_status)
-
-
-def _refuse_http(_request: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)
-    return PlainTextResponse(f"{error.detail}\n", error.status_code, headers=error.headers)
-
-
-class _Guarded:
-    """Answers only to its own names, and adds the headers that every page has."""
-
-    def __init__(self, app: ASGIApp, hosts: frozenset[str]) -> None:
-        self._app = app
-        self._hosts = hosts
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-
-        async def send_guarded(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                message["headers"] = [*message.get("headers", ()), *_HEADERS]
-            await send(message)
-
-        host = dict(scope["headers"]).get(b"host", b"").decode("latin-1").lower()
-        app: Callable[[Scope, Receive, Send], Awaitable[None]] = self._app
-        if host not in self._hosts:
-            app = PlainTextResponse("this console has another name\n", 421)
-        await app(scope, receive, send_guarded)
+def visitor_of(registry: Registry, cookie: str | None) -> Visitor:
+    """Whose session a cookie is; nobody's, without a cookie to bind forms to, if it is not good."""
+    session = registry.web_sessions.find(cookie)
+    if session is None or cookie is None:
+        return Visitor()
+    if session.person_id is None:
+        return Visitor(operator=True, cookie=cookie)
+    person = registry.people.get(session.person_id)
+    organisations = registry.organisations
+    places = tuple(
+        Membership(one.organisation_id, organisations.get(one.organisation_id).name, one.role)
+        for one in organisations.of_person(person.person_id)
+    )
+    account = registry.accounts.of_person(person.person_id)
+    signed_in = SignedIn(person.person_id, person.email or "", account, places)
+    return Visitor(signed_in, person.operator, cookie)

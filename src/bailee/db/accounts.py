@@ -5,6 +5,7 @@ from __future__ import annotations
 from sqlalchemy import Boolean, Column, ForeignKey, LargeBinary, String, Table
 
 from bailee.db.metadata import Moment, data
+from bailee.db.people import organisations, persons
 
 accounts = Table(
     "accounts",
@@ -16,7 +17,11 @@ accounts = Table(
     Column("chosen_at", Moment),
     Column("partner_programme", Boolean, nullable=False),
     Column("created_at", Moment, nullable=False),
+    Column("person_id", ForeignKey(persons.c.id), unique=True),
+    Column("organisation_id", ForeignKey(organisations.c.id), unique=True),
+    Column("partner_since", Moment),
 )
+"""A person's own, an organisation's, or neither: then it belongs to whoever holds its key."""
 
 api_keys = Table(
     "api_keys",
@@ -28,7 +33,11 @@ api_keys = Table(
     Column("zero_retention", Boolean, nullable=False),
     Column("created_at", Moment, nullable=False),
     Column("revoked_at", Moment),
+    Column("person_id", ForeignKey(persons.c.id), index=True),
+    Column("created_by", String, nullable=False),
 )
+"""`person_id`: who holds the key, so that it speaks for them. `created_by`: `operator` or a person.
+"""
 
 consent_records = Table(
     "consent_records",
@@ -41,5 +50,8 @@ consent_records = Table(
     Column("notice", String, nullable=False),
     Column("language", String, nullable=False),
     Column("source", String, nullable=False),
+    Column("purpose", String, nullable=False),
+    Column("notice_version", String, nullable=False),
+    Column("actor", String, nullable=False),
 )
 """Who chose what, when, after which notice (the policy document's hash). Never edited."""

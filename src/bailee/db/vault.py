@@ -14,7 +14,7 @@ sessions = Table(
     "sessions",
     data,
     Column("id", String, primary_key=True),
-    Column("owner", String, nullable=False, index=True),
+    Column("owner", String, nullable=False),
     Column("client_session", LargeBinary),
     Column("data_class", String, nullable=False),
     Column("plan", String, nullable=False),
@@ -22,6 +22,8 @@ sessions = Table(
     Column("key_id", String, nullable=False),
     Column("started", Moment, nullable=False),
     Column("last_activity", Moment, nullable=False),
+    Column("last_request", Moment, nullable=False),
+    Column("uses", String, nullable=False),
     Column("exchanges", Integer, nullable=False),
     Column("bytes", Integer, nullable=False),
     Column("expires_at", Moment, nullable=False, index=True),
@@ -34,9 +36,12 @@ sessions = Table(
     Column("cache_read_input_tokens", Integer, nullable=False),
 )
 """One row a session. `client_session`: a keyed digest of the id that the client gave it. `key_id`:
-the API key it was last used with. `exchanges` counts what is indexed, and numbers the next."""
+the API key it was last used with. `last_request`: when the latest of its requests began. `uses`:
+every `plan/channel` it was used with, sorted, spaces between. `exchanges` counts what is indexed,
+and numbers the next."""
 
 Index("ix_sessions_client_session", sessions.c.client_session)
+Index("ix_sessions_owner", sessions.c.owner, sessions.c.id)
 
 segments = Table(
     "segments",
@@ -106,12 +111,16 @@ receipts = Table(
     Column("state", String, nullable=False, index=True),
     Column("requested_at", Moment, nullable=False),
     Column("inaccessible_at", Moment),
+    Column("deferred_at", Moment),
     Column("key_destroyed_at", Moment),
     Column("backups_unrecoverable_at", Moment),
     Column("reclaimed_at", Moment),
+    Column("owner", String, index=True),
+    Column("part_of", String, index=True),
 )
-"""Proofs of destruction. `kind`: `erasure` (subject: a session's id) or `expiry` (subject: a KEK's
-id). `state`: the last of the moments that has come."""
+"""Proofs of destruction. `kind`: `erasure` or `held_expiry` (subject: a session's id) or `expiry`
+(subject: a KEK's id). `state`: the last of the moments that has come. `owner`: whose session it
+was. `part_of`: the erasure of a person that this is a part of."""
 
 receipt_segments = Table(
     "receipt_segments",
@@ -120,3 +129,49 @@ receipt_segments = Table(
     Column("segment_id", String, primary_key=True, index=True),
 )
 """Segments that still hold ciphertext that a receipt covers."""
+
+retention_moves = Table(
+    "retention_moves",
+    data,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("owner", String, nullable=False, index=True),
+    Column("choice_at", Moment),
+    Column("requested_at", Moment, nullable=False),
+    Column("total", Integer, nullable=False),
+    Column("seen", Integer, nullable=False),
+    Column("moved", Integer, nullable=False),
+    Column("seen_to", String, nullable=False),
+    Column("finished_at", Moment, index=True),
+    sqlite_autoincrement=True,
+)
+"""Sessions that are to be looked at because their owner chose (at `choice_at`). `seen_to`: the id
+of the last session that was; of `total` at the beginning, `seen` were, and `moved` had to be."""
+
+holds = Table(
+    "holds",
+    data,
+    Column("id", String, primary_key=True),
+    Column("session_id", String, nullable=False, index=True),
+    Column("reason", String, nullable=False),
+    Column("state", String, nullable=False, index=True),
+    Column("requested_at", Moment, nullable=False),
+    Column("placed_at", Moment),
+    Column("released_at", Moment),
+)
+"""Legal holds, each on one session. `state`: `placing`, `placed`, `releasing`, `released`, or
+`void` (the session's key was gone before the hold could take it)."""
+
+erasures = Table(
+    "erasures",
+    data,
+    Column("id", String, primary_key=True),
+    Column("person_id", String, nullable=False, unique=True),
+    Column("account_id", String),
+    Column("state", String, nullable=False, index=True),
+    Column("requested_by", String, nullable=False),
+    Column("requested_at", Moment, nullable=False),
+    Column("finished_at", Moment),
+    Column("receipt", String),
+)
+"""Persons who are or were being erased. `state`: `requested`, `deferred` (all is done that no hold
+keeps from being done) or `done`. `receipt`: the signed record, once there is one."""

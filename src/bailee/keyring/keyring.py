@@ -36,6 +36,8 @@ from bailee.errors import IntegrityError, StorageError
 from bailee.keyring.checkpoint import truncate_log
 from bailee.keyring.destroying import DestroyedKek, destroy, destroy_due, due, remove_dead
 from bailee.keyring.epochs import epoch_of
+from bailee.keyring.holding import hold
+from bailee.keyring.moving import move
 from bailee.keyring.root import Random, Root
 from bailee.keyring.rotation import Rotation, rotate
 from bailee.keyring.wrapping import (
@@ -137,6 +139,24 @@ class Keyring:
             for want, _ in missing:
                 self._remember(found[want.subject])
         return found
+
+    def move(self, wants: Sequence[Want]) -> int:
+        """Move keys that exist to other epochs, thousands at once; how many had to be moved.
+
+        Raises:
+            IntegrityError: a key was tampered with.
+            StorageError: the store can't be read or written; call again.
+        """
+        return move(self, wants)
+
+    def hold(self, name: str, subject: str) -> None:
+        """Keep the key of `subject` as `name` too, until that is destroyed. See `holding`.
+
+        Raises:
+            IntegrityError: the key has been destroyed (`key_destroyed`) or tampered with.
+            StorageError: the store can't be read or written.
+        """
+        hold(self, name, subject)
 
     def get(self, subject: str) -> Dek:
         """The subject's key as it is.

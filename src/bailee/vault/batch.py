@@ -27,11 +27,12 @@ from bailee.keyring.wrapping import NONCE_BYTES
 from bailee.policy.period import expires_at
 from bailee.vault.conversations import Conversations
 from bailee.vault.delta import Known, digest_key, encode
-from bailee.vault.exchange import CapturedExchange
+from bailee.vault.exchange import CapturedExchange, Terms
 from bailee.vault.interpreted import Interpreted
 from bailee.vault.packing import JSON, Unpackable
 from bailee.vault.record import compress, seal_record, subject_of
 from bailee.vault.segments import Segments
+from bailee.vault.terms import PresentTerms, governing, shorter
 
 DATA_CLASS = "transcript"
 USAGE = (
@@ -99,8 +100,11 @@ class Batch:
         segments: Segments,
         conversations: Conversations,
         known: dict[str, Known],
+        *,
         now: datetime,
+        present: PresentTerms,
     ) -> None:
+        self._present = present
         self._keyring = keyring
         self._segments = segments
         self._conversations = conversations
@@ -126,19 +130,24 @@ class Batch:
             ended = moment(exchange.ended_at)
             session = self._session(connection, item)
             values = session.values
+            began = max(values["last_request"], moment(exchange.started_at))
             latest = max(values["last_activity"], ended)
-            until = expires_at(latest, exchange.terms.period)
+            terms = self._terms(session, exchange, began, latest)
+            until = expires_at(latest, terms.period)
             if until <= self._now:
                 self.expired += 1
                 if session.new and not values["exchanges"]:
                     self._withdraw(session)
                 continue
             values["last_activity"] = latest
+            values["last_request"] = began
+            use = f"{exchange.plan}/{exchange.channel}"
+            values["uses"] = " ".join(sorted({*values["uses"].split(), use}))
             values["started"] = min(values["started"], moment(exchange.started_at))
             values["expires_at"] = until
-            values["period"] = exchange.terms.period
-            values["clause"] = exchange.terms.clause
-            values["document"] = exchange.terms.document
+            values["period"] = terms.period
+            values["clause"] = terms.clause
+            values["document"] = terms.document
             values["plan"] = exchange.plan
             values["channel"] = exchange.channel
             values["key_id"] = exchange.key_id
@@ -217,6 +226,20 @@ class Batch:
 
     # -- sessions --------------------------------------------------------------------------------
 
+    def _terms(
+        self, session: Working, exchange: CapturedExchange, began: datetime, latest: datetime
+    ) -> Terms:
+        """The terms of the session with this exchange: those captured with it, unless its owner has
+        chosen otherwise while it was under way.
+        """
+        present = self._present(exchange.owner, exchange.plan, exchange.channel)
+        held = exchange.terms
+        if present is not None and not session.new:
+            values = session.values
+            before = Terms(values["period"], values["clause"], values["document"])
+            held = shorter(held, before, latest)
+        return governing(held, present, last_request=began, last_activity=latest)
+
     def _session(self, connection: Connection, item: Item) -> Working:
         owner = item.exchange.owner
         client = item.interpreted.client_session
@@ -267,6 +290,8 @@ class Batch:
             "key_id": exchange.key_id,
             "started": moment(exchange.started_at),
             "last_activity": moment(exchange.ended_at),
+            "last_request": moment(exchange.started_at),
+            "uses": "",
             "exchanges": 0,
             "bytes": 0,
             "expires_at": self._now,

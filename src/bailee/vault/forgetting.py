@@ -23,7 +23,12 @@ from bailee.db.vault import departed_sessions, exchanges, prefixes, segments, se
 from bailee.keyring import Keyring, Rotation
 from bailee.keyring.epochs import EPOCH_SECONDS, ends_at, last_ended
 from bailee.vault.batch import DATA_CLASS, digest_of
+from bailee.vault.holds import Holds, held_sessions, key_name
 from bailee.vault.receipts import (
+    DEFERRED,
+    ERASURE,
+    EXPIRY,
+    HELD_EXPIRY,
     INACCESSIBLE,
     KEY_DESTROYED,
     REQUESTED,
@@ -64,6 +69,7 @@ class Forgetting:
         sealer: Sealer,
         record: Record,
         lock: AbstractContextManager[object],
+        holds: Holds,
         rotation_interval: timedelta,
     ) -> None:
         self._engine = engine
@@ -72,6 +78,7 @@ class Forgetting:
         self._sealer = sealer
         self._record = record
         self._lock = lock
+        self._holds = holds
         self._rotation_interval = rotation_interval
         self._key = keyring.secret("vault/identifiers")
         self.receipts = Receipts(engine, record)
@@ -81,13 +88,42 @@ class Forgetting:
     def erase(self, session_id: str, now: datetime) -> Receipt:
         """Destroy a session's key and remove it from the index, all of it sealed already."""
         with self._lock:
-            receipt_id = self.receipts.request(
-                "erasure", session_id, self._segments_of([session_id]), now
-            )
-            self._drive(self.receipts.get(receipt_id), now)
+            receipt_id = self._erase(session_id, now)
             self._reclaim()
             self.receipts.reclaimed(now)
             return self.receipts.get(receipt_id)
+
+    def erase_owned(self, owner: str, now: datetime, part_of: str) -> None:
+        """Erase all that there is of an owner, what is past its time and not yet swept too. What
+        was begun before, or is deferred by a hold, becomes part of this. Can be broken off and
+        repeated.
+        """
+        self.finish_erasures(now)
+        query = select(sessions.c.id).where(sessions.c.owner == owner).order_by(sessions.c.id)
+        with storage_errors("the vault's index"), reading(self._engine) as connection:
+            owned = list(connection.execute(query).scalars())
+        self.receipts.take_over(owned, part_of)
+        for session_id in owned:
+            with self._lock:  # one at a time: the sealer gets its turn
+                if self._exists(session_id) and not any(
+                    receipt.state == DEFERRED for receipt in self.receipts.all(session_id)
+                ):
+                    self._erase(session_id, now, part_of)
+        with self._lock:
+            self._reclaim()
+            self.receipts.reclaimed(now)
+
+    def _erase(self, session_id: str, now: datetime, part_of: str | None = None) -> str:
+        receipt_id = self.receipts.request(
+            ERASURE,
+            session_id,
+            self._segments_of([session_id]),
+            now,
+            owner=self._owner(session_id),
+            part_of=part_of,
+        )
+        self._drive(self.receipts.get(receipt_id), now)
+        return receipt_id
 
     def finish_erasures(self, now: datetime) -> int:
         """Drive on the erasures that a crash or a failing store has interrupted."""
@@ -95,7 +131,7 @@ class Forgetting:
             begun = [
                 receipt
                 for receipt in self.receipts.in_state(REQUESTED, INACCESSIBLE, KEY_DESTROYED)
-                if receipt.kind == "erasure"
+                if receipt.kind != EXPIRY
                 and (receipt.state != KEY_DESTROYED or self._exists(receipt.subject))
             ]
             for receipt in begun:
@@ -106,24 +142,63 @@ class Forgetting:
         if receipt.state == REQUESTED:
             with storage_errors("the vault's index"), self._engine.begin() as connection:
                 connection.execute(
-                    update(sessions).where(sessions.c.id == receipt.subject).values(expires_at=now)
+                    update(sessions)
+                    .where(sessions.c.id == receipt.subject, sessions.c.expires_at > now)
+                    .values(expires_at=now)
                 )
             self.receipts.advance(receipt, INACCESSIBLE, now)
         self._keyring.destroy([subject_of(receipt.subject)])
+        if self._holds.holding(receipt.subject):
+            self.receipts.advance(receipt, DEFERRED, now)
+            return
         if receipt.state != KEY_DESTROYED:
             self.receipts.advance(receipt, KEY_DESTROYED, now)
         self._remove_rows([receipt.subject])
+
+    def _owner(self, session_id: str) -> str | None:
+        with storage_errors("the vault's index"), reading(self._engine) as connection:
+            query = select(sessions.c.owner).where(sessions.c.id == session_id)
+            owner: str | None = connection.execute(query).scalar()
+        return owner
 
     def _exists(self, session_id: str) -> bool:
         with storage_errors("the vault's index"), reading(self._engine) as connection:
             query = select(sessions.c.id).where(sessions.c.id == session_id)
             return connection.execute(query).first() is not None
 
+    def release(self, hold_id: str, now: datetime) -> None:
+        """Release a hold, and drive on what it deferred."""
+        with self._lock:
+            self._holds.begin_release(hold_id)
+            self.finish_releases(now)
+
+    def finish_releases(self, now: datetime) -> None:
+        """Release what is to be released; the last hold of a session sets free what it deferred."""
+        with self._lock:
+            releasing = self._holds.releasing()
+            for hold in releasing:
+                deferred = [
+                    receipt
+                    for receipt in self.receipts.all(hold.session_id)
+                    if receipt.state == DEFERRED
+                ]
+                if not self._holds.holding(hold.session_id):
+                    # First the key, or a receipt would say that it is destroyed when it is not.
+                    self._keyring.destroy([key_name(hold.id)])
+                    for receipt in deferred:
+                        self._drive(receipt, now)
+                self._holds.released(hold, now)
+            if releasing:
+                self._reclaim()
+
     # -- expiry ----------------------------------------------------------------------------------
 
     def sweep(self, now: datetime) -> SweepReport:
         """Everything that time brings."""
+        self._holds.finish_placing(now)
+        self.finish_releases(now)
         self.finish_erasures(now)
+        self._defer_held(now)
         keks = self._destroy_due(now)
         removed = self._remove_expired(now)
         while self._keyring.remove_dead():
@@ -171,6 +246,24 @@ class Forgetting:
             self.receipts.advance(receipt, KEY_DESTROYED, now)
         return len(destroyed)
 
+    def _defer_held(self, now: datetime) -> None:
+        """Receipts for held sessions whose epoch has ended: their destruction is deferred."""
+        ended = sessions.c.expires_at <= ends_at(last_ended(now))
+        query = select(sessions.c.id).where(ended, sessions.c.id.in_(held_sessions()))
+        with self._lock:
+            with storage_errors("the vault's index"), reading(self._engine) as connection:
+                found = list(connection.execute(query).scalars())
+            for session_id in found:
+                if not any(receipt.kind != EXPIRY for receipt in self.receipts.all(session_id)):
+                    receipt_id = self.receipts.request(
+                        HELD_EXPIRY,
+                        session_id,
+                        self._segments_of([session_id]),
+                        now,
+                        owner=self._owner(session_id),
+                    )
+                    self._drive(self.receipts.get(receipt_id), now)
+
     def _remove_expired(self, now: datetime) -> int:
         """Remove the rows of the sessions whose epoch has ended."""
         until = ends_at(last_ended(now))
@@ -181,7 +274,10 @@ class Forgetting:
                     some = list(
                         connection.execute(
                             select(sessions.c.id)
-                            .where(sessions.c.expires_at <= until)
+                            .where(
+                                sessions.c.expires_at <= until,
+                                sessions.c.id.not_in(held_sessions()),
+                            )
                             .limit(_PORTION)
                         ).scalars()
                     )

@@ -1,6 +1,8 @@
 """Receipts: what was destroyed, how far that has come, and since when.
 
     requested → inaccessible → key_destroyed → backups_unrecoverable → reclaimed
+                     ↓               ↑
+                  deferred ──────────┘  (a legal hold, until it is released)
 
 * `inaccessible`: nothing reads it any more. `key_destroyed`: nothing can.
 * `backups_unrecoverable`: a root rotation has begun and ended since, so older copies of the keyring
@@ -28,17 +30,23 @@ from bailee.errors import InputError
 
 REQUESTED: Final = "requested"
 INACCESSIBLE: Final = "inaccessible"
+DEFERRED: Final = "deferred"
 KEY_DESTROYED: Final = "key_destroyed"
 BACKUPS_UNRECOVERABLE: Final = "backups_unrecoverable"
 RECLAIMED: Final = "reclaimed"
+
+ERASURE: Final = "erasure"
+EXPIRY: Final = "expiry"
+HELD_EXPIRY: Final = "held_expiry"
 
 Record = Callable[[str, str, Mapping[str, str | int | float | bool | None]], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """A receipt as it stands. `kind`: `erasure` (of the session `subject`) or `expiry` (of all that
-    was under the KEK `subject`).
+    """A receipt as it stands. `kind`: `erasure` (of the session `subject`), `expiry` (of all that
+    was under the KEK `subject`), or `held_expiry` (of the session `subject`, whose time has passed
+    while it was held).
     """
 
     id: str
@@ -47,9 +55,12 @@ class Receipt:
     state: str
     requested_at: datetime
     inaccessible_at: datetime | None
+    deferred_at: datetime | None
     key_destroyed_at: datetime | None
     backups_unrecoverable_at: datetime | None
     reclaimed_at: datetime | None
+    owner: str | None
+    part_of: str | None
 
 
 class Receipts:
@@ -59,14 +70,31 @@ class Receipts:
         self._engine = engine
         self._record = record
 
-    def request(self, kind: str, subject: str, segment_ids: Iterable[str], now: datetime) -> str:
-        """Write a receipt for `subject`, whose ciphertext is in those segments; its id."""
+    def request(
+        self,
+        kind: str,
+        subject: str,
+        segment_ids: Iterable[str],
+        now: datetime,
+        *,
+        owner: str | None = None,
+        part_of: str | None = None,
+    ) -> str:
+        """Write a receipt for `subject`, whose ciphertext is in those segments; its id. `owner`:
+        whose session it is; `part_of`: the erasure that it belongs to.
+        """
         receipt_id = str(UUID(bytes=os.urandom(16), version=4))
         self._record(f"{kind}.{REQUESTED}", subject, {"receipt": receipt_id})
         with storage_errors("the receipts"), self._engine.begin() as connection:
             connection.execute(
                 insert(receipts).values(
-                    id=receipt_id, kind=kind, subject=subject, state=REQUESTED, requested_at=now
+                    id=receipt_id,
+                    kind=kind,
+                    subject=subject,
+                    state=REQUESTED,
+                    requested_at=now,
+                    owner=owner,
+                    part_of=part_of,
                 )
             )
             rows = [{"receipt_id": receipt_id, "segment_id": name} for name in segment_ids]
@@ -98,6 +126,25 @@ class Receipts:
     def all(self, subject: str | None = None) -> list[Receipt]:
         """All receipts, or those for `subject`, oldest first."""
         return self._select(receipts.c.subject == subject if subject else True)
+
+    def of_owner(self, owner: str) -> list[Receipt]:
+        """The receipts of an owner's sessions, oldest first."""
+        return self._select(receipts.c.owner == owner)
+
+    def parts(self, erasure_id: str) -> list[Receipt]:
+        """The receipts of one person's erasure."""
+        return self._select(receipts.c.part_of == erasure_id)
+
+    def take_over(self, session_ids: Iterable[str], erasure_id: str) -> None:
+        """Let the unfinished receipts of these sessions be part of an erasure."""
+        open_ones = receipts.c.state.in_((REQUESTED, INACCESSIBLE, DEFERRED))
+        with storage_errors("the receipts"), self._engine.begin() as connection:
+            for session_id in session_ids:
+                connection.execute(
+                    update(receipts)
+                    .where(receipts.c.subject == session_id, open_ones)
+                    .values(part_of=erasure_id)
+                )
 
     def in_state(self, *states: str) -> list[Receipt]:
         """The receipts that stand at one of `states`, oldest first."""

@@ -37,6 +37,7 @@ from bailee.vault.interpreted import Interpreted
 from bailee.vault.segments import Segments
 from bailee.vault.spool_reading import SpoolReader
 from bailee.vault.spool_writing import Kept
+from bailee.vault.terms import PresentTerms
 
 Record = Callable[[str, str, Mapping[str, str | int | float | bool | None]], None]
 """Appends to the audit record: kind, subject, particulars."""
@@ -63,6 +64,7 @@ class Sealer:
         clock: Clock,
         record: Record,
         lock: AbstractContextManager[object],
+        present: PresentTerms,
         most_held: int = 64 << 20,
         retry_seconds: float = _RETRY_SECONDS,
     ) -> None:
@@ -75,6 +77,7 @@ class Sealer:
         self._clock = clock
         self._record = record
         self._lock = lock
+        self._present = present
         self._most_held = most_held
         self._retry_seconds = retry_seconds
         self._known: OrderedDict[str, Known] = OrderedDict()
@@ -239,7 +242,12 @@ class Sealer:
         with self._lock:
             self._segments.settle()
             batch = Batch(
-                self._keyring, self._segments, self._conversations, self._known, self._clock()
+                self._keyring,
+                self._segments,
+                self._conversations,
+                self._known,
+                now=self._clock(),
+                present=self._present,
             )
             try:
                 with storage_errors("the vault's index"), reading(self._engine) as connection:

@@ -22,7 +22,9 @@ from bailee.vault.record import Record
 
 @dataclass(frozen=True, slots=True)
 class SessionRow:
-    """A session in the index. `bytes`: of ciphertext. `expires_at`: kept until then."""
+    """A session in the index. `last_request`: when the latest request began; `uses`: each
+    `plan/channel` it was used with; `bytes`: of ciphertext; `expires_at`: kept until then.
+    """
 
     id: str
     owner: str
@@ -32,6 +34,8 @@ class SessionRow:
     key_id: str
     started: datetime
     last_activity: datetime
+    last_request: datetime
+    uses: str
     exchanges: int
     bytes: int
     expires_at: datetime

@@ -29,6 +29,8 @@ from bailee.vault.conversations import Conversations
 from bailee.vault.exporting import as_lines
 from bailee.vault.files import Files
 from bailee.vault.forgetting import Forgetting, SweepReport
+from bailee.vault.holds import Hold, Holds
+from bailee.vault.moving import Moving
 from bailee.vault.objects import FolderObjects, Objects
 from bailee.vault.receipts import Receipt, Record
 from bailee.vault.record import Record as StoredRecord
@@ -38,6 +40,7 @@ from bailee.vault.segments import Segments
 from bailee.vault.spool import Spool
 from bailee.vault.spool_reading import Damaged, SpoolReader
 from bailee.vault.spool_writing import LIFETIME, Kept
+from bailee.vault.terms import PresentTerms, unknown
 from bailee.vault.transcript import Exchange, SessionRow, Transcript, rebuild, transcript
 
 _COLUMNS = [sessions.c[field.name] for field in fields(SessionRow)]
@@ -80,6 +83,7 @@ class Vault:
         clock: Clock,
         interpret: Interpret,
         record: Record,
+        present: PresentTerms = unknown,
         objects: Objects | None = None,
         files: Files | None = None,
         spool_file_bytes: int = 16 << 20,
@@ -90,8 +94,9 @@ class Vault:
     ) -> None:
         """Open the vault in `folder`, indexed in `engine` (migrated). Then call `recover`.
 
-        `interpret` takes exchanges apart; `record` appends to the audit record. `objects` is where
-        sealed segments go (default: a folder). `ship_bytes`, `ship_age`: when a segment goes there.
+        `interpret` takes exchanges apart; `record` appends to the audit record; `present` says on
+        what terms an owner's sessions are kept now. `objects` is where sealed segments go (default:
+        a folder). `ship_bytes`, `ship_age`: when a segment goes there.
 
         Raises:
             IntegrityError, StorageError: a store can't be used.
@@ -123,7 +128,12 @@ class Vault:
             clock=clock,
             record=record,
             lock=self._lock,
+            present=present,
         )
+        self.moving = Moving(
+            engine, keyring=keyring, record=record, lock=self._lock, present=present
+        )
+        self.holds = Holds(engine, keyring=keyring, record=record, lock=self._lock)
         self._forgetting = Forgetting(
             engine,
             keyring=keyring,
@@ -131,6 +141,7 @@ class Vault:
             sealer=self._sealer,
             record=record,
             lock=self._lock,
+            holds=self.holds,
             rotation_interval=rotation_interval,
         )
         self.spool = Spool(
@@ -193,6 +204,14 @@ class Vault:
         """The receipts of what was destroyed, all or those for one session or KEK, oldest first."""
         return self._forgetting.receipts.all(subject)
 
+    def receipts_of(self, owner: str) -> list[Receipt]:
+        """The receipts of an owner's sessions, oldest first."""
+        return self._forgetting.receipts.of_owner(owner)
+
+    def parts(self, erasure_id: str) -> list[Receipt]:
+        """The receipts that are part of a person's erasure."""
+        return self._forgetting.receipts.parts(erasure_id)
+
     # -- forgetting ------------------------------------------------------------------------------
 
     def delete(self, session_id: str, now: datetime) -> Receipt:
@@ -208,14 +227,53 @@ class Vault:
             self._row(session_id, now)
             return self._forgetting.erase(session_id, now)
 
+    def erase_owned(self, owner: str, now: datetime, part_of: str) -> list[Receipt]:
+        """Erase every session of an owner; the receipts of `part_of`, an erasure's id. Repeat it to
+        go on with what broke off, or was deferred.
+
+        Raises:
+            StorageError: a store failed; call again.
+        """
+        self.spool.roll()
+        self._sealer.flush()
+        self._forgetting.erase_owned(owner, now, part_of)
+        return self._forgetting.receipts.parts(part_of)
+
+    def owned(self, owner: str) -> list[SessionRow]:
+        """All that is in the index of an owner, what can't be read any more too, by id."""
+        query = select(*_COLUMNS).where(sessions.c.owner == owner).order_by(sessions.c.id)
+        with storage_errors("the vault's index"), reading(self._engine) as connection:
+            return [SessionRow(**row._mapping) for row in connection.execute(query)]
+
+    def place_hold(self, session_id: str, reason: str, now: datetime) -> Hold:
+        """Hold a session: its destruction is deferred until `release_hold`.
+
+        Raises:
+            InputError, StorageError: as `Holds.place`.
+        """
+        self.flush()
+        return self.holds.place(session_id, reason, now)
+
+    def release_hold(self, hold_id: str, now: datetime) -> Hold:
+        """Release a hold. What was deferred by it, and by no other, goes on at once.
+
+        Raises:
+            InputError: `not_found`; or it is released already.
+            StorageError: a store failed; the next sweep finishes it.
+        """
+        self._forgetting.release(hold_id, now)
+        return self.holds.get(hold_id)
+
     def sweep(self, now: datetime) -> SweepReport:
-        """Destroy what is due, remove its rows, reclaim and ship segments, rotate the root if due.
+        """Move what is to be moved, destroy what is due and remove its rows, reclaim and ship
+        segments, rotate the root if due.
 
         Raises:
             StorageError: a store failed; the next sweep goes on.
         """
         self.spool.roll(older_than=_SPOOL_AGE)
         self._sealer.flush()
+        self.moving.run(now)
         done = self._forgetting.sweep(now)
         if now - self._clock() > LIFETIME - _SPOOL_AGE:
             # A test's time, far ahead: the key of the present spool file was due, too.
@@ -275,6 +333,8 @@ class Vault:
             count += len(group)
             self._left.pop(0)
         self._forget_positions()
+        self.holds.finish_placing(self._clock())
+        self._forgetting.finish_releases(self._clock())
         self._forgetting.finish_erasures(self._clock())
         return RecoveryReport(files, count, tuple(damaged), abandoned)
 

@@ -1,0 +1,153 @@
+"""What it costs to let sessions follow a choice: 100,000 of them moved from 5 years to 30 days.
+
+Against it, on the same disk in the same run: `UPDATE` of as many plain rows, one statement, which
+is what a store without keys would do to change a date (and which forgets nothing by itself).
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import tempfile
+import time
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import insert
+
+from bailee.db.engine import open_sqlite
+from bailee.db.migrate import upgrade
+from bailee.db.vault import sessions
+from bailee.keyring import FileRoot, Keyring, Want
+from bailee.policy.period import expires_at
+from bailee.testing import FakeClock
+from bailee.vault.exchange import Terms
+from bailee.vault.interpreted import Interpreted
+from bailee.vault.terms import Present
+from bailee.vault.vault import Vault
+from bench.result import Line
+
+SESSIONS = 100_000
+SPREAD = timedelta(days=29)  # of their last activities: each half hour of it is an epoch
+ROW_BYTES = 400
+_LONG, _SHORT = Terms("P5Y", "allowed", "d" * 64), Terms("P30D", "refused", "d" * 64)
+
+
+def main() -> list[Line]:
+    """Measure and print; the lines of the closing table."""
+    with tempfile.TemporaryDirectory(prefix="bailee-bench-") as folder:
+        took, portion = _move(Path(folder))
+        plain = _update(Path(folder) / "rows.db")
+    return [
+        (
+            f"moving {SESSIONS:,} sessions from 5 years to 30 days",
+            f"{took:.1f} s",
+            f"UPDATE of as many plain rows {plain:.2f} s ({took / plain:,.0f}x)",
+        ),
+        ("longest that it kept the sealer waiting", f"{portion * 1e3:.0f} ms", "one portion"),
+    ]
+
+
+def _move(home: Path) -> tuple[float, float]:
+    clock = FakeClock()
+    chosen = clock() + SPREAD + timedelta(hours=1)
+    keys = open_sqlite(home / "keyring" / "keyring.db")
+    upgrade(keys, "keys")
+    keyring = Keyring.open(keys, FileRoot(home / "keyring" / "root.json"), clock)
+    engine = open_sqlite(home / "data.db")
+    upgrade(engine, "data")
+    vault = Vault(
+        engine,
+        home / "vault",
+        keyring=keyring,
+        clock=clock,
+        interpret=lambda _exchange: Interpreted(),
+        record=lambda _kind, _subject, _body: None,
+        present=lambda _owner, _plan, _channel: Present(_SHORT, chosen),
+    )
+    rows = [_row(n, clock) for n in range(SESSIONS)]
+    for start in range(0, SESSIONS, 10_000):
+        some = rows[start : start + 10_000]
+        keyring.many(Want(f"session:{r['id']}", "transcript", r["expires_at"]) for r in some)
+        with engine.begin() as connection:
+            connection.execute(insert(sessions), some)
+    clock.now = chosen
+    longest = _watch(vault)
+    vault.moving.request("owner", chosen, chosen)
+    began = time.perf_counter()
+    moved = vault.moving.run(chosen)
+    took = time.perf_counter() - began
+    assert moved == SESSIONS
+    vault.close()
+    engine.dispose()
+    keys.dispose()
+    return took, longest[0]
+
+
+def _row(number: int, clock: FakeClock) -> dict[str, Any]:
+    last = clock() + SPREAD * number / SESSIONS
+    return {
+        "id": f"{number:08}",
+        "owner": "owner",
+        "data_class": "transcript",
+        "plan": "pro",
+        "channel": "api",
+        "key_id": "key",
+        "started": last,
+        "last_activity": last,
+        "last_request": last,
+        "uses": "pro/api",
+        "exchanges": 1,
+        "bytes": ROW_BYTES,
+        "expires_at": expires_at(last, _LONG.period),
+        "period": _LONG.period,
+        "clause": _LONG.clause,
+        "document": _LONG.document,
+        "input_tokens": 0,
+        "output_tokens": 0,
+        "cache_creation_input_tokens": 0,
+        "cache_read_input_tokens": 0,
+    }
+
+
+def _watch(vault: Vault) -> list[float]:
+    """A place that will hold the longest portion."""
+    longest = [0.0]
+    real = vault.moving._step
+
+    def timed(move: Any, now: Any) -> int:
+        began = time.perf_counter()
+        try:
+            return real(move, now)
+        finally:
+            longest[0] = max(longest[0], time.perf_counter() - began)
+
+    vault.moving._step = timed  # type: ignore[method-assign]
+    return longest
+
+
+def _update(path: Path) -> float:
+    connection = sqlite3.connect(path, isolation_level=None)
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "secure_delete=ON"):
+        connection.execute(f"PRAGMA {pragma}").fetchall()
+    connection.execute(
+        "CREATE TABLE s (id TEXT PRIMARY KEY, owner TEXT, content BLOB, expires TEXT)"
+    )
+    connection.execute("CREATE INDEX expiring ON s (expires)")
+    connection.execute(
+        f"WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < {SESSIONS}) "
+        f"INSERT INTO s SELECT n, 'owner', randomblob({ROW_BYTES}), "
+        "datetime(1767268800 + n * 25 + 157766400, 'unixepoch') FROM c"
+    )
+    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    began = time.perf_counter()
+    connection.execute("UPDATE s SET expires = datetime(expires, '-1796 days') WHERE owner='owner'")
+    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    took = time.perf_counter() - began
+    connection.close()
+    return took
+
+
+if __name__ == "__main__":
+    for _line in main():
+        print(*_line, sep="   ")

@@ -1,0 +1,54 @@
+"""What an account, its key and its choice are. Pure.
+
+Rows: T1, T4.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+Choice = Literal["allowed", "refused"]
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """An account: its plan, whose it is, and what was chosen about training (`none`: not yet).
+
+    `person_id`: whose own it is; `organisation_id`: which organisation's; neither: it is its key
+    holder's. `chosen_at` and `partner_since`: since when the present choice and membership in the
+    partner programme hold.
+    """
+
+    account_id: str
+    name: str
+    plan: str
+    training_choice: str
+    chosen_at: datetime | None
+    partner_programme: bool
+    created_at: datetime
+    person_id: str | None = None
+    organisation_id: str | None = None
+    partner_since: datetime | None = None
+
+    def active_since_choice(self, activity: datetime) -> bool:
+        """Whether something done at this moment comes after the present choice (T4): the
+        person's own, or the organisation's to join the partner programme.
+        """
+        since = self.partner_since if self.partner_programme else self.chosen_at
+        return since is not None and activity >= since
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKey:
+    """An API key without its secret. `person_id`: for whom it speaks, if for a person."""
+
+    key_id: str
+    account_id: str
+    name: str
+    zero_retention: bool
+    created_at: datetime
+    revoked_at: datetime | None
+    person_id: str | None = None
+    created_by: str = "operator"

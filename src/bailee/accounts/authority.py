@@ -1,0 +1,116 @@
+"""How an actor stands to an account, and whether that suffices for what they ask.
+
+The table is `roles`; here is what it needs to know: who a key speaks for, whose an account is, who
+has which role in which organisation. Memberships are read from the database each time, so a role
+that was taken away is gone with the next question.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import Engine, select
+
+from bailee.accounts.account import Account
+from bailee.accounts.accounts import Accounts
+from bailee.accounts.roles import Action, Actor, Role, Standing, require
+from bailee.db.engine import reading, storage_errors
+from bailee.db.people import memberships, persons
+from bailee.errors import InputError
+
+
+class Authority:
+    """Answers "may this actor do that?" from what the database holds."""
+
+    def __init__(self, engine: Engine, accounts: Accounts) -> None:
+        self._engine = engine
+        self._accounts = accounts
+
+    def by_key(self, presented: str) -> Actor:
+        """Who presents this API key: the person it speaks for, else the key itself.
+
+        A key of a person's own account speaks for that person.
+
+        Raises:
+            InputError: code `authentication`, it is unknown or revoked.
+        """
+        found = self._accounts.authenticate(presented.encode())
+        if found is None:
+            raise InputError("the API key is unknown or revoked.", code="authentication")
+        key, account = found
+        person = key.person_id or account.person_id
+        return Actor(person_id=person, key_id=key.key_id, account_id=account.account_id)
+
+    def by_person(self, person_id: str) -> Actor:
+        """A person who has signed in; as operator, if they were made one.
+
+        Raises:
+            InputError: code `authentication`, there is no such person any more.
+        """
+        with storage_errors("the people"), reading(self._engine) as connection:
+            row = connection.execute(
+                select(persons.c.operator, persons.c.erased_at).where(persons.c.id == person_id)
+            ).first()
+        if row is None or row.erased_at is not None:
+            raise InputError("there is no such person.", code="authentication")
+        return Actor(person_id=person_id, operator=row.operator)
+
+    def role(self, person_id: str, organisation_id: str) -> Role | None:
+        """A person's role in an organisation, if they are in it."""
+        with storage_errors("the people"), reading(self._engine) as connection:
+            role: Role | None = connection.execute(
+                select(memberships.c.role).where(
+                    memberships.c.organisation_id == organisation_id,
+                    memberships.c.person_id == person_id,
+                )
+            ).scalar()
+        return role
+
+    def standings(self, actor: Actor, account: Account | None = None) -> frozenset[Standing]:
+        """How the actor stands to an account; with none, to the service as a whole."""
+        found: set[Standing] = set()
+        if actor.operator:
+            found.add("operator")
+        if account is None or not self._reaches(actor, account):
+            return frozenset(found)
+        if actor.person_id is not None:
+            if account.person_id == actor.person_id:
+                found.add("self")
+            if account.organisation_id is not None:
+                role = self.role(actor.person_id, account.organisation_id)
+                if role is not None:
+                    found.add(role)
+        elif actor.account_id == account.account_id:
+            found.add("holder" if account.organisation_id is None else "service")
+        return frozenset(found)
+
+    def _reaches(self, actor: Actor, account: Account) -> bool:
+        """Whether what the actor proved counts for this account. A key of a person's own account is
+        as good as the person; one of an organisation's counts there only.
+        """
+        if actor.account_id is None or actor.account_id == account.account_id:
+            return True
+        return self._is_own_key(actor)
+
+    def _is_own_key(self, actor: Actor) -> bool:
+        assert actor.account_id is not None
+        owner = self._accounts.get(actor.account_id).person_id
+        return owner is not None and owner == actor.person_id
+
+    def require(self, actor: Actor, action: Action, account: Account | None = None) -> None:
+        """Go on only if the actor may do this.
+
+        Raises:
+            InputError: code `forbidden`, with who could.
+        """
+        require(action, self.standings(actor, account))
+
+    def require_for_person(self, actor: Actor, action: Action, person_id: str) -> None:
+        """Go on only if the actor may do this to a person.
+
+        Raises:
+            InputError: code `forbidden`, with who could.
+        """
+        standings: set[Standing] = {"operator"} if actor.operator else set()
+        proved = actor.account_id is None or self._is_own_key(actor)
+        if actor.person_id == person_id and proved:
+            standings.add("self")
+        require(action, standings)

@@ -1,0 +1,26 @@
+"""What the parts of this package stand on: a database, a policy, a clock, an audit record."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from sqlalchemy import Engine
+
+from bailee.accounts.identifiers import Identifiers
+from bailee.clock import Clock
+from bailee.ledger import Ledger
+from bailee.policy import Policy
+
+
+@dataclass(frozen=True, slots=True)
+class Backing:
+    """Handed to each part when it is made."""
+
+    engine: Engine
+    policy: Policy
+    clock: Clock
+    ledger: Ledger
+    identifiers: Identifiers
+    random: Callable[[int], bytes] = secrets.token_bytes

@@ -1,0 +1,110 @@
+"""Consent records: each change of a choice, appended and never edited.
+
+The fields are those that ISO/IEC TS 27560:2023 asks of a consent record and that a choice here
+has: who (principal and actor), for what purpose, on what notice (document, version, language),
+when, what it was and what it is, and by which way it came. The database refuses to change or
+delete one.
+
+Rows: T2, T6.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final, Literal
+
+from sqlalchemy import Connection, Engine, insert, select
+
+from bailee.db.accounts import consent_records
+from bailee.db.engine import reading, storage_errors
+from bailee.ledger import Ledger
+
+Purpose = Literal["training", "partner_programme"]
+SCHEMA: Final = "ISO/IEC TS 27560:2023"
+
+
+@dataclass(frozen=True, slots=True)
+class ConsentRecord:
+    """One change of a choice.
+
+    `account_id` is whose data it is about, `actor` who chose (a person's or a key's id; empty in
+    records from before persons were known). `old` and `new` are `none`, `allowed`, `refused` for
+    purpose `training`, `joined` or `left` for `partner_programme`. `notice` is the SHA-256 of the
+    policy document that held, `notice_version` its version, `language` that of the notice shown.
+    `source`: `console`, `api` or `terminal`.
+    """
+
+    record_id: str
+    account_id: str
+    at: datetime
+    old: str
+    new: str
+    notice: str
+    language: str
+    source: str
+    purpose: str
+    notice_version: str
+    actor: str
+
+    def as_object(self) -> dict[str, object]:
+        """The record as plain values, for people and programs."""
+        return {
+            "schema": SCHEMA,
+            "record": self.record_id,
+            "account": self.account_id,
+            "actor": self.actor,
+            "purpose": self.purpose,
+            "legal_basis": "consent",
+            "notice": {
+                "sha256": self.notice,
+                "version": self.notice_version,
+                "language": self.language,
+            },
+            "at": self.at.isoformat(),
+            "old": self.old,
+            "new": self.new,
+            "source": self.source,
+        }
+
+
+def append(connection: Connection, ledger: Ledger, record: ConsentRecord) -> None:
+    """Append a record within the caller's transaction, and its entry in the audit record."""
+    connection.execute(
+        insert(consent_records).values(
+            id=record.record_id,
+            account_id=record.account_id,
+            at=record.at,
+            old=record.old,
+            new=record.new,
+            notice=record.notice,
+            language=record.language,
+            source=record.source,
+            purpose=record.purpose,
+            notice_version=record.notice_version,
+            actor=record.actor,
+        )
+    )
+    ledger.append(
+        "consent.recorded",
+        record.account_id,
+        {
+            "record": record.record_id,
+            "purpose": record.purpose,
+            "old": record.old,
+            "new": record.new,
+            "actor": record.actor,
+        },
+        connection=connection,
+    )
+
+
+def history(engine: Engine, account_id: str) -> list[ConsentRecord]:
+    """The account's consent records, oldest first."""
+    query = (
+        select(consent_records)
+        .where(consent_records.c.account_id == account_id)
+        .order_by(consent_records.c.at, consent_records.c.id)
+    )
+    with storage_errors("the consent records"), reading(engine) as connection:
+        return [ConsentRecord(*row) for row in connection.execute(query)]

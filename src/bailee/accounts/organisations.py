@@ -1,0 +1,254 @@
+"""Organisations: who is in them, in which role, and their account.
+
+Rules kept here:
+
+* An organisation's plan is a commercial one, and it has exactly one account.
+* The last owner can neither go nor be made less. Erasing oneself is stopped by nothing; then the
+  operator makes another owner.
+* An admin changes members; only an owner (or the operator) makes or unmakes owners.
+
+Rows: T1, T5.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import ColumnElement, Connection, delete, func, insert, select, update
+
+from bailee.accounts.account import Account
+from bailee.accounts.accounts import Accounts
+from bailee.accounts.authority import Authority
+from bailee.accounts.backing import Backing
+from bailee.accounts.roles import ROLES, Actor, Role
+from bailee.db.engine import reading, storage_errors
+from bailee.db.people import memberships, organisations
+from bailee.errors import InputError
+
+_WHAT = "the organisations"
+
+
+@dataclass(frozen=True, slots=True)
+class Organisation:
+    """An organisation; its plan and its part in the partner programme are its account's."""
+
+    organisation_id: str
+    name: str
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Membership:
+    """A person's place in an organisation."""
+
+    organisation_id: str
+    person_id: str
+    role: Role
+    joined_at: datetime
+
+
+class Organisations:
+    """The organisations of a home."""
+
+    def __init__(self, backing: Backing, accounts: Accounts, authority: Authority) -> None:
+        self._engine = backing.engine
+        self._policy = backing.policy
+        self._clock = backing.clock
+        self._ledger = backing.ledger
+        self._random = backing.random
+        self._accounts = accounts
+        self._authority = authority
+
+    def create(self, name: str, *, plan: str, by: Actor) -> tuple[Organisation, Account]:
+        """A new organisation with its account and nobody in it.
+
+        Raises:
+            InputError: no name, an unknown or consumer plan; `forbidden`.
+        """
+        self._authority.require(by, "organisation.create")
+        name = name.strip()
+        if not name or len(name) > 200 or not name.isprintable():
+            raise InputError("an organisation has a name of up to 200 characters, on one line.")
+        known = self._policy.plans.get(plan)
+        if known is not None and known.segment != "commercial":
+            raise InputError(
+                f"{plan} is a consumer plan; an organisation has a commercial one.",
+                hint="use team, enterprise, api, third_party or gov",
+            )
+        made = Organisation("org_" + self._random(8).hex(), name, self._clock())
+        with storage_errors(_WHAT), self._engine.begin() as connection:
+            connection.execute(
+                insert(organisations).values(
+                    id=made.organisation_id, name=name, created_at=made.created_at
+                )
+            )
+            self._ledger.append(
+                "organisation.created",
+                made.organisation_id,
+                {"by": by.name},
+                connection=connection,
+            )
+            account = self._accounts.insert(
+                connection, plan=plan, name=name, organisation_id=made.organisation_id
+            )
+        self._accounts.remember(account)
+        return made, account
+
+    def get(self, organisation_id: str) -> Organisation:
+        """An organisation.
+
+        Raises:
+            InputError: code `not_found`.
+        """
+        query = select(organisations).where(organisations.c.id == organisation_id)
+        with storage_errors(_WHAT), reading(self._engine) as connection:
+            row = connection.execute(query).first()
+        if row is None:
+            raise InputError(
+                f"there is no organisation {organisation_id!r}.",
+                code="not_found",
+                hint="see `bailee organisation list`",
+            )
+        return Organisation(*row)
+
+    def all(self) -> list[Organisation]:
+        """Every organisation, oldest first."""
+        query = select(organisations).order_by(organisations.c.created_at, organisations.c.id)
+        with storage_errors(_WHAT), reading(self._engine) as connection:
+            return [Organisation(*row) for row in connection.execute(query)]
+
+    def account(self, organisation_id: str) -> Account:
+        """An organisation's account.
+
+        Raises:
+            InputError: code `not_found`.
+        """
+        return self._accounts.of_organisation(organisation_id)
+
+    def members(self, organisation_id: str) -> list[Membership]:
+        """Who is in it, in the order in which they joined."""
+        return self._memberships(memberships.c.organisation_id == organisation_id)
+
+    def of_person(self, person_id: str) -> list[Membership]:
+        """Where a person is in."""
+        return self._memberships(memberships.c.person_id == person_id)
+
+    def add(self, organisation_id: str, person_id: str, role: str, *, by: Actor) -> Membership:
+        """Take a person in, or change the role of one who is in.
+
+        Raises:
+            InputError: no such organisation or role; the last owner made less; `forbidden`.
+        """
+        wanted = _role(role)
+        self._require(by, organisation_id, person_id, wanted)
+        return self.put(organisation_id, person_id, wanted, by=by.name)
+
+    def put(self, organisation_id: str, person_id: str, role: Role, *, by: str) -> Membership:
+        """Like `add`, without asking who asks."""
+        now = self._clock()
+        with storage_errors(_WHAT), self._engine.begin() as connection:
+            before = _role_of(connection, organisation_id, person_id)
+            if before == "owner" and role != "owner":
+                _keep_an_owner(connection, organisation_id)
+            if before is None:
+                connection.execute(
+                    insert(memberships).values(
+                        organisation_id=organisation_id,
+                        person_id=person_id,
+                        role=role,
+                        joined_at=now,
+                    )
+                )
+            else:
+                connection.execute(
+                    update(memberships)
+                    .where(
+                        memberships.c.organisation_id == organisation_id,
+                        memberships.c.person_id == person_id,
+                    )
+                    .values(role=role)
+                )
+            self._ledger.append(
+                "member.role",
+                organisation_id,
+                {"person": person_id, "old": before, "new": role, "by": by},
+                connection=connection,
+            )
+        found = [m for m in self.members(organisation_id) if m.person_id == person_id]
+        return found[0]
+
+    def remove(self, organisation_id: str, person_id: str, *, by: Actor) -> None:
+        """Let a person go; the keys that speak for them there are revoked.
+
+        Raises:
+            InputError: they are not in it (`not_found`), or its last owner; `forbidden`.
+        """
+        self._require(by, organisation_id, person_id, None)
+        with storage_errors(_WHAT), self._engine.begin() as connection:
+            before = _role_of(connection, organisation_id, person_id)
+            if before is None:
+                raise InputError("this person is not in this organisation.", code="not_found")
+            if before == "owner":
+                _keep_an_owner(connection, organisation_id)
+            connection.execute(
+                delete(memberships).where(
+                    memberships.c.organisation_id == organisation_id,
+                    memberships.c.person_id == person_id,
+                )
+            )
+            self._ledger.append(
+                "member.removed",
+                organisation_id,
+                {"person": person_id, "old": before, "by": by.name},
+                connection=connection,
+            )
+        account = self.account(organisation_id)
+        for key, of in self._accounts.api_keys():
+            if key.person_id == person_id and of.account_id == account.account_id:
+                self._accounts.revoke(key.key_id, by=by)
+
+    def _require(self, by: Actor, organisation_id: str, person_id: str, role: Role | None) -> None:
+        account = self.account(organisation_id)
+        leaves = role is None and by.person_id == person_id
+        if not leaves:
+            self._authority.require(by, "members.change", account)
+        if role == "owner" or self._authority.role(person_id, organisation_id) == "owner":
+            self._authority.require(by, "members.change_owner", account)
+
+    def _memberships(self, condition: ColumnElement[bool]) -> list[Membership]:
+        query = (
+            select(memberships)
+            .where(condition)
+            .order_by(memberships.c.joined_at, memberships.c.person_id)
+        )
+        with storage_errors(_WHAT), reading(self._engine) as connection:
+            return [Membership(*row) for row in connection.execute(query)]
+
+
+def _role(role: str) -> Role:
+    for known in ROLES:
+        if role == known:
+            return known
+    raise InputError(f"there is no role {role[:40]!r}.", hint="roles: " + ", ".join(ROLES))
+
+
+def _role_of(connection: Connection, organisation_id: str, person_id: str) -> str | None:
+    role: str | None = connection.execute(
+        select(memberships.c.role).where(
+            memberships.c.organisation_id == organisation_id, memberships.c.person_id == person_id
+        )
+    ).scalar()
+    return role
+
+
+def _keep_an_owner(connection: Connection, organisation_id: str) -> None:
+    owners = connection.execute(
+        select(func.count())
+        .select_from(memberships)
+        .where(memberships.c.organisation_id == organisation_id, memberships.c.role == "owner")
+    ).scalar_one()
+    if owners < 2:
+        raise InputError(
+            "an organisation keeps at least one owner.", hint="make someone else an owner first"
+        )

@@ -1,0 +1,180 @@
+"""Signing up and in with email and password.
+
+Rules kept here:
+
+* Wrong password, unknown email, person without a password: the same answer after the same work.
+  Signing up with an email that is taken does the same work, too; that it is refused can't be hidden
+  where nothing is sent by mail, so attempts are limited by address.
+* Attempts are limited by email and by address (`attempts`) before anything is compared.
+* New consumers choose about training while they sign up, if the policy says that they are asked:
+  there is no default to fall back on (T3).
+* Nobody signs up under a domain that an organisation's provider speaks for.
+
+Rows: T3.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import select, update
+
+from bailee.accounts import emails
+from bailee.accounts.account import Account
+from bailee.accounts.attempts import Attempts, Subject
+from bailee.accounts.authority import Authority
+from bailee.accounts.backing import Backing
+from bailee.accounts.choices import Choices, choice_named, language_named
+from bailee.accounts.passwords import Passwords
+from bailee.accounts.people import People, Person
+from bailee.accounts.roles import Actor
+from bailee.accounts.web_sessions import WebSessions
+from bailee.db.engine import reading, storage_errors
+from bailee.db.people import persons, providers
+from bailee.errors import InputError
+
+_WHAT = "the people"
+
+
+class PasswordSignIn:
+    """Emails and passwords of a home's people."""
+
+    def __init__(
+        self,
+        backing: Backing,
+        *,
+        people: People,
+        choices: Choices,
+        attempts: Attempts,
+        passwords: Passwords,
+        web_sessions: WebSessions,
+        authority: Authority,
+    ) -> None:
+        self._engine = backing.engine
+        self._policy = backing.policy
+        self._identifiers = backing.identifiers
+        self._ledger = backing.ledger
+        self._people = people
+        self._choices = choices
+        self._attempts = attempts
+        self._passwords = passwords
+        self._web_sessions = web_sessions
+        self._authority = authority
+
+    def sign_up(
+        self,
+        email: str,
+        password: str,
+        *,
+        choice: str | None,
+        language: str,
+        source: str,
+        address: str,
+        plan: str = "free",
+    ) -> tuple[Person, Account]:
+        """A new person with an account of their own and, if they are to be asked, their choice.
+        `address` is where the request came from.
+
+        Raises:
+            InputError: not an email, or one that can't be used; a password too short; no choice
+                where one is asked for; a plan that is not for consumers; `too_many_attempts`.
+        """
+        known = self._policy.plans.get(plan)
+        if known is None or known.segment != "consumer":
+            raise InputError("this plan is not one to sign up for.", hint="plans: free, pro, max")
+        language_named(language)
+        asked = self._choices.asked_on_plan(plan).effect == "ask"
+        if asked or choice is not None:
+            choice_named(choice)
+        normal = emails.normal(email)
+        self._attempts.begin([Subject("sign-up", address)])
+        digest = self._passwords.digest(password)
+        self._refuse_bound_domain(normal)
+        person, account = self._people.insert(normal, plan=plan, password=digest, by=None)
+        assert account is not None
+        if choice is not None:
+            account = self._choices.choose_training(
+                account.account_id,
+                choice,
+                language=language,
+                source=source,
+                by=Actor(person_id=person.person_id),
+            )
+        return person, account
+
+    def sign_in(self, email: str, password: str, *, address: str) -> str:
+        """The id of the person with this email and password. Begin a web session for them next.
+
+        Raises:
+            InputError: `authentication`, the same for whatever is wrong; `too_many_attempts`.
+        """
+        try:
+            normal = emails.normal(email)
+        except InputError:
+            normal = ""
+        subjects = [Subject("email", normal), Subject("address", address)]
+        self._attempts.begin(subjects)
+        index = self._identifiers.index("email", normal)
+        with storage_errors(_WHAT), reading(self._engine) as connection:
+            row = connection.execute(
+                select(persons.c.id, persons.c.password).where(persons.c.email_index == index)
+            ).first()
+        kept: str | None = None if row is None else row.password
+        if not self._passwords.match(kept, password) or row is None or kept is None:
+            raise InputError(
+                "the email or the password is wrong.",
+                code="authentication",
+                hint="check both; or sign in with a passkey, or through your organisation",
+            )
+        self._attempts.succeeded(subjects)
+        person_id: str = row.id
+        if self._passwords.outdated(kept):
+            self._keep(person_id, self._passwords.digest(password))
+        return person_id
+
+    def set_password(
+        self,
+        person_id: str,
+        new: str,
+        *,
+        old: str | None,
+        by: Actor,
+        address: str,
+        but: str | None = None,
+    ) -> None:
+        """Set or change one's password. Every other session of the person ends; `but` is the cookie
+        of the one that stays.
+
+        Raises:
+            InputError: `authentication`, the old password is wrong; the new one is too short;
+                `forbidden`; `too_many_attempts`.
+        """
+        self._authority.require_for_person(by, "person.change", person_id)
+        with storage_errors(_WHAT), reading(self._engine) as connection:
+            kept: str | None = connection.execute(
+                select(persons.c.password).where(persons.c.id == person_id)
+            ).scalar()
+        if kept is not None:
+            subjects = [Subject("email", person_id), Subject("address", address)]
+            self._attempts.begin(subjects)
+            if not self._passwords.match(kept, old or ""):
+                raise InputError("the present password is wrong.", code="authentication")
+            self._attempts.succeeded(subjects)
+        self._keep(person_id, self._passwords.digest(new))
+        self._ledger.append("person.password_set", person_id, {"by": by.name})
+        self._web_sessions.end_all(person_id, but=but)
+
+    def _keep(self, person_id: str, digest: str) -> None:
+        with storage_errors(_WHAT), self._engine.begin() as connection:
+            connection.execute(
+                update(persons).where(persons.c.id == person_id).values(password=digest)
+            )
+
+    def _refuse_bound_domain(self, normal: str) -> None:
+        query = select(providers.c.domain).where(providers.c.domain == emails.domain_of(normal))
+        with storage_errors(_WHAT), reading(self._engine) as connection:
+            bound = connection.execute(query).first() is not None
+        if bound:
+            raise InputError(
+                "people of this domain sign in through their organisation.",
+                code="forbidden",
+                hint="choose your organisation on the sign-in page",
+            )

@@ -1,0 +1,276 @@
+"""Persons: who they are, and what is forgotten of them when they go.
+
+Rules kept here:
+
+* What names a person is sealed under their own key (`identifiers`).
+* An email belongs to one person at most, however it is written.
+* Who is erased keeps a row without anything in it: consent records must stay, and they name a
+  person by a random id that then leads nowhere.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, Row, delete, insert, select, update
+from sqlalchemy.exc import IntegrityError as Conflict
+
+from bailee.accounts import emails
+from bailee.accounts.account import Account, ApiKey
+from bailee.accounts.accounts import Accounts
+from bailee.accounts.authority import Authority
+from bailee.accounts.backing import Backing
+from bailee.accounts.roles import Actor
+from bailee.db.engine import reading, storage_errors
+from bailee.db.people import identities, memberships, passkeys, persons, web_sessions
+from bailee.errors import InputError
+
+_WHAT = "the people"
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """A person. `email` is None once they were erased. `operator`: runs the service."""
+
+    person_id: str
+    email: str | None
+    has_password: bool
+    operator: bool
+    created_at: datetime
+    erased_at: datetime | None
+
+
+class People:
+    """The persons of a home, and the keys they make."""
+
+    def __init__(self, backing: Backing, accounts: Accounts, authority: Authority) -> None:
+        self._engine = backing.engine
+        self._identifiers = backing.identifiers
+        self._clock = backing.clock
+        self._ledger = backing.ledger
+        self._random = backing.random
+        self._accounts = accounts
+        self._authority = authority
+
+    # -- persons ---------------------------------------------------------------------------------
+
+    def create(
+        self, email: str, *, plan: str | None, by: Actor, operator: bool = False
+    ) -> tuple[Person, Account | None]:
+        """A new person without a way to sign in yet, with an account of their own if `plan` is
+        given. No choice is made for them.
+
+        Raises:
+            InputError: not an email, or one that is taken; an unknown plan; `forbidden`.
+        """
+        self._authority.require(by, "person.create")
+        return self.insert(email, plan=plan, password=None, by=by, operator=operator)
+
+    def insert(
+        self,
+        email: str,
+        *,
+        plan: str | None,
+        password: str | None,
+        by: Actor | None,
+        operator: bool = False,
+    ) -> tuple[Person, Account | None]:
+        """Like `create`, for those who sign up themselves (`by` None); `password` is a digest."""
+        address = emails.normal(email)
+        person_id = "per_" + self._random(8).hex()
+        sealed = self._identifiers.seal(person_id, "email", address)
+        now = self._clock()
+        account = None
+        try:
+            with storage_errors(_WHAT), self._engine.begin() as connection:
+                self._refuse_taken(connection, address)
+                connection.execute(
+                    insert(persons).values(
+                        id=person_id,
+                        email_index=self._identifiers.index("email", address),
+                        email=sealed,
+                        password=password,
+                        operator=operator,
+                        created_at=now,
+                    )
+                )
+                self._ledger.append(
+                    "person.created",
+                    person_id,
+                    {"by": person_id if by is None else by.name, "operator": operator},
+                    connection=connection,
+                )
+                if plan is not None:
+                    account = self._accounts.insert(
+                        connection, plan=plan, name=person_id, person_id=person_id
+                    )
+        except Conflict:
+            raise taken() from None
+        if account is not None:
+            self._accounts.remember(account)
+        return Person(person_id, address, password is not None, operator, now, None), account
+
+    def get(self, person_id: str) -> Person:
+        """A person.
+
+        Raises:
+            InputError: code `not_found`.
+        """
+        with storage_errors(_WHAT), reading(self._engine) as connection:
+            row = connection.execute(select(persons).where(persons.c.id == person_id)).first()
+        if row is None:
+            raise InputError(
+                f"there is no person {person_id!r}.",
+                code="not_found",
+                hint="see `bailee person list`",
+            )
+        return self._person(row)
+
+    def by_email(self, email: str) -> Person | None:
+        """Who has this email, if anyone."""
+        index = self._identifiers.index("email", emails.normal(email))
+        with storage_errors(_WHAT), reading(self._engine) as connection:
+            row = connection.execute(select(persons).where(persons.c.email_index == index)).first()
+        return None if row is None else self._person(row)
+
+    def find(self, named: str) -> Person:
+        """A person by id or email.
+
+        Raises:
+            InputError: code `not_found`.
+        """
+        if "@" not in named:
+            return self.get(named)
+        found = self.by_email(named)
+        if found is None:
+            raise InputError(
+                "there is no person with this email.",
+                code="not_found",
+                hint="see `bailee person list`",
+            )
+        return found
+
+    def all(self) -> list[Person]:
+        """Everybody, in the order in which they came; those who were erased too."""
+        query = select(persons).order_by(persons.c.created_at, persons.c.id)
+        with storage_errors(_WHAT), reading(self._engine) as connection:
+            return [self._person(row) for row in connection.execute(query)]
+
+    def set_operator(self, person_id: str, operator: bool, *, by: Actor) -> None:
+        """Make a person an operator, or no longer.
+
+        Raises:
+            InputError: `not_found`, or `forbidden`.
+        """
+        self._authority.require(by, "person.create")
+        self.get(person_id)
+        with storage_errors(_WHAT), self._engine.begin() as connection:
+            connection.execute(
+                update(persons).where(persons.c.id == person_id).values(operator=operator)
+            )
+            self._ledger.append(
+                "person.operator",
+                person_id,
+                {"operator": operator, "by": by.name},
+                connection=connection,
+            )
+
+    def forget(self, person_id: str, *, by: Actor) -> None:
+        """Remove what names a person and every way to sign in, and revoke the keys that speak for
+        them. Their account, its consent records and the audit record stay, under ids that lead to
+        nobody. Destroying their key in the keyring is the caller's; so are their sessions.
+
+        Raises:
+            InputError: `not_found` or `forbidden`.
+        """
+        self._authority.require_for_person(by, "person.erase", person_id)
+        self.get(person_id)
+        for key, account in self._accounts.api_keys():
+            if person_id in (key.person_id, account.person_id):
+                self._accounts.revoke(key.key_id, by=by)
+        with storage_errors(_WHAT), self._engine.begin() as connection:
+            for table in (passkeys, identities, web_sessions, memberships):
+                connection.execute(delete(table).where(table.c.person_id == person_id))
+            connection.execute(
+                update(persons)
+                .where(persons.c.id == person_id)
+                .values(
+                    email=None,
+                    email_index=None,
+                    password=None,
+                    operator=False,
+                    erased_at=self._clock(),
+                )
+            )
+            self._ledger.append("person.erased", person_id, {"by": by.name}, connection=connection)
+
+    # -- keys ------------------------------------------------------------------------------------
+
+    def create_key(
+        self,
+        account: Account,
+        name: str,
+        *,
+        by: Actor,
+        zero_retention: bool = False,
+        person_id: str | None = None,
+        shared: bool = False,
+    ) -> tuple[ApiKey, str]:
+        """A key of an account, and its text. Who makes one in an account that they have a part in
+        makes it for themselves; an owner or admin may have it speak for the organisation alone
+        (`shared`). The operator makes it for whoever has a part in it, or for nobody.
+
+        Raises:
+            InputError: `forbidden`, or as `Accounts.create_key`.
+        """
+        speaks_for = person_id or (None if shared or by.operator else by.person_id)
+        if speaks_for is None:
+            self._authority.require(by, "key.create", account)
+        elif speaks_for == by.person_id:
+            self._authority.require(by, "key.create_own", account)
+        else:
+            self._authority.require(by, "key.create_for", account)
+        if zero_retention:
+            self._authority.require(by, "key.zero_retention", account)
+        if speaks_for is not None and not self._has_part(speaks_for, account):
+            raise InputError("this person has no part in this account.", code="forbidden")
+        return self._accounts.create_key(
+            account.account_id, name, by=by, zero_retention=zero_retention, person_id=speaks_for
+        )
+
+    def revoke_key(self, key_id: str, *, by: Actor) -> ApiKey:
+        """Revoke a key; one's own, or any of an account that one may revoke keys of.
+
+        Raises:
+            InputError: `not_found` or `forbidden`.
+        """
+        key = self._accounts.api_key(key_id)
+        if by.person_id is None or key.person_id != by.person_id:
+            self._authority.require(by, "key.revoke", self._accounts.get(key.account_id))
+        return self._accounts.revoke(key_id, by=by)
+
+    # -- inside ----------------------------------------------------------------------------------
+
+    def _has_part(self, person_id: str, account: Account) -> bool:
+        if account.organisation_id is None:
+            return account.person_id == person_id
+        return self._authority.role(person_id, account.organisation_id) is not None
+
+    def _refuse_taken(self, connection: Connection, address: str) -> None:
+        index = self._identifiers.index("email", address)
+        if connection.execute(select(persons.c.id).where(persons.c.email_index == index)).first():
+            raise taken()
+
+    def _person(self, row: Row[tuple[object, ...]]) -> Person:
+        email = None if row.email is None else self._identifiers.open(row.id, "email", row.email)
+        return Person(
+            row.id, email, row.password is not None, row.operator, row.created_at, row.erased_at
+        )
+
+
+def taken() -> InputError:
+    """The refusal of an email that another person has."""
+    return InputError(
+        "this email can't be used to sign up.", hint="if you have an account, sign in to it"
+    )

@@ -1,0 +1,409 @@
+"""Signing in through an organisation's OpenID provider.
+
+Rules kept here:
+
+* Authorization code with PKCE (S256), `state` and `nonce`; what comes back belongs to the browser
+  that was sent (a cookie of its own), and counts once.
+* The issuer of the metadata, of the answer (RFC 9207, where the provider sends it) and of the ID
+  token is exactly the one that was set; the audience is our client; only signatures count that
+  anyone can check but only the provider can make.
+* Each organisation has one provider and one email domain, bound by the operator. The provider
+  speaks for that domain and no other, and only for emails that it calls verified.
+* Who comes for the first time becomes a member, never more. Whoever had the email before by signing
+  up without proof loses every way in that they had: the provider decides who that person is.
+
+Standards: OpenID Connect Core 1.0, RFC 7636, RFC 9207; by way of Authlib.
+"""
+
+from __future__ import annotations
+
+import hmac
+import os
+import re
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import requests
+from authlib.integrations.requests_client import OAuth2Session
+from authlib.oidc.core import CodeIDToken
+from joserfc import jwt
+from joserfc.errors import JoseError
+from joserfc.jwk import KeySet
+from joserfc.jws import JWSRegistry
+from sqlalchemy import delete, insert, select, update
+
+from bailee.accounts import emails
+from bailee.accounts.accounts import Accounts
+from bailee.accounts.authority import Authority
+from bailee.accounts.backing import Backing
+from bailee.accounts.organisations import Organisations
+from bailee.accounts.pending import Pending
+from bailee.accounts.people import People
+from bailee.accounts.roles import OPERATOR, Actor
+from bailee.accounts.ways_in import Begun, Provider
+from bailee.db.engine import reading, storage_errors
+from bailee.db.people import identities, passkeys, persons, providers, web_sessions
+from bailee.errors import InputError, UpstreamError
+
+_WHAT: Final = "the providers"
+_SECONDS: Final = 10
+_LEEWAY: Final = 60
+_SIGNATURES: Final = [
+    "RS256",
+    "RS384",
+    "RS512",
+    "PS256",
+    "PS384",
+    "PS512",
+    "ES256",
+    "ES384",
+    "EdDSA",
+]
+_DOMAIN: Final = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)+")
+
+
+@dataclass(frozen=True, slots=True)
+class _Visit:
+    provider: Provider
+    redirect_uri: str
+    nonce: str
+    verifier: str
+    cookie: str
+
+
+class ProviderSignIn:
+    """The OpenID providers of a home's organisations."""
+
+    def __init__(
+        self,
+        backing: Backing,
+        *,
+        accounts: Accounts,
+        people: People,
+        organisations: Organisations,
+        authority: Authority,
+        environment: Mapping[str, str] = os.environ,
+    ) -> None:
+        self._engine = backing.engine
+        self._clock = backing.clock
+        self._ledger = backing.ledger
+        self._identifiers = backing.identifiers
+        self._accounts = accounts
+        self._people = people
+        self._organisations = organisations
+        self._authority = authority
+        self._environment = environment
+        self._pending: Pending[_Visit] = Pending(backing.clock, backing.random)
+
+    # -- which provider --------------------------------------------------------------------------
+
+    def bind(
+        self,
+        organisation_id: str,
+        *,
+        domain: str,
+        issuer: str,
+        client_id: str,
+        secret_env: str | None,
+        by: Actor,
+    ) -> Provider:
+        """Set an organisation's provider, and bind an email domain to it.
+
+        Raises:
+            InputError: a domain that is none or that another organisation has; an issuer that is
+                not reached by TLS; `forbidden`.
+        """
+        self._authority.require(by, "provider.change")
+        self._organisations.get(organisation_id)
+        bound = domain.strip().lower()
+        if not _DOMAIN.fullmatch(bound) or len(bound) > 253:
+            raise InputError("that is not a domain.", hint="write it like example.org")
+        _check_address(issuer)
+        provider = Provider(organisation_id, bound, issuer, client_id, secret_env)
+        values = {
+            "domain": bound,
+            "issuer": issuer,
+            "client_id": client_id,
+            "secret_env": secret_env,
+        }
+        with storage_errors(_WHAT), self._engine.begin() as connection:
+            other = connection.execute(
+                select(providers.c.organisation_id).where(providers.c.domain == bound)
+            ).scalar()
+            if other not in (None, organisation_id):
+                raise InputError("another organisation has this domain.")
+            connection.execute(
+                delete(providers).where(providers.c.organisation_id == organisation_id)
+            )
+            connection.execute(insert(providers).values(organisation_id=organisation_id, **values))
+            self._ledger.append(
+                "provider.bound",
+                organisation_id,
+                {"domain": bound, "issuer": issuer[:300], "by": by.name},
+                connection=connection,
+            )
+        return provider
+
+    def of_organisation(self, organisation_id: str) -> Provider | None:
+        """An organisation's provider, if it has one."""
+        return self._one(providers.c.organisation_id == organisation_id)
+
+    def for_email(self, email: str) -> Provider | None:
+        """The provider that speaks for an email's domain.
+
+        Raises:
+            InputError: not an email.
+        """
+        return self._one(providers.c.domain == emails.domain_of(emails.normal(email)))
+
+    def _one(self, condition: Any) -> Provider | None:
+        with storage_errors(_WHAT), reading(self._engine) as connection:
+            row = connection.execute(select(providers).where(condition)).first()
+        return None if row is None else Provider(*row)
+
+    # -- there and back --------------------------------------------------------------------------
+
+    def begin(self, provider: Provider, *, redirect_uri: str) -> Begun:
+        """Begin a visit: where to send the browser.
+
+        Raises:
+            UpstreamError: the provider does not answer as one.
+        """
+        metadata = self._metadata(provider)
+        nonce, verifier, cookie = (secrets.token_urlsafe(32) for _ in range(3))
+        state = self._pending.put(_Visit(provider, redirect_uri, nonce, verifier, cookie))
+        with self._client(provider, redirect_uri) as client:
+            url, _ = client.create_authorization_url(
+                metadata["authorization_endpoint"], state=state, code_verifier=verifier, nonce=nonce
+            )
+        return Begun(url, cookie)
+
+    def finish(self, answer: Mapping[str, str], *, cookie: str | None) -> str:
+        """The id of the person who comes back; begin a web session for them next. `answer` is the
+        query that the provider sent them with, `cookie` that of `begin`.
+
+        Raises:
+            InputError: `authentication`, it is not an answer to what was begun, or not one that
+                counts here.
+            UpstreamError: the provider does not answer as one.
+        """
+        visit = self._pending.take(answer.get("state", ""))
+        if visit is None or not hmac.compare_digest(
+            visit.cookie.encode(), (cookie or "").encode("utf-8", "surrogatepass")
+        ):
+            raise _refused("this sign-in was not begun here, or took too long.")
+        metadata = self._metadata(visit.provider)
+        said = answer.get("iss")
+        wanted = metadata.get("authorization_response_iss_parameter_supported") is True
+        if said != visit.provider.issuer and (said is not None or wanted):
+            raise _refused("the answer comes from another provider.")
+        if "code" not in answer:
+            raise _refused("the provider did not sign you in.")
+        claims = self._claims(visit, metadata, answer["code"])
+        return self._person(visit.provider, claims)
+
+    def _claims(self, visit: _Visit, metadata: Mapping[str, Any], code: str) -> Mapping[str, Any]:
+        """The claims of the ID token, after every check; with the email, if it is elsewhere."""
+        provider = visit.provider
+        with self._client(provider, visit.redirect_uri) as client:
+            token = _asking(
+                lambda: client.fetch_token(
+                    metadata["token_endpoint"],
+                    code=code,
+                    code_verifier=visit.verifier,
+                    allow_redirects=False,
+                    timeout=_SECONDS,
+                )
+            )
+            if not isinstance(token.get("id_token"), str):
+                raise _not_one("it gave no ID token")
+            claims = self._checked(visit, token, _get(metadata["jwks_uri"]))
+            if "email" in claims or "userinfo_endpoint" not in metadata:
+                return claims
+            answer = _asking(
+                lambda: client.get(
+                    metadata["userinfo_endpoint"], allow_redirects=False, timeout=_SECONDS
+                )
+            )
+            info = _json(answer)
+        if info.get("sub") != claims["sub"]:
+            raise _refused("the provider's answers are about two people.")
+        return {**info, **claims}
+
+    def _checked(
+        self, visit: _Visit, token: Mapping[str, Any], jwks: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        provider = visit.provider
+        try:
+            decoded = jwt.decode(
+                token["id_token"],
+                key=KeySet.import_key_set(dict(jwks)),  # type: ignore[arg-type]
+                registry=JWSRegistry(algorithms=_SIGNATURES, strict_check_header=False),
+            )
+            claims = CodeIDToken(
+                decoded.claims,
+                decoded.header,
+                {
+                    "iss": {"essential": True, "value": provider.issuer},
+                    "aud": {"essential": True, "value": provider.client_id},
+                },
+                {
+                    "nonce": visit.nonce,
+                    "client_id": provider.client_id,
+                    "access_token": token.get("access_token"),
+                },
+            )
+            claims.validate(now=int(self._clock().timestamp()), leeway=_LEEWAY)
+        except (JoseError, ValueError, KeyError, TypeError) as error:
+            raise _refused(f"the ID token does not hold ({type(error).__name__}).") from error
+        return dict(claims)
+
+    # -- who it is -------------------------------------------------------------------------------
+
+    def _person(self, provider: Provider, claims: Mapping[str, Any]) -> str:
+        subject, email = claims.get("sub"), claims.get("email")
+        if not isinstance(subject, str) or not subject:
+            raise _refused("the provider does not say who you are.")
+        index = self._identifiers.index("oidc", provider.issuer, subject)
+        with storage_errors(_WHAT), reading(self._engine) as connection:
+            row = connection.execute(
+                select(identities.c.person_id, identities.c.organisation_id).where(
+                    identities.c.subject_index == index
+                )
+            ).first()
+        if row is not None and row.organisation_id == provider.organisation_id:
+            known: str = row.person_id
+            return known
+        if row is not None:
+            raise _refused("the provider has signed you in for another organisation.")
+        if not isinstance(email, str) or claims.get("email_verified") is not True:
+            raise _refused("the provider does not vouch for your email.")
+        address = emails.normal(email)
+        if emails.domain_of(address) != provider.domain:
+            raise _refused("the provider does not speak for your email's domain.")
+        found = self._people.by_email(address)
+        if found is None:
+            person, _ = self._people.insert(address, plan=None, password=None, by=None)
+        else:
+            person = found
+            if person.operator:  # or whoever has the provider would have this service, too
+                raise _refused("an operator does not sign in through an organisation.")
+            self._take_over(person.person_id)
+        with storage_errors(_WHAT), self._engine.begin() as connection:
+            connection.execute(
+                insert(identities).values(
+                    subject_index=index,
+                    person_id=person.person_id,
+                    organisation_id=provider.organisation_id,
+                    created_at=self._clock(),
+                )
+            )
+            self._ledger.append(
+                "person.identity_bound",
+                person.person_id,
+                {"organisation": provider.organisation_id},
+                connection=connection,
+            )
+        if self._authority.role(person.person_id, provider.organisation_id) is None:
+            self._organisations.put(
+                provider.organisation_id, person.person_id, "member", by="provider"
+            )
+        return person.person_id
+
+    def _take_over(self, person_id: str) -> None:
+        """End every way in that was there before the provider said whose email this is."""
+        for key, account in self._accounts.api_keys():
+            if person_id in (key.person_id, account.person_id) and person_id == key.created_by:
+                self._accounts.revoke(key.key_id, by=OPERATOR)
+        with storage_errors(_WHAT), self._engine.begin() as connection:
+            for table in (passkeys, web_sessions):
+                connection.execute(delete(table).where(table.c.person_id == person_id))
+            connection.execute(
+                update(persons).where(persons.c.id == person_id).values(password=None)
+            )
+            self._ledger.append("person.taken_over", person_id, {}, connection=connection)
+
+    # -- asking a provider -----------------------------------------------------------------------
+
+    def _metadata(self, provider: Provider) -> Mapping[str, Any]:
+        metadata = _get(provider.issuer.rstrip("/") + "/.well-known/openid-configuration")
+        if metadata.get("issuer") != provider.issuer:
+            raise _not_one("it calls itself by another name")
+        for name in ("authorization_endpoint", "token_endpoint", "jwks_uri"):
+            if not isinstance(metadata.get(name), str):
+                raise _not_one(f"it names no {name}")
+            _check_address(metadata[name])
+        return metadata
+
+    def _client(self, provider: Provider, redirect_uri: str) -> OAuth2Session:
+        secret = self._environment.get(provider.secret_env) if provider.secret_env else None
+        if provider.secret_env and not secret:
+            raise InputError(
+                f"the environment variable {provider.secret_env} holds no secret.",
+                code="configuration",
+                hint="set it where the server runs",
+            )
+        return OAuth2Session(
+            provider.client_id,
+            secret,
+            token_endpoint_auth_method="client_secret_basic" if secret else "none",
+            scope="openid email",
+            redirect_uri=redirect_uri,
+            code_challenge_method="S256",
+        )
+
+
+def _check_address(url: str) -> None:
+    """Refuse an address that is not reached by TLS, unless it is on this machine."""
+    parts = urlsplit(url)
+    local = parts.hostname in ("127.0.0.1", "::1", "localhost")
+    if (
+        not parts.hostname
+        or parts.query
+        or parts.fragment
+        or parts.username
+        or not (parts.scheme == "https" or (parts.scheme == "http" and local))
+    ):
+        raise InputError("a provider is reached by https.", hint="like https://sign-in.example.org")
+
+
+def _get(url: str) -> Mapping[str, Any]:
+    return _json(_asking(lambda: requests.get(url, timeout=_SECONDS, allow_redirects=False)))
+
+
+def _json(response: Any) -> Mapping[str, Any]:
+    try:
+        value = response.json() if response.status_code == 200 else None
+    except ValueError:
+        value = None
+    if not isinstance(value, dict):
+        raise _not_one(f"it answered with status {response.status_code}")
+    return value
+
+
+def _asking(ask: Callable[[], Any]) -> Any:
+    """Ask the provider; whatever goes wrong there is its error, told without its words."""
+    try:
+        return ask()
+    except requests.RequestException as error:
+        raise UpstreamError(
+            f"the organisation's provider can't be reached ({type(error).__name__}).",
+            hint="try again later",
+        ) from error
+    except Exception as error:  # Authlib's errors have no common family
+        raise _refused(f"the provider did not accept this ({type(error).__name__}).") from error
+
+
+def _refused(message: str) -> InputError:
+    return InputError(message, code="authentication", hint="begin again from the sign-in page")
+
+
+def _not_one(why: str) -> UpstreamError:
+    return UpstreamError(
+        f"the organisation's provider does not answer as an OpenID provider: {why}.",
+        code="upstream_protocol",
+        hint="the operator set its address: bailee organisation show",
+    )

@@ -1,0 +1,108 @@
+"""All of this package over one database, wired together."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import threading
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+from sqlalchemy import Engine
+
+from bailee.accounts.accounts import Accounts
+from bailee.accounts.attempts import Attempts
+from bailee.accounts.authority import Authority
+from bailee.accounts.backing import Backing
+from bailee.accounts.choices import Choices
+from bailee.accounts.identifiers import Identifiers, PersonKeys
+from bailee.accounts.organisations import Organisations
+from bailee.accounts.password_sign_in import PasswordSignIn
+from bailee.accounts.passwords import Hasher, Passwords
+from bailee.accounts.people import People
+from bailee.accounts.staff import Staff
+from bailee.accounts.web_sessions import WebSessions
+from bailee.clock import Clock
+from bailee.ledger import Ledger
+from bailee.policy import Policy
+
+if TYPE_CHECKING:
+    from bailee.accounts.passkey_sign_in import PasskeySignIn
+    from bailee.accounts.provider_sign_in import ProviderSignIn
+
+
+class Registry:
+    """The people of a home: who they are, what they may, what they chose, how they sign in."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        policy: Policy,
+        clock: Clock,
+        ledger: Ledger,
+        *,
+        keys: PersonKeys,
+        random: Callable[[int], bytes] = secrets.token_bytes,
+        hasher: Hasher | None = None,
+        environment: Mapping[str, str] = os.environ,
+    ) -> None:
+        """`keys` has the persons' own; `hasher` is argon2's with its defaults if not given."""
+        identifiers = Identifiers(keys, random)
+        backing = Backing(engine, policy, clock, ledger, identifiers, random)
+        self.accounts = Accounts(engine, policy, clock, ledger, random, names=identifiers)
+        self.authority = Authority(engine, self.accounts)
+        self.people = People(backing, self.accounts, self.authority)
+        self.organisations = Organisations(backing, self.accounts, self.authority)
+        self.choices = Choices(backing, self.accounts, self.authority, self.organisations)
+        self.web_sessions = WebSessions(backing, self.authority)
+        self.staff = Staff(backing, self.authority)
+        self.attempts = Attempts(backing)
+        self.passwords = PasswordSignIn(
+            backing,
+            people=self.people,
+            choices=self.choices,
+            attempts=self.attempts,
+            passwords=Passwords(hasher),
+            web_sessions=self.web_sessions,
+            authority=self.authority,
+        )
+        self._backing = backing
+        self._environment = environment
+        self._making = threading.Lock()
+        self._passkeys: PasskeySignIn | None = None
+        self._providers: ProviderSignIn | None = None
+
+    # These two take a moment to import, and most commands never need them. What was begun waits in
+    # them, so there is one of each.
+
+    @property
+    def passkeys(self) -> PasskeySignIn:
+        """Adding passkeys, and signing in with them."""
+        from bailee.accounts.passkey_sign_in import PasskeySignIn
+
+        with self._making:
+            if self._passkeys is None:
+                self._passkeys = PasskeySignIn(
+                    self._backing,
+                    people=self.people,
+                    authority=self.authority,
+                    attempts=self.attempts,
+                )
+            return self._passkeys
+
+    @property
+    def providers(self) -> ProviderSignIn:
+        """Signing in through an organisation's OpenID provider."""
+        from bailee.accounts.provider_sign_in import ProviderSignIn
+
+        with self._making:
+            if self._providers is None:
+                self._providers = ProviderSignIn(
+                    self._backing,
+                    accounts=self.accounts,
+                    people=self.people,
+                    organisations=self.organisations,
+                    authority=self.authority,
+                    environment=self._environment,
+                )
+            return self._providers

@@ -1,0 +1,47 @@
+"""Access by staff: reading what is a person's own takes a reason, and is on record first.
+
+The entry is written before anything is read: an access that can't be recorded does not happen. The
+person sees it with the rest of what is held about them. Staff are operators; whoever reads their
+own sessions is not staff then.
+
+Rows: F4 (the rule for access), P4.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from bailee.accounts.authority import Authority
+from bailee.accounts.backing import Backing
+from bailee.accounts.roles import Actor
+from bailee.errors import InputError
+
+SHORTEST_REASON: Final = 8
+LONGEST_REASON: Final = 300
+
+
+class Staff:
+    """Puts accesses on record."""
+
+    def __init__(self, backing: Backing, authority: Authority) -> None:
+        self._ledger = backing.ledger
+        self._authority = authority
+
+    def read(self, actor: Actor, subject: str, reason: str) -> None:
+        """Put on record that `actor` is about to read the content of `subject` (a session's or a
+        report's id), and why. Read it only when this returns.
+
+        Raises:
+            InputError: no reason worth the name; `forbidden`, the actor is not staff.
+            StorageError: it can't be recorded.
+        """
+        self._authority.require(actor, "content.read_as_staff")
+        said = " ".join(reason.split())
+        if len(said) < SHORTEST_REASON or not said.isprintable():
+            raise InputError(
+                "reading someone's content takes a reason.",
+                hint="say in a few words what it is for; it goes on record",
+            )
+        if len(said) > LONGEST_REASON:
+            raise InputError(f"a reason has at most {LONGEST_REASON} characters.")
+        self._ledger.append("access.read", subject, {"by": actor.name, "reason": said})

@@ -1,0 +1,49 @@
+"""Passkeys and providers as they look from outside. Pure.
+
+What carries them out (`passkey_sign_in`, `provider_sign_in`) takes a moment to import, and most
+commands never need it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where the console is: `rp_id` its host name without a port, `origin` as a browser says it."""
+
+    rp_id: str
+    origin: str
+
+
+@dataclass(frozen=True, slots=True)
+class Passkey:
+    """A passkey of a person. `passkey_id` is its credential's, in hexadecimal digits."""
+
+    passkey_id: str
+    name: str
+    created_at: datetime
+    last_used_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Provider:
+    """An organisation's OpenID provider. `secret_env`: the environment variable with the client's
+    secret; None for a public client.
+    """
+
+    organisation_id: str
+    domain: str
+    issuer: str
+    client_id: str
+    secret_env: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """Where to send the browser, and the cookie that it is to come back with (SameSite=Lax)."""
+
+    url: str
+    cookie: str

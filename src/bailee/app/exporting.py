@@ -1,0 +1,219 @@
+"""Everything that is held about someone, as one archive: JSON Lines for programs, pages for people.
+
+Rules kept here:
+
+* What is of the person's own account is there with its content. What they did in an organisation
+  is the organisation's: there it is named and counted, and nothing more.
+* No secret is in it: of keys and passwords it says that there are any, and when.
+* One session that can't be read does not spoil the rest: it is there with what is wrong with it.
+* The export is put on record before anything is read.
+
+Rows: R6.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from bailee.accounts import Actor
+from bailee.app import readable, subjects
+from bailee.app.archive import archive
+from bailee.app.people import key_view, membership_view, training_view, web_session_view
+from bailee.app.subjects import Subject
+from bailee.app.views import receipt_view, session_view
+from bailee.errors import BaileeError
+from bailee.vault.transcript import SessionRow
+
+if TYPE_CHECKING:
+    from bailee.app.node import Node
+
+Progress = Callable[[int, int], None]
+"""Told how many sessions of how many are done."""
+
+_SESSIONS = "sessions"
+
+
+def export(
+    node: Node, named: str, now: datetime, *, by: Actor, progress: Progress = lambda _n, _of: None
+) -> Iterator[bytes]:
+    """A ZIP archive of all that is held about a person (id or email), or about whoever holds the
+    key of an account (its id).
+
+    Raises:
+        InputError: `not_found` or `forbidden`, before the first byte.
+        StorageError: a store can't be read.
+    """
+    subject = subjects.find(node.registry.people, node.accounts, named)
+    if subject.person is not None:
+        node.registry.authority.require_for_person(by, "person.read", subject.person.person_id)
+    else:
+        node.registry.authority.require(by, "account.export", subject.account)
+    node.ledger.append("person.exported", subject.id, {"by": by.name})
+    node.vault.flush()
+    return archive(_files(node, subject, now, progress), now)
+
+
+def _files(
+    node: Node, subject: Subject, now: datetime, progress: Progress
+) -> Iterator[tuple[str, Iterable[bytes]]]:
+    own = subject.account
+    rows = [] if own is None else node.vault.owned(own.account_id)
+    tables = _tables(node, subject, rows, now)
+    yield "index.html", [readable.page(subject.id, now.isoformat(), tables)]
+    for name, table in tables.items():
+        yield f"{name}.jsonl", (_line(row) for row in table)
+    living = [row for row in rows if row.expires_at > now]
+    for number, row in enumerate(living):
+        yield from _session(node, row, now)
+        progress(number + 1, len(living))
+
+
+def _session(node: Node, row: SessionRow, now: datetime) -> Iterator[tuple[str, Iterable[bytes]]]:
+    name = f"{_SESSIONS}/{row.id}"
+    try:
+        shown = node.vault.show(row.id, now)
+        lines = list(node.vault.export(row.id, now))
+    except BaileeError as error:  # it may also have come to its end a moment ago
+        yield f"{name}.problem.txt", [f"{error.code}: {error.message}\n".encode()]
+        return
+    yield f"{name}.jsonl", lines
+    parts = [("", shown.main)]
+    parts += [(f", agent {agent}", messages) for agent, messages in shown.agents.items()]
+    parts += [(", aside", messages) for messages in shown.aside]
+    yield (
+        f"{name}.md",
+        (
+            piece.encode("utf-8", "backslashreplace")
+            for title, messages in parts
+            for piece in readable.transcript(row.id, messages, title)
+        ),
+    )
+
+
+def _tables(
+    node: Node, subject: Subject, rows: list[SessionRow], now: datetime
+) -> dict[str, list[dict[str, Any]]]:
+    person, own = subject.person, subject.account
+    keys = subjects.keys_of(node.accounts, subject)
+    held = node.vault.holds.held()
+    tables: dict[str, list[dict[str, Any]]] = {
+        "profile": [_profile(subject)],
+        "accounts": [] if own is None else [dict(training_view(node, own)) | {"name": own.name}],
+        "keys": [dict(key_view(key, account)) for key, account in keys],
+        "organisations": [],
+        "passkeys": [],
+        "signed-in": [],
+        "consent": [],
+        _SESSIONS: [_session_entry(node, row, row.id in held, now) for row in rows],
+        "sessions-of-organisations": _elsewhere(node, subject, now),
+        "receipts": _receipts(node, subject, rows),
+    }
+    if person is not None:
+        tables["organisations"] = [
+            dict(membership_view(one))
+            | {"name": node.registry.organisations.get(one.organisation_id).name}
+            for one in node.registry.organisations.of_person(person.person_id)
+        ]
+        tables["passkeys"] = [
+            {
+                "passkey": one.passkey_id,
+                "name": one.name,
+                "created": one.created_at.isoformat(),
+                "last_used": one.last_used_at and one.last_used_at.isoformat(),
+            }
+            for one in node.registry.passkeys.of_person(person.person_id)
+        ]
+        tables["signed-in"] = [
+            dict(web_session_view(one))
+            for one in node.registry.web_sessions.of_person(person.person_id)
+        ]
+    if own is not None:
+        tables["consent"] = [
+            record.as_object() for record in node.accounts.consent_records(own.account_id)
+        ]
+    about = [subject.id, *([] if own is None else [own.account_id])]
+    about += [key.key_id for key, _ in keys]
+    about += [row.id for row in rows]
+    about += [str(receipt["subject"]) for receipt in tables["receipts"] if "subject" in receipt]
+    tables["audit"] = _audit(node, about)
+    return tables
+
+
+def _profile(subject: Subject) -> dict[str, Any]:
+    person = subject.person
+    if person is None:
+        return {"account": subject.id, "person": None}
+    return {
+        "person": person.person_id,
+        "email": person.email,
+        "has_password": person.has_password,
+        "operator": person.operator,
+        "created": person.created_at.isoformat(),
+        "erased": person.erased_at and person.erased_at.isoformat(),
+    }
+
+
+def _session_entry(node: Node, row: SessionRow, held: bool, now: datetime) -> dict[str, Any]:
+    readable_now = row.expires_at > now
+    entry = dict(session_view(node, row, held=held))
+    if readable_now:
+        return entry | {"transcript": f"{_SESSIONS}/{row.id}.md"}
+    why = "held, and readable by nobody" if held else "past its time, about to be destroyed"
+    return entry | {"transcript": None, "why": why}
+
+
+def _elsewhere(node: Node, subject: Subject, now: datetime) -> list[dict[str, Any]]:
+    """Sessions of organisations that a key of the person was last used in."""
+    own = subject.account and subject.account.account_id
+    keys = {
+        key.key_id: account.account_id
+        for key, account in subjects.keys_of(node.accounts, subject)
+        if account.account_id != own
+    }
+    return [
+        {
+            "session": row.id,
+            "account": row.owner,
+            "key": row.key_id,
+            "started": row.started.isoformat(),
+            "last_activity": row.last_activity.isoformat(),
+            "exchanges": row.exchanges,
+            "why": "the organisation's; ask it",
+        }
+        for owner in sorted(set(keys.values()))
+        for row in node.vault.sessions(now, owner)
+        if row.key_id in keys
+    ]
+
+
+def _receipts(node: Node, subject: Subject, rows: list[SessionRow]) -> list[dict[str, Any]]:
+    erasure = node.erasures.of(subject.id)
+    found = [receipt for row in rows for receipt in node.vault.receipts(row.id)]
+    if erasure is not None:
+        found += node.vault.parts(erasure.id)
+    if subject.account is not None:
+        found += node.vault.receipts_of(subject.account.account_id)
+    views = {receipt.id: dict(receipt_view(receipt)) for receipt in found}
+    return [*views.values(), *([erasure.receipt] if erasure and erasure.receipt else [])]
+
+
+def _audit(node: Node, about: list[str]) -> list[dict[str, Any]]:
+    found = {
+        leaf.number: {
+            "number": leaf.number,
+            "at": leaf.at.isoformat(),
+            "kind": leaf.kind,
+            "subject": leaf.subject,
+            "body": dict(leaf.body),
+        }
+        for subject in dict.fromkeys(about)
+        for leaf in node.ledger.entries(subject=subject)
+    }
+    return [found[number] for number in sorted(found)]
+
+
+def _line(row: dict[str, Any]) -> bytes:
+    return json.dumps(row, separators=(",", ":")).encode() + b"\n"

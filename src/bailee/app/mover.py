@@ -1,0 +1,53 @@
+"""What lets sessions follow a choice in the background of a server: one thread, woken by a choice.
+
+The queue is in the database (`bailee.vault.moving`), so a move that was under way when the process
+ended is gone on with at the next start, here or by the sweep.
+
+Rows: R4.
+"""
+
+from __future__ import annotations
+
+import threading
+
+from bailee.app.node import Node
+from bailee.errors import BaileeError
+
+_AGAIN_SECONDS = 30.0
+
+
+class Mover:
+    """Carries out a node's moves from `start` to `stop`."""
+
+    def __init__(self, node: Node, again_seconds: float = _AGAIN_SECONDS) -> None:
+        self._node = node
+        self._again = again_seconds
+        self._wake = threading.Event()
+        self._ending = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="mover", daemon=True)
+
+    def start(self) -> None:
+        """Take up what was left unfinished, and whatever is asked for from now on."""
+        self._node.moves_wait = self._wake.set
+        self._wake.set()
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop after the present portion."""
+        self._ending.set()
+        self._wake.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        patience = None
+        while True:
+            self._wake.wait(patience)
+            self._wake.clear()
+            if self._ending.is_set():
+                return
+            try:
+                self._node.vault.moving.run(self._node.clock(), self._ending.is_set)
+                patience = None
+            except BaileeError as error:  # a store that fails is tried again
+                self._node.ledger.append("retention.move_failed", "moves", {"error": error.code})
+                patience = self._again

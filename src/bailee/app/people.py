@@ -1,0 +1,409 @@
+"""What can be asked of a home about people, organisations, keys and choices.
+
+Who asks is among the arguments: `key` (an API key) or `cookie` (of a console session) prove a
+person or a key; with neither it is the operator, who has the machine. What each may do is for
+`bailee.accounts` to say, which every operation here goes through.
+
+Rows: T2, T3, T6.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final
+
+from bailee.accounts import (
+    OPERATOR,
+    Account,
+    Actor,
+    ApiKey,
+    Membership,
+    Organisation,
+    Person,
+    Provider,
+    WebSession,
+)
+from bailee.app.node import Node
+from bailee.errors import InputError
+
+Arguments = Mapping[str, Any]
+
+
+def actor_of(node: Node, arguments: Arguments) -> Actor:
+    """Who asks.
+
+    Raises:
+        InputError: code `authentication`, the key or the cookie is not good.
+    """
+    if arguments.get("key") is not None:
+        return node.registry.authority.by_key(_text(arguments, "key"))
+    if "cookie" in arguments:
+        return node.registry.web_sessions.actor(arguments["cookie"])
+    return OPERATOR
+
+
+def _text(arguments: Arguments, name: str) -> str:
+    value = arguments.get(name)
+    if not isinstance(value, str):
+        raise InputError(f"the argument {name!r} is missing.")
+    return value
+
+
+def _own_account(node: Node, arguments: Arguments) -> Account:
+    """The account that the key or cookie is of: the key's, or the person's own.
+
+    Raises:
+        InputError: code `authentication`; or this person has no account of their own.
+    """
+    actor = actor_of(node, arguments)
+    if actor.account_id is not None:
+        return node.accounts.get(actor.account_id)
+    if actor.person_id is None:
+        raise InputError(
+            "the choice is a person's own: it takes their key, or that they have signed in.",
+            code="authentication",
+        )
+    account = node.accounts.of_person(actor.person_id)
+    if account is None:
+        raise InputError("you have no account of your own.", code="not_found")
+    return account
+
+
+# Persons
+
+
+def _person_create(node: Node, arguments: Arguments) -> object:
+    by = actor_of(node, arguments)
+    person, account = node.registry.people.create(
+        _text(arguments, "email"),
+        plan=_text(arguments, "plan"),
+        by=by,
+        operator=arguments.get("operator") is True,
+    )
+    assert account is not None
+    key, secret = node.registry.people.create_key(
+        account,
+        arguments.get("name") or "first key",
+        by=by,
+        person_id=person.person_id,
+    )
+    return {
+        "person": person.person_id,
+        "account": account.account_id,
+        "key": secret,
+        "key_id": key.key_id,
+        "plan": account.plan,
+    }
+
+
+def _person_list(node: Node, arguments: Arguments) -> object:
+    node.registry.authority.require(actor_of(node, arguments), "person.create")
+    return [person_view(node, person) for person in node.registry.people.all()]
+
+
+def _person_show(node: Node, arguments: Arguments) -> object:
+    person = node.registry.people.find(_text(arguments, "id"))
+    by = actor_of(node, arguments)
+    node.registry.authority.require_for_person(by, "person.read", person.person_id)
+    account = node.accounts.of_person(person.person_id)
+    return person_view(node, person) | {
+        "training": None if account is None else training_view(node, account),
+        "keys": [
+            key_view(key, of)
+            for key, of in node.accounts.api_keys()
+            if person.person_id in (key.person_id, of.person_id)
+        ],
+        "web_sessions": [
+            web_session_view(session)
+            for session in node.registry.web_sessions.of_person(person.person_id)
+        ],
+        "consent": [
+            record.as_object()
+            for record in (
+                node.accounts.consent_records(account.account_id) if account is not None else ()
+            )
+        ],
+    }
+
+
+def person_view(node: Node, person: Person) -> dict[str, object]:
+    """A person as lists show them."""
+    account = node.accounts.of_person(person.person_id)
+    return {
+        "person": person.person_id,
+        "email": person.email,
+        "account": account and account.account_id,
+        "plan": account and account.plan,
+        "operator": person.operator,
+        "created": person.created_at.isoformat(),
+        "erased": person.erased_at and person.erased_at.isoformat(),
+        "organisations": [
+            membership_view(one) for one in node.registry.organisations.of_person(person.person_id)
+        ],
+    }
+
+
+def web_session_view(session: WebSession) -> dict[str, object]:
+    """A console session as its person sees it."""
+    return {
+        "session": session.session_id,
+        "client": session.client,
+        "created": session.created_at.isoformat(),
+        "last_used": session.last_used_at.isoformat(),
+        "ends": session.ends_at.isoformat(),
+    }
+
+
+# Organisations
+
+
+def _organisation_create(node: Node, arguments: Arguments) -> object:
+    by = actor_of(node, arguments)
+    owner = arguments.get("owner")
+    first = None if owner is None else node.registry.people.find(owner)
+    organisations = node.registry.organisations
+    organisation, account = organisations.create(
+        _text(arguments, "name"), plan=_text(arguments, "plan"), by=by
+    )
+    if first is not None:
+        organisations.add(organisation.organisation_id, first.person_id, "owner", by=by)
+    return organisation_view(organisation, account)
+
+
+def _organisation_list(node: Node, arguments: Arguments) -> object:
+    node.registry.authority.require(actor_of(node, arguments), "organisation.create")
+    organisations = node.registry.organisations
+    return [
+        organisation_view(one, organisations.account(one.organisation_id))
+        for one in organisations.all()
+    ]
+
+
+def _organisation_show(node: Node, arguments: Arguments) -> object:
+    organisations = node.registry.organisations
+    organisation = organisations.get(_text(arguments, "organisation"))
+    account = organisations.account(organisation.organisation_id)
+    by = actor_of(node, arguments)
+    node.registry.authority.require(by, "members.read", account)
+    return organisation_view(organisation, account) | {
+        "members": [
+            membership_view(one) | {"email": node.registry.people.get(one.person_id).email}
+            for one in organisations.members(organisation.organisation_id)
+        ],
+        "keys": [
+            key_view(key, of)
+            for key, of in node.accounts.api_keys()
+            if of.account_id == account.account_id
+        ],
+        "consent": [
+            record.as_object()
+            for record in node.registry.choices.history(account.account_id, by=by)
+        ],
+    }
+
+
+def _organisation_member(node: Node, arguments: Arguments) -> object:
+    person = node.registry.people.find(_text(arguments, "person"))
+    member = node.registry.organisations.add(
+        _text(arguments, "organisation"),
+        person.person_id,
+        _text(arguments, "role"),
+        by=actor_of(node, arguments),
+    )
+    return membership_view(member)
+
+
+def _organisation_remove_member(node: Node, arguments: Arguments) -> object:
+    person = node.registry.people.find(_text(arguments, "person"))
+    organisation = _text(arguments, "organisation")
+    node.registry.organisations.remove(organisation, person.person_id, by=actor_of(node, arguments))
+    return {"organisation": organisation, "person": person.person_id, "role": None}
+
+
+def _organisation_provider(node: Node, arguments: Arguments) -> object:
+    provider = node.registry.providers.bind(
+        _text(arguments, "organisation"),
+        domain=_text(arguments, "domain"),
+        issuer=_text(arguments, "issuer"),
+        client_id=_text(arguments, "client_id"),
+        secret_env=arguments.get("secret_env"),
+        by=actor_of(node, arguments),
+    )
+    return provider_view(provider)
+
+
+def provider_view(provider: Provider) -> dict[str, object]:
+    """An organisation's OpenID provider; where its secret is, never the secret."""
+    return {
+        "organisation": provider.organisation_id,
+        "domain": provider.domain,
+        "issuer": provider.issuer,
+        "client_id": provider.client_id,
+        "secret_env": provider.secret_env,
+    }
+
+
+def _partner_join(node: Node, arguments: Arguments) -> object:
+    organisation = node.registry.organisations.get(_text(arguments, "organisation"))
+    account = node.registry.choices.join_partner_programme(
+        organisation.organisation_id,
+        confirmation=_text(arguments, "confirmation"),
+        language=arguments.get("language") or "en",
+        source=arguments.get("source") or "terminal",
+        by=actor_of(node, arguments),
+    )
+    return organisation_view(organisation, account)
+
+
+def _partner_leave(node: Node, arguments: Arguments) -> object:
+    organisation = node.registry.organisations.get(_text(arguments, "organisation"))
+    account = node.registry.choices.leave_partner_programme(
+        organisation.organisation_id,
+        language=arguments.get("language") or "en",
+        source=arguments.get("source") or "terminal",
+        by=actor_of(node, arguments),
+    )
+    return organisation_view(organisation, account)
+
+
+def organisation_view(organisation: Organisation, account: Account) -> dict[str, object]:
+    """An organisation as lists show it."""
+    return {
+        "organisation": organisation.organisation_id,
+        "name": organisation.name,
+        "account": account.account_id,
+        "plan": account.plan,
+        "partner_programme": account.partner_programme,
+        "partner_since": account.partner_since and account.partner_since.isoformat(),
+        "created": organisation.created_at.isoformat(),
+    }
+
+
+def membership_view(membership: Membership) -> dict[str, object]:
+    """A person's place in an organisation."""
+    return {
+        "organisation": membership.organisation_id,
+        "person": membership.person_id,
+        "role": membership.role,
+        "joined": membership.joined_at.isoformat(),
+    }
+
+
+# Keys
+
+
+def _key_create(node: Node, arguments: Arguments) -> object:
+    """A key of a person or an organisation if one is named, else of a new account."""
+    by = actor_of(node, arguments)
+    name = _text(arguments, "name")
+    zero_retention = arguments.get("zero_retention") is True
+    person = arguments.get("person") and node.registry.people.find(_text(arguments, "person"))
+    if arguments.get("organisation"):
+        account = node.registry.organisations.account(_text(arguments, "organisation"))
+    elif person:
+        own = node.accounts.of_person(person.person_id)
+        if own is None:
+            raise InputError("this person has no account of their own.", code="not_found")
+        account = own
+    else:
+        node.registry.authority.require(by, "organisation.create")
+        account, key, secret = node.accounts.create(
+            plan=_text(arguments, "plan"), name=name, zero_retention=zero_retention, by=by
+        )
+        return {"key": secret, **key_view(key, account)}
+    key, secret = node.registry.people.create_key(
+        account,
+        name,
+        by=by,
+        zero_retention=zero_retention,
+        person_id=person.person_id if person else None,
+        shared=arguments.get("shared") is True,
+    )
+    return {"key": secret, **key_view(key, account)}
+
+
+def _key_list(node: Node, arguments: Arguments) -> object:
+    by = actor_of(node, arguments)
+    node.registry.authority.require(by, "person.create")
+    return [key_view(key, account) for key, account in node.accounts.api_keys()]
+
+
+def _key_revoke(node: Node, arguments: Arguments) -> object:
+    key = node.registry.people.revoke_key(_text(arguments, "key_id"), by=actor_of(node, arguments))
+    return key_view(key, node.accounts.get(key.account_id))
+
+
+def key_view(key: ApiKey, account: Account) -> dict[str, object]:
+    """A key as lists show it: without its secret."""
+    return {
+        "key_id": key.key_id,
+        "account": account.account_id,
+        "person": key.person_id,
+        "name": key.name,
+        "plan": account.plan,
+        "zero_retention": key.zero_retention,
+        "created": key.created_at.isoformat(),
+        "created_by": key.created_by,
+        "revoked": key.revoked_at and key.revoked_at.isoformat(),
+    }
+
+
+# A person's own choice
+
+
+def _privacy_show(node: Node, arguments: Arguments) -> object:
+    return training_view(node, _own_account(node, arguments))
+
+
+def _privacy_choose(node: Node, arguments: Arguments) -> object:
+    account = _own_account(node, arguments)
+    changed = node.registry.choices.choose_training(
+        account.account_id,
+        _text(arguments, "choice"),
+        language=arguments.get("language") or "en",
+        source=arguments.get("source") or "terminal",
+        by=actor_of(node, arguments),
+    )
+    return training_view(node, changed)
+
+
+def _privacy_history(node: Node, arguments: Arguments) -> object:
+    account = _own_account(node, arguments)
+    by = actor_of(node, arguments)
+    return [r.as_object() for r in node.registry.choices.history(account.account_id, by=by)]
+
+
+def training_view(node: Node, account: Account) -> dict[str, object]:
+    """What an account chose, what follows for what it does now, and whether to ask its person."""
+    decision = node.training_now(account)
+    asked = node.registry.choices.asked(account)
+    return {
+        "account": account.account_id,
+        "plan": account.plan,
+        "choice": account.training_choice,
+        "chosen_at": account.chosen_at and account.chosen_at.isoformat(),
+        "effect": decision.effect,
+        "clause": decision.clause,
+        "ask": {"effect": asked.effect, "clause": asked.clause},
+    }
+
+
+PEOPLE: Final[Mapping[str, Callable[[Node, Arguments], Iterator[object] | object]]] = {
+    "person.create": _person_create,
+    "person.list": _person_list,
+    "person.show": _person_show,
+    "organisation.create": _organisation_create,
+    "organisation.list": _organisation_list,
+    "organisation.show": _organisation_show,
+    "organisation.member": _organisation_member,
+    "organisation.remove_member": _organisation_remove_member,
+    "organisation.provider": _organisation_provider,
+    "partner.join": _partner_join,
+    "partner.leave": _partner_leave,
+    "key.create": _key_create,
+    "key.list": _key_list,
+    "key.revoke": _key_revoke,
+    "privacy.show": _privacy_show,
+    "privacy.choose": _privacy_choose,
+    "privacy.history": _privacy_history,
+}

@@ -1,0 +1,86 @@
+"""The pages of an export that a person reads: one HTML page, and each session as Markdown. Pure.
+
+Everything that came from elsewhere is escaped in the page. In a transcript it is shown as it is,
+in blocks that are fenced longer than any fence within them.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from html import escape
+from typing import Any, Final
+
+_STYLE: Final = (
+    "body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}"
+    "table{border-collapse:collapse;display:block;overflow-x:auto}"
+    "th,td{text-align:left;padding:.25rem .75rem .25rem 0;vertical-align:top}"
+    "th{border-bottom:1px solid}@media(prefers-color-scheme:dark){"
+    "body{background:#111;color:#eee}a{color:#9cf}}"
+)
+
+
+def page(subject: str, made: str, tables: Mapping[str, Sequence[Mapping[str, Any]]]) -> bytes:
+    """`index.html`: a heading and a table for each kind of thing that is held."""
+    parts = [
+        '<!doctype html><html lang="en"><meta charset="utf-8">',
+        '<meta name="viewport" content="width=device-width">',
+        f"<title>What is held about {escape(subject)}</title><style>{_STYLE}</style>",
+        f"<h1>What is held about {escape(subject)}</h1>",
+        f"<p>As of {escape(made)}. Each table below is also a file of JSON lines beside this page; "
+        "<code>manifest.json</code> lists all files. Keys and passwords are not here: what is kept "
+        "of them can&#39;t be turned back.</p>",
+    ]
+    for name, rows in tables.items():
+        title = escape(name.replace("-", " "))
+        parts.append(f'<h2 id="{escape(name)}">{title} ({len(rows)})</h2>')
+        parts.append(_table(name, rows) if rows else "<p>Nothing.</p>")
+    return "".join(parts).encode("utf-8", "backslashreplace")
+
+
+def _table(name: str, rows: Sequence[Mapping[str, Any]]) -> str:
+    columns = list(dict.fromkeys(key for row in rows for key in row))
+    head = "".join(f'<th scope="col">{escape(column)}</th>' for column in columns)
+    body = "".join(
+        "<tr>"
+        + "".join(f"<td>{_cell(name, column, row.get(column))}</td>" for column in columns)
+        + "</tr>"
+        for row in rows
+    )
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def _cell(name: str, column: str, value: Any) -> str:
+    text = escape(value if isinstance(value, str) else _plain(value))
+    if name == "sessions" and column == "transcript" and value:
+        return f'<a href="{text}">{text}</a>'
+    return text
+
+
+def _plain(value: Any) -> str:
+    return "" if value is None else json.dumps(value, ensure_ascii=False)
+
+
+def transcript(session_id: str, messages: Iterable[Any], title: str = "") -> Iterator[str]:
+    """A conversation as Markdown."""
+    yield f"# Session {session_id}{title}\n"
+    for message in messages:
+        if not isinstance(message, dict):
+            yield _fenced(_plain(message))
+            continue
+        yield f"\n## {message.get('role', '')}\n"
+        content = message.get("content")
+        for block in content if isinstance(content, list) else [content]:
+            if isinstance(block, str):
+                yield f"\n{block}\n"
+            elif isinstance(block, dict) and isinstance(block.get("text"), str):
+                yield f"\n{block['text']}\n"
+            else:
+                yield _fenced(json.dumps(block, indent=2, ensure_ascii=False))
+
+
+def _fenced(text: str) -> str:
+    longest = max((len(found) for found in re.findall("`+", text)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return f"\n{fence}json\n{text}\n{fence}\n"

@@ -1,0 +1,60 @@
+"""Whose data it is that is asked for: a person, or whoever holds the key of an account of nobody's.
+
+An account that was made with a key alone has no person; its id stands for whoever holds that key.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bailee.accounts import Account, Accounts, ApiKey, People, Person
+from bailee.errors import InputError
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """Someone whose data is held: `person` with or without an account of their own, or an account
+    that has no person.
+    """
+
+    person: Person | None
+    account: Account | None
+
+    @property
+    def id(self) -> str:
+        """The person's id, else the account's."""
+        if self.person is not None:
+            return self.person.person_id
+        assert self.account is not None
+        return self.account.account_id
+
+
+def find(people: People, accounts: Accounts, named: str) -> Subject:
+    """Who is meant by a person's id or email, or by an account's id.
+
+    Raises:
+        InputError: `not_found`; or an organisation's account, which is no person's.
+    """
+    if not named.startswith("acc_"):
+        person = people.find(named)
+        return Subject(person, accounts.of_person(person.person_id))
+    account = accounts.get(named)
+    if account.organisation_id is not None:
+        raise InputError(
+            "this account is an organisation's, not a person's.", hint="name one of its people"
+        )
+    person_id = account.person_id
+    return Subject(None if person_id is None else people.get(person_id), account)
+
+
+def keys_of(accounts: Accounts, subject: Subject) -> list[tuple[ApiKey, Account]]:
+    """The keys that speak for someone: those of their own account, and those that they hold of an
+    organisation's.
+    """
+    own = None if subject.account is None else subject.account.account_id
+    person = None if subject.person is None else subject.person.person_id
+    return [
+        (key, account)
+        for key, account in accounts.api_keys()
+        if account.account_id == own or (person is not None and key.person_id == person)
+    ]

@@ -1,0 +1,65 @@
+"""Sessions, receipts and moves as plain values, the same wherever they are shown."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bailee.vault.moving import Move
+from bailee.vault.receipts import Receipt
+from bailee.vault.transcript import SessionRow
+
+if TYPE_CHECKING:
+    from bailee.app.node import Node
+
+
+def session_view(node: Node, session: SessionRow, *, held: bool) -> dict[str, object]:
+    """One session as `sessions list` shows it. `held`: there is a legal hold on it."""
+    training = node.training(session)
+    return {
+        "id": session.id,
+        "account": session.owner,
+        "plan": session.plan,
+        "channel": session.channel,
+        "started": session.started.isoformat(),
+        "last_activity": session.last_activity.isoformat(),
+        "exchanges": session.exchanges,
+        "kept_until": session.expires_at.isoformat(),
+        "retention": {"clause": session.clause, "period": session.period},
+        "training": {"effect": training.effect, "clause": training.clause},
+        "held": held,
+    }
+
+
+def receipt_view(receipt: Receipt) -> dict[str, object]:
+    """A receipt, with the moment of each state that it has come to."""
+    moments = {
+        "requested": receipt.requested_at,
+        "inaccessible": receipt.inaccessible_at,
+        "deferred": receipt.deferred_at,
+        "key_destroyed": receipt.key_destroyed_at,
+        "backups_unrecoverable": receipt.backups_unrecoverable_at,
+        "reclaimed": receipt.reclaimed_at,
+    }
+    return {
+        "receipt": receipt.id,
+        "kind": receipt.kind,
+        "subject": receipt.subject,
+        "state": receipt.state,
+        "states": {state: at.isoformat() for state, at in moments.items() if at is not None},
+        "to_come": [s for s, at in moments.items() if at is None and s != "deferred"],
+    }
+
+
+def move_view(move: Move) -> dict[str, object]:
+    """How far the sessions of an account have come in following its choice."""
+    return {
+        "move": move.id,
+        "account": move.owner,
+        "choice_at": move.choice_at and move.choice_at.isoformat(),
+        "requested": move.requested_at.isoformat(),
+        "state": "moving" if move.finished_at is None else "done",
+        "total": move.total,
+        "seen": move.seen,
+        "moved": move.moved,
+        "finished": move.finished_at and move.finished_at.isoformat(),
+    }

@@ -1,0 +1,259 @@
+"""`bailee organisation`: organisations, who is in them, and the partner programme.
+
+Members are changed by the operator, or by an admin with their own key. Joining the partner
+programme takes an admin's or owner's own key and the organisation's name, typed: the operator can't
+do it.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Annotated, Any, cast
+
+import typer
+
+from bailee.cli.errors import reporting
+from bailee.cli.reach import HomeOption, JsonOption, ask_one
+from bailee.cli.show import console, moment, print_json, table
+from bailee.errors import InputError
+
+app = typer.Typer(help="Organisations and their members.", no_args_is_help=True)
+member = typer.Typer(help="Who is in an organisation.", no_args_is_help=True)
+partner = typer.Typer(help="The partner programme: an admin's to join.", no_args_is_help=True)
+app.add_typer(member, name="member")
+app.add_typer(partner, name="partner")
+
+Organisation = Annotated[str, typer.Argument(help="org_…, as in `bailee organisation list`.")]
+Person = Annotated[str, typer.Argument(help="per_…, or the email.")]
+RoleArgument = Annotated[str, typer.Argument(help="owner, admin or member.")]
+KeyOption = Annotated[
+    str | None,
+    typer.Option("--key", help="Act as the person with this API key.", show_default=False),
+]
+OwnKeyOption = Annotated[
+    str | None,
+    typer.Option("--key", help="Your API key (else BAILEE_API_KEY).", show_default=False),
+]
+
+
+def _as(key: str | None, arguments: dict[str, object]) -> dict[str, object]:
+    return {"key": key, **arguments} if key else arguments
+
+
+def _own(key: str | None, arguments: dict[str, object]) -> dict[str, object]:
+    presented = key or os.environ.get("BAILEE_API_KEY")
+    if not presented:
+        raise InputError(
+            "this is an admin's to decide: it takes your API key.",
+            code="authentication",
+            hint="give it with --key or BAILEE_API_KEY",
+        )
+    return {"key": presented, **arguments}
+
+
+@app.command()
+def create(
+    name: Annotated[str, typer.Argument(help="Its name.")],
+    plan: Annotated[str, typer.Option(help="team, enterprise, api, third_party or gov.")],
+    owner: Annotated[
+        str | None, typer.Option(help="A person (per_… or email) to be its first owner.")
+    ] = None,
+    as_json: JsonOption = False,
+    home: HomeOption = None,
+) -> None:
+    """Make an organisation with its account."""
+    with reporting():
+        arguments: dict[str, object] = {"name": name, "plan": plan, "owner": owner}
+        made = cast("dict[str, Any]", ask_one(home, "organisation.create", arguments, make=True))
+        if as_json:
+            print_json(made)
+        else:
+            print(f"{made['organisation']} with {made['account']} on plan {plan}.")
+
+
+@app.command("list")
+def list_organisations(as_json: JsonOption = False, home: HomeOption = None) -> None:
+    """Every organisation."""
+    with reporting():
+        found = cast("list[dict[str, Any]]", ask_one(home, "organisation.list"))
+        if as_json:
+            print_json(found)
+            return
+        rows = [
+            (
+                o["organisation"],
+                o["name"],
+                o["account"],
+                o["plan"],
+                f"since {moment(o['partner_since'])}" if o["partner_programme"] else "no",
+                moment(o["created"]),
+            )
+            for o in found
+        ]
+        columns = ("organisation", "name", "account", "plan", "partner programme", "created")
+        console().print(table(columns, rows))
+
+
+@app.command()
+def show(
+    organisation: Organisation,
+    key: KeyOption = None,
+    as_json: JsonOption = False,
+    home: HomeOption = None,
+) -> None:
+    """One organisation: its members, keys and consent records."""
+    with reporting():
+        arguments = _as(key, {"organisation": organisation})
+        shown = cast("dict[str, Any]", ask_one(home, "organisation.show", arguments))
+        if as_json:
+            print_json(shown)
+            return
+        print(f"{shown['organisation']}  {shown['name']}")
+        print(f"account    {shown['account']}, plan {shown['plan']}")
+        since = f"since {moment(shown['partner_since'])}" if shown["partner_programme"] else "no"
+        print(f"partner    {since}")
+        for one in shown["members"]:
+            print(f"{one['role']:<10} {one['person']}  {one['email'] or 'erased'}")
+        for one in shown["keys"]:
+            kept = "zero retention" if one["zero_retention"] else "by the policy"
+            state = f"revoked {moment(one['revoked'])}" if one["revoked"] else "good"
+            print(f"key        {one['key_id']} {one['name']} ({kept}, {state})")
+        for record in shown["consent"]:
+            print(
+                f"consent    {moment(record['at'])}  {record['old']} → {record['new']} "
+                f"by {record['actor']}"
+            )
+
+
+@app.command()
+def provider(  # noqa: PLR0917 - each is an option
+    organisation: Organisation,
+    domain: Annotated[str, typer.Option(help="The email domain that the provider speaks for.")],
+    issuer: Annotated[str, typer.Option(help="Its issuer, as its metadata names it (https).")],
+    client_id: Annotated[str, typer.Option(help="The client that it knows this service by.")],
+    secret_env: Annotated[
+        str | None,
+        typer.Option(help="The environment variable with the client's secret, if it has one."),
+    ] = None,
+    as_json: JsonOption = False,
+    home: HomeOption = None,
+) -> None:
+    """Let the people of a domain sign in through their organisation's OpenID provider."""
+    with reporting():
+        arguments = {
+            "organisation": organisation,
+            "domain": domain,
+            "issuer": issuer,
+            "client_id": client_id,
+            "secret_env": secret_env,
+        }
+        bound = cast("dict[str, Any]", ask_one(home, "organisation.provider", arguments))
+        if as_json:
+            print_json(bound)
+        else:
+            print(f"{bound['issuer']} speaks for {bound['domain']}.")
+
+
+@member.command("add")
+def add(  # noqa: PLR0917 - each is an option
+    organisation: Organisation,
+    person: Person,
+    role: Annotated[str, typer.Option(help="owner, admin or member.")] = "member",
+    key: KeyOption = None,
+    as_json: JsonOption = False,
+    home: HomeOption = None,
+) -> None:
+    """Take a person in."""
+    _put(organisation, person, role, key, as_json, home)
+
+
+@member.command("role")
+def change_role(  # noqa: PLR0917 - each is an option
+    organisation: Organisation,
+    person: Person,
+    role: RoleArgument,
+    key: KeyOption = None,
+    as_json: JsonOption = False,
+    home: HomeOption = None,
+) -> None:
+    """Give a member another role."""
+    _put(organisation, person, role, key, as_json, home)
+
+
+@member.command("remove")
+def remove(
+    organisation: Organisation,
+    person: Person,
+    key: KeyOption = None,
+    as_json: JsonOption = False,
+    home: HomeOption = None,
+) -> None:
+    """Let a person go; their keys there are revoked."""
+    with reporting():
+        arguments = _as(key, {"organisation": organisation, "person": person})
+        done = ask_one(home, "organisation.remove_member", arguments)
+        if as_json:
+            print_json(done)
+        else:
+            print(f"{person} is not in {organisation} any more.")
+
+
+def _put(  # noqa: PLR0917 - as they come
+    organisation: str,
+    person: str,
+    role: str,
+    key: str | None,
+    as_json: bool,
+    home: HomeOption,
+) -> None:
+    with reporting():
+        arguments = _as(key, {"organisation": organisation, "person": person, "role": role})
+        made = cast("dict[str, Any]", ask_one(home, "organisation.member", arguments))
+        if as_json:
+            print_json(made)
+        else:
+            print(f"{made['person']} is {made['role']} of {made['organisation']}.")
+
+
+@partner.command("join")
+def join(
+    organisation: Organisation,
+    confirm: Annotated[
+        str | None,
+        typer.Option(help="The organisation's name, typed out.", show_default=False),
+    ] = None,
+    key: OwnKeyOption = None,
+    as_json: JsonOption = False,
+    home: HomeOption = None,
+) -> None:
+    """Offer the organisation's sessions on the first-party API for training."""
+    with reporting():
+        typed = confirm
+        if typed is None:
+            typed = typer.prompt("Type the organisation's name to confirm", err=True)
+        arguments = _own(key, {"organisation": organisation, "confirmation": typed})
+        _say(cast("dict[str, Any]", ask_one(home, "partner.join", arguments)), as_json)
+
+
+@partner.command("leave")
+def leave(
+    organisation: Organisation,
+    key: OwnKeyOption = None,
+    as_json: JsonOption = False,
+    home: HomeOption = None,
+) -> None:
+    """Take that back, from now on."""
+    with reporting():
+        arguments = _own(key, {"organisation": organisation})
+        _say(cast("dict[str, Any]", ask_one(home, "partner.leave", arguments)), as_json)
+
+
+def _say(state: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        print_json(state)
+    elif state["partner_programme"]:
+        print(
+            f"{state['name']} is in the partner programme since {moment(state['partner_since'])}."
+        )
+    else:
+        print(f"{state['name']} is not in the partner programme.")

@@ -1,0 +1,87 @@
+"""`bailee person`: the people of a home. The operator's; what a person does is `bailee privacy`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, cast
+
+import typer
+
+from bailee.cli.errors import reporting
+from bailee.cli.reach import HomeOption, JsonOption, ask_one
+from bailee.cli.show import console, moment, print_json, table
+
+app = typer.Typer(help="People: who has an account here.", no_args_is_help=True)
+
+
+@app.command()
+def create(
+    email: Annotated[str, typer.Option(help="Their email; case is not told apart.")],
+    plan: Annotated[str, typer.Option(help="The plan of their own account.")] = "free",
+    operator: Annotated[
+        bool, typer.Option("--operator", help="They run this service, too.")
+    ] = False,
+    as_json: JsonOption = False,
+    home: HomeOption = None,
+) -> None:
+    """Make a person with an account and a key of their own. No choice is made for them."""
+    with reporting():
+        arguments = {"email": email, "plan": plan, "operator": operator}
+        made = cast("dict[str, Any]", ask_one(home, "person.create", arguments, make=True))
+        if as_json:
+            print_json(made)
+        else:
+            print(made["key"])
+            console().print(
+                f"[dim]{made['person']} with {made['account']} on plan {plan}. The key is stored "
+                "hashed: it can't be shown again. What they choose, they choose with it.[/dim]"
+            )
+
+
+@app.command("list")
+def list_people(as_json: JsonOption = False, home: HomeOption = None) -> None:
+    """Everybody; those who were erased without a name."""
+    with reporting():
+        people = cast("list[dict[str, Any]]", ask_one(home, "person.list"))
+        if as_json:
+            print_json(people)
+            return
+        rows = [
+            (
+                p["person"],
+                p["email"] or f"erased {moment(p['erased'])}",
+                p["account"] or "",
+                p["plan"] or "",
+                ", ".join(f"{m['role']} of {m['organisation']}" for m in p["organisations"]),
+                moment(p["created"]),
+            )
+            for p in people
+        ]
+        console().print(
+            table(("person", "email", "account", "plan", "organisations", "created"), rows)
+        )
+
+
+@app.command()
+def show(
+    person: Annotated[str, typer.Argument(help="per_…, or the email.")],
+    as_json: JsonOption = False,
+    home: HomeOption = None,
+) -> None:
+    """One person: account, choice and its history, keys, where they are signed in."""
+    with reporting():
+        shown = cast("dict[str, Any]", ask_one(home, "person.show", {"id": person}))
+        if as_json:
+            print_json(shown)
+            return
+        print(f"{shown['person']}  {shown['email'] or 'erased'}")
+        if shown["training"]:
+            training = shown["training"]
+            print(f"account    {shown['account']}, plan {shown['plan']}")
+            print(f"training   {training['choice']} ({training['effect']} by {training['clause']})")
+        for one in shown["organisations"]:
+            print(f"{one['role']:<10} {one['organisation']} since {moment(one['joined'])}")
+        for key in shown["keys"]:
+            state = f"revoked {moment(key['revoked'])}" if key["revoked"] else "good"
+            print(f"key        {key['key_id']} {key['name']} ({state})")
+        for record in shown["consent"]:
+            print(f"consent    {moment(record['at'])}  {record['old']} → {record['new']}")

@@ -1,0 +1,156 @@
+"""A person's data: a copy of all of it, its erasure, and the receipts of that.
+
+`bailee person export | erase` are the operator's; `bailee receipts` verifies anywhere.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+from pathlib import Path
+from typing import Annotated, Any, cast
+
+import typer
+from rich.progress import Progress
+
+from bailee.cli.errors import reporting
+from bailee.cli.reach import HomeOption, JsonOption, ask_one, operate
+from bailee.cli.show import console, moment, print_json, table
+from bailee.errors import InputError, StorageError
+from bailee.home import find
+
+receipts = typer.Typer(help="Signed receipts of erased persons.", no_args_is_help=True)
+Whom = Annotated[
+    str,
+    typer.Argument(help="per_…, an email, or acc_… for an account that no person has."),
+]
+
+
+def export(
+    person: Whom,
+    output: Annotated[Path, typer.Option("--output", "-o", help="The ZIP file to write.")],
+    as_json: JsonOption = False,
+    home: HomeOption = None,
+) -> None:
+    """Everything that is held about a person, as one ZIP: index.html to read, JSON lines, and
+    every session that can be read.
+    """
+    with reporting():
+        partial = output.with_name(f".{output.name}.{os.getpid()}.part")
+        size = 0
+        try:
+            # For its owner's eyes alone: it holds what the sessions say.
+            descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        except OSError as error:
+            raise StorageError(
+                f"{output} can't be written ({error.strerror}).", hint="choose another with -o"
+            ) from error
+        try:
+            with os.fdopen(descriptor, "wb") as file, Progress(disable=as_json) as progress:
+                task = progress.add_task("sessions", total=None)
+                for item in operate(find(home), "person.export", {"id": person}):
+                    piece = cast("dict[str, Any]", item)
+                    if "data" in piece:
+                        size += file.write(base64.b64decode(piece["data"]))
+                    else:
+                        progress.update(task, completed=piece["done"], total=piece["of"])
+            partial.replace(output)
+        finally:
+            partial.unlink(missing_ok=True)
+        if as_json:
+            print_json({"person": person, "file": str(output), "bytes": size})
+        else:
+            print(f"{output} is written ({size} bytes). index.html in it is the place to begin.")
+
+
+def erase(
+    person: Whom,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    as_json: JsonOption = False,
+    home: HomeOption = None,
+) -> None:
+    """Erase a person: the keys of their sessions, what names them, their keys and sign-ins. It
+    can't be undone. Prints what stays and why, and a signed receipt with --json.
+    """
+    with reporting():
+        if not yes and not typer.confirm(f"Erase {person}? This can't be undone.", err=True):
+            raise typer.Exit(1)
+        done = cast("dict[str, Any]", ask_one(home, "person.erase", {"id": person}))
+        if as_json:
+            print_json(done)
+            return
+        receipt = done["signed"]["receipt"]
+        print(f"{done['subject']} is erased ({done['state']}). Receipt {done['erasure']}.")
+        rows = [(one["session"], one["state"], moment(one["since"])) for one in receipt["sessions"]]
+        if rows:
+            console().print(table(("session", "state", "since"), rows))
+        print("What stays, and why:")
+        for one in receipt["stays"]:
+            count = f" ({one['count']})" if "count" in one else ""
+            print(f"  {one['what']}{count}: {one['why']}")
+        print(receipt["backups"])
+
+
+@receipts.command("list")
+def list_receipts(as_json: JsonOption = False, home: HomeOption = None) -> None:
+    """Every person's erasure with its signed receipt."""
+    with reporting():
+        found = cast("list[dict[str, Any]]", ask_one(home, "receipts.list"))
+        if as_json:
+            print_json(found)
+            return
+        rows = [(e["erasure"], e["subject"], e["state"], moment(e["requested"])) for e in found]
+        console().print(table(("erasure", "of", "state", "requested"), rows))
+
+
+@receipts.command()
+def key(as_json: JsonOption = False, home: HomeOption = None) -> None:
+    """The public key of this home's receipts, to be told to whoever is to verify one."""
+    with reporting():
+        found = cast("dict[str, Any]", ask_one(home, "receipts.key"))
+        if as_json:
+            print_json(found)
+        else:
+            print(found["public_key"])
+
+
+@receipts.command()
+def verify(
+    file: Annotated[
+        Path, typer.Argument(help="A receipt, as `bailee person erase --json` gave it.")
+    ],
+    public_key: Annotated[
+        str | None,
+        typer.Option("--key", help="The home's public key (`bailee receipts key`)."),
+    ] = None,
+    as_json: JsonOption = False,
+    home: HomeOption = None,
+) -> None:
+    """Check that a receipt is as it was signed, and by whose key: that of --key, else this home's.
+    Exits with 5 if not.
+    """
+    with reporting():
+        from bailee.errors import IntegrityError
+        from bailee.keyring import signing
+
+        try:
+            read = json.loads(file.read_text())
+        except (OSError, ValueError) as error:
+            raise InputError(f"{file} can't be read as JSON.") from error
+        signed = read.get("signed", read) if isinstance(read, dict) else read
+        receipt, by = signing.verify(signed)
+        expected = public_key
+        if expected is None and find(home).exists:
+            expected = cast("dict[str, Any]", ask_one(home, "receipts.key"))["public_key"]
+        if expected is not None and expected != by:
+            raise IntegrityError(
+                "the receipt is signed, but by another key.",
+                hint="ask whoever runs the service for the output of `bailee receipts key`",
+            )
+        if as_json:
+            print_json({"valid": True, "key_known": expected is not None, "receipt": receipt})
+            return
+        whose = "this key" if expected is not None else f"the key {by}, which nobody vouched for"
+        print(f"{file} is as it was signed by {whose}.")
+        print(f"{receipt['subject']}: {receipt['state']}, {len(receipt['sessions'])} sessions.")

@@ -1,0 +1,154 @@
+"""The operator's pages: what is kept and when it goes, sessions, the audit record, the policy.
+
+Sessions are shown by what is known of them, never by what was said in them. To read one, the
+operator gives a reason, and reading is in the audit record before a word is shown.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections import Counter
+from collections.abc import Mapping
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from markupsafe import Markup
+from starlette.responses import Response
+
+from bailee.console.asking import Ask
+from bailee.console.calendar import calendar
+from bailee.console.frame import Frame
+from bailee.console.parts import Parts
+from bailee.console.privacy import plain
+from bailee.errors import InputError
+from bailee.policy import load
+from bailee.policy.diff import change_in_words, compare, who_in_words
+
+_SHOWN = 200
+
+
+class Admin:
+    """The handlers; each takes an `Ask`."""
+
+    def __init__(self, parts: Parts, frame: Frame) -> None:
+        self._parts = parts
+        self._perform = parts.perform
+        self._frame = frame
+
+    def overview(self, ask: Ask) -> Response:
+        """What is kept here, by numbers, and the latest sessions."""
+        sessions = self._perform("sessions.list", {})
+        return self._frame.page(
+            ask,
+            "admin/overview.html",
+            here="overview",
+            sessions=sessions[:10],
+            total=len(sessions),
+            report=self._perform("retention.report", {}),
+            keys=self._perform("key.list", {}),
+            gateway=self._parts.running.gateway,
+        )
+
+    def sessions(self, ask: Ask) -> Response:
+        """Sessions by their particulars."""
+        sessions = self._perform("sessions.list", {"owner": ask.query.get("account") or None})
+        return self._frame.page(
+            ask,
+            "admin/sessions.html",
+            here="sessions",
+            sessions=sessions[:_SHOWN],
+            total=len(sessions),
+        )
+
+    def session(self, ask: Ask) -> Response:
+        """One session's particulars."""
+        return self._frame.page(
+            ask, "admin/session.html", here="sessions", session=self._session(ask), messages=None
+        )
+
+    def read(self, ask: Ask) -> Response:
+        """A session's content, for a reason that goes on record first."""
+        session = self._session(ask)
+        registry = self._parts.registry
+        reader = registry.web_sessions.actor(ask.visitor.cookie)
+        registry.staff.read(reader, session["id"], ask.given("reason"))
+        shown = self._perform("sessions.show", {"id": session["id"]})
+        return self._frame.page(
+            ask,
+            "admin/session.html",
+            here="sessions",
+            session=session,
+            messages=[plain(one) for one in shown["messages"]],
+        )
+
+    def retention(self, ask: Ask) -> Response:
+        """What goes when, as a picture and as a table; and what went, by receipt."""
+        report = self._perform("retention.report", {})
+        going: Counter[date] = Counter()
+        for row in report:
+            going[date.fromisoformat(row["expiry_day"])] += row["sessions"]
+        receipts = self._perform("retention.receipts", {})
+        # Made here from numbers and days, every text escaped: markup of our own.
+        picture = Markup(calendar(going, ask.now.date(), ask.words))  # noqa: S704
+        return self._frame.page(
+            ask,
+            "admin/retention.html",
+            here="retention",
+            report=report,
+            picture=picture,
+            receipts=receipts[::-1][:_SHOWN],
+        )
+
+    def audit(self, ask: Ask) -> Response:
+        """The newest entries of the audit record."""
+        kind, subject = ask.query.get("kind", "").strip(), ask.query.get("subject", "").strip()
+        entries = self._perform(
+            "audit.list", {"kind": kind or None, "subject": subject or None, "newest": _SHOWN}
+        )
+        return self._frame.page(
+            ask,
+            "admin/audit.html",
+            here="audit",
+            entries=entries[::-1],
+            kind=kind,
+            subject=subject,
+        )
+
+    def difference(self, ask: Ask) -> Response:
+        """What another version of the policy would change, and for whom."""
+        document, found, words = ask.form.get("document", ""), None, ask.words
+        changes: list[Mapping[str, object]] = []
+        if document:
+            old = self._parts.policy.document
+            with tempfile.TemporaryDirectory() as folder:
+                file = Path(folder) / "policy.toml"
+                file.write_text(document, "utf-8")
+                new = load(file).document
+            found = compare(old, new)
+            for change in found.changes:
+                before, after = change_in_words(change, words.language)
+                changes.append(
+                    {
+                        "action": change.action,
+                        "who": who_in_words(change, new, words.language),
+                        "before": before,
+                        "after": after,
+                        "combinations": change.combinations,
+                    }
+                )
+        return self._frame.page(
+            ask,
+            "admin/difference.html",
+            here="policy",
+            document=document,
+            found=found,
+            changes=changes,
+        )
+
+    def _session(self, ask: Ask) -> dict[str, Any]:
+        wanted = ask.path["session"]
+        for one in self._perform("sessions.list", {}):
+            if one["id"] == wanted:
+                return dict(one)
+        raise InputError(ask.words("sessions.gone"), code="not_found")

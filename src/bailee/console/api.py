@@ -1,0 +1,63 @@
+"""The small HTTP API beside the pages: a person's own choice and sessions, proved by their key.
+
+Rows: T2 (the choice over HTTP).
+"""
+
+from __future__ import annotations
+
+import orjson
+from starlette.responses import Response
+
+from bailee.console.asking import Ask
+from bailee.console.parts import Parts
+from bailee.errors import InputError
+
+
+class Api:
+    """The handlers; each takes an `Ask` and answers JSON."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._perform = parts.perform
+
+    def training(self, ask: Ask) -> Response:
+        """The choice about training, and what follows from it."""
+        return as_json(self._perform("privacy.show", {"key": _presented(ask)}))
+
+    def choose(self, ask: Ask) -> Response:
+        """Make the choice."""
+        arguments = {
+            "key": _presented(ask),
+            "choice": _object(ask.body).get("choice"),
+            "language": ask.words.language,
+            "source": "api",
+        }
+        return as_json(self._perform("privacy.choose", arguments))
+
+    def sessions(self, ask: Ask) -> Response:
+        """The sessions of the key's account."""
+        state = self._perform("privacy.show", {"key": _presented(ask)})
+        return as_json(self._perform("sessions.list", {"owner": state["account"]}))
+
+
+def as_json(value: object, status: int = 200) -> Response:
+    """A JSON answer."""
+    return Response(orjson.dumps(value), status, media_type="application/json")
+
+
+def _presented(ask: Ask) -> str:
+    key = ask.request.headers.get("x-api-key")
+    if not key:
+        raise InputError("there is no API key.", code="authentication", hint="send it as x-api-key")
+    return key
+
+
+def _object(raw: bytes) -> dict[str, object]:
+    try:
+        body = orjson.loads(raw)
+    except orjson.JSONDecodeError:
+        body = None
+    if not isinstance(body, dict):
+        raise InputError(
+            "the request's body is not a JSON object.", hint='send {"choice": "refused"}'
+        )
+    return body

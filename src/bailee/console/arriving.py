@@ -1,0 +1,73 @@
+"""What happens when someone has proved who they are, whichever way they came."""
+
+from __future__ import annotations
+
+from starlette.responses import RedirectResponse, Response
+
+from bailee.console.asking import Ask
+from bailee.console.frame import Frame
+from bailee.console.parts import Parts
+from bailee.errors import BaileeError
+
+_LASTS = 14 * 86_400
+
+
+class Arriving:
+    """Begins sessions, and says where to go first."""
+
+    def __init__(self, parts: Parts, frame: Frame) -> None:
+        self._parts = parts
+        self._registry = parts.registry
+        self._frame = frame
+
+    def first_page(self, person: str) -> str:
+        """Where a person goes after signing in: to the choice, while it is open (T3)."""
+        account = self._registry.accounts.of_person(person)
+        asked = account is not None and self._registry.choices.asked(account).effect == "ask"
+        return "/settings/choice" if asked else "/settings/privacy"
+
+    def go(self, ask: Ask, person: str | None, to: str) -> Response:
+        """Sign a person in (None: the operator) and send them on."""
+        response = RedirectResponse(to, status_code=303)
+        self.welcome(ask, person, response)
+        return response
+
+    def welcome(self, ask: Ask, person: str | None, response: Response) -> None:
+        """Begin a session, and give its cookie with a response."""
+        cookie = self._registry.web_sessions.begin(
+            person,
+            client=ask.request.headers.get("user-agent"),
+            instead_of=ask.request.cookies.get(self._parts.cookie),
+        )
+        response.set_cookie(
+            self._parts.cookie,
+            cookie,
+            max_age=_LASTS,
+            httponly=True,
+            samesite="lax",
+            secure=self._parts.secure,
+        )
+
+    def sign_in_page(
+        self,
+        ask: Ask,
+        error: BaileeError | None = None,
+        *,
+        problem: str | None = None,
+        status: int = 200,
+    ) -> Response:
+        """The page with every way in; with an error, its words and status."""
+        return self._frame.page(
+            ask,
+            "sign_in.html",
+            status if error is None else error.http_status,
+            here="sign_in",
+            problem=problem if error is None else ask.words.of_error(error),
+            email=ask.form.get("email", ""),
+        )
+
+
+def address_of(ask: Ask) -> str:
+    """Where a request came from; attempts to sign in are counted by it."""
+    client = ask.request.client
+    return client.host if client else ""

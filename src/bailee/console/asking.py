@@ -1,0 +1,95 @@
+"""One request as a page's handler sees it: who asks, in which language, what the form says.
+
+Handlers are plain functions that run in a thread, take an `Ask` and give a response; everything
+asynchronous, and every check that all pages share, is done before (`site.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from urllib.parse import parse_qsl
+
+from starlette.requests import Request
+
+from bailee.console.language import Words
+from bailee.console.visitor import SignedIn, Visitor
+from bailee.errors import InputError
+
+LARGEST_BODY = 10_000
+LARGEST_CREDENTIAL = 60_000
+LARGEST_DOCUMENT = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """A request. `form`: the fields that were sent, the last of each name. `body`: raw, for the
+    HTTP API. `path`: the parts of the address.
+    """
+
+    request: Request
+    visitor: Visitor
+    words: Words
+    now: datetime
+    form: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+
+    @property
+    def path(self) -> Mapping[str, str]:
+        """The address's parts by name."""
+        return self.request.path_params
+
+    @property
+    def query(self) -> Mapping[str, str]:
+        """The address's query, the last of each name."""
+        return self.request.query_params
+
+    @property
+    def person(self) -> SignedIn:
+        """The signed-in person; the route's rule has made sure that there is one."""
+        assert self.visitor.person is not None
+        return self.visitor.person
+
+    def given(self, name: str) -> str:
+        """A form's field.
+
+        Raises:
+            InputError: it is not there or empty.
+        """
+        value = self.form.get(name, "")
+        if not value:
+            raise InputError(self.words("form.missing", field=name))
+        return value
+
+
+async def read_body(request: Request, largest: int) -> bytes:
+    """The request's body.
+
+    Raises:
+        InputError: code `request_too_large`.
+    """
+    raw = bytearray()
+    async for chunk in request.stream():
+        raw += chunk
+        if len(raw) > largest:
+            raise InputError("the request is too large.", code="request_too_large")
+    return bytes(raw)
+
+
+def fields(body: bytes) -> dict[str, str]:
+    """The fields of a form (`application/x-www-form-urlencoded`).
+
+    Raises:
+        InputError: not a form, or a field stands twice.
+    """
+    try:
+        pairs = parse_qsl(
+            body.decode("ascii"), keep_blank_values=True, max_num_fields=100, errors="strict"
+        )
+    except (UnicodeDecodeError, ValueError):
+        raise InputError("this is not a form.") from None
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise InputError("a field of the form stands twice.")
+    return found

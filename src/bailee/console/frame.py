@@ -1,0 +1,127 @@
+"""Pages out of templates: the frame around them, the visitor's words, and what templates can do."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlencode
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+from starlette.responses import HTMLResponse
+
+from bailee.accounts import csrf
+from bailee.console.asking import Ask
+from bailee.console.language import HTML_LANGUAGE, LANGUAGES, OWN_NAME
+from bailee.policy import Policy
+from bailee.policy.diagram import STYLE as DIAGRAM_STYLE
+from bailee.policy.wording import outcome_in_words, period_in_words
+
+_FOLDER: Final = Path(__file__).parent
+_PAGES: Final = _FOLDER / "pages"
+
+
+class Frame:
+    """Renders the templates of `pages/`."""
+
+    def __init__(
+        self, policy: Policy, random: Callable[[int], bytes] = secrets.token_bytes
+    ) -> None:
+        self._policy = policy
+        self._random = random
+        self._environment = Environment(
+            loader=FileSystemLoader(_PAGES),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        self.style: Final = (_PAGES / "style.css").read_text("utf-8") + DIAGRAM_STYLE
+        self.script: Final = (_PAGES / "passkey.js").read_text("utf-8")
+        self._environment.globals.update(
+            style_address=_named("/style.css", self.style),
+            script_address=_named("/passkey.js", self.script),
+            urlencode=urlencode,
+        )
+
+    def page(self, ask: Ask, name: str, status: int = 200, **values: object) -> HTMLResponse:
+        """The template `name` for this visitor. `here` (in `values`) marks a place in the menu."""
+        return HTMLResponse(self._render(ask, name, values), status)
+
+    def _render(self, ask: Ask, name: str, values: Mapping[str, object]) -> str:
+        language = ask.words.language
+        labels = self._policy.document.labels
+
+        def label(fact: str, value: str | bool) -> str:
+            return labels[fact][value].of(language)
+
+        def clause(name: str) -> str:
+            found = next((c for c in self._policy.document.every_clause if c.id == name), None)
+            return name if found is None else found.text.of(language)
+
+        def outcome(effect: str, retention: str | None = None) -> str:
+            return outcome_in_words(effect, retention, language)
+
+        def form_token() -> Markup:
+            value = csrf.token(ask.visitor.cookie, self._random(csrf.NONCE_BYTES))
+            return Markup('<input type="hidden" name="form_token" value="{}">').format(value)
+
+        context = {
+            "here": "",
+            "t": ask.words,
+            "language": language,
+            "html_language": HTML_LANGUAGE[language],
+            "languages": [(one, OWN_NAME[one], HTML_LANGUAGE[one]) for one in LANGUAGES],
+            "visitor": ask.visitor,
+            "address": ask.request.url.path,
+            "now": ask.now,
+            "label": label,
+            "clause_text": clause,
+            "outcome": outcome,
+            "period": lambda text: period_in_words(text, language),
+            "moment": _moment,
+            "day": _day,
+            "until": lambda at: ask.words.until(_aware(at), ask.now),
+            "size": _size,
+            "form_token": form_token,
+        }
+        return self._environment.get_template(name).render(context | dict(values))
+
+
+def _named(path: str, content: str) -> str:
+    """An asset's address with a mark of its content, so that a browser may keep it for good."""
+    return f"{path}?{hashlib.sha256(content.encode()).hexdigest()[:12]}"
+
+
+def _aware(at: datetime | str) -> datetime:
+    return datetime.fromisoformat(at) if isinstance(at, str) else at
+
+
+def _moment(at: datetime | str) -> Markup:
+    """A moment, to the minute, for people and for programs."""
+    when = _aware(at)
+    text = f"{when:%Y-%m-%d %H:%M}"
+    return Markup('<time datetime="{}" title="{} UTC">{}</time>').format(
+        when.isoformat(timespec="seconds"), f"{when:%Y-%m-%d %H:%M:%S}", text
+    )
+
+
+def _day(at: datetime | str) -> Markup:
+    when = _aware(at)
+    return Markup('<time datetime="{}">{}</time>').format(
+        when.isoformat(timespec="seconds"), f"{when:%Y-%m-%d}"
+    )
+
+
+def _size(count: int) -> str:
+    """A number of bytes: "3.4 kB"."""
+    amount = float(count)
+    for unit in ("B", "kB", "MB", "GB"):
+        if amount < 1000 or unit == "GB":
+            return f"{count} B" if unit == "B" else f"{amount:.1f} {unit}"
+        amount /= 1000
+    raise AssertionError

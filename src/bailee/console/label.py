@@ -1,0 +1,110 @@
+"""The privacy label of one account: what is kept, how long, for what, linked or not. Pure.
+
+Every line about data is a decision of the policy for this account as it stands now, with the facts
+to ask again ("why?"). What the running software takes in is listed, and nothing else.
+
+Rows: R1, T2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from bailee.accounts import Account
+from bailee.policy import Decision, Policy
+from bailee.policy.diagram import Configuration
+from bailee.policy.document import Language
+from bailee.policy.wording import period_in_words
+
+# flow → the data class that it brings in
+_BRINGS: Final[Mapping[str, str]] = {
+    "metrics": "metric",
+    "errors": "error_event",
+    "bug_report": "feedback_report",
+    "survey": "survey_rating",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One kind of data. `linked`, `purposes` and `going` are names in the catalogue; `facts`: what
+    was asked of the policy, for "why?".
+    """
+
+    data_class: str
+    kept: str
+    clause: str
+    facts: Mapping[str, str]
+    linked: str
+    purposes: tuple[str, ...]
+    going: str
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """An account's lines, and the decision about training that holds for what it does now."""
+
+    lines: tuple[Line, ...]
+    training: Decision
+    training_facts: Mapping[str, str]
+
+
+def label(policy: Policy, account: Account, running: Configuration, language: Language) -> Label:
+    """The label of an account, on the first-party channel, with an ordinary key."""
+    facts: dict[str, str | bool] = {
+        "plan": account.plan,
+        "channel": "api",
+        "training_choice": account.training_choice,
+        "zero_retention": False,
+        "partner_programme": account.partner_programme,
+    }
+    used: dict[str, str | bool] = {
+        **facts,
+        "data_class": "transcript",
+        "active_since_choice": True,
+    }
+    trained = policy.decide("train", used)
+    return Label(
+        tuple(_lines(policy, facts, running, language, trained)),
+        trained,
+        _asked(used),
+    )
+
+
+def _lines(
+    policy: Policy,
+    facts: Mapping[str, str | bool],
+    running: Configuration,
+    language: Language,
+    trained: Decision,
+) -> Iterator[Line]:
+    purposes = ("serving", "training") if trained.effect == "allow" else ("serving", "no_training")
+    held: list[tuple[str, str, tuple[str, ...], str]] = [
+        ("transcript", "linked", purposes, "sessions")
+    ]
+    kinds: Mapping[str, tuple[str, tuple[str, ...], str]] = {
+        "metric": ("linked", ("operating",), "erase"),
+        "error_event": ("linked", ("operating",), "erase"),
+        "feedback_report": ("linked", ("feedback",), "erase"),
+        "survey_rating": ("unlinked", ("feedback",), "nothing_to_find"),
+    }
+    held += [
+        (data_class, *kinds[data_class])
+        for flow, data_class in _BRINGS.items()
+        if flow in running.takes_in
+    ]
+    held.append(("local_transcript", "elsewhere", ("resuming",), "own_machine"))
+    for data_class, linked, purpose, going in held:
+        asked = {**facts, "data_class": data_class}
+        decision = policy.decide("retain", asked)
+        kept = period_in_words(decision.retention or "P0D", language)
+        yield Line(data_class, kept, decision.clause, _asked(asked), linked, purpose, going)
+
+
+def _asked(facts: Mapping[str, str | bool]) -> dict[str, str]:
+    return {
+        name: str(value).lower() if isinstance(value, bool) else value
+        for name, value in facts.items()
+    }

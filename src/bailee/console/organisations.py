@@ -1,0 +1,129 @@
+"""An organisation's page: who is in it, its keys, and the partner programme.
+
+Rules kept here:
+
+* Joining the partner programme takes the organisation's name, typed by an admin or owner; leaving
+  takes a click (T6). A member sees how it stands and can change nothing.
+
+Rows: T5, T6.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from starlette.responses import RedirectResponse, Response
+
+from bailee.console.asking import Ask
+from bailee.console.frame import Frame
+from bailee.console.label import label
+from bailee.console.parts import Parts
+from bailee.errors import InputError
+from bailee.policy.document import Clause
+
+
+class Organisations:
+    """The handlers; each takes an `Ask`."""
+
+    def __init__(self, parts: Parts, frame: Frame) -> None:
+        self._parts = parts
+        self._frame = frame
+
+    def page(self, ask: Ask) -> Response:
+        """Members, label, keys and programme."""
+        return self._page(ask)
+
+    def set_role(self, ask: Ask) -> Response:
+        """Take a person in, or give one another role."""
+        try:
+            self._perform(
+                ask,
+                "organisation.member",
+                person=ask.given("person").strip(),
+                role=ask.given("role"),
+            )
+        except InputError as error:
+            return self._page(ask, error)
+        return self._back(ask)
+
+    def remove(self, ask: Ask) -> Response:
+        """Let a person go."""
+        try:
+            self._perform(ask, "organisation.remove_member", person=ask.given("person"))
+        except InputError as error:
+            return self._page(ask, error)
+        return self._back(ask)
+
+    def partner_page(self, ask: Ask) -> Response:
+        """What joining means, and the form to type the name into."""
+        return self._partner(ask, None)
+
+    def join(self, ask: Ask) -> Response:
+        """Join the partner programme."""
+        try:
+            self._perform(
+                ask,
+                "partner.join",
+                confirmation=ask.form.get("confirmation", ""),
+                language=ask.words.language,
+                source="console",
+            )
+        except InputError as error:
+            return self._partner(ask, error)
+        return self._back(ask)
+
+    def leave(self, ask: Ask) -> Response:
+        """Leave it again."""
+        self._perform(ask, "partner.leave", language=ask.words.language, source="console")
+        return self._back(ask)
+
+    # -- inside ----------------------------------------------------------------------------------
+
+    def _perform(self, ask: Ask, operation: str, **arguments: object) -> Any:
+        given = {"cookie": ask.visitor.cookie, "organisation": ask.path["organisation"]}
+        return self._parts.perform(operation, given | arguments)
+
+    def _back(self, ask: Ask) -> Response:
+        return RedirectResponse(f"/organisations/{ask.path['organisation']}", 303)
+
+    def _page(self, ask: Ask, error: InputError | None = None) -> Response:
+        shown = self._perform(ask, "organisation.show")
+        account = self._parts.registry.organisations.account(ask.path["organisation"])
+        person = ask.visitor.person
+        mine = [
+            one
+            for one in (person.memberships if person else ())
+            if one.organisation == shown["organisation"]
+        ]
+        return self._frame.page(
+            ask,
+            "organisation.html",
+            200 if error is None else error.http_status,
+            here=shown["organisation"],
+            shown=shown,
+            may_keep=ask.visitor.operator or any(one.administers for one in mine),
+            may_join=any(one.administers for one in mine),
+            role=mine[0].role if mine else None,
+            privacy_label=label(
+                self._parts.policy, account, self._parts.running, ask.words.language
+            ),
+            problem=None if error is None else ask.words.of_error(error),
+        )
+
+    def _partner(self, ask: Ask, error: InputError | None) -> Response:
+        shown = self._perform(ask, "organisation.show")
+        return self._frame.page(
+            ask,
+            "partner.html",
+            200 if error is None else error.http_status,
+            here=shown["organisation"],
+            shown=shown,
+            clauses=self._clauses(),
+            problem=None if error is None else ask.words.of_error(error),
+        )
+
+    def _clauses(self) -> list[Clause]:
+        document = self._parts.policy.document
+        return [
+            one for one in document.every_clause if "T6" in one.rows or one.heading == "partner"
+        ]

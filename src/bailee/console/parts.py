@@ -1,0 +1,39 @@
+"""What the pages draw on, handed in by whoever wires the console."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from bailee.accounts import Registry
+from bailee.clock import Clock
+from bailee.console.sign_in import SignIn
+from bailee.ledger import Ledger
+from bailee.policy import Policy
+from bailee.policy.diagram import Configuration
+
+Perform = Callable[[str, Mapping[str, object]], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """`perform` carries out an operation by name, as the command line does, for the person whose
+    `cookie` is among the arguments, or for the operator; `registry` has the people, `ledger` the
+    audit record; `running` is
+    what the diagram is drawn from; `secure` says that the console is reached by TLS.
+    """
+
+    perform: Perform
+    registry: Registry
+    ledger: Ledger
+    policy: Policy
+    sign_in: SignIn
+    clock: Clock
+    running: Configuration
+    secure: bool
+
+    @property
+    def cookie(self) -> str:
+        """The name of the cookie that a session is known by; TLS lets it be bound to this host."""
+        return "__Host-bailee_session" if self.secure else "bailee_session"

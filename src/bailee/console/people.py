@@ -1,0 +1,192 @@
+"""Signing up, in and out, and a person's own account: keys, password, where they are signed in.
+
+Rules kept here:
+
+* New consumers choose about training while they sign up, with the notice before the choice and
+  nothing chosen for them (T3).
+* A key is shown once, on the answer to the form that made it.
+
+Rows: T3.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from starlette.responses import RedirectResponse, Response
+
+from bailee.console.arriving import Arriving, address_of
+from bailee.console.asking import Ask
+from bailee.console.frame import Frame
+from bailee.console.parts import Parts
+from bailee.console.privacy import notice
+from bailee.errors import InputError
+
+
+class People:
+    """The handlers; each takes an `Ask`."""
+
+    def __init__(self, parts: Parts, frame: Frame, arriving: Arriving) -> None:
+        self._parts = parts
+        self._registry = parts.registry
+        self._frame = frame
+        self._arriving = arriving
+
+    # -- coming and going ------------------------------------------------------------------------
+
+    def sign_in_page(self, ask: Ask) -> Response:
+        """The form; or, with a link's token, the operator's way in."""
+        token = ask.query.get("token")
+        if token is None:
+            return self._arriving.sign_in_page(ask)
+        if not self._parts.sign_in.redeem(token):
+            problem = ask.words("sign_in.link_gone")
+            return self._arriving.sign_in_page(ask, problem=problem, status=401)
+        return self._arriving.go(ask, None, "/")
+
+    def sign_in(self, ask: Ask) -> Response:
+        """Email and password."""
+        try:
+            person = self._registry.passwords.sign_in(
+                ask.form.get("email", ""), ask.form.get("password", ""), address=address_of(ask)
+            )
+        except InputError as error:
+            return self._arriving.sign_in_page(ask, error)
+        return self._arriving.go(ask, person, self._arriving.first_page(person))
+
+    def sign_up_page(self, ask: Ask) -> Response:
+        """The form, with the notice and the choice, and nothing chosen."""
+        return self._sign_up_form(ask, {}, None, 200)
+
+    def sign_up(self, ask: Ask) -> Response:
+        """A new person, with the choice that they made."""
+        try:
+            if not ask.form.get("plan"):
+                raise InputError(ask.words("sign_up.choose_plan"))
+            asks = self._asks(ask.form["plan"])
+            if asks and ask.form.get("choice") not in ("allowed", "refused"):
+                raise InputError(ask.words("sign_up.choose"))
+            person, _ = self._registry.passwords.sign_up(
+                ask.form.get("email", ""),
+                ask.form.get("password", ""),
+                choice=ask.form["choice"] if asks else None,
+                language=ask.words.language,
+                source="console",
+                address=address_of(ask),
+                plan=ask.form["plan"],
+            )
+        except InputError as error:
+            problem = ask.words.of_error(error)
+            return self._sign_up_form(ask, ask.form, problem, error.http_status)
+        return self._arriving.go(ask, person.person_id, "/settings/privacy")
+
+    def sign_out(self, ask: Ask) -> Response:
+        """End this browser's session."""
+        self._registry.web_sessions.end(ask.visitor.cookie)
+        response = RedirectResponse("/", status_code=303)
+        response.delete_cookie(self._parts.cookie, secure=self._parts.secure)
+        return response
+
+    # -- one's own account -----------------------------------------------------------------------
+
+    def account(self, ask: Ask) -> Response:
+        """Where one is signed in, and one's keys."""
+        return self._account(ask)
+
+    def end_session(self, ask: Ask) -> Response:
+        """Sign out elsewhere."""
+        self._registry.web_sessions.end_one(ask.person.person, ask.given("session"))
+        return RedirectResponse("/settings/account", 303)
+
+    def end_others(self, ask: Ask) -> Response:
+        """Sign out everywhere but here."""
+        self._registry.web_sessions.end_all(ask.person.person, but=ask.visitor.cookie)
+        return RedirectResponse("/settings/account", 303)
+
+    def set_password(self, ask: Ask) -> Response:
+        """Change the password; every other session ends."""
+        try:
+            self._registry.passwords.set_password(
+                ask.person.person,
+                ask.form.get("new", ""),
+                old=ask.form.get("old") or None,
+                by=self._registry.authority.by_person(ask.person.person),
+                address=address_of(ask),
+                but=ask.visitor.cookie,
+            )
+        except InputError as error:
+            return self._account(ask, problem=ask.words.of_error(error), status=error.http_status)
+        return self._account(ask, said=ask.words("account.password_changed"))
+
+    def make_key(self, ask: Ask) -> Response:
+        """A new key of one's own; shown here and never again."""
+        made = self._parts.perform(
+            "key.create",
+            {
+                "cookie": ask.visitor.cookie,
+                "person": ask.person.person,
+                "name": ask.form.get("name", "").strip()[:100] or ask.words("account.key_unnamed"),
+            },
+        )
+        return self._account(ask, made=made)
+
+    def revoke_key(self, ask: Ask) -> Response:
+        """Revoke a key of one's own."""
+        self._parts.perform(
+            "key.revoke", {"cookie": ask.visitor.cookie, "key_id": ask.given("key_id")}
+        )
+        return RedirectResponse("/settings/account", 303)
+
+    # -- inside ----------------------------------------------------------------------------------
+
+    def _account(
+        self,
+        ask: Ask,
+        *,
+        made: Mapping[str, Any] | None = None,
+        said: str | None = None,
+        problem: str | None = None,
+        status: int = 200,
+    ) -> Response:
+        shown = self._parts.perform(
+            "person.show", {"cookie": ask.visitor.cookie, "id": ask.person.person}
+        )
+        current = self._registry.web_sessions.find(ask.visitor.cookie)
+        return self._frame.page(
+            ask,
+            "account.html",
+            status,
+            here="account",
+            shown=shown,
+            current=current.session_id if current else None,
+            gateway=self._parts.running.gateway,
+            passkeys=self._registry.passkeys.of_person(ask.person.person),
+            has_password=self._registry.people.get(ask.person.person).has_password,
+            made=made,
+            said=said,
+            problem=problem,
+        )
+
+    def _asks(self, plan: str) -> bool:
+        """Whether who signs up for a plan today is asked about training; the policy says."""
+        return (
+            plan in self._parts.policy.plans
+            and self._registry.choices.asked_on_plan(plan).effect == "ask"
+        )
+
+    def _sign_up_form(
+        self, ask: Ask, given: Mapping[str, str], problem: str | None, status: int
+    ) -> Response:
+        policy = self._parts.policy
+        plans = [plan.name for plan in policy.plans.values() if plan.segment == "consumer"]
+        return self._frame.page(
+            ask,
+            "sign_up.html",
+            status,
+            here="sign_up",
+            plans=plans,
+            notice=notice(policy, plans[0], ask.words.language) if self._asks(plans[0]) else [],
+            given={name: given.get(name, "") for name in ("email", "plan", "choice")},
+            problem=problem,
+        )

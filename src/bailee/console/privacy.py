@@ -1,0 +1,202 @@
+"""A person's privacy: the label, the choice, their sessions, consent records and receipts.
+
+Rows: T2, T3, R6.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from starlette.responses import RedirectResponse, Response
+
+from bailee.accounts import Account
+from bailee.console.asking import Ask
+from bailee.console.frame import Frame
+from bailee.console.label import label
+from bailee.console.parts import Parts
+from bailee.errors import InputError
+from bailee.policy import Policy
+from bailee.policy.document import Language
+
+_SHOWN = 200
+_DELETED = "session.deleted_by_owner"
+
+
+@dataclass(frozen=True, slots=True)
+class Consequence:
+    """What a choice means: the clauses that would decide, in their own words."""
+
+    choice: str
+    training: str
+    retention: str
+    clauses: tuple[str, ...]
+
+
+class Privacy:
+    """The handlers; each takes an `Ask`."""
+
+    def __init__(self, parts: Parts, frame: Frame) -> None:
+        self._parts = parts
+        self._perform = parts.perform
+        self._frame = frame
+
+    def page(self, ask: Ask) -> Response:
+        """The label first, then the switch, then all that is held."""
+        policy, language = self._parts.policy, ask.words.language
+        cookie, account = ask.visitor.cookie, ask.person.account
+        label_of = account or self._organisation_account(ask)
+        sessions, history, asked = [], [], None
+        if account is not None:
+            sessions = self._perform("sessions.list", {"owner": account.account_id})
+            history = self._perform("privacy.history", {"cookie": cookie})
+            asked = self._parts.registry.choices.asked(account)
+        return self._frame.page(
+            ask,
+            "privacy.html",
+            here="privacy",
+            account=account,
+            label_of=label_of,
+            privacy_label=label_of and label(policy, label_of, self._parts.running, language),
+            notice=notice(policy, account.plan, language)
+            if account and self._chooses(account)
+            else [],
+            asked=asked is not None and asked.effect == "ask",
+            asked_clause=asked and asked.clause,
+            decide_by=policy.document.decide_by,
+            sessions=sessions[:_SHOWN],
+            total=len(sessions),
+            history=history[::-1],
+            receipts=self._receipts(account)[::-1][:_SHOWN],
+        )
+
+    def choice_page(self, ask: Ask) -> Response:
+        """The choice alone, for who has not made it: shown after signing in."""
+        account = ask.person.account
+        if account is None or not self._chooses(account):
+            return RedirectResponse("/settings/privacy", 303)
+        policy = self._parts.policy
+        return self._frame.page(
+            ask,
+            "choice.html",
+            here="privacy",
+            account=account,
+            notice=notice(policy, account.plan, ask.words.language),
+            decide_by=policy.document.decide_by,
+            undecided=policy.explain(
+                "train",
+                {
+                    "data_class": "transcript",
+                    "plan": account.plan,
+                    "channel": "api",
+                    "training_choice": "none",
+                    "zero_retention": False,
+                    "partner_programme": False,
+                    "active_since_choice": True,
+                },
+            ).clause,
+        )
+
+    def choose(self, ask: Ask) -> Response:
+        """Make or change the choice; it holds for the next request."""
+        choice = ask.form.get("choice")
+        if choice not in ("allowed", "refused"):
+            raise InputError(ask.words("sign_up.choose"))
+        self._perform(
+            "privacy.choose",
+            {
+                "cookie": ask.visitor.cookie,
+                "choice": choice,
+                "language": ask.words.language,
+                "source": "console",
+            },
+        )
+        return RedirectResponse("/settings/privacy#choice", 303)
+
+    def session(self, ask: Ask) -> Response:
+        """One of the person's own sessions: what is known of it, what was said, deleting it."""
+        session = self._own_session(ask)
+        shown = self._perform("sessions.show", {"id": session["id"]})
+        return self._frame.page(
+            ask,
+            "session.html",
+            here="privacy",
+            session=session,
+            messages=[plain(one) for one in shown["messages"]],
+        )
+
+    def delete(self, ask: Ask) -> Response:
+        """Delete one of the person's own sessions; the receipt is on the page that follows."""
+        session = self._own_session(ask)
+        self._parts.ledger.append(_DELETED, session["account"], {"session": session["id"]})
+        self._perform("sessions.delete", {"id": session["id"]})
+        return RedirectResponse("/settings/privacy#receipts", 303)
+
+    # -- inside ----------------------------------------------------------------------------------
+
+    def _own_session(self, ask: Ask) -> dict[str, Any]:
+        """The session in the address, if it is this person's: of nobody else's is said that it
+        exists.
+        """
+        account, wanted = ask.person.account, ask.path["session"]
+        if account is not None:
+            for one in self._perform("sessions.list", {"owner": account.account_id}):
+                if one["id"] == wanted:
+                    return dict(one)
+        raise InputError(ask.words("sessions.gone"), code="not_found")
+
+    def _receipts(self, account: Account | None) -> list[Any]:
+        """The receipts of what the person deleted: the audit record knows whose it was, since the
+        receipts name nobody.
+        """
+        if account is None:
+            return []
+        deleted = self._parts.ledger.entries(kind=_DELETED, subject=account.account_id)
+        return [
+            receipt
+            for leaf in deleted
+            for receipt in self._perform("retention.receipts", {"subject": leaf.body["session"]})
+        ]
+
+    def _chooses(self, account: Account) -> bool:
+        return self._parts.policy.plans[account.plan].segment == "consumer"
+
+    def _organisation_account(self, ask: Ask) -> Account | None:
+        for place in ask.person.memberships:
+            return self._parts.registry.organisations.account(place.organisation)
+        return None
+
+
+def notice(policy: Policy, plan: str, language: Language) -> list[Consequence]:
+    """What each choice would mean on a plan, in the words of the clauses that would decide."""
+    found = []
+    for choice in ("allowed", "refused"):
+        facts = {
+            "data_class": "transcript",
+            "plan": plan,
+            "channel": "api",
+            "training_choice": choice,
+            "zero_retention": False,
+            "partner_programme": False,
+        }
+        trained = policy.explain("train", {**facts, "active_since_choice": True}).clause
+        kept = policy.explain("retain", facts).clause
+        found.append(
+            Consequence(
+                choice, trained.text.of(language), kept.text.of(language), (trained.id, kept.id)
+            )
+        )
+    return found
+
+
+def plain(message: Any) -> dict[str, str]:
+    """A message as text; what is not text is named by its kind."""
+    content = message.get("content") if isinstance(message, dict) else None
+    blocks = content if isinstance(content, list) else [{"type": "text", "text": content}]
+    texts = [
+        str(one.get("text") or "") if one.get("type") == "text" else f"[{one.get('type')}]"
+        for one in blocks
+        if isinstance(one, dict)
+    ]
+    role = message.get("role") if isinstance(message, dict) else None
+    return {"role": str(role or ""), "text": "\n".join(texts)}

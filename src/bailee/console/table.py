@@ -1,0 +1,112 @@
+"""Every route of the console, with the rule that says who may use it. One table, and no other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from starlette.responses import Response
+
+from bailee.console.admin import Admin
+from bailee.console.api import Api
+from bailee.console.asking import LARGEST_BODY, LARGEST_CREDENTIAL, LARGEST_DOCUMENT, Ask
+from bailee.console.home import Home
+from bailee.console.organisations import Organisations
+from bailee.console.people import People
+from bailee.console.privacy import Privacy
+from bailee.console.public import Public
+from bailee.console.staff import Staff
+from bailee.console.visitor import Rule
+from bailee.console.ways_in import WaysIn
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A route: method, address, who may use it, what answers, and how much it takes."""
+
+    method: str
+    path: str
+    rule: Rule
+    handler: Callable[[Ask], Response]
+    largest: int = LARGEST_BODY
+
+
+@dataclass(frozen=True, slots=True)
+class Areas:
+    """The handlers, by area."""
+
+    home: Home
+    public: Public
+    people: People
+    ways_in: WaysIn
+    privacy: Privacy
+    organisations: Organisations
+    staff: Staff
+    admin: Admin
+    api: Api
+
+
+def table(areas: Areas) -> tuple[Entry, ...]:
+    """The routes. A path's `{organisation}` is what the rules about organisations look at."""
+    public, people, ways_in, privacy = areas.public, areas.people, areas.ways_in, areas.privacy
+    organisations, staff, admin, api = (
+        areas.organisations,
+        areas.staff,
+        areas.admin,
+        areas.api,
+    )
+    anyone, person, operator, key = Rule.PUBLIC, Rule.PERSON, Rule.OPERATOR, Rule.API_KEY
+    of = "/organisations/{organisation}"
+    return (
+        Entry("GET", "/", anyone, areas.home.first),
+        Entry("GET", "/data-usage", anyone, public.data_usage),
+        Entry("GET", "/policy", anyone, public.policy),
+        Entry("GET", "/policy/explain", anyone, public.explain),
+        Entry("GET", "/language", anyone, public.language),
+        Entry("GET", "/style.css", anyone, public.style),
+        Entry("GET", "/passkey.js", anyone, public.script),
+        Entry("GET", "/sign-in", anyone, people.sign_in_page),
+        Entry("POST", "/sign-in", anyone, people.sign_in),
+        Entry("GET", "/sign-up", anyone, people.sign_up_page),
+        Entry("POST", "/sign-up", anyone, people.sign_up),
+        Entry("POST", "/sign-out", anyone, people.sign_out),
+        Entry("POST", "/sign-in/passkey/begin", anyone, ways_in.begin_passkey),
+        Entry("POST", "/sign-in/passkey", anyone, ways_in.passkey, LARGEST_CREDENTIAL),
+        Entry("POST", "/sign-in/organisation", anyone, ways_in.organisation),
+        Entry("GET", "/sign-in/organisation/return", anyone, ways_in.returned),
+        Entry("GET", "/settings/privacy", person, privacy.page),
+        Entry("GET", "/settings/choice", person, privacy.choice_page),
+        Entry("POST", "/settings/choice", person, privacy.choose),
+        Entry("GET", "/settings/sessions/{session}", person, privacy.session),
+        Entry("POST", "/settings/sessions/{session}/delete", person, privacy.delete),
+        Entry("GET", "/settings/account", person, people.account),
+        Entry("POST", "/settings/account/password", person, people.set_password),
+        Entry("POST", "/settings/account/sign-out-elsewhere", person, people.end_session),
+        Entry("POST", "/settings/account/sign-out-others", person, people.end_others),
+        Entry("POST", "/settings/account/keys", person, people.make_key),
+        Entry("POST", "/settings/account/keys/revoke", person, people.revoke_key),
+        Entry("POST", "/settings/account/passkeys/begin", person, ways_in.begin_adding),
+        Entry("POST", "/settings/account/passkeys", person, ways_in.add, LARGEST_CREDENTIAL),
+        Entry("POST", "/settings/account/passkeys/remove", person, ways_in.remove),
+        Entry("GET", of, Rule.MEMBER, organisations.page),
+        Entry("POST", of + "/members", Rule.KEEPER, organisations.set_role),
+        Entry("POST", of + "/members/remove", Rule.KEEPER, organisations.remove),
+        Entry("GET", of + "/partner", Rule.ADMIN, organisations.partner_page),
+        Entry("POST", of + "/partner/join", Rule.ADMIN, organisations.join),
+        Entry("POST", of + "/partner/leave", Rule.ADMIN, organisations.leave),
+        Entry("GET", "/admin/people", operator, staff.people),
+        Entry("POST", "/admin/people", operator, staff.add_person),
+        Entry("GET", "/admin/people/{person}", operator, staff.person),
+        Entry("GET", "/admin/organisations", operator, staff.organisations),
+        Entry("POST", "/admin/organisations", operator, staff.add_organisation),
+        Entry("GET", "/admin/sessions", operator, admin.sessions),
+        Entry("GET", "/admin/sessions/{session}", operator, admin.session),
+        Entry("POST", "/admin/sessions/{session}/read", operator, admin.read),
+        Entry("GET", "/admin/retention", operator, admin.retention),
+        Entry("GET", "/admin/audit", operator, admin.audit),
+        Entry("GET", "/policy/difference", operator, admin.difference),
+        Entry("POST", "/policy/difference", operator, admin.difference, LARGEST_DOCUMENT),
+        Entry("GET", "/api/v1/privacy/training", key, api.training),
+        Entry("PUT", "/api/v1/privacy/training", key, api.choose),
+        Entry("GET", "/api/v1/sessions", key, api.sessions),
+    )

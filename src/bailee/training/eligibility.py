@@ -1,0 +1,78 @@
+"""Whether a session may be trained on, at the moment of asking. Pure.
+
+Rules kept here:
+
+* A choice reaches new and resumed sessions. A session is *active since* a choice when a request of
+  it began after the present choice was made; whatever lies before, an earlier allowance included,
+  does not count. At the same instant, it does not count either.
+* Of a resumed session the whole is reached: its new requests carry the earlier messages again.
+* A session is judged by every plan and channel that it was ever used with, each by the word that
+  holds for it: a consumer's choice, an organisation's membership of the partner programme. One no
+  is a no. So nothing becomes eligible by being carried from one channel or plan to another.
+* The policy decides, and its clause is the answer's; here is only what is asked of it.
+
+Rows: T4, T5, T6.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from bailee.errors import InputError
+from bailee.policy import Decision, Policy
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What holds for a session's owner at the moment. `chosen_at`: when the present training choice
+    was made; `joined_at`: when the organisation joined the partner programme. None: never.
+    """
+
+    training_choice: str
+    chosen_at: datetime | None
+    partner_programme: bool = False
+    joined_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """What a session was used with: a plan and a channel."""
+
+    plan: str
+    channel: str
+
+
+def active_since(word: datetime | None, last_request: datetime) -> bool:
+    """Whether the latest request of a session began after the word was given."""
+    return word is not None and last_request > word
+
+
+def decide(
+    policy: Policy, standing: Standing, uses: Iterable[Use], last_request: datetime
+) -> Decision:
+    """The decision about a session whose latest request began at `last_request`.
+
+    Raises:
+        InputError: a plan or channel that the policy does not know, or no use at all.
+    """
+    decisions = [_one(policy, standing, use, last_request) for use in uses]
+    if not decisions:
+        raise InputError("a session that was used with no plan can't be judged.")
+    return next((one for one in decisions if one.effect != "allow"), decisions[0])
+
+
+def _one(policy: Policy, standing: Standing, use: Use, last_request: datetime) -> Decision:
+    plan = policy.plans.get(use.plan)
+    consumer = plan is not None and plan.segment == "consumer"
+    word = standing.chosen_at if consumer else standing.joined_at
+    return policy.train(
+        data_class="transcript",
+        plan=use.plan,
+        channel=use.channel,
+        training_choice=standing.training_choice,
+        zero_retention=False,  # of such a key nothing is kept that could be asked about
+        partner_programme=standing.partner_programme,
+        active_since_choice=active_since(word, last_request),
+    )

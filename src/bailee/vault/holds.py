@@ -1,0 +1,208 @@
+"""Legal holds: a session whose destruction is deferred, by whose word and until when.
+
+    placing → placed → releasing → released          placing → void: the key was gone already
+
+Rules kept here:
+
+* A hold keeps a session's key under a key of its own, so the keys of the session's epoch go on time
+  for everyone else.
+* A hold keeps, and shows nothing: past its time, or erased, a held session is as unreadable as any
+  other to whoever reads sessions.
+* What would have destroyed a held session is deferred, with a receipt that says so, and goes on by
+  itself when the last hold on it is released.
+* Each step is noted before it is taken, and can be taken twice; a crash is found by its state.
+
+Rows: R6.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import Engine, Select, insert, select, update
+
+from bailee.db.engine import reading, storage_errors
+from bailee.db.vault import holds, sessions
+from bailee.errors import InputError, IntegrityError
+from bailee.keyring import Keyring
+from bailee.vault.receipts import Record
+from bailee.vault.record import subject_of
+
+PLACING: Final = "placing"
+PLACED: Final = "placed"
+RELEASING: Final = "releasing"
+RELEASED: Final = "released"
+VOID: Final = "void"
+
+_LONGEST_REASON: Final = 300
+_WHAT: Final = "the holds"
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """A hold on one session."""
+
+    id: str
+    session_id: str
+    reason: str
+    state: str
+    requested_at: datetime
+    placed_at: datetime | None
+    released_at: datetime | None
+
+
+class Holds:
+    """The holds of one vault."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        *,
+        keyring: Keyring,
+        record: Record,
+        lock: AbstractContextManager[object],
+    ) -> None:
+        self._engine = engine
+        self._keyring = keyring
+        self._record = record
+        self._lock = lock
+
+    def place(self, session_id: str, reason: str, now: datetime) -> Hold:
+        """Hold a session that is kept at `now`, or that is held already.
+
+        Raises:
+            InputError: `not_found`; or no reason, or one over 300 characters.
+            StorageError: a store failed; if there is a hold, the next sweep finishes it.
+        """
+        if not reason.strip() or len(reason) > _LONGEST_REASON:
+            raise InputError(
+                "a hold needs a reason of at most 300 characters.",
+                hint="name the matter, not what the session says",
+            )
+        with self._lock:
+            if not self.holding(session_id) and not self._is_kept(session_id, now):
+                raise InputError(
+                    "there is no such session, or no more.",
+                    code="not_found",
+                    hint="bailee sessions list shows what is kept",
+                )
+            hold_id = "hold_" + os.urandom(8).hex()
+            self._record("hold.requested", session_id, {"hold": hold_id})
+            with storage_errors(_WHAT), self._engine.begin() as connection:
+                connection.execute(
+                    insert(holds).values(
+                        id=hold_id,
+                        session_id=session_id,
+                        reason=reason,
+                        state=PLACING,
+                        requested_at=now,
+                    )
+                )
+            self._take(self.get(hold_id), now)
+            return self.get(hold_id)
+
+    def finish_placing(self, now: datetime) -> None:
+        """Take what a crash left to be taken."""
+        with self._lock:
+            for hold in self._select(select(holds).where(holds.c.state == PLACING)):
+                self._take(hold, now)
+
+    def begin_release(self, hold_id: str) -> Hold:
+        """Note that a hold is to be released; the vault's forgetting does the rest.
+
+        Raises:
+            InputError: `not_found`; or it is not placed.
+        """
+        hold = self.get(hold_id)
+        if hold.state not in (PLACING, PLACED, RELEASING):
+            raise InputError(f"the hold {hold_id} is {hold.state} already.")
+        if hold.state != RELEASING:
+            self._record("hold.releasing", hold.session_id, {"hold": hold_id})
+            self._note(hold, RELEASING)
+        return self.get(hold_id)
+
+    def released(self, hold: Hold, now: datetime) -> None:
+        """Destroy a hold's key and note that it is released."""
+        self._keyring.destroy([key_name(hold.id)])
+        self._record("hold.released", hold.session_id, {"hold": hold.id})
+        self._note(hold, RELEASED, released_at=now)
+
+    def releasing(self) -> list[Hold]:
+        """The holds that are to be released."""
+        return self._select(select(holds).where(holds.c.state == RELEASING))
+
+    def get(self, hold_id: str) -> Hold:
+        """A hold.
+
+        Raises:
+            InputError: code `not_found`.
+        """
+        found = self._select(select(holds).where(holds.c.id == hold_id))
+        if not found:
+            raise InputError(
+                f"there is no hold {hold_id!r}.", code="not_found", hint="see `bailee hold list`"
+            )
+        return found[0]
+
+    def all(self) -> list[Hold]:
+        """Every hold, released ones too, oldest first."""
+        return self._select(select(holds).order_by(holds.c.requested_at, holds.c.id))
+
+    def holding(self, session_id: str) -> list[Hold]:
+        """The holds that are on a session now."""
+        return self._select(
+            select(holds).where(
+                holds.c.session_id == session_id, holds.c.state.in_((PLACING, PLACED))
+            )
+        )
+
+    def held(self) -> set[str]:
+        """The sessions on which there is a hold."""
+        with storage_errors(_WHAT), reading(self._engine) as connection:
+            return set(connection.execute(held_sessions()).scalars())
+
+    def _take(self, hold: Hold, now: datetime) -> None:
+        others = [key_name(o.id) for o in self.holding(hold.session_id) if o.state == PLACED]
+        for source in (subject_of(hold.session_id), *others):
+            try:
+                self._keyring.hold(key_name(hold.id), source)
+            except IntegrityError as error:
+                if error.code != "key_destroyed":
+                    raise
+            else:
+                self._record("hold.placed", hold.session_id, {"hold": hold.id})
+                self._note(hold, PLACED, placed_at=now)
+                return
+        self._record("hold.void", hold.session_id, {"hold": hold.id})
+        self._note(hold, VOID)
+
+    def _is_kept(self, session_id: str, now: datetime) -> bool:
+        query = select(sessions.c.id).where(
+            sessions.c.id == session_id, sessions.c.expires_at > now
+        )
+        with storage_errors(_WHAT), reading(self._engine) as connection:
+            return connection.execute(query).first() is not None
+
+    def _note(self, hold: Hold, state: str, **moments: datetime) -> None:
+        with storage_errors(_WHAT), self._engine.begin() as connection:
+            connection.execute(
+                update(holds).where(holds.c.id == hold.id).values(state=state, **moments)
+            )
+
+    def _select(self, query: Select[Any]) -> list[Hold]:
+        with storage_errors(_WHAT), reading(self._engine) as connection:
+            return [Hold(**row._mapping) for row in connection.execute(query)]
+
+
+def held_sessions() -> Select[Any]:
+    """The ids of the sessions on which there is a hold, as a query."""
+    return select(holds.c.session_id).where(holds.c.state.in_((PLACING, PLACED)))
+
+
+def key_name(hold_id: str) -> str:
+    """The keyring subject under which a hold keeps its session's key."""
+    return f"held:{hold_id}"

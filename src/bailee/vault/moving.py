@@ -1,0 +1,248 @@
+"""Retention follows a choice: the sessions it concerns move to the period the policy now gives.
+
+A move is a row of a queue in the index: whose sessions, how far it has come. It is carried out in
+portions of a thousand, each of which is: keys wrapped anew under the KEKs of the new expiry, then
+one transaction with the index's rows and the place that was reached.
+
+Rules kept here:
+
+* What a session moves to is decided when it is moved, from the choice that holds then (`terms`),
+  not from the one that asked for the move. So moves can come in any order, twice, or late.
+* A session that can't be read any more, past its time or erased, is never moved: nothing that was
+  refused becomes readable again.
+* A crash at any point leaves a portion that is done again; what was moved already stays as it is.
+  Moves are finished before a sweep destroys anything, so that the keys of the two agree.
+* A period that is already over puts the session into an epoch that has ended: the next sweep
+  destroys it.
+* The vault's lock is held for one portion at a time. What the sealer adds in between is sealed by
+  the same rule.
+
+Rows: R4, T4.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import Connection, Engine, bindparam, func, insert, select, update
+
+from bailee.db.engine import reading, storage_errors
+from bailee.db.vault import receipts, retention_moves, sessions
+from bailee.keyring import Keyring, Want
+from bailee.policy.period import expires_at
+from bailee.vault.exchange import Terms
+from bailee.vault.receipts import DEFERRED, EXPIRY, INACCESSIBLE, REQUESTED, Record
+from bailee.vault.record import subject_of
+from bailee.vault.terms import Present, PresentTerms, governing
+
+_PORTION: Final = 1000
+_WHAT: Final = "the vault's index"
+_NEEDED: Final = (
+    *("id", "owner", "data_class", "plan", "channel", "last_request", "last_activity"),
+    *("expires_at", "period", "clause", "document"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """One owner's sessions on the move. Of `total` at the beginning `seen` were looked at, and
+    `moved` had to be. `choice_at`: when the choice was made that asked for it.
+    """
+
+    id: int
+    owner: str
+    choice_at: datetime | None
+    requested_at: datetime
+    total: int
+    seen: int
+    moved: int
+    finished_at: datetime | None
+
+
+class Moving:
+    """The queue of moves of one vault."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        *,
+        keyring: Keyring,
+        record: Record,
+        lock: AbstractContextManager[object],
+        present: PresentTerms,
+        portion: int = _PORTION,
+    ) -> None:
+        self._engine = engine
+        self._keyring = keyring
+        self._record = record
+        self._lock = lock
+        self._present = present
+        self._portion = portion
+        self._running = threading.Lock()
+
+    def request(self, owner: str, choice_at: datetime | None, now: datetime) -> None:
+        """Queue a move of the owner's sessions, unless one for this choice was queued before.
+
+        Raises:
+            StorageError: the index can't be written.
+        """
+        with storage_errors(_WHAT), self._engine.begin() as connection:
+            latest = connection.execute(
+                select(retention_moves.c.choice_at)
+                .where(retention_moves.c.owner == owner)
+                .order_by(retention_moves.c.id.desc())
+                .limit(1)
+            ).first()
+            if latest is not None and latest.choice_at == choice_at:
+                return
+            total = connection.execute(
+                select(func.count()).where(sessions.c.owner == owner, sessions.c.expires_at > now)
+            ).scalar_one()
+            connection.execute(
+                insert(retention_moves).values(
+                    owner=owner,
+                    choice_at=choice_at,
+                    requested_at=now,
+                    total=total,
+                    seen=0,
+                    moved=0,
+                    seen_to="",
+                )
+            )
+
+    def applied(self) -> dict[str, datetime | None]:
+        """The choice that the latest move of each owner was for."""
+        latest = select(func.max(retention_moves.c.id)).group_by(retention_moves.c.owner)
+        query = select(retention_moves.c.owner, retention_moves.c.choice_at).where(
+            retention_moves.c.id.in_(latest)
+        )
+        with storage_errors(_WHAT), reading(self._engine) as connection:
+            return {row.owner: row.choice_at for row in connection.execute(query)}
+
+    def run(self, now: datetime, stop: Callable[[], bool] = lambda: False) -> int:
+        """Carry out what is queued, to its end or until `stop` says so; how many sessions moved.
+
+        Raises:
+            IntegrityError: a key was tampered with.
+            StorageError: a store failed; call again to go on.
+        """
+        moved = 0
+        with self._running:
+            while not stop():
+                row = self._next()
+                if row is None:
+                    break
+                with self._lock:
+                    moved += self._step(row, now)
+        return moved
+
+    def all(self) -> list[Move]:
+        """Every move, oldest first."""
+        query = select(*[retention_moves.c[name] for name in Move.__slots__]).order_by(
+            retention_moves.c.id
+        )
+        with storage_errors(_WHAT), reading(self._engine) as connection:
+            return [Move(*row) for row in connection.execute(query)]
+
+    # -- inside ----------------------------------------------------------------------------------
+
+    def _next(self) -> Any:
+        query = (
+            select(retention_moves)
+            .where(retention_moves.c.finished_at.is_(None))
+            .order_by(retention_moves.c.id)
+            .limit(1)
+        )
+        with storage_errors(_WHAT), reading(self._engine) as connection:
+            return connection.execute(query).first()
+
+    def _step(self, move: Any, now: datetime) -> int:
+        query = (
+            select(*[sessions.c[name] for name in _NEEDED])
+            .where(sessions.c.owner == move.owner, sessions.c.id > move.seen_to)
+            .order_by(sessions.c.id)
+            .limit(self._portion)
+        )
+        with storage_errors(_WHAT), reading(self._engine) as connection:
+            rows = connection.execute(query).all()
+        leaving = self._leaving()
+        changes = self._changes(
+            [row for row in rows if row.expires_at > now and row.id not in leaving]
+        )
+        self._keyring.move(
+            [Want(subject_of(c["of"]), c["data_class"], c["expires_at"]) for c in changes]
+        )
+        finished = len(rows) < self._portion
+        with storage_errors(_WHAT), self._engine.begin() as connection:
+            self._put(connection, changes)
+            connection.execute(
+                update(retention_moves)
+                .where(retention_moves.c.id == move.id)
+                .values(
+                    seen=move.seen + len(rows),
+                    moved=move.moved + len(changes),
+                    seen_to=rows[-1].id if rows else move.seen_to,
+                    finished_at=now if finished else None,
+                )
+            )
+        if finished:
+            self._record(
+                "retention.moved",
+                move.owner,
+                {"seen": move.seen + len(rows), "moved": move.moved + len(changes)},
+            )
+        return len(changes)
+
+    def _leaving(self) -> set[str]:
+        """Sessions that are being erased, or would be if they were not held."""
+        query = select(receipts.c.subject).where(
+            receipts.c.kind != EXPIRY, receipts.c.state.in_((REQUESTED, INACCESSIBLE, DEFERRED))
+        )
+        with storage_errors(_WHAT), reading(self._engine) as connection:
+            return set(connection.execute(query).scalars())
+
+    def _changes(self, rows: list[Any]) -> list[dict[str, Any]]:
+        presents: dict[tuple[str, str, str], Present | None] = {}
+        changes = []
+        for row in rows:
+            use = (row.owner, row.plan, row.channel)
+            if use not in presents:
+                presents[use] = self._present(*use)
+            held = Terms(row.period, row.clause, row.document)
+            terms = governing(
+                held,
+                presents[use],
+                last_request=row.last_request,
+                last_activity=row.last_activity,
+            )
+            if terms != held:
+                until = expires_at(row.last_activity, terms.period)
+                changes.append(
+                    {
+                        "of": row.id,
+                        "data_class": row.data_class,
+                        "expires_at": until,
+                        "period": terms.period,
+                        "clause": terms.clause,
+                        "document": terms.document,
+                    }
+                )
+        return changes
+
+    def _put(self, connection: Connection, changes: list[dict[str, Any]]) -> None:
+        if changes:
+            columns = ("expires_at", "period", "clause", "document")
+            connection.execute(
+                update(sessions)
+                .where(sessions.c.id == bindparam("of"))
+                .values({name: bindparam(f"new_{name}") for name in columns}),
+                [
+                    {"of": change["of"]} | {f"new_{name}": change[name] for name in columns}
+                    for change in changes
+                ],
+            )

@@ -1,0 +1,165 @@
+"""Every route of the console tried by everybody: who gets in is what this table says.
+
+The table is written by hand and knows nothing of the console's own. A route that is not in it, or
+that the console does not have, fails.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from bailee.clock import system_clock
+from bailee.console import Parts, SignIn
+from bailee.console.site import Site
+from bailee.policy import load
+from bailee.policy.diagram import Configuration
+from bailee.testing.upstream import ScriptedUpstream
+from browsing import Visitor
+from programs import Bailee
+
+PASSWORD = "seven pear trees in a row"
+EVERYBODY = {"nobody", "person", "member", "admin", "owner", "outsider", "operator"}
+PEOPLE = {"person", "member", "admin", "owner", "outsider"}
+OF = "/organisations/{organisation}"
+NO_KEY: set[str] = set()  # a cookie opens nothing here: it takes a key
+
+# address → method → who gets in
+EXPECTED: dict[str, dict[str, set[str]]] = {
+    "/": {"GET": {"operator", *PEOPLE}},  # nobody is asked to sign in
+    "/data-usage": {"GET": EVERYBODY},
+    "/policy": {"GET": EVERYBODY},
+    "/policy/explain": {"GET": EVERYBODY},
+    "/policy/difference": {"GET": {"operator"}, "POST": {"operator"}},
+    "/language": {"GET": EVERYBODY},
+    "/style.css": {"GET": EVERYBODY},
+    "/passkey.js": {"GET": EVERYBODY},
+    "/sign-in": {"GET": EVERYBODY, "POST": EVERYBODY},
+    "/sign-up": {"GET": EVERYBODY, "POST": EVERYBODY},
+    "/sign-out": {"POST": EVERYBODY},
+    "/sign-in/passkey/begin": {"POST": EVERYBODY},
+    "/sign-in/passkey": {"POST": EVERYBODY},
+    "/sign-in/organisation": {"POST": EVERYBODY},
+    "/sign-in/organisation/return": {"GET": EVERYBODY},
+    "/settings/privacy": {"GET": PEOPLE},
+    "/settings/choice": {"GET": PEOPLE, "POST": PEOPLE},
+    "/settings/sessions/{session}": {"GET": PEOPLE},
+    "/settings/sessions/{session}/delete": {"POST": PEOPLE},
+    "/settings/account": {"GET": PEOPLE},
+    "/settings/account/password": {"POST": PEOPLE},
+    "/settings/account/sign-out-elsewhere": {"POST": PEOPLE},
+    "/settings/account/sign-out-others": {"POST": PEOPLE},
+    "/settings/account/keys": {"POST": PEOPLE},
+    "/settings/account/keys/revoke": {"POST": PEOPLE},
+    "/settings/account/passkeys/begin": {"POST": PEOPLE},
+    "/settings/account/passkeys": {"POST": PEOPLE},
+    "/settings/account/passkeys/remove": {"POST": PEOPLE},
+    OF: {"GET": {"member", "admin", "owner", "operator"}},
+    f"{OF}/members": {"POST": {"admin", "owner", "operator"}},
+    f"{OF}/members/remove": {"POST": {"admin", "owner", "operator"}},
+    f"{OF}/partner": {"GET": {"admin", "owner"}},
+    f"{OF}/partner/join": {"POST": {"admin", "owner"}},
+    f"{OF}/partner/leave": {"POST": {"admin", "owner"}},
+    "/admin/people": {"GET": {"operator"}, "POST": {"operator"}},
+    "/admin/people/{person}": {"GET": {"operator"}},
+    "/admin/organisations": {"GET": {"operator"}, "POST": {"operator"}},
+    "/admin/sessions": {"GET": {"operator"}},
+    "/admin/sessions/{session}": {"GET": {"operator"}},
+    "/admin/sessions/{session}/read": {"POST": {"operator"}},
+    "/admin/retention": {"GET": {"operator"}},
+    "/admin/audit": {"GET": {"operator"}},
+    "/api/v1/privacy/training": {"GET": NO_KEY, "PUT": NO_KEY},
+    "/api/v1/sessions": {"GET": NO_KEY},
+}
+ROUTES = [(method, path) for path, methods in EXPECTED.items() for method in methods]
+
+
+def test_the_table_is_of_the_routes_that_there_are() -> None:
+    """Each route has a rule and is tried below; nothing is served that no rule speaks of."""
+    nothing: Any = None
+    running = Configuration("http://127.0.0.1:1", False, (), "folder", "file")
+    site = Site(
+        Parts(nothing, nothing, nothing, load(), SignIn(system_clock), system_clock, running, False)
+    )
+
+    served = {
+        (method, getattr(route, "path", "?"))
+        for route in site.app.routes
+        for method in getattr(route, "methods", {"?"}) - {"HEAD"}
+    }
+
+    assert set(ROUTES) == served == {(entry.method, entry.path) for entry in site.entries}
+    assert all(entry.rule for entry in site.entries)
+
+
+@pytest.fixture(scope="module")
+def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
+    """A server with one of each kind of visitor, and what stands for the parts of an address."""
+    bailee = Bailee(tmp_path_factory.mktemp("town"))
+    with ScriptedUpstream(tools_only=False) as upstream:
+        bailee.up("--upstream", upstream.url)
+        console = bailee.ready["console"]
+        try:
+            visitors = {"nobody": Visitor(console), "operator": Visitor(console)}
+            operator = visitors["operator"]
+            operator.get(bailee.ready["sign_in"])
+            for name in sorted(PEOPLE):
+                visitors[name] = Visitor(console)
+                visitors[name].submit(
+                    "/sign-up",
+                    "/sign-up",
+                    {
+                        "email": f"{name}@example.org",
+                        "password": PASSWORD,
+                        "plan": "pro",
+                        "choice": "refused",
+                    },
+                )
+            ids = {}
+            for name, owner in (("Here", "owner"), ("Elsewhere", "outsider")):
+                made = operator.submit(
+                    "/admin/organisations",
+                    "/admin/organisations",
+                    {"name": name, "plan": "team", "owner": f"{owner}@example.org"},
+                )
+                ids[name] = made.url.rpartition("/")[2]
+            for role in ("member", "admin"):
+                operator.submit(
+                    f"/organisations/{ids['Here']}",
+                    f"/organisations/{ids['Here']}/members",
+                    {"person": f"{role}@example.org", "role": role},
+                )
+            person = bailee.json("person", "list")[0]["person"]
+            parts = {"organisation": ids["Here"], "person": person, "session": "no-such-session"}
+            yield {"visitors": visitors, "parts": parts}
+        finally:
+            bailee.stop()
+            bailee.close()
+
+
+@pytest.mark.parametrize(("method", "path"), ROUTES, ids=str)
+def test_a_route_opens_to_whom_it_should(method: str, path: str, town: dict[str, Any]) -> None:
+    """Whoever has no business there is turned away before anything is done."""
+    found = set()
+    for name, visitor in town["visitors"].items():
+        address = path.format(**town["parts"])
+        if path == "/sign-out":
+            # It would end the session that the other routes are tried with.
+            found.add(name)
+            continue
+        if method == "POST":
+            token = visitor.token("/data-usage" if name != "nobody" else "/sign-in")
+            answer = visitor.post(address, {}, token)
+        elif method == "PUT":
+            answer = visitor.put(address, b"{}")
+        else:
+            answer = visitor.get(address + ("?back=/policy" if path == "/language" else ""))
+        assert answer.status < 500, f"{name} breaks it"
+        # A 401 may also say that a password was wrong; then the door is not closed to them.
+        first = path == "/" or path.startswith("/api") or "Sign in first" in answer.text
+        if answer.status != 403 and (answer.status != 401 or not first):
+            found.add(name)
+
+    assert EXPECTED[path][method] == found

@@ -1,0 +1,113 @@
+"""Every page, light and wide, dark and narrow: axe-core finds nothing serious, none spills over.
+
+The pictures are kept in .cache/screenshots, for people to look at.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page
+
+from browser.conftest import CACHE, Town, carry, new_key, sign_up
+from browsing import Visitor
+from programs import message
+
+SHOTS = CACHE / "screenshots"
+_RUN = "async () => (await axe.run(document, {resultTypes: ['violations']})).violations"
+
+
+def serious(page: Page, axe: str) -> list[str]:
+    """What axe-core finds to be serious or critical, with the first place of each."""
+    page.evaluate(axe)
+    found: list[dict[str, Any]] = page.evaluate(_RUN)
+    return [
+        f"{one['id']}: {one['nodes'][0]['html'][:160]} {one['nodes'][0].get('failureSummary', '')}"
+        for one in found
+        if one["impact"] in ("serious", "critical")
+    ]
+
+
+def addresses(town: Town, person: Visitor) -> dict[str, tuple[Visitor | None, str]]:
+    """Every page, with who looks at it."""
+    operator, of = town.operator, f"/organisations/{town.organisation}"
+    owner = town.session(town.owner)
+    session = town.bailee.json("sessions", "list")[0]["id"]
+    mine = person.get("/settings/privacy").text.split("/settings/sessions/")[1].split('"')[0]
+    somebody = town.bailee.json("person", "list")[0]["person"]
+    return {
+        "sign-in": (None, "/sign-in"),
+        "sign-up": (None, "/sign-up"),
+        "data-usage": (None, "/data-usage"),
+        "data-usage-zh": (None, "/data-usage?lang=zh"),
+        "policy": (None, "/policy"),
+        "policy-search": (None, "/policy?q=training"),
+        "explain": (None, "/policy/explain?action=retain&plan=pro&training_choice=allowed"),
+        "explain-send": (None, "/policy/explain?action=send&flow=metrics&DISABLE_TELEMETRY=1"),
+        "missing": (None, "/no-such-page"),
+        "privacy": (person, "/settings/privacy"),
+        "privacy-zh": (person, "/settings/privacy?lang=zh"),
+        "choice": (person, "/settings/choice"),
+        "session": (person, f"/settings/sessions/{mine}"),
+        "account": (person, "/settings/account"),
+        "organisation": (owner, of),
+        "partner": (owner, f"{of}/partner"),
+        "overview": (operator, "/"),
+        "people": (operator, "/admin/people"),
+        "person": (operator, f"/admin/people/{somebody}"),
+        "organisations": (operator, "/admin/organisations"),
+        "sessions": (operator, "/admin/sessions"),
+        "admin-session": (operator, f"/admin/sessions/{session}"),
+        "retention": (operator, "/admin/retention"),
+        "audit": (operator, "/admin/audit"),
+        "difference": (operator, "/policy/difference"),
+    }
+
+
+@pytest.fixture(scope="module")
+def pages(town: Town) -> dict[str, tuple[Visitor | None, str]]:
+    """The pages, with something on them."""
+    person = sign_up(town.console, "gwen@example.org", "allowed")
+    key = new_key(person)
+    for number in range(3):
+        message(town.bailee.ready, f"turn {number}", key=key)
+    return addresses(town, person)
+
+
+@pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 390)])
+def test_no_page_keeps_anyone_out(
+    scheme: str,
+    width: int,
+    chromium: Browser,
+    axe: str,
+    town: Town,
+    pages: dict[str, tuple[Visitor | None, str]],
+) -> None:
+    """No serious finding of axe-core, and no page is wider than the screen."""
+    SHOTS.mkdir(parents=True, exist_ok=True)
+    found: dict[str, object] = {}
+    contexts: dict[int, BrowserContext] = {}
+    for name, (visitor, path) in pages.items():
+        context = contexts.get(id(visitor))
+        if context is None:
+            context = contexts[id(visitor)] = chromium.new_context(
+                viewport={"width": width, "height": 800},
+                color_scheme=scheme,  # type: ignore[arg-type]
+                locale="en",
+            )
+            if visitor is not None:
+                carry(visitor, context, town.console)
+        page = context.new_page()
+        page.goto(town.console + path)
+        findings = serious(page, axe)
+        if page.evaluate("document.documentElement.scrollWidth") > width:
+            findings.append("wider than the screen")
+        if findings:
+            found[name] = findings
+        page.screenshot(path=str(SHOTS / f"{name}-{width}-{scheme}.png"), full_page=True)
+        page.close()
+    for context in contexts.values():
+        context.close()
+
+    assert {} == found

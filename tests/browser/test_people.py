@@ -1,0 +1,158 @@
+"""What a person does about their privacy, in a real browser."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from browser.conftest import PASSWORD, Open, Town, new_key, sign_up
+from programs import message
+
+
+def kept(page: Page, name: str) -> str:
+    """How long the label says that something is kept."""
+    row = page.locator(".label .kept").filter(has=page.get_by_role("heading", name=name))
+    return row.locator(".long").inner_text()
+
+
+@pytest.mark.row("T2", "T3")
+def test_signing_up_takes_a_choice_that_nobody_made_for_them(town: Town, opened: Open) -> None:
+    """Nothing is selected, the form does not go without an answer, and the answer is on record."""
+    page = opened("/sign-up")
+    chosen = page.locator("input[type=radio]:checked").count()
+    page.get_by_label("Email").fill("ada@example.org")
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_label("Pro", exact=True).check()
+
+    page.get_by_role("button", name="Sign up").click()
+    stayed, invalid = page.url, page.locator("input[name=choice]:invalid").count()
+    page.get_by_role("radio", name="Don't allow").check()
+    page.get_by_role("button", name="Sign up").click()
+    page.wait_for_url("**/settings/privacy")
+
+    assert (0, town.console + "/sign-up", 2) == (chosen, stayed, invalid)
+    assert ("Not used", "30 days") == (kept(page, "Training"), kept(page, "Your sessions"))
+    expect(page.locator("#consent tbody tr")).to_have_count(1)
+    expect(page.locator("#consent")).to_contain_text("none → not allowed")
+
+
+@pytest.mark.row("T2", "R1")
+def test_changing_the_choice_changes_the_label(town: Town, opened: Open) -> None:
+    """From 30 days to 5 years and back, each change a record of its own."""
+    page = opened("/settings/privacy", sign_up(town.console, "bea@example.org"))
+    before = kept(page, "Your sessions")
+
+    page.get_by_role("radio", name=re.compile("^Allow")).check()
+    page.get_by_role("button", name="Save the choice").click()
+    page.wait_for_url("**/settings/privacy#choice")
+    allowed = kept(page, "Your sessions")
+    page.get_by_role("radio", name="Don't allow").check()
+    page.get_by_role("button", name="Save the choice").click()
+    expect(page.locator("#consent tbody tr")).to_have_count(3)
+
+    assert ("30 days", "5 years", "30 days") == (before, allowed, kept(page, "Your sessions"))
+
+
+def test_a_person_deletes_a_session_and_has_the_receipt(town: Town, opened: Open) -> None:
+    """It is gone from the list at once; the receipt says what is destroyed and what is to come."""
+    visitor = sign_up(town.console, "cleo@example.org")
+    key = new_key(visitor)
+    message(town.bailee.ready, "the first", key=key)
+    message(town.bailee.ready, "the second", key=key)
+    page = opened("/settings/privacy", visitor)
+    rows = page.locator("#sessions tbody tr")
+    expect(rows).to_have_count(2)
+
+    rows.first.get_by_role("button").click()
+    page.wait_for_url("**/settings/privacy#receipts")
+
+    expect(rows).to_have_count(1)
+    expect(page.locator("#receipts tbody tr")).to_have_count(1)
+    expect(page.locator("#receipts")).to_contain_text("one session, deleted")
+
+
+def test_a_person_reads_what_is_kept_of_a_session(town: Town, opened: Open) -> None:
+    """Their own words, with until when they are kept and by which clause."""
+    visitor = sign_up(town.console, "dora@example.org")
+    message(town.bailee.ready, "three blue herons", key=new_key(visitor))
+    page = opened("/settings/privacy", visitor)
+
+    page.locator("#sessions tbody a").first.click()
+
+    expect(page.locator(".message.user")).to_contain_text("three blue herons")
+    expect(page.locator("dl")).to_contain_text("in 29 days")
+
+
+def test_a_passkey_signs_in_and_nothing_is_typed(town: Town, opened: Open) -> None:
+    """Added on the account page with the browser's own authenticator, then used to come back."""
+    page = opened("/settings/account", sign_up(town.console, "eva@example.org"))
+    devices = page.context.new_cdp_session(page)
+    devices.send("WebAuthn.enable")
+    devices.send(
+        "WebAuthn.addVirtualAuthenticator",
+        {
+            "options": {
+                "protocol": "ctap2",
+                "transport": "internal",
+                "hasResidentKey": True,
+                "hasUserVerification": True,
+                "isUserVerified": True,
+                "automaticPresenceSimulation": True,
+            }
+        },
+    )
+
+    page.get_by_label("Name of a new passkey").fill("this laptop")
+    page.get_by_role("button", name="Add a passkey").click()
+    expect(page.get_by_role("cell", name="this laptop", exact=True)).to_be_visible()
+    page.get_by_role("button", name="Sign out").first.click()
+    page.goto(town.console + "/sign-in")
+    page.get_by_role("button", name="Sign in with a passkey").click()
+    page.wait_for_url("**/settings/privacy")
+
+    expect(page.locator(".lede")).to_contain_text("eva@example.org")
+
+
+def test_the_language_is_switched_by_a_click(town: Town, opened: Open) -> None:
+    """On the page where one is, for the pages that follow too, and back."""
+    page = opened("/data-usage")
+
+    page.get_by_role("link", name="中文").click()
+    page.wait_for_url("**/data-usage")
+    chinese = page.locator("html").get_attribute("lang"), page.locator("h1").inner_text()
+    page.goto(town.console + "/sign-up")
+    followed = page.locator("html").get_attribute("lang")
+    page.get_by_role("link", name="English").click()
+
+    assert ("zh-Hans", "您的数据如何被使用", "zh-Hans") == (*chinese, followed)
+    expect(page.get_by_role("heading", level=1)).to_have_text("Sign up")
+
+
+def test_pages_work_by_keyboard_from_the_first_key(town: Town, opened: Open) -> None:
+    """The first stop skips the menu; every stop shows where it is."""
+    page = opened("/sign-in")
+
+    page.keyboard.press("Tab")
+    first = page.evaluate("document.activeElement.textContent")
+    page.keyboard.press("Enter")
+    page.keyboard.press("Tab")
+
+    assert "Skip to the content" == first
+    assert "email" == page.evaluate("document.activeElement.id")
+    assert "solid" == page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
+
+
+def test_everything_but_passkeys_works_without_a_script(town: Town, opened: Open) -> None:
+    """Signing in with JavaScript off; what needs it is not shown."""
+    sign_up(town.console, "finn@example.org")
+    page = opened("/sign-in", java_script_enabled=False)
+    hidden = page.get_by_role("button", name="Sign in with a passkey").count()
+
+    page.locator("#email").fill("finn@example.org")
+    page.locator("#password").fill(PASSWORD)
+    page.get_by_role("button", name="Sign in", exact=True).click()
+    page.wait_for_url("**/settings/privacy")
+
+    assert 0 == hidden

@@ -1,0 +1,59 @@
+"""A process that opens a home, carries out one operation, and is killed on the way.
+
+    python home_process.py HOME NOW OPERATION ARGUMENTS [POINT COUNT WHEN]
+
+It dies by SIGKILL when `POINT` (a method, "module:Class.method") is called for the `COUNT`th time,
+`WHEN` = "before" or "after" its work. `ARGUMENTS` are JSON, `NOW` an ISO moment.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import signal
+import sys
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from bailee.app.node import Node
+from bailee.app.operations import perform
+from bailee.home import Home, HomeLock
+from bailee.testing import FakeClock
+
+
+def die_at(point: str, count: int, when: str) -> None:
+    """Arrange the end."""
+    module, _, path = point.partition(":")
+    owner: Any = importlib.import_module(module)
+    *classes, name = path.split(".")
+    for part in classes:
+        owner = getattr(owner, part)
+    real = getattr(owner, name)
+    left = [count]
+
+    def wrapped(*arguments: Any, **options: Any) -> Any:
+        left[0] -= 1
+        if left[0] == 0 and when == "before":
+            os.kill(os.getpid(), signal.SIGKILL)
+        result = real(*arguments, **options)
+        if left[0] == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return result
+
+    setattr(owner, name, wrapped)
+
+
+def main() -> None:
+    """Open, arrange the end, do it."""
+    path, now, operation, arguments, *point = sys.argv[1:]
+    home = Home(Path(path))
+    with HomeLock(home), Node.open(home, clock=FakeClock(datetime.fromisoformat(now))) as node:
+        if point:
+            die_at(point[0], int(point[1]), point[2])
+        perform(node, operation, json.loads(arguments))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,227 @@
+"""kill -9 on the way of an erasure, a hold, its release, a move: the next start finishes it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bailee.app.operations import perform
+from bailee.errors import IntegrityError
+from bailee.keyring import signing
+from bailee.vault.record import subject_of
+from places import Place
+
+PROCESS = Path(__file__).with_name("home_process.py")
+NAMES = [f"{n}{n}{n}{n}{n}{n}{n}{n}-32a5-4d0c-8f0b-0d7c3d1c1a11" for n in range(4)]
+WHEN = ["before", "after"]
+
+ERASING = [
+    ("bailee.app.erasing:Erasures._begin", 1),
+    ("bailee.app.erasing:Erasures._drive", 1),
+    ("bailee.accounts.accounts:Accounts.revoke", 1),
+    ("bailee.accounts.accounts:Accounts.unname", 1),
+    ("bailee.accounts.people:People.forget", 1),
+    ("bailee.vault.receipts:Receipts.request", 2),
+    ("bailee.vault.receipts:Receipts.advance", 1),
+    ("bailee.vault.receipts:Receipts.advance", 4),
+    ("bailee.vault.forgetting:Forgetting._remove_rows", 2),
+    ("bailee.vault.segments:Segments.remove", 1),
+    ("bailee.keyring.keyring:Keyring.destroy", 2),
+    ("bailee.keyring.keyring:Keyring.destroy", 5),
+    ("bailee.app.erasing:Erasures._finish", 1),
+]
+PLACING = [
+    ("bailee.vault.holds:Holds._take", 1),
+    ("bailee.keyring.keyring:Keyring.hold", 1),
+    ("bailee.vault.holds:Holds._note", 1),
+]
+RELEASING = [
+    ("bailee.vault.holds:Holds.begin_release", 1),
+    ("bailee.keyring.keyring:Keyring.destroy", 1),
+    ("bailee.vault.forgetting:Forgetting._drive", 1),
+    ("bailee.vault.receipts:Receipts.advance", 1),
+    ("bailee.vault.forgetting:Forgetting._remove_rows", 1),
+    ("bailee.vault.holds:Holds.released", 1),
+]
+MOVING = [
+    ("bailee.accounts.accounts:Accounts._change", 1),
+    ("bailee.vault.moving:Moving.request", 1),
+    ("bailee.keyring.keyring:Keyring.move", 1),
+    ("bailee.vault.moving:Moving._put", 1),
+    ("bailee.vault.moving:Moving._step", 1),
+]
+
+
+class Kept:
+    """A home that was made once and is copied for each test."""
+
+    def __init__(self, folder: Path, *, hold: bool) -> None:
+        self.place = place = Place(folder)
+        made = perform(
+            place.node, "person.create", {"email": "ada@example.org", "plan": "pro", "name": "k"}
+        )
+        assert isinstance(made, dict)
+        self.made: dict[str, Any] = made
+        place.account = made["account"]
+        place.choose("allowed")
+        place.clock.advance(timedelta(minutes=1))
+        for name in NAMES:
+            place.end(place.begin(name, key=made["key_id"], text=f"medlar {name}"))
+        self.hold = ""
+        if hold:
+            placed = perform(place.node, "hold.place", {"session": NAMES[0], "reason": "matter"})
+            assert isinstance(placed, dict)
+            self.hold = placed["hold"]
+            place.node.vault.delete(NAMES[0], place.clock())
+        place.close()
+
+    def copy(self, to: Path) -> Place:
+        """A copy that is not open yet, with its clock."""
+        shutil.copytree(self.place.folder, to)
+        place = Place.__new__(Place)
+        place.clock, place.folder, place.account = self.place.clock, to, self.place.account
+        place.prepare()
+        return place
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Kept]:
+    """A home with or without a hold."""
+    made: dict[bool, Kept] = {}
+
+    def get(*, hold: bool) -> Kept:
+        if hold not in made:
+            made[hold] = Kept(tmp_path_factory.mktemp("kept") / "home", hold=hold)
+        return made[hold]
+
+    return get
+
+
+def kill(place: Place, operation: str, arguments: dict[str, Any], *point: str) -> None:
+    """Carry out an operation in a process that dies."""
+    now = (place.clock() + timedelta(minutes=1)).isoformat()
+    command = [sys.executable, str(PROCESS), str(place.folder), now, operation]
+    done = subprocess.run(
+        [*command, json.dumps(arguments), *point], capture_output=True, timeout=60, check=False
+    )
+    assert -signal.SIGKILL == done.returncode, done.stderr.decode()
+
+
+@pytest.mark.row("R6")
+@pytest.mark.parametrize("when", WHEN)
+@pytest.mark.parametrize(("point", "count"), ERASING)
+def test_an_erasure(
+    kept: Callable[..., Kept], tmp_path: Path, point: str, count: int, when: str
+) -> None:
+    """Once it is on record, an erasure ends with everything gone and a signed receipt."""
+    home = kept(hold=False)
+    place = home.copy(tmp_path / "home")
+    kill(place, "person.erase", {"id": home.made["person"]}, point, str(count), when)
+    place.open()
+    try:
+        erasures = place.node.erasures.all()
+        if point.endswith("_begin") and when == "before":
+            assert [] == erasures
+            assert len(NAMES) == len(place.sessions())
+            return
+        (erasure,) = erasures
+        receipt, _ = signing.verify(erasure.receipt)
+        assert ("done", "done") == (erasure.state, receipt["state"])
+        assert set(NAMES) == {one["session"] for one in receipt["sessions"]}
+        assert len(NAMES) == len(receipt["sessions"])
+        assert [] == place.node.vault.owned(place.account)
+        for subject in (home.made["person"], *map(subject_of, NAMES)):
+            with pytest.raises(IntegrityError):
+                place.node.keyring.get(subject)
+        assert None is place.node.accounts.authenticate(home.made["key"].encode())
+        assert None is place.node.registry.people.get(home.made["person"]).email
+    finally:
+        place.close()
+
+
+@pytest.mark.row("R6")
+@pytest.mark.parametrize("when", WHEN)
+@pytest.mark.parametrize(("point", "count"), PLACING)
+def test_placing_a_hold(
+    kept: Callable[..., Kept], tmp_path: Path, point: str, count: int, when: str
+) -> None:
+    """Once it is on record, the hold holds."""
+    place = kept(hold=False).copy(tmp_path / "home")
+    kill(place, "hold.place", {"session": NAMES[0], "reason": "m"}, point, str(count), when)
+    place.open()
+    try:
+        (hold,) = place.node.vault.holds.all()
+        assert "placed" == hold.state
+        assert "deferred" == place.node.vault.delete(NAMES[0], place.clock()).state
+    finally:
+        place.close()
+
+
+@pytest.mark.row("R6")
+@pytest.mark.parametrize("when", WHEN)
+@pytest.mark.parametrize(("point", "count"), RELEASING)
+def test_releasing_a_hold(
+    kept: Callable[..., Kept], tmp_path: Path, point: str, count: int, when: str
+) -> None:
+    """A release ends with what it deferred destroyed, and a receipt that says so only then."""
+    home = kept(hold=True)
+    place = home.copy(tmp_path / "home")
+    kill(place, "hold.release", {"id": home.hold}, point, str(count), when)
+    with sqlite3.connect(place.folder / "data" / "data.db") as data:
+        (said,) = data.execute("SELECT state FROM receipts WHERE kind = 'erasure'").fetchone()
+    with sqlite3.connect(place.folder / "keyring" / "keyring.db") as keys:
+        left = keys.execute("SELECT count(*) FROM deks WHERE subject LIKE 'held:%'").fetchone()
+    assert "deferred" == said or (0,) == left
+    place.open()
+    try:
+        (hold,) = place.node.vault.holds.all()
+        (receipt,) = place.node.vault.receipts(NAMES[0])
+        if point.endswith("begin_release") and when == "before":
+            assert ("placed", "deferred") == (hold.state, receipt.state)
+            return
+        assert ("released", "key_destroyed") == (hold.state, receipt.state)
+        for subject in (f"held:{home.hold}", subject_of(NAMES[0])):
+            with pytest.raises(IntegrityError):
+                place.node.keyring.get(subject)
+        assert set(NAMES[1:]) == set(place.sessions())
+    finally:
+        place.close()
+
+
+@pytest.mark.row("R4")
+@pytest.mark.parametrize("when", WHEN)
+@pytest.mark.parametrize(("point", "count"), MOVING)
+def test_a_move(
+    kept: Callable[..., Kept], tmp_path: Path, point: str, count: int, when: str
+) -> None:
+    """Once the choice is on record, every session ends on its terms, key and index alike."""
+    home = kept(hold=False)
+    place = home.copy(tmp_path / "home")
+    arguments = {"key": home.made["key"], "choice": "refused"}
+    kill(place, "privacy.choose", arguments, point, str(count), when)
+    place.open()
+    try:
+        place.node.sweep(place.clock())
+        chosen = not (point.endswith("_change") and when == "before")
+        rows = place.sessions()
+        assert set(NAMES) == set(rows)
+        assert {"P30D" if chosen else "P5Y"} == {row.period for row in rows.values()}
+        for name, row in rows.items():
+            key = place.node.keyring.get(subject_of(name))
+            assert (
+                key.epoch
+                == place.node.keyring.dek(subject_of(name), "transcript", row.expires_at).epoch
+            )
+            assert 1 == len(place.node.vault.show(name, place.clock()).exchanges)
+    finally:
+        place.close()

@@ -1,0 +1,34 @@
+// A real OpenID provider on loopback: npm `oidc-provider` with its own sign-in pages.
+// Accounts are the JSON in ACCOUNTS: {login: claims}. Prints its issuer when it listens.
+import http from "node:http";
+import { Provider } from "oidc-provider";
+
+const accounts = JSON.parse(process.env.ACCOUNTS);
+const server = http.createServer();
+server.listen(0, "127.0.0.1", () => {
+  const issuer = `http://127.0.0.1:${server.address().port}`;
+  const provider = new Provider(issuer, {
+    clients: [
+      {
+        client_id: "bailee",
+        client_secret: "provider-secret",
+        redirect_uris: ["http://127.0.0.1:1/sign-in/provider"],
+      },
+      {
+        client_id: "someone-else",
+        client_secret: "another-secret",
+        redirect_uris: ["http://127.0.0.1:1/sign-in/provider"],
+      },
+    ],
+    claims: { openid: ["sub"], email: ["email", "email_verified"] },
+    findAccount: (_context, id) => ({
+      accountId: id,
+      claims: () => ({ sub: id, ...accounts[id] }),
+    }),
+    pkce: { required: () => true },
+    cookies: { keys: ["a key of the test"] },
+    features: { devInteractions: { enabled: true } },
+  });
+  server.on("request", provider.callback());
+  console.log(issuer);
+});

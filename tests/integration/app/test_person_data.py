@@ -1,0 +1,325 @@
+"""A person's copy of everything, and their erasure, over a home with things of every kind in it."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import shutil
+import zipfile
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+
+from bailee.accounts import OPERATOR
+from bailee.app.operations import perform
+from bailee.db.engine import open_sqlite
+from bailee.db.people import passkeys
+from bailee.errors import BaileeError, InputError, IntegrityError
+from bailee.keyring import FileRoot, Keyring, signing
+from places import Place
+
+ADA, BOB = "ada.planted@example.org", "bob@example.org"
+ONE, TWO, HELD = (f"{n}{n}{n}{n}{n}{n}{n}{n}-32a5-4d0c-8f0b-0d7c3d1c1a11" for n in range(1, 4))
+PLANTED = [b"medlar", b"ada.planted", b"walnut key", b"quince browser", b"sorb passkey"]
+"""What names Ada or is hers: a prompt, her email, what she called things."""
+
+
+class People(Place):
+    """Ada, with things of every kind; Bob, who shares an organisation with her."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        registry = self.node.registry
+        made = self.ask("person.create", email=ADA, plan="pro", name="walnut key")
+        self.ada, self.account, self.key = made["person"], made["account"], made["key"]
+        self.key_id = made["key_id"]
+        bob = self.ask("person.create", email=BOB, plan="pro")
+        self.bobs = bob["account"]
+        self.ask("privacy.choose", key=self.key, choice="allowed")
+        organisation = self.ask(
+            "organisation.create", name="Orchard", plan="team", owner=bob["person"]
+        )
+        self.orchard = organisation["organisation"]
+        self.ask("organisation.member", organisation=self.orchard, person=self.ada, role="member")
+        shared = self.ask("key.create", organisation=self.orchard, person=self.ada, name="theirs")
+        self.cookie = registry.web_sessions.begin(self.ada, client="quince browser")
+        self._add_passkey()
+        self.clock.advance(timedelta(minutes=1))
+        for session in (ONE, TWO, HELD):
+            self.end(self.begin(session, key=self.key_id, text=f"medlar in {session}"))
+        self.end(self.begin("bob's", account=self.bobs, text="bob's medlar"))
+        self.end(
+            self.begin(
+                "theirs", account=organisation["account"], key=shared["key_id"], text="of Orchard"
+            )
+        )
+        self.ask("sessions.delete", id=TWO)
+        self.ask("privacy.choose", key=self.key, choice="refused")
+        registry.staff.read(OPERATOR, ONE, "a matter that was reported")
+        self.node.vault.sweep(self.clock())
+
+    def _add_passkey(self) -> None:
+        identifiers = self.node.registry._backing.identifiers
+        with self.node._engines[0].begin() as connection:
+            connection.execute(
+                passkeys.insert().values(
+                    id=b"\x01\x02",
+                    person_id=self.ada,
+                    public_key=b"k",
+                    sign_count=0,
+                    name=identifiers.seal(self.ada, "passkey", "sorb passkey"),
+                    created_at=self.clock(),
+                )
+            )
+
+    def ask(self, operation: str, **arguments: Any) -> Any:
+        """Carry out an operation."""
+        return perform(self.node, operation, arguments)
+
+    def export(self, **arguments: Any) -> zipfile.ZipFile:
+        """The archive of someone, put together."""
+        items = list(self.ask("person.export", **arguments))
+        raw = b"".join(base64.b64decode(item["data"]) for item in items if "data" in item)
+        return zipfile.ZipFile(io.BytesIO(raw))
+
+    def files(self, *needles: bytes) -> list[tuple[str, bytes]]:
+        """Which needles are in which file of the home."""
+        return [
+            (path.name, needle)
+            for path in self.folder.rglob("*")
+            if path.is_file()
+            for needle in needles
+            if needle in path.read_bytes()
+        ]
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Iterator[People]:
+    """A home of its own."""
+    made = People(tmp_path / "home")
+    yield made
+    made.close()
+
+
+def lines(archive: zipfile.ZipFile, name: str) -> list[dict[str, Any]]:
+    """A file of JSON lines."""
+    return [json.loads(line) for line in archive.read(name).decode().splitlines()]
+
+
+@pytest.mark.row("R6")
+def test_an_export_has_everything(home: People) -> None:
+    """Everything planted is in the archive, by machine and to be read; nobody else's is; no key."""
+    archive = home.export(id=ADA)
+    assert None is archive.testzip()
+    whole = b"".join(archive.read(name) for name in archive.namelist())
+    assert [] == [needle for needle in PLANTED if needle not in whole]
+    for absent in (b"bob's", b"of Orchard", BOB.encode(), home.key.encode()):
+        assert absent not in whole
+    assert [ADA] == [row["email"] for row in lines(archive, "profile.jsonl")]
+    assert ["allowed", "refused"] == [row["new"] for row in lines(archive, "consent.jsonl")]
+    assert {ONE, HELD} == {row["id"] for row in lines(archive, "sessions.jsonl")}
+    assert "Orchard" == lines(archive, "organisations.jsonl")[0]["name"]
+    assert 1 == len(lines(archive, "sessions-of-organisations.jsonl"))
+    assert TWO in {row["subject"] for row in lines(archive, "receipts.jsonl")}
+    kinds = {row["kind"] for row in lines(archive, "audit.jsonl")}
+    assert {"access.read", "consent.recorded", "erasure.key_destroyed", "person.exported"} <= kinds
+    exported = lines(archive, f"sessions/{ONE}.jsonl")[1]
+    assert f"medlar in {ONE}" == exported["request"]["messages"][0]["content"]
+    assert f"medlar in {ONE}" in archive.read(f"sessions/{ONE}.md").decode()
+    page = archive.read("index.html").decode()
+    for text in (ADA, "walnut key", "quince browser", f'href="sessions/{ONE}.md"'):
+        assert text in page
+    listed = json.loads(archive.read("manifest.json"))["files"]
+    assert set(archive.namelist()) == {file["name"] for file in listed} | {"manifest.json"}
+
+
+@pytest.mark.row("R6")
+def test_who_may_ask(home: People) -> None:
+    """A person for themselves, by key or signed in; nobody for another; a key of an organisation
+    for no one.
+    """
+    own = set(home.export(id=ADA).namelist())
+    assert own == set(home.export(key=home.key).namelist())
+    assert own == set(home.export(cookie=home.cookie).namelist())
+    bobs = home.ask("key.create", person=BOB, name="x", plan="pro")["key"]
+    for operation in ("person.export", "person.erase"):
+        with pytest.raises(InputError) as refused:
+            home.ask(operation, id=ADA, key=bobs)
+        assert "forbidden" == refused.value.code
+    for operation in ("hold.place", "hold.list", "hold.release"):
+        with pytest.raises(InputError):
+            home.ask(operation, key=home.key, session=ONE, reason="mine", id="hold_0")
+
+
+@pytest.mark.row("R6", "R5")
+def test_erasure_leaves_nothing_of_them(home: People, tmp_path: Path) -> None:
+    """No planted byte is readable by any operation or in any file, nor in a copy of the whole home
+    from before, with the present root, after rotation. Others keep theirs; the proof stays.
+    """
+    subjects = [home.ada, f"session:{ONE}", f"session:{HELD}"]
+    secrets = [home.node.keyring.get(subject).key for subject in subjects]
+    copy = tmp_path / "copy"
+    home.close()
+    shutil.copytree(home.folder, copy)
+    home.open()
+
+    done = home.ask("person.erase", id=ADA)
+    assert "done" == done["state"]
+    receipt, key = signing.verify(done["signed"])
+    assert home.ask("receipts.key")["public_key"] == key
+    states = {one["session"]: one["state"] for one in receipt["sessions"]}
+    assert {ONE: "key_destroyed", HELD: "key_destroyed"} == states
+
+    assert [] == home.files(*PLANTED[1:], *secrets)
+    for subject in subjects:
+        with pytest.raises(IntegrityError):
+            home.node.keyring.get(subject)
+    left = orjson.dumps([home.ask(name) for name in ("person.list", "key.list", "audit.list")])
+    left += orjson.dumps([home.ask("sessions.list"), home.ask("person.show", id=home.ada)])
+    again = home.export(id=home.ada)
+    left += b"".join(again.read(name) for name in again.namelist())
+    assert [] == [needle for needle in PLANTED if needle in left]
+    assert ["allowed", "refused"] == [row["new"] for row in lines(again, "consent.jsonl")]
+    for session in (ONE, HELD):
+        with pytest.raises(InputError):
+            home.ask("sessions.show", id=session)
+    for proof in ({"key": home.key}, {"cookie": home.cookie}):
+        with pytest.raises(InputError):
+            home.ask("privacy.show", **proof)
+    with pytest.raises(InputError):
+        home.ask("person.erase", id=home.ada)
+    assert 2 == len(home.ask("sessions.list"))
+
+    home.ask("keyring.rotate")
+    shutil.copy(home.folder / "keyring" / "root.json", copy / "keyring" / "root.json")
+    held = b"".join(path.read_bytes() for path in copy.rglob("*") if path.is_file())
+    assert [] == [needle for needle in (*PLANTED, *secrets) if needle in held]
+    engine = open_sqlite(copy / "keyring" / "keyring.db")
+    old = Keyring.open(engine, FileRoot(copy / "keyring" / "root.json"), home.clock)
+    for subject in subjects:
+        with pytest.raises(BaileeError):
+            old.get(subject)
+    with pytest.raises(IntegrityError):
+        old.secret("people")
+    engine.dispose()
+
+
+@pytest.mark.row("R6")
+def test_a_held_session_defers_an_erasure(home: People) -> None:
+    """The receipt says what is deferred; it is unreadable; the release finishes it by itself."""
+    hold = home.ask("hold.place", session=HELD, reason="matter 7")["hold"]
+    assert {HELD: True, ONE: False} == {
+        one["id"]: one["held"] for one in home.ask("sessions.list", owner=home.account)
+    }
+    done = home.ask("person.erase", id=ADA)
+    assert "deferred" == done["state"]
+    receipt, _ = signing.verify(done["signed"])
+    states = {one["session"]: one["state"] for one in receipt["sessions"]}
+    assert {ONE: "key_destroyed", HELD: "deferred"} == states
+    assert [HELD in stay["what"] for stay in receipt["stays"]][-1]
+    with pytest.raises(InputError):
+        home.ask("sessions.show", id=HELD)
+    home.close()
+    home.open()
+    home.node.sweep(home.clock())
+    assert "deferred" == home.ask("receipts.list")[0]["state"]
+
+    released = home.ask("hold.release", id=hold)
+    assert ["key_destroyed"] == [one["state"] for one in released["driven"]]
+    (final,) = home.ask("receipts.list")
+    receipt, _ = signing.verify(final["signed"])
+    assert ("done", "done") == (final["state"], receipt["state"])
+    assert {"key_destroyed"} == {one["state"] for one in receipt["sessions"]}
+
+
+@pytest.mark.row("R6", "R5")
+def test_what_was_under_way_is_not_kept(home: People) -> None:
+    """An answer that ends after the erasure leaves nothing, also when the process starts anew."""
+    fresh = home.begin("fresh", key=home.key_id, text="medlar, late")
+    resumed = home.begin(ONE, key=home.key_id, text="medlar, later")
+    home.ask("person.erase", id=ADA)
+    home.end(fresh)
+    home.close()
+    home.open()
+    home.end(resumed)
+    assert [] == home.node.vault.owned(home.account)
+    home.node.vault.spool.roll()
+    home.node.vault.flush()
+    assert [] == home.files(b"medlar, late")
+
+
+@pytest.mark.row("R6")
+def test_an_account_that_nobody_has(home: People) -> None:
+    """Whoever holds the key of an account can have it exported and erased; an organisation's
+    account is nobody's to erase so.
+    """
+    made = home.ask("key.create", plan="pro", name="sloe")
+    home.end(home.begin("sloes", account=made["account"], text="sloes"))
+    archive = home.export(key=made["key"])
+    assert ["sloe"] == [row["name"] for row in lines(archive, "keys.jsonl")]
+    assert 1 == len(lines(archive, "sessions.jsonl"))
+    assert "done" == home.ask("person.erase", id=made["account"])["state"]
+    assert [] == home.node.vault.owned(made["account"])
+    assert [] == home.files(b"sloe")
+    organisation = home.ask("organisation.show", organisation=home.orchard)["account"]
+    for operation in ("person.erase", "person.export"):
+        with pytest.raises(InputError):
+            home.ask(operation, id=organisation)
+
+
+def test_one_damaged_session_does_not_spoil_an_export(home: People) -> None:
+    """It says what is wrong with that one, and has all others."""
+    home.node.keyring.destroy([f"session:{HELD}"])
+    archive = home.export(id=ADA)
+    assert b"key_destroyed" in archive.read(f"sessions/{HELD}.problem.txt")
+    assert f"sessions/{ONE}.md" in archive.namelist()
+
+
+def test_an_erasure_that_fails_is_resumed(home: People, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A store that fails on the way: the next start finishes it."""
+    from bailee.errors import StorageError
+
+    def fail(*_arguments: object) -> None:
+        raise StorageError("no")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(home.node.keyring, "destroy", fail)
+        with pytest.raises(StorageError):
+            home.ask("person.erase", id=ADA)
+    assert "requested" == home.ask("receipts.list")[0]["state"]
+    home.close()
+    home.open()
+    assert "done" == home.ask("receipts.list")[0]["state"]
+    assert [] == home.node.vault.owned(home.account)
+
+
+def test_a_receipt_that_was_changed_is_refused(home: People) -> None:
+    """Any change of the receipt, the key or the signature shows."""
+    signed = home.ask("person.erase", id=ADA)["signed"]
+    assert signing.verify(json.loads(json.dumps(signed)))[0] == signed["receipt"]
+    other = signing.sign(b"x" * 32, signed["receipt"])
+    for wrong in (
+        {**signed, "receipt": {**signed["receipt"], "subject": "per_0"}},
+        {**signed, "public_key": other["public_key"]},
+        {**signed, "signature": other["signature"]},
+        {**signed, "signature": "?"},
+        {"receipt": 1},
+        [],
+        None,
+    ):
+        with pytest.raises(IntegrityError):
+            signing.verify(wrong)
+
+
+def test_the_operator_is_told_by_name(home: People) -> None:
+    """The audit record names who exported and who erased."""
+    home.export(key=home.key)
+    home.ask("person.erase", id=ADA)
+    entries = home.ask("audit.list", subject=home.ada)
+    by = {entry["kind"]: entry["body"].get("by") for entry in entries}
+    assert (home.ada, "operator") == (by["person.exported"], by["person.erasure_requested"])
