@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -163,7 +162,7 @@ def test_a_session_that_was_ever_elsewhere(place: Place) -> None:
     """A session's uses are all remembered: one that was on Bedrock once is not eligible."""
     place.choose("allowed")
     place.clock.advance(timedelta(minutes=1))
-    place.end(replace(place.begin(NAMES[0]), plan="team", channel="bedrock"))
+    place.end(place.begin(NAMES[0])._replace(plan="team", channel="bedrock"))
     place.end(place.begin(NAMES[0]))
     (row,) = place.sessions().values()
     assert ("pro", "api", "pro/api team/bedrock") == (row.plan, row.channel, row.uses)
