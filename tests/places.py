@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -89,7 +88,7 @@ class Place:
 
     def end(self, exchange: CapturedExchange) -> None:
         """Its answer ends now; wait until it is in the index."""
-        exchange = replace(exchange, ended_at=self.clock().timestamp())
+        exchange = exchange._replace(ended_at=self.clock().timestamp())
 
         async def run() -> None:
             loop = asyncio.get_running_loop()
