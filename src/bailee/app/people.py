@@ -49,7 +49,7 @@ def _text(arguments: Arguments, name: str) -> str:
     return value
 
 
-def _own_account(node: Node, arguments: Arguments) -> Account:
+def own_account(node: Node, arguments: Arguments) -> Account:
     """The account that the key or cookie is of: the key's, or the person's own.
 
     Raises:
@@ -352,11 +352,11 @@ def key_view(key: ApiKey, account: Account) -> dict[str, object]:
 
 
 def _privacy_show(node: Node, arguments: Arguments) -> object:
-    return training_view(node, _own_account(node, arguments))
+    return training_view(node, own_account(node, arguments))
 
 
 def _privacy_choose(node: Node, arguments: Arguments) -> object:
-    account = _own_account(node, arguments)
+    account = own_account(node, arguments)
     changed = node.registry.choices.choose_training(
         account.account_id,
         _text(arguments, "choice"),
@@ -368,7 +368,7 @@ def _privacy_choose(node: Node, arguments: Arguments) -> object:
 
 
 def _privacy_history(node: Node, arguments: Arguments) -> object:
-    account = _own_account(node, arguments)
+    account = own_account(node, arguments)
     by = actor_of(node, arguments)
     return [r.as_object() for r in node.registry.choices.history(account.account_id, by=by)]
 

@@ -165,6 +165,20 @@ def test_a_choice_is_always_the_askers_own(stage: Stage) -> None:
     } == chosen
 
 
+def test_a_member_does_not_list_everybodys_sessions(stage: Stage) -> None:
+    """An organisation's sessions are listed for its owner, admins and its own keys; a person's for
+    the person.
+    """
+    for who in ("owner", "admin", "mia"):
+        made = stage.ask(who, "key.create", name="k", organisation=stage.organisation)
+        stage.secrets[f"{who} in it"] = made["key"]
+    stage.arguments["sessions.list"] = {}
+
+    may = {who for who in stage.secrets if not stage.refused(who, "sessions.list")}
+
+    assert set(stage.secrets) - {"mia in it"} == may
+
+
 def test_a_members_own_key_may_not_be_one_of_zero_retention(stage: Stage) -> None:
     """They make keys that speak for them; what is kept of them an admin decides."""
     made = stage.ask("mia", "key.create", name="k", organisation=stage.organisation)
