@@ -126,6 +126,21 @@ def _person_show(node: Node, arguments: Arguments) -> object:
     }
 
 
+def _person_password(node: Node, arguments: Arguments) -> object:
+    """Set one's own password; the first one without an old one."""
+    by = actor_of(node, arguments)
+    if by.person_id is None:
+        raise InputError("a password is a person's own: it takes their key.", code="authentication")
+    node.registry.passwords.set_password(
+        by.person_id,
+        _text(arguments, "new"),
+        old=arguments.get("old"),
+        by=by,
+        address="terminal",
+    )
+    return {"person": by.person_id}
+
+
 def person_view(node: Node, person: Person) -> dict[str, object]:
     """A person as lists show them."""
     account = node.accounts.of_person(person.person_id)
@@ -392,6 +407,7 @@ PEOPLE: Final[Mapping[str, Callable[[Node, Arguments], Iterator[object] | object
     "person.create": _person_create,
     "person.list": _person_list,
     "person.show": _person_show,
+    "person.password": _person_password,
     "organisation.create": _organisation_create,
     "organisation.list": _organisation_list,
     "organisation.show": _organisation_show,
