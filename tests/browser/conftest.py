@@ -91,7 +91,7 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
     """A town of its own for each file of tests."""
     bailee = Bailee(tmp_path_factory.mktemp("town"))
     with ScriptedUpstream(tools_only=False) as upstream:
-        bailee.up("--upstream", upstream.url)
+        bailee.up("--upstream", upstream.url, env={"ORCHARD_SECRET": "provider-secret"})
         try:
             # By name, not by number: a passkey is bound to a name.
             console = bailee.ready["console"].replace("127.0.0.1", "localhost")
