@@ -165,7 +165,11 @@ class PasswordSignIn:
             subjects = [Subject("email", person_id), Subject("address", address)]
             self._attempts.begin(subjects)
             if not self._passwords.match(kept, old or ""):
-                raise InputError("the present password is wrong.", code="authentication")
+                raise InputError(
+                    "the present password is wrong.",
+                    code="authentication",
+                    hint="a password is changed with the one before; at the terminal: --change",
+                )
             self._attempts.succeeded(subjects)
         self._keep(person_id, self._passwords.digest(new))
         self._ledger.append("person.password_set", person_id, {"by": by.name})
