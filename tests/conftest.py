@@ -13,6 +13,7 @@ import pytest
 
 # What would let a skipped test run, by a word of its reason. The first that fits is printed.
 REMEDIES: tuple[tuple[str, str], ...] = (
+    ("chromium", "apt-get install chromium"),
     ("npm", "install node and npm, and make the npm registry reachable"),
     ("node", "install node 18 or later"),
     ("claude", "install node and npm, and make the npm registry reachable"),

@@ -82,7 +82,7 @@ class Town:
         self.environment: dict[str, str] = {}
         self.registry = self.reopened()
 
-    def reopened(self) -> Registry:
+    def reopened(self, sign_up: bool = True) -> Registry:
         """The people as a new process would find them."""
         return Registry(
             self.engine,
@@ -92,6 +92,7 @@ class Town:
             keys=self.keys,
             hasher=self.hasher,
             environment=self.environment,
+            sign_up=sign_up,
         )
 
     def person(self, email: str, plan: str | None = "pro") -> tuple[Person, Account | None]:

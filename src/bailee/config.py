@@ -80,6 +80,12 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         "Where the root key is: `file` in the home, or `env:NAME` for an environment variable.",
     ),
     Setting(
+        "accounts.sign_up",
+        str,
+        "open",
+        "Whether people may sign up in the console by themselves: `open`, or `closed`.",
+    ),
+    Setting(
         "retention.every_minutes",
         int,
         5,

@@ -45,6 +45,8 @@ EXPECTED: dict[str, dict[str, set[str]]] = {
     "/sign-in/organisation/return": {"GET": EVERYBODY},
     "/settings/privacy": {"GET": PEOPLE},
     "/settings/choice": {"GET": PEOPLE, "POST": PEOPLE},
+    "/settings/export": {"POST": PEOPLE},
+    "/settings/erase": {"GET": PEOPLE, "POST": PEOPLE},
     "/settings/sessions/{session}": {"GET": PEOPLE},
     "/settings/sessions/{session}/delete": {"POST": PEOPLE},
     "/settings/account": {"GET": PEOPLE},
@@ -64,6 +66,10 @@ EXPECTED: dict[str, dict[str, set[str]]] = {
     f"{OF}/partner/leave": {"POST": {"admin", "owner"}},
     "/admin/people": {"GET": {"operator"}, "POST": {"operator"}},
     "/admin/people/{person}": {"GET": {"operator"}},
+    "/admin/people/{person}/export": {"POST": {"operator"}},
+    "/admin/people/{person}/erase": {"POST": {"operator"}},
+    "/admin/holds": {"GET": {"operator"}, "POST": {"operator"}},
+    "/admin/holds/release": {"POST": {"operator"}},
     "/admin/organisations": {"GET": {"operator"}, "POST": {"operator"}},
     "/admin/sessions": {"GET": {"operator"}},
     "/admin/sessions/{session}": {"GET": {"operator"}},
@@ -80,9 +86,7 @@ def test_the_table_is_of_the_routes_that_there_are() -> None:
     """Each route has a rule and is tried below; nothing is served that no rule speaks of."""
     nothing: Any = None
     running = Configuration("http://127.0.0.1:1", False, (), "folder", "file")
-    site = Site(
-        Parts(nothing, nothing, nothing, load(), SignIn(system_clock), system_clock, running, False)
-    )
+    site = Site(Parts(nothing, nothing, load(), SignIn(system_clock), system_clock, running, False))
 
     served = {
         (method, getattr(route, "path", "?"))

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import re
+import urllib.error
+import zipfile
+from dataclasses import dataclass
 
 import pytest
 from playwright.sync_api import Page, expect
 
 from browser.conftest import PASSWORD, Open, Town, new_key, sign_up
+from browsing import Visitor
 from programs import message
 
 
@@ -15,6 +20,21 @@ def kept(page: Page, name: str) -> str:
     """How long the label says that something is kept."""
     row = page.locator(".label .kept").filter(has=page.get_by_role("heading", name=name))
     return row.locator(".long").inner_text()
+
+
+@dataclass(frozen=True)
+class Somebody:
+    """A person of the town with a key."""
+
+    visitor: Visitor
+    key: str
+
+
+@pytest.fixture(scope="module")
+def cleo(town: Town) -> Somebody:
+    """Somebody for more than one test: signing up is limited."""
+    visitor = sign_up(town.console, "cleo@example.org")
+    return Somebody(visitor, new_key(visitor))
 
 
 @pytest.mark.row("T2", "T3")
@@ -55,13 +75,13 @@ def test_changing_the_choice_changes_the_label(town: Town, opened: Open) -> None
     assert ("30 days", "5 years", "30 days") == (before, allowed, kept(page, "Your sessions"))
 
 
-def test_a_person_deletes_a_session_and_has_the_receipt(town: Town, opened: Open) -> None:
+def test_a_person_deletes_a_session_and_has_the_receipt(
+    town: Town, opened: Open, cleo: Somebody
+) -> None:
     """It is gone from the list at once; the receipt says what is destroyed and what is to come."""
-    visitor = sign_up(town.console, "cleo@example.org")
-    key = new_key(visitor)
-    message(town.bailee.ready, "the first", key=key)
-    message(town.bailee.ready, "the second", key=key)
-    page = opened("/settings/privacy", visitor)
+    message(town.bailee.ready, "the first", key=cleo.key)
+    message(town.bailee.ready, "the second", key=cleo.key)
+    page = opened("/settings/privacy", cleo.visitor)
     rows = page.locator("#sessions tbody tr")
     expect(rows).to_have_count(2)
 
@@ -73,11 +93,10 @@ def test_a_person_deletes_a_session_and_has_the_receipt(town: Town, opened: Open
     expect(page.locator("#receipts")).to_contain_text("one session, deleted")
 
 
-def test_a_person_reads_what_is_kept_of_a_session(town: Town, opened: Open) -> None:
+def test_a_person_reads_what_is_kept_of_a_session(town: Town, opened: Open, cleo: Somebody) -> None:
     """Their own words, with until when they are kept and by which clause."""
-    visitor = sign_up(town.console, "dora@example.org")
-    message(town.bailee.ready, "three blue herons", key=new_key(visitor))
-    page = opened("/settings/privacy", visitor)
+    message(town.bailee.ready, "three blue herons", key=cleo.key)
+    page = opened("/settings/privacy", cleo.visitor)
 
     page.locator("#sessions tbody a").first.click()
 
@@ -146,13 +165,50 @@ def test_pages_work_by_keyboard_from_the_first_key(town: Town, opened: Open) -> 
 
 def test_everything_but_passkeys_works_without_a_script(town: Town, opened: Open) -> None:
     """Signing in with JavaScript off; what needs it is not shown."""
-    sign_up(town.console, "finn@example.org")
     page = opened("/sign-in", java_script_enabled=False)
     hidden = page.get_by_role("button", name="Sign in with a passkey").count()
 
-    page.locator("#email").fill("finn@example.org")
+    page.locator("#email").fill(town.owner)
     page.locator("#password").fill(PASSWORD)
     page.get_by_role("button", name="Sign in", exact=True).click()
     page.wait_for_url("**/settings/privacy")
 
     assert 0 == hidden
+
+
+@pytest.mark.row("R6")
+def test_a_person_takes_a_copy_and_then_erases_themselves(town: Town, opened: Open) -> None:
+    """The archive has their words; another email erases nothing; then nothing of theirs is left
+    to see, the receipt is theirs, and neither password nor key works any more.
+    """
+    visitor = sign_up(town.console, "hana@example.org")
+    key = new_key(visitor)
+    message(town.bailee.ready, "the heron's nest", key=key)
+    page = opened("/settings/privacy", visitor)
+
+    with page.expect_download() as waiting:
+        page.get_by_role("button", name="Download the archive").click()
+    with zipfile.ZipFile(waiting.value.path()) as archive:
+        copy = b"".join(archive.read(name) for name in archive.namelist())
+    page.get_by_role("link", name="Erase yourself").click()
+    confirmation = page.get_by_label("Type your email")
+    confirmation.fill("somebody@example.org")
+    page.get_by_role("button", name="Erase me").click()
+    expect(page.get_by_role("alert")).to_contain_text("nothing was erased")
+    confirmation.fill("hana@example.org")
+    page.get_by_role("button", name="Erase me").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Erased")
+    receipt = json.loads(page.locator("pre code").inner_text())
+    page.goto(town.console + "/settings/privacy")
+
+    assert b"the heron's nest" in copy
+    assert b"hana@example.org" in copy
+    assert "signature" in receipt
+    expect(page.get_by_role("heading", level=1)).to_have_text("Sign in")
+    with pytest.raises(urllib.error.HTTPError, match="401"):
+        message(town.bailee.ready, "again", key=key)
+    again = visitor.submit(
+        "/sign-in", "/sign-in", {"email": "hana@example.org", "password": PASSWORD}
+    )
+    assert 401 == again.status
+    assert "hana@example.org" not in town.operator.get("/admin/people").text

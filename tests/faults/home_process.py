@@ -21,6 +21,7 @@ from bailee.app.node import Node
 from bailee.app.operations import perform
 from bailee.home import Home, HomeLock
 from bailee.testing import FakeClock
+from bailee.vault import forgetting
 
 
 def die_at(point: str, count: int, when: str) -> None:
@@ -50,6 +51,7 @@ def main() -> None:
     path, now, operation, arguments, *point = sys.argv[1:]
     home = Home(Path(path))
     with HomeLock(home), Node.open(home, clock=FakeClock(datetime.fromisoformat(now))) as node:
+        forgetting._ERASED_AT_ONCE = 2  # so that there is more than one portion
         if point:
             die_at(point[0], int(point[1]), point[2])
         perform(node, operation, json.loads(arguments))

@@ -47,7 +47,9 @@ class PasswordSignIn:
         passwords: Passwords,
         web_sessions: WebSessions,
         authority: Authority,
+        sign_up: bool = True,
     ) -> None:
+        self.sign_up_is_open = sign_up
         self._engine = backing.engine
         self._policy = backing.policy
         self._identifiers = backing.identifiers
@@ -75,8 +77,15 @@ class PasswordSignIn:
 
         Raises:
             InputError: not an email, or one that can't be used; a password too short; no choice
-                where one is asked for; a plan that is not for consumers; `too_many_attempts`.
+                where one is asked for; a plan that is not for consumers; `too_many_attempts`;
+                `forbidden`, sign-up is closed.
         """
+        if not self.sign_up_is_open:
+            raise InputError(
+                "people do not sign up here by themselves.",
+                code="forbidden",
+                hint="ask whoever runs this service for an account",
+            )
         known = self._policy.plans.get(plan)
         if known is None or known.segment != "consumer":
             raise InputError("this plan is not one to sign up for.", hint="plans: free, pro, max")
@@ -156,7 +165,11 @@ class PasswordSignIn:
             subjects = [Subject("email", person_id), Subject("address", address)]
             self._attempts.begin(subjects)
             if not self._passwords.match(kept, old or ""):
-                raise InputError("the present password is wrong.", code="authentication")
+                raise InputError(
+                    "the present password is wrong.",
+                    code="authentication",
+                    hint="a password is changed with the one before; at the terminal: --change",
+                )
             self._attempts.succeeded(subjects)
         self._keep(person_id, self._passwords.digest(new))
         self._ledger.append("person.password_set", person_id, {"by": by.name})

@@ -45,8 +45,11 @@ class Registry:
         random: Callable[[int], bytes] = secrets.token_bytes,
         hasher: Hasher | None = None,
         environment: Mapping[str, str] = os.environ,
+        sign_up: bool = True,
     ) -> None:
-        """`keys` has the persons' own; `hasher` is argon2's with its defaults if not given."""
+        """`keys` has the persons' own; `hasher` is argon2's with its defaults if not given;
+        `sign_up` says whether people may make themselves an account.
+        """
         identifiers = Identifiers(keys, random)
         backing = Backing(engine, policy, clock, ledger, identifiers, random)
         self.accounts = Accounts(engine, policy, clock, ledger, random, names=identifiers)
@@ -65,6 +68,7 @@ class Registry:
             passwords=Passwords(hasher),
             web_sessions=self.web_sessions,
             authority=self.authority,
+            sign_up=sign_up,
         )
         self._backing = backing
         self._environment = environment

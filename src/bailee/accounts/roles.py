@@ -61,7 +61,7 @@ MAY: Final[Mapping[Action, frozenset[Standing]]] = {
     "account.read": frozenset(
         {"operator", "self", "holder", "owner", "admin", "member", "service"}
     ),
-    "sessions.read": frozenset({"self", "holder", "owner", "admin"}),
+    "sessions.read": frozenset({"self", "holder", "owner", "admin", "service"}),
     "sessions.delete": frozenset({"operator", "self", "holder", "owner", "admin"}),
     "training.choose": frozenset({"self", "holder"}),
     "partner.change": frozenset({"owner", "admin"}),

@@ -62,7 +62,14 @@ class Node:
         upgrade(keys, "keys")
         self.ledger = Ledger(data, clock)
         self.keyring = Keyring.open(keys, _root(settings, home.root_key_file, environment), clock)
-        self.registry = Registry(data, policy, clock, self.ledger, keys=PersonKeys(self.keyring))
+        self.registry = Registry(
+            data,
+            policy,
+            clock,
+            self.ledger,
+            keys=PersonKeys(self.keyring),
+            sign_up=_sign_up(settings),
+        )
         self.accounts = self.registry.accounts
         self.vault = Vault(
             data,
@@ -225,6 +232,15 @@ class Node:
         engine = open_sqlite(path)
         self._engines.append(engine)
         return engine
+
+
+def _sign_up(settings: Settings) -> bool:
+    said = settings.text("accounts.sign_up")
+    if said not in ("open", "closed"):
+        raise InputError(
+            f"accounts.sign_up is {said!r}.", code="configuration", hint="use open, or closed"
+        )
+    return said == "open"
 
 
 def _root(settings: Settings, file: Path, environment: Mapping[str, str]) -> Root:

@@ -16,7 +16,7 @@ from bailee.accounts import OPERATOR
 from bailee.app.erasure import ERASURE
 from bailee.app.holds import HOLDS
 from bailee.app.node import Node
-from bailee.app.people import PEOPLE
+from bailee.app.people import PEOPLE, actor_of, own_account
 from bailee.app.views import move_view, receipt_view, session_view
 from bailee.errors import InputError
 from bailee.vault.exporting import as_object
@@ -53,8 +53,13 @@ def _text(arguments: Arguments, name: str) -> str:
 
 
 def _sessions_list(node: Node, arguments: Arguments) -> object:
+    owner = arguments.get("owner")
+    if arguments.get("key") is not None:
+        account = own_account(node, arguments)
+        node.registry.authority.require(actor_of(node, arguments), "sessions.read", account)
+        owner = account.account_id
     node.vault.flush()
-    rows = node.vault.sessions(_now(node, arguments), owner=arguments.get("owner"))
+    rows = node.vault.sessions(_now(node, arguments), owner=owner)
     held = node.vault.holds.held()
     return [session_view(node, row, held=row.id in held) for row in rows]
 

@@ -20,7 +20,6 @@ def console_parts(
     return Parts(
         perform=lambda operation, arguments: perform(node, operation, arguments),
         registry=node.registry,
-        ledger=node.ledger,
         policy=node.policy,
         sign_in=sign_in,
         clock=node.clock,

@@ -49,7 +49,7 @@ def _text(arguments: Arguments, name: str) -> str:
     return value
 
 
-def _own_account(node: Node, arguments: Arguments) -> Account:
+def own_account(node: Node, arguments: Arguments) -> Account:
     """The account that the key or cookie is of: the key's, or the person's own.
 
     Raises:
@@ -124,6 +124,21 @@ def _person_show(node: Node, arguments: Arguments) -> object:
             )
         ],
     }
+
+
+def _person_password(node: Node, arguments: Arguments) -> object:
+    """Set one's own password; the first one without an old one."""
+    by = actor_of(node, arguments)
+    if by.person_id is None:
+        raise InputError("a password is a person's own: it takes their key.", code="authentication")
+    node.registry.passwords.set_password(
+        by.person_id,
+        _text(arguments, "new"),
+        old=arguments.get("old"),
+        by=by,
+        address="terminal",
+    )
+    return {"person": by.person_id}
 
 
 def person_view(node: Node, person: Person) -> dict[str, object]:
@@ -352,11 +367,11 @@ def key_view(key: ApiKey, account: Account) -> dict[str, object]:
 
 
 def _privacy_show(node: Node, arguments: Arguments) -> object:
-    return training_view(node, _own_account(node, arguments))
+    return training_view(node, own_account(node, arguments))
 
 
 def _privacy_choose(node: Node, arguments: Arguments) -> object:
-    account = _own_account(node, arguments)
+    account = own_account(node, arguments)
     changed = node.registry.choices.choose_training(
         account.account_id,
         _text(arguments, "choice"),
@@ -368,7 +383,7 @@ def _privacy_choose(node: Node, arguments: Arguments) -> object:
 
 
 def _privacy_history(node: Node, arguments: Arguments) -> object:
-    account = _own_account(node, arguments)
+    account = own_account(node, arguments)
     by = actor_of(node, arguments)
     return [r.as_object() for r in node.registry.choices.history(account.account_id, by=by)]
 
@@ -392,6 +407,7 @@ PEOPLE: Final[Mapping[str, Callable[[Node, Arguments], Iterator[object] | object
     "person.create": _person_create,
     "person.list": _person_list,
     "person.show": _person_show,
+    "person.password": _person_password,
     "organisation.create": _organisation_create,
     "organisation.list": _organisation_list,
     "organisation.show": _organisation_show,

@@ -1,7 +1,10 @@
-"""`bailee person`: the people of a home. The operator's; what a person does is `bailee privacy`."""
+"""`bailee person`: the people of a home. The operator's; a person's own are `password` here and
+`bailee privacy`.
+"""
 
 from __future__ import annotations
 
+import os
 from typing import Annotated, Any, cast
 
 import typer
@@ -9,6 +12,7 @@ import typer
 from bailee.cli.errors import reporting
 from bailee.cli.reach import HomeOption, JsonOption, ask_one
 from bailee.cli.show import console, moment, print_json, table
+from bailee.errors import InputError
 
 app = typer.Typer(help="People: who has an account here.", no_args_is_help=True)
 
@@ -35,6 +39,32 @@ def create(
                 f"[dim]{made['person']} with {made['account']} on plan {plan}. The key is stored "
                 "hashed: it can't be shown again. What they choose, they choose with it.[/dim]"
             )
+
+
+@app.command()
+def password(
+    key: Annotated[
+        str | None,
+        typer.Option("--key", help="Your API key (else BAILEE_API_KEY).", show_default=False),
+    ] = None,
+    change: Annotated[
+        bool, typer.Option("--change", help="You have one already: ask for it first.")
+    ] = False,
+    home: HomeOption = None,
+) -> None:
+    """Set the password that you sign in to the console with. Asks for it; shows nothing."""
+    with reporting():
+        presented = key or os.environ.get("BAILEE_API_KEY")
+        if not presented:
+            raise InputError(
+                "the password is yours to set: it takes your API key.",
+                code="authentication",
+                hint="give it with --key or BAILEE_API_KEY",
+            )
+        old = typer.prompt("Present password", hide_input=True, err=True) if change else None
+        new = typer.prompt("New password", hide_input=True, confirmation_prompt=True, err=True)
+        set_for = ask_one(home, "person.password", {"key": presented, "new": new, "old": old})
+        print(f"{cast('dict[str, Any]', set_for)['person']} signs in with it from now on.")
 
 
 @app.command("list")

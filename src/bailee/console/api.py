@@ -34,9 +34,8 @@ class Api:
         return as_json(self._perform("privacy.choose", arguments))
 
     def sessions(self, ask: Ask) -> Response:
-        """The sessions of the key's account."""
-        state = self._perform("privacy.show", {"key": _presented(ask)})
-        return as_json(self._perform("sessions.list", {"owner": state["account"]}))
+        """The sessions of the key's account; of an organisation's, for those who administer it."""
+        return as_json(self._perform("sessions.list", {"key": _presented(ask)}))
 
 
 def as_json(value: object, status: int = 200) -> Response:

@@ -9,7 +9,6 @@ from typing import Any
 from bailee.accounts import Registry
 from bailee.clock import Clock
 from bailee.console.sign_in import SignIn
-from bailee.ledger import Ledger
 from bailee.policy import Policy
 from bailee.policy.diagram import Configuration
 
@@ -19,14 +18,12 @@ Perform = Callable[[str, Mapping[str, object]], Any]
 @dataclass(frozen=True, slots=True)
 class Parts:
     """`perform` carries out an operation by name, as the command line does, for the person whose
-    `cookie` is among the arguments, or for the operator; `registry` has the people, `ledger` the
-    audit record; `running` is
+    `cookie` is among the arguments, or for the operator; `registry` has the people; `running` is
     what the diagram is drawn from; `secure` says that the console is reached by TLS.
     """
 
     perform: Perform
     registry: Registry
-    ledger: Ledger
     policy: Policy
     sign_in: SignIn
     clock: Clock

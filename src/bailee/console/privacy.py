@@ -5,22 +5,24 @@ Rows: T2, T3, R6.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import base64
+from dataclasses import dataclass, replace
 from typing import Any
 
-from starlette.responses import RedirectResponse, Response
+import orjson
+from starlette.responses import RedirectResponse, Response, StreamingResponse
 
 from bailee.accounts import Account
 from bailee.console.asking import Ask
 from bailee.console.frame import Frame
 from bailee.console.label import label
 from bailee.console.parts import Parts
+from bailee.console.visitor import Visitor
 from bailee.errors import InputError
 from bailee.policy import Policy
 from bailee.policy.document import Language
 
 _SHOWN = 200
-_DELETED = "session.deleted_by_owner"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +48,12 @@ class Privacy:
         policy, language = self._parts.policy, ask.words.language
         cookie, account = ask.visitor.cookie, ask.person.account
         label_of = account or self._organisation_account(ask)
-        sessions, history, asked = [], [], None
+        sessions, history, receipts, move, asked = [], [], [], None, None
         if account is not None:
             sessions = self._perform("sessions.list", {"owner": account.account_id})
             history = self._perform("privacy.history", {"cookie": cookie})
+            receipts = self._perform("retention.receipts", {"owner": account.account_id})
+            move = self._move(account)
             asked = self._parts.registry.choices.asked(account)
         return self._frame.page(
             ask,
@@ -67,7 +71,8 @@ class Privacy:
             sessions=sessions[:_SHOWN],
             total=len(sessions),
             history=history[::-1],
-            receipts=self._receipts(account)[::-1][:_SHOWN],
+            receipts=receipts[::-1][:_SHOWN],
+            move=move,
         )
 
     def choice_page(self, ask: Ask) -> Response:
@@ -128,11 +133,52 @@ class Privacy:
     def delete(self, ask: Ask) -> Response:
         """Delete one of the person's own sessions; the receipt is on the page that follows."""
         session = self._own_session(ask)
-        self._parts.ledger.append(_DELETED, session["account"], {"session": session["id"]})
         self._perform("sessions.delete", {"id": session["id"]})
         return RedirectResponse("/settings/privacy#receipts", 303)
 
+    def export(self, ask: Ask) -> Response:
+        """A copy of all that is held about the person, streamed as it is made."""
+        return archive(self._parts, ask, ask.person.person, cookie=ask.visitor.cookie)
+
+    def erase_page(self, ask: Ask) -> Response:
+        """What goes, what stays, and the form to type one's email into."""
+        return self._erase_page(ask, None)
+
+    def erase(self, ask: Ask) -> Response:
+        """Erase oneself; what follows is the receipt, and nobody is signed in any more."""
+        if ask.form.get("confirmation", "").strip().lower() != ask.person.email.lower():
+            return self._erase_page(ask, ask.words("erase.not_the_email"))
+        erased = self._perform(
+            "person.erase", {"cookie": ask.visitor.cookie, "id": ask.person.person}
+        )
+        gone = replace(ask, visitor=Visitor())
+        response = self._frame.page(gone, "erased.html", erased=erased, signed=as_text(erased))
+        response.delete_cookie(self._parts.cookie, secure=self._parts.secure)
+        return response
+
     # -- inside ----------------------------------------------------------------------------------
+
+    def _erase_page(self, ask: Ask, problem: str | None) -> Response:
+        account = ask.person.account
+        owner = None if account is None else account.account_id
+        sessions = [] if owner is None else self._perform("sessions.list", {"owner": owner})
+        return self._frame.page(
+            ask,
+            "erase.html",
+            200 if problem is None else 400,
+            here="privacy",
+            sessions=len(sessions),
+            problem=problem,
+        )
+
+    def _move(self, account: Account) -> Any:
+        """How far the account's sessions have come in following the choice, while they do."""
+        moves = [
+            one
+            for one in self._perform("retention.moves", {})
+            if one["account"] == account.account_id and one["state"] == "moving"
+        ]
+        return moves[-1] if moves else None
 
     def _own_session(self, ask: Ask) -> dict[str, Any]:
         """The session in the address, if it is this person's: of nobody else's is said that it
@@ -145,19 +191,6 @@ class Privacy:
                     return dict(one)
         raise InputError(ask.words("sessions.gone"), code="not_found")
 
-    def _receipts(self, account: Account | None) -> list[Any]:
-        """The receipts of what the person deleted: the audit record knows whose it was, since the
-        receipts name nobody.
-        """
-        if account is None:
-            return []
-        deleted = self._parts.ledger.entries(kind=_DELETED, subject=account.account_id)
-        return [
-            receipt
-            for leaf in deleted
-            for receipt in self._perform("retention.receipts", {"subject": leaf.body["session"]})
-        ]
-
     def _chooses(self, account: Account) -> bool:
         return self._parts.policy.plans[account.plan].segment == "consumer"
 
@@ -165,6 +198,23 @@ class Privacy:
         for place in ask.person.memberships:
             return self._parts.registry.organisations.account(place.organisation)
         return None
+
+
+def archive(parts: Parts, ask: Ask, person: str, **who: str) -> Response:
+    """A ZIP archive of all that is held about a person; `who` asks (`cookie`), or the operator."""
+    items = parts.perform("person.export", {"id": person, **who})
+    pieces = (base64.b64decode(item["data"]) for item in items if "data" in item)
+    name = f"bailee-{person}-{ask.now:%Y-%m-%d}.zip"
+    return StreamingResponse(
+        pieces,
+        media_type="application/zip",
+        headers={"content-disposition": f'attachment; filename="{name}"'},
+    )
+
+
+def as_text(erased: Any) -> str:
+    """A signed receipt as text to keep."""
+    return orjson.dumps(erased["signed"], option=orjson.OPT_INDENT_2).decode()
 
 
 def notice(policy: Policy, plan: str, language: Language) -> list[Consequence]:

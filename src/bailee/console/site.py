@@ -110,7 +110,7 @@ class Site:
                 self._check(ask, form)
                 ask = Ask(request, ask.visitor, ask.words, ask.now, form, body)
         response = entry.handler(ask)
-        if fresh is not None and b'name="form_token"' in response.body:
+        if fresh is not None and b'name="form_token"' in getattr(response, "body", b""):
             self._remember(response, fresh)  # only a page with a form needs one
         return response
 

@@ -1,4 +1,7 @@
-"""The operator's pages about people and organisations."""
+"""The operator's pages about people, organisations and legal holds.
+
+Rows: R6.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ from starlette.responses import RedirectResponse, Response
 from bailee.console.asking import Ask
 from bailee.console.frame import Frame
 from bailee.console.parts import Parts
+from bailee.console.privacy import archive, as_text
 from bailee.errors import InputError
 
 
@@ -34,13 +38,43 @@ class Staff:
 
     def person(self, ask: Ask) -> Response:
         """One person: what is known of them, by particulars."""
-        shown = self._perform("person.show", {"id": ask.path["person"]})
-        sessions = (
-            self._perform("sessions.list", {"owner": shown["account"]}) if shown["account"] else []
-        )
-        return self._frame.page(
-            ask, "admin/person.html", here="people", shown=shown, sessions=sessions[:50]
-        )
+        return self._person(ask, None)
+
+    def export(self, ask: Ask) -> Response:
+        """A copy of all that is held about a person, for them."""
+        return archive(self._parts, ask, ask.path["person"])
+
+    def erase(self, ask: Ask) -> Response:
+        """Erase a person; takes their id, typed."""
+        person = ask.path["person"]
+        if ask.form.get("confirmation", "").strip() != person:
+            return self._person(ask, ask.words("erase.not_the_id"))
+        erased = self._perform("person.erase", {"cookie": ask.visitor.cookie, "id": person})
+        return self._frame.page(ask, "erased.html", erased=erased, signed=as_text(erased))
+
+    def holds(self, ask: Ask) -> Response:
+        """Legal holds."""
+        return self._holds(ask, None)
+
+    def place_hold(self, ask: Ask) -> Response:
+        """Hold a session against destruction."""
+        try:
+            self._perform(
+                "hold.place",
+                {
+                    "cookie": ask.visitor.cookie,
+                    "session": ask.given("session").strip(),
+                    "reason": ask.given("reason"),
+                },
+            )
+        except InputError as error:
+            return self._holds(ask, error)
+        return RedirectResponse("/admin/holds", 303)
+
+    def release_hold(self, ask: Ask) -> Response:
+        """Release a hold; what it put off goes on by itself."""
+        self._perform("hold.release", {"cookie": ask.visitor.cookie, "id": ask.given("hold")})
+        return RedirectResponse("/admin/holds", 303)
 
     def organisations(self, ask: Ask) -> Response:
         """Every organisation."""
@@ -62,6 +96,32 @@ class Staff:
         return RedirectResponse(f"/organisations/{made['organisation']}", 303)
 
     # -- inside ----------------------------------------------------------------------------------
+
+    def _person(self, ask: Ask, problem: str | None) -> Response:
+        shown = self._perform("person.show", {"id": ask.path["person"]})
+        sessions = (
+            self._perform("sessions.list", {"owner": shown["account"]}) if shown["account"] else []
+        )
+        return self._frame.page(
+            ask,
+            "admin/person.html",
+            200 if problem is None else 400,
+            here="people",
+            shown=shown,
+            sessions=sessions[:50],
+            problem=problem,
+        )
+
+    def _holds(self, ask: Ask, error: InputError | None) -> Response:
+        return self._frame.page(
+            ask,
+            "admin/holds.html",
+            200 if error is None else error.http_status,
+            here="holds",
+            holds=self._perform("hold.list", {})[::-1],
+            session=ask.query.get("session", ""),
+            problem=None if error is None else ask.words.of_error(error),
+        )
 
     def _people(
         self, ask: Ask, *, made: object = None, error: InputError | None = None

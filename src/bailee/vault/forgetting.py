@@ -41,6 +41,7 @@ from bailee.vault.sealer import Sealer
 from bailee.vault.segments import Segments
 
 _PORTION = 500
+_ERASED_AT_ONCE = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +89,14 @@ class Forgetting:
     def erase(self, session_id: str, now: datetime) -> Receipt:
         """Destroy a session's key and remove it from the index, all of it sealed already."""
         with self._lock:
-            receipt_id = self._erase(session_id, now)
+            receipt_id = self.receipts.request(
+                ERASURE,
+                session_id,
+                self._segments_of([session_id]),
+                now,
+                owner=self._owner(session_id),
+            )
+            self._drive([self.receipts.get(receipt_id)], now)
             self._reclaim()
             self.receipts.reclaimed(now)
             return self.receipts.get(receipt_id)
@@ -103,27 +111,22 @@ class Forgetting:
         with storage_errors("the vault's index"), reading(self._engine) as connection:
             owned = list(connection.execute(query).scalars())
         self.receipts.take_over(owned, part_of)
-        for session_id in owned:
-            with self._lock:  # one at a time: the sealer gets its turn
-                if self._exists(session_id) and not any(
-                    receipt.state == DEFERRED for receipt in self.receipts.all(session_id)
-                ):
-                    self._erase(session_id, now, part_of)
+        deferred = {receipt.subject for receipt in self.receipts.in_state(DEFERRED)}
+        owned = [session_id for session_id in owned if session_id not in deferred]
+        for start in range(0, len(owned), _ERASED_AT_ONCE):
+            with self._lock:  # a portion at a time: the sealer gets its turn
+                some = [name for name in owned[start:][:_ERASED_AT_ONCE] if self._exists(name)]
+                ids = self.receipts.request_all(
+                    ERASURE,
+                    {name: self._segments_of([name]) for name in some},
+                    now,
+                    owner=owner,
+                    part_of=part_of,
+                )
+                self._drive([self.receipts.get(receipt_id) for receipt_id in ids], now)
         with self._lock:
             self._reclaim()
             self.receipts.reclaimed(now)
-
-    def _erase(self, session_id: str, now: datetime, part_of: str | None = None) -> str:
-        receipt_id = self.receipts.request(
-            ERASURE,
-            session_id,
-            self._segments_of([session_id]),
-            now,
-            owner=self._owner(session_id),
-            part_of=part_of,
-        )
-        self._drive(self.receipts.get(receipt_id), now)
-        return receipt_id
 
     def finish_erasures(self, now: datetime) -> int:
         """Drive on the erasures that a crash or a failing store has interrupted."""
@@ -134,26 +137,31 @@ class Forgetting:
                 if receipt.kind != EXPIRY
                 and (receipt.state != KEY_DESTROYED or self._exists(receipt.subject))
             ]
-            for receipt in begun:
-                self._drive(receipt, now)
+            for start in range(0, len(begun), _ERASED_AT_ONCE):
+                self._drive(begun[start : start + _ERASED_AT_ONCE], now)
         return len(begun)
 
-    def _drive(self, receipt: Receipt, now: datetime) -> None:
-        if receipt.state == REQUESTED:
+    def _drive(self, some: list[Receipt], now: datetime) -> None:
+        """Drive receipts of sessions on, as far as holds allow."""
+        asked = [receipt for receipt in some if receipt.state == REQUESTED]
+        if asked:
+            names = [receipt.subject for receipt in asked]
             with storage_errors("the vault's index"), self._engine.begin() as connection:
                 connection.execute(
                     update(sessions)
-                    .where(sessions.c.id == receipt.subject, sessions.c.expires_at > now)
+                    .where(sessions.c.id.in_(names), sessions.c.expires_at > now)
                     .values(expires_at=now)
                 )
-            self.receipts.advance(receipt, INACCESSIBLE, now)
-        self._keyring.destroy([subject_of(receipt.subject)])
-        if self._holds.holding(receipt.subject):
-            self.receipts.advance(receipt, DEFERRED, now)
-            return
-        if receipt.state != KEY_DESTROYED:
-            self.receipts.advance(receipt, KEY_DESTROYED, now)
-        self._remove_rows([receipt.subject])
+            self.receipts.advance_all(asked, INACCESSIBLE, now)
+        self._keyring.destroy([subject_of(receipt.subject) for receipt in some])
+        held = self._holds.held()
+        waiting = [receipt for receipt in some if receipt.subject in held]
+        self.receipts.advance_all(waiting, DEFERRED, now)
+        going = [receipt for receipt in some if receipt.subject not in held]
+        destroyed = [receipt for receipt in going if receipt.state != KEY_DESTROYED]
+        self.receipts.advance_all(destroyed, KEY_DESTROYED, now)
+        if going:
+            self._remove_rows([receipt.subject for receipt in going])
 
     def _owner(self, session_id: str) -> str | None:
         with storage_errors("the vault's index"), reading(self._engine) as connection:
@@ -185,8 +193,8 @@ class Forgetting:
                 if not self._holds.holding(hold.session_id):
                     # First the key, or a receipt would say that it is destroyed when it is not.
                     self._keyring.destroy([key_name(hold.id)])
-                    for receipt in deferred:
-                        self._drive(receipt, now)
+                    if deferred:
+                        self._drive(deferred, now)
                 self._holds.released(hold, now)
             if releasing:
                 self._reclaim()
@@ -262,7 +270,7 @@ class Forgetting:
                         now,
                         owner=self._owner(session_id),
                     )
-                    self._drive(self.receipts.get(receipt_id), now)
+                    self._drive([self.receipts.get(receipt_id)], now)
 
     def _remove_expired(self, now: datetime) -> int:
         """Remove the rows of the sessions whose epoch has ended."""

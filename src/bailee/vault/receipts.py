@@ -16,7 +16,7 @@ may be entered twice, never not at all.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -38,6 +38,8 @@ RECLAIMED: Final = "reclaimed"
 ERASURE: Final = "erasure"
 EXPIRY: Final = "expiry"
 HELD_EXPIRY: Final = "held_expiry"
+
+_PORTION: Final = 200
 
 Record = Callable[[str, str, Mapping[str, str | int | float | bool | None]], None]
 
@@ -83,34 +85,63 @@ class Receipts:
         """Write a receipt for `subject`, whose ciphertext is in those segments; its id. `owner`:
         whose session it is; `part_of`: the erasure that it belongs to.
         """
-        receipt_id = str(UUID(bytes=os.urandom(16), version=4))
-        self._record(f"{kind}.{REQUESTED}", subject, {"receipt": receipt_id})
+        (receipt_id,) = self.request_all(
+            kind, {subject: segment_ids}, now, owner=owner, part_of=part_of
+        )
+        return receipt_id
+
+    def request_all(
+        self,
+        kind: str,
+        subjects: Mapping[str, Iterable[str]],
+        now: datetime,
+        *,
+        owner: str | None = None,
+        part_of: str | None = None,
+    ) -> list[str]:
+        """Like `request`, for many subjects, each with its segments; their ids."""
+        ids = {name: str(UUID(bytes=os.urandom(16), version=4)) for name in subjects}
+        for subject, receipt_id in ids.items():
+            self._record(f"{kind}.{REQUESTED}", subject, {"receipt": receipt_id})
+        made = [
+            {
+                "id": receipt_id,
+                "kind": kind,
+                "subject": subject,
+                "state": REQUESTED,
+                "requested_at": now,
+                "owner": owner,
+                "part_of": part_of,
+            }
+            for subject, receipt_id in ids.items()
+        ]
+        rows = [
+            {"receipt_id": ids[subject], "segment_id": name}
+            for subject, names in subjects.items()
+            for name in names
+        ]
         with storage_errors("the receipts"), self._engine.begin() as connection:
-            connection.execute(
-                insert(receipts).values(
-                    id=receipt_id,
-                    kind=kind,
-                    subject=subject,
-                    state=REQUESTED,
-                    requested_at=now,
-                    owner=owner,
-                    part_of=part_of,
-                )
-            )
-            rows = [{"receipt_id": receipt_id, "segment_id": name} for name in segment_ids]
+            if made:
+                connection.execute(insert(receipts), made)
             if rows:
                 connection.execute(insert(receipt_segments), rows)
-        return receipt_id
+        return list(ids.values())
 
     def advance(self, receipt: Receipt, state: str, now: datetime) -> None:
         """Note that a receipt has come to `state`."""
-        self._record(f"{receipt.kind}.{state}", receipt.subject, {"receipt": receipt.id})
-        with storage_errors("the receipts"), self._engine.begin() as connection:
-            connection.execute(
-                update(receipts)
-                .where(receipts.c.id == receipt.id)
-                .values(state=state, **{f"{state}_at": now})
-            )
+        self.advance_all([receipt], state, now)
+
+    def advance_all(self, some: Sequence[Receipt], state: str, now: datetime) -> None:
+        """Note that receipts have come to `state`, in one transaction."""
+        for receipt in some:
+            self._record(f"{receipt.kind}.{state}", receipt.subject, {"receipt": receipt.id})
+        if some:
+            with storage_errors("the receipts"), self._engine.begin() as connection:
+                connection.execute(
+                    update(receipts)
+                    .where(receipts.c.id.in_([receipt.id for receipt in some]))
+                    .values(state=state, **{f"{state}_at": now})
+                )
 
     def get(self, receipt_id: str) -> Receipt:
         """A receipt by its id.
@@ -155,17 +186,19 @@ class Receipts:
         moved = self._select(
             (receipts.c.state == KEY_DESTROYED) & (receipts.c.key_destroyed_at <= began)
         )
-        for receipt in moved:
-            self.advance(receipt, BACKUPS_UNRECOVERABLE, now)
+        self._advance_portions(moved, BACKUPS_UNRECOVERABLE, now)
         return len(moved)
 
     def reclaimed(self, now: datetime) -> int:
         """Close the receipts that no segment is left of; how many."""
         left = exists().where(receipt_segments.c.receipt_id == receipts.c.id)
         done = self._select((receipts.c.state == BACKUPS_UNRECOVERABLE) & ~left)
-        for receipt in done:
-            self.advance(receipt, RECLAIMED, now)
+        self._advance_portions(done, RECLAIMED, now)
         return len(done)
+
+    def _advance_portions(self, some: Sequence[Receipt], state: str, now: datetime) -> None:
+        for start in range(0, len(some), _PORTION):
+            self.advance_all(some[start : start + _PORTION], state, now)
 
     def _select(self, where: Any) -> list[Receipt]:
         query = select(receipts).where(where).order_by(receipts.c.requested_at, receipts.c.id)

@@ -1,5 +1,6 @@
 // A real OpenID provider on loopback: npm `oidc-provider` with its own sign-in pages.
-// Accounts are the JSON in ACCOUNTS: {login: claims}. Prints its issuer when it listens.
+// Accounts are the JSON in ACCOUNTS: {login: claims}. REDIRECT is where the first client comes back
+// to. Prints its issuer when it listens.
 import http from "node:http";
 import { Provider } from "oidc-provider";
 
@@ -12,7 +13,7 @@ server.listen(0, "127.0.0.1", () => {
       {
         client_id: "bailee",
         client_secret: "provider-secret",
-        redirect_uris: ["http://127.0.0.1:1/sign-in/provider"],
+        redirect_uris: [process.env.REDIRECT ?? "http://127.0.0.1:1/sign-in/provider"],
       },
       {
         client_id: "someone-else",

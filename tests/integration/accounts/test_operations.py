@@ -25,6 +25,7 @@ MAY: Mapping[str, set[str]] = {
     "person.create": {"operator"},
     "person.list": {"operator"},
     "person.show": {"operator", "mia"},
+    "person.password": {"owner", "admin", "mia", "stranger"},  # each their own
     "organisation.create": {"operator"},
     "organisation.list": {"operator"},
     "organisation.show": {"operator", "owner", "admin", "mia"},
@@ -74,6 +75,7 @@ class Stage:
             "person.create": {"email": "new@x.example", "plan": "free"},
             "person.list": {},
             "person.show": {"id": self.person["mia"]},
+            "person.password": {"new": "seven pear trees in a row"},
             "organisation.create": {"name": "New", "plan": "api"},
             "organisation.list": {},
             "organisation.show": {"organisation": self.organisation},
@@ -163,6 +165,20 @@ def test_a_choice_is_always_the_askers_own(stage: Stage) -> None:
         "stranger": "allowed",
         "other": "allowed",
     } == chosen
+
+
+def test_a_member_does_not_list_everybodys_sessions(stage: Stage) -> None:
+    """An organisation's sessions are listed for its owner, admins and its own keys; a person's for
+    the person.
+    """
+    for who in ("owner", "admin", "mia"):
+        made = stage.ask(who, "key.create", name="k", organisation=stage.organisation)
+        stage.secrets[f"{who} in it"] = made["key"]
+    stage.arguments["sessions.list"] = {}
+
+    may = {who for who in stage.secrets if not stage.refused(who, "sessions.list")}
+
+    assert set(stage.secrets) - {"mia in it"} == may
 
 
 def test_a_members_own_key_may_not_be_one_of_zero_retention(stage: Stage) -> None:
@@ -289,6 +305,29 @@ def test_an_unknown_or_revoked_key_is_nobody(stage: Stage) -> None:
     for who in ("mia", "made up", "empty"):
         for operation in MAY:
             assert stage.refused(who, operation), (who, operation)
+
+
+def test_the_first_password_takes_the_persons_own_key_and_the_next_the_password(
+    stage: Stage,
+) -> None:
+    """A key that an organisation gave does not do."""
+    given = stage.ask(
+        OPERATOR,
+        "key.create",
+        name="k",
+        organisation=stage.organisation,
+        person=stage.person["mia"],
+    )
+    stage.secrets["given"] = given["key"]
+    new = "seven pear trees in a row"
+
+    assert stage.refused("given", "person.password")
+    stage.ask("mia", "person.password", new=new)
+
+    with pytest.raises(BaileeError, match="present password"):
+        stage.ask("mia", "person.password", new="eleven plum trees in a row")
+    signed_in = stage.node.registry.passwords.sign_in("mia@x.example", new, address="192.0.2.1")
+    assert stage.person["mia"] == signed_in
 
 
 def test_what_names_a_person_is_sealed_in_the_home(stage: Stage) -> None:

@@ -204,6 +204,18 @@ def test_sign_ups_are_limited_by_address(town: Town) -> None:
     assert "too_many_attempts" == refused.value.code
 
 
+def test_where_sign_up_is_closed_nobody_makes_themselves_an_account(town: Town) -> None:
+    """Who has one signs in as before."""
+    person = sign_up(town)
+    town.registry = town.reopened(sign_up=False)
+
+    with pytest.raises(InputError) as refused:
+        sign_up(town, "bob@x.example")
+
+    assert "forbidden" == refused.value.code
+    assert person == town.registry.passwords.sign_in("ada@x.example", PASSWORD, address=ADDRESS)
+
+
 def test_nothing_that_was_typed_is_stored(town: Town) -> None:
     """No password, no email, no address: the database has digests and sealed values only."""
     sign_up(town)

@@ -1,0 +1,165 @@
+"""A person's pages over HTTP: when they are asked, what is theirs alone, what staff may see."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+import pytest
+
+from browsing import Answer, Visitor
+from programs import Bailee, message
+
+Serve = Callable[..., Bailee]
+PASSWORD = "seven pear trees in a row"
+
+
+def sign_up(visitor: Visitor, email: str, **more: str) -> Answer:
+    """Sign up on Pro, with what more the form has."""
+    fields = {"email": email, "password": PASSWORD, "plan": "pro", **more}
+    return visitor.submit("/sign-up", "/sign-up", fields)
+
+
+def new_key(bailee: Bailee, visitor: Visitor) -> str:
+    """A key that a person makes on their account page."""
+    made = visitor.submit("/settings/account", "/settings/account/keys", {"name": "laptop"}).text
+    start = made.index("bl_")
+    return made[start : start + 62]
+
+
+def without_names(page: str, session: str) -> str:
+    """A page without what differs each time."""
+    return re.sub(r'value="[0-9a-f]{96}"', "", page).replace(session, "")
+
+
+@pytest.mark.row("T3")
+def test_nobody_signs_up_without_a_choice(served: Serve) -> None:
+    """A form sent by hand without one, or with another word, makes no account."""
+    bailee = served()
+    visitor = Visitor(bailee.ready["console"])
+
+    without = sign_up(visitor, "ada@example.org")
+    other = sign_up(visitor, "ada@example.org", choice="later")
+
+    assert [400, 400] == [without.status, other.status]
+    assert "nothing is chosen for you" in without.text
+    assert "ada@example.org" in without.text  # what was typed is still there,
+    assert PASSWORD not in without.text  # the password is not
+    assert [] == bailee.json("person", "list")
+
+
+@pytest.mark.row("T3")
+def test_who_was_there_before_the_choice_is_asked_at_the_next_visit(served: Serve) -> None:
+    """Before the day the form has no choice; after it, signing in leads to it first."""
+    bailee = served("--test-clock", now="2025-08-01T12:00:00Z")
+    visitor = Visitor(bailee.ready["console"])
+    early = visitor.get("/sign-up").text
+    first = sign_up(visitor, "ada@example.org")
+    bailee.stop()
+    served("--test-clock", now="2025-09-10T12:00:00Z")
+    later = Visitor(bailee.ready["console"])
+
+    asked = later.submit("/sign-in", "/sign-in", {"email": "ada@example.org", "password": PASSWORD})
+    privacy = later.get("/settings/privacy").text
+    chosen = later.submit("/settings/choice", "/settings/choice", {"choice": "refused"})
+
+    assert ('name="choice"' in early, first.url[-17:]) == (False, "/settings/privacy")
+    assert "/settings/choice" == asked.url.removeprefix(bailee.ready["console"])
+    assert "2025-10-08" in asked.text
+    assert 'value="allowed" required checked' not in asked.text
+    assert "You have not chosen yet." in privacy
+    assert "You have not chosen yet." not in chosen.text
+
+
+def test_a_session_of_somebody_else_is_not_there(served: Serve) -> None:
+    """Neither to read nor to delete, and nothing tells whether it exists."""
+    bailee = served()
+    ada, bob = Visitor(bailee.ready["console"]), Visitor(bailee.ready["console"])
+    sign_up(ada, "ada@example.org", choice="refused")
+    sign_up(bob, "bob@example.org", choice="refused")
+    message(bailee.ready, "the orchard gate", key=new_key(bailee, ada))
+    session = bailee.json("sessions", "list")[0]["id"]
+    path = f"/settings/sessions/{session}"
+
+    hers, his = ada.get(path), bob.get(path)
+    deleted = bob.submit("/settings/privacy", f"{path}/delete")
+    unknown = bob.get("/settings/sessions/no-such-session")
+
+    assert "the orchard gate" in hers.text
+    assert [404, 404, 404] == [his.status, deleted.status, unknown.status]
+    assert without_names(his.text, session) == without_names(unknown.text, "no-such-session")
+    assert [session] == [one["id"] for one in bailee.json("sessions", "list")]
+
+
+def test_the_operator_reads_for_a_reason_that_goes_on_record_first(served: Serve) -> None:
+    """Particulars without; the content only with a reason, which the audit record then has."""
+    bailee = served()
+    ada, operator = Visitor(bailee.ready["console"]), Visitor(bailee.ready["console"])
+    sign_up(ada, "ada@example.org", choice="refused")
+    message(bailee.ready, "the orchard gate", key=new_key(bailee, ada))
+    session = bailee.json("sessions", "list")[0]["id"]
+    operator.get(bailee.ready["sign_in"])
+    path = f"/admin/sessions/{session}"
+
+    page = operator.get(path)
+    without = operator.submit(path, f"{path}/read", {"reason": "so"})
+    read = operator.submit(path, f"{path}/read", {"reason": "incident 12, asked by Ada"})
+
+    assert "the orchard gate" not in page.text + without.text
+    assert (400, True) == (without.status, "the orchard gate" in read.text)
+    assert ["incident 12, asked by Ada"] == [
+        leaf["body"]["reason"]
+        for leaf in bailee.json("audit", "list", "--kind", "access.read")
+        if leaf["subject"] == session
+    ]
+
+
+@pytest.mark.row("R6")
+def test_a_hold_puts_an_erasure_off_and_the_pages_say_so(served: Serve) -> None:
+    """The receipt says that it waits; released, it goes on by itself."""
+    bailee = served()
+    ada, operator = Visitor(bailee.ready["console"]), Visitor(bailee.ready["console"])
+    sign_up(ada, "ada@example.org", choice="refused")
+    message(bailee.ready, "the orchard gate", key=new_key(bailee, ada))
+    session = bailee.json("sessions", "list")[0]["id"]
+    operator.get(bailee.ready["sign_in"])
+    operator.submit("/admin/holds", "/admin/holds", {"session": session, "reason": "court order 7"})
+
+    erased = ada.submit("/settings/erase", "/settings/erase", {"confirmation": "ada@example.org"})
+    hold = operator.get("/admin/holds").text.split('name="hold" value="')[1].split('"')[0]
+    operator.submit("/admin/holds", "/admin/holds/release", {"hold": hold})
+
+    assert "Something is under a legal hold" in erased.text
+    assert ["done"] == [one["state"] for one in bailee.json("receipts", "list")]
+
+
+def test_what_a_visitor_sends_is_shown_as_text(served: Serve) -> None:
+    """Markup in an email, a key's name, a reason or a search stays text on every page."""
+    bailee = served()
+    ada, mark = Visitor(bailee.ready["console"]), "<b onclick=x>&\"'"
+    sign_up(ada, "ada@example.org", choice="refused")
+
+    pages = [
+        ada.submit("/sign-up", "/sign-up", {"email": mark, "plan": mark, "choice": mark}).text,
+        ada.submit("/settings/account", "/settings/account/keys", {"name": mark}).text,
+        ada.get("/policy?q=%3Cb+onclick%3Dx%3E").text,
+        ada.get("/no/%3Cb+onclick%3Dx%3E").text,
+    ]
+
+    assert [0, 0, 0, 0] == [page.count("<b onclick") for page in pages]
+
+
+def test_no_page_brings_its_own_style_or_script(served: Serve) -> None:
+    """So that the policy of the browser needs no exception for any."""
+    bailee = served()
+    operator = Visitor(bailee.ready["console"])
+    operator.get(bailee.ready["sign_in"])
+
+    pages = {path: operator.get(path) for path in ("/", "/data-usage", "/admin/retention")}
+
+    assert all("unsafe" not in a.headers["content-security-policy"] for a in pages.values())
+    assert [] == [
+        path
+        for path, answer in pages.items()
+        if "<style" in answer.text or " style=" in answer.text or "<script>" in answer.text
+    ]
