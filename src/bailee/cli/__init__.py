@@ -11,7 +11,19 @@ from typing import Annotated
 import typer
 
 from bailee import __version__
-from bailee.cli import audit, config, demo, key, keyring, policy, privacy, retention, sessions, up
+from bailee.cli import (
+    audit,
+    config,
+    demo,
+    flows,
+    key,
+    keyring,
+    policy,
+    privacy,
+    retention,
+    sessions,
+    up,
+)
 
 app = typer.Typer(
     name="bailee",
@@ -23,6 +35,7 @@ app = typer.Typer(
 app.command("up")(up.up)
 app.command("sign-in")(up.sign_in)
 app.command("demo")(demo.demo)
+app.command("flows")(flows.flows)
 app.add_typer(policy.app, name="policy")
 app.add_typer(key.app, name="key")
 app.add_typer(privacy.app, name="privacy")
