@@ -2,5 +2,5 @@
 
 `settings` merges the scopes (pure), `files` reads them, `flows` says what leaves this machine and
 who decided (pure); `outbox` and `sender` carry it, `transcripts` keeps sessions locally for as long
-as the person wants. Imports the policy, the registry of declared fields, and nothing of the server.
+as the person wants. Imports the policy and nothing of the server.
 """

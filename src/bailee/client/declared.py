@@ -194,7 +194,7 @@ def read(content: bytes) -> Registry:
 
 def shipped() -> Registry:
     """The registry that comes with the package."""
-    return read(resources.files("bailee.registry").joinpath("registry.toml").read_bytes())
+    return read(resources.files("bailee.client").joinpath("registry.toml").read_bytes())
 
 
 def _declarations(tables: list[dict[str, Any]], *, metric: bool) -> dict[str, Declaration]:

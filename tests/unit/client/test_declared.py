@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bailee.client.declared import ErrorEvent, Metric, read, shipped
 from bailee.errors import InputError
-from bailee.registry import ErrorEvent, Metric, read, shipped
 
 REGISTRY = shipped()
 TODAY = date(2026, 11, 23)
