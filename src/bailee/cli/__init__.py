@@ -13,6 +13,7 @@ import typer
 from bailee import __version__
 from bailee.cli import (
     audit,
+    code,
     config,
     demo,
     flows,
@@ -35,6 +36,7 @@ app = typer.Typer(
 app.command("up")(up.up)
 app.command("sign-in")(up.sign_in)
 app.command("demo")(demo.demo)
+app.command("code", cls=code.CodeCommand)(code.code)
 app.command("flows")(flows.flows)
 app.add_typer(policy.app, name="policy")
 app.add_typer(key.app, name="key")

@@ -1,0 +1,114 @@
+"""Running a program: bounded in time and output, and gone with all its children when stopped."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+_GRACE: Final = 1.0  # seconds for a last word after SIGTERM, or after the program itself has ended
+_PIECE: Final = 65536
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """What came of a program. `status` is negative for a signal, None when it ran out of time."""
+
+    status: int | None
+    output: str
+    dropped: int
+
+
+class _Bounded:
+    """Keeps the beginning and the end of what comes, and counts what is dropped between."""
+
+    def __init__(self, most: int) -> None:
+        self._half = most // 2
+        self._head = bytearray()
+        self._tail = bytearray()
+        self.dropped = 0
+
+    def add(self, data: bytes) -> None:
+        room = self._half - len(self._head)
+        if room > 0:
+            self._head += data[:room]
+            data = data[room:]
+        self._tail += data
+        if (over := len(self._tail) - self._half) > 0:
+            del self._tail[:over]
+            self.dropped += over
+
+    def text(self) -> str:
+        head, tail = (bytes(part).decode(errors="replace") for part in (self._head, self._tail))
+        return head + (f"\n[{self.dropped} bytes left out]\n" if self.dropped else "") + tail
+
+
+async def run_program(
+    command: Sequence[str],
+    *,
+    folder: Path,
+    environment: Mapping[str, str],
+    seconds: float,
+    most: int,
+) -> Ran:
+    """Runs a program to its end, standard output and error together, with no input.
+
+    When time is up, or the task is cancelled, its process group is ended: SIGTERM, then SIGKILL.
+
+    Raises:
+        OSError: it can't be started.
+    """
+    process = await asyncio.create_subprocess_exec(
+        *command,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+        cwd=folder,
+        env=dict(environment),
+        start_new_session=True,
+    )
+    kept = _Bounded(most)
+    stream = process.stdout
+    assert stream is not None
+
+    async def read() -> None:
+        while data := await stream.read(_PIECE):
+            kept.add(data)
+
+    reading = asyncio.ensure_future(read())
+    timed_out = False
+    try:
+        try:
+            await asyncio.wait_for(process.wait(), seconds)
+        except TimeoutError:
+            timed_out = True
+            await _end(process)
+        # A child that the program left behind may hold the pipe open for ever.
+        await asyncio.wait({reading}, timeout=_GRACE)
+    finally:
+        await asyncio.shield(_end(process))
+        reading.cancel()
+        with contextlib.suppress(asyncio.CancelledError, Exception):
+            await reading
+        process._transport.close()  # type: ignore[attr-defined]
+    return Ran(None if timed_out else process.returncode, kept.text(), kept.dropped)
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    """Ends the group of a program, whether or not the program itself has ended."""
+    if process.returncode is None:
+        _signal(process.pid, signal.SIGTERM)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(process.wait(), _GRACE)
+    _signal(process.pid, signal.SIGKILL)
+    await process.wait()
+
+
+def _signal(group: int, number: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(group, number)
