@@ -27,7 +27,7 @@ import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
@@ -151,9 +151,9 @@ class LocalTranscripts:
             content = path.read_bytes()
             held = frames.layout(content)
             if held.frames:
-                last = max(frame.at for frame in held.frames)
+                last = self._last(held)
             else:
-                last = datetime.fromtimestamp(path.stat().st_mtime, tz=self._clock().tzinfo)
+                last = datetime.fromtimestamp(path.stat().st_mtime, tz=UTC)
             found.append(Due(path.stem, last, last + span, len(content)))
         return sorted(found, key=lambda one: one.forgotten_at)
 
@@ -209,8 +209,14 @@ class LocalTranscripts:
         )
 
     def _past(self, held: frames.Layout) -> bool:
-        last = max(frame.at for frame in held.frames)
-        return last + timedelta(days=self._days) <= self._clock()
+        return self._last(held) + timedelta(days=self._days) <= self._clock()
+
+    def _last(self, held: frames.Layout) -> datetime:
+        """The last record's time. One that lies ahead (a clock that was wrong, a damaged byte)
+        does not keep a session for ever.
+        """
+        now = self._clock()
+        return max((frame.at for frame in held.frames if frame.at <= now), default=now)
 
     def _content(self, session: str) -> bytes:
         try:
