@@ -13,11 +13,12 @@ from pathlib import Path
 from bailee.agent.permissions import Rules, parse_rules
 from bailee.agent.ports import Asker
 from bailee.agent.session import Options, Session, start
-from bailee.agent.transcripts import Files
 from bailee.client import files
+from bailee.client.local_key import machine_key
 from bailee.client.settings import Settings
+from bailee.client.transcripts import LocalTranscripts
 from bailee.clock import system_clock
-from bailee.policy import load
+from bailee.policy import Policy, load
 
 
 def assembled(
@@ -32,7 +33,8 @@ def assembled(
     Raises:
         InputError: see `session.start`, and `given` is wrong.
     """
-    settings = files.read(load(), options.folder, option=given, environment=environment)
+    policy = load()
+    settings = files.read(policy, options.folder, option=given, environment=environment)
     chosen = settings.values.get("model")
     options = replace(
         options,
@@ -47,9 +49,17 @@ def assembled(
         now=system_clock(),
         rules=rules_of(settings),
         asker=asker,
-        transcripts=Files(files.data_folder() / "sessions", system_clock),
+        transcripts=local_transcripts(policy, settings),
         hidden=(files.data_folder(), Path(os.environ.get("BAILEE_HOME", "/nonexistent"))),
     )
+
+
+def local_transcripts(policy: Policy, settings: Settings) -> LocalTranscripts:
+    """Where sessions are kept on this machine, for as many days as the person wants."""
+    folder = files.data_folder()
+    chosen = settings.keep_days
+    days = policy.local_transcript_days(None if chosen is None else chosen.value)
+    return LocalTranscripts(folder / "transcripts", lambda: machine_key(folder), days=days)
 
 
 def rules_of(settings: Settings) -> Rules:

@@ -170,15 +170,33 @@ class Nobody:
 # -- transcripts ----------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Kept:
+class Kept(Protocol):
     """A session that is kept on this machine. Moments are ISO 8601, UTC."""
 
-    session: str
-    folder: str
-    title: str
-    last_activity: str
-    forgotten_at: str | None = None
+    @property
+    def session(self) -> str:
+        """Its id."""
+        ...
+
+    @property
+    def folder(self) -> str:
+        """The workspace it belongs to."""
+        ...
+
+    @property
+    def title(self) -> str:
+        """How it begins."""
+        ...
+
+    @property
+    def last_activity(self) -> str:
+        """When its last record was made."""
+        ...
+
+    @property
+    def forgotten_at(self) -> str | None:
+        """Until when it is kept; None: until someone deletes it."""
+        ...
 
 
 class Transcripts(Protocol):
@@ -198,4 +216,8 @@ class Transcripts(Protocol):
 
     def list(self) -> Sequence[Kept]:
         """The sessions that can be resumed, latest first."""
+        ...
+
+    def delete(self, session: str) -> bool:
+        """Forgets a session now; whether there was one."""
         ...

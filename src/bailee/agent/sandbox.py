@@ -94,10 +94,14 @@ def arguments(
     for folder in sorted(under):
         if folder.is_dir() and not folder.is_symlink():
             made += ["--tmpfs", str(folder)]
+    if any(folder in home.parents for folder in under):
+        made += ["--ro-bind-try", str(home), str(home)]
     if network and Path("/run/systemd/resolve").is_dir():
         made += ["--ro-bind", "/run/systemd/resolve", "/run/systemd/resolve"]
     for root in roots:
         made += ["--bind", str(root), str(root)]
+        if (root / ".git").is_dir():  # a mount of its own can't be renamed and put anew
+            made += ["--bind", str(root / ".git"), str(root / ".git")]
         for name in _READ_ONLY:
             if (root / name).exists():
                 made += ["--ro-bind", str(root / name), str(root / name)]

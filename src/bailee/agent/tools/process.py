@@ -63,24 +63,37 @@ async def run_program(
     Raises:
         OSError: it can't be started.
     """
-    process = await asyncio.create_subprocess_exec(
-        *command,
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-        cwd=folder,
-        env=dict(environment),
-        start_new_session=True,
-    )
+    # A pipe of our own: asyncio's would make `wait` wait for whoever else holds its other end.
+    output, inner = os.pipe()
+    os.set_blocking(output, False)
+    try:
+        process = await asyncio.create_subprocess_exec(
+            *command,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=inner,
+            stderr=inner,
+            cwd=folder,
+            env=dict(environment),
+            start_new_session=True,
+        )
+    except BaseException:
+        os.close(output)
+        raise
+    finally:
+        os.close(inner)
     kept = _Bounded(most)
-    stream = process.stdout
-    assert stream is not None
+    loop = asyncio.get_running_loop()
+    ended: asyncio.Future[None] = loop.create_future()
 
-    async def read() -> None:
-        while data := await stream.read(_PIECE):
-            kept.add(data)
+    def read() -> None:
+        with contextlib.suppress(BlockingIOError):
+            if data := os.read(output, _PIECE):
+                kept.add(data)
+            elif not ended.done():
+                ended.set_result(None)
+                loop.remove_reader(output)
 
-    reading = asyncio.ensure_future(read())
+    loop.add_reader(output, read)
     timed_out = False
     try:
         try:
@@ -89,13 +102,13 @@ async def run_program(
             timed_out = True
             await _end(process)
         # A child that the program left behind may hold the pipe open for ever.
-        await asyncio.wait({reading}, timeout=_GRACE)
+        await asyncio.wait({ended}, timeout=_GRACE)
     finally:
-        await asyncio.shield(_end(process))
-        reading.cancel()
-        with contextlib.suppress(asyncio.CancelledError, Exception):
-            await reading
-        process._transport.close()  # type: ignore[attr-defined]
+        try:
+            await asyncio.shield(_end(process))
+        finally:
+            loop.remove_reader(output)
+            os.close(output)
     return Ran(None if timed_out else process.returncode, kept.text(), kept.dropped)
 
 

@@ -68,8 +68,9 @@ class _Search:
         )
         if ran.status is None:
             raise InputError(f"the search took over {_SECONDS} seconds.", hint="search less")
-        if ran.status not in (0, 1) and not ran.output:
-            raise InputError("the search failed.", hint="is the pattern or the glob right?")
+        if ran.status not in (0, 1) and (not ran.output or ran.output.startswith("rg: ")):
+            why = ran.output.removeprefix("rg: ").strip() or "is the pattern or the glob right?"
+            raise InputError("the search failed.", hint=why)
         return ran
 
 
