@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from pathlib import Path
 
 import pytest
@@ -158,7 +159,16 @@ def test_an_interrupted_command_is_gone_with_all_its_children(work: Work) -> Non
 
 
 def _alive(process: int) -> bool:
-    """Whether a process runs; one that is dead and not yet reaped does not."""
+    """Whether a process goes on running; one that was just killed may take a moment."""
+    for _ in range(500):
+        if not _runs(process):
+            return False
+        time.sleep(0.01)
+    return True
+
+
+def _runs(process: int) -> bool:
+    """Whether it is there, and not dead and waiting to be reaped."""
     try:
         state = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
     except (FileNotFoundError, ProcessLookupError):
