@@ -19,6 +19,8 @@ from bailee.cli import (
     flows,
     key,
     keyring,
+    local,
+    outbox,
     policy,
     privacy,
     retention,
@@ -38,6 +40,8 @@ app.command("sign-in")(up.sign_in)
 app.command("demo")(demo.demo)
 app.command("code", cls=code.CodeCommand)(code.code)
 app.command("flows")(flows.flows)
+app.add_typer(outbox.app, name="outbox")
+app.add_typer(local.app, name="local")
 app.add_typer(policy.app, name="policy")
 app.add_typer(key.app, name="key")
 app.add_typer(privacy.app, name="privacy")

@@ -120,8 +120,10 @@ def machine_key(folder: Path, ring: Callable[[], Ring | None] = system_ring) -> 
 
 
 def make_private(folder: Path) -> None:
-    """A folder for its owner alone."""
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    """A folder for its owner alone, and so every one above it that has to be made."""
+    missing = [one for one in (folder, *folder.parents) if not one.exists()]
+    for one in reversed(missing):
+        one.mkdir(exist_ok=True, mode=0o700)
 
 
 def write_private(path: Path, content: bytes) -> None:
