@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -119,18 +120,28 @@ def code(  # noqa: PLR0917 - each is an option
             text = "\n\n".join(part for part in (print_, prompt or "", _standard_input()) if part)
             if not text.strip():
                 raise InputError("there is no prompt.", hint='bailee code -p "what to do"')
-            status = _headless(options, text, output_format, settings)
-            raise typer.Exit(status)
-        raise InputError("not there yet: use -p")
+            raise typer.Exit(_headless(options, text, output_format, settings))
+        if not (sys.stdin.isatty() and sys.stdout.isatty()):
+            raise InputError("this is no terminal.", hint='bailee code -p "what to do"')
+        with _agent_installed():
+            from bailee.agent.terminal import app
+            from bailee.client.machine import Machine
+
+            machine = Machine.open(options.folder, option=settings)
+            raise typer.Exit(app.run(options, machine, choose=resume == "", first=prompt))
 
 
 def _headless(options: Options, prompt: str, form: str, settings: str | None) -> int:
     import asyncio
 
-    from bailee.agent import headless
-    from bailee.agent.assembly import assembled
+    with _agent_installed():
+        from bailee.agent import headless
+        from bailee.agent.assembly import assembled
+        from bailee.agent.messages_api import warm
+        from bailee.client.machine import Machine
 
-    session = assembled(options, os.environ, settings)
+        warm()
+    session = assembled(options, Machine.open(options.folder, option=settings))
 
     async def work() -> int:
         try:
@@ -142,6 +153,19 @@ def _headless(options: Options, prompt: str, form: str, settings: str | None) ->
             await session.close()
 
     return asyncio.run(work())
+
+
+@contextmanager
+def _agent_installed() -> Iterator[None]:
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.startswith("bailee"):
+            raise
+        raise InputError(
+            f"the agent needs {error.name}, which is not installed.",
+            hint='pip install "bailee[agent]"',
+        ) from None
 
 
 def _standard_input() -> str:
