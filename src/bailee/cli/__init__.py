@@ -24,6 +24,7 @@ from bailee.cli import (
     policy,
     privacy,
     retention,
+    run,
     sessions,
     up,
 )
@@ -40,6 +41,7 @@ app.command("sign-in")(up.sign_in)
 app.command("demo")(demo.demo)
 app.command("code", cls=code.CodeCommand)(code.code)
 app.command("flows")(flows.flows)
+app.command("run", context_settings=run.CONTEXT)(run.run)
 app.add_typer(outbox.app, name="outbox")
 app.add_typer(local.app, name="local")
 app.add_typer(policy.app, name="policy")

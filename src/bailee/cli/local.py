@@ -15,7 +15,7 @@ from bailee.cli.show import console, moment, print_json, size, table
 from bailee.errors import InputError, StorageError
 
 if TYPE_CHECKING:
-    from bailee.client.foreign import Past
+    from bailee.client.foreign import Past, Plan
     from bailee.client.machine import Machine
 
 app = typer.Typer(help="Transcripts on this machine.", no_args_is_help=True)
@@ -140,19 +140,34 @@ def delete(
 def of_agent(machine: Machine, agent: str, days: int, dry_run: bool) -> list[Past]:
     """What is past of an agent's files; unless `dry_run`, it is deleted."""
     from bailee.client import foreign
+
+    found = planned(machine, agent, days)
+    if dry_run:
+        return list(found.past)
+    try:
+        return foreign.carry_out(found)
+    except OSError as error:
+        raise _unclean(agent, error) from error
+
+
+def planned(machine: Machine, agent: str, days: int) -> Plan:
+    """What is past of an agent's files."""
+    from bailee.client import foreign
     from bailee.client.files import project_of
 
     try:
         where = foreign.groups(
             agent, Path.home(), project_of(machine.folder), dict(machine.environment)
         )
-        planned = foreign.plan(agent, where, days, machine.clock())
-        return list(planned.past) if dry_run else foreign.carry_out(planned)
+        return foreign.plan(agent, where, days, machine.clock())
     except OSError as error:
-        raise StorageError(
-            f"the files of {agent} can't be cleaned ({error.strerror}).",
-            hint="mend their permissions",
-        ) from error
+        raise _unclean(agent, error) from error
+
+
+def _unclean(agent: str, error: OSError) -> StorageError:
+    return StorageError(
+        f"the files of {agent} can't be cleaned ({error.strerror}).", hint="mend their permissions"
+    )
 
 
 def past_as_json(one: Past) -> dict[str, Any]:

@@ -112,7 +112,7 @@ def own_frames(traceback: TracebackType | None) -> Iterator[dict[str, object]]:
 
 
 def installation(folder: Path, now: datetime) -> str:
-    """The number of this installation in this month; made anew when there is none that can be read."""
+    """The number of this installation in this month; made anew when none can be read."""
     path = folder / "installation.json"
     month = now.strftime("%Y-%m")
     try:
