@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from bailee.client.egress import EgressWatch
     from bailee.client.machine import Machine
 
+_SECRET = frozenset(
+    {"ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_API_KEY", "OPENAI_API_KEY", "OTEL_EXPORTER_OTLP_HEADERS"}
+)
 CONTEXT = {
     "allow_extra_args": True,
     "ignore_unknown_options": True,
@@ -186,7 +189,7 @@ def _show(machine: Machine, agent: str | None, made: Launch, command: list[str])
     from bailee.cli.local import planned
 
     for name in sorted(made.env):
-        secret = name in ("ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_API_KEY", "OPENAI_API_KEY")
+        secret = name in _SECRET
         print(f"{name}={'(your bailee key)' if secret else made.env[name]}")
     for name in sorted(made.without - set(made.env)):
         print(f"unset {name}")

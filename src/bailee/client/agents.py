@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import PurePath
 from typing import Final
 
-from bailee.client.flows import all_flows, bailee_address, provider_of
+from bailee.client.flows import all_flows, bailee_address, ingest_address, provider_of
 from bailee.client.settings import Settings
 from bailee.policy import Policy
 
@@ -46,6 +46,7 @@ class Terms:
     """
 
     gateway: str
+    ingest: str
     provider: str
     key: str | None
     on: frozenset[str]
@@ -60,6 +61,7 @@ def terms(
     """The terms that hold on this machine."""
     return Terms(
         bailee_address(settings),
+        ingest_address(settings),
         provider_of(policy, settings)[0],
         key,
         frozenset(flow.name for flow in all_flows(policy, settings) if flow.on),
@@ -89,7 +91,7 @@ def promised(agent: str | None, under: Terms, model: str) -> frozenset[str]:
     found = set()
     addresses = [model] if under.direct or agent == "gemini" else [under.gateway]
     if under.on & {"metrics", "survey"}:
-        addresses.append(under.gateway)
+        addresses.append(under.ingest)
     for address in addresses:
         parts = urlsplit(address)
         port = parts.port or (443 if parts.scheme == "https" else 80)
@@ -127,10 +129,12 @@ def _claude(made: Launch, under: Terms) -> None:
             "OTEL_METRICS_EXPORTER": "otlp",
             "OTEL_LOGS_EXPORTER": "otlp",
             "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",
-            "OTEL_EXPORTER_OTLP_ENDPOINT": under.gateway,
+            "OTEL_EXPORTER_OTLP_ENDPOINT": under.ingest,
             "OTEL_METRICS_INCLUDE_ACCOUNT_UUID": "false",
             "OTEL_METRICS_INCLUDE_SESSION_ID": "false",
         }
+        if under.key is not None:  # header values are sent as they stand, so the space is one
+            made.env["OTEL_EXPORTER_OTLP_HEADERS"] = f"Authorization=Bearer {under.key}"
         if "survey" in under.on:
             made.env["CLAUDE_CODE_ENABLE_FEEDBACK_SURVEY_FOR_OTEL"] = "1"
         else:

@@ -26,7 +26,7 @@ from typing import Any, Final
 
 from bailee.errors import InputError
 
-FORMAT: Final = "bailee-registry/1"
+FORMAT: Final = "bailee-client-registry/1"
 SENSITIVITIES: Final = frozenset({"technical", "interaction"})
 KINDS: Final = frozenset({"counter", "histogram"})
 MOST_FRAMES: Final = 50

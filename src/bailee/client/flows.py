@@ -6,8 +6,9 @@ out which variable, in which scope, made the deciding clause match, and where th
 Rules kept here:
 
 * The provider is the one whose variable is set; the first of the document when none is.
-* bailee's own flows go to bailee: to `BAILEE_URL`, else to the gateway on this machine. They never
-  go to the model's address, which may belong to somebody else.
+* bailee's own flows go to bailee's ingest: to `BAILEE_INGEST_URL`, else to port 8789 of the host of
+  `BAILEE_URL`, else to this machine. They never go to the model's address, which may belong to
+  somebody else, nor to the gateway, which would pass on what it does not know.
 * An address is shown without what could be a credential in it.
 
 Rows: S1, S2, S3, S4, S5, S7.
@@ -26,6 +27,7 @@ from bailee.policy import Policy
 from bailee.policy.document import Language
 
 HERE: Final = "http://127.0.0.1:8787"
+INGEST_PORT: Final = 8789
 CLAUDE_API: Final = "https://api.anthropic.com"
 # Where each flow of the policy arrives at bailee.
 PATHS: Final[Mapping[str, str]] = {
@@ -107,6 +109,22 @@ def bailee_address(settings: Settings) -> str:
     return (settings.variable("BAILEE_URL") or HERE).rstrip("/")
 
 
+def ingest_address(settings: Settings) -> str:
+    """Where bailee takes metrics, errors, reports and ratings; no slash at the end."""
+    given = settings.variable("BAILEE_INGEST_URL")
+    if given:
+        return given.rstrip("/")
+    try:
+        parts = urlsplit(bailee_address(settings))
+        host = parts.hostname or ""
+    except ValueError:
+        host = ""
+    if not host:
+        return bailee_address(settings)  # no address: whoever uses it will say so
+    name = f"[{host}]" if ":" in host else host
+    return f"{parts.scheme}://{name}:{INGEST_PORT}"
+
+
 def model_address(policy: Policy, settings: Settings) -> str:
     """Where the model's requests go."""
     provider, _ = provider_of(policy, settings)
@@ -155,7 +173,7 @@ def _flow(policy: Policy, settings: Settings, name: str, language: Language) -> 
             variable = policy.document.providers[provider].selected_by
             chosen = selected
     declared = policy.document.flows[name]
-    address = shown(bailee_address(settings)).rstrip("/") + PATHS.get(name, "")
+    address = shown(ingest_address(settings)).rstrip("/") + PATHS.get(name, "")
     return Flow(
         name,
         declared.label.of(language),

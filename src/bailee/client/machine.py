@@ -11,14 +11,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bailee.client import files
+from bailee.client import announcing, files
 from bailee.client.flows import Flow, permitted
 from bailee.client.local_key import machine_key
 from bailee.client.outbox import Item, Outbox
 from bailee.client.payloads import Payload
 from bailee.client.sender import Outcome, send
 from bailee.client.settings import Settings
-from bailee.client.transcripts import LocalTranscripts
+from bailee.client.transcripts import LocalTranscripts, reaching
 from bailee.clock import Clock, system_clock
 from bailee.policy import Policy, load
 
@@ -91,6 +91,31 @@ class Machine:
     def key(self) -> bytes:
         """The key of this machine's stores; made at the first use."""
         return machine_key(self.data)
+
+    def tidy(self) -> str | None:
+        """Forget what is past its time, bailee's own; a line for the person, if there is something
+        to say. The first time something is near its end this announces it and deletes nothing.
+        What is past its time is not shown or resumed in any case.
+        """
+        days, now = self.clean_days, self.clock()
+        store = self.transcripts()
+        due = store.due(days)
+        announced = announcing.read(self.data, "bailee")
+        soonest = due[0].forgotten_at if due else None
+        if announcing.to_announce(announced, days, soonest, now):
+            with reaching(self.data):
+                note = announcing.Announced(days, now.isoformat())
+                announcing.write(self.data, "bailee", note)
+            past = sum(one.forgotten_at <= now for one in due)
+            many = f"{past} session{'' if past == 1 else 's'}" if past else "sessions"
+            return (
+                f"{many} not used for {days} days will be forgotten from the next start on; "
+                "to see which: bailee local clean --dry-run"
+            )
+        if announcing.may_delete(announced, days):
+            store.forget(days)
+            self.outbox().forget(max(days, 1))
+        return None
 
     def queue(self, payload: Payload) -> Item | None:
         """Put a payload into the outbox, if its flow may leave; None if it may not."""

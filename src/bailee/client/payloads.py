@@ -66,7 +66,7 @@ def metrics(
 
 def error(event: ErrorEvent, resource: Resource, *, at: datetime, event_id: str) -> Payload:
     """One error event. `event_id`: 32 hexadecimal digits, random."""
-    fields = event.fields
+    fields, about = event.fields, resource.fields
     frames = [
         {"module": f.get("module"), "function": f.get("function"), "lineno": f.get("line")}
         for f in event.frames
@@ -77,11 +77,8 @@ def error(event: ErrorEvent, resource: Resource, *, at: datetime, event_id: str)
             "timestamp": at.isoformat(timespec="seconds"),
             "platform": "python",
             "level": "warning" if fields.get("handled") else "error",
-            "release": resource.fields.get("service.version"),
-            "tags": {
-                **{k: str(v) for k, v in resource.fields.items() if k != "service.version"},
-                **{k: str(fields[k]) for k in ("code", "part") if k in fields},
-            },
+            "release": f"{about['service.name']}@{about['service.version']}",
+            "tags": {k: str(v) for k, v in about.items() if not k.startswith("service.")},
             "exception": {
                 "values": [
                     {

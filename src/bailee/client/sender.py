@@ -4,8 +4,9 @@ Rules kept here:
 
 * The policy is asked again for each payload, when it is sent. What has been turned off since is not
   sent and not kept: it is deleted, and the outcome says so.
-* Only a report carries a credential (so that whoever sent it can withdraw it); it is added on the
-  way and is in no file. Ratings, metrics and errors carry none.
+* The ingest knows senders by their key, for quotas, and keeps it with nothing but a report (so
+  that whoever sent it can withdraw it). The key is added on the way and is in no file; a rating
+  has none.
 * Try again after 1 minute, 2, 4 … up to 6 hours, or when the server says; after 7 days give up. A
   refusal (any 4xx but 408, 425 and 429) is final.
 
@@ -20,7 +21,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from bailee.client.flows import bailee_address, permitted, shown
+from bailee.client.flows import ingest_address, permitted, shown
 from bailee.client.network import Network, checked
 from bailee.client.outbox import Item, Outbox
 from bailee.client.settings import Settings
@@ -122,13 +123,13 @@ def _one(
 ) -> Outcome:
     import httpx2
 
-    address = bailee_address(settings) + item.path
+    address = ingest_address(settings) + item.path
     checked(address)
     headers = {"content-type": item.content_type}
     if item.flow == "bug_report":
         headers["idempotency-key"] = item.id
-        if credential is not None:
-            headers["x-api-key"] = credential
+    if item.flow != "survey" and credential is not None:
+        headers["x-api-key"] = credential
     attempts = item.attempts + 1
     try:
         with network(settings).client(address) as client:

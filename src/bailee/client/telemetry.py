@@ -32,7 +32,6 @@ from bailee.client.local_key import make_private, write_private
 from bailee.client.machine import Machine
 from bailee.client.payloads import error as error_payload
 from bailee.client.payloads import metrics as metrics_payload
-from bailee.errors import BaileeError
 
 _SYSTEMS: Final = {"Linux": "linux", "Darwin": "darwin", "Windows": "windows"}
 _MOST: Final = 5_000
@@ -55,16 +54,17 @@ class Telemetry:
         if self._machine.flow("metrics").on and len(self._measured) < _MOST:
             self._measured.append(made)
 
-    def failed(self, error: BaseException, *, part: str, handled: bool) -> None:
+    def failed(self, error: BaseException, *, handled: bool) -> None:
         """Report that something failed inside this program, if errors may leave."""
         if not self._machine.flow("errors").on:
             return
-        fields: dict[str, object] = {"part": part, "handled": handled}
-        name = f"{type(error).__module__}.{type(error).__qualname__}"
-        if self._registry.errors["bailee.error"].fields["exception"].takes(name):
-            fields["exception"] = name
-        if isinstance(error, BaileeError):
-            fields["code"] = error.code
+        fields: dict[str, object] = {"handled": handled}
+        declared = self._registry.errors["bailee.error"].fields["exception"]
+        # The nearest class that is declared: one of a person's own has a name of their own.
+        for kind in type(error).__mro__:
+            if declared.takes(kind.__name__) and not _theirs(kind):
+                fields["exception"] = kind.__name__
+                break
         now = self._machine.clock()
         event = self._registry.error(
             "bailee.error", fields, list(own_frames(error.__traceback__)), today=now.date()
@@ -88,9 +88,13 @@ class Telemetry:
                 "service.name": self._service,
                 "service.version": version[0] if version else "0",
                 "os.type": _SYSTEMS.get(platform.system(), "other"),
-                "bailee.installation": installation(self._machine.data, self._machine.clock()),
+                "bailee.installation.id": installation(self._machine.data, self._machine.clock()),
             }
         )
+
+
+def _theirs(kind: type) -> bool:
+    return kind.__module__ == "__main__"
 
 
 def own_frames(traceback: TracebackType | None) -> Iterator[dict[str, object]]:

@@ -104,7 +104,7 @@ class LocalTranscripts:
         """
         if not self.keeps:
             return
-        with _storing(self._folder):
+        with reaching(self._folder):
             writing = self._open.get(session)
             if writing is None:
                 self._check(session)
@@ -122,7 +122,7 @@ class LocalTranscripts:
             StorageError: it can't be read.
         """
         self._check(session)
-        with _storing(self._folder):
+        with reaching(self._folder):
             content = self._content(session)
             found = frames.layout(content)
             if not found.sound:
@@ -137,7 +137,7 @@ class LocalTranscripts:
         title that says so, since it must be possible to delete it.
         """
         kept = []
-        with _storing(self._folder):
+        with reaching(self._folder):
             for due in self.due():
                 if due.forgotten_at > self._clock():
                     kept.append(self._described(due))
@@ -160,7 +160,7 @@ class LocalTranscripts:
     def delete(self, session: str) -> bool:
         """Forget a session now; whether there was one."""
         self._check(session)
-        with _storing(self._folder):
+        with reaching(self._folder):
             writing = self._open.pop(session, None)
             if writing is not None:
                 writing.close()
@@ -174,7 +174,7 @@ class LocalTranscripts:
 
     def forget(self, days: int | None = None) -> Sequence[Due]:
         """Forget every session that is past its time; which ones."""
-        with _storing(self._folder):
+        with reaching(self._folder):
             past = [one for one in self.due(days) if one.forgotten_at <= self._clock()]
         for one in past:
             self.delete(one.session)
@@ -347,7 +347,8 @@ def _short(text: str) -> str:
 
 
 @contextmanager
-def _storing(folder: Path) -> Iterator[None]:
+def reaching(folder: Path) -> Iterator[None]:
+    """Turn what a disk refuses into a `StorageError`."""
     try:
         yield
     except OSError as error:

@@ -75,18 +75,18 @@ def test_what_arrives_is_what_the_outbox_shows(
 ) -> None:
     """The same bytes, headers that say nothing of anyone; on disk sealed, and the owner's."""
     item = box.put(PAYLOAD)
-    (outcome,) = sending(credential="bl_secret", BAILEE_URL=server.url())
+    (outcome,) = sending(credential="bl_secret", BAILEE_INGEST_URL=server.url())
 
     (got,) = server.received
     assert ("sent", "r1") == (outcome.became, outcome.item.answer)
     assert ("/v1/metrics", box.body(item)) == (got.path, got.body)
     assert {"host", "accept", "accept-encoding", "connection", "user-agent", "content-type",
-            "content-length"} == set(got.headers)  # fmt: skip
+            "content-length", "x-api-key"} == set(got.headers)  # fmt: skip
     assert got.headers["user-agent"].startswith("bailee/")
     for path in tmp_path.rglob("*"):
         assert 0 == path.stat().st_mode & 0o077
         assert path.is_dir() or b"pears" not in path.read_bytes()
-    assert [] == sending(BAILEE_URL=server.url())
+    assert [] == sending(BAILEE_INGEST_URL=server.url())
 
 
 @pytest.mark.row("S5", "S7")
@@ -96,7 +96,7 @@ def test_what_was_turned_off_since_is_deleted_unsent(
 ) -> None:
     """The switches at the time of sending count; it is said what was deleted, and why."""
     box.put(Payload(flow, "/x", "application/json", b"{}"))
-    off = {"BAILEE_URL": server.url(), "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "0"}
+    off = {"BAILEE_INGEST_URL": server.url(), "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "0"}
 
     (planned,) = plan(box, POLICY, under(**off), START)
     (outcome,) = sending(**off)
@@ -106,15 +106,15 @@ def test_what_was_turned_off_since_is_deleted_unsent(
     assert ([], []) == (server.received, box.items())
 
 
-def test_only_a_report_carries_the_key(
+def test_all_but_a_rating_carry_the_key(
     box: Outbox, server: Receiver, sending: Sending, tmp_path: Path
 ) -> None:
-    """The key goes with a report, so that it can be withdrawn, and is in no file."""
+    """The ingest knows its senders by their key; a rating has none; no file has it."""
     for flow in ("metrics", "errors", "survey", "bug_report"):
         box.put(Payload(flow, f"/{flow}", "application/json", b"{}"))
-    sending(credential="bl_secret", BAILEE_URL=server.url())
+    sending(credential="bl_secret", BAILEE_INGEST_URL=server.url())
 
-    assert {"/bug_report": "bl_secret"} == {
+    assert dict.fromkeys(("/metrics", "/errors", "/bug_report"), "bl_secret") == {
         got.path: got.headers["x-api-key"] for got in server.received if "x-api-key" in got.headers
     }
     assert not [p for p in tmp_path.rglob("*.item") if b"bl_secret" in p.read_bytes()]
@@ -127,30 +127,30 @@ def test_it_tries_again_when_the_server_is_not_well(
     server.answers += [(503, {"retry-after": "120"}, b""), (500, {}, b""), (200, {}, b"{}")]
     box.put(PAYLOAD)
     url = server.url()
-    assert ["waiting"] == [o.became for o in sending(BAILEE_URL=url)]
+    assert ["waiting"] == [o.became for o in sending(BAILEE_INGEST_URL=url)]
     clock.advance(timedelta(seconds=119))
-    assert ["waiting"] == [o.became for o in sending(BAILEE_URL=url)]
+    assert ["waiting"] == [o.became for o in sending(BAILEE_INGEST_URL=url)]
     assert 1 == len(server.received)
     clock.advance(timedelta(seconds=1))
-    assert ["waiting"] == [o.became for o in sending(BAILEE_URL=url)]
+    assert ["waiting"] == [o.became for o in sending(BAILEE_INGEST_URL=url)]
     clock.advance(timedelta(minutes=2))
-    assert ["sent"] == [o.became for o in sending(BAILEE_URL=url)]
+    assert ["sent"] == [o.became for o in sending(BAILEE_INGEST_URL=url)]
     assert 3 == len(server.received)
 
     server.answers.append((400, {}, b"no"))
     box.put(PAYLOAD)
-    assert ["refused"] == [o.became for o in sending(BAILEE_URL=url)]
-    assert [] == sending(BAILEE_URL=url)
+    assert ["refused"] == [o.became for o in sending(BAILEE_INGEST_URL=url)]
+    assert [] == sending(BAILEE_INGEST_URL=url)
 
     box.put(PAYLOAD)
     clock.advance(timedelta(days=7))
-    assert ["deleted"] == [o.became for o in sending(BAILEE_URL="http://127.0.0.1:9")]
+    assert ["deleted"] == [o.became for o in sending(BAILEE_INGEST_URL="http://127.0.0.1:9")]
 
 
 def test_nobody_there_is_no_error(box: Outbox, sending: Sending) -> None:
     """An address that takes no connection: it stays pending."""
     box.put(PAYLOAD)
-    (outcome,) = sending(BAILEE_URL="http://127.0.0.1:9")
+    (outcome,) = sending(BAILEE_INGEST_URL="http://127.0.0.1:9")
 
     assert ("waiting", "pending") == (outcome.became, box.items()[0].state)
 
@@ -173,8 +173,8 @@ def test_only_one_process_sends(box: Outbox, server: Receiver, sending: Sending)
     box.put(PAYLOAD)
     with box.sending() as mine:
         assert mine
-        assert [] == sending(BAILEE_URL=server.url())
-    assert ["sent"] == [o.became for o in sending(BAILEE_URL=server.url())]
+        assert [] == sending(BAILEE_INGEST_URL=server.url())
+    assert ["sent"] == [o.became for o in sending(BAILEE_INGEST_URL=server.url())]
 
 
 def test_a_changed_item_is_not_sent(box: Outbox, sending: Sending, tmp_path: Path) -> None:
@@ -184,7 +184,7 @@ def test_a_changed_item_is_not_sent(box: Outbox, sending: Sending, tmp_path: Pat
     path.write_bytes(path.read_bytes()[:-1] + b"x")
 
     with pytest.raises(BaileeError):
-        sending(BAILEE_URL="http://127.0.0.1:9")
+        sending(BAILEE_INGEST_URL="http://127.0.0.1:9")
 
 
 # -- corporate networks --------------------------------------------------------------------------
@@ -223,7 +223,7 @@ def test_through_squid_to_a_server_of_the_companys_authority(
     ):
         box.put(PAYLOAD)
         url = far.url("https", "bailee.example")  # a name that squid alone can resolve
-        through = {"HTTPS_PROXY": f"http://127.0.0.1:{proxy.port}", "BAILEE_URL": url}
+        through = {"HTTPS_PROXY": f"http://127.0.0.1:{proxy.port}", "BAILEE_INGEST_URL": url}
         assert ["waiting"] == [o.became for o in sending(**through)]  # not trusted
         assert [] == far.received
 
@@ -255,7 +255,7 @@ def test_squid_that_asks_for_a_password(
     ):
         item = box.put(PAYLOAD)
         known: dict[str, Any] = {
-            "BAILEE_URL": far.url("https", "bailee.example"), "SSL_CERT_FILE": authority_file
+            "BAILEE_INGEST_URL": far.url("https", "bailee.example"), "SSL_CERT_FILE": authority_file
         }  # fmt: skip
         (refused,) = sending(**known, HTTPS_PROXY=f"http://127.0.0.1:{proxy.port}")
         assert "waiting" == refused.became
@@ -278,7 +278,7 @@ def test_no_proxy_goes_round_it(
         nowhere = "http://127.0.0.1:9"
         (outcome,) = sending(
             HTTPS_PROXY=nowhere,
-            BAILEE_URL=far.url("https", "localhost"),
+            BAILEE_INGEST_URL=far.url("https", "localhost"),
             SSL_CERT_FILE=authority_file,
         )
         assert "sent" == outcome.became
@@ -298,7 +298,10 @@ def test_a_client_certificate_is_shown(
     mine.private_key_pem.write_to_path(key)
     with receiver(context) as far:
         item = box.put(PAYLOAD)
-        known = {"BAILEE_URL": far.url("https", "localhost"), "SSL_CERT_FILE": authority_file}
+        known = {
+            "BAILEE_INGEST_URL": far.url("https", "localhost"),
+            "SSL_CERT_FILE": authority_file,
+        }
         assert ["waiting"] == [o.became for o in sending(**known)]
         box.change(item, next_attempt=None)
         (outcome,) = sending(
@@ -323,7 +326,7 @@ def test_through_a_proxy_that_opens_tls(
         item = box.put(PAYLOAD)
         through = {
             "HTTPS_PROXY": f"http://127.0.0.1:{proxy.port}",
-            "BAILEE_URL": far.url("https", "bailee.example"),
+            "BAILEE_INGEST_URL": far.url("https", "bailee.example"),
         }
         assert ["waiting"] == [o.became for o in sending(**through)]
         assert [] == far.received
@@ -349,8 +352,8 @@ def test_metrics_and_errors_are_what_their_protocols_say() -> None:
     registry, day = shipped(), date(2026, 3, 1)
     about = registry.about({"service.name": "bailee-code", "service.version": "0.1.0"})
     measured = [
-        registry.metric("bailee.session.count", 1, {"start": "new"}, today=day),
-        registry.metric("bailee.session.count", 1, {"start": "new"}, today=day),
+        registry.metric("bailee.session.count", 1, {"start_type": "fresh"}, today=day),
+        registry.metric("bailee.session.count", 1, {"start_type": "fresh"}, today=day),
         *(registry.metric("bailee.request.duration", ms, {}, today=day) for ms in (5, 400, 1e6)),
     ]
     made = metrics(measured, about, since=START, until=START + timedelta(minutes=1))
@@ -363,7 +366,7 @@ def test_metrics_and_errors_are_what_their_protocols_say() -> None:
     assert len(point["explicitBounds"]) + 1 == len(point["bucketCounts"])
 
     event = registry.error(
-        "bailee.error", {"exception": "builtins.KeyError", "handled": False},
+        "bailee.error", {"exception": "KeyError", "handled": False},
         [{"module": "bailee.agent.turns", "function": "run", "line": 7}], today=day,
     )  # fmt: skip
     envelope = error(event, about, at=START, event_id="0" * 32).body

@@ -52,15 +52,15 @@ def test_no_marker_leaves(tmp_path: Path, clock: FakeClock) -> None:
     searched.
     """
     with receiver() as server:
-        here = machine(tmp_path, clock, BAILEE_URL=server.url())
+        here = machine(tmp_path, clock, BAILEE_INGEST_URL=server.url())
         telemetry = Telemetry(here, "bailee-code")
-        telemetry.measure("bailee.tool.use", tool="bash", outcome="failed")
+        telemetry.measure("bailee.tool.count", tool_name="Bash", outcome="error")
         telemetry.measure("bailee.request.duration", 1234.5, provider="api", outcome="ok")
         for act in (_fail_with_text, _fail_in_the_store, _fail_as_bailee):
             try:
                 act(tmp_path)
             except Exception as error:
-                telemetry.failed(error, part="tools", handled=False)
+                telemetry.failed(error, handled=False)
         telemetry.flush()
         became = [outcome.became for outcome in here.send()]
         bodies = b"".join(got.path.encode() + str(got.headers).encode() + got.body
@@ -81,8 +81,8 @@ def test_what_is_off_is_not_even_kept(tmp_path: Path, clock: FakeClock, switch: 
     """Nothing of it is in the outbox; with both off not even a number is made."""
     here = machine(tmp_path, clock, **{switch: "1"})
     telemetry = Telemetry(here, "bailee-code")
-    telemetry.measure("bailee.session.count", start="new")
-    telemetry.failed(ValueError(MARKERS[0]), part="agent", handled=True)
+    telemetry.measure("bailee.session.count", start_type="fresh")
+    telemetry.failed(ValueError(MARKERS[0]), handled=True)
     telemetry.flush()
 
     expected = {"metrics", "errors"} - {
@@ -99,8 +99,8 @@ def test_an_undeclared_field_can_not_be_sent(tmp_path: Path, clock: FakeClock) -
         telemetry = Telemetry(machine(tmp_path, clock, **environment), "bailee-code")
         fields: dict[str, Any]
         for name, fields in (
-            ("bailee.tool.use", {"path": "/home/ann"}),
-            ("bailee.tool.use", {"tool": "/home/ann"}),
+            ("bailee.tool.count", {"path": "/home/ann"}),
+            ("bailee.tool.count", {"tool_name": "/home/ann"}),
             ("bailee.prompt", {}),
         ):
             with pytest.raises(InputError):

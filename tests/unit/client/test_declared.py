@@ -13,6 +13,7 @@ from bailee.client.declared import ErrorEvent, Metric, read, shipped
 from bailee.errors import InputError
 
 REGISTRY = shipped()
+HEAD = b'format = "bailee-client-registry/1"\n'
 TODAY = date(2026, 11, 23)
 MARKERS = ("/home/ann/orchard.py", "def pears():", "ann@laptop", "sk-ant-api03-x", "quince")
 
@@ -42,7 +43,7 @@ def test_no_marker_gets_into_a_metric(name: str, fields: dict[str, Any]) -> None
 
 
 @given(
-    st.dictionaries(st.sampled_from(["exception", "code", "handled", "part", "message"]), anything),
+    st.dictionaries(st.sampled_from(["exception", "handled", "message"]), anything),
     st.lists(
         st.dictionaries(st.sampled_from(["module", "function", "line", "context_line"]), anything),
         max_size=3,
@@ -66,10 +67,10 @@ def test_no_marker_gets_into_an_error_event(
     ("name", "fields"),
     [
         ("bailee.undeclared", {}),
-        ("bailee.tool.use", {"path": "/home/ann"}),
-        ("bailee.tool.use", {"tool": "/home/ann"}),
-        ("bailee.tool.use", {"tool": ["read"]}),
-        ("bailee.tool.use", {"tool": True}),
+        ("bailee.tool.count", {"path": "/home/ann"}),
+        ("bailee.tool.count", {"tool_name": "/home/ann"}),
+        ("bailee.tool.count", {"tool_name": ["Read"]}),
+        ("bailee.tool.count", {"tool_name": True}),
     ],
 )
 def test_what_is_not_declared_is_refused(name: str, fields: dict[str, Any]) -> None:
@@ -109,9 +110,9 @@ def test_nobody_goes_round_the_guard() -> None:
     [
         b"",
         b"\xff",
-        b'format = "bailee-registry/1"\n[[metric]]\n',
-        b'format = "bailee-registry/1"\n[resource.field.x]\ntype = "text"\ndescription = "d"\n',
-        b'format = "bailee-registry/1"\n[[metric]]\nname = "a"\ndescription = "d"\nsensitivity = '
+        HEAD + b"[[metric]]\n",
+        HEAD + b'[resource.field.x]\ntype = "text"\ndescription = "d"\n',
+        HEAD + b'[[metric]]\nname = "a"\ndescription = "d"\nsensitivity = '
         b'"secret"\nowner = "o"\nexpires = 2030-01-01\nkind = "counter"\nunit = "1"\n',
     ],
 )

@@ -59,10 +59,13 @@ def test_bailees_flows_never_go_to_the_models_address() -> None:
 def test_no_credential_is_shown() -> None:
     """User, password and query of an address may be secrets, and are left out everywhere."""
     settings = under({"BAILEE_URL": "https://me:hunter2@b.example:1/x?token=t#f"})
+    other = under({"BAILEE_INGEST_URL": "https://me:hunter2@b.example/x?token=t#f"})
 
     text = json.dumps([f.as_json() for f in all_flows(POLICY, settings)])
-    assert "b.example:1/x/v1/metrics" in text
+    assert "https://b.example:1/x" in text
+    assert "https://b.example:8789/v1/metrics" in text
     assert [] == [secret for secret in ("hunter2", "token", "me:") if secret in text]
+    assert "hunter2" not in json.dumps([f.as_json() for f in all_flows(POLICY, other)])
     assert "(not an address)" == shown("nonsense")
     assert "http://[::1]:8/" == shown("http://u@[::1]:8/")
 
