@@ -128,7 +128,9 @@ def _one(
     headers = {"content-type": item.content_type}
     if item.flow == "bug_report":
         headers["idempotency-key"] = item.id
-    if item.flow != "survey" and credential is not None:
+    if item.flow == "errors" and credential is not None:
+        headers["x-sentry-auth"] = f"Sentry sentry_version=7, sentry_key={credential}"
+    elif item.flow != "survey" and credential is not None:
         headers["x-api-key"] = credential
     attempts = item.attempts + 1
     try:
