@@ -91,6 +91,8 @@ def run(
             _say("no bailee key is set (BAILEE_API_KEY): the agent's own credential is passed on")
         for note in made.notes:
             _say(note)
+        if said := machine.tidy():
+            _say(said)
         if agent is not None:
             _retain(machine, agent)
         environment = _environment(machine, made)

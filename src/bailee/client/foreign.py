@@ -6,7 +6,8 @@ Rules kept here:
   name. A history loses the records that are past, one by one. An agent's own cleanup goes by the
   time of files, which a copy or a touch changes, and leaves histories alone.
 * Where a file's records have no times, the earlier of its two file times counts.
-* Nothing is followed that is a link. Nothing outside of the folders named here is touched.
+* Below an agent's folder no link is followed; the folder itself may be one, as people who keep
+  their settings in a repository have it. Nothing outside of it is touched.
 * `plan` changes nothing; `carry_out` does exactly what the plan says, and leaves alone what has
   changed since.
 
