@@ -10,7 +10,7 @@ from pathlib import Path
 import pexpect
 import pyte
 
-SECONDS = 30
+SECONDS = 8
 
 
 class Screen:
@@ -85,7 +85,8 @@ class Screen:
         self.process.send(keys)
 
     def submit(self, line: str) -> None:
-        """Types a line at the prompt and sends it."""
+        """Types a line at the prompt, or at a question, and sends it."""
+        self.wait(r"(?m)^(>|Why not.*\))$")
         self.type(line)
         self.wait(lambda text: line[-20:] in text.replace("\n", ""))
         self.type("\r")

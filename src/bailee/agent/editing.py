@@ -64,4 +64,9 @@ def _as_crlf(text: str) -> str:
 
 
 def _lines(text: str) -> list[str]:
-    return text.split("\n") if text else []
+    lines = text.split("\n")
+    if lines[-1] == "":
+        lines.pop()
+    else:
+        lines[-1] += "\n\\ No newline at end of file"
+    return lines

@@ -60,5 +60,5 @@ def test_a_diff_counts_what_it_shows(before: str, after: str) -> None:
     added, taken = changed_lines(shown)
 
     assert (before == after) == (shown == "")
-    lines = [len(t.split("\n")) if t else 0 for t in (before, after)]
+    lines = [t.count("\n") + (not t.endswith("\n") and t != "") for t in (before, after)]
     assert lines[1] - lines[0] == added - taken

@@ -88,7 +88,7 @@ class Terminal:
 
     async def open(self, options: Options) -> None:
         """Begins a session, or goes on with one."""
-        asker = PersonAtTerminal(self.console, self._pause, self._resume)
+        asker = PersonAtTerminal(self.console, self._pause, self._resume, self._interrupt)
         made = assembled(options, self.machine, asker=asker, transcripts=self._transcripts)
         if hasattr(self, "session"):
             made.agent.rules = self.session.agent.rules

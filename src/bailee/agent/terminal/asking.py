@@ -7,9 +7,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import termios
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, Final
 
 from prompt_toolkit import PromptSession
 from prompt_toolkit.input.typeahead import clear_typeahead
@@ -23,14 +26,23 @@ from bailee.agent.ports import Consent, Intent
 from bailee.agent.terminal.showing import diff_text
 from bailee.agent.terminal.writing import visible
 
+_SETTLES: Final = 0.4  # seconds between the question and its choices: who is typing stops
+
 
 class PersonAtTerminal:
-    """A `ports.Asker`. `pause` and `resume` are called around each question."""
+    """A `ports.Asker`. `pause` and `resume` are called around each question,
+    `interrupt` when it is answered with Ctrl-C or Escape.
+    """
 
     def __init__(
-        self, console: Console, pause: Callable[[], None], resume: Callable[[], None]
+        self,
+        console: Console,
+        pause: Callable[[], None],
+        resume: Callable[[], None],
+        interrupt: Callable[[], None],
     ) -> None:
         self._console = console
+        self._interrupt = interrupt
         self._pause = pause
         self._resume = resume
 
@@ -39,12 +51,15 @@ class PersonAtTerminal:
         async with self._paused():
             self._show(intent)
             rule = rule_to_remember(intent)
-            choice = await choose(_choices(rule), default="no")
+            choice = await choose(_choices(rule), default="stop")
             if choice == "once":
                 return Consent(True)
             if choice == "always" and rule is not None:
                 return Consent(True, remember=(rule,))
-            reason = await _line("Why not? (Enter: no reason) ") if choice == "no" else ""
+            if choice == "stop":
+                self._interrupt()
+                return Consent(False, "the person said no, and stopped the work.")
+            reason = await _line("Why not? (Enter: no reason) ")
             return Consent(False, f"the person said no: {reason}" if reason else "")
 
     def _show(self, intent: Intent) -> None:
@@ -90,8 +105,10 @@ async def choose(choices: list[tuple[str, str, str]], *, default: str) -> str:
     bindings.add("<any>")(lambda _: None)
     bindings.add("enter")(lambda _: None)
     lines = "\n".join(f"  {n} {key}  {text}" for n, (key, _, text) in enumerate(choices, 1))
+    await asyncio.sleep(_SETTLES)
     clear_typeahead(session.input)
-    session.input.flush()
+    with contextlib.suppress(termios.error, OSError, ValueError):
+        termios.tcflush(session.input.fileno(), termios.TCIFLUSH)
     return await session.prompt_async(f"{lines}\n? ", key_bindings=bindings)
 
 
