@@ -18,6 +18,7 @@ REMEDIES: tuple[tuple[str, str], ...] = (
     ("node", "install node 18 or later"),
     ("claude", "install node and npm, and make the npm registry reachable"),
     ("nginx", "apt-get install nginx-light"),
+    ("squid", "apt-get install squid"),
     ("model", "tools/setup.sh dev, which installs the extra local-model"),
     ("root", "run as an ordinary user: root passes every permission check"),
     ("disk", "run where a small file system can be mounted, or as root"),

@@ -1,5 +1,21 @@
-"""`python -m bailee` is `bailee`."""
+"""`python -m bailee` is `bailee`. The version is printed before anything else is imported."""
 
-from bailee.cli import main
+from __future__ import annotations
 
-main()
+import sys
+
+
+def main() -> None:
+    """Run the command line."""
+    if sys.argv[1:] == ["--version"]:
+        from bailee import __version__
+
+        sys.stdout.write(f"bailee {__version__}\n")
+        return
+    from bailee.cli import main as run
+
+    run()
+
+
+if __name__ == "__main__":
+    main()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 
 from bailee.testing.upstream import ScriptedUpstream
+from claude_code import installed
 from programs import Bailee
 
 
@@ -36,3 +38,12 @@ def served(bailee: Bailee, upstream: ScriptedUpstream) -> Callable[..., Bailee]:
         return bailee
 
     return serve
+
+
+@pytest.fixture(scope="session")
+def claude() -> Path:
+    """The client, or a skip that says what is missing."""
+    program = installed() if sys.platform == "linux" else None
+    if program is None:
+        pytest.skip("Claude Code could not be had from npm")
+    return program

@@ -7,9 +7,7 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -17,36 +15,6 @@ import pytest
 
 from bailee.testing.upstream import ScriptedUpstream, Text, ToolUse
 from programs import Bailee, clean_environment
-
-VERSION = "2.1.330"
-CACHE = Path(__file__).parents[2] / ".cache" / f"claude-code-{VERSION}"
-
-
-def _installed() -> Path | None:
-    """The client's program, fetched from npm once."""
-    program = CACHE / "node_modules/@anthropic-ai/claude-code-linux-x64/claude"
-    if not program.exists() and shutil.which("npm") is not None:
-        CACHE.mkdir(parents=True, exist_ok=True)
-        subprocess.run(
-            [
-                "npm", "install", "--no-audit", "--no-fund", "--ignore-scripts", "--no-save",
-                f"@anthropic-ai/claude-code@{VERSION}",
-            ],
-            cwd=CACHE,
-            capture_output=True,
-            timeout=300,
-            check=False,
-        )  # fmt: skip
-    return program if program.exists() else None
-
-
-@pytest.fixture(scope="module")
-def claude() -> Path:
-    """The client, or a skip that says what is missing."""
-    program = _installed() if sys.platform == "linux" else None
-    if program is None:
-        pytest.skip("Claude Code could not be had from npm")
-    return program
 
 
 class Client:

@@ -13,17 +13,22 @@ import typer
 from bailee import __version__
 from bailee.cli import (
     audit,
+    code,
     config,
     demo,
+    flows,
     hold,
     key,
     keyring,
+    local,
     organisation,
+    outbox,
     person,
     personal_data,
     policy,
     privacy,
     retention,
+    run,
     sessions,
     up,
 )
@@ -38,6 +43,11 @@ app = typer.Typer(
 app.command("up")(up.up)
 app.command("sign-in")(up.sign_in)
 app.command("demo")(demo.demo)
+app.command("code", cls=code.CodeCommand)(code.code)
+app.command("flows")(flows.flows)
+app.command("run", context_settings=run.CONTEXT)(run.run)
+app.add_typer(outbox.app, name="outbox")
+app.add_typer(local.app, name="local")
 app.add_typer(policy.app, name="policy")
 app.add_typer(person.app, name="person")
 person.app.command("export")(personal_data.export)

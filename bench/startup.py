@@ -1,0 +1,96 @@
+"""How long a person waits: for the version, for help, for the agent's first prompt.
+
+Each program is started anew, in turns with the others, and the median of the runs counts. A bare
+Python is the floor for anything written in it. Claude Code, where the tests have fetched it, is
+what people know.
+"""
+
+from __future__ import annotations
+
+import os
+import pty
+import select
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from bench.result import Line
+
+RUNS = 9
+CACHE = Path(__file__).parents[1] / ".cache"
+PYTHON = [sys.executable]
+BAILEE = [*PYTHON, "-m", "bailee"]
+
+
+def main() -> list[Line]:
+    """Measure and print; the lines of the closing table."""
+    with tempfile.TemporaryDirectory() as folder:
+        environment = {
+            "PATH": os.environ["PATH"],
+            "HOME": folder,
+            "LANG": "C.UTF-8",
+            "TERM": "xterm-256color",
+            "ANTHROPIC_BASE_URL": "http://127.0.0.1:9",
+            "ANTHROPIC_AUTH_TOKEN": "bl_none",
+        }
+        ways: dict[str, Callable[[], float]] = {
+            "python -c pass": lambda: _to_end([*PYTHON, "-c", "pass"], environment),
+            "bailee --version": lambda: _to_end([*BAILEE, "--version"], environment),
+            "bailee code --help": lambda: _to_end([*BAILEE, "code", "--help"], environment),
+            "bailee code, first prompt": lambda: _to_prompt([*BAILEE, "code"], environment, folder),
+        }
+        if (claude := _claude()) is not None:
+            ways["claude --version"] = lambda: _to_end([str(claude), "--version"], environment)
+        taken: dict[str, list[float]] = {name: [] for name in ways}
+        for run in range(RUNS + 1):
+            for name, way in ways.items():
+                seconds = way()
+                if run:  # the first fills the disk's cache
+                    taken[name].append(seconds)
+    medians = {name: statistics.median(runs) for name, runs in taken.items()}
+    for name, median in medians.items():
+        print(f"{name:28} {median * 1000:7.0f} ms")
+    bare = f"python -c pass: {medians['python -c pass'] * 1000:.0f} ms"
+    known = medians.get("claude --version")
+    against = bare if known is None else f"{bare}; claude --version: {known * 1000:.0f} ms"
+    return [
+        (name, f"{median * 1000:.0f} ms", against)
+        for name, median in medians.items()
+        if name.startswith("bailee")
+    ]
+
+
+def _to_end(command: list[str], environment: dict[str, str]) -> float:
+    began = time.perf_counter()
+    subprocess.run(command, env=environment, check=True, capture_output=True)
+    return time.perf_counter() - began
+
+
+def _to_prompt(command: list[str], environment: dict[str, str], folder: str) -> float:
+    """Until the prompt is on the screen of a terminal."""
+    began = time.perf_counter()
+    process, terminal = pty.fork()
+    if process == 0:
+        os.chdir(folder)
+        os.execve(command[0], command, environment)
+    seen = b""
+    try:
+        while b"recording unknown" not in seen:  # the status line, drawn with the prompt
+            if not select.select([terminal], [], [], 30)[0]:
+                raise TimeoutError(f"no prompt: {seen!r}")
+            seen += (more := os.read(terminal, 65536))
+            if b"\x1b[6n" in more:  # it asks where the cursor is
+                os.write(terminal, b"\x1b[2;1R")
+        return time.perf_counter() - began
+    finally:
+        os.kill(process, 9)
+        os.waitpid(process, 0)
+        os.close(terminal)
+
+
+def _claude() -> Path | None:
+    return next(CACHE.glob("claude-code-*/node_modules/@anthropic-ai/claude-code-*/claude"), None)

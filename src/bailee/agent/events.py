@@ -1,0 +1,108 @@
+"""What happens during a turn, in the order in which it happens. Pure.
+
+Whoever shows a turn (a terminal, a line of JSON, a test) reads these and nothing else.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from bailee.agent.ports import Answer, Block, Call, Intent, Outcome, Piece
+
+Ending = Literal["done", "interrupted", "turn_limit", "cut_off", "declined"]
+"""Why a turn ended: the model was done; the person stopped it; it took as many model calls as it
+may; its answer was cut off at the token limit; the model declined to answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prompted:
+    """A prompt was added to the conversation."""
+
+    content: list[Block]
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """An answer is whole and kept."""
+
+    answer: Answer
+
+
+@dataclass(frozen=True, slots=True)
+class Retrying:
+    """An answer broke off and is asked for again; what was shown of it does not count."""
+
+    attempt: int
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class ToolStarted:
+    """A call is permitted and begins."""
+
+    call: Call
+    intent: Intent
+
+
+@dataclass(frozen=True, slots=True)
+class ToolEnded:
+    """A call has its result. `intent` is None when the call could not be understood."""
+
+    call: Call
+    intent: Intent | None
+    outcome: Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A call was not permitted."""
+
+    call: Call
+    intent: Intent
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Compacting:
+    """The conversation is about to be replaced by a summary; it held this many tokens."""
+
+    tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Compacted:
+    """The conversation is now this summary."""
+
+    summary: str
+
+
+@dataclass(frozen=True, slots=True)
+class NotKept:
+    """Records of this session can't be kept on this machine; it can't be resumed whole."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class TurnEnded:
+    """The turn is over. `text` is the last answer's text."""
+
+    ending: Ending
+    text: str
+    calls: int
+
+
+Event = (
+    Prompted
+    | Piece
+    | Answered
+    | Retrying
+    | ToolStarted
+    | ToolEnded
+    | Refused
+    | Compacting
+    | Compacted
+    | NotKept
+    | TurnEnded
+)

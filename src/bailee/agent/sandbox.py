@@ -1,0 +1,149 @@
+"""Running commands in a bubblewrap sandbox.
+
+Inside: the whole file system read-only, the workspace writable, a /tmp of its own, no network, no
+other processes, no way to the session's sockets and keys. What later programs would obey in the
+workspace (git's hooks and configuration) is read-only too, so that nothing written inside runs
+outside later. `arguments` is the whole of the policy and computes only; `find` tries it out.
+
+Environment variables that look like credentials never reach a command, sandbox or not.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+_CREDENTIAL: Final = re.compile(
+    r"(?:^|_)(?:API_?KEY|KEY|TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIALS?|AUTH)(?:_|$)", re.IGNORECASE
+)
+_PREFIXES: Final = ("ANTHROPIC_", "AWS_", "BAILEE_", "CLAUDE_")
+# Under the person's home: hidden, where they exist.
+_HIDDEN: Final = (
+    *(".ssh", ".gnupg", ".aws", ".azure", ".kube", ".docker", ".netrc", ".pgpass"),
+    *(".git-credentials",),
+    *(".config/gcloud", ".config/gh", ".config/git/credentials", ".config/bailee", ".claude"),
+    *(".npmrc", ".pypirc", ".password-store", ".local/share/keyrings", ".local/share/bailee"),
+    *(".local/state/bailee", ".mozilla", ".config/google-chrome", ".codex", ".gemini", ".bailee"),
+    *(".bash_history", ".zsh_history", ".python_history"),
+)  # fmt: skip
+_READ_ONLY: Final = (
+    *(".git/hooks", ".git/config", ".bailee", ".claude", ".vscode", ".idea", ".mcp.json"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Sandbox:
+    """Whether commands run in a sandbox, and in which. `program` None: they don't, and `why` says
+    why not. `network` is whether commands may reach the network.
+    """
+
+    program: str | None
+    why: str = ""
+    network: bool = False
+    hidden: tuple[Path, ...] = ()
+
+    @property
+    def label(self) -> str:
+        """A word or two for the status line."""
+        if self.program is None:
+            return "no sandbox"
+        return "sandbox, network on" if self.network else "sandbox, no network"
+
+    @property
+    def sentence(self) -> str:
+        """What the model is told."""
+        if self.program is None:
+            return f"Commands run without a sandbox ({self.why})."
+        network = "with the network" if self.network else "without a network"
+        return (
+            f"Commands run in a sandbox {network}; only the workspace is writable. The folder for "
+            "temporary files is empty at each command."
+        )
+
+    def wrap(self, command: Sequence[str], roots: Sequence[Path], home: Path) -> list[str]:
+        """The command line that runs `command`."""
+        if self.program is None:
+            return list(command)
+        return arguments(
+            self.program, command, roots, home, network=self.network, hidden=self.hidden
+        )
+
+
+def arguments(
+    program: str,
+    command: Sequence[str],
+    roots: Sequence[Path],
+    home: Path,
+    *,
+    network: bool = False,
+    hidden: Sequence[Path] = (),
+) -> list[str]:
+    """The command line of bubblewrap. `roots` are writable, the first is the working folder."""
+    made = [
+        program, "--die-with-parent", "--new-session", "--unshare-user-try", "--unshare-pid",
+        "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try", "--cap-drop", "ALL",
+        *(() if network else ("--unshare-net",)),
+        "--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc",
+    ]  # fmt: skip
+    under = {Path("/tmp"), Path("/var/tmp"), Path("/run")}  # noqa: S108 - made anew inside
+    for folder in sorted(under):
+        if folder.is_dir() and not folder.is_symlink():
+            made += ["--tmpfs", str(folder)]
+    if any(folder in home.parents for folder in under):
+        made += ["--ro-bind-try", str(home), str(home)]
+    if network and Path("/run/systemd/resolve").is_dir():
+        made += ["--ro-bind", "/run/systemd/resolve", "/run/systemd/resolve"]
+    for root in roots:
+        made += ["--bind", str(root), str(root)]
+        if (root / ".git").is_dir():  # a mount of its own can't be renamed and put anew
+            made += ["--bind", str(root / ".git"), str(root / ".git")]
+        for name in _READ_ONLY:
+            if (root / name).exists():
+                made += ["--ro-bind", str(root / name), str(root / name)]
+    for secret in (*(home / name for name in _HIDDEN), *hidden):
+        if any(secret == root or secret in root.parents for root in roots):
+            continue
+        if secret.is_dir():
+            made += ["--tmpfs", str(secret)]
+        elif secret.exists():
+            made += ["--ro-bind", "/dev/null", str(secret)]
+    return [*made, "--chdir", str(roots[0]), "--", *command]
+
+
+def find(*, wanted: bool = True, network: bool = False, hidden: Sequence[Path] = ()) -> Sandbox:
+    """The sandbox this machine has, tried out once."""
+    if not wanted:
+        return Sandbox(None, "it was turned off")
+    program = shutil.which("bwrap")
+    if program is None:
+        return Sandbox(None, "bubblewrap is not installed")
+    trial = arguments(program, ["true"], [Path("/")], Path("/nonexistent"))
+    trial[trial.index("--bind") : trial.index("--chdir")] = []
+    try:
+        done = subprocess.run(trial, capture_output=True, timeout=10, check=False)  # noqa: S603
+    except (OSError, subprocess.TimeoutExpired):
+        return Sandbox(None, "bubblewrap can't be started")
+    if done.returncode != 0:
+        return Sandbox(None, "bubblewrap is not permitted here")
+    return Sandbox(program, network=network, hidden=tuple(hidden))
+
+
+def without_credentials(environment: Mapping[str, str]) -> dict[str, str]:
+    """The environment that a command gets."""
+    return {
+        name: value
+        for name, value in environment.items()
+        if not name.startswith(_PREFIXES)
+        and name not in ("SSH_AUTH_SOCK", "DBUS_SESSION_BUS_ADDRESS")
+        and not _CREDENTIAL.search(name)
+    }
+
+
+def home_of(environment: Mapping[str, str]) -> Path:
+    """The person's home."""
+    return Path(environment.get("HOME") or Path.home())

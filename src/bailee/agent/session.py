@@ -1,0 +1,182 @@
+"""Putting an agent together for a folder: what the settings, the flags and the machine say.
+
+The only module of the agent that knows them all. What it makes is plain: an `Agent` and what a
+status line needs to know about it.
+"""
+
+from __future__ import annotations
+
+import platform
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+from bailee.agent import instructions, sandbox
+from bailee.agent.messages_api import MessagesApi, endpoint
+from bailee.agent.permissions import Rules, parse_rules
+from bailee.agent.ports import Asker, Kept, Model, Record, Transcripts
+from bailee.agent.prompts import system_prompt
+from bailee.agent.tools.bash import Bash
+from bailee.agent.tools.box import Tool, Toolbox
+from bailee.agent.tools.files import Edit, Read, Seen, Write
+from bailee.agent.tools.search import Glob, Grep
+from bailee.agent.tools.todo import TodoWrite
+from bailee.agent.transcripts import InMemory
+from bailee.agent.turns import Agent, Limits
+from bailee.agent.workspace import Workspace
+from bailee.errors import InputError
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What a person asked for on the command line."""
+
+    folder: Path
+    model: str | None = None
+    session: str | None = None  # resume this one
+    latest: bool = False  # resume the latest of this folder
+    allow: Sequence[str] = ()
+    deny: Sequence[str] = ()
+    more_folders: Sequence[Path] = ()
+    calls: int | None = None
+    max_tokens: int | None = None
+    context_tokens: int = 200_000
+    sandbox: bool = True
+    network: bool = False
+
+
+@dataclass(slots=True)
+class Session:
+    """An agent at work in a folder. `environment` holds the variables that count."""
+
+    id: str
+    agent: Agent
+    workspace: Workspace
+    sandbox: sandbox.Sandbox
+    transcripts: Transcripts
+    environment: Mapping[str, str]
+    resumed: bool = False
+    base_url: str | None = None
+    extra: dict[str, object] = field(default_factory=dict)
+
+    async def close(self) -> None:
+        """Closes what it holds open."""
+        model = self.agent.model
+        if isinstance(model, MessagesApi):
+            await model.close()
+
+
+def start(
+    options: Options,
+    environment: Mapping[str, str],
+    *,
+    now: datetime,
+    rules: Rules | None = None,
+    asker: Asker | None = None,
+    transcripts: Transcripts | None = None,
+    model: Model | None = None,
+    more_tools: Sequence[Tool] = (),
+    hidden: Sequence[Path] = (),
+) -> Session:
+    """A new session, or a resumed one.
+
+    Raises:
+        InputError: the folder, the key, a rule or the session to resume is wrong.
+    """
+    if not options.folder.is_dir():
+        raise InputError(f"{options.folder} is not a folder.", code="not_found")
+    store = transcripts or InMemory()
+    workspace = Workspace(options.folder, tuple(options.more_folders))
+    session, records = _which(options, store, str(workspace.root))
+    at = None
+    if model is None:
+        at = endpoint(environment)
+        model = MessagesApi(
+            at,
+            session=session,
+            model=options.model or environment.get("ANTHROPIC_MODEL") or None,
+            max_tokens=options.max_tokens,
+        )
+    box = sandbox.find(wanted=options.sandbox, network=options.network, hidden=hidden)
+    seen = Seen()
+    tools: list[Tool] = [
+        Read(workspace, seen),
+        Write(workspace, seen),
+        Edit(workspace, seen),
+        Glob(workspace, environment),
+        Grep(workspace, environment),
+        Bash(workspace, box, environment),
+        TodoWrite(),
+        *more_tools,
+    ]
+    given = rules or Rules()
+    given = Rules(
+        (*given.allow, *parse_rules(options.allow)),
+        given.ask,
+        (*given.deny, *parse_rules(options.deny)),
+    )
+    agent = Agent(
+        model,
+        Toolbox(tools),
+        asker=asker,
+        rules=given,
+        transcripts=store,
+        session=session,
+        records=records,
+        system=system_prompt(
+            folder=str(workspace.root),
+            platform=f"{platform.system()} {platform.release()}",
+            date=now.date().isoformat(),
+            is_git=instructions.repository(workspace.root) is not None,
+            sandbox=box.sentence,
+            instructions=instructions.read(workspace.root),
+        ),
+        limits=Limits(options.calls, options.context_tokens),
+    )
+    if not records:
+        agent.keep({"type": "session", "folder": str(workspace.root), "model": model.name})
+    return Session(
+        session,
+        agent,
+        workspace,
+        box,
+        store,
+        environment,
+        resumed=bool(records),
+        base_url=at.base_url if at is not None else None,
+    )
+
+
+def resumable(store: Transcripts, folder: str) -> list[Kept]:
+    """The sessions one may resume: those of this folder first, the latest first."""
+    found = list(store.list())
+    return sorted(found, key=lambda kept: kept.folder != folder)
+
+
+def _which(options: Options, store: Transcripts, folder: str) -> tuple[str, list[Record]]:
+    """The session's id and what is kept of it."""
+    if options.session is not None:
+        named = [k.session for k in store.list() if k.session.startswith(options.session)]
+        if len(named) > 1 and options.session not in named:
+            raise InputError(f"{options.session} is the beginning of {len(named)} sessions' ids.")
+        wanted = options.session if options.session in named or not named else named[0]
+        records = store.load(wanted)
+        if not records:
+            raise InputError(
+                f"no session {options.session} is kept on this machine.",
+                code="not_found",
+                hint="it may be past its days, or transcripts are not kept here",
+            )
+        return wanted, records
+    if options.latest:
+        here = [k for k in store.list() if k.folder == folder]
+        if not here:
+            raise InputError(
+                "no session of this folder is kept on this machine.",
+                code="not_found",
+                hint="start one without --continue",
+            )
+        return here[0].session, store.load(here[0].session)
+    return str(uuid.uuid4()), []

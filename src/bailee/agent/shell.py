@@ -1,0 +1,120 @@
+"""Reading a shell command line well enough to match rules with it. Pure.
+
+This is no shell parser, and does not have to be: it says of a line either "these commands, and
+nothing else", or "not plain". It errs to "not plain" whenever the shell might do more than the
+words say: substitutions, expansions at the start of a command, redirections into files,
+assignments, functions, groups, here documents, comments, escapes, newlines within quotes.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+# Programs whose first words say nothing of what they will do.
+_RUNS_ANYTHING: Final = frozenset(
+    {
+        "bash", "sh", "zsh", "dash", "fish", "ksh", "csh", "tcsh", "sudo",
+        "doas", "su", "env", "xargs", "eval", "exec", "source", ".", "command",
+        "builtin", "nice", "nohup", "time", "timeout", "setsid", "stdbuf", "watch", "parallel",
+        "find", "fd", "awk", "gawk", "mawk", "sed", "perl", "python", "python2",
+        "python3", "ruby", "node", "deno", "bun", "lua", "php", "ssh", "scp",
+        "rsync", "tar", "docker", "podman", "chroot", "unshare", "nsenter", "bwrap", "strace",
+        "gdb", "vi", "vim", "ed", "ex", "emacs", "less", "more", "man",
+        "tee", "dd", "rm", "mv", "cp", "ln", "chmod", "chown", "kill",
+        "pkill", "killall", "crontab", "at", "curl", "wget", "nc", "ncat", "socat",
+    }
+)  # fmt: skip
+# Programs that are many programs: the second word says which.
+_HAS_COMMANDS: Final = frozenset(
+    {
+        "git", "npm", "pnpm", "yarn", "npx", "cargo", "go", "make", "just",
+        "rake", "uv", "pip", "pip3", "poetry", "hatch", "tox", "nox", "bundle",
+        "gem", "kubectl", "helm", "terraform", "gh", "glab", "apt", "apt-get", "brew",
+        "dotnet", "mvn", "gradle", "bazel", "conda", "mix", "stack",
+    }
+)  # fmt: skip
+_RUNS_WHAT_FOLLOWS: Final = frozenset({("npm", "exec"), ("uv", "run"), ("poetry", "run"),
+    ("bundle", "exec"), ("go", "run"), ("pnpm", "exec"), ("pnpm", "dlx"), ("yarn", "dlx"),
+    ("cargo", "run"), ("git", "config"), ("conda", "run"), ("hatch", "run"),
+    ("stack", "exec")})  # fmt: skip
+_SAFE_REDIRECTION: Final = re.compile(r"(?:[012]?>&[12]|[012&]?>>?\s*/dev/null)(?=\s|[;&|]|$)")
+_SEPARATOR: Final = re.compile(r"\|\||&&|\|&|[;|&\n]")
+_WORD: Final = re.compile(r"[^\s'\"\\`$<>|&;(){}#!~]+")
+_SINGLE: Final = re.compile(r"'[^'\n]*'")
+_DOUBLE: Final = re.compile(r'"[^"\\`$!\n]*"')
+_KEYWORDS: Final = frozenset(
+    {
+        "if", "then", "else", "elif", "fi", "for", "while", "until", "do",
+        "done", "case", "esac", "in", "function", "select", "time", "coproc",
+    }
+)  # fmt: skip
+_PLAIN_WORD: Final = re.compile(r"[A-Za-z0-9][\w.+:-]*")
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A command line as words. When `plain` is False, `commands` is the best guess, which may be
+    used to deny and never to allow.
+    """
+
+    plain: bool
+    commands: tuple[tuple[str, ...], ...]
+
+
+def read(line: str) -> Reading:
+    """Reads a command line."""
+    commands: list[list[str]] = [[]]
+    plain, at, joined = True, 0, False
+    while at < len(line):
+        char = line[at]
+        if char in " \t":
+            at, joined = at + 1, False
+        elif found := _SAFE_REDIRECTION.match(line, at) if not joined else None:
+            at, joined = found.end(), False
+        elif found := _SEPARATOR.match(line, at):
+            commands.append([])
+            at, joined = found.end(), False
+        elif found := (_WORD.match(line, at) or _SINGLE.match(line, at) or _DOUBLE.match(line, at)):
+            text = found[0][1:-1] if found[0][0] in "'\"" else found[0]
+            if joined:
+                commands[-1][-1] += text
+            else:
+                commands[-1].append(text)
+            at, joined = found.end(), True
+        else:
+            plain = False
+            if char in "(){}`$":  # what stands inside may be a command of its own
+                commands.append([])
+                joined = False
+            at += 1
+    kept = tuple(tuple(words) for words in commands if words)
+    odd = any(
+        "=" in words[0] or words[0] in _KEYWORDS or "*" in words[0] or "?" in words[0]
+        for words in kept
+    )
+    return Reading(plain and bool(kept) and not odd, kept)
+
+
+def prefix_to_offer(line: str) -> str | None:
+    """The words that "always allow" would cover; None when no prefix is worth trust."""
+    reading = read(line)
+    if not reading.plain:
+        return None
+    offers = {_offer(words) for words in reading.commands}
+    return offers.pop() if len(offers) == 1 else None
+
+
+def _offer(words: tuple[str, ...]) -> str | None:
+    first = words[0]
+    name = first.rpartition("/")[2]
+    if name in _RUNS_ANYTHING or re.fullmatch(r"(python|ruby|perl|node)[\d.]*", name):
+        return None
+    if not _PLAIN_WORD.fullmatch(name):
+        return None
+    if name not in _HAS_COMMANDS:
+        return first
+    if len(words) < 2 or not _PLAIN_WORD.fullmatch(words[1]) or words[:2] in _RUNS_WHAT_FOLLOWS:
+        return None
+    return f"{first} {words[1]}"

@@ -1,0 +1,270 @@
+"""The agent with a person at a terminal: reads a line, takes a turn, and again."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from dataclasses import replace
+from datetime import datetime
+from typing import Any, Final
+
+from prompt_toolkit import PromptSession
+from prompt_toolkit.history import InMemoryHistory
+from prompt_toolkit.key_binding import KeyBindings
+from prompt_toolkit.styles import Style
+from rich.console import Console
+from rich.text import Text
+
+from bailee.agent import events, recorded
+from bailee.agent.assembly import assembled
+from bailee.agent.conversation import text_of
+from bailee.agent.messages_api import MessagesApi, endpoint, warm
+from bailee.agent.session import Options, Session, resumable
+from bailee.agent.terminal import picking, status
+from bailee.agent.terminal.asking import PersonAtTerminal
+from bailee.agent.terminal.attaching import content_of
+from bailee.agent.terminal.commands import COMMANDS
+from bailee.agent.terminal.completing import Completing
+from bailee.agent.terminal.keys import Listening
+from bailee.agent.terminal.showing import THEME, Showing, markdown
+from bailee.agent.terminal.writing import visible
+from bailee.client.machine import Machine
+from bailee.errors import BaileeError, InputError
+
+_STYLE: Final = Style.from_dict({"bottom-toolbar": "noreverse", "bottom-toolbar.text": ""})
+_ALIASES: Final = {"/exit": "/quit", "/?": "/help"}
+
+
+class Terminal:
+    """One run of `bailee code`. `open` makes a session; `run` works until the person ends."""
+
+    def __init__(self, options: Options, machine: Machine) -> None:
+        self.options = options
+        self.machine = machine
+        self.console = Console(theme=THEME, highlight=False)
+        self.done = False
+        self._showing = Showing(self.console)
+        self._transcripts = machine.transcripts()
+        self._listening = Listening(self._interrupt)
+        self._known = recorded.UNKNOWN
+        self._asking: set[asyncio.Task[None]] = set()
+        self._history = InMemoryHistory()
+        self._forgotten = False
+        self.session: Session
+
+    # -- a run -----------------------------------------------------------------------------------
+
+    async def run(self, *, choose: bool, first: str | None) -> int:
+        """From the greeting to the end; the exit status."""
+        threading.Thread(target=_warm, daemon=True).start()
+        if choose:
+            folder = self.options.folder.resolve()
+            found = resumable(self._transcripts, str(folder))
+            chosen = await picking.pick(self.console, found, self._transcripts, folder, self.now())
+            if chosen is None:
+                return 0
+            self.options = replace(self.options, session=chosen)
+        await self.open(self.options)
+        self._greet()
+        if self.session.resumed:
+            self.show_last()
+        line = first
+        while not self.done:
+            if line is None:
+                line = await self._read()
+            if line is None:
+                break
+            if line.strip():
+                await self._take(line.strip())
+            line = None
+        for task in self._asking:
+            task.cancel()
+        await self.session.close()
+        if not self._forgotten and self.session.agent.conversation.messages and self._keeps:
+            self.say(f"To go on: bailee code --resume {self.session.id[:8]}", "dim")
+        return 0
+
+    async def open(self, options: Options) -> None:
+        """Begins a session, or goes on with one."""
+        asker = PersonAtTerminal(self.console, self._pause, self._resume, self._interrupt)
+        made = assembled(options, self.machine, asker=asker, transcripts=self._transcripts)
+        if hasattr(self, "session"):
+            made.agent.rules = self.session.agent.rules
+            await self.session.close()
+        self.session = made
+        self._known = recorded.UNKNOWN
+        self._history = InMemoryHistory()
+        for message in made.agent.conversation.messages:
+            if message["role"] == "user" and (text := text_of(message["content"])):
+                self._history.append_string(text)
+
+    # -- what commands use -----------------------------------------------------------------------
+
+    def say(self, text: str, style: str = "") -> None:
+        """A line from the program itself."""
+        self.console.print(Text(visible(text), style=style))
+
+    def now(self) -> datetime:
+        """The present moment."""
+        return self.machine.clock()
+
+    def use_model(self, name: str) -> None:
+        """Another model for the turns to come."""
+        session = self.session
+        session.agent.model = MessagesApi(
+            endpoint(session.environment), session=session.id, model=name
+        )
+        self.options = replace(self.options, model=name)
+
+    def forget(self) -> None:
+        """Deletes what this machine keeps of the session."""
+        self._transcripts.delete(self.session.id)
+        self._forgotten = True
+
+    def show_last(self) -> None:
+        """The last answer of a session that was resumed."""
+        if text := self.session.agent.conversation.last_text:
+            self.console.print(markdown(visible(text)))
+
+    async def watch(self, happening: AsyncIterator[events.Event]) -> None:
+        """Shows a turn, with the keys that stop it."""
+        self._listening.start()
+        self._showing.begin()
+        try:
+            async for event in happening:
+                self._showing.take(event)
+        except BaileeError as error:
+            self._showing.end()
+            self._report(error)
+        finally:
+            self._showing.end()
+            self._listening.stop()
+        self._ask_later()
+
+    async def ask_recorded(self) -> recorded.Recorded:
+        """What the service keeps of this session, asked now."""
+        held = self.session.environment
+        key = held.get("ANTHROPIC_AUTH_TOKEN") or held.get("ANTHROPIC_API_KEY")
+        console = recorded.console_of(self.session.base_url, held)
+        self._known = await asyncio.to_thread(recorded.ask, console, key, self.session.id)
+        return self._known
+
+    # -- the rest --------------------------------------------------------------------------------
+
+    async def _take(self, line: str) -> None:
+        try:
+            if line.startswith("/") and "/" not in (word := line.split(maxsplit=1)[0])[1:]:
+                name = _ALIASES.get(word, word)
+                if name not in COMMANDS:
+                    raise InputError(f"there is no command {visible(word)}.", hint="/help")
+                await COMMANDS[name].run(self, line[len(word) :].strip())
+                return
+            content, notes = content_of(line, self.session.workspace)
+            for note in notes:
+                self.say(note, "dim")
+            await self.watch(self.session.agent.turn(content))
+        except BaileeError as error:
+            self._report(error)
+
+    async def _read(self) -> str | None:
+        prompt: PromptSession[str] = PromptSession(
+            history=self._history,
+            multiline=True,
+            key_bindings=_bindings(),
+            completer=Completing(
+                {n: c.meaning for n, c in COMMANDS.items()}, self.session.workspace.root
+            ),
+            complete_in_thread=True,
+            complete_while_typing=True,
+            bottom_toolbar=self._status,
+            prompt_continuation="… ",
+            style=_STYLE,
+            enable_open_in_editor=True,
+        )
+        try:
+            return await prompt.prompt_async("> ", default=self._listening.take_typed())
+        except KeyboardInterrupt:
+            return ""
+        except EOFError:
+            return None
+
+    def _status(self) -> str:
+        return status.line(self.session, self._known, self.console.width)
+
+    def _greet(self) -> None:
+        session = self.session
+        self.say(f"bailee code in {session.workspace.root}. /help lists the commands.")
+        if session.sandbox.program is None:
+            self.say(f"Commands run without a sandbox: {session.sandbox.why}.", "yellow")
+        for problem in (*self.machine.settings.problems, *self.machine.settings.ignored):
+            self.say(f"{problem} {problem.hint}", "yellow")
+        if not self._keeps:
+            self.say("Nothing of this session is kept on this machine.", "dim")
+
+    @property
+    def _keeps(self) -> bool:
+        return self.machine.keep_days > 0
+
+    def _ask_later(self) -> None:
+        async def ask() -> None:
+            with suppress(Exception):
+                await self.ask_recorded()
+
+        task = asyncio.ensure_future(ask())
+        self._asking.add(task)
+        task.add_done_callback(self._asking.discard)
+
+    def _interrupt(self) -> None:
+        self.session.agent.interrupt()
+
+    def _pause(self) -> None:
+        self._showing.pause()
+        self._listening.stop()
+
+    def _resume(self) -> None:
+        self._listening.start()
+        self._showing.resume()
+
+    def _report(self, error: BaileeError) -> None:
+        self.say(f"error: {error.message}", "red")
+        if error.hint is not None:
+            self.say(f"hint: {error.hint}")
+
+
+def run(options: Options, machine: Machine, *, choose: bool, first: str | None) -> int:
+    """Runs the agent in this terminal; the exit status."""
+    return asyncio.run(Terminal(options, machine).run(choose=choose, first=first))
+
+
+def _bindings() -> KeyBindings:
+    bindings = KeyBindings()
+
+    @bindings.add("enter")
+    def _send(event: Any) -> None:
+        buffer = event.current_buffer
+        if buffer.document.text_before_cursor.endswith("\\"):
+            buffer.delete_before_cursor()
+            buffer.insert_text("\n")
+        else:
+            buffer.validate_and_handle()
+
+    @bindings.add("escape", "enter")
+    @bindings.add("c-j")
+    def _new_line(event: Any) -> None:
+        event.current_buffer.insert_text("\n")
+
+    @bindings.add("c-c")
+    def _clear(event: Any) -> None:
+        if event.current_buffer.text:
+            event.current_buffer.reset()
+        else:
+            event.app.exit(exception=EOFError)
+
+    return bindings
+
+
+def _warm() -> None:
+    with suppress(Exception):
+        warm()

@@ -1,0 +1,72 @@
+"""What a person's line brings along: files named with `@`, and images whose path was pasted."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from typing import Any, Final
+
+from bailee.agent.tools.files import decoded, image_block, image_kind
+from bailee.agent.workspace import Workspace, read_bytes
+from bailee.errors import InputError
+
+_NAMED: Final = re.compile(r"(?:^|(?<=\s))@(\S+)")
+_IMAGE: Final = re.compile(r"\.(?:png|jpe?g|gif|webp)$", re.IGNORECASE)
+_LARGEST: Final = 100_000  # characters
+
+
+def content_of(line: str, workspace: Workspace) -> tuple[list[dict[str, Any]], list[str]]:
+    """The blocks of a prompt, and what was brought along or why not, for the person to see.
+
+    What a person names may be read wherever it is: naming it is the permission.
+    """
+    blocks: list[dict[str, Any]] = []
+    notes: list[str] = []
+    for name in dict.fromkeys(_NAMED.findall(line)):
+        path = name.rstrip(".,;:!?)")
+        try:
+            place = workspace.place(path)
+            if not place.real.exists():
+                continue  # an @ that names no file is just text
+            if place.real.is_dir():
+                listed = "\n".join(sorted(p.name + "/" * p.is_dir() for p in place.real.iterdir()))
+                blocks.append(_text(f"The folder {place.subject} holds:\n\n{listed[:_LARGEST]}"))
+            else:
+                blocks.append(_file(read_bytes(place), place))
+            notes.append(f"{place.subject} goes along")
+        except (InputError, OSError) as error:
+            notes.append(f"{path} does not go along: {error}")
+    for path in _pasted_images(line):
+        try:
+            place = workspace.place(path)
+            content = read_bytes(place)
+            if (kind := image_kind(content)) is not None:
+                blocks.append(image_block(content, kind, place.subject))
+                notes.append(f"the image {place.subject} goes along")
+        except InputError:
+            continue
+    return [*blocks, _text(line)], notes
+
+
+def _file(content: bytes, place: Any) -> dict[str, Any]:
+    if (kind := image_kind(content)) is not None:
+        return image_block(content, kind, place.subject)
+    text = decoded(content, place)
+    if len(text) > _LARGEST:
+        text = f"{text[:_LARGEST]}\n[cut: {len(text)} characters in all]"
+    return _text(f"The file {place.subject}:\n\n{text}")
+
+
+def _pasted_images(line: str) -> list[str]:
+    """Words of the line that are paths of images; terminals quote or escape what is dropped."""
+    try:
+        words = shlex.split(line)
+    except ValueError:
+        words = line.split()
+    return [
+        word for word in dict.fromkeys(words) if _IMAGE.search(word) and not word.startswith("@")
+    ]
+
+
+def _text(text: str) -> dict[str, Any]:
+    return {"type": "text", "text": text}

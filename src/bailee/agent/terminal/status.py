@@ -1,0 +1,47 @@
+"""The status line: always says what is kept, for how long, used for what, and what holds here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+from bailee.agent.recorded import Recorded
+from bailee.agent.session import Session
+from bailee.agent.terminal.writing import visible
+
+_BETWEEN: Final = " · "
+
+
+def line(session: Session, recorded: Recorded, width: int) -> str:
+    """The line for a terminal of that width; what matters least is left out first. Pure."""
+    folder = _short(session.workspace.root, Path(session.environment.get("HOME", "/nonexistent")))
+    parts = [
+        (1, session.agent.model.name),
+        (2, folder),
+        *((5, words) for words in recorded.words),
+        (4, session.sandbox.label),
+        (3, f"model at {host(session.base_url)}"),
+    ]
+    while len(parts) > 1 and len(_joined(parts)) > width:
+        parts.remove(min(parts, key=lambda part: part[0]))
+    return _joined(parts)[:width]
+
+
+def host(base_url: str | None) -> str:
+    """Where the model is, without anything that may be a secret. Pure."""
+    if base_url is None:
+        return "its provider"
+    try:
+        parts = urlsplit(base_url)
+        return f"{parts.hostname}:{parts.port}" if parts.port else str(parts.hostname)
+    except ValueError:
+        return "?"
+
+
+def _joined(parts: list[tuple[int, str]]) -> str:
+    return visible(_BETWEEN.join(text for _, text in parts))
+
+
+def _short(folder: Path, home: Path) -> str:
+    return f"~/{folder.relative_to(home)}" if home in folder.parents else str(folder)

@@ -1,0 +1,69 @@
+"""Reading what a model wrote as arguments: right types or a message it can act on. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from bailee.errors import InputError
+
+
+class Arguments:
+    """The arguments of one call."""
+
+    def __init__(self, tool: str, given: Mapping[str, Any]) -> None:
+        self._tool = tool
+        self._given = given
+
+    def text(self, name: str, default: str | None = None) -> str:
+        """A text.
+
+        Raises:
+            InputError: it is missing and has no default, or is no text.
+        """
+        return str(self._get(name, str, "a text", default))
+
+    def number(self, name: str, default: int, *, least: int = 0, most: int = 2**31) -> int:
+        """A whole number, brought into its bounds."""
+        value = self._given.get(name)
+        if isinstance(value, str) and value.strip().lstrip("-").isdigit():
+            value = int(value)
+        if value is None:
+            return default
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise InputError(f"{self._tool}: {name} must be a number.")
+        return max(least, min(most, int(value)))
+
+    def flag(self, name: str) -> bool:
+        """A yes or no; no when it is not given."""
+        return bool(self._get(name, bool, "true or false", False))
+
+    def items(self, name: str) -> list[Any]:
+        """A list."""
+        return list(self._get(name, list, "a list", None))
+
+    def _get(self, name: str, kind: type, what: str, default: Any) -> Any:
+        value = self._given.get(name)
+        if value is None:
+            value = default
+        if value is None:
+            raise InputError(f"{self._tool} needs {name}, {what}.")
+        if not isinstance(value, kind):
+            raise InputError(f"{self._tool}: {name} must be {what}.")
+        return value
+
+
+def schema(
+    required: Mapping[str, Any], optional: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """An input schema from the descriptions of its fields."""
+    return {
+        "type": "object",
+        "properties": {**required, **(optional or {})},
+        "required": list(required),
+    }
+
+
+def field(kind: str, description: str, **more: Any) -> dict[str, Any]:
+    """One field of a schema."""
+    return {"type": kind, "description": description, **more}

@@ -1,0 +1,87 @@
+"""Bash: one command at a time, in a shell of its own, in the sandbox when there is one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from bailee.agent.ports import Intent, Outcome
+from bailee.agent.sandbox import Sandbox, home_of, without_credentials
+from bailee.agent.tools.arguments import Arguments, field, schema
+from bailee.agent.tools.process import run_program
+from bailee.agent.workspace import Workspace
+from bailee.errors import InputError
+
+_SECONDS: Final = 120
+_MOST_SECONDS: Final = 600
+_OUTPUT: Final = 30_000  # bytes
+_SHOWN: Final = 12  # lines
+
+
+class Bash:
+    """Runs a command."""
+
+    name = "Bash"
+    input_schema: dict[str, Any] = schema(
+        {"command": field("string", "The command, for bash.")},
+        {
+            "timeout": field("integer", f"Seconds; else {_SECONDS}, at most {_MOST_SECONDS}."),
+            "description": field("string", "What it is for, in a few words."),
+        },
+    )
+
+    def __init__(
+        self, workspace: Workspace, sandbox: Sandbox, environment: Mapping[str, str]
+    ) -> None:
+        self._workspace = workspace
+        self._sandbox = sandbox
+        self._environment = environment
+        self.description = (
+            "Runs a command in bash, in the workspace's root. Each call is a shell of its own: "
+            "folders and variables don't carry over, and nothing stays running after it. Output "
+            f"over {_OUTPUT} bytes is cut in the middle. {sandbox.sentence}"
+        )
+
+    def intent(self, arguments: Arguments) -> Intent:
+        """The whole command."""
+        command = arguments.text("command")
+        if not command.strip() or "\0" in command:
+            raise InputError("the command is empty or holds a null byte.")
+        title = arguments.text("description", "") or "Run a command"
+        return Intent(self.name, command, title, command, "command")
+
+    async def run(self, arguments: Arguments) -> Outcome:
+        """Its output and exit status."""
+        command = arguments.text("command")
+        seconds = arguments.number("timeout", _SECONDS, least=1, most=_MOST_SECONDS)
+        line = self._sandbox.wrap(
+            ["bash", "-c", command], self._workspace.roots, home_of(self._environment)
+        )
+        environment = without_credentials(self._environment)
+        environment |= {"PAGER": "cat", "GIT_PAGER": "cat", "GIT_TERMINAL_PROMPT": "0"}
+        try:
+            ran = await run_program(
+                line,
+                folder=self._workspace.root,
+                environment=environment,
+                seconds=seconds,
+                most=_OUTPUT,
+            )
+        except OSError as error:
+            raise InputError(f"bash can't be started: {error.strerror}.") from None
+        output = ran.output.rstrip()
+        if ran.status is None:
+            end = f"[stopped: not done after {seconds} seconds]"
+        elif ran.status < 0:
+            end = f"[ended by signal {-ran.status}]"
+        else:
+            end = f"[exit status {ran.status}]" if ran.status else ""
+        content = "\n".join(part for part in (output, end) if part) or "[no output]"
+        return Outcome(content, is_error=ran.status != 0, shown=_tail(content))
+
+
+def _tail(text: str) -> str:
+    lines = text.splitlines()
+    if len(lines) <= _SHOWN:
+        return text
+    return "\n".join([f"… {len(lines) - _SHOWN} lines above", *lines[-_SHOWN:]])

@@ -1,0 +1,68 @@
+"""The tools of a session, under one roof: finds the one a call names, and hands it the call."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Protocol
+
+from bailee.agent.ports import Call, Intent, Outcome
+from bailee.agent.tools.arguments import Arguments
+from bailee.errors import InputError
+
+
+class Tool(Protocol):
+    """One tool."""
+
+    @property
+    def name(self) -> str:
+        """As the model calls it."""
+        ...
+
+    @property
+    def description(self) -> str:
+        """What it does, for the model."""
+        ...
+
+    @property
+    def input_schema(self) -> Mapping[str, Any]:
+        """Its arguments, as a JSON schema."""
+        ...
+
+    def intent(self, arguments: Arguments) -> Intent:
+        """See `ports.Tools.intent`."""
+        ...
+
+    async def run(self, arguments: Arguments) -> Outcome:
+        """See `ports.Tools.run`."""
+        ...
+
+
+class Toolbox:
+    """Implements `ports.Tools` over single tools."""
+
+    def __init__(self, tools: Iterable[Tool]) -> None:
+        self._tools = {tool.name: tool for tool in tools}
+
+    def definitions(self) -> Sequence[Mapping[str, Any]]:
+        """See `ports.Tools.definitions`."""
+        return [
+            {"name": t.name, "description": t.description, "input_schema": dict(t.input_schema)}
+            for t in self._tools.values()
+        ]
+
+    def intent(self, call: Call) -> Intent:
+        """See `ports.Tools.intent`."""
+        return self._tool(call).intent(Arguments(call.name, call.arguments))
+
+    async def run(self, call: Call) -> Outcome:
+        """See `ports.Tools.run`."""
+        return await self._tool(call).run(Arguments(call.name, call.arguments))
+
+    def _tool(self, call: Call) -> Tool:
+        if call.name not in self._tools:
+            raise InputError(
+                f"there is no tool {call.name}.",
+                code="not_found",
+                hint=f"there are {', '.join(self._tools)}",
+            )
+        return self._tools[call.name]

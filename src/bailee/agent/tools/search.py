@@ -1,0 +1,158 @@
+"""Glob and Grep: finding files and lines, by ripgrep (its program comes from its PyPI package)."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sysconfig
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from bailee.agent.ports import Intent, Outcome
+from bailee.agent.sandbox import without_credentials
+from bailee.agent.tools.arguments import Arguments, field, schema
+from bailee.agent.tools.process import Ran, run_program
+from bailee.agent.workspace import Place, Workspace
+from bailee.errors import InputError
+
+_SECONDS: Final = 60
+_OUTPUT: Final = 40_000  # bytes
+_LISTING: Final = 4_000_000  # bytes
+_FILES: Final = 200
+_WHERE: Final = field("string", "The folder (or file) to search; the workspace if not given.")
+
+
+def ripgrep() -> str:
+    """The program of ripgrep.
+
+    Raises:
+        InputError: it is not installed.
+    """
+    beside = Path(sysconfig.get_path("scripts")) / "rg"
+    found = str(beside) if beside.exists() else shutil.which("rg")
+    if found is None:
+        raise InputError("ripgrep is not installed.", hint='pip install "bailee[agent]"')
+    return found
+
+
+class _Search:
+    name: str
+
+    def __init__(self, workspace: Workspace, environment: Mapping[str, str]) -> None:
+        self._workspace = workspace
+        self._environment = without_credentials(environment)
+
+    def intent(self, arguments: Arguments) -> Intent:
+        """Searching inside the workspace is harmless."""
+        place = self._place(arguments)
+        title = f"{self.name} {arguments.text('pattern')}"
+        if place.real != self._workspace.root:
+            title += f" in {place.subject}"
+        return Intent(self.name, place.subject, title, harmless=place.inside)
+
+    def _place(self, arguments: Arguments) -> Place:
+        place = self._workspace.place(arguments.text("path", "."))
+        if not place.real.exists():
+            raise InputError(f"there is nothing at {place.subject}.", code="not_found")
+        return place
+
+    async def _rg(self, *arguments: str, most: int) -> Ran:
+        always = ("--no-config", "--color=never", "--hidden", "--glob=!.git", "--no-messages")
+        ran = await run_program(
+            [ripgrep(), *always, *arguments],
+            folder=self._workspace.root,
+            environment=self._environment,
+            seconds=_SECONDS,
+            most=most,
+        )
+        if ran.status is None:
+            raise InputError(f"the search took over {_SECONDS} seconds.", hint="search less")
+        if ran.status not in (0, 1) and (not ran.output or ran.output.startswith("rg: ")):
+            why = ran.output.removeprefix("rg: ").strip() or "is the pattern or the glob right?"
+            raise InputError("the search failed.", hint=why)
+        return ran
+
+
+class Glob(_Search):
+    """Finds files by name."""
+
+    name = "Glob"
+    description = (
+        "Finds files whose path fits a glob such as `**/*.py`, the latest changed first. Files "
+        "that git ignores are left out."
+    )
+    input_schema: dict[str, Any] = schema(
+        {"pattern": field("string", "The glob.")}, {"path": _WHERE}
+    )
+
+    async def run(self, arguments: Arguments) -> Outcome:
+        """The paths."""
+        place = self._place(arguments)
+        pattern = arguments.text("pattern")
+        if pattern.startswith("!"):
+            raise InputError("a glob that begins with ! finds nothing.")
+        ran = await self._rg(
+            "--files", "--null", "--glob", pattern, "--", str(place.real), most=_LISTING
+        )
+        files = [Path(name) for name in ran.output.split("\0") if name.strip()]
+        files.sort(key=_changed, reverse=True)
+        if not files:
+            return Outcome("No files found.", shown="no files")
+        lines = [self._workspace.show(file) for file in files[:_FILES]]
+        if len(files) > _FILES:
+            lines.append(f"[{len(files) - _FILES} more]")
+        return Outcome("\n".join(lines), shown=f"{len(files)} files")
+
+
+class Grep(_Search):
+    """Finds lines by a regular expression."""
+
+    name = "Grep"
+    description = (
+        "Finds lines that fit a regular expression (ripgrep's). Files that git ignores are left "
+        "out. `output`: lines (the default), files, or count."
+    )
+    input_schema: dict[str, Any] = schema(
+        {"pattern": field("string", "The regular expression.")},
+        {
+            "path": _WHERE,
+            "glob": field("string", "Only files that fit this glob."),
+            "output": field("string", "What to return.", enum=["lines", "files", "count"]),
+            "ignore_case": field("boolean", "Upper and lower case are the same."),
+            "multiline": field("boolean", "The expression may go over several lines."),
+            "context": field("integer", "Lines around each found line."),
+        },
+    )
+
+    async def run(self, arguments: Arguments) -> Outcome:
+        """The lines, files or counts."""
+        place = self._place(arguments)
+        wanted = arguments.text("output", "lines")
+        flags = {"lines": ["-n", "--with-filename"], "files": ["-l"], "count": ["-c"]}.get(wanted)
+        if flags is None:
+            raise InputError("Grep: output is lines, files or count.")
+        flags += ["--no-heading", "--max-columns=500", "--max-columns-preview"]
+        if arguments.flag("ignore_case"):
+            flags.append("-i")
+        if arguments.flag("multiline"):
+            flags += ["-U", "--multiline-dotall"]
+        if context := arguments.number("context", 0, most=50):
+            flags += ["-C", str(context)]
+        if glob := arguments.text("glob", ""):
+            flags += ["--glob", glob]
+        where = os.path.relpath(place.real, self._workspace.root) if place.inside else place.real
+        ran = await self._rg(
+            *flags, "-e", arguments.text("pattern"), "--", str(where), most=_OUTPUT
+        )
+        lines = [line.removeprefix("./") for line in ran.output.rstrip("\n").split("\n") if line]
+        if not lines:
+            return Outcome("Nothing found.", shown="nothing")
+        return Outcome("\n".join(lines), shown=f"{len(lines)} lines")
+
+
+def _changed(file: Path) -> float:
+    try:
+        return file.lstat().st_mtime
+    except OSError:
+        return 0.0

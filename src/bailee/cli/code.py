@@ -1,0 +1,186 @@
+"""`bailee code`: the coding agent in the terminal, or with `-p` without one."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from typer.core import TyperCommand
+
+from bailee.cli.errors import reporting
+from bailee.errors import InputError
+
+if TYPE_CHECKING:
+    from bailee.agent.session import Options
+
+_LARGEST_INPUT = 10_000_000  # characters
+
+
+class CodeCommand(TyperCommand):
+    """Lets `--resume` and `-p` stand without a value."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Gives them an empty one where the next word is an option, or there is none."""
+        made: list[str] = []
+        for at, word in enumerate(args):
+            following = args[at + 1] if at + 1 < len(args) else None
+            bare = following is None or (following.startswith("-") and following != "-")
+            if word in ("--resume", "-r") and bare:
+                made.append("--resume=")
+            elif word in ("--print", "-p") and bare:
+                made.append("--print=")
+            elif word == "--":
+                return super().parse_args(ctx, made + args[at:])
+            else:
+                made.append(word)
+        return super().parse_args(ctx, made)
+
+
+def code(  # noqa: PLR0917 - each is an option
+    prompt: Annotated[str | None, typer.Argument(help="What to do, to begin with.")] = None,
+    print_: Annotated[
+        str | None,
+        typer.Option(
+            "--print", "-p", metavar="PROMPT",
+            help="Do this without a person, print the answer and end. Standard input is added.",
+        ),
+    ] = None,
+    output_format: Annotated[
+        str, typer.Option(help="With -p: text, json or stream-json.")
+    ] = "text",
+    continue_: Annotated[
+        bool, typer.Option("--continue", "-c", help="Go on with this folder's latest session.")
+    ] = False,
+    resume: Annotated[
+        str | None,
+        typer.Option(
+            "--resume", "-r", metavar="[ID]", help="Go on with a session; without ID, choose one."
+        ),
+    ] = None,
+    model: Annotated[str | None, typer.Option(help="The model to ask for.")] = None,
+    max_turns: Annotated[
+        int | None, typer.Option(min=1, help="With -p: how many times the model may be asked.")
+    ] = None,
+    allowed_tools: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--allowed-tools", "--allowedTools",
+            help='What needs no asking, as in "Edit Bash(git diff:*)".',
+        ),
+    ] = None,
+    disallowed_tools: Annotated[
+        list[str] | None,
+        typer.Option("--disallowed-tools", "--disallowedTools", help="What is refused."),
+    ] = None,
+    add_dir: Annotated[
+        list[Path] | None, typer.Option(help="Another folder that belongs to the workspace.")
+    ] = None,
+    settings: Annotated[
+        str | None, typer.Option(help="More settings: a JSON object, or a file that holds one.")
+    ] = None,
+    no_sandbox: Annotated[
+        bool, typer.Option("--no-sandbox", help="Run commands without a sandbox.")
+    ] = False,
+) -> None:  # fmt: skip
+    """Work on the code in this folder, with a model.
+
+    Exit statuses: 0 done; 2 wrong input; 3 refused by the policy; 4 the model's service failed;
+    6 storage; 7 a limit was reached, or the model declined; 130 interrupted.
+    """
+    with reporting():
+        if output_format not in ("text", "json", "stream-json"):
+            raise InputError(
+                f"{output_format!r} is no output format.", hint="text, json or stream-json"
+            )
+        if continue_ and resume is not None:
+            raise InputError("--continue and --resume are given both.", hint="leave one out")
+        from bailee.agent.session import Options
+
+        options = Options(
+            folder=Path.cwd(),
+            model=model,
+            session=resume or None,
+            latest=continue_,
+            allow=tuple(allowed_tools or ()),
+            deny=tuple(disallowed_tools or ()),
+            more_folders=tuple(add_dir or ()),
+            calls=max_turns,
+            max_tokens=_number(os.environ, "CLAUDE_CODE_MAX_OUTPUT_TOKENS"),
+            context_tokens=_number(os.environ, "BAILEE_CONTEXT_TOKENS") or 200_000,
+            sandbox=not no_sandbox,
+        )
+        if print_ is not None:
+            if resume == "":
+                raise InputError("with -p, --resume needs the session's id.")
+            text = "\n\n".join(part for part in (print_, prompt or "", _standard_input()) if part)
+            if not text.strip():
+                raise InputError("there is no prompt.", hint='bailee code -p "what to do"')
+            raise typer.Exit(_headless(options, text, output_format, settings))
+        if not (sys.stdin.isatty() and sys.stdout.isatty()):
+            raise InputError("this is no terminal.", hint='bailee code -p "what to do"')
+        with _agent_installed():
+            from bailee.agent.terminal import app
+            from bailee.client.machine import Machine
+
+            machine = Machine.open(options.folder, option=settings)
+            raise typer.Exit(app.run(options, machine, choose=resume == "", first=prompt))
+
+
+def _headless(options: Options, prompt: str, form: str, settings: str | None) -> int:
+    import asyncio
+
+    with _agent_installed():
+        from bailee.agent import headless
+        from bailee.agent.assembly import assembled
+        from bailee.agent.messages_api import warm
+        from bailee.client.machine import Machine
+
+        warm()
+    session = assembled(options, Machine.open(options.folder, option=settings))
+
+    async def work() -> int:
+        try:
+            return await headless.run(
+                session, prompt, form, out=lambda line: print(line, flush=True),  # type: ignore[arg-type]
+                complain=lambda line: print(line, file=sys.stderr),
+            )  # fmt: skip
+        finally:
+            await session.close()
+
+    return asyncio.run(work())
+
+
+@contextmanager
+def _agent_installed() -> Iterator[None]:
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.startswith("bailee"):
+            raise
+        raise InputError(
+            f"the agent needs {error.name}, which is not installed.",
+            hint='pip install "bailee[agent]"',
+        ) from None
+
+
+def _standard_input() -> str:
+    if sys.stdin is None or sys.stdin.isatty():
+        return ""
+    text = sys.stdin.read(_LARGEST_INPUT + 1)
+    if len(text) > _LARGEST_INPUT:
+        raise InputError("standard input is too large.", code="request_too_large")
+    return text
+
+
+def _number(environment: Mapping[str, str], name: str) -> int | None:
+    value = environment.get(name, "")
+    if not value:
+        return None
+    if not value.isdigit() or not int(value):
+        raise InputError(f"{name} is not a number above 0.", code="configuration")
+    return int(value)

@@ -1,0 +1,235 @@
+"""`bailee run -- CMD`: another coding agent, on these terms."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from contextlib import ExitStack
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from bailee.cli.errors import reporting
+from bailee.cli.flows import SettingsOption, warn
+from bailee.cli.show import size
+from bailee.errors import InputError, StorageError
+
+if TYPE_CHECKING:
+    from bailee.client.agents import Launch, Terms
+    from bailee.client.egress import EgressWatch
+    from bailee.client.machine import Machine
+
+_SECRET = frozenset(
+    {"ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_API_KEY", "OPENAI_API_KEY", "OTEL_EXPORTER_OTLP_HEADERS"}
+)
+CONTEXT = {
+    "allow_extra_args": True,
+    "ignore_unknown_options": True,
+    "allow_interspersed_args": False,
+}
+
+
+def run(
+    command: Annotated[
+        list[str],
+        typer.Argument(metavar="-- CMD [ARGS]...", help="claude, codex, gemini, opencode, aider…"),
+    ],
+    *,
+    watch_egress: Annotated[
+        bool,
+        typer.Option("--watch-egress", help="Report every host it contacts against the switches."),
+    ] = False,
+    only_promised: Annotated[
+        bool,
+        typer.Option("--only-promised", help="Refuse the hosts that the switches do not promise."),
+    ] = False,
+    report: Annotated[
+        Path | None, typer.Option("--report", metavar="FILE", help="Write the report as JSON.")
+    ] = None,
+    direct: Annotated[
+        bool, typer.Option("--direct", help="Leave the model's address and credential as they are.")
+    ] = False,
+    show: Annotated[
+        bool, typer.Option("--dry-run", help="Show what would be set and deleted; run nothing.")
+    ] = False,
+    settings: SettingsOption = None,
+) -> None:
+    """Run another agent so that it uses the gateway, respects the switches, and forgets on time."""
+    from bailee.client import agents
+    from bailee.client.egress import EgressWatch
+    from bailee.client.flows import model_address
+    from bailee.client.machine import Machine
+    from bailee.client.sender import network
+
+    with reporting():
+        machine = Machine.open(Path.cwd(), option=settings)
+        warn(machine.settings)
+        program = shutil.which(command[0])
+        if program is None and not show:
+            raise InputError(
+                "There is no such program.", code="not_found", hint="bailee run -- claude"
+            )
+        agent = agents.known(command)
+        under = agents.terms(
+            machine.policy,
+            machine.settings,
+            key=machine.credential,
+            keep_days=machine.keep_days,
+            direct=direct,
+        )
+        made = agents.launch(agent, under)
+        if show:
+            _show(machine, agent, made, command)
+            return
+        if under.key is None and not direct:
+            _say("no bailee key is set (BAILEE_API_KEY): the agent's own credential is passed on")
+        for note in made.notes:
+            _say(note)
+        if said := machine.tidy():
+            _say(said)
+        if agent is not None:
+            _retain(machine, agent)
+        environment = _environment(machine, made)
+        with ExitStack() as held:
+            watch = None
+            if watch_egress or only_promised or report is not None:
+                model = model_address(machine.policy, machine.settings)
+                watch = held.enter_context(
+                    EgressWatch(
+                        agents.promised(agent, under, model),
+                        network(machine.settings),
+                        only_promised,
+                    )
+                )
+                environment |= watch.environment
+            assert program is not None
+            status = _carry(program, [*made.arguments, *command[1:]], environment, watch)
+        if watch is not None:
+            _tell(watch, under, report)
+        if agent is not None and machine.keep_days == 0:
+            _retain(machine, agent)
+    raise typer.Exit(status)
+
+
+def _carry(
+    program: str, arguments: list[str], environment: dict[str, str], watch: EgressWatch | None
+) -> int:
+    """Run it to its end, on this terminal; its exit status, as a shell tells it."""
+    # The terminal sends an interrupt to both; what it means is for the agent to decide. A handler
+    # that does nothing is not inherited, as ignoring would be.
+    before: dict[int, Any] = {
+        number: signal.signal(number, lambda *_: None) for number in (signal.SIGINT, signal.SIGQUIT)
+    }
+    try:
+        process = subprocess.Popen([program, *arguments], env=environment)  # noqa: S603
+        for ending in (signal.SIGTERM, signal.SIGHUP):
+            before[ending] = signal.signal(ending, lambda n, _: process.send_signal(n))
+        with ExitStack() as held:
+            if watch is not None:
+                held.enter_context(watch.looking_at(process.pid))
+            status = process.wait()
+    finally:
+        for changed, handler in before.items():
+            signal.signal(changed, handler)
+    return status if status >= 0 else 128 - status
+
+
+def _environment(machine: Machine, made: Launch) -> dict[str, str]:
+    held = {name: chosen.value for name, chosen in machine.settings.env.items()}
+    environment = {**os.environ, **held, **made.env}
+    for name in made.without - set(made.env):
+        environment.pop(name, None)
+    for name, (variable, content) in made.files.items():
+        path = machine.data / "launch" / name
+        try:
+            from bailee.client.local_key import make_private, write_private
+
+            make_private(path.parent)
+            write_private(path, content.encode())
+        except OSError as error:
+            raise StorageError(f"{path} can't be written ({error.strerror}).") from error
+        environment[variable] = str(path)
+    return environment
+
+
+def _retain(machine: Machine, agent: str) -> None:
+    """Apply local retention to the agent's own files; announced before the first deletion."""
+    from bailee.cli.local import of_agent, planned
+    from bailee.client import announcing
+
+    days = machine.clean_days
+    now = machine.clock()
+    found = planned(machine, agent, days)
+    soonest = now if found.past else found.soonest
+    announced = announcing.read(machine.data, agent)
+    if announcing.to_announce(announced, days, soonest, now):
+        count = len(found.past)
+        when = "at the next run" if count else f"from {(now + timedelta(days=7)).date()} on"
+        what = f"{count} file{'' if count == 1 else 's'}" if count else "files"
+        _say(
+            f"{what} of {agent} older than {days} day{'' if days == 1 else 's'} will be deleted "
+            f"{when}; to see which: bailee local clean --of {agent} --dry-run"
+        )
+        try:
+            announcing.write(machine.data, agent, announcing.Announced(days, now.isoformat()))
+        except OSError as error:
+            raise StorageError(f"{machine.data} can't be written ({error.strerror}).") from error
+    elif announcing.may_delete(announced, days):
+        done = of_agent(machine, agent, days, dry_run=False)
+        if done:
+            total = sum(one.size for one in done)
+            _say(f"{len(done)} of {agent}'s files were past {days} days: {size(total)} deleted")
+
+
+def _show(machine: Machine, agent: str | None, made: Launch, command: list[str]) -> None:
+    from bailee.cli.local import planned
+
+    for name in sorted(made.env):
+        secret = name in _SECRET
+        print(f"{name}={'(your bailee key)' if secret else made.env[name]}")
+    for name in sorted(made.without - set(made.env)):
+        print(f"unset {name}")
+    for variable, content in made.files.values():
+        print(f"{variable}=(a file with {content})")
+    print(" ".join([command[0], *made.arguments, *command[1:]]))
+    if agent is not None:
+        for one in planned(machine, agent, machine.clean_days).past:
+            what = "" if one.records is None else f" ({one.records} records)"
+            print(f"past its time: {one.path}{what}")
+    for note in made.notes:
+        _say(note)
+
+
+def _tell(watch: EgressWatch, under: Terms, report: Path | None) -> None:
+    found = sorted(watch.contacts.values(), key=lambda one: (one.promised, one.host))
+    if report is not None:
+        content = {
+            "hosts": [one.as_json() for one in found],
+            "promised": sorted(watch.promised),
+            "kept": not watch.broken,
+            "on": sorted(under.on),
+        }
+        try:
+            report.write_text(json.dumps(content, indent=1) + "\n")
+        except OSError as error:
+            raise StorageError(f"{report} can't be written ({error.strerror}).") from error
+    _say(f"it contacted {len(found)} host{'' if len(found) == 1 else 's'}")
+    for one in found:
+        verdict = "promised" if one.promised else "NOT PROMISED"
+        more = ", went round the proxy" if one.round_proxy else ""
+        more += f", {one.refused} refused" if one.refused else ""
+        more += f", {one.unreached} not reached" if one.unreached else ""
+        volume = "" if one.round_proxy else f", {size(one.sent)} out, {size(one.received)} in"
+        _say(f"  {one.host}: {verdict}, {max(one.count, 1)} connections{volume}{more}")
+    if watch.broken:
+        _say("what the switches promise was not kept by this program")
+
+
+def _say(text: str) -> None:
+    print(f"bailee: {text}", file=sys.stderr)

@@ -1,0 +1,224 @@
+"""Other coding agents: the environment under which they use the gateway and respect the switches.
+Pure.
+
+Rules kept here:
+
+* An agent's own vendor gets nothing but what the person asks of the model: whatever its switches
+  for that are called, they are set. bailee's flows go to bailee, and only while they are on.
+* The switches that hold here hold there too: they are passed on, from whatever scope they come.
+* A key stands in the environment alone, never in arguments, which every user of a machine can read.
+* What can't be brought under these terms is said in a note.
+
+Facts about each agent: docs/guides/run.md.
+Rows: D2, S5, S6.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import PurePath
+from typing import Final
+
+from bailee.client.flows import all_flows, bailee_address, ingest_address, provider_of
+from bailee.client.settings import Settings
+from bailee.policy import Policy
+
+
+@dataclass(slots=True)
+class Launch:
+    """How to start an agent: variables to set, variables to take away, arguments to put before the
+    person's own, files to write (name → content) whose path a variable names, and notes.
+    """
+
+    env: dict[str, str] = field(default_factory=dict, repr=False)
+    without: set[str] = field(default_factory=set)
+    arguments: list[str] = field(default_factory=list)
+    files: dict[str, tuple[str, str]] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What a launch is made from. `key`: the person's bailee key. `direct`: the model's address is
+    left as it is.
+    """
+
+    gateway: str
+    ingest: str
+    provider: str
+    key: str | None
+    on: frozenset[str]
+    switches: Mapping[str, str]
+    keep_days: int
+    direct: bool = False
+
+
+def terms(
+    policy: Policy, settings: Settings, *, key: str | None, keep_days: int, direct: bool = False
+) -> Terms:
+    """The terms that hold on this machine."""
+    return Terms(
+        bailee_address(settings),
+        ingest_address(settings),
+        provider_of(policy, settings)[0],
+        key,
+        frozenset(flow.name for flow in all_flows(policy, settings) if flow.on),
+        settings.switch_values,
+        keep_days,
+        direct,
+    )
+
+
+def known(command: Sequence[str]) -> str | None:
+    """The agent that a command starts; None: one that is not known here."""
+    name = PurePath(command[0]).name.lower().removesuffix(".exe") if command else ""
+    return _PROGRAMS.get(name)
+
+
+def launch(agent: str | None, under: Terms) -> Launch:
+    """How to start it."""
+    made = Launch(env={**under.switches, "DO_NOT_TRACK": "1"})
+    _AGENTS.get(agent or "", _any)(made, under)
+    return made
+
+
+def promised(agent: str | None, under: Terms, model: str) -> frozenset[str]:
+    """The hosts (`host:port`) that an agent may reach under these terms."""
+    from urllib.parse import urlsplit
+
+    found = set()
+    addresses = [model] if under.direct or agent == "gemini" else [under.gateway]
+    if under.on & {"metrics", "survey"}:
+        addresses.append(under.ingest)
+    for address in addresses:
+        parts = urlsplit(address)
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+        found.add(f"{parts.hostname}:{port}")
+    return frozenset(found)
+
+
+def _claude(made: Launch, under: Terms) -> None:
+    made.env |= {
+        "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
+        "CLAUDE_CODE_DISABLE_OFFICIAL_MARKETPLACE_AUTOINSTALL": "1",
+        "DISABLE_AUTOUPDATER": "1",
+    }
+    if not under.direct:
+        if under.provider == "bedrock":
+            made.env |= {
+                "ANTHROPIC_BEDROCK_BASE_URL": f"{under.gateway}/bedrock",
+                "CLAUDE_CODE_SKIP_BEDROCK_AUTH": "1",
+            }
+        elif under.provider == "vertex":
+            made.env |= {
+                "ANTHROPIC_VERTEX_BASE_URL": f"{under.gateway}/vertex/v1",
+                "CLAUDE_CODE_SKIP_VERTEX_AUTH": "1",
+            }
+        else:
+            made.env["ANTHROPIC_BASE_URL"] = under.gateway
+        if under.key is not None:
+            made.env["ANTHROPIC_AUTH_TOKEN"] = under.key
+            made.without.add("ANTHROPIC_API_KEY")
+    # A telemetry configuration of the person's own is theirs; only one for bailee is bailee's.
+    made.without |= {"OTEL_LOG_USER_PROMPTS", "OTEL_LOG_TOOL_DETAILS", "OTEL_LOG_TOOL_CONTENT"}
+    if "metrics" in under.on:
+        made.env |= {
+            "CLAUDE_CODE_ENABLE_TELEMETRY": "1",
+            "OTEL_METRICS_EXPORTER": "otlp",
+            "OTEL_LOGS_EXPORTER": "otlp",
+            "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",
+            "OTEL_EXPORTER_OTLP_ENDPOINT": under.ingest,
+            "OTEL_METRICS_INCLUDE_ACCOUNT_UUID": "false",
+            "OTEL_METRICS_INCLUDE_SESSION_ID": "false",
+        }
+        if under.key is not None:  # header values are sent as they stand, so the space is one
+            made.env["OTEL_EXPORTER_OTLP_HEADERS"] = f"Authorization=Bearer {under.key}"
+        if "survey" in under.on:
+            made.env["CLAUDE_CODE_ENABLE_FEEDBACK_SURVEY_FOR_OTEL"] = "1"
+        else:
+            made.without.add("CLAUDE_CODE_ENABLE_FEEDBACK_SURVEY_FOR_OTEL")
+    else:
+        made.without |= {
+            "CLAUDE_CODE_ENABLE_TELEMETRY",
+            "CLAUDE_CODE_ENABLE_FEEDBACK_SURVEY_FOR_OTEL",
+        }
+        if "survey" in under.on:
+            made.notes.append("its survey travels with its metrics, which are off: it is off too")
+
+
+def _codex(made: Launch, under: Terms) -> None:
+    made.arguments += [
+        *("-c", "analytics.enabled=false"),
+        *("-c", "feedback.enabled=false"),
+        *("-c", 'otel.exporter="none"'),
+        *("-c", "check_for_update_on_startup=false"),
+    ]
+    if under.keep_days == 0:
+        made.arguments += ["-c", 'history.persistence="none"']
+    if not under.direct:
+        made.arguments += ["-c", f'openai_base_url="{under.gateway}/v1"']
+        if under.key is not None:
+            made.env["OPENAI_API_KEY"] = under.key
+        made.notes.append("the gateway passes its API on to the upstream and keeps none of it")
+
+
+def _gemini(made: Launch, under: Terms) -> None:
+    settings = {
+        "privacy": {"usageStatisticsEnabled": False},
+        "telemetry": {"enabled": False, "logPrompts": False},
+        "general": {"enableAutoUpdate": False, "enableAutoUpdateNotification": False},
+    }
+    made.env["GEMINI_TELEMETRY_ENABLED"] = "false"
+    made.files["gemini-settings.json"] = ("GEMINI_CLI_SYSTEM_SETTINGS_PATH", json.dumps(settings))
+    if not under.direct:
+        made.notes.append("the gateway does not speak its API: the model is reached directly")
+
+
+def _opencode(made: Launch, under: Terms) -> None:
+    made.env |= {
+        "OPENCODE_DISABLE_AUTOUPDATE": "1",
+        "OPENCODE_DISABLE_SHARE": "1",
+        "OPENCODE_DISABLE_MODELS_FETCH": "1",
+        "OPENCODE_DISABLE_DEFAULT_PLUGINS": "1",
+    }
+    config: dict[str, object] = {"autoupdate": False, "share": "disabled"}
+    if not under.direct:
+        options = {"baseURL": f"{under.gateway}/v1"}
+        if under.key is not None:
+            made.env["ANTHROPIC_API_KEY"] = under.key
+            options["apiKey"] = "{env:ANTHROPIC_API_KEY}"
+        config["provider"] = {"anthropic": {"options": options}}
+    made.env["OPENCODE_CONFIG_CONTENT"] = json.dumps(config)
+
+
+def _aider(made: Launch, under: Terms) -> None:
+    made.env |= {"AIDER_ANALYTICS": "false", "AIDER_CHECK_UPDATE": "false"}
+    made.arguments += ["--analytics-disable", "--no-check-update"]
+    if not under.direct:
+        made.env |= {
+            "OPENAI_API_BASE": f"{under.gateway}/v1",
+            "ANTHROPIC_API_BASE": under.gateway,
+        }
+        if under.key is not None:
+            made.env |= {"OPENAI_API_KEY": under.key, "ANTHROPIC_API_KEY": under.key}
+
+
+def _any(made: Launch, under: Terms) -> None:
+    if not under.direct:
+        made.env["ANTHROPIC_BASE_URL"] = under.gateway
+        if under.key is not None:
+            made.env |= {"ANTHROPIC_AUTH_TOKEN": under.key, "ANTHROPIC_API_KEY": under.key}
+    made.notes.append("this program is not known: its own telemetry and files are its own matter")
+
+
+_AGENTS: Final[dict[str, Callable[[Launch, Terms], None]]] = {
+    "claude": _claude,
+    "codex": _codex,
+    "gemini": _gemini,
+    "opencode": _opencode,
+    "aider": _aider,
+}
+_PROGRAMS: Final = {name: name for name in _AGENTS}
+NAMES: Final = tuple(_AGENTS)

@@ -1,0 +1,338 @@
+"""Which hosts a program contacts: a proxy on loopback that it is made to use, and a look at the
+connections that go round it.
+
+Rules kept here:
+
+* Every host that was asked for is in the report, also when it could not be reached or was refused.
+* Nothing is opened: TLS passes through. The report has hosts, counts and bytes, never an address's
+  path or what was said.
+* A program that does not use the proxy is looked at through the kernel (`/proc`, Linux): its open
+  connections are sampled, so a very short one can be missed. The report says which were seen so.
+* With `only_promised`, what the switches do not promise is refused with 403.
+* Behind a company's proxy, the way out is that proxy.
+
+Rows: S7, D2.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import ipaddress
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+from urllib.parse import unquote, urlsplit
+
+from bailee.client.network import Network, is_loopback
+
+_HEAD: Final = 64 * 1024
+_PIECE: Final = 64 * 1024
+_SECONDS: Final = 20.0
+_EVERY: Final = 0.05
+
+
+@dataclass(slots=True)
+class Contact:
+    """What was seen of one host. `sent`, `received`: bytes; None where it went round the proxy."""
+
+    host: str
+    promised: bool
+    count: int = 0
+    sent: int = 0
+    received: int = 0
+    refused: int = 0
+    unreached: int = 0
+    round_proxy: bool = False
+
+    def as_json(self) -> dict[str, object]:
+        """For a report."""
+        return {
+            "host": self.host,
+            "promised": self.promised,
+            "connections": self.count,
+            "sent": None if self.round_proxy else self.sent,
+            "received": None if self.round_proxy else self.received,
+            "refused": self.refused,
+            "unreached": self.unreached,
+            "round_proxy": self.round_proxy,
+        }
+
+
+@dataclass
+class EgressWatch:
+    """Watches while it is entered. `promised`: `host:port` that may be contacted; loopback always
+    may. `address` is the proxy's.
+    """
+
+    promised: frozenset[str]
+    network: Network = field(default_factory=lambda: Network({}))
+    only_promised: bool = False
+    contacts: dict[str, Contact] = field(default_factory=dict)
+    port: int = 0
+
+    @property
+    def address(self) -> str:
+        """The proxy's address."""
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The variables that lead a program through the proxy, loopback too."""
+        names = ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY")
+        led = {n: self.address for name in names for n in (name, name.lower())}
+        return {**led, "NO_PROXY": "", "no_proxy": "", "NODE_USE_ENV_PROXY": "1"}
+
+    @property
+    def broken(self) -> list[Contact]:
+        """What was contacted without being promised."""
+        return [one for one in self.contacts.values() if not one.promised]
+
+    def __enter__(self) -> Self:
+        self._ready = threading.Event()
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+        self._ready.wait()
+        return self
+
+    def __exit__(
+        self,
+        _kind: type[BaseException] | None,
+        _error: BaseException | None,
+        _trace: TracebackType | None,
+    ) -> None:
+        self._loop.call_soon_threadsafe(self._stop.set)
+        self._thread.join()
+
+    @contextlib.contextmanager
+    def looking_at(self, process: int) -> Iterator[None]:
+        """Sample the connections of a process and its children meanwhile."""
+        ended = threading.Event()
+
+        def look() -> None:
+            while not ended.wait(_EVERY):
+                for host, port in connections(process):
+                    if port != self.port or not is_loopback(host):
+                        self._seen(f"{host}:{port}")
+
+        looking = threading.Thread(target=look, daemon=True)
+        looking.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            looking.join()
+
+    def _seen(self, host: str) -> None:
+        contact = self._contact(f"{host}")
+        if contact.count == 0:
+            contact.round_proxy = True
+
+    def _contact(self, host: str) -> Contact:
+        contact = self.contacts.get(host)
+        if contact is None:
+            name = host.rpartition(":")[0]
+            contact = Contact(host, host in self.promised or is_loopback(name))
+            self.contacts[host] = contact
+        return contact
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        self._stop = asyncio.Event()
+        try:
+            self._loop.run_until_complete(self._serve())
+        finally:
+            self._loop.close()
+
+    async def _serve(self) -> None:
+        tasks: set[asyncio.Task[None]] = set()
+
+        def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            task = asyncio.get_running_loop().create_task(self._one(reader, writer))
+            tasks.add(task)
+            task.add_done_callback(tasks.discard)
+
+        server = await asyncio.start_server(connected, "127.0.0.1", 0, limit=_HEAD)
+        self.port = server.sockets[0].getsockname()[1]
+        self._ready.set()
+        await self._stop.wait()
+        server.close()
+        for task in list(tasks):
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _one(self, near_in: asyncio.StreamReader, near_out: asyncio.StreamWriter) -> None:
+        try:
+            with contextlib.suppress(OSError, asyncio.IncompleteReadError, ValueError):
+                await self._pass(near_in, near_out)
+        finally:
+            near_out.close()
+
+    async def _pass(self, near_in: asyncio.StreamReader, near_out: asyncio.StreamWriter) -> None:
+        try:
+            head = await near_in.readuntil(b"\r\n\r\n")
+        except asyncio.LimitOverrunError:
+            near_out.write(b"HTTP/1.1 431 Request Header Fields Too Large\r\n\r\n")
+            return
+        line, _, fields = head.partition(b"\r\n")
+        method, target, _ = line.decode("latin-1").split(" ", 2)
+        tunnel = method == "CONNECT"
+        parts = urlsplit(f"//{target}" if tunnel else target)
+        host, port = parts.hostname or "", parts.port or (443 if tunnel else 80)
+        if not host:
+            near_out.write(b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\n\r\n")
+            return
+        contact = self._contact(f"{host}:{port}")
+        contact.count += 1
+        contact.round_proxy = False
+        if self.only_promised and not contact.promised:
+            contact.refused += 1
+            near_out.write(
+                b"HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+            )
+            return
+        try:
+            far_in, far_out = await asyncio.wait_for(
+                self._reach(host, port, tunnel=tunnel), _SECONDS
+            )
+        except (OSError, TimeoutError, ValueError):
+            contact.unreached += 1
+            near_out.write(
+                b"HTTP/1.1 502 Bad Gateway\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+            )
+            return
+        try:
+            if tunnel:
+                near_out.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
+            else:
+                first = self._forwarded(method, target, parts.path or "/", parts.query, fields)
+                far_out.write(first)
+                contact.sent += len(first)
+            await _both(near_in, near_out, far_in, far_out, contact)
+        finally:
+            far_out.close()
+
+    def _forwarded(self, method: str, target: str, path: str, query: str, fields: bytes) -> bytes:
+        """A plain request's head for the next hop: one request for each connection."""
+        proxied = self.network.proxy(target) is not None
+        address = target if proxied else path + (f"?{query}" if query else "")
+        hop = (b"proxy-", b"connection:", b"keep-alive:")
+        lines = [one for one in fields.split(b"\r\n") if one and not one.lower().startswith(hop)]
+        lines.append(b"connection: close")
+        if proxied:
+            lines += _credentials(self.network.proxy(target) or "")
+        start = f"{method} {address} HTTP/1.1".encode("latin-1")
+        return b"\r\n".join([start, *lines, b"", b""])
+
+    async def _reach(
+        self, host: str, port: int, *, tunnel: bool
+    ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        scheme = "https" if tunnel else "http"
+        name = f"[{host}]" if ":" in host else host
+        proxy = self.network.proxy(f"{scheme}://{name}:{port}")
+        if proxy is None:
+            return await asyncio.open_connection(host, port)
+        parts = urlsplit(proxy)
+        tls = self.network.tls() if parts.scheme == "https" else None
+        far_in, far_out = await asyncio.open_connection(
+            parts.hostname, parts.port or (443 if tls else 80), ssl=tls
+        )
+        if tunnel:
+            lines = [f"CONNECT {name}:{port} HTTP/1.1".encode(), f"host: {name}:{port}".encode()]
+            far_out.write(b"\r\n".join([*lines, *_credentials(proxy), b"", b""]))
+            answer = await far_in.readuntil(b"\r\n\r\n")
+            if answer.split(b" ", 2)[1][:1] != b"2":
+                far_out.close()
+                raise OSError("the proxy refused")
+        return far_in, far_out
+
+
+def connections(process: int) -> Iterator[tuple[str, int]]:
+    """The far ends of the TCP and UDP connections that a process and its children have open."""
+    sockets: set[str] = set()
+    for pid in _family(process):
+        with contextlib.suppress(OSError):
+            for link in Path(f"/proc/{pid}/fd").iterdir():
+                with contextlib.suppress(OSError):
+                    target = str(link.readlink())
+                    if target.startswith("socket:["):
+                        sockets.add(target[8:-1])
+    for kind in ("tcp", "tcp6", "udp", "udp6"):
+        with contextlib.suppress(OSError):
+            for line in Path(f"/proc/{process}/net/{kind}").read_text().splitlines()[1:]:
+                columns = line.split()
+                if columns[9] in sockets:
+                    far = _address(columns[2])
+                    if far is not None:
+                        yield far
+
+
+def _family(process: int) -> list[int]:
+    found, waiting = [], [process]
+    while waiting:
+        pid = waiting.pop()
+        found.append(pid)
+        with contextlib.suppress(OSError, ValueError):
+            for task in Path(f"/proc/{pid}/task").iterdir():
+                waiting += map(int, (task / "children").read_text().split())
+    return found
+
+
+def _address(text: str) -> tuple[str, int] | None:
+    """A far end as the kernel writes it; None: there is none."""
+    digits, _, port = text.partition(":")
+    raw = bytes.fromhex(digits)
+    # The kernel writes words of four bytes in the machine's order.
+    swapped = b"".join(raw[place : place + 4][::-1] for place in range(0, len(raw), 4))
+    address = ipaddress.ip_address(swapped)
+    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
+        address = address.ipv4_mapped
+    if address.is_unspecified or int(port, 16) == 0:
+        return None
+    return str(address), int(port, 16)
+
+
+def _credentials(proxy: str) -> list[bytes]:
+    parts = urlsplit(proxy)
+    if parts.username is None:
+        return []
+    pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}".encode()
+    return [b"proxy-authorization: Basic " + base64.b64encode(pair)]
+
+
+async def _both(
+    near_in: asyncio.StreamReader,
+    near_out: asyncio.StreamWriter,
+    far_in: asyncio.StreamReader,
+    far_out: asyncio.StreamWriter,
+    contact: Contact,
+) -> None:
+    def sent(count: int) -> None:
+        contact.sent += count
+
+    def received(count: int) -> None:
+        contact.received += count
+
+    there = asyncio.create_task(_copy(near_in, far_out, sent))
+    try:
+        await _copy(far_in, near_out, received)
+    finally:
+        there.cancel()
+        await asyncio.gather(there, return_exceptions=True)
+
+
+async def _copy(
+    source: asyncio.StreamReader, target: asyncio.StreamWriter, counted: Callable[[int], None]
+) -> None:
+    with contextlib.suppress(OSError):
+        while data := await source.read(_PIECE):
+            counted(len(data))
+            target.write(data)
+            await target.drain()
+        if target.can_write_eof():
+            target.write_eof()

@@ -1,0 +1,148 @@
+"""Where settings lie on this machine, and reading them.
+
+Rules kept here:
+
+* The managed file is `/etc/bailee/settings.json`. `BAILEE_MANAGED_SETTINGS` names one more, which
+  is read besides it and never instead of it: a variable can't get rid of what is managed.
+* What is not there says nothing. What is there and can't be read is a source with trouble, which
+  `settings` takes as a wish for privacy.
+* Of Claude Code's own settings files the `env` blocks are read, for switches only: who has checked
+  `DISABLE_TELEMETRY` into `.claude/settings.json` has said what they want.
+* A project is the folder, or the nearest one above it, that holds `.bailee`, `.claude` or `.git`.
+
+Rows: S6.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from platformdirs import user_config_path, user_data_path
+
+from bailee.client.settings import Settings, Source, from_environment, merge, parse
+from bailee.errors import InputError
+from bailee.policy import Policy
+
+MANAGED: Final = Path("/etc/bailee/settings.json")
+MANAGED_CLAUDE: Final = Path("/etc/claude-code/managed-settings.json")
+_LARGEST: Final = 1024 * 1024
+_MARKS: Final = (".bailee", ".claude", ".git")
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Every place settings may stand in, each with its scope; `borrowed`: Claude Code's files."""
+
+    own: tuple[tuple[str, Path], ...]
+    borrowed: tuple[tuple[str, Path], ...]
+
+
+def project_of(folder: Path) -> Path:
+    """The project a folder belongs to: the nearest one upwards that is marked, else itself."""
+    folder = folder.absolute()
+    home = Path.home()
+    for place in (folder, *folder.parents):
+        if place == home:
+            break  # ~/.claude and ~/.bailee are the person's own, not a project's
+        if any((place / mark).exists() for mark in _MARKS):
+            return place
+    return folder
+
+
+def places(folder: Path, environment: Mapping[str, str] = os.environ) -> Places:
+    """The places for work in `folder`."""
+    project = project_of(folder)
+    extra = environment.get("BAILEE_MANAGED_SETTINGS")
+    config = user_config_path("bailee", appauthor=False)
+    return Places(
+        own=(
+            ("managed", MANAGED),
+            *((("managed", Path(extra)),) if extra else ()),
+            ("project local", project / ".bailee" / "settings.local.json"),
+            ("project", project / ".bailee" / "settings.json"),
+            ("user", config / "settings.json"),
+        ),
+        borrowed=(
+            ("managed", MANAGED_CLAUDE),
+            ("project local", project / ".claude" / "settings.local.json"),
+            ("project", project / ".claude" / "settings.json"),
+            ("user", Path.home() / ".claude" / "settings.json"),
+        ),
+    )
+
+
+def sources(where: Places) -> Iterator[Source]:
+    """What is said in the files that are there."""
+    for group, borrowed in ((where.own, False), (where.borrowed, True)):
+        for scope, path in group:
+            try:
+                with path.open("rb") as file:
+                    content = file.read(_LARGEST + 1)
+            except (FileNotFoundError, NotADirectoryError):
+                continue
+            except OSError as error:
+                why = f"can't be read ({error.strerror})"
+                yield Source(scope, str(path), None, why, borrowed)
+                continue
+            if len(content) > _LARGEST:
+                yield Source(scope, str(path), None, "is too large for settings", borrowed)
+                continue
+            yield parse(scope, str(path), content, borrowed=borrowed)
+
+
+def given(option: str) -> Source:
+    """The value of `--settings`: a JSON object, or a file that holds one.
+
+    Raises:
+        InputError: code `configuration`; what a person has just typed is refused, not guessed at.
+    """
+    if option.lstrip().startswith("{"):
+        found = parse("command line", "--settings", option.encode())
+    else:
+        path = Path(option)
+        try:
+            found = parse("command line", str(path), path.read_bytes())
+        except OSError as error:
+            raise InputError(
+                f"--settings {path} can't be read: {error.strerror}.",
+                code="configuration",
+                hint="give a file, or a JSON object",
+            ) from None
+    if found.trouble is not None:
+        raise InputError(
+            f"{found.place} {found.trouble}.",
+            code="configuration",
+            hint='like --settings \'{"env": {"DISABLE_TELEMETRY": "1"}}\'',
+        )
+    return found
+
+
+def read(
+    policy: Policy,
+    folder: Path,
+    *,
+    option: str | None = None,
+    environment: Mapping[str, str] = os.environ,
+) -> Settings:
+    """What holds for work in `folder`. Raises `InputError` for a wrong `option` only."""
+    found = [from_environment(environment), *sources(places(folder, environment))]
+    if option is not None:
+        found.append(given(option))
+    document = policy.document
+    selectors = {p.selected_by for p in document.providers.values() if p.selected_by}
+    offs = {name for flow in document.flows.values() for name in flow.switches}
+    return merge(
+        found,
+        switches=frozenset(document.switches),
+        private=frozenset(offs - selectors),
+        most_days=document.local_transcripts.max_days,
+    )
+
+
+def data_folder() -> Path:
+    """Where the client keeps what it keeps on this machine."""
+    return user_data_path("bailee", appauthor=False) / "client"

@@ -1,0 +1,285 @@
+"""Every flow from this machine: on or off, where to, what it carries, who decided. Pure.
+
+Whether a flow may leave is decided by the policy document alone (`policy.send`); this module finds
+out which variable, in which scope, made the deciding clause match, and where the flow would go.
+
+Rules kept here:
+
+* The provider is the one whose variable is set; the first of the document when none is.
+* bailee's own flows go to bailee's ingest: to `BAILEE_INGEST_URL`, else to port 8789 of the host of
+  `BAILEE_URL`, else to this machine. They never go to the model's address, which may belong to
+  somebody else, nor to the gateway, which would pass on what it does not know.
+* An address is shown without what could be a credential in it.
+
+Rows: S1, S2, S3, S4, S5, S7.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import urlsplit, urlunsplit
+
+from bailee.client.settings import Chosen, Settings
+from bailee.errors import InputError
+from bailee.policy import Policy
+from bailee.policy.document import Language
+
+HERE: Final = "http://127.0.0.1:8787"
+INGEST_PORT: Final = 8789
+CLAUDE_API: Final = "https://api.anthropic.com"
+# Where each flow of the policy arrives at bailee.
+PATHS: Final[Mapping[str, str]] = {
+    "metrics": "/v1/metrics",
+    "errors": "/api/1/envelope/",
+    "bug_report": "/api/claude_cli_feedback",
+    "survey": "/api/v1/survey",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """One flow. `clause` is None where no clause of the document speaks of it. `variable`, `scope`
+    and `place` say what decided, None where it is a default. `everyday`: it leaves by itself
+    while one works, rather than by an act of the person's.
+    """
+
+    name: str
+    label: str
+    on: bool
+    destination: str
+    carries: str
+    clause: str | None
+    decided_by: str
+    variable: str | None = None
+    scope: str | None = None
+    place: str | None = None
+    everyday: bool = True
+
+    def as_json(self) -> dict[str, object]:
+        """The object that `bailee flows --json` shows."""
+        return {
+            "flow": self.name,
+            "state": "on" if self.on else "off",
+            "destination": self.destination,
+            "carries": self.carries,
+            "clause": self.clause,
+            "decided_by": self.decided_by,
+            "variable": self.variable,
+            "scope": self.scope,
+            "place": self.place,
+        }
+
+
+def provider_of(policy: Policy, settings: Settings) -> tuple[str, Chosen | None]:
+    """The provider, and what selected it."""
+    names = list(policy.document.providers.values())
+    for provider in names:
+        if provider.selected_by and provider.selected_by in settings.switches:
+            return provider.name, settings.switches[provider.selected_by]
+    return next(p.name for p in names if p.selected_by is None), None
+
+
+def permitted(policy: Policy, settings: Settings, flow: str) -> Flow:
+    """One flow of the document.
+
+    Raises:
+        InputError: the document has no such flow.
+    """
+    declared = policy.document.flows.get(flow)
+    if declared is None:
+        raise InputError("The policy has no such flow.", hint=", ".join(policy.document.flows))
+    return _flow(policy, settings, flow, "en")
+
+
+def all_flows(policy: Policy, settings: Settings, language: Language = "en") -> list[Flow]:
+    """Every flow from this machine, the work itself first."""
+    return [
+        _model(policy, settings),
+        *(_flow(policy, settings, name, language) for name in policy.document.flows),
+        _public_issue(policy, settings),
+        _web_fetch(settings),
+        _servers(settings),
+    ]
+
+
+def bailee_address(settings: Settings) -> str:
+    """Where bailee is: `BAILEE_URL`, else the gateway on this machine; no slash at the end."""
+    return (settings.variable("BAILEE_URL") or HERE).rstrip("/")
+
+
+def ingest_address(settings: Settings) -> str:
+    """Where bailee takes metrics, errors, reports and ratings; no slash at the end."""
+    given = settings.variable("BAILEE_INGEST_URL")
+    if given:
+        return given.rstrip("/")
+    try:
+        parts = urlsplit(bailee_address(settings))
+        host = parts.hostname or ""
+    except ValueError:
+        host = ""
+    if not host:
+        return bailee_address(settings)  # no address: whoever uses it will say so
+    name = f"[{host}]" if ":" in host else host
+    return f"{parts.scheme}://{name}:{INGEST_PORT}"
+
+
+def model_address(policy: Policy, settings: Settings) -> str:
+    """Where the model's requests go."""
+    provider, _ = provider_of(policy, settings)
+    if provider == "bedrock":
+        region = settings.variable("AWS_REGION") or settings.variable("AWS_DEFAULT_REGION")
+        default = f"https://bedrock-runtime.{region or 'us-east-1'}.amazonaws.com"
+        return settings.variable("ANTHROPIC_BEDROCK_BASE_URL") or default
+    if provider == "vertex":
+        region = settings.variable("CLOUD_ML_REGION") or "us-east5"
+        default = (
+            "https://aiplatform.googleapis.com"
+            if region == "global"
+            else f"https://{region}-aiplatform.googleapis.com"
+        )
+        return settings.variable("ANTHROPIC_VERTEX_BASE_URL") or default
+    address = settings.variable("ANTHROPIC_BASE_URL") or settings.variable("BAILEE_URL")
+    if address:
+        return address
+    key = settings.variable("ANTHROPIC_API_KEY") or settings.variable("ANTHROPIC_AUTH_TOKEN")
+    return CLAUDE_API if key and not key.startswith("bl_") else HERE
+
+
+def shown(address: str) -> str:
+    """An address without user, password, query or fragment."""
+    try:
+        parts = urlsplit(address)
+        host = parts.hostname or ""
+        port = f":{parts.port}" if parts.port is not None else ""
+    except ValueError:
+        return "(not an address)"
+    if not parts.scheme or not host:
+        return "(not an address)"
+    name = f"[{host}]" if ":" in host else host
+    return urlunsplit((parts.scheme, f"{name}{port}", parts.path, "", ""))
+
+
+def _flow(policy: Policy, settings: Settings, name: str, language: Language) -> Flow:
+    provider, selected = provider_of(policy, settings)
+    facts = {"flow": name, "provider": provider, "env": settings.switch_values}
+    found = policy.explain("send", facts)
+    variable, chosen = None, None
+    for condition in found.clause.when:
+        if condition.fact in settings.switches:
+            variable, chosen = condition.fact, settings.switches[condition.fact]
+        elif condition.fact == "provider" and selected is not None:
+            variable = policy.document.providers[provider].selected_by
+            chosen = selected
+    declared = policy.document.flows[name]
+    address = shown(ingest_address(settings)).rstrip("/") + PATHS.get(name, "")
+    return Flow(
+        name,
+        declared.label.of(language),
+        found.decision.effect == "allow",
+        address,
+        declared.carries.of(language),
+        found.decision.clause,
+        _decided(variable, chosen, provider),
+        variable,
+        None if chosen is None else chosen.scope,
+        None if chosen is None else chosen.place,
+        everyday=name != "bug_report",
+    )
+
+
+def _decided(variable: str | None, chosen: Chosen | None, provider: str) -> str:
+    if variable is None or chosen is None:
+        return f"the default for provider {provider}"
+    if chosen.assumed:
+        return f"{chosen.where}, which is not understood: {variable} counts as set"
+    zero = " (any value counts, this one too)" if chosen.value in _LIKE_NO else ""
+    return f"{variable} in {chosen.where}{zero}"
+
+
+_LIKE_NO: Final = frozenset({"0", "false", "False", "FALSE", "no", "off"})
+
+
+def _model(policy: Policy, settings: Settings) -> Flow:
+    provider, selected = provider_of(policy, settings)
+    variable = None if selected is None else policy.document.providers[provider].selected_by
+    return Flow(
+        "model",
+        "Model",
+        True,
+        shown(model_address(policy, settings)),
+        "The work itself: prompts, the code that belongs to them, the model's answers.",
+        "state.runs-locally" if _has(policy, "state.runs-locally") else None,
+        _decided(variable, selected, provider),
+        variable,
+        None if selected is None else selected.scope,
+        None if selected is None else selected.place,
+    )
+
+
+def _public_issue(policy: Policy, settings: Settings) -> Flow:
+    bug = _flow(policy, settings, "bug_report", "en")
+    repository = settings.values.get("feedbackRepository")
+    set_up = repository is not None
+    return Flow(
+        "public_issue",
+        "GitHub issue",
+        bug.on and set_up,
+        f"https://github.com/{repository.value}/issues" if repository else "nowhere",
+        "A draft that the person edits first, without the transcript, secrets taken out.",
+        bug.clause if not bug.on else _statement(policy, "state.public-issue"),
+        bug.decided_by
+        if not bug.on
+        else f"feedbackRepository in {repository.where}"
+        if repository
+        else "no feedbackRepository being set",
+        bug.variable if not bug.on else None,
+        bug.scope if not bug.on else repository.scope if repository else None,
+        bug.place if not bug.on else repository.place if repository else None,
+        everyday=False,
+    )
+
+
+def _web_fetch(settings: Settings) -> Flow:
+    chosen = settings.values.get("webFetch")
+    on = settings.flag("webFetch")
+    return Flow(
+        "web_fetch",
+        "Web pages",
+        on,
+        "any public host" if on else "nowhere",
+        "Addresses of pages that the model asks for.",
+        None,
+        "the default" if chosen is None else f"webFetch in {chosen.where}",
+        None,
+        None if chosen is None else chosen.scope,
+        None if chosen is None else chosen.place,
+    )
+
+
+def _servers(settings: Settings) -> Flow:
+    chosen = settings.values.get("mcpServers")
+    names = sorted(chosen.value) if chosen is not None else []
+    return Flow(
+        "mcp_servers",
+        "MCP servers",
+        bool(names),
+        ", ".join(names) or "nowhere",
+        "What the model asks of servers that you have set up.",
+        None,
+        f"mcpServers in {chosen.where}"
+        if chosen is not None and names
+        else "no server being set up",
+        None,
+        chosen.scope if chosen is not None and names else None,
+        chosen.place if chosen is not None and names else None,
+    )
+
+
+def _statement(policy: Policy, clause: str) -> str | None:
+    return clause if _has(policy, clause) else None
+
+
+def _has(policy: Policy, clause: str) -> bool:
+    return any(one.id == clause for one in policy.document.statements)

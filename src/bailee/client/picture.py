@@ -1,0 +1,73 @@
+"""The arrows of one machine as a picture of text. Pure.
+
+Drawn from the flows and from nothing else, so it can't say what they don't. No line is wider than
+`width`; what is too long is wrapped. Widths are those of `unicodedata`, so Chinese labels line up.
+
+Rows: D5, S7.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Sequence
+from typing import Final
+
+from bailee.client.flows import Flow
+
+_MIN: Final = 50
+_GAP: Final = 2
+
+
+def draw(flows: Sequence[Flow], stays: Sequence[str], width: int = 96) -> str:
+    """A box for this machine with one line for each flow; `stays`: what is kept here."""
+    width = max(width, _MIN)
+    label = max(columns(flow.label) for flow in flows)
+    inner = label + 2 * _GAP
+    arrow_on, arrow_off = "──────▶ ", "──╳     "
+    room = width - inner - 2 - len(arrow_on)
+    lines = [f"┌{_titled('this machine', inner)}┐"]
+    for flow in flows:
+        name = flow.label + " " * (label - columns(flow.label))
+        arrow = arrow_on if flow.on else arrow_off
+        edge = "├" if flow.on else "│"
+        told = flow.destination if flow.on else f"off, by {flow.decided_by}"
+        first, *rest = wrapped(told, room)
+        lines.append(f"│{' ' * _GAP}{name}{' ' * _GAP}{edge}{arrow}{first}")
+        lines += [f"│{' ' * inner}│{' ' * len(arrow_on)}{more}" for more in rest]
+    lines.append(f"└{'─' * inner}┘")
+    for line in stays:
+        first, *rest = wrapped(line, width - 8)
+        lines += [f"  stays: {first}", *(f"         {more}" for more in rest)]
+    return "\n".join(lines)
+
+
+def columns(text: str) -> int:
+    """How many columns of a terminal a text takes."""
+    return sum(
+        0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1
+        for c in text
+    )
+
+
+def wrapped(text: str, room: int) -> list[str]:
+    """The text in lines of at most `room` columns, cut at spaces where there are any."""
+    lines: list[str] = []
+    line = ""
+    for word in text.split(" "):
+        if line and columns(line) + 1 + columns(word) > room:
+            lines.append(line)
+            line = word
+        else:
+            line = f"{line} {word}" if line else word
+        while columns(line) > room:
+            cut = 1
+            while columns(line[: cut + 1]) <= room:
+                cut += 1
+            lines.append(line[:cut])
+            line = line[cut:]
+    return [*lines, line] if line or not lines else lines
+
+
+def _titled(title: str, inner: int) -> str:
+    text = f" {title} " if len(title) + 2 <= inner else title[:inner]
+    return text + "─" * (inner - len(text))

@@ -1,0 +1,389 @@
+"""Settings in scopes, and what holds when they disagree. Pure.
+
+Scopes, nearest first: managed, command line, environment, project local, project, user.
+
+Rules kept here:
+
+* Where scopes disagree about privacy or permission, the more private value wins, whatever its
+  scope. A switch that is set anywhere is set; `""` elsewhere does not undo it. Any value that is
+  not empty counts, `0` too.
+* For everything else the nearest scope wins.
+* A project's files (checked in or not: they come with the folder) can only make things more
+  private. They can't turn a flow on, allow a command, or say where the model's traffic goes.
+* A source that is not wholly understood counts as a wish for privacy: every switch that turns a
+  flow off is taken as set until the source is mended.
+* Another program's settings file is read for switches only; what else it holds is its own.
+* Every value keeps the scope and the place that decided. Messages name places and keys, never
+  values.
+
+Rows: S6.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal, NoReturn, TypeGuard
+
+SCOPES: Final = (
+    "managed",
+    "command line",
+    "environment",
+    "project local",
+    "project",
+    "user",
+)
+OF_A_PROJECT: Final = frozenset({"project local", "project"})
+
+Kind = Literal["env", "days", "text", "flag", "permissions", "servers"]
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """One key of `settings.json`. `private`: for a flag, the value that wins and that holds when
+    nobody says anything.
+    """
+
+    name: str
+    kind: Kind
+    meaning: str
+    private: bool | None = None
+
+
+KEYS: Final[dict[str, Key]] = {
+    key.name: key
+    for key in (
+        Key("env", "env", "Environment variables, the switches among them."),
+        Key(
+            "cleanupPeriodDays",
+            "days",
+            "For how many days transcripts are kept on this machine; the smallest wins; 0: none.",
+        ),
+        Key("model", "text", "The model to ask for."),
+        Key("permissions", "permissions", "What may be done without asking, and what never."),
+        Key("webFetch", "flag", "Whether the agent may fetch web pages.", private=False),
+        Key("sandbox", "flag", "Whether commands run in a sandbox.", private=True),
+        Key("mcpServers", "servers", "MCP servers the agent may start, by name."),
+        Key("feedbackRepository", "text", "Public repository (owner/name) for GitHub issues."),
+    )
+}
+RULES: Final = ("allow", "ask", "deny")
+# Besides the switches, what a project's `env` block may set.
+OPEN_TO_PROJECTS: Final = frozenset({"ANTHROPIC_MODEL"})
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One place that says something. `values`: its JSON object, or None with `trouble` when it
+    can't be read. `borrowed`: another program's file.
+    """
+
+    scope: str
+    place: str
+    values: Mapping[str, object] | None = field(repr=False)
+    trouble: str | None = None
+    borrowed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What is wrong with a source, and what to do. `key` is empty when it is the whole."""
+
+    place: str
+    key: str
+    message: str
+    hint: str
+
+    def __str__(self) -> str:
+        return (
+            f"{self.place}: {self.key}: {self.message}"
+            if self.key
+            else (f"{self.place}: {self.message}")
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """A value with the scope and place that decided. `assumed`: nobody wrote it; it is the
+    private choice for a source that is not understood.
+    """
+
+    value: Any = field(repr=False)
+    scope: str
+    place: str
+    assumed: bool = False
+
+    @property
+    def where(self) -> str:
+        """The scope and the place, in words."""
+        return self.scope if self.place == self.scope else f"{self.scope} settings, {self.place}"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What holds on this machine, for this folder.
+
+    `switches`: the policy's switches that are set. `env`: other variables that hold. `values`: the
+    other keys, only where somebody set them. `rules`: allow, ask and deny rules with their source.
+    `problems` made the private choice necessary; `ignored` was understood and is not allowed there.
+    """
+
+    switches: Mapping[str, Chosen]
+    env: Mapping[str, Chosen]
+    values: Mapping[str, Chosen]
+    rules: Mapping[str, tuple[Chosen, ...]]
+    problems: tuple[Problem, ...]
+    ignored: tuple[Problem, ...]
+
+    @property
+    def switch_values(self) -> dict[str, str]:
+        """The switches as the policy takes them."""
+        return {name: chosen.value for name, chosen in self.switches.items()}
+
+    def variable(self, name: str) -> str | None:
+        """The value of a variable that holds, switch or not."""
+        chosen = self.env.get(name) or self.switches.get(name)
+        return None if chosen is None else chosen.value
+
+    def flag(self, name: str) -> bool:
+        """A yes or no; its private value when nobody set it."""
+        chosen = self.values.get(name)
+        return bool(KEYS[name].private if chosen is None else chosen.value)
+
+    @property
+    def keep_days(self) -> Chosen | None:
+        """Days for which new local transcripts are kept; None: the policy's default."""
+        return self.values.get("cleanupPeriodDays")
+
+
+def parse(scope: str, place: str, content: bytes, *, borrowed: bool = False) -> Source:
+    """A source from the bytes of a settings file. Never raises: what is wrong is its `trouble`."""
+    try:
+        value = json.loads(
+            content.decode("utf-8-sig"), object_pairs_hook=_object, parse_constant=_constant
+        )
+    except UnicodeDecodeError:
+        return Source(scope, place, None, "is not UTF-8", borrowed)
+    except json.JSONDecodeError as error:
+        where = f"line {error.lineno}, column {error.colno}"
+        return Source(scope, place, None, f"is not JSON ({where})", borrowed)
+    except (_Refused, RecursionError, ValueError) as error:
+        why = str(error) if isinstance(error, _Refused) else "is not JSON"
+        return Source(scope, place, None, why, borrowed)
+    if not isinstance(value, dict):
+        return Source(scope, place, None, "is not a JSON object", borrowed)
+    return Source(scope, place, value, None, borrowed)
+
+
+def from_environment(environment: Mapping[str, str]) -> Source:
+    """The process's environment as a source."""
+    return Source("environment", "environment", {"env": dict(environment)})
+
+
+def merge(
+    sources: Iterable[Source],
+    *,
+    switches: frozenset[str],
+    private: frozenset[str],
+    most_days: int,
+) -> Settings:
+    """What holds. `switches`: the policy's; `private`: those of them that turn a flow off;
+    `most_days`: the longest that transcripts may be kept locally.
+    """
+    reading = _Reading(switches, most_days)
+    ordered = sorted(sources, key=lambda source: SCOPES.index(source.scope))
+    for source in ordered:
+        reading.take(source)
+    if reading.problems:
+        place = reading.problems[0].place
+        scope = next(s.scope for s in ordered if s.place == place)
+        for name in private:
+            reading.switches.setdefault(name, Chosen("1", scope, place, assumed=True))
+    return Settings(
+        reading.switches,
+        reading.env,
+        reading.values,
+        {kind: tuple(found) for kind, found in reading.rules.items()},
+        tuple(reading.problems),
+        tuple(reading.ignored),
+    )
+
+
+class _Reading:
+    """Takes sources, nearest first."""
+
+    def __init__(self, switches: frozenset[str], most_days: int) -> None:
+        self._known = switches
+        self._most_days = most_days
+        self.switches: dict[str, Chosen] = {}
+        self.env: dict[str, Chosen] = {}
+        self.values: dict[str, Chosen] = {}
+        self.rules: dict[str, list[Chosen]] = {kind: [] for kind in RULES}
+        self.problems: list[Problem] = []
+        self.ignored: list[Problem] = []
+
+    def take(self, source: Source) -> None:
+        """Read one source."""
+        if source.values is None:
+            why = source.trouble or "can't be read"
+            self._problem(source, "", f"{why}.", "mend it; until then nothing is sent")
+            return
+        for name, value in source.values.items():
+            if source.borrowed and name != "env":
+                continue
+            key = KEYS.get(name)
+            if key is None:
+                self._problem(source, name, "there is no such setting.", _near(name, KEYS))
+            elif key.kind == "env":
+                self._env(source, value)
+            elif key.kind == "days":
+                self._days(source, name, value)
+            elif key.kind == "flag":
+                self._flag(source, key, value)
+            elif key.kind == "permissions":
+                self._permissions(source, value)
+            elif key.kind == "servers":
+                self._servers(source, name, value)
+            else:
+                self._text(source, name, value)
+
+    def _env(self, source: Source, value: object) -> None:
+        if not isinstance(value, Mapping):
+            self._problem(source, "env", "must be an object.", 'like {"DISABLE_TELEMETRY": "1"}')
+            return
+        for name, text in value.items():
+            if name in self._known:
+                if isinstance(text, str):
+                    if text:
+                        self.switches.setdefault(name, Chosen(text, source.scope, source.place))
+                else:
+                    self._problem(source, f"env.{name}", "must be a text.", f'write "{name}": "1"')
+                    self.switches.setdefault(
+                        name, Chosen("1", source.scope, source.place, assumed=True)
+                    )
+            elif source.borrowed:
+                continue
+            elif not isinstance(text, str):
+                self._problem(source, f"env.{name}", "must be a text.", "put it in quotes")
+            elif source.scope != "environment" and (near := _mistyped(name, self._known)):
+                self._problem(
+                    source, f"env.{name}", "is no switch, but almost one.", f"did you mean {near}?"
+                )
+            elif source.scope in OF_A_PROJECT and name not in OPEN_TO_PROJECTS:
+                self._ignore(source, f"env.{name}")
+            elif text:
+                self.env.setdefault(name, Chosen(text, source.scope, source.place))
+
+    def _days(self, source: Source, name: str, value: object) -> None:
+        if not _is_whole(value) or not 0 <= value <= self._most_days:
+            message = f"must be a whole number from 0 to {self._most_days}."
+            self._problem(source, name, message, "0 keeps no transcripts")
+            chosen = Chosen(0, source.scope, source.place, assumed=True)
+        else:
+            chosen = Chosen(value, source.scope, source.place)
+        held = self.values.get(name)
+        # Of two that say the same, the one that was written, and then the nearer, decides.
+        if held is None or (chosen.value, chosen.assumed) < (held.value, held.assumed):
+            self.values[name] = chosen
+
+    def _flag(self, source: Source, key: Key, value: object) -> None:
+        if not isinstance(value, bool):
+            self._problem(source, key.name, "must be true or false.", "without quotes")
+            value = key.private
+        elif value is not key.private and source.scope in OF_A_PROJECT:
+            self._ignore(source, key.name)
+            return
+        held = self.values.get(key.name)
+        if held is None or (value is key.private and held.value is not key.private):
+            self.values[key.name] = Chosen(value, source.scope, source.place)
+
+    def _permissions(self, source: Source, value: object) -> None:
+        if not isinstance(value, Mapping):
+            message = "must be an object with allow, ask or deny."
+            self._problem(source, "permissions", message, 'like {"deny": ["Bash(rm:*)"]}')
+            return
+        for kind, rules in value.items():
+            name = f"permissions.{kind}"
+            if kind not in RULES:
+                self._problem(source, name, "there is no such list.", _near(kind, RULES))
+            elif not isinstance(rules, list) or not all(isinstance(r, str) and r for r in rules):
+                self._problem(source, name, "must be a list of texts.", 'like ["Bash(git:*)"]')
+            elif kind == "allow" and source.scope in OF_A_PROJECT:
+                if rules:
+                    self._ignore(source, name)
+            else:
+                self.rules[kind] += [Chosen(r, source.scope, source.place) for r in rules]
+
+    def _servers(self, source: Source, name: str, value: object) -> None:
+        if not isinstance(value, Mapping) or not all(
+            isinstance(one, Mapping) for one in value.values()
+        ):
+            self._problem(source, name, "must be an object of objects.", "one for each server")
+        elif source.scope in OF_A_PROJECT:
+            if value:
+                self._ignore(source, name)
+        else:
+            held = self.values.get(name)
+            nearer = {} if held is None else held.value
+            first = held or Chosen({}, source.scope, source.place)
+            self.values[name] = Chosen({**value, **nearer}, first.scope, first.place)
+
+    def _text(self, source: Source, name: str, value: object) -> None:
+        if not isinstance(value, str) or not value:
+            self._problem(source, name, "must be a text.", KEYS[name].meaning)
+        elif name == "feedbackRepository" and source.scope in OF_A_PROJECT:
+            self._ignore(source, name)
+        else:
+            self.values.setdefault(name, Chosen(value, source.scope, source.place))
+
+    def _problem(self, source: Source, key: str, message: str, hint: str) -> None:
+        self.problems.append(Problem(source.place, _one_line(key), message, hint))
+
+    def _ignore(self, source: Source, key: str) -> None:
+        self.ignored.append(
+            Problem(
+                source.place,
+                _one_line(key),
+                "is not for a project to decide, and is ignored.",
+                "a project can only make things more private; put it into your own settings",
+            )
+        )
+
+
+class _Refused(ValueError):
+    pass
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    value = dict(pairs)
+    if len(value) != len(pairs):
+        raise _Refused("has a name twice in one object")
+    return value
+
+
+def _constant(_name: str) -> NoReturn:
+    raise _Refused("holds a number that is none")
+
+
+def _is_whole(value: object) -> TypeGuard[int]:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _near(name: str, known: Iterable[str]) -> str:
+    names = list(known)
+    found = difflib.get_close_matches(name[:80], names, n=1)
+    return f"did you mean {found[0]}?" if found else f"one of: {', '.join(names)}"
+
+
+def _mistyped(name: str, switches: Iterable[str]) -> str | None:
+    """The switch that a variable's name almost is."""
+    known: Sequence[str] = sorted(switches)
+    found = difflib.get_close_matches(name.upper()[:80], known, n=1, cutoff=0.9)
+    return found[0] if found else None
+
+
+def _one_line(key: str) -> str:
+    text = key if key.isprintable() else key.encode("unicode_escape").decode()
+    return text if len(text) <= 80 else f"{text[:78]}…"

@@ -1,0 +1,136 @@
+"""Metrics and error events of a program of bailee's on a person's machine.
+
+Measured in memory, made into payloads by `flush`, and put into the outbox only while their flow may
+leave. While it may not, nothing is measured either.
+
+Rules kept here:
+
+* Only what is declared can be measured: an undeclared name or value raises, in every build.
+* Of an exception only its class, and of its stack only frames of bailee's own modules are taken; no
+  message, no argument, no local, no path.
+* An installation is a random number, made anew each month and whenever the person resets it. It is
+  not made while neither flow is on.
+
+Rows: S1, S2.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+import re
+import secrets
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Final
+
+from bailee import __version__
+from bailee.client.declared import Metric, Registry, Resource, Scalar, shipped
+from bailee.client.local_key import make_private, write_private
+from bailee.client.machine import Machine
+from bailee.client.payloads import error as error_payload
+from bailee.client.payloads import metrics as metrics_payload
+
+_SYSTEMS: Final = {"Linux": "linux", "Darwin": "darwin", "Windows": "windows"}
+_MOST: Final = 5_000
+_FRAMES: Final = 30
+
+
+class Telemetry:
+    """What one program measures. `service` is its declared name."""
+
+    def __init__(self, machine: Machine, service: str, registry: Registry | None = None) -> None:
+        self._machine: Final = machine
+        self._service: Final = service
+        self._registry: Final = registry or shipped()
+        self._measured: list[Metric] = []
+        self._since: datetime = machine.clock()
+
+    def measure(self, name: str, value: float = 1, **fields: Scalar) -> None:
+        """One value of a declared metric. Raises `InputError` for what is not declared."""
+        made = self._registry.metric(name, value, fields, today=self._machine.clock().date())
+        if self._machine.flow("metrics").on and len(self._measured) < _MOST:
+            self._measured.append(made)
+
+    def failed(self, error: BaseException, *, handled: bool) -> None:
+        """Report that something failed inside this program, if errors may leave."""
+        if not self._machine.flow("errors").on:
+            return
+        fields: dict[str, object] = {"handled": handled}
+        declared = self._registry.errors["bailee.error"].fields["exception"]
+        # The nearest class that is declared: one of a person's own has a name of their own.
+        for kind in type(error).__mro__:
+            if declared.takes(kind.__name__) and not _theirs(kind):
+                fields["exception"] = kind.__name__
+                break
+        now = self._machine.clock()
+        event = self._registry.error(
+            "bailee.error", fields, list(own_frames(error.__traceback__)), today=now.date()
+        )
+        made = error_payload(event, self._about(), at=now, event_id=secrets.token_hex(16))
+        self._machine.queue(made)
+
+    def flush(self) -> None:
+        """Put what was measured into the outbox. Raises `StorageError`."""
+        now = self._machine.clock()
+        if self._measured:
+            made = metrics_payload(self._measured, self._about(), since=self._since, until=now)
+            self._measured = []
+            self._machine.queue(made)
+        self._since = now
+
+    def _about(self) -> Resource:
+        version = re.match(r"[0-9.]*[0-9]", __version__)
+        return self._registry.about(
+            {
+                "service.name": self._service,
+                "service.version": version[0] if version else "0",
+                "os.type": _SYSTEMS.get(platform.system(), "other"),
+                "bailee.installation.id": installation(self._machine.data, self._machine.clock()),
+            }
+        )
+
+
+def _theirs(kind: type) -> bool:
+    return kind.__module__ == "__main__"
+
+
+def own_frames(traceback: TracebackType | None) -> Iterator[dict[str, object]]:
+    """Module, function and line of the frames that are bailee's own, the innermost thirty."""
+    found = []
+    while traceback is not None:
+        frame = traceback.tb_frame
+        module = frame.f_globals.get("__name__")
+        if isinstance(module, str) and module.startswith("bailee."):
+            found.append(
+                {
+                    "module": module,
+                    "function": frame.f_code.co_name,
+                    "line": traceback.tb_lineno,
+                }
+            )
+        traceback = traceback.tb_next
+    yield from found[-_FRAMES:]
+
+
+def installation(folder: Path, now: datetime) -> str:
+    """The number of this installation in this month; made anew when none can be read."""
+    path = folder / "installation.json"
+    month = now.strftime("%Y-%m")
+    try:
+        note = json.loads(path.read_bytes())
+        if note["month"] == month and re.fullmatch(r"[0-9a-f]{32}", note["id"]):
+            return str(note["id"])
+    except (OSError, ValueError, KeyError, TypeError):
+        pass
+    made = secrets.token_hex(16)
+    make_private(folder)
+    write_private(path, json.dumps({"month": month, "id": made}).encode())
+    return made
+
+
+def reset_installation(folder: Path) -> None:
+    """Forget the number: what comes next can't be joined to what came before."""
+    (folder / "installation.json").unlink(missing_ok=True)

@@ -1,0 +1,358 @@
+"""Transcripts on this machine, kept so that sessions can be resumed, and forgotten on time.
+
+```
+transcripts/<session>.log   sealed records, append-only (`frames`)
+transcripts/<session>.key   the session's own key, wrapped under the machine's
+```
+
+Rules kept here:
+
+* A record is durable when `append` returns; a crash in the middle of one loses that one alone.
+* A session is forgotten so many days after its last **record**, whatever the file's own times say.
+  It can't be read from that moment on, whether or not anything has cleaned up.
+* Forgetting overwrites and removes the key, then the file.
+* With 0 days nothing is written.
+* One process at a time writes a session; another one is told so.
+
+Rows: R3.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import re
+import secrets
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, BinaryIO, Final
+
+from bailee.client import frames
+from bailee.client.local_key import (
+    KEY_BYTES,
+    make_private,
+    seal,
+    sync_folder,
+    unseal,
+    wipe,
+    write_private,
+)
+from bailee.clock import Clock, system_clock
+from bailee.errors import BaileeError, InputError, IntegrityError, StorageError
+
+Record = dict[str, Any]
+_SESSION: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}", re.A)
+_TITLE: Final = 80
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A session that is kept on this machine. Moments are ISO 8601, UTC."""
+
+    session: str
+    folder: str
+    title: str
+    last_activity: str
+    forgotten_at: str | None = None
+    records: int = 0
+    size: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """A session and when it is forgotten; known without any key."""
+
+    session: str
+    last_activity: datetime
+    forgotten_at: datetime
+    size: int
+
+
+class LocalTranscripts:
+    """The store in one folder. `days`: 0 keeps nothing. `key` is asked for when first needed."""
+
+    def __init__(
+        self,
+        folder: Path,
+        key: Callable[[], bytes],
+        *,
+        days: int,
+        clock: Clock = system_clock,
+    ) -> None:
+        self._folder: Final = folder
+        self._key: Final = key
+        self._days: Final = days
+        self._clock: Final = clock
+        self._open: dict[str, _Writing] = {}
+
+    @property
+    def keeps(self) -> bool:
+        """Whether anything is written at all."""
+        return self._days > 0
+
+    def append(self, session: str, record: Mapping[str, Any]) -> None:
+        """Keep one record; when this returns, a crash does not lose it.
+
+        Raises:
+            InputError: the session's name can't be one, or another process writes it.
+            IntegrityError: the session is there and can't be opened.
+            StorageError: it can't be kept.
+        """
+        if not self.keeps:
+            return
+        with reaching(self._folder):
+            writing = self._open.get(session)
+            if writing is None:
+                self._check(session)
+                make_private(self._folder)
+                writing = _Writing(self._folder, session, self._key())
+                self._open[session] = writing
+            content = json.dumps(record, separators=(",", ":"), ensure_ascii=False).encode()
+            writing.append(content, self._clock())
+
+    def load(self, session: str) -> list[Record]:
+        """The records of a session, in order; empty when there is none, or it is past its time.
+
+        Raises:
+            IntegrityError: what is there is not what was written.
+            StorageError: it can't be read.
+        """
+        self._check(session)
+        with reaching(self._folder):
+            content = self._content(session)
+            found = frames.layout(content)
+            if not found.sound:
+                raise IntegrityError(f"The transcript {session} is no transcript.")
+            if not found.frames or self._past(found):
+                return []
+            key = self._session_key(session)
+            return [json.loads(_record(content, frame, session, key)) for frame in found.frames]
+
+    def list(self) -> Sequence[Kept]:
+        """The sessions that can be resumed, latest first. What does not open is listed too, with a
+        title that says so, since it must be possible to delete it.
+        """
+        kept = []
+        with reaching(self._folder):
+            for due in self.due():
+                if due.forgotten_at > self._clock():
+                    kept.append(self._described(due))
+        return sorted(kept, key=lambda one: one.last_activity, reverse=True)
+
+    def due(self, days: int | None = None) -> Sequence[Due]:
+        """Every session with the moment at which it is forgotten, soonest first; needs no key."""
+        span = timedelta(days=self._days if days is None else days)
+        found = []
+        for path in sorted(self._folder.glob("*.log")):
+            content = path.read_bytes()
+            held = frames.layout(content)
+            if held.frames:
+                last = self._last(held)
+            else:
+                last = datetime.fromtimestamp(path.stat().st_mtime, tz=UTC)
+            found.append(Due(path.stem, last, last + span, len(content)))
+        return sorted(found, key=lambda one: one.forgotten_at)
+
+    def delete(self, session: str) -> bool:
+        """Forget a session now; whether there was one."""
+        self._check(session)
+        with reaching(self._folder):
+            writing = self._open.pop(session, None)
+            if writing is not None:
+                writing.close()
+            log = self._log(session)
+            was = log.exists()
+            wipe(log.with_suffix(".key"))
+            log.unlink(missing_ok=True)
+            if was:
+                sync_folder(self._folder)
+            return was
+
+    def forget(self, days: int | None = None) -> Sequence[Due]:
+        """Forget every session that is past its time; which ones."""
+        with reaching(self._folder):
+            past = [one for one in self.due(days) if one.forgotten_at <= self._clock()]
+        for one in past:
+            self.delete(one.session)
+        return past
+
+    def close(self) -> None:
+        """Let go of the sessions that this process writes."""
+        for writing in self._open.values():
+            writing.close()
+        self._open.clear()
+
+    def _described(self, due: Due) -> Kept:
+        content = self._content(due.session)
+        held = frames.layout(content)
+        folder, title = "", ""
+        try:
+            key = self._session_key(due.session)
+            for frame in held.frames[:8]:
+                record = json.loads(_record(content, frame, due.session, key))
+                folder = folder or str(record.get("folder") or "")
+                title = title or _title(record)
+        except (BaileeError, ValueError):
+            title = "(can't be opened)"
+        return Kept(
+            due.session,
+            folder,
+            title,
+            due.last_activity.isoformat(),
+            due.forgotten_at.isoformat(),
+            len(held.frames),
+            due.size,
+        )
+
+    def _past(self, held: frames.Layout) -> bool:
+        return self._last(held) + timedelta(days=self._days) <= self._clock()
+
+    def _last(self, held: frames.Layout) -> datetime:
+        """The last record's time. One that lies ahead (a clock that was wrong, a damaged byte)
+        does not keep a session for ever.
+        """
+        now = self._clock()
+        return max((frame.at for frame in held.frames if frame.at <= now), default=now)
+
+    def _content(self, session: str) -> bytes:
+        try:
+            return self._log(session).read_bytes()
+        except FileNotFoundError:
+            return b""
+
+    def _session_key(self, session: str) -> bytes:
+        return _unwrapped(self._log(session).with_suffix(".key"), session, self._key())
+
+    def _log(self, session: str) -> Path:
+        return self._folder / f"{session}.log"
+
+    def _check(self, session: str) -> None:
+        if not _SESSION.fullmatch(session):
+            raise InputError("This can't be the name of a session.", hint="bailee local list")
+
+
+class _Writing:
+    """One session that this process writes: its file, locked, and its key."""
+
+    def __init__(self, folder: Path, session: str, machine_key: bytes) -> None:
+        self._session = session
+        log = folder / f"{session}.log"
+        wrapped = log.with_suffix(".key")
+        descriptor = os.open(log, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+        self._file: BinaryIO = os.fdopen(descriptor, "r+b", buffering=0)
+        try:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise InputError(
+                    "Another process is writing this session.",
+                    code="home_in_use",
+                    hint="go on there, or end it first",
+                ) from None
+            content = self._file.read()
+            held = frames.layout(content)
+            if not held.sound:
+                raise IntegrityError(f"The transcript {session} is no transcript.")
+            self._number = len(held.frames)
+            if held.frames:
+                self._key = _unwrapped(wrapped, session, machine_key)
+                # It must open before it grows: else two keys would lie in one file.
+                _record(content, held.frames[-1], session, self._key)
+            else:
+                self._key = secrets.token_bytes(KEY_BYTES)
+                write_private(wrapped, seal(machine_key, self._key, _wrap_about(session)))
+            self._end = held.end
+            if len(content) != held.end or held.end == 0:
+                self._file.truncate(held.end)
+                if held.end == 0:
+                    self._file.seek(0)
+                    self._write(frames.MAGIC)
+                os.fsync(descriptor)
+                sync_folder(folder)
+        except BaseException:
+            self._file.close()
+            raise
+
+    def append(self, content: bytes, now: datetime) -> None:
+        """One record, in one write, synced."""
+        sealed_size = len(content) + 28
+        if sealed_size > frames.LARGEST:
+            raise StorageError("a record is too large to be kept.")
+        at = frames.moment(frames.milliseconds(now))
+        sealed = seal(self._key, content, frames.about(self._session, self._number, at))
+        try:
+            self._file.seek(self._end)
+            self._write(frames.head(len(sealed), at) + sealed)
+            os.fdatasync(self._file.fileno())
+        except OSError:
+            # What was written of it must not stand before the next record.
+            self._file.truncate(self._end if self._end else 0)
+            raise
+        self._number += 1
+
+    def close(self) -> None:
+        """Let go of the file and its lock."""
+        self._file.close()
+
+    def _write(self, content: bytes) -> None:
+        place = 0
+        while place < len(content):
+            place += self._file.write(content[place:]) or 0
+        self._end += len(content)
+
+
+def _record(content: bytes, frame: frames.Frame, session: str, key: bytes) -> bytes:
+    sealed = content[frame.start : frame.start + frame.length]
+    return unseal(key, sealed, frames.about(session, frame.number, frame.at))
+
+
+def _unwrapped(path: Path, session: str, machine_key: bytes) -> bytes:
+    try:
+        wrapped = path.read_bytes()
+    except FileNotFoundError:
+        raise IntegrityError(
+            f"The key of the transcript {session} is gone.",
+            code="key_destroyed",
+            hint=f"bailee local delete {session}",
+        ) from None
+    return unseal(machine_key, wrapped, _wrap_about(session))
+
+
+def _wrap_about(session: str) -> bytes:
+    return f"bailee local transcript key\0{session}".encode()
+
+
+def _title(record: Record) -> str:
+    """The first words of a person's message, on one line."""
+    if record.get("title"):
+        return _short(str(record["title"]))
+    if record.get("type") != "prompt":
+        return ""
+    content = record.get("content")
+    blocks = content if isinstance(content, list) else [content]
+    for block in blocks:
+        text = block.get("text") if isinstance(block, dict) else block
+        if isinstance(text, str) and text.strip():
+            return _short(text)
+    return ""
+
+
+def _short(text: str) -> str:
+    line = "".join(c if c.isprintable() else " " for c in " ".join(text.split()))
+    return line if len(line) <= _TITLE else f"{line[: _TITLE - 1]}…"
+
+
+@contextmanager
+def reaching(folder: Path) -> Iterator[None]:
+    """Turn what a disk refuses into a `StorageError`."""
+    try:
+        yield
+    except OSError as error:
+        raise StorageError(
+            f"the local transcripts in {folder} can't be used ({error.strerror}).",
+            hint="mend its permissions or free some space",
+        ) from error

@@ -1,0 +1,396 @@
+"""`bailee run -- CMD`: other agents on these terms; the real Claude Code among them."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pexpect
+import pyte
+import pytest
+
+from bailee.client.egress import EgressWatch
+from bailee.testing.upstream import ScriptedUpstream, Text
+from programs import Bailee, clean_environment
+
+
+class Person:
+    """A person's home, a project in it, and `bailee run` typed there."""
+
+    def __init__(self, folder: Path) -> None:
+        self.home = folder / "ann"
+        self.project = self.home / "orchard"
+        self.project.mkdir(parents=True)
+        self.report = folder / "report.json"
+
+    def environment(self, **more: str) -> dict[str, str]:
+        """Nothing of this machine but the programs' path."""
+        return clean_environment(self.home, SHELL="/bin/bash", **more)
+
+    def run(self, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
+        """A command, to its end."""
+        return subprocess.run(
+            [sys.executable, "-m", "bailee", *arguments],
+            cwd=self.project,
+            env=self.environment(**env),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+
+    def program(self, name: str, text: str) -> str:
+        """A stand-in for an agent: a shell script of this name, on the path."""
+        path = self.home / "bin" / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("#!/bin/sh\n" + text)
+        path.chmod(0o755)
+        return str(path)
+
+    def write(self, place: str, *records: dict[str, Any]) -> Path:
+        """A JSON Lines file under the home."""
+        path = self.home / place
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("".join(json.dumps(record) + "\n" for record in records))
+        return path
+
+
+@pytest.fixture
+def ann(tmp_path: Path) -> Person:
+    """A person on whose machine nothing has been set."""
+    return Person(tmp_path)
+
+
+def hosts(report: Path) -> set[str]:
+    """The hosts of a report, without ports."""
+    return {one["host"].rpartition(":")[0] for one in json.loads(report.read_text())["hosts"]}
+
+
+# -- the real Claude Code -------------------------------------------------------------------------
+
+
+@pytest.mark.row("S5", "D3")
+def test_the_real_client_contacts_loopback_alone(claude: Path, bailee: Bailee, ann: Person) -> None:
+    """With non-essential traffic off, `claude -p` under `bailee run` contacts bailee and nothing
+    else, and its session is in the vault.
+    """
+    with ScriptedUpstream([Text("Seven.")]) as model:
+        ready = bailee.up("--upstream", model.url)
+        done = ann.run(
+            "run", "--only-promised", "--report", str(ann.report), "--",
+            str(claude), "-p", "How many pear trees?", "--output-format", "json",
+            BAILEE_URL=ready["gateway"], BAILEE_API_KEY=ready["key"],
+            CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC="1",
+        )  # fmt: skip
+        (session,) = bailee.json("sessions", "list")
+
+    assert 0 == done.returncode, done.stderr
+    result = json.loads(done.stdout)
+    assert ("Seven.", session["id"]) == (result["result"], result["session_id"])
+    report = json.loads(ann.report.read_text())
+    assert report["kept"], report
+    assert {"127.0.0.1"} == hosts(ann.report)
+
+
+@pytest.mark.row("S5")
+def test_its_first_interactive_start_contacts_loopback_alone(
+    claude: Path, bailee: Bailee, ann: Person
+) -> None:
+    """The start that by itself would fetch plugins, news and switches, its first questions, and a
+    conversation: nothing leaves.
+    """
+    with ScriptedUpstream(tools_only=False) as model:
+        ready = bailee.up("--upstream", model.url)
+        terminal = pexpect.spawn(
+            sys.executable,
+            [
+                "-m", "bailee", "run", "--only-promised", "--report", str(ann.report), "--",
+                str(claude),
+            ],
+            cwd=str(ann.project),
+            env=ann.environment(  # type: ignore[arg-type]
+                BAILEE_URL=ready["gateway"], BAILEE_API_KEY=ready["key"], TERM="xterm-256color",
+                CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC="1",
+            ),
+            dimensions=(40, 120),
+            encoding="utf-8",
+        )  # fmt: skip
+        said = _through_its_first_questions(terminal, "count the pears")
+        terminal.kill(signal.SIGTERM)
+        terminal.expect(pexpect.EOF)
+        terminal.close()
+        sessions = bailee.json("sessions", "list")
+
+    assert said, "the client came to no prompt"
+    assert 1 == len(sessions)
+    report = json.loads(ann.report.read_text())
+    assert report["kept"], report
+    assert {"127.0.0.1"} == hosts(ann.report)
+
+
+def _through_its_first_questions(terminal: Any, message: str) -> bool:
+    """Answer what a first start asks, say something, and wait for the model's word."""
+    screen = pyte.Screen(120, 40)
+    stream = pyte.Stream(screen)
+    deadline = time.monotonic() + 60
+    said = False
+    while time.monotonic() < deadline:
+        try:
+            while True:
+                stream.feed(terminal.read_nonblocking(65536, 1))
+        except pexpect.TIMEOUT:
+            pass
+        except pexpect.EOF:
+            return False
+        shown = "\n".join(screen.display)
+        if said and "Done." in shown:
+            return True
+        if "❯ No, exit" in shown:
+            terminal.send("\x1b[B")
+            time.sleep(0.3)
+            terminal.send("\r")
+        elif "shift+tab" in shown:
+            if not said:
+                terminal.send(message)
+                time.sleep(0.5)
+            terminal.send("\r")
+            said = True
+        else:
+            terminal.send("\r")
+    return False
+
+
+def test_the_watch_sees_what_the_client_does_by_itself(claude: Path, ann: Person) -> None:
+    """The counter-proof: without `bailee run` the same client asks for its vendor's hosts, and the
+    watch sees and refuses them.
+    """
+    with (
+        ScriptedUpstream([Text("Seven.")]) as model,
+        EgressWatch(frozenset(), only_promised=True) as watch,
+    ):
+        subprocess.run(
+            [str(claude), "-p", "How many pear trees?"],
+            cwd=ann.project,
+            env=ann.environment(
+                ANTHROPIC_BASE_URL=model.url, ANTHROPIC_AUTH_TOKEN="x", **watch.environment
+            ),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=120,
+            check=False,
+        )
+
+    assert watch.broken
+    assert all(one.refused or one.round_proxy for one in watch.broken)
+
+
+# -- any program ----------------------------------------------------------------------------------
+
+
+@pytest.mark.row("S6", "S5")
+@pytest.mark.parametrize(
+    ("env", "has", "lacks"),
+    [
+        ({}, {"CLAUDE_CODE_ENABLE_TELEMETRY=1", "OTEL_METRICS_EXPORTER=otlp",
+              "CLAUDE_CODE_ENABLE_FEEDBACK_SURVEY_FOR_OTEL=1"}, {"OTEL_LOG_USER_PROMPTS"}),
+        ({"DISABLE_TELEMETRY": "0"}, {"DISABLE_TELEMETRY=0"}, {"CLAUDE_CODE_ENABLE_TELEMETRY",
+                                                              "OTEL_METRICS_EXPORTER"}),
+        ({"CLAUDE_CODE_USE_BEDROCK": "1"},
+         {"ANTHROPIC_BEDROCK_BASE_URL=http://127.0.0.1:8787/bedrock"},
+         {"CLAUDE_CODE_ENABLE_TELEMETRY"}),
+    ],
+)  # fmt: skip
+def test_the_environment_is_that_of_the_flows(
+    ann: Person, env: dict[str, str], has: set[str], lacks: set[str]
+) -> None:
+    """What is on is led to bailee, what is off is not there; the switches are passed on; the key is
+    in the environment and in no argument.
+    """
+    program = ann.program("claude", 'env; echo "args: $*"')
+    done = ann.run(
+        "run", "--", program, "-p", "x", BAILEE_API_KEY="bl_secret", ANTHROPIC_API_KEY="sk-mine",
+        OTEL_LOG_USER_PROMPTS="1", CLAUDE_CODE_ENABLE_TELEMETRY_X="", **env,
+    )  # fmt: skip
+    lines = set(done.stdout.splitlines())
+    always = {
+        "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC=1",
+        "CLAUDE_CODE_DISABLE_OFFICIAL_MARKETPLACE_AUTOINSTALL=1",
+        "ANTHROPIC_AUTH_TOKEN=bl_secret",
+        "args: -p x",
+    }
+
+    assert always | has <= lines
+    names = {line.partition("=")[0] for line in lines}
+    assert set() == names & (lacks | {"ANTHROPIC_API_KEY"})
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        (
+            "codex",
+            r"-c analytics\.enabled=false .*openai_base_url=\"http://127\.0\.0\.1:8787/v1\" x",
+        ),
+        ("aider", r"--analytics-disable --no-check-update x"),
+        ("opencode", r"^x$"),
+        ("gemini", r"^x$"),
+        ("other", r"^x$"),
+    ],
+)
+def test_each_agent_gets_its_own_switches(ann: Person, name: str, expected: str) -> None:
+    """In its own words, before the person's arguments, and never a key among them."""
+    program = ann.program(name, 'echo "$*"; env >&2; test -z "$GEMINI_CLI_SYSTEM_SETTINGS_PATH" || '
+                          'cat "$GEMINI_CLI_SYSTEM_SETTINGS_PATH" >&2\n')  # fmt: skip
+    done = ann.run("run", "--", program, "x", BAILEE_API_KEY="bl_secret")
+
+    assert re.search(expected, done.stdout.strip()), done.stdout
+    assert "bl_secret" not in done.stdout
+    own = {
+        "opencode": 'OPENCODE_CONFIG_CONTENT={"autoupdate": false',
+        "gemini": '"usageStatisticsEnabled": false',
+        "aider": "AIDER_ANALYTICS=false",
+    }
+    assert own.get(name, "DO_NOT_TRACK=1") in done.stderr
+
+
+def test_its_exit_status_and_signals_are_the_agents(ann: Person) -> None:
+    """The status is passed on; a TERM reaches the agent, which may end as it likes."""
+    assert 7 == ann.run("run", "--", ann.program("aider", "exit 7")).returncode
+    assert 2 == ann.run("run", "--", "no-such-program").returncode
+
+    program = ann.program("slow", "trap 'echo ended; exit 3' TERM\necho up\nsleep 30 & wait\n")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "bailee", "run", "--", program],
+        env=ann.environment(), cwd=ann.project, stdout=subprocess.PIPE, text=True,
+        stderr=subprocess.DEVNULL, start_new_session=True,
+    )  # fmt: skip
+    assert process.stdout is not None
+    assert "up\n" == process.stdout.readline()
+    process.send_signal(signal.SIGTERM)
+    assert "ended\n" == process.stdout.readline()
+    assert 3 == process.wait(20)
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)  # what it left behind
+    process.stdout.close()
+
+
+@pytest.mark.row("S7")
+def test_what_goes_round_the_proxy_is_seen(ann: Person) -> None:
+    """A program that ignores the proxy's variables: its connections are in the report."""
+    python = shutil.which("python3") or sys.executable
+    script = ann.home / "round.py"
+    script.write_text(
+        "import socket, time\n"
+        "s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\n"
+        "s.connect(('192.0.2.1', 53))\n"  # connects without sending anything
+        "time.sleep(1)\n"
+    )
+    done = ann.run("run", "--report", str(ann.report), "--", python, str(script))
+
+    assert 0 == done.returncode
+    report = json.loads(ann.report.read_text())
+    (seen,) = [one for one in report["hosts"] if one["host"] == "192.0.2.1:53"]
+    assert (True, False) == (seen["round_proxy"], seen["promised"])
+    assert not report["kept"]
+    assert "NOT PROMISED" in done.stderr
+
+
+# -- retention ------------------------------------------------------------------------------------
+
+
+@pytest.mark.row("R3")
+def test_an_agents_files_are_announced_then_forgotten_by_record_time(ann: Person) -> None:
+    """A dry run shows, the first run announces, the second deletes: transcripts by their last
+    record though the file was touched, history record by record, unsent telemetry, copies of code.
+    """
+    now = datetime.now(UTC)
+    old, new = (now - timedelta(days=40)).isoformat(), (now - timedelta(days=2)).isoformat()
+    slug = ".claude/projects/-home-ann-orchard"
+    gone = [
+        ann.write(f"{slug}/11111111-aaaa.jsonl", {"type": "user", "timestamp": old}, {"type": "s"}),
+        ann.write(f"{slug}/11111111-aaaa/subagents/a.jsonl", {"timestamp": old}),
+        ann.write(".claude/file-history/11111111-aaaa/f@v1", {"code": 1}),
+        ann.write(".claude/telemetry/1p_failed_events.x.json", {"event": {}, "timestamp": old}),
+    ]
+    stays = [
+        ann.write(f"{slug}/22222222-bbbb.jsonl", {"timestamp": old}, {"timestamp": new}),
+        ann.write(".claude/file-history/22222222-bbbb/f@v1", {"code": 1}),
+        ann.write(".claude/settings.json", {}),
+    ]
+    history = ann.write(
+        ".claude/history.jsonl",
+        {"display": "quince", "timestamp": int((now.timestamp() - 40 * 86400) * 1000)},
+        {"display": "pear", "timestamp": int(now.timestamp() * 1000)},
+    )
+    # The other way round: an old file time does not forget what has new records.
+    os.utime(stays[0], (0, 0))
+    program = ann.program("claude", "true")
+
+    shown = ann.run("run", "--dry-run", "--", program).stdout
+    first = ann.run("run", "--", program).stderr
+    assert all(path.exists() for path in gone)
+    assert "quince" in history.read_text()
+    second = ann.run("run", "--", program).stderr
+
+    assert str(gone[0]) in shown
+    assert f"{history} (1 records)" in shown
+    assert "will be deleted at the next run" in first
+    assert "deleted" in second
+    assert [] == [path for path in gone if path.exists()]
+    assert [] == [path for path in stays if not path.exists()]
+    assert ["pear"] == [json.loads(line)["display"] for line in history.read_text().splitlines()]
+
+
+@pytest.mark.row("R3")
+def test_local_list_clean_delete(ann: Person) -> None:
+    """The person's own commands over bailee's transcripts, with the days of their settings."""
+    from bailee.client.local_key import machine_key
+    from bailee.client.transcripts import LocalTranscripts
+
+    data = ann.home / ".local/share/bailee/client"
+
+    def store(days_ago: int) -> LocalTranscripts:
+        at = datetime.now(UTC) - timedelta(days=days_ago)
+        return LocalTranscripts(
+            data / "transcripts", lambda: machine_key(data, lambda: None), days=30, clock=lambda: at
+        )
+
+    said = {"type": "prompt", "content": [{"type": "text", "text": "count the pears"}]}
+    store(24).append("old", said)
+    store(1).append("new", said)
+
+    listed = ann.run("local", "list").stdout
+    days = '{"cleanupPeriodDays": 7}'
+    short = json.loads(ann.run("local", "list", "--json", "--settings", days).stdout)
+    dry = json.loads(ann.run("local", "clean", "--dry-run", "--json", "--settings", days).stdout)
+    kept = {path.name for path in (data / "transcripts").iterdir()}
+    cleaned = json.loads(ann.run("local", "clean", "--json", "--settings", days).stdout)
+    deleted = ann.run("local", "delete", "new")
+
+    assert "count the pears" in listed
+    assert "forgotten in 5 days" in listed
+    assert ["new"] == [one["session"] for one in short]
+    assert ["old"] == [one["what"] for one in dry["past"]] == [o["what"] for o in cleaned["past"]]
+    assert {"old.log", "old.key", "new.log", "new.key"} == kept
+    assert 0 == deleted.returncode
+    assert [] == list((data / "transcripts").iterdir())
+    assert 2 == ann.run("local", "delete", "new").returncode
+
+
+def test_a_wrong_number_of_days_deletes_nothing(ann: Person) -> None:
+    """A typing error keeps nothing new, and costs nothing that was kept."""
+    done = ann.run("local", "clean", "--json", "--settings", '{"cleanupPeriodDays": "0"}')
+
+    assert "cleanupPeriodDays" in done.stderr
+    assert {"days": 30, "dry_run": False, "past": []} == json.loads(done.stdout)

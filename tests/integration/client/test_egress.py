@@ -1,0 +1,110 @@
+"""The egress watch with real clients, servers and a company's proxy."""
+
+from __future__ import annotations
+
+import ssl
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import trustme
+
+from bailee.client.egress import EgressWatch
+from bailee.client.network import Network
+from corporate_network import receiver, squid
+
+POST = (
+    "import sys, urllib.request, ssl\n"
+    "url, ca = sys.argv[1:]\n"
+    "context = ssl.create_default_context(cafile=ca) if ca else None\n"
+    "request = urllib.request.Request(url, b'pears', method='POST')\n"
+    "try:\n"
+    "    print(urllib.request.urlopen(request, context=context, timeout=20).status)\n"
+    "except Exception as error:\n"
+    "    print(type(error).__name__, error)\n"
+)
+
+
+def post(watch: EgressWatch, url: str, ca: str = "") -> str:
+    """A POST by a program that heeds proxy variables; what it says of it."""
+    done = subprocess.run(
+        [sys.executable, "-c", POST, url, ca],
+        env=watch.environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    return done.stdout.strip()
+
+
+def test_plain_requests_pass_and_are_counted() -> None:
+    """Loopback is promised; the body arrives; bytes are counted; proxy fields go no further."""
+    with receiver() as server, EgressWatch(frozenset()) as watch:
+        assert "200" == post(watch, server.url() + "/x?y=1")
+
+    (got,) = server.received
+    assert ("/x?y=1", b"pears") == (got.path, got.body)
+    assert not [name for name in got.headers if name.startswith("proxy")]
+    (contact,) = watch.contacts.values()
+    assert (f"127.0.0.1:{server.port}", True, 1) == (contact.host, contact.promised, contact.count)
+    assert contact.sent > 5
+    assert contact.received > 0
+    assert [] == watch.broken
+
+
+@pytest.mark.row("D2")
+def test_tunnels_pass_through_a_companys_proxy(tmp_path: Path) -> None:
+    """TLS is not opened; the way out is squid, which alone knows the name."""
+    authority = trustme.CA()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("bailee.example").configure_cert(context)
+    ca = tmp_path / "ca.pem"
+    authority.cert_pem.write_to_path(ca)
+    with receiver(context) as far, squid() as proxy:
+        out = Network({"HTTPS_PROXY": f"http://127.0.0.1:{proxy.port}"})
+        with EgressWatch(frozenset({f"bailee.example:{far.port}"}), out) as watch:
+            assert "200" == post(watch, far.url("https", "bailee.example"), str(ca))
+
+    assert b"pears" == far.received[0].body
+    assert any("CONNECT bailee.example" in line for line in proxy.lines)
+    assert [] == watch.broken
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_what_is_not_promised_is_refused_and_reported(scheme: str) -> None:
+    """With `only_promised` nothing of it leaves, and it is in the report."""
+    with EgressWatch(frozenset(), only_promised=True) as watch:
+        said = post(watch, f"{scheme}://vendor.example/v1")
+
+    assert "403" in said
+    (contact,) = watch.broken
+    assert (1, 1, 0) == (contact.count, contact.refused, contact.sent)
+    assert contact.host.startswith("vendor.example:")
+
+
+def test_what_can_not_be_reached_is_reported() -> None:
+    """A host that was asked for counts, though nobody answered."""
+    with EgressWatch(frozenset()) as watch:
+        assert "502" in post(watch, "http://127.0.0.1:9/")
+
+    (contact,) = watch.contacts.values()
+    assert (1, 1) == (contact.count, contact.unreached)
+
+
+@pytest.mark.parametrize(
+    "head",
+    [b"\r\n\r\n", b"GET\r\n\r\n", b"CONNECT :\r\n\r\n", b"\xff" * 70000, b"GET / HTTP/1.1\r\n\r\n"],
+)
+def test_nonsense_does_not_stop_the_watch(head: bytes) -> None:
+    """What is no request is answered or dropped, and the next one passes."""
+    import socket
+
+    with receiver() as server, EgressWatch(frozenset()) as watch:
+        with socket.create_connection(("127.0.0.1", watch.port), 10) as odd:
+            odd.sendall(head)
+            odd.shutdown(socket.SHUT_WR)
+            while odd.recv(4096):
+                pass
+        assert "200" == post(watch, server.url())

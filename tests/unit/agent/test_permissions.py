@@ -1,0 +1,215 @@
+"""What rules allow, ask for and deny."""
+
+from __future__ import annotations
+
+import shlex
+import subprocess
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bailee.agent import shell
+from bailee.agent.permissions import Rules, matches, parse_rule, parse_rules, rule_to_remember
+from bailee.agent.ports import Intent
+from bailee.errors import InputError
+
+
+def bash(command: str) -> Intent:
+    """The intent of a command."""
+    return Intent("Bash", command, "Run", command, "command")
+
+
+def edit(subject: str, **more: object) -> Intent:
+    """The intent of an edit."""
+    return Intent("Edit", subject, f"Edit {subject}", **more)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("rule", "command", "allowed"),
+    [
+        ("Bash", "rm -rf /", True),
+        ("Bash(make test)", "make test", True),
+        ("Bash(make test)", "make test; rm x", False),
+        ("Bash(git diff:*)", "git diff", True),
+        ("Bash(git diff *)", "git diff --stat HEAD~1", False),  # ~ is expanded by the shell
+        ("Bash(git diff:*)", "git diff --stat 'HEAD~1' 2>&1", True),
+        ("Bash(git diff:*)", "git difftool", False),
+        ("Bash(git:*)", "git log --oneline | git shortlog", True),
+        ("Bash(git:*)", "git log && rm x", False),
+        ("Bash(git:*)", "git log\nrm x", False),
+        ("Bash(git:*)", "git log & rm x", False),
+        ("Bash(git:*)", "git log $(rm x)", False),
+        ("Bash(git:*)", "git log `rm x`", False),
+        ("Bash(git:*)", 'git log "$(rm x)"', False),
+        ("Bash(git:*)", "git log <(rm x)", False),
+        ("Bash(git:*)", "git log > .bashrc", False),
+        ("Bash(git:*)", "git log 2>/dev/null", True),
+        ("Bash(git:*)", "git log >/dev/null/../../etc/x", False),
+        ("Bash(git:*)", "LD_PRELOAD=x git log", False),
+        ("Bash(git:*)", "{ git log; }", False),
+        ("Bash(git:*)", "git() { rm x; }", False),
+        ("Bash(git:*)", "git lo\\\ng", False),
+        ("Bash(git:*)", "if git log", False),
+        ("Bash(git:*)", "git log # and more", False),
+        ("Bash(git:*)", "git log <<x\nrm\nx", False),
+        ("Bash(git:*)", "git log \u00a0", False),
+        ("Bash(git:*)", "'git' \"log\"", True),
+        ("Bash(git:*)", "", False),
+        ("Edit", "git log", False),
+    ],
+)
+def test_a_prefix_allows_only_what_it_wholly_covers(rule: str, command: str, allowed: bool) -> None:
+    """Each command of the line has to begin so, and the line has to be plain."""
+    assert allowed is matches(parse_rule(rule), bash(command))
+
+
+words = st.text("abc-./=", min_size=1, max_size=4)
+joints = st.sampled_from(
+    [" ; ", "&&", "||", " | ", "\n", "&", " $(", "`", " > ", "(", "{ ", "'", '"']
+)
+lines = st.lists(words | joints | st.just(" "), max_size=10).map("".join)
+
+
+@given(lines)
+def test_a_plain_line_runs_nothing_but_the_commands_that_were_read(line: str) -> None:
+    """Bash itself, asked what it would run, agrees with a reading that is called plain."""
+    reading = shell.read(line)
+    if not reading.plain:
+        return
+    functions = "command_not_found_handle() { printf '%s\\0' \"$1\"; }; PATH=; "
+    done = subprocess.run(
+        ["/bin/bash", "-c", f"{functions} set +e; {_without_joints(line)}"],
+        capture_output=True,
+        timeout=10,
+        check=False,
+        cwd="/",
+    )
+    ran = {name for name in done.stdout.decode().split("\0") if name}
+    assert ran <= {command[0] for command in reading.commands}
+
+
+def _without_joints(line: str) -> str:
+    """Every command of the line runs, whatever came of the one before, and says so here."""
+    return line.replace("&&", ";").replace("||", ";").replace("|", ";").replace("&", ";\n:;")
+
+
+@given(st.lists(st.text(max_size=5), min_size=1, max_size=5))
+def test_quoted_words_are_read_as_the_words_they_are(given_words: list[str]) -> None:
+    """What shlex quotes is either read back exactly or not called plain."""
+    reading = shell.read(shlex.join(given_words))
+
+    if reading.plain:
+        assert (tuple(given_words),) == reading.commands
+
+
+def test_denying_needs_only_one_command_of_the_line() -> None:
+    """A denied prefix is found behind others, and in what is not plain."""
+    rules = Rules(allow=parse_rules(["Bash"]), deny=parse_rules(["Bash(git push:*)"]))
+
+    assert "allow" == rules.decide(bash("git pull")).effect
+    for command in ("ls; git push -f", "x=$(git push)", "(git push)", "`git push origin`"):
+        assert "deny" == rules.decide(bash(command)).effect
+
+
+@pytest.mark.parametrize(
+    ("rule", "subject", "allowed"),
+    [
+        ("Edit", "a/b.py", True),
+        ("Edit(src/**)", "src/a/b.py", True),
+        ("Edit(src/**)", "srcs/a", False),
+        ("Edit(*.py)", "a.py", True),
+        ("Edit(*.py)", "a/b.py", False),
+        ("Edit(**/*.py)", "b.py", True),
+        ("Edit(**/*.py)", "a/c/b.py", True),
+        ("Edit(//etc/*)", "/etc/hosts", True),
+        ("Edit(//etc/*)", "etc/hosts", False),
+        ("Edit(a?c)", "abc", True),
+        ("Edit(a.c)", "abc", False),
+    ],
+)
+def test_patterns_of_paths(rule: str, subject: str, allowed: bool) -> None:
+    """A star stays within its folder, two cross folders, everything else is itself."""
+    assert allowed is matches(parse_rule(rule), edit(subject))
+
+
+@pytest.mark.parametrize(
+    ("address", "allowed"),
+    [
+        ("https://docs.example.org/x", True),
+        ("https://docs.example.org:8443/x", True),
+        ("https://a.docs.example.org/", False),
+        ("https://docs.example.org.evil.test/", False),
+        ("https://docs.example.org@evil.test/", False),
+        ("https://evil.test/?docs.example.org", False),
+        ("https://evil.test#@docs.example.org/", False),
+        ("https://evil.test\\@docs.example.org/", False),
+    ],
+)
+def test_a_domain_is_the_host_and_nothing_else(address: str, allowed: bool) -> None:
+    """What only looks like the domain is not allowed."""
+    intent = Intent("WebFetch", address, "Fetch")
+
+    assert allowed is matches(parse_rule("WebFetch(domain:docs.example.org)"), intent)
+
+
+def test_deny_wins_over_ask_over_allow_and_what_is_guarded_is_asked() -> None:
+    """The more careful rule decides, and says so."""
+    (rule,) = parse_rules(["Edit(a)"])
+
+    assert "deny" == Rules((rule,), (rule,), (rule,)).decide(edit("a")).effect
+    assert "ask" == Rules((rule,), (rule,)).decide(edit("a")).effect
+    assert "allow" == Rules((rule,)).decide(edit("a")).effect
+    assert "ask" == Rules((rule,)).decide(edit("a", guarded="hooks")).effect
+    assert "ask" == Rules().decide(edit("a")).effect
+    assert "allow" == Rules().decide(edit("a", harmless=True)).effect
+    assert "the rule Edit(a) denies it." == Rules(deny=(rule,)).decide(edit("a")).why
+
+
+@pytest.mark.parametrize("text", ["", "Edit(", "Edit()", "a b(c", "(x)", "Edit)x("])
+def test_what_is_no_rule_is_refused(text: str) -> None:
+    """A rule that can't be read allows nothing: it is an error."""
+    with pytest.raises(InputError) as caught:
+        parse_rule(text)
+    assert "configuration" == caught.value.code
+
+
+def test_several_rules_in_one_text() -> None:
+    """Commas and spaces part rules; those within parentheses don't."""
+    found = parse_rules(["Edit, Bash(git diff:*) Read", "mcp__x"])
+
+    assert ["Edit", "Bash(git diff:*)", "Read", "mcp__x"] == [str(rule) for rule in found]
+
+
+@pytest.mark.parametrize(
+    ("intent", "rule"),
+    [
+        (bash("git commit -m x"), "Bash(git commit:*)"),
+        (bash("pytest -q && pytest -x"), "Bash(pytest:*)"),
+        (bash("pytest; ls"), None),
+        (bash("rm x"), None),
+        (bash("sudo ls"), None),
+        (bash("python3.11 x.py"), None),
+        (bash("/usr/bin/env x"), None),
+        (bash("uv run x"), None),
+        (bash("git -C / log"), None),
+        (bash("ls > x"), None),
+        (edit("src/a.py"), "Edit"),
+        (edit("/etc/x"), None),
+        (edit(".git/hooks/x", guarded="hooks"), None),
+        (Intent("WebFetch", "https://a.test/x", ""), "WebFetch(domain:a.test)"),
+        (Intent("mcp__a__b", "", ""), "mcp__a__b"),
+        (Intent("Read", "/etc/x", ""), None),
+    ],
+)
+def test_always_is_offered_only_where_it_is_narrow(intent: Intent, rule: str | None) -> None:
+    """No rule is offered that would let through what nobody read."""
+    assert rule == rule_to_remember(intent)
+
+
+@given(lines)
+def test_what_is_remembered_allows_what_was_asked(line: str) -> None:
+    """To say *always* covers at least the command that it was said to."""
+    offered = rule_to_remember(bash(line))
+
+    assert offered is None or matches(parse_rule(offered), bash(line))

@@ -1,0 +1,45 @@
+"""What the sandbox's command line says, and what a command's environment lacks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bailee.agent.sandbox import Sandbox, arguments, without_credentials
+
+
+def test_credentials_do_not_reach_commands() -> None:
+    """Names that look like credentials go, whatever they hold; the others stay."""
+    kept = {"PATH": "/bin", "HOME": "/h", "LANG": "C", "KEYBOARD": "de", "MONKEY": "x", "CI": "1"}
+    gone = (
+        "ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_BASE_URL", "AWS_PROFILE", "GITHUB_TOKEN", "NPM_TOKEN",
+        "OPENAI_API_KEY", "MY_PASSWORD", "db_secret", "SSH_AUTH_SOCK", "BAILEE_ROOT_KEY", "TOKEN",
+    )  # fmt: skip
+
+    assert kept == without_credentials({**kept, **dict.fromkeys(gone, "v")})
+
+
+def test_the_network_is_off_unless_it_is_wanted() -> None:
+    """A namespace of its own, without a way out."""
+    made = [arguments("bwrap", ["x"], [Path("/w")], Path("/h"), network=n) for n in (False, True)]
+
+    assert [True, False] == ["--unshare-net" in line for line in made]
+
+
+@given(st.lists(st.text(min_size=1, max_size=5), min_size=1))
+def test_the_command_comes_last_and_unchanged(command: list[str]) -> None:
+    """Nothing of a command can be taken for an option of the sandbox."""
+    line = arguments("bwrap", command, [Path("/w")], Path("/h"))
+
+    assert ["--", *command] == line[-len(command) - 1 :]
+
+
+def test_without_a_sandbox_it_says_so() -> None:
+    """The person and the model are told, with the reason."""
+    none = Sandbox(None, "bubblewrap is not installed")
+
+    assert "no sandbox" == none.label
+    assert "Commands run without a sandbox (bubblewrap is not installed)." == none.sentence
+    assert ["ls"] == none.wrap(["ls"], [Path("/w")], Path("/h"))

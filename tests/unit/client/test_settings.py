@@ -1,0 +1,264 @@
+"""Settings in scopes: what wins, what is refused, and what a project can't do."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bailee.client.flows import all_flows, permitted, provider_of
+from bailee.client.settings import (
+    KEYS,
+    OF_A_PROJECT,
+    SCOPES,
+    Settings,
+    Source,
+    from_environment,
+    merge,
+    parse,
+)
+from bailee.policy import load
+
+POLICY = load()
+SWITCHES = frozenset(POLICY.document.switches)
+SELECTORS = frozenset({"CLAUDE_CODE_USE_BEDROCK", "CLAUDE_CODE_USE_VERTEX"})
+OFFS = SWITCHES - SELECTORS
+FLOWS = tuple(POLICY.document.flows)
+
+
+def holding(*sources: Source) -> Settings:
+    """What holds under the shipped document."""
+    return merge(sources, switches=SWITCHES, private=OFFS, most_days=30)
+
+
+def source(scope: str, **values: Any) -> Source:
+    """A source of this scope, named after it."""
+    return parse(scope, f"/{scope}.json", json.dumps(values).encode())
+
+
+def model_of(flow: str, set_somewhere: set[str]) -> bool:
+    """The published page, written down a second time: is the flow on?"""
+    if set_somewhere & SELECTORS or "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC" in set_somewhere:
+        return False
+    own = {
+        "metrics": "DISABLE_TELEMETRY",
+        "errors": "DISABLE_ERROR_REPORTING",
+        "bug_report": "DISABLE_BUG_COMMAND",
+        "survey": None,
+    }[flow]
+    return own not in set_somewhere
+
+
+def test_provider_switches_scopes_enumerated() -> None:
+    """Every set of switches, each set in every scope in turn: as the published page says."""
+    checked = 0
+    for count in range(len(SWITCHES) + 1):
+        for chosen in itertools.combinations(sorted(SWITCHES), count):
+            for shift in range(len(SCOPES)):
+                said: dict[str, dict[str, str]] = {scope: {} for scope in SCOPES}
+                for place, name in enumerate(chosen):
+                    said[SCOPES[(place + shift) % len(SCOPES)]][name] = "1"
+                settings = holding(*(source(scope, env=env) for scope, env in said.items()))
+                expected = {flow: model_of(flow, set(chosen)) for flow in FLOWS}
+                actual = {flow: permitted(POLICY, settings, flow).on for flow in FLOWS}
+                assert expected == actual, (chosen, shift)
+                provider, _ = provider_of(POLICY, settings)
+                assert (provider != "api") == bool(SELECTORS & set(chosen))
+                checked += 1
+    assert 2 ** len(SWITCHES) * len(SCOPES) == checked
+
+
+said_in_scopes = st.dictionaries(
+    st.sampled_from(SCOPES),
+    st.dictionaries(st.sampled_from(sorted(SWITCHES)), st.sampled_from(["", "0", "1", "false"])),
+)
+
+
+@given(said_in_scopes)
+def test_a_switch_set_anywhere_is_set_and_its_scope_is_shown(said: dict[str, Any]) -> None:
+    """The more private value wins whatever its scope; the nearest that said it is named."""
+    settings = holding(*(source(scope, env=env) for scope, env in said.items()))
+    expected = {}
+    for scope in SCOPES:
+        for name, value in said.get(scope, {}).items():
+            if value:
+                expected.setdefault(name, scope)
+
+    assert expected == {name: chosen.scope for name, chosen in settings.switches.items()}
+    for flow in all_flows(POLICY, settings):
+        if flow.name in FLOWS and not flow.on:
+            assert flow.variable is not None
+            assert expected[flow.variable] == flow.scope
+
+
+leaves = st.none() | st.booleans() | st.integers(-1, 40) | st.text(max_size=4)
+values = leaves | st.lists(leaves, max_size=2) | st.dictionaries(st.text(max_size=4), leaves)
+switched = st.dictionaries(st.sampled_from(sorted(SWITCHES)), leaves, max_size=3)
+anything = st.dictionaries(st.sampled_from([*KEYS, "envv", "x"]), values | switched, max_size=4)
+
+
+@given(said_in_scopes, anything, st.sampled_from(sorted(OF_A_PROJECT)))
+def test_nothing_a_project_says_turns_a_flow_on(
+    said: dict[str, Any], hostile: dict[str, Any], scope: str
+) -> None:
+    """Whatever stands in a project's file, no flow is on that was off without it."""
+    without = [source(where, env=env) for where, env in said.items()]
+    before = {f.name: f for f in all_flows(POLICY, holding(*without))}
+    after = {f.name: f for f in all_flows(POLICY, holding(*without, source(scope, **hostile)))}
+
+    assert [] == [name for name, flow in after.items() if flow.on and not before[name].on]
+    if provider_of(POLICY, holding(*without, source(scope, **hostile)))[0] == "api":
+        assert before["model"].destination == after["model"].destination
+
+
+@given(anything)
+def test_what_is_not_understood_is_named_and_sends_nothing(said: dict[str, Any]) -> None:
+    """A problem names its file and its key, and every flow of the document is off."""
+    settings = holding(source("user", **said))
+
+    for problem in settings.problems:
+        assert "/user.json" == problem.place
+        assert problem.key.split(".")[0] in said
+    if settings.problems:
+        assert [] == [f for f in FLOWS if permitted(POLICY, settings, f).on]
+
+
+@pytest.mark.parametrize(
+    ("said", "key"),
+    [
+        ({"envv": {}}, "envv"),
+        ({"env": []}, "env"),
+        ({"env": {"DISABLE_TELEMETRY": False}}, "env.DISABLE_TELEMETRY"),
+        ({"env": {"DISABLE_TELEMETRY": None}}, "env.DISABLE_TELEMETRY"),
+        ({"env": {"DISABLE_TELEMETY": "1"}}, "env.DISABLE_TELEMETY"),
+        ({"env": {"disable_telemetry": "1"}}, "env.disable_telemetry"),
+        ({"cleanupPeriodDays": "7"}, "cleanupPeriodDays"),
+        ({"cleanupPeriodDays": 31}, "cleanupPeriodDays"),
+        ({"cleanupPeriodDays": True}, "cleanupPeriodDays"),
+        ({"permissions": {"alow": []}}, "permissions.alow"),
+        ({"permissions": {"deny": "Bash"}}, "permissions.deny"),
+        ({"webFetch": "yes"}, "webFetch"),
+        ({"mcpServers": []}, "mcpServers"),
+        ({"model": 4}, "model"),
+    ],
+)
+def test_each_mistake_is_named(said: dict[str, Any], key: str) -> None:
+    """Wrong types, unknown keys, a switch that is almost one: named by file and key."""
+    settings = holding(source("user", **said))
+
+    assert [("/user.json", key)] == [(p.place, p.key) for p in settings.problems]
+    assert OFFS == set(settings.switches)
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"{", "not JSON"),
+        (b"[]", "not a JSON object"),
+        (b"\xff", "not UTF-8"),
+        (b'{"env": {}, "env": {}}', "twice"),
+        (b'{"cleanupPeriodDays": NaN}', "number"),
+        (b"[" * 100_000, "not JSON"),
+    ],
+)
+def test_a_broken_file_is_named_and_private(content: bytes, says: str) -> None:
+    """A file that can't be read may have held a switch: all are taken as set."""
+    settings = holding(parse("project", "/p/settings.json", content))
+
+    (problem,) = settings.problems
+    assert "/p/settings.json" in str(problem)
+    assert says in problem.message
+    assert OFFS == set(settings.switches)
+    assert "not understood" in permitted(POLICY, settings, "metrics").decided_by
+
+
+def test_a_project_can_not_decide_where_things_go() -> None:
+    """A base URL, an allow rule, a server or a fetch permission in a project's file is ignored."""
+    hostile = source(
+        "project",
+        env={"ANTHROPIC_BASE_URL": "https://evil.example", "BAILEE_URL": "https://evil.example"},
+        permissions={"allow": ["Bash"], "deny": ["WebFetch"]},
+        webFetch=True,
+        sandbox=False,
+        mcpServers={"x": {"command": "sh"}},
+        feedbackRepository="evil/x",
+    )
+    settings = holding(hostile)
+
+    assert (None, None) == tuple(map(settings.variable, ("ANTHROPIC_BASE_URL", "BAILEE_URL")))
+    assert ((), "WebFetch") == (settings.rules["allow"], settings.rules["deny"][0].value)
+    assert (False, True) == (settings.flag("webFetch"), settings.flag("sandbox"))
+    assert {} == dict(settings.values)
+    assert 7 == len(settings.ignored)
+    assert () == settings.problems
+
+
+def test_a_flag_said_twice_takes_the_private_value() -> None:
+    """A project may close what the person opened, and the person can't open it against them."""
+    settings = holding(
+        source("command line", webFetch=True, sandbox=False),
+        source("project", webFetch=False, sandbox=True),
+    )
+
+    assert (False, True) == (settings.flag("webFetch"), settings.flag("sandbox"))
+    assert "project" == settings.values["webFetch"].scope
+
+
+def test_the_smallest_number_of_days_wins() -> None:
+    """Days of local transcripts are about privacy: fewer wins, from whichever scope."""
+    settings = holding(
+        source("managed", cleanupPeriodDays=20),
+        source("project", cleanupPeriodDays=7),
+        source("user", cleanupPeriodDays=30),
+    )
+
+    assert settings.keep_days is not None
+    assert (7, "project") == (settings.keep_days.value, settings.keep_days.scope)
+
+
+def test_other_values_come_from_the_nearest_scope() -> None:
+    """What is not about privacy: managed, command line, environment, project, user."""
+    settings = holding(
+        source("user", model="u", env={"ANTHROPIC_BASE_URL": "http://user"}),
+        source("project", model="p"),
+        from_environment({"ANTHROPIC_BASE_URL": "http://environment"}),
+    )
+
+    assert "p" == settings.values["model"].value
+    assert "http://environment" == settings.variable("ANTHROPIC_BASE_URL")
+
+
+def test_another_programs_file_is_read_for_switches_only() -> None:
+    """Its unknown keys are its own, its permissions mean nothing here, its switches count."""
+    content = json.dumps(
+        {
+            "env": {"DISABLE_TELEMETRY": "1", "ANTHROPIC_BASE_URL": "http://x"},
+            "hooks": {},
+            "permissions": {"allow": ["Bash"]},
+        }
+    ).encode()
+    settings = holding(parse("user", "/.claude/settings.json", content, borrowed=True))
+
+    assert ({"DISABLE_TELEMETRY"}, {}, ()) == (
+        set(settings.switches),
+        dict(settings.env),
+        settings.rules["allow"],
+    )
+    assert () == settings.problems
+    assert "/.claude/settings.json" in permitted(POLICY, settings, "metrics").decided_by
+
+
+def test_the_empty_text_does_not_undo_a_switch() -> None:
+    """`""` nearer by does not take back what another scope has set."""
+    settings = holding(
+        source("command line", env={"DISABLE_TELEMETRY": ""}),
+        source("user", env={"DISABLE_TELEMETRY": "0"}),
+    )
+    flow = permitted(POLICY, settings, "metrics")
+
+    assert (False, "user", "DISABLE_TELEMETRY") == (flow.on, flow.scope, flow.variable)
+    assert "any value counts" in flow.decided_by
