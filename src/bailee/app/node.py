@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -26,12 +27,15 @@ from bailee.home import Home
 from bailee.keyring import EnvironmentRoot, FileRoot, Keyring, Root
 from bailee.ledger import Ledger
 from bailee.policy import Decision, Policy, load
+from bailee.registry import load as load_registry
+from bailee.telemetry.telemetry import Swept, Telemetry
+from bailee.vault.forgetting import SweepReport
 from bailee.vault.transcript import SessionRow
 from bailee.vault.vault import Vault
 
 
 class Node:
-    """An open home: its policy, accounts, keyring, vault and audit record."""
+    """An open home: its policy, accounts, keyring, vault, telemetry and audit record."""
 
     def __init__(
         self,
@@ -61,6 +65,14 @@ class Node:
             interpret=interpret,
             record=self.ledger.append,
         )
+        self.telemetry = Telemetry(
+            data,
+            home.vault / "telemetry",
+            keyring=self.keyring,
+            clock=clock,
+            registry=load_registry(),
+            record=self.ledger.append,
+        )
 
     @classmethod
     def open(
@@ -84,6 +96,7 @@ class Node:
         policy = load(None if document is None else Path(document))
         node = cls(home, settings, policy, clock, environment)
         node.vault.recover()
+        node.telemetry.recover()
         node.note_policy()
         return node
 
@@ -121,8 +134,18 @@ class Node:
             active_since_choice=True,
         )
 
+    def sweep(self, now: datetime) -> tuple[SweepReport, Swept]:
+        """Destroy what is due, of telemetry and of sessions.
+
+        Raises:
+            StorageError: a store failed; the next sweep goes on.
+        """
+        swept = self.telemetry.sweep(now)
+        return self.vault.sweep(now), swept
+
     def close(self) -> None:
         """Seal what is in the spool and let everything go."""
+        self.telemetry.close()
         self.vault.close()
         for engine in self._engines:
             engine.dispose()

@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from bailee.accounts import Account, ApiKey
+from bailee.app import telemetry
 from bailee.app.node import Node
 from bailee.errors import InputError
 from bailee.vault.exporting import as_object
@@ -150,7 +151,8 @@ def receipt_view(receipt: Receipt) -> dict[str, object]:
 
 
 def _retention_run(node: Node, arguments: Arguments) -> object:
-    return asdict(node.vault.sweep(_now(node, arguments)))
+    sessions, figures = node.sweep(_now(node, arguments))
+    return {**asdict(sessions), "telemetry": asdict(figures)}
 
 
 def _retention_report(node: Node, arguments: Arguments) -> object:
@@ -248,4 +250,5 @@ _OPERATIONS: Final[Mapping[str, Callable[[Node, Arguments], Iterator[object] | o
     "privacy.show": _privacy_show,
     "privacy.choose": _privacy_choose,
     "audit.list": _audit_list,
+    **telemetry.OPERATIONS,
 }

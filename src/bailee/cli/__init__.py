@@ -11,7 +11,20 @@ from typing import Annotated
 import typer
 
 from bailee import __version__
-from bailee.cli import audit, config, demo, key, keyring, policy, privacy, retention, sessions, up
+from bailee.cli import (
+    audit,
+    config,
+    demo,
+    errors_command,
+    key,
+    keyring,
+    metrics,
+    policy,
+    privacy,
+    retention,
+    sessions,
+    up,
+)
 
 app = typer.Typer(
     name="bailee",
@@ -28,6 +41,8 @@ app.add_typer(key.app, name="key")
 app.add_typer(privacy.app, name="privacy")
 app.add_typer(sessions.app, name="sessions")
 app.add_typer(retention.app, name="retention")
+app.add_typer(metrics.app, name="metrics")
+app.add_typer(errors_command.app, name="errors")
 app.add_typer(keyring.app, name="keyring")
 app.add_typer(audit.app, name="audit")
 app.add_typer(config.app, name="config")
