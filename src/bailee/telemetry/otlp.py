@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any, Final
 
-from bailee.registry import Guard, Measure, Refusals
+from bailee.registry import OTHER, Guard, Measure, Refusals
 from bailee.registry.guard import WRONG_VALUE
 from bailee.registry.values import Value
 from bailee.telemetry.records import MOST_BUCKETS, Row, figure, moment
@@ -127,8 +127,8 @@ class Reader:
 
     @property
     def service(self) -> Value:
-        """The service of the resource that was read last, by its declared name."""
-        return self._kept.get("service.name", "other")
+        """Who sent the resource that was read last: its service, else its library."""
+        return self._kept.get("service.name") or self._kept.get("telemetry.sdk.name") or OTHER
 
     def metrics(self, metrics: Iterable[Metric]) -> Iterator[Row]:
         """Rows of metrics; points that may not be kept are counted in `rejected`."""
