@@ -13,10 +13,12 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -397,6 +399,47 @@ def test_an_issue_is_resolved_muted_and_opens_again_when_it_returns(served: Serv
     assert {"InputError": ("open", True), "(message)": ("muted", False)} == states()
     changes = served.json("audit", "list", "--kind", "error_issue.changed")
     assert ["resolved", "muted"] == [leaf["body"]["state"] for leaf in changes]
+
+
+@pytest.mark.row("S2")
+def test_an_operators_address_is_told_of_new_and_returning_errors(tmp_path: Path) -> None:
+    """`telemetry.webhook`: one POST for each new issue and for its return, none for what is known;
+    what it says is what the guard let through.
+    """
+    told: list[dict[str, Any]] = []
+
+    class Listening(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            told.append(json.loads(self.rfile.read(int(self.headers["content-length"]))))
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Listening)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    served = Served(tmp_path)
+    try:
+        hook = f"http://127.0.0.1:{server.server_address[1]}/hook"
+        served.up("--upstream", "http://127.0.0.1:9", env={"BAILEE_TELEMETRY_WEBHOOK": hook})
+        served.python(SENTRY)
+        ids = {issue["type"]: issue["id"] for issue in served.json("errors", "list")}
+        served.json("errors", "resolve", ids["InputError"])
+        served.python(SENTRY)
+        served.json("errors", "list")
+        served.stop()
+    finally:
+        served.close()
+        server.shutdown()
+        server.server_close()
+
+    assert [
+        ("error_issue.new", "InputError", "bailee.policy.period.parse"),
+        ("error_issue.new", "(message)", None),
+        ("error_issue.regression", "InputError", "bailee.policy.period.parse"),
+    ] == [(alert["event"], alert["type"], alert["where"]) for alert in told]
+    assert "quince" not in json.dumps(told)
 
 
 def test_without_a_key_nothing_is_taken(served: Served) -> None:

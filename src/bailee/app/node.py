@@ -28,7 +28,10 @@ from bailee.keyring import EnvironmentRoot, FileRoot, Keyring, Root
 from bailee.ledger import Ledger
 from bailee.policy import Decision, Policy, load
 from bailee.registry import load as load_registry
+from bailee.telemetry.issues import Issue
+from bailee.telemetry.records import Row
 from bailee.telemetry.telemetry import Swept, Telemetry
+from bailee.telemetry.webhook import Webhook
 from bailee.vault.forgetting import SweepReport
 from bailee.vault.transcript import SessionRow
 from bailee.vault.vault import Vault
@@ -65,6 +68,8 @@ class Node:
             interpret=interpret,
             record=self.ledger.append,
         )
+        url = settings.text("telemetry.webhook")
+        self._webhook = None if url is None else Webhook(url, self._unheard)
         self.telemetry = Telemetry(
             data,
             home.vault / "telemetry",
@@ -72,6 +77,7 @@ class Node:
             clock=clock,
             registry=load_registry(),
             record=self.ledger.append,
+            alert=self._alert,
         )
 
     @classmethod
@@ -146,6 +152,8 @@ class Node:
     def close(self) -> None:
         """Seal what is in the spool and let everything go."""
         self.telemetry.close()
+        if self._webhook is not None:
+            self._webhook.close()
         self.vault.close()
         for engine in self._engines:
             engine.dispose()
@@ -160,6 +168,13 @@ class Node:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+    def _alert(self, kind: str, issue: Issue, row: Row) -> None:
+        if self._webhook is not None:
+            self._webhook(kind, issue, row)
+
+    def _unheard(self) -> None:
+        self.ledger.append("telemetry.alert_failed", "webhook", {})
 
     def _database(self, path: Path) -> Engine:
         engine = open_sqlite(path)

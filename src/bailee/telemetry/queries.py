@@ -139,6 +139,7 @@ class MetricQueries:
     def _rows(
         self, measure: Measure, table: pa.Table, keys: list[str], column: str
     ) -> list[dict[str, Any]]:
+        import pyarrow as pa
         import pyarrow.compute as pc
 
         figures: list[Any] = [(column, "sum"), (column, "count"), (column, "min"), (column, "max")]
@@ -149,7 +150,14 @@ class MetricQueries:
         if measure.kind == "gauge":
             table = table.sort_by("at")
             figures.append((column, "last"))
-        grouped = table.group_by(keys, use_threads=measure.kind != "gauge").aggregate(figures)
+        if keys:
+            grouped_by = keys
+        else:
+            # Without a key Arrow gives only the first of several quantiles.
+            grouped_by = ["whole"]
+            nothing = pa.scalar(0, pa.int8())
+            table = table.append_column("whole", pa.repeat(nothing, table.num_rows))
+        grouped = table.group_by(grouped_by, use_threads=measure.kind != "gauge").aggregate(figures)
         if grouped.num_rows > _MOST_GROUPS:
             raise InputError("too many groups.", hint="group by fewer fields, or longer steps")
         quantiles = self._histograms(table, keys) if measure.kind == "histogram" else {}
