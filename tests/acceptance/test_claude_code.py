@@ -180,8 +180,8 @@ def test_under_zero_retention_the_client_works_and_leaves_nothing(
 def test_its_metrics_arrive_by_otlp_without_a_word_of_the_session(
     claude: Path, bailee: Bailee, tmp_path: Path
 ) -> None:
-    """With its own OTLP exporter pointed here, in both encodings and with prompts switched on: tokens,
-    sessions and requests arrive; the prompt, the answer and who asked do not.
+    """With its own OTLP exporter pointed here, in both encodings and with prompts switched on:
+    tokens, sessions and requests arrive; the prompt, the answer and who asked do not.
     """
     script = [Text("Medlars are eaten bletted."), Text("Medlars are eaten bletted.")]
     with ScriptedUpstream(script) as model:

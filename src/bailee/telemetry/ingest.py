@@ -179,7 +179,7 @@ class Ingest:
                     request,
                     sender,
                     lambda plain: self._telemetry.take_envelope(
-                        sentry.Envelope(None, None, [("event", plain)])
+                        sentry.Envelope(None, [("event", plain)])
                     ),
                 )
             return _json({})

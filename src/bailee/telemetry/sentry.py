@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -27,6 +28,7 @@ from bailee.telemetry.records import MOST_FRAMES, Row, moment
 Symbols = Mapping[str, frozenset[str]]
 """Our own modules, and the names that each defines."""
 
+_EVENT_ID: Final = re.compile(r"[0-9a-f]{32}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _MOST_ITEMS: Final = 200
 _READ = frozenset(
     (
@@ -51,10 +53,9 @@ _NO_TYPE: Final = "(message)"
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """The event's id, the DSN's key if the header has one, and the items by type and bytes."""
+    """The event's id, and the items by type and bytes."""
 
     event_id: str | None
-    key: str | None
     items: list[tuple[str, bytes]]
 
 
@@ -92,9 +93,9 @@ def read_envelope(body: bytes) -> Envelope:
             (kind if isinstance(kind, str) and kind in _ITEMS else OTHER, body[start:stop])
         )
         position = stop + 1
-    event_id, dsn = head.get("event_id"), head.get("dsn")
-    key = dsn.partition("://")[2].partition("@")[0] if isinstance(dsn, str) else None
-    return Envelope(event_id if isinstance(event_id, str) else None, key, items)
+    event_id = head.get("event_id")
+    named = isinstance(event_id, str) and _EVENT_ID.fullmatch(event_id) is not None
+    return Envelope(event_id if named else None, items)
 
 
 def discarded(item: bytes) -> int:
