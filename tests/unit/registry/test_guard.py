@@ -6,7 +6,7 @@ from datetime import date
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bailee.registry import OTHER, Dropped, Guard, Refusals, load
@@ -31,6 +31,7 @@ def guard() -> Guard:
     return Guard(REGISTRY, TODAY)
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(names | marked, nested), max_size=30))
 def test_no_marker_passes_whatever_it_is_wrapped_in(pairs: list[tuple[str, Any]]) -> None:
     """Values and names of any shape with a planted word: the word is in nothing that is kept, and
@@ -47,6 +48,7 @@ def test_no_marker_passes_whatever_it_is_wrapped_in(pairs: list[tuple[str, Any]]
     assert {dropped.name for dropped in refusals.counts} <= known
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(names, nested), max_size=30))
 def test_each_is_kept_or_counted(pairs: list[tuple[str, Any]]) -> None:
     """An attribute either is in what is kept (once a name) or adds one to a count."""

@@ -103,7 +103,7 @@ def decoded(
 
 @each
 @given(body=st.binary(max_size=300))
-@settings(max_examples=60)
+@settings(deadline=None, max_examples=60)
 def test_any_bytes_are_decoded_or_refused(
     decoder: Callable[[bytes, Refusals], list[Row]], body: bytes
 ) -> None:
@@ -142,7 +142,7 @@ bodies = st.recursive(
 
 @each
 @given(body=bodies)
-@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 def test_no_marker_passes_in_anything_of_the_protocols_shape(
     decoder: Callable[[bytes, Refusals], list[Row]], body: Any
 ) -> None:
@@ -404,7 +404,7 @@ def _fill(attributes: Any, given: list[tuple[str, Any]]) -> None:
 
 
 @given(requests())
-@settings(max_examples=100)
+@settings(deadline=None, max_examples=100)
 def test_both_encodings_give_the_same_rows_and_the_same_counts(
     request: service.ExportMetricsServiceRequest,
 ) -> None:
@@ -449,7 +449,7 @@ PACKERS: dict[str, Callable[[bytes], bytes]] = {
 
 @pytest.mark.parametrize("encoding", ENCODINGS)
 @given(plain=st.binary(max_size=2000))
-@settings(max_examples=25)
+@settings(deadline=None, max_examples=25)
 def test_every_encoding_is_unpacked(encoding: str, plain: bytes) -> None:
     """What was packed comes back."""
     assert plain == unpacked(PACKERS[encoding](plain), encoding, 4000)
@@ -469,7 +469,7 @@ def test_a_bomb_is_stopped_at_the_limit(encoding: str) -> None:
 
 @pytest.mark.parametrize("encoding", [*ENCODINGS[:4], "gzip, gzip", "compress", "quince"])
 @given(body=st.binary(min_size=1, max_size=200))
-@settings(max_examples=25)
+@settings(deadline=None, max_examples=25)
 def test_what_is_not_of_its_encoding_is_refused_without_its_words(
     encoding: str, body: bytes
 ) -> None:
