@@ -68,7 +68,8 @@ class Bailee:
         return subprocess.Popen(
             [
                 sys.executable, "-m", "bailee", "up", "--json",
-                "--gateway", "127.0.0.1:0", "--console", "127.0.0.1:0", *arguments,
+                "--gateway", "127.0.0.1:0", "--console", "127.0.0.1:0",
+                "--ingest", "127.0.0.1:0", *arguments,
             ],
             env=self._environment(now, env),
             stdout=subprocess.PIPE,

@@ -43,6 +43,18 @@ SETTINGS: Final[tuple[Setting, ...]] = (
     Setting("gateway.tls_key", str, None, "Private key (PEM file) of that certificate."),
     Setting("console.listen", str, "127.0.0.1:8788", "Address and port of the console."),
     Setting(
+        "ingest.listen",
+        str,
+        "127.0.0.1:8789",
+        "Address and port that take metrics and errors; `off` takes none.",
+    ),
+    Setting(
+        "telemetry.webhook",
+        str,
+        None,
+        "Address that is told of new and returning errors, by POST, without their content.",
+    ),
+    Setting(
         "upstream.url",
         str,
         None,

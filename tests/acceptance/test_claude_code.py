@@ -36,6 +36,21 @@ class Client:
             SHELL="/bin/bash",
         )
 
+    def exports(self, url: str, key: str, protocol: str) -> None:
+        """Have its metrics and events sent to `url`, prompts and all."""
+        self._env |= {
+            "CLAUDE_CODE_ENABLE_TELEMETRY": "1",
+            "OTEL_METRICS_EXPORTER": "otlp",
+            "OTEL_LOGS_EXPORTER": "otlp",
+            "OTEL_EXPORTER_OTLP_PROTOCOL": protocol,
+            "OTEL_EXPORTER_OTLP_ENDPOINT": url,
+            "OTEL_EXPORTER_OTLP_HEADERS": f"Authorization=Bearer {key}",
+            "OTEL_METRIC_EXPORT_INTERVAL": "1000",
+            "OTEL_LOGS_EXPORT_INTERVAL": "500",
+            "OTEL_LOG_USER_PROMPTS": "1",
+            "OTEL_LOG_TOOL_DETAILS": "1",
+        }
+
     def ask(self, prompt: str, *flags: str) -> dict[str, Any]:
         """One `claude -p`; its result as JSON."""
         done = subprocess.run(
@@ -127,3 +142,35 @@ def test_under_zero_retention_the_client_works_and_leaves_nothing(
     assert "Quiet as a quince." == result
     assert [] == sessions
     assert [] == bailee.holds(b"quince", os.fsencode(tmp_path.name) + b"/project")
+
+
+@pytest.mark.row("S1")
+def test_its_metrics_arrive_by_otlp_without_a_word_of_the_session(
+    claude: Path, bailee: Bailee, tmp_path: Path
+) -> None:
+    """With its own OTLP exporter pointed here, in both encodings and with prompts switched on:
+    tokens, sessions and requests arrive; the prompt, the answer and who asked do not.
+    """
+    script = [Text("Medlars are eaten bletted."), Text("Medlars are eaten bletted.")]
+    with ScriptedUpstream(script) as model:
+        ready = bailee.up("--upstream", model.url)
+        client = Client(claude, tmp_path, ready["gateway"], ready["key"])
+        for protocol in ("http/protobuf", "http/json"):
+            client.exports(ready["ingest"]["otlp"], ready["key"], protocol)
+            client.ask("How is a medlar eaten, by the quince clock?")
+        measured = {row["name"] for row in bailee.json("metrics", "list")}
+        tokens = bailee.json("metrics", "query", "claude_code.token.usage", "--by", "type")["rows"]
+        asked = bailee.json("metrics", "query", "claude_code.api_request", "--by", "service.name")
+        dropped = {row["field"] for row in bailee.json("metrics", "dropped")}
+        bailee.stop()
+
+    assert {
+        "claude_code.session.count",
+        "claude_code.token.usage",
+        "claude_code.api_request",
+        "claude_code.user_prompt",
+    } <= measured
+    assert {"input", "output"} <= {row["group"]["type"] for row in tokens}
+    assert ["claude-code"] == [row["group"]["service.name"] for row in asked["rows"]]
+    assert {"prompt", "session.id", "user.id"} <= dropped
+    assert [] == bailee.holds(b"quince clock", b"bletted")

@@ -110,11 +110,11 @@ def base_packages() -> set[str]:
 
 
 def base_modules() -> list[str]:
-    """What has to be importable on a person's machine: the policy, and every command's file."""
+    """What has to be importable on a person's machine: the policy, the registry, every command."""
     return [
         name
         for name in MODULES
-        if name.split(".")[:2] in (["bailee", "policy"], ["bailee", "cli"])
+        if name.split(".")[:2] in (["bailee", "policy"], ["bailee", "registry"], ["bailee", "cli"])
         or name in ("bailee", "bailee.errors", "bailee.clock", "bailee.config")
     ]
 

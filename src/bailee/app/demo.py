@@ -85,7 +85,7 @@ async def run() -> AsyncIterator[Step]:
         settings = config.load(
             home.settings_file,
             {},
-            {"gateway.listen": "127.0.0.1:0", "console.listen": "127.0.0.1:0"},
+            dict.fromkeys(("gateway.listen", "console.listen", "ingest.listen"), "127.0.0.1:0"),
         )
         with HomeLock(home), Node.open(home, settings=settings, clock=clock) as node:
             server = Server(node, plan="api", always_key=False, on_exchange=lambda _: None)

@@ -29,6 +29,11 @@ from bailee.home import Home
 from bailee.keyring import EnvironmentRoot, FileRoot, Keyring, Root
 from bailee.ledger import Ledger
 from bailee.policy import Decision, Policy, load
+from bailee.registry import load as load_registry
+from bailee.telemetry.issues import Issue
+from bailee.telemetry.records import Row
+from bailee.telemetry.telemetry import Swept, Telemetry
+from bailee.telemetry.webhook import Webhook
 from bailee.training import eligibility
 from bailee.vault.exchange import Terms
 from bailee.vault.forgetting import SweepReport
@@ -41,7 +46,7 @@ _NOTHING = Present(Terms("P0D", "", ""), None)
 
 
 class Node:
-    """An open home: its policy, accounts, keyring, vault and audit record."""
+    """An open home: its policy, accounts, keyring, vault, telemetry and audit record."""
 
     def __init__(
         self,
@@ -89,6 +94,17 @@ class Node:
         )
         self.moves_wait: Callable[[], None] = self._move_now
         self.accounts.retention_follows = self.follow
+        url = settings.text("telemetry.webhook")
+        self._webhook = None if url is None else Webhook(url, self._unheard)
+        self.telemetry = Telemetry(
+            data,
+            home.vault / "telemetry",
+            keyring=self.keyring,
+            clock=clock,
+            registry=load_registry(),
+            record=self.ledger.append,
+            alert=self._alert,
+        )
 
     @classmethod
     def open(
@@ -114,6 +130,7 @@ class Node:
         node.follow_all()
         node.vault.recover()
         node.erasures.resume(clock())
+        node.telemetry.recover()
         node.note_policy()
         return node
 
@@ -164,16 +181,6 @@ class Node:
         records = self.accounts.consent_records(account.account_id)
         return records[-1].at if records else None
 
-    def sweep(self, now: datetime) -> SweepReport:
-        """The vault's sweep, and then what was left of persons' erasures.
-
-        Raises:
-            StorageError: a store failed; the next sweep goes on.
-        """
-        done = self.vault.sweep(now)
-        self.erasures.resume(now)
-        return done
-
     def _move_now(self) -> None:
         self.vault.moving.run(self.clock())
 
@@ -211,8 +218,22 @@ class Node:
             active_since_choice=True,
         )
 
+    def sweep(self, now: datetime) -> tuple[SweepReport, Swept]:
+        """Destroy what is due, of telemetry and of sessions; then what was left of erasures.
+
+        Raises:
+            StorageError: a store failed; the next sweep goes on.
+        """
+        swept = self.telemetry.sweep(now)
+        done = self.vault.sweep(now)
+        self.erasures.resume(now)
+        return done, swept
+
     def close(self) -> None:
         """Seal what is in the spool and let everything go."""
+        self.telemetry.close()
+        if self._webhook is not None:
+            self._webhook.close()
         self.vault.close()
         for engine in self._engines:
             engine.dispose()
@@ -227,6 +248,13 @@ class Node:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+    def _alert(self, kind: str, issue: Issue, row: Row) -> None:
+        if self._webhook is not None:
+            self._webhook(kind, issue, row)
+
+    def _unheard(self) -> None:
+        self.ledger.append("telemetry.alert_failed", "webhook", {})
 
     def _database(self, path: Path) -> Engine:
         engine = open_sqlite(path)

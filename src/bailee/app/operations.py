@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from bailee.accounts import OPERATOR
+from bailee.app import telemetry
 from bailee.app.erasure import ERASURE
 from bailee.app.holds import HOLDS
 from bailee.app.node import Node
@@ -101,7 +102,8 @@ def _sessions_delete(node: Node, arguments: Arguments) -> object:
 
 
 def _retention_run(node: Node, arguments: Arguments) -> object:
-    return asdict(node.sweep(_now(node, arguments)))
+    sessions, figures = node.sweep(_now(node, arguments))
+    return {**asdict(sessions), "telemetry": asdict(figures)}
 
 
 def _retention_report(node: Node, arguments: Arguments) -> object:
@@ -167,4 +169,5 @@ _OPERATIONS: Final[Mapping[str, Callable[[Node, Arguments], Iterator[object] | o
     "retention.moves": _retention_moves,
     "keyring.rotate": _keyring_rotate,
     "audit.list": _audit_list,
+    **telemetry.OPERATIONS,
 }

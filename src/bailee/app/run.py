@@ -18,6 +18,7 @@ import orjson
 import uvloop
 
 from bailee import config
+from bailee.app import telemetry
 from bailee.app.node import Node
 from bailee.app.serve import Running, Server
 from bailee.clock import parse_moment, starting_at, system_clock
@@ -107,6 +108,7 @@ def _announce_json(home: Home, running: Running) -> None:
         "key_is_for_this_run": running.key_is_for_this_run,
         "sign_in": running.sign_in,
         "upstream": running.upstream,
+        "ingest": telemetry.addresses(running.ingest, running.key),
         "home": str(home.path),
         "pid": os.getpid(),
     }
@@ -122,6 +124,7 @@ bailee is ready.
   gateway   {running.gateway}
   console   {running.sign_in}
             (the link signs in once, within 15 minutes; another: bailee sign-in)
+  ingest    {running.ingest or "off"}
   home      {home.path}
   upstream  {running.upstream}
   key       {key}

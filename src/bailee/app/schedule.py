@@ -44,7 +44,8 @@ class Schedule:
 
         @DBOS.step(name="sweep")
         def sweep() -> dict[str, Any]:
-            return asdict(node.sweep(node.clock()))
+            sessions, telemetry = node.sweep(node.clock())
+            return {**asdict(sessions), "telemetry": asdict(telemetry)}
 
         @DBOS.workflow(name="retention")
         def retention(_scheduled: datetime, _context: Any) -> None:

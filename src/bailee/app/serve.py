@@ -1,4 +1,4 @@
-"""`bailee up`: gateway, console, control socket and schedule over one home, in one process.
+"""`bailee up`: gateway, console, ingest, control socket and schedule over one home, in one process.
 
 It starts in the order in which things depend on each other and stops in the reverse: the gateway
 first, so that nothing new comes in; the vault last, so that all that came in is sealed.
@@ -14,6 +14,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+from bailee.app import telemetry
 from bailee.app.access import PolicyAccess
 from bailee.app.mover import Mover
 from bailee.app.node import Node
@@ -53,6 +54,7 @@ class Running:
     upstream: str
     key: str | None
     key_is_for_this_run: bool
+    ingest: str | None
 
 
 class Server:
@@ -91,7 +93,8 @@ class Server:
         tls = None if files is None else server_context(*files)
         gateway_at = parse_address(settings.text("gateway.listen") or "", "gateway.listen")
         console_at = parse_address(settings.text("console.listen") or "", "console.listen")
-        for host, _ in (gateway_at, console_at):
+        ingest_at = telemetry.listening_at(settings)
+        for host, _ in (gateway_at, console_at, *([ingest_at] if ingest_at else [])):
             check_bind(host, tls is not None)
         gateway_config, described = await self._gateway_config(settings)
 
@@ -111,6 +114,7 @@ class Server:
         mover = Mover(node)
         mover.start()
         self._parts.push_async_callback(asyncio.to_thread, mover.stop)
+        ingest = await self._start_ingest(ingest_at, scheme) if ingest_at is not None else None
         control = ControlServer(node.home.control_socket, self._operate)
         await control.start()
         self._parts.push_async_callback(control.close)
@@ -123,6 +127,7 @@ class Server:
             upstream=described,
             key=key,
             key_is_for_this_run=for_this_run,
+            ingest=ingest,
         )
 
     def _operate(
@@ -187,6 +192,16 @@ class Server:
         listener = Listener(site, listening, _tls_files(node.settings))
         await listener.start()
         self._parts.push_async_callback(listener.close)
+
+    async def _start_ingest(self, at: tuple[str, int], scheme: str) -> str:
+        node = self._node
+        listening = bind(*at, "ingest")
+        ingest = telemetry.make_ingest(node)
+        self._parts.callback(ingest.close)
+        listener = Listener(ingest.app, listening, _tls_files(node.settings))
+        await listener.start()
+        self._parts.push_async_callback(listener.close)
+        return f"{scheme}://{_host(at[0])}:{listening.getsockname()[1]}"
 
     async def _start_schedule(self) -> None:
         schedule = Schedule(self._node, self._node.settings.number("retention.every_minutes"))

@@ -16,11 +16,13 @@ from bailee.cli import (
     code,
     config,
     demo,
+    errors_command,
     flows,
     hold,
     key,
     keyring,
     local,
+    metrics,
     organisation,
     outbox,
     person,
@@ -59,6 +61,8 @@ app.add_typer(key.app, name="key")
 app.add_typer(privacy.app, name="privacy")
 app.add_typer(sessions.app, name="sessions")
 app.add_typer(retention.app, name="retention")
+app.add_typer(metrics.app, name="metrics")
+app.add_typer(errors_command.app, name="errors")
 app.add_typer(keyring.app, name="keyring")
 app.add_typer(audit.app, name="audit")
 app.add_typer(config.app, name="config")

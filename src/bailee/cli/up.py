@@ -15,6 +15,10 @@ from bailee.cli.reach import HomeOption
 def up(  # noqa: PLR0917 - each is an option
     gateway: Annotated[str | None, typer.Option(help="HOST:PORT of the gateway.")] = None,
     console: Annotated[str | None, typer.Option(help="HOST:PORT of the console.")] = None,
+    ingest: Annotated[
+        str | None,
+        typer.Option(help="HOST:PORT that takes metrics and errors, or `off`."),
+    ] = None,
     upstream: Annotated[
         str | None,
         typer.Option(help="The model's Messages API. Not given: a small embedded model."),
@@ -49,6 +53,7 @@ def up(  # noqa: PLR0917 - each is an option
     given = {
         "gateway.listen": gateway,
         "console.listen": console,
+        "ingest.listen": ingest,
         "upstream.url": upstream,
         "upstream.key_env": upstream_key_env,
         "upstream.ca_file": _absolute(upstream_ca),

@@ -14,8 +14,8 @@ from starlette.types import ASGIApp
 from bailee.errors import InputError
 
 
-def bind(host: str, port: int) -> socket.socket:
-    """A listening socket for the console.
+def bind(host: str, port: int, what: str = "console") -> socket.socket:
+    """A listening socket for the console, or for `what` else has a setting `<what>.listen`.
 
     Raises:
         InputError: code `configuration`, the address can't be had.
@@ -25,9 +25,9 @@ def bind(host: str, port: int) -> socket.socket:
         return socket.create_server((host, port), family=family, backlog=128)
     except OSError as error:
         raise InputError(
-            f"the console can't listen on {host}:{port} ({error.strerror}).",
+            f"the {what} can't listen on {host}:{port} ({error.strerror}).",
             code="configuration",
-            hint="choose another address with --console, or port 0 for any free one",
+            hint=f"choose another address with --{what}, or port 0 for any free one",
         ) from error
 
 

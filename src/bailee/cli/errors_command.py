@@ -1,0 +1,115 @@
+"""`bailee errors`: what failed in clients, grouped into issues."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, cast
+
+import typer
+
+from bailee.cli.errors import reporting
+from bailee.cli.reach import HomeOption, JsonOption, ask_one
+from bailee.cli.show import console, moment, print_json, table
+
+app = typer.Typer(help="Errors of clients, grouped into issues.", no_args_is_help=True)
+IssueArgument = Annotated[str, typer.Argument(help="The issue's id, as in `bailee errors list`.")]
+_BARS = " ▁▂▃▄▅▆▇█"
+
+
+@app.command("list")
+def list_issues(
+    state: Annotated[str | None, typer.Option(help="Only open, resolved or muted ones.")] = None,
+    as_json: JsonOption = False,
+    home: HomeOption = None,
+) -> None:
+    """The issues, the one that was seen last first."""
+    with reporting():
+        issues = cast("list[dict[str, Any]]", ask_one(home, "errors.list", {"state": state}))
+        if as_json:
+            print_json(issues)
+            return
+        rows = [
+            (
+                i["id"],
+                i["type"],
+                i["where"] or "–",
+                "returned" if i["regressed"] else i["state"],
+                str(i["count"]),
+                _trend(i["trend"]),
+                moment(i["first_seen"]),
+                moment(i["last_seen"]),
+                ", ".join(i["releases"][-3:]) or "–",
+            )
+            for i in issues
+        ]
+        columns = (
+            "issue", "type", "where", "state", "events", "14 days", "first seen", "last seen",
+            "releases",
+        )  # fmt: skip
+        console().print(table(columns, rows, right=("events",)))
+
+
+@app.command()
+def show(issue: IssueArgument, as_json: JsonOption = False, home: HomeOption = None) -> None:
+    """One issue: its stack, where it was seen, and when."""
+    with reporting():
+        found = cast("dict[str, Any]", ask_one(home, "errors.show", {"id": issue}))
+        if as_json:
+            print_json(found)
+            return
+        out = console()
+        out.print(f"{found['type']} in {found['where'] or 'code that is not named'}")
+        out.print(
+            f"{found['state']}, {found['count']} events, "
+            f"{moment(found['first_seen'])} to {moment(found['last_seen'])}"
+        )
+        rows = [
+            (f["module"] or "–", f["function"] or "–", str(f["line"] or "–"))
+            for f in found["frames"]
+        ]
+        out.print(table(("module", "function", "line"), rows, right=("line",)))
+        for field, counts in found["by"].items():
+            if counts:
+                out.print(f"{field}: " + ", ".join(f"{k} ({n})" for k, n in counts.items()))
+
+
+@app.command()
+def resolve(
+    issue: IssueArgument,
+    release: Annotated[
+        str | None,
+        typer.Option("--in", help="The release that mends it; earlier ones don't count."),
+    ] = None,
+    as_json: JsonOption = False,
+    home: HomeOption = None,
+) -> None:
+    """It is mended. It opens again by itself when it comes again."""
+    _set(issue, "resolved", as_json, home, release)
+
+
+@app.command()
+def mute(issue: IssueArgument, as_json: JsonOption = False, home: HomeOption = None) -> None:
+    """Go on counting it, and say no more about it."""
+    _set(issue, "muted", as_json, home)
+
+
+@app.command()
+def reopen(issue: IssueArgument, as_json: JsonOption = False, home: HomeOption = None) -> None:
+    """It is open after all."""
+    _set(issue, "open", as_json, home)
+
+
+def _set(
+    issue: str, state: str, as_json: bool, home: HomeOption, release: str | None = None
+) -> None:
+    with reporting():
+        arguments = {"id": issue, "state": state, "resolved_in": release}
+        done = cast("dict[str, Any]", ask_one(home, "errors.set", arguments))
+        if as_json:
+            print_json(done)
+        else:
+            console().print(f"{done['id']} is {done['state']}.")
+
+
+def _trend(days: list[dict[str, Any]]) -> str:
+    most = max((day["count"] for day in days), default=0) or 1
+    return "".join(_BARS[-(-day["count"] * 8 // most)] for day in days)

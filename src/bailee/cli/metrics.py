@@ -1,0 +1,146 @@
+"""`bailee metrics`: what was measured, by whom it may be seen, and what was refused."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, cast
+
+import typer
+
+from bailee.cli.errors import reporting
+from bailee.cli.reach import HomeOption, JsonOption, ask_one
+from bailee.cli.show import console, moment, print_json, table
+
+app = typer.Typer(help="Operational metrics.", no_args_is_help=True)
+
+
+@app.command("list")
+def list_metrics(as_json: JsonOption = False, home: HomeOption = None) -> None:
+    """The measures of which something is kept."""
+    with reporting():
+        rows = cast("list[dict[str, Any]]", ask_one(home, "metrics.list"))
+        if as_json:
+            print_json(rows)
+            return
+        shown = [
+            (r["name"], r["kind"], r["unit"] or "", str(r["points"]), moment(r["last"]))
+            for r in rows
+        ]
+        columns = ("measure", "kind", "unit", "points", "last")
+        console().print(table(columns, shown, right=("points",)))
+
+
+@app.command()
+def query(  # noqa: PLR0917 - each is an option
+    name: Annotated[str, typer.Argument(help="The measure, as in `bailee metrics list`.")],
+    since: Annotated[str, typer.Option(help="How far back: 90m, 24h, 7d.")] = "24h",
+    by: Annotated[list[str] | None, typer.Option(help="Group by this field; repeatable.")] = None,
+    of: Annotated[str | None, typer.Option(help="The numeric field of an event to take.")] = None,
+    step: Annotated[
+        str | None, typer.Option(help="A row for each such stretch: 5m, 1h, 1d.")
+    ] = None,
+    as_json: JsonOption = False,
+    home: HomeOption = None,
+) -> None:
+    """Counts, sums and percentiles of one measure."""
+    with reporting():
+        arguments = {"name": name, "since": since, "by": by or [], "of": of, "step": step}
+        found = cast("dict[str, Any]", ask_one(home, "metrics.query", arguments))
+        if as_json:
+            print_json(found)
+            return
+        out = console()
+        out.print(f"{found['name']}: {found['description']}")
+        if not found["rows"]:
+            out.print(f"Nothing was received since {moment(found['since'])}.")
+            return
+        figures = [key for key in found["rows"][0] if key not in ("group", "at", "approximate")]
+        columns = (*(["time"] if step else []), *(by or []), *figures)
+        rows = [
+            (
+                *([moment(row["at"])] if step else []),
+                *(_word(row["group"][field]) for field in by or []),
+                *(_number(row[key]) for key in figures),
+            )
+            for row in found["rows"]
+        ]
+        out.print(table(columns, rows, right=figures))
+
+
+@app.command()
+def dropped(as_json: JsonOption = False, home: HomeOption = None) -> None:
+    """What clients sent that may not be kept, so that a wrong client is found."""
+    with reporting():
+        rows = cast("list[dict[str, Any]]", ask_one(home, "metrics.dropped"))
+        if as_json:
+            print_json(rows)
+            return
+        shown = [
+            (
+                r["day"],
+                r["protocol"],
+                r["service"],
+                r["field"],
+                r["why"] or r["reason"],
+                str(r["count"]),
+            )
+            for r in rows
+        ]
+        columns = ("day", "protocol", "sent by", "field", "why", "times")
+        console().print(table(columns, shown, right=("times",)))
+
+
+@app.command()
+def fields(as_json: JsonOption = False) -> None:
+    """Everything that telemetry may hold, from the registry."""
+    with reporting():
+        from bailee.registry import load
+
+        registry = load()
+        if as_json:
+            print_json(
+                {
+                    "measures": [
+                        {
+                            "name": m.name,
+                            "kind": m.kind,
+                            "unit": m.unit,
+                            "description": m.description,
+                            "sensitivity": m.sensitivity,
+                            "owner": m.owner,
+                            "expires": str(m.expires),
+                            "fields": sorted(m.attributes),
+                        }
+                        for m in registry.measures.values()
+                    ],
+                    "fields": [
+                        {
+                            "name": f.name,
+                            "type": f.kind.type,
+                            "description": f.description,
+                            "sensitivity": f.sensitivity,
+                            "owner": f.owner,
+                            "expires": str(f.expires),
+                        }
+                        for f in registry.fields.values()
+                    ],
+                }
+            )
+            return
+        out = console()
+        measures = [(m.name, m.kind, m.description) for m in registry.measures.values()]
+        out.print(table(("measure", "kind", "what it is"), measures))
+        out.print()
+        rows = [
+            (f.name, f.kind.type, f.sensitivity, f.description) for f in registry.fields.values()
+        ]
+        out.print(table(("field", "type", "sensitivity", "what it is"), rows))
+
+
+def _word(value: object) -> str:
+    return "–" if value is None else str(value)
+
+
+def _number(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:,.0f}" if value == int(value) else f"{value:,.3f}"
+    return "–" if value is None else f"{value:,}"

@@ -1,0 +1,91 @@
+"""A request's body, unpacked within bounds. Pure.
+
+Rules kept here:
+
+* Nothing is unpacked beyond `most` bytes: a bomb costs what a large body may cost, no more.
+* One encoding, by its registered name; a chain of encodings, rest behind the end, or a body cut
+  short is refused.
+
+Standards: RFC 9110 (8.4), RFC 1952, RFC 1950, RFC 7932, RFC 8878.
+"""
+
+from __future__ import annotations
+
+import zlib
+from typing import Final
+
+import brotli
+import zstandard
+
+from bailee.errors import InputError
+
+ENCODINGS: Final = ("gzip", "deflate", "br", "zstd", "identity")
+_PIECE = 1 << 16
+_WINDOW = 1 << 23
+
+
+def unpacked(body: bytes, encoding: str, most: int) -> bytes:
+    """The body without its encoding ("" is identity).
+
+    Raises:
+        InputError: it is not of that encoding, the encoding is unknown, or it is too large.
+    """
+    name = encoding.strip().lower()
+    try:
+        if name in ("", "identity"):
+            plain = body
+        elif name in ("gzip", "x-gzip"):
+            plain = _zlib(body, 31, most)
+        elif name == "deflate":
+            plain = _zlib(body, 15, most)
+        elif name == "br":
+            plain = _brotli(body, most)
+        elif name == "zstd":
+            plain = _zstd(body, most)
+        else:
+            raise InputError(
+                "the body has an encoding that is not known here.",
+                hint=f"use one of {', '.join(ENCODINGS)}",
+            )
+    except (zlib.error, brotli.error, zstandard.ZstdError, EOFError) as error:
+        raise InputError("the body is not of the encoding it is said to have.") from error
+    if len(plain) > most:
+        raise InputError(
+            f"the body is over {most} bytes when unpacked.",
+            code="request_too_large",
+            hint="send smaller batches",
+        )
+    return plain
+
+
+def _zlib(body: bytes, bits: int, most: int) -> bytes:
+    machine = zlib.decompressobj(bits)
+    plain = machine.decompress(body, most + 1)
+    if len(plain) <= most and (not machine.eof or machine.unused_data):
+        raise EOFError
+    return plain
+
+
+def _brotli(body: bytes, most: int) -> bytes:
+    machine = brotli.Decompressor()
+    parts: list[bytes] = []
+    size = 0
+    given = body
+    while size <= most:
+        part = machine.process(given, output_buffer_limit=_PIECE)
+        given = b""
+        parts.append(part)
+        size += len(part)
+        if machine.is_finished():
+            break
+        if machine.can_accept_more_data():
+            raise EOFError
+    return b"".join(parts)
+
+
+def _zstd(body: bytes, most: int) -> bytes:
+    machine = zstandard.ZstdDecompressor(max_window_size=_WINDOW)
+    if body[:4] != b"\x28\xb5\x2f\xfd":
+        raise EOFError
+    with machine.stream_reader(body) as reader:
+        return reader.read(most + 1)

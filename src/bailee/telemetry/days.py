@@ -1,0 +1,348 @@
+"""The days: what the journal wrote, compacted into encrypted Parquet, until its key is destroyed.
+
+Everything lies in one folder: `journal/` (frames, as received) and `days/` (Parquet, sealed whole).
+
+Rules kept here, and what a crash between the steps leaves:
+
+* Compacting: write and sync the Parquet file, commit its row, remove the journal file. The Parquet
+  file has the journal file's name, so that a journal file whose name has a row is done, and a
+  Parquet file without a row is not.
+* Merging: write and sync, commit the new row and the old ones' removal, remove the old files.
+* Expiry: destroy the shelf's key, remove files and rows. What is past its time is not read.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import orjson
+from sqlalchemy import Engine, delete, insert, select
+
+from bailee.db.engine import reading, storage_errors
+from bailee.db.telemetry import telemetry_files
+from bailee.errors import IntegrityError, StorageError
+from bailee.keyring import Keyring
+from bailee.keyring.wrapping import NONCE_BYTES
+from bailee.registry import Registry
+from bailee.telemetry import journal
+from bailee.telemetry.records import DataClass, Row
+from bailee.telemetry.shelves import Shelf, shelf_of
+from bailee.vault.files import Files
+from bailee.vault.frames import Damage
+
+if TYPE_CHECKING:  # it takes a tenth of a second to import: only what reads or compacts does
+    import pyarrow as pa
+
+_MERGE_FROM = 12
+_MERGED_BYTES = 64 << 20
+_WHAT = "telemetry's index"
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """What is kept of a shelf."""
+
+    data_class: str
+    day: str
+    period: str
+    expires_at: datetime
+    rows: int
+    bytes: int
+
+
+class Days:
+    """The files of one home's telemetry. Its methods may be called from any thread."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        folder: Path,
+        keyring: Keyring,
+        registry: Registry,
+        *,
+        record: Callable[[str, str, dict[str, str | int]], None],
+        files: Files | None = None,
+    ) -> None:
+        self.journal_folder = folder / "journal"
+        self._folder = folder / "days"
+        self._engine = engine
+        self._keyring = keyring
+        self._registry = registry
+        self._record = record
+        self._files = files or Files()
+        self._lock = threading.RLock()
+        for path in (self.journal_folder, self._folder):
+            try:
+                path.mkdir(parents=True, exist_ok=True, mode=0o700)
+            except OSError as error:
+                raise _failed(error) from error
+
+    # -- in ----------------------------------------------------------------------------------------
+
+    def recover(self, seen: Callable[[DataClass, Sequence[Row]], None]) -> int:
+        """Finish what a crash interrupted; compact what an earlier process left; how many rows."""
+        with self._lock:
+            indexed = set(self._indexed())
+            for path in self._folder.iterdir():
+                if path.name not in indexed:
+                    path.unlink()
+            count = 0
+            for name in self._journals():
+                if name in indexed:
+                    (self.journal_folder / name).unlink(missing_ok=True)
+                else:
+                    count += self.compact(name, seen)
+            return count
+
+    def compact(
+        self, name: str, seen: Callable[[DataClass, Sequence[Row]], None] | None = None
+    ) -> int:
+        """Turn a closed journal file into a Parquet file; how many rows it has. What does not open
+        is noted in the audit record; a file whose key is gone is removed.
+        """
+        with self._lock:
+            shelf = shelf_of(name)
+            rows: list[Row] = []
+            try:
+                for found in journal.read(self.journal_folder, name, self._keyring):
+                    if isinstance(found, Damage):
+                        kind = "telemetry.torn" if found.torn else "telemetry.damaged"
+                        length = found.end - found.offset
+                        self._record(kind, name, {"offset": found.offset, "length": length})
+                    else:
+                        rows.append(found)
+            except IntegrityError as error:
+                if error.code != "key_destroyed":
+                    raise
+                rows = []
+            if rows:
+                self._write(name, shelf, rows)
+                if seen is not None:
+                    seen(shelf.data_class, rows)
+            self._unlink(self.journal_folder / name)
+            return len(rows)
+
+    def _write(self, name: str, shelf: Shelf, rows: Sequence[Row]) -> None:
+        from bailee.telemetry import columns
+
+        content = columns.table(shelf.data_class, rows, self._registry)
+        times = [row[0] for row in rows]
+        self._put(name, shelf, content, (min(times), max(times)), [])
+
+    def _put(
+        self,
+        name: str,
+        shelf: Shelf,
+        content: pa.Table,
+        between: tuple[int, int],
+        instead_of: Sequence[str],
+    ) -> None:
+        from bailee.telemetry import columns
+
+        key = self._keyring.get(shelf.subject).key
+        sealed = columns.sealed(content, key, name, os.urandom(NONCE_BYTES))
+        try:
+            path = self._folder / name
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+            try:
+                self._files.write(descriptor, sealed, 0)
+                self._files.sync(descriptor)
+            finally:
+                os.close(descriptor)
+            self._files.sync_folder(self._folder)
+        except OSError as error:
+            raise _failed(error) from error
+        with storage_errors(_WHAT), self._engine.begin() as connection:
+            connection.execute(
+                delete(telemetry_files).where(telemetry_files.c.name.in_([name, *instead_of]))
+            )
+            connection.execute(
+                insert(telemetry_files).values(
+                    name=name,
+                    shelf=str(shelf),
+                    rows=content.num_rows,
+                    bytes=len(sealed),
+                    first_ms=between[0],
+                    last_ms=between[1],
+                    expires_at=shelf.expires_at,
+                )
+            )
+
+    def merge(self) -> int:
+        """Join the small files of a shelf into larger ones; how many were joined."""
+        merged = 0
+        with self._lock:
+            query = (
+                select(telemetry_files)
+                .where(telemetry_files.c.bytes < _MERGED_BYTES // 2)
+                .order_by(telemetry_files.c.name)
+            )
+            with storage_errors(_WHAT), reading(self._engine) as connection:
+                rows = list(connection.execute(query))
+            shelves: dict[str, list[Any]] = {}
+            for row in rows:
+                shelves.setdefault(row.shelf, []).append(row)
+            for found in shelves.values():
+                some: list[Any] = []
+                size = 0
+                for row in found:
+                    if size + row.bytes > _MERGED_BYTES:
+                        break
+                    some.append(row)
+                    size += row.bytes
+                if len(some) >= _MERGE_FROM:
+                    merged += self._merge(some)
+        return merged
+
+    def _merge(self, rows: Sequence[Any]) -> int:
+        from bailee.telemetry import columns
+
+        names = [row.name for row in rows]
+        shelf = shelf_of(names[0])
+        wanted = columns.schema(shelf.data_class, self._registry)
+        try:
+            key = self._keyring.get(shelf.subject).key
+        except IntegrityError:
+            return 0
+        whole = columns.joined(
+            [columns.opened(self._read(name), key, name, wanted.names) for name in names]
+        )
+        between = (min(row.first_ms for row in rows), max(row.last_ms for row in rows))
+        name = f"{names[-1]}-{os.urandom(4).hex()}"
+        self._put(name, shelf, whole, between, names)
+        for old in names:
+            self._unlink(self._folder / old)
+        return len(names)
+
+    # -- out -------------------------------------------------------------------------------------
+
+    def read(
+        self,
+        data_class: DataClass,
+        columns_wanted: Sequence[str],
+        *,
+        now: datetime,
+        since_ms: int = 0,
+        until_ms: int = 1 << 62,
+    ) -> pa.Table:
+        """What is kept of a class at `now`, of files that hold times between the two (its rows may
+        be of other times too): compacted and not.
+        """
+        from bailee.telemetry import columns
+
+        wanted = columns.schema(data_class, self._registry)
+        tables = [wanted.empty_table().select(list(columns_wanted))]
+        with self._lock:
+            query = select(telemetry_files).where(
+                telemetry_files.c.shelf.startswith(f"{data_class}~"),
+                telemetry_files.c.expires_at > now,
+                telemetry_files.c.last_ms >= since_ms,
+                telemetry_files.c.first_ms <= until_ms,
+            )
+            with storage_errors(_WHAT), reading(self._engine) as connection:
+                found = [row.name for row in connection.execute(query)]
+            for name in found:
+                try:
+                    key = self._keyring.get(shelf_of(name).subject).key
+                except IntegrityError:
+                    continue  # destroyed, and about to be swept
+                tables.append(columns.opened(self._read(name), key, name, columns_wanted))
+            indexed = set(self._indexed())
+            for name in self._journals():
+                shelf = shelf_of(name)
+                if (
+                    shelf.data_class == data_class
+                    and shelf.expires_at > now
+                    and name not in indexed
+                ):
+                    rows = self._journal_rows(name)
+                    made = columns.table(data_class, rows, self._registry)
+                    tables.append(made.select(list(columns_wanted)))
+        return columns.joined(tables)
+
+    def _journal_rows(self, name: str) -> list[Row]:
+        try:
+            found = journal.read(self.journal_folder, name, self._keyring)
+            return [row for row in found if not isinstance(row, Damage)]
+        except (IntegrityError, StorageError):
+            return []  # gone between listing and reading
+
+    def holdings(self, now: datetime) -> list[Holding]:
+        """What is kept at `now`, by shelf. Rows in the journal are not counted yet."""
+        totals: dict[Shelf, tuple[int, int]] = {}
+        query = select(telemetry_files).where(telemetry_files.c.expires_at > now)
+        with storage_errors(_WHAT), reading(self._engine) as connection:
+            for row in connection.execute(query):
+                shelf = shelf_of(row.name)
+                rows, size = totals.get(shelf, (0, 0))
+                totals[shelf] = (rows + row.rows, size + row.bytes)
+        return [
+            Holding(shelf.data_class, str(shelf.day), shelf.period, shelf.expires_at, rows, size)
+            for shelf, (rows, size) in sorted(totals.items(), key=lambda item: str(item[0]))
+        ]
+
+    # -- forgetting --------------------------------------------------------------------------------
+
+    def sweep(self, now: datetime) -> int:
+        """Destroy the keys of the shelves that are past their time, and remove their files; how
+        many shelves. The journal's open files must have been rolled.
+        """
+        with self._lock:
+            names: dict[Shelf, list[Path]] = {}
+            for folder in (self.journal_folder, self._folder):
+                for path in folder.iterdir():
+                    shelf = shelf_of(path.name)
+                    if shelf.expires_at <= now:
+                        names.setdefault(shelf, []).append(path)
+            for shelf, paths in names.items():
+                self._keyring.destroy([shelf.subject])
+                self._record("telemetry.expired", shelf.subject, {"files": len(paths)})
+                for path in paths:
+                    self._unlink(path)
+                with storage_errors(_WHAT), self._engine.begin() as connection:
+                    connection.execute(
+                        delete(telemetry_files).where(telemetry_files.c.shelf == str(shelf))
+                    )
+            return len(names)
+
+    # -- inside ------------------------------------------------------------------------------------
+
+    def _journals(self) -> list[str]:
+        try:
+            return sorted(path.name for path in self.journal_folder.iterdir())
+        except OSError as error:
+            raise _failed(error) from error
+
+    def _indexed(self) -> Iterator[str]:
+        with storage_errors(_WHAT), reading(self._engine) as connection:
+            yield from connection.execute(select(telemetry_files.c.name)).scalars()
+
+    def _read(self, name: str) -> bytes:
+        try:
+            return (self._folder / name).read_bytes()
+        except OSError as error:
+            raise _failed(error) from error
+
+    def _unlink(self, path: Path) -> None:
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            raise _failed(error) from error
+
+
+def as_json(rows: Sequence[Row]) -> bytes:
+    """Rows as a journal's frame holds them."""
+    return orjson.dumps(rows)
+
+
+def _failed(error: OSError) -> StorageError:
+    return StorageError(
+        f"telemetry can't be read or written ({error.strerror or type(error).__name__}).",
+        hint="check the disk's free space and the permissions of the home's vault folder",
+    )

@@ -1,0 +1,327 @@
+"""The journal: where what was received is durable before its sender gets an answer.
+
+Theory of operation: as the vault's spool, from whose frames and files it is made. `append` queues;
+one thread takes all that waits, seals each batch of rows under the key of its class and day,
+writes each file once and syncs it, and answers all of them together.
+
+Rules kept here:
+
+* A batch is answered only after it is on disk. After a failed write a file is not written to again,
+  and the batch is refused.
+* A file holds one class, one day, one period: its name says which, and its key is theirs.
+* What waits is bounded in bytes; beyond that it is refused at once (`overloaded`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from itertools import count
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import TypeAlias
+
+import orjson
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from bailee.clock import Clock
+from bailee.errors import BaileeError, StorageError
+from bailee.keyring import Keyring
+from bailee.keyring.wrapping import NONCE_BYTES, associated
+from bailee.telemetry.records import DataClass, Row
+from bailee.telemetry.shelves import Shelf, shelf_of
+from bailee.vault.files import Files
+from bailee.vault.frames import Damage, header, scan
+
+_FILE_BYTES = 8 << 20
+_GROUP_BYTES = 4 << 20
+_MOST_WAITING = 32 << 20
+_serial = count()
+
+Batch: TypeAlias = tuple[DataClass, str, bytes]
+"""Class, period, rows as JSON."""
+
+
+@dataclass(slots=True)
+class _File:
+    name: str
+    descriptor: int
+    size: int
+    cipher: AESGCM
+    offset: int = 0
+    sequence: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    batches: Sequence[Batch]
+    loop: asyncio.AbstractEventLoop | None
+    answer: Callable[[StorageError | None], None]
+
+
+@dataclass(frozen=True, slots=True)
+class _Order:
+    obeyed: threading.Event
+    roll: bool = False
+    stop: bool = False
+
+
+def _data(name: str, sequence: int) -> bytes:
+    return associated("bailee/telemetry/1", name, sequence)
+
+
+class Journal:
+    """Appends batches to files in `folder`; `closed` is told each file's name when it is full."""
+
+    def __init__(
+        self,
+        folder: Path,
+        keyring: Keyring,
+        clock: Clock,
+        closed: Callable[[str], None],
+        *,
+        files: Files | None = None,
+        file_bytes: int = _FILE_BYTES,
+    ) -> None:
+        self._folder = folder
+        self._keyring = keyring
+        self._clock = clock
+        self._closed = closed
+        self._files = files or Files()
+        self._file_bytes = file_bytes
+        self._open: dict[Shelf, _File] = {}
+        self._queue: SimpleQueue[_Waiting | _Order] = SimpleQueue()
+        self._submitted = 0
+        self._settled = 0
+        self._thread = threading.Thread(target=self._run, name="telemetry", daemon=True)
+        self._thread.start()
+
+    # -- any thread ------------------------------------------------------------------------------
+
+    async def append(self, batches: Sequence[Batch]) -> None:
+        """Return when the batches are durable.
+
+        Raises:
+            StorageError: they are not; `overloaded` when too much waits.
+        """
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[None] = loop.create_future()
+
+        def answer(failure: StorageError | None) -> None:
+            if future.done():
+                return  # the sender went away
+            if failure is None:
+                future.set_result(None)
+            else:
+                future.set_exception(failure)
+
+        self._submit(_Waiting(batches, loop, answer))
+        await future
+
+    def append_now(self, batches: Sequence[Batch]) -> None:
+        """The same for a thread that has no loop."""
+        done = threading.Event()
+        failures: list[StorageError] = []
+
+        def answer(failure: StorageError | None) -> None:
+            if failure is not None:
+                failures.append(failure)
+            done.set()
+
+        self._submit(_Waiting(batches, None, answer))
+        done.wait()
+        if failures:
+            raise failures[0]
+
+    def roll(self) -> None:
+        """Close the present files, so that they can be compacted or removed."""
+        self._ask(roll=True)
+
+    def close(self) -> None:
+        """Write what waits, close the files, stop."""
+        self._ask(roll=True, stop=True)
+        self._thread.join()
+
+    def _submit(self, waiting: _Waiting) -> None:
+        weight = sum(len(rows) for _, _, rows in waiting.batches)
+        if self._submitted - self._settled + weight > _MOST_WAITING:
+            raise StorageError("too much telemetry is waiting to be written.", code="overloaded")
+        self._submitted += weight
+        self._queue.put(waiting)
+
+    def _ask(self, *, roll: bool = False, stop: bool = False) -> None:
+        order = _Order(threading.Event(), roll, stop)
+        self._queue.put(order)
+        while not order.obeyed.wait(0.2):
+            if not self._thread.is_alive():
+                return
+
+    # -- the journal's thread --------------------------------------------------------------------
+
+    def _run(self) -> None:
+        stop = False
+        while not stop:
+            group, order = self._take()
+            if group:
+                self._keep(group)
+            if order is not None:
+                if order.roll:
+                    for shelf in list(self._open):
+                        self._close(shelf)
+                stop = order.stop
+                order.obeyed.set()
+
+    def _take(self) -> tuple[list[_Waiting], _Order | None]:
+        group: list[_Waiting] = []
+        size = 0
+        item = self._queue.get()
+        try:
+            while True:
+                if isinstance(item, _Order):
+                    return group, item
+                group.append(item)
+                size += sum(len(rows) for _, _, rows in item.batches)
+                if size >= _GROUP_BYTES:
+                    return group, None
+                item = self._queue.get_nowait()
+        except Empty:
+            return group, None
+
+    def _keep(self, group: list[_Waiting]) -> None:
+        now = self._clock()
+        failures: dict[Shelf, StorageError] = {}
+        by_shelf: dict[Shelf, list[bytes]] = {}
+        for waiting in group:
+            for data_class, period, rows in waiting.batches:
+                by_shelf.setdefault(Shelf(data_class, now.date(), period), []).append(rows)
+        for shelf, plains in by_shelf.items():
+            try:
+                self._write(shelf, plains, now)
+            except Exception as error:  # a defect here must not leave senders waiting
+                failures[shelf] = _failure(error)
+                self._give_up(shelf)
+        answers: dict[asyncio.AbstractEventLoop | None, list[Callable[[], None]]] = {}
+        for waiting in group:
+            self._settled += sum(len(rows) for _, _, rows in waiting.batches)
+            failed = next(
+                (
+                    failures[shelf]
+                    for data_class, period, _ in waiting.batches
+                    if (shelf := Shelf(data_class, now.date(), period)) in failures
+                ),
+                None,
+            )
+            answers.setdefault(waiting.loop, []).append(_bound(waiting.answer, failed))
+        for loop, calls in answers.items():
+            if loop is None:
+                _all(calls)
+            else:
+                with contextlib.suppress(RuntimeError):  # the loop has closed: nobody waits
+                    loop.call_soon_threadsafe(_all, calls)
+
+    def _write(self, shelf: Shelf, plains: list[bytes], now: datetime) -> None:
+        total = sum(len(plain) + 44 for plain in plains)
+        for other in [s for s in self._open if s.day < shelf.day]:
+            self._close(other)
+        file = self._open.get(shelf)
+        if file is None or file.offset + total > file.size:
+            if file is not None:
+                self._close(shelf)
+            file = self._open[shelf] = self._make(shelf, max(self._file_bytes, total), now)
+        parts: list[bytes] = []
+        nonces = os.urandom(NONCE_BYTES * len(plains))
+        for number, plain in enumerate(plains):
+            nonce = nonces[number * NONCE_BYTES : (number + 1) * NONCE_BYTES]
+            sequence = file.sequence + number
+            sealed = file.cipher.encrypt(nonce, plain, _data(file.name, sequence))
+            parts += (header(sequence, NONCE_BYTES + len(sealed)), nonce, sealed)
+        content = b"".join(parts)
+        self._files.write(file.descriptor, content, file.offset)
+        self._files.sync(file.descriptor)
+        file.offset += len(content)
+        file.sequence += len(plains)
+
+    def _make(self, shelf: Shelf, size: int, now: datetime) -> _File:
+        dek = self._keyring.dek(shelf.subject, shelf.data_class, shelf.expires_at)
+        stamp = f"{int(now.timestamp() * 1000):013d}-{next(_serial):06d}-{os.urandom(6).hex()}"
+        name = f"{shelf}~{stamp}"
+        descriptor = self._files.make(self._folder / name, size)
+        return _File(name, descriptor, size, AESGCM(dek.key))
+
+    def _give_up(self, shelf: Shelf) -> None:
+        """What the file holds from now on is unknown: what was refused shall not reappear."""
+        file = self._open.get(shelf)
+        if file is not None:
+            with contextlib.suppress(OSError):
+                os.ftruncate(file.descriptor, file.offset)
+            self._close(shelf)
+
+    def _close(self, shelf: Shelf) -> None:
+        file = self._open.pop(shelf)
+        os.close(file.descriptor)
+        if file.sequence:
+            self._closed(file.name)
+        else:
+            with contextlib.suppress(OSError):
+                (self._folder / file.name).unlink(missing_ok=True)
+
+
+def read(folder: Path, name: str, keyring: Keyring) -> Iterator[Row | Damage]:
+    """Every row of a journal file, and what of it does not open.
+
+    Raises:
+        IntegrityError: its key has been destroyed.
+        StorageError: the file can't be read.
+    """
+    cipher = AESGCM(keyring.get(shelf_of(name).subject).key)
+
+    def opener(sequence: int, sealed: memoryview) -> bytes | None:
+        try:
+            nonce, rest = sealed[:NONCE_BYTES], sealed[NONCE_BYTES:]
+            return cipher.decrypt(nonce, rest, _data(name, sequence))
+        except (InvalidTag, ValueError):
+            return None
+
+    try:
+        content = (folder / name).read_bytes()
+    except OSError as error:
+        raise _failure(error) from error
+    for found in scan(content, opener):
+        if isinstance(found, Damage):
+            yield found
+        else:
+            yield from orjson.loads(found.plain)
+
+
+def today_of(name: str) -> date:
+    """The day whose key a file is under."""
+    return shelf_of(name).day
+
+
+def _bound(
+    answer: Callable[[StorageError | None], None], failure: StorageError | None
+) -> Callable[[], None]:
+    return lambda: answer(failure)
+
+
+def _all(calls: Sequence[Callable[[], None]]) -> None:
+    for call in calls:
+        call()
+
+
+def _failure(error: Exception) -> StorageError:
+    if isinstance(error, StorageError):
+        return error
+    what = error.strerror if isinstance(error, OSError) and error.strerror else type(error).__name__
+    if isinstance(error, BaileeError):
+        what = error.code
+    return StorageError(
+        f"telemetry can't be written or read ({what}).",
+        hint="check the disk's free space and the permissions of the home's vault folder",
+    )

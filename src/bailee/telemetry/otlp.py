@@ -1,0 +1,265 @@
+"""OTLP: from the protocol's plain values to figures that may be kept. Pure.
+
+`otlp_proto` and `otlp_json` read the two encodings into the values below; everything that decides
+is here, once. Trace and span ids, bodies of logs, exemplars, links and scopes are never read.
+
+Standard: OpenTelemetry protocol 1.x, `opentelemetry/proto/{metrics,logs,trace}/v1`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Any, Final
+
+from bailee.registry import OTHER, Guard, Measure, Refusals
+from bailee.registry.guard import WRONG_VALUE
+from bailee.registry.values import Value
+from bailee.telemetry.records import MOST_BUCKETS, Row, figure, moment
+
+DELTA: Final = 1
+CUMULATIVE: Final = 2
+_STREAMS = 100_000
+_MOST = 1e15
+
+Pairs = list[tuple[object, object]]
+"""Attribute names and values; a value that is no scalar is None."""
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One data point of a metric. Times in nanoseconds; `bounds` None: a plain number."""
+
+    attributes: Pairs
+    start: int
+    time: int
+    value: float
+    count: int = 1
+    bounds: list[float] | None = None
+    counts: list[int] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """A metric of one resource. `kind`: counter, gauge or histogram; `points` may be lazy."""
+
+    resource: Pairs
+    name: str
+    kind: str
+    temporality: int
+    points: Iterable[Point]
+
+
+@dataclass(frozen=True, slots=True)
+class Log:
+    """A log record: the names it may be an event's by, its attributes, its time, and its figure
+    where a protocol has one apart from the attributes.
+    """
+
+    resource: Pairs
+    names: tuple[object, ...]
+    attributes: Pairs
+    time: int
+    figure: object = None
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A span: its name, its length in nanoseconds, whether it failed."""
+
+    resource: Pairs
+    name: str
+    attributes: Pairs
+    start: int
+    end: int
+    failed: bool
+
+
+@dataclass(slots=True)
+class Streams:
+    """What cumulative streams stood at, in memory alone: a stream is known by a digest of all that
+    identifies it, which is never stored.
+
+    A stream that began before this process and was not seen yet only sets a mark: what it counted
+    till then may have been counted before. After `_STREAMS` streams the oldest are forgotten.
+    """
+
+    begun_ns: int
+    known: OrderedDict[int, tuple[int, float, int, tuple[int, ...]]] = field(
+        default_factory=OrderedDict
+    )
+
+    def since(self, key: int, point: Point) -> tuple[float, int, list[int] | None] | None:
+        """What was added to a stream since its last point: value, count, bucket counts."""
+        counts = tuple(point.counts or ())
+        before = self.known.pop(key, None)
+        self.known[key] = (point.start, point.value, point.count, counts)
+        if len(self.known) > _STREAMS:
+            self.known.popitem(last=False)
+        whole = (point.value, point.count, point.counts)
+        if before is None:
+            return whole if point.start >= self.begun_ns else None
+        start, value, count, old = before
+        if start != point.start or point.count < count or len(old) != len(counts):
+            return whole  # the client began anew
+        if point.bounds is None and point.value < value:
+            return whole
+        added = [new - past for new, past in zip(counts, old, strict=True)]
+        if any(number < 0 for number in added):
+            return whole
+        return point.value - value, point.count - count, added if point.bounds is not None else None
+
+
+class Reader:
+    """Takes what one request holds through the guard."""
+
+    def __init__(self, guard: Guard, refusals: Refusals, now_ms: int, streams: Streams) -> None:
+        self._guard = guard
+        self._refusals = refusals
+        self._now = now_ms
+        self._streams = streams
+        self._resource: Pairs | None = None
+        self._kept: dict[str, Value] = {}
+        self.rejected = 0
+
+    @property
+    def service(self) -> Value:
+        """Who sent the resource that was read last: its service, else its library."""
+        return self._kept.get("service.name") or self._kept.get("telemetry.sdk.name") or OTHER
+
+    def metrics(self, metrics: Iterable[Metric]) -> Iterator[Row]:
+        """Rows of metrics; points that may not be kept are counted in `rejected`."""
+        for metric in metrics:
+            resource = self._of(metric.resource)
+            # A histogram of one's own may be declared as what it measures; nothing else may.
+            measure = self._guard.measure(metric.name, (metric.kind,), self._refusals)
+            if measure is None:
+                self.rejected += sum(1 for _ in metric.points)
+                continue
+            for point in metric.points:
+                row = self._point(metric, measure, resource, point)
+                if row is None:
+                    self.rejected += 1
+                else:
+                    yield row
+
+    def logs(self, logs: Iterable[Log]) -> Iterator[tuple[Measure, Row]]:
+        """Rows of events, each with its measure."""
+        for log in logs:
+            resource = self._of(log.resource)
+            name = next(
+                (n for n in log.names if isinstance(n, str) and n in self._guard.registry.measures),
+                None,
+            )
+            measure = self._guard.measure(name, ("event",), self._refusals)
+            if measure is None:
+                self.rejected += 1
+                continue
+            kept = self._attributes(measure, resource, log.attributes)
+            if log.figure is not None and measure.of is not None:
+                value = self._guard.value(measure.of, log.figure, self._refusals)
+                if value is not None:
+                    kept.setdefault(measure.of, value)
+            yield measure, event(measure, kept, moment(log.time, self._now))
+
+    def spans(self, spans: Iterable[Span]) -> Iterator[Row]:
+        """Rows of spans; `value` is milliseconds."""
+        for span in spans:
+            resource = self._of(span.resource)
+            measure = self._guard.measure(span.name, ("span",), self._refusals)
+            length = (span.end - span.start) / 1e6
+            if measure is None or not 0 <= length <= 86_400_000:
+                if measure is not None:
+                    self._refusals.add(measure.name, WRONG_VALUE)
+                self.rejected += 1
+                continue
+            kept = self._attributes(measure, resource, span.attributes)
+            if "outcome" in measure.attributes:
+                kept["outcome"] = "error" if span.failed else kept.get("outcome", "ok")
+            yield figure(moment(span.end, self._now), measure.name, "span", length, kept)
+
+    def _of(self, resource: Pairs) -> dict[str, Value]:
+        if resource is not self._resource:
+            self._resource = resource
+            self._kept = self._guard.attributes(resource, None, self._refusals)
+        return self._kept
+
+    def _attributes(
+        self, measure: Measure, resource: dict[str, Value], given: Pairs
+    ) -> dict[str, Value]:
+        kept = {name: value for name, value in resource.items() if name in measure.attributes}
+        kept.update(self._guard.attributes(given, measure.attributes, self._refusals))
+        return kept
+
+    def _point(
+        self, metric: Metric, measure: Measure, resource: dict[str, Value], point: Point
+    ) -> Row | None:
+        if not _sound(point):
+            self._refusals.add(measure.name, WRONG_VALUE)
+            return None
+        value, count, counts = point.value, point.count, point.counts
+        if metric.temporality == CUMULATIVE and metric.kind != "gauge":
+            key = hash(
+                (metric.name, tuple(map(repr, metric.resource)), tuple(map(repr, point.attributes)))
+            )
+            added = self._streams.since(key, point)
+            if added is None:
+                value, count, counts = 0.0, 0, [0] * len(counts or ())
+            else:
+                value, count, counts = added
+            if metric.kind == "counter":
+                count = 1
+        if metric.kind == "counter" and value < 0:
+            self._refusals.add(measure.name, WRONG_VALUE)
+            return None
+        kept = self._attributes(measure, resource, point.attributes)
+        buckets = None
+        if point.bounds is not None and counts:
+            buckets = (point.bounds, counts)
+        at = moment(point.time, self._now)
+        return figure(at, measure.name, metric.kind, value, kept, count=count, buckets=buckets)
+
+
+def event(measure: Measure, kept: dict[str, Value], at: int) -> Row:
+    """An event's row; its figure is the field that the registry names."""
+    value: Any = kept.get(measure.of, 0.0) if measure.of is not None else 1.0
+    return figure(at, measure.name, "event", float(value), kept)
+
+
+def _sound(point: Point) -> bool:
+    """Whether a point's numbers are numbers, in number and size."""
+    if not math.isfinite(point.value) or abs(point.value) > _MOST or not 0 <= point.count < _MOST:
+        return False
+    if point.bounds is None:
+        return True
+    bounds, counts = point.bounds, point.counts or []
+    if counts and len(counts) != len(bounds) + 1:
+        return False
+    return (
+        len(bounds) <= MOST_BUCKETS
+        and all(math.isfinite(bound) for bound in bounds)
+        and all(a < b for a, b in pairwise(bounds))
+        and all(0 <= number < _MOST for number in counts)
+    )
+
+
+def buckets_of(
+    scale: int, zero_count: int, offset: int, counts: list[int]
+) -> tuple[list[float], list[int]] | None:
+    """An exponential histogram's positive buckets as bounds and counts; None: too many or too far.
+
+    >>> buckets_of(0, 2, 0, [3, 4])
+    ([1.0, 2.0, 4.0], [2, 3, 4, 0])
+    """
+    if len(counts) > MOST_BUCKETS - 1 or not -10 <= scale <= 20:
+        return None
+    try:
+        bounds = [2.0 ** ((offset + place) * 2.0**-scale) for place in range(len(counts) + 1)]
+    except OverflowError:
+        return None
+    if not all(0 < bound < _MOST for bound in bounds):
+        return None
+    return bounds, [zero_count, *counts, 0]

@@ -1,0 +1,146 @@
+"""OTLP in protobuf, read into the values of `otlp`.
+
+Raises `ValueError` for what is no message. Maps, lists and bytes as attribute values are not read:
+the guard would drop them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+from google.protobuf.message import DecodeError
+from opentelemetry.proto.collector.logs.v1 import logs_service_pb2 as logs
+from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2 as metrics
+from opentelemetry.proto.collector.trace.v1 import trace_service_pb2 as traces
+
+from bailee.telemetry.otlp import CUMULATIVE, DELTA, Log, Metric, Pairs, Point, Span, buckets_of
+
+_SCALARS: Final = ("string_value", "bool_value", "int_value", "double_value")
+_FAILED: Final = 2
+
+
+def read_metrics(body: bytes) -> Iterator[Metric]:
+    """The metrics of an `ExportMetricsServiceRequest`."""
+    for resource in _parsed(metrics.ExportMetricsServiceRequest(), body).resource_metrics:
+        attributes = _pairs(resource.resource.attributes)
+        for scope in resource.scope_metrics:
+            for metric in scope.metrics:
+                yield _metric(attributes, metric)
+
+
+def read_logs(body: bytes) -> Iterator[Log]:
+    """The records of an `ExportLogsServiceRequest`."""
+    for resource in _parsed(logs.ExportLogsServiceRequest(), body).resource_logs:
+        attributes = _pairs(resource.resource.attributes)
+        for scope in resource.scope_logs:
+            for record in scope.log_records:
+                own = _pairs(record.attributes)
+                text = record.body.string_value
+                named = next((value for name, value in own if name == "event.name"), None)
+                own = [pair for pair in own if pair[0] != "event.name"]
+                time = record.time_unix_nano or record.observed_time_unix_nano
+                yield Log(attributes, (record.event_name, text, named), own, time)
+
+
+def read_spans(body: bytes) -> Iterator[Span]:
+    """The spans of an `ExportTraceServiceRequest`."""
+    for resource in _parsed(traces.ExportTraceServiceRequest(), body).resource_spans:
+        attributes = _pairs(resource.resource.attributes)
+        for scope in resource.scope_spans:
+            for span in scope.spans:
+                yield Span(
+                    attributes,
+                    span.name,
+                    _pairs(span.attributes),
+                    span.start_time_unix_nano,
+                    span.end_time_unix_nano,
+                    span.status.code == _FAILED,
+                )
+
+
+def _parsed(message: Any, body: bytes) -> Any:
+    try:
+        message.ParseFromString(body)
+    except DecodeError as error:
+        raise ValueError("not the protobuf message it is said to be") from error
+    return message
+
+
+def _pairs(attributes: Any) -> Pairs:
+    pairs: Pairs = []
+    for attribute in attributes:
+        which = attribute.value.WhichOneof("value")
+        scalar = getattr(attribute.value, which) if which in _SCALARS else None
+        pairs.append((attribute.key, scalar))
+    return pairs
+
+
+def _metric(resource: Pairs, metric: Any) -> Metric:
+    which = metric.WhichOneof("data")
+    if which == "sum":
+        data = metric.sum
+        kind = "counter" if data.is_monotonic else "gauge"
+        return Metric(
+            resource, metric.name, kind, data.aggregation_temporality, _numbers(data.data_points)
+        )
+    if which == "gauge":
+        return Metric(resource, metric.name, "gauge", DELTA, _numbers(metric.gauge.data_points))
+    if which == "histogram":
+        data = metric.histogram
+        points = _histogram(data.data_points)
+        return Metric(resource, metric.name, "histogram", data.aggregation_temporality, points)
+    if which == "exponential_histogram":
+        data = metric.exponential_histogram
+        kind = data.aggregation_temporality
+        # Their scale may change from one point to the next: there is no adding up cumulative ones.
+        points = iter(()) if kind == CUMULATIVE else _exponential(data.data_points)
+        return Metric(resource, metric.name, "histogram", kind, points)
+    return Metric(resource, metric.name, "none", DELTA, iter(()))
+
+
+def _numbers(points: Any) -> Iterator[Point]:
+    for point in points:
+        which = point.WhichOneof("value")
+        value = float(getattr(point, which)) if which is not None else float("nan")
+        yield Point(
+            _pairs(point.attributes), point.start_time_unix_nano, point.time_unix_nano, value
+        )
+
+
+def _histogram(points: Any) -> Iterator[Point]:
+    for point in points:
+        yield Point(
+            _pairs(point.attributes),
+            point.start_time_unix_nano,
+            point.time_unix_nano,
+            point.sum,
+            point.count,
+            list(point.explicit_bounds[:200]),
+            list(point.bucket_counts[:200]),
+        )
+
+
+def _exponential(points: Any) -> Iterator[Point]:
+    for point in points:
+        negative = any(point.negative.bucket_counts)
+        found = (
+            None
+            if negative or len(point.positive.bucket_counts) > 200
+            else buckets_of(
+                point.scale,
+                point.zero_count,
+                point.positive.offset,
+                list(point.positive.bucket_counts),
+            )
+        )
+        bounds, counts = found or ([float("nan")], [])
+        yield Point(
+            _pairs(point.attributes),
+            point.start_time_unix_nano,
+            point.time_unix_nano,
+            point.sum,
+            point.count,
+            bounds,
+            counts,
+        )

@@ -1,0 +1,383 @@
+"""Questions to what is kept: figures by group and time, errors by issue.
+
+Rules kept here:
+
+* What is past its time at `now` is not counted, whether it was swept yet or not.
+* Percentiles of events and spans are a t-digest's (exact for a few hundred values); of histograms
+  they are interpolated within a bucket. Both are marked `approximate`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+import orjson
+
+from bailee.errors import InputError
+from bailee.registry import Measure, Registry
+from bailee.telemetry.days import Days
+from bailee.telemetry.issues import Issue, Issues
+from bailee.telemetry.records import ERROR, METRIC
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+QUANTILES: Final = (0.5, 0.9, 0.95, 0.99)
+_DAY = timedelta(days=1)
+_MOST_GROUPS = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Between:
+    """A stretch of time: `since` included, `until` not."""
+
+    since: datetime
+    until: datetime
+
+    @property
+    def milliseconds(self) -> tuple[int, int]:
+        """Both ends as Unix milliseconds."""
+        return int(self.since.timestamp() * 1000), int(self.until.timestamp() * 1000)
+
+
+class MetricQueries:
+    """Questions to the figures."""
+
+    def __init__(self, days: Days, registry: Registry) -> None:
+        self._days = days
+        self._registry = registry
+
+    def names(self, now: datetime) -> list[dict[str, Any]]:
+        """The measures of which something is kept, with how much."""
+        table = self._days.read(METRIC, ["at", "name", "kind", "count"], now=now)
+        grouped = table.group_by(["name", "kind"]).aggregate(
+            [("at", "min"), ("at", "max"), ("count", "count")]
+        )
+        return sorted(
+            (
+                {
+                    "name": row["name"],
+                    "kind": row["kind"],
+                    "unit": self._unit(row["name"]),
+                    "points": row["count_count"],
+                    "first": _iso(row["at_min"]),
+                    "last": _iso(row["at_max"]),
+                }
+                for row in grouped.to_pylist()
+            ),
+            key=lambda row: str(row["name"]),
+        )
+
+    def query(
+        self,
+        name: str,
+        between: Between,
+        now: datetime,
+        *,
+        by: Sequence[str] = (),
+        of: str | None = None,
+        step: timedelta | None = None,
+    ) -> dict[str, Any]:
+        """The figures of one measure: in all, by the fields `by`, and by steps of time.
+
+        `of`: the numeric field to take, for events; else the one that the registry names.
+
+        Raises:
+            InputError: the measure or a field is not declared, or not of that kind.
+        """
+        measure = self._measure(name, by, of)
+        column = "value" if of is None else f"a.{of}"
+        keys = [f"a.{field}" for field in by]
+        wanted = ["at", "name", *keys]
+        wanted += ["value", "count"] if column == "value" else [column, "count"]
+        if measure.kind == "histogram":
+            wanted += ["bounds", "counts"]
+        since, until = between.milliseconds
+        table = self._days.read(METRIC, wanted, now=now, since_ms=since, until_ms=until)
+        table = _within(table, since, until, "name", name)
+        if step is not None:
+            width = max(1, int(step.total_seconds() * 1000))
+            table = _with_step(table, width)
+            keys = ["step", *keys]
+        rows = self._rows(measure, table, keys, column)
+        for row in rows:
+            if "step" in row["group"]:
+                row["at"] = _iso(row["group"].pop("step"))
+        return {
+            "name": name,
+            "kind": measure.kind,
+            "of": of or measure.of,
+            "unit": measure.unit if of is None else None,
+            "description": measure.description,
+            "since": between.since.isoformat(),
+            "until": between.until.isoformat(),
+            "rows": rows,
+        }
+
+    def _measure(self, name: str, by: Sequence[str], of: str | None) -> Measure:
+        measure = self._registry.measures.get(name)
+        if measure is None:
+            raise InputError(
+                "there is no such measure.",
+                code="not_found",
+                hint="bailee metrics list shows what there is, bailee metrics fields what may be",
+            )
+        for given in (*by, *([of] if of is not None else [])):
+            if given not in measure.attributes:
+                raise InputError(
+                    f"{name} has no field {given[:60]!r}.",
+                    hint=f"it has {', '.join(sorted(measure.attributes))}",
+                )
+            if (given == of) is not self._registry.fields[given].kind.numeric:
+                what = "no number" if given == of else "a number, which nothing can be grouped by"
+                raise InputError(f"{given} is {what}.")
+        return measure
+
+    def _rows(
+        self, measure: Measure, table: pa.Table, keys: list[str], column: str
+    ) -> list[dict[str, Any]]:
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        figures: list[Any] = [(column, "sum"), (column, "count"), (column, "min"), (column, "max")]
+        figures.append(("count", "sum"))
+        spread = measure.kind in ("event", "span")
+        if spread:
+            figures.append((column, "tdigest", pc.TDigestOptions(q=list(QUANTILES), delta=500)))
+        if measure.kind == "gauge":
+            table = table.sort_by("at")
+            figures.append((column, "last"))
+        if keys:
+            grouped_by = keys
+        else:
+            # Without a key Arrow gives only the first of several quantiles.
+            grouped_by = ["whole"]
+            nothing = pa.scalar(0, pa.int8())
+            table = table.append_column("whole", pa.repeat(nothing, table.num_rows))
+        grouped = table.group_by(grouped_by, use_threads=measure.kind != "gauge").aggregate(figures)
+        if grouped.num_rows > _MOST_GROUPS:
+            raise InputError("too many groups.", hint="group by fewer fields, or longer steps")
+        quantiles = self._histograms(table, keys) if measure.kind == "histogram" else {}
+        rows = []
+        for found in grouped.to_pylist():
+            group = {key.removeprefix("a."): found[key] for key in keys}
+            points, total = found[f"{column}_count"], found[f"{column}_sum"]
+            count = found["count_sum"] if measure.kind == "histogram" else points
+            row: dict[str, Any] = {"group": group, "count": count or 0}
+            if measure.kind == "counter":
+                row = {"group": group, "sum": total or 0.0, "points": points}
+            elif measure.kind == "gauge":
+                row |= {"last": found[f"{column}_last"]}
+            if measure.kind != "counter":
+                row |= {
+                    "sum": total,
+                    "mean": total / count if count and total is not None else None,
+                }
+            if measure.kind in ("event", "span", "gauge"):
+                row |= {"min": found[f"{column}_min"], "max": found[f"{column}_max"]}
+            if spread:
+                row |= _named(found[f"{column}_tdigest"] or [None] * len(QUANTILES))
+            if measure.kind == "histogram":
+                row |= _named(quantiles.get(tuple(group.values()), [None] * len(QUANTILES)))
+            rows.append(row)
+        return sorted(rows, key=lambda row: [str(value) for value in row["group"].values()])
+
+    def _histograms(self, table: pa.Table, keys: list[str]) -> dict[tuple[Any, ...], list[Any]]:
+        """Quantiles by group, from buckets that are added up; each set of bounds apart, the most
+        used one counts.
+        """
+        merged: dict[tuple[Any, ...], dict[tuple[float, ...], list[int]]] = {}
+        columns = [table.column(name).to_pylist() for name in (*keys, "bounds", "counts")]
+        for *group, bounds, counts in zip(*columns, strict=True):
+            if bounds and counts:
+                sets = merged.setdefault(tuple(group), {})
+                into = sets.setdefault(tuple(bounds), [0] * len(counts))
+                for place, number in enumerate(counts):
+                    into[place] += number
+        most = {group: max(sets.items(), key=_used) for group, sets in merged.items()}
+        return {
+            group: [_interpolated(*buckets, quantile) for quantile in QUANTILES]
+            for group, buckets in most.items()
+        }
+
+    def _unit(self, name: str) -> str | None:
+        measure = self._registry.measures.get(name)
+        return None if measure is None else measure.unit
+
+
+class ErrorQueries:
+    """Questions to the error events."""
+
+    def __init__(self, days: Days, issues: Issues) -> None:
+        self._days = days
+        self._states = issues
+
+    def issues(self, now: datetime, *, state: str | None = None) -> list[dict[str, Any]]:
+        """The issues of which events are kept, latest first; of one state if given."""
+        columns = ["at", "issue", "type", "level", "platform", "release", "frames"]
+        table = self._days.read(ERROR, columns, now=now)
+        return [
+            found
+            for found in self._issues_of(table, now)
+            if state is None or found["state"] == state
+        ]
+
+    def show(self, issue_id: str, now: datetime) -> dict[str, Any]:
+        """One issue with its stack, its versions and its days.
+
+        Raises:
+            InputError: code `not_found`.
+        """
+        columns = [
+            "at", "issue", "type", "level", "platform", "release", "environment", "handled",
+            "frames", "a.process.runtime.name", "a.process.runtime.version", "a.os.type",
+            "a.telemetry.sdk.name",
+        ]  # fmt: skip
+        table = _equal(self._days.read(ERROR, columns, now=now), "issue", issue_id)
+        if not table.num_rows:
+            raise InputError(
+                "there is no such issue, or no more.",
+                code="not_found",
+                hint="bailee errors list shows them",
+            )
+        issue: dict[str, Any]
+        (issue,) = self._issues_of(table, now)
+        latest = table.sort_by([("at", "descending")]).slice(0, 1).to_pylist()[0]
+        issue["frames"] = [
+            {"module": module, "function": function, "line": line, "ours": ours}
+            for module, function, line, ours in orjson.loads(latest["frames"])
+        ]
+        for column in ("release", "environment", "handled", *columns[-4:]):
+            counts = table.group_by([column]).aggregate([("at", "count")]).to_pylist()
+            issue.setdefault("by", {})[column.removeprefix("a.")] = {
+                str(row[column]): row["at_count"]
+                for row in sorted(counts, key=lambda row: -row["at_count"])[:20]
+                if row[column] is not None
+            }
+        return issue
+
+    def _issues_of(self, table: pa.Table, now: datetime) -> list[dict[str, Any]]:
+        import pyarrow as pa
+
+        table = table.append_column("row", pa.array(range(table.num_rows), type=pa.int64()))
+        grouped = table.group_by(["issue"]).aggregate(
+            [("at", "count"), ("at", "min"), ("at", "max"), ("row", "max")]
+        )
+        # What an issue is about is read from the event that arrived last.
+        latest = table.take(grouped.column("row_max")).select(
+            ["type", "platform", "level", "frames"]
+        )
+        days = _with_step(table, int(_DAY.total_seconds() * 1000))
+        by_day = days.group_by(["issue", "step"]).aggregate([("at", "count")]).to_pylist()
+        releases = table.group_by(["issue", "release"]).aggregate([("at", "count")]).to_pylist()
+        trend: dict[str, dict[str, int]] = {}
+        for row in by_day:
+            day = datetime.fromtimestamp(row["step"] / 1000, UTC).date()
+            trend.setdefault(row["issue"], {})[str(day)] = row["at_count"]
+        versions: dict[str, list[str]] = {}
+        for row in releases:
+            if row["release"] is not None:
+                versions.setdefault(row["issue"], []).append(row["release"])
+        rows = [
+            _issue(found | about, self._states.get(found["issue"]), trend, versions, now)
+            for found, about in zip(grouped.to_pylist(), latest.to_pylist(), strict=True)
+        ]
+        return sorted(rows, key=lambda row: row["last_seen"], reverse=True)
+
+
+def _issue(
+    found: dict[str, Any],
+    known: Issue | None,
+    trend: dict[str, dict[str, int]],
+    versions: dict[str, list[str]],
+    now: datetime,
+) -> dict[str, Any]:
+    frames = orjson.loads(found["frames"])
+    named = next((f for f in reversed(frames) if f[0] is not None and f[3]), None)
+    where = None
+    if named is not None:
+        where = named[0] if named[1] is None else f"{named[0]}.{named[1]}"
+    days = trend[found["issue"]]
+    today = now.astimezone(UTC).date()
+    first = known.first_seen.isoformat() if known is not None else _iso(found["at_min"])
+    return {
+        "id": found["issue"],
+        "type": found["type"],
+        "where": where,
+        "platform": found["platform"],
+        "level": found["level"],
+        "state": "open" if known is None else known.state,
+        "regressed": known is not None and known.regressed,
+        "resolved_in": None if known is None else known.resolved_in,
+        "first_seen": first,
+        "last_seen": _iso(found["at_max"]),
+        "count": found["at_count"],
+        "releases": sorted(versions.get(found["issue"], [])),
+        "trend": [
+            {"day": str(day), "count": days.get(str(day), 0)}
+            for day in (today - timedelta(days=back) for back in range(13, -1, -1))
+        ],
+    }
+
+
+def _within(table: pa.Table, since: int, until: int, column: str, value: str) -> pa.Table:
+    import pyarrow.compute as pc
+
+    at = table.column("at")
+    inside = pc.and_(pc.greater_equal(at, since), pc.less(at, until))
+    return table.filter(pc.and_(inside, _equals(table, column, value)))
+
+
+def _equal(table: pa.Table, column: str, value: str) -> pa.Table:
+    return table.filter(_equals(table, column, value))
+
+
+def _equals(table: pa.Table, column: str, value: str) -> Any:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    return pc.equal(table.column(column), pa.scalar(value))
+
+
+def _with_step(table: pa.Table, width: int) -> pa.Table:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    at = table.column("at")
+    step = pc.multiply(pc.divide(at, pa.scalar(width, pa.int64())), pa.scalar(width, pa.int64()))
+    return table.append_column("step", step)
+
+
+def _interpolated(bounds: tuple[float, ...], counts: list[int], quantile: float) -> float | None:
+    """A quantile of bucketed values: linear within the bucket it falls into. In the last one, which
+    has no upper end, it is that bucket's lower end.
+    """
+    total = sum(counts)
+    if not total:
+        return None
+    rank, seen = quantile * total, 0.0
+    for place, number in enumerate(counts):
+        if number and seen + number >= rank:
+            if place >= len(bounds):
+                return bounds[-1]
+            low = bounds[place - 1] if place else min(0.0, bounds[0])
+            return low + (bounds[place] - low) * (rank - seen) / number
+        seen += number
+    return bounds[-1]
+
+
+def _used(buckets: tuple[tuple[float, ...], list[int]]) -> int:
+    return sum(buckets[1])
+
+
+def _named(quantiles: Sequence[float | None]) -> dict[str, Any]:
+    return {f"p{round(q * 100)}": value for q, value in zip(QUANTILES, quantiles, strict=True)} | {
+        "approximate": True
+    }
+
+
+def _iso(milliseconds: int) -> str:
+    return datetime.fromtimestamp(milliseconds / 1000, UTC).isoformat()

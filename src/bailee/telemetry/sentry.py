@@ -1,0 +1,262 @@
+"""Sentry envelopes: from their bytes to error events that may be kept. Pure.
+
+Kept, by allow-list: the exception's type if it is declared; of each frame whether it is the
+program's own, its line if so, and module and function if they are ours by our own source; level,
+platform, release, environment, sdk, runtime, whether it was handled. All else is dropped unread:
+messages, source lines, variables, paths, arguments, host, user, breadcrumbs, request, tags.
+
+Standard: Sentry's envelope format (develop.sentry.dev, "Envelopes"), as the SDKs speak it: item
+lengths may be missing, an item then ends with its line.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+import orjson
+
+from bailee.registry import OTHER, Guard, Refusals
+from bailee.registry.values import Value
+from bailee.telemetry.records import MOST_FRAMES, Row, moment
+
+Symbols = Mapping[str, frozenset[str]]
+"""Our own modules, and the names that each defines."""
+
+_EVENT_ID: Final = re.compile(r"[0-9a-f]{32}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_MOST_ITEMS: Final = 200
+_READ = frozenset(
+    (
+        "event_id",
+        "timestamp",
+        "level",
+        "platform",
+        "release",
+        "environment",
+        "exception",
+        "sdk",
+        "contexts",
+        "tags",
+    )
+)
+_READ_OF_CONTEXTS = frozenset(("runtime", "os"))
+_READ_OF_TAGS = frozenset(("bailee.installation.id",))
+_READ_OF_FRAME = frozenset(("function", "module", "lineno", "colno", "in_app", "platform"))
+_ITEMS: Final = ("event", "client_report")
+_NO_TYPE: Final = "(message)"
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """The event's id, and the items by type and bytes."""
+
+    event_id: str | None
+    items: list[tuple[str, bytes]]
+
+
+def read_envelope(body: bytes) -> Envelope:
+    """An envelope's parts.
+
+    Raises:
+        ValueError: not an envelope.
+    """
+    end = body.find(b"\n")
+    first = body if end < 0 else body[:end]
+    head = _object(first)
+    items: list[tuple[str, bytes]] = []
+    position = len(body) if end < 0 else end + 1
+    while position < len(body) and len(items) < _MOST_ITEMS:
+        end = body.find(b"\n", position)
+        line = body[position : end if end >= 0 else len(body)]
+        if not line.strip():
+            position += len(line) + 1
+            continue
+        header = _object(line)
+        if end < 0:
+            raise ValueError("an item without a payload")
+        start = end + 1
+        length = header.get("length")
+        if length is None:
+            stop = body.find(b"\n", start)
+            stop = len(body) if stop < 0 else stop
+        elif isinstance(length, int) and 0 <= length <= len(body) - start:
+            stop = start + length
+        else:
+            raise ValueError("an item longer than its envelope")
+        kind = header.get("type")
+        items.append(
+            (kind if isinstance(kind, str) and kind in _ITEMS else OTHER, body[start:stop])
+        )
+        position = stop + 1
+    event_id = head.get("event_id")
+    named = isinstance(event_id, str) and _EVENT_ID.fullmatch(event_id) is not None
+    return Envelope(event_id if named else None, items)
+
+
+def discarded(item: bytes) -> int:
+    """How many events a client report says its client threw away."""
+    found = _object(item).get("discarded_events")
+    total = 0
+    for entry in found[:100] if isinstance(found, list) else []:
+        quantity = entry.get("quantity") if isinstance(entry, dict) else None
+        if isinstance(quantity, int) and 0 <= quantity < 1_000_000:
+            total += quantity
+    return total
+
+
+class Events:
+    """Takes events through the guard."""
+
+    def __init__(self, guard: Guard, symbols: Symbols, key: bytes) -> None:
+        """`key` makes issue ids: a keyed digest of what is kept of the stack."""
+        self._guard = guard
+        self._symbols = symbols
+        self._key = key
+        self._names = guard.registry.errors
+
+    def row(self, item: bytes, refusals: Refusals, now_ms: int) -> Row:
+        """An event's row.
+
+        Raises:
+            ValueError: not an event.
+        """
+        event = _object(item)
+        self._guard.refuse(event.keys() - _READ, refusals)
+        for name, read in (("contexts", _READ_OF_CONTEXTS), ("tags", _READ_OF_TAGS)):
+            found = event.get(name)
+            if isinstance(found, dict) and found.keys() - read:
+                self._guard.refuse((name,), refusals)
+        raised = self._raised(event)
+        kind, frames = self._exception(raised, refusals)
+        level = self._value("level", event.get("level"), refusals) or "error"
+        platform = self._value("error.platform", event.get("platform"), refusals) or OTHER
+        release = self._value("release", event.get("release"), refusals)
+        environment = self._value("deployment.environment", event.get("environment"), refusals)
+        mechanism = raised.get("mechanism")
+        handled = mechanism.get("handled") if isinstance(mechanism, dict) else None
+        attributes = self._about(event, refusals)
+        issue = self._issue(kind, str(platform), frames)
+        return [
+            moment(_nanoseconds(event.get("timestamp")), now_ms),
+            issue,
+            kind,
+            level,
+            platform,
+            release,
+            environment,
+            handled if isinstance(handled, bool) else None,
+            frames,
+            attributes,
+        ]
+
+    def _value(self, name: str, value: object, refusals: Refusals) -> Value | None:
+        return self._guard.value(name, value, refusals)
+
+    def _raised(self, event: dict[str, Any]) -> dict[str, Any]:
+        """The exception that reached the top: the last one of the chain."""
+        found = event.get("exception")
+        values = found.get("values") if isinstance(found, dict) else found
+        chain = values if isinstance(values, list) else [values]
+        last = chain[-1] if chain else None
+        return last if isinstance(last, dict) else {}
+
+    def _exception(self, raised: dict[str, Any], refusals: Refusals) -> tuple[str, list[list[Any]]]:
+        kind = raised.get("type", _NO_TYPE)
+        if kind != _NO_TYPE and (not isinstance(kind, str) or kind not in self._names.types):
+            kind = OTHER
+        if "value" in raised:
+            self._guard.refuse(("value",), refusals)
+        trace = raised.get("stacktrace")
+        given = trace.get("frames") if isinstance(trace, dict) else None
+        frames = (
+            [f for f in given[-MOST_FRAMES:] if isinstance(f, dict)]
+            if isinstance(given, list)
+            else []
+        )
+        names: set[object] = set()
+        for frame in frames:
+            names |= frame.keys()
+        self._guard.refuse(names - _READ_OF_FRAME, refusals)
+        return str(kind), [self._frame(frame) for frame in frames]
+
+    def _frame(self, frame: dict[str, Any]) -> list[Any]:
+        module, function = frame.get("module"), frame.get("function")
+        in_app = frame.get("in_app") is not False
+        known = self._symbols.get(module) if isinstance(module, str) else None
+        if known is not None:
+            named = (
+                isinstance(function, str)
+                and len(function) <= 200
+                and all(
+                    part in known or part in self._names.functions or part == "<locals>"
+                    for part in function.split(".")
+                )
+            )
+            return [module, function if named else None, _line(frame), True]
+        top = module.partition(".")[0] if isinstance(module, str) else None
+        return [
+            top if top in self._names.others else None,
+            function if isinstance(function, str) and function in self._names.functions else None,
+            _line(frame) if in_app else None,
+            in_app,
+        ]
+
+    def _about(self, event: dict[str, Any], refusals: Refusals) -> dict[str, Value]:
+        sdk = event.get("sdk")
+        pairs: list[tuple[object, object]] = []
+        if isinstance(sdk, dict):
+            pairs += [("sdk.name", sdk.get("name")), ("sdk.version", sdk.get("version"))]
+        contexts = event.get("contexts")
+        for name in ("runtime", "os"):
+            found = contexts.get(name) if isinstance(contexts, dict) else None
+            if isinstance(found, dict):
+                pairs += [
+                    (f"{name}.name", found.get("name")),
+                    (f"{name}.version", found.get("version")),
+                ]
+        tags = event.get("tags")
+        if isinstance(tags, dict):
+            pairs.append(("bailee.installation.id", tags.get("bailee.installation.id")))
+        present = [(name, value) for name, value in pairs if value is not None]
+        return self._guard.attributes(present, self._guard.registry.common, refusals)
+
+    def _issue(self, kind: str, platform: str, frames: list[list[Any]]) -> str:
+        """Which issue it belongs to: type and own frames. A line counts only where there is no
+        function, so that an issue survives a release that moves lines.
+        """
+        own = [frame for frame in frames if frame[3]] or frames
+        stack = [[m, f, None if f is not None else line] for m, f, line, _ in own]
+        digest = hmac.new(self._key, orjson.dumps([kind, platform, stack]), hashlib.sha256)
+        return digest.hexdigest()[:16]
+
+
+def _object(text: bytes) -> dict[str, Any]:
+    try:
+        found = orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        raise ValueError("not JSON") from error
+    if not isinstance(found, dict):
+        raise ValueError("not an object")
+    return found
+
+
+def _line(frame: dict[str, Any]) -> int | None:
+    line = frame.get("lineno")
+    good = isinstance(line, int) and not isinstance(line, bool) and 0 <= line <= 1_000_000
+    return line if good else None
+
+
+def _nanoseconds(given: object) -> int | None:
+    if isinstance(given, int | float) and not isinstance(given, bool) and 0 < given < 1e11:
+        return int(given * 1e9)
+    if isinstance(given, str) and len(given) <= 40:
+        try:
+            return int(datetime.fromisoformat(given).timestamp() * 1e9)
+        except (ValueError, OverflowError, OSError):
+            return None
+    return None

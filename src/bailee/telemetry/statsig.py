@@ -1,0 +1,78 @@
+"""Usage events as Statsig's SDKs and redirected coding agents send them, as log records. Pure.
+
+Both are batches of named events with flat metadata; they go through the same guard as OTLP's. Who
+the user is, and what the SDK says of gates and experiments, is never read.
+
+Raises `ValueError` for what is not of the form.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+import orjson
+
+from bailee.telemetry.otlp import Log, Pairs
+
+_NAMES_OF_EVENT: Final = ("eventName", "metadata", "time", "statsigMetadata")
+MOST_EVENTS: Final = 20_000
+
+
+def read_log_event(body: bytes) -> Iterator[Log]:
+    """The events of a request to `log_event` or `rgstr`."""
+    message = _message(body)
+    about = _object(message, "statsigMetadata")
+    resource: Pairs = list(about.items())
+    for event in _events(message):
+        given: Pairs = list(_object(event, "metadata").items())
+        given += [(name, None) for name in event if name not in (*_NAMES_OF_EVENT, "value")]
+        time = _nanoseconds(event.get("time"))
+        yield Log(resource, (event.get("eventName"),), given, time, event.get("value"))
+
+
+def read_batch(body: bytes) -> Iterator[Log]:
+    """The events of a request to `/api/event_logging/v2/batch`."""
+    for event in _events(_message(body)):
+        data = _object(event, "event_data")
+        name = data.get("event_name")
+        names = (
+            (name, f"claude_code.{name.removeprefix('tengu_')}") if isinstance(name, str) else ()
+        )
+        given = [pair for pair in data.items() if pair[0] not in ("event_name", "env")]
+        flat: Pairs = [
+            (key, value if isinstance(value, str | int | float | bool) else None)
+            for key, value in given
+            if key != "client_timestamp"
+        ]
+        yield Log(list(_object(data, "env").items()), names, flat, 0)
+
+
+def _message(body: bytes) -> dict[str, Any]:
+    try:
+        message = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise ValueError("not JSON") from error
+    if not isinstance(message, dict):
+        raise ValueError("not an object")
+    return message
+
+
+def _events(message: dict[str, Any]) -> list[dict[str, Any]]:
+    found = message.get("events", [])
+    if not isinstance(found, list) or len(found) > MOST_EVENTS:
+        raise ValueError("events is not a list, or too long a one")
+    if not all(isinstance(event, dict) for event in found):
+        raise ValueError("an event is not an object")
+    return found
+
+
+def _object(parent: dict[str, Any], name: str) -> dict[str, Any]:
+    found = parent.get(name)
+    return found if isinstance(found, dict) else {}
+
+
+def _nanoseconds(milliseconds: object) -> int:
+    if isinstance(milliseconds, int | float) and not isinstance(milliseconds, bool):
+        return int(milliseconds) * 1_000_000 if 0 < milliseconds < 1e14 else 0
+    return 0

@@ -1,0 +1,348 @@
+"""Telemetry of one home: what is received is held to the registry, kept for its time, and found.
+
+`take` is pure work on a request's bytes, for a thread; `keep` makes its rows durable. Between the
+two nothing is written: what the guard dropped has been nowhere.
+
+Rows: S1, S2.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import hmac
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Engine
+
+from bailee.clock import Clock
+from bailee.errors import BaileeError, InputError
+from bailee.keyring import Keyring
+from bailee.registry import OTHER, Guard, Refusals, Registry
+from bailee.telemetry import otlp_json, sentry, statsig
+from bailee.telemetry.days import Days, as_json
+from bailee.telemetry.dropped import DroppedCounts
+from bailee.telemetry.issues import Alert, Issues
+from bailee.telemetry.journal import Batch, Journal
+from bailee.telemetry.otlp import Log, Reader, Streams
+from bailee.telemetry.queries import ErrorQueries, MetricQueries
+from bailee.telemetry.records import ERROR, METRIC, DataClass, Row
+from bailee.telemetry.shelves import Shelf
+from bailee.telemetry.symbols import installed
+from bailee.vault.files import Files
+
+_INSTALLATION = "bailee.installation.id"
+_MOST_ERRORS = 100
+
+Periods = Mapping[DataClass, str]
+"""How long a sender's metrics and errors are kept; "P0D" or no entry: not at all."""
+
+Survey = Callable[[str, str | None, datetime], None]
+"""Told a rating (bad, fine, good, dismissed) and the client's version; nothing else is known."""
+
+
+@dataclass(slots=True)
+class Taken:
+    """What of one request may be kept; `rejected`: how many of its parts may not;
+    `discarded`: how many the client says it threw away itself.
+    """
+
+    figures: list[Row] = field(default_factory=list)
+    errors: list[Row] = field(default_factory=list)
+    ratings: list[tuple[str, str | None]] = field(default_factory=list)
+    rejected: int = 0
+    discarded: int = 0
+    event_id: str | None = None
+    batches: list[Batch] = field(default_factory=list)
+
+    @property
+    def accepted(self) -> int:
+        """How many are kept or counted."""
+        return len(self.figures) + len(self.errors) + len(self.ratings)
+
+
+@dataclass(frozen=True, slots=True)
+class Swept:
+    """What a sweep did: shelves destroyed, files compacted and merged, issues forgotten."""
+
+    shelves: int
+    merged: int
+    issues: int
+
+
+class Telemetry:
+    """The metrics and errors of one home."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        folder: Path,
+        *,
+        keyring: Keyring,
+        clock: Clock,
+        registry: Registry,
+        record: Callable[[str, str, dict[str, str | int]], None],
+        alert: Alert = lambda *_: None,
+        survey: Survey = lambda *_: None,
+        files: Files | None = None,
+        file_bytes: int = 8 << 20,
+    ) -> None:
+        """Open telemetry in `folder`, indexed in `engine` (migrated). Then call `recover`."""
+        self._keyring = keyring
+        self._clock = clock
+        self.registry = registry
+        self.survey = survey
+        self._worker = ThreadPoolExecutor(1, "telemetry-files")
+        self._stopping = False
+        self._days = Days(engine, folder, keyring, registry, record=record, files=files)
+        self.issues = Issues(engine, alert)
+        self.dropped = DroppedCounts(engine)
+        self._journal = Journal(
+            self._days.journal_folder,
+            keyring,
+            clock,
+            self._closed,
+            files=files,
+            file_bytes=file_bytes,
+        )
+        self._streams = Streams(int(clock().timestamp() * 1e9))
+        self._guard = Guard(registry, clock().date())
+        self._issue_key = keyring.secret("telemetry/issues")
+        self._lock = threading.Lock()
+        self.metrics = MetricQueries(self._days, registry)
+        self.errors = ErrorQueries(self._days, self.issues)
+
+    # -- taking ----------------------------------------------------------------------------------
+
+    def take_otlp(self, signal: str, body: bytes, *, as_json: bool) -> Taken:
+        """What of an OTLP request (`metrics`, `logs` or `traces`) may be kept.
+
+        Raises:
+            InputError: it is not such a request.
+        """
+        with self._lock, _malformed("OTLP request"):
+            reader, refusals = self._reader()
+            if as_json:
+                from_bytes: Any = otlp_json
+            else:
+                from bailee.telemetry import otlp_proto as from_bytes
+            taken = Taken()
+            if signal == "metrics":
+                taken.figures = list(reader.metrics(from_bytes.read_metrics(body)))
+            elif signal == "logs":
+                self._logs(reader, from_bytes.read_logs(body), taken)
+            else:
+                taken.figures = list(reader.spans(from_bytes.read_spans(body)))
+            taken.rejected = reader.rejected
+            self._count("otlp", reader.service, refusals)
+            return taken
+
+    def take_events(self, protocol: str, body: bytes) -> Taken:
+        """What of a batch of named events (`statsig` or `event_logging`) may be kept.
+
+        Raises:
+            InputError: it is not such a batch.
+        """
+        read = statsig.read_log_event if protocol == "statsig" else statsig.read_batch
+        with self._lock, _malformed("batch of events"):
+            reader, refusals = self._reader()
+            taken = Taken()
+            self._logs(reader, read(body), taken)
+            taken.rejected = reader.rejected
+            self._count(protocol, reader.service, refusals)
+            return taken
+
+    def take_envelope(self, envelope: sentry.Envelope) -> Taken:
+        """What of a Sentry envelope may be kept.
+
+        Raises:
+            InputError: one of its items is not what it is said to be.
+        """
+        taken = Taken(event_id=envelope.event_id)
+        refusals = Refusals()
+        guard = self._guard_now()
+        symbols = installed(self.registry.errors.ours)
+        events = sentry.Events(guard, symbols, self._issue_key)
+        now_ms = int(self._clock().timestamp() * 1000)
+        with _malformed("Sentry event"):
+            for kind, item in envelope.items:
+                if kind == "event" and len(taken.errors) < _MOST_ERRORS:
+                    taken.errors.append(events.row(item, refusals, now_ms))
+                elif kind == "client_report":
+                    taken.discarded += sentry.discarded(item)
+                else:
+                    refusals.add(OTHER, "not an error")
+                    taken.rejected += 1
+        service = next(
+            (str(row[5]).partition("@")[0] for row in taken.errors if "@" in str(row[5])), OTHER
+        )
+        self._count("sentry", service, refusals)
+        return taken
+
+    def _reader(self) -> tuple[Reader, Refusals]:
+        refusals = Refusals()
+        now_ms = int(self._clock().timestamp() * 1000)
+        return Reader(self._guard_now(), refusals, now_ms, self._streams), refusals
+
+    def _guard_now(self) -> Guard:
+        today = self._clock().date()
+        if self._guard.today != today:
+            self._guard = Guard(self.registry, today)
+        return self._guard
+
+    def _logs(self, reader: Reader, logs: Iterator[Log], taken: Taken) -> None:
+        for measure, row in reader.logs(logs):
+            if measure.survey:
+                rating = row[-1].get("response")
+                version = row[-1].get("service.version")
+                if isinstance(rating, str):
+                    taken.ratings.append((rating, version if isinstance(version, str) else None))
+            else:
+                taken.figures.append(row)
+
+    def _count(self, protocol: str, service: object, refusals: Refusals) -> None:
+        self.dropped.add(self._clock().date(), protocol, str(service), refusals)
+
+    # -- keeping ---------------------------------------------------------------------------------
+
+    def prepare(self, taken: Taken, periods: Periods) -> None:
+        """Make what was taken ready to be written, for as long as its sender's terms say. Without
+        a period it is dropped. Work for a thread, as taking is.
+        """
+        taken.batches = self._batches(taken, periods)
+
+    async def keep(self, taken: Taken) -> None:
+        """Make durable what was prepared.
+
+        Raises:
+            StorageError: it can't be written; `overloaded` when too much waits.
+        """
+        if taken.batches:
+            await self._journal.append(taken.batches)
+        self._kept(taken)
+
+    def keep_now(self, taken: Taken) -> None:
+        """The same for a thread that has no event loop."""
+        if taken.batches:
+            self._journal.append_now(taken.batches)
+        self._kept(taken)
+
+    def _batches(self, taken: Taken, periods: Periods) -> list[Batch]:
+        batches: list[Batch] = []
+        kinds: tuple[tuple[DataClass, list[Row]], ...] = (
+            (METRIC, taken.figures),
+            (ERROR, taken.errors),
+        )
+        for data_class, rows in kinds:
+            period = periods.get(data_class, "P0D")
+            if rows and period != "P0D":
+                self._disguise(rows, Shelf(data_class, self._clock().date(), period))
+                batches.append((data_class, period, as_json(rows)))
+        return batches
+
+    def _disguise(self, rows: Sequence[Row], shelf: Shelf) -> None:
+        """Put in place of an installation's id a digest under the day's key: it says what came from
+        the same installation on that day, nothing across days, and nothing once the key is gone.
+        """
+        key: bytes | None = None
+        for row in rows:
+            given = row[-1].get(_INSTALLATION)
+            if given is not None:
+                if key is None:
+                    dek = self._keyring.dek(shelf.subject, shelf.data_class, shelf.expires_at)
+                    key = hmac.digest(dek.key, b"bailee/installation/1", "sha256")
+                digest = hmac.new(key, str(given).encode(), hashlib.sha256)
+                row[-1][_INSTALLATION] = digest.hexdigest()[:16]
+
+    def _kept(self, taken: Taken) -> None:
+        now = self._clock()
+        for rating, version in taken.ratings:
+            self.survey(rating, version, now)
+        if any(data_class == ERROR for data_class, _, _ in taken.batches):
+            self._submit(self.issues.note, taken.errors, now)
+
+    def _closed(self, name: str) -> None:
+        self._submit(self._days.compact, name)
+
+    def _submit(self, work: Callable[..., object], *arguments: object) -> None:
+        if not self._stopping:
+            self._worker.submit(_quietly, work, *arguments)
+
+    # -- running ---------------------------------------------------------------------------------
+
+    def recover(self) -> int:
+        """Compact what an earlier process left; how many rows.
+
+        Raises:
+            StorageError: a store failed; call again.
+        """
+        return self._days.recover(self._seen)
+
+    def _seen(self, data_class: DataClass, rows: Sequence[Row]) -> None:
+        if data_class == ERROR:
+            self.issues.note(rows, self._clock())
+
+    def settle(self) -> None:
+        """Return when what was kept before has been noticed by the issues."""
+        self._worker.submit(int).result()
+
+    def sweep(self, now: datetime) -> Swept:
+        """Destroy what is past its time; compact and merge what is not.
+
+        Raises:
+            StorageError: a store failed; the next sweep goes on.
+        """
+        self.dropped.flush()
+        self._journal.roll()
+        self.settle()
+        shelves = self._days.sweep(now)
+        merged = self._days.merge()
+        kept = [shelf.day for shelf in map(_day_of, self._days.holdings(now)) if shelf]
+        oldest: date = min(kept, default=now.date())
+        forgotten = self.issues.forget(
+            datetime.combine(oldest, datetime.min.time(), now.tzinfo) - timedelta(days=2)
+        )
+        self.dropped.forget(now.date() - timedelta(days=30))
+        return Swept(shelves, merged, forgotten)
+
+    def close(self) -> None:
+        """Write what waits and stop; what is not compacted yet is at the next start."""
+        self._journal.close()
+        self._stopping = True
+        self._worker.shutdown(wait=True)
+        self.dropped.flush()
+
+
+def _day_of(holding: Any) -> Any:
+    from bailee.telemetry.days import Holding
+
+    assert isinstance(holding, Holding)
+    if holding.data_class != ERROR:
+        return None
+    return Shelf(ERROR, date.fromisoformat(holding.day), holding.period)
+
+
+def _quietly(work: Callable[..., object], *arguments: object) -> None:
+    """Work that is done again at the next start if it fails now."""
+    with contextlib.suppress(BaileeError):
+        work(*arguments)
+
+
+class _malformed:
+    """Turns a decoder's `ValueError` into an answer that holds nothing of the body."""
+
+    def __init__(self, what: str) -> None:
+        self._what = what
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        if isinstance(error, (ValueError, RecursionError)) and not isinstance(error, BaileeError):
+            raise InputError(f"the body is not a {self._what}.") from None

@@ -1,0 +1,106 @@
+"""Telling an operator's address of new and returning issues.
+
+What is told is what `bailee errors list` shows of an issue, as JSON by POST. A thread of its own
+does it: an address that is slow or away costs nobody anything. It is tried three times, then let go
+and counted; alerts beyond a hundred waiting are counted too.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import queue
+import threading
+from collections.abc import Callable
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import orjson
+import requests
+
+from bailee.errors import InputError
+from bailee.telemetry.issues import Issue
+from bailee.telemetry.records import Row
+
+_WAITING: Final = 100
+_SECONDS: Final = 10
+_PAUSES: Final = (0.0, 1.0, 5.0)
+
+
+def check_address(url: str) -> None:
+    """Refuse an address that would tell it readably across a network.
+
+    Raises:
+        InputError: code `configuration`.
+    """
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    try:
+        loopback = host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        loopback = False
+    if not host or parts.scheme not in ("https", *(("http",) if loopback else ())):
+        raise InputError(
+            "telemetry.webhook is not an https address.",
+            code="configuration",
+            hint="write it like https://alerts.example.com/bailee",
+        )
+
+
+class Webhook:
+    """Tells one address, from `start` to `close`. An `Alert` of `issues`."""
+
+    def __init__(self, url: str, failed: Callable[[], None]) -> None:
+        """`failed` is called for each alert that was given up."""
+        check_address(url)
+        self._url = url
+        self._failed = failed
+        self._queue: queue.Queue[dict[str, Any] | None] = queue.Queue(_WAITING)
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="webhook", daemon=True)
+        self._thread.start()
+
+    def __call__(self, kind: str, issue: Issue, row: Row) -> None:
+        """Queue what is to be told of an issue; `kind` is `new` or `regression`."""
+        frames = row[8]
+        named = next((f for f in reversed(frames) if f[0] is not None and f[3]), None)
+        told = {
+            "event": f"error_issue.{kind}",
+            "issue": issue.id,
+            "type": row[2],
+            "where": None if named is None else ".".join(filter(None, named[:2])),
+            "level": row[3],
+            "platform": row[4],
+            "release": row[5],
+            "first_seen": issue.first_seen.isoformat(),
+            "last_seen": issue.last_seen.isoformat(),
+        }
+        try:
+            self._queue.put_nowait(told)
+        except queue.Full:
+            self._failed()
+
+    def close(self) -> None:
+        """Stop; what still waits is tried once."""
+        self._stopping.set()
+        self._queue.put(None)
+        self._thread.join(_SECONDS)
+
+    def _run(self) -> None:
+        while (told := self._queue.get()) is not None:
+            if not any(self._tell(told, pause) for pause in _PAUSES):
+                self._failed()
+
+    def _tell(self, told: dict[str, Any], pause: float) -> bool:
+        if pause and self._stopping.wait(pause):
+            return False
+        try:
+            answer = requests.post(
+                self._url,
+                data=orjson.dumps(told),
+                headers={"content-type": "application/json"},
+                timeout=_SECONDS,
+                allow_redirects=False,
+            )
+        except requests.RequestException:
+            return False
+        return answer.ok

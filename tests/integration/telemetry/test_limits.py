@@ -1,0 +1,211 @@
+"""What is too much is refused cheaply, and who sends it pays alone."""
+
+from __future__ import annotations
+
+import gzip
+import http.client
+import json
+import threading
+from typing import Any
+
+import pytest
+
+from bailee.telemetry.ingest import Limits
+from bailee.telemetry.quotas import Rate
+from telemetry_bench import Bench, Site
+
+SMALL = Limits(body=2000, plain=5000, seconds=1.0)
+
+
+def counter(times: int = 1) -> bytes:
+    """A request with so many points."""
+    point = {"asInt": "1", "attributes": [{"key": "command", "value": {"stringValue": "up"}}]}
+    metric = {
+        "name": "bailee.command.count",
+        "sum": {"aggregationTemporality": 1, "isMonotonic": True, "dataPoints": [point] * times},
+    }
+    return json.dumps({"resourceMetrics": [{"scopeMetrics": [{"metrics": [metric]}]}]}).encode()
+
+
+@pytest.mark.parametrize("site", [SMALL], indirect=True)
+@pytest.mark.parametrize(
+    ("path", "body", "headers", "status"),
+    [
+        ("/v1/metrics", b" " * 2001, {}, 413),
+        ("/v1/metrics", gzip.compress(bytes(1 << 20)), {"content_encoding": "gzip"}, 413),
+        ("/v1/metrics", b"not gzip", {"content_encoding": "gzip"}, 400),
+        ("/v1/metrics", counter(), {"content_encoding": "rot13"}, 400),
+        ("/v1/metrics", b"{", {}, 400),
+        ("/v1/metrics", b"[" * 1999, {}, 400),
+        ("/v1/metrics", b"\xff\xff", {"content_type": "application/x-protobuf"}, 400),
+        ("/v1/metrics", b"x", {"content_type": "text/plain"}, 415),
+        ("/v1/logs", b'{"resourceLogs": 7}', {}, 400),
+        ("/v1/traces", b'{"resourceSpans": [7]}', {}, 400),
+        ("/api/1/envelope/", b"", {"x_sentry_auth": "Sentry sentry_key=ada"}, 400),
+        (
+            "/api/1/envelope/",
+            b'{}\n{"type":"event","length":99}\n{}',
+            {"x_sentry_auth": "Sentry sentry_key=ada"},
+            400,
+        ),
+        ("/api/1/store/", b"7", {"x_sentry_auth": "Sentry sentry_key=ada"}, 400),
+        ("/v1/log_event", b'{"events": {}}', {"statsig_api_key": "secret-ada"}, 400),
+        ("/api/event_logging/v2/batch", b'{"events": [1]}', {}, 400),
+        ("/v1/nothing", b"", {}, 404),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_or_too_large_is_refused(
+    site: Site, path: str, body: bytes, headers: dict[str, str], status: int
+) -> None:
+    """With a status that the protocol's client understands; none of the body is in the answer."""
+    answered, _, content = site.post(path, body, **headers)
+
+    assert status == answered
+    assert body == b"" or len(body) < 4 or body not in content
+
+
+@pytest.mark.parametrize("site", [SMALL], indirect=True)
+def test_a_chunked_body_is_counted_as_it_comes(site: Site) -> None:
+    """Without a length, too: it is cut off at the limit. And a body that stays away is given up."""
+    connection = http.client.HTTPConnection("127.0.0.1", site.port, timeout=30)
+    headers = {"authorization": "Bearer ada", "content-type": "application/json"}
+    connection.request("POST", "/v1/metrics", iter([b" " * 1500] * 3), headers, encode_chunked=True)
+    assert 413 == connection.getresponse().status
+    connection.close()
+
+    connection = http.client.HTTPConnection("127.0.0.1", site.port, timeout=30)
+    connection.putrequest("POST", "/v1/metrics")
+    for name, value in {**headers, "content-length": "10"}.items():
+        connection.putheader(name, value)
+    connection.endheaders()
+    assert 408 == connection.getresponse().status
+    connection.close()
+
+
+def test_chunked_requests_are_taken(site: Site, bench: Bench) -> None:
+    """As Claude Code sends them."""
+    connection = http.client.HTTPConnection("127.0.0.1", site.port, timeout=30)
+    body = counter(3)
+    pieces = iter([body[i : i + 50] for i in range(0, len(body), 50)])
+    headers = {"authorization": "Bearer ada", "content-type": "application/json"}
+    connection.request("POST", "/v1/metrics", pieces, headers, encode_chunked=True)
+
+    assert 200 == connection.getresponse().status
+    assert "bailee.command.count" in {
+        row["name"] for row in bench.telemetry.metrics.names(bench.clock())
+    }
+    connection.close()
+
+
+FEW = Limits(
+    requests_per_key=Rate(0.1, 3),
+    bytes_per_key=Rate(1000, 1_000_000),
+    failures_per_address=Rate(0.1, 2),
+)
+
+
+@pytest.mark.parametrize("site", [FEW], indirect=True)
+def test_a_flood_of_one_key_is_held_back_and_costs_no_other(site: Site) -> None:
+    """After its burst: 429 with Retry-After, in Sentry's own header too; another key goes on."""
+    statuses = [site.post("/v1/metrics", counter())[0] for _ in range(5)]
+    status, headers, _ = site.post(
+        "/api/1/envelope/", b"{}\n", x_sentry_auth="Sentry sentry_key=ada"
+    )
+
+    assert [200, 200, 200, 429, 429] == statuses
+    assert 429 == status
+    assert headers["retry-after"].isdecimal()
+    assert f"{headers['retry-after']}::organization" == headers["x-sentry-rate-limits"]
+    assert 200 == site.post("/v1/metrics", counter(), key="bob")[0]
+
+
+@pytest.mark.parametrize("site", [FEW], indirect=True)
+def test_guessing_keys_is_held_back_by_address(site: Site) -> None:
+    """A few wrong keys are told so; then the address has to wait. Who has a key goes on."""
+    statuses = [site.post("/v1/metrics", counter(), key="mallory")[0] for _ in range(4)]
+
+    assert [401, 401, 429, 429] == statuses
+    assert 200 == site.post("/v1/metrics", counter())[0]
+
+
+@pytest.mark.parametrize("site", [Limits(waiting=2, seconds=2.0)], indirect=True)
+def test_slow_requests_of_one_key_take_no_place_from_another(site: Site) -> None:
+    """Two that never end fill that key's places; a third is refused, another key's is taken."""
+    slow = []
+    for _ in range(2):
+        connection = http.client.HTTPConnection("127.0.0.1", site.port, timeout=30)
+        connection.putrequest("POST", "/v1/metrics")
+        for name, value in (("authorization", "Bearer ada"), ("content-length", "10")):
+            connection.putheader(name, value)
+        connection.putheader("content-type", "application/json")
+        connection.endheaders()
+        slow.append(connection)
+    refused = _until(lambda: site.post("/v1/metrics", counter())[0], 429)
+
+    assert 429 == refused
+    assert 200 == site.post("/v1/metrics", counter(), key="bob")[0]
+    for connection in slow:
+        assert 408 == connection.getresponse().status
+        connection.close()
+    assert 200 == site.post("/v1/metrics", counter())[0]
+
+
+def _until(ask: Any, wanted: object) -> object:
+    found = None
+    waiting = threading.Event()
+    for _ in range(50):
+        found = ask()
+        if found == wanted:
+            break
+        waiting.wait(0.02)
+    return found
+
+
+def test_a_sender_on_terms_of_zero_days_is_answered_and_nothing_is_kept(
+    site: Site, bench: Bench
+) -> None:
+    """The answer is a success; no file is made."""
+    assert 200 == site.post("/v1/metrics", counter(), key="nothing")[0]
+
+    assert [] == bench.files_of("journal")
+    assert [] == bench.telemetry.metrics.names(bench.clock())
+
+
+def test_a_survey_rating_by_otlp_goes_to_the_survey_alone(site: Site, bench: Bench) -> None:
+    """`claude_code.feedback_survey`: rating and version are handed on, no figure is kept."""
+    attributes = [
+        {"key": "response", "value": {"stringValue": "good"}},
+        {"key": "session.id", "value": {"stringValue": "quince"}},
+    ]
+    record = {"body": {"stringValue": "claude_code.feedback_survey"}, "attributes": attributes}
+    version = {"key": "service.version", "value": {"stringValue": "2.1.197"}}
+    body = {
+        "resourceLogs": [
+            {"resource": {"attributes": [version]}, "scopeLogs": [{"logRecords": [record]}]}
+        ]
+    }
+
+    assert 200 == site.post("/v1/logs", json.dumps(body).encode())[0]
+
+    assert [("good", "2.1.197")] == bench.ratings
+    assert [] == bench.files_of("journal")
+
+
+def test_what_was_not_taken_is_said_in_the_answer(site: Site) -> None:
+    """Partial success, in JSON and in protobuf, as the protocol has it."""
+    from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2 as service
+
+    body = counter(2).replace(b"bailee.command.count", b"quince.count")
+    _, _, in_json = site.post("/v1/metrics", body)
+    request = service.ExportMetricsServiceRequest()
+    metric = request.resource_metrics.add().scope_metrics.add().metrics.add()
+    metric.name = "quince.count"
+    metric.sum.data_points.add().as_int = 1
+    _, _, in_proto = site.post(
+        "/v1/metrics", request.SerializeToString(), content_type="application/x-protobuf"
+    )
+
+    assert "2" == json.loads(in_json)["partialSuccess"]["rejectedDataPoints"]
+    answer = service.ExportMetricsServiceResponse.FromString(in_proto)
+    assert 1 == answer.partial_success.rejected_data_points
+    assert b"quince" not in in_json + in_proto

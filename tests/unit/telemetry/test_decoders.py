@@ -1,0 +1,499 @@
+"""The decoders, against anything at all: an answer or a refusal, and never a planted word."""
+
+from __future__ import annotations
+
+import gzip
+import zlib
+from collections.abc import Callable
+from datetime import date
+from typing import Any
+
+import brotli
+import orjson
+import pytest
+import zstandard
+from google.protobuf import json_format
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2 as service
+from opentelemetry.proto.metrics.v1 import metrics_pb2
+
+from bailee.errors import InputError
+from bailee.registry import Guard, Refusals, load
+from bailee.telemetry import otlp_json, otlp_proto, sentry, statsig
+from bailee.telemetry.bodies import ENCODINGS, unpacked
+from bailee.telemetry.otlp import Reader, Streams
+from bailee.telemetry.records import Row
+
+MARKER = "quince"
+NOW_MS = 1_795_000_000_000
+REGISTRY = load()
+SYMBOLS = {"bailee.gateway.server": frozenset({"Gateway", "start"})}
+
+marked = st.text(max_size=20).map(lambda text: f"{text}{MARKER}")
+names = (
+    st.sampled_from(sorted({*REGISTRY.by_any_name, *REGISTRY.refused, *REGISTRY.measures})) | marked
+)
+scalars = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20) | marked
+values = st.recursive(
+    scalars,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(names, inner, max_size=5),
+    max_leaves=15,
+)
+
+
+def reader(refusals: Refusals) -> Reader:
+    """A reader of one request."""
+    return Reader(Guard(REGISTRY, date(2026, 11, 23)), refusals, NOW_MS, Streams(0))
+
+
+def events() -> sentry.Events:
+    """The reader of Sentry events."""
+    return sentry.Events(Guard(REGISTRY, date(2026, 11, 23)), SYMBOLS, b"k" * 32)
+
+
+def _metrics(module: Any) -> Callable[[bytes, Refusals], list[Row]]:
+    return lambda body, refusals: list(reader(refusals).metrics(module.read_metrics(body)))
+
+
+def _logs(read: Any) -> Callable[[bytes, Refusals], list[Row]]:
+    return lambda body, refusals: [row for _, row in reader(refusals).logs(read(body))]
+
+
+def _spans(module: Any) -> Callable[[bytes, Refusals], list[Row]]:
+    return lambda body, refusals: list(reader(refusals).spans(module.read_spans(body)))
+
+
+def _envelope(body: bytes, refusals: Refusals) -> list[Row]:
+    envelope = sentry.read_envelope(body)
+    rows = [
+        events().row(item, refusals, NOW_MS) for kind, item in envelope.items if kind == "event"
+    ]
+    for kind, item in envelope.items:
+        if kind == "client_report":
+            assert sentry.discarded(item) >= 0
+    return rows
+
+
+DECODERS: dict[str, Callable[[bytes, Refusals], list[Row]]] = {
+    "metrics in protobuf": _metrics(otlp_proto),
+    "metrics in JSON": _metrics(otlp_json),
+    "logs in protobuf": _logs(otlp_proto.read_logs),
+    "logs in JSON": _logs(otlp_json.read_logs),
+    "spans in protobuf": _spans(otlp_proto),
+    "spans in JSON": _spans(otlp_json),
+    "Sentry envelope": _envelope,
+    "Sentry event": lambda body, refusals: [events().row(body, refusals, NOW_MS)],
+    "Statsig": _logs(statsig.read_log_event),
+    "event batch": _logs(statsig.read_batch),
+}
+each = pytest.mark.parametrize("decoder", DECODERS.values(), ids=list(DECODERS))
+
+
+def decoded(
+    decoder: Callable[[bytes, Refusals], list[Row]], body: bytes
+) -> tuple[list[Row], Refusals]:
+    """What a decoder makes of a body: a refusal counts as nothing."""
+    refusals = Refusals()
+    try:
+        return decoder(body, refusals), refusals
+    except (ValueError, RecursionError):
+        return [], refusals
+
+
+@each
+@given(body=st.binary(max_size=300))
+@settings(deadline=None, max_examples=60)
+def test_any_bytes_are_decoded_or_refused(
+    decoder: Callable[[bytes, Refusals], list[Row]], body: bytes
+) -> None:
+    """`ValueError` is the one way to say no."""
+    decoded(decoder, body)
+
+
+def shaped(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
+    """Objects with the keys of every protocol, and anything in them, themselves included."""
+    attribute = st.fixed_dictionaries(
+        {"key": names, "value": st.dictionaries(_TYPES, inner, max_size=2) | inner}
+    )
+    keys = st.sampled_from(_KEYS) | names
+    return st.dictionaries(
+        keys, inner | st.lists(inner, max_size=3), max_size=6
+    ) | st.fixed_dictionaries({"attributes": st.lists(attribute, max_size=5)})
+
+
+_TYPES = st.sampled_from(["stringValue", "intValue", "doubleValue", "boolValue", "kvlistValue"])
+_KEYS = [
+    *("resourceMetrics", "scopeMetrics", "metrics", "resource", "sum", "gauge", "histogram"),
+    *("exponentialHistogram", "dataPoints", "asInt", "asDouble", "count", "bucketCounts"),
+    *("explicitBounds", "positive", "negative", "scale", "zeroCount", "offset", "isMonotonic"),
+    *("aggregationTemporality", "timeUnixNano", "startTimeUnixNano", "name", "resourceLogs"),
+    *("scopeLogs", "logRecords", "body", "eventName", "resourceSpans", "scopeSpans", "spans"),
+    *("endTimeUnixNano", "status", "code", "events", "eventName", "metadata", "value", "time"),
+    *("statsigMetadata", "user", "event_data", "event_name", "env", "exception", "values", "type"),
+    *("stacktrace", "frames", "module", "function", "lineno", "in_app", "vars", "context_line"),
+    *("level", "platform", "release", "environment", "sdk", "contexts", "runtime", "os", "tags"),
+    *("timestamp", "mechanism", "handled", "discarded_events", "quantity"),
+]
+bodies = st.recursive(
+    scalars, lambda inner: shaped(inner) | st.lists(inner, max_size=3), max_leaves=40
+)
+
+
+@each
+@given(body=bodies)
+@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+def test_no_marker_passes_in_anything_of_the_protocols_shape(
+    decoder: Callable[[bytes, Refusals], list[Row]], body: Any
+) -> None:
+    """Arbitrary nesting of the protocols' own keys with a planted word in names and values: no row
+    and no count has it.
+    """
+    rows, refusals = decoded(decoder, orjson.dumps(_finite(body)))
+
+    assert MARKER not in repr(rows)
+    assert MARKER not in repr(refusals)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {_clean(k): _finite(v) for k, v in value.items()}
+    if isinstance(value, list):
+        return [_finite(v) for v in value]
+    if isinstance(value, int) and not isinstance(value, bool):
+        return max(-(2**63), min(2**64 - 1, value))
+    return _clean(value) if isinstance(value, str) else value
+
+
+def _clean(text: str) -> str:
+    return text.encode("utf-8", "replace").decode()
+
+
+EVENT = {
+    "event_id": "a" * 32,
+    "timestamp": NOW_MS / 1000,
+    "level": "error",
+    "platform": "python",
+    "release": "bailee@1.2.3",
+    "environment": "production",
+    "server_name": "quince",
+    "exception": {
+        "values": [
+            {
+                "type": "ValueError",
+                "value": "quince",
+                "mechanism": {"handled": False},
+                "stacktrace": {
+                    "frames": [
+                        {"module": "quince.app", "function": "quince", "lineno": 3, "vars": {}},
+                        {"module": "asyncio.quince", "function": "quince", "in_app": False},
+                        {
+                            "module": "bailee.gateway.server",
+                            "function": "Gateway.start",
+                            "lineno": 9,
+                        },
+                        {
+                            "module": "bailee.gateway.server",
+                            "function": "Gateway.quince",
+                            "lineno": 8,
+                        },
+                        {"module": "bailee.quince", "function": "start", "lineno": 7},
+                    ]
+                },
+            }
+        ]
+    },
+}
+
+
+def _attributes(**given: Any) -> list[dict[str, Any]]:
+    kinds = {str: "stringValue", int: "intValue", bool: "boolValue", float: "doubleValue"}
+    return [{"key": key, "value": {kinds[type(v)]: v}} for key, v in given.items()]
+
+
+_RESOURCE = {"attributes": [*_attributes(model="gpt-5"), *_attributes(version="1.2")]}
+_POINT = {"attributes": _attributes(command="up", outcome="ok"), "timeUnixNano": "7", "asInt": "3"}
+_BUCKETS = {"count": 3, "sum": 6.5, "explicitBounds": [1.0, 2.0], "bucketCounts": ["1", "1", "1"]}
+_METRICS = [
+    {
+        "name": "bailee.command.count",
+        "sum": {"isMonotonic": True, "aggregationTemporality": 2, "dataPoints": [_POINT]},
+    },
+    {"name": "bailee.sessions.open", "gauge": {"dataPoints": [_POINT]}},
+    {
+        "name": "bailee.turn.duration",
+        "histogram": {"aggregationTemporality": 1, "dataPoints": [_BUCKETS]},
+    },
+]
+_RECORD = {
+    "eventName": "bailee.command",
+    "body": {"stringValue": "some text"},
+    "attributes": _attributes(command="up", duration_ms=5, success=True),
+}
+_SPAN = {
+    "name": "claude_code.tool", "traceId": "ab" * 16, "startTimeUnixNano": "5",
+    "endTimeUnixNano": "9", "status": {"code": 2}, "attributes": _attributes(tool_name="Bash"),
+}  # fmt: skip
+_EVENT = {
+    "eventName": "bailee.command", "value": 5, "time": NOW_MS, "user": {"userID": "u"},
+    "metadata": {"command": "up"}, "statsigMetadata": {"sdkType": "py-server"},
+}  # fmt: skip
+_DATA = {
+    "event_name": "tengu_api_request", "model": "gpt-5", "duration_ms": 7,
+    "env": {"platform": "linux", "version": "1.2"},
+}  # fmt: skip
+TEMPLATES: dict[str, Any] = {
+    "metrics in JSON": {
+        "resourceMetrics": [{"resource": _RESOURCE, "scopeMetrics": [{"metrics": _METRICS}]}]
+    },
+    "logs in JSON": {
+        "resourceLogs": [{"resource": _RESOURCE, "scopeLogs": [{"logRecords": [_RECORD]}]}]
+    },
+    "spans in JSON": {
+        "resourceSpans": [{"resource": _RESOURCE, "scopeSpans": [{"spans": [_SPAN]}]}]
+    },
+    "Sentry event": EVENT
+    | {
+        "sdk": {"name": "sentry.python", "version": "2.1"},
+        "tags": {"bailee.installation.id": "0" * 32},
+        "contexts": {"runtime": {"name": "CPython", "version": "3.11"}, "os": {"name": "Linux"}},
+    },
+    "Statsig": {
+        "events": [_EVENT],
+        "statsigMetadata": {"sdkType": "py-server", "sdkVersion": "1.2"},
+    },
+    "event batch": {"events": [{"event_type": "x", "event_data": _DATA}]},
+}
+
+
+def _planted(value: Any, draw: st.DrawFn) -> Any:
+    """The value with a planted word in some places: instead of a leaf, beside one, as a name."""
+    if draw(st.integers(0, 9)) == 0:
+        return draw(values | marked | st.just({"stringValue": MARKER}))
+    if isinstance(value, dict):
+        planted = {key: _planted(inner, draw) for key, inner in value.items()}
+        if draw(st.integers(0, 5)) == 0:
+            planted[draw(names)] = draw(values)
+        return planted
+    if isinstance(value, list):
+        return [_planted(inner, draw) for inner in value]
+    return value
+
+
+@pytest.mark.parametrize("protocol", list(TEMPLATES))
+def test_the_templates_are_taken_whole(protocol: str) -> None:
+    """Without a planted word each gives rows: the test below plants into what would be kept."""
+    rows, _ = decoded(DECODERS[protocol], orjson.dumps(TEMPLATES[protocol]))
+
+    assert len(rows) >= 1
+    assert all(row[-1] for row in rows if row[1] != "bailee.turn.duration")
+
+
+@pytest.mark.parametrize("protocol", list(TEMPLATES))
+@given(data=st.data())
+@settings(
+    max_examples=150, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+)
+def test_no_marker_passes_wherever_a_sound_payload_has_it(
+    protocol: str, data: st.DataObject
+) -> None:
+    """A planted word in place of any leaf, branch or name of what would be kept, in no row and in
+    no count.
+    """
+    body = data.draw(st.composite(lambda draw: _planted(TEMPLATES[protocol], draw))())
+
+    rows, refusals = decoded(DECODERS[protocol], orjson.dumps(_finite(body)))
+
+    assert MARKER not in repr(rows)
+    assert MARKER not in repr(refusals)
+
+
+def test_of_a_stack_only_our_own_names_remain() -> None:
+    """Our module with our function; our module without one that it does not define; of another's
+    only the package; of the person's nothing but the line.
+    """
+    row = events().row(orjson.dumps(EVENT), Refusals(), NOW_MS)
+
+    assert ["ValueError", "error", "python", "bailee@1.2.3", "production", False] == row[2:8]
+    assert [
+        [None, None, 3, True],
+        ["asyncio", None, None, False],
+        ["bailee.gateway.server", "Gateway.start", 9, True],
+        ["bailee.gateway.server", None, 8, True],
+        [None, None, 7, True],
+    ] == row[8]
+
+
+def test_an_issue_survives_moved_lines_but_not_another_stack() -> None:
+    """Same functions on other lines: the same issue. Another type: another one."""
+    first = events().row(orjson.dumps(EVENT), Refusals(), NOW_MS)[1]
+    moved = orjson.loads(orjson.dumps(EVENT))
+    moved["exception"]["values"][0]["stacktrace"]["frames"][2]["lineno"] = 77
+    moved["release"] = "bailee@1.2.4"
+    other = orjson.loads(orjson.dumps(EVENT))
+    other["exception"]["values"][0]["type"] = "KeyError"
+
+    assert first == events().row(orjson.dumps(moved), Refusals(), NOW_MS)[1]
+    assert first != events().row(orjson.dumps(other), Refusals(), NOW_MS)[1]
+
+
+@pytest.mark.parametrize("length", [True, False])
+def test_envelope_items_come_with_and_without_length(length: bool) -> None:
+    """With a length an item may hold newlines; without one it ends with its line."""
+    item = orjson.dumps(EVENT)
+    head = {"type": "event", **({"length": len(item)} if length else {})}
+    body = b"\n".join(
+        [b'{"event_id":"x"}', orjson.dumps(head), item, b'{"type":"client_report"}', b"{}"]
+    )
+
+    envelope = sentry.read_envelope(body)
+
+    assert [("event", item), ("client_report", b"{}")] == envelope.items
+
+
+numbers = st.integers(0, 2**40)
+doubles = st.floats(-1e12, 1e12)
+pairs = st.lists(
+    st.tuples(names, st.text(max_size=8) | st.integers(-(2**62), 2**62) | st.booleans()), max_size=4
+)
+
+
+@st.composite
+def requests(draw: st.DrawFn) -> service.ExportMetricsServiceRequest:
+    """Metrics of each kind, with declared and other names."""
+    request = service.ExportMetricsServiceRequest()
+    resource = request.resource_metrics.add()
+    _fill(resource.resource.attributes, draw(pairs))
+    for _ in range(draw(st.integers(0, 4))):
+        metric = resource.scope_metrics.add().metrics.add()
+        metric.name = draw(st.sampled_from(sorted(REGISTRY.measures)) | marked)
+        kind = draw(st.sampled_from(["sum", "gauge", "histogram"]))
+        data = getattr(metric, kind)
+        if kind != "gauge":
+            data.aggregation_temporality = draw(st.sampled_from([0, 1, 2]))
+        if kind == "sum":
+            data.is_monotonic = draw(st.booleans())
+        point = data.data_points.add()
+        _fill(point.attributes, draw(pairs))
+        point.time_unix_nano = draw(st.sampled_from([0, NOW_MS * 1_000_000, 2**63]))
+        point.start_time_unix_nano = draw(numbers)
+        if kind == "histogram":
+            bounds = draw(st.lists(doubles, max_size=4))
+            point.explicit_bounds.extend(bounds)
+            point.bucket_counts.extend(
+                draw(st.lists(numbers, min_size=len(bounds) + 1, max_size=len(bounds) + 1))
+            )
+            point.count, point.sum = draw(numbers), draw(doubles)
+        elif draw(st.booleans()):
+            point.as_int = draw(st.integers(-(2**40), 2**40))
+        else:
+            point.as_double = draw(doubles)
+    return request
+
+
+def _fill(attributes: Any, given: list[tuple[str, Any]]) -> None:
+    for name, value in given:
+        attribute = attributes.add()
+        attribute.key = _clean(name)
+        if isinstance(value, bool):
+            attribute.value.bool_value = value
+        elif isinstance(value, int):
+            attribute.value.int_value = value
+        else:
+            attribute.value.string_value = _clean(value)
+
+
+@given(requests())
+@settings(deadline=None, max_examples=100)
+def test_both_encodings_give_the_same_rows_and_the_same_counts(
+    request: service.ExportMetricsServiceRequest,
+) -> None:
+    """A request in protobuf and the same in JSON, as the protocol's own library writes it."""
+    in_proto = decoded(_metrics(otlp_proto), request.SerializeToString())
+    in_json = decoded(_metrics(otlp_json), json_format.MessageToJson(request).encode())
+
+    assert in_proto == in_json
+
+
+def test_cumulative_sums_are_counted_once() -> None:
+    """3, 5, 5, then a restart at 2: 3 + 2 + 0 + 2. One from before only sets a mark."""
+    streams = Streams(begun_ns=1000)
+    refusals = Refusals()
+
+    def sent(value: int, start: int) -> float:
+        request = service.ExportMetricsServiceRequest()
+        metric = request.resource_metrics.add().scope_metrics.add().metrics.add()
+        metric.name = "bailee.command.count"
+        metric.sum.is_monotonic = True
+        metric.sum.aggregation_temporality = metrics_pb2.AGGREGATION_TEMPORALITY_CUMULATIVE
+        point = metric.sum.data_points.add()
+        point.as_int, point.start_time_unix_nano = value, start
+        taken = Reader(Guard(REGISTRY, date(2026, 11, 23)), refusals, NOW_MS, streams)
+        (row,) = taken.metrics(otlp_proto.read_metrics(request.SerializeToString()))
+        added: float = row[3]
+        return added
+
+    assert [3, 2, 0, 2] == [sent(3, 2000), sent(5, 2000), sent(5, 2000), sent(2, 3000)]
+    streams.known.clear()
+    assert [0, 4] == [sent(40, 500), sent(44, 500)]
+
+
+PACKERS: dict[str, Callable[[bytes], bytes]] = {
+    "gzip": gzip.compress,
+    "deflate": zlib.compress,
+    "br": brotli.compress,
+    "zstd": zstandard.compress,
+    "identity": bytes,
+}
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+@given(plain=st.binary(max_size=2000))
+@settings(deadline=None, max_examples=25)
+def test_every_encoding_is_unpacked(encoding: str, plain: bytes) -> None:
+    """What was packed comes back."""
+    assert plain == unpacked(PACKERS[encoding](plain), encoding, 4000)
+
+
+@pytest.mark.parametrize("encoding", [e for e in ENCODINGS if e != "identity"])
+def test_a_bomb_is_stopped_at_the_limit(encoding: str) -> None:
+    """Sixty-four megabytes of nothing, packed into little, are refused as too large."""
+    bomb = PACKERS[encoding](bytes(64 << 20))
+    assert len(bomb) < 200_000
+
+    with pytest.raises(InputError) as refused:
+        unpacked(bomb, encoding, 1 << 20)
+
+    assert "request_too_large" == refused.value.code
+
+
+@pytest.mark.parametrize("encoding", [*ENCODINGS[:4], "gzip, gzip", "compress", "quince"])
+@given(body=st.binary(min_size=1, max_size=200))
+@settings(deadline=None, max_examples=25)
+def test_what_is_not_of_its_encoding_is_refused_without_its_words(
+    encoding: str, body: bytes
+) -> None:
+    """`InputError` is the one way to say no, and it repeats nothing of the request."""
+    try:
+        unpacked(body, encoding, 1000)
+    except InputError as error:
+        assert MARKER not in f"{error.message}{error.hint}"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"[" * 100_000,
+        b'{"a":' * 100_000,
+        b'{"resourceMetrics":' * 50_000,
+        b'{"resourceMetrics":[' * 900 + b"]}" * 900,
+        b"\x0a\xff\xff\xff\xff\x0f" * 1000,
+        b"\x0a\x80" * 10_000,
+    ],
+)
+@each
+def test_deep_nesting_is_refused(
+    decoder: Callable[[bytes, Refusals], list[Row]], body: bytes
+) -> None:
+    """Hundreds of thousands of levels bring nobody down."""
+    assert [] == decoded(decoder, body)[0]
