@@ -208,13 +208,29 @@ def _serve(connection: socket.socket, authority: trustme.CA, trusting: ssl.SSLCo
             socket.create_connection(("127.0.0.1", int(port))) as plain,
             trusting.wrap_socket(plain, server_hostname=host) as far,
         ):
-            back = threading.Thread(target=_copy, args=(far, near), daemon=True)
-            back.start()
-            _copy(near, far)
-            back.join(5)
+            # One exchange, in one thread: an SSL socket is not for two at a time.
+            far.sendall(_message(near))
+            near.sendall(_message(far))
 
 
-def _copy(source: ssl.SSLSocket, target: ssl.SSLSocket) -> None:
-    with contextlib.suppress(OSError):
-        while data := source.recv(65536):
-            target.sendall(data)
+def _message(source: ssl.SSLSocket) -> bytes:
+    """One HTTP message with its body."""
+    content = b""
+    while b"\r\n\r\n" not in content:
+        content += _some(source)
+    head, _, body = content.partition(b"\r\n\r\n")
+    length = next(
+        int(line.partition(b":")[2])
+        for line in head.lower().split(b"\r\n")
+        if line.startswith(b"content-length:")
+    )
+    while len(body) < length:
+        body += _some(source)
+    return head + b"\r\n\r\n" + body
+
+
+def _some(source: ssl.SSLSocket) -> bytes:
+    data = source.recv(65536)
+    if not data:
+        raise OSError("it closed in the middle")
+    return data

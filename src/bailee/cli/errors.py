@@ -12,8 +12,10 @@ from bailee.errors import BaileeError, InputError
 
 
 @contextmanager
-def reporting() -> Iterator[None]:
-    """Turn a `BaileeError` into `error: …` and `hint: …` on standard error and its exit status."""
+def reporting(extra: str = "server") -> Iterator[None]:
+    """Turn a `BaileeError` into `error: …` and `hint: …` on standard error and its exit status.
+    `extra` is the one to install when something is not there.
+    """
     try:
         yield
     except BaileeError as error:
@@ -25,7 +27,7 @@ def reporting() -> Iterator[None]:
         report(
             InputError(
                 f"this command needs {error.name}, which is not installed.",
-                hint='install the server part: pip install "bailee[server]"',
+                hint=f'install the {extra} part: pip install "bailee[{extra}]"',
             )
         )
         raise typer.Exit(2) from None

@@ -48,7 +48,7 @@ def in_words(until: datetime, now: datetime) -> str:
 @app.command("list")
 def list_sessions(as_json: JsonOption = False, settings: SettingsOption = None) -> None:
     """List the sessions that are kept here, and when each is forgotten."""
-    with reporting():
+    with reporting("agent"):
         machine = _machine(settings)
         found = machine.transcripts().list()
         if as_json:
@@ -98,7 +98,7 @@ def clean(
     settings: SettingsOption = None,
 ) -> None:
     """Forget what is past its time, by the time of its records."""
-    with reporting():
+    with reporting("agent"):
         machine = _machine(settings)
         days = machine.clean_days
         told: list[dict[str, Any]] = []
@@ -126,7 +126,7 @@ def delete(
     as_json: JsonOption = False,
 ) -> None:
     """Forget one session now: its key is destroyed, then its file."""
-    with reporting():
+    with reporting("agent"):
         if not _machine(None).transcripts().delete(session):
             raise InputError(
                 "No such session is kept here.", code="not_found", hint="bailee local list"

@@ -54,7 +54,7 @@ def list_items(
     as_json: JsonOption = False, offline: OfflineOption = False, settings: SettingsOption = None
 ) -> None:
     """List every payload, by day. Sends nothing."""
-    with reporting():
+    with reporting("agent"):
         machine = _machine(settings)
         if offline:
             _plan(machine, as_json)
@@ -91,7 +91,7 @@ def show(
     raw: Annotated[bool, typer.Option("--raw", help="The exact bytes and nothing else.")] = False,
 ) -> None:
     """Show one payload: what is said about it, and its exact bytes."""
-    with reporting():
+    with reporting("agent"):
         if raw and as_json:
             raise InputError("Give --raw or --json, not both.")
         machine = _machine(None)
@@ -129,7 +129,7 @@ def send_now(
     as_json: JsonOption = False, offline: OfflineOption = False, settings: SettingsOption = None
 ) -> None:
     """Send what is pending now, as far as the switches allow. What they forbid is deleted."""
-    with reporting():
+    with reporting("agent"):
         machine = _machine(settings)
         if offline:
             _plan(machine, as_json)

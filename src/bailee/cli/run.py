@@ -67,7 +67,7 @@ def run(
     from bailee.client.machine import Machine
     from bailee.client.sender import network
 
-    with reporting():
+    with reporting("agent"):
         machine = Machine.open(Path.cwd(), option=settings)
         warn(machine.settings)
         program = shutil.which(command[0])

@@ -106,6 +106,23 @@ def test_what_was_turned_off_since_is_deleted_unsent(
     assert ([], []) == (server.received, box.items())
 
 
+@pytest.mark.row("S5")
+def test_a_switch_set_while_sending_holds_for_the_rest(
+    box: Outbox, server: Receiver, clock: FakeClock
+) -> None:
+    """Settings are read anew for each payload: what comes after the change does not leave."""
+    for _ in range(3):
+        box.put(PAYLOAD)
+    url = {"BAILEE_INGEST_URL": server.url()}
+    off = under(**url, DISABLE_TELEMETRY="1")
+    answers = iter([under(**url), under(**url), off, off])
+
+    became = [one.became for one in send(box, POLICY, lambda: next(answers), clock=clock)]
+
+    assert ["sent", "deleted", "deleted"] == became
+    assert 1 == len(server.received)
+
+
 def test_all_but_a_rating_carry_the_key(
     box: Outbox, server: Receiver, sending: Sending, tmp_path: Path
 ) -> None:

@@ -308,3 +308,21 @@ def test_records_are_json(opened: Opened) -> None:
     opened().append("s1", record)
 
     assert [json.loads(json.dumps(record))] == opened().load("s1")
+
+
+def test_a_long_torn_record_leaves_no_rest_behind_a_short_one(
+    opened: Opened, tmp_path: Path
+) -> None:
+    """What a crash left of a large record is cut off, not written over in part."""
+    store = opened()
+    store.append("s1", prompt("a"))
+    store.append("s1", prompt("pears " * 1000))
+    store.close()
+    log = tmp_path / "transcripts" / "s1.log"
+    log.write_bytes(log.read_bytes()[:-10])
+    again = opened()
+    again.append("s1", prompt("b"))
+    again.close()
+
+    assert [prompt("a"), prompt("b")] == opened().load("s1")
+    assert frames.layout(log.read_bytes()).end == log.stat().st_size

@@ -83,14 +83,11 @@ def test_what_has_no_time_shares_the_fate_of_what_is_before() -> None:
 def test_aiders_histories_lose_whole_sections() -> None:
     """Its chat by headings, its input by time lines, in the machine's own time."""
     old, new = (at.astimezone().strftime("%Y-%m-%d %H:%M:%S") for at in (OLD, NEW))
-    began = "\n# aider chat started at"
-    chat = f"{began} {old}\n\n#### quince\n{began} {new}\n\n#### p\n"
+    begun = "\n# aider chat started at {}\n\n#### {}\n"
+    chat = begun.format(old, "quince") + begun.format(new, "pear")
     typed = f"\n# {old}.123456\n+quince\n\n# {new}.123456\n+pear\n"
 
-    assert (
-        f"\n# aider chat started at {new}\n\n#### p\n"
-        == cut_aider(chat.encode(), LIMIT).kept.decode()
-    )
+    assert begun.format(new, "pear") == cut_aider(chat.encode(), LIMIT).kept.decode()
     assert f"\n# {new}.123456\n+pear\n" == cut_aider(typed.encode(), LIMIT).kept.decode()
     assert 1 == cut_aider(chat.encode(), LIMIT).removed
 

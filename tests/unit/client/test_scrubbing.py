@@ -189,3 +189,12 @@ def test_masking_keeps_the_rest(value: Any, kind: str) -> None:
     assert PLANTED[kind] not in json.dumps(masked(held, secrets))
     assert masked(value, ()) == value
     assert masked(held, secrets)["rest"] == value or find(value)
+
+
+def test_a_secret_that_begins_like_another_is_masked_whole() -> None:
+    """The longer one is taken first, so that no end of it stays."""
+    short = "hunter2" * 3
+    secrets = find(f"A_PASSWORD={short}\nB_PASSWORD={short}-and-more9")
+
+    assert "and-more9" not in masked(f"{short} {short}-and-more9", secrets)
+    assert short not in masked(f"{short} {short}-and-more9", secrets)
