@@ -10,7 +10,7 @@ from pathlib import Path
 import pexpect
 import pyte
 
-SECONDS = 8
+SECONDS = 30
 
 
 class Screen:

@@ -330,3 +330,34 @@ def test_commands_say_what_there_is(opens: Opens, upstream: ScriptedUpstream, ro
     assert ["again"] == [
         b["text"] for b in upstream.conversations[-1].json["messages"][0]["content"]
     ]
+
+
+@pytest.mark.row("F1", "S3")
+def test_a_report_is_shown_before_it_goes_and_the_switch_takes_it_away(
+    opens: Opens, upstream: ScriptedUpstream
+) -> None:
+    """What would go is listed and previewed, a part is left out, the rest is sent; with
+    DISABLE_BUG_COMMAND there is no such command.
+    """
+    screen = opens(BAILEE_INGEST_URL=upstream.url)
+    screen.submit("a quince question")
+    screen.wait("Done")
+    screen.submit("/bug it is too slow")
+    screen.wait("send nothing")
+    assert [] == [r for r in upstream.requests if "feedback" in r.path]
+    screen.type("p")
+    screen.wait("── description ─")
+    screen.wait(lambda text: text.count("send nothing") == 2)
+    screen.type("t")
+    screen.wait("bytes  left out")
+    screen.wait(lambda text: text.count("send nothing") == 3)
+    screen.type("s")
+    screen.wait("bailee outbox show")
+    (sent,) = [r for r in upstream.requests if r.path == "/api/claude_cli_feedback"]
+    content = json.loads(sent.json["content"])
+    assert ("it is too slow", False) == (content["description"], "transcript" in content)
+    assert b"quince" not in sent.body
+
+    off = opens(DISABLE_BUG_COMMAND="0")
+    off.submit("/bug it is too slow")
+    off.wait("there is no command /bug")

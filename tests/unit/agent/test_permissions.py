@@ -209,7 +209,7 @@ def test_always_is_offered_only_where_it_is_narrow(intent: Intent, rule: str | N
 
 @given(lines)
 def test_what_is_remembered_allows_what_was_asked(line: str) -> None:
-    """To say *always* covers at least the command that it was said to."""
+    """What is always allowed covers at least the command that it was said to."""
     offered = rule_to_remember(bash(line))
 
     assert offered is None or matches(parse_rule(offered), bash(line))

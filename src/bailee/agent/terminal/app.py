@@ -22,10 +22,10 @@ from bailee.agent.assembly import assembled
 from bailee.agent.conversation import text_of
 from bailee.agent.messages_api import MessagesApi, endpoint, warm
 from bailee.agent.session import Options, Session, resumable
-from bailee.agent.terminal import picking, status
+from bailee.agent.terminal import picking, reporting, status
 from bailee.agent.terminal.asking import PersonAtTerminal
 from bailee.agent.terminal.attaching import content_of
-from bailee.agent.terminal.commands import COMMANDS
+from bailee.agent.terminal.commands import COMMANDS, Command
 from bailee.agent.terminal.completing import Completing
 from bailee.agent.terminal.keys import Listening
 from bailee.agent.terminal.showing import THEME, Showing, markdown
@@ -52,6 +52,7 @@ class Terminal:
         self._asking: set[asyncio.Task[None]] = set()
         self._history = InMemoryHistory()
         self._forgotten = False
+        self.errors: list[str] = []  # of this run, for a report
         self.session: Session
 
     # -- a run -----------------------------------------------------------------------------------
@@ -106,6 +107,12 @@ class Terminal:
         """A line from the program itself."""
         self.console.print(Text(visible(text), style=style))
 
+    @property
+    def commands(self) -> dict[str, Command]:
+        """The commands there are: a switch may take one away."""
+        there = reporting.is_on(self.machine)
+        return {n: c for n, c in COMMANDS.items() if there or n not in reporting.NAMES}
+
     def now(self) -> datetime:
         """The present moment."""
         return self.machine.clock()
@@ -157,7 +164,7 @@ class Terminal:
         try:
             if line.startswith("/") and "/" not in (word := line.split(maxsplit=1)[0])[1:]:
                 name = _ALIASES.get(word, word)
-                if name not in COMMANDS:
+                if name not in self.commands:
                     raise InputError(f"there is no command {visible(word)}.", hint="/help")
                 await COMMANDS[name].run(self, line[len(word) :].strip())
                 return
@@ -174,7 +181,7 @@ class Terminal:
             multiline=True,
             key_bindings=_bindings(),
             completer=Completing(
-                {n: c.meaning for n, c in COMMANDS.items()}, self.session.workspace.root
+                {n: c.meaning for n, c in self.commands.items()}, self.session.workspace.root
             ),
             complete_in_thread=True,
             complete_while_typing=True,
@@ -200,6 +207,9 @@ class Terminal:
             self.say(f"Commands run without a sandbox: {session.sandbox.why}.", "yellow")
         for problem in (*self.machine.settings.problems, *self.machine.settings.ignored):
             self.say(f"{problem} {problem.hint}", "yellow")
+        with suppress(BaileeError):
+            if (told := self.machine.tidy()) is not None:
+                self.say(told, "dim")
         if not self._keeps:
             self.say("Nothing of this session is kept on this machine.", "dim")
 
@@ -228,6 +238,7 @@ class Terminal:
         self._showing.resume()
 
     def _report(self, error: BaileeError) -> None:
+        self.errors = [*self.errors[-9:], error.message]
         self.say(f"error: {error.message}", "red")
         if error.hint is not None:
             self.say(f"hint: {error.hint}")

@@ -59,7 +59,7 @@ class PersonAtTerminal:
             if choice == "stop":
                 self._interrupt()
                 return Consent(False, "the person said no, and stopped the work.")
-            reason = await _line("Why not? (Enter: no reason) ")
+            reason = await ask_line("Why not? (Enter: no reason) ")
             return Consent(False, f"the person said no: {reason}" if reason else "")
 
     def _show(self, intent: Intent) -> None:
@@ -116,7 +116,8 @@ def _exits_with(value: str) -> Callable[[Any], None]:
     return lambda event: event.app.exit(result=value)
 
 
-async def _line(question: str) -> str:
+async def ask_line(question: str) -> str:
+    """A line from the person; empty when they would rather not."""
     session: PromptSession[str] = PromptSession()
     try:
         return (await session.prompt_async(question)).strip()

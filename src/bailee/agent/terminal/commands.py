@@ -14,7 +14,7 @@ from rich.table import Table
 from bailee.agent.conversation import text_of
 from bailee.agent.permissions import parse_rules
 from bailee.agent.session import resumable
-from bailee.agent.terminal import picking
+from bailee.agent.terminal import picking, reporting
 from bailee.agent.terminal.writing import visible
 from bailee.client.flows import all_flows
 from bailee.errors import InputError, StorageError
@@ -36,7 +36,7 @@ class Command:
 
 async def _help(app: Terminal, _: str) -> None:
     table = Table(box=None, pad_edge=False, show_header=False)
-    for name, command in COMMANDS.items():
+    for name, command in app.commands.items():
         table.add_row(f"{name} {command.takes}".strip(), command.meaning)
     app.console.print(table)
     app.say(
@@ -185,6 +185,10 @@ COMMANDS: Final[dict[str, Command]] = {
     "/permissions": Command("[allow|deny|forget RULE]", "what needs no asking", _permissions),
     "/privacy": Command("", "what is kept of this session, and where", _privacy),
     "/flows": Command("", "what leaves this machine", _flows),
+    "/bug": Command(
+        "[WHAT HAPPENED]", "report a fault; shows first what would go", reporting.report
+    ),
+    "/feedback": Command("[WHAT HAPPENED]", "the same as /bug", reporting.report),
     "/export": Command("[FILE]", "write the conversation to a file (.md or .json)", _export),
     "/compact": Command("[WHAT MATTERS]", "sum the conversation up and go on from that", _compact),
     "/cost": Command("", "how many tokens this session took", _cost),
