@@ -32,13 +32,6 @@ class Account:
     organisation_id: str | None = None
     partner_since: datetime | None = None
 
-    def active_since_choice(self, activity: datetime) -> bool:
-        """Whether something done at this moment comes after the present choice (T4): the
-        person's own, or the organisation's to join the partner programme.
-        """
-        since = self.partner_since if self.partner_programme else self.chosen_at
-        return since is not None and activity >= since
-
 
 @dataclass(frozen=True, slots=True)
 class ApiKey:

@@ -67,6 +67,8 @@ def _one(policy: Policy, standing: Standing, use: Use, last_request: datetime) -
     plan = policy.plans.get(use.plan)
     consumer = plan is not None and plan.segment == "consumer"
     word = standing.chosen_at if consumer else standing.joined_at
+    # Who never gave their word is not inactive since; that they never did is what decides.
+    given = standing.training_choice != "none" if consumer else standing.partner_programme
     return policy.train(
         data_class="transcript",
         plan=use.plan,
@@ -74,5 +76,5 @@ def _one(policy: Policy, standing: Standing, use: Use, last_request: datetime) -
         training_choice=standing.training_choice,
         zero_retention=False,  # of such a key nothing is kept that could be asked about
         partner_programme=standing.partner_programme,
-        active_since_choice=active_since(word, last_request),
+        active_since_choice=not given or active_since(word, last_request),
     )

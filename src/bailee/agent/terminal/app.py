@@ -186,6 +186,7 @@ class Terminal:
             complete_in_thread=True,
             complete_while_typing=True,
             bottom_toolbar=self._status,
+            refresh_interval=0.5,  # what the service keeps is known only after the prompt is there
             prompt_continuation="… ",
             style=_STYLE,
             enable_open_in_editor=True,
