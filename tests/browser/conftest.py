@@ -34,9 +34,11 @@ PASSWORD = "seven pear trees in a row"
 Open = Callable[..., Page]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
-    """Chromium, headless, with an empty profile."""
+    """Chromium, headless, with an empty profile. For one file of tests: what drives it keeps an
+    event loop running in this thread, and tests elsewhere run loops of their own.
+    """
     if not CHROMIUM.exists():
         pytest.skip("chromium is not installed")
     with sync_playwright() as playwright:
