@@ -110,6 +110,7 @@ async def _walk(node: Node, running: Running, clock: _Clock) -> AsyncIterator[St
         [{"who": p.name, "plan": p.plan, "choice": p.choice or "none to make"} for p in PEOPLE],
     )
 
+    clock.now += timedelta(minutes=1)  # what is done after a choice is what it reaches
     answers = {}
     for person in PEOPLE:
         answers[person.name] = await asyncio.to_thread(
