@@ -1,13 +1,16 @@
-"""Declared fields, and the guard that nothing undeclared passes. Pure but for `shipped`, which
-reads the file that comes with the package.
+"""What the client may measure and report: made of declared fields, or not at all. Pure.
+
+The declarations and the guard are `bailee.registry`'s, the same that the receiving side has. Here
+is what the sending side adds to them:
 
 Rules kept here:
 
-* Default-deny by name and by value: a name that is not declared, a value that is not of its
-  declared kind, or a declaration that has expired is an `InputError`. Nothing is mended or dropped
-  in silence on the sending side, so that a wrong caller is found.
-* No kind of field takes free text.
-* A `Metric` and an `ErrorEvent` are made by the guard alone; what sends takes nothing else.
+* Nothing is mended or dropped in silence on the sending side, so that a wrong caller is found:
+  where the guard would drop a field, take another name for it or put another value in its place,
+  it is an `InputError`.
+* A `Metric`, an `ErrorEvent` and a `Resource` are made by this guard alone; what sends takes
+  nothing else.
+* A stack frame names a module of ours, a function of it and a line, and nothing else.
 * Errors name declared things, never the value or the name that was refused.
 
 Rows: S1, S2.
@@ -17,101 +20,53 @@ from __future__ import annotations
 
 import math
 import re
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import InitVar, dataclass
 from datetime import date
-from importlib import resources
-from typing import Any, Final
+from typing import Final
 
 from bailee.errors import InputError
+from bailee.registry import Guard, Measure, Refusals, Registry, load
 
-FORMAT: Final = "bailee-client-registry/1"
-SENSITIVITIES: Final = frozenset({"technical", "interaction"})
-KINDS: Final = frozenset({"counter", "histogram"})
+METRICS: Final = ("counter", "histogram")
+ERRORS: Final = ("error",)
 MOST_FRAMES: Final = 50
+_MOST_LINES: Final = 100_000
 
 Scalar = str | int | float | bool
 
-_VERSION: Final = re.compile(
-    r"[0-9]{1,5}(\.[0-9]{1,5}){0,3}((a|b|rc|\.dev|\.post)[0-9]{1,5})?", re.A
-)
-_RANDOM: Final = re.compile(r"[0-9a-f]{32}", re.A)
-_DOTTED: Final = re.compile(
-    r"<?[A-Za-z_][A-Za-z0-9_]{0,59}>?(\.<?[A-Za-z_][A-Za-z0-9_]{0,59}>?){0,7}", re.A
-)
+_NAME: Final = r"[A-Za-z_][A-Za-z0-9_]{0,59}"
+_MODULE: Final = re.compile(rf"{_NAME}(\.{_NAME}){{0,7}}", re.A)
+_FUNCTION: Final = re.compile(_NAME, re.A)
 _SEAL: Final = object()
-
-
-@dataclass(frozen=True, slots=True)
-class Field:
-    """One declared field and the values it takes."""
-
-    name: str
-    type: str
-    description: str
-    values: frozenset[str] = frozenset()
-    prefixes: tuple[str, ...] = ()
-    most: int = 0
-
-    def takes(self, value: object) -> bool:
-        """Whether a value is of this field's kind."""
-        if self.type == "boolean":
-            return value is True or value is False
-        if self.type == "integer":
-            return type(value) is int and 0 <= value <= self.most
-        if type(value) is not str:
-            return False
-        if self.type == "enum":
-            return value in self.values
-        if self.type == "version":
-            return _VERSION.fullmatch(value) is not None
-        if self.type == "random_id":
-            return _RANDOM.fullmatch(value) is not None
-        return _DOTTED.fullmatch(value) is not None and value.startswith(self.prefixes)
-
-
-@dataclass(frozen=True, slots=True)
-class Declaration:
-    """A metric or a kind of error event. `kind` and `unit` are empty for an error event."""
-
-    name: str
-    description: str
-    sensitivity: str
-    owner: str
-    expires: date
-    fields: Mapping[str, Field]
-    frame: Mapping[str, Field]
-    kind: str = ""
-    unit: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Metric:
     """One measured value that passed the guard."""
 
-    declaration: Declaration
+    declaration: Measure
     value: int | float
     fields: Mapping[str, Scalar]
     seal: InitVar[object] = None
 
     def __post_init__(self, seal: object) -> None:
         if seal is not _SEAL:
-            raise TypeError("metrics are made by Registry.metric")
+            raise TypeError("metrics are made by Declared.metric")
 
 
 @dataclass(frozen=True, slots=True)
 class ErrorEvent:
     """One error event that passed the guard; `frames` from the outermost to the innermost."""
 
-    declaration: Declaration
+    declaration: Measure
     fields: Mapping[str, Scalar]
     frames: tuple[Mapping[str, Scalar], ...]
     seal: InitVar[object] = None
 
     def __post_init__(self, seal: object) -> None:
         if seal is not _SEAL:
-            raise TypeError("error events are made by Registry.error")
+            raise TypeError("error events are made by Declared.error")
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,30 +78,25 @@ class Resource:
 
     def __post_init__(self, seal: object) -> None:
         if seal is not _SEAL:
-            raise TypeError("resources are made by Registry.about")
+            raise TypeError("resources are made by Declared.about")
 
 
-class Registry:
-    """Everything that is declared."""
+class Declared:
+    """Makes what a registry declares, and refuses everything else."""
 
-    def __init__(
-        self,
-        metrics: Mapping[str, Declaration],
-        errors: Mapping[str, Declaration],
-        resource: Mapping[str, Field],
-    ) -> None:
-        self.metrics: Final = metrics
-        self.errors: Final = errors
-        self.resource: Final = resource
+    def __init__(self, registry: Registry | None = None) -> None:
+        """`registry`: the one that comes with the package, unless another is given."""
+        self.registry: Final = registry or load()
+        self._guard = Guard(self.registry, date.min)
 
     def metric(
         self, name: str, value: float, fields: Mapping[str, object], *, today: date
     ) -> Metric:
         """A metric. Raises `InputError` for whatever is not declared."""
-        declaration = _declared(self.metrics, name, today)
+        declaration = self._declared(name, METRICS, today)
         if type(value) not in (int, float) or not math.isfinite(value) or value < 0:
             raise InputError(f"The value of {declaration.name} must be a number from 0.")
-        return Metric(declaration, value, _guarded(declaration.fields, fields), _SEAL)
+        return Metric(declaration, value, self._held(declaration.attributes, fields, today), _SEAL)
 
     def error(
         self,
@@ -157,121 +107,83 @@ class Registry:
         today: date,
     ) -> ErrorEvent:
         """An error event. Raises `InputError` for whatever is not declared."""
-        declaration = _declared(self.errors, name, today)
+        declaration = self._declared(name, ERRORS, today)
         if len(frames) > MOST_FRAMES:
             raise InputError(f"An error event has at most {MOST_FRAMES} frames.")
         return ErrorEvent(
             declaration,
-            _guarded(declaration.fields, fields),
-            tuple(_guarded(declaration.frame, frame) for frame in frames),
+            self._held(declaration.attributes, fields, today),
+            tuple(self._frame(frame) for frame in frames),
             _SEAL,
         )
 
-    def about(self, fields: Mapping[str, object]) -> Resource:
+    def about(self, fields: Mapping[str, object], *, today: date) -> Resource:
         """The resource. Raises `InputError` for whatever is not declared."""
-        return Resource(_guarded(self.resource, fields), _SEAL)
+        return Resource(self._held(self.registry.common, fields, today), _SEAL)
 
+    def _on(self, today: date) -> Guard:
+        if self._guard.today != today:
+            self._guard = Guard(self.registry, today)
+        return self._guard
 
-def read(content: bytes) -> Registry:
-    """A registry from the bytes of its file.
-
-    Raises:
-        InputError: code `configuration`; it is not one.
-    """
-    try:
-        document = tomllib.loads(content.decode("utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise _wrong(f"The registry is not TOML: {error}.") from None
-    if document.get("format") != FORMAT:
-        raise _wrong(f"The registry's format is not {FORMAT}.")
-    resource = document.get("resource", {}).get("field", {})
-    return Registry(
-        _declarations(document.get("metric", []), metric=True),
-        _declarations(document.get("error", []), metric=False),
-        {name: _field(name, one) for name, one in resource.items()},
-    )
-
-
-def shipped() -> Registry:
-    """The registry that comes with the package."""
-    return read(resources.files("bailee.client").joinpath("registry.toml").read_bytes())
-
-
-def _declarations(tables: list[dict[str, Any]], *, metric: bool) -> dict[str, Declaration]:
-    found: dict[str, Declaration] = {}
-    for table in tables:
-        name = table.get("name")
-        if not isinstance(name, str) or name in found:
-            raise _wrong("A declaration has no name, or one that stands twice.")
-        told = [table.get(key) for key in ("description", "sensitivity", "owner")]
-        if not all(isinstance(one, str) and one for one in told):
-            raise _wrong(f"{name} needs description, sensitivity and owner.")
-        if table["sensitivity"] not in SENSITIVITIES or type(table.get("expires")) is not date:
-            raise _wrong(f"{name} needs a known sensitivity, and a date on which it expires.")
-        if metric and (table.get("kind") not in KINDS or not isinstance(table.get("unit"), str)):
-            raise _wrong(f"{name} needs a kind and a unit.")
-        found[name] = Declaration(
-            name,
-            table["description"],
-            table["sensitivity"],
-            table["owner"],
-            table["expires"],
-            {key: _field(key, one) for key, one in table.get("field", {}).items()},
-            {key: _field(key, one) for key, one in table.get("frame", {}).items()},
-            table.get("kind", ""),
-            table.get("unit", ""),
-        )
-    return found
-
-
-def _field(name: str, table: dict[str, Any]) -> Field:
-    kind = table.get("type")
-    made = Field(
-        name,
-        str(kind),
-        str(table.get("description", "")),
-        frozenset(table.get("values", ())),
-        tuple(table.get("prefixes", ())),
-        int(table.get("most", 0)),
-    )
-    needs = {
-        "enum": bool(made.values),
-        "dotted": bool(made.prefixes),
-        "integer": made.most > 0,
-        "boolean": True,
-        "version": True,
-        "random_id": True,
-    }
-    if not made.description or not needs.get(made.type, False):
-        raise _wrong(f"The field {name} needs a description, and a type with what belongs to it.")
-    return made
-
-
-def _declared(where: Mapping[str, Declaration], name: object, today: date) -> Declaration:
-    found = where.get(name) if isinstance(name, str) else None
-    if found is None:
-        raise InputError("This is not declared, so it can't be sent.", hint="see registry.toml")
-    if today >= found.expires:
-        raise InputError(
-            f"The declaration of {found.name} has expired.", hint="renew it in registry.toml"
-        )
-    return found
-
-
-def _guarded(fields: Mapping[str, Field], given: Mapping[str, object]) -> dict[str, Scalar]:
-    passed: dict[str, Scalar] = {}
-    for name, value in given.items():
-        field = fields.get(name) if isinstance(name, str) else None
-        if field is None:
-            known = ", ".join(fields) or "none"
-            raise InputError("A field is not declared.", hint=f"declared are: {known}")
-        if not field.takes(value):
+    def _declared(self, name: object, kinds: tuple[str, ...], today: date) -> Measure:
+        found = self._on(today).measure(name, kinds, Refusals())
+        if found is not None:
+            return found
+        known = self.registry.measures.get(name) if isinstance(name, str) else None
+        if known is not None and known.expires <= today:
             raise InputError(
-                f"The value of {field.name} is not of its declared kind.", hint=field.description
+                f"The declaration of {known.name} has expired.", hint="renew it in registry.toml"
             )
-        passed[name] = value  # type: ignore[assignment]
-    return passed
+        raise InputError("This is not declared, so it can't be sent.", hint="see registry.toml")
+
+    def _held(
+        self, allowed: frozenset[str], given: Mapping[str, object], today: date
+    ) -> dict[str, Scalar]:
+        """The fields, if the guard passes each of them, and as it is."""
+        refusals = Refusals()
+        kept = self._on(today).attributes(given.items(), allowed, refusals)
+        declared = ", ".join(sorted(allowed))
+        for dropped in refusals.counts:
+            raise InputError(
+                f"A field can't be sent: {dropped.name}, {dropped.reason}.",
+                hint=f"declared are: {declared}",
+            )
+        if kept.keys() != given.keys():
+            raise InputError(
+                "A field is not under its declared name.", hint=f"declared are: {declared}"
+            )
+        for name, value in kept.items():
+            if type(given[name]) not in (str, int, float, bool) or not _same(value, given[name]):
+                raise InputError(
+                    f"The value of {name} is not of its declared kind.",
+                    hint=self.registry.fields[name].description,
+                )
+        return kept
+
+    def _frame(self, given: Mapping[str, object]) -> dict[str, Scalar]:
+        passed: dict[str, Scalar] = {}
+        for name, value in given.items():
+            if name == "line" and type(value) is int and 0 <= value <= _MOST_LINES:
+                passed["line"] = value
+            elif name == "module" and type(value) is str and self._ours(value):
+                passed["module"] = value
+            elif name == "function" and type(value) is str and self._function(value):
+                passed["function"] = value
+            else:
+                raise InputError(
+                    "A stack frame can't be sent as it is.",
+                    hint="it has a module and a function of bailee's own, and a line",
+                )
+        return passed
+
+    def _ours(self, module: str) -> bool:
+        ours = self.registry.errors.ours
+        return _MODULE.fullmatch(module) is not None and module.partition(".")[0] in ours
+
+    def _function(self, name: str) -> bool:
+        return _FUNCTION.fullmatch(name) is not None or name in self.registry.errors.functions
 
 
-def _wrong(message: str) -> InputError:
-    return InputError(message, code="configuration", hint="mend registry.toml")
+def _same(kept: Scalar, given: object) -> bool:
+    return type(kept) is type(given) and kept == given

@@ -78,7 +78,7 @@ def error(event: ErrorEvent, resource: Resource, *, at: datetime, event_id: str)
             "platform": "python",
             "level": "warning" if fields.get("handled") else "error",
             "release": f"{about['service.name']}@{about['service.version']}",
-            "tags": {k: str(v) for k, v in about.items() if not k.startswith("service.")},
+            "tags": {k: str(v) for k, v in about.items()},
             "exception": {
                 "values": [
                     {

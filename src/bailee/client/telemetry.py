@@ -27,7 +27,7 @@ from types import TracebackType
 from typing import Final
 
 from bailee import __version__
-from bailee.client.declared import Metric, Registry, Resource, Scalar, shipped
+from bailee.client.declared import Declared, Metric, Resource, Scalar
 from bailee.client.local_key import make_private, write_private
 from bailee.client.machine import Machine
 from bailee.client.payloads import error as error_payload
@@ -41,16 +41,16 @@ _FRAMES: Final = 30
 class Telemetry:
     """What one program measures. `service` is its declared name."""
 
-    def __init__(self, machine: Machine, service: str, registry: Registry | None = None) -> None:
+    def __init__(self, machine: Machine, service: str, declared: Declared | None = None) -> None:
         self._machine: Final = machine
         self._service: Final = service
-        self._registry: Final = registry or shipped()
+        self._declared: Final = declared or Declared()
         self._measured: list[Metric] = []
         self._since: datetime = machine.clock()
 
     def measure(self, name: str, value: float = 1, **fields: Scalar) -> None:
         """One value of a declared metric. Raises `InputError` for what is not declared."""
-        made = self._registry.metric(name, value, fields, today=self._machine.clock().date())
+        made = self._declared.metric(name, value, fields, today=self._machine.clock().date())
         if self._machine.flow("metrics").on and len(self._measured) < _MOST:
             self._measured.append(made)
 
@@ -59,14 +59,14 @@ class Telemetry:
         if not self._machine.flow("errors").on:
             return
         fields: dict[str, object] = {"handled": handled}
-        declared = self._registry.errors["bailee.error"].fields["exception"]
+        declared = self._declared.registry.fields["exception"].kind.values
         # The nearest class that is declared: one of a person's own has a name of their own.
         for kind in type(error).__mro__:
-            if declared.takes(kind.__name__) and not _theirs(kind):
+            if kind.__name__ in declared and not _theirs(kind):
                 fields["exception"] = kind.__name__
                 break
         now = self._machine.clock()
-        event = self._registry.error(
+        event = self._declared.error(
             "bailee.error", fields, list(own_frames(error.__traceback__)), today=now.date()
         )
         made = error_payload(event, self._about(), at=now, event_id=secrets.token_hex(16))
@@ -82,14 +82,16 @@ class Telemetry:
         self._since = now
 
     def _about(self) -> Resource:
+        now = self._machine.clock()
         version = re.match(r"[0-9.]*[0-9]", __version__)
-        return self._registry.about(
+        return self._declared.about(
             {
                 "service.name": self._service,
                 "service.version": version[0] if version else "0",
                 "os.type": _SYSTEMS.get(platform.system(), "other"),
-                "bailee.installation.id": installation(self._machine.data, self._machine.clock()),
-            }
+                "bailee.installation.id": installation(self._machine.data, now),
+            },
+            today=now.date(),
         )
 
 

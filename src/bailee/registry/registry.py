@@ -28,7 +28,7 @@ FORMAT: Final = "bailee-registry/1"
 SENSITIVITIES: Final = ("technical", "interaction")
 _TYPES: Final = ("enum", "pattern", "version", "number", "integer", "boolean", "installation")
 _NAME = re.compile(r"[a-z][A-Za-z0-9_]*([._][A-Za-z0-9_]+)*")
-_MEASURES: Final = ("counter", "gauge", "histogram", "event", "span")
+_MEASURES: Final = ("counter", "gauge", "histogram", "event", "span", "error")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """A declared metric, event or span. `of`: the field that an event's figures are made of."""
+    """A declared metric, event, span or error. `of`: the field an event's figures are made of."""
 
     name: str
     kind: str
@@ -62,9 +62,8 @@ class Measure:
 
 @dataclass(frozen=True, slots=True)
 class ErrorNames:
-    """What may be named in an error: exception types, packages of ours, packages of others."""
+    """What may be named in a stack frame: packages of ours, packages of others, functions."""
 
-    types: frozenset[str]
     ours: tuple[str, ...]
     others: frozenset[str]
     functions: frozenset[str]
@@ -211,7 +210,6 @@ def _described(defaults: Mapping[str, Any], entry: dict[str, Any]) -> dict[str, 
 
 def _errors(raw: Mapping[str, Any]) -> ErrorNames:
     return ErrorNames(
-        frozenset(raw.get("types", ())),
         tuple(raw.get("ours", ())),
         frozenset(raw.get("others", ())),
         frozenset(raw.get("functions", ())),

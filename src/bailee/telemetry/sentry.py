@@ -3,7 +3,8 @@
 Kept, by allow-list: the exception's type if it is declared; of each frame whether it is the
 program's own, its line if so, and module and function if they are ours by our own source; level,
 platform, release, environment, sdk, runtime, whether it was handled. All else is dropped unread:
-messages, source lines, variables, paths, arguments, host, user, breadcrumbs, request, tags.
+messages, source lines, variables, paths, arguments, host, user, breadcrumbs, request, and all tags
+but those that are declared fields of every measure.
 
 Standard: Sentry's envelope format (develop.sentry.dev, "Envelopes"), as the SDKs speak it: item
 lengths may be missing, an item then ends with its line.
@@ -45,7 +46,6 @@ _READ = frozenset(
     )
 )
 _READ_OF_CONTEXTS = frozenset(("runtime", "os"))
-_READ_OF_TAGS = frozenset(("bailee.installation.id",))
 _READ_OF_FRAME = frozenset(("function", "module", "lineno", "colno", "in_app", "platform"))
 _ITEMS: Final = ("event", "client_report")
 _NO_TYPE: Final = "(message)"
@@ -127,7 +127,7 @@ class Events:
         """
         event = _object(item)
         self._guard.refuse(event.keys() - _READ, refusals)
-        for name, read in (("contexts", _READ_OF_CONTEXTS), ("tags", _READ_OF_TAGS)):
+        for name, read in (("contexts", _READ_OF_CONTEXTS), ("tags", self._guard.registry.common)):
             found = event.get(name)
             if isinstance(found, dict) and found.keys() - read:
                 self._guard.refuse((name,), refusals)
@@ -167,8 +167,8 @@ class Events:
 
     def _exception(self, raised: dict[str, Any], refusals: Refusals) -> tuple[str, list[list[Any]]]:
         kind = raised.get("type", _NO_TYPE)
-        if kind != _NO_TYPE and (not isinstance(kind, str) or kind not in self._names.types):
-            kind = OTHER
+        if kind != _NO_TYPE:
+            kind = self._value("exception", kind, refusals) or OTHER
         if "value" in raised:
             self._guard.refuse(("value",), refusals)
         trace = raised.get("stacktrace")
@@ -221,7 +221,7 @@ class Events:
                 ]
         tags = event.get("tags")
         if isinstance(tags, dict):
-            pairs.append(("bailee.installation.id", tags.get("bailee.installation.id")))
+            pairs += [(name, tags.get(name)) for name in sorted(self._guard.registry.common)]
         present = [(name, value) for name, value in pairs if value is not None]
         return self._guard.attributes(present, self._guard.registry.common, refusals)
 

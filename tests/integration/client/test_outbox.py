@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import trustme
 
-from bailee.client.declared import shipped
+from bailee.client.declared import Declared
 from bailee.client.local_key import machine_key
 from bailee.client.outbox import Outbox
 from bailee.client.payloads import Payload, error, metrics, rating, report
@@ -366,8 +366,9 @@ def test_metrics_and_errors_are_what_their_protocols_say() -> None:
     """Delta sums and histograms with buckets that add up; an envelope whose length is right."""
     import json
 
-    registry, day = shipped(), date(2026, 3, 1)
-    about = registry.about({"service.name": "bailee-code", "service.version": "0.1.0"})
+    registry, day = Declared(), date(2026, 3, 1)
+    named = {"service.name": "bailee-code", "service.version": "0.1.0"}
+    about = registry.about(named, today=day)
     measured = [
         registry.metric("bailee.session.count", 1, {"start_type": "fresh"}, today=day),
         registry.metric("bailee.session.count", 1, {"start_type": "fresh"}, today=day),

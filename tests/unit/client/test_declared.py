@@ -9,11 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bailee.client.declared import ErrorEvent, Metric, read, shipped
+from bailee.client.declared import METRICS, Declared, ErrorEvent, Metric
 from bailee.errors import InputError
+from bailee.registry import OTHER, load, read
 
-REGISTRY = shipped()
-HEAD = b'format = "bailee-client-registry/1"\n'
+REGISTRY = Declared()
+FIELDS = load().fields
+MEASURES = {name: one for name, one in load().measures.items() if one.kind in METRICS}
+HEAD = b'format = "bailee-registry/1"\n'
 TODAY = date(2026, 11, 23)
 MARKERS = ("/home/ann/orchard.py", "def pears():", "ann@laptop", "sk-ant-api03-x", "quince")
 
@@ -23,12 +26,12 @@ anything = st.recursive(
     max_leaves=4,
 )
 field_names = st.sampled_from(
-    sorted({name for one in REGISTRY.metrics.values() for name in one.fields} | {"tool.path"})
+    sorted({name for one in MEASURES.values() for name in one.attributes} | {"tool.path"})
 )
 
 
 @given(
-    st.sampled_from([*REGISTRY.metrics, "bailee.prompt"]),
+    st.sampled_from([*MEASURES, "bailee.prompt"]),
     st.dictionaries(field_names | st.text(max_size=8), anything, max_size=3),
 )
 def test_no_marker_gets_into_a_metric(name: str, fields: dict[str, Any]) -> None:
@@ -39,7 +42,12 @@ def test_no_marker_gets_into_a_metric(name: str, fields: dict[str, Any]) -> None
         assert not [m for m in MARKERS if m in refused.message + str(refused.hint)]
         return
     for key, value in made.fields.items():
-        assert value in REGISTRY.metrics[name].fields[key].values
+        assert key in MEASURES[name].attributes
+        kind = FIELDS[key].kind
+        if kind.type == "enum":
+            assert value in kind.values | ({OTHER} if kind.other else set())
+        else:
+            assert value == kind.check(value)
 
 
 @given(
@@ -88,7 +96,7 @@ def test_a_value_is_a_number(value: Any) -> None:
 
 def test_a_declaration_expires() -> None:
     """From its day on it is as if it were not declared."""
-    last = REGISTRY.metrics["bailee.session.count"].expires
+    last = MEASURES["bailee.session.count"].expires
 
     REGISTRY.metric("bailee.session.count", 1, {}, today=last - timedelta(days=1))
     with pytest.raises(InputError, match="expired"):
@@ -97,7 +105,7 @@ def test_a_declaration_expires() -> None:
 
 def test_nobody_goes_round_the_guard() -> None:
     """Making a metric or an error event by hand is refused."""
-    declaration = REGISTRY.metrics["bailee.session.count"]
+    declaration = MEASURES["bailee.session.count"]
 
     with pytest.raises(TypeError):
         Metric(declaration, 1, {"prompt": "quince"})
@@ -110,9 +118,10 @@ def test_nobody_goes_round_the_guard() -> None:
     [
         b"",
         b"\xff",
-        HEAD + b"[[metric]]\n",
-        HEAD + b'[resource.field.x]\ntype = "text"\ndescription = "d"\n',
-        HEAD + b'[[metric]]\nname = "a"\ndescription = "d"\nsensitivity = '
+        HEAD + b"[[measure]]\n",
+        HEAD + b'[[field]]\nname = "x"\ntype = "text"\ndescription = "d"\n'
+        b'sensitivity = "technical"\nowner = "o"\nexpires = 2030-01-01\n',
+        HEAD + b'[[measure]]\nname = "a"\ndescription = "d"\nsensitivity = '
         b'"secret"\nowner = "o"\nexpires = 2030-01-01\nkind = "counter"\nunit = "1"\n',
     ],
 )
