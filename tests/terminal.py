@@ -99,3 +99,6 @@ class Screen:
         self.read()
         self.process.close(force=True)
         return int(self.process.exitstatus if self.process.exitstatus is not None else -1)
+
+
+Opens = Callable[..., Screen]

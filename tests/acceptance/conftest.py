@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,7 +12,8 @@ import pytest
 
 from bailee.testing.upstream import ScriptedUpstream
 from claude_code import installed
-from programs import Bailee
+from programs import Bailee, clean_environment
+from terminal import Opens, Screen
 
 
 @pytest.fixture
@@ -38,6 +40,41 @@ def served(bailee: Bailee, upstream: ScriptedUpstream) -> Callable[..., Bailee]:
         return bailee
 
     return serve
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A git repository with a file."""
+    made = tmp_path / "project"
+    made.mkdir()
+    (tmp_path / "person").mkdir()
+    subprocess.run(["git", "init", "-q", str(made)], check=True)
+    (made / "orchard.py").write_text("TREES = 7\n")
+    return made
+
+
+@pytest.fixture
+def opens(root: Path, upstream: ScriptedUpstream) -> Iterator[Opens]:
+    """Opens `bailee code` in a terminal, up to its first prompt."""
+    opened = []
+
+    def open_(
+        *arguments: str, columns: int = 100, until: str = "(?m)^>", **environment: str
+    ) -> Screen:
+        given = {"ANTHROPIC_BASE_URL": upstream.url, "ANTHROPIC_AUTH_TOKEN": "bl_test"}
+        screen = Screen(
+            [sys.executable, "-m", "bailee", "code", *arguments],
+            folder=root,
+            environment=clean_environment(root.parent / "person", **{**given, **environment}),
+            columns=columns,
+        )
+        opened.append(screen)
+        screen.wait(until)
+        return screen
+
+    yield open_
+    for screen in opened:
+        screen.process.close(force=True)
 
 
 @pytest.fixture(scope="session")

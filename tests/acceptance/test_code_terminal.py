@@ -5,56 +5,18 @@ from __future__ import annotations
 import base64
 import json
 import re
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from bailee.testing.upstream import ScriptedUpstream, Text, ToolUse
-from programs import Bailee, clean_environment
-from terminal import Screen
+from programs import Bailee
+from terminal import Opens
 
 PNG = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 )
-Opens = Callable[..., Screen]
-
-
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    """A git repository with a file."""
-    made = tmp_path / "project"
-    made.mkdir()
-    (tmp_path / "person").mkdir()
-    subprocess.run(["git", "init", "-q", str(made)], check=True)
-    (made / "orchard.py").write_text("TREES = 7\n")
-    return made
-
-
-@pytest.fixture
-def opens(root: Path, upstream: ScriptedUpstream) -> Iterator[Opens]:
-    """Opens `bailee code` in a terminal, up to its first prompt."""
-    opened = []
-
-    def open_(
-        *arguments: str, columns: int = 100, until: str = "(?m)^>", **environment: str
-    ) -> Screen:
-        given = {"ANTHROPIC_BASE_URL": upstream.url, "ANTHROPIC_AUTH_TOKEN": "bl_test"}
-        screen = Screen(
-            [sys.executable, "-m", "bailee", "code", *arguments],
-            folder=root,
-            environment=clean_environment(root.parent / "person", **{**given, **environment}),
-            columns=columns,
-        )
-        opened.append(screen)
-        screen.wait(until)
-        return screen
-
-    yield open_
-    for screen in opened:
-        screen.process.close(force=True)
 
 
 def asked(upstream: ScriptedUpstream) -> str:

@@ -20,8 +20,8 @@ from bailee.console.arriving import Arriving, address_of
 from bailee.console.asking import Ask
 from bailee.console.frame import Frame
 from bailee.console.parts import Parts
-from bailee.console.privacy import notice
 from bailee.errors import InputError
+from bailee.policy.notice import notice
 
 
 class People:

@@ -6,7 +6,7 @@ Rows: T2, T3, R6.
 from __future__ import annotations
 
 import base64
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -19,20 +19,9 @@ from bailee.console.label import label
 from bailee.console.parts import Parts
 from bailee.console.visitor import Visitor
 from bailee.errors import InputError
-from bailee.policy import Policy
-from bailee.policy.document import Language
+from bailee.policy.notice import notice
 
 _SHOWN = 200
-
-
-@dataclass(frozen=True, slots=True)
-class Consequence:
-    """What a choice means: the clauses that would decide, in their own words."""
-
-    choice: str
-    training: str
-    retention: str
-    clauses: tuple[str, ...]
 
 
 class Privacy:
@@ -215,28 +204,6 @@ def archive(parts: Parts, ask: Ask, person: str, **who: str) -> Response:
 def as_text(erased: Any) -> str:
     """A signed receipt as text to keep."""
     return orjson.dumps(erased["signed"], option=orjson.OPT_INDENT_2).decode()
-
-
-def notice(policy: Policy, plan: str, language: Language) -> list[Consequence]:
-    """What each choice would mean on a plan, in the words of the clauses that would decide."""
-    found = []
-    for choice in ("allowed", "refused"):
-        facts = {
-            "data_class": "transcript",
-            "plan": plan,
-            "channel": "api",
-            "training_choice": choice,
-            "zero_retention": False,
-            "partner_programme": False,
-        }
-        trained = policy.explain("train", {**facts, "active_since_choice": True}).clause
-        kept = policy.explain("retain", facts).clause
-        found.append(
-            Consequence(
-                choice, trained.text.of(language), kept.text.of(language), (trained.id, kept.id)
-            )
-        )
-    return found
 
 
 def plain(message: Any) -> dict[str, str]:

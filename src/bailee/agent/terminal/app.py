@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator
-from contextlib import suppress
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
@@ -19,6 +19,7 @@ from rich.text import Text
 
 from bailee.agent import events, recorded
 from bailee.agent.assembly import assembled
+from bailee.agent.console_api import console_api
 from bailee.agent.conversation import text_of
 from bailee.agent.messages_api import MessagesApi, endpoint, warm
 from bailee.agent.session import Options, Session, resumable
@@ -29,6 +30,7 @@ from bailee.agent.terminal.commands import COMMANDS, Command
 from bailee.agent.terminal.completing import Completing
 from bailee.agent.terminal.keys import Listening
 from bailee.agent.terminal.showing import THEME, Showing, markdown
+from bailee.agent.terminal.training import TrainingQuestion
 from bailee.agent.terminal.writing import visible
 from bailee.client.machine import Machine
 from bailee.errors import BaileeError, InputError
@@ -60,6 +62,8 @@ class Terminal:
     async def run(self, *, choose: bool, first: str | None) -> int:
         """From the greeting to the end; the exit status."""
         threading.Thread(target=_warm, daemon=True).start()
+        question = TrainingQuestion(self.machine)
+        question.begin()
         if choose:
             folder = self.options.folder.resolve()
             found = resumable(self._transcripts, str(folder))
@@ -73,6 +77,8 @@ class Terminal:
             self.show_last()
         line = first
         while not self.done:
+            with self._reported():
+                await question.put(self)
             if line is None:
                 line = await self._read()
             if line is None:
@@ -152,10 +158,8 @@ class Terminal:
 
     async def ask_recorded(self) -> recorded.Recorded:
         """What the service keeps of this session, asked now."""
-        held = self.session.environment
-        key = held.get("ANTHROPIC_AUTH_TOKEN") or held.get("ANTHROPIC_API_KEY")
-        console = recorded.console_of(self.session.base_url, held)
-        self._known = await asyncio.to_thread(recorded.ask, console, key, self.session.id)
+        console = console_api(self.session.base_url, self.session.environment)
+        self._known = await asyncio.to_thread(recorded.ask, console, self.session.id)
         return self._known
 
     # -- the rest --------------------------------------------------------------------------------
@@ -237,6 +241,13 @@ class Terminal:
     def _resume(self) -> None:
         self._listening.start()
         self._showing.resume()
+
+    @contextmanager
+    def _reported(self) -> Iterator[None]:
+        try:
+            yield
+        except BaileeError as error:
+            self._report(error)
 
     def _report(self, error: BaileeError) -> None:
         self.errors = [*self.errors[-9:], error.message]
