@@ -6,7 +6,7 @@ import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from bailee.policy import Policy, load
@@ -115,11 +115,12 @@ def test_boxes_neither_overlap_nor_leave_the_picture() -> None:
 
 
 @given(st.text(st.characters(blacklist_categories=("Cs", "Cc")), max_size=80))
+@example("\xa0")
 def test_text_is_broken_and_never_lost(text: str) -> None:
-    """Whatever a host is called: every line fits, or is one character; nothing goes but spaces."""
+    """Whatever a host is called: every line fits, or is one character; only blanks may go."""
     lines = list(_wrapped(text, 120.0, 13.0))
 
-    assert text.replace(" ", "") == "".join(lines).replace(" ", "")
+    assert "".join(text.split()) == "".join("".join(lines).split())
     assert all(_wide(line, 13.0) <= 120.0 or len(line) == 1 for line in lines)
 
 
