@@ -196,11 +196,11 @@ def test_erasure_leaves_nothing_of_them(home: People, tmp_path: Path) -> None:
     assert 2 == len(home.ask("sessions.list"))
 
     home.ask("keyring.rotate")
-    shutil.copy(home.folder / "keyring" / "root.json", copy / "keyring" / "root.json")
+    shutil.copy(home.folder / "root" / "root.json", copy / "root" / "root.json")
     held = b"".join(path.read_bytes() for path in copy.rglob("*") if path.is_file())
     assert [] == [needle for needle in (*PLANTED, *secrets) if needle in held]
     engine = open_sqlite(copy / "keyring" / "keyring.db")
-    old = Keyring.open(engine, FileRoot(copy / "keyring" / "root.json"), home.clock)
+    old = Keyring.open(engine, FileRoot(copy / "root" / "root.json"), home.clock)
     for subject in subjects:
         with pytest.raises(BaileeError):
             old.get(subject)
