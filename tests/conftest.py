@@ -10,6 +10,12 @@ from __future__ import annotations
 from collections import defaultdict
 
 import pytest
+from hypothesis import settings
+
+# How long an example takes says how busy the machine is, and nothing about the code. Under CI,
+# Hypothesis' own profile says the same, and tries the same examples each time.
+settings.register_profile("bailee", settings.default, deadline=None)
+settings.load_profile("bailee")
 
 # What would let a skipped test run, by a word of its reason. The first that fits is printed.
 REMEDIES: tuple[tuple[str, str], ...] = (

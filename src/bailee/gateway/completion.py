@@ -133,6 +133,8 @@ class HoldStop:
 
     def _keep(self, joined: bytes, sent: int, start: int) -> bytes:
         """Frees what is before the event at `start`; what of it went already can't be held."""
+        if joined.startswith(b"\n", start):  # the other half of a CRLF that was cut in two
+            start += 1
         cut = max(sent, start)
         free = joined[sent:cut]
         self._event = joined[start:]

@@ -6,7 +6,7 @@ import gzip
 import zlib
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from bailee.gateway.completion import (
@@ -50,6 +50,7 @@ def feed(hold: Hold, wire: bytes, cuts: list[int]) -> tuple[bytes, bytes]:
 @pytest.mark.parametrize("line_end", [b"\n", b"\r\n", b"\r"])
 @pytest.mark.parametrize("named", [True, False])
 @given(cuts=CUTS)
+@example(cuts=[2250])  # between the two halves of the CRLF before the last event
 def test_any_split_of_a_stream_gives_the_same_detection(
     named: bool, line_end: bytes, cuts: list[int]
 ) -> None:
