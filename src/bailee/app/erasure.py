@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable, Iterator, Mapping
-from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 from bailee.accounts import Actor
+from bailee.app.arguments import Arguments, moment
 from bailee.app.erasing import Erasure
 from bailee.app.exporting import export
 from bailee.app.node import Node
@@ -21,7 +21,6 @@ from bailee.app.people import actor_of
 from bailee.errors import InputError
 from bailee.keyring import signing
 
-Arguments = Mapping[str, Any]
 _PIECE: Final = 48 << 10
 
 
@@ -32,7 +31,7 @@ def _person_export(node: Node, arguments: Arguments) -> Iterator[object]:
     pieces = export(
         node,
         _whom(arguments, by),
-        _now(node, arguments),
+        moment(node, arguments),
         by=by,
         progress=lambda done, of: told.append({"done": done, "of": of}),
     )
@@ -49,7 +48,7 @@ def _items(pieces: Iterator[bytes], told: list[dict[str, int]]) -> Iterator[obje
 
 def _person_erase(node: Node, arguments: Arguments) -> object:
     by = actor_of(node, arguments)
-    erasure = node.erasures.request(_whom(arguments, by), _now(node, arguments), by=by)
+    erasure = node.erasures.request(_whom(arguments, by), moment(node, arguments), by=by)
     return erasure_view(erasure)
 
 
@@ -85,11 +84,6 @@ def _whom(arguments: Arguments, by: Actor) -> str:
     if own is None:
         raise InputError("whose data is meant?", hint="give a person's id or email")
     return own
-
-
-def _now(node: Node, arguments: Arguments) -> datetime:
-    given = arguments.get("now")
-    return node.clock() if given is None else datetime.fromisoformat(given)
 
 
 ERASURE: Final[Mapping[str, Callable[[Node, Arguments], Iterator[object] | object]]] = {

@@ -6,29 +6,26 @@ Rows: R6.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
+from bailee.app.arguments import Arguments, moment, text
 from bailee.app.node import Node
 from bailee.app.people import actor_of
-from bailee.errors import InputError
 from bailee.vault.holds import Hold
-
-Arguments = Mapping[str, Any]
 
 
 def _place(node: Node, arguments: Arguments) -> object:
     _require(node, arguments)
     hold = node.vault.place_hold(
-        _text(arguments, "session"), _text(arguments, "reason"), _now(node, arguments)
+        text(arguments, "session"), text(arguments, "reason"), moment(node, arguments)
     )
     return hold_view(hold)
 
 
 def _release(node: Node, arguments: Arguments) -> object:
     _require(node, arguments)
-    now = _now(node, arguments)
-    hold = node.vault.release_hold(_text(arguments, "id"), now)
+    now = moment(node, arguments)
+    hold = node.vault.release_hold(text(arguments, "id"), now)
     node.erasures.resume(now)
     return hold_view(hold) | {
         "driven": [
@@ -59,18 +56,6 @@ def hold_view(hold: Hold) -> dict[str, object]:
 
 def _require(node: Node, arguments: Arguments) -> None:
     node.registry.authority.require(actor_of(node, arguments), "hold.change")
-
-
-def _now(node: Node, arguments: Arguments) -> datetime:
-    given = arguments.get("now")
-    return node.clock() if given is None else datetime.fromisoformat(given)
-
-
-def _text(arguments: Arguments, name: str) -> str:
-    value = arguments.get(name)
-    if not isinstance(value, str):
-        raise InputError(f"the argument {name!r} is missing.")
-    return value
 
 
 HOLDS: Final[Mapping[str, Callable[[Node, Arguments], object]]] = {

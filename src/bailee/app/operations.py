@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
-from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 from bailee.accounts import OPERATOR
 from bailee.app import telemetry
+from bailee.app.arguments import Arguments, moment, text
 from bailee.app.erasure import ERASURE
 from bailee.app.holds import HOLDS
 from bailee.app.node import Node
@@ -21,8 +21,6 @@ from bailee.app.people import PEOPLE, actor_of, own_account
 from bailee.app.views import move_view, receipt_view, session_view
 from bailee.errors import InputError
 from bailee.vault.exporting import as_object
-
-Arguments = Mapping[str, Any]
 
 
 def perform(node: Node, operation: str, arguments: Arguments) -> Iterator[object] | object:
@@ -38,18 +36,6 @@ def perform(node: Node, operation: str, arguments: Arguments) -> Iterator[object
     return function(node, arguments)
 
 
-def _now(node: Node, arguments: Arguments) -> datetime:
-    given = arguments.get("now")
-    return node.clock() if given is None else datetime.fromisoformat(given)
-
-
-def _text(arguments: Arguments, name: str) -> str:
-    value = arguments.get(name)
-    if not isinstance(value, str):
-        raise InputError(f"the argument {name!r} is missing.")
-    return value
-
-
 # Sessions
 
 
@@ -60,7 +46,7 @@ def _sessions_list(node: Node, arguments: Arguments) -> object:
         node.registry.authority.require(actor_of(node, arguments), "sessions.read", account)
         owner = account.account_id
     node.vault.flush()
-    rows = node.vault.sessions(_now(node, arguments), owner=owner)
+    rows = node.vault.sessions(moment(node, arguments), owner=owner)
     held = node.vault.holds.held()
     return [session_view(node, row, held=row.id in held) for row in rows]
 
@@ -71,13 +57,13 @@ def _on_record(node: Node, arguments: Arguments) -> None:
     """
     if arguments.get("staff") is True:
         reason = arguments.get("reason") or "at the terminal, no reason given"
-        node.registry.staff.read(OPERATOR, _text(arguments, "id"), reason)
+        node.registry.staff.read(OPERATOR, text(arguments, "id"), reason)
 
 
 def _sessions_show(node: Node, arguments: Arguments) -> object:
     _on_record(node, arguments)
     node.vault.flush()
-    shown = node.vault.show(_text(arguments, "id"), _now(node, arguments))
+    shown = node.vault.show(text(arguments, "id"), moment(node, arguments))
     held = shown.session.id in node.vault.holds.held()
     return session_view(node, shown.session, held=held) | {
         "messages": shown.main,
@@ -90,25 +76,25 @@ def _sessions_show(node: Node, arguments: Arguments) -> object:
 def _sessions_export(node: Node, arguments: Arguments) -> Iterator[object]:
     _on_record(node, arguments)
     node.vault.flush()
-    lines = node.vault.export(_text(arguments, "id"), _now(node, arguments))
+    lines = node.vault.export(text(arguments, "id"), moment(node, arguments))
     return (line.decode() for line in lines)
 
 
 def _sessions_delete(node: Node, arguments: Arguments) -> object:
-    return receipt_view(node.vault.delete(_text(arguments, "id"), _now(node, arguments)))
+    return receipt_view(node.vault.delete(text(arguments, "id"), moment(node, arguments)))
 
 
 # Retention
 
 
 def _retention_run(node: Node, arguments: Arguments) -> object:
-    sessions, figures = node.sweep(_now(node, arguments))
+    sessions, figures = node.sweep(moment(node, arguments))
     return {**asdict(sessions), "telemetry": asdict(figures)}
 
 
 def _retention_report(node: Node, arguments: Arguments) -> object:
     node.vault.flush()
-    return [asdict(row) for row in node.vault.report(_now(node, arguments))]
+    return [asdict(row) for row in node.vault.report(moment(node, arguments))]
 
 
 def _retention_receipts(node: Node, arguments: Arguments) -> object:
@@ -126,7 +112,7 @@ def _retention_moves(node: Node, _arguments: Arguments) -> object:
 
 
 def _keyring_rotate(node: Node, arguments: Arguments) -> object:
-    rotation = node.vault.rotate(_now(node, arguments))
+    rotation = node.vault.rotate(moment(node, arguments))
     return {
         "generation": rotation.generation,
         "replaced": rotation.replaced_keks,

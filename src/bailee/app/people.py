@@ -10,7 +10,7 @@ Rows: T2, T3, T6.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Final
+from typing import Final
 
 from bailee.accounts import (
     OPERATOR,
@@ -23,10 +23,9 @@ from bailee.accounts import (
     Provider,
     WebSession,
 )
+from bailee.app.arguments import Arguments, text
 from bailee.app.node import Node
 from bailee.errors import InputError
-
-Arguments = Mapping[str, Any]
 
 
 def actor_of(node: Node, arguments: Arguments) -> Actor:
@@ -36,17 +35,10 @@ def actor_of(node: Node, arguments: Arguments) -> Actor:
         InputError: code `authentication`, the key or the cookie is not good.
     """
     if arguments.get("key") is not None:
-        return node.registry.authority.by_key(_text(arguments, "key"))
+        return node.registry.authority.by_key(text(arguments, "key"))
     if "cookie" in arguments:
         return node.registry.web_sessions.actor(arguments["cookie"])
     return OPERATOR
-
-
-def _text(arguments: Arguments, name: str) -> str:
-    value = arguments.get(name)
-    if not isinstance(value, str):
-        raise InputError(f"the argument {name!r} is missing.")
-    return value
 
 
 def own_account(node: Node, arguments: Arguments) -> Account:
@@ -75,8 +67,8 @@ def own_account(node: Node, arguments: Arguments) -> Account:
 def _person_create(node: Node, arguments: Arguments) -> object:
     by = actor_of(node, arguments)
     person, account = node.registry.people.create(
-        _text(arguments, "email"),
-        plan=_text(arguments, "plan"),
+        text(arguments, "email"),
+        plan=text(arguments, "plan"),
         by=by,
         operator=arguments.get("operator") is True,
     )
@@ -102,7 +94,7 @@ def _person_list(node: Node, arguments: Arguments) -> object:
 
 
 def _person_show(node: Node, arguments: Arguments) -> object:
-    person = node.registry.people.find(_text(arguments, "id"))
+    person = node.registry.people.find(text(arguments, "id"))
     by = actor_of(node, arguments)
     node.registry.authority.require_for_person(by, "person.read", person.person_id)
     account = node.accounts.of_person(person.person_id)
@@ -133,7 +125,7 @@ def _person_password(node: Node, arguments: Arguments) -> object:
         raise InputError("a password is a person's own: it takes their key.", code="authentication")
     node.registry.passwords.set_password(
         by.person_id,
-        _text(arguments, "new"),
+        text(arguments, "new"),
         old=arguments.get("old"),
         by=by,
         address="terminal",
@@ -178,7 +170,7 @@ def _organisation_create(node: Node, arguments: Arguments) -> object:
     first = None if owner is None else node.registry.people.find(owner)
     organisations = node.registry.organisations
     organisation, account = organisations.create(
-        _text(arguments, "name"), plan=_text(arguments, "plan"), by=by
+        text(arguments, "name"), plan=text(arguments, "plan"), by=by
     )
     if first is not None:
         organisations.add(organisation.organisation_id, first.person_id, "owner", by=by)
@@ -196,7 +188,7 @@ def _organisation_list(node: Node, arguments: Arguments) -> object:
 
 def _organisation_show(node: Node, arguments: Arguments) -> object:
     organisations = node.registry.organisations
-    organisation = organisations.get(_text(arguments, "organisation"))
+    organisation = organisations.get(text(arguments, "organisation"))
     account = organisations.account(organisation.organisation_id)
     by = actor_of(node, arguments)
     node.registry.authority.require(by, "members.read", account)
@@ -218,29 +210,29 @@ def _organisation_show(node: Node, arguments: Arguments) -> object:
 
 
 def _organisation_member(node: Node, arguments: Arguments) -> object:
-    person = node.registry.people.find(_text(arguments, "person"))
+    person = node.registry.people.find(text(arguments, "person"))
     member = node.registry.organisations.add(
-        _text(arguments, "organisation"),
+        text(arguments, "organisation"),
         person.person_id,
-        _text(arguments, "role"),
+        text(arguments, "role"),
         by=actor_of(node, arguments),
     )
     return membership_view(member)
 
 
 def _organisation_remove_member(node: Node, arguments: Arguments) -> object:
-    person = node.registry.people.find(_text(arguments, "person"))
-    organisation = _text(arguments, "organisation")
+    person = node.registry.people.find(text(arguments, "person"))
+    organisation = text(arguments, "organisation")
     node.registry.organisations.remove(organisation, person.person_id, by=actor_of(node, arguments))
     return {"organisation": organisation, "person": person.person_id, "role": None}
 
 
 def _organisation_provider(node: Node, arguments: Arguments) -> object:
     provider = node.registry.providers.bind(
-        _text(arguments, "organisation"),
-        domain=_text(arguments, "domain"),
-        issuer=_text(arguments, "issuer"),
-        client_id=_text(arguments, "client_id"),
+        text(arguments, "organisation"),
+        domain=text(arguments, "domain"),
+        issuer=text(arguments, "issuer"),
+        client_id=text(arguments, "client_id"),
         secret_env=arguments.get("secret_env"),
         by=actor_of(node, arguments),
     )
@@ -259,10 +251,10 @@ def provider_view(provider: Provider) -> dict[str, object]:
 
 
 def _partner_join(node: Node, arguments: Arguments) -> object:
-    organisation = node.registry.organisations.get(_text(arguments, "organisation"))
+    organisation = node.registry.organisations.get(text(arguments, "organisation"))
     account = node.registry.choices.join_partner_programme(
         organisation.organisation_id,
-        confirmation=_text(arguments, "confirmation"),
+        confirmation=text(arguments, "confirmation"),
         language=arguments.get("language") or "en",
         source=arguments.get("source") or "terminal",
         by=actor_of(node, arguments),
@@ -271,7 +263,7 @@ def _partner_join(node: Node, arguments: Arguments) -> object:
 
 
 def _partner_leave(node: Node, arguments: Arguments) -> object:
-    organisation = node.registry.organisations.get(_text(arguments, "organisation"))
+    organisation = node.registry.organisations.get(text(arguments, "organisation"))
     account = node.registry.choices.leave_partner_programme(
         organisation.organisation_id,
         language=arguments.get("language") or "en",
@@ -310,11 +302,11 @@ def membership_view(membership: Membership) -> dict[str, object]:
 def _key_create(node: Node, arguments: Arguments) -> object:
     """A key of a person or an organisation if one is named, else of a new account."""
     by = actor_of(node, arguments)
-    name = _text(arguments, "name")
+    name = text(arguments, "name")
     zero_retention = arguments.get("zero_retention") is True
-    person = arguments.get("person") and node.registry.people.find(_text(arguments, "person"))
+    person = arguments.get("person") and node.registry.people.find(text(arguments, "person"))
     if arguments.get("organisation"):
-        account = node.registry.organisations.account(_text(arguments, "organisation"))
+        account = node.registry.organisations.account(text(arguments, "organisation"))
     elif person:
         own = node.accounts.of_person(person.person_id)
         if own is None:
@@ -323,7 +315,7 @@ def _key_create(node: Node, arguments: Arguments) -> object:
     else:
         node.registry.authority.require(by, "organisation.create")
         account, key, secret = node.accounts.create(
-            plan=_text(arguments, "plan"), name=name, zero_retention=zero_retention, by=by
+            plan=text(arguments, "plan"), name=name, zero_retention=zero_retention, by=by
         )
         return {"key": secret, **key_view(key, account)}
     key, secret = node.registry.people.create_key(
@@ -344,7 +336,7 @@ def _key_list(node: Node, arguments: Arguments) -> object:
 
 
 def _key_revoke(node: Node, arguments: Arguments) -> object:
-    key = node.registry.people.revoke_key(_text(arguments, "key_id"), by=actor_of(node, arguments))
+    key = node.registry.people.revoke_key(text(arguments, "key_id"), by=actor_of(node, arguments))
     return key_view(key, node.accounts.get(key.account_id))
 
 
@@ -374,7 +366,7 @@ def _privacy_choose(node: Node, arguments: Arguments) -> object:
     account = own_account(node, arguments)
     changed = node.registry.choices.choose_training(
         account.account_id,
-        _text(arguments, "choice"),
+        text(arguments, "choice"),
         language=arguments.get("language") or "en",
         source=arguments.get("source") or "terminal",
         by=actor_of(node, arguments),

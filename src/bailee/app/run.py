@@ -21,10 +21,10 @@ from bailee import config
 from bailee.app import telemetry
 from bailee.app.node import Node
 from bailee.app.serve import Running, Server
-from bailee.clock import parse_moment, starting_at, system_clock
-from bailee.errors import InputError
+from bailee.clock import starting_at, system_clock
 from bailee.gateway import ExchangeSummary
 from bailee.home import Home, HomeLock, find
+from bailee.home.set_clock import time_set
 
 _LINES_WAITING = 1000
 _PR_SET_DUMPABLE = 4
@@ -50,16 +50,8 @@ def run_server(
     home = find(given_home, environment)
     home.make(test_clock=test_clock)
     settings = config.load(home.settings_file, environment, command_line)
-    clock = system_clock
-    now = environment.get("BAILEE_NOW")
-    if now:
-        if not home.has_test_clock:
-            raise InputError(
-                f"BAILEE_NOW is set, but the time of {home.path} is the machine's.",
-                code="configuration",
-                hint="unset it; only a home made with --test-clock takes it",
-            )
-        clock = starting_at(parse_moment(now, name="BAILEE_NOW"))
+    now = time_set(home, environment)
+    clock = system_clock if now is None else starting_at(now)
     lines = _Lines()
     with HomeLock(home), Node.open(home, settings=settings, clock=clock) as node:
         server = Server(

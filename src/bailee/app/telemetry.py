@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import datetime, timedelta
-from typing import Any, Final
+from datetime import timedelta
+from typing import Final
 
 from bailee.accounts import Account, ApiKey
+from bailee.app.arguments import Arguments, moment, text
 from bailee.app.node import Node
 from bailee.config import Settings, parse_address
 from bailee.errors import InputError
@@ -14,7 +15,6 @@ from bailee.telemetry.ingest import Ingest, Sender
 from bailee.telemetry.queries import Between
 from bailee.telemetry.records import ERROR, METRIC, DataClass
 
-Arguments = Mapping[str, Any]
 _SPANS: Final = {"m": 60, "h": 3600, "d": 86_400}
 
 
@@ -81,18 +81,6 @@ def addresses(ingest: str | None, key: str | None) -> dict[str, str] | None:
 # Operations
 
 
-def _now(node: Node, arguments: Arguments) -> datetime:
-    given = arguments.get("now")
-    return node.clock() if given is None else datetime.fromisoformat(given)
-
-
-def _text(arguments: Arguments, name: str) -> str:
-    value = arguments.get(name)
-    if not isinstance(value, str):
-        raise InputError(f"the argument {name!r} is missing.")
-    return value
-
-
 def _span(text: str, name: str) -> timedelta:
     number, unit = text[:-1], text[-1:]
     if not (number.isascii() and number.isdecimal() and len(number) < 7 and unit in _SPANS):
@@ -101,15 +89,15 @@ def _span(text: str, name: str) -> timedelta:
 
 
 def _metrics_list(node: Node, arguments: Arguments) -> object:
-    return node.telemetry.metrics.names(_now(node, arguments))
+    return node.telemetry.metrics.names(moment(node, arguments))
 
 
 def _metrics_query(node: Node, arguments: Arguments) -> object:
-    now = _now(node, arguments)
+    now = moment(node, arguments)
     since = now - _span(arguments.get("since") or "24h", "--since")
     step = arguments.get("step")
     return node.telemetry.metrics.query(
-        _text(arguments, "name"),
+        text(arguments, "name"),
         # A client's clock may be a little ahead.
         Between(since, now + timedelta(minutes=10)),
         now,
@@ -137,20 +125,20 @@ def _metrics_dropped(node: Node, _arguments: Arguments) -> object:
 
 def _errors_list(node: Node, arguments: Arguments) -> object:
     node.telemetry.settle()
-    return node.telemetry.errors.issues(_now(node, arguments), state=arguments.get("state"))
+    return node.telemetry.errors.issues(moment(node, arguments), state=arguments.get("state"))
 
 
 def _errors_show(node: Node, arguments: Arguments) -> object:
     node.telemetry.settle()
-    return node.telemetry.errors.show(_text(arguments, "id"), _now(node, arguments))
+    return node.telemetry.errors.show(text(arguments, "id"), moment(node, arguments))
 
 
 def _errors_set(node: Node, arguments: Arguments) -> object:
     node.telemetry.settle()
     issue = node.telemetry.issues.set(
-        _text(arguments, "id"),
-        _text(arguments, "state"),
-        _now(node, arguments),
+        text(arguments, "id"),
+        text(arguments, "state"),
+        moment(node, arguments),
         arguments.get("resolved_in"),
     )
     body = {"state": issue.state, "resolved_in": issue.resolved_in}

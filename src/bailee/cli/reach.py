@@ -15,9 +15,9 @@ from typing import Annotated
 
 import typer
 
-from bailee.clock import parse_moment
 from bailee.errors import BaileeError, InputError
 from bailee.home import Home, HomeLock, control, find
+from bailee.home.set_clock import time_set
 
 HomeOption = Annotated[
     Path | None,
@@ -37,9 +37,9 @@ def operate(
         BaileeError: what the operation raised; `not_found` when there is no home.
     """
     given = dict(arguments or {})
-    now = test_time(home)
+    now = time_set(home, os.environ)
     if now is not None:
-        given["now"] = now
+        given["now"] = now.isoformat()
     if not home.exists and not make:
         raise InputError(
             f"there is no home at {home.path}.",
@@ -88,21 +88,3 @@ def ask_one(
     """The one item of an operation on the home that `given` and the environment name."""
     (item,) = operate(find(given), operation, arguments, make=make)
     return item
-
-
-def test_time(home: Home) -> str | None:
-    """`BAILEE_NOW` as an ISO moment, where this home allows it.
-
-    Raises:
-        InputError: it is set, and the home has no test clock; or it is not a moment.
-    """
-    text = os.environ.get("BAILEE_NOW")
-    if not text:
-        return None
-    if not home.has_test_clock:
-        raise InputError(
-            f"BAILEE_NOW is set, but the time of {home.path} is the machine's.",
-            code="configuration",
-            hint="unset it; only a home made with `bailee up --test-clock` takes it",
-        )
-    return parse_moment(text, name="BAILEE_NOW").isoformat()
