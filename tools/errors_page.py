@@ -12,6 +12,7 @@ _EXIT_STATUS = {
     4: ("The upstream failed.", "whoever runs the upstream"),
     5: ("Stored bytes are not what was written, or their key is gone.", "whoever guards them"),
     6: ("A disk, database or object store failed.", "whoever runs them"),
+    8: ("A virtual machine can't be started, or is gone.", "whoever runs its host"),
 }
 
 

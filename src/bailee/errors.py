@@ -2,9 +2,10 @@
 
 Rules kept here:
 
-* Five families say who must act: the caller (`InputError`), the policy's owner
+* Six families say who must act: the caller (`InputError`), the policy's owner
   (`PolicyDenied`), whoever runs the upstream (`UpstreamError`), whoever guards the stored
-  bytes (`IntegrityError`), whoever runs the disks and databases (`StorageError`).
+  bytes (`IntegrityError`), whoever runs the disks and databases (`StorageError`), whoever runs
+  the hosts of cloud sessions (`MachineError`).
 * One table, `CODES`, maps a code to its HTTP status, its Messages API error type and its
   exit status. A code that is not in the table can't be raised.
 * An error never holds session content, a key or a token: messages are written from names,
@@ -23,7 +24,7 @@ class Code:
 
     `http_status` and `api_type` follow the Messages API's error shape; `exit_status` is what
     the command line ends with (2 bad input, 3 refused by policy, 4 upstream, 5 integrity,
-    6 storage, 1 anything else).
+    6 storage, 8 machines, 1 anything else).
     """
 
     http_status: int
@@ -75,6 +76,9 @@ CODES: Final[dict[str, Code]] = {
     # StorageError: whoever runs the disks and databases
     "storage": Code(503, "overloaded_error", 6, "A store can't be read or written."),
     "overloaded": Code(529, "overloaded_error", 6, "Too much is waiting; try again later."),
+    # MachineError: whoever runs the hosts of cloud sessions
+    "no_machine": Code(503, "overloaded_error", 8, "No virtual machine can be started here."),
+    "machine_ended": Code(500, "api_error", 8, "The virtual machine ended before its work did."),
     "internal": Code(500, "api_error", 1, "A defect in bailee."),
 }
 
@@ -144,3 +148,9 @@ class StorageError(BaileeError):
     """A disk, database or object store failed; whoever runs it must act."""
 
     default_code = "storage"
+
+
+class MachineError(BaileeError):
+    """A virtual machine could not be started, or is gone; whoever runs its host must act."""
+
+    default_code = "machine_ended"
