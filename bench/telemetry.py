@@ -44,8 +44,9 @@ from bailee.app import telemetry
 from bailee.app.node import Node
 from bailee.console import Listener, bind
 from bailee.home import Home, HomeLock
-from bailee.telemetry.ingest import Ingest, Limits
-from bailee.telemetry.quotas import Rate
+from bailee.ingest.door import Limits
+from bailee.telemetry.ingest import Ingest
+from bailee.ingest.quotas import Rate
 import uvloop
 
 async def main():

@@ -13,9 +13,10 @@ from typing import Any
 from bailee.console import Listener, bind
 from bailee.db.engine import open_sqlite
 from bailee.db.migrate import upgrade
+from bailee.ingest.door import Limits
 from bailee.keyring import FileRoot, Keyring
 from bailee.registry import load
-from bailee.telemetry.ingest import Ingest, Limits, Sender
+from bailee.telemetry.ingest import Ingest, Sender
 from bailee.telemetry.issues import Issue
 from bailee.telemetry.queries import Between
 from bailee.telemetry.records import ERROR, METRIC, Row, figure

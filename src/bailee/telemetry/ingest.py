@@ -12,9 +12,8 @@ Rules kept here:
 * An answer of success is given after what may be kept is durable.
 * A sender is known by an API key, which is looked up and goes no further: what is kept has neither
   key nor account. Without one, 401.
-* Size, rate and number of requests under way are bounded for each key and, before the key is known,
-  for each address; what is over gets 413 or 429 with Retry-After. Bodies are read on a thread of
-  their own, one at a time, and no sender may have more than a few waiting.
+* Size, rate and number of requests under way are bounded by `ingest.door`. Bodies are read on a
+  thread of their own, one at a time.
 
 Rows: S1, S2.
 """
@@ -23,28 +22,25 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
-from typing import Any, Final, Protocol
+from dataclasses import dataclass
+from typing import Final, Protocol
 
 import orjson
 from starlette.applications import Starlette
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from bailee.errors import BaileeError, InputError
+from bailee.errors import InputError
+from bailee.ingest.bodies import unpacked
+from bailee.ingest.door import Door, Limits, bearer
 from bailee.telemetry import sentry
-from bailee.telemetry.bodies import unpacked
-from bailee.telemetry.quotas import Quota, Rate
 from bailee.telemetry.telemetry import Periods, Taken, Telemetry
 
 _JSON: Final = "application/json"
 _PROTOBUF: Final = "application/x-protobuf"
-_LATER: Final = 5
 _SIGNALS: Final = ("metrics", "logs", "traces")
 
 
@@ -63,31 +59,6 @@ class Access(Protocol):
         """Whose key this is, or None."""
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """`body`, `plain`: bytes as sent and unpacked; `seconds`: for a body to arrive; `waiting`:
-    requests of one sender under way at once.
-    """
-
-    body: int = 4 << 20
-    plain: int = 8 << 20
-    seconds: float = 20.0
-    waiting: int = 16
-    bytes_per_key: Rate = field(default=Rate(4 << 20, 64 << 20))
-    requests_per_key: Rate = field(default=Rate(2000, 10_000))
-    requests_per_address: Rate = field(default=Rate(4000, 20_000))
-    failures_per_address: Rate = field(default=Rate(1, 60))
-
-
-class _Refused(Exception):
-    """Too much: with the seconds to wait."""
-
-    def __init__(self, status: int, seconds: int) -> None:
-        super().__init__(status)
-        self.status = status
-        self.seconds = seconds
-
-
 class Ingest:
     """The application over one home's telemetry; `app` is the ASGI side."""
 
@@ -100,15 +71,8 @@ class Ingest:
         seconds: Callable[[], float] = time.monotonic,
     ) -> None:
         self._telemetry = telemetry
-        self._access = access
-        self._limits = limits or Limits()
-        self._seconds = seconds
+        self._door = Door(access.sender, limits or Limits(), seconds=seconds)
         self._worker = ThreadPoolExecutor(1, "telemetry-bodies")
-        self._under_way: Counter[str] = Counter()
-        self._key_bytes = Quota(self._limits.bytes_per_key)
-        self._key_requests = Quota(self._limits.requests_per_key)
-        self._addresses = Quota(self._limits.requests_per_address)
-        self._failures = Quota(self._limits.failures_per_address)
         self.app = Starlette(
             routes=[
                 *(Route(f"/v1/{s}", self._otlp, methods=["POST"]) for s in _SIGNALS),
@@ -146,7 +110,7 @@ class Ingest:
         async def answer() -> Response:
             if _content_type(request) not in (_JSON, _PROTOBUF):
                 return _problem(415, "send application/x-protobuf or application/json", as_json)
-            async with self._admitted(request, _bearer(request)) as (sender, body):
+            async with self._door.admitted(request, bearer(request)) as (sender, body):
                 taken = await self._in_thread(
                     body,
                     request,
@@ -155,12 +119,14 @@ class Ingest:
                 )
             return _partial_success(signal, taken, as_json)
 
-        return await self._answered(answer, lambda status, text, _: _problem(status, text, as_json))
+        return await self._door.answered(
+            answer, lambda status, text, _: _problem(status, text, as_json)
+        )
 
     async def _envelope(self, request: Request) -> Response:
         async def answer() -> Response:
             key = _sentry_key(request)
-            async with self._admitted(request, key) as (sender, body):
+            async with self._door.admitted(request, key) as (sender, body):
                 taken = await self._in_thread(
                     body,
                     request,
@@ -169,11 +135,11 @@ class Ingest:
                 )
             return _json({"id": taken.event_id} if taken.event_id else {})
 
-        return await self._answered(answer, _sentry_problem)
+        return await self._door.answered(answer, _sentry_problem)
 
     async def _store(self, request: Request) -> Response:
         async def answer() -> Response:
-            async with self._admitted(request, _sentry_key(request)) as (sender, body):
+            async with self._door.admitted(request, _sentry_key(request)) as (sender, body):
                 await self._in_thread(
                     body,
                     request,
@@ -184,19 +150,19 @@ class Ingest:
                 )
             return _json({})
 
-        return await self._answered(answer, _sentry_problem)
+        return await self._door.answered(answer, _sentry_problem)
 
     async def _statsig(self, request: Request) -> Response:
         return await self._events(request, "statsig", _statsig_key(request), 202)
 
     async def _batch(self, request: Request) -> Response:
-        return await self._events(request, "event_logging", _bearer(request), 200)
+        return await self._events(request, "event_logging", bearer(request), 200)
 
     async def _events(
         self, request: Request, protocol: str, key: bytes | None, status: int
     ) -> Response:
         async def answer() -> Response:
-            async with self._admitted(request, key) as (sender, body):
+            async with self._door.admitted(request, key) as (sender, body):
                 taken = await self._in_thread(
                     body,
                     request,
@@ -206,56 +172,9 @@ class Ingest:
             counts = {"accepted_count": taken.accepted, "rejected_count": taken.rejected}
             return _json({"success": True, **counts}, status)
 
-        return await self._answered(answer, lambda code, text, _: _json({"error": text}, code))
+        return await self._door.answered(answer, lambda code, text, _: _json({"error": text}, code))
 
     # -- what they share ---------------------------------------------------------------------------
-
-    @asynccontextmanager
-    async def _admitted(self, request: Request, key: bytes | None) -> Any:
-        """A sender with room, and the body as it was sent."""
-        now = self._seconds()
-        address = request.client.host if request.client is not None else ""
-        self._take(self._addresses, address, 1, now)
-        sender = None if key is None else self._access.sender(key)
-        if sender is None:
-            self._take(self._failures, address, 1, now)
-            raise InputError(
-                "no API key, or one that is unknown or revoked.", code="authentication"
-            )
-        self._take(self._key_requests, sender.name, 1, now)
-        if self._under_way[sender.name] >= self._limits.waiting:
-            raise _Refused(429, 1)
-        declared = request.headers.get("content-length", "")
-        if declared.isdecimal() and len(declared) < 20 and int(declared) > self._limits.body:
-            raise _too_large(self._limits.body)
-        self._under_way[sender.name] += 1
-        try:
-            body = await self._body(request)
-            self._take(self._key_bytes, sender.name, len(body), now)
-            yield sender, body
-        finally:
-            self._under_way[sender.name] -= 1
-            if not self._under_way[sender.name]:
-                del self._under_way[sender.name]
-
-    def _take(self, quota: Quota, name: str, amount: float, now: float) -> None:
-        seconds = quota.take(name, amount, now)
-        if seconds:
-            raise _Refused(429, seconds)
-
-    async def _body(self, request: Request) -> bytes:
-        parts: list[bytes] = []
-        size = 0
-        try:
-            async with asyncio.timeout(self._limits.seconds):
-                async for part in request.stream():
-                    size += len(part)
-                    if size > self._limits.body:
-                        raise _too_large(self._limits.body)
-                    parts.append(part)
-        except TimeoutError:
-            raise InputError("the body did not arrive in time.", code="request_timeout") from None
-        return b"".join(parts)
 
     async def _in_thread(
         self, body: bytes, request: Request, sender: Sender, take: Callable[[bytes], Taken]
@@ -264,7 +183,7 @@ class Ingest:
         encoding = request.headers.get("content-encoding", "")
 
         def work() -> Taken:
-            taken = take(unpacked(body, encoding, self._limits.plain))
+            taken = take(unpacked(body, encoding, self._door.limits.plain))
             self._telemetry.prepare(taken, sender.periods)
             return taken
 
@@ -273,45 +192,9 @@ class Ingest:
         await self._telemetry.keep(taken)
         return taken
 
-    async def _answered(
-        self, answer: Callable[[], Any], problem: Callable[[int, str, int], Response]
-    ) -> Response:
-        try:
-            response: Response = await answer()
-        except _Refused as refused:
-            text = "too much at once; wait and send again"
-            response = problem(refused.status, text, refused.seconds)
-            response.headers["retry-after"] = str(refused.seconds)
-        except ClientDisconnect:
-            response = Response(status_code=499)
-        except BaileeError as error:
-            status = 503 if error.http_status == 529 else error.http_status
-            text = error.message if error.hint is None else f"{error.message} hint: {error.hint}"
-            response = problem(status, text, _LATER)
-            if status == 503:
-                response.headers["retry-after"] = str(_LATER)
-        return response
-
-
-def _too_large(most: int) -> InputError:
-    return InputError(
-        f"the body is over {most} bytes.", code="request_too_large", hint="send smaller batches"
-    )
-
 
 def _content_type(request: Request) -> str:
     return request.headers.get("content-type", "").partition(";")[0].strip().lower()
-
-
-def _bearer(request: Request) -> bytes | None:
-    """The key of an OTLP exporter's headers; some send the value percent-encoded."""
-    for name in ("authorization", "x-api-key"):
-        value = request.headers.get(name)
-        if value:
-            key = value.replace("%20", " ").strip()
-            kind, _, rest = key.partition(" ")
-            return (rest.strip() if kind.lower() == "bearer" else key).encode("latin-1", "replace")
-    return None
 
 
 def _sentry_key(request: Request) -> bytes | None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bailee.telemetry.ingest import Limits
+from bailee.ingest.door import Limits
 from telemetry_bench import Bench, Site
 
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from bailee.telemetry.ingest import Limits
-from bailee.telemetry.quotas import Rate
+from bailee.ingest.door import Limits
+from bailee.ingest.quotas import Rate
 from telemetry_bench import Bench, Site
 
 SMALL = Limits(body=2000, plain=5000, seconds=1.0)

@@ -19,9 +19,9 @@ from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2 as serv
 from opentelemetry.proto.metrics.v1 import metrics_pb2
 
 from bailee.errors import InputError
+from bailee.ingest.bodies import ENCODINGS, unpacked
 from bailee.registry import Guard, Refusals, load
 from bailee.telemetry import otlp_json, otlp_proto, sentry, statsig
-from bailee.telemetry.bodies import ENCODINGS, unpacked
 from bailee.telemetry.otlp import Reader, Streams
 from bailee.telemetry.records import Row
 

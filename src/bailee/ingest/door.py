@@ -1,0 +1,192 @@
+"""Admission to the ingest listener: a sender with room, and a body within bounds.
+
+Rules kept here:
+
+* A sender is known by a key, which is looked up and goes no further. Without a good one: 401.
+* Size, rate and number of requests under way are bounded for each sender and, before the sender is
+  known, for each address; what is over gets 413, or 429 with Retry-After.
+* An answer about a failure holds nothing of the body.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Final, Generic, Protocol, TypeVar
+
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+
+from bailee.errors import BaileeError, InputError
+from bailee.ingest.quotas import Quota, Rate
+
+_LATER: Final = 5
+
+
+class Named(Protocol):
+    """Whoever sends; `name` is what quotas are counted under."""
+
+    @property
+    def name(self) -> str:
+        """Equal for what shares a quota."""
+
+
+S = TypeVar("S", bound=Named)
+
+Problem = Callable[[int, str, int], Response]
+"""Makes an answer in the protocol's own shape of a status, a text, and seconds to wait."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """`body`, `plain`: bytes as sent and unpacked; `seconds`: for a body to arrive; `waiting`:
+    requests of one sender under way at once.
+    """
+
+    body: int = 4 << 20
+    plain: int = 8 << 20
+    seconds: float = 20.0
+    waiting: int = 16
+    bytes_per_key: Rate = field(default=Rate(4 << 20, 64 << 20))
+    requests_per_key: Rate = field(default=Rate(2000, 10_000))
+    requests_per_address: Rate = field(default=Rate(4000, 20_000))
+    failures_per_address: Rate = field(default=Rate(1, 60))
+
+
+class Refused(Exception):
+    """Too much: with the seconds to wait."""
+
+    def __init__(self, status: int, seconds: int) -> None:
+        super().__init__(status)
+        self.status = status
+        self.seconds = seconds
+
+
+class Door(Generic[S]):
+    """Admits requests; `who` looks up a key."""
+
+    def __init__(
+        self,
+        who: Callable[[bytes], S | None],
+        limits: Limits,
+        *,
+        seconds: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.limits: Final = limits
+        self._who = who
+        self._seconds = seconds
+        self._under_way: Counter[str] = Counter()
+        self._key_bytes = Quota(limits.bytes_per_key)
+        self._key_requests = Quota(limits.requests_per_key)
+        self._addresses = Quota(limits.requests_per_address)
+        self._failures = Quota(limits.failures_per_address)
+
+    @asynccontextmanager
+    async def admitted(self, request: Request, key: bytes | None) -> AsyncIterator[tuple[S, bytes]]:
+        """A sender with room, and the body as it was sent.
+
+        Raises:
+            InputError: `authentication`, `request_too_large` or `request_timeout`.
+            Refused: too much at once.
+        """
+        now = self._seconds()
+        sender = self._sender(request, key, now)
+        self._take(self._key_requests, sender.name, 1, now)
+        if self._under_way[sender.name] >= self.limits.waiting:
+            raise Refused(429, 1)
+        self._under_way[sender.name] += 1
+        try:
+            body = await self._body(request, self.limits.body)
+            self._take(self._key_bytes, sender.name, len(body), now)
+            yield sender, body
+        finally:
+            self._under_way[sender.name] -= 1
+            if not self._under_way[sender.name]:
+                del self._under_way[sender.name]
+
+    async def anonymous(self, request: Request, most: int) -> bytes:
+        """The body of who needs no key, of `most` bytes; bounded by address alone.
+
+        Raises:
+            InputError, Refused: as `admitted`.
+        """
+        self._take(self._addresses, _address(request), 1, self._seconds())
+        return await self._body(request, most)
+
+    async def answered(
+        self, answer: Callable[[], Awaitable[Response]], problem: Problem
+    ) -> Response:
+        """What `answer` gives; or what went wrong, as `problem` says it."""
+        try:
+            response = await answer()
+        except Refused as refused:
+            text = "too much at once; wait and send again"
+            response = problem(refused.status, text, refused.seconds)
+            response.headers["retry-after"] = str(refused.seconds)
+        except ClientDisconnect:
+            response = Response(status_code=499)
+        except BaileeError as error:
+            status = 503 if error.http_status == 529 else error.http_status
+            text = error.message if error.hint is None else f"{error.message} hint: {error.hint}"
+            response = problem(status, text, _LATER)
+            if status == 503:
+                response.headers["retry-after"] = str(_LATER)
+        return response
+
+    def _sender(self, request: Request, key: bytes | None, now: float) -> S:
+        address = _address(request)
+        self._take(self._addresses, address, 1, now)
+        sender = None if key is None else self._who(key)
+        if sender is None:
+            self._take(self._failures, address, 1, now)
+            raise InputError(
+                "no API key, or one that is unknown or revoked.", code="authentication"
+            )
+        return sender
+
+    def _take(self, quota: Quota, name: str, amount: float, now: float) -> None:
+        seconds = quota.take(name, amount, now)
+        if seconds:
+            raise Refused(429, seconds)
+
+    async def _body(self, request: Request, most: int) -> bytes:
+        declared = request.headers.get("content-length", "")
+        if declared.isdecimal() and len(declared) < 20 and int(declared) > most:
+            raise _too_large(most)
+        parts: list[bytes] = []
+        size = 0
+        try:
+            async with asyncio.timeout(self.limits.seconds):
+                async for part in request.stream():
+                    size += len(part)
+                    if size > most:
+                        raise _too_large(most)
+                    parts.append(part)
+        except TimeoutError:
+            raise InputError("the body did not arrive in time.", code="request_timeout") from None
+        return b"".join(parts)
+
+
+def _address(request: Request) -> str:
+    return request.client.host if request.client is not None else ""
+
+
+def bearer(request: Request) -> bytes | None:
+    """The key of an OTLP exporter's headers; some send the value percent-encoded."""
+    for name in ("authorization", "x-api-key"):
+        value = request.headers.get(name)
+        if value:
+            key = value.replace("%20", " ").strip()
+            kind, _, rest = key.partition(" ")
+            return (rest.strip() if kind.lower() == "bearer" else key).encode("latin-1", "replace")
+    return None
+
+
+def _too_large(most: int) -> InputError:
+    return InputError(
+        f"the body is over {most} bytes.", code="request_too_large", hint="send smaller batches"
+    )
