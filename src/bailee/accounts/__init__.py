@@ -12,7 +12,7 @@
 """
 
 from bailee.accounts import csrf
-from bailee.accounts.account import Account, ApiKey, Choice
+from bailee.accounts.account import Account, ApiKey, Choice, Scope
 from bailee.accounts.accounts import Accounts, RetentionFollows
 from bailee.accounts.authority import Authority
 from bailee.accounts.choices import Choices
@@ -50,6 +50,7 @@ __all__ = [
     "Registry",
     "RetentionFollows",
     "Role",
+    "Scope",
     "Standing",
     "WebSession",
     "WebSessions",

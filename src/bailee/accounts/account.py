@@ -11,6 +11,9 @@ from typing import Literal
 
 Choice = Literal["allowed", "refused"]
 
+Scope = Literal["full", "ingest"]
+"""What a key opens: all that its account may do, or the ingest listener alone."""
+
 
 @dataclass(frozen=True, slots=True)
 class Account:
@@ -45,3 +48,4 @@ class ApiKey:
     revoked_at: datetime | None
     person_id: str | None = None
     created_by: str = "operator"
+    scope: Scope = "full"

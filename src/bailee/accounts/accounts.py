@@ -8,6 +8,7 @@ Rules kept here:
 
 * Every account has a plan of the policy document (T1), every key one account.
 * A key is shown once; its digest is stored and compared in constant time.
+* An ingest key opens nothing but the ingest: whoever does not ask for one by name gets none.
 * A choice is a consent record, appended and never edited, and the account's state in the same
   transaction (T2). There is no way to make one here without saying who chose and by which way.
 * Choosing what holds already changes nothing: the present choice holds since it was made.
@@ -30,7 +31,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection, Engine, insert, select, update
 
 from bailee.accounts import consent, keys
-from bailee.accounts.account import Account, ApiKey, Choice
+from bailee.accounts.account import Account, ApiKey, Choice, Scope
 from bailee.accounts.consent import ConsentRecord, Purpose
 from bailee.accounts.identifiers import Identifiers
 from bailee.accounts.roles import OPERATOR, Actor
@@ -89,17 +90,24 @@ class Accounts:
                     row.revoked_at,
                     row.person_id,
                     row.created_by,
+                    row.scope,
                 )
                 self._keys[row.id] = (row.digest, key)
 
-    def authenticate(self, presented: bytes) -> tuple[ApiKey, Account] | None:
-        """Who presents this key; None when it is unknown, malformed or revoked."""
+    def authenticate(
+        self, presented: bytes, *, sending: bool = False
+    ) -> tuple[ApiKey, Account] | None:
+        """Who presents this key; None when it is unknown, malformed or revoked. An ingest key is
+        known only where it is presented for `sending`.
+        """
         name = keys.key_id(presented)
         held = self._keys.get(name) if name is not None else None
         if held is None:
             return None
         stored, key = held
         if not hmac.compare_digest(stored, keys.digest(presented)) or key.revoked_at is not None:
+            return None
+        if key.scope != "full" and not sending:
             return None
         return key, self._accounts[key.account_id]
 
@@ -177,6 +185,7 @@ class Accounts:
         by: Actor,
         zero_retention: bool = False,
         person_id: str | None = None,
+        scope: Scope = "full",
     ) -> tuple[ApiKey, str]:
         """One more key of an account, and the key itself, which is shown this once.
 
@@ -189,7 +198,13 @@ class Accounts:
         self._check_plan(account.plan, zero_retention)
         with storage_errors(_WHAT), self._engine.begin() as connection:
             key, digest, secret = self._insert_key(
-                connection, account, name, zero_retention=zero_retention, person_id=person_id, by=by
+                connection,
+                account,
+                name,
+                zero_retention=zero_retention,
+                person_id=person_id,
+                by=by,
+                scope=scope,
             )
         self._keys[key.key_id] = (digest, key)
         return key, secret
@@ -215,6 +230,7 @@ class Accounts:
         zero_retention: bool,
         person_id: str | None,
         by: Actor,
+        scope: Scope = "full",
     ) -> tuple[ApiKey, bytes, str]:
         minted = keys.mint(self._random(keys.RANDOM_BYTES))
         key = ApiKey(
@@ -226,6 +242,7 @@ class Accounts:
             None,
             person_id,
             by.name,
+            scope,
         )
         connection.execute(
             insert(api_keys).values(
@@ -237,12 +254,18 @@ class Accounts:
                 created_at=key.created_at,
                 person_id=person_id,
                 created_by=key.created_by,
+                scope=scope,
             )
         )
         self._ledger.append(
             "key.created",
             key.key_id,
-            {"account": account.account_id, "zero_retention": zero_retention, "by": by.name},
+            {
+                "account": account.account_id,
+                "zero_retention": zero_retention,
+                "scope": scope,
+                "by": by.name,
+            },
             connection=connection,
         )
         return key, minted.digest, minted.key
@@ -263,11 +286,13 @@ class Accounts:
                 raise
             return ""  # an erasure is under way
 
-    def key_for_this_run(self, account_id: str) -> str:
+    def key_for_this_run(self, account_id: str, *, scope: Scope = "full") -> str:
         """A key of `account_id` that is kept in memory only, and so ends with the process."""
         minted = keys.mint(self._random(keys.RANDOM_BYTES))
-        key = ApiKey(minted.key_id, account_id, "this run", False, self._clock(), None)
-        self._ledger.append("key.created", key.key_id, {"account": account_id, "run_only": True})
+        key = ApiKey(minted.key_id, account_id, "this run", False, self._clock(), None, scope=scope)
+        self._ledger.append(
+            "key.created", key.key_id, {"account": account_id, "scope": scope, "run_only": True}
+        )
         self._keys[key.key_id] = (minted.digest, key)
         return minted.key
 

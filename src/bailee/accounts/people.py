@@ -17,7 +17,7 @@ from sqlalchemy import Connection, Row, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError as Conflict
 
 from bailee.accounts import emails
-from bailee.accounts.account import Account, ApiKey
+from bailee.accounts.account import Account, ApiKey, Scope
 from bailee.accounts.accounts import Accounts
 from bailee.accounts.authority import Authority
 from bailee.accounts.backing import Backing
@@ -216,6 +216,7 @@ class People:
         zero_retention: bool = False,
         person_id: str | None = None,
         shared: bool = False,
+        scope: Scope = "full",
     ) -> tuple[ApiKey, str]:
         """A key of an account, and its text. Who makes one in an account that they have a part in
         makes it for themselves; an owner or admin may have it speak for the organisation alone
@@ -236,7 +237,12 @@ class People:
         if speaks_for is not None and not self._has_part(speaks_for, account):
             raise InputError("this person has no part in this account.", code="forbidden")
         return self._accounts.create_key(
-            account.account_id, name, by=by, zero_retention=zero_retention, person_id=speaks_for
+            account.account_id,
+            name,
+            by=by,
+            zero_retention=zero_retention,
+            person_id=speaks_for,
+            scope=scope,
         )
 
     def revoke_key(self, key_id: str, *, by: Actor) -> ApiKey:

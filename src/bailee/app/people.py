@@ -21,6 +21,7 @@ from bailee.accounts import (
     Organisation,
     Person,
     Provider,
+    Scope,
     WebSession,
 )
 from bailee.app.arguments import Arguments, text
@@ -298,12 +299,15 @@ def membership_view(membership: Membership) -> dict[str, object]:
 
 # Keys
 
+_WHOSE: Final = "name it: --account, --person or --organisation"
+
 
 def _key_create(node: Node, arguments: Arguments) -> object:
     """A key of a person or an organisation if one is named, else of a new account."""
     by = actor_of(node, arguments)
     name = text(arguments, "name")
     zero_retention = arguments.get("zero_retention") is True
+    scope: Scope = "ingest" if arguments.get("ingest") is True else "full"
     person = arguments.get("person") and node.registry.people.find(text(arguments, "person"))
     if arguments.get("organisation"):
         account = node.registry.organisations.account(text(arguments, "organisation"))
@@ -312,8 +316,12 @@ def _key_create(node: Node, arguments: Arguments) -> object:
         if own is None:
             raise InputError("this person has no account of their own.", code="not_found")
         account = own
+    elif arguments.get("account"):
+        account = node.accounts.get(text(arguments, "account"))
     else:
         node.registry.authority.require(by, "organisation.create")
+        if scope == "ingest":
+            raise InputError("an ingest key is of an account that is there.", hint=_WHOSE)
         account, key, secret = node.accounts.create(
             plan=text(arguments, "plan"), name=name, zero_retention=zero_retention, by=by
         )
@@ -325,6 +333,7 @@ def _key_create(node: Node, arguments: Arguments) -> object:
         zero_retention=zero_retention,
         person_id=person.person_id if person else None,
         shared=arguments.get("shared") is True,
+        scope=scope,
     )
     return {"key": secret, **key_view(key, account)}
 
@@ -349,6 +358,7 @@ def key_view(key: ApiKey, account: Account) -> dict[str, object]:
         "name": key.name,
         "plan": account.plan,
         "zero_retention": key.zero_retention,
+        "scope": key.scope,
         "created": key.created_at.isoformat(),
         "created_by": key.created_by,
         "revoked": key.revoked_at and key.revoked_at.isoformat(),

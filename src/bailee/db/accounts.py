@@ -35,9 +35,10 @@ api_keys = Table(
     Column("revoked_at", Moment),
     Column("person_id", ForeignKey(persons.c.id), index=True),
     Column("created_by", String, nullable=False),
+    Column("scope", String, nullable=False, server_default="full"),
 )
 """`person_id`: who holds the key, so that it speaks for them. `created_by`: `operator` or a person.
-"""
+`scope`: `full`, or `ingest`: it opens the ingest listener and nothing else."""
 
 consent_records = Table(
     "consent_records",

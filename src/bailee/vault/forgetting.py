@@ -134,7 +134,7 @@ class Forgetting:
             begun = [
                 receipt
                 for receipt in self.receipts.in_state(REQUESTED, INACCESSIBLE, KEY_DESTROYED)
-                if receipt.kind != EXPIRY
+                if receipt.kind in (ERASURE, HELD_EXPIRY)
                 and (receipt.state != KEY_DESTROYED or self._exists(receipt.subject))
             ]
             for start in range(0, len(begun), _ERASED_AT_ONCE):

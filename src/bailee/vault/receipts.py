@@ -22,7 +22,7 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import Engine, exists, insert, select, update
+from sqlalchemy import Engine, delete, exists, insert, select, update
 
 from bailee.db.engine import reading, storage_errors
 from bailee.db.vault import receipt_segments, receipts
@@ -165,6 +165,13 @@ class Receipts:
     def parts(self, erasure_id: str) -> list[Receipt]:
         """The receipts of one person's erasure."""
         return self._select(receipts.c.part_of == erasure_id)
+
+    def without(self, segment_id: str) -> None:
+        """Note that a segment is gone: no receipt waits for it any more."""
+        with storage_errors("the receipts"), self._engine.begin() as connection:
+            connection.execute(
+                delete(receipt_segments).where(receipt_segments.c.segment_id == segment_id)
+            )
 
     def take_over(self, session_ids: Iterable[str], erasure_id: str) -> None:
         """Let the unfinished receipts of these sessions be part of an erasure."""

@@ -1,0 +1,226 @@
+"""The ingest listener's addresses for feedback.
+
+| address | takes |
+|---|---|
+| `POST /api/claude_cli_feedback` | a bug report, in the shapes of `parts` |
+| `DELETE /api/v1/feedback/{id}` | a withdrawal, by the sender's key or the report's secret |
+| `POST /api/v1/survey` | `{"rating": "1"}`: an answer of the survey and nothing else |
+
+Rules kept here:
+
+* A report is answered with its id after it is durable.
+* A survey answer has no sender. The request is refused when it holds anything that is not needed to
+  send one: a query, a field, or a header that is not in the list, a credential, a cookie and the
+  ids of a trace among them. What hops on the way add about themselves is in the list, and not read.
+* Sizes, rates and requests under way are bounded by `ingest.door`; reports are read on a thread of
+  their own, one at a time.
+
+Rows: F1, F3, F4.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Final, Protocol, TypeVar
+
+import orjson
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from bailee.clock import Clock
+from bailee.errors import InputError, PolicyDenied
+from bailee.feedback.parts import read
+from bailee.feedback.reports import Origin, Report, Reports, Whose
+from bailee.feedback.survey import Survey
+from bailee.ingest.bodies import unpacked
+from bailee.ingest.door import Door, Limits, bearer
+from bailee.ingest.quotas import Rate
+from bailee.vault.exchange import Terms
+
+REPORTS: Final = Limits(
+    body=16 << 20,
+    plain=32 << 20,
+    seconds=60.0,
+    waiting=2,
+    bytes_per_key=Rate(256 << 10, 64 << 20),
+    requests_per_key=Rate(0.2, 30),
+    requests_per_address=Rate(5, 300),
+    failures_per_address=Rate(1, 60),
+)
+"""For reports: few, and large ones among them."""
+
+ANSWERS: Final = Limits(seconds=10.0, requests_per_address=Rate(0.2, 60))
+"""For the survey: an office behind one address may answer, a flood from it does not count long."""
+
+LARGEST_ANSWER: Final = 64
+NEEDED: Final = frozenset(
+    {
+        *("host", "content-type", "content-length", "transfer-encoding", "user-agent"),
+        *("accept", "accept-encoding", "accept-language", "connection", "keep-alive"),
+        # What proxies on the way say.
+        *("via", "forwarded", "x-real-ip", "x-forwarded-for", "x-forwarded-host"),
+        *("x-forwarded-port", "x-forwarded-proto", "x-forwarded-server"),
+    }
+)
+"""The headers that a survey answer may come with."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """Who sends a report: `name` for quotas, where it is from, and on what terms it is kept (None:
+    the policy keeps none of theirs). `whose`: the reports that they may withdraw, if any.
+    """
+
+    name: str
+    origin: Origin
+    terms: Terms | None
+    whose: Whose | None
+
+
+class Access(Protocol):
+    """Looks up API keys."""
+
+    def sender(self, key: bytes) -> Sender | None:
+        """Whose key this is, or None."""
+
+
+T = TypeVar("T")
+
+
+class Receiver:
+    """The addresses over one home's reports and survey."""
+
+    def __init__(
+        self,
+        reports: Reports,
+        survey: Survey,
+        access: Access,
+        clock: Clock,
+        *,
+        limits: Limits = REPORTS,
+        answers: Limits = ANSWERS,
+    ) -> None:
+        self._reports = reports
+        self._survey = survey
+        self._clock = clock
+        self._door = Door(access.sender, limits)
+        self._answers: Door[Sender] = Door(access.sender, answers)
+        self._worker = ThreadPoolExecutor(1, "reports")
+        self.routes: Final = [
+            Route("/api/claude_cli_feedback", self._report, methods=["POST"]),
+            Route("/api/v1/feedback/{report}", self._withdrawal, methods=["DELETE"]),
+            Route("/api/v1/survey", self._answer, methods=["POST"]),
+        ]
+
+    def close(self) -> None:
+        """Let the thread end."""
+        self._worker.shutdown(wait=True)
+
+    async def _report(self, request: Request) -> Response:
+        async def answer() -> Response:
+            async with self._door.admitted(request, bearer(request)) as (sender, body):
+                encoding = request.headers.get("content-encoding", "")
+                sent_as = request.headers.get("idempotency-key")
+                kept = await self._in_thread(
+                    lambda: self._keep(
+                        sender, unpacked(body, encoding, self._door.limits.plain), sent_as
+                    )
+                )
+            return _json(
+                {
+                    "feedback_id": kept.id,
+                    "kept_until": kept.expires_at.isoformat(),
+                    "clause": kept.terms.clause,
+                    "withdrawal_secret": self._reports.secret(kept.id),
+                }
+            )
+
+        return await self._door.answered(answer, _problem)
+
+    def _keep(self, sender: Sender, plain: bytes, sent_as: str | None) -> Report:
+        parts = read(plain)
+        if sender.terms is None:
+            raise PolicyDenied("the policy keeps no report that comes with this key.")
+        if sent_as is not None and len(sent_as) > 200:
+            raise InputError("the idempotency key is too long.")
+        return self._reports.keep(sender.origin, parts, sender.terms, sent_as)
+
+    async def _withdrawal(self, request: Request) -> Response:
+        report_id, secret = (
+            request.path_params["report"],
+            request.headers.get("x-withdrawal-secret"),
+        )
+
+        async def answer() -> Response:
+            if secret is not None:
+                # The door counts tries by address; a secret is no key, so none is looked up.
+                await self._door.anonymous(request, 0)
+                if not self._reports.is_secret(report_id, secret):
+                    raise _no_such()
+                report = await self._in_thread(lambda: self._reports.get(report_id, self._clock()))
+            else:
+                async with self._door.admitted(request, bearer(request)) as (sender, _):
+                    if sender.whose is None:
+                        raise InputError(
+                            "this key sends only.",
+                            code="forbidden",
+                            hint="use the report's withdrawal secret, or a key of the account",
+                        )
+                    whose = sender.whose
+                    report = await self._in_thread(
+                        lambda: self._reports.get(report_id, self._clock(), whose)
+                    )
+            receipt = await self._in_thread(lambda: self._reports.withdraw(report, self._clock()))
+            return _json({"feedback_id": report_id, "receipt": receipt.id, "state": receipt.state})
+
+        return await self._door.answered(answer, _problem)
+
+    async def _answer(self, request: Request) -> Response:
+        async def answer() -> Response:
+            body = await self._answers.anonymous(request, LARGEST_ANSWER)
+            unneeded = set(request.headers.keys()) - NEEDED
+            if unneeded or request.url.query:
+                raise InputError(
+                    "the request holds more than an answer needs.",
+                    hint="send no key, no cookie, no id, no query; only what HTTP needs",
+                )
+            given = _rating(body)
+            version = self._survey.version_of(request.headers.get("user-agent", ""))
+            day = self._clock().date()
+            await self._in_thread(lambda: self._survey.add(given, version, day))
+            return _json({})
+
+        return await self._answers.answered(answer, _problem)
+
+    async def _in_thread(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._worker, work)
+
+
+def _rating(body: bytes) -> str:
+    """The one member of a survey's answer. Raises `InputError` for anything else."""
+    try:
+        pairs = json.loads(body, object_pairs_hook=tuple)  # an object is a tuple, an array a list
+    except (ValueError, RecursionError):
+        pairs = None
+    if isinstance(pairs, tuple) and len(pairs) == 1:
+        name, given = pairs[0]
+        if name == "rating" and isinstance(given, str):
+            return given
+    raise InputError("the body is not a survey's answer.", hint='send {"rating": "1"} alone')
+
+
+def _no_such() -> InputError:
+    return InputError("there is no such report, or no more.", code="not_found")
+
+
+def _json(value: object, status: int = 200) -> Response:
+    return Response(orjson.dumps(value), status, media_type="application/json")
+
+
+def _problem(status: int, text: str, _seconds: int) -> Response:
+    return _json({"error": {"message": text}}, status)

@@ -1,0 +1,383 @@
+"""Bug reports: kept under a key of their own, read, withdrawn, and gone after their time.
+
+Rules kept here:
+
+* A report has a data key, and is sealed with it (AES-256-GCM) before it is written. It is durable
+  before `keep` returns.
+* What it is kept on was decided by the policy for whoever sent it; it is kept so long from receipt,
+  whatever they choose afterwards.
+* Past its time, or withdrawn, it is read by nobody from that moment on. Then its key is destroyed,
+  then its bytes go, then its row; a receipt follows each step, and a crash is found by it.
+* A legal hold is on a session. A report is a copy that somebody gave on purpose, and no session's
+  hold is on it.
+* What a report is withdrawn with follows from its id and a key of the keyring; it is kept nowhere.
+
+Rows: F1, F4, R5, R6.
+"""
+
+from __future__ import annotations
+
+import hmac
+import os
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final, cast
+
+import zstandard
+from sqlalchemy import ColumnElement, Engine, delete, false, insert, select, update
+
+from bailee.clock import Clock
+from bailee.db.engine import reading, storage_errors
+from bailee.db.feedback import feedback_reports as table
+from bailee.errors import BaileeError, InputError, StorageError
+from bailee.feedback.parts import Parts
+from bailee.keyring import Keyring
+from bailee.keyring.wrapping import NONCE_BYTES, associated, seal, unseal
+from bailee.policy.period import expires_at
+from bailee.vault.exchange import Terms
+from bailee.vault.objects import Objects
+from bailee.vault.packing import pack, unpack
+from bailee.vault.receipts import (
+    INACCESSIBLE,
+    KEY_DESTROYED,
+    REQUESTED,
+    Receipt,
+    Receipts,
+    Record,
+)
+
+DATA_CLASS: Final = "feedback_report"
+STATES: Final = ("open", "linked", "closed")
+WITHDRAWAL: Final = "report_withdrawal"
+ERASURE: Final = "report_erasure"
+EXPIRY: Final = "report_expiry"
+
+_ARRIVING: Final = "arriving"
+_KINDS: Final = (WITHDRAWAL, ERASURE, EXPIRY)
+_SCHEMA: Final = 1
+_LARGEST: Final = 1 << 28
+_PORTION: Final = 100
+_WHAT: Final = "the reports"
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Who sends a report: an account's key, and the person it speaks for, if it does."""
+
+    account_id: str
+    person_id: str | None
+    key_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Whose:
+    """Whose reports are meant: a person's, through whichever account (None) or through one; without
+    a person, those that keys of the account sent that speak for nobody.
+    """
+
+    account_id: str | None
+    person_id: str | None
+
+    @property
+    def condition(self) -> ColumnElement[bool]:
+        """As the database understands it."""
+        person = table.c.person_id
+        of = person.is_(None) if self.person_id is None else person == self.person_id
+        if self.account_id is None:
+            return of if self.person_id is not None else false()
+        return of & (table.c.account_id == self.account_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What is known of a report beside its content. `parts`: the names of what is in it."""
+
+    id: str
+    account_id: str
+    person_id: str | None
+    key_id: str
+    parts: tuple[str, ...]
+    bytes: int
+    received_at: datetime
+    expires_at: datetime
+    terms: Terms
+    state: str
+    issue: str | None
+    changed_at: datetime | None
+
+
+class Reports:
+    """The reports of one home. Its methods may be called from any thread."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        objects: Objects,
+        *,
+        keyring: Keyring,
+        clock: Clock,
+        record: Record,
+    ) -> None:
+        self._engine = engine
+        self._objects = objects
+        self._keyring = keyring
+        self._clock = clock
+        self._record = record
+        self._receipts = Receipts(engine, record)
+        self._lock = threading.RLock()
+        self._sent_key = keyring.secret("feedback/sent")
+        self._withdrawal_key = keyring.secret("feedback/withdrawal")
+
+    # -- keeping ---------------------------------------------------------------------------------
+
+    def keep(self, origin: Origin, parts: Parts, terms: Terms, sent_as: str | None) -> Report:
+        """Keep a report on these terms. `sent_as`: what the client calls it; the same again gives
+        the report that is there.
+
+        Raises:
+            StorageError: it can't be kept; nothing is left of it after the next start.
+        """
+        with self._lock:
+            mark = None if sent_as is None else self._mark(origin, sent_as)
+            before = None if mark is None else self._select(table.c.sent_as == mark)
+            if before:
+                return before[0]
+            report_id = "fb_" + os.urandom(12).hex()
+            now = self._clock()
+            until = expires_at(now, terms.period)
+            plain = zstandard.compress(pack(cast("dict[str, Any]", parts)), 3)
+            key = self._keyring.dek(_subject(report_id), DATA_CLASS, until).key
+            sealed = seal(key, plain, _data(report_id), os.urandom(NONCE_BYTES))
+            row = {
+                "id": report_id,
+                "account_id": origin.account_id,
+                "person_id": origin.person_id,
+                "key_id": origin.key_id,
+                "sent_as": mark,
+                "parts": " ".join(parts),
+                "bytes": len(sealed),
+                "received_at": now,
+                "expires_at": until,
+                "period": terms.period,
+                "clause": terms.clause,
+                "document": terms.document,
+                "state": _ARRIVING,
+            }
+            with storage_errors(_WHAT), self._engine.begin() as connection:
+                connection.execute(insert(table).values(**row))
+            try:
+                self._objects.put(report_id, sealed)
+                self._arrived(report_id, terms)
+            except BaileeError:
+                self._discard(report_id)
+                raise
+            return self.get(report_id, now)
+
+    def _arrived(self, report_id: str, terms: Terms) -> None:
+        self._record("report.received", report_id, {"clause": terms.clause, "for": terms.period})
+        with storage_errors(_WHAT), self._engine.begin() as connection:
+            connection.execute(update(table).where(table.c.id == report_id).values(state=STATES[0]))
+
+    def _discard(self, report_id: str) -> None:
+        """What did not arrive whole. What can't be removed now is at the next start."""
+        try:
+            self._keyring.destroy([_subject(report_id)])
+            self._objects.delete(report_id)
+            self._remove(report_id)
+        except StorageError:
+            pass
+
+    def _mark(self, origin: Origin, sent_as: str) -> bytes:
+        return hmac.digest(self._sent_key, associated(origin.key_id, sent_as), "sha256")
+
+    # -- reading ---------------------------------------------------------------------------------
+
+    def all(self, now: datetime, *, state: str | None = None) -> list[Report]:
+        """Every report that can be read at `now`, the latest first."""
+        if state not in (None, *STATES):
+            raise InputError("a report is open, linked or closed.")
+        wanted = True if state is None else table.c.state == state
+        return self._select(table.c.expires_at > now, wanted)
+
+    def of(self, whose: Whose, now: datetime) -> list[Report]:
+        """What somebody sent and can be read at `now`, the latest first."""
+        return self._select(table.c.expires_at > now, whose.condition)
+
+    def get(self, report_id: str, now: datetime, whose: Whose | None = None) -> Report:
+        """A report that can be read at `now`; with `whose`, only if it is theirs.
+
+        Raises:
+            InputError: code `not_found`.
+        """
+        theirs = True if whose is None else whose.condition
+        found = self._select(table.c.id == report_id, table.c.expires_at > now, theirs)
+        if not found:
+            raise InputError("there is no such report, or no more.", code="not_found")
+        return found[0]
+
+    def open(self, report: Report) -> Parts:
+        """A report's content. Reading by staff goes on record first (`accounts.staff`).
+
+        Raises:
+            IntegrityError: it was changed, or its key has been destroyed.
+            StorageError: it can't be read.
+        """
+        key = self._keyring.get(_subject(report.id)).key
+        sealed = self._objects.get(report.id, 0, report.bytes)
+        plain = unseal(key, sealed, _data(report.id), f"report {report.id}")
+        content = unpack(zstandard.decompress(plain, max_output_size=_LARGEST))
+        return cast("Parts", content)
+
+    # -- triage ----------------------------------------------------------------------------------
+
+    def set(self, report: Report, state: str, *, by: str, issue: str | None = None) -> Report:
+        """Note how far a report has come: open, linked (to an issue's address) or closed."""
+        with storage_errors(_WHAT), self._engine.begin() as connection:
+            connection.execute(
+                update(table)
+                .where(table.c.id == report.id)
+                .values(state=state, issue=issue or report.issue, changed_at=self._clock())
+            )
+        body = {"state": state, "by": by} | ({} if issue is None else {"issue": issue})
+        self._record("report.changed", report.id, body)
+        return self.get(report.id, self._clock())
+
+    # -- forgetting ------------------------------------------------------------------------------
+
+    def secret(self, report_id: str) -> str:
+        """What whoever has it may withdraw this report with, having neither key nor account."""
+        return hmac.digest(self._withdrawal_key, report_id.encode(), "sha256").hex()[:32]
+
+    def is_secret(self, report_id: str, given: str) -> bool:
+        """Whether this is the report's secret."""
+        return hmac.compare_digest(self.secret(report_id).encode(), given.encode())
+
+    def withdraw(self, report: Report, now: datetime) -> Receipt:
+        """Destroy a report at its sender's word.
+
+        Raises:
+            StorageError: a store failed; if there is a receipt, the next sweep finishes it.
+        """
+        (receipt,) = self._destroy(WITHDRAWAL, [report], now)
+        return receipt
+
+    def erase(self, whose: Whose, now: datetime, part_of: str) -> None:
+        """Destroy all that somebody sent, as a part of an erasure. Can be broken off and repeated.
+
+        Raises:
+            StorageError: a store failed; call again.
+        """
+        self.finish(now)
+        self._destroy(ERASURE, self._select(whose.condition), now, part_of)
+
+    def sweep(self, now: datetime) -> int:
+        """Finish what was begun, and destroy what is past its time; how many reports.
+
+        Raises:
+            StorageError: a store failed; the next sweep goes on.
+        """
+        done = self.finish(now)
+        while due := self._select(table.c.expires_at <= now)[:_PORTION]:
+            done += len(self._destroy(EXPIRY, due, now))
+        return done
+
+    def recover(self) -> None:
+        """Remove what a crash kept from arriving whole: nobody was told that it was there.
+
+        Raises:
+            StorageError: a store failed; call again.
+        """
+        with storage_errors(_WHAT), reading(self._engine) as connection:
+            query = select(table.c.id).where(table.c.state == _ARRIVING)
+            left = list(connection.execute(query).scalars())
+        for report_id in left:
+            self._discard(report_id)
+
+    def finish(self, now: datetime) -> int:
+        """Drive on what a crash or a failing store interrupted; how many reports."""
+        with self._lock:
+            begun = [
+                receipt
+                for receipt in self._receipts.in_state(REQUESTED, INACCESSIBLE, KEY_DESTROYED)
+                if receipt.kind in _KINDS
+                and (receipt.state != KEY_DESTROYED or self._select(table.c.id == receipt.subject))
+            ]
+            for receipt in begun:
+                self._drive(receipt, now)
+            return len(begun)
+
+    def _destroy(
+        self, kind: str, some: Sequence[Report], now: datetime, part_of: str | None = None
+    ) -> list[Receipt]:
+        done = []
+        with self._lock:
+            for report in some:
+                receipt_id = self._receipts.request(
+                    kind,
+                    report.id,
+                    [_subject(report.id)],
+                    now,
+                    owner=report.account_id,
+                    part_of=part_of,
+                )
+                self._drive(self._receipts.get(receipt_id), now)
+                done.append(self._receipts.get(receipt_id))
+        return done
+
+    def _drive(self, receipt: Receipt, now: datetime) -> None:
+        """The steps of a destruction from where it stands; each can be taken twice."""
+        report_id = receipt.subject
+        if receipt.state == REQUESTED:
+            with storage_errors(_WHAT), self._engine.begin() as connection:
+                connection.execute(
+                    update(table)
+                    .where(table.c.id == report_id, table.c.expires_at > now)
+                    .values(expires_at=now)
+                )
+            self._receipts.advance(receipt, INACCESSIBLE, now)
+        self._keyring.destroy([_subject(report_id)])
+        if receipt.state != KEY_DESTROYED:
+            self._receipts.advance(receipt, KEY_DESTROYED, now)
+        self._objects.delete(report_id)
+        self._receipts.without(_subject(report_id))
+        self._remove(report_id)
+
+    def _remove(self, report_id: str) -> None:
+        with storage_errors(_WHAT), self._engine.begin() as connection:
+            connection.execute(delete(table).where(table.c.id == report_id))
+
+    def _select(self, *where: Any) -> list[Report]:
+        query = (
+            select(table)
+            .where(table.c.state != _ARRIVING, *where)
+            .order_by(table.c.received_at.desc(), table.c.id)
+        )
+        with storage_errors(_WHAT), reading(self._engine) as connection:
+            return [_report(row) for row in connection.execute(query)]
+
+
+def _subject(report_id: str) -> str:
+    return f"report:{report_id}"
+
+
+def _data(report_id: str) -> bytes:
+    return associated("bailee/report/1", _subject(report_id), DATA_CLASS, _SCHEMA)
+
+
+def _report(row: Any) -> Report:
+    return Report(
+        row.id,
+        row.account_id,
+        row.person_id,
+        row.key_id,
+        tuple(row.parts.split()),
+        row.bytes,
+        row.received_at,
+        row.expires_at,
+        Terms(row.period, row.clause, row.document),
+        row.state,
+        row.issue,
+        row.changed_at,
+    )

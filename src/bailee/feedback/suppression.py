@@ -1,0 +1,126 @@
+"""Which small counts of the survey are not shown, and which others would give them away. Pure.
+
+Counts by week and by version share their totals. A count of 1 to `LEAST` - 1 is hidden (primary
+suppression). Then, as long as a row or column, its total included, would give a hidden count away
+by subtraction, or has so little hidden in it that the sum says as much, its smallest count still
+shown is hidden too (complementary suppression; Willenborg & de Waal, Elements of Statistical
+Disclosure Control, ch. 4). A count of 0 says that nobody answered, and hides nothing by itself.
+
+What this does not help against is watching the counts grow: who looks before and after an answer
+sees the step once counts are large enough to be shown.
+
+Rows: F3.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Final
+
+LEAST: Final = 5
+TOTAL: Final = "total"
+
+Cell = tuple[str, str, str]
+"""A table (`week`, `version`, or `all` for the totals of both), a row in it, and a column."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A row of a table: its name, a count for each answer and the total; None: not shown."""
+
+    name: str
+    counts: Mapping[str, int | None]
+    total: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Results:
+    """The survey's results as they may be shown. Weeks are named by their Monday."""
+
+    answers: tuple[str, ...]
+    weeks: tuple[Line, ...]
+    versions: tuple[Line, ...]
+    all: Line
+
+
+def results(counts: Iterable[tuple[str, str, str, int]], answers: Sequence[str]) -> Results:
+    """What may be shown of counts, each a day, a version, an answer and how often."""
+    values: Counter[Cell] = Counter()
+    weeks: set[str] = set()
+    versions: set[str] = set()
+    for day, version, answer, count in counts:
+        week = monday(day)
+        weeks.add(week)
+        versions.add(version)
+        for table, row in (("week", week), ("version", version), ("all", "")):
+            values[table, row, answer] += count
+            values[table, row, TOTAL] += count
+    rows = {"week": sorted(weeks), "version": sorted(versions)}
+    hidden = suppressed(values, sums(rows, answers))
+
+    def line(table: str, row: str) -> Line:
+        shown = {
+            column: None if (table, row, column) in hidden else values[table, row, column]
+            for column in (*answers, TOTAL)
+        }
+        total = shown.pop(TOTAL)
+        return Line(row, shown, total)
+
+    return Results(
+        tuple(answers),
+        tuple(line("week", row) for row in rows["week"]),
+        tuple(line("version", row) for row in rows["version"]),
+        line("all", ""),
+    )
+
+
+def monday(day: str) -> str:
+    """The Monday of the week that a day is in."""
+    found = date.fromisoformat(day)
+    return str(found - timedelta(days=found.weekday()))
+
+
+def sums(rows: Mapping[str, Sequence[str]], answers: Sequence[str]) -> list[tuple[Cell, ...]]:
+    """Every sum that the tables show: its parts, and then what they add up to."""
+    columns = (*answers, TOTAL)
+    found: list[tuple[Cell, ...]] = []
+    for table, names in (*rows.items(), ("all", ("",))):
+        found += [tuple((table, row, column) for column in columns) for row in names]
+        if table != "all":
+            found += [
+                (*((table, row, column) for row in names), ("all", "", column))
+                for column in columns
+            ]
+    return found
+
+
+def suppressed(
+    values: Mapping[Cell, int], lines: Collection[tuple[Cell, ...]], least: int = LEAST
+) -> frozenset[Cell]:
+    """The cells that are not shown."""
+    hidden = {cell for line in lines for cell in line if 0 < values[cell] < least}
+    changed = True
+    while changed:
+        changed = False
+        for line in lines:
+            if _gives_away(line, values, hidden, least):
+                shown = [cell for cell in line if cell not in hidden]
+                # The smallest that says something; else a zero; the total only at the last.
+                hidden.add(min(shown, key=lambda c: (c == line[-1], not values[c], values[c])))
+                changed = True
+    return frozenset(hidden)
+
+
+def _gives_away(
+    line: tuple[Cell, ...], values: Mapping[Cell, int], hidden: Collection[Cell], least: int
+) -> bool:
+    parts = [cell for cell in line[:-1] if cell in hidden]
+    total_hidden = line[-1] in hidden
+    if (not parts and not total_hidden) or len(parts) + total_hidden == len(line):
+        return False
+    if len(parts) + total_hidden == 1:
+        return True
+    return not total_hidden and 0 < sum(values[cell] for cell in parts) < least

@@ -1,0 +1,119 @@
+"""The survey: how often each answer was given, by day and version of the client, and nothing else.
+
+Rules kept here:
+
+* An answer is one more in a count. There is no row for it, no moment, no address, no key: nothing
+  that it could be joined with.
+* A count is on disk before an answer is acknowledged.
+* A version is a program that the registry knows and up to three numbers; what else it says is
+  "other".
+* A day's counts go when the day is past the policy's period.
+
+Rows: F3.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from typing import Final
+
+from sqlalchemy import Engine, delete, select
+from sqlalchemy.dialects.sqlite import insert as upsert
+
+from bailee.db.engine import reading, storage_errors
+from bailee.db.feedback import survey_counts as table
+from bailee.errors import InputError
+from bailee.policy.period import expires_at
+
+OTHER: Final = "other"
+_VERSION: Final = re.compile(r"([a-z][a-z-]{1,30})/(\d{1,4}(?:\.\d{1,4}){0,2})(?![\d.])")
+_NUMBERS: Final = re.compile(r"\d{1,4}(?:\.\d{1,4}){0,2}")
+_WHAT: Final = "the survey's counts"
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """How often an answer was given on a day with a version."""
+
+    day: str
+    version: str
+    answer: str
+    count: int
+
+
+class Survey:
+    """The counts of one home. `answers`: those there are, as the policy lists them; `period`: how
+    long a count is kept, now.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        answers: Sequence[str],
+        period: Callable[[], str],
+        programs: Collection[str],
+    ) -> None:
+        self._engine = engine
+        self.answers: Final = tuple(answers)
+        self._period = period
+        self._programs = frozenset(programs)
+
+    def add(self, answer: str, version: str, day: date) -> None:
+        """Count an answer; on disk when this returns.
+
+        Raises:
+            InputError: it is no answer of the survey.
+            StorageError: it can't be counted.
+        """
+        if answer not in self.answers:
+            raise InputError("this is not an answer of the survey.", hint=", ".join(self.answers))
+        if self._period() == "P0D":
+            return
+        row = upsert(table).values(day=str(day), version=version, answer=answer, count=1)
+        with storage_errors(_WHAT), self._engine.begin() as connection:
+            connection.execute(
+                row.on_conflict_do_update(
+                    index_elements=["day", "version", "answer"],
+                    set_={"count": table.c.count + 1},
+                )
+            )
+
+    def version_of(self, agent: str) -> str:
+        """The program and version that a User-Agent begins with, or "other"."""
+        found = _VERSION.match(agent)
+        return found[0] if found is not None and found[1] in self._programs else OTHER
+
+    def version_named(self, program: str, version: str | None) -> str:
+        """The same of a program's name and a version that stand apart."""
+        numbers = None if version is None else _NUMBERS.match(version)
+        if numbers is None or program not in self._programs:
+            return OTHER
+        return f"{program}/{numbers[0]}"
+
+    def all(self, now: datetime) -> list[Count]:
+        """Every count whose time has not passed, by day."""
+        query = select(table).order_by(table.c.day, table.c.version, table.c.answer)
+        with storage_errors(_WHAT), reading(self._engine) as connection:
+            found = [Count(*row) for row in connection.execute(query)]
+        return [count for count in found if self._ends(count.day) > now]
+
+    def sweep(self, now: datetime) -> int:
+        """Remove the counts of days past their time; how many days.
+
+        Raises:
+            StorageError: call again.
+        """
+        with storage_errors(_WHAT), reading(self._engine) as connection:
+            days = list(connection.execute(select(table.c.day).distinct()).scalars())
+        past = [day for day in days if self._ends(day) <= now]
+        if past:
+            with storage_errors(_WHAT), self._engine.begin() as connection:
+                connection.execute(delete(table).where(table.c.day.in_(past)))
+        return len(past)
+
+    def _ends(self, day: str) -> datetime:
+        began = datetime.combine(date.fromisoformat(day), datetime.min.time(), UTC)
+        return expires_at(began, self._period())
