@@ -46,13 +46,31 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         "ingest.listen",
         str,
         "127.0.0.1:8789",
-        "Address and port that take metrics and errors; `off` takes none.",
+        "Address and port that take metrics, errors and feedback; `off` takes none.",
     ),
     Setting(
         "telemetry.webhook",
         str,
         None,
         "Address that is told of new and returning errors, by POST, without their content.",
+    ),
+    Setting(
+        "feedback.repository",
+        str,
+        None,
+        "GitHub repository (owner/name) in which whoever triages reports may file issues.",
+    ),
+    Setting(
+        "feedback.github_token_env",
+        str,
+        None,
+        "Name of the environment variable that holds a GitHub token to file issues with.",
+    ),
+    Setting(
+        "feedback.github_api",
+        str,
+        "https://api.github.com",
+        "Address of GitHub's REST API; a GitHub Enterprise Server has one of its own.",
     ),
     Setting(
         "upstream.url",

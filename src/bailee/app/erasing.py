@@ -4,7 +4,8 @@ The steps, each of which can be the last before a crash and is found again by th
 
 1. The erasure is on record; from here on nothing new is kept of them, whatever is under way.
 2. Keys are revoked, sign-ins ended, identifiers removed, names blanked.
-3. Every session is erased, each with a receipt of its own; a held one is deferred.
+3. Every report they sent and every session is erased, each with a receipt of its own; a held
+   session is deferred.
 4. The key of their identifiers is destroyed: copies of the database no longer name them either.
 5. A receipt is signed. With sessions deferred it says so, and when the last hold on them is
    released, the rest is done and the final receipt signed.
@@ -32,6 +33,8 @@ from bailee.app.subjects import Subject
 from bailee.db.engine import reading, storage_errors
 from bailee.db.vault import erasures
 from bailee.errors import InputError
+from bailee.feedback.reports import ERASURE as REPORT
+from bailee.feedback.reports import Reports
 from bailee.keyring import Keyring, signing
 from bailee.keyring.checkpoint import truncate_log
 from bailee.ledger import Ledger
@@ -67,6 +70,7 @@ class Erasures:
         *,
         registry: Registry,
         vault: Vault,
+        reports: Reports,
         keyring: Keyring,
         ledger: Ledger,
     ) -> None:
@@ -74,6 +78,7 @@ class Erasures:
         self._registry = registry
         self._accounts: Accounts = registry.accounts
         self._vault = vault
+        self._reports = reports
         self._keyring = keyring
         self._ledger = ledger
         self._one = threading.RLock()
@@ -160,7 +165,8 @@ class Erasures:
             self._accounts_gone.add(erasure.account_id)
         subject = subjects.find(self._registry.people, self._accounts, erasure.person_id)
         self._take_ways_in(subject)
-        parts: list[Receipt] = []
+        self._reports.erase(subject.whose, now, erasure.id)
+        parts = self._vault.parts(erasure.id)
         if erasure.account_id is not None:
             parts = self._vault.erase_owned(erasure.account_id, now, erasure.id)
         if subject.person is not None:
@@ -180,6 +186,7 @@ class Erasures:
     def _finish(
         self, erasure: Erasure, subject: Subject, parts: list[Receipt], now: datetime
     ) -> None:
+        reports = sum(part.kind == REPORT for part in parts)
         deferred = [part for part in parts if part.state == DEFERRED]
         state = WAITING if deferred else DONE
         receipt = self._receipt(erasure, subject, parts, now) | {"state": state}
@@ -197,7 +204,12 @@ class Erasures:
             self._ledger.append(
                 f"person.erasure_{state}",
                 erasure.person_id,
-                {"erasure": erasure.id, "sessions": len(parts), "deferred": len(deferred)},
+                {
+                    "erasure": erasure.id,
+                    "sessions": len(parts) - reports,
+                    "reports": reports,
+                    "deferred": len(deferred),
+                },
                 connection=connection,
             )
 
@@ -214,15 +226,8 @@ class Erasures:
             "requested": erasure.requested_at.isoformat(),
             "requested_by": erasure.requested_by,
             "issued": now.isoformat(),
-            "sessions": [
-                {
-                    "session": part.subject,
-                    "receipt": part.id,
-                    "state": part.state,
-                    "since": _since(part),
-                }
-                for part in parts
-            ],
+            "sessions": [_part("session", part) for part in parts if part.kind != REPORT],
+            "reports": [_part("report", part) for part in parts if part.kind == REPORT],
             "identifiers": "removed, and their key destroyed",
             "keys_revoked": len(subjects.keys_of(self._accounts, subject)),
             "stays": [
@@ -236,7 +241,7 @@ class Erasures:
                     "why": "they prove what was done; they hold ids and no content",
                 },
                 {
-                    "what": "this receipt, and those of the sessions",
+                    "what": "this receipt, and those of the sessions and reports",
                     "why": "they prove the erasure",
                 },
                 *(
@@ -270,6 +275,10 @@ def _erasure(row: Any) -> Erasure:
     values = dict(row._mapping)
     receipt = values.pop("receipt")
     return Erasure(**values, receipt=None if receipt is None else orjson.loads(receipt))
+
+
+def _part(what: str, part: Receipt) -> dict[str, str]:
+    return {what: part.subject, "receipt": part.id, "state": part.state, "since": _since(part)}
 
 
 def _since(part: Receipt) -> str:

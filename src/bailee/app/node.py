@@ -24,6 +24,8 @@ from bailee.config import Settings
 from bailee.db.engine import open_sqlite
 from bailee.db.migrate import upgrade
 from bailee.errors import InputError
+from bailee.feedback.reports import Reports
+from bailee.feedback.survey import Survey, by_telemetry
 from bailee.gateway.interpret import interpret
 from bailee.home import Home
 from bailee.keyring import EnvironmentRoot, FileRoot, Keyring, Root
@@ -37,6 +39,7 @@ from bailee.telemetry.webhook import Webhook
 from bailee.training import eligibility
 from bailee.vault.exchange import Terms
 from bailee.vault.forgetting import SweepReport
+from bailee.vault.objects import FolderObjects
 from bailee.vault.terms import Present
 from bailee.vault.transcript import SessionRow
 from bailee.vault.vault import Vault
@@ -46,7 +49,7 @@ _NOTHING = Present(Terms("P0D", "", ""), None)
 
 
 class Node:
-    """An open home: its policy, accounts, keyring, vault, telemetry and audit record."""
+    """An open home: its policy, accounts, keyring, vault, telemetry, feedback and audit record."""
 
     def __init__(
         self,
@@ -85,10 +88,25 @@ class Node:
             record=self.ledger.append,
             present=self._present,
         )
+        self.reports = Reports(
+            data,
+            FolderObjects(home.vault / "reports"),
+            keyring=self.keyring,
+            clock=clock,
+            record=self.ledger.append,
+        )
+        declared = load_registry()
+        self.survey = Survey(
+            data,
+            policy.document.survey.answers,
+            self._survey_period,
+            declared.fields["service.name"].kind.values,
+        )
         self.erasures = Erasures(
             data,
             registry=self.registry,
             vault=self.vault,
+            reports=self.reports,
             keyring=self.keyring,
             ledger=self.ledger,
         )
@@ -101,9 +119,10 @@ class Node:
             home.vault / "telemetry",
             keyring=self.keyring,
             clock=clock,
-            registry=load_registry(),
+            registry=declared,
             record=self.ledger.append,
             alert=self._alert,
+            survey=by_telemetry(self.survey),
         )
 
     @classmethod
@@ -131,6 +150,7 @@ class Node:
         node.vault.recover()
         node.erasures.resume(clock())
         node.telemetry.recover()
+        node.reports.recover()
         node.note_policy()
         return node
 
@@ -218,16 +238,30 @@ class Node:
             active_since_choice=True,
         )
 
-    def sweep(self, now: datetime) -> tuple[SweepReport, Swept]:
-        """Destroy what is due, of telemetry and of sessions; then what was left of erasures.
+    def _survey_period(self) -> str:
+        """How long an answer of the survey is counted: it is nobody's, so nobody's facts count."""
+        decision = self.policy.retain(
+            data_class="survey_rating",
+            plan=next(iter(self.policy.plans)),
+            channel="api",
+            training_choice="none",
+            zero_retention=False,
+            partner_programme=False,
+        )
+        return decision.retention or "P0D"
+
+    def sweep(self, now: datetime) -> tuple[SweepReport, Swept, dict[str, int]]:
+        """Destroy what is due, of telemetry, feedback and sessions; then what was left of erasures.
+        How many reports and days of the survey went is by name.
 
         Raises:
             StorageError: a store failed; the next sweep goes on.
         """
         swept = self.telemetry.sweep(now)
+        gone = {"reports": self.reports.sweep(now), "survey_days": self.survey.sweep(now)}
         done = self.vault.sweep(now)
         self.erasures.resume(now)
-        return done, swept
+        return done, swept, gone
 
     def close(self) -> None:
         """Seal what is in the spool and let everything go."""

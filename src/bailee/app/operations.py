@@ -12,7 +12,7 @@ from dataclasses import asdict
 from typing import Final
 
 from bailee.accounts import OPERATOR
-from bailee.app import telemetry
+from bailee.app import feedback, telemetry
 from bailee.app.arguments import Arguments, moment, text
 from bailee.app.erasure import ERASURE
 from bailee.app.holds import HOLDS
@@ -88,8 +88,8 @@ def _sessions_delete(node: Node, arguments: Arguments) -> object:
 
 
 def _retention_run(node: Node, arguments: Arguments) -> object:
-    sessions, figures = node.sweep(moment(node, arguments))
-    return {**asdict(sessions), "telemetry": asdict(figures)}
+    sessions, figures, gone = node.sweep(moment(node, arguments))
+    return {**asdict(sessions), "telemetry": asdict(figures), "feedback": gone}
 
 
 def _retention_report(node: Node, arguments: Arguments) -> object:
@@ -156,4 +156,5 @@ _OPERATIONS: Final[Mapping[str, Callable[[Node, Arguments], Iterator[object] | o
     "keyring.rotate": _keyring_rotate,
     "audit.list": _audit_list,
     **telemetry.OPERATIONS,
+    **feedback.OPERATIONS,
 }

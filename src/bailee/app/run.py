@@ -100,7 +100,7 @@ def _announce_json(home: Home, running: Running) -> None:
         "key_is_for_this_run": running.key_is_for_this_run,
         "sign_in": running.sign_in,
         "upstream": running.upstream,
-        "ingest": telemetry.addresses(running.ingest, running.key),
+        "ingest": telemetry.addresses(running.ingest, running.ingest_key),
         "home": str(home.path),
         "pid": os.getpid(),
     }
@@ -110,13 +110,16 @@ def _announce_json(home: Home, running: Running) -> None:
 
 def _announce(home: Home, running: Running) -> None:
     key = running.key or "bl_…  (an earlier key; make one with `bailee key create --plan PLAN`)"
+    ingest_key = (
+        f"\n            (key for sending alone: {running.ingest_key})" if running.ingest_key else ""
+    )
     text = f"""\
 bailee is ready.
 
   gateway   {running.gateway}
   console   {running.sign_in}
             (the link signs in once, within 15 minutes; another: bailee sign-in)
-  ingest    {running.ingest or "off"}
+  ingest    {running.ingest or "off"}{ingest_key}
   home      {home.path}
   upstream  {running.upstream}
   key       {key}

@@ -44,8 +44,8 @@ class Schedule:
 
         @DBOS.step(name="sweep")
         def sweep() -> dict[str, Any]:
-            sessions, telemetry = node.sweep(node.clock())
-            return {**asdict(sessions), "telemetry": asdict(telemetry)}
+            sessions, telemetry, feedback = node.sweep(node.clock())
+            return {**asdict(sessions), "telemetry": asdict(telemetry), "feedback": feedback}
 
         @DBOS.workflow(name="retention")
         def retention(_scheduled: datetime, _context: Any) -> None:

@@ -14,7 +14,8 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from bailee.app import telemetry
+from bailee.accounts import OPERATOR
+from bailee.app import feedback, telemetry
 from bailee.app.access import PolicyAccess
 from bailee.app.mover import Mover
 from bailee.app.node import Node
@@ -55,6 +56,7 @@ class Running:
     key: str | None
     key_is_for_this_run: bool
     ingest: str | None
+    ingest_key: str | None
 
 
 class Server:
@@ -118,7 +120,7 @@ class Server:
         control = ControlServer(node.home.control_socket, self._operate)
         await control.start()
         self._parts.push_async_callback(control.close)
-        key, for_this_run = self._first_key()
+        key, ingest_key, for_this_run = self._first_keys()
         await self._start_schedule()
         return Running(
             gateway=gateway_url,
@@ -128,6 +130,7 @@ class Server:
             key=key,
             key_is_for_this_run=for_this_run,
             ingest=ingest,
+            ingest_key=None if ingest is None else ingest_key,
         )
 
     def _operate(
@@ -140,14 +143,22 @@ class Server:
     def _link(self) -> str:
         return f"{self._console}/sign-in?token={self._sign_in.link_token()}"
 
-    def _first_key(self) -> tuple[str | None, bool]:
-        first = self._node.accounts.first()
+    def _first_keys(self) -> tuple[str | None, str | None, bool]:
+        """A key to use the model with and one that opens the ingest alone, and whether they end
+        with this run.
+        """
+        accounts = self._node.accounts
+        first = accounts.first()
         if first is None:
-            _, _, key = self._node.accounts.create(plan=self._plan, name="first")
-            return key, False
+            account, _, key = accounts.create(plan=self._plan, name="first")
+            _, sending = accounts.create_key(
+                account.account_id, "first, for sending", by=OPERATOR, scope="ingest"
+            )
+            return key, sending, False
         if self._always_key:
-            return self._node.accounts.key_for_this_run(first.account_id), True
-        return None, False
+            key = accounts.key_for_this_run(first.account_id)
+            return key, accounts.key_for_this_run(first.account_id, scope="ingest"), True
+        return None, None, False
 
     async def _gateway_config(self, settings: Settings) -> tuple[GatewayConfig, str]:
         """The gateway's upstreams, and the first one in words."""
@@ -196,8 +207,10 @@ class Server:
     async def _start_ingest(self, at: tuple[str, int], scheme: str) -> str:
         node = self._node
         listening = bind(*at, "ingest")
-        ingest = telemetry.make_ingest(node)
+        ingest, receiver = telemetry.make_ingest(node), feedback.make_receiver(node)
         self._parts.callback(ingest.close)
+        self._parts.callback(receiver.close)
+        ingest.app.router.routes.extend(receiver.routes)
         listener = Listener(ingest.app, listening, _tls_files(node.settings))
         await listener.start()
         self._parts.push_async_callback(listener.close)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from bailee.accounts import Account, Accounts, ApiKey, People, Person
 from bailee.errors import InputError
+from bailee.feedback.reports import Whose
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,13 @@ class Subject:
             return self.person.person_id
         assert self.account is not None
         return self.account.account_id
+
+    @property
+    def whose(self) -> Whose:
+        """The reports that they sent: a person's through whichever account."""
+        if self.person is not None:
+            return Whose(None, self.person.person_id)
+        return Whose(self.id, None)
 
 
 def find(people: People, accounts: Accounts, named: str) -> Subject:

@@ -29,13 +29,16 @@ class PolicyAccess:
 
     def sender(self, key: bytes) -> Sender | None:
         """Whose key this is, or None."""
-        found = self._node.accounts.authenticate(key)
+        found = self._node.accounts.authenticate(key, sending=True)
         if found is None:
             return None
         held = self._senders.get(found[0].key_id)
         if held is None or held[0] is not found[0] or held[1] is not found[1]:
             periods = {name: self._period(name, *found) for name in (METRIC, ERROR)}
-            held = (*found, Sender(found[0].key_id, periods))
+            # Keys that send only share their account's quota: making more gives no more.
+            shared = found[0].scope == "ingest"
+            name = found[1].account_id if shared else found[0].key_id
+            held = (*found, Sender(name, periods))
             self._senders[found[0].key_id] = held
         return held[2]
 
@@ -67,12 +70,15 @@ def listening_at(settings: Settings) -> tuple[str, int] | None:
 
 
 def addresses(ingest: str | None, key: str | None) -> dict[str, str] | None:
-    """What clients are pointed at, by protocol. `KEY` stands in the place of a key not at hand."""
+    """What clients are pointed at, by protocol, and the key to send with, which opens nothing else.
+    `KEY` stands in the place of a key not at hand.
+    """
     if ingest is None:
         return None
     scheme, _, place = ingest.partition("://")
     return {
         "otlp": ingest,
+        "key": key or "KEY",
         "sentry_dsn": f"{scheme}://{key or 'KEY'}@{place}/1",
         "statsig": f"{ingest}/v1",
     }

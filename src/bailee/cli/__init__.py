@@ -17,6 +17,7 @@ from bailee.cli import (
     config,
     demo,
     errors_command,
+    feedback,
     flows,
     hold,
     key,
@@ -32,6 +33,7 @@ from bailee.cli import (
     retention,
     run,
     sessions,
+    survey,
     up,
 )
 
@@ -63,6 +65,8 @@ app.add_typer(sessions.app, name="sessions")
 app.add_typer(retention.app, name="retention")
 app.add_typer(metrics.app, name="metrics")
 app.add_typer(errors_command.app, name="errors")
+app.add_typer(feedback.app, name="feedback")
+app.add_typer(survey.app, name="survey")
 app.add_typer(keyring.app, name="keyring")
 app.add_typer(audit.app, name="audit")
 app.add_typer(config.app, name="config")

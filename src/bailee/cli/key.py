@@ -30,6 +30,16 @@ def create(  # noqa: PLR0917 - each is an option
         str | None,
         typer.Option(help="Of this organisation's account; with --person, for that member."),
     ] = None,
+    account: Annotated[
+        str | None, typer.Option(help="Of this account (acc_…), which is nobody's in particular.")
+    ] = None,
+    ingest: Annotated[
+        bool,
+        typer.Option(
+            "--ingest",
+            help="For sending metrics, errors and feedback alone: what a DSN holds.",
+        ),
+    ] = False,
     zero_retention: Annotated[
         bool, typer.Option("--zero-retention", help="Keep no content of this key's sessions.")
     ] = False,
@@ -39,15 +49,17 @@ def create(  # noqa: PLR0917 - each is an option
 ) -> None:
     """Make a key: of a new account, a person's or an organisation's. It is shown this once."""
     with reporting():
-        if (plan is None) == (person is None and organisation is None):
+        if (plan is None) == (person is None and organisation is None and account is None):
             raise InputError(
-                "a key belongs to a new account, to a person's or to an organisation's.",
-                hint="give --plan, or --person and --organisation",
+                "a key belongs to a new account, or to one that is there.",
+                hint="give --plan, or --person and --organisation, or --account",
             )
         arguments = {
             "plan": plan,
             "person": person,
             "organisation": organisation,
+            "account": account,
+            "ingest": ingest,
             "zero_retention": zero_retention,
             "name": name,
         }
@@ -57,6 +69,7 @@ def create(  # noqa: PLR0917 - each is an option
         else:
             print(made["key"])
             kept = "nothing is kept" if zero_retention else f"plan {made['plan']}"
+            kept = "for sending alone" if ingest else kept
             console().print(
                 f"[dim]{made['key_id']} of {made['account']}, {kept}. "
                 "It is stored hashed: it can't be shown again.[/dim]"
@@ -77,6 +90,7 @@ def list_keys(as_json: JsonOption = False, home: HomeOption = None) -> None:
                 k["name"],
                 k["account"],
                 k["plan"],
+                "sending" if k["scope"] == "ingest" else "all",
                 "zero" if k["zero_retention"] else "by the policy",
                 moment(k["created"]),
                 moment(k["revoked"]) if k["revoked"] else "",
@@ -84,7 +98,9 @@ def list_keys(as_json: JsonOption = False, home: HomeOption = None) -> None:
             for k in keys
         ]
         console().print(
-            table(("key", "name", "account", "plan", "retention", "created", "revoked"), rows)
+            table(
+                ("key", "name", "account", "plan", "opens", "retention", "created", "revoked"), rows
+            )
         )
 
 

@@ -44,6 +44,10 @@ class Count:
     count: int
 
 
+_BY_TELEMETRY: Final = {"bad": "1", "fine": "2", "good": "3", "dismissed": "dismissed"}
+_TELLING: Final = "claude-code"  # whose events carry ratings
+
+
 class Survey:
     """The counts of one home. `answers`: those there are, as the policy lists them; `period`: how
     long a count is kept, now.
@@ -117,3 +121,16 @@ class Survey:
     def _ends(self, day: str) -> datetime:
         began = datetime.combine(date.fromisoformat(day), datetime.min.time(), UTC)
         return expires_at(began, self._period())
+
+
+def by_telemetry(survey: Survey) -> Callable[[str, str | None, datetime], None]:
+    """What counts a rating that came by OpenTelemetry (bad, fine, good), with the client's version.
+    One that is no answer here is dropped.
+    """
+
+    def count(rating: str, version: str | None, at: datetime) -> None:
+        answer = _BY_TELEMETRY.get(rating)
+        if answer in survey.answers:
+            survey.add(answer, survey.version_named(_TELLING, version), at.date())
+
+    return count

@@ -8,6 +8,7 @@ Rows: S1, S2.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import hashlib
 import hmac
@@ -39,6 +40,7 @@ from bailee.vault.files import Files
 
 _INSTALLATION = "bailee.installation.id"
 _MOST_ERRORS = 100
+_MOST_RATINGS = 10  # a client has one or two in a batch
 
 Periods = Mapping[DataClass, str]
 """How long a sender's metrics and errors are kept; "P0D" or no entry: not at all."""
@@ -201,7 +203,9 @@ class Telemetry:
             if measure.survey:
                 rating = row[-1].get("response")
                 version = row[-1].get("service.version")
-                if isinstance(rating, str):
+                if len(taken.ratings) == _MOST_RATINGS:
+                    reader.rejected += 1
+                elif isinstance(rating, str):
                     taken.ratings.append((rating, version if isinstance(version, str) else None))
             else:
                 taken.figures.append(row)
@@ -225,12 +229,15 @@ class Telemetry:
         """
         if taken.batches:
             await self._journal.append(taken.batches)
+        if taken.ratings:
+            await asyncio.to_thread(self._count_ratings, taken)
         self._kept(taken)
 
     def keep_now(self, taken: Taken) -> None:
         """The same for a thread that has no event loop."""
         if taken.batches:
             self._journal.append_now(taken.batches)
+        self._count_ratings(taken)
         self._kept(taken)
 
     def _batches(self, taken: Taken, periods: Periods) -> list[Batch]:
@@ -260,10 +267,13 @@ class Telemetry:
                 digest = hmac.new(key, str(given).encode(), hashlib.sha256)
                 row[-1][_INSTALLATION] = digest.hexdigest()[:16]
 
-    def _kept(self, taken: Taken) -> None:
+    def _count_ratings(self, taken: Taken) -> None:
         now = self._clock()
         for rating, version in taken.ratings:
             self.survey(rating, version, now)
+
+    def _kept(self, taken: Taken) -> None:
+        now = self._clock()
         if any(data_class == ERROR for data_class, _, _ in taken.batches):
             self._submit(self.issues.note, taken.errors, now)
 

@@ -1,0 +1,271 @@
+"""Feedback's wiring: who may send it, on what terms it is kept, and what can be asked of it.
+
+Whoever sent a report sees and withdraws it, by `key` or `cookie`; with neither it is the operator,
+who triages. Operators read under `accounts.staff`: a reason, on record first.
+
+Rows: F1, F2, F3, F4.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from bailee.accounts import Account, Actor, ApiKey
+from bailee.app.arguments import Arguments, moment, text
+from bailee.app.node import Node
+from bailee.app.people import actor_of
+from bailee.app.views import receipt_view
+from bailee.client import github
+from bailee.client.bug_report import Issue
+from bailee.client.network import Network
+from bailee.client.sender import NETWORK_VARIABLES
+from bailee.errors import InputError
+from bailee.feedback import suppression
+from bailee.feedback.draft import draft
+from bailee.feedback.receiver import Receiver, Sender
+from bailee.feedback.reports import DATA_CLASS, STATES, Origin, Report, Whose
+from bailee.vault.exchange import Terms
+
+_ISSUE: Final = re.compile(r"https?://[^\s/@?#]{1,200}(?:/[^\s?#]*)?(?:#[\w-]*)?")
+_LONGEST_ISSUE: Final = 300
+
+
+class PolicyAccess:
+    """The receiver's `Access`: keys from `accounts`, terms from `policy`."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+
+    def sender(self, key: bytes) -> Sender | None:
+        """Whose key this is, or None."""
+        found = self._node.accounts.authenticate(key, sending=True)
+        if found is None:
+            return None
+        key_of, account = found
+        sends_only = key_of.scope == "ingest"
+        # What sends only is on many machines: it speaks for whose account it is of, if for anybody.
+        person = account.person_id if sends_only else key_of.person_id or account.person_id
+        actor = Actor(person_id=person, key_id=key_of.key_id, account_id=account.account_id)
+        return Sender(
+            account.account_id if sends_only else key_of.key_id,
+            Origin(account.account_id, person, key_of.key_id),
+            self._terms(key_of, account),
+            None if sends_only else whose(self._node, actor),
+        )
+
+    def _terms(self, key: ApiKey, account: Account) -> Terms | None:
+        decision = self._node.policy.retain(
+            data_class=DATA_CLASS,
+            plan=account.plan,
+            channel="api",
+            training_choice=account.training_choice,
+            zero_retention=key.zero_retention,
+            partner_programme=account.partner_programme,
+        )
+        if decision.retention is None or decision.retention == "P0D":
+            return None
+        return Terms(decision.retention, decision.clause, decision.document)
+
+
+def make_receiver(node: Node) -> Receiver:
+    """The ingest's addresses for feedback, over a home."""
+    return Receiver(node.reports, node.survey, PolicyAccess(node), node.clock)
+
+
+def whose(node: Node, actor: Actor) -> Whose:
+    """The reports that an actor sent, as far as what they proved reaches: signed in, or with a key
+    of one's own account, all of a person's; with an organisation's key, those sent through it.
+
+    Raises:
+        InputError: code `authentication`, it is nobody.
+    """
+    if actor.person_id is None:
+        if actor.account_id is None:
+            raise InputError("whose reports? It takes a key.", code="authentication")
+        return Whose(actor.account_id, None)
+    if actor.account_id is None:
+        return Whose(None, actor.person_id)
+    own = node.accounts.get(actor.account_id).person_id == actor.person_id
+    return Whose(None if own else actor.account_id, actor.person_id)
+
+
+# Operations
+
+
+def _is_sender(arguments: Arguments) -> bool:
+    return arguments.get("key") is not None or "cookie" in arguments
+
+
+def _triages(node: Node, arguments: Arguments) -> Actor:
+    """The operator who asks; of the pages, by their cookie."""
+    actor = actor_of(node, arguments)
+    node.registry.authority.require(actor, "feedback.triage")
+    return actor
+
+
+def _list(node: Node, arguments: Arguments) -> object:
+    now = moment(node, arguments)
+    if _is_sender(arguments):
+        found = node.reports.of(whose(node, actor_of(node, arguments)), now)
+    else:
+        _triages(node, arguments)
+        found = node.reports.all(now, state=arguments.get("state"))
+    return [report_view(report) for report in found]
+
+
+def _show(node: Node, arguments: Arguments) -> object:
+    report = _report(node, arguments)
+    if arguments.get("staff") is True and not _is_sender(arguments):
+        _on_record(node, arguments, report)
+    return report_view(report) | {"content": node.reports.open(report)}
+
+
+def _on_record(node: Node, arguments: Arguments, report: Report) -> None:
+    reason = arguments.get("reason") or "at the terminal, no reason given"
+    node.registry.staff.read(_triages(node, {}), report.id, reason)
+
+
+def _withdraw(node: Node, arguments: Arguments) -> object:
+    secret = arguments.get("secret")
+    if secret is not None:
+        named = text(arguments, "id")
+        if not node.reports.is_secret(named, str(secret)):
+            raise InputError("there is no such report, or no more.", code="not_found")
+        report = node.reports.get(named, moment(node, arguments))
+    else:
+        report = _report(node, arguments)
+        if not _is_sender(arguments):
+            _triages(node, arguments)
+    return receipt_view(node.reports.withdraw(report, moment(node, arguments)))
+
+
+def _set(node: Node, arguments: Arguments) -> object:
+    by = _triages(node, arguments)
+    report = node.reports.get(text(arguments, "id"), moment(node, arguments))
+    state, issue = text(arguments, "state"), arguments.get("issue")
+    if state not in STATES:
+        raise InputError("a report is open, linked or closed.")
+    if state == "linked":
+        fits = isinstance(issue, str) and len(issue) <= _LONGEST_ISSUE and _ISSUE.fullmatch(issue)
+        if not fits:
+            raise InputError(
+                "this is no issue's address.", hint="like https://github.com/owner/name/issues/7"
+            )
+    return report_view(node.reports.set(report, state, by=by.name, issue=issue))
+
+
+def _draft(node: Node, arguments: Arguments) -> object:
+    _triages(node, arguments)
+    report = node.reports.get(text(arguments, "id"), moment(node, arguments))
+    if arguments.get("staff") is True:
+        _on_record(node, arguments, report)
+    return issue_view(_issue(node, arguments, report))
+
+
+def _file(node: Node, arguments: Arguments) -> object:
+    """File the draft, edited or as it is, as an issue; the report is linked to it."""
+    by = _triages(node, arguments)
+    report = node.reports.get(text(arguments, "id"), moment(node, arguments))
+    if arguments.get("staff") is True:
+        _on_record(node, arguments, report)
+    if report.issue is not None and arguments.get("again") is not True:
+        raise InputError("there is an issue already.", hint=report.issue)
+    variable = node.settings.text("feedback.github_token_env")
+    token = None if variable is None else os.environ.get(variable)
+    if not token:
+        raise InputError(
+            "no token to file issues with.",
+            code="configuration",
+            hint="set feedback.github_token_env, or open the draft's address in a browser",
+        )
+    filed = github.file_issue(
+        _issue(node, arguments, report),
+        token=token,
+        network=Network({n: os.environ[n] for n in NETWORK_VARIABLES if n in os.environ}),
+        api=node.settings.text("feedback.github_api") or github.API,
+    )
+    changed = node.reports.set(report, "linked", by=by.name, issue=filed.url[:_LONGEST_ISSUE])
+    return report_view(changed) | {"number": filed.number}
+
+
+def _issue(node: Node, arguments: Arguments, report: Report) -> Issue:
+    repository = arguments.get("repository") or node.settings.text("feedback.repository")
+    if not repository:
+        raise InputError(
+            "no repository to file issues in.",
+            code="configuration",
+            hint="set feedback.repository to owner/name",
+        )
+    content = node.reports.open(report)
+    made = draft(repository, content.get("description"), content.get("environment"))
+    title, body = arguments.get("title"), arguments.get("body")
+    if title is None and body is None:
+        return made
+    return made.edited(title or made.title, made.body if body is None else body)
+
+
+def _report(node: Node, arguments: Arguments) -> Report:
+    """The report that is named; of who asks with a key or cookie, only their own."""
+    theirs = whose(node, actor_of(node, arguments)) if _is_sender(arguments) else None
+    return node.reports.get(text(arguments, "id"), moment(node, arguments), theirs)
+
+
+def _results(node: Node, arguments: Arguments) -> object:
+    counts = node.survey.all(moment(node, arguments))
+    found = suppression.results(
+        ((one.day, one.version, one.answer, one.count) for one in counts), node.survey.answers
+    )
+    return {
+        "question": node.policy.document.survey.question.of("en"),
+        "answers": list(found.answers),
+        "least": suppression.LEAST,
+        "all": _line(found.all),
+        "weeks": [_line(line) | {"week": line.name} for line in found.weeks],
+        "versions": [_line(line) | {"version": line.name} for line in found.versions],
+    }
+
+
+def _line(line: suppression.Line) -> dict[str, Any]:
+    return {"counts": dict(line.counts), "total": line.total}
+
+
+def report_view(report: Report) -> dict[str, object]:
+    """A report as lists show it: without its content."""
+    return {
+        "id": report.id,
+        "state": report.state,
+        "issue": report.issue,
+        "parts": list(report.parts),
+        "bytes": report.bytes,
+        "received": report.received_at.isoformat(),
+        "kept_until": report.expires_at.isoformat(),
+        "retention": {"clause": report.terms.clause, "period": report.terms.period},
+        "account": report.account_id,
+        "person": report.person_id,
+        "key_id": report.key_id,
+    }
+
+
+def issue_view(issue: Issue) -> dict[str, object]:
+    """The draft of a public issue; what was masked in it, by kind."""
+    return {
+        "repository": issue.repository,
+        "title": issue.title,
+        "body": issue.body,
+        "masked": [one.kind for one in issue.removed],
+        "url": issue.url,
+    }
+
+
+OPERATIONS: Final[Mapping[str, Callable[[Node, Arguments], object]]] = {
+    "feedback.list": _list,
+    "feedback.show": _show,
+    "feedback.withdraw": _withdraw,
+    "feedback.set": _set,
+    "feedback.draft": _draft,
+    "feedback.file": _file,
+    "survey.results": _results,
+}

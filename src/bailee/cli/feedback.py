@@ -1,0 +1,224 @@
+"""`bailee feedback`: bug reports, for whoever sent one and for who triages them."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Any, cast
+
+import typer
+
+from bailee.cli.errors import reporting
+from bailee.cli.reach import HomeOption, JsonOption, ask_one
+from bailee.cli.show import console, moment, print_json, size, table
+from bailee.errors import InputError
+
+app = typer.Typer(
+    help="Bug reports: your own with your key, all of them without one, for triage.",
+    no_args_is_help=True,
+)
+ReportArgument = Annotated[str, typer.Argument(help="The report's id, fb_….")]
+KeyOption = Annotated[
+    str | None,
+    typer.Option("--key", help="Your API key (else BAILEE_API_KEY).", show_default=False),
+]
+ReasonOption = Annotated[
+    str | None, typer.Option(help="Why; it goes on record.", show_default=False)
+]
+RepositoryOption = Annotated[
+    str | None, typer.Option(help="owner/name (else feedback.repository).", show_default=False)
+]
+
+
+def _asking(key: str | None) -> dict[str, object]:
+    presented = key or os.environ.get("BAILEE_API_KEY")
+    return {} if not presented else {"key": presented}
+
+
+@app.command("list")
+def list_reports(
+    state: Annotated[str | None, typer.Option(help="Only open, linked or closed ones.")] = None,
+    key: KeyOption = None,
+    as_json: JsonOption = False,
+    home: HomeOption = None,
+) -> None:
+    """What you sent; without a key, what everybody sent, for triage. The latest first."""
+    with reporting():
+        arguments = {"state": state, **_asking(key)}
+        reports = cast("list[dict[str, Any]]", ask_one(home, "feedback.list", arguments))
+        if as_json:
+            print_json(reports)
+            return
+        rows = [
+            (
+                r["id"],
+                r["state"],
+                moment(r["received"]),
+                ", ".join(r["parts"]),
+                size(r["bytes"]),
+                moment(r["kept_until"]),
+                r["retention"]["clause"],
+                r["issue"] or "",
+            )
+            for r in reports
+        ]
+        columns = (
+            "report", "state", "received", "parts", "size", "kept until", "by clause", "issue",
+        )  # fmt: skip
+        console().print(table(columns, rows, right=("size",)))
+
+
+@app.command()
+def show(
+    report: ReportArgument,
+    reason: ReasonOption = None,
+    key: KeyOption = None,
+    as_json: JsonOption = False,
+    home: HomeOption = None,
+) -> None:
+    """A report's content. Without the sender's key, that it was read goes on record."""
+    with reporting():
+        arguments = {"id": report, "staff": True, "reason": reason, **_asking(key)}
+        found = cast("dict[str, Any]", ask_one(home, "feedback.show", arguments))
+        if as_json:
+            print_json(found)
+            return
+        out = console()
+        out.print(f"{found['id']}, {found['state']}, received {moment(found['received'])}")
+        out.print(f"kept until {moment(found['kept_until'])} by {found['retention']['clause']}")
+        for part, value in found["content"].items():
+            out.print(f"\n{part}", style="bold")
+            out.print(_readable(value), markup=False)
+
+
+@app.command()
+def withdraw(
+    report: ReportArgument,
+    key: KeyOption = None,
+    secret: Annotated[
+        str | None,
+        typer.Option(help="The report's withdrawal secret, instead of a key.", show_default=False),
+    ] = None,
+    as_json: JsonOption = False,
+    home: HomeOption = None,
+) -> None:
+    """Take a report back: its key is destroyed. Prints the receipt."""
+    with reporting():
+        arguments = {"id": report} | ({"secret": secret} if secret else _asking(key))
+        receipt = cast("dict[str, Any]", ask_one(home, "feedback.withdraw", arguments))
+        if as_json:
+            print_json(receipt)
+            return
+        console().print(f"{report} is withdrawn. Receipt {receipt['receipt']}:")
+        rows = [(state, moment(at)) for state, at in receipt["states"].items()]
+        console().print(table(("state", "since"), rows))
+        console().print(f"[dim]still to come: {', '.join(receipt['to_come'])}[/dim]")
+
+
+@app.command()
+def link(
+    report: ReportArgument,
+    issue: Annotated[str, typer.Argument(help="The issue's address.")],
+    as_json: JsonOption = False,
+    home: HomeOption = None,
+) -> None:
+    """Link a report to an issue that is there."""
+    _set(report, "linked", as_json, home, issue)
+
+
+@app.command()
+def close(report: ReportArgument, as_json: JsonOption = False, home: HomeOption = None) -> None:
+    """It is dealt with."""
+    _set(report, "closed", as_json, home)
+
+
+@app.command()
+def reopen(report: ReportArgument, as_json: JsonOption = False, home: HomeOption = None) -> None:
+    """It is open after all."""
+    _set(report, "open", as_json, home)
+
+
+@app.command()
+def draft(
+    report: ReportArgument,
+    reason: ReasonOption = None,
+    repository: RepositoryOption = None,
+    as_json: JsonOption = False,
+    home: HomeOption = None,
+) -> None:
+    """The draft of a public issue: description and environment, secrets masked, no transcript. That
+    it was read goes on record.
+    """
+    with reporting():
+        arguments = {"id": report, "staff": True, "reason": reason, "repository": repository}
+        made = cast("dict[str, Any]", ask_one(home, "feedback.draft", arguments))
+        if as_json:
+            print_json(made)
+            return
+        out = console()
+        out.print(made["title"], style="bold", markup=False)
+        out.print(made["body"], markup=False)
+        masked = ", ".join(made["masked"]) or "nothing"
+        out.print(f"\n[dim]masked: {masked}. Filled in already, to be edited and sent there:[/dim]")
+        print(made["url"])
+
+
+@app.command("file")
+def file_issue(  # noqa: PLR0917 - each is an option
+    report: ReportArgument,
+    reason: ReasonOption = None,
+    repository: RepositoryOption = None,
+    title: Annotated[str | None, typer.Option(help="Instead of the draft's.")] = None,
+    body: Annotated[
+        Path | None, typer.Option(help="A file with the text instead of the draft's; - reads it.")
+    ] = None,
+    as_json: JsonOption = False,
+    home: HomeOption = None,
+) -> None:
+    """File the draft as an issue through GitHub's API, for everybody to see, and link the report.
+    What is edited is scrubbed again.
+    """
+    with reporting():
+        arguments = {
+            "id": report,
+            "staff": True,
+            "reason": reason,
+            "repository": repository,
+            "title": title,
+            "body": None if body is None else _text(body),
+        }
+        done = cast("dict[str, Any]", ask_one(home, "feedback.file", arguments))
+        if as_json:
+            print_json(done)
+        else:
+            print(f"{done['id']} is linked to {done['issue']}")
+
+
+def _set(
+    report: str, state: str, as_json: bool, home: HomeOption, issue: str | None = None
+) -> None:
+    with reporting():
+        arguments = {"id": report, "state": state, "issue": issue}
+        done = cast("dict[str, Any]", ask_one(home, "feedback.set", arguments))
+        if as_json:
+            print_json(done)
+        else:
+            print(f"{done['id']} is {done['state']}.")
+
+
+def _text(path: Path) -> str:
+    if str(path) == "-":
+        return sys.stdin.read()
+    try:
+        return path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError):
+        raise InputError("the file with the text can't be read.") from None
+
+
+def _readable(value: object) -> str:
+    import json
+
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, indent=1)
+    # What somebody sent must not drive the terminal of who reads it.
+    return "".join(c if c.isprintable() or c in "\n\t" else "�" for c in text)

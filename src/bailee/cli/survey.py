@@ -1,0 +1,45 @@
+"""`bailee survey`: what people answered, as counts; small ones are not shown."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import typer
+
+from bailee.cli.errors import reporting
+from bailee.cli.reach import HomeOption, JsonOption, ask_one
+from bailee.cli.show import console, print_json, table
+
+app = typer.Typer(help="The session survey's results.", no_args_is_help=True)
+
+
+@app.callback()
+def _survey() -> None:
+    pass
+
+
+@app.command()
+def results(as_json: JsonOption = False, home: HomeOption = None) -> None:
+    """How often each answer was given, by week and by version of the client."""
+    with reporting():
+        found = cast("dict[str, Any]", ask_one(home, "survey.results"))
+        if as_json:
+            print_json(found)
+            return
+        out = console()
+        out.print(found["question"])
+        answers = found["answers"]
+        for name, title in (("week", "week of"), ("version", "version")):
+            rows = [_row(line[name], line, answers) for line in found[f"{name}s"]]
+            rows.append(_row("all", found["all"], answers))
+            out.print(table((title, *answers, "total"), rows, right=(*answers, "total")))
+            out.print()
+        out.print(
+            f"[dim]–: not shown, a count under {found['least']} or one that would give such a "
+            "count away.[/dim]"
+        )
+
+
+def _row(name: str, line: dict[str, Any], answers: list[str]) -> tuple[str, ...]:
+    counts = [*(line["counts"][answer] for answer in answers), line["total"]]
+    return (name, *("–" if count is None else str(count) for count in counts))
