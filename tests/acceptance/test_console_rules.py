@@ -49,6 +49,8 @@ EXPECTED: dict[str, dict[str, set[str]]] = {
     "/settings/erase": {"GET": PEOPLE, "POST": PEOPLE},
     "/settings/sessions/{session}": {"GET": PEOPLE},
     "/settings/sessions/{session}/delete": {"POST": PEOPLE},
+    "/settings/feedback/{report}": {"GET": PEOPLE},
+    "/settings/feedback/{report}/withdraw": {"POST": PEOPLE},
     "/settings/account": {"GET": PEOPLE},
     "/settings/account/password": {"POST": PEOPLE},
     "/settings/account/sign-out-elsewhere": {"POST": PEOPLE},
@@ -74,10 +76,18 @@ EXPECTED: dict[str, dict[str, set[str]]] = {
     "/admin/sessions": {"GET": {"operator"}},
     "/admin/sessions/{session}": {"GET": {"operator"}},
     "/admin/sessions/{session}/read": {"POST": {"operator"}},
+    "/admin/feedback": {"GET": {"operator"}},
+    "/admin/feedback/{report}": {"GET": {"operator"}},
+    "/admin/feedback/{report}/read": {"POST": {"operator"}},
+    "/admin/feedback/{report}/state": {"POST": {"operator"}},
+    "/admin/feedback/{report}/issue": {"POST": {"operator"}},
+    "/admin/survey": {"GET": {"operator"}},
     "/admin/retention": {"GET": {"operator"}},
     "/admin/audit": {"GET": {"operator"}},
     "/api/v1/privacy/training": {"GET": NO_KEY, "PUT": NO_KEY},
     "/api/v1/sessions": {"GET": NO_KEY},
+    "/api/v1/feedback": {"GET": NO_KEY},
+    "/api/v1/feedback/{report}": {"GET": NO_KEY, "DELETE": NO_KEY},
 }
 ROUTES = [(method, path) for path, methods in EXPECTED.items() for method in methods]
 
@@ -136,7 +146,12 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
                     {"person": f"{role}@example.org", "role": role},
                 )
             person = bailee.json("person", "list")[0]["person"]
-            parts = {"organisation": ids["Here"], "person": person, "session": "no-such-session"}
+            parts = {
+                "organisation": ids["Here"],
+                "person": person,
+                "session": "no-such-session",
+                "report": "no-such-report",
+            }
             yield {"visitors": visitors, "parts": parts}
         finally:
             bailee.stop()

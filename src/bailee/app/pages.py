@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 from bailee.app.node import Node
 from bailee.app.operations import perform
+from bailee.app.telemetry import listening_at
 from bailee.config import Settings
 from bailee.console import Parts, SignIn
 from bailee.policy.diagram import Configuration, Upstream
@@ -28,6 +29,10 @@ def console_parts(
     )
 
 
+_TAKEN = frozenset({"metrics", "errors", "bug_report", "survey"})
+"""What the ingest takes in, by the policy's names of the flows."""
+
+
 def running(settings: Settings, gateway: str, upstream: str, tls: bool) -> Configuration:
     """What the data-flow diagram is drawn from: what runs, and what does not."""
     local = settings.text("upstream.url") is None
@@ -37,7 +42,8 @@ def running(settings: Settings, gateway: str, upstream: str, tls: bool) -> Confi
         if url:
             upstreams.append(Upstream(channel, _place(url)))
     root, _, _ = (settings.text("keyring.root") or "file").partition(":")
-    return Configuration(gateway, tls, tuple(upstreams), "folder", root)
+    taken = frozenset() if listening_at(settings) is None else _TAKEN
+    return Configuration(gateway, tls, tuple(upstreams), "folder", root, taken)
 
 
 def _place(url: str) -> str:

@@ -1,4 +1,4 @@
-"""The small HTTP API beside the pages: a person's own choice and sessions, proved by their key.
+"""The small HTTP API beside the pages: a person's own choice, sessions and reports, by their key.
 
 Rows: T2 (the choice over HTTP).
 """
@@ -36,6 +36,20 @@ class Api:
     def sessions(self, ask: Ask) -> Response:
         """The sessions of the key's account; of an organisation's, for those who administer it."""
         return as_json(self._perform("sessions.list", {"key": _presented(ask)}))
+
+    def reports(self, ask: Ask) -> Response:
+        """The bug reports that the key's holder sent."""
+        return as_json(self._perform("feedback.list", {"key": _presented(ask)}))
+
+    def report(self, ask: Ask) -> Response:
+        """One of them, with what is in it."""
+        arguments = {"key": _presented(ask), "id": ask.path["report"]}
+        return as_json(self._perform("feedback.show", arguments))
+
+    def withdraw(self, ask: Ask) -> Response:
+        """Withdraw one; the answer is the receipt."""
+        arguments = {"key": _presented(ask), "id": ask.path["report"]}
+        return as_json(self._perform("feedback.withdraw", arguments))
 
 
 def as_json(value: object, status: int = 200) -> Response:

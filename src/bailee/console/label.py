@@ -85,9 +85,9 @@ def _lines(
         ("transcript", "linked", purposes, "sessions")
     ]
     kinds: Mapping[str, tuple[str, tuple[str, ...], str]] = {
-        "metric": ("linked", ("operating",), "erase"),
-        "error_event": ("linked", ("operating",), "erase"),
-        "feedback_report": ("linked", ("feedback",), "erase"),
+        "metric": ("unlinked", ("operating",), "nothing_to_find"),
+        "error_event": ("unlinked", ("operating",), "nothing_to_find"),
+        "feedback_report": ("linked", ("feedback",), "reports"),
         "survey_rating": ("unlinked", ("feedback",), "nothing_to_find"),
     }
     held += [

@@ -127,6 +127,7 @@ class People:
                 "cookie": ask.visitor.cookie,
                 "person": ask.person.person,
                 "name": ask.form.get("name", "").strip()[:100] or ask.words("account.key_unnamed"),
+                "ingest": ask.form.get("ingest") == "yes",
             },
         )
         return self._account(ask, made=made)

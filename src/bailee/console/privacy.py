@@ -1,4 +1,4 @@
-"""A person's privacy: the label, the choice, their sessions, consent records and receipts.
+"""A person's privacy: label, choice, sessions, reports, consent records and receipts.
 
 Rows: T2, T3, R6.
 """
@@ -38,6 +38,7 @@ class Privacy:
         cookie, account = ask.visitor.cookie, ask.person.account
         label_of = account or self._organisation_account(ask)
         sessions, history, receipts, move, asked = [], [], [], None, None
+        reports = self._perform("feedback.list", {"cookie": cookie})
         if account is not None:
             sessions = self._perform("sessions.list", {"owner": account.account_id})
             history = self._perform("privacy.history", {"cookie": cookie})
@@ -59,6 +60,7 @@ class Privacy:
             decide_by=policy.document.decide_by,
             sessions=sessions[:_SHOWN],
             total=len(sessions),
+            reports=reports[:_SHOWN],
             history=history[::-1],
             receipts=receipts[::-1][:_SHOWN],
             move=move,

@@ -30,6 +30,7 @@ from bailee.console.admin import Admin
 from bailee.console.api import Api
 from bailee.console.arriving import Arriving
 from bailee.console.asking import Ask, fields, read_body
+from bailee.console.feedback import Feedback
 from bailee.console.frame import Frame
 from bailee.console.guard import Guarded
 from bailee.console.home import Home
@@ -68,6 +69,7 @@ class Site:
                 people=People(parts, frame, self._arriving),
                 ways_in=WaysIn(parts, frame, self._arriving),
                 privacy=Privacy(parts, frame),
+                feedback=Feedback(parts, frame),
                 organisations=Organisations(parts, frame),
                 staff=Staff(parts, frame),
                 admin=admin,

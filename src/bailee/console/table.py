@@ -10,6 +10,7 @@ from starlette.responses import Response
 from bailee.console.admin import Admin
 from bailee.console.api import Api
 from bailee.console.asking import LARGEST_BODY, LARGEST_CREDENTIAL, LARGEST_DOCUMENT, Ask
+from bailee.console.feedback import Feedback
 from bailee.console.home import Home
 from bailee.console.organisations import Organisations
 from bailee.console.people import People
@@ -40,6 +41,7 @@ class Areas:
     people: People
     ways_in: WaysIn
     privacy: Privacy
+    feedback: Feedback
     organisations: Organisations
     staff: Staff
     admin: Admin
@@ -55,6 +57,7 @@ def table(areas: Areas) -> tuple[Entry, ...]:
         areas.admin,
         areas.api,
     )
+    feedback = areas.feedback
     anyone, person, operator, key = Rule.PUBLIC, Rule.PERSON, Rule.OPERATOR, Rule.API_KEY
     of = "/organisations/{organisation}"
     return (
@@ -82,6 +85,8 @@ def table(areas: Areas) -> tuple[Entry, ...]:
         Entry("POST", "/settings/erase", person, privacy.erase),
         Entry("GET", "/settings/sessions/{session}", person, privacy.session),
         Entry("POST", "/settings/sessions/{session}/delete", person, privacy.delete),
+        Entry("GET", "/settings/feedback/{report}", person, feedback.own),
+        Entry("POST", "/settings/feedback/{report}/withdraw", person, feedback.withdraw),
         Entry("GET", "/settings/account", person, people.account),
         Entry("POST", "/settings/account/password", person, people.set_password),
         Entry("POST", "/settings/account/sign-out-elsewhere", person, people.end_session),
@@ -107,6 +112,12 @@ def table(areas: Areas) -> tuple[Entry, ...]:
         Entry("POST", "/admin/holds/release", operator, staff.release_hold),
         Entry("GET", "/admin/organisations", operator, staff.organisations),
         Entry("POST", "/admin/organisations", operator, staff.add_organisation),
+        Entry("GET", "/admin/feedback", operator, feedback.reports),
+        Entry("GET", "/admin/feedback/{report}", operator, feedback.report),
+        Entry("POST", "/admin/feedback/{report}/read", operator, feedback.read),
+        Entry("POST", "/admin/feedback/{report}/state", operator, feedback.change),
+        Entry("POST", "/admin/feedback/{report}/issue", operator, feedback.file, LARGEST_DOCUMENT),
+        Entry("GET", "/admin/survey", operator, feedback.survey),
         Entry("GET", "/admin/sessions", operator, admin.sessions),
         Entry("GET", "/admin/sessions/{session}", operator, admin.session),
         Entry("POST", "/admin/sessions/{session}/read", operator, admin.read),
@@ -117,4 +128,7 @@ def table(areas: Areas) -> tuple[Entry, ...]:
         Entry("GET", "/api/v1/privacy/training", key, api.training),
         Entry("PUT", "/api/v1/privacy/training", key, api.choose),
         Entry("GET", "/api/v1/sessions", key, api.sessions),
+        Entry("GET", "/api/v1/feedback", key, api.reports),
+        Entry("GET", "/api/v1/feedback/{report}", key, api.report),
+        Entry("DELETE", "/api/v1/feedback/{report}", key, api.withdraw),
     )

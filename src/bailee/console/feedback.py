@@ -1,0 +1,200 @@
+"""Bug reports: the sender's own pages, the operator's triage; and the survey's results.
+
+An operator sees what is known of a report, never what is in it, until they give a reason; that goes
+on record first. The draft of a public issue is shown with the content, to be edited and filed.
+
+Rows: F2, F3, F4.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+from markupsafe import Markup
+from starlette.responses import RedirectResponse, Response
+
+from bailee.console.asking import Ask
+from bailee.console.frame import Frame
+from bailee.console.parts import Parts
+from bailee.console.privacy import plain
+from bailee.console.shares import Week, shares
+from bailee.errors import BaileeError, InputError
+
+_SHOWN = 200
+_LONGEST = 200_000
+_STATES = ("open", "linked", "closed")
+
+
+class Feedback:
+    """The handlers; each takes an `Ask`."""
+
+    def __init__(self, parts: Parts, frame: Frame) -> None:
+        self._parts = parts
+        self._perform = parts.perform
+        self._frame = frame
+
+    # -- one's own -------------------------------------------------------------------------------
+
+    def own(self, ask: Ask) -> Response:
+        """One of the person's own reports, with what is in it."""
+        report = self._perform(
+            "feedback.show", {"cookie": ask.visitor.cookie, "id": ask.path["report"]}
+        )
+        return self._frame.page(
+            ask, "report.html", here="privacy", report=report, content=readable(report["content"])
+        )
+
+    def withdraw(self, ask: Ask) -> Response:
+        """Withdraw one; the receipt is on the page that follows."""
+        self._perform("feedback.withdraw", {"cookie": ask.visitor.cookie, "id": ask.path["report"]})
+        return RedirectResponse("/settings/privacy#receipts", 303)
+
+    # -- triage ----------------------------------------------------------------------------------
+
+    def reports(self, ask: Ask) -> Response:
+        """Every report by its particulars, those of one state if one is asked for."""
+        state = ask.query.get("state")
+        state = state if state in _STATES else None
+        found = self._perform("feedback.list", {"state": state})
+        return self._frame.page(
+            ask,
+            "admin/feedback.html",
+            here="feedback",
+            reports=found[:_SHOWN],
+            total=len(found),
+            state=state,
+            states=_STATES,
+        )
+
+    def report(self, ask: Ask) -> Response:
+        """One report's particulars."""
+        return self._report(ask)
+
+    def read(self, ask: Ask) -> Response:
+        """A report's content, for a reason that goes on record first; with the issue's draft."""
+        report = self._found(ask)
+        registry = self._parts.registry
+        reader = registry.web_sessions.actor(ask.visitor.cookie)
+        registry.staff.read(reader, report["id"], ask.given("reason"))
+        shown = self._perform("feedback.show", {"id": report["id"]})
+        return self._report(ask, content=readable(shown["content"]), draft=self._draft(ask))
+
+    def change(self, ask: Ask) -> Response:
+        """Link a report to an issue, close it, or open it again."""
+        try:
+            self._perform(
+                "feedback.set",
+                {
+                    "cookie": ask.visitor.cookie,
+                    "id": ask.path["report"],
+                    "state": ask.given("state"),
+                    "issue": ask.form.get("issue", "").strip() or None,
+                },
+            )
+        except InputError as error:
+            return self._report(ask, error)
+        return RedirectResponse(f"/admin/feedback/{ask.path['report']}", 303)
+
+    def file(self, ask: Ask) -> Response:
+        """File the draft, as it was edited, as a public issue."""
+        try:
+            self._perform(
+                "feedback.file",
+                {
+                    "cookie": ask.visitor.cookie,
+                    "id": ask.path["report"],
+                    "title": ask.given("title"),
+                    "body": ask.given("body"),
+                },
+            )
+        except BaileeError as error:
+            return self._report(ask, error)
+        return RedirectResponse(f"/admin/feedback/{ask.path['report']}", 303)
+
+    # -- the survey ------------------------------------------------------------------------------
+
+    def survey(self, ask: Ask) -> Response:
+        """The answers' distribution over time, as a picture and as tables."""
+        found, words = self._perform("survey.results", {}), ask.words
+        language = words.language
+        names = [
+            (answer, words("survey.dismissed") if answer == "dismissed" else answer)
+            for answer in found["answers"]
+        ]
+        weeks = [Week(one["week"], one["counts"], one["total"]) for one in found["weeks"]]
+        # Made here from numbers and days, every text escaped: markup of our own.
+        picture = Markup(shares(weeks, names, words))  # noqa: S704
+        return self._frame.page(
+            ask,
+            "admin/survey.html",
+            here="feedback",
+            found=found,
+            names=names,
+            picture=picture,
+            question=self._parts.policy.document.survey.question.of(language),
+        )
+
+    # -- inside ----------------------------------------------------------------------------------
+
+    def _found(self, ask: Ask) -> dict[str, Any]:
+        wanted = ask.path["report"]
+        for one in self._perform("feedback.list", {}):
+            if one["id"] == wanted:
+                return dict(one)
+        raise InputError(ask.words("feedback.gone"), code="not_found")
+
+    def _draft(self, ask: Ask) -> Any:
+        """The draft of a public issue, where there is a repository for it."""
+        try:
+            return self._perform("feedback.draft", {"id": ask.path["report"]})
+        except InputError as error:
+            if error.code != "configuration":
+                raise
+            return None
+
+    def _report(
+        self,
+        ask: Ask,
+        error: BaileeError | None = None,
+        *,
+        content: list[dict[str, Any]] | None = None,
+        draft: Any = None,
+    ) -> Response:
+        return self._frame.page(
+            ask,
+            "admin/report.html",
+            200 if error is None else error.http_status,
+            here="feedback",
+            report=self._found(ask),
+            content=content,
+            draft=draft,
+            problem=None if error is None else ask.words.of_error(error),
+        )
+
+
+def readable(content: Any) -> list[dict[str, Any]]:
+    """A report's parts as pages show them: messages where they are messages, else text. What is
+    very long is cut, and says so.
+    """
+    return [_part(name, value) for name, value in content.items()]
+
+
+def _part(name: str, value: Any) -> dict[str, Any]:
+    if isinstance(value, list) and all(isinstance(one, dict) and "role" in one for one in value):
+        messages, left = [], _LONGEST
+        for one in map(plain, value):
+            messages.append(one | {"text": one["text"][:left]})
+            left -= len(one["text"])
+            if left <= 0:
+                break
+        return {"name": name, "messages": messages, "text": "", "cut": left < 0}
+    text = value if isinstance(value, str) else _json(value)
+    return {"name": name, "messages": [], "text": text[:_LONGEST], "cut": len(text) > _LONGEST}
+
+
+def _json(value: Any) -> str:
+    try:
+        return orjson.dumps(value, option=orjson.OPT_INDENT_2).decode()
+    except (TypeError, ValueError):
+        return str(value)
