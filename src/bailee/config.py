@@ -55,6 +55,13 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         "Address that is told of new and returning errors, by POST, without their content.",
     ),
     Setting(
+        "telemetry.own",
+        str,
+        "policy",
+        "Whether this server measures its own exchanges and defects: `policy`, as the policy's "
+        "flows and switches say; `on`, unless a switch is set; `off`.",
+    ),
+    Setting(
         "upstream.url",
         str,
         None,

@@ -53,6 +53,7 @@ Action = Literal[
     "person.erase",
     "content.read_as_staff",
     "hold.change",
+    "error_issue.change",
     "account.export",
     "account.erase",
 ]
@@ -81,6 +82,7 @@ MAY: Final[Mapping[Action, frozenset[Standing]]] = {
     "person.erase": frozenset({"operator", "self"}),
     "content.read_as_staff": frozenset({"operator"}),
     "hold.change": frozenset({"operator"}),
+    "error_issue.change": frozenset({"operator"}),
     "account.export": frozenset({"operator", "self", "holder"}),
     "account.erase": frozenset({"operator", "self", "holder"}),
 }

@@ -41,6 +41,11 @@ from bailee.vault.terms import Present
 from bailee.vault.transcript import SessionRow
 from bailee.vault.vault import Vault
 
+
+def _nothing_measured() -> None:
+    """Where no server runs, nothing is waiting to be kept."""
+
+
 _NOTHING = Present(Terms("P0D", "", ""), None)
 """Of who was erased nothing more is kept, not even what was under way."""
 
@@ -93,6 +98,7 @@ class Node:
             ledger=self.ledger,
         )
         self.moves_wait: Callable[[], None] = self._move_now
+        self.measured: Callable[[], None] = _nothing_measured
         self.accounts.retention_follows = self.follow
         url = settings.text("telemetry.webhook")
         self._webhook = None if url is None else Webhook(url, self._unheard)

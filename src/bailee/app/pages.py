@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from urllib.parse import urlsplit
 
 from bailee.app.node import Node
@@ -12,10 +13,16 @@ from bailee.policy.diagram import Configuration, Upstream
 
 
 def console_parts(
-    node: Node, sign_in: SignIn, *, gateway: str, upstream: str, secure: bool
+    node: Node,
+    sign_in: SignIn,
+    *,
+    gateway: str,
+    upstream: str,
+    secure: bool,
+    defect: Callable[[BaseException], None],
 ) -> Parts:
     """The console's parts. `gateway` is its address, `upstream` the first model's in words;
-    `secure`: both are reached by TLS.
+    `secure`: both are reached by TLS; `defect` is told of what a page could not foresee.
     """
     return Parts(
         perform=lambda operation, arguments: perform(node, operation, arguments),
@@ -25,6 +32,7 @@ def console_parts(
         clock=node.clock,
         running=running(node.settings, gateway, upstream, secure),
         secure=secure,
+        defect=defect,
     )
 
 

@@ -67,6 +67,43 @@ def query(  # noqa: PLR0917 - each is an option
 
 
 @app.command()
+def summary(
+    since: Annotated[str, typer.Option(help="How far back: 90m, 24h, 7d.")] = "24h",
+    step: Annotated[str, typer.Option(help="A row for each such stretch: 5m, 1h, 1d.")] = "1h",
+    latency: Annotated[
+        str | None, typer.Option(help="The measure of time to take; else the gateway's.")
+    ] = None,
+    as_json: JsonOption = False,
+    home: HomeOption = None,
+) -> None:
+    """How quick, how reliable and how used: what the console's page of metrics shows."""
+    with reporting():
+        arguments = {"since": since, "step": step, "latency": latency}
+        found = cast("dict[str, Any]", ask_one(home, "metrics.summary", arguments))
+        if as_json:
+            print_json(found)
+            return
+        out = console()
+        quick, whole = found["latency"], found["latency"]["whole"]
+        if whole is not None:
+            figures = ("p50", "p90", "p95", "p99")
+            out.print(f"Latency in {quick['unit']}, {quick['name']}: {quick['description']}")
+            rows = [(str(whole["count"]), *(_number(whole[key]) for key in figures))]
+            out.print(table(("requests", *figures), rows, right=("requests", *figures)))
+        programs = [
+            (p["program"], str(p["requests"]), _share(p["error_rate"]), _share(p["availability"]))
+            for p in found["reliability"]["programs"]
+        ]
+        columns = ("program", "requests", "error rate", "availability")
+        out.print(table(columns, programs, right=columns[1:]))
+        usage = found["usage"]
+        models = [(row["model"], str(row["tokens"])) for row in usage["models"]]
+        out.print(table(("model", "tokens"), models, right=("tokens",)))
+        features = [(row["feature"], row["kind"], str(row["uses"])) for row in usage["features"]]
+        out.print(table(("feature", "kind", "uses"), features, right=("uses",)))
+
+
+@app.command()
 def dropped(as_json: JsonOption = False, home: HomeOption = None) -> None:
     """What clients sent that may not be kept, so that a wrong client is found."""
     with reporting():
@@ -134,6 +171,10 @@ def fields(as_json: JsonOption = False) -> None:
             (f.name, f.kind.type, f.sensitivity, f.description) for f in registry.fields.values()
         ]
         out.print(table(("field", "type", "sensitivity", "what it is"), rows))
+
+
+def _share(given: float | None) -> str:
+    return "–" if given is None else f"{given:.2%}"
 
 
 def _word(value: object) -> str:

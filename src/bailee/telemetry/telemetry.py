@@ -34,6 +34,7 @@ from bailee.telemetry.otlp import Log, Reader, Streams
 from bailee.telemetry.queries import ErrorQueries, MetricQueries
 from bailee.telemetry.records import ERROR, METRIC, DataClass, Row
 from bailee.telemetry.shelves import Shelf
+from bailee.telemetry.summary import Summaries
 from bailee.telemetry.symbols import installed
 from bailee.vault.files import Files
 
@@ -116,6 +117,7 @@ class Telemetry:
         self._issue_key = keyring.secret("telemetry/issues")
         self._lock = threading.Lock()
         self.metrics = MetricQueries(self._days, registry)
+        self.summaries = Summaries(self._days, self.metrics, registry)
         self.errors = ErrorQueries(self._days, self.issues)
 
     # -- taking ----------------------------------------------------------------------------------
