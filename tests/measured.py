@@ -14,8 +14,8 @@ DELTA = 1
 
 
 def send_day(ingest: dict[str, str], key: str, *, hours: int = 24) -> None:
-    """An agent's day: requests that get slower at noon, some that fail, sessions, tokens, tools; and
-    errors of three kinds.
+    """An agent's day: requests that get slower for some hours, some that fail, sessions, tokens,
+    tools; and errors of three kinds.
     """
     now = time.time()
     logs: list[dict[str, Any]] = []
@@ -24,7 +24,9 @@ def send_day(ingest: dict[str, str], key: str, *, hours: int = 24) -> None:
         busy = 1 + 2 * (step % 96 in range(40, 60))
         for number in range(3 + 2 * busy):
             took = 400.0 * busy + 90 * number + step * 3
-            name = "claude_code.api_error" if (step + number) % 23 == 0 else "claude_code.api_request"
+            name = (
+                "claude_code.api_error" if (step + number) % 23 == 0 else "claude_code.api_request"
+            )
             logs.append(
                 _log(at, name, model=MODELS[number % 3], duration_ms=took, ttft_ms=took / 3)
             )
@@ -108,9 +110,7 @@ def _log(at: float, name: str, **attributes: Any) -> dict[str, Any]:
 
 
 def _logs(records: Iterable[dict[str, Any]]) -> dict[str, Any]:
-    return {
-        "resourceLogs": [{"resource": _RESOURCE, "scopeLogs": [{"logRecords": list(records)}]}]
-    }
+    return {"resourceLogs": [{"resource": _RESOURCE, "scopeLogs": [{"logRecords": list(records)}]}]}
 
 
 def _point(at: float, value: int, **attributes: Any) -> dict[str, Any]:

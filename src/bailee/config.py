@@ -55,6 +55,25 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         "Address that is told of new and returning errors, by POST, without their content.",
     ),
     Setting(
+        "telemetry.metrics",
+        str,
+        "store",
+        "Where metrics go after the guard: `store`, `otlp:URL`, `none`; or `store otlp:URL`.",
+    ),
+    Setting(
+        "telemetry.errors",
+        str,
+        "store",
+        "Where errors go after the guard: `store`, `sentry:DSN`, `otlp:URL`, `none`; or `store` "
+        "and an address.",
+    ),
+    Setting(
+        "telemetry.otlp_authorization_env",
+        str,
+        None,
+        "Name of the environment variable that holds the Authorization header for OTLP addresses.",
+    ),
+    Setting(
         "telemetry.own",
         str,
         "policy",

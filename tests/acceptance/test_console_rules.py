@@ -76,6 +76,11 @@ EXPECTED: dict[str, dict[str, set[str]]] = {
     "/admin/sessions/{session}/read": {"POST": {"operator"}},
     "/admin/retention": {"GET": {"operator"}},
     "/admin/audit": {"GET": {"operator"}},
+    "/admin/metrics": {"GET": {"operator"}},
+    "/admin/metrics/dropped": {"GET": {"operator"}},
+    "/admin/metrics/{measure}": {"GET": {"operator"}},
+    "/admin/errors": {"GET": {"operator"}},
+    "/admin/errors/{issue}": {"GET": {"operator"}, "POST": {"operator"}},
     "/api/v1/privacy/training": {"GET": NO_KEY, "PUT": NO_KEY},
     "/api/v1/sessions": {"GET": NO_KEY},
 }
@@ -136,7 +141,13 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
                     {"person": f"{role}@example.org", "role": role},
                 )
             person = bailee.json("person", "list")[0]["person"]
-            parts = {"organisation": ids["Here"], "person": person, "session": "no-such-session"}
+            parts = {
+                "organisation": ids["Here"],
+                "person": person,
+                "session": "no-such-session",
+                "measure": "no.such.measure",
+                "issue": "no-such-issue",
+            }
             yield {"visitors": visitors, "parts": parts}
         finally:
             bailee.stop()

@@ -30,8 +30,9 @@ from bailee.keyring import EnvironmentRoot, FileRoot, Keyring, Root
 from bailee.ledger import Ledger
 from bailee.policy import Decision, Policy, load
 from bailee.registry import load as load_registry
+from bailee.telemetry.destinations import Destination, destination
 from bailee.telemetry.issues import Issue
-from bailee.telemetry.records import Row
+from bailee.telemetry.records import ERROR, METRIC, DataClass, Row
 from bailee.telemetry.telemetry import Swept, Telemetry
 from bailee.telemetry.webhook import Webhook
 from bailee.training import eligibility
@@ -110,6 +111,7 @@ class Node:
             registry=load_registry(),
             record=self.ledger.append,
             alert=self._alert,
+            destinations=_destinations(settings, environment),
         )
 
     @classmethod
@@ -266,6 +268,24 @@ class Node:
         engine = open_sqlite(path)
         self._engines.append(engine)
         return engine
+
+
+def _destinations(
+    settings: Settings, environment: Mapping[str, str]
+) -> dict[DataClass, Destination]:
+    variable = settings.text("telemetry.otlp_authorization_env")
+    authorization = None if variable is None else environment.get(variable)
+    if variable is not None and not authorization:
+        raise InputError(
+            f"the environment variable {variable} holds no Authorization header.",
+            code="configuration",
+            hint="set it to what the address expects, like: Bearer TOKEN",
+        )
+    flows: dict[DataClass, str] = {METRIC: "telemetry.metrics", ERROR: "telemetry.errors"}
+    return {
+        data_class: destination(data_class, settings.text(name) or "", name, authorization)
+        for data_class, name in flows.items()
+    }
 
 
 def _sign_up(settings: Settings) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Final
 from urllib.parse import urlsplit
 
 from bailee.app.node import Node
@@ -10,6 +11,9 @@ from bailee.app.operations import perform
 from bailee.config import Settings
 from bailee.console import Parts, SignIn
 from bailee.policy.diagram import Configuration, Upstream
+
+_TAKEN: Final = frozenset({"metrics", "errors"})
+"""The flows beside the work that the ingest takes in."""
 
 
 def console_parts(
@@ -45,7 +49,8 @@ def running(settings: Settings, gateway: str, upstream: str, tls: bool) -> Confi
         if url:
             upstreams.append(Upstream(channel, _place(url)))
     root, _, _ = (settings.text("keyring.root") or "file").partition(":")
-    return Configuration(gateway, tls, tuple(upstreams), "folder", root)
+    takes_in = frozenset() if settings.text("ingest.listen") == "off" else _TAKEN
+    return Configuration(gateway, tls, tuple(upstreams), "folder", root, takes_in)
 
 
 def _place(url: str) -> str:

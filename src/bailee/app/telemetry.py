@@ -14,6 +14,7 @@ from bailee.app.node import Node
 from bailee.app.people import actor_of
 from bailee.config import Settings, parse_address
 from bailee.errors import InputError
+from bailee.telemetry.forwarding import Forwarder
 from bailee.telemetry.ingest import Ingest, Sender
 from bailee.telemetry.queries import Between
 from bailee.telemetry.records import ERROR, METRIC, DataClass
@@ -161,6 +162,30 @@ def _metrics_summary(node: Node, arguments: Arguments) -> object:
     )
 
 
+def _destinations(node: Node, _arguments: Arguments) -> object:
+    telemetry = node.telemetry
+    flows: tuple[tuple[str, DataClass], ...] = (("metrics", METRIC), ("errors", ERROR))
+    return [
+        {"flow": flow, "to": telemetry.destinations[data_class].shown}
+        | _onward(telemetry.forwarders.get(data_class))
+        for flow, data_class in flows
+    ]
+
+
+def _onward(forwarder: Forwarder | None) -> dict[str, object]:
+    """How passing on goes, or that nothing is passed on."""
+    if forwarder is None:
+        return {"waiting": 0, "delivered": 0, "refused": 0, "failing_since": None}
+    state = forwarder.state
+    since = state.failing_since
+    return {
+        "waiting": forwarder.waiting,
+        "delivered": state.delivered,
+        "refused": state.refused,
+        "failing_since": None if since is None else since.isoformat(),
+    }
+
+
 def _metrics_dropped(node: Node, _arguments: Arguments) -> object:
     refused = node.telemetry.registry.refused
     return [
@@ -213,6 +238,7 @@ OPERATIONS: Final[Mapping[str, Callable[[Node, Arguments], object]]] = {
     "metrics.query": _metrics_query,
     "metrics.summary": _metrics_summary,
     "metrics.dropped": _metrics_dropped,
+    "metrics.destinations": _destinations,
     "errors.list": _errors_list,
     "errors.show": _errors_show,
     "errors.set": _errors_set,

@@ -8,7 +8,7 @@ import typer
 
 from bailee.cli.errors import reporting
 from bailee.cli.reach import HomeOption, JsonOption, ask_one
-from bailee.cli.show import console, moment, print_json, table
+from bailee.cli.show import console, moment, print_json, size, table
 
 app = typer.Typer(help="Operational metrics.", no_args_is_help=True)
 
@@ -95,12 +95,17 @@ def summary(
             for p in found["reliability"]["programs"]
         ]
         columns = ("program", "requests", "error rate", "availability")
-        out.print(table(columns, programs, right=columns[1:]))
+        if programs:
+            out.print(table(columns, programs, right=columns[1:]))
         usage = found["usage"]
         models = [(row["model"], str(row["tokens"])) for row in usage["models"]]
-        out.print(table(("model", "tokens"), models, right=("tokens",)))
+        if models:
+            out.print(table(("model", "tokens"), models, right=("tokens",)))
         features = [(row["feature"], row["kind"], str(row["uses"])) for row in usage["features"]]
-        out.print(table(("feature", "kind", "uses"), features, right=("uses",)))
+        if features:
+            out.print(table(("feature", "kind", "uses"), features, right=("uses",)))
+        if whole is None and not programs and not models and not features:
+            out.print(f"Nothing was measured since {moment(found['since'])}.")
 
 
 @app.command()
@@ -124,6 +129,29 @@ def dropped(as_json: JsonOption = False, home: HomeOption = None) -> None:
         ]
         columns = ("day", "protocol", "sent by", "field", "why", "times")
         console().print(table(columns, shown, right=("times",)))
+
+
+@app.command()
+def destinations(as_json: JsonOption = False, home: HomeOption = None) -> None:
+    """Where metrics and errors go from here, and how passing them on goes."""
+    with reporting():
+        rows = cast("list[dict[str, Any]]", ask_one(home, "metrics.destinations"))
+        if as_json:
+            print_json(rows)
+            return
+        shown = [
+            (
+                r["flow"],
+                r["to"],
+                str(r["delivered"]),
+                str(r["refused"]),
+                size(r["waiting"]),
+                "–" if r["failing_since"] is None else moment(r["failing_since"]),
+            )
+            for r in rows
+        ]
+        columns = ("flow", "to", "delivered", "refused", "waiting", "failing since")
+        console().print(table(columns, shown, right=("delivered", "refused", "waiting")))
 
 
 @app.command()

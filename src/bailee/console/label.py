@@ -85,8 +85,8 @@ def _lines(
         ("transcript", "linked", purposes, "sessions")
     ]
     kinds: Mapping[str, tuple[str, tuple[str, ...], str]] = {
-        "metric": ("linked", ("operating",), "erase"),
-        "error_event": ("linked", ("operating",), "erase"),
+        "metric": ("unlinked", ("operating",), "nothing_to_find"),
+        "error_event": ("unlinked", ("operating",), "nothing_to_find"),
         "feedback_report": ("linked", ("feedback",), "erase"),
         "survey_rating": ("unlinked", ("feedback",), "nothing_to_find"),
     }

@@ -1,4 +1,4 @@
-"""The operator's pages of metrics: how quick, how reliable, how used; one measure; what was dropped.
+"""The operator's pages of metrics: how quick, how reliable, how used; a measure; what was dropped.
 
 They are the operator's alone: what is kept says nothing about whose it is, so an organisation's own
 part can't be told from the rest (decision 57).
@@ -77,6 +77,7 @@ class Metrics:
             quick=quick,
             pictures=_pictures(ask, moments, found, quick),
             measures=self._perform("metrics.list", {}),
+            destinations=self._perform("metrics.destinations", {}),
         )
 
     def measure(self, ask: Ask) -> Response:

@@ -3,7 +3,8 @@
 Rules kept here:
 
 * A plot is read without a mouse and without colour: each line has its own dashes and its name at
-  its end, and the same numbers stand in a table beside it.
+  its end, parts of a stack are named in the order in which they lie, and the same numbers stand in
+  a table beside it.
 * A plot has a title and a description, which say what a person would look for: from when to when,
   the least, the most, the last.
 * A step without figures is a gap, not a zero. Colours are the style sheet's classes, so light and
@@ -23,7 +24,7 @@ from typing import Final
 _WIDTH: Final = 760.0
 _HEIGHT: Final = 250.0
 _LEFT: Final = 62.0
-_RIGHT: Final = 112.0
+_RIGHT: Final = 132.0
 _TOP: Final = 14.0
 _BOTTOM: Final = 30.0
 _NAME_HEIGHT: Final = 15.0
@@ -97,8 +98,8 @@ def stack(moments: Sequence[datetime], series: Sequence[Series], said: Said) -> 
                     f"<title>{escape(one.name)}: {_amount(value)}{said.unit}</title></rect>"
                 )
                 below += value
-    for number, one in enumerate(shown, 1):
-        y = _TOP + 10 + (number - 1) * (_NAME_HEIGHT + 4)
+    for row, (number, one) in enumerate(reversed(list(enumerate(shown, 1)))):
+        y = _TOP + 10 + row * (_NAME_HEIGHT + 4)  # named from the top, as they lie
         parts.append(
             f'<rect class="part series{number}" x="{_WIDTH - _RIGHT + 14:g}" y="{y - 9:g}" '
             f'width="10" height="10"/><text x="{_WIDTH - _RIGHT + 30:g}" y="{y:g}">'
@@ -188,7 +189,7 @@ def _when(moments: Sequence[datetime], place: int) -> str:
     at = moments[place]
     if span > 86_400 * 8:
         return f"{at:%m-%d}"
-    return f"{at:%m-%d %H:%M}" if span > 86_400 else f"{at:%H:%M}"
+    return f"{at:%m-%d %H:%M}" if span > 80_000 else f"{at:%H:%M}"
 
 
 def _x(place: int, count: int) -> float:
