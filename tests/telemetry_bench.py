@@ -16,10 +16,11 @@ from bailee.db.migrate import upgrade
 from bailee.ingest.door import Limits
 from bailee.keyring import FileRoot, Keyring
 from bailee.registry import load
+from bailee.telemetry.destinations import Destination
 from bailee.telemetry.ingest import Ingest, Sender
 from bailee.telemetry.issues import Issue
 from bailee.telemetry.queries import Between
-from bailee.telemetry.records import ERROR, METRIC, Row, figure
+from bailee.telemetry.records import ERROR, METRIC, DataClass, Row, figure
 from bailee.telemetry.telemetry import Taken, Telemetry
 from bailee.testing import FakeClock
 from bailee.vault.files import Files
@@ -39,6 +40,7 @@ class Bench:
     leaves: list[tuple[str, str]] = field(default_factory=list)
     alerts: list[tuple[str, str]] = field(default_factory=list)
     ratings: list[tuple[str, str | None]] = field(default_factory=list)
+    destinations: dict[DataClass, Destination] = field(default_factory=dict)
     telemetry: Telemetry = field(init=False)
 
     @property
@@ -64,6 +66,7 @@ class Bench:
             survey=lambda rating, version, _at: self.ratings.append((rating, version)),
             files=self.files,
             file_bytes=20_000,
+            destinations=self.destinations,
         )
         self.telemetry.recover()
         return self.telemetry
@@ -98,6 +101,15 @@ class Bench:
         between = Between(at - timedelta(days=40), at + timedelta(minutes=1))
         rows = self.telemetry.metrics.query("bailee.command", between, at)["rows"]
         return rows[0] if rows else {"count": 0}
+
+    def query(self, name: str, **asked: Any) -> list[dict[str, Any]]:
+        """The rows of a measure, of the last day."""
+        now = self.clock()
+        between = Between(now - timedelta(days=1), now + timedelta(minutes=1))
+        rows: list[dict[str, Any]] = self.telemetry.metrics.query(name, between, now, **asked)[
+            "rows"
+        ]
+        return rows
 
     def files_of(self, folder: str) -> list[Path]:
         """The files of `journal` or `days`."""

@@ -73,6 +73,32 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         "Address of GitHub's REST API; a GitHub Enterprise Server has one of its own.",
     ),
     Setting(
+        "telemetry.metrics",
+        str,
+        "store",
+        "Where metrics go after the guard: `store`, `otlp:URL`, `none`; or `store otlp:URL`.",
+    ),
+    Setting(
+        "telemetry.errors",
+        str,
+        "store",
+        "Where errors go after the guard: `store`, `sentry:DSN`, `otlp:URL`, `none`; or `store` "
+        "and an address.",
+    ),
+    Setting(
+        "telemetry.otlp_authorization_env",
+        str,
+        None,
+        "Name of the environment variable that holds the Authorization header for OTLP addresses.",
+    ),
+    Setting(
+        "telemetry.own",
+        str,
+        "policy",
+        "Whether this server measures its own exchanges and defects: `policy`, as the policy's "
+        "flows and switches say; `on`, unless a switch is set; `off`.",
+    ),
+    Setting(
         "upstream.url",
         str,
         None,

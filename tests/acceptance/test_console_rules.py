@@ -84,6 +84,11 @@ EXPECTED: dict[str, dict[str, set[str]]] = {
     "/admin/survey": {"GET": {"operator"}},
     "/admin/retention": {"GET": {"operator"}},
     "/admin/audit": {"GET": {"operator"}},
+    "/admin/metrics": {"GET": {"operator"}},
+    "/admin/metrics/dropped": {"GET": {"operator"}},
+    "/admin/metrics/{measure}": {"GET": {"operator"}},
+    "/admin/errors": {"GET": {"operator"}},
+    "/admin/errors/{issue}": {"GET": {"operator"}, "POST": {"operator"}},
     "/api/v1/privacy/training": {"GET": NO_KEY, "PUT": NO_KEY},
     "/api/v1/sessions": {"GET": NO_KEY},
     "/api/v1/feedback": {"GET": NO_KEY},
@@ -151,6 +156,8 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
                 "person": person,
                 "session": "no-such-session",
                 "report": "no-such-report",
+                "measure": "no.such.measure",
+                "issue": "no-such-issue",
             }
             yield {"visitors": visitors, "parts": parts}
         finally:

@@ -12,6 +12,7 @@ from playwright.sync_api import Browser, BrowserContext, Page
 
 from browser.conftest import CACHE, Town, carry, new_key, sign_up
 from browsing import Visitor
+from measured import send_day
 from programs import message
 
 SHOTS = CACHE / "screenshots"
@@ -36,6 +37,7 @@ def addresses(town: Town, person: Visitor) -> dict[str, tuple[Visitor | None, st
     session = town.bailee.json("sessions", "list")[0]["id"]
     mine = person.get("/settings/privacy").text.split("/settings/sessions/")[1].split('"')[0]
     somebody = town.bailee.json("person", "list")[0]["person"]
+    issue = next(i["id"] for i in town.bailee.json("errors", "list") if i["where"])
     return {
         "sign-in": (None, "/sign-in"),
         "sign-up": (None, "/sign-up"),
@@ -62,6 +64,15 @@ def addresses(town: Town, person: Visitor) -> dict[str, tuple[Visitor | None, st
         "admin-session": (operator, f"/admin/sessions/{session}"),
         "holds": (operator, "/admin/holds"),
         "retention": (operator, "/admin/retention"),
+        "metrics": (operator, "/admin/metrics"),
+        "metrics-zh": (operator, "/admin/metrics?lang=zh&range=7d"),
+        "metrics-tables": (operator, "/admin/metrics?view=table&latency=claude_code.api_request"),
+        "measure": (operator, "/admin/metrics/claude_code.api_request?by=model"),
+        "measure-counter": (operator, "/admin/metrics/claude_code.token.usage?by=type&range=7d"),
+        "dropped": (operator, "/admin/metrics/dropped"),
+        "errors": (operator, "/admin/errors"),
+        "errors-zh": (operator, "/admin/errors?state=all&lang=zh"),
+        "error-issue": (operator, f"/admin/errors/{issue}"),
         "audit": (operator, "/admin/audit"),
         "difference": (operator, "/policy/difference"),
     }
@@ -74,6 +85,7 @@ def pages(town: Town) -> dict[str, tuple[Visitor | None, str]]:
     key = new_key(person)
     for number in range(3):
         message(town.bailee.ready, f"turn {number}", key=key)
+    send_day(town.bailee.ready["ingest"], key)
     return addresses(town, person)
 
 
@@ -101,8 +113,10 @@ def test_no_page_keeps_anyone_out(
             if visitor is not None:
                 carry(visitor, context, town.console)
         page = context.new_page()
-        page.goto(town.console + path)
+        answer = page.goto(town.console + path)
         findings = serious(page, axe)
+        if answer is None or (answer.status == 200) is (name == "missing"):
+            findings.append("not the page that was meant")
         if page.evaluate("document.documentElement.scrollWidth") > width:
             findings.append("wider than the screen")
         if findings:

@@ -54,6 +54,7 @@ Action = Literal[
     "content.read_as_staff",
     "hold.change",
     "feedback.triage",
+    "error_issue.change",
     "account.export",
     "account.erase",
 ]
@@ -83,6 +84,7 @@ MAY: Final[Mapping[Action, frozenset[Standing]]] = {
     "content.read_as_staff": frozenset({"operator"}),
     "hold.change": frozenset({"operator"}),
     "feedback.triage": frozenset({"operator"}),
+    "error_issue.change": frozenset({"operator"}),
     "account.export": frozenset({"operator", "self", "holder"}),
     "account.erase": frozenset({"operator", "self", "holder"}),
 }

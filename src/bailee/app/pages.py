@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Final
 from urllib.parse import urlsplit
 
 from bailee.app.node import Node
@@ -11,12 +13,21 @@ from bailee.config import Settings
 from bailee.console import Parts, SignIn
 from bailee.policy.diagram import Configuration, Upstream
 
+_TAKEN: Final = frozenset({"metrics", "errors", "bug_report", "survey"})
+"""The flows beside the work that the ingest takes in, by the policy's names."""
+
 
 def console_parts(
-    node: Node, sign_in: SignIn, *, gateway: str, upstream: str, secure: bool
+    node: Node,
+    sign_in: SignIn,
+    *,
+    gateway: str,
+    upstream: str,
+    secure: bool,
+    defect: Callable[[BaseException], None],
 ) -> Parts:
     """The console's parts. `gateway` is its address, `upstream` the first model's in words;
-    `secure`: both are reached by TLS.
+    `secure`: both are reached by TLS; `defect` is told of what a page could not foresee.
     """
     return Parts(
         perform=lambda operation, arguments: perform(node, operation, arguments),
@@ -26,11 +37,8 @@ def console_parts(
         clock=node.clock,
         running=running(node.settings, gateway, upstream, secure),
         secure=secure,
+        defect=defect,
     )
-
-
-_TAKEN = frozenset({"metrics", "errors", "bug_report", "survey"})
-"""What the ingest takes in, by the policy's names of the flows."""
 
 
 def running(settings: Settings, gateway: str, upstream: str, tls: bool) -> Configuration:

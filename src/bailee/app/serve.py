@@ -100,12 +100,21 @@ class Server:
             check_bind(host, tls is not None)
         gateway_config, described = await self._gateway_config(settings)
 
+        own = telemetry.measuring(node, os.environ)
+        own.start()
+        self._parts.push_async_callback(asyncio.to_thread, own.stop)
+        node.measured = own.keep
+
+        def over(summary: ExchangeSummary) -> None:
+            own.exchange(summary)
+            self._on_exchange(summary)
+
         gateway = Gateway(
             gateway_config,
             PolicyAccess(node.accounts, node.policy),
             node.vault.spool,
             node.clock,
-            self._on_exchange,
+            over,
         )
         port = await gateway.start(*gateway_at, tls)
         self._parts.push_async_callback(gateway.close, _GRACE_SECONDS)
@@ -197,7 +206,12 @@ class Server:
         self._console = f"{scheme}://{_host(at[0])}:{port}"
         names = {f"{host}:{port}" for host in (_host(at[0]), "localhost", "127.0.0.1")}
         parts = console_parts(
-            node, self._sign_in, gateway=gateway, upstream=described, secure=tls is not None
+            node,
+            self._sign_in,
+            gateway=gateway,
+            upstream=described,
+            secure=tls is not None,
+            defect=telemetry.defects(node, os.environ),
         )
         site = make_site(parts, hosts=frozenset(names))
         listener = Listener(site, listening, _tls_files(node.settings))

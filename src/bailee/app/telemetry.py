@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import timedelta
+from functools import partial
 from typing import Final
 
 from bailee.accounts import Account, ApiKey
 from bailee.app.arguments import Arguments, moment, text
+from bailee.app.measuring import Defects, Own, measured_channels, reports_errors
 from bailee.app.node import Node
+from bailee.app.people import actor_of
 from bailee.config import Settings, parse_address
 from bailee.errors import InputError
+from bailee.telemetry.forwarding import Forwarder
 from bailee.telemetry.ingest import Ingest, Sender
 from bailee.telemetry.queries import Between
 from bailee.telemetry.records import ERROR, METRIC, DataClass
@@ -34,7 +38,7 @@ class PolicyAccess:
             return None
         held = self._senders.get(found[0].key_id)
         if held is None or held[0] is not found[0] or held[1] is not found[1]:
-            periods = {name: self._period(name, *found) for name in (METRIC, ERROR)}
+            periods = {name: _period(self._node, name, *found) for name in (METRIC, ERROR)}
             # Keys that send only share their account's quota: making more gives no more.
             shared = found[0].scope == "ingest"
             name = found[1].account_id if shared else found[0].key_id
@@ -42,16 +46,51 @@ class PolicyAccess:
             self._senders[found[0].key_id] = held
         return held[2]
 
-    def _period(self, data_class: DataClass, key: ApiKey, account: Account) -> str:
-        decision = self._node.policy.retain(
-            data_class=data_class,
-            plan=account.plan,
-            channel="api",
-            training_choice=account.training_choice,
-            zero_retention=key.zero_retention,
-            partner_programme=account.partner_programme,
-        )
-        return decision.retention or "P0D"
+
+def _period(node: Node, data_class: DataClass, key: ApiKey, account: Account) -> str:
+    decision = node.policy.retain(
+        data_class=data_class,
+        plan=account.plan,
+        channel="api",
+        training_choice=account.training_choice,
+        zero_retention=key.zero_retention,
+        partner_programme=account.partner_programme,
+    )
+    return decision.retention or "P0D"
+
+
+def own_period(node: Node, data_class: DataClass, key_id: str) -> str:
+    """How long a measurement of the server's own is kept: on the terms of the key whose exchange it
+    was; of no key's, on those of plain API use.
+    """
+    if key_id:
+        try:
+            key = node.accounts.api_key(key_id)
+            return _period(node, data_class, key, node.accounts.get(key.account_id))
+        except InputError:
+            return "P0D"  # erased meanwhile
+    decision = node.policy.retain(
+        data_class=data_class,
+        plan="api",
+        channel="api",
+        training_choice="none",
+        zero_retention=False,
+        partner_programme=False,
+    )
+    return decision.retention or "P0D"
+
+
+def measuring(node: Node, environment: Mapping[str, str]) -> Own:
+    """What measures this server's exchanges, as far as switches and policy allow."""
+    channels = measured_channels(node.policy, node.settings, environment)
+    return Own(node.telemetry, node.clock, channels, partial(own_period, node))
+
+
+def defects(node: Node, environment: Mapping[str, str]) -> Callable[[BaseException], None]:
+    """What is told of this server's own defects."""
+    if not reports_errors(node.policy, node.settings, environment):
+        return lambda _error: None
+    return Defects(node.telemetry, node.clock, own_period(node, ERROR, ""))
 
 
 def make_ingest(node: Node) -> Ingest:
@@ -95,22 +134,62 @@ def _span(text: str, name: str) -> timedelta:
 
 
 def _metrics_list(node: Node, arguments: Arguments) -> object:
+    node.measured()
     return node.telemetry.metrics.names(moment(node, arguments))
 
 
-def _metrics_query(node: Node, arguments: Arguments) -> object:
+def _between(node: Node, arguments: Arguments) -> Between:
     now = moment(node, arguments)
     since = now - _span(arguments.get("since") or "24h", "--since")
+    # A client's clock may be a little ahead.
+    return Between(since, now + timedelta(minutes=10))
+
+
+def _metrics_query(node: Node, arguments: Arguments) -> object:
+    node.measured()
     step = arguments.get("step")
     return node.telemetry.metrics.query(
         text(arguments, "name"),
-        # A client's clock may be a little ahead.
-        Between(since, now + timedelta(minutes=10)),
-        now,
+        _between(node, arguments),
+        moment(node, arguments),
         by=arguments.get("by") or (),
         of=arguments.get("of"),
         step=None if step is None else _span(step, "--step"),
     )
+
+
+def _metrics_summary(node: Node, arguments: Arguments) -> object:
+    node.measured()
+    return node.telemetry.summaries.summary(
+        _between(node, arguments),
+        _span(arguments.get("step") or "1h", "--step"),
+        moment(node, arguments),
+        latency=arguments.get("latency"),
+    )
+
+
+def _destinations(node: Node, _arguments: Arguments) -> object:
+    telemetry = node.telemetry
+    flows: tuple[tuple[str, DataClass], ...] = (("metrics", METRIC), ("errors", ERROR))
+    return [
+        {"flow": flow, "to": telemetry.destinations[data_class].shown}
+        | _onward(telemetry.forwarders.get(data_class))
+        for flow, data_class in flows
+    ]
+
+
+def _onward(forwarder: Forwarder | None) -> dict[str, object]:
+    """How passing on goes, or that nothing is passed on."""
+    if forwarder is None:
+        return {"waiting": 0, "delivered": 0, "refused": 0, "failing_since": None}
+    state = forwarder.state
+    since = state.failing_since
+    return {
+        "waiting": forwarder.waiting,
+        "delivered": state.delivered,
+        "refused": state.refused,
+        "failing_since": None if since is None else since.isoformat(),
+    }
 
 
 def _metrics_dropped(node: Node, _arguments: Arguments) -> object:
@@ -140,22 +219,32 @@ def _errors_show(node: Node, arguments: Arguments) -> object:
 
 
 def _errors_set(node: Node, arguments: Arguments) -> object:
+    actor = actor_of(node, arguments)
+    node.registry.authority.require(actor, "error_issue.change")
+    release = arguments.get("resolved_in") or None
+    if (
+        release is not None
+        and node.telemetry.registry.fields["release"].kind.check(release) is None
+    ):
+        raise InputError(
+            "this is no release that an error could come from.",
+            hint="write a version, or program and version, like bailee-code@1.2.4",
+        )
     node.telemetry.settle()
     issue = node.telemetry.issues.set(
-        text(arguments, "id"),
-        text(arguments, "state"),
-        moment(node, arguments),
-        arguments.get("resolved_in"),
+        text(arguments, "id"), text(arguments, "state"), moment(node, arguments), release
     )
     body = {"state": issue.state, "resolved_in": issue.resolved_in}
-    node.ledger.append("error_issue.changed", issue.id, body)
+    node.ledger.append("error_issue.changed", issue.id, body | {"by": actor.name})
     return {"id": issue.id, **body}
 
 
 OPERATIONS: Final[Mapping[str, Callable[[Node, Arguments], object]]] = {
     "metrics.list": _metrics_list,
     "metrics.query": _metrics_query,
+    "metrics.summary": _metrics_summary,
     "metrics.dropped": _metrics_dropped,
+    "metrics.destinations": _destinations,
     "errors.list": _errors_list,
     "errors.show": _errors_show,
     "errors.set": _errors_set,

@@ -8,7 +8,7 @@ import typer
 
 from bailee.cli.errors import reporting
 from bailee.cli.reach import HomeOption, JsonOption, ask_one
-from bailee.cli.show import console, moment, print_json, table
+from bailee.cli.show import console, moment, print_json, size, table
 
 app = typer.Typer(help="Operational metrics.", no_args_is_help=True)
 
@@ -67,6 +67,48 @@ def query(  # noqa: PLR0917 - each is an option
 
 
 @app.command()
+def summary(
+    since: Annotated[str, typer.Option(help="How far back: 90m, 24h, 7d.")] = "24h",
+    step: Annotated[str, typer.Option(help="A row for each such stretch: 5m, 1h, 1d.")] = "1h",
+    latency: Annotated[
+        str | None, typer.Option(help="The measure of time to take; else the gateway's.")
+    ] = None,
+    as_json: JsonOption = False,
+    home: HomeOption = None,
+) -> None:
+    """How quick, how reliable and how used: what the console's page of metrics shows."""
+    with reporting():
+        arguments = {"since": since, "step": step, "latency": latency}
+        found = cast("dict[str, Any]", ask_one(home, "metrics.summary", arguments))
+        if as_json:
+            print_json(found)
+            return
+        out = console()
+        quick, whole = found["latency"], found["latency"]["whole"]
+        if whole is not None:
+            figures = ("p50", "p90", "p95", "p99")
+            out.print(f"Latency in {quick['unit']}, {quick['name']}: {quick['description']}")
+            rows = [(str(whole["count"]), *(_number(whole[key]) for key in figures))]
+            out.print(table(("requests", *figures), rows, right=("requests", *figures)))
+        programs = [
+            (p["program"], str(p["requests"]), _share(p["error_rate"]), _share(p["availability"]))
+            for p in found["reliability"]["programs"]
+        ]
+        columns = ("program", "requests", "error rate", "availability")
+        if programs:
+            out.print(table(columns, programs, right=columns[1:]))
+        usage = found["usage"]
+        models = [(row["model"], str(row["tokens"])) for row in usage["models"]]
+        if models:
+            out.print(table(("model", "tokens"), models, right=("tokens",)))
+        features = [(row["feature"], row["kind"], str(row["uses"])) for row in usage["features"]]
+        if features:
+            out.print(table(("feature", "kind", "uses"), features, right=("uses",)))
+        if whole is None and not programs and not models and not features:
+            out.print(f"Nothing was measured since {moment(found['since'])}.")
+
+
+@app.command()
 def dropped(as_json: JsonOption = False, home: HomeOption = None) -> None:
     """What clients sent that may not be kept, so that a wrong client is found."""
     with reporting():
@@ -87,6 +129,29 @@ def dropped(as_json: JsonOption = False, home: HomeOption = None) -> None:
         ]
         columns = ("day", "protocol", "sent by", "field", "why", "times")
         console().print(table(columns, shown, right=("times",)))
+
+
+@app.command()
+def destinations(as_json: JsonOption = False, home: HomeOption = None) -> None:
+    """Where metrics and errors go from here, and how passing them on goes."""
+    with reporting():
+        rows = cast("list[dict[str, Any]]", ask_one(home, "metrics.destinations"))
+        if as_json:
+            print_json(rows)
+            return
+        shown = [
+            (
+                r["flow"],
+                r["to"],
+                str(r["delivered"]),
+                str(r["refused"]),
+                size(r["waiting"]),
+                "–" if r["failing_since"] is None else moment(r["failing_since"]),
+            )
+            for r in rows
+        ]
+        columns = ("flow", "to", "delivered", "refused", "waiting", "failing since")
+        console().print(table(columns, shown, right=("delivered", "refused", "waiting")))
 
 
 @app.command()
@@ -134,6 +199,10 @@ def fields(as_json: JsonOption = False) -> None:
             (f.name, f.kind.type, f.sensitivity, f.description) for f in registry.fields.values()
         ]
         out.print(table(("field", "type", "sensitivity", "what it is"), rows))
+
+
+def _share(given: float | None) -> str:
+    return "–" if given is None else f"{given:.2%}"
 
 
 def _word(value: object) -> str:

@@ -92,6 +92,11 @@ class Frame:
         return self._environment.get_template(name).render(context | dict(values))
 
 
+def drawn(picture: str) -> Markup:
+    """A picture that is made here from numbers, every text in it escaped: markup of our own."""
+    return Markup(picture)  # noqa: S704
+
+
 def _named(path: str, content: str) -> str:
     """An asset's address with a mark of its content, so that a browser may keep it for good."""
     return f"{path}?{hashlib.sha256(content.encode()).hexdigest()[:12]}"

@@ -15,11 +15,16 @@ from bailee.policy.diagram import Configuration
 Perform = Callable[[str, Mapping[str, object]], Any]
 
 
+def _untold(_error: BaseException) -> None:
+    pass
+
+
 @dataclass(frozen=True, slots=True)
 class Parts:
     """`perform` carries out an operation by name, as the command line does, for the person whose
     `cookie` is among the arguments, or for the operator; `registry` has the people; `running` is
-    what the diagram is drawn from; `secure` says that the console is reached by TLS.
+    what the diagram is drawn from; `secure` says that the console is reached by TLS; `defect` is
+    told of errors that no page foresaw.
     """
 
     perform: Perform
@@ -29,6 +34,7 @@ class Parts:
     clock: Clock
     running: Configuration
     secure: bool
+    defect: Callable[[BaseException], None] = _untold
 
     @property
     def cookie(self) -> str:

@@ -30,11 +30,13 @@ from bailee.console.admin import Admin
 from bailee.console.api import Api
 from bailee.console.arriving import Arriving
 from bailee.console.asking import Ask, fields, read_body
+from bailee.console.error_issues import ErrorIssues
 from bailee.console.feedback import Feedback
 from bailee.console.frame import Frame
 from bailee.console.guard import Guarded
 from bailee.console.home import Home
 from bailee.console.language import Words, accepted, known, words
+from bailee.console.metrics import Metrics
 from bailee.console.organisations import Organisations
 from bailee.console.parts import Parts
 from bailee.console.people import People
@@ -73,6 +75,8 @@ class Site:
                 organisations=Organisations(parts, frame),
                 staff=Staff(parts, frame),
                 admin=admin,
+                metrics=Metrics(parts, frame),
+                errors=ErrorIssues(parts, frame),
                 api=Api(parts),
             )
         )
@@ -93,6 +97,7 @@ class Site:
                 return await run_in_threadpool(self._refused, entry.rule, request, error)
             except Exception as error:
                 _report(entry, error)
+                await run_in_threadpool(self._parts.defect, error)
                 defect = BaileeError("this is a defect of bailee.", code="internal")
                 return await run_in_threadpool(self._refused, entry.rule, request, defect)
 

@@ -10,8 +10,10 @@ from starlette.responses import Response
 from bailee.console.admin import Admin
 from bailee.console.api import Api
 from bailee.console.asking import LARGEST_BODY, LARGEST_CREDENTIAL, LARGEST_DOCUMENT, Ask
+from bailee.console.error_issues import ErrorIssues
 from bailee.console.feedback import Feedback
 from bailee.console.home import Home
+from bailee.console.metrics import Metrics
 from bailee.console.organisations import Organisations
 from bailee.console.people import People
 from bailee.console.privacy import Privacy
@@ -45,6 +47,8 @@ class Areas:
     organisations: Organisations
     staff: Staff
     admin: Admin
+    metrics: Metrics
+    errors: ErrorIssues
     api: Api
 
 
@@ -123,6 +127,12 @@ def table(areas: Areas) -> tuple[Entry, ...]:
         Entry("POST", "/admin/sessions/{session}/read", operator, admin.read),
         Entry("GET", "/admin/retention", operator, admin.retention),
         Entry("GET", "/admin/audit", operator, admin.audit),
+        Entry("GET", "/admin/metrics", operator, areas.metrics.page),
+        Entry("GET", "/admin/metrics/dropped", operator, areas.metrics.dropped),
+        Entry("GET", "/admin/metrics/{measure}", operator, areas.metrics.measure),
+        Entry("GET", "/admin/errors", operator, areas.errors.page),
+        Entry("GET", "/admin/errors/{issue}", operator, areas.errors.issue),
+        Entry("POST", "/admin/errors/{issue}", operator, areas.errors.change),
         Entry("GET", "/policy/difference", operator, admin.difference),
         Entry("POST", "/policy/difference", operator, admin.difference, LARGEST_DOCUMENT),
         Entry("GET", "/api/v1/privacy/training", key, api.training),

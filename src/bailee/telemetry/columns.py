@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
+import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -25,7 +26,7 @@ _FIGURE: Final = (
     ("kind", _TEXT),
     ("value", pa.float64()),
     ("count", pa.int64()),
-    ("bounds", pa.list_(pa.float64())),
+    ("bounds", _TEXT),
     ("counts", pa.list_(pa.int64())),
 )
 _ERROR: Final = (
@@ -60,26 +61,40 @@ def _type(registry: Registry, name: str) -> pa.DataType:
     return pa.bool_() if kind.type == "boolean" else _TEXT
 
 
-def table(data_class: DataClass, rows: Sequence[Row], registry: Registry) -> pa.Table:
-    """Rows as a table with the class's schema. A frame list becomes one text, as JSON."""
-    import orjson
+def table(
+    data_class: DataClass,
+    rows: Sequence[Row],
+    registry: Registry,
+    names: Sequence[str] | None = None,
+) -> pa.Table:
+    """Rows as a table with the class's schema, or with the columns `names` of it. A frame list, and
+    a histogram's bounds, become one text, as JSON.
+    """
+    whole = schema(data_class, registry)
+    own = _FIGURE if data_class == METRIC else _ERROR
+    places = {name: place for place, (name, _) in enumerate(own)}
+    arrays = []
+    wanted = whole.names if names is None else names
+    for name in wanted:
+        if name in places:
+            place = places[name]
+            values = [row[place] for row in rows]
+            if name in ("bounds", "frames"):
+                values = _texts(values)
+        else:
+            field = name.removeprefix("a.")
+            values = [row[-1].get(field) for row in rows]
+        kind = whole.field(name).type
+        arrays.append(
+            pa.array(values, type=kind.value_type).dictionary_encode()
+            if pa.types.is_dictionary(kind)
+            else pa.array(values, type=kind)
+        )
+    return pa.Table.from_arrays(arrays, schema=pa.schema([whole.field(n) for n in wanted]))
 
-    wanted = schema(data_class, registry)
-    own = len(_FIGURE) if data_class == METRIC else len(_ERROR)
-    columns: list[Any] = [list(column) for column in zip(*rows, strict=True)] or [[]] * (own + 1)
-    attributes = columns.pop()
-    if data_class != METRIC:
-        columns[8] = [orjson.dumps(frames).decode() for frames in columns[8]]
-    for field in wanted.names[own:]:
-        name = field.removeprefix("a.")
-        columns.append([kept.get(name) for kept in attributes])
-    arrays = [
-        pa.array(values, type=kind.value_type).dictionary_encode()
-        if pa.types.is_dictionary(kind)
-        else pa.array(values, type=kind)
-        for values, kind in zip(columns, wanted.types, strict=True)
-    ]
-    return pa.Table.from_arrays(arrays, schema=wanted)
+
+def _texts(values: Sequence[list[Any] | None]) -> list[str | None]:
+    return [None if value is None else orjson.dumps(value).decode() for value in values]
 
 
 def sealed(content: pa.Table, key: bytes, name: str, nonce: bytes) -> bytes:
@@ -102,7 +117,13 @@ def opened(content: bytes, key: bytes, name: str, columns: Iterable[str]) -> pa.
     plain = unseal(key, memoryview(content)[len(MAGIC) :], data, "a telemetry file")
     file = pq.ParquetFile(pa.BufferReader(plain))
     there = set(file.schema_arrow.names)
-    return file.read([name for name in columns if name in there])
+    found = file.read([name for name in columns if name in there])
+    if "bounds" in found.column_names and pa.types.is_list(found.schema.field("bounds").type):
+        # Files of before bounds were texts.
+        texts = pa.array(_texts(found.column("bounds").to_pylist()), pa.string())
+        place = found.column_names.index("bounds")
+        found = found.set_column(place, "bounds", texts.dictionary_encode())
+    return found
 
 
 def joined(tables: Sequence[pa.Table]) -> pa.Table:

@@ -262,8 +262,7 @@ class Days:
                     and name not in indexed
                 ):
                     rows = self._journal_rows(name)
-                    made = columns.table(data_class, rows, self._registry)
-                    tables.append(made.select(list(columns_wanted)))
+                    tables.append(columns.table(data_class, rows, self._registry, columns_wanted))
         return columns.joined(tables)
 
     def _journal_rows(self, name: str) -> list[Row]:

@@ -9,9 +9,9 @@ Rules kept here:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 QUANTILES: Final = (0.5, 0.9, 0.95, 0.99)
 _DAY = timedelta(days=1)
 _MOST_GROUPS = 10_000
+_MOST_BOUNDS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +51,12 @@ class MetricQueries:
         self._days = days
         self._registry = registry
 
-    def names(self, now: datetime) -> list[dict[str, Any]]:
-        """The measures of which something is kept, with how much."""
-        table = self._days.read(METRIC, ["at", "name", "kind", "count"], now=now)
+    def names(self, now: datetime, between: Between | None = None) -> list[dict[str, Any]]:
+        """The measures of which something is kept, with how much; of a stretch of time if given."""
+        since, until = (0, 1 << 62) if between is None else between.milliseconds
+        wanted = ["at", "name", "kind", "count"]
+        table = self._days.read(METRIC, wanted, now=now, since_ms=since, until_ms=until)
+        table = table.filter(_inside(table, since, until))
         grouped = table.group_by(["name", "kind"]).aggregate(
             [("at", "min"), ("at", "max"), ("count", "count")]
         )
@@ -112,6 +116,11 @@ class MetricQueries:
             "of": of or measure.of,
             "unit": measure.unit if of is None else None,
             "description": measure.description,
+            "fields": sorted(
+                field
+                for field in measure.attributes
+                if not self._registry.fields[field].kind.numeric
+            ),
             "since": between.since.isoformat(),
             "until": between.until.isoformat(),
             "rows": rows,
@@ -186,22 +195,23 @@ class MetricQueries:
         return sorted(rows, key=lambda row: [str(value) for value in row["group"].values()])
 
     def _histograms(self, table: pa.Table, keys: list[str]) -> dict[tuple[Any, ...], list[Any]]:
-        """Quantiles by group, from buckets that are added up; each set of bounds apart, the most
-        used one counts.
+        """Quantiles by group, from buckets that are added up; each set of bounds apart, of which
+        the one that most values of a group are in counts. Beyond the commonest sets none do.
         """
-        merged: dict[tuple[Any, ...], dict[tuple[float, ...], list[int]]] = {}
-        columns = [table.column(name).to_pylist() for name in (*keys, "bounds", "counts")]
-        for *group, bounds, counts in zip(*columns, strict=True):
-            if bounds and counts:
-                sets = merged.setdefault(tuple(group), {})
-                into = sets.setdefault(tuple(bounds), [0] * len(counts))
-                for place, number in enumerate(counts):
-                    into[place] += number
-        most = {group: max(sets.items(), key=_used) for group, sets in merged.items()}
-        return {
-            group: [_interpolated(*buckets, quantile) for quantile in QUANTILES]
-            for group, buckets in most.items()
-        }
+        import pyarrow.compute as pc
+
+        texts = table.column("bounds").cast("string")
+        sets = sorted(pc.value_counts(texts).to_pylist(), key=lambda found: -found["counts"])
+        most: dict[tuple[Any, ...], tuple[int, list[Any]]] = {}
+        for text in [found["values"] for found in sets if found["values"]][:_MOST_BOUNDS]:
+            bounds = orjson.loads(text)
+            right = pc.equal(pc.list_value_length(table.column("counts")), len(bounds) + 1)
+            some = table.filter(pc.and_(pc.equal(texts, text), right))
+            for group, counts in _added_up(some, keys, len(bounds) + 1):
+                total = sum(counts)
+                if total > most.get(group, (0, []))[0]:
+                    most[group] = (total, [_interpolated(bounds, counts, q) for q in QUANTILES])
+        return {group: quantiles for group, (_, quantiles) in most.items()}
 
     def _unit(self, name: str) -> str | None:
         measure = self._registry.measures.get(name)
@@ -244,7 +254,7 @@ class ErrorQueries:
                 hint="bailee errors list shows them",
             )
         issue: dict[str, Any]
-        (issue,) = self._issues_of(table, now)
+        (issue,) = self._issues_of(table, now, days=30)
         latest = table.sort_by([("at", "descending")]).slice(0, 1).to_pylist()[0]
         issue["frames"] = [
             {"module": module, "function": function, "line": line, "ours": ours}
@@ -259,7 +269,7 @@ class ErrorQueries:
             }
         return issue
 
-    def _issues_of(self, table: pa.Table, now: datetime) -> list[dict[str, Any]]:
+    def _issues_of(self, table: pa.Table, now: datetime, *, days: int = 14) -> list[dict[str, Any]]:
         import pyarrow as pa
 
         table = table.append_column("row", pa.array(range(table.num_rows), type=pa.int64()))
@@ -270,8 +280,8 @@ class ErrorQueries:
         latest = table.take(grouped.column("row_max")).select(
             ["type", "platform", "level", "frames"]
         )
-        days = _with_step(table, int(_DAY.total_seconds() * 1000))
-        by_day = days.group_by(["issue", "step"]).aggregate([("at", "count")]).to_pylist()
+        stepped = _with_step(table, int(_DAY.total_seconds() * 1000))
+        by_day = stepped.group_by(["issue", "step"]).aggregate([("at", "count")]).to_pylist()
         releases = table.group_by(["issue", "release"]).aggregate([("at", "count")]).to_pylist()
         trend: dict[str, dict[str, int]] = {}
         for row in by_day:
@@ -281,8 +291,16 @@ class ErrorQueries:
         for row in releases:
             if row["release"] is not None:
                 versions.setdefault(row["issue"], []).append(row["release"])
+        today = now.astimezone(UTC).date()
         rows = [
-            _issue(found | about, self._states.get(found["issue"]), trend, versions, now)
+            _issue(
+                found | about,
+                self._states.get(found["issue"]),
+                trend,
+                versions,
+                today,
+                back_to=days,
+            )
             for found, about in zip(grouped.to_pylist(), latest.to_pylist(), strict=True)
         ]
         return sorted(rows, key=lambda row: row["last_seen"], reverse=True)
@@ -293,7 +311,9 @@ def _issue(
     known: Issue | None,
     trend: dict[str, dict[str, int]],
     versions: dict[str, list[str]],
-    now: datetime,
+    today: date,
+    *,
+    back_to: int,
 ) -> dict[str, Any]:
     frames = orjson.loads(found["frames"])
     named = next((f for f in reversed(frames) if f[0] is not None and f[3]), None)
@@ -301,7 +321,6 @@ def _issue(
     if named is not None:
         where = named[0] if named[1] is None else f"{named[0]}.{named[1]}"
     days = trend[found["issue"]]
-    today = now.astimezone(UTC).date()
     first = known.first_seen.isoformat() if known is not None else _iso(found["at_min"])
     return {
         "id": found["issue"],
@@ -318,7 +337,7 @@ def _issue(
         "releases": sorted(versions.get(found["issue"], [])),
         "trend": [
             {"day": str(day), "count": days.get(str(day), 0)}
-            for day in (today - timedelta(days=back) for back in range(13, -1, -1))
+            for day in (today - timedelta(days=back) for back in range(back_to - 1, -1, -1))
         ],
     }
 
@@ -326,9 +345,14 @@ def _issue(
 def _within(table: pa.Table, since: int, until: int, column: str, value: str) -> pa.Table:
     import pyarrow.compute as pc
 
+    return table.filter(pc.and_(_inside(table, since, until), _equals(table, column, value)))
+
+
+def _inside(table: pa.Table, since: int, until: int) -> Any:
+    import pyarrow.compute as pc
+
     at = table.column("at")
-    inside = pc.and_(pc.greater_equal(at, since), pc.less(at, until))
-    return table.filter(pc.and_(inside, _equals(table, column, value)))
+    return pc.and_(pc.greater_equal(at, since), pc.less(at, until))
 
 
 def _equal(table: pa.Table, column: str, value: str) -> pa.Table:
@@ -351,7 +375,7 @@ def _with_step(table: pa.Table, width: int) -> pa.Table:
     return table.append_column("step", step)
 
 
-def _interpolated(bounds: tuple[float, ...], counts: list[int], quantile: float) -> float | None:
+def _interpolated(bounds: Sequence[float], counts: list[int], quantile: float) -> float | None:
     """A quantile of bucketed values: linear within the bucket it falls into. In the last one, which
     has no upper end, it is that bucket's lower end.
     """
@@ -369,8 +393,22 @@ def _interpolated(bounds: tuple[float, ...], counts: list[int], quantile: float)
     return bounds[-1]
 
 
-def _used(buckets: tuple[tuple[float, ...], list[int]]) -> int:
-    return sum(buckets[1])
+def _added_up(
+    table: pa.Table, keys: list[str], buckets: int
+) -> Iterator[tuple[tuple[Any, ...], list[int]]]:
+    """The counts of each bucket by group; every row has so many."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    counts = table.column("counts")
+    columns = {str(place): pc.list_element(counts, place) for place in range(buckets)}
+    whole = pa.table({f"key {key}": table.column(key) for key in keys} | columns)
+    grouped = whole.group_by([f"key {key}" for key in keys]).aggregate(
+        [(name, "sum") for name in columns]
+    )
+    for row in grouped.to_pylist():
+        group = tuple(row[f"key {key}"] for key in keys)
+        yield group, [row[f"{name}_sum"] or 0 for name in columns]
 
 
 def _named(quantiles: Sequence[float | None]) -> dict[str, Any]:

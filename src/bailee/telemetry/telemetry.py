@@ -28,19 +28,24 @@ from bailee.keyring import Keyring
 from bailee.registry import OTHER, Guard, Refusals, Registry
 from bailee.telemetry import otlp_json, sentry, statsig
 from bailee.telemetry.days import Days, as_json
+from bailee.telemetry.destinations import Destination
 from bailee.telemetry.dropped import DroppedCounts
+from bailee.telemetry.forwarding import Forwarder, Post
 from bailee.telemetry.issues import Alert, Issues
 from bailee.telemetry.journal import Batch, Journal
 from bailee.telemetry.otlp import Log, Reader, Streams
 from bailee.telemetry.queries import ErrorQueries, MetricQueries
 from bailee.telemetry.records import ERROR, METRIC, DataClass, Row
 from bailee.telemetry.shelves import Shelf
+from bailee.telemetry.summary import Summaries
 from bailee.telemetry.symbols import installed
 from bailee.vault.files import Files
 
 _INSTALLATION = "bailee.installation.id"
 _MOST_ERRORS = 100
 _MOST_RATINGS = 10  # a client has one or two in a batch
+NOT_AN_ERROR = "not an error"
+NOT_SENT = "not sent by the client"
 
 Periods = Mapping[DataClass, str]
 """How long a sender's metrics and errors are kept; "P0D" or no entry: not at all."""
@@ -51,15 +56,12 @@ Survey = Callable[[str, str | None, datetime], None]
 
 @dataclass(slots=True)
 class Taken:
-    """What of one request may be kept; `rejected`: how many of its parts may not;
-    `discarded`: how many the client says it threw away itself.
-    """
+    """What of one request may be kept; `rejected`: how many of its parts may not."""
 
     figures: list[Row] = field(default_factory=list)
     errors: list[Row] = field(default_factory=list)
     ratings: list[tuple[str, str | None]] = field(default_factory=list)
     rejected: int = 0
-    discarded: int = 0
     event_id: str | None = None
     batches: list[Batch] = field(default_factory=list)
 
@@ -94,8 +96,12 @@ class Telemetry:
         survey: Survey = lambda *_: None,
         files: Files | None = None,
         file_bytes: int = 8 << 20,
+        destinations: Mapping[DataClass, Destination] | None = None,
+        post: Post | None = None,
     ) -> None:
-        """Open telemetry in `folder`, indexed in `engine` (migrated). Then call `recover`."""
+        """Open telemetry in `folder`, indexed in `engine` (migrated). Then call `recover`.
+        `destinations`: where a class goes, if not into the own store; `post` sends it there.
+        """
         self._keyring = keyring
         self._clock = clock
         self.registry = registry
@@ -113,11 +119,28 @@ class Telemetry:
             files=files,
             file_bytes=file_bytes,
         )
+        self.destinations = {METRIC: Destination(), ERROR: Destination()} | dict(destinations or {})
+        self.forwarders: dict[DataClass, Forwarder] = {
+            data_class: Forwarder(
+                data_class,
+                to.address,
+                folder / "onward" / data_class,
+                keyring=keyring,
+                clock=clock,
+                common=registry.common,
+                record=record,
+                files=files,
+                post=post,
+            )
+            for data_class, to in self.destinations.items()
+            if to.address is not None
+        }
         self._streams = Streams(int(clock().timestamp() * 1e9))
         self._guard = Guard(registry, clock().date())
         self._issue_key = keyring.secret("telemetry/issues")
         self._lock = threading.Lock()
         self.metrics = MetricQueries(self._days, registry)
+        self.summaries = Summaries(self._days, self.metrics, registry)
         self.errors = ErrorQueries(self._days, self.issues)
 
     # -- taking ----------------------------------------------------------------------------------
@@ -177,9 +200,9 @@ class Telemetry:
                 if kind == "event" and len(taken.errors) < _MOST_ERRORS:
                     taken.errors.append(events.row(item, refusals, now_ms))
                 elif kind == "client_report":
-                    taken.discarded += sentry.discarded(item)
+                    refusals.add(OTHER, NOT_SENT, sentry.discarded(item))
                 else:
-                    refusals.add(OTHER, "not an error")
+                    refusals.add(OTHER, NOT_AN_ERROR)
                     taken.rejected += 1
         service = next(
             (str(row[5]).partition("@")[0] for row in taken.errors if "@" in str(row[5])), OTHER
@@ -227,18 +250,31 @@ class Telemetry:
         Raises:
             StorageError: it can't be written; `overloaded` when too much waits.
         """
-        if taken.batches:
-            await self._journal.append(taken.batches)
+        if stored := self._stored(taken):
+            await self._journal.append(stored)
+        for forwarder, batches in self._onward(taken):
+            await forwarder.append(batches)
         if taken.ratings:
             await asyncio.to_thread(self._count_ratings, taken)
         self._kept(taken)
 
     def keep_now(self, taken: Taken) -> None:
         """The same for a thread that has no event loop."""
-        if taken.batches:
-            self._journal.append_now(taken.batches)
+        if stored := self._stored(taken):
+            self._journal.append_now(stored)
+        for forwarder, batches in self._onward(taken):
+            forwarder.append_now(batches)
         self._count_ratings(taken)
         self._kept(taken)
+
+    def _stored(self, taken: Taken) -> list[Batch]:
+        return [batch for batch in taken.batches if self.destinations[batch[0]].store]
+
+    def _onward(self, taken: Taken) -> Iterator[tuple[Forwarder, list[Batch]]]:
+        for data_class, forwarder in self.forwarders.items():
+            batches = [batch for batch in taken.batches if batch[0] == data_class]
+            if batches:
+                yield forwarder, batches
 
     def _batches(self, taken: Taken, periods: Periods) -> list[Batch]:
         batches: list[Batch] = []
@@ -274,7 +310,7 @@ class Telemetry:
 
     def _kept(self, taken: Taken) -> None:
         now = self._clock()
-        if any(data_class == ERROR for data_class, _, _ in taken.batches):
+        if any(data_class == ERROR for data_class, _, _ in self._stored(taken)):
             self._submit(self.issues.note, taken.errors, now)
 
     def _closed(self, name: str) -> None:
@@ -311,6 +347,8 @@ class Telemetry:
         self.dropped.flush()
         self._journal.roll()
         self.settle()
+        for forwarder in self.forwarders.values():
+            forwarder.sweep(now)
         shelves = self._days.sweep(now)
         merged = self._days.merge()
         kept = [shelf.day for shelf in map(_day_of, self._days.holdings(now)) if shelf]
@@ -323,6 +361,8 @@ class Telemetry:
 
     def close(self) -> None:
         """Write what waits and stop; what is not compacted yet is at the next start."""
+        for forwarder in self.forwarders.values():
+            forwarder.close()
         self._journal.close()
         self._stopping = True
         self._worker.shutdown(wait=True)

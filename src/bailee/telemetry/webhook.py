@@ -7,17 +7,15 @@ and counted; alerts beyond a hundred waiting are counted too.
 
 from __future__ import annotations
 
-import ipaddress
 import queue
 import threading
 from collections.abc import Callable
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 import orjson
 import requests
 
-from bailee.errors import InputError
+from bailee.telemetry.destinations import check_address
 from bailee.telemetry.issues import Issue
 from bailee.telemetry.records import Row
 
@@ -26,32 +24,12 @@ _SECONDS: Final = 10
 _PAUSES: Final = (0.0, 1.0, 5.0)
 
 
-def check_address(url: str) -> None:
-    """Refuse an address that would tell it readably across a network.
-
-    Raises:
-        InputError: code `configuration`.
-    """
-    parts = urlsplit(url)
-    host = parts.hostname or ""
-    try:
-        loopback = host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        loopback = False
-    if not host or parts.scheme not in ("https", *(("http",) if loopback else ())):
-        raise InputError(
-            "telemetry.webhook is not an https address.",
-            code="configuration",
-            hint="write it like https://alerts.example.com/bailee",
-        )
-
-
 class Webhook:
     """Tells one address, from `start` to `close`. An `Alert` of `issues`."""
 
     def __init__(self, url: str, failed: Callable[[], None]) -> None:
         """`failed` is called for each alert that was given up."""
-        check_address(url)
+        check_address(url, "telemetry.webhook")
         self._url = url
         self._failed = failed
         self._queue: queue.Queue[dict[str, Any] | None] = queue.Queue(_WAITING)

@@ -1,0 +1,95 @@
+"""The operator's pages of errors: the issues, and one of them with its stack and what became of it.
+
+Rows: S2.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Final
+
+from starlette.responses import RedirectResponse, Response
+
+from bailee.console import plots
+from bailee.console.asking import Ask
+from bailee.console.frame import Frame, drawn
+from bailee.console.parts import Parts
+from bailee.console.plots import Said, Series
+from bailee.errors import InputError
+
+STATES: Final = ("open", "resolved", "muted")
+_SHOWN: Final = 200
+
+
+class ErrorIssues:
+    """The handlers; each takes an `Ask`."""
+
+    def __init__(self, parts: Parts, frame: Frame) -> None:
+        self._perform = parts.perform
+        self._frame = frame
+
+    def page(self, ask: Ask) -> Response:
+        """The issues of a state, the one that was seen last first."""
+        state = ask.query.get("state", "open")
+        every = self._perform("errors.list", {})
+        issues = [one for one in every if state in ("all", one["state"])]
+        return self._frame.page(
+            ask,
+            "admin/errors.html",
+            here="errors",
+            state=state,
+            states=[*STATES, "all"],
+            counts={one: sum(i["state"] == one for i in every) for one in STATES}
+            | {"all": len(every)},
+            issues=issues[:_SHOWN],
+            total=len(issues),
+            trend=lambda issue: drawn(
+                plots.trend(
+                    [day["count"] for day in issue["trend"]], _trend_in_words(ask, issue["trend"])
+                )
+            ),
+        )
+
+    def issue(self, ask: Ask) -> Response:
+        """One issue."""
+        return self._issue(ask, None)
+
+    def change(self, ask: Ask) -> Response:
+        """Resolve, mute or open an issue."""
+        issue = ask.path["issue"]
+        try:
+            self._perform(
+                "errors.set",
+                {
+                    "cookie": ask.visitor.cookie,
+                    "id": issue,
+                    "state": ask.given("state"),
+                    "resolved_in": ask.form.get("release", "").strip() or None,
+                },
+            )
+        except InputError as error:
+            return self._issue(ask, error)
+        return RedirectResponse(f"/admin/errors/{issue}", 303)
+
+    def _issue(self, ask: Ask, error: InputError | None) -> Response:
+        found = self._perform("errors.show", {"id": ask.path["issue"]})
+        words, days = ask.words, found["trend"]
+        moments = [datetime.fromisoformat(day["day"]) for day in days]
+        series = [Series(words("errors.events"), [float(day["count"]) for day in days])]
+        said = Said("days", words("errors.days"), _trend_in_words(ask, days))
+        return self._frame.page(
+            ask,
+            "admin/error.html",
+            200 if error is None else error.http_status,
+            here="errors",
+            issue=found,
+            picture=drawn(plots.stack(moments, series, said)),
+            problem=None if error is None else words.of_error(error),
+        )
+
+
+def _trend_in_words(ask: Ask, days: list[dict[str, object]]) -> str:
+    counts = [int(str(day["count"])) for day in days]
+    return ask.words(
+        "errors.trend", days=len(days), total=sum(counts), most=max(counts), last=counts[-1]
+    )

@@ -1,0 +1,332 @@
+"""The operator's pages of metrics: how quick, how reliable, how used; a measure; what was dropped.
+
+They are the operator's alone: what is kept says nothing about whose it is, so an organisation's own
+part can't be told from the rest (decision 57).
+
+Rows: S1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from starlette.responses import Response
+
+from bailee.console import plots
+from bailee.console.asking import Ask
+from bailee.console.frame import Frame, drawn
+from bailee.console.parts import Parts
+from bailee.console.plots import Said, Series
+from bailee.errors import InputError
+
+_SHOWN = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """A stretch of time up to now, and the steps that it is shown in."""
+
+    name: str
+    step: str
+    seconds: int
+    step_seconds: int
+
+    def moments(self, now: datetime) -> list[datetime]:
+        """The beginnings of its steps."""
+        last = int(now.timestamp()) // self.step_seconds
+        first = (int(now.timestamp()) - self.seconds) // self.step_seconds
+        return [
+            datetime.fromtimestamp(number * self.step_seconds, UTC)
+            for number in range(first, last + 1)
+        ]
+
+
+RANGES: Final[Mapping[str, Range]] = {
+    "1h": Range("1h", "1m", 3600, 60),
+    "24h": Range("24h", "30m", 86_400, 1800),
+    "7d": Range("7d", "4h", 7 * 86_400, 4 * 3600),
+    "30d": Range("30d", "1d", 30 * 86_400, 86_400),
+}
+
+
+class Metrics:
+    """The handlers; each takes an `Ask`."""
+
+    def __init__(self, parts: Parts, frame: Frame) -> None:
+        self._perform = parts.perform
+        self._frame = frame
+
+    def page(self, ask: Ask) -> Response:
+        """Latency, reliability, usage."""
+        span = _range(ask)
+        moments = span.moments(ask.now)
+        latency = ask.query.get("latency") or None
+        found = self._perform(
+            "metrics.summary", {"since": span.name, "step": span.step, "latency": latency}
+        )
+        quick = _in_milliseconds(found["latency"])
+        return self._frame.page(
+            ask,
+            "admin/metrics.html",
+            here="metrics",
+            **_chosen(ask, span),
+            found=found,
+            quick=quick,
+            pictures=_pictures(ask, moments, found, quick),
+            measures=self._perform("metrics.list", {}),
+            destinations=self._perform("metrics.destinations", {}),
+        )
+
+    def measure(self, ask: Ask) -> Response:
+        """One measure, by a field if wanted."""
+        span = _range(ask)
+        name, by = ask.path["measure"], ask.query.get("by") or None
+        asked = {"name": name, "since": span.name, "by": [by] if by else []}
+        found = self._perform("metrics.query", asked)
+        steps = self._perform("metrics.query", asked | {"step": span.step})
+        return self._frame.page(
+            ask,
+            "admin/measure.html",
+            here="metrics",
+            **_chosen(ask, span),
+            found=found,
+            steps=steps["rows"],
+            by=by,
+            picture=_measure_picture(ask, span.moments(ask.now), steps, by),
+            figures=[
+                key
+                for key in (found["rows"][0] if found["rows"] else {})
+                if key not in ("group", "at", "approximate")
+            ],
+        )
+
+    def dropped(self, ask: Ask) -> Response:
+        """What clients sent that may not be kept, by field."""
+        rows = _by_field(self._perform("metrics.dropped", {}))
+        words = ask.words
+        said = Said("dropped", words("metrics.dropped_title"), words("metrics.dropped_picture"))
+        return self._frame.page(
+            ask,
+            "admin/dropped.html",
+            here="metrics",
+            rows=rows,
+            picture=drawn(plots.bars({row["field"]: row["count"] for row in rows}, said)),
+        )
+
+
+def _range(ask: Ask) -> Range:
+    wanted = ask.query.get("range", "24h")
+    if wanted not in RANGES:
+        raise InputError(ask.words("metrics.no_range", ranges=", ".join(RANGES)))
+    return RANGES[wanted]
+
+
+def _chosen(ask: Ask, span: Range) -> dict[str, Any]:
+    """What the page was asked for, and what else there is."""
+    return {
+        "range": span.name,
+        "ranges": list(RANGES),
+        "tables": ask.query.get("view") == "table",
+        "latency": ask.query.get("latency", ""),
+    }
+
+
+def _in_milliseconds(latency: Mapping[str, Any]) -> dict[str, Any]:
+    """Latency with every figure in milliseconds, whatever the measure's own unit."""
+    times = 1000 if latency["unit"] == "s" else 1
+    keys = ("p50", "p90", "p95", "p99", "mean")
+
+    def scaled(row: Mapping[str, Any]) -> dict[str, Any]:
+        return {
+            **row,
+            **{key: row[key] * times for key in keys if row.get(key) is not None},
+        }
+
+    whole = latency["whole"]
+    return {
+        **latency,
+        "whole": None if whole is None else scaled(whole),
+        "rows": [scaled(row) for row in latency["rows"]],
+    }
+
+
+def _pictures(
+    ask: Ask, moments: Sequence[datetime], found: Mapping[str, Any], quick: Mapping[str, Any]
+) -> dict[str, object]:
+    words = ask.words
+    divisor, unit = _time_unit(row["p99"] for row in quick["rows"])
+    latency = [
+        Series(
+            name,
+            _over(moments, quick["rows"], lambda row, name=name: _divided(row[name], divisor)),
+        )
+        for name in ("p50", "p95", "p99")
+    ]
+    made = found["reliability"]
+    errors = [
+        Series(
+            one["program"],
+            _over(
+                moments,
+                [row for row in made["rows"] if row["program"] == one["program"]],
+                lambda row: None if row["error_rate"] is None else row["error_rate"] * 100,
+            ),
+        )
+        for one in made["programs"]
+    ]
+    most = max((v for one in errors for v in one.values if v is not None), default=0.0)
+    usage = found["usage"]
+    sessions = _stacked(moments, usage["sessions"], "program", "sessions")
+    tokens = _stacked(moments, usage["tokens"], "type", "tokens")
+    made_of = {
+        "latency": plots.lines(
+            moments, latency, _said(ask, "latency", latency, moments, unit=unit)
+        ),
+        "errors": plots.lines(
+            moments,
+            errors,
+            _said(ask, "errors", errors, moments, unit="%"),
+            most=max(1.0, most),
+        ),
+        "sessions": plots.stack(moments, sessions, _said(ask, "sessions", sessions, moments)),
+        "tokens": plots.stack(moments, tokens, _said(ask, "tokens", tokens, moments)),
+        "models": plots.bars(
+            {row["model"]: row["tokens"] for row in usage["models"]},
+            Said("models", words("metrics.models"), words("metrics.bars")),
+        ),
+        "features": plots.bars(
+            {row["feature"]: row["uses"] for row in usage["features"]},
+            Said("features", words("metrics.features"), words("metrics.bars")),
+        ),
+    }
+    return {key: drawn(picture) for key, picture in made_of.items()}
+
+
+def _measure_picture(
+    ask: Ask, moments: Sequence[datetime], steps: Mapping[str, Any], by: str | None
+) -> object:
+    """One measure over time: what was added of a counter, the last of a gauge; of others the p95 by
+    group, or several percentiles of the whole.
+    """
+    rows = steps["rows"]
+    kind = steps["kind"]
+    if kind == "counter":
+        flat = [
+            {"at": row["at"], "group": _group(row, by, steps["name"]), "value": row["sum"]}
+            for row in rows
+        ]
+        series = _stacked(moments, flat, "group", "value")
+        return drawn(plots.stack(moments, series, _said(ask, "measure", series, moments)))
+    keys = ["last"] if kind == "gauge" else (["p95"] if by else ["p50", "p95", "p99"])
+    groups = list(dict.fromkeys(_group(row, by, steps["name"]) for row in rows))[:_SHOWN]
+    series = [
+        Series(
+            key if by is None else group,
+            _over(
+                moments,
+                [row for row in rows if _group(row, by, steps["name"]) == group],
+                lambda row, key=key: row[key],
+            ),
+        )
+        for group in groups
+        for key in keys
+    ]
+    return drawn(plots.lines(moments, series, _said(ask, "measure", series, moments)))
+
+
+def _group(row: Mapping[str, Any], by: str | None, whole: str) -> str:
+    if by is None:
+        return whole
+    value = row["group"][by]
+    return "–" if value is None else str(value)
+
+
+def _over(
+    moments: Sequence[datetime], rows: Iterable[Mapping[str, Any]], value: Any
+) -> list[float | None]:
+    """The rows' values at the moments; None where there is no row."""
+    by_moment = {datetime.fromisoformat(row["at"]): value(row) for row in rows}
+    return [by_moment.get(at) for at in moments]
+
+
+def _stacked(
+    moments: Sequence[datetime], rows: Sequence[Mapping[str, Any]], by: str, amount: str
+) -> list[Series]:
+    """A series for each value of `by`, the largest first."""
+    totals: dict[str, float] = {}
+    for row in rows:
+        totals[row[by]] = totals.get(row[by], 0) + row[amount]
+    return [
+        Series(
+            name,
+            _over(moments, [row for row in rows if row[by] == name], lambda row: row[amount]),
+        )
+        for name in sorted(totals, key=lambda name: -totals[name])[:_SHOWN]
+    ]
+
+
+def _said(
+    ask: Ask,
+    key: str,
+    series: Sequence[Series],
+    moments: Sequence[datetime],
+    *,
+    unit: str = "",
+) -> Said:
+    """A plot's words: title, and for each line its least, most and last."""
+    words = ask.words
+    sentences = []
+    for one in series:
+        values = [value for value in one.values if value is not None]
+        if values:
+            sentences.append(
+                words(
+                    "metrics.line",
+                    name=one.name,
+                    least=f"{min(values):.4g}{unit}",
+                    most=f"{max(values):.4g}{unit}",
+                    last=f"{values[-1]:.4g}{unit}",
+                )
+            )
+    when = words(
+        "metrics.between",
+        since=f"{moments[0]:%Y-%m-%d %H:%M}",
+        until=f"{moments[-1]:%Y-%m-%d %H:%M}",
+    )
+    said = " ".join([when, *(sentences or [words("metrics.nothing")])])
+    return Said(key, words(f"metrics.{key}"), said, unit)
+
+
+def _time_unit(values: Iterable[float | None]) -> tuple[float, str]:
+    """Milliseconds up to ten seconds, else seconds."""
+    most = max((value for value in values if value is not None), default=0.0)
+    return (1000.0, " s") if most >= 10_000 else (1.0, " ms")
+
+
+def _divided(value: float | None, divisor: float) -> float | None:
+    return None if value is None else value / divisor
+
+
+def _by_field(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Counts of what was dropped, added up by field and reason, the most first."""
+    found: dict[tuple[str, str], dict[str, Any]] = {}
+    for row in rows:
+        into = found.setdefault(
+            (row["field"], row["reason"]),
+            {
+                "field": row["field"],
+                "reason": row["reason"],
+                "why": row["why"],
+                "count": 0,
+                "last": row["day"],
+                "senders": {},
+            },
+        )
+        into["count"] += row["count"]
+        into["last"] = max(into["last"], row["day"])
+        sender = f"{row['service']} ({row['protocol']})"
+        into["senders"][sender] = into["senders"].get(sender, 0) + row["count"]
+    return sorted(found.values(), key=lambda row: -row["count"])

@@ -1,0 +1,252 @@
+"""Plots as SVG, made on the server: lines, stacks, bars, and a trend in a row. Pure.
+
+Rules kept here:
+
+* A plot is read without a mouse and without colour: each line has its own dashes and its name at
+  its end, parts of a stack are named in the order in which they lie, and the same numbers stand in
+  a table beside it.
+* A plot has a title and a description, which say what a person would look for: from when to when,
+  the least, the most, the last.
+* A step without figures is a gap, not a zero. Colours are the style sheet's classes, so light and
+  dark need no second picture.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from html import escape
+from itertools import pairwise
+from typing import Final
+
+_WIDTH: Final = 760.0
+_HEIGHT: Final = 250.0
+_LEFT: Final = 62.0
+_RIGHT: Final = 132.0
+_TOP: Final = 14.0
+_BOTTOM: Final = 30.0
+_NAME_HEIGHT: Final = 15.0
+_MOST_SERIES: Final = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """One line, or one part of a stack: a value, or None, for each moment of the plot."""
+
+    name: str
+    values: Sequence[float | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A plot's words: its title, its description, the unit behind its numbers."""
+
+    key: str
+    title: str
+    description: str
+    unit: str = ""
+
+
+def lines(
+    moments: Sequence[datetime], series: Sequence[Series], said: Said, *, most: float | None = None
+) -> str:
+    """Lines over time. `most`: where the scale ends, else where the values do."""
+    shown = series[:_MOST_SERIES]
+    values = [v for one in shown for v in one.values if v is not None]
+    top = _ceiling(max(values, default=0.0) if most is None else most)
+    parts = _frame(moments, top, said)
+    ends: list[tuple[float, str]] = []
+    for number, one in enumerate(shown, 1):
+        places = [
+            None if value is None else (_x(place, len(moments)), _y(value, top))
+            for place, value in enumerate(one.values)
+        ]
+        parts.append(f'<path class="line series{number}" d="{_path(places)}"/>')
+        for place, value in zip(places, one.values, strict=True):
+            if place is not None and value is not None:
+                parts.append(
+                    f'<circle class="dot series{number}" cx="{place[0]:.1f}" cy="{place[1]:.1f}" '
+                    f'r="2.6"><title>{escape(one.name)}: {_amount(value)}{said.unit}</title>'
+                    "</circle>"
+                )
+        last = next((place for place in reversed(places) if place is not None), None)
+        if last is not None:
+            ends.append((last[1], one.name))
+    names = [(one.name, number) for number, one in enumerate(shown, 1)]
+    return _closed([*parts, *_end_names(ends, dict(names))])
+
+
+def stack(moments: Sequence[datetime], series: Sequence[Series], said: Said) -> str:
+    """Columns over time, each of parts that add up."""
+    shown = series[:_MOST_SERIES]
+    sums = [sum(one.values[place] or 0 for one in shown) for place in range(len(moments))]
+    top = _ceiling(max(sums, default=0.0))
+    parts = _frame(moments, top, said)
+    width = max(1.5, (_WIDTH - _LEFT - _RIGHT) / max(1, len(moments)) * 0.72)
+    for place in range(len(moments)):
+        below = 0.0
+        for number, one in enumerate(shown, 1):
+            value = one.values[place] or 0
+            if value:
+                x = _x(place, len(moments)) - width / 2
+                y, foot = _y(below + value, top), _y(below, top)
+                parts.append(
+                    f'<rect class="part series{number}" x="{x:.1f}" y="{y:.1f}" '
+                    f'width="{width:.1f}" height="{max(0.5, foot - y):.1f}">'
+                    f"<title>{escape(one.name)}: {_amount(value)}{said.unit}</title></rect>"
+                )
+                below += value
+    for row, (number, one) in enumerate(reversed(list(enumerate(shown, 1)))):
+        y = _TOP + 10 + row * (_NAME_HEIGHT + 4)  # named from the top, as they lie
+        parts.append(
+            f'<rect class="part series{number}" x="{_WIDTH - _RIGHT + 14:g}" y="{y - 9:g}" '
+            f'width="10" height="10"/><text x="{_WIDTH - _RIGHT + 30:g}" y="{y:g}">'
+            f"{escape(one.name)}</text>"
+        )
+    return _closed(parts)
+
+
+def bars(amounts: Mapping[str, float], said: Said) -> str:
+    """One bar for each name, the longest first."""
+    shown = sorted(amounts.items(), key=lambda pair: -pair[1])[:12]
+    height = 10 + 28.0 * max(1, len(shown))
+    parts = [_opening(said, height)]
+    most = max((amount for _, amount in shown), default=0) or 1
+    left, room = 190.0, _WIDTH - 190.0 - 90
+    for row, (name, amount) in enumerate(shown):
+        y = 6 + row * 28.0
+        length = max(2.0, room * amount / most)
+        parts.append(
+            f'<text class="name" x="{left - 10:g}" y="{y + 14:g}" text-anchor="end">'
+            f'{escape(_short(name))}</text><rect class="part series1" x="{left:g}" y="{y:g}" '
+            f'width="{length:.1f}" height="19" rx="3"/>'
+            f'<text x="{left + length + 8:.1f}" y="{y + 14:g}">{_amount(amount)}{said.unit}</text>'
+        )
+    return _closed(parts)
+
+
+def trend(counts: Sequence[int], description: str) -> str:
+    """A small row of columns, for a table's cell."""
+    width, height = 6.0 * len(counts), 24.0
+    most = max(counts, default=0) or 1
+    parts = [
+        f'<svg class="trend" viewBox="0 0 {width:g} {height:g}" width="{width:g}" '
+        f'height="{height:g}" role="img" aria-label="{escape(description)}">'
+    ]
+    for place, count in enumerate(counts):
+        tall = max(1.0, 22 * count / most) if count else 1.0
+        kind = "part" if count else "none"
+        parts.append(
+            f'<rect class="{kind}" x="{place * 6:g}" y="{height - tall:.1f}" width="4" '
+            f'height="{tall:.1f}"/>'
+        )
+    return _closed(parts)
+
+
+# -- inside ------------------------------------------------------------------------------------
+
+
+def _opening(said: Said, height: float) -> str:
+    return (
+        f'<svg class="plot" viewBox="0 0 {_WIDTH:g} {height:g}" role="img" '
+        f'aria-labelledby="{said.key}-title {said.key}-what"><title id="{said.key}-title">'
+        f'{escape(said.title)}</title><desc id="{said.key}-what">{escape(said.description)}</desc>'
+    )
+
+
+def _closed(parts: Sequence[str]) -> str:
+    return "".join([*parts, "</svg>"])
+
+
+def _frame(moments: Sequence[datetime], top: float, said: Said) -> list[str]:
+    parts = [_opening(said, _HEIGHT)]
+    for quarter in range(5):
+        value = top * quarter / 4
+        y = _y(value, top)
+        parts.append(
+            f'<line class="rule" x1="{_LEFT:g}" x2="{_WIDTH - _RIGHT:g}" y1="{y:.1f}" '
+            f'y2="{y:.1f}"/><text x="{_LEFT - 8:g}" y="{y + 4:.1f}" text-anchor="end">'
+            f"{_amount(value)}{said.unit}</text>"
+        )
+    for place in _ticks(len(moments)):
+        parts.append(
+            f'<text x="{_x(place, len(moments)):.1f}" y="{_HEIGHT - 8:g}" text-anchor="middle">'
+            f"{_when(moments, place)}</text>"
+        )
+    return parts
+
+
+def _ticks(count: int) -> list[int]:
+    if count <= 6:
+        return list(range(count))
+    return [round(place * (count - 1) / 5) for place in range(6)]
+
+
+def _when(moments: Sequence[datetime], place: int) -> str:
+    span = (moments[-1] - moments[0]).total_seconds()
+    at = moments[place]
+    if span > 86_400 * 8:
+        return f"{at:%m-%d}"
+    return f"{at:%m-%d %H:%M}" if span > 80_000 else f"{at:%H:%M}"
+
+
+def _x(place: int, count: int) -> float:
+    room = _WIDTH - _LEFT - _RIGHT
+    # Half a step from either side, so that columns have their whole width.
+    return _LEFT + room * (place + 0.5) / max(1, count)
+
+
+def _y(value: float, top: float) -> float:
+    return _HEIGHT - _BOTTOM - (_HEIGHT - _TOP - _BOTTOM) * min(1.0, value / top)
+
+
+def _path(places: Sequence[tuple[float, float] | None]) -> str:
+    steps = []
+    down = False
+    for place in places:
+        if place is None:
+            down = False
+            continue
+        steps.append(f"{'L' if down else 'M'}{place[0]:.1f} {place[1]:.1f}")
+        down = True
+    return " ".join(steps)
+
+
+def _end_names(ends: Sequence[tuple[float, str]], numbers: Mapping[str, int]) -> list[str]:
+    """Names at the lines' ends, moved apart where they would lie on each other."""
+    placed = sorted(ends)
+    ys = [y for y, _ in placed]
+    for before, after in pairwise(range(len(ys))):
+        ys[after] = max(ys[after], ys[before] + _NAME_HEIGHT)
+    over = max(0.0, (ys[-1] if ys else 0) - (_HEIGHT - _BOTTOM))
+    return [
+        f'<text class="name series{numbers[name]}" x="{_WIDTH - _RIGHT + 10:g}" '
+        f'y="{y - over + 4:.1f}">{escape(name)}</text>'
+        for y, (_, name) in zip(ys, placed, strict=True)
+    ]
+
+
+def _ceiling(value: float) -> float:
+    """The next round number, so that rules stand at round ones."""
+    if value <= 0 or not math.isfinite(value):
+        return 1.0
+    size = 10.0 ** math.floor(math.log10(value))
+    return next(size * step for step in (1, 2, 4, 5, 8, 10) if size * step >= value * 0.999)
+
+
+def _amount(value: float) -> str:
+    """A number for people: three digits, thousands as k, M, G."""
+    for unit, size in (("G", 1e9), ("M", 1e6), ("k", 1e3)):
+        if abs(value) >= size * 0.9995:
+            return f"{_digits(value / size)}{unit}"
+    return _digits(value)
+
+
+def _digits(value: float) -> str:
+    return f"{value:.3g}" if abs(value) < 1000 else f"{value:.0f}"
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= 26 else f"{name[:25]}…"

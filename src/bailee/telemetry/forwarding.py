@@ -1,0 +1,239 @@
+"""Passing rows on to somebody's address: durable before the sender's answer, tried until taken.
+
+Theory of operation: rows are written into a journal of their own, as those that are stored here.
+Every second what it holds is closed into a file; one thread sends the files, oldest first, and
+removes each when all of it was taken.
+
+Rules kept here:
+
+* Only rows that passed the guard come here, and they are as encrypted while they wait as those that
+  stay: past the policy's period their key is destroyed, and what is not delivered by then never is.
+* What is not taken is tried again after 1 second, 2, 4 … up to 5 minutes, or when the address says.
+  A refusal (any 4xx but 408, 425 and 429) is final: noted in the audit record, and let go.
+* Something may arrive twice (after a crash, or when an answer is lost), but is not lost.
+* What waits is bounded on disk; beyond that senders are told to come later (`overloaded`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+import secrets
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final
+
+from bailee.clock import Clock
+from bailee.errors import IntegrityError, StorageError
+from bailee.keyring import Keyring
+from bailee.telemetry import journal, outward
+from bailee.telemetry.destinations import Address
+from bailee.telemetry.journal import Batch, Journal
+from bailee.telemetry.records import DataClass, Row
+from bailee.telemetry.shelves import shelf_of
+from bailee.vault.files import Files
+from bailee.vault.frames import Damage
+
+_LINGER: Final = 1.0
+_LONGEST: Final = 300.0
+_MOST_WAITING: Final = 256 << 20
+_FILE_BYTES: Final = 1 << 20
+_SECONDS: Final = 15
+_AGAIN: Final = frozenset({408, 425, 429})
+
+Post = Callable[[outward.Request], tuple[int, str | None]]
+"""Sends a request: the status (0: no answer) and Retry-After."""
+
+
+@dataclass(slots=True)
+class State:
+    """How it goes. `failing_since`: when an attempt first failed since the last that did not."""
+
+    delivered: int = 0
+    refused: int = 0
+    status: int | None = None
+    failing_since: datetime | None = None
+
+
+class Forwarder:
+    """Passes the rows of one class on to one address, from opening to `close`."""
+
+    def __init__(
+        self,
+        data_class: DataClass,
+        to: Address,
+        folder: Path,
+        *,
+        keyring: Keyring,
+        clock: Clock,
+        common: frozenset[str],
+        record: Callable[[str, str, dict[str, str | int]], None],
+        files: Files | None = None,
+        post: Post | None = None,
+        pause: float = 1.0,
+    ) -> None:
+        """`common`: the fields that are a resource's; `pause`: seconds before the second try."""
+        self.data_class: Final = data_class
+        self.to: Final = to
+        self.state = State()
+        self._folder = folder
+        self._keyring = keyring
+        self._clock = clock
+        self._common = common
+        self._record = record
+        self._post = post or _poster()
+        self._pause = pause
+        self._queue: queue.SimpleQueue[str] = queue.SimpleQueue()
+        self._sizes: dict[str, int] = {}
+        self._dirty = threading.Event()
+        self._stopping = threading.Event()
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for path in sorted(folder.iterdir(), key=lambda path: path.name.rpartition("~")[2]):
+            self._closed(path.name)
+        self._journal = Journal(
+            folder, keyring, clock, self._closed, files=files, file_bytes=_FILE_BYTES
+        )
+        self._thread = threading.Thread(target=self._run, name="forwarding", daemon=True)
+        self._thread.start()
+
+    @property
+    def waiting(self) -> int:
+        """Bytes of closed files that are not delivered yet."""
+        return sum(self._sizes.copy().values())
+
+    async def append(self, batches: Sequence[Batch]) -> None:
+        """Return when the batches are durable.
+
+        Raises:
+            StorageError: they are not; `overloaded` when too much waits.
+        """
+        self._check_room()
+        await self._journal.append(batches)
+        self._dirty.set()
+
+    def append_now(self, batches: Sequence[Batch]) -> None:
+        """The same for a thread that has no loop."""
+        self._check_room()
+        self._journal.append_now(batches)
+        self._dirty.set()
+
+    def sweep(self, now: datetime) -> int:
+        """Destroy what is past its time before it was delivered; how many files."""
+        gone = 0
+        for name in list(self._sizes):
+            shelf = shelf_of(name)
+            if shelf.expires_at <= now:
+                self._keyring.destroy([shelf.subject])
+                self._forget(name)
+                gone += 1
+        if gone:
+            self._record("telemetry.undelivered", self.data_class, {"files": gone})
+        return gone
+
+    def close(self) -> None:
+        """Write what waits, and stop; what is not delivered is at the next start."""
+        self._stopping.set()
+        self._dirty.set()
+        self._thread.join()
+        self._journal.close()
+
+    # -- inside ----------------------------------------------------------------------------------
+
+    def _check_room(self) -> None:
+        if self.waiting > _MOST_WAITING:
+            raise StorageError("too much telemetry waits to be passed on.", code="overloaded")
+
+    def _closed(self, name: str) -> None:
+        with contextlib.suppress(OSError):
+            self._sizes[name] = (self._folder / name).stat().st_size
+        self._queue.put(name)
+
+    def _forget(self, name: str) -> None:
+        with contextlib.suppress(OSError):
+            (self._folder / name).unlink(missing_ok=True)
+        self._sizes.pop(name, None)
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                name = self._queue.get_nowait()
+            except queue.Empty:
+                self._dirty.wait()
+                if not self._stopping.wait(_LINGER):
+                    self._dirty.clear()
+                    self._journal.roll()
+                continue
+            if self._deliver(name):
+                self._forget(name)
+
+    def _deliver(self, name: str) -> bool:
+        """Send all of a file; False when it stays for the next start."""
+        try:
+            read = list(journal.read(self._folder, name, self._keyring))
+        except IntegrityError:
+            return True  # its key is destroyed: nobody can have it any more
+        except StorageError:
+            return not (self._folder / name).exists()
+        rows: list[Row] = [found for found in read if not isinstance(found, Damage)]
+        new_id = lambda: secrets.token_hex(16)  # noqa: E731
+        for request in outward.requests(self.to, self.data_class, rows, self._common, new_id):
+            if not self._sent(request, shelf_of(name).expires_at):
+                return False
+        return True
+
+    def _sent(self, request: outward.Request, until: datetime) -> bool:
+        pause = self._pause
+        while not self._stopping.is_set() and self._clock() < until:
+            status, after = self._post(request)
+            self.state.status = status
+            if 200 <= status < 300:
+                self.state.delivered += request.rows
+                self.state.failing_since = None
+                return True
+            if 400 <= status < 500 and status not in _AGAIN:
+                self.state.refused += request.rows
+                self._record(
+                    "telemetry.refused", self.data_class, {"status": status, "rows": request.rows}
+                )
+                return True
+            if self.state.failing_since is None:
+                self.state.failing_since = self._clock()
+            self._stopping.wait(_seconds(after) or pause)
+            pause = min(pause * 2, _LONGEST)
+        return not self._stopping.is_set()
+
+
+def _seconds(retry_after: str | None) -> float | None:
+    if retry_after is None or not retry_after.isdecimal() or len(retry_after) > 6:
+        return None
+    return min(float(retry_after), _LONGEST)
+
+
+def _poster() -> Post:
+    import requests
+
+    session = requests.Session()
+
+    def post(request: outward.Request) -> tuple[int, str | None]:
+        try:
+            answer = session.post(
+                request.url,
+                data=request.body,
+                headers=request.headers,
+                timeout=_SECONDS,
+                allow_redirects=False,
+                # Nothing of ~/.netrc goes to whoever has this name.
+                auth=_as_it_is,
+            )
+        except requests.RequestException:
+            return 0, None
+        return answer.status_code, answer.headers.get("retry-after")
+
+    return post
+
+
+def _as_it_is(request: Any) -> Any:
+    return request
