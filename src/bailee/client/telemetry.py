@@ -30,8 +30,8 @@ from bailee import __version__
 from bailee.client.declared import Declared, Metric, Resource, Scalar
 from bailee.client.local_key import make_private, write_private
 from bailee.client.machine import Machine
-from bailee.client.payloads import error as error_payload
-from bailee.client.payloads import metrics as metrics_payload
+from bailee.client.sdk_errors import error as error_payload
+from bailee.client.sdk_metrics import metrics as metrics_payload
 
 _SYSTEMS: Final = {"Linux": "linux", "Darwin": "darwin", "Windows": "windows"}
 _MOST: Final = 5_000
@@ -78,7 +78,8 @@ class Telemetry:
         if self._measured:
             made = metrics_payload(self._measured, self._about(), since=self._since, until=now)
             self._measured = []
-            self._machine.queue(made)
+            if made is not None:
+                self._machine.queue(made)
         self._since = now
 
     def _about(self) -> Resource:
