@@ -8,9 +8,12 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+from bailee.agent.measuring import Measuring
 from bailee.agent.permissions import Rules, parse_rules
 from bailee.agent.ports import Asker, Transcripts
 from bailee.agent.session import Options, Session, start
+from bailee.client.background import Background
+from bailee.client.flows import provider_of
 from bailee.client.machine import Machine
 from bailee.client.settings import Settings
 
@@ -21,8 +24,9 @@ def assembled(
     *,
     asker: Asker | None = None,
     transcripts: Transcripts | None = None,
+    background: Background | None = None,
 ) -> Session:
-    """A session as this machine's settings want it.
+    """A session as this machine's settings want it; measured where there is a `background`.
 
     Raises:
         InputError: see `session.start`.
@@ -37,7 +41,7 @@ def assembled(
         or (str(chosen.value) if chosen is not None else None),
         sandbox=options.sandbox and settings.flag("sandbox"),
     )
-    return start(
+    made = start(
         options,
         held,
         now=machine.clock(),
@@ -46,6 +50,13 @@ def assembled(
         transcripts=transcripts or machine.transcripts(),
         hidden=(machine.data, Path(held.get("BAILEE_HOME") or "/nonexistent")),
     )
+    if background is not None:
+        provider, _ = provider_of(machine.policy, settings)
+        made.measuring = Measuring(background, provider=provider)
+        made.measuring.began(
+            "fresh" if not made.resumed else "continue" if options.latest else "resume"
+        )
+    return made
 
 
 def rules_of(settings: Settings) -> Rules:

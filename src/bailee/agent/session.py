@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import platform
 import uuid
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from bailee.agent import instructions, sandbox
+from bailee.agent import events, instructions, sandbox
+from bailee.agent.measuring import Measuring
 from bailee.agent.messages_api import MessagesApi, endpoint
 from bailee.agent.permissions import Rules, parse_rules
-from bailee.agent.ports import Asker, Kept, Model, Record, Transcripts
+from bailee.agent.ports import Asker, Block, Kept, Model, Record, Transcripts
 from bailee.agent.prompts import system_prompt
 from bailee.agent.tools.bash import Bash
 from bailee.agent.tools.box import Tool, Toolbox
@@ -59,7 +60,14 @@ class Session:
     environment: Mapping[str, str]
     resumed: bool = False
     base_url: str | None = None
-    extra: dict[str, object] = field(default_factory=dict)
+    measuring: Measuring | None = None
+
+    def turn(self, prompt: str | list[Block]) -> AsyncIterator[events.Event]:
+        """Takes a prompt, as `Agent.turn` does, and measures it where that is wanted."""
+        happening = self.agent.turn(prompt)
+        if self.measuring is None:
+            return happening
+        return self.measuring.over(happening, self.agent.model.name)
 
     async def close(self) -> None:
         """Closes what it holds open."""

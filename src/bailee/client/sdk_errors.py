@@ -5,8 +5,8 @@ Rules kept here:
 * The event is made of an `ErrorEvent` and a `Resource`, which passed the guard. What the SDK adds
   to it (host name, environment, modules, its own version) is taken out again by putting the event
   as it was given in its place, whatever the SDK's version adds.
-* The SDK's integrations, which hook into the program and gather, are all off; no address is set, and
-  no variable of the SDK's (`SENTRY_DSN`, `SENTRY_SPOTLIGHT`) sets one.
+* The SDK's integrations, which hook into the program and gather, are all off; no address is set,
+  and no variable of the SDK's (`SENTRY_DSN`, `SENTRY_SPOTLIGHT`) sets one.
 * An envelope holds one event, and its head an id and a time; else it is an error.
 
 The SDK is imported when the first payload is made. Standard: Sentry envelopes.
@@ -60,9 +60,8 @@ def error(event: ErrorEvent, resource: Resource, *, at: datetime, event_id: str)
             envelopes.append(envelope)
 
     given = _event(event, resource, at, event_id)
-    client = Client(
-        **_OFF, transport=_IntoTheOutbox(), before_send=lambda _made, _hint: dict(given)
-    )
+    options = {**_OFF, "transport": _IntoTheOutbox(), "before_send": lambda *_: dict(given)}
+    client: Any = Client(**options)
     client.capture_event(dict(given))
     client.close(timeout=0)
     if len(envelopes) != 1:

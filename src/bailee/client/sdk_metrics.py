@@ -3,8 +3,8 @@
 Rules kept here:
 
 * What goes into the SDK passed the guard: it takes `Metric`s and a `Resource` and nothing else.
-* What comes out is looked at again before it is encoded. Whatever the SDK adds by itself (a resource
-  it found, an exemplar, a scope's attribute) is an error here, and nothing is sent.
+* What comes out is looked at again before it is encoded. Whatever the SDK adds by itself (a
+  resource it found, an exemplar, a scope's attribute) is an error here, and nothing is sent.
 * Nothing global is set, no thread is started, no variable of the SDK's names a destination.
 * Times are those of the caller's clock, in whole seconds.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager, suppress
@@ -29,9 +30,11 @@ from bailee.agent.terminal.attaching import content_of
 from bailee.agent.terminal.commands import COMMANDS, Command
 from bailee.agent.terminal.completing import Completing
 from bailee.agent.terminal.keys import Listening
+from bailee.agent.terminal.rating import Rating
 from bailee.agent.terminal.showing import THEME, Showing, markdown
 from bailee.agent.terminal.training import TrainingQuestion
 from bailee.agent.terminal.writing import visible
+from bailee.client.background import Background
 from bailee.client.machine import Machine
 from bailee.errors import BaileeError, InputError
 
@@ -40,9 +43,11 @@ _ALIASES: Final = {"/exit": "/quit", "/?": "/help"}
 
 
 class Terminal:
-    """One run of `bailee code`. `open` makes a session; `run` works until the person ends."""
+    """One run of `bailee code`. `open` makes a session; `run` works until the person ends.
+    `chance`: a number from 0 to 1, drawn once; a low one may bring the survey's question.
+    """
 
-    def __init__(self, options: Options, machine: Machine) -> None:
+    def __init__(self, options: Options, machine: Machine, *, chance: float = 1.0) -> None:
         self.options = options
         self.machine = machine
         self.console = Console(theme=THEME, highlight=False)
@@ -55,12 +60,21 @@ class Terminal:
         self._history = InMemoryHistory()
         self._forgotten = False
         self.errors: list[str] = []  # of this run, for a report
+        self.background = Background(machine, "bailee-code")
+        self.rating = Rating(machine, chance, self.background.send)
         self.session: Session
 
     # -- a run -----------------------------------------------------------------------------------
 
     async def run(self, *, choose: bool, first: str | None) -> int:
         """From the greeting to the end; the exit status."""
+        try:
+            return await self._run(choose, first)
+        finally:
+            self.rating.close()
+            self.background.stop()
+
+    async def _run(self, choose: bool, first: str | None) -> int:
         threading.Thread(target=_warm, daemon=True).start()
         question = TrainingQuestion(self.machine)
         question.begin()
@@ -96,11 +110,18 @@ class Terminal:
     async def open(self, options: Options) -> None:
         """Begins a session, or goes on with one."""
         asker = PersonAtTerminal(self.console, self._pause, self._resume, self._interrupt)
-        made = assembled(options, self.machine, asker=asker, transcripts=self._transcripts)
+        made = assembled(
+            options,
+            self.machine,
+            asker=asker,
+            transcripts=self._transcripts,
+            background=self.background,
+        )
         if hasattr(self, "session"):
             made.agent.rules = self.session.agent.rules
             await self.session.close()
         self.session = made
+        self.rating.begin()
         self._known = recorded.UNKNOWN
         self._history = InMemoryHistory()
         for message in made.agent.conversation.messages:
@@ -165,25 +186,38 @@ class Terminal:
     # -- the rest --------------------------------------------------------------------------------
 
     async def _take(self, line: str) -> None:
+        self.background.start()
         try:
             if line.startswith("/") and "/" not in (word := line.split(maxsplit=1)[0])[1:]:
-                name = _ALIASES.get(word, word)
-                if name not in self.commands:
-                    raise InputError(f"there is no command {visible(word)}.", hint="/help")
-                await COMMANDS[name].run(self, line[len(word) :].strip())
+                await self._command(_ALIASES.get(word, word), line[len(word) :].strip())
                 return
             content, notes = content_of(line, self.session.workspace)
             for note in notes:
                 self.say(note, "dim")
-            await self.watch(self.session.agent.turn(content))
+            await self.watch(self.session.turn(content))
+            self.rating.turns += 1
         except BaileeError as error:
             self._report(error)
 
+    async def _command(self, name: str, rest: str) -> None:
+        if name not in self.commands:
+            raise InputError(f"there is no command {visible(name)}.", hint="/help")
+        outcome = "error"
+        try:
+            await COMMANDS[name].run(self, rest)
+            outcome = "ok"
+        finally:
+            if self.session.measuring is not None:
+                self.session.measuring.command(name, outcome)
+
     async def _read(self) -> str | None:
+        self.rating.consider()
+        bindings = _bindings()
+        self.rating.bind(bindings)
         prompt: PromptSession[str] = PromptSession(
             history=self._history,
             multiline=True,
-            key_bindings=_bindings(),
+            key_bindings=bindings,
             completer=Completing(
                 {n: c.meaning for n, c in self.commands.items()}, self.session.workspace.root
             ),
@@ -195,8 +229,11 @@ class Terminal:
             style=_STYLE,
             enable_open_in_editor=True,
         )
+        self.rating.watch(prompt.default_buffer)
         try:
-            return await prompt.prompt_async("> ", default=self._listening.take_typed())
+            return await prompt.prompt_async(
+                lambda: f"{self.rating.text}> ", default=self._listening.take_typed()
+            )
         except KeyboardInterrupt:
             return ""
         except EOFError:
@@ -215,6 +252,8 @@ class Terminal:
         with suppress(BaileeError):
             if (told := self.machine.tidy()) is not None:
                 self.say(told, "dim")
+        if self.background.notice is not None:
+            self.say(self.background.notice, "yellow")
         if not self._keeps:
             self.say("Nothing of this session is kept on this machine.", "dim")
 
@@ -256,9 +295,17 @@ class Terminal:
             self.say(f"hint: {error.hint}")
 
 
-def run(options: Options, machine: Machine, *, choose: bool, first: str | None) -> int:
+def run(
+    options: Options,
+    machine: Machine,
+    *,
+    choose: bool,
+    first: str | None,
+    chance: float | None = None,
+) -> int:
     """Runs the agent in this terminal; the exit status."""
-    return asyncio.run(Terminal(options, machine).run(choose=choose, first=first))
+    drawn = random.random() if chance is None else chance  # noqa: S311 - decides no secret
+    return asyncio.run(Terminal(options, machine, chance=drawn).run(choose=choose, first=first))
 
 
 def _bindings() -> KeyBindings:
