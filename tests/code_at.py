@@ -13,6 +13,13 @@ from bailee.agent.terminal import app
 from bailee.client.machine import Machine
 
 
+def show(file: Path, moment: datetime) -> None:
+    """Sets the clock. Whole or not at all: it may be read at any time."""
+    new = file.with_suffix(".new")
+    new.write_text(moment.isoformat())
+    new.replace(file)
+
+
 def main() -> int:
     """Runs it in this terminal and this folder; the exit status."""
     moment = Path(sys.argv[1])

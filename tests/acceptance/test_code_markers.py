@@ -9,15 +9,18 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from bailee.testing.upstream import Failure, ScriptedUpstream, Text, ToolUse
+from code_at import show
 from corporate_network import receiver
 from programs import Bailee, clean_environment
 from terminal import Screen
 
+START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 # In code, names of files and folders, prompts, answers, commands, secrets, and the environment.
 MARKERS = (
     *("QuinceCode", "quincefile", "quincefolder", "QuincePrompt", "QuinceAnswer", "QuinceCommand"),
@@ -120,7 +123,7 @@ def test_no_marker_is_in_any_byte_that_leaves(folder: Path, tmp_path: Path) -> N
         assert "This is a fault of bailee's" in crash.stderr
 
         moment = tmp_path / "moment"
-        moment.write_text("2026-03-01T12:00:00+00:00")
+        show(moment, START)
         screen = Screen(
             [sys.executable, "-m", "code_at", str(moment)],
             folder=folder,
@@ -130,7 +133,7 @@ def test_no_marker_is_in_any_byte_that_leaves(folder: Path, tmp_path: Path) -> N
         for turn in range(5):
             screen.submit(f"QuincePrompt {turn}")
             screen.wait(lambda text, turn=turn: text.count("Done.") == turn + 1)
-            moment.write_text("2026-03-01T12:10:00+00:00")
+            show(moment, START + timedelta(minutes=10))
         screen.wait("How is the assistant doing")
         time.sleep(1.0)  # a key counts only when the question has been there for a moment
         screen.type("3")

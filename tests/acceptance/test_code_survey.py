@@ -1,4 +1,4 @@
-"""The survey in the terminal: one key at an empty prompt, an undo, and nobody's typing in its way."""
+"""The survey in the terminal: one key answers, can be undone, and is in nobody's way."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from bailee.testing.upstream import ScriptedUpstream
+from code_at import show
 from corporate_network import Receiver, receiver
 from programs import clean_environment
 from terminal import Screen
@@ -36,7 +37,7 @@ def ripe(
     moment = tmp_path / "moment"
 
     def open_(*, start: datetime = START, **environment: str) -> Screen:
-        moment.write_text(start.isoformat())
+        show(moment, start)
         screen = Screen(
             [sys.executable, "-m", "code_at", str(moment)],
             folder=root,
@@ -54,7 +55,7 @@ def ripe(
         for turn in range(1, 6):
             if turn == 5:
                 assert QUESTION not in screen.text
-                moment.write_text((start + timedelta(minutes=10)).isoformat())
+                show(moment, start + timedelta(minutes=10))
             screen.submit(f"turn {turn}")
             screen.wait(lambda text, turn=turn: text.count("Done.") == turn)
         return screen
