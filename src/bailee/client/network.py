@@ -138,8 +138,8 @@ def is_loopback(host: str) -> bool:
         return host.lower() == "localhost"
 
 
-def checked(address: str) -> None:
-    """Refuse what is no address, and plain HTTP to anywhere but loopback."""
+def checked(address: str, variable: str = "BAILEE_URL") -> None:
+    """Refuse what is no address, and plain HTTP to anywhere but loopback. `variable`: its name."""
     try:
         parts = urlsplit(address)
         fine = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
@@ -147,7 +147,7 @@ def checked(address: str) -> None:
         fine = False
     if not fine:
         raise InputError(
-            "BAILEE_URL is not an address.", code="configuration", hint="like https://host:port"
+            f"{variable} is not an address.", code="configuration", hint="like https://host:port"
         )
     if parts.scheme == "http" and not is_loopback(parts.hostname or ""):
         raise InputError(
