@@ -91,6 +91,13 @@ class NotKept:
 
 
 @dataclass(frozen=True, slots=True)
+class Warned:
+    """Something the person should know; the work goes on."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class TurnEnded:
     """The turn is over. `text` is the last answer's text."""
 
@@ -110,5 +117,6 @@ Event = (
     | Compacting
     | Compacted
     | NotKept
+    | Warned
     | TurnEnded
 )

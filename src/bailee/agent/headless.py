@@ -67,7 +67,7 @@ async def run(
             report.take(event)
             if isinstance(event, events.Refused):
                 complain(f"refused: {event.intent.title}: {event.reason}")
-            elif isinstance(event, events.NotKept):
+            elif isinstance(event, events.NotKept | events.Warned):
                 complain(f"warning: {event.why}")
     except BaileeError as error:
         if form == "text":

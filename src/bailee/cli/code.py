@@ -136,7 +136,7 @@ def _headless(options: Options, prompt: str, form: str, settings: str | None) ->
 
     with _agent_installed():
         from bailee.agent import headless
-        from bailee.agent.assembly import assembled
+        from bailee.agent.assembly import assembled, proposed
         from bailee.agent.messages_api import warm
         from bailee.client.background import Background
         from bailee.client.machine import Machine
@@ -147,6 +147,12 @@ def _headless(options: Options, prompt: str, form: str, settings: str | None) ->
     session = assembled(options, machine, background=background)
     if background.notice is not None:
         print(background.notice, file=sys.stderr)
+    for server in proposed(machine):
+        print(
+            f"warning: the project's MCP server {server.name} is not started: nobody is there to "
+            "permit it. Your own settings.json may name it (mcpServers).",
+            file=sys.stderr,
+        )
 
     async def work() -> int:
         background.start()

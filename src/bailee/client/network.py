@@ -114,6 +114,34 @@ class Network:
             headers={"user-agent": f"bailee/{__version__}"},
         )
 
+    def async_client(
+        self,
+        address: str,
+        what: str = "BAILEE_URL",
+        headers: Mapping[str, str] | None = None,
+        seconds: float | None = None,
+    ) -> httpx2.AsyncClient:
+        """The same for use in an event loop. `what` names the address in an error.
+
+        Raises:
+            InputError: code `configuration`; plain HTTP to elsewhere, or settings that can't be.
+        """
+        import httpx2
+
+        checked(address, what)
+        tls = self.tls()
+        proxy = self.proxy(address)
+        return httpx2.AsyncClient(
+            verify=tls,
+            proxy=None
+            if proxy is None
+            else httpx2.Proxy(proxy, ssl_context=_proxy_tls(proxy, tls)),
+            trust_env=False,
+            timeout=httpx2.Timeout(seconds, connect=SECONDS),
+            follow_redirects=False,
+            headers={"user-agent": f"bailee/{__version__}", **(headers or {})},
+        )
+
     def _excepted(self, host: str, port: int | None) -> bool:
         text = self.variables.get("no_proxy") or self.variables.get("NO_PROXY") or ""
         for entry in text.replace(",", " ").split():

@@ -24,7 +24,7 @@ from bailee.agent.console_api import console_api
 from bailee.agent.conversation import text_of
 from bailee.agent.messages_api import MessagesApi, endpoint, warm
 from bailee.agent.session import Options, Session, resumable
-from bailee.agent.terminal import picking, reporting, status
+from bailee.agent.terminal import picking, reporting, servers, status
 from bailee.agent.terminal.asking import PersonAtTerminal
 from bailee.agent.terminal.attaching import content_of
 from bailee.agent.terminal.commands import COMMANDS, Command
@@ -36,6 +36,7 @@ from bailee.agent.terminal.training import TrainingQuestion
 from bailee.agent.terminal.writing import visible
 from bailee.client.background import Background
 from bailee.client.machine import Machine
+from bailee.client.servers import Server
 from bailee.errors import BaileeError, InputError
 
 _STYLE: Final = Style.from_dict({"bottom-toolbar": "noreverse", "bottom-toolbar.text": ""})
@@ -59,6 +60,7 @@ class Terminal:
         self._asking: set[asyncio.Task[None]] = set()
         self._history = InMemoryHistory()
         self._forgotten = False
+        self._permitted: list[Server] = []
         self.errors: list[str] = []  # of this run, for a report
         self.background = Background(machine, "bailee-code")
         self.rating = Rating(machine, chance, self.background.send)
@@ -85,6 +87,7 @@ class Terminal:
             if chosen is None:
                 return 0
             self.options = replace(self.options, session=chosen)
+        self._permitted = await servers.permitted(self.console, self.machine)
         await self.open(self.options)
         self._greet()
         if self.session.resumed:
@@ -116,11 +119,14 @@ class Terminal:
             asker=asker,
             transcripts=self._transcripts,
             background=self.background,
+            permitted=self._permitted,
         )
         if hasattr(self, "session"):
             made.agent.rules = self.session.agent.rules
             await self.session.close()
         self.session = made
+        if made.servers is not None:
+            made.servers.start()
         self.rating.begin()
         self._known = recorded.UNKNOWN
         self._history = InMemoryHistory()

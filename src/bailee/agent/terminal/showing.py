@@ -103,6 +103,8 @@ class Showing:
                 self._line("The conversation was summed up; the model goes on from that.", "dim")
             case events.NotKept(why):
                 self._line(f"{why} This session can't be resumed from here on.", "yellow")
+            case events.Warned(why):
+                self._line(why, "yellow")
             case events.TurnEnded(ending):
                 self._flush()
                 self._ended(ending)
