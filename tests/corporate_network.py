@@ -143,7 +143,7 @@ def squid(*more: str, users: str = "") -> Iterator[Squid]:
         )
         assert process.stderr is not None
         try:
-            while not _listens(port):
+            while not listens(port):
                 if process.poll() is not None:
                     raise AssertionError(f"squid ended: {process.stderr.read()}")
                 time.sleep(0.05)
@@ -158,7 +158,8 @@ def squid(*more: str, users: str = "") -> Iterator[Squid]:
             process.stderr.close()
 
 
-def _listens(port: int) -> bool:
+def listens(port: int) -> bool:
+    """Whether somebody listens on a port of loopback."""
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 

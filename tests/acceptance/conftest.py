@@ -12,7 +12,7 @@ import pytest
 
 from bailee.testing.upstream import ScriptedUpstream
 from claude_code import installed
-from programs import Bailee, clean_environment
+from programs import SILENT, Bailee, clean_environment
 from terminal import Opens, Screen
 
 
@@ -61,7 +61,9 @@ def opens(root: Path, upstream: ScriptedUpstream) -> Iterator[Opens]:
     def open_(
         *arguments: str, columns: int = 100, until: str = "(?m)^>", **environment: str
     ) -> Screen:
-        given = {"ANTHROPIC_BASE_URL": upstream.url, "ANTHROPIC_AUTH_TOKEN": "bl_test"}
+        given = {
+            "ANTHROPIC_BASE_URL": upstream.url, "ANTHROPIC_AUTH_TOKEN": "bl_test", **SILENT
+        }  # fmt: skip
         screen = Screen(
             [sys.executable, "-m", "bailee", "code", *arguments],
             folder=root,

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from bailee.testing.upstream import Failure, Message, ScriptedUpstream, Text, ToolUse
-from programs import Bailee, clean_environment
+from programs import SILENT, Bailee, clean_environment
 
 
 class Coder:
@@ -27,7 +27,7 @@ class Coder:
         self.home = folder / "coder"
         self.home.mkdir()
         self.environment = clean_environment(
-            self.home, ANTHROPIC_BASE_URL=address, ANTHROPIC_AUTH_TOKEN=key
+            self.home, ANTHROPIC_BASE_URL=address, ANTHROPIC_AUTH_TOKEN=key, **SILENT
         )
         subprocess.run(["git", "init", "-q", str(self.root)], check=True)
         (self.root / "orchard.py").write_text("TREES = 7\n")

@@ -16,7 +16,7 @@ import pytest
 from bailee.policy import load
 from bailee.policy.document import Language
 from bailee.testing.upstream import ScriptedUpstream
-from programs import Bailee, clean_environment
+from programs import SILENT, Bailee, clean_environment
 from terminal import Opens
 
 Serve = Callable[..., Bailee]
@@ -132,7 +132,7 @@ def test_without_a_person_nobody_is_asked(served: Serve, root: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "bailee", "code", "-p", "hello"],
         cwd=root,
-        env=clean_environment(root.parent / "person", **at(bailee, theirs)),
+        env=clean_environment(root.parent / "person", **at(bailee, theirs), **SILENT),
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,

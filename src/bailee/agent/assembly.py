@@ -5,13 +5,21 @@ Rows: R3 (the agent's own transcripts).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from bailee.agent.mcp_servers import Servers
+from bailee.agent.measuring import Measuring
 from bailee.agent.permissions import Rules, parse_rules
 from bailee.agent.ports import Asker, Transcripts
+from bailee.agent.sandbox import looks_like_a_credential
 from bailee.agent.session import Options, Session, start
+from bailee.client.background import Background
+from bailee.client.flows import provider_of
 from bailee.client.machine import Machine
+from bailee.client.sender import network
+from bailee.client.servers import Server, server
 from bailee.client.settings import Settings
 
 
@@ -21,8 +29,11 @@ def assembled(
     *,
     asker: Asker | None = None,
     transcripts: Transcripts | None = None,
+    background: Background | None = None,
+    permitted: Sequence[Server] = (),
 ) -> Session:
-    """A session as this machine's settings want it.
+    """A session as this machine's settings want it; measured where there is a `background`.
+    `permitted`: MCP servers that a project proposes and the person said yes to.
 
     Raises:
         InputError: see `session.start`.
@@ -37,7 +48,7 @@ def assembled(
         or (str(chosen.value) if chosen is not None else None),
         sandbox=options.sandbox and settings.flag("sandbox"),
     )
-    return start(
+    made = start(
         options,
         held,
         now=machine.clock(),
@@ -46,6 +57,32 @@ def assembled(
         transcripts=transcripts or machine.transcripts(),
         hidden=(machine.data, Path(held.get("BAILEE_HOME") or "/nonexistent")),
     )
+    wanted = [server(name, one.value) for name, one in settings.servers.items()]
+    wanted = [*(one.expanded(held.get) for one in wanted), *permitted]
+    if wanted:
+        made.servers = Servers(wanted, network(settings), str(made.workspace.root))
+    if background is not None:
+        provider, _ = provider_of(machine.policy, settings)
+        made.measuring = Measuring(background, provider=provider)
+        made.measuring.began(
+            "fresh" if not made.resumed else "continue" if options.latest else "resume"
+        )
+    return made
+
+
+def proposed(machine: Machine) -> list[Server]:
+    """The MCP servers that the project would like and the person's own settings don't have. Of the
+    variables in them, what may be a credential stands for nothing.
+    """
+    held = variables(machine)
+    settings = machine.settings
+    return [
+        server(name, one.value).expanded(
+            lambda name: None if looks_like_a_credential(name) else held.get(name)
+        )
+        for name, one in settings.proposed.items()
+        if name not in settings.servers
+    ]
 
 
 def rules_of(settings: Settings) -> Rules:

@@ -14,6 +14,10 @@ Ending = Literal["done", "interrupted", "turn_limit", "cut_off", "declined"]
 """Why a turn ended: the model was done; the person stopped it; it took as many model calls as it
 may; its answer was cut off at the token limit; the model declined to answer."""
 
+Decided = Literal["config", "user_temporary", "user_permanent", "user_reject"]
+"""Who decided about a call: rules and settings (nobody being there too); a person for this once; a
+person from now on; a person, with a no."""
+
 
 @dataclass(frozen=True, slots=True)
 class Prompted:
@@ -43,6 +47,7 @@ class ToolStarted:
 
     call: Call
     intent: Intent
+    decided: Decided = "config"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +66,7 @@ class Refused:
     call: Call
     intent: Intent
     reason: str
+    decided: Decided = "config"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +91,13 @@ class NotKept:
 
 
 @dataclass(frozen=True, slots=True)
+class Warned:
+    """Something the person should know; the work goes on."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class TurnEnded:
     """The turn is over. `text` is the last answer's text."""
 
@@ -104,5 +117,6 @@ Event = (
     | Compacting
     | Compacted
     | NotKept
+    | Warned
     | TurnEnded
 )

@@ -63,11 +63,11 @@ async def run(
     report = _Report(session, form, out)
     report.begin()
     try:
-        async for event in session.agent.turn(prompt):
+        async for event in session.turn(prompt):
             report.take(event)
             if isinstance(event, events.Refused):
                 complain(f"refused: {event.intent.title}: {event.reason}")
-            elif isinstance(event, events.NotKept):
+            elif isinstance(event, events.NotKept | events.Warned):
                 complain(f"warning: {event.why}")
     except BaileeError as error:
         if form == "text":
@@ -118,7 +118,7 @@ class _Report:
             case events.ToolEnded(call, _, outcome):
                 block = result(call.id, outcome.content, is_error=outcome.is_error)
                 self._message("user", {"role": "user", "content": [block]})
-            case events.Refused(call, _, reason):
+            case events.Refused(call, _, reason, _):
                 self._refused.append(
                     {"tool_name": call.name, "tool_use_id": call.id, "tool_input": call.arguments}
                 )

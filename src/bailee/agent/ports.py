@@ -139,11 +139,14 @@ class Tools(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Consent:
-    """What a person said to an `Intent`: yes or no, why not, and rules to remember from now on."""
+    """What a person said to an `Intent`: yes or no, why not, and rules to remember from now on.
+    `attended` False: nobody was there to say it.
+    """
 
     allowed: bool
     reason: str = ""
     remember: tuple[str, ...] = ()
+    attended: bool = True
 
 
 class Asker(Protocol):
@@ -164,6 +167,7 @@ class Nobody:
             False,
             f"nobody is there to permit {what}. Find another way or say what is missing; "
             "whoever started this can allow it with --allowed-tools.",
+            attended=False,
         )
 
 

@@ -138,10 +138,14 @@ def without_credentials(environment: Mapping[str, str]) -> dict[str, str]:
     return {
         name: value
         for name, value in environment.items()
-        if not name.startswith(_PREFIXES)
-        and name not in ("SSH_AUTH_SOCK", "DBUS_SESSION_BUS_ADDRESS")
-        and not _CREDENTIAL.search(name)
+        if name not in ("SSH_AUTH_SOCK", "DBUS_SESSION_BUS_ADDRESS")
+        and not looks_like_a_credential(name)
     }
+
+
+def looks_like_a_credential(name: str) -> bool:
+    """Whether a variable of that name may hold one."""
+    return name.startswith(_PREFIXES) or _CREDENTIAL.search(name) is not None
 
 
 def home_of(environment: Mapping[str, str]) -> Path:

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import platform
 import uuid
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from bailee.agent import instructions, sandbox
+from bailee.agent import events, instructions, sandbox
+from bailee.agent.mcp_servers import Servers
+from bailee.agent.measuring import Measuring
 from bailee.agent.messages_api import MessagesApi, endpoint
 from bailee.agent.permissions import Rules, parse_rules
-from bailee.agent.ports import Asker, Kept, Model, Record, Transcripts
+from bailee.agent.ports import Asker, Block, Kept, Model, Record, Transcripts
 from bailee.agent.prompts import system_prompt
 from bailee.agent.tools.bash import Bash
 from bailee.agent.tools.box import Tool, Toolbox
@@ -59,10 +61,32 @@ class Session:
     environment: Mapping[str, str]
     resumed: bool = False
     base_url: str | None = None
-    extra: dict[str, object] = field(default_factory=dict)
+    measuring: Measuring | None = None
+    servers: Servers | None = None
+
+    async def turn(self, prompt: str | list[Block]) -> AsyncIterator[events.Event]:
+        """Takes a prompt, as `Agent.turn` does, with the MCP servers' tools; is measured where
+        that is wanted.
+        """
+        for warning in await self._tools_of_servers():
+            yield events.Warned(warning)
+        happening = self.agent.turn(prompt)
+        if self.measuring is not None:
+            happening = self.measuring.over(happening, self.agent.model.name)
+        async for event in happening:
+            yield event
+
+    async def _tools_of_servers(self) -> list[str]:
+        if self.servers is None or not isinstance(self.agent.tools, Toolbox):
+            return []
+        tools, told = await self.servers.tools()
+        self.agent.tools.add(tools)
+        return told
 
     async def close(self) -> None:
         """Closes what it holds open."""
+        if self.servers is not None:
+            await self.servers.close()
         model = self.agent.model
         if isinstance(model, MessagesApi):
             await model.close()

@@ -256,12 +256,12 @@ class Agent:
             intent: Intent | None = None
             try:
                 intent = self.tools.intent(call)
-                refusal = await self._permission(intent)
+                refusal, decided = await self._permission(intent)
                 if refusal is not None:
                     self.keep(result_record(call.id, f"Refused: {refusal}", is_error=True))
-                    yield events.Refused(call, intent, refusal)
+                    yield events.Refused(call, intent, refusal, decided)
                     continue
-                yield events.ToolStarted(call, intent)
+                yield events.ToolStarted(call, intent, decided)
                 outcome = await self._unless_stopped(self.tools.run(call))
             except BaileeError as error:
                 hint = "" if error.hint is None else f" {error.hint}"
@@ -269,16 +269,19 @@ class Agent:
             self.keep(result_record(call.id, outcome.content, is_error=outcome.is_error))
             yield events.ToolEnded(call, intent, outcome)
 
-    async def _permission(self, intent: Intent) -> str | None:
-        """None, or why not."""
+    async def _permission(self, intent: Intent) -> tuple[str | None, events.Decided]:
+        """None, or why not; and who decided."""
         verdict = self.rules.decide(intent)
         if verdict.effect == "allow":
-            return None
+            return None, "config"
         if verdict.effect == "deny":
-            return verdict.why
+            return verdict.why, "config"
         consent: Consent = await self._unless_stopped(self._asker.ask(intent))
         self.rules = self.rules.remembering(consent.remember)
-        return None if consent.allowed else consent.reason or "the person said no."
+        if consent.allowed:
+            return None, "user_permanent" if consent.remember else "user_temporary"
+        decided: events.Decided = "user_reject" if consent.attended else "config"
+        return consent.reason or "the person said no.", decided
 
     # -- the rest --------------------------------------------------------------------------------
 

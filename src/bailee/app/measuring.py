@@ -28,9 +28,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
+import orjson
+
 from bailee import __version__
 from bailee.client.declared import Declared
-from bailee.client.payloads import error as error_payload
+from bailee.client.sdk_errors import content
 from bailee.client.telemetry import own_frames
 from bailee.clock import Clock
 from bailee.config import Settings
@@ -273,7 +275,8 @@ class Defects:
         frames = list(own_frames(error.__traceback__))
         event = self._declared.error("bailee.error", fields, frames, today=now.date())
         about = self._declared.about(_ABOUT, today=now.date())
-        made = error_payload(event, about, at=now, event_id=secrets.token_hex(16))
-        taken = self._telemetry.take_envelope(sentry.read_envelope(made.body))
+        event_id = secrets.token_hex(16)
+        item = orjson.dumps(content(event, about, at=now, event_id=event_id))
+        taken = self._telemetry.take_envelope(sentry.Envelope(event_id, [("event", item)]))
         self._telemetry.prepare(taken, {ERROR: self._period})
         self._telemetry.keep_now(taken)

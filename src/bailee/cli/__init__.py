@@ -6,6 +6,7 @@ command that needs no server, and a plain refusal for the others.
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated
 
 import typer
@@ -89,5 +90,13 @@ def _root(
 
 
 def main() -> None:
-    """Run the command line."""
-    app()
+    """Run the command line. A fault of our own is reported where that is on, and stays a fault."""
+    try:
+        app()
+    except Exception as error:
+        from bailee.client.crashes import crashed
+
+        told = crashed(error, "bailee-code" if "code" in sys.argv[1:2] else "bailee")
+        if told is not None:
+            print(told, file=sys.stderr)
+        raise

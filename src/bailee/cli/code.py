@@ -136,14 +136,26 @@ def _headless(options: Options, prompt: str, form: str, settings: str | None) ->
 
     with _agent_installed():
         from bailee.agent import headless
-        from bailee.agent.assembly import assembled
+        from bailee.agent.assembly import assembled, proposed
         from bailee.agent.messages_api import warm
+        from bailee.client.background import Background
         from bailee.client.machine import Machine
 
         warm()
-    session = assembled(options, Machine.open(options.folder, option=settings))
+    machine = Machine.open(options.folder, option=settings)
+    background = Background(machine, "bailee-code")
+    session = assembled(options, machine, background=background)
+    if background.notice is not None:
+        print(background.notice, file=sys.stderr)
+    for server in proposed(machine):
+        print(
+            f"warning: the project's MCP server {server.name} is not started: nobody is there to "
+            "permit it. Your own settings.json may name it (mcpServers).",
+            file=sys.stderr,
+        )
 
     async def work() -> int:
+        background.start()
         try:
             return await headless.run(
                 session, prompt, form, out=lambda line: print(line, flush=True),  # type: ignore[arg-type]
@@ -152,7 +164,10 @@ def _headless(options: Options, prompt: str, form: str, settings: str | None) ->
         finally:
             await session.close()
 
-    return asyncio.run(work())
+    try:
+        return asyncio.run(work())
+    finally:
+        background.stop()
 
 
 @contextmanager

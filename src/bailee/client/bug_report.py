@@ -55,6 +55,10 @@ class Draft:
             raise InputError("There is no secret with this number.", hint=_listed(known))
         return replace(self, kept=self.kept | set(numbers))
 
+    def masking(self, *numbers: int) -> Draft:
+        """The draft with these secrets masked again."""
+        return replace(self, kept=self.kept - set(numbers))
+
     @property
     def content(self) -> dict[str, Any]:
         """What would go, by part."""

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -35,10 +35,13 @@ _MARKS: Final = (".bailee", ".claude", ".git")
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """Every place settings may stand in, each with its scope; `borrowed`: Claude Code's files."""
+    """Every place settings may stand in, each with its scope; `borrowed`: Claude Code's files;
+    `proposing`: a project's list of MCP servers.
+    """
 
     own: tuple[tuple[str, Path], ...]
     borrowed: tuple[tuple[str, Path], ...]
+    proposing: tuple[tuple[str, Path], ...] = ()
 
 
 def project_of(folder: Path) -> Path:
@@ -72,12 +75,14 @@ def places(folder: Path, environment: Mapping[str, str] = os.environ) -> Places:
             ("project", project / ".claude" / "settings.json"),
             ("user", Path.home() / ".claude" / "settings.json"),
         ),
+        proposing=(("project", project / ".mcp.json"),),
     )
 
 
 def sources(where: Places) -> Iterator[Source]:
     """What is said in the files that are there."""
-    for group, borrowed in ((where.own, False), (where.borrowed, True)):
+    for group in (where.own, where.borrowed, where.proposing):
+        borrowed, proposing = group is where.borrowed, group is where.proposing
         for scope, path in group:
             try:
                 with path.open("rb") as file:
@@ -86,12 +91,14 @@ def sources(where: Places) -> Iterator[Source]:
                 continue
             except OSError as error:
                 why = f"can't be read ({error.strerror})"
-                yield Source(scope, str(path), None, why, borrowed)
+                yield Source(scope, str(path), None, why, borrowed, proposing)
                 continue
             if len(content) > _LARGEST:
-                yield Source(scope, str(path), None, "is too large for settings", borrowed)
+                why = "is too large for settings"
+                yield Source(scope, str(path), None, why, borrowed, proposing)
                 continue
-            yield parse(scope, str(path), content, borrowed=borrowed)
+            found = parse(scope, str(path), content, borrowed=borrowed)
+            yield replace(found, proposing=proposing)
 
 
 def given(option: str) -> Source:

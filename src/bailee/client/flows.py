@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit, urlunsplit
 
+from bailee.client.servers import server
 from bailee.client.settings import Chosen, Settings
 from bailee.errors import InputError
 from bailee.policy import Policy
@@ -100,7 +101,7 @@ def all_flows(policy: Policy, settings: Settings, language: Language = "en") -> 
         *(_flow(policy, settings, name, language) for name in policy.document.flows),
         _public_issue(policy, settings),
         _web_fetch(settings),
-        _servers(settings),
+        *_servers(settings),
     ]
 
 
@@ -258,22 +259,36 @@ def _web_fetch(settings: Settings) -> Flow:
     )
 
 
-def _servers(settings: Settings) -> Flow:
-    chosen = settings.values.get("mcpServers")
-    names = sorted(chosen.value) if chosen is not None else []
+def _servers(settings: Settings) -> list[Flow]:
+    """One for each MCP server; one that is off where there is none."""
+    carries = "What the model asks of servers that you have set up."
+    made = [
+        _server(name, chosen, carries, f"mcpServers in {chosen.where}", on=True)
+        for name, chosen in sorted(settings.servers.items())
+    ]
+    made += [
+        _server(name, chosen, carries, f"{chosen.place}, which can't: `bailee code` asks", on=False)
+        for name, chosen in sorted(settings.proposed.items())
+        if name not in settings.servers
+    ]
+    nothing = "no server being set up"
+    return made or [Flow("mcp_servers", "MCP servers", False, "nowhere", carries, None, nothing)]
+
+
+def _server(name: str, chosen: Chosen, carries: str, decided: str, *, on: bool) -> Flow:
+    found = server(name, chosen.value)
+    here = f"a program here: {found.command}"
     return Flow(
-        "mcp_servers",
-        "MCP servers",
-        bool(names),
-        ", ".join(names) or "nowhere",
-        "What the model asks of servers that you have set up.",
+        f"mcp_server.{name}",
+        f"MCP server {name}",
+        on,
+        here if found.url is None else shown(found.url),
+        carries,
         None,
-        f"mcpServers in {chosen.where}"
-        if chosen is not None and names
-        else "no server being set up",
+        decided,
         None,
-        chosen.scope if chosen is not None and names else None,
-        chosen.place if chosen is not None and names else None,
+        chosen.scope,
+        chosen.place,
     )
 
 

@@ -40,8 +40,22 @@ class Filed:
     url: str
 
 
+def path(issue: Issue) -> str:
+    """Where under the API's address issues of its repository are filed."""
+    return f"/repos/{issue.repository}/issues"
+
+
+def content(issue: Issue) -> bytes:
+    """The very bytes that are sent: title and body as JSON; what GitHub can't hold is cut."""
+    fields = {
+        "title": _cut(issue.title, LONGEST_TITLE, "…"),
+        "body": _cut(issue.body, LONGEST_BODY),
+    }
+    return json.dumps(fields, ensure_ascii=False).encode()
+
+
 def file_issue(issue: Issue, *, token: str, network: Network, api: str = API) -> Filed:
-    """File an issue, once; what GitHub can't hold is cut.
+    """File an issue, once.
 
     Raises:
         InputError: the token, the repository or the issue is refused, or there were too many.
@@ -49,21 +63,18 @@ def file_issue(issue: Issue, *, token: str, network: Network, api: str = API) ->
     """
     import httpx2
 
-    address = f"{api.rstrip('/')}/repos/{issue.repository}/issues"
-    content = {
-        "title": _cut(issue.title, LONGEST_TITLE, "…"),
-        "body": _cut(issue.body, LONGEST_BODY),
-    }
+    address = api.rstrip("/") + path(issue)
     headers = {
         "accept": "application/vnd.github+json",
         "authorization": f"Bearer {token}",
+        "content-type": "application/json",
         "x-github-api-version": VERSION,
     }
     if not token.isascii() or not token.isprintable() or " " in token or not token:
         raise InputError("this is no token of GitHub's.", code="authentication", hint=_TOKEN)
     try:
         with network.client(address) as client:
-            answer = client.post(address, json=content, headers=headers)
+            answer = client.post(address, content=content(issue), headers=headers)
     except httpx2.HTTPError as error:
         raise UpstreamError(
             f"GitHub can't be reached ({type(error).__name__}).", hint="try again later"

@@ -121,8 +121,16 @@ class Machine:
         """Put a payload into the outbox, if its flow may leave; None if it may not."""
         return self.outbox().put(payload) if self.flow(payload.flow).on else None
 
-    def send(self, *, hurry: bool = False, only: str | None = None) -> list[Outcome]:
-        """Send what is pending; the switches are read anew for each payload."""
+    def send(
+        self,
+        *,
+        hurry: bool = False,
+        only: str | None = None,
+        leaving: frozenset[str] = frozenset(),
+    ) -> list[Outcome]:
+        """Send what is pending; the switches are read anew for each payload. Items of the flows
+        `leaving` are left where they are.
+        """
         return send(
             self.outbox(),
             self.policy,
@@ -133,4 +141,5 @@ class Machine:
             clock=self.clock,
             hurry=hurry,
             only=only,
+            leaving=leaving,
         )

@@ -114,6 +114,34 @@ class Network:
             headers={"user-agent": f"bailee/{__version__}"},
         )
 
+    def async_client(
+        self,
+        address: str,
+        what: str = "BAILEE_URL",
+        headers: Mapping[str, str] | None = None,
+        seconds: float | None = None,
+    ) -> httpx2.AsyncClient:
+        """The same for use in an event loop. `what` names the address in an error.
+
+        Raises:
+            InputError: code `configuration`; plain HTTP to elsewhere, or settings that can't be.
+        """
+        import httpx2
+
+        checked(address, what)
+        tls = self.tls()
+        proxy = self.proxy(address)
+        return httpx2.AsyncClient(
+            verify=tls,
+            proxy=None
+            if proxy is None
+            else httpx2.Proxy(proxy, ssl_context=_proxy_tls(proxy, tls)),
+            trust_env=False,
+            timeout=httpx2.Timeout(seconds, connect=SECONDS),
+            follow_redirects=False,
+            headers={"user-agent": f"bailee/{__version__}", **(headers or {})},
+        )
+
     def _excepted(self, host: str, port: int | None) -> bool:
         text = self.variables.get("no_proxy") or self.variables.get("NO_PROXY") or ""
         for entry in text.replace(",", " ").split():
@@ -138,8 +166,8 @@ def is_loopback(host: str) -> bool:
         return host.lower() == "localhost"
 
 
-def checked(address: str) -> None:
-    """Refuse what is no address, and plain HTTP to anywhere but loopback."""
+def checked(address: str, variable: str = "BAILEE_URL") -> None:
+    """Refuse what is no address, and plain HTTP to anywhere but loopback. `variable`: its name."""
     try:
         parts = urlsplit(address)
         fine = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
@@ -147,7 +175,7 @@ def checked(address: str) -> None:
         fine = False
     if not fine:
         raise InputError(
-            "BAILEE_URL is not an address.", code="configuration", hint="like https://host:port"
+            f"{variable} is not an address.", code="configuration", hint="like https://host:port"
         )
     if parts.scheme == "http" and not is_loopback(parts.hostname or ""):
         raise InputError(

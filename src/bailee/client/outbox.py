@@ -87,6 +87,27 @@ class Outbox:
             self._write(item, payload.body)
         return item
 
+    def record(self, payload: Payload, *, destination: str, answer: str) -> Item:
+        """Keeps what a person has just sent elsewhere themselves. Raises `StorageError`."""
+        now = self._clock().isoformat()
+        item = Item(
+            secrets.token_hex(8),
+            payload.flow,
+            "sent",
+            payload.path,
+            payload.content_type,
+            len(payload.body),
+            now,
+            attempts=1,
+            sent=now,
+            destination=destination,
+            answer=answer,
+        )
+        with self._storing():
+            make_private(self._folder / item.day)
+            self._write(item, payload.body)
+        return item
+
     def items(self, *, state: str | None = None) -> list[Item]:
         """What is there, oldest first. What can't be read is passed over."""
         found = []

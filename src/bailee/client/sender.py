@@ -83,9 +83,10 @@ def send(
     clock: Clock = system_clock,
     hurry: bool = False,
     only: str | None = None,
+    leaving: frozenset[str] = frozenset(),
 ) -> list[Outcome]:
     """Send what is pending. `settings` is read anew for each item. `hurry` does not wait for the
-    next attempt's time; `only`: this item.
+    next attempt's time; `only`: this item; `leaving`: not items of these flows.
 
     Raises:
         InputError: code `configuration`; the address or the network's settings can't be.
@@ -96,7 +97,7 @@ def send(
         if not mine:
             return []
         for first in plan(outbox, policy, settings(), clock()):
-            if only not in (None, first.item.id):
+            if only not in (None, first.item.id) or first.item.flow in leaving:
                 continue
             holding = settings()
             flow = permitted(policy, holding, first.item.flow)

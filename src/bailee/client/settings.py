@@ -27,6 +27,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, NoReturn, TypeGuard
 
+from bailee.client.servers import trouble
+
 SCOPES: Final = (
     "managed",
     "command line",
@@ -70,6 +72,7 @@ KEYS: Final[dict[str, Key]] = {
     )
 }
 RULES: Final = ("allow", "ask", "deny")
+_SERVER: Final = 'like {"command": "server", "args": []} or {"url": "https://host/mcp"}'
 # Besides the switches, what a project's `env` block may set.
 OPEN_TO_PROJECTS: Final = frozenset({"ANTHROPIC_MODEL"})
 
@@ -77,7 +80,8 @@ OPEN_TO_PROJECTS: Final = frozenset({"ANTHROPIC_MODEL"})
 @dataclass(frozen=True, slots=True)
 class Source:
     """One place that says something. `values`: its JSON object, or None with `trouble` when it
-    can't be read. `borrowed`: another program's file.
+    can't be read. `borrowed`: another program's file. `proposing`: a project's list of MCP servers,
+    of which each needs a person's word.
     """
 
     scope: str
@@ -85,6 +89,7 @@ class Source:
     values: Mapping[str, object] | None = field(repr=False)
     trouble: str | None = None
     borrowed: bool = False
+    proposing: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +133,7 @@ class Settings:
     `switches`: the policy's switches that are set. `env`: other variables that hold. `values`: the
     other keys, only where somebody set them. `rules`: allow, ask and deny rules with their source.
     `problems` made the private choice necessary; `ignored` was understood and is not allowed there.
+    `servers`: MCP servers by name, as they were written; `proposed`: what a project would like.
     """
 
     switches: Mapping[str, Chosen]
@@ -136,6 +142,8 @@ class Settings:
     rules: Mapping[str, tuple[Chosen, ...]]
     problems: tuple[Problem, ...]
     ignored: tuple[Problem, ...]
+    servers: Mapping[str, Chosen] = field(default_factory=dict)
+    proposed: Mapping[str, Chosen] = field(default_factory=dict)
 
     @property
     def switch_values(self) -> dict[str, str]:
@@ -208,6 +216,8 @@ def merge(
         {kind: tuple(found) for kind, found in reading.rules.items()},
         tuple(reading.problems),
         tuple(reading.ignored),
+        reading.servers,
+        reading.proposed,
     )
 
 
@@ -221,11 +231,16 @@ class _Reading:
         self.env: dict[str, Chosen] = {}
         self.values: dict[str, Chosen] = {}
         self.rules: dict[str, list[Chosen]] = {kind: [] for kind in RULES}
+        self.servers: dict[str, Chosen] = {}
+        self.proposed: dict[str, Chosen] = {}
         self.problems: list[Problem] = []
         self.ignored: list[Problem] = []
 
     def take(self, source: Source) -> None:
         """Read one source."""
+        if source.proposing:
+            self._propose(source)
+            return
         if source.values is None:
             why = source.trouble or "can't be read"
             self._problem(source, "", f"{why}.", "mend it; until then nothing is sent")
@@ -317,18 +332,26 @@ class _Reading:
                 self.rules[kind] += [Chosen(r, source.scope, source.place) for r in rules]
 
     def _servers(self, source: Source, name: str, value: object) -> None:
-        if not isinstance(value, Mapping) or not all(
-            isinstance(one, Mapping) for one in value.values()
-        ):
+        if not isinstance(value, Mapping):
             self._problem(source, name, "must be an object of objects.", "one for each server")
-        elif source.scope in OF_A_PROJECT:
+            return
+        if source.scope in OF_A_PROJECT:
             if value:
                 self._ignore(source, name)
-        else:
-            held = self.values.get(name)
-            nearer = {} if held is None else held.value
-            first = held or Chosen({}, source.scope, source.place)
-            self.values[name] = Chosen({**value, **nearer}, first.scope, first.place)
+            return
+        for server, definition in value.items():
+            if (why := trouble(server, definition)) is not None:
+                self._problem(source, f"{name}.{server}", why, _SERVER)
+            else:
+                found = Chosen(definition, source.scope, source.place)
+                self.servers.setdefault(server, found)
+
+    def _propose(self, source: Source) -> None:
+        """A list of servers that came with a project: what it can't mean is passed over."""
+        found = None if source.values is None else source.values.get("mcpServers")
+        for server, definition in found.items() if isinstance(found, Mapping) else ():
+            if trouble(server, definition) is None:
+                self.proposed[server] = Chosen(definition, source.scope, source.place)
 
     def _text(self, source: Source, name: str, value: object) -> None:
         if not isinstance(value, str) or not value:

@@ -30,8 +30,9 @@ from bailee import __version__
 from bailee.client.declared import Declared, Metric, Resource, Scalar
 from bailee.client.local_key import make_private, write_private
 from bailee.client.machine import Machine
-from bailee.client.payloads import error as error_payload
-from bailee.client.payloads import metrics as metrics_payload
+from bailee.client.sdk_errors import error as error_payload
+from bailee.client.sdk_metrics import metrics as metrics_payload
+from bailee.registry import OTHER
 
 _SYSTEMS: Final = {"Linux": "linux", "Darwin": "darwin", "Windows": "windows"}
 _MOST: Final = 5_000
@@ -47,6 +48,11 @@ class Telemetry:
         self._declared: Final = declared or Declared()
         self._measured: list[Metric] = []
         self._since: datetime = machine.clock()
+
+    def known(self, field: str, value: str) -> str:
+        """The value where the field's declaration knows it, else "other": for what others named."""
+        kept = self._declared.registry.fields[field].kind.check(value)
+        return value if kept == value else OTHER
 
     def measure(self, name: str, value: float = 1, **fields: Scalar) -> None:
         """One value of a declared metric. Raises `InputError` for what is not declared."""
@@ -78,7 +84,8 @@ class Telemetry:
         if self._measured:
             made = metrics_payload(self._measured, self._about(), since=self._since, until=now)
             self._measured = []
-            self._machine.queue(made)
+            if made is not None:
+                self._machine.queue(made)
         self._since = now
 
     def _about(self) -> Resource:

@@ -14,7 +14,9 @@ import trustme
 from bailee.client.declared import Declared
 from bailee.client.local_key import machine_key
 from bailee.client.outbox import Outbox
-from bailee.client.payloads import Payload, error, metrics, rating, report
+from bailee.client.payloads import Payload, rating, report
+from bailee.client.sdk_errors import error
+from bailee.client.sdk_metrics import metrics
 from bailee.client.sender import Outcome, plan, send
 from bailee.client.settings import Settings, from_environment, merge
 from bailee.errors import BaileeError, InputError

@@ -70,7 +70,7 @@ def test_no_marker_leaves(tmp_path: Path, clock: FakeClock) -> None:
     for marker in (*MARKERS, getpass.getuser() + "@", platform.node(), str(tmp_path), "orchard"):
         assert marker.encode() not in bodies
     assert b"bailee.client.transcripts" in bodies
-    assert b'"asInt":"1"' in bodies
+    assert b'"asInt": "1"' in bodies
 
 
 @pytest.mark.row("S1", "S2")

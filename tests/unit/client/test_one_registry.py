@@ -10,7 +10,8 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from bailee.client.declared import METRICS, Declared, ErrorEvent, Metric, Resource
-from bailee.client.payloads import error, metrics
+from bailee.client.sdk_errors import error
+from bailee.client.sdk_metrics import metrics
 from bailee.errors import InputError
 from bailee.registry import OTHER, Field, Guard, Refusals, load
 from bailee.telemetry import otlp_json, sentry

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager, suppress
@@ -23,16 +24,19 @@ from bailee.agent.console_api import console_api
 from bailee.agent.conversation import text_of
 from bailee.agent.messages_api import MessagesApi, endpoint, warm
 from bailee.agent.session import Options, Session, resumable
-from bailee.agent.terminal import picking, reporting, status
+from bailee.agent.terminal import picking, reporting, servers, status
 from bailee.agent.terminal.asking import PersonAtTerminal
 from bailee.agent.terminal.attaching import content_of
 from bailee.agent.terminal.commands import COMMANDS, Command
 from bailee.agent.terminal.completing import Completing
 from bailee.agent.terminal.keys import Listening
+from bailee.agent.terminal.rating import Rating
 from bailee.agent.terminal.showing import THEME, Showing, markdown
 from bailee.agent.terminal.training import TrainingQuestion
 from bailee.agent.terminal.writing import visible
+from bailee.client.background import Background
 from bailee.client.machine import Machine
+from bailee.client.servers import Server
 from bailee.errors import BaileeError, InputError
 
 _STYLE: Final = Style.from_dict({"bottom-toolbar": "noreverse", "bottom-toolbar.text": ""})
@@ -40,9 +44,11 @@ _ALIASES: Final = {"/exit": "/quit", "/?": "/help"}
 
 
 class Terminal:
-    """One run of `bailee code`. `open` makes a session; `run` works until the person ends."""
+    """One run of `bailee code`. `open` makes a session; `run` works until the person ends.
+    `chance`: a number from 0 to 1, drawn once; a low one may bring the survey's question.
+    """
 
-    def __init__(self, options: Options, machine: Machine) -> None:
+    def __init__(self, options: Options, machine: Machine, *, chance: float = 1.0) -> None:
         self.options = options
         self.machine = machine
         self.console = Console(theme=THEME, highlight=False)
@@ -54,13 +60,23 @@ class Terminal:
         self._asking: set[asyncio.Task[None]] = set()
         self._history = InMemoryHistory()
         self._forgotten = False
+        self._permitted: list[Server] = []
         self.errors: list[str] = []  # of this run, for a report
+        self.background = Background(machine, "bailee-code")
+        self.rating = Rating(machine, chance, self.background.send)
         self.session: Session
 
     # -- a run -----------------------------------------------------------------------------------
 
     async def run(self, *, choose: bool, first: str | None) -> int:
         """From the greeting to the end; the exit status."""
+        try:
+            return await self._run(choose, first)
+        finally:
+            self.rating.close()
+            self.background.stop()
+
+    async def _run(self, choose: bool, first: str | None) -> int:
         threading.Thread(target=_warm, daemon=True).start()
         question = TrainingQuestion(self.machine)
         question.begin()
@@ -71,6 +87,7 @@ class Terminal:
             if chosen is None:
                 return 0
             self.options = replace(self.options, session=chosen)
+        self._permitted = await servers.permitted(self.console, self.machine)
         await self.open(self.options)
         self._greet()
         if self.session.resumed:
@@ -96,11 +113,21 @@ class Terminal:
     async def open(self, options: Options) -> None:
         """Begins a session, or goes on with one."""
         asker = PersonAtTerminal(self.console, self._pause, self._resume, self._interrupt)
-        made = assembled(options, self.machine, asker=asker, transcripts=self._transcripts)
+        made = assembled(
+            options,
+            self.machine,
+            asker=asker,
+            transcripts=self._transcripts,
+            background=self.background,
+            permitted=self._permitted,
+        )
         if hasattr(self, "session"):
             made.agent.rules = self.session.agent.rules
             await self.session.close()
         self.session = made
+        if made.servers is not None:
+            made.servers.start()
+        self.rating.begin()
         self._known = recorded.UNKNOWN
         self._history = InMemoryHistory()
         for message in made.agent.conversation.messages:
@@ -165,25 +192,38 @@ class Terminal:
     # -- the rest --------------------------------------------------------------------------------
 
     async def _take(self, line: str) -> None:
+        self.background.start()
         try:
             if line.startswith("/") and "/" not in (word := line.split(maxsplit=1)[0])[1:]:
-                name = _ALIASES.get(word, word)
-                if name not in self.commands:
-                    raise InputError(f"there is no command {visible(word)}.", hint="/help")
-                await COMMANDS[name].run(self, line[len(word) :].strip())
+                await self._command(_ALIASES.get(word, word), line[len(word) :].strip())
                 return
             content, notes = content_of(line, self.session.workspace)
             for note in notes:
                 self.say(note, "dim")
-            await self.watch(self.session.agent.turn(content))
+            await self.watch(self.session.turn(content))
+            self.rating.turns += 1
         except BaileeError as error:
             self._report(error)
 
+    async def _command(self, name: str, rest: str) -> None:
+        if name not in self.commands:
+            raise InputError(f"there is no command {visible(name)}.", hint="/help")
+        outcome = "error"
+        try:
+            await COMMANDS[name].run(self, rest)
+            outcome = "ok"
+        finally:
+            if self.session.measuring is not None:
+                self.session.measuring.command(name, outcome)
+
     async def _read(self) -> str | None:
+        self.rating.consider()
+        bindings = _bindings()
+        self.rating.bind(bindings)
         prompt: PromptSession[str] = PromptSession(
             history=self._history,
             multiline=True,
-            key_bindings=_bindings(),
+            key_bindings=bindings,
             completer=Completing(
                 {n: c.meaning for n, c in self.commands.items()}, self.session.workspace.root
             ),
@@ -195,8 +235,11 @@ class Terminal:
             style=_STYLE,
             enable_open_in_editor=True,
         )
+        self.rating.watch(prompt.default_buffer)
         try:
-            return await prompt.prompt_async("> ", default=self._listening.take_typed())
+            return await prompt.prompt_async(
+                lambda: f"{self.rating.text}> ", default=self._listening.take_typed()
+            )
         except KeyboardInterrupt:
             return ""
         except EOFError:
@@ -215,6 +258,8 @@ class Terminal:
         with suppress(BaileeError):
             if (told := self.machine.tidy()) is not None:
                 self.say(told, "dim")
+        if self.background.notice is not None:
+            self.say(self.background.notice, "yellow")
         if not self._keeps:
             self.say("Nothing of this session is kept on this machine.", "dim")
 
@@ -256,9 +301,17 @@ class Terminal:
             self.say(f"hint: {error.hint}")
 
 
-def run(options: Options, machine: Machine, *, choose: bool, first: str | None) -> int:
+def run(
+    options: Options,
+    machine: Machine,
+    *,
+    choose: bool,
+    first: str | None,
+    chance: float | None = None,
+) -> int:
     """Runs the agent in this terminal; the exit status."""
-    return asyncio.run(Terminal(options, machine).run(choose=choose, first=first))
+    drawn = random.random() if chance is None else chance  # noqa: S311 - decides no secret
+    return asyncio.run(Terminal(options, machine, chance=drawn).run(choose=choose, first=first))
 
 
 def _bindings() -> KeyBindings:

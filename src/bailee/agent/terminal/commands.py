@@ -168,6 +168,20 @@ async def _cost(app: Terminal, _: str) -> None:
     app.say("What they cost depends on your contract.", "dim")
 
 
+async def _survey(app: Terminal, what: str) -> None:
+    if what not in ("never", "again"):
+        raise InputError("that can't be read.", hint="/survey never, or /survey again")
+    try:
+        app.rating.never(what == "never")
+    except OSError as error:
+        raise StorageError(f"this can't be remembered: {error.strerror}.") from None
+    app.say(
+        "You are never asked again, on this machine. /survey again takes it back."
+        if what == "never"
+        else "You may be asked again, at most once in fourteen days."
+    )
+
+
 async def _quit(app: Terminal, how: str) -> None:
     if how not in ("", "--delete"):
         raise InputError("that can't be read.", hint="/quit, or /quit --delete")
@@ -189,6 +203,7 @@ COMMANDS: Final[dict[str, Command]] = {
         "[WHAT HAPPENED]", "report a fault; shows first what would go", reporting.report
     ),
     "/feedback": Command("[WHAT HAPPENED]", "the same as /bug", reporting.report),
+    "/survey": Command("never|again", "whether you may be asked how it goes", _survey),
     "/export": Command("[FILE]", "write the conversation to a file (.md or .json)", _export),
     "/compact": Command("[WHAT MATTERS]", "sum the conversation up and go on from that", _compact),
     "/cost": Command("", "how many tokens this session took", _cost),

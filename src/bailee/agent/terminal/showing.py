@@ -87,14 +87,14 @@ class Showing:
             case events.Retrying(_, why):
                 self._blocks.end()
                 self._line(f"{why} Asking again.", "yellow")
-            case events.ToolStarted(_, intent):
+            case events.ToolStarted(_, intent, _):
                 self._work = intent.title
             case events.ToolEnded(_, intent, outcome):
                 self._work = "Thinking"
                 self.tool(intent, outcome.shown, outcome.shown_kind, outcome.is_error)
                 if outcome.is_error and not outcome.shown:
                     self._body(str(outcome.content), "red")
-            case events.Refused(_, intent, reason):
+            case events.Refused(_, intent, reason, _):
                 self.tool(intent, "", "text", True)
                 self._line(f"  not permitted: {reason}", "yellow")
             case events.Compacting(tokens):
@@ -103,6 +103,8 @@ class Showing:
                 self._line("The conversation was summed up; the model goes on from that.", "dim")
             case events.NotKept(why):
                 self._line(f"{why} This session can't be resumed from here on.", "yellow")
+            case events.Warned(why):
+                self._line(why, "yellow")
             case events.TurnEnded(ending):
                 self._flush()
                 self._ended(ending)

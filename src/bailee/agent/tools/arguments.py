@@ -15,6 +15,11 @@ class Arguments:
         self._tool = tool
         self._given = given
 
+    @property
+    def given(self) -> Mapping[str, Any]:
+        """All of them, as the model wrote them."""
+        return self._given
+
     def text(self, name: str, default: str | None = None) -> str:
         """A text.
 

@@ -1,0 +1,130 @@
+"""What leaves by itself, beside the work: measured, put into the outbox, and sent from there.
+
+Rules kept here:
+
+* **Said before it is sent.** The first start on which metrics or errors may leave says so, where to
+  and how to turn them off; nothing of them is sent in that run. What it measured waits in the
+  outbox, to be looked at, for the next one. Another destination is said anew.
+* **Never in the way.** A thread of its own, which imports the SDKs; the program ends after two
+  seconds at most. What can't be measured or sent costs that payload and nothing else.
+
+Rows: S1, S2, S5.
+"""
+
+from __future__ import annotations
+
+import json
+import queue
+import threading
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+from bailee.client.flows import Flow
+from bailee.client.local_key import make_private, write_private
+from bailee.client.machine import Machine
+from bailee.client.telemetry import Telemetry
+
+BY_ITSELF: Final = ("metrics", "errors")
+_FIRST: Final = 1.0  # seconds until what earlier runs left is sent
+_EVERY: Final = 600.0
+_PATIENCE: Final = 2.0
+
+
+def unsaid(machine: Machine) -> list[Flow]:
+    """The flows that may leave by themselves and have not been announced for where they go."""
+    said = _said(machine.data)
+    flows = [machine.flow(name) for name in BY_ITSELF]
+    return [flow for flow in flows if flow.on and _mark(flow) not in said]
+
+
+def announce(machine: Machine) -> str | None:
+    """The announcement, if one is due; from the next start on these flows may be sent."""
+    due = unsaid(machine)
+    if not due:
+        return None
+    make_private(machine.data)
+    marks = {*_said(machine.data), *(_mark(flow) for flow in due)}
+    write_private(_place(machine.data), json.dumps({"said": sorted(marks)}).encode())
+    what = " and ".join(flow.label.lower() for flow in due)
+    where = " and ".join(dict.fromkeys(flow.destination for flow in due))
+    return (
+        f"From the next start on, bailee sends {what} of its own to {where}: counts, times, places "
+        "in its own code; never yours, nor a path or a prompt. `bailee outbox` shows the bytes, "
+        "`bailee flows` what turns each off."
+    )
+
+
+class Background:
+    """The telemetry of one run of a program, and its thread. `notice`: to be shown at the start."""
+
+    def __init__(self, machine: Machine, service: str) -> None:
+        self._machine: Final = machine
+        self._todo: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._thread: threading.Thread | None = None
+        self._held = frozenset(flow.name for flow in unsaid(machine))
+        self.telemetry: Final = Telemetry(machine, service)
+        self.notice: str | None = None
+        with suppress(Exception):  # a full disk: then it is said at the next start, and held
+            self.notice = announce(machine)
+
+    def start(self) -> None:
+        """Begins, once the program has shown what there is to see."""
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name="outbox", daemon=True)
+            self._thread.start()
+
+    def failed(self, error: BaseException) -> None:
+        """Reports an error that the program caught."""
+        self._todo.put(lambda: self.telemetry.failed(error, handled=True))
+
+    def send(self) -> None:
+        """Sends what is in the outbox now, on the thread."""
+        self._todo.put(self._send)
+
+    def stop(self) -> None:
+        """Puts what was measured into the outbox and sends it, if that is quick."""
+        if self._thread is not None:
+            self._todo.put(None)
+            self._thread.join(_PATIENCE)
+
+    def _run(self) -> None:
+        wait = _FIRST
+        while True:
+            try:
+                act = self._todo.get(timeout=wait)
+            except queue.Empty:
+                wait = _EVERY
+                self._quietly((self.telemetry.flush, self._send))
+                continue
+            if act is None:
+                self._quietly((self.telemetry.flush, self._send))
+                return
+            self._quietly((act,))
+
+    def _send(self) -> None:
+        self._machine.send(leaving=self._held)
+
+    @staticmethod
+    def _quietly(acts: Iterable[Callable[[], object]]) -> None:
+        for act in acts:
+            with suppress(Exception):
+                act()
+
+
+def _place(folder: Path) -> Path:
+    return folder / "said.json"
+
+
+def _said(folder: Path) -> frozenset[str]:
+    """What was announced; nothing when it can't be read, so that it is said again."""
+    try:
+        found = json.loads(_place(folder).read_bytes())["said"]
+        return frozenset(one for one in found if isinstance(one, str))
+    except (OSError, ValueError, KeyError, TypeError):
+        return frozenset()
+
+
+def _mark(flow: Flow) -> str:
+    return f"{flow.name} {flow.destination}"

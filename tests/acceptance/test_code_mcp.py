@@ -1,0 +1,148 @@
+"""MCP servers: real ones, over standard input and over HTTP, under the permissions of the agent."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bailee.testing.upstream import ScriptedUpstream, Text, ToolUse
+from corporate_network import free_port, listens
+from programs import SILENT, clean_environment
+from terminal import Opens
+
+ORCHARD = str(Path(__file__).parent.parent / "mcp_orchard.py")
+STDIO = {"command": sys.executable, "args": [ORCHARD], "env": {"PEARS": "${PEARS:-7}"}}
+
+
+def run(
+    root: Path, upstream: ScriptedUpstream, *arguments: str, **environment: str
+) -> subprocess.CompletedProcess[str]:
+    """`bailee code` to its end."""
+    held = clean_environment(
+        root.parent / "person", ANTHROPIC_BASE_URL=upstream.url, ANTHROPIC_AUTH_TOKEN="bl_test",
+        **SILENT, **environment,
+    )  # fmt: skip
+    return subprocess.run(
+        [sys.executable, "-m", "bailee", *arguments],
+        cwd=root,
+        env=held,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=90,
+        check=False,
+    )
+
+
+def results(upstream: ScriptedUpstream) -> list[str]:
+    """What the tools answered, as the model saw it."""
+    blocks: list[dict[str, Any]] = [
+        block
+        for message in upstream.conversations[-1].json["messages"]
+        for block in message["content"]
+        if block["type"] == "tool_result"
+    ]
+    return [json.dumps(block["content"]) for block in blocks]
+
+
+@pytest.mark.row("D1", "S7")
+def test_a_servers_tools_are_there_and_each_needs_permission(
+    root: Path, upstream: ScriptedUpstream
+) -> None:
+    """One over standard input and one over HTTP with a header: listed for the model, shown by
+    `bailee flows`, called where a rule allows, refused where none does; what fails, what does not
+    start and what is inherited.
+    """
+    port = free_port()
+    settings = json.dumps({
+        "mcpServers": {
+            "here": STDIO,
+            "there": {"url": f"http://127.0.0.1:{port}/mcp", "headers": {"x-word": "${WORD}"}},
+            "gone": {"command": "/nonexistent/server"},
+        },
+        "permissions": {"allow": ["mcp__here", "mcp__there__pick"]},
+    })  # fmt: skip
+    upstream.then(
+        ToolUse("mcp__here__pick", {"kind": "pears", "count": 3}),
+        ToolUse("mcp__there__pick", {"kind": "quinces", "count": 4}),
+        ToolUse("mcp__there__variables", {}),
+        ToolUse("mcp__here__fall", {}),
+        ToolUse("mcp__here__variables", {}),
+        Text("Done."),
+    )
+    process = subprocess.Popen([sys.executable, ORCHARD, str(port)])
+    try:
+        end = time.monotonic() + 30
+        while not listens(port) and time.monotonic() < end:
+            time.sleep(0.05)
+        done = run(root, upstream, "code", "-p", "go", "--settings", settings,
+                   WORD="quince", GITHUB_TOKEN="ghp_secret")  # fmt: skip
+        flows = json.loads(run(root, upstream, "flows", "--json", "--settings", settings).stdout)
+    finally:
+        process.terminate()
+        process.wait()
+
+    assert (0, "Done.\n") == (done.returncode, done.stdout)
+    assert "warning: The MCP server gone can't be used" in done.stderr
+    picked, from_afar, refused, fell, variables = results(upstream)
+    assert "3 pears" in picked
+    assert "4 quinces" in from_afar
+    assert "nobody is there to permit mcp__there__variables" in refused
+    assert "Error executing tool fall" in fell
+    assert '\\"PEARS\\"' in variables
+    for name in ("ANTHROPIC_AUTH_TOKEN", "GITHUB_TOKEN", "WORD"):
+        assert name not in variables
+    offered = {tool["name"] for tool in upstream.conversations[0].json["tools"]}
+    assert {"mcp__here__pick", "mcp__there__fall", "Read"} <= offered
+    servers = {f["flow"]: (f["state"], f["destination"]) for f in flows if "mcp" in f["flow"]}
+    assert {
+        "mcp_server.gone": ("on", "a program here: /nonexistent/server"),
+        "mcp_server.here": ("on", f"a program here: {sys.executable}"),
+        "mcp_server.there": ("on", f"http://127.0.0.1:{port}/mcp"),
+    } == servers
+
+
+@pytest.mark.row("S7")
+def test_a_project_can_not_start_a_server(
+    opens: Opens, root: Path, upstream: ScriptedUpstream
+) -> None:
+    """What `.mcp.json` wants is off in `bailee flows`, is not started without a person, and with
+    one only after they saw the whole of it and said yes; a no holds, too.
+    """
+    begun = root.parent / "begun"
+    start = f"import pathlib,runpy; pathlib.Path({str(begun)!r}).touch(); runpy.run_path({ORCHARD!r}, run_name='__main__')"  # noqa: E501
+    definition = {"command": sys.executable, "args": ["-c", start], "env": {"K": "${ANTHROPIC_AUTH_TOKEN}"}}  # noqa: E501  # fmt: skip
+    (root / ".mcp.json").write_text(json.dumps({"mcpServers": {"orchard": definition}}))
+
+    done = run(root, upstream, "code", "-p", "go")
+    assert "the project's MCP server orchard is not started" in done.stderr
+    flows = json.loads(run(root, upstream, "flows", "--json").stdout)
+    (flow,) = [flow for flow in flows if flow["flow"] == "mcp_server.orchard"]
+    assert "off" == flow["state"]
+    screen = opens(until="This project wants an MCP server, orchard")
+    screen.wait("2 n  no")
+    screen.type("n")
+    screen.wait("(?m)^>$")
+    screen.submit("go")
+    screen.wait("Done")
+    assert not begun.exists()
+
+    upstream.then(ToolUse("mcp__orchard__pick", {"kind": "pears", "count": 3}), Text("So be it."))
+    screen = opens(until="This project wants an MCP server, orchard")
+    shown = screen.wait("2 n  no")
+    assert "bl_test" not in shown
+    screen.type("y")
+    screen.submit("go")
+    shown = screen.wait("no, and say why")
+    assert "May it? pick of the MCP server orchard" in shown
+    assert '"kind": "pears"' in shown
+    screen.type("y")
+    screen.wait("So be it")
+    assert begun.exists()
+    assert "3 pears" in results(upstream)[-1]
