@@ -31,14 +31,14 @@ def test_a_longer_period_is_one_line_about_those_it_concerns(policy: Policy, shi
     assert old in shipped.lower()
     document = edited(shipped, (new, 'for = "P90D"\nen = "Commercial'))
     (change,) = compare(policy.document, document).changes
-    assert ("retain", ("keep", "P30D"), ("keep", "P90D"), 90) == (
+    assert ("retain", ("keep", "P30D"), ("keep", "P90D"), 270) == (
         change.action,
         change.before,
         change.after,
         change.combinations,
     )
     assert {
-        "data_class": ("transcript",),
+        "data_class": ("transcript", "cloud_output", "cloud_diff"),
         "plan": ("team", "enterprise", "api", "third_party", "gov"),
         "zero_retention": (False,),
     } == change.who
