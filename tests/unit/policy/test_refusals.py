@@ -247,7 +247,7 @@ UNSOUND: dict[str, tuple[str, str, str, str]] = {
         '[[train]]\nid = "train.commercial"',
         "train.commercial breaks the invariant commercial-needs-opt-in (line 704): allow for "
         "data_class=transcript, plan=team, channel=api, training_choice=allowed, "
-        "zero_retention=false, partner_programme=false, active_since_choice=true; 30 combinations.",
+        "zero_retention=false, partner_programme=false, active_since_choice=true; 45 combinations.",
     ),
     "invariant about nothing": (
         'when = { provider = ["bedrock", "vertex"] }\nnever',
