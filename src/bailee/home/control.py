@@ -41,7 +41,7 @@ class ControlServer:
         before = os.umask(0o177)
         try:
             self._server = await asyncio.start_unix_server(
-                self._serve, path=_reachable(self._path), limit=_LONGEST_REQUEST
+                self._serve, path=reachable(self._path), limit=_LONGEST_REQUEST
             )
         finally:
             os.umask(before)
@@ -101,7 +101,7 @@ def ask(path: Path, operation: str, arguments: Mapping[str, object]) -> Iterator
         StorageError: the server ended before it had answered.
     """
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
-        connection.connect(_reachable(path))
+        connection.connect(reachable(path))
         connection.sendall(_line({"operation": operation, "arguments": dict(arguments)}))
         with connection.makefile("rb") as lines:
             for line in lines:
@@ -117,7 +117,7 @@ def ask(path: Path, operation: str, arguments: Mapping[str, object]) -> Iterator
     raise StorageError("the server ended before it had answered.", hint="run the command again")
 
 
-def _reachable(path: Path) -> str:
+def reachable(path: Path) -> str:
     """The path as the kernel takes it: an address of a Unix socket has at most 107 bytes.
 
     A longer one is reached through the process's own handle on its folder.
