@@ -148,6 +148,19 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         "Hosts that cloud sessions reach besides: `host`, `*.host`, `host:port`; commas between.",
     ),
     Setting("cloud.network_deny", str, None, "Hosts that no cloud session reaches; the same form."),
+    Setting(
+        "cloud.git_networks",
+        str,
+        None,
+        "Networks (10.1.0.0/16; commas between) whose git servers may be cloned from although they "
+        "are not public; there http:// will do.",
+    ),
+    Setting(
+        "cloud.egress_networks",
+        str,
+        None,
+        "Networks that cloud sessions' connections may go to although they are not public.",
+    ),
 )
 _BY_NAME: Final = {setting.name: setting for setting in SETTINGS}
 

@@ -35,7 +35,9 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class ApiKey:
-    """An API key without its secret. `person_id`: for whom it speaks, if for a person."""
+    """An API key without its secret. `person_id`: for whom it speaks, if for a person.
+    `cloud_session`: it is that session's, good at the gateway alone, and speaks for nobody.
+    """
 
     key_id: str
     account_id: str
@@ -45,3 +47,4 @@ class ApiKey:
     revoked_at: datetime | None
     person_id: str | None = None
     created_by: str = "operator"
+    cloud_session: str | None = None

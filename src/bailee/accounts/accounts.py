@@ -265,11 +265,51 @@ class Accounts:
 
     def key_for_this_run(self, account_id: str) -> str:
         """A key of `account_id` that is kept in memory only, and so ends with the process."""
+        return self._fleeting(account_id, "this run", run_only=True)[1]
+
+    def key_for_cloud_session(
+        self, account_id: str, session: str, *, zero_retention: bool, by: str
+    ) -> tuple[str, str]:
+        """A key of `account_id` for one cloud session, its id and itself. It is good at the gateway
+        alone. It is kept in memory only: what ends the process, ends it.
+        """
+        return self._fleeting(
+            account_id,
+            session,
+            zero_retention=zero_retention,
+            by=by,
+            cloud_session=session,
+        )
+
+    def end_key_of_cloud_session(self, key_id: str) -> None:
+        """That key is good no more. Ending it twice changes nothing."""
+        if self._keys.pop(key_id, None) is not None:
+            self._ledger.append("key.revoked", key_id, {"by": "cloud session's end"})
+
+    def _fleeting(
+        self,
+        account_id: str,
+        name: str,
+        *,
+        zero_retention: bool = False,
+        by: str = OPERATOR.name,
+        **more: str | bool,
+    ) -> tuple[str, str]:
         minted = keys.mint(self._random(keys.RANDOM_BYTES))
-        key = ApiKey(minted.key_id, account_id, "this run", False, self._clock(), None)
-        self._ledger.append("key.created", key.key_id, {"account": account_id, "run_only": True})
+        session = more.get("cloud_session")
+        key = ApiKey(
+            minted.key_id,
+            account_id,
+            name,
+            zero_retention,
+            self._clock(),
+            None,
+            created_by=by,
+            cloud_session=str(session) if session else None,
+        )
+        self._ledger.append("key.created", key.key_id, {"account": account_id, "by": by, **more})
         self._keys[key.key_id] = (minted.digest, key)
-        return minted.key
+        return key.key_id, minted.key
 
     def revoke(self, key_id: str, *, by: Actor = OPERATOR) -> ApiKey:
         """Revoke a key, at once and for good. Revoking twice changes nothing.

@@ -55,6 +55,9 @@ Action = Literal[
     "hold.change",
     "account.export",
     "account.erase",
+    "cloud.start",
+    "cloud.read",
+    "cloud.change",
 ]
 
 MAY: Final[Mapping[Action, frozenset[Standing]]] = {
@@ -83,6 +86,9 @@ MAY: Final[Mapping[Action, frozenset[Standing]]] = {
     "hold.change": frozenset({"operator"}),
     "account.export": frozenset({"operator", "self", "holder"}),
     "account.erase": frozenset({"operator", "self", "holder"}),
+    "cloud.start": frozenset({"self", "holder", "owner", "admin", "member", "service"}),
+    "cloud.read": frozenset({"self", "holder", "owner", "admin", "service"}),
+    "cloud.change": frozenset({"operator", "self", "holder", "owner", "admin", "service"}),
 }
 
 

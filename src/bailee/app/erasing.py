@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -69,7 +70,10 @@ class Erasures:
         vault: Vault,
         keyring: Keyring,
         ledger: Ledger,
+        first: Callable[[str], None] = lambda _account: None,
     ) -> None:
+        """`first` ends and erases what an account has besides the sessions of the vault."""
+        self._first = first
         self._engine = engine
         self._registry = registry
         self._accounts: Accounts = registry.accounts
@@ -162,6 +166,7 @@ class Erasures:
         self._take_ways_in(subject)
         parts: list[Receipt] = []
         if erasure.account_id is not None:
+            self._first(erasure.account_id)
             parts = self._vault.erase_owned(erasure.account_id, now, erasure.id)
         if subject.person is not None:
             self._keyring.destroy([subject.person.person_id])

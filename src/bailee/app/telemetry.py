@@ -30,7 +30,7 @@ class PolicyAccess:
     def sender(self, key: bytes) -> Sender | None:
         """Whose key this is, or None."""
         found = self._node.accounts.authenticate(key)
-        if found is None:
+        if found is None or found[0].cloud_session is not None:
             return None
         held = self._senders.get(found[0].key_id)
         if held is None or held[0] is not found[0] or held[1] is not found[1]:

@@ -12,8 +12,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Final, Literal
-from urllib.parse import urlsplit
 
+from bailee.cloud.git import Repository
 from bailee.errors import InputError
 
 Network = Literal["none", "trusted", "full"]
@@ -46,8 +46,11 @@ class Asked:
         return asdict(self)
 
 
-def read(arguments: Mapping[str, Any], session: str, *, network: str, linger: float) -> Asked:
-    """What was asked for, checked; `network` and `linger` are what holds when nothing is said.
+def read(
+    arguments: Mapping[str, Any], session: str, *, network: str, linger: float, plain: bool
+) -> Asked:
+    """What was asked for, checked; `network` and `linger` are what holds when nothing is
+    said; `plain`: whether a repository may be reached without TLS.
 
     Raises:
         InputError: something is missing, or is not what it should be.
@@ -72,7 +75,7 @@ def read(arguments: Mapping[str, Any], session: str, *, network: str, linger: fl
     pushed = arguments.get("push_branch") or session
     return Asked(
         task.strip(),
-        repository(arguments.get("repository")),
+        repository(arguments.get("repository"), plain=plain),
         None if branch is None else _branch(branch, "--branch"),
         _branch(PREFIX + pushed.removeprefix(PREFIX), "--push-branch"),
         asked_network,
@@ -82,33 +85,16 @@ def read(arguments: Mapping[str, Any], session: str, *, network: str, linger: fl
     )
 
 
-def repository(given: object) -> str:
-    """The repository's address.
+def repository(given: object, *, plain: bool) -> str:
+    """The repository's address, as the git proxy takes it. `plain`: without TLS will do.
 
     Raises:
-        InputError: it is none that the git proxy can go to, or a password is in it.
+        InputError: it is none, or a name or a password is in it.
     """
     if not isinstance(given, str) or not given:
-        raise InputError("there is no repository.", hint="--repo https://HOST/OWNER/NAME.git")
-    try:
-        parts = urlsplit(given)
-        port = parts.port
-    except ValueError:
-        raise InputError("the repository's address can't be read.") from None
-    if parts.scheme not in ("https", "http") or not parts.hostname or len(parts.path) < 2:
-        raise InputError(
-            "the repository's address is not one of HTTP.",
-            hint="the git proxy speaks https://HOST/OWNER/NAME.git; of ssh it knows nothing",
-        )
-    if parts.username or parts.password:
-        raise InputError(
-            "there is a name or a password in the repository's address.",
-            hint="store it once with `bailee cloud git`, and leave it out here",
-        )
-    if parts.query or parts.fragment:
-        raise InputError("there is a query or a fragment in the repository's address.")
-    host = parts.hostname if ":" not in parts.hostname else f"[{parts.hostname}]"
-    return f"{parts.scheme}://{host}{f':{port}' if port else ''}{parts.path}"
+        raise InputError("there is no repository.", hint="--repo https://HOST/OWNER/NAME")
+    read_as = Repository.read(given, plain=plain)
+    return f"{'https' if read_as.tls else 'http'}://{read_as.authority}{read_as.path}"
 
 
 def _branch(name: object, what: str) -> str:

@@ -47,6 +47,7 @@ class Leading:
         *,
         token: str,
         clone_address: str,
+        git_authorization: str,
         reached: Callable[[State], None],
         keep_diff: Callable[[str], None],
         keep_conversation: Callable[[str, list[str]], None],
@@ -56,6 +57,7 @@ class Leading:
         self._log = log
         self._token = token
         self._clone_address = clone_address
+        self._git = task.git_environment(clone_address, git_authorization)
         self._reached = reached
         self._keep_diff = keep_diff
         self._keep_conversation = keep_conversation
@@ -93,7 +95,7 @@ class Leading:
 
     async def _clone(self) -> None:
         self._reached(State.CLONING)
-        status, said = await self._said(task.clone(self._asked, self._clone_address))
+        status, said = await self._said(task.clone(self._asked, self._clone_address, self._git))
         self._log.add("git", step="clone", ok=status == 0, text=said)
         if status != 0:
             raise Ended(End.FAILED, "clone_failed")
@@ -121,7 +123,7 @@ class Leading:
             for line in lines[stream].feed(data):
                 self._line(stream, line)
 
-        command = task.work(self._asked, self._token, prompt, self._conversation)
+        command = task.work(self._asked, self._token, self._git, prompt, self._conversation)
         status = await self._machine.execute(command, take)
         for stream, rest in lines.items():
             for line in rest.end():
@@ -151,7 +153,7 @@ class Leading:
         patch, cut = await self._printed(task.changes(self._base), LARGEST_DIFF)
         text = patch.decode("utf-8", "replace")
         self._keep_diff(text + ("\n[the rest is left out]\n" if cut else ""))
-        status, said = await self._said(task.push(self._asked))
+        status, said = await self._said(task.push(self._asked, self._git))
         self._log.add("git", step="push", ok=status == 0, text=said)
         if status == 0:
             self._pushed = now_at.strip()

@@ -59,8 +59,17 @@ class Hosts(Machines, Protocol):
 class Served(Protocol):
     """What serves one session."""
 
-    services: Mapping[str, Service]
-    clone_address: str
+    @property
+    def services(self) -> Mapping[str, Service]:
+        """By name."""
+
+    @property
+    def clone_address(self) -> str:
+        """The repository's, inside the guest."""
+
+    @property
+    def git_authorization(self) -> str:
+        """What git shows there."""
 
     def connections(self) -> list[dict[str, Any]]:
         """The records of connections since the last call, as plain objects."""
@@ -143,16 +152,14 @@ class Sessions:
 
     # -- life --------------------------------------------------------------------------------------
 
-    def begin(self) -> None:
-        """Take the running event loop, and take up what an earlier process left. The queue must be
-        there.
-        """
+    async def begin(self) -> None:
+        """Take up what an earlier process left. The queue must be there."""
         self.loop = asyncio.get_running_loop()
         for record in self.store.unended():
             if had_machine(record.state):
-                self._end(record, Ended(End.RUNNER_LOST), {})
+                await self.run(record.id)
             else:
-                self._enqueue(record.id)
+                await asyncio.to_thread(self._enqueue, record.id)
 
     async def close(self) -> None:
         """End what runs; what waits for room is left to the next process."""
@@ -348,6 +355,7 @@ class Sessions:
                 live.log,
                 token=token,
                 clone_address=served.clone_address,
+                git_authorization=served.git_authorization,
                 reached=lambda state: self._reach(record, live, state, served),
                 keep_diff=lambda text: self._keep_diff(record, live, text),
                 keep_conversation=lambda name, records: self._keep_conversation(
@@ -402,6 +410,8 @@ class Sessions:
 
     def _end(self, record: Record, ended: Ended, counts: _COUNTS) -> None:
         """The last of a session: state and audit entry, in one."""
+        if self.store.get(record.id).state is State.ENDED:
+            return
         now = self._clock()
         body = {
             "account": record.owner,

@@ -25,12 +25,24 @@ _LONGEST_SUBJECT: Final = 72
 _NOTHING: Final = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"  # git's empty tree
 
 
-def clone(asked: Asked, address: str) -> Command:
+def git_environment(address: str, authorization: str) -> dict[str, str]:
+    """What git needs to know to reach the repository at `address`: kept out of its files and of
+    every command line.
+    """
+    return {
+        **_GIT,
+        "GIT_CONFIG_COUNT": "1",
+        "GIT_CONFIG_KEY_0": f"http.{address}.extraHeader",
+        "GIT_CONFIG_VALUE_0": f"Authorization: {authorization}",
+    }
+
+
+def clone(asked: Asked, address: str, git: Mapping[str, str]) -> Command:
     """Fetch the repository into the workspace, through the git proxy at `address`."""
     branch = () if asked.branch is None else ("--branch", asked.branch)
     return Command(
         ("git", "-c", "core.hooksPath=/dev/null", "clone", "--quiet", *branch, address, "."),
-        environment=_GIT,
+        environment=git,
         timeout=1800.0,
     )
 
@@ -56,7 +68,6 @@ def environment(token: str) -> dict[str, str]:
         "ANTHROPIC_BASE_URL": _MODEL,
         "ANTHROPIC_AUTH_TOKEN": token,
         "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
-        "GIT_TERMINAL_PROMPT": "0",
         "NO_PROXY": "127.0.0.1,localhost",
         "no_proxy": "127.0.0.1,localhost",
         # With no network too: the proxy then says so, which a connection that fails does not.
@@ -64,7 +75,9 @@ def environment(token: str) -> dict[str, str]:
     }
 
 
-def work(asked: Asked, token: str, prompt: str, resume: str | None) -> Command:
+def work(
+    asked: Asked, token: str, git: Mapping[str, str], prompt: str, resume: str | None
+) -> Command:
     """Let the agent carry out `prompt`, or go on with the conversation `resume`."""
     model = () if asked.model is None else ("--model", asked.model)
     going_on = () if resume is None else ("--resume", resume)
@@ -78,7 +91,7 @@ def work(asked: Asked, token: str, prompt: str, resume: str | None) -> Command:
             "bailee", "code", "-p", "--output-format", "stream-json", "--no-sandbox",
             "--allowed-tools", "Bash,Edit,Write", *model, *going_on,
         )  # fmt: skip
-    return Command(argv, environment=environment(token), stdin=prompt.encode())
+    return Command(argv, environment={**environment(token), **git}, stdin=prompt.encode())
 
 
 def commit(prompt: str) -> Command:
@@ -113,11 +126,11 @@ def head() -> Command:
     return Command(("git", "rev-parse", "HEAD"), environment=_GIT, timeout=60.0)
 
 
-def push(asked: Asked) -> Command:
+def push(asked: Asked, git: Mapping[str, str]) -> Command:
     """Push the work to the session's branch."""
     return Command(
         ("git", "push", "--porcelain", "origin", f"HEAD:refs/heads/{asked.push_branch}"),
-        environment=_GIT,
+        environment=git,
         timeout=1800.0,
     )
 
