@@ -1,7 +1,7 @@
 """A server's cloud sessions: the thread that they live on, their runners, their tokens.
 
 They have an event loop of their own, so that no byte that a session pulls through its proxies, and
-no write of its log, holds up the gateway's. The first session starts a runner, if none is there yet.
+no write of its log, holds up the gateway's. The first session starts a runner, if there is none.
 
 Rows: C1.
 """
@@ -44,9 +44,7 @@ class Cloud:
         self._thread = threading.Thread(target=self._loop.run_forever, name="cloud", daemon=True)
         self._runners = Runners(node.home.runner_socket, launch=self._launch)
         self._enqueue: Callable[[str], None] | None = None
-        self.sessions = make_sessions(
-            node, self._runners, self._serving, lambda session: self._queued(session)
-        )
+        self.sessions = make_sessions(node, self._runners, self._serving, self._queued)
 
     @property
     def queue(self) -> CloudQueue:
@@ -57,6 +55,11 @@ class Cloud:
     def plain(self) -> bool:
         """Whether a repository may be reached without TLS."""
         return self._serving.plain
+
+    @property
+    def slots(self) -> tuple[int, int]:
+        """How many machines the runners have room for, and how many rooms are taken."""
+        return self._runners.slots
 
     def start(self) -> None:
         """Take runners in. Sessions wait until there is a queue (`begin`)."""

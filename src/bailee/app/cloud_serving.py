@@ -68,50 +68,41 @@ class Serving:
     def __init__(
         self, home: Home, settings: Settings, ledger: Ledger, credentials: Credentials
     ) -> None:
-        self._gateway = reachable(home.gateway_socket)
-        self._reach = Reach.of(settings)
-        self._ledger = ledger
-        self._credentials = credentials
+        self.gateway = reachable(home.gateway_socket)
+        self.reach = Reach.of(settings)
+        self.ledger = ledger
+        self.credentials = credentials
 
     @property
     def plain(self) -> bool:
         """Whether a repository may be reached without TLS: where the operator named a network."""
-        return bool(self._reach.git_networks)
+        return bool(self.reach.git_networks)
 
     def serve(self, record: Record, asked: Asked, end: Callable[[End], None]) -> Served:
         """What serves this session."""
-        return Served(
-            record, asked, end, self._reach, self._gateway, self._ledger, self._credentials
-        )
+        return Served(self, record, asked, end)
 
 
 class Served:
     """See `sessions.Served`."""
 
     def __init__(
-        self,
-        record: Record,
-        asked: Asked,
-        end: Callable[[End], None],
-        reach: Reach,
-        gateway: str,
-        ledger: Ledger,
-        credentials: Credentials,
+        self, serving: Serving, record: Record, asked: Asked, end: Callable[[End], None]
     ) -> None:
+        reach = serving.reach
         self._session: Final = record.id
-        self._ledger = ledger
-        self._gateway = gateway
+        self._serving = serving
         self._streams: set[asyncio.Task[Any]] = set()
         self._waiting: list[dict[str, Any]] = []
         self._egress: Counter[str] = Counter()
         self._git: Counter[str] = Counter()
-        repository = Repository.read(asked.repository, plain=bool(reach.git_networks))
+        repository = Repository.read(asked.repository, plain=serving.plain)
         token = secrets.token_hex(32)
         git = GitProxy(
             repository,
             branch=f"refs/heads/{asked.push_branch}",
             token=token,
-            credential=credentials(record.owner, repository),
+            credential=serving.credentials(record.owner, repository),
             record=self._note_git,
             dialer=Dialer(private=reach.git_networks),
         )
@@ -151,7 +142,7 @@ class Served:
     async def _model(self, reader: asyncio.StreamReader, writer: Writer) -> None:
         """The gateway's own listener; what it is shown is the session's key."""
         try:
-            there, back = await asyncio.open_unix_connection(self._gateway)
+            there, back = await asyncio.open_unix_connection(self._serving.gateway)
         except OSError:
             writer.close()
             return
@@ -194,7 +185,7 @@ class Served:
         """Each operation is an entry of the audit record; what it names are hashes and numbers."""
         self._git["operations"] += 1
         self._git[one.outcome] += 1
-        body = {
+        body: dict[str, str | int] = {
             "operation": one.ask,
             "outcome": one.outcome,
             "rule": one.rule,
@@ -203,11 +194,20 @@ class Served:
             "sent": one.sent,
             "received": one.received,
         }
-        self._ledger.append("cloud.git", self._session, body)
+        self._serving.ledger.append("cloud.git", self._session, body)
 
 
 _EGRESS_COUNTS: Final = ("connections", "allowed", "refused", "cut", "failed", "sent", "received")
 _GIT_COUNTS: Final = ("operations", "refused", "rejected")
+
+
+def no_credentials(_owner: str, _repository: Repository) -> Credential:
+    """Of a home that stores none: every repository is asked for as anyone may ask."""
+
+    async def none(_access: object) -> None:
+        return None
+
+    return none
 
 
 def _list(settings: Settings, name: str) -> tuple[str, ...]:

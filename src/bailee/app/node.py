@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from sqlalchemy import Engine
 
@@ -41,6 +41,9 @@ from bailee.vault.forgetting import SweepReport
 from bailee.vault.terms import Present
 from bailee.vault.transcript import SessionRow
 from bailee.vault.vault import Vault
+
+if TYPE_CHECKING:
+    from bailee.app.cloud_running import Cloud
 
 _NOTHING = Present(Terms("P0D", "", ""), None)
 """Of who was erased nothing more is kept, not even what was under way."""
@@ -90,6 +93,7 @@ class Node:
             data, keyring=self.keyring, ledger=self.ledger, terms=self._cloud_terms
         )
         self.stop_cloud_sessions: Callable[[str], None] = lambda _account: None
+        self.cloud_sessions: Cloud | None = None  # while a server runs
         self.erasures = Erasures(
             data,
             registry=self.registry,

@@ -1,8 +1,8 @@
 """What a server does durably: the retention sweep on a schedule, and the queue of cloud sessions.
 
 Both are DBOS workflows on a SQLite file of the home. One that was under way when the process ended
-is taken up again at the next start, and a step that was done is not done twice. The steps themselves
-bear being repeated. The queue knows a cloud session by its id alone: no content is in this file.
+is taken up again at the next start, and a step that was done is not done twice. The steps bear
+being repeated. The queue knows a cloud session by its id alone: no content is in this file.
 
 Rows: R5, C1.
 """

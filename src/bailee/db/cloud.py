@@ -1,4 +1,4 @@
-"""Tables of cloud sessions. What was asked, said and changed in one is in `cloud_pieces`, sealed."""
+"""Tables of cloud sessions. What was asked, said and changed in one is in a blob, sealed."""
 
 from __future__ import annotations
 

@@ -2,13 +2,14 @@
 
 A connection's first line, from the runner, says what it is for:
 
-    {"runner": {"slots": 4}}                                     control, both ways, until either ends
-    {"serve": "git", "machine": "cs-…", "secret": "…"}           one stream: raw bytes follow
+    {"runner": {"slots": 4}}                              control, both ways, until either ends
+    {"serve": "git", "machine": "cs-…", "secret": "…"}    one stream: raw bytes follow
 
 Control, to the runner:
 
     {"do": "start", "machine", "secret", "services": [...], "limits": {...}}
-    {"do": "execute", "machine", "call", "argv", "environment", "folder", "stdin", "timeout", "root"}
+    {"do": "execute", "machine", "call", "argv", "environment", "folder", "stdin", "timeout",
+     "root"}
     {"do": "destroy", "machine", "reason"}
 
 and from it:

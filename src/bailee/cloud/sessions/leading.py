@@ -35,8 +35,8 @@ class Ended(Exception):
 
 
 class Leading:
-    """Leads one session. `reached` is told each state; `keep_diff` and `keep_conversation` take what
-    the policy may let be kept.
+    """Leads one session. `reached` is told each state; `keep_diff` and `keep_conversation` take
+    what the policy may let be kept.
     """
 
     def __init__(

@@ -1,10 +1,10 @@
 """All cloud sessions of a home: who is let in, what waits, what runs, and how each ends.
 
-Theory of operation. `request` admits a session, keeps it and its task, and hands its id to a durable
-queue; nothing else is handed over, so the queue holds no content. The queue calls `run`, which waits
-for room on a runner, starts a machine, leads the session through it (`leading.py`) and ends it. A
-`run` that is repeated after a crash looks at the state alone: what was queued is begun, what had a
-machine ends as `runner_lost`.
+Theory of operation. `request` admits a session, keeps it and its task, and hands its id to a
+durable queue; nothing else is handed over, so the queue holds no content. The queue calls `run`,
+which waits for room on a runner, starts a machine, leads the session through it (`leading.py`) and
+ends it. A `run` that is repeated after a crash looks at the state alone: what was queued is begun,
+what had a machine ends as `runner_lost`.
 
 Rules kept here:
 
@@ -169,7 +169,7 @@ class Sessions:
         while self._lives:
             await self._changed.wait()
 
-    # -- from any thread -----------------------------------------------------------------------------
+    # -- from any thread ---------------------------------------------------------------------------
 
     def new_id(self) -> str:
         """A session's id."""
@@ -223,7 +223,7 @@ class Sessions:
             yield found
             after = found[-1]["n"]
 
-    # -- on the loop ---------------------------------------------------------------------------------
+    # -- on the loop -------------------------------------------------------------------------------
 
     async def send(self, session_id: str, text: str) -> None:
         """Ask a session's agent for more, once it is done with what it does.
