@@ -56,8 +56,7 @@ class Leading:
         self._machine = machine
         self._log = log
         self._token = token
-        self._clone_address = clone_address
-        self._git = task.git_environment(clone_address, git_authorization)
+        self._clone = task.clone(asked, clone_address, git_authorization)
         self._reached = reached
         self._keep_diff = keep_diff
         self._keep_conversation = keep_conversation
@@ -75,7 +74,7 @@ class Leading:
         """Take the session to its end; why it ended. The machine may still be there."""
         flushing = asyncio.create_task(self._flush_now_and_then())
         try:
-            await self._clone()
+            await self._begin()
             prompt: str | None = self._asked.task
             while prompt is not None:
                 await self._turn(prompt)
@@ -93,9 +92,9 @@ class Leading:
 
     # -- steps -----------------------------------------------------------------------------------
 
-    async def _clone(self) -> None:
+    async def _begin(self) -> None:
         self._reached(State.CLONING)
-        status, said = await self._said(task.clone(self._asked, self._clone_address, self._git))
+        status, said = await self._said(self._clone)
         self._log.add("git", step="clone", ok=status == 0, text=said)
         if status != 0:
             raise Ended(End.FAILED, "clone_failed")
@@ -123,7 +122,7 @@ class Leading:
             for line in lines[stream].feed(data):
                 self._line(stream, line)
 
-        command = task.work(self._asked, self._token, self._git, prompt, self._conversation)
+        command = task.work(self._asked, self._token, prompt, self._conversation)
         status = await self._machine.execute(command, take)
         for stream, rest in lines.items():
             for line in rest.end():
@@ -153,7 +152,7 @@ class Leading:
         patch, cut = await self._printed(task.changes(self._base), LARGEST_DIFF)
         text = patch.decode("utf-8", "replace")
         self._keep_diff(text + ("\n[the rest is left out]\n" if cut else ""))
-        status, said = await self._said(task.push(self._asked, self._git))
+        status, said = await self._said(task.push(self._asked))
         self._log.add("git", step="push", ok=status == 0, text=said)
         if status == 0:
             self._pushed = now_at.strip()

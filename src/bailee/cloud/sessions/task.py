@@ -8,7 +8,6 @@ Rows: C2, C5.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, Final
 
 import orjson
@@ -19,31 +18,25 @@ from bailee.cloud.sessions.asked import Asked
 WORKSPACE: Final = "/workspace"
 _PROXY: Final = f"http://127.0.0.1:{GUEST_PORTS['egress']}"
 _MODEL: Final = f"http://127.0.0.1:{GUEST_PORTS['model']}"
-_GIT: Final[Mapping[str, str]] = {"GIT_TERMINAL_PROMPT": "0", "GIT_CONFIG_NOSYSTEM": "1"}
+_GIT: Final[dict[str, str]] = {"GIT_TERMINAL_PROMPT": "0", "GIT_CONFIG_NOSYSTEM": "1"}
 _IDENTITY: Final = ("bailee cloud session", "cloud-session@bailee.invalid")
 _LONGEST_SUBJECT: Final = 72
 _NOTHING: Final = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"  # git's empty tree
 
 
-def git_environment(address: str, authorization: str) -> dict[str, str]:
-    """What git needs to know to reach the repository at `address`: kept out of its files and of
-    every command line.
+def clone(asked: Asked, address: str, authorization: str) -> Command:
+    """Fetch the repository into the workspace, through the git proxy at `address`. What git shows
+    there is noted in the clone, for the agent's own fetches and pushes; it is good at that proxy
+    alone, and for as long as the session lasts.
     """
-    return {
-        **_GIT,
-        "GIT_CONFIG_COUNT": "1",
-        "GIT_CONFIG_KEY_0": f"http.{address}.extraHeader",
-        "GIT_CONFIG_VALUE_0": f"Authorization: {authorization}",
-    }
-
-
-def clone(asked: Asked, address: str, git: Mapping[str, str]) -> Command:
-    """Fetch the repository into the workspace, through the git proxy at `address`."""
     branch = () if asked.branch is None else ("--branch", asked.branch)
+    script = (
+        'git -c core.hooksPath=/dev/null clone --quiet --config "http.$0.extraHeader=$SHOWN" '
+        '"$@" "$0" .'
+    )
+    shown = f"Authorization: {authorization}"
     return Command(
-        ("git", "-c", "core.hooksPath=/dev/null", "clone", "--quiet", *branch, address, "."),
-        environment=git,
-        timeout=1800.0,
+        ("sh", "-c", script, address, *branch), environment=_GIT | {"SHOWN": shown}, timeout=1800.0
     )
 
 
@@ -68,6 +61,7 @@ def environment(token: str) -> dict[str, str]:
         "ANTHROPIC_BASE_URL": _MODEL,
         "ANTHROPIC_AUTH_TOKEN": token,
         "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
+        "GIT_TERMINAL_PROMPT": "0",
         "NO_PROXY": "127.0.0.1,localhost",
         "no_proxy": "127.0.0.1,localhost",
         # With no network too: the proxy then says so, which a connection that fails does not.
@@ -75,9 +69,7 @@ def environment(token: str) -> dict[str, str]:
     }
 
 
-def work(
-    asked: Asked, token: str, git: Mapping[str, str], prompt: str, resume: str | None
-) -> Command:
+def work(asked: Asked, token: str, prompt: str, resume: str | None) -> Command:
     """Let the agent carry out `prompt`, or go on with the conversation `resume`."""
     model = () if asked.model is None else ("--model", asked.model)
     going_on = () if resume is None else ("--resume", resume)
@@ -91,7 +83,7 @@ def work(
             "bailee", "code", "-p", "--output-format", "stream-json", "--no-sandbox",
             "--allowed-tools", "Bash,Edit,Write", *model, *going_on,
         )  # fmt: skip
-    return Command(argv, environment={**environment(token), **git}, stdin=prompt.encode())
+    return Command(argv, environment=environment(token), stdin=prompt.encode())
 
 
 def commit(prompt: str) -> Command:
@@ -126,11 +118,11 @@ def head() -> Command:
     return Command(("git", "rev-parse", "HEAD"), environment=_GIT, timeout=60.0)
 
 
-def push(asked: Asked, git: Mapping[str, str]) -> Command:
+def push(asked: Asked) -> Command:
     """Push the work to the session's branch."""
     return Command(
         ("git", "push", "--porcelain", "origin", f"HEAD:refs/heads/{asked.push_branch}"),
-        environment=git,
+        environment=_GIT,
         timeout=1800.0,
     )
 
