@@ -1,9 +1,9 @@
-"""Machines that isolate nothing: processes of this host in a temporary folder, for tests.
+"""Machines that isolate nothing, for tests of how sessions live and end.
 
-A test of how sessions live and end needs no virtual machine. Commands run as they are, with the
-guest's workspace and home in a folder that goes with the machine; each service is reached over a
-real TCP stream, at a port of its own, which takes the place of the guest's port in what a command
-is given. `crash` ends one as a guest's crash would.
+`HostMachines` are processes of this host: commands run as they are, with the guest's workspace and
+home in a temporary folder that goes with the machine; each service is reached over a real TCP
+stream, at a port of its own, which takes the place of the guest's port in what a command is given.
+`ScriptedMachines` run nothing at all.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import shutil
 import signal
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -91,10 +91,6 @@ class HostMachine:
             server.close()
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    async def crash(self, reason: End = End.GUEST_CRASHED) -> None:
-        """End by itself."""
-        await self.destroy(reason)
-
     def _environment(self, given: Mapping[str, str]) -> dict[str, str]:
         programs = Path(sys.executable).parent
         made = {
@@ -142,26 +138,6 @@ class HostMachines:
         return machine
 
 
-class Rooms(HostMachines):
-    """The same, with room for so many (`sessions.Hosts`)."""
-
-    def __init__(self, slots: int = 4, refuse: MachineError | None = None) -> None:
-        super().__init__(refuse)
-        self._free = asyncio.Semaphore(slots)
-        self._taken: set[str] = set()
-
-    async def room(self, session: str) -> None:
-        """See `sessions.Hosts.room`."""
-        await self._free.acquire()
-        self._taken.add(session)
-
-    def leave(self, session: str) -> None:
-        """See `sessions.Hosts.leave`."""
-        if session in self._taken:
-            self._taken.remove(session)
-            self._free.release()
-
-
 async def _read(stream: str, source: asyncio.StreamReader, output: Output) -> None:
     while data := await source.read(65_536):
         output(stream, data)
@@ -170,3 +146,88 @@ async def _read(stream: str, source: asyncio.StreamReader, output: Output) -> No
 def _kill(process: asyncio.subprocess.Process) -> None:
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
+
+
+Play = Callable[[Command, Output], Awaitable[int] | int]
+"""What a scripted machine does with a command."""
+
+
+class ScriptedMachine:
+    """A machine that runs nothing: what its commands do is a function of the test's."""
+
+    def __init__(self, session: str, services: Mapping[str, Service], play: Play) -> None:
+        self.session = session
+        self.services = services
+        self.commands: list[Command] = []
+        self.ended: asyncio.Future[End] = asyncio.get_running_loop().create_future()
+        self._play = play
+
+    @property
+    def security(self) -> str:
+        """None at all."""
+        return "none"
+
+    async def execute(self, command: Command, output: Output) -> int:
+        """See `ports.Machine.execute`."""
+        if self.ended.done():
+            raise MachineError("the machine has ended.", code="machine_ended")
+        self.commands.append(command)
+        result = self._play(command, output)
+        if isinstance(result, int):
+            return result
+        work: asyncio.Future[int] = asyncio.ensure_future(_awaited(result))
+        either: set[asyncio.Future[int] | asyncio.Future[End]] = {work, self.ended}
+        try:
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            if not work.done():
+                work.cancel()
+        if not work.done() or work.cancelled():
+            raise MachineError("the machine has ended.", code="machine_ended")
+        return work.result()
+
+    async def destroy(self, reason: End) -> None:
+        """See `ports.Machine.destroy`."""
+        if not self.ended.done():
+            self.ended.set_result(reason)
+
+
+class ScriptedMachines:
+    """Scripted machines with room for so many (`sessions.Hosts`). `failures` are raised, one by
+    one, instead of starting a machine.
+    """
+
+    def __init__(self, play: Play, slots: int = 2) -> None:
+        self.play = play
+        self.failures: list[Exception] = []
+        self.started: list[ScriptedMachine] = []
+        self.taken: set[str] = set()
+        self._free = asyncio.Semaphore(slots)
+
+    async def room(self, session: str) -> None:
+        """See `sessions.Hosts.room`."""
+        await self._free.acquire()
+        self.taken.add(session)
+
+    def leave(self, session: str) -> None:
+        """See `sessions.Hosts.leave`."""
+        if session in self.taken:
+            self.taken.remove(session)
+            self._free.release()
+
+    async def start(
+        self,
+        session: str,
+        services: Mapping[str, Service],
+        limits: Limits,  # noqa: ARG002 - nothing is limited
+    ) -> ScriptedMachine:
+        """See `ports.Machines.start`."""
+        if self.failures:
+            raise self.failures.pop(0)
+        machine = ScriptedMachine(session, services, self.play)
+        self.started.append(machine)
+        return machine
+
+
+async def _awaited(work: Awaitable[int]) -> int:
+    return await work

@@ -161,6 +161,8 @@ class Runners:
                 await self._stream(reader, writer, first)
         except (OSError, ValueError, KeyError, TypeError, TimeoutError):
             pass  # it went away, or is none of ours
+        except asyncio.CancelledError:
+            pass  # its session, or the server, has ended
         finally:
             self._open.discard(task)
             writer.close()
