@@ -4,7 +4,7 @@ A frame is a kind, a stream, a length and a payload:
 
     kind: 1 byte   stream: 4 bytes   length: 2 bytes   payload
 
-    OPEN    the payload is the stream's name; either side opens, the host even numbers, the guest odd
+    OPEN    the payload is the stream's name; the host's streams have even numbers, the guest's odd
     DATA    bytes of the stream, as many as the receiver gave credit for
     CREDIT  four bytes: how many more bytes the receiver takes
     EOF     nothing more will come; a stream has ended when both sides have said so

@@ -59,9 +59,7 @@ class Agent:
         _reseed(base64.b64decode(told["entropy"]))
         _bound("pids.max", str(told["processes"]))
         for name, port in told["services"].items():
-            self._servers.append(
-                await asyncio.start_server(self._forward(name), "127.0.0.1", port)
-            )
+            self._servers.append(await asyncio.start_server(self._forward(name), "127.0.0.1", port))
         writer.write(b"started")
 
     async def _command(self, reader: asyncio.StreamReader, writer: StreamWriter) -> None:

@@ -5,6 +5,6 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 
-from bailee.cloud.guest.agent import main  # noqa: E402
+from bailee.cloud.guest.agent import main
 
 main()

@@ -25,9 +25,6 @@ from bailee.cloud.image.debian import Archive, Package, require
 from bailee.cloud.image.packages import SYSTEM, TOOLS, wanted
 
 FORMAT: Final = 1
-_OWNED: Final = ("workspace", "home/session")  # by the guest's ordinary user
-_TEMPORARY: Final = ("tmp", "var/tmp")
-
 Log = Callable[[str], None]
 """Takes a line that says what is being done."""
 
@@ -102,7 +99,9 @@ class _Maker:
 
     def boot(self, packages: Sequence[Package]) -> Path:
         """The kernel and the initial file system."""
-        (image,) = [p for p in packages if p.name.startswith("linux-image-") and p.name[12].isdigit()]
+        (image,) = [
+            p for p in packages if p.name.startswith("linux-image-") and p.name[12].isdigit()
+        ]
         (busybox,) = [p for p in packages if p.name == "busybox-static"]
         key = _key("boot", _source(initramfs), _source(kernel), image.digest, busybox.digest)
         if (part := self._parts / key).exists():
@@ -131,14 +130,16 @@ class _Maker:
         layer = self._work / "software"
         layer.mkdir()
         self._log("installing Python packages")
-        versions = {"pypi": software.write_python(self._unpacked(base), layer, pypi, required=required)}
+        versions = {
+            "pypi": software.write_python(self._unpacked(base), layer, pypi, required=required)
+        }
         if npm:
             self._log("installing npm packages")
         versions["npm"] = software.write_npm(layer, npm)
         return self._put(key, layer, versions)
 
     def bailee(self, base: Path) -> Path:
-        """bailee and the guest's agent."""
+        """What bailee itself is, and the guest's agent."""
         key = _key("bailee", _source(software), base.name, software.source_digest())
         if (part := self._parts / key).exists():
             return part
@@ -175,12 +176,23 @@ class _Maker:
 
 def pack(layer: Path, target: Path) -> None:
     """Pack a folder: the same bytes for the same files, whoever owns them and since whenever."""
-    pseudo = [f"{name} m 755 1000 1000" for name in _OWNED if (layer / name).is_dir()]
-    pseudo += [f"{name} m 1777 0 0" for name in _TEMPORARY if (layer / name).is_dir()]
     subprocess.run(  # noqa: S603
-        ["mksquashfs", layer, target, "-comp", "lz4", "-all-root", "-all-time", "0",  # noqa: S607
-         "-mkfs-time", "0", "-no-xattrs", "-no-exports", "-quiet", "-no-progress",
-         *(word for line in pseudo for word in ("-p", line))],
+        [
+            "mksquashfs",
+            layer,
+            target,
+            "-comp",
+            "lz4",
+            "-all-root",
+            "-all-time",
+            "0",  # noqa: S607
+            "-mkfs-time",
+            "0",
+            "-no-xattrs",
+            "-no-exports",
+            "-quiet",
+            "-no-progress",
+        ],
         check=True,
         env={k: v for k, v in os.environ.items() if k != "SOURCE_DATE_EPOCH"},
     )

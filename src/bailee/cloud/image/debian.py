@@ -156,7 +156,8 @@ class Archive:
         message = told[0][2:].strip() if told else "apt-get failed"
         if missing := re.search(r"Unable to locate package (\S+)", done.stderr):
             raise InputError(
-                f"Debian has no package {missing.group(1)}.", code="not_found",
+                f"Debian has no package {missing.group(1)}.",
+                code="not_found",
                 hint="search for it with apt-cache, or on packages.debian.org",
             )
         raise MachineError(

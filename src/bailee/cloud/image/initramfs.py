@@ -62,7 +62,8 @@ $bb mount -t devpts -o gid=5,mode=620 devpts dev/pts
 $bb mount -t tmpfs -o mode=1777,nosuid,nodev shm dev/shm
 $bb mount -t tmpfs -o mode=755,nosuid,nodev run run
 $bb mount -t cgroup2 cgroup sys/fs/cgroup
-$bb chmod 1777 tmp
+$bb chmod 1777 tmp var/tmp
+$bb chown 1000:1000 workspace home/session
 $bb ip link set lo up
 $bb echo bailee > proc/sys/kernel/hostname
 $bb echo 127.0.0.1 localhost bailee > etc/hosts

@@ -32,7 +32,9 @@ TOOLS: Final = (
 """What people who write software expect to find."""
 
 _DEBIAN: Final = re.compile(r"[a-z0-9][a-z0-9+.-]+\Z")
-_PYPI: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(\[[A-Za-z0-9,._-]+\])?([<>=!~]=?[\w.*+!]+)?\Z")
+_PYPI: Final = re.compile(
+    r"[A-Za-z0-9][A-Za-z0-9._-]*(\[[A-Za-z0-9,._-]+\])?([<>=!~]=?[\w.*+!]+)?\Z"
+)
 _NPM: Final = re.compile(r"(@[a-z0-9~-][a-z0-9._~-]*/)?[a-z0-9~-][a-z0-9._~-]*(@[\w.^~<>=-]+)?\Z")
 
 
@@ -54,7 +56,9 @@ def wanted(names: list[str]) -> Wanted:
     found: dict[str, set[str]] = {"debian": set(), "pypi": set(), "npm": set()}
     forms = {"debian": _DEBIAN, "pypi": _PYPI, "npm": _NPM}
     for name in names:
-        source, _, rest = name.rpartition(":") if name.startswith(("pypi:", "npm:")) else ("", "", name)
+        source, _, rest = (
+            name.rpartition(":") if name.startswith(("pypi:", "npm:")) else ("", "", name)
+        )
         source = source or "debian"
         if not forms[source].match(rest):
             raise InputError(

@@ -76,8 +76,18 @@ def write_npm(layer: Path, names: Sequence[str]) -> dict[str, str]:
         return {}
     require(["npm"])
     done = subprocess.run(  # noqa: S603
-        ["npm", "install", "--global", "--ignore-scripts", "--no-audit", "--no-fund",  # noqa: S607
-         "--no-update-notifier", "--prefix", layer / "usr/local", *names],
+        [
+            "npm",
+            "install",
+            "--global",
+            "--ignore-scripts",
+            "--no-audit",
+            "--no-fund",  # noqa: S607
+            "--no-update-notifier",
+            "--prefix",
+            layer / "usr/local",
+            *names,
+        ],
         capture_output=True,
         text=True,
         check=False,
@@ -137,8 +147,19 @@ def _source_files() -> list[Path]:
 
 def _install(tree: Path, target: Path, names: Sequence[str]) -> None:
     done = python(
-        tree, "-m", "pip", "install", "--quiet", "--no-compile", "--no-warn-script-location",
-        "--disable-pip-version-check", "--only-binary", ":all:", "--target", target, *names,
+        tree,
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--no-compile",
+        "--no-warn-script-location",
+        "--disable-pip-version-check",
+        "--only-binary",
+        ":all:",
+        "--target",
+        target,
+        *names,
     )
     if done.returncode != 0:
         raise InputError(

@@ -112,9 +112,7 @@ def every(folder: Path) -> list[tuple[Image, list[str]]]:
     found = sorted(
         folder.glob(f"*/{MANIFEST}"), key=lambda path: (path.stat().st_mtime, path), reverse=True
     )
-    return [
-        (Image.load(path.parent), names.get(path.parent.resolve(), [])) for path in found
-    ]
+    return [(Image.load(path.parent), names.get(path.parent.resolve(), [])) for path in found]
 
 
 def put(folder: Path, name: str, manifest: dict[str, Any], files: Mapping[str, Path]) -> Image:

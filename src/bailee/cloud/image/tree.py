@@ -8,6 +8,7 @@ named with `--with` and whose script does more is not set up by it; the manifest
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import subprocess
@@ -41,8 +42,14 @@ _COPIES: Final[Mapping[str, str]] = {
 }
 _FOLDERS: Final = ("workspace", "home/session", "opt", "srv", "mnt", "media", "var/mail")
 # What nobody reads in a machine without a person at it.
-_UNWANTED: Final = ("usr/share/doc", "usr/share/man", "usr/share/info", "usr/share/locale")
-_UNWANTED_IN_BOOT: Final = ("boot", "usr/lib/modules")
+_UNWANTED: Final = (
+    "boot",
+    "usr/lib/modules",
+    "usr/share/doc",
+    "usr/share/info",
+    "usr/share/locale",
+    "usr/share/man",
+)
 PYTHON: Final = "python3.11"
 _USER: Final = "session:x:1000:1000::/home/session:/bin/bash\n"
 
@@ -80,8 +87,18 @@ def _unpack_one(package: Package, tree: Path, info: Path) -> tuple[Package, str,
         stdout=subprocess.PIPE,
     )
     listed = subprocess.run(  # noqa: S603
-        ["tar", "--extract", "--verbose", "--preserve-permissions", "--no-same-owner",  # noqa: S607
-         "--keep-directory-symlink", "--delay-directory-restore", "--directory", tree, "--file=-"],
+        [
+            "tar",
+            "--extract",
+            "--verbose",
+            "--preserve-permissions",
+            "--no-same-owner",  # noqa: S607
+            "--keep-directory-symlink",
+            "--delay-directory-restore",
+            "--directory",
+            tree,
+            "--file=-",
+        ],
         stdin=files.stdout,
         stdout=subprocess.PIPE,
         check=True,
@@ -112,8 +129,6 @@ def _unpack_one(package: Package, tree: Path, info: Path) -> tuple[Package, str,
 
 
 def _md5(tree: Path, name: str) -> str:
-    import hashlib
-
     path = tree / name.lstrip("/")
     return hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
 
@@ -135,8 +150,6 @@ def set_up(tree: Path) -> None:
     _certificates(tree)
     for name in _UNWANTED:
         shutil.rmtree(tree / name, ignore_errors=True)
-    for folder in ("boot", "usr/lib/modules"):
-        shutil.rmtree(tree / folder, ignore_errors=True)
     subprocess.run(  # noqa: S603
         [shutil.which("ldconfig") or "/sbin/ldconfig", "-r", tree],
         check=False,  # without its cache the linker looks in the folders itself
@@ -171,7 +184,11 @@ def python(tree: Path, *arguments: str | Path) -> subprocess.CompletedProcess[st
     """Run the tree's own Python on this machine, through the tree's own linker."""
     library = tree / "usr/lib/x86_64-linux-gnu"
     environment = {
-        **{k: v for k, v in os.environ.items() if k.startswith("PIP_") or k.lower().endswith("_proxy")},
+        **{
+            k: v
+            for k, v in os.environ.items()
+            if k.startswith("PIP_") or k.lower().endswith("_proxy")
+        },
         "HOME": os.environ.get("HOME", "/nonexistent"),
         "PATH": "/usr/bin:/bin",
         "PYTHONHOME": str(tree / "usr"),
@@ -180,8 +197,14 @@ def python(tree: Path, *arguments: str | Path) -> subprocess.CompletedProcess[st
         "LC_ALL": "C.UTF-8",
     }
     return subprocess.run(  # noqa: S603
-        [tree / "usr/lib64/ld-linux-x86-64.so.2", "--library-path", library,
-         tree / "usr/bin" / PYTHON, "-s", *arguments],
+        [
+            tree / "usr/lib64/ld-linux-x86-64.so.2",
+            "--library-path",
+            library,
+            tree / "usr/bin" / PYTHON,
+            "-s",
+            *arguments,
+        ],
         env=environment,
         check=False,
         capture_output=True,
@@ -196,7 +219,19 @@ def compile_python(tree: Path, folder: Path, root: Path) -> None:
     kind that is never compared with its source, so that no time is in them.
     """
     python(
-        tree, "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash",
-        "-s", root, "-p", "/", "-j", "2", "-x", r"/(tests?|lib2to3|idlelib)/|bad_coding|badsyntax",
+        tree,
+        "-m",
+        "compileall",
+        "-q",
+        "--invalidation-mode",
+        "unchecked-hash",
+        "-s",
+        root,
+        "-p",
+        "/",
+        "-j",
+        "2",
+        "-x",
+        r"/(tests?|lib2to3|idlelib)/|bad_coding|badsyntax",
         folder,
     )
