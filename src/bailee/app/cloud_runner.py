@@ -17,6 +17,9 @@ import uvloop
 
 from bailee import config
 from bailee.app.run import leave_no_core
+from bailee.cloud.image.store import DEFAULT, default_folder
+from bailee.cloud.image.store import find as find_image
+from bailee.cloud.machine import QemuMachines
 from bailee.cloud.ports import Machines
 from bailee.cloud.runners.runner import run
 from bailee.config import Settings
@@ -34,7 +37,7 @@ def run_runner(home: Home, environment: Mapping[str, str], slots: int | None) ->
     leave_no_core()
     settings = config.load(home.settings_file, environment, {})
     room = slots or settings.number("cloud.capacity")
-    uvloop.run(until_told(run(home.runner_socket, machines(settings), room)))
+    uvloop.run(until_told(run(home.runner_socket, machines(settings, environment), room)))
 
 
 async def until_told(work: object) -> None:
@@ -46,6 +49,11 @@ async def until_told(work: object) -> None:
         await task
 
 
-def machines(settings: Settings) -> Machines:
-    """The machines that can be had here."""
-    raise NotImplementedError(settings)
+def machines(settings: Settings, environment: Mapping[str, str]) -> Machines:
+    """The machines that can be had here.
+
+    Raises:
+        MachineError: code `no_machine`: there is no image.
+    """
+    image = find_image(default_folder(environment), settings.text("cloud.image") or DEFAULT)
+    return QemuMachines(image)
