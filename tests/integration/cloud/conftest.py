@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 import trustme
-from git_server import GitServer, git, git_environment
-from serving import Served
 
 from bailee.cloud.git import Access, GitProxy, GitRecord, Limits, Repository
 from bailee.cloud.network import Dialer
+from git_server import GitServer, git, git_environment
+from serving import Served
 
 LOOPBACK = (ipaddress.ip_network("127.0.0.0/8"),)
 TOKEN = "session-token-of-the-guest"

@@ -1,4 +1,4 @@
-"""The git proxy with the real git client before it and a real git server with passwords behind it."""
+"""The git proxy, with the real git before it and a git server with passwords behind it."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from git_server import git, git_environment
 
 from bailee.cloud.git import Access, Ask, Limits, Outcome
 from bailee.cloud.network import Dialer
 from bailee.errors import UpstreamError
+from git_server import git, git_environment
 
 from .conftest import BRANCH, TOKEN, Setting
 
