@@ -241,8 +241,8 @@ class GitProxy:
             raise Refusal(Outcome.REFUSED, "push.malformed", str(malformed)) from None
         if push is None:
             raise Refusal(Outcome.REFUSED, "push.malformed", "a push that ends in the middle")
-        if not push.commands and not reader.rest:
-            await self._probed(client, body, operation, PUSH)
+        if not push.commands:
+            await self._probed(client, _after(reader.rest, body), operation, PUSH)
             return
         operation.push = push
         operation.banded = push.can("side-band-64k")
