@@ -69,8 +69,8 @@ else
 fi
 
 case $want in
-    run) extras="--extra server --extra local-model" ;;
-    dev) extras="--extra server --extra local-model --extra agent --extra dev" ;;
+    run) extras="--extra server --extra cloud --extra local-model" ;;
+    dev) extras="--extra server --extra cloud --extra local-model --extra agent --extra dev" ;;
     *) fail "'$want' is not a thing to set up." "run or dev" ;;
 esac
 echo "setup 3/3: installing the packages of uv.lock ($want)"

@@ -30,6 +30,7 @@ class Setting:
     default: str | int | None
     meaning: str
     most: int = 1_000_000
+    least: int = 1
 
     @property
     def variable(self) -> str:
@@ -148,6 +149,62 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         "How often what is due is destroyed; at most 25, so that it is gone within the hour.",
         most=25,
     ),
+    Setting(
+        "cloud.image",
+        str,
+        None,
+        "The image of cloud sessions' machines. Not set: the one that was built last.",
+    ),
+    Setting("cloud.capacity", int, 2, "How many cloud sessions run at once.", most=1000),
+    Setting(
+        "cloud.warm",
+        int,
+        0,
+        "How many machines a runner keeps started ahead; each takes memory.",
+        most=100,
+        least=0,
+    ),
+    Setting("cloud.waiting", int, 50, "How many cloud sessions there may be, those waiting too."),
+    Setting("cloud.per_account", int, 5, "How many of these may be of one account."),
+    Setting("cloud.memory_mb", int, 1024, "Memory of a cloud session's machine."),
+    Setting("cloud.cpus", int, 1, "Processors of a cloud session's machine.", most=64),
+    Setting("cloud.disk_mb", int, 8192, "What a cloud session may write to its disk."),
+    Setting("cloud.processes", int, 512, "Processes of a cloud session's machine."),
+    Setting("cloud.minutes", int, 120, "The longest that a cloud session's machine lives."),
+    Setting("cloud.idle_minutes", int, 20, "How long nothing may happen in it."),
+    Setting(
+        "cloud.linger_minutes",
+        int,
+        10,
+        "How long a cloud session waits for a follow-up once its task is done.",
+        least=0,
+    ),
+    Setting(
+        "cloud.network",
+        str,
+        "trusted",
+        "What a cloud session reaches if nothing is said: `none`, `trusted` or `full`.",
+    ),
+    Setting(
+        "cloud.network_allow",
+        str,
+        None,
+        "Hosts that cloud sessions reach besides: `host`, `*.host`, `host:port`; commas between.",
+    ),
+    Setting("cloud.network_deny", str, None, "Hosts that no cloud session reaches; the same form."),
+    Setting(
+        "cloud.git_networks",
+        str,
+        None,
+        "Networks (10.1.0.0/16; commas between) whose git servers may be cloned from although they "
+        "are not public; there http:// will do.",
+    ),
+    Setting(
+        "cloud.egress_networks",
+        str,
+        None,
+        "Networks that cloud sessions' connections may go to although they are not public.",
+    ),
 )
 _BY_NAME: Final = {setting.name: setting for setting in SETTINGS}
 
@@ -226,9 +283,16 @@ def _read(setting: Setting, text: str) -> object:
 
 def _checked(setting: Setting, value: object, place: str) -> str | int:
     if setting.kind is int:
-        if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= setting.most:
+        if (
+            isinstance(value, int)
+            and not isinstance(value, bool)
+            and setting.least <= value <= setting.most
+        ):
             return value
-        raise _wrong(f"{place} is not a whole number from 1 to {setting.most}.", setting.meaning)
+        raise _wrong(
+            f"{place} is not a whole number from {setting.least} to {setting.most}.",
+            setting.meaning,
+        )
     if isinstance(value, str) and value:
         return value
     raise _wrong(f"{place} is not a text.", setting.meaning)

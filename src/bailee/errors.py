@@ -78,6 +78,8 @@ CODES: Final[dict[str, Code]] = {
     "overloaded": Code(529, "overloaded_error", 6, "Too much is waiting; try again later."),
     # MachineError: whoever runs the hosts of cloud sessions
     "no_machine": Code(503, "overloaded_error", 8, "No virtual machine can be started here."),
+    "no_room": Code(529, "overloaded_error", 8, "There are as many cloud sessions as may be."),
+    "no_server": Code(503, "overloaded_error", 8, "A cloud session needs a server that runs."),
     "machine_ended": Code(500, "api_error", 8, "The virtual machine ended before its work did."),
     "internal": Code(500, "api_error", 1, "A defect in bailee."),
 }

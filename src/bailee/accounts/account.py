@@ -11,8 +11,9 @@ from typing import Literal
 
 Choice = Literal["allowed", "refused"]
 
-Scope = Literal["full", "ingest"]
-"""What a key opens: all that its account may do, or the ingest listener alone."""
+Scope = Literal["full", "ingest", "cloud"]
+"""What a key opens: all that its account may do; the ingest listener alone; or the gateway alone, for
+one cloud session."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,9 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class ApiKey:
-    """An API key without its secret. `person_id`: for whom it speaks, if for a person."""
+    """An API key without its secret. `person_id`: for whom it speaks, if for a person. One with the
+    scope `cloud` has the session's id as its name, and speaks for nobody.
+    """
 
     key_id: str
     account_id: str

@@ -98,7 +98,7 @@ class Accounts:
         self, presented: bytes, *, sending: bool = False
     ) -> tuple[ApiKey, Account] | None:
         """Who presents this key; None when it is unknown, malformed or revoked. An ingest key is
-        known only where it is presented for `sending`.
+        known only where it is presented for `sending`, a cloud session's only where it is not.
         """
         name = keys.key_id(presented)
         held = self._keys.get(name) if name is not None else None
@@ -107,7 +107,7 @@ class Accounts:
         stored, key = held
         if not hmac.compare_digest(stored, keys.digest(presented)) or key.revoked_at is not None:
             return None
-        if key.scope != "full" and not sending:
+        if key.scope == ("cloud" if sending else "ingest"):
             return None
         return key, self._accounts[key.account_id]
 
@@ -288,13 +288,54 @@ class Accounts:
 
     def key_for_this_run(self, account_id: str, *, scope: Scope = "full") -> str:
         """A key of `account_id` that is kept in memory only, and so ends with the process."""
+        return self._fleeting(account_id, "this run", scope=scope, run_only=True)[1]
+
+    def key_for_cloud_session(
+        self, account_id: str, session: str, *, zero_retention: bool, by: str
+    ) -> tuple[str, str]:
+        """A key of `account_id` for one cloud session, its id and itself. It is good at the gateway
+        alone. It is kept in memory only: what ends the process, ends it.
+        """
+        return self._fleeting(
+            account_id,
+            session,
+            scope="cloud",
+            zero_retention=zero_retention,
+            by=by,
+            cloud_session=session,
+        )
+
+    def end_key_of_cloud_session(self, key_id: str) -> None:
+        """That key is good no more. Ending it twice changes nothing."""
+        if self._keys.pop(key_id, None) is not None:
+            self._ledger.append("key.revoked", key_id, {"by": "cloud session's end"})
+
+    def _fleeting(
+        self,
+        account_id: str,
+        name: str,
+        *,
+        scope: Scope,
+        zero_retention: bool = False,
+        by: str = OPERATOR.name,
+        **more: str | bool,
+    ) -> tuple[str, str]:
         minted = keys.mint(self._random(keys.RANDOM_BYTES))
-        key = ApiKey(minted.key_id, account_id, "this run", False, self._clock(), None, scope=scope)
+        key = ApiKey(
+            minted.key_id,
+            account_id,
+            name,
+            zero_retention,
+            self._clock(),
+            None,
+            created_by=by,
+            scope=scope,
+        )
         self._ledger.append(
-            "key.created", key.key_id, {"account": account_id, "scope": scope, "run_only": True}
+            "key.created", key.key_id, {"account": account_id, "by": by, "scope": scope, **more}
         )
         self._keys[key.key_id] = (minted.digest, key)
-        return minted.key
+        return key.key_id, minted.key
 
     def revoke(self, key_id: str, *, by: Actor = OPERATOR) -> ApiKey:
         """Revoke a key, at once and for good. Revoking twice changes nothing.

@@ -30,12 +30,15 @@ class Authority:
         A key of a person's own account speaks for that person.
 
         Raises:
-            InputError: code `authentication`, it is unknown or revoked.
+            InputError: code `authentication`, it is unknown or revoked; `forbidden`, it is one that
+                only the gateway takes.
         """
         found = self._accounts.authenticate(presented.encode())
         if found is None:
             raise InputError("the API key is unknown or revoked.", code="authentication")
         key, account = found
+        if key.scope == "cloud":
+            raise InputError("a cloud session's key speaks for nobody.", code="forbidden")
         person = key.person_id or account.person_id
         return Actor(person_id=person, key_id=key.key_id, account_id=account.account_id)
 

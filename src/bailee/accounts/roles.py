@@ -57,6 +57,9 @@ Action = Literal[
     "error_issue.change",
     "account.export",
     "account.erase",
+    "cloud.start",
+    "cloud.read",
+    "cloud.change",
 ]
 
 MAY: Final[Mapping[Action, frozenset[Standing]]] = {
@@ -87,6 +90,9 @@ MAY: Final[Mapping[Action, frozenset[Standing]]] = {
     "error_issue.change": frozenset({"operator"}),
     "account.export": frozenset({"operator", "self", "holder"}),
     "account.erase": frozenset({"operator", "self", "holder"}),
+    "cloud.start": frozenset({"self", "holder", "owner", "admin", "member", "service"}),
+    "cloud.read": frozenset({"self", "holder", "owner", "admin", "service"}),
+    "cloud.change": frozenset({"operator", "self", "holder", "owner", "admin", "service"}),
 }
 
 

@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -73,7 +74,10 @@ class Erasures:
         reports: Reports,
         keyring: Keyring,
         ledger: Ledger,
+        first: Callable[[str], None] = lambda _account: None,
     ) -> None:
+        """`first` ends and erases what an account has besides the sessions of the vault."""
+        self._first = first
         self._engine = engine
         self._registry = registry
         self._accounts: Accounts = registry.accounts
@@ -168,6 +172,7 @@ class Erasures:
         self._reports.erase(subject.whose, now, erasure.id)
         parts = self._vault.parts(erasure.id)
         if erasure.account_id is not None:
+            self._first(erasure.account_id)
             parts = self._vault.erase_owned(erasure.account_id, now, erasure.id)
         if subject.person is not None:
             self._keyring.destroy([subject.person.person_id])

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from sqlalchemy import Engine
 
@@ -20,6 +20,7 @@ from bailee.accounts import Account, Registry
 from bailee.app.erasing import Erasures
 from bailee.app.person_keys import PersonKeys
 from bailee.clock import Clock, system_clock
+from bailee.cloud.sessions import store as cloud
 from bailee.config import Settings
 from bailee.db.engine import open_sqlite
 from bailee.db.migrate import upgrade
@@ -44,6 +45,9 @@ from bailee.vault.objects import FolderObjects
 from bailee.vault.terms import Present
 from bailee.vault.transcript import SessionRow
 from bailee.vault.vault import Vault
+
+if TYPE_CHECKING:
+    from bailee.app.cloud_running import Cloud
 
 
 def _nothing_measured() -> None:
@@ -108,6 +112,11 @@ class Node:
             self._survey_period,
             declared.fields["service.name"].kind.values,
         )
+        self.cloud = cloud.Store(
+            data, keyring=self.keyring, ledger=self.ledger, terms=self._cloud_terms
+        )
+        self.stop_cloud_sessions: Callable[[str], None] = lambda _account: None
+        self.cloud_sessions: Cloud | None = None  # while a server runs
         self.erasures = Erasures(
             data,
             registry=self.registry,
@@ -115,6 +124,7 @@ class Node:
             reports=self.reports,
             keyring=self.keyring,
             ledger=self.ledger,
+            first=self._erase_cloud_sessions,
         )
         self.moves_wait: Callable[[], None] = self._move_now
         self.measured: Callable[[], None] = _nothing_measured
@@ -189,6 +199,7 @@ class Node:
         """
         account = self.accounts.get(account_id)
         self.vault.moving.request(account_id, self._last_choice(account), self.clock())
+        self.cloud.follow(account_id)
         self.moves_wait()
 
     def follow_all(self) -> None:
@@ -234,6 +245,33 @@ class Node:
             account.chosen_at if consumer else account.partner_since,
         )
 
+    def _cloud_terms(self, owner: str, plan: str, zero: bool) -> dict[str, Terms]:
+        """On what terms what an owner's cloud sessions leave is kept now; what is missing, is not
+        kept.
+        """
+        found: dict[str, Terms] = {}
+        if self.erasures.is_gone(owner):
+            return found
+        account = self.accounts.get(owner)
+        for data_class in cloud.CLASSES:
+            decision = self.policy.retain(
+                data_class=data_class,
+                plan=plan,
+                channel="api",
+                training_choice=account.training_choice,
+                zero_retention=zero,
+                partner_programme=account.partner_programme,
+            )
+            if decision.retention not in (None, "P0D"):
+                found[data_class] = Terms(
+                    str(decision.retention), decision.clause, decision.document
+                )
+        return found
+
+    def _erase_cloud_sessions(self, account_id: str) -> None:
+        self.stop_cloud_sessions(account_id)
+        self.cloud.erase_owned(account_id)
+
     def training_now(self, account: Account, channel: str = "api") -> Decision:
         """Whether what an account does now may be trained on."""
         return self.policy.train(
@@ -267,6 +305,7 @@ class Node:
         """
         swept = self.telemetry.sweep(now)
         gone = {"reports": self.reports.sweep(now), "survey_days": self.survey.sweep(now)}
+        self.cloud.sweep(now)
         done = self.vault.sweep(now)
         self.erasures.resume(now)
         return done, swept, gone

@@ -14,6 +14,7 @@ from typing import Final
 from bailee.accounts import OPERATOR
 from bailee.app import feedback, telemetry
 from bailee.app.arguments import Arguments, moment, text
+from bailee.app.cloud import CLOUD
 from bailee.app.erasure import ERASURE
 from bailee.app.holds import HOLDS
 from bailee.app.node import Node
@@ -145,6 +146,7 @@ _OPERATIONS: Final[Mapping[str, Callable[[Node, Arguments], Iterator[object] | o
     **PEOPLE,
     **HOLDS,
     **ERASURE,
+    **CLOUD,
     "sessions.list": _sessions_list,
     "sessions.show": _sessions_show,
     "sessions.export": _sessions_export,

@@ -1,29 +1,42 @@
-"""What a server does by itself: the retention sweep, as a durable workflow.
+"""What a server does durably: the retention sweep on a schedule, and the queue of cloud sessions.
 
-The sweep is a DBOS workflow on a SQLite file of the home, started by a schedule. Each part is a
-step: one that was under way when the process ended is taken up again at the next start, and one
-that was done is not done twice. The steps themselves bear being repeated.
+Both are DBOS workflows on a SQLite file of the home. One that was under way when the process ended
+is taken up again at the next start, and a step that was done is not done twice. The steps bear
+being repeated. The queue knows a cloud session by its id alone: no content is in this file.
 
-Rows: R5.
+Rows: R5, C1.
 """
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
-from dbos import DBOS, DBOSConfig
+from dbos import DBOS, DBOSConfig, SetWorkflowID
 
 from bailee.app.node import Node
 
+_QUEUE: Final = "cloud-sessions"
+
+
+@dataclass(frozen=True, slots=True)
+class CloudQueue:
+    """`run` takes a cloud session to its end; so many may be under way at once."""
+
+    run: Callable[[str], Awaitable[str]]
+    at_once: int
+
 
 class Schedule:
-    """Runs a node's retention sweep every few minutes, from `start` to `stop`."""
+    """A node's durable work, from `start` to `stop`."""
 
-    def __init__(self, node: Node, every_minutes: int) -> None:
+    def __init__(self, node: Node, every_minutes: int, cloud: CloudQueue | None = None) -> None:
         self._node = node
         self._every = every_minutes
+        self._cloud = cloud
+        self._lead: Any = None
 
     def start(self) -> None:
         """Take up what was left unfinished, then sweep now and on schedule. Blocks a second."""
@@ -34,7 +47,7 @@ class Schedule:
             "console_log_level": "ERROR",
             "enable_otlp": False,
             "run_migrations": True,
-            "max_executor_threads": 4,
+            "max_executor_threads": 8,
             # A restart of the same program takes up its own unfinished work.
             "application_version": "sweep-1",
             "executor_id": "local",
@@ -51,7 +64,16 @@ class Schedule:
         def retention(_scheduled: datetime, _context: Any) -> None:
             sweep()
 
+        if self._cloud is not None:
+            self._lead = _leading(self._cloud.run)
         DBOS.launch()
+        if self._cloud is not None:
+            DBOS.register_queue(
+                _QUEUE,
+                worker_concurrency=self._cloud.at_once,
+                polling_interval_sec=0.5,
+                on_conflict="always_update",
+            )
         DBOS.apply_schedules(
             [
                 {
@@ -64,6 +86,23 @@ class Schedule:
         )
         DBOS.start_workflow(retention, node.clock(), None)
 
+    def enqueue(self, session_id: str) -> None:
+        """Put a cloud session into the queue; one that is, or was, there already stays as it is."""
+        with SetWorkflowID(session_id):
+            DBOS.enqueue_workflow(_QUEUE, self._lead, session_id)
+
     def stop(self) -> None:
         """Let the sweep that runs come to its end, then stop."""
         DBOS.destroy(destroy_registry=True, workflow_completion_timeout_sec=10)
+
+
+def _leading(run: Callable[[str], Awaitable[str]]) -> Any:
+    @DBOS.step(name="cloud-session-lead")
+    async def lead(session_id: str) -> str:
+        return await run(session_id)
+
+    @DBOS.workflow(name="cloud-session")
+    async def cloud_session(session_id: str) -> str:
+        return await lead(session_id)
+
+    return cloud_session

@@ -17,6 +17,8 @@ from pathlib import Path
 from bailee.accounts import OPERATOR
 from bailee.app import feedback, telemetry
 from bailee.app.access import PolicyAccess
+from bailee.app.cloud_running import Cloud
+from bailee.app.cloud_serving import no_credentials
 from bailee.app.mover import Mover
 from bailee.app.node import Node
 from bailee.app.operations import perform
@@ -40,7 +42,7 @@ from bailee.gateway import (
 )
 from bailee.gateway.credentials import default_url
 from bailee.gateway.local_model import LABEL, LocalModel
-from bailee.home.control import ControlServer
+from bailee.home.control import ControlServer, reachable
 
 _GRACE_SECONDS = 10.0
 
@@ -121,6 +123,8 @@ class Server:
         scheme = "http" if tls is None else "https"
         gateway_url = f"{scheme}://{_host(gateway_at[0])}:{port}"
 
+        await gateway.start_local(reachable(node.home.gateway_socket))
+        cloud = await asyncio.to_thread(self._start_cloud)
         await self._start_console(console_at, tls, gateway_url, described)
         mover = Mover(node)
         mover.start()
@@ -130,7 +134,7 @@ class Server:
         await control.start()
         self._parts.push_async_callback(control.close)
         key, ingest_key, for_this_run = self._first_keys()
-        await self._start_schedule()
+        await self._start_schedule(cloud)
         return Running(
             gateway=gateway_url,
             console=self._console,
@@ -230,13 +234,28 @@ class Server:
         self._parts.push_async_callback(listener.close)
         return f"{scheme}://{_host(at[0])}:{listening.getsockname()[1]}"
 
-    async def _start_schedule(self) -> None:
-        schedule = Schedule(self._node, self._node.settings.number("retention.every_minutes"))
+    def _start_cloud(self) -> Cloud:
+        node = self._node
+        cloud = Cloud(node, no_credentials)
+        cloud.start()
+        self._parts.push_async_callback(asyncio.to_thread, cloud.stop)
+        node.cloud_sessions = cloud
+        return cloud
+
+    async def _start_schedule(self, cloud: Cloud) -> None:
+        every = self._node.settings.number("retention.every_minutes")
+        schedule = Schedule(self._node, every, cloud.queue)
+
+        def start() -> None:
+            schedule.start()
+            cloud.begin(schedule.enqueue)
+
         # It takes a second to start and nobody waits for it; but it is stopped only once started.
-        starting = asyncio.create_task(asyncio.to_thread(schedule.start))
+        starting = asyncio.create_task(asyncio.to_thread(start))
 
         async def stop() -> None:
             await starting
+            await asyncio.to_thread(cloud.end)
             await asyncio.to_thread(schedule.stop)
 
         self._parts.push_async_callback(stop)

@@ -14,6 +14,7 @@ import typer
 from bailee import __version__
 from bailee.cli import (
     audit,
+    cloud,
     code,
     config,
     demo,
@@ -68,6 +69,7 @@ app.add_typer(metrics.app, name="metrics")
 app.add_typer(errors_command.app, name="errors")
 app.add_typer(feedback.app, name="feedback")
 app.add_typer(survey.app, name="survey")
+app.add_typer(cloud.app, name="cloud")
 app.add_typer(keyring.app, name="keyring")
 app.add_typer(audit.app, name="audit")
 app.add_typer(config.app, name="config")

@@ -89,6 +89,21 @@ def list_sessions(as_json: JsonOption = False, settings: SettingsOption = None) 
 
 
 @app.command()
+def export(
+    session: Annotated[str, typer.Argument(help="As in `bailee local list`.")],
+) -> None:
+    """Print the records of a session that is kept here, a line of JSON each."""
+    with reporting("agent"):
+        records = _machine(None).transcripts().load(session)
+        if not records:
+            raise InputError(
+                "No such session is kept here.", code="not_found", hint="bailee local list"
+            )
+        for record in records:
+            print_json(record)
+
+
+@app.command()
 def clean(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show what would go; delete nothing.")

@@ -69,6 +69,7 @@ class Gateway:
         self._ids = itertools.count(1)
         self._recording_now = 0
         self._server: asyncio.Server | None = None
+        self._local: asyncio.Server | None = None
         self._ticker: asyncio.TimerHandle | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         limits = config.limits
@@ -107,6 +108,13 @@ class Gateway:
         self._tick()
         return int(self._server.sockets[0].getsockname()[1])
 
+    async def start_local(self, path: str) -> None:
+        """Listens on a Unix socket too, for programs of this user alone; after `start`."""
+        assert self._loop is not None
+        self._local = await self._loop.create_unix_server(
+            lambda: ClientConnection(self), path, backlog=_BACKLOG
+        )
+
     async def close(self, grace_seconds: float = 10.0) -> None:
         """Stops listening, lets exchanges end for `grace_seconds`, then ends them. Returns when
         every record that was begun is durable, or known not to be.
@@ -114,6 +122,8 @@ class Gateway:
         self.closing = True
         if self._server is not None:
             self._server.close()
+        if self._local is not None:
+            self._local.close()
         for client in tuple(self.clients):
             if client.idle:
                 client.transport.close()

@@ -13,7 +13,7 @@ import asyncio
 import json
 import os
 import socket
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -21,7 +21,9 @@ from pathlib import Path
 from bailee.errors import BaileeError, StorageError
 
 Operation = Callable[[str, Mapping[str, object]], Iterator[object] | object]
-"""Runs an operation by name; what it gives is one item, or an iterator of items."""
+"""Runs an operation by name; what it gives is one item, or an iterator of items. An asynchronous
+iterator's items may be long in coming: others are served meanwhile.
+"""
 
 _LONGEST_REQUEST = 1 << 20
 
@@ -34,6 +36,7 @@ class ControlServer:
         self._run = run
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="control")
         self._server: asyncio.Server | None = None
+        self._long: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
         """Listen. A socket left by a process that died is replaced."""
@@ -41,25 +44,29 @@ class ControlServer:
         before = os.umask(0o177)
         try:
             self._server = await asyncio.start_unix_server(
-                self._serve, path=_reachable(self._path), limit=_LONGEST_REQUEST
+                self._serve, path=reachable(self._path), limit=_LONGEST_REQUEST
             )
         finally:
             os.umask(before)
 
     async def close(self) -> None:
-        """Stop listening; what runs is finished first."""
+        """Stop listening; what runs is finished first, but for what would wait for more."""
         if self._server is not None:
             self._server.close()
             self._path.unlink(missing_ok=True)
+        for task in self._long:
+            task.cancel()
         await asyncio.get_running_loop().run_in_executor(None, self._worker.shutdown)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         loop = asyncio.get_running_loop()
         try:
             request = json.loads(await reader.readline())
-            items = await loop.run_in_executor(
-                self._worker, lambda: iter(_answer(self._run, request))
-            )
+            result = await loop.run_in_executor(self._worker, lambda: _result(self._run, request))
+            if isinstance(result, AsyncIterator):
+                await self._as_they_come(result, reader, writer)
+                return
+            items = _lines(result)
             while (line := await loop.run_in_executor(self._worker, next, items, None)) is not None:
                 writer.write(line)
                 await writer.drain()
@@ -70,19 +77,54 @@ class ControlServer:
             with suppress(ConnectionError):
                 await writer.wait_closed()
 
+    async def _as_they_come(
+        self,
+        items: AsyncIterator[object],
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+    ) -> None:
+        """Send items until there are no more, or who asked is gone, or the server ends."""
+        task = asyncio.current_task()
+        assert task is not None
+        self._long.add(task)
+        gone = asyncio.ensure_future(reader.read())
+        gone.add_done_callback(lambda _: task.cancel())
+        try:
+            async for item in items:
+                writer.write(_line({"item": item}))
+                await writer.drain()
+            writer.write(_line({"end": True}))
+        except BaileeError as error:
+            writer.write(_problem(error))
+        except asyncio.CancelledError:
+            pass  # the command went away, or the server ends
+        finally:
+            gone.cancel()
+            self._long.discard(task)
 
-def _answer(run: Operation, request: Mapping[str, object]) -> Iterator[bytes]:
+
+def _result(run: Operation, request: Mapping[str, object]) -> object:
+    """What an operation gives; an error is given too, to be sent."""
+    arguments = request.get("arguments")
     try:
-        arguments = request.get("arguments")
-        result = run(
-            str(request.get("operation")), arguments if isinstance(arguments, dict) else {}
-        )
+        return run(str(request.get("operation")), arguments if isinstance(arguments, dict) else {})
+    except BaileeError as error:
+        return error
+
+
+def _lines(result: object) -> Iterator[bytes]:
+    try:
+        if isinstance(result, BaileeError):
+            raise result
         for item in result if isinstance(result, Iterator) else (result,):
             yield _line({"item": item})
         yield _line({"end": True})
     except BaileeError as error:
-        problem = {"code": error.code, "message": error.message, "hint": error.hint}
-        yield _line({"error": problem})
+        yield _problem(error)
+
+
+def _problem(error: BaileeError) -> bytes:
+    return _line({"error": {"code": error.code, "message": error.message, "hint": error.hint}})
 
 
 def _line(value: object) -> bytes:
@@ -101,7 +143,7 @@ def ask(path: Path, operation: str, arguments: Mapping[str, object]) -> Iterator
         StorageError: the server ended before it had answered.
     """
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
-        connection.connect(_reachable(path))
+        connection.connect(reachable(path))
         connection.sendall(_line({"operation": operation, "arguments": dict(arguments)}))
         with connection.makefile("rb") as lines:
             for line in lines:
@@ -117,7 +159,7 @@ def ask(path: Path, operation: str, arguments: Mapping[str, object]) -> Iterator
     raise StorageError("the server ended before it had answered.", hint="run the command again")
 
 
-def _reachable(path: Path) -> str:
+def reachable(path: Path) -> str:
     """The path as the kernel takes it: an address of a Unix socket has at most 107 bytes.
 
     A longer one is reached through the process's own handle on its folder.

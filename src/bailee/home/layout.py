@@ -74,6 +74,16 @@ class Home:
         return self.path / "run" / "control.sock"
 
     @property
+    def gateway_socket(self) -> Path:
+        """Where a running server's gateway takes cloud sessions' model calls."""
+        return self.path / "run" / "gateway.sock"
+
+    @property
+    def runner_socket(self) -> Path:
+        """Where a running server takes the runners of cloud sessions."""
+        return self.path / "run" / "runners.sock"
+
+    @property
     def exists(self) -> bool:
         """Whether anything was ever kept here."""
         return self.data_database.exists()

@@ -31,22 +31,26 @@ def test_a_longer_period_is_one_line_about_those_it_concerns(policy: Policy, shi
     assert old in shipped.lower()
     document = edited(shipped, (new, 'for = "P90D"\nen = "Commercial'))
     (change,) = compare(policy.document, document).changes
-    assert ("retain", ("keep", "P30D"), ("keep", "P90D"), 90) == (
+    assert ("retain", ("keep", "P30D"), ("keep", "P90D"), 270) == (
         change.action,
         change.before,
         change.after,
         change.combinations,
     )
     assert {
-        "data_class": ("transcript",),
+        "data_class": ("transcript", "cloud_output", "cloud_diff"),
         "plan": ("team", "enterprise", "api", "third_party", "gov"),
         "zero_retention": (False,),
     } == change.who
     assert ("30 days", "90 days") == change_in_words(change, "en")
-    assert "session transcript; commercial plans; an ordinary key" == who_in_words(
-        change, document, "en"
+    who = (
+        "session transcript / task and output of a cloud session / "
+        "code changes of a cloud session; commercial plans; an ordinary key"
     )
-    assert "会话记录;商业计划;普通密钥" == who_in_words(change, document, "zh")
+    assert who == who_in_words(change, document, "en")
+    assert "会话记录 / 云会话的任务与输出 / 云会话的代码更改;商业计划;普通密钥" == who_in_words(
+        change, document, "zh"
+    )
 
 
 @pytest.mark.row("P3")

@@ -20,7 +20,11 @@ CLASSES = (
     "error_event",
     "local_transcript",
     "cloud_workspace",
+    "cloud_output",
+    "cloud_diff",
+    "egress_record",
 )
+LIKE_A_TRANSCRIPT = ("transcript", "cloud_output", "cloud_diff")
 YES_NO = (True, False)
 SWITCH_OF = {
     "metrics": "DISABLE_TELEMETRY",
@@ -38,12 +42,14 @@ SWITCHES = ("DISABLE_TELEMETRY", "DISABLE_ERROR_REPORTING", "DISABLE_BUG_COMMAND
 
 def kept(data_class: str, plan: str, choice: str, zero: bool) -> str:
     """How long something is kept."""
-    if data_class == "transcript":
+    if data_class in LIKE_A_TRANSCRIPT:
         if zero:
             return "P0D"
         return "P5Y" if plan in CONSUMER and choice == "allowed" else "P30D"
     if data_class in ("feedback_report", "survey_rating"):
         return "P5Y"
+    if data_class == "egress_record" and zero:
+        return "P0D"
     return "P0D" if data_class == "cloud_workspace" else "P30D"
 
 
@@ -65,7 +71,7 @@ def sent(flow: str, provider: str, env: dict[str, str]) -> bool:
     return not env.get(SWITCH_OF[flow] or "")
 
 
-@pytest.mark.row("R1", "R2", "F1", "F3", "P1")
+@pytest.mark.row("R1", "R2", "F1", "F3", "P1", "C4")
 def test_retention_is_what_was_promised(policy: Policy) -> None:
     """For every combination, what is kept is kept exactly as long as promised."""
     count = 0

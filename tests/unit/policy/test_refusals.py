@@ -216,7 +216,7 @@ UNSOUND: dict[str, tuple[str, str, str, str]] = {
         '[[retain]]\nid = "retain.cloud-workspace"',
         "No clause of retain decides data_class=cloud_workspace, plan=pro, channel=api, "
         "training_choice=allowed, zero_retention=false, partner_programme=false; "
-        "252 of 2016 combinations are left open.",
+        "252 of 2880 combinations are left open.",
     ),
     "dead clause": (
         "# ── Stated",
@@ -226,8 +226,8 @@ UNSOUND: dict[str, tuple[str, str, str, str]] = {
         "send.no-metrics, send.default decide all it matches.",
     ),
     "shadowed clause": (
-        'when = { data_class = "transcript", segment = "consumer", training_choice = "refused" }',
-        'when = { data_class = "transcript", training_choice = ["refused", "none"] }',
+        'segment = "consumer", training_choice = "refused" }\nthen = "keep"',
+        'training_choice = ["refused", "none"] }\nthen = "keep"',
         '[[retain]]\nid = "retain.consumer-undecided"',
         "retain.consumer-undecided never decides: retain.zero-retention, retain.consumer-refused",
     ),
@@ -245,7 +245,7 @@ UNSOUND: dict[str, tuple[str, str, str, str]] = {
         'when = { segment = "commercial" }\nthen = "deny"',
         'when = { segment = "commercial" }\nthen = "allow"',
         '[[train]]\nid = "train.commercial"',
-        "train.commercial breaks the invariant commercial-needs-opt-in (line 681): allow for "
+        "train.commercial breaks the invariant commercial-needs-opt-in (line 704): allow for "
         "data_class=transcript, plan=team, channel=api, training_choice=allowed, "
         "zero_retention=false, partner_programme=false, active_since_choice=true; 45 combinations.",
     ),

@@ -1,0 +1,177 @@
+"""A server's cloud sessions: the thread that they live on, their runners, their tokens.
+
+They have an event loop of their own, so that no byte that a session pulls through its proxies, and
+no write of its log, holds up the gateway's. The first session starts a runner, if there is none.
+
+Rows: C1.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from typing import Any, Final
+
+import uvloop
+
+from bailee.accounts import Accounts
+from bailee.app.cloud_serving import Credentials, Serving
+from bailee.app.node import Node
+from bailee.app.schedule import CloudQueue
+from bailee.cloud.ports import Limits
+from bailee.cloud.runners.pool import Runners
+from bailee.cloud.sessions.log import Event
+from bailee.cloud.sessions.sessions import Admission, Hosts, Sessions
+from bailee.cloud.sessions.store import Record
+from bailee.config import Settings
+
+_MB: Final = 1 << 20
+_PASSED_ON: Final = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "XDG_CACHE_HOME", "XDG_DATA_HOME")
+"""What a runner gets of the server's environment, which holds the upstream's key."""
+
+
+class Cloud:
+    """The cloud sessions of a running server."""
+
+    def __init__(self, node: Node, credentials: Credentials) -> None:
+        self._node = node
+        self._serving = Serving(node.home, node.settings, node.ledger, credentials)
+        self._loop = uvloop.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="cloud", daemon=True)
+        self._runners = Runners(node.home.runner_socket, launch=self._launch)
+        self._enqueue: Callable[[str], None] | None = None
+        self.sessions = make_sessions(node, self._runners, self._serving, self._queued)
+
+    @property
+    def queue(self) -> CloudQueue:
+        """What the durable queue needs to know."""
+        return CloudQueue(self._run, self._node.settings.number("cloud.capacity"))
+
+    @property
+    def plain(self) -> bool:
+        """Whether a repository may be reached without TLS."""
+        return self._serving.plain
+
+    @property
+    def slots(self) -> tuple[int, int]:
+        """How many machines the runners have room for, and how many rooms are taken."""
+        return self._runners.slots
+
+    def start(self) -> None:
+        """Take runners in. Sessions wait until there is a queue (`begin`)."""
+        self._thread.start()
+        self.sessions.loop = self._loop
+        self.call(self._runners.listen())
+        self._node.stop_cloud_sessions = lambda account: self.call(
+            self.sessions.stop_owned(account)
+        )
+
+    def begin(self, enqueue: Callable[[str], None]) -> None:
+        """Take up what an earlier process left; `enqueue` puts an id into the durable queue."""
+        self._enqueue = enqueue
+        self.call(self.sessions.begin())
+
+    def end(self) -> None:
+        """End the sessions that run; while there is a queue still."""
+        self.call(self.sessions.close())
+
+    def stop(self) -> None:
+        """Let the runners go."""
+        self.call(self._runners.close())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+    def call(self, work: Coroutine[Any, Any, Any]) -> Any:
+        """Do something on the sessions' loop, and wait for it."""
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+
+    def events(self, session_id: str, after: int) -> AsyncIterator[list[Event]]:
+        """See `Sessions.events`."""
+        return self.sessions.events(session_id, after)
+
+    def _queued(self, session_id: str) -> None:
+        # Until the queue is there a session waits; `begin` finds it.
+        if self._enqueue is not None:
+            self._enqueue(session_id)
+
+    def _run(self, session_id: str) -> Awaitable[str]:
+        leading = asyncio.run_coroutine_threadsafe(self.sessions.run(session_id), self._loop)
+        return asyncio.wrap_future(leading)
+
+    async def _launch(self) -> None:
+        """Start a runner of this home and wait for its end."""
+        command = [sys.executable, "-m", "bailee", "cloud", "runner"]
+        process = await asyncio.create_subprocess_exec(
+            *command,
+            "--home",
+            str(self._node.home.path),
+            env=environment(self._node.settings),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        await process.wait()
+
+
+class SessionKeys:
+    """The gateway's keys of cloud sessions: `sessions.Tokens`."""
+
+    def __init__(self, accounts: Accounts) -> None:
+        self._accounts = accounts
+
+    def issue(self, record: Record) -> tuple[str, str]:
+        """See `sessions.Tokens.issue`."""
+        return self._accounts.key_for_cloud_session(
+            record.owner, record.id, zero_retention=record.zero_retention, by=record.by
+        )
+
+    def revoke(self, token_id: str) -> None:
+        """See `sessions.Tokens.revoke`."""
+        self._accounts.end_key_of_cloud_session(token_id)
+
+
+def make_sessions(
+    node: Node, hosts: Hosts, serving: Serving, enqueue: Callable[[str], None]
+) -> Sessions:
+    """A node's sessions on these hosts."""
+    settings = node.settings
+    return Sessions(
+        node.cloud,
+        hosts=hosts,
+        serve=serving.serve,
+        tokens=SessionKeys(node.accounts),
+        clock=node.clock,
+        limits=limits(settings),
+        admission=Admission(settings.number("cloud.waiting"), settings.number("cloud.per_account")),
+        enqueue=enqueue,
+    )
+
+
+def limits(settings: Settings) -> Limits:
+    """What a session's machine may use."""
+    return Limits(
+        memory=settings.number("cloud.memory_mb") * _MB,
+        cpus=settings.number("cloud.cpus"),
+        disk=settings.number("cloud.disk_mb") * _MB,
+        processes=settings.number("cloud.processes"),
+        wall_clock=settings.number("cloud.minutes") * 60.0,
+        idle=settings.number("cloud.idle_minutes") * 60.0,
+    )
+
+
+def environment(settings: Settings) -> dict[str, str]:
+    """A runner's environment: nothing of the server's that is a secret."""
+    found = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
+    for name in ("cloud.image", "cloud.capacity", "cloud.warm", "cloud.memory_mb", "cloud.cpus"):
+        value = settings.values[name]
+        if value is not None:
+            found["BAILEE_" + name.upper().replace(".", "_")] = str(value)
+    for name in ("cloud.disk_mb", "cloud.processes", "cloud.minutes", "cloud.idle_minutes"):
+        found["BAILEE_" + name.upper().replace(".", "_")] = str(settings.values[name])
+    return found

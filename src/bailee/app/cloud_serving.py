@@ -1,0 +1,225 @@
+"""What serves one cloud session: its git proxy, its egress proxy, and the way to the gateway.
+
+All of it lives in the process that owns the home, where the credentials are; the session's machine
+reaches it through its runner (`cloud/runners/`). What a session shows to the git proxy and to the
+gateway are two secrets of its own that end with it.
+
+Rows: C2, C3.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import secrets
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from bailee.cloud.coupling import couple
+from bailee.cloud.egress import EgressProxy, EgressRecord, Rules
+from bailee.cloud.git import Credential, GitProxy, GitRecord, Repository
+from bailee.cloud.network import Dialer
+from bailee.cloud.ports import End, Service, Writer
+from bailee.cloud.sessions.asked import Asked
+from bailee.cloud.sessions.store import Record
+from bailee.config import Settings
+from bailee.errors import InputError
+from bailee.home import Home
+from bailee.home.control import reachable
+from bailee.ledger import Ledger
+
+Credentials = Callable[[str, Repository], Credential]
+"""By account and repository: where the git server's credential comes from."""
+
+_Networks = Sequence[ipaddress.IPv4Network | ipaddress.IPv6Network]
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """What the operator lets sessions reach, from the settings."""
+
+    allow: tuple[str, ...]
+    deny: tuple[str, ...]
+    git_networks: _Networks
+    egress_networks: _Networks
+
+    @classmethod
+    def of(cls, settings: Settings) -> Reach:
+        """From the settings.
+
+        Raises:
+            InputError: code `configuration`.
+        """
+        made = cls(
+            _list(settings, "cloud.network_allow"),
+            _list(settings, "cloud.network_deny"),
+            _networks(settings, "cloud.git_networks"),
+            _networks(settings, "cloud.egress_networks"),
+        )
+        Rules.of(settings.text("cloud.network") or "", allow=made.allow, deny=made.deny)
+        return made
+
+
+class Serving:
+    """Makes what serves a session; `serve` is a `sessions.Serve`."""
+
+    def __init__(
+        self, home: Home, settings: Settings, ledger: Ledger, credentials: Credentials
+    ) -> None:
+        self.gateway = reachable(home.gateway_socket)
+        self.reach = Reach.of(settings)
+        self.ledger = ledger
+        self.credentials = credentials
+
+    @property
+    def plain(self) -> bool:
+        """Whether a repository may be reached without TLS: where the operator named a network."""
+        return bool(self.reach.git_networks)
+
+    def serve(self, record: Record, asked: Asked, end: Callable[[End], None]) -> Served:
+        """What serves this session."""
+        return Served(self, record, asked, end)
+
+
+class Served:
+    """See `sessions.Served`."""
+
+    def __init__(
+        self, serving: Serving, record: Record, asked: Asked, end: Callable[[End], None]
+    ) -> None:
+        reach = serving.reach
+        self._session: Final = record.id
+        self._serving = serving
+        self._streams: set[asyncio.Task[Any]] = set()
+        self._waiting: list[dict[str, Any]] = []
+        self._egress: Counter[str] = Counter()
+        self._git: Counter[str] = Counter()
+        repository = Repository.read(asked.repository, plain=serving.plain)
+        token = secrets.token_hex(32)
+        git = GitProxy(
+            repository,
+            branch=f"refs/heads/{asked.push_branch}",
+            token=token,
+            credential=serving.credentials(record.owner, repository),
+            record=self._note_git,
+            dialer=Dialer(private=reach.git_networks),
+        )
+        egress = EgressProxy(
+            Rules.of(asked.network, allow=reach.allow, deny=reach.deny),
+            record=self._note_connection,
+            end=end,
+            dialer=Dialer(private=reach.egress_networks),
+        )
+        self.clone_address: Final = git.url
+        self.git_authorization: Final = f"Bearer {token}"
+        self.services: Mapping[str, Service] = {
+            "egress": self._while_it_lasts(egress.serve),
+            "git": self._while_it_lasts(git.serve),
+            "model": self._while_it_lasts(self._model),
+        }
+
+    def connections(self) -> list[dict[str, Any]]:
+        """See `sessions.Served.connections`."""
+        found, self._waiting = self._waiting, []
+        return found
+
+    def counts(self) -> dict[str, str | int | float | bool | None]:
+        """See `sessions.Served.counts`."""
+        return {
+            **{f"egress_{name}": self._egress[name] for name in _EGRESS_COUNTS},
+            **{f"git_{name}": self._git[name] for name in _GIT_COUNTS},
+        }
+
+    async def close(self) -> None:
+        """End every stream that is left."""
+        streams = list(self._streams)
+        for stream in streams:
+            stream.cancel()
+        await asyncio.gather(*streams, return_exceptions=True)
+
+    async def _model(self, reader: asyncio.StreamReader, writer: Writer) -> None:
+        """The gateway's own listener; what it is shown is the session's key."""
+        try:
+            there, back = await asyncio.open_unix_connection(self._serving.gateway)
+        except OSError:
+            writer.close()
+            return
+        await couple(reader, writer, there, back)
+
+    def _while_it_lasts(self, service: Service) -> Service:
+        async def served(reader: asyncio.StreamReader, writer: Writer) -> None:
+            task = asyncio.current_task()
+            assert task is not None
+            self._streams.add(task)
+            try:
+                await service(reader, writer)
+            finally:
+                self._streams.discard(task)
+
+        return served
+
+    def _note_connection(self, one: EgressRecord) -> None:
+        self._egress["connections"] += 1
+        self._egress[one.outcome] += 1
+        self._egress["sent"] += one.sent
+        self._egress["received"] += one.received
+        self._waiting.append(
+            {
+                "at": one.at.isoformat(),
+                "outcome": one.outcome,
+                "rule": one.rule,
+                "kind": one.kind,
+                "host": one.host,
+                "port": one.port,
+                "address": one.address,
+                "sent": one.sent,
+                "received": one.received,
+                "seconds": round(one.seconds, 3),
+                "ech": one.ech,
+            }
+        )
+
+    def _note_git(self, one: GitRecord) -> None:
+        """Each operation is an entry of the audit record; what it names are hashes and numbers."""
+        self._git["operations"] += 1
+        self._git[one.outcome] += 1
+        body: dict[str, str | int] = {
+            "operation": one.ask,
+            "outcome": one.outcome,
+            "rule": one.rule,
+            "old": one.old,
+            "new": one.new,
+            "sent": one.sent,
+            "received": one.received,
+        }
+        self._serving.ledger.append("cloud.git", self._session, body)
+
+
+_EGRESS_COUNTS: Final = ("connections", "allowed", "refused", "cut", "failed", "sent", "received")
+_GIT_COUNTS: Final = ("operations", "refused", "rejected")
+
+
+def no_credentials(_owner: str, _repository: Repository) -> Credential:
+    """Of a home that stores none: every repository is asked for as anyone may ask."""
+
+    async def none(_access: object) -> None:
+        return None
+
+    return none
+
+
+def _list(settings: Settings, name: str) -> tuple[str, ...]:
+    return tuple(one for one in (settings.text(name) or "").replace(",", " ").split())
+
+
+def _networks(settings: Settings, name: str) -> _Networks:
+    try:
+        return tuple(ipaddress.ip_network(one) for one in _list(settings, name))
+    except ValueError:
+        raise InputError(
+            f"{name} holds something that is no network.",
+            code="configuration",
+            hint="write them like 10.1.0.0/16, with commas between",
+        ) from None

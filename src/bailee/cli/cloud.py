@@ -1,0 +1,314 @@
+"""`bailee cloud`: sessions in virtual machines of their own: started, watched, continued, ended."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, cast
+
+import typer
+
+from bailee.cli import cloud_show
+from bailee.cli.errors import reporting
+from bailee.cli.reach import HomeOption, JsonOption, ask_one, operate
+from bailee.cli.show import console, moment, print_json, table
+from bailee.errors import InputError
+from bailee.home import find
+
+app = typer.Typer(help="Sessions in virtual machines of their own.", no_args_is_help=True)
+Session = Annotated[str, typer.Argument(help="cs-…, as in `bailee cloud list`.")]
+KeyOption = Annotated[
+    str | None,
+    typer.Option("--key", help="Your API key (else BAILEE_API_KEY).", show_default=False),
+]
+ReasonOption = Annotated[
+    str | None, typer.Option(help="Why you read what is another's; it goes on record.")
+]
+
+
+def _who(key: str | None) -> dict[str, object]:
+    presented = key or os.environ.get("BAILEE_API_KEY")
+    return {"key": presented} if presented else {}
+
+
+def _ask(home: Path | None, operation: str, key: str | None, **arguments: object) -> dict[str, Any]:
+    return cast("dict[str, Any]", ask_one(home, operation, {**_who(key), **arguments}))
+
+
+@app.command()
+def start(  # noqa: PLR0917 - each is an option
+    task: Annotated[str, typer.Argument(help="What is to be done; - reads standard input.")],
+    repo: Annotated[str, typer.Option("--repo", help="https://HOST/OWNER/NAME")],
+    branch: Annotated[
+        str | None, typer.Option(help="Where to begin; else the default branch.")
+    ] = None,
+    push_branch: Annotated[
+        str | None,
+        typer.Option(help="The branch to push to, below bailee/; else the session's own name."),
+    ] = None,
+    network: Annotated[
+        str | None, typer.Option(help="none, trusted or full; else the setting cloud.network.")
+    ] = None,
+    agent: Annotated[str, typer.Option(help="bailee, or claude if the image has it.")] = "bailee",
+    model: Annotated[str | None, typer.Option(help="The model to ask for.")] = None,
+    linger: Annotated[
+        int | None,
+        typer.Option(min=0, help="Minutes to wait for a follow-up once the task is done."),
+    ] = None,
+    wait: Annotated[
+        bool, typer.Option("--wait", help="Watch it to its end, and don't let it linger.")
+    ] = False,
+    account: Annotated[str | None, typer.Option(help="Whose session (acc_…).")] = None,
+    zero_retention: Annotated[
+        bool, typer.Option("--zero-retention", help="Keep no content of this session.")
+    ] = False,
+    key: KeyOption = None,
+    as_json: JsonOption = False,
+    home: HomeOption = None,
+) -> None:
+    """Let an agent work on a repository in a machine of its own.
+
+    With --wait the exit status is 0 when the task was done, 1 when it was not, 130 when someone
+    stopped it, 8 when its machine ended otherwise.
+    """
+    with reporting():
+        seconds = None if linger is None else linger * 60
+        started = _ask(
+            home,
+            "cloud.start",
+            key,
+            task=sys.stdin.read() if task == "-" else task,
+            repository=repo,
+            branch=branch,
+            push_branch=push_branch,
+            network=network,
+            agent=agent,
+            model=model,
+            linger=0 if wait and linger is None else seconds,
+            account=account,
+            zero_retention=zero_retention,
+        )
+        if not wait:
+            if as_json:
+                print_json(started)
+            else:
+                print(started["session"])
+                console().print(
+                    f"[dim]It pushes to {started['push_branch']}. "
+                    f"Watch it: bailee cloud attach {started['session']}[/dim]"
+                )
+            return
+        _watch(home, started["session"], key, as_json, reason=None)
+
+
+@app.command("list")
+def list_sessions(
+    state: Annotated[str | None, typer.Option(help="Only those in this state.")] = None,
+    key: KeyOption = None,
+    as_json: JsonOption = False,
+    home: HomeOption = None,
+) -> None:
+    """Cloud sessions, the latest first."""
+    with reporting():
+        arguments = {**_who(key), "state": state}
+        found = cast("list[dict[str, Any]]", ask_one(home, "cloud.list", arguments))
+        if as_json:
+            print_json(found)
+            return
+        rows = [
+            (
+                one["session"],
+                cloud_show.state(one),
+                one["agent"],
+                one["network"],
+                one["security"] or "",
+                one["plan"] + (", zero retention" if one["zero_retention"] else ""),
+                moment(one["created"]),
+                moment(one["ended"]) if one["ended"] else "",
+            )
+            for one in found
+        ]
+        columns = ("session", "state", "agent", "network", "isolation", "plan", "asked", "ended")
+        console().print(table(columns, rows))
+
+
+@app.command()
+def show(
+    session: Session, key: KeyOption = None, as_json: JsonOption = False, home: HomeOption = None
+) -> None:
+    """One session: how far it has come, and what is kept of it until when."""
+    with reporting():
+        found = _ask(home, "cloud.show", key, id=session)
+        if as_json:
+            print_json(found)
+        else:
+            cloud_show.particulars(found)
+
+
+@app.command()
+def attach(
+    session: Session,
+    reason: ReasonOption = None,
+    key: KeyOption = None,
+    as_json: JsonOption = False,
+    home: HomeOption = None,
+) -> None:
+    """Watch a session from its beginning to its end. Ctrl-C lets it go on alone."""
+    with reporting():
+        _watch(home, session, key, as_json, reason)
+
+
+def _watch(
+    home: Path | None, session: str, key: str | None, as_json: bool, reason: str | None
+) -> None:
+    arguments = {**_who(key), "id": session, "reason": reason}
+    events = cast("Iterator[dict[str, Any]]", operate(find(home), "cloud.attach", arguments))
+    status = 0
+    try:
+        for event in events:
+            if as_json:
+                print_json(event)
+            else:
+                cloud_show.event(event)
+            if event["kind"] == "state" and event["state"] == "ended":
+                status = cloud_show.exit_status(event["end"])
+    except KeyboardInterrupt:
+        print(f"{session} goes on: bailee cloud attach {session}", file=sys.stderr)
+        raise typer.Exit(130) from None
+    raise typer.Exit(status)
+
+
+@app.command()
+def send(
+    session: Session,
+    text: Annotated[str, typer.Argument(help="What is to be done now; - reads standard input.")],
+    key: KeyOption = None,
+    as_json: JsonOption = False,
+    home: HomeOption = None,
+) -> None:
+    """Ask a session's agent for more, once it is done with what it does."""
+    with reporting():
+        words = sys.stdin.read() if text == "-" else text
+        found = _ask(home, "cloud.send", key, id=session, text=words)
+        if as_json:
+            print_json(found)
+        else:
+            print(f"{session} is {found['state']}, and will see to it.")
+
+
+@app.command()
+def diff(
+    session: Session,
+    reason: ReasonOption = None,
+    key: KeyOption = None,
+    as_json: JsonOption = False,
+    home: HomeOption = None,
+) -> None:
+    """All that a session changed, as a patch that `git apply` takes."""
+    with reporting():
+        found = _ask(home, "cloud.diff", key, id=session, reason=reason)
+        if as_json:
+            print_json(found)
+        else:
+            cloud_show.patch(found["diff"])
+
+
+@app.command()
+def stop(
+    session: Session, key: KeyOption = None, as_json: JsonOption = False, home: HomeOption = None
+) -> None:
+    """End a session now. When this returns, its machine and its token are gone."""
+    with reporting():
+        found = _ask(home, "cloud.stop", key, id=session)
+        if as_json:
+            print_json(found)
+        else:
+            print(f"{session} has ended: {found['end']}.")
+
+
+@app.command()
+def logs(  # noqa: PLR0917 - each is an option
+    session: Session,
+    egress: Annotated[
+        bool, typer.Option("--egress", help="Its connections, and what the proxy decided.")
+    ] = False,
+    reason: ReasonOption = None,
+    key: KeyOption = None,
+    as_json: JsonOption = False,
+    home: HomeOption = None,
+) -> None:
+    """What happened in a session, as far as it is kept."""
+    with reporting():
+        arguments = {**_who(key), "id": session, "egress": egress, "reason": reason}
+        found = cast("list[dict[str, Any]]", ask_one(home, "cloud.logs", arguments))
+        if as_json:
+            print_json(found)
+        elif egress:
+            cloud_show.connections(found)
+        else:
+            for event in found:
+                cloud_show.event(event)
+
+
+@app.command()
+def delete(
+    session: Session, key: KeyOption = None, as_json: JsonOption = False, home: HomeOption = None
+) -> None:
+    """Destroy what is kept of a session that has ended."""
+    with reporting():
+        found = _ask(home, "cloud.delete", key, id=session)
+        if as_json:
+            print_json(found)
+        else:
+            print(f"What was kept of {session} is destroyed.")
+
+
+@app.command()
+def teleport(  # noqa: PLR0917 - each is an option
+    session: Session,
+    folder: Annotated[
+        Path | None, typer.Option(help="The repository's clone; else the folder you are in.")
+    ] = None,
+    remote: Annotated[str, typer.Option(help="The remote to fetch the branch from.")] = "origin",
+    reason: ReasonOption = None,
+    key: KeyOption = None,
+    as_json: JsonOption = False,
+    home: HomeOption = None,
+) -> None:
+    """Go on with a session here: fetch its branch, and take its conversation over."""
+    from bailee.cli import cloud_teleport
+
+    with reporting("agent"):
+        found = _ask(home, "cloud.teleport", key, id=session, reason=reason)
+        done = cloud_teleport.bring(found, (folder or Path.cwd()).absolute(), remote)
+        if as_json:
+            print_json(done)
+        else:
+            print(f"{done['branch']} is checked out in {done['folder']}.")
+            if done["conversation"]:
+                print(f"Go on: bailee code --resume {done['conversation']}")
+            else:
+                print("Its conversation stays where it was: only bailee's own agent takes it over.")
+
+
+@app.command()
+def runner(
+    slots: Annotated[
+        int | None, typer.Option(min=1, help="Machines at once; else the setting cloud.capacity.")
+    ] = None,
+    home: HomeOption = None,
+) -> None:
+    """Lead machines for the server of this home, until it goes. It starts one by itself."""
+    with reporting("cloud"):
+        from bailee.app.cloud_runner import run_runner
+
+        found = find(home)
+        if not found.exists:
+            raise InputError(
+                f"there is no home at {found.path}.",
+                code="not_found",
+                hint="name it with --home or BAILEE_HOME",
+            )
+        run_runner(found, os.environ, slots)

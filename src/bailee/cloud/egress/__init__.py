@@ -1,0 +1,36 @@
+"""The egress proxy: the only way from a cloud session to the network.
+
+    proxy = EgressProxy(
+        Rules.of("trusted", allow=["*.example.org"], deny=["gist.github.com"]),
+        record=write_down,                # called with an EgressRecord for each connection
+        end=lambda reason: ...,           # called once, with End.EGRESS, after too many violations
+        dialer=Dialer(private=[...]),     # operator's: what may be reached although not public
+        budgets=Budgets(sent=1 << 28),    # and every other limit
+        violations=100,
+    )
+    services = {"egress": proxy.serve}
+
+`proxy.serve(reader, writer)` serves one stream, of a machine's channel or of a TCP listener. One
+`EgressProxy` is one session: budgets and violations are counted over all its streams. `record` and
+`end` are called in the event loop and must not block. The order of checks is in `proxy.py`, the
+rules in `rules.py`, what `trusted` means in `trusted.py`.
+
+Rows: C3.
+"""
+
+from bailee.cloud.egress.budgets import Budgets
+from bailee.cloud.egress.proxy import EgressProxy
+from bailee.cloud.egress.records import EgressRecord, Outcome
+from bailee.cloud.egress.rules import Level, Pattern, Rules
+from bailee.cloud.egress.trusted import TRUSTED
+
+__all__ = [
+    "TRUSTED",
+    "Budgets",
+    "EgressProxy",
+    "EgressRecord",
+    "Level",
+    "Outcome",
+    "Pattern",
+    "Rules",
+]

@@ -1,0 +1,149 @@
+"""The first message of TLS: which server the client names. Pure.
+
+After RFC 8446 (section 4.1.2, records 5.1), RFC 6066 (server_name) and RFC 9849 (encrypted client
+hello). Rules kept here:
+
+* The message may come in any number of records and pieces; until it is whole, the answer is None.
+* What is not exactly a ClientHello is refused: another record in between, an empty record, lengths
+  that don't add up, an extension twice, two names, bytes left over in the message.
+* Nothing is believed about the rest of the connection. In TLS 1.2 a later hello is encrypted, and
+  with an encrypted client hello the name seen here is the outer one: `ech` says that it was there.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+LONGEST: Final = 64 * 1024
+"""What a ClientHello may take; post-quantum ones have under 4 KiB."""
+
+_HANDSHAKE: Final = 22
+_CLIENT_HELLO: Final = 1
+_LONGEST_RECORD: Final = 1 << 14
+_MOST_RECORDS: Final = 64
+_SERVER_NAME: Final = 0
+_ENCRYPTED_CLIENT_HELLO: Final = 0xFE0D
+
+
+class NotAClientHello(ValueError):
+    """The bytes are not a ClientHello, or one that could be read in two ways."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClientHello:
+    """`server_name`: in small letters, None if there was none. `ech`: an encrypted one is inside
+    (or a decoy of the same shape, which browsers send always).
+    """
+
+    server_name: str | None
+    ech: bool
+
+
+class _Reader:
+    """Takes fields off the front of a message."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self._at = 0
+
+    def take(self, count: int) -> bytes:
+        end = self._at + count
+        if end > len(self._data):
+            raise NotAClientHello("a length is beyond the message")
+        piece, self._at = self._data[self._at : end], end
+        return piece
+
+    def number(self, size: int) -> int:
+        return int.from_bytes(self.take(size), "big")
+
+    def vector(self, size: int) -> bytes:
+        """A field that follows its length of `size` bytes."""
+        return self.take(self.number(size))
+
+    @property
+    def ended(self) -> bool:
+        return self._at == len(self._data)
+
+
+def looks_like_tls(data: bytes) -> bool:
+    """Whether the first byte is that of a handshake record."""
+    return data[:1] == bytes([_HANDSHAKE])
+
+
+def read_client_hello(data: bytes) -> ClientHello | None:
+    """The ClientHello at the front of `data`; None while it is not whole.
+
+    Raises:
+        NotAClientHello: it is none, and more bytes would not make it one.
+    """
+    message = _message(data)
+    return None if message is None else _hello(message)
+
+
+def _message(data: bytes) -> bytes | None:
+    """The body of the handshake message, put together from its records."""
+    at, gathered = 0, b""
+    for _ in range(_MOST_RECORDS):
+        header = data[at : at + 5]
+        if header[:1] not in (b"", bytes([_HANDSHAKE])) or header[1:2] not in (b"", b"\x03"):
+            raise NotAClientHello("not a handshake record")
+        if len(header) < 5:
+            return None
+        length = int.from_bytes(header[3:5], "big")
+        if not 0 < length <= _LONGEST_RECORD:
+            raise NotAClientHello("a record of an impossible length")
+        piece = data[at + 5 : at + 5 + length]
+        gathered += piece
+        at += 5 + length
+        if gathered[:1] not in (b"", bytes([_CLIENT_HELLO])):
+            raise NotAClientHello("the first message is not a ClientHello")
+        if len(gathered) >= 4:
+            wanted = 4 + int.from_bytes(gathered[1:4], "big")
+            if wanted > LONGEST:
+                raise NotAClientHello("a ClientHello over the limit")
+            if len(gathered) > wanted:
+                raise NotAClientHello("another message in the same record")
+            if len(gathered) == wanted and len(piece) == length:
+                return gathered[4:]
+        if len(piece) < length:
+            return None
+    raise NotAClientHello("a ClientHello in too many records")
+
+
+def _hello(message: bytes) -> ClientHello:
+    reader = _Reader(message)
+    if reader.number(2) >> 8 != 3:
+        raise NotAClientHello("a version that is none of TLS")
+    reader.take(32)
+    if len(reader.vector(1)) > 32:
+        raise NotAClientHello("a session id over its length")
+    suites = reader.vector(2)
+    if not suites or len(suites) % 2 or not reader.vector(1):
+        raise NotAClientHello("no cipher suites or compression methods")
+    extensions: dict[int, bytes] = {}
+    if not reader.ended:
+        listed = _Reader(reader.vector(2))
+        while not listed.ended:
+            kind = listed.number(2)
+            if kind in extensions:
+                raise NotAClientHello("an extension twice")
+            extensions[kind] = listed.vector(2)
+    if not reader.ended:
+        raise NotAClientHello("bytes after the extensions")
+    name = extensions.get(_SERVER_NAME)
+    return ClientHello(
+        None if name is None else _server_name(name), _ENCRYPTED_CLIENT_HELLO in extensions
+    )
+
+
+def _server_name(extension: bytes) -> str:
+    outer = _Reader(extension)
+    names = _Reader(outer.vector(2))
+    kind, name = names.number(1), names.vector(2)
+    if kind != 0 or not name or not names.ended or not outer.ended:
+        raise NotAClientHello("not exactly one server name")
+    try:
+        return name.decode("ascii").lower()
+    except UnicodeDecodeError:
+        raise NotAClientHello("a server name beyond ASCII") from None

@@ -1,0 +1,294 @@
+"""The HTTP proxy of one session: CONNECT and plain requests, each decided, counted and recorded.
+
+Rules kept here:
+
+* The order is: what is asked for, is it a host; may it (`rules.py`), has it the means
+  (`budgets.py`); and only then is a name resolved, every address checked, one of them connected to
+  (`network/dialing.py`); then the first bytes are read, and must be of that host.
+* Each attempt is recorded once, however it ends.
+* A refusal says its rule where the client shows it: in the status line, the field `x-bailee-rule`,
+  and the body.
+* After a number of violations the session ends: `end` is called once, and nothing more goes out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from typing import Final
+
+import h11
+
+from bailee.clock import Clock, system_clock
+from bailee.cloud.egress.attempts import Attempt, Stopped, too_long
+from bailee.cloud.egress.budgets import Budgets, Spending
+from bailee.cloud.egress.client_hello import looks_like_tls
+from bailee.cloud.egress.forward import Forward, malformed, target_of
+from bailee.cloud.egress.records import EgressRecord, Outcome
+from bailee.cloud.egress.rules import Rules
+from bailee.cloud.egress.tunnel import carry_both_ways, first_message
+from bailee.cloud.network import (
+    Dialer,
+    Host,
+    NotAHost,
+    Refused,
+    Unreachable,
+    read_authority,
+)
+from bailee.cloud.network.http1 import PIECE, Conversation, values
+from bailee.cloud.ports import End, Writer
+
+_FLOOD: Final = 10
+"""How many refusals for want of a budget weigh as much as one violation."""
+_LINGER: Final = 2.0
+
+Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+
+class EgressProxy:
+    """`serve` is the `Service` of a session. See the package for the arguments."""
+
+    def __init__(
+        self,
+        rules: Rules,
+        *,
+        record: Callable[[EgressRecord], None],
+        end: Callable[[End], None] = lambda _: None,
+        dialer: Dialer | None = None,
+        budgets: Budgets | None = None,
+        violations: int = 100,
+        clock: Clock = system_clock,
+    ) -> None:
+        self.rules: Final = rules
+        self.budgets: Final = budgets or Budgets()
+        self.spending: Final = Spending(self.budgets)
+        self.violations = 0
+        self.ended = False
+        self._dialer: Final = dialer or Dialer(seconds=self.budgets.connect)
+        self._record: Final = record
+        self._end: Final = end
+        self._most_violations: Final = violations
+        self._floods = 0
+        self._clock: Final = clock
+
+    async def serve(self, reader: asyncio.StreamReader, writer: Writer) -> None:
+        """Serve one stream until it ends."""
+        client = Conversation(h11.SERVER, reader, writer)
+        self.spending.streams += 1
+        try:
+            while not self.ended and await self._once(client):
+                pass
+        except (OSError, h11.ProtocolError):
+            pass  # the client went away
+        finally:
+            self.spending.streams -= 1
+            with contextlib.suppress(OSError):
+                writer.close()
+                await writer.wait_closed()
+
+    async def _once(self, client: Conversation) -> bool:
+        """One request; whether another may follow on this stream."""
+        attempt = Attempt(self._clock(), _now(), self.spending)
+        seen = False
+        try:
+            if self.spending.streams > self.budgets.concurrent:
+                seen = True
+                raise _over("budget.concurrent")
+            request = await self._request(client)
+            if request is None:
+                return False
+            seen = True
+            if request.method == b"CONNECT":
+                await self._tunnel(client, request, attempt)
+                return False
+            async with self._timed():
+                await self._plain(client, request, attempt)
+            if client.http.our_state is not h11.DONE or client.http.their_state is not h11.DONE:
+                return False
+            client.http.start_next_cycle()
+            return True
+        except Stopped as stopped:
+            seen = True
+            attempt.stop(stopped)
+            await self._refuse(client, attempt, stopped)
+            return False
+        finally:
+            if seen:
+                self._record(attempt.record(_now()))
+
+    async def _request(self, client: Conversation) -> h11.Request | None:
+        """The next head; None when the stream ended, or stayed silent, without one.
+
+        Raises:
+            Stopped: what came is none.
+        """
+        before = client.received
+        try:
+            async with asyncio.timeout(self.budgets.head):
+                event = await client.next()
+        except TimeoutError:
+            if client.received == before:
+                return None
+            raise Stopped(
+                Outcome.REFUSED, "time.head", "the request did not arrive in time", 408
+            ) from None
+        except h11.RemoteProtocolError:
+            raise malformed("that is not a request of HTTP/1.1") from None
+        return event if isinstance(event, h11.Request) else None
+
+    # -- CONNECT ---------------------------------------------------------------------------------
+
+    async def _tunnel(self, client: Conversation, request: h11.Request, attempt: Attempt) -> None:
+        if values(request.headers, b"content-length") or values(
+            request.headers, b"transfer-encoding"
+        ):
+            raise malformed("CONNECT has no body")
+        try:
+            host, port = read_authority(request.target.decode("ascii"))
+        except NotAHost as error:
+            raise Stopped(Outcome.REFUSED, "host.malformed", str(error), 400) from None
+        self._decide(host, port, attempt)
+        async with self._timed(), self._connected(host, port, attempt) as upstream:
+            await client.next()  # the end of the request, which has no body
+            await client.send(h11.Response(status_code=200, headers=[], reason=b"Connected"))
+            attempt.established = True
+            data = client.http.trailing_data[0]
+            try:
+                async with asyncio.timeout(self.budgets.head):
+                    data = data or await client.reader.read(PIECE)
+                    if looks_like_tls(data):
+                        attempt.kind = "tls"
+                        data = await first_message(
+                            client.reader,
+                            client.writer,
+                            data,
+                            host,
+                            attempt,
+                            without_name=self.rules.without_sni,
+                        )
+            except TimeoutError:
+                raise Stopped(Outcome.CUT, "time.head", "nothing was said in time", 408) from None
+            if not data:
+                return
+            if attempt.kind == "tls":
+                ends = (client.reader, client.writer)
+                await carry_both_ways(ends, upstream, data, attempt, self.budgets)
+            else:
+                await self._plain_within(client, data, (host, port), upstream, attempt)
+
+    async def _plain_within(
+        self,
+        client: Conversation,
+        data: bytes,
+        within: tuple[Host, int],
+        upstream: Streams,
+        attempt: Attempt,
+    ) -> None:
+        """Plain HTTP through a tunnel: some clients do so. It is read like any other."""
+        inner = Conversation(h11.SERVER, client.reader, client.writer)
+        inner.http.receive_data(data)
+        attempt.established = False
+        try:
+            request = await self._request(inner)
+            if request is None:
+                return
+            target = target_of(request, within)
+            attempt.kind = "http"
+            await Forward(inner, Conversation(h11.CLIENT, *upstream), attempt, self.budgets).run(
+                request, target
+            )
+        except Stopped as stopped:
+            await self._refuse(inner, attempt, stopped)
+            attempt.established = True
+            raise
+
+    # -- plain requests --------------------------------------------------------------------------
+
+    async def _plain(self, client: Conversation, request: h11.Request, attempt: Attempt) -> None:
+        attempt.kind = "http"
+        target = target_of(request, None)
+        self._decide(target.host, target.port, attempt)
+        async with self._connected(target.host, target.port, attempt) as upstream:
+            await Forward(client, Conversation(h11.CLIENT, *upstream), attempt, self.budgets).run(
+                request, target
+            )
+
+    # -- deciding, connecting, refusing ----------------------------------------------------------
+
+    def _decide(self, host: Host, port: int, attempt: Attempt) -> None:
+        attempt.host, attempt.port = host.name, port
+        verdict = self.rules.decide(host, port)
+        attempt.rule = verdict.rule
+        if not verdict.allowed:
+            raise Stopped(Outcome.REFUSED, verdict.rule, verdict.reason)
+        if (over := self.spending.connection(_now())) is not None:
+            raise _over(over)
+
+    @contextlib.asynccontextmanager
+    async def _connected(self, host: Host, port: int, attempt: Attempt) -> AsyncIterator[Streams]:
+        try:
+            reader, writer, address = await self._dialer.connect(host, port)
+        except Refused as refused:
+            attempt.address = str(refused.address)
+            raise Stopped(Outcome.REFUSED, refused.rule, refused.reason) from None
+        except Unreachable as failed:
+            status = 504 if failed.rule == "connect.timeout" else 502
+            raise Stopped(Outcome.FAILED, failed.rule, failed.reason, status) from None
+        attempt.address = str(address)
+        try:
+            yield reader, writer
+        finally:
+            writer.close()
+
+    @contextlib.asynccontextmanager
+    async def _timed(self) -> AsyncIterator[None]:
+        try:
+            async with asyncio.timeout(self.budgets.longest):
+                yield
+        except TimeoutError:
+            raise too_long(self.budgets) from None
+
+    async def _refuse(self, client: Conversation, attempt: Attempt, stopped: Stopped) -> None:
+        """Answer with the reason, if an answer can still be given; count it."""
+        self._count(stopped)
+        if attempt.established:
+            return
+        where = f" to {attempt.host} port {attempt.port}" if attempt.host else ""
+        body = f"bailee: no connection{where}: {stopped.reason}.\nrule: {stopped.rule}\n".encode()
+        headers = [
+            ("content-type", "text/plain; charset=utf-8"),
+            ("content-length", str(len(body))),
+            ("x-bailee-rule", stopped.rule),
+            ("connection", "close"),
+        ]
+        reason = f"bailee: {stopped.reason} (rule {stopped.rule})"
+        with contextlib.suppress(OSError, h11.LocalProtocolError):
+            await client.send(
+                h11.Response(status_code=stopped.status, headers=headers, reason=reason.encode()),
+                h11.Data(data=body),
+                h11.EndOfMessage(),
+            )
+            client.writer.write_eof()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_LINGER):
+                    # What the client still sends is taken, so that it gets to read the answer.
+                    for _ in range(64):
+                        if not await client.reader.read(PIECE):
+                            break
+
+    def _count(self, stopped: Stopped) -> None:
+        self.violations += stopped.is_violation
+        self._floods += stopped.is_flood
+        weight = self.violations + self._floods // _FLOOD
+        if weight >= self._most_violations and not self.ended:
+            self.ended = True
+            self._end(End.EGRESS)
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
+
+
+def _over(rule: str) -> Stopped:
+    return Stopped(Outcome.REFUSED, rule, "the session's budget is used up", 429)

@@ -1,0 +1,461 @@
+"""Git's smart HTTP for one session: one repository, one branch, and a reason for each refusal.
+
+Rules kept here:
+
+* What comes is read into its parts and decided on (`routes.py`, `pushes.py`, `rules.py`,
+  `packs.py`, all pure); what goes upstream is written from those parts.
+* The session shows a token, compared in constant time; the server is shown a credential that is
+  fetched anew for each operation and never leaves the host.
+* Bodies pass in pieces. Of a push to a branch that exists, the last piece waits until the whole
+  pack was seen to add to it.
+* A refusal is said where git prints it: in a push's report, else in an ERR packet.
+* Each operation is recorded once, however it ends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hmac
+import re
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Final
+
+import h11
+import orjson
+
+from bailee.clock import Clock, system_clock
+from bailee.cloud.git.advertisements import Advertisement, NotAnAdvertisement
+from bailee.cloud.git.bodies import BadBody, Inflater
+from bailee.cloud.git.packs import NotAPack, PackReader
+from bailee.cloud.git.pktlines import Marker, encode, error
+from bailee.cloud.git.pushes import NotAPush, Push, PushReader
+from bailee.cloud.git.records import GitRecord, Limits, Outcome
+from bailee.cloud.git.reports import ReportReader, refusal
+from bailee.cloud.git.routes import FETCH, PUSH, Ask, Repository, Route, route
+from bailee.cloud.git.rules import NOT_FORWARD, refused
+from bailee.cloud.git.upstream import Refusal, Request, Upstream
+from bailee.cloud.network import Dialer
+from bailee.cloud.network.http1 import Conversation, values
+from bailee.cloud.ports import GUEST_PORTS, Writer
+from bailee.errors import BaileeError
+
+_PROBE: Final = encode(Marker.FLUSH)
+_PROTOCOL: Final = re.compile(rb"[a-z0-9=:.-]{1,100}\Z")
+_BRANCH: Final = re.compile(r"refs/heads/[A-Za-z0-9][A-Za-z0-9._/-]{0,200}\Z")
+
+
+class Access(StrEnum):
+    """What a credential is for."""
+
+    READ = "read"
+    WRITE = "write"
+
+
+Credential = Callable[[Access], Awaitable[str | None]]
+"""The value of Authorization for the git server, fetched anew; None for a public repository."""
+
+
+@dataclass(slots=True)
+class _Operation:
+    """One request, filled in as it goes on."""
+
+    ask: Ask
+    push: Push | None = None
+    banded: bool = True
+    outcome: Outcome = Outcome.DONE
+    rule: str = ""
+    sent: int = 0
+    received: int = 0
+    answered: bool = False
+    probe: bool = False
+
+
+class GitProxy:
+    """`serve` is the `Service` of a session. See the package for the arguments."""
+
+    def __init__(
+        self,
+        repository: Repository,
+        *,
+        branch: str,
+        token: str,
+        credential: Credential,
+        record: Callable[[GitRecord], None],
+        force: bool = False,
+        dialer: Dialer | None = None,
+        tls: ssl.SSLContext | None = None,
+        limits: Limits | None = None,
+        clock: Clock = system_clock,
+    ) -> None:
+        if not _BRANCH.match(branch):
+            raise ValueError("a branch is refs/heads/ and a plain name")
+        self.repository: Final = repository
+        self.branch: Final = branch
+        self._authorization: Final = f"Bearer {token}".encode()
+        self._credential: Final = credential
+        self._record: Final = record
+        self._force: Final = force
+        self._limits: Final = limits or Limits()
+        self._upstream: Final = Upstream(
+            repository,
+            dialer or Dialer(seconds=self._limits.connect),
+            tls or ssl.create_default_context(),
+        )
+        self._clock: Final = clock
+        self._streams = 0
+
+    @property
+    def url(self) -> str:
+        """The repository's address inside the guest."""
+        return f"http://127.0.0.1:{GUEST_PORTS['git']}{self.repository.base}"
+
+    async def serve(self, reader: asyncio.StreamReader, writer: Writer) -> None:
+        """Serve one stream until it ends."""
+        client = Conversation(h11.SERVER, reader, writer)
+        self._streams += 1
+        try:
+            while await self._once(client):
+                client.http.start_next_cycle()
+        except (OSError, h11.ProtocolError, TimeoutError):
+            pass  # the client went away, or speaks no HTTP
+        finally:
+            self._streams -= 1
+            with contextlib.suppress(OSError):
+                writer.close()
+                await writer.wait_closed()
+
+    async def _once(self, client: Conversation) -> bool:
+        """One request; whether another may follow on this stream."""
+        async with asyncio.timeout(self._limits.idle):
+            request = await client.next()
+        if not isinstance(request, h11.Request):
+            return False
+        way = route(request.method.decode(), request.target.decode("ascii"), self.repository)
+        operation = _Operation(way.ask)
+        at, began = self._clock(), _now()
+        try:
+            async with asyncio.timeout(self._limits.longest):
+                await self._operate(client, request, way, operation)
+        except Refusal as stopped:
+            operation.outcome, operation.rule = stopped.outcome, stopped.rule
+            await self._refuse(client, way, operation, stopped.reason)
+        except TimeoutError:
+            operation.outcome, operation.rule = Outcome.FAILED, "time.longest"
+            await self._refuse(client, way, operation, "it took too long")
+        except OSError:
+            operation.outcome, operation.rule = Outcome.FAILED, "client.gone"
+            raise
+        finally:
+            self._write_down(operation, at, began)
+        return client.http.our_state is h11.DONE and client.http.their_state is h11.DONE
+
+    async def _operate(
+        self, client: Conversation, request: h11.Request, way: Route, operation: _Operation
+    ) -> None:
+        shown = values(request.headers, b"authorization")
+        if self._streams > self._limits.streams:
+            raise Refusal(Outcome.REFUSED, "streams", "too many git operations at once")
+        if len(shown) != 1 or not hmac.compare_digest(shown[0], self._authorization):
+            raise Refusal(Outcome.REFUSED, "token", "the session's token is missing or wrong")
+        if way.rule:
+            raise Refusal(Outcome.REFUSED, way.rule, way.reason)
+        protocols = values(request.headers, b"git-protocol")
+        protocol = protocols[0] if len(protocols) == 1 and _PROTOCOL.match(protocols[0]) else None
+        if way.ask in (Ask.ADVERTISE_FETCH, Ask.ADVERTISE_PUSH):
+            await self._advertise(client, way, operation, protocol)
+            return
+        most = self._limits.push if way.ask is Ask.PUSH else self._limits.asked
+        body = _body(client, request, most, self._limits.idle)
+        if way.ask is Ask.FETCH:
+            await self._fetch(client, body, operation, protocol)
+        else:
+            await self._push(client, body, operation)
+
+    # -- the operations --------------------------------------------------------------------------
+
+    async def _advertise(
+        self, client: Conversation, way: Route, operation: _Operation, protocol: bytes | None
+    ) -> None:
+        pushing = way.ask is Ask.ADVERTISE_PUSH
+        service = PUSH if pushing else FETCH
+        passing = Advertisement(service)
+        request = Request(
+            "GET",
+            f"/info/refs?service={service}",
+            f"application/x-{service}-advertisement",
+            await self._authorize(Access.WRITE if pushing else Access.READ),
+            None if pushing else protocol,
+        )
+        async with self._upstream.ask(request, None) as answer:
+            try:
+                async for piece in self._timed(answer, operation, self._limits.advertised):
+                    await self._answer(client, operation, request.accept, passing.feed(piece))
+                passing.end()
+            except NotAnAdvertisement:
+                raise Refusal(
+                    Outcome.FAILED, "upstream.not_git", "what answers there is no git server"
+                ) from None
+        await client.send(h11.EndOfMessage())
+
+    async def _fetch(
+        self,
+        client: Conversation,
+        body: AsyncIterator[bytes],
+        operation: _Operation,
+        protocol: bytes | None,
+    ) -> None:
+        asked = self._counted(body, operation)
+        first = await anext(asked, b"")
+        if first == _PROBE:
+            await self._probed(client, body, operation, FETCH)
+            return
+        request = Request(
+            "POST",
+            f"/{FETCH}",
+            f"application/x-{FETCH}-result",
+            await self._authorize(Access.READ),
+            protocol,
+            f"application/x-{FETCH}-request",
+        )
+        async with self._upstream.ask(request, _after(first, asked)) as answer:
+            async for piece in self._timed(answer, operation, self._limits.fetched):
+                await self._answer(client, operation, request.accept, piece)
+        await self._answer(client, operation, request.accept, b"")
+        await client.send(h11.EndOfMessage())
+
+    async def _push(
+        self, client: Conversation, body: AsyncIterator[bytes], operation: _Operation
+    ) -> None:
+        reader = PushReader()
+        push: Push | None = None
+        try:
+            async for piece in body:
+                if (push := reader.feed(piece)) is not None:
+                    break
+        except NotAPush as malformed:
+            raise Refusal(Outcome.REFUSED, "push.malformed", str(malformed)) from None
+        if push is None:
+            raise Refusal(Outcome.REFUSED, "push.malformed", "a push that ends in the middle")
+        if not push.commands:
+            await self._probed(client, _after(reader.rest, body), operation, PUSH)
+            return
+        operation.push = push
+        operation.banded = push.can("side-band-64k")
+        if (why := refused(push, self.branch)) is not None:
+            rule, reasons = why
+            raise Refusal(Outcome.REFUSED, rule, next(iter(reasons.values())))
+        request = Request(
+            "POST",
+            f"/{PUSH}",
+            f"application/x-{PUSH}-result",
+            await self._authorize(Access.WRITE),
+            content_type=f"application/x-{PUSH}-request",
+        )
+        report = ReportReader(banded=operation.banded)
+        sending = self._counted(self._pushed(push, reader.rest, body), operation)
+        async with self._upstream.ask(request, sending) as answer:
+            async for piece in self._timed(answer, operation, self._limits.advertised):
+                report.feed(piece)
+                await self._answer(client, operation, request.accept, piece)
+        if report.accepted is not True:
+            operation.outcome, operation.rule = Outcome.REJECTED, "upstream.rejected"
+        await self._answer(client, operation, request.accept, b"")
+        await client.send(h11.EndOfMessage())
+
+    async def _pushed(
+        self, push: Push, rest: bytes, body: AsyncIterator[bytes]
+    ) -> AsyncIterator[bytes]:
+        """The push as it goes upstream; its last piece once the pack was seen to add."""
+        (command,) = push.commands
+        yield push.encode()
+        if self._force or command.creates:
+            async for piece in _after(rest, body):
+                yield piece
+            return
+        pack = PackReader(len(command.new) // 2)
+        held = b""
+        try:
+            async for piece in _after(rest, body):
+                pack.feed(piece)
+                if held:
+                    yield held
+                held = piece
+            pack.end()
+        except NotAPack as malformed:
+            raise Refusal(Outcome.REFUSED, "push.malformed", str(malformed)) from None
+        if not pack.adds(command.old, command.new):
+            raise Refusal(Outcome.REFUSED, "not_forward", NOT_FORWARD)
+        yield held
+
+    async def _authorize(self, access: Access) -> str | None:
+        try:
+            return await self._credential(access)
+        except BaileeError as failed:
+            raise Refusal(
+                Outcome.FAILED, "credential", f"no credential for the git server: {failed.message}"
+            ) from None
+
+    # -- bodies and answers ----------------------------------------------------------------------
+
+    async def _counted(
+        self, body: AsyncIterator[bytes], operation: _Operation
+    ) -> AsyncIterator[bytes]:
+        async for piece in body:
+            operation.sent += len(piece)
+            yield piece
+
+    async def _timed(
+        self, answer: AsyncIterator[bytes], operation: _Operation, most: int
+    ) -> AsyncIterator[bytes]:
+        """An answer's pieces, as long as they come and are not too many."""
+        while True:
+            try:
+                async with asyncio.timeout(self._limits.idle):
+                    piece = await anext(answer, None)
+            except TimeoutError:
+                raise Refusal(
+                    Outcome.FAILED, "time.idle", "the git server said nothing for too long"
+                ) from None
+            if piece is None:
+                return
+            operation.received += len(piece)
+            if operation.received > most:
+                raise Refusal(Outcome.FAILED, "size", "the git server's answer is over the limit")
+            yield piece
+
+    async def _answer(
+        self, client: Conversation, operation: _Operation, kind: str, piece: bytes
+    ) -> None:
+        """A piece of the answer; its head before the first."""
+        if not operation.answered:
+            operation.answered = True
+            headers = [("content-type", kind), ("cache-control", "no-cache")]
+            await client.send(h11.Response(status_code=200, headers=headers, reason=b"OK"))
+        if piece:
+            await client.send(h11.Data(data=piece))
+
+    async def _probed(
+        self, client: Conversation, body: AsyncIterator[bytes], operation: _Operation, service: str
+    ) -> None:
+        """Before a large request git asks with an empty one whether it is let in. It is."""
+        async for _ in body:
+            raise Refusal(Outcome.REFUSED, "request.malformed", "something behind an empty request")
+        operation.probe = True
+        await self._answer(client, operation, f"application/x-{service}-result", b"")
+        await client.send(h11.EndOfMessage())
+
+    async def _refuse(
+        self, client: Conversation, way: Route, operation: _Operation, reason: str
+    ) -> None:
+        """Say why, in the form that git prints, once the rest of the request has been taken."""
+        if operation.answered:
+            client.abort()  # in the middle of an answer: git sees that it is not whole
+            return
+        await _drain(client, self._limits)
+        said = f"bailee: {reason}"
+        if way.ask in (Ask.ADVERTISE_FETCH, Ask.ADVERTISE_PUSH):
+            service = FETCH if way.ask is Ask.ADVERTISE_FETCH else PUSH
+            kind, status = f"application/x-{service}-advertisement", 200
+            opening = encode(f"# service={service}\n".encode()) + encode(Marker.FLUSH)
+            body = opening + error(said)
+        elif way.ask is Ask.FETCH:
+            kind, status, body = f"application/x-{FETCH}-result", 200, error(said)
+        elif way.ask is Ask.PUSH:
+            kind, status = f"application/x-{PUSH}-result", 200
+            body = self._report(operation.push, reason)
+        elif way.lfs:
+            kind, status = "application/vnd.git-lfs+json", 403
+            body = orjson.dumps({"message": said})
+        else:
+            kind, status, body = "text/plain; charset=utf-8", 403, f"{said}\n".encode()
+        headers = [
+            ("content-type", kind),
+            ("content-length", str(len(body))),
+            ("cache-control", "no-cache"),
+        ]
+        with contextlib.suppress(OSError, h11.LocalProtocolError):
+            await client.send(
+                h11.Response(status_code=status, headers=headers, reason=b"OK"),
+                h11.Data(data=body),
+                h11.EndOfMessage(),
+            )
+
+    def _report(self, push: Push | None, reason: str) -> bytes:
+        if push is None:
+            return error(f"bailee: {reason}")
+        why = refused(push, self.branch)
+        reasons = why[1] if why is not None else {c.ref: reason for c in push.commands}
+        return refusal(push, reasons, reason)
+
+    def _write_down(self, operation: _Operation, at: datetime, began: float) -> None:
+        if operation.probe:
+            return
+        push = operation.push
+        mine = [c for c in push.commands if c.ref == self.branch] if push is not None else []
+        self._record(
+            GitRecord(
+                at=at,
+                ask=operation.ask,
+                outcome=operation.outcome,
+                rule=operation.rule,
+                ref=self.branch if mine else "",
+                old=mine[0].old if mine else "",
+                new=mine[0].new if mine else "",
+                sent=operation.sent,
+                received=operation.received,
+                seconds=round(max(0.0, _now() - began), 3),
+            )
+        )
+
+
+async def _body(
+    client: Conversation, request: h11.Request, most: int, idle: float
+) -> AsyncIterator[bytes]:
+    """The body of a request, inflated; `most` bytes of it, and never `idle` seconds without one.
+
+    Raises:
+        Refusal: it is damaged or over the limit.
+    """
+    encodings = values(request.headers, b"content-encoding")
+    try:
+        inflater = Inflater(b", ".join(encodings), most)
+        while True:
+            async with asyncio.timeout(idle):
+                event = await client.next()
+            if isinstance(event, h11.EndOfMessage):
+                inflater.end()
+                return
+            if not isinstance(event, h11.Data):
+                raise OSError("the client went away")
+            for piece in inflater.feed(bytes(event.data)):
+                yield piece
+    except BadBody as bad:
+        raise Refusal(Outcome.REFUSED, "request.malformed", str(bad)) from None
+
+
+async def _after(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    if first:
+        yield first
+    async for piece in rest:
+        yield piece
+
+
+async def _drain(client: Conversation, limits: Limits) -> None:
+    """Take what is left of a request: git reads an answer only after it has sent all."""
+    taken = 0
+    while client.http.their_state is h11.SEND_BODY and taken <= limits.push:
+        async with asyncio.timeout(limits.idle):
+            event = await client.next()
+        if isinstance(event, h11.Data):
+            taken += len(event.data)
+        elif not isinstance(event, h11.EndOfMessage):
+            raise OSError("the client went away")
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

@@ -1,0 +1,158 @@
+"""Starts machines: from a template where one can be had, else by booting.
+
+What isolates a machine is hardware virtualization (KVM) where it works, which is found out by
+booting with it: a device that is there may still not run a guest. Otherwise the machine is
+emulated, and says so; that is for development. When there is neither, nothing is started.
+
+Rows: C1.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from bailee.cloud.channel.connection import Accept
+from bailee.cloud.image.store import Image
+from bailee.cloud.machine.command_line import PROGRAM, Accelerator, Memory
+from bailee.cloud.machine.confinement import delegated
+from bailee.cloud.machine.machine import QemuMachine, ports_of
+from bailee.cloud.machine.process import Emulator, new_scratch
+from bailee.cloud.ports import Limits, Service
+from bailee.errors import MachineError
+
+log = logging.getLogger(__name__)
+
+_BOOT: Final = 180.0  # seconds for a guest to come up, on a machine that is busy
+_PROBE: Final = 15.0  # with KVM it takes one
+_KVM: Final = Path("/dev/kvm")
+_LEAST_MEMORY: Final = 256 << 20
+
+
+class QemuMachines:
+    """Implements `ports.Machines` for one image.
+
+    `scratch` is the folder whose file system holds scratch disks; nothing in it ever has a name.
+    `accelerator` is for tests and for those who know; None means: KVM if it works.
+    """
+
+    def __init__(
+        self, image: Image, *, scratch: Path | None = None, accelerator: Accelerator | None = None
+    ) -> None:
+        self._image = image
+        self._scratch = scratch or Path(tempfile.gettempdir())
+        self._accelerator = accelerator
+        self._group = delegated()
+        self._probing = asyncio.Lock()
+        self._warned = False
+
+    async def start(
+        self, session: str, services: Mapping[str, Service], limits: Limits
+    ) -> QemuMachine:
+        """Start one for a session, ready to execute commands.
+
+        Raises:
+            InputError: there is no such service.
+            MachineError: code `no_machine`.
+        """
+        ports = ports_of(services)
+        see_that_it_can_be(limits)
+        accelerator = await self.accelerator()
+        self._warn(accelerator)
+        machine = await self._boot(services.get, limits, accelerator)
+        await machine.begin(ports)
+        return machine
+
+    async def accelerator(self) -> Accelerator:
+        """What runs guests here; found out once."""
+        async with self._probing:
+            if self._accelerator is None:
+                works = os.access(_KVM, os.R_OK | os.W_OK) and await self._kvm_works()
+                self._accelerator = Accelerator.KVM if works else Accelerator.EMULATION
+            return self._accelerator
+
+    async def _kvm_works(self) -> bool:
+        limits = Limits(memory=512 << 20, disk=256 << 20)
+        try:
+            emulator = await self._emulator(limits, Accelerator.KVM, lambda name: None)
+            try:
+                await emulator.ping(_PROBE)
+            finally:
+                await emulator.kill()
+        except MachineError as error:
+            log.info("KVM is here and does not run a guest: %s", error.message)
+            return False
+        return True
+
+    async def _boot(self, accept: Accept, limits: Limits, accelerator: Accelerator) -> QemuMachine:
+        emulator = await self._emulator(limits, accelerator, accept)
+        try:
+            await emulator.ping(_BOOT)
+        except BaseException:
+            await emulator.kill()
+            raise
+        return QemuMachine(emulator, accelerator, limits)
+
+    async def _emulator(self, limits: Limits, accelerator: Accelerator, accept: Accept) -> Emulator:
+        return await Emulator.start(
+            self._image,
+            limits,
+            accelerator=accelerator,
+            memory=Memory(limits.memory),
+            scratch=new_scratch(self._scratch, limits),
+            accept=accept,
+            told=lambda event, data: None,
+            group=self._group,
+        )
+
+    def _warn(self, accelerator: Accelerator) -> None:
+        if self._warned:
+            return
+        self._warned = True
+        if accelerator is Accelerator.EMULATION:
+            log.warning("machines are emulated: for development, not a security boundary")
+        if self._group is None:
+            log.warning(
+                "no control group is delegated to this process: machines are bounded by "
+                "resource limits only"
+            )
+        if os.geteuid() == 0:
+            log.warning("machines run as root; run bailee as an ordinary user")
+
+
+def see_that_it_can_be(limits: Limits) -> None:
+    """See that machines with these limits can be started here at all.
+
+    Raises:
+        MachineError: code `no_machine`, with what is missing.
+    """
+    if not sys.platform.startswith("linux"):
+        raise MachineError(
+            f"machines run on Linux; this is {sys.platform}.",
+            code="no_machine",
+            hint="run the cloud sessions' runner on a Linux machine",
+        )
+    if shutil.which(PROGRAM) is None:
+        raise MachineError(
+            "QEMU is not on this machine.",
+            code="no_machine",
+            hint="install qemu-system-x86 (Debian, Ubuntu) or qemu-system-x86-core (Fedora)",
+        )
+    if limits.memory < _LEAST_MEMORY:
+        raise MachineError(
+            f"a machine with {limits.memory >> 20} MiB does not start.",
+            code="no_machine",
+            hint=f"give it {_LEAST_MEMORY >> 20} MiB or more",
+        )
+    room = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    if room < limits.memory // 4:
+        raise MachineError(
+            "this machine's memory is used up.", code="no_machine", hint="end a session, or wait"
+        )

@@ -1,0 +1,186 @@
+"""Cloud sessions over a real home, in machines that are scripted, without a durable queue."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from bailee.app.cloud_running import SessionKeys
+from bailee.app.node import Node
+from bailee.cloud.ports import Command, End, Limits, Output, Service
+from bailee.cloud.sessions.asked import Asked
+from bailee.cloud.sessions.sessions import Admission, Sessions
+from bailee.cloud.sessions.states import State
+from bailee.cloud.sessions.store import Record
+from bailee.home import Home
+from bailee.testing.clock import FakeClock
+from bailee.testing.machines import ScriptedMachines
+
+START = datetime(2026, 3, 1, 9, 0, tzinfo=UTC)
+TASK = "plant nineteen apricot trees"
+
+
+@dataclass
+class Guest:
+    """What the commands of a session's guest do. `hold`: the agent waits for it."""
+
+    statuses: dict[str, int] = field(default_factory=dict)
+    hold: asyncio.Event | None = None
+    working: asyncio.Event = field(default_factory=asyncio.Event)
+    prompts: list[str] = field(default_factory=list)
+    commits: int = 0
+
+    def __call__(self, command: Command, output: Output) -> Awaitable[int] | int:
+        name = self.name(command)
+        if name == "agent":
+            return self._agent(command, output)
+        if name == "prepare":
+            output("stdout", b"aaaa\n")
+        elif name == "head":
+            output("stdout", b"commit%d\n" % self.commits)
+        elif name == "diff":
+            output("stdout", b"diff --git a/orchard b/orchard\n+nineteen apricot trees\n")
+        elif name == "commit":
+            self.commits += 1
+        elif name == "conversation":
+            for number in range(len(self.prompts)):
+                output("stdout", b'{"type":"prompt","number":%d}\n' % number)
+        return self.statuses.get(name, 0)
+
+    @staticmethod
+    def name(command: Command) -> str:
+        """Which of a session's commands it is."""
+        text = " ".join(command.argv)
+        words = {
+            " clone ": "clone", "checkout --quiet -B": "prepare", "bailee code": "agent",
+            "git commit": "commit", "rev-parse HEAD": "head", "git diff": "diff",
+            "git push": "push", "bailee local export": "conversation",
+        }  # fmt: skip
+        return next(name for part, name in words.items() if part in text)
+
+    async def _agent(self, command: Command, output: Output) -> int:
+        self.prompts.append(command.stdin.decode())
+        for line in (
+            {"type": "system", "session_id": "conversation-1"},
+            {"type": "assistant", "message": {"content": [{"type": "text", "text": "planted"}]}},
+        ):
+            output("stdout", json.dumps(line).encode() + b"\n")
+        self.working.set()
+        if self.hold is not None:
+            await self.hold.wait()
+        return self.statuses.get("agent", 0)
+
+
+class NothingServed:
+    """Serves nothing, and says one connection. `end` is what would end the session."""
+
+    def __init__(self, end: Callable[[End], None]) -> None:
+        self.services: dict[str, Service] = {}
+        self.clone_address = "http://127.0.0.1:8418/git.example/orchard"
+        self.git_authorization = "Bearer git-token"
+        self.end = end
+        self.closed = False
+        self._connections = [{"at": START.isoformat(), "host": "pypi.org", "outcome": "allowed"}]
+
+    def connections(self) -> list[dict[str, Any]]:
+        """See `sessions.Served`."""
+        found, self._connections = self._connections, []
+        return found
+
+    def counts(self) -> dict[str, str | int | float | bool | None]:
+        """See `sessions.Served`."""
+        return {"egress_connections": 1}
+
+    async def close(self) -> None:
+        """See `sessions.Served`."""
+        self.closed = True
+
+
+class Yard:
+    """A home, an account, and sessions in scripted machines."""
+
+    def __init__(self, folder: Path) -> None:
+        self.clock = FakeClock(START)
+        self.home = Home(folder / "home")
+        self.node = Node.open(self.home, clock=self.clock)
+        self.account, _, _ = self.node.accounts.create(plan="pro", name="ada")
+        self.firm, _, _ = self.node.accounts.create(plan="api", name="firm")
+        self.guest = Guest()
+        self.served: list[NothingServed] = []
+        self.queue: list[str] = []
+
+    @asynccontextmanager
+    async def open(self, *, slots: int = 2, **admission: int) -> AsyncIterator[Sessions]:
+        """The sessions, as one process has them; `queue` holds what the durable queue would."""
+        def serve(_record: Record, _asked: Asked, end: Callable[[End], None]) -> NothingServed:
+            self.served.append(NothingServed(end))
+            return self.served[-1]
+
+        self.guest.working = asyncio.Event()
+        self.machines = ScriptedMachines(self.guest, slots)
+        sessions = Sessions(
+            self.node.cloud,
+            hosts=self.machines,
+            serve=serve,
+            tokens=SessionKeys(self.node.accounts),
+            clock=self.clock,
+            limits=Limits(wall_clock=30.0),
+            admission=Admission(admission.get("waiting", 10), admission.get("account", 5)),
+            enqueue=self.queue.append,
+        )
+        sessions.loop = asyncio.get_running_loop()
+        yield sessions
+
+    def request(
+        self, sessions: Sessions, *, zero: bool = False, linger: float = 0.0, task: str = TASK
+    ) -> str:
+        """Ask for a session; its id."""
+        session = sessions.new_id()
+        repository = "https://git.example/orchard"
+        branch = f"bailee/{session}"
+        asked = Asked(task, repository, None, branch, "trusted", "bailee", linger)
+        account = self.firm if zero else self.account
+        sessions.request(
+            session,
+            asked,
+            owner=account.account_id,
+            by="operator",
+            plan=account.plan,
+            zero=zero,
+        )
+        return session
+
+    def entries(self, session: str) -> list[tuple[str, dict[str, Any]]]:
+        """The audit record's entries about a session."""
+        found = self.node.ledger.entries(subject=session)
+        return [(leaf.kind, dict(leaf.body)) for leaf in found]
+
+    def token(self) -> bytes:
+        """What the last agent had as its key."""
+        command = next(
+            one for one in self.machines.started[-1].commands if Guest.name(one) == "agent"
+        )
+        return command.environment["ANTHROPIC_AUTH_TOKEN"].encode()
+
+    def reopened(self) -> None:
+        """The home as another process finds it."""
+        self.node.close()
+        self.node = Node.open(self.home, clock=self.clock)
+
+
+async def until(condition: Callable[[], bool], seconds: float = 20.0) -> None:
+    """Wait until something is true."""
+    async with asyncio.timeout(seconds):
+        while not condition():
+            await asyncio.sleep(0.01)
+
+
+def state_of(yard: Yard, session: str) -> State:
+    """How far a session has come."""
+    return yard.node.cloud.get(session).state
