@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from bailee.agent.terminal.asking import ask_line, choose
 from bailee.agent.terminal.writing import visible
-from bailee.client.bug_report import Draft, draft, environment
+from bailee.client.bug_report import Draft, draft, environment, kept
 from bailee.client.flows import provider_of
 from bailee.client.machine import Machine
 
@@ -50,7 +50,9 @@ async def report(app: Terminal, description: str) -> None:
     outcomes = await asyncio.to_thread(app.machine.send, hurry=True, only=item.id)
     for outcome in outcomes:
         if outcome.became == "sent":
-            app.say(f"Sent. The report's id is {_id(outcome.item.answer)}.")
+            report_id = _id(outcome.item.answer)
+            app.say(f"Sent. The report's id is {report_id}.")
+            app.say(f"To take it back: bailee feedback withdraw {report_id}", "dim")
         else:
             app.say(f"Not sent yet ({outcome.became}): {outcome.why}", "yellow")
     app.say(f"Its exact bytes: bailee outbox show {item.id}", "dim")
@@ -59,6 +61,7 @@ async def report(app: Terminal, description: str) -> None:
 async def _edited(app: Terminal, made: Draft) -> Draft | None:
     """What the person made of it; None when they would rather not."""
     flow = app.machine.flow("bug_report")
+    app.say(kept(app.machine.policy), "dim")
     while True:
         app.say(f"This would go to {flow.destination}:")
         for part, size in made.sizes.items():
