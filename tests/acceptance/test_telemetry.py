@@ -149,7 +149,7 @@ class Served(Bailee):
     def sends(self, program: list[str], **env: str) -> None:
         """Run a client to its end."""
         ingest = self.ready["ingest"]
-        given = {"KEY": self.ready["key"], "DSN": ingest["sentry_dsn"], "URL": ingest["otlp"]}
+        given = {"KEY": ingest["key"], "DSN": ingest["sentry_dsn"], "URL": ingest["otlp"]}
         done = subprocess.run(
             program,
             env=clean_environment(self._user, **(given | env)),

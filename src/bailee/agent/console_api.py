@@ -26,9 +26,9 @@ _LARGEST: Final = 10_000_000
 
 @dataclass(frozen=True, slots=True)
 class ConsoleApi:
-    """A console and a key for it. `get` and `put` block, for seconds.
+    """A console and a key for it. `get`, `put` and `delete` block, for seconds.
 
-    Both raise `UpstreamError` when there is no answer, or none that can be understood.
+    They raise `UpstreamError` when there is no answer, or none that can be understood.
     """
 
     address: str
@@ -46,6 +46,10 @@ class ConsoleApi:
             self.address + path, data, headers, method="PUT"
         )
         return self._call(request)
+
+    def delete(self, path: str) -> Any:
+        """Removes what is there; what is answered."""
+        return self._call(urllib.request.Request(self.address + path, method="DELETE"))  # noqa: S310
 
     def _call(self, request: urllib.request.Request) -> Any:
         request.add_header("x-api-key", self.key)

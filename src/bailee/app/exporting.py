@@ -5,7 +5,8 @@ Rules kept here:
 * What is of the person's own account is there with its content. What they did in an organisation
   is the organisation's: there it is named and counted, and nothing more.
 * No secret is in it: of keys and passwords it says that there are any, and when.
-* One session that can't be read does not spoil the rest: it is there with what is wrong with it.
+* One session or report that can't be read does not spoil the rest: it is there with what is wrong
+  with it. A report is its sender's, through whichever account they sent it.
 * The export is put on record before anything is read.
 
 Rows: R6.
@@ -23,8 +24,9 @@ from bailee.app import readable, subjects
 from bailee.app.archive import archive
 from bailee.app.people import key_view, membership_view, training_view, web_session_view
 from bailee.app.subjects import Subject
-from bailee.app.views import receipt_view, session_view
+from bailee.app.views import receipt_view, report_view, session_view
 from bailee.errors import BaileeError
+from bailee.feedback.reports import Report
 from bailee.vault.transcript import SessionRow
 
 if TYPE_CHECKING:
@@ -34,6 +36,7 @@ Progress = Callable[[int, int], None]
 """Told how many sessions of how many are done."""
 
 _SESSIONS = "sessions"
+_REPORTS = "reports"
 
 
 def export(
@@ -65,6 +68,8 @@ def _files(
     yield "index.html", [readable.page(subject.id, now.isoformat(), tables)]
     for name, table in tables.items():
         yield f"{name}.jsonl", (_line(row) for row in table)
+    for report in node.reports.of(subject.whose, now):
+        yield _report(node, report)
     living = [row for row in rows if row.expires_at > now]
     for number, row in enumerate(living):
         yield from _session(node, row, now)
@@ -93,6 +98,15 @@ def _session(node: Node, row: SessionRow, now: datetime) -> Iterator[tuple[str, 
     )
 
 
+def _report(node: Node, report: Report) -> tuple[str, Iterable[bytes]]:
+    name = f"{_REPORTS}/{report.id}"
+    try:
+        content = node.reports.open(report)
+    except BaileeError as error:
+        return f"{name}.problem.txt", [f"{error.code}: {error.message}\n".encode()]
+    return f"{name}.json", [json.dumps(content, indent=1).encode() + b"\n"]
+
+
 def _tables(
     node: Node, subject: Subject, rows: list[SessionRow], now: datetime
 ) -> dict[str, list[dict[str, Any]]]:
@@ -109,6 +123,10 @@ def _tables(
         "consent": [],
         _SESSIONS: [_session_entry(node, row, row.id in held, now) for row in rows],
         "sessions-of-organisations": _elsewhere(node, subject, now),
+        _REPORTS: [
+            dict(report_view(report)) | {"content": f"{_REPORTS}/{report.id}.json"}
+            for report in node.reports.of(subject.whose, now)
+        ],
         "receipts": _receipts(node, subject, rows),
     }
     if person is not None:
@@ -137,6 +155,7 @@ def _tables(
     about = [subject.id, *([] if own is None else [own.account_id])]
     about += [key.key_id for key, _ in keys]
     about += [row.id for row in rows]
+    about += [str(report["id"]) for report in tables[_REPORTS]]
     about += [str(receipt["subject"]) for receipt in tables["receipts"] if "subject" in receipt]
     tables["audit"] = _audit(node, about)
     return tables

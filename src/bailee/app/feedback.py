@@ -17,7 +17,7 @@ from bailee.accounts import Account, Actor, ApiKey
 from bailee.app.arguments import Arguments, moment, text
 from bailee.app.node import Node
 from bailee.app.people import actor_of
-from bailee.app.views import receipt_view
+from bailee.app.views import receipt_view, report_view
 from bailee.client import github
 from bailee.client.bug_report import Issue
 from bailee.client.network import Network
@@ -230,23 +230,6 @@ def _results(node: Node, arguments: Arguments) -> object:
 
 def _line(line: suppression.Line) -> dict[str, Any]:
     return {"counts": dict(line.counts), "total": line.total}
-
-
-def report_view(report: Report) -> dict[str, object]:
-    """A report as lists show it: without its content."""
-    return {
-        "id": report.id,
-        "state": report.state,
-        "issue": report.issue,
-        "parts": list(report.parts),
-        "bytes": report.bytes,
-        "received": report.received_at.isoformat(),
-        "kept_until": report.expires_at.isoformat(),
-        "retention": {"clause": report.terms.clause, "period": report.terms.period},
-        "account": report.account_id,
-        "person": report.person_id,
-        "key_id": report.key_id,
-    }
 
 
 def issue_view(issue: Issue) -> dict[str, object]:

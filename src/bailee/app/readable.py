@@ -20,6 +20,8 @@ _STYLE: Final = (
     "body{background:#111;color:#eee}a{color:#9cf}}"
 )
 
+_LINKED: Final = {("sessions", "transcript"), ("reports", "content")}  # cells that name a file
+
 
 def page(subject: str, made: str, tables: Mapping[str, Sequence[Mapping[str, Any]]]) -> bytes:
     """`index.html`: a heading and a table for each kind of thing that is held."""
@@ -53,7 +55,7 @@ def _table(name: str, rows: Sequence[Mapping[str, Any]]) -> str:
 
 def _cell(name: str, column: str, value: Any) -> str:
     text = escape(value if isinstance(value, str) else _plain(value))
-    if name == "sessions" and column == "transcript" and value:
+    if (name, column) in _LINKED and value:
         return f'<a href="{text}">{text}</a>'
     return text
 

@@ -6,6 +6,7 @@ import os
 import sys
 from pathlib import Path
 from typing import Annotated, Any, cast
+from urllib.parse import quote
 
 import typer
 
@@ -26,6 +27,15 @@ KeyOption = Annotated[
 ReasonOption = Annotated[
     str | None, typer.Option(help="Why; it goes on record.", show_default=False)
 ]
+ConsoleOption = Annotated[
+    str | None,
+    typer.Option(
+        "--console",
+        envvar="BAILEE_CONSOLE_URL",
+        help="Address of the console, for a machine that the server does not run on.",
+        show_default=False,
+    ),
+]
 RepositoryOption = Annotated[
     str | None, typer.Option(help="owner/name (else feedback.repository).", show_default=False)
 ]
@@ -36,17 +46,36 @@ def _asking(key: str | None) -> dict[str, object]:
     return {} if not presented else {"key": presented}
 
 
+def _own(
+    operation: str, arguments: dict[str, object], home: HomeOption, console_at: str | None
+) -> Any:
+    """An operation on the home here; or with a key, on the console where the server runs."""
+    key = arguments.get("key")
+    if console_at is None or not isinstance(key, str):
+        return ask_one(home, operation, arguments)
+    from bailee.agent.console_api import ConsoleApi
+    from bailee.client.network import checked
+
+    checked(console_at)
+    api, path = ConsoleApi(console_at.rstrip("/"), key), "/api/v1/feedback"
+    if operation == "feedback.list":
+        return api.get(path)
+    path += "/" + quote(str(arguments["id"]), safe="")
+    return api.get(path) if operation == "feedback.show" else api.delete(path)
+
+
 @app.command("list")
 def list_reports(
     state: Annotated[str | None, typer.Option(help="Only open, linked or closed ones.")] = None,
     key: KeyOption = None,
+    console_at: ConsoleOption = None,
     as_json: JsonOption = False,
     home: HomeOption = None,
 ) -> None:
     """What you sent; without a key, what everybody sent, for triage. The latest first."""
     with reporting():
         arguments = {"state": state, **_asking(key)}
-        reports = cast("list[dict[str, Any]]", ask_one(home, "feedback.list", arguments))
+        reports = cast("list[dict[str, Any]]", _own("feedback.list", arguments, home, console_at))
         if as_json:
             print_json(reports)
             return
@@ -70,17 +99,18 @@ def list_reports(
 
 
 @app.command()
-def show(
+def show(  # noqa: PLR0917 - each is an option
     report: ReportArgument,
     reason: ReasonOption = None,
     key: KeyOption = None,
+    console_at: ConsoleOption = None,
     as_json: JsonOption = False,
     home: HomeOption = None,
 ) -> None:
     """A report's content. Without the sender's key, that it was read goes on record."""
     with reporting():
         arguments = {"id": report, "staff": True, "reason": reason, **_asking(key)}
-        found = cast("dict[str, Any]", ask_one(home, "feedback.show", arguments))
+        found = cast("dict[str, Any]", _own("feedback.show", arguments, home, console_at))
         if as_json:
             print_json(found)
             return
@@ -93,20 +123,22 @@ def show(
 
 
 @app.command()
-def withdraw(
+def withdraw(  # noqa: PLR0917 - each is an option
     report: ReportArgument,
     key: KeyOption = None,
     secret: Annotated[
         str | None,
         typer.Option(help="The report's withdrawal secret, instead of a key.", show_default=False),
     ] = None,
+    console_at: ConsoleOption = None,
     as_json: JsonOption = False,
     home: HomeOption = None,
 ) -> None:
     """Take a report back: its key is destroyed. Prints the receipt."""
     with reporting():
-        arguments = {"id": report} | ({"secret": secret} if secret else _asking(key))
-        receipt = cast("dict[str, Any]", ask_one(home, "feedback.withdraw", arguments))
+        proof: dict[str, object] = {"secret": secret} if secret else _asking(key)
+        arguments = {"id": report, **proof}
+        receipt = cast("dict[str, Any]", _own("feedback.withdraw", arguments, home, console_at))
         if as_json:
             print_json(receipt)
             return

@@ -8,9 +8,9 @@ Rows: F2, F3, F4.
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
-import orjson
 from markupsafe import Markup
 from starlette.responses import RedirectResponse, Response
 
@@ -184,17 +184,16 @@ def _part(name: str, value: Any) -> dict[str, Any]:
     if isinstance(value, list) and all(isinstance(one, dict) and "role" in one for one in value):
         messages, left = [], _LONGEST
         for one in map(plain, value):
-            messages.append(one | {"text": one["text"][:left]})
+            messages.append({"role": _clean(one["role"]), "text": _clean(one["text"][:left])})
             left -= len(one["text"])
             if left <= 0:
                 break
         return {"name": name, "messages": messages, "text": "", "cut": left < 0}
-    text = value if isinstance(value, str) else _json(value)
-    return {"name": name, "messages": [], "text": text[:_LONGEST], "cut": len(text) > _LONGEST}
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, indent=2)
+    cut = len(text) > _LONGEST
+    return {"name": name, "messages": [], "text": _clean(text[:_LONGEST]), "cut": cut}
 
 
-def _json(value: Any) -> str:
-    try:
-        return orjson.dumps(value, option=orjson.OPT_INDENT_2).decode()
-    except (TypeError, ValueError):
-        return str(value)
+def _clean(text: str) -> str:
+    """Without what a client left of a character that it cut in two."""
+    return text.encode("utf-8", "replace").decode()

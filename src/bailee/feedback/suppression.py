@@ -2,8 +2,8 @@
 
 Counts by week and by version share their totals. A count of 1 to `LEAST` - 1 is hidden (primary
 suppression). Then, as long as a row or column, its total included, would give a hidden count away
-by subtraction, or has so little hidden in it that the sum says as much, its smallest count still
-shown is hidden too (complementary suppression; Willenborg & de Waal, Elements of Statistical
+by subtraction, or has so little hidden in it that the sum says as much, another count in it is
+hidden too (complementary suppression; Willenborg & de Waal, Elements of Statistical
 Disclosure Control, ch. 4). A count of 0 says that nobody answered, and hides nothing by itself.
 
 What this does not help against is watching the counts grow: who looks before and after an answer
@@ -18,6 +18,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import partial
 from typing import Final
 
 LEAST: Final = 5
@@ -102,14 +103,25 @@ def suppressed(
 ) -> frozenset[Cell]:
     """The cells that are not shown."""
     hidden = {cell for line in lines for cell in line if 0 < values[cell] < least}
+    within: dict[Cell, list[tuple[Cell, ...]]] = {}
+    for line in lines:
+        for cell in line:
+            within.setdefault(cell, []).append(line)
+
+    def cost(cell: Cell, line: tuple[Cell, ...]) -> tuple[bool, int, bool, int]:
+        """A total only at the last; rather where something is hidden anyway; a count that says
+        something rather than a zero; a small one rather than a large one.
+        """
+        spoilt = sum(1 for other in within[cell] if other != line and not hidden.isdisjoint(other))
+        return cell == line[-1], -spoilt, not values[cell], values[cell]
+
     changed = True
     while changed:
         changed = False
         for line in lines:
             if _gives_away(line, values, hidden, least):
                 shown = [cell for cell in line if cell not in hidden]
-                # The smallest that says something; else a zero; the total only at the last.
-                hidden.add(min(shown, key=lambda c: (c == line[-1], not values[c], values[c])))
+                hidden.add(min(shown, key=partial(cost, line=line)))
                 changed = True
     return frozenset(hidden)
 

@@ -1,0 +1,113 @@
+"""What is too large, too much, too deep or no report at all is refused, and repeats nothing."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import zlib
+from typing import Any
+
+import pytest
+
+from bailee.feedback.parts import LARGEST
+from bailee.ingest.door import Limits
+from bailee.ingest.quotas import Rate
+from feedback_site import REPORT, Site, body
+
+SMALL = {"limits": Limits(body=4000, plain=20_000, requests_per_key=Rate(0.1, 100))}
+
+DEEP = json.dumps({"content": '{"transcript": ' + "[" * 1000 + "]" * 1000 + "}"}).encode()
+LARGE = gzip.compress(body({"transcript": "quince" * 6_000_000}))
+
+
+def report(site: Site, raw: bytes, who: str = "ada", **headers: str) -> tuple[int, Any, Any]:
+    """Status, headers and body of what a report gets."""
+    sent = {"x_api_key": site.keys[who]} | headers
+    return site.call("POST", "/api/claude_cli_feedback", raw, **sent)
+
+
+@pytest.mark.parametrize(
+    ("raw", "headers", "status"),
+    [
+        (b"", {}, 400),
+        (b"{", {}, 400),
+        (b"7", {}, 400),
+        (b"{}", {}, 400),
+        (b'{"content": 7}', {}, 400),
+        (b'{"content": {"description": "quince"}}', {}, 400),
+        (b'{"content": "quince"}', {}, 400),
+        (b'{"content": "[]"}', {}, 400),
+        (body({}), {}, 400),
+        (body({"description": "  ", "transcript": [], "errors": None}), {}, 400),
+        (b"[" * 100_000, {}, 400),
+        (json.dumps({"content": "[" * 100_000}).encode(), {}, 400),
+        (DEEP, {}, 400),
+        (b"\xff\xfe quince", {}, 400),
+        (body({"description": "quince " * 10_000}), {}, 413),
+        (body({"environment": {"x": "quince " * 10_000}}), {}, 413),
+        (body({"errors": ["quince " * 200_000]}), {}, 413),
+        (LARGE, {"content_encoding": "gzip"}, 413),
+        (body(REPORT), {"content_encoding": "gzip"}, 400),
+        (body(REPORT), {"content_encoding": "quince"}, 400),
+        (body(REPORT), {"idempotency_key": "q" * 300}, 400),
+        (body(REPORT), {"x_api_key": "quince"}, 401),
+    ],
+)  # fmt: skip
+def test_what_is_no_report_is_refused(
+    site: Site, raw: bytes, headers: dict[str, str], status: int
+) -> None:
+    """With a status that says why; nothing of it is in the answer, and nothing is kept."""
+    answered, _, answer = report(site, raw, **headers)
+
+    assert status == answered
+    assert "quince" not in json.dumps(answer)
+    assert [] == site.ask("feedback.list")
+
+
+def test_a_large_part_is_taken_up_to_its_size(site: Site) -> None:
+    """A description of its very limit; one byte more is refused by name."""
+    room = LARGEST["description"] - len('o""')
+    assert 200 == report(site, body({"description": "x" * room}))[0]
+    status, _, answer = report(site, body({"description": "x" * (room + 1)}))
+
+    assert 413 == status
+    assert "description" in answer["error"]["message"]
+
+
+@pytest.mark.parametrize("site", [SMALL], indirect=True)
+def test_a_bomb_costs_no_more_than_it_may(site: Site) -> None:
+    """Beyond what may be sent, and beyond what may be unpacked: 413, compressed or not."""
+    assert 413 == report(site, body({"description": "x" * 5000}))[0]
+    bomb = zlib.compress(b"x" * 10_000_000)
+    assert 413 == report(site, bomb[:4000], content_encoding="deflate")[0]
+    assert 413 == report(site, gzip.compress(bytes(3_000_000)), content_encoding="gzip")[0]
+    assert 200 == report(site, body(REPORT))[0]
+
+
+FEW = {"limits": Limits(requests_per_key=Rate(0.1, 2), failures_per_address=Rate(0.1, 2))}
+
+
+@pytest.mark.parametrize("site", [FEW], indirect=True)
+def test_a_flood_of_one_sender_costs_no_other(site: Site) -> None:
+    """After a burst: 429 with Retry-After; another's report is taken. Keys that only send share
+    their account's quota, however many there are.
+    """
+    statuses = [report(site, body(REPORT))[0] for _ in range(4)]
+    _, headers, _ = report(site, body(REPORT))
+    for number in range(3):
+        made = site.ask("key.create", person="ada@example.org", name="k", ingest=True)
+        site.keys[str(number)] = made["key"]
+
+    assert [200, 200, 429, 429] == statuses
+    assert headers["retry-after"].isdecimal()
+    assert 200 == report(site, body(REPORT), "bob")[0]
+    assert [200, 200, 429] == [report(site, body(REPORT), str(n))[0] for n in range(3)]
+
+
+@pytest.mark.parametrize("site", [FEW], indirect=True)
+def test_guessing_keys_is_held_back_by_address(site: Site) -> None:
+    """A few wrong ones are told so; then the address has to wait."""
+    statuses = [report(site, body(REPORT), x_api_key="bl_wrong")[0] for _ in range(4)]
+
+    assert [401, 401, 429, 429] == statuses
+    assert 200 == report(site, body(REPORT))[0]
