@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -25,10 +24,11 @@ from typing import Any
 import pytest
 
 from bailee.testing.upstream import ScriptedUpstream
+from node_modules import module
 from programs import Bailee, clean_environment
 
 SENTRY_NODE = "10.78.0"
-CACHE = Path(__file__).parents[2] / ".cache" / f"sentry-node-{SENTRY_NODE}"
+STATSIG_NODE_VERSION = "6.5.2"
 
 OTLP = """
 import os
@@ -143,6 +143,20 @@ client.shutdown().wait()
 """
 
 
+STATSIG_NODE = """
+const statsig = require(process.env.MODULE);
+(async () => {
+  const options = {api: process.env.URL, disableDiagnostics: true, initTimeoutMs: 10000};
+  await statsig.initialize('secret-' + process.env.KEY, options);
+  const user = {userID: 'quince', email: 'quince@example.com'};
+  statsig.logEvent(user, 'bailee.command', 120, {command: 'doctor', cwd: '/home/quince'});
+  statsig.logEvent(user, 'quince.event', null, {quince: 'quince'});
+  await statsig.flush();
+  await statsig.shutdownAsync();
+})().catch(error => { console.error(error); process.exit(1); });
+"""
+
+
 class Served(Bailee):
     """A server that takes telemetry, and programs that send it."""
 
@@ -240,34 +254,12 @@ def test_the_javascript_sdk_of_sentry_reports_too(served: Served) -> None:
     """Items without length: the type if it is a known one, the lines, the release; a class of the
     person's own is "other".
     """
-    module = _sentry_node()
-
-    served.sends(["node", "-e", NODE], MODULE=str(module))
+    served.sends(["node", "-e", NODE], MODULE=str(module("@sentry/node", SENTRY_NODE)))
 
     issues = {issue["type"]: issue for issue in served.json("errors", "list")}
     assert {"TypeError", "other"} == issues.keys()
     assert ["claude-code@2.1.197"] == issues["TypeError"]["releases"]
     _leaves_nothing(served)
-
-
-def _sentry_node() -> Path:
-    """The SDK, fetched from npm once."""
-    module = CACHE / "node_modules/@sentry/node"
-    if shutil.which("node") is None or shutil.which("npm") is None:
-        pytest.skip("node or npm is not here")
-    if not module.exists():
-        CACHE.mkdir(parents=True, exist_ok=True)
-        subprocess.run(
-            ["npm", "install", "--no-audit", "--no-fund", "--ignore-scripts", "--no-save",
-             f"@sentry/node@{SENTRY_NODE}"],
-            cwd=CACHE,
-            capture_output=True,
-            timeout=300,
-            check=False,
-        )  # fmt: skip
-    if not module.exists():
-        pytest.skip("@sentry/node could not be had from npm")
-    return module
 
 
 @pytest.mark.row("S1")
@@ -282,6 +274,25 @@ def test_both_sdks_of_statsig_start_and_log(served: Served) -> None:
     (ran,) = served.figures("bailee.command", "--by", "command")
 
     assert ("doctor", 2, 200.0) == (ran["group"]["command"], ran["count"], ran["sum"])
+    _leaves_nothing(served)
+
+
+@pytest.mark.row("S1")
+def test_the_javascript_sdk_of_statsig_starts_and_logs(served: Served) -> None:
+    """The same from node."""
+    served.sends(
+        ["node", "-e", STATSIG_NODE],
+        MODULE=str(module("statsig-node", STATSIG_NODE_VERSION)),
+        URL=served.ready["ingest"]["statsig"],
+    )
+
+    (ran,) = served.figures("bailee.command", "--by", "telemetry.sdk.name")
+
+    assert ("statsig-node", 1, 120.0) == (
+        ran["group"]["telemetry.sdk.name"],
+        ran["count"],
+        ran["sum"],
+    )
     _leaves_nothing(served)
 
 

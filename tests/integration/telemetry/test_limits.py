@@ -5,13 +5,18 @@ from __future__ import annotations
 import gzip
 import http.client
 import json
+import subprocess
+import sys
 import threading
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from bailee.telemetry.ingest import Limits
 from bailee.telemetry.quotas import Rate
+from node_modules import module
+from programs import clean_environment
 from telemetry_bench import Bench, Site
 
 SMALL = Limits(body=2000, plain=5000, seconds=1.0)
@@ -117,6 +122,57 @@ def test_a_flood_of_one_key_is_held_back_and_costs_no_other(site: Site) -> None:
     assert headers["retry-after"].isdecimal()
     assert f"{headers['retry-after']}::organization" == headers["x-sentry-rate-limits"]
     assert 200 == site.post("/v1/metrics", counter(), key="bob")[0]
+
+
+SENTRY_PYTHON = """
+import os, sentry_sdk
+sentry_sdk.init(os.environ["DSN"], default_integrations=False)
+for number in range(10):
+    sentry_sdk.capture_message(f"number {number}")
+    sentry_sdk.flush(10)
+"""
+SENTRY_NODE = """
+const Sentry = require(process.env.MODULE);
+Sentry.init({dsn: process.env.DSN, defaultIntegrations: false});
+(async () => {
+  for (let number = 0; number < 10; number++) {
+    Sentry.captureMessage('number ' + number);
+    await Sentry.flush(10000);
+  }
+})();
+"""
+
+
+@pytest.mark.parametrize("site", [FEW], indirect=True)
+@pytest.mark.parametrize("language", ["python", "javascript"])
+def test_real_sdks_obey_the_rate_limit(site: Site, language: str, tmp_path: Path) -> None:
+    """Three events are taken, the fourth is told to wait, and the other six are not even sent."""
+    program, env = [sys.executable, "-c", SENTRY_PYTHON], {}
+    if language == "javascript":
+        program = ["node", "-e", SENTRY_NODE]
+        env = {"MODULE": str(module("@sentry/node", "10.78.0"))}
+    done = subprocess.run(
+        program,
+        env=clean_environment(tmp_path, DSN=f"http://ada@127.0.0.1:{site.port}/1", **env),
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+
+    assert (0, 4) == (done.returncode, site.asked), done.stderr
+
+
+def test_what_a_client_threw_away_itself_is_counted(site: Site, bench: Bench) -> None:
+    """Sentry's client reports."""
+    report = {"discarded_events": [{"reason": "ratelimit_backoff", "category": "error",
+                                    "quantity": 6}]}  # fmt: skip
+    body = b'{}\n{"type":"client_report"}\n' + json.dumps(report).encode()
+
+    assert 200 == site.post("/api/1/envelope/", body, x_sentry_auth="Sentry sentry_key=ada")[0]
+
+    (count,) = bench.telemetry.dropped.all()
+    assert ("other", "not sent by the client", 6) == (count.field, count.reason, count.count)
 
 
 @pytest.mark.parametrize("site", [FEW], indirect=True)
