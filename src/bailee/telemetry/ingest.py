@@ -13,8 +13,10 @@ Rules kept here:
 * A sender is known by an API key, which is looked up and goes no further: what is kept has neither
   key nor account. Without one, 401.
 * Size, rate and number of requests under way are bounded for each key and, before the key is known,
-  for each address; what is over gets 413 or 429 with Retry-After. Bodies are read on a thread of
-  their own, one at a time, and no sender may have more than a few waiting.
+  for each address; what is over gets 413 or 429 with Retry-After. What a body is when unpacked
+  counts against the quota, not what was sent.
+* Bodies are read on a thread of their own, one at a time. Of one sender no more than a few wait,
+  and only one of them before that thread: who sends little never stands behind who sends much.
 
 Rows: S1, S2.
 """
@@ -105,6 +107,7 @@ class Ingest:
         self._seconds = seconds
         self._worker = ThreadPoolExecutor(1, "telemetry-bodies")
         self._under_way: Counter[str] = Counter()
+        self._turns: dict[str, asyncio.Lock] = {}
         self._key_bytes = Quota(self._limits.bytes_per_key)
         self._key_requests = Quota(self._limits.requests_per_key)
         self._addresses = Quota(self._limits.requests_per_address)
@@ -237,6 +240,7 @@ class Ingest:
             self._under_way[sender.name] -= 1
             if not self._under_way[sender.name]:
                 del self._under_way[sender.name]
+                self._turns.pop(sender.name, None)
 
     def _take(self, quota: Quota, name: str, amount: float, now: float) -> None:
         seconds = quota.take(name, amount, now)
@@ -263,13 +267,23 @@ class Ingest:
         """Unpack, take and prepare on the thread; then make it durable."""
         encoding = request.headers.get("content-encoding", "")
 
+        size = len(body)
+
         def work() -> Taken:
-            taken = take(unpacked(body, encoding, self._limits.plain))
+            nonlocal size
+            size = self._limits.plain  # what a bomb costs
+            plain = unpacked(body, encoding, self._limits.plain)
+            size = len(plain)
+            taken = take(plain)
             self._telemetry.prepare(taken, sender.periods)
             return taken
 
         loop = asyncio.get_running_loop()
-        taken = await loop.run_in_executor(self._worker, work)
+        async with self._turns.setdefault(sender.name, asyncio.Lock()):
+            try:
+                taken = await loop.run_in_executor(self._worker, work)
+            finally:
+                self._key_bytes.charge(sender.name, size - len(body))
         await self._telemetry.keep(taken)
         return taken
 
