@@ -15,8 +15,8 @@ Rules kept here:
 * Size, rate and number of requests under way are bounded for each key and, before the key is known,
   for each address; what is over gets 413 or 429 with Retry-After. What a body is when unpacked
   counts against the quota, not what was sent.
-* Bodies are read on a thread of their own, one at a time. Of one sender no more than a few wait,
-  and only one of them before that thread: who sends little never stands behind who sends much.
+* Bodies are read on a thread of their own, one of each sender in turn (`turns`), and of one sender
+  no more than a few wait.
 
 Rows: S1, S2.
 """
@@ -27,7 +27,6 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
@@ -43,6 +42,7 @@ from bailee.telemetry import sentry
 from bailee.telemetry.bodies import unpacked
 from bailee.telemetry.quotas import Quota, Rate
 from bailee.telemetry.telemetry import Periods, Taken, Telemetry
+from bailee.telemetry.turns import Turns
 
 _JSON: Final = "application/json"
 _PROTOBUF: Final = "application/x-protobuf"
@@ -105,9 +105,8 @@ class Ingest:
         self._access = access
         self._limits = limits or Limits()
         self._seconds = seconds
-        self._worker = ThreadPoolExecutor(1, "telemetry-bodies")
+        self._turns = Turns("telemetry-bodies")
         self._under_way: Counter[str] = Counter()
-        self._turns: dict[str, asyncio.Lock] = {}
         self._key_bytes = Quota(self._limits.bytes_per_key)
         self._key_requests = Quota(self._limits.requests_per_key)
         self._addresses = Quota(self._limits.requests_per_address)
@@ -138,7 +137,7 @@ class Ingest:
 
     def close(self) -> None:
         """Let the thread end."""
-        self._worker.shutdown(wait=True)
+        self._turns.close()
 
     # -- protocols -------------------------------------------------------------------------------
 
@@ -240,7 +239,6 @@ class Ingest:
             self._under_way[sender.name] -= 1
             if not self._under_way[sender.name]:
                 del self._under_way[sender.name]
-                self._turns.pop(sender.name, None)
 
     def _take(self, quota: Quota, name: str, amount: float, now: float) -> None:
         seconds = quota.take(name, amount, now)
@@ -278,12 +276,10 @@ class Ingest:
             self._telemetry.prepare(taken, sender.periods)
             return taken
 
-        loop = asyncio.get_running_loop()
-        async with self._turns.setdefault(sender.name, asyncio.Lock()):
-            try:
-                taken = await loop.run_in_executor(self._worker, work)
-            finally:
-                self._key_bytes.charge(sender.name, size - len(body))
+        try:
+            taken = await self._turns.do(sender.name, work)
+        finally:
+            self._key_bytes.charge(sender.name, size - len(body))
         await self._telemetry.keep(taken)
         return taken
 
