@@ -453,6 +453,82 @@ def test_an_operators_address_is_told_of_new_and_returning_errors(tmp_path: Path
     assert "quince" not in json.dumps(told)
 
 
+@pytest.mark.row("S1", "S2")
+def test_what_the_operator_has_go_elsewhere_arrives_there(served: Served, tmp_path: Path) -> None:
+    """Metrics to another server by OTLP and kept here as well; errors to a DSN alone: after this
+    server's guard, through the other's, and nothing that was planted on the way.
+    """
+    there = served.ready["ingest"]
+    (tmp_path / "between").mkdir()
+    between = Served(tmp_path / "between")
+    key = served.ready["key"]
+    try:
+        between.up(
+            *("--upstream", "http://127.0.0.1:9"),
+            env={
+                "BAILEE_TELEMETRY_METRICS": f"store otlp:{there['otlp']}",
+                "BAILEE_TELEMETRY_ERRORS": f"sentry:{there['sentry_dsn']}",
+                "BAILEE_TELEMETRY_OTLP_AUTHORIZATION_ENV": "FOR_THERE",
+                "FOR_THERE": f"Bearer {key}",
+            },
+        )
+        between.python(OTLP)
+        between.python(SENTRY)
+        points = sum(row["points"] for row in between.json("metrics", "list"))
+        shown = _delivered(between, points, 3)
+        here = between.figures("bailee.command.count", "--by", "command")
+        assert [] == between.json("errors", "list")
+        between.stop()
+        assert [] == between.holds(b"quince")
+    finally:
+        between.close()
+
+    assert {"up": 5.0, "other": 1.0} == {row["group"]["command"]: row["sum"] for row in here}
+    assert here == served.figures("bailee.command.count", "--by", "command")
+    (took,) = served.figures("bailee.request.duration", "--by", "model")
+    assert (100, 5050.0) == (took["count"], took["sum"])
+    issues = {issue["type"]: issue for issue in served.json("errors", "list")}
+    assert (2, "bailee.policy.period.parse") == (
+        issues["InputError"]["count"],
+        issues["InputError"]["where"],
+    )
+    assert key not in json.dumps(shown)
+    assert [f"store otlp:{there['otlp']}", f"sentry:{there['otlp']}"] == [f["to"] for f in shown]
+    _leaves_nothing(served)
+
+
+def _delivered(between: Served, *expected: int) -> list[dict[str, Any]]:
+    """Where things go, once so many metrics and errors have got there."""
+    pause = threading.Event()
+    for _ in range(60):
+        shown: list[dict[str, Any]] = between.json("metrics", "destinations")
+        if expected == tuple(flow["delivered"] for flow in shown):
+            break
+        pause.wait(0.5)
+    return shown
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("BAILEE_TELEMETRY_METRICS", "sentry:https://quince@s.example.com/1"),
+        ("BAILEE_TELEMETRY_ERRORS", "sentry:http://quince@s.example.com/1"),
+        ("BAILEE_TELEMETRY_OTLP_AUTHORIZATION_ENV", "NOT_SET_QUINCE"),
+        ("BAILEE_TELEMETRY_OWN", "maybe"),
+    ],
+)
+def test_a_destination_that_is_none_stops_the_start(
+    tmp_path: Path, variable: str, value: str
+) -> None:
+    """With the setting's name; a key that is in it is not repeated."""
+    process = Served(tmp_path).spawn("--upstream", "http://127.0.0.1:9", env={variable: value})
+    _, errors = process.communicate(timeout=60)
+
+    assert 2 == process.returncode
+    assert "telemetry." in errors or "NOT_SET_QUINCE" in errors
+    assert "quince@" not in errors
+
+
 def test_without_a_key_nothing_is_taken(served: Served) -> None:
     """An unknown key gets 401 in each protocol, and nothing is counted."""
     for path in ("/v1/metrics", "/api/1/envelope/", "/v1/log_event", "/api/event_logging/v2/batch"):
