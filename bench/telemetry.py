@@ -26,6 +26,7 @@ import orjson
 from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2 as service
 
 from bailee import config
+from bailee.app import measuring
 from bailee.app.node import Node
 from bailee.home import Home, HomeLock
 from bailee.telemetry.queries import Between
@@ -313,6 +314,12 @@ def questions() -> list[Line]:
                     name, between, now, by=["model"], step=timedelta(hours=1)
                 ),
                 "issues of 200,000 errors": lambda: errors.issues(now),
+                "the page of metrics": lambda: node.telemetry.summaries.summary(
+                    between, timedelta(minutes=30), now, latency=name
+                ),
+                "percentiles of 130,000 histograms by channel": lambda: metrics.query(
+                    "bailee.exchange.duration", between, now, by=["provider"]
+                ),
             }
             for what, ask in asked.items():
                 ask()
@@ -345,6 +352,21 @@ def _fill(node: Node, figures: int, errors: int) -> None:
             )
             for n in range(start, start + step)
         ]  # fmt: skip
+        _keep(node, Taken(figures=rows))
+    # A month of the server's own measuring: three ways of ending each minute.
+    for start in range(0, 130_000, step):
+        rows = [
+            figure(
+                now - (n * 37) % 86_400_000,
+                measuring.MEASURE,
+                "histogram",
+                900.0,
+                {"provider": ("api", "bedrock", "vertex")[n % 3], "outcome": "ok"},
+                count=9,
+                buckets=(list(measuring.BOUNDS), [n % 2] * (len(measuring.BOUNDS) + 1)),
+            )
+            for n in range(start, min(130_000, start + step))
+        ]
         _keep(node, Taken(figures=rows))
     for start in range(0, errors, step):
         rows = [

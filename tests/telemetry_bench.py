@@ -120,6 +120,7 @@ class Site:
     """The ingest on a port of 127.0.0.1, on a thread of its own."""
 
     def __init__(self, bench: Bench, limits: Limits) -> None:
+        self.asked = 0
         self.loop = asyncio.new_event_loop()
         self.ingest = Ingest(bench.telemetry, self, limits=limits)
         self._thread = threading.Thread(target=self.loop.run_forever, daemon=True)
@@ -130,7 +131,8 @@ class Site:
         self._do(self._listener.start())
 
     def sender(self, key: bytes) -> Sender | None:
-        """Keys are names here; one of them keeps nothing."""
+        """Keys are names here; one of them keeps nothing. Each request asks once."""
+        self.asked += 1
         periods = {} if key == b"nothing" else PERIODS
         return Sender(key.decode(), periods) if key in (b"ada", b"bob", b"nothing") else None
 

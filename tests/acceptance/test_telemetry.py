@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -25,10 +24,11 @@ from typing import Any
 import pytest
 
 from bailee.testing.upstream import ScriptedUpstream
+from node_modules import module
 from programs import Bailee, clean_environment
 
 SENTRY_NODE = "10.78.0"
-CACHE = Path(__file__).parents[2] / ".cache" / f"sentry-node-{SENTRY_NODE}"
+STATSIG_NODE_VERSION = "6.5.2"
 
 OTLP = """
 import os
@@ -143,6 +143,20 @@ client.shutdown().wait()
 """
 
 
+STATSIG_NODE = """
+const statsig = require(process.env.MODULE);
+(async () => {
+  const options = {api: process.env.URL, disableDiagnostics: true, initTimeoutMs: 10000};
+  await statsig.initialize('secret-' + process.env.KEY, options);
+  const user = {userID: 'quince', email: 'quince@example.com'};
+  statsig.logEvent(user, 'bailee.command', 120, {command: 'doctor', cwd: '/home/quince'});
+  statsig.logEvent(user, 'quince.event', null, {quince: 'quince'});
+  await statsig.flush();
+  await statsig.shutdownAsync();
+})().catch(error => { console.error(error); process.exit(1); });
+"""
+
+
 class Served(Bailee):
     """A server that takes telemetry, and programs that send it."""
 
@@ -240,34 +254,12 @@ def test_the_javascript_sdk_of_sentry_reports_too(served: Served) -> None:
     """Items without length: the type if it is a known one, the lines, the release; a class of the
     person's own is "other".
     """
-    module = _sentry_node()
-
-    served.sends(["node", "-e", NODE], MODULE=str(module))
+    served.sends(["node", "-e", NODE], MODULE=str(module("@sentry/node", SENTRY_NODE)))
 
     issues = {issue["type"]: issue for issue in served.json("errors", "list")}
     assert {"TypeError", "other"} == issues.keys()
     assert ["claude-code@2.1.197"] == issues["TypeError"]["releases"]
     _leaves_nothing(served)
-
-
-def _sentry_node() -> Path:
-    """The SDK, fetched from npm once."""
-    module = CACHE / "node_modules/@sentry/node"
-    if shutil.which("node") is None or shutil.which("npm") is None:
-        pytest.skip("node or npm is not here")
-    if not module.exists():
-        CACHE.mkdir(parents=True, exist_ok=True)
-        subprocess.run(
-            ["npm", "install", "--no-audit", "--no-fund", "--ignore-scripts", "--no-save",
-             f"@sentry/node@{SENTRY_NODE}"],
-            cwd=CACHE,
-            capture_output=True,
-            timeout=300,
-            check=False,
-        )  # fmt: skip
-    if not module.exists():
-        pytest.skip("@sentry/node could not be had from npm")
-    return module
 
 
 @pytest.mark.row("S1")
@@ -282,6 +274,25 @@ def test_both_sdks_of_statsig_start_and_log(served: Served) -> None:
     (ran,) = served.figures("bailee.command", "--by", "command")
 
     assert ("doctor", 2, 200.0) == (ran["group"]["command"], ran["count"], ran["sum"])
+    _leaves_nothing(served)
+
+
+@pytest.mark.row("S1")
+def test_the_javascript_sdk_of_statsig_starts_and_logs(served: Served) -> None:
+    """The same from node."""
+    served.sends(
+        ["node", "-e", STATSIG_NODE],
+        MODULE=str(module("statsig-node", STATSIG_NODE_VERSION)),
+        URL=served.ready["ingest"]["statsig"],
+    )
+
+    (ran,) = served.figures("bailee.command", "--by", "telemetry.sdk.name")
+
+    assert ("statsig-node", 1, 120.0) == (
+        ran["group"]["telemetry.sdk.name"],
+        ran["count"],
+        ran["sum"],
+    )
     _leaves_nothing(served)
 
 
@@ -440,6 +451,82 @@ def test_an_operators_address_is_told_of_new_and_returning_errors(tmp_path: Path
         ("error_issue.regression", "InputError", "bailee.policy.period.parse"),
     ] == [(alert["event"], alert["type"], alert["where"]) for alert in told]
     assert "quince" not in json.dumps(told)
+
+
+@pytest.mark.row("S1", "S2")
+def test_what_the_operator_has_go_elsewhere_arrives_there(served: Served, tmp_path: Path) -> None:
+    """Metrics to another server by OTLP and kept here as well; errors to a DSN alone: after this
+    server's guard, through the other's, and nothing that was planted on the way.
+    """
+    there = served.ready["ingest"]
+    (tmp_path / "between").mkdir()
+    between = Served(tmp_path / "between")
+    key = served.ready["key"]
+    try:
+        between.up(
+            *("--upstream", "http://127.0.0.1:9"),
+            env={
+                "BAILEE_TELEMETRY_METRICS": f"store otlp:{there['otlp']}",
+                "BAILEE_TELEMETRY_ERRORS": f"sentry:{there['sentry_dsn']}",
+                "BAILEE_TELEMETRY_OTLP_AUTHORIZATION_ENV": "FOR_THERE",
+                "FOR_THERE": f"Bearer {key}",
+            },
+        )
+        between.python(OTLP)
+        between.python(SENTRY)
+        points = sum(row["points"] for row in between.json("metrics", "list"))
+        shown = _delivered(between, points, 3)
+        here = between.figures("bailee.command.count", "--by", "command")
+        assert [] == between.json("errors", "list")
+        between.stop()
+        assert [] == between.holds(b"quince")
+    finally:
+        between.close()
+
+    assert {"up": 5.0, "other": 1.0} == {row["group"]["command"]: row["sum"] for row in here}
+    assert here == served.figures("bailee.command.count", "--by", "command")
+    (took,) = served.figures("bailee.request.duration", "--by", "model")
+    assert (100, 5050.0) == (took["count"], took["sum"])
+    issues = {issue["type"]: issue for issue in served.json("errors", "list")}
+    assert (2, "bailee.policy.period.parse") == (
+        issues["InputError"]["count"],
+        issues["InputError"]["where"],
+    )
+    assert key not in json.dumps(shown)
+    assert [f"store otlp:{there['otlp']}", f"sentry:{there['otlp']}"] == [f["to"] for f in shown]
+    _leaves_nothing(served)
+
+
+def _delivered(between: Served, *expected: int) -> list[dict[str, Any]]:
+    """Where things go, once so many metrics and errors have got there."""
+    pause = threading.Event()
+    for _ in range(60):
+        shown: list[dict[str, Any]] = between.json("metrics", "destinations")
+        if expected == tuple(flow["delivered"] for flow in shown):
+            break
+        pause.wait(0.5)
+    return shown
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("BAILEE_TELEMETRY_METRICS", "sentry:https://quince@s.example.com/1"),
+        ("BAILEE_TELEMETRY_ERRORS", "sentry:http://quince@s.example.com/1"),
+        ("BAILEE_TELEMETRY_OTLP_AUTHORIZATION_ENV", "NOT_SET_QUINCE"),
+        ("BAILEE_TELEMETRY_OWN", "maybe"),
+    ],
+)
+def test_a_destination_that_is_none_stops_the_start(
+    tmp_path: Path, variable: str, value: str
+) -> None:
+    """With the setting's name; a key that is in it is not repeated."""
+    process = Served(tmp_path).spawn("--upstream", "http://127.0.0.1:9", env={variable: value})
+    _, errors = process.communicate(timeout=60)
+
+    assert 2 == process.returncode
+    assert "telemetry." in errors or "NOT_SET_QUINCE" in errors
+    assert "quince@" not in errors
 
 
 def test_without_a_key_nothing_is_taken(served: Served) -> None:

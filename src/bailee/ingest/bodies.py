@@ -20,6 +20,7 @@ import zstandard
 from bailee.errors import InputError
 
 ENCODINGS: Final = ("gzip", "deflate", "br", "zstd", "identity")
+MOST_OBJECTS: Final = 400_000
 _PIECE = 1 << 16
 _WINDOW = 1 << 23
 
@@ -56,6 +57,21 @@ def unpacked(body: bytes, encoding: str, most: int) -> bytes:
             hint="send smaller batches",
         )
     return plain
+
+
+def check_objects(body: bytes) -> None:
+    """Refuse a JSON body that would be far more objects than bytes: each costs a hundred times its
+    brace. Counted without reading; braces within texts count too.
+
+    Raises:
+        InputError: code `request_too_large`.
+    """
+    if body.count(b"{") + body.count(b"[") > MOST_OBJECTS:
+        raise InputError(
+            f"the body has over {MOST_OBJECTS} objects and lists.",
+            code="request_too_large",
+            hint="send smaller batches",
+        )
 
 
 def _zlib(body: bytes, bits: int, most: int) -> bytes:

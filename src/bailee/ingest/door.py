@@ -108,6 +108,10 @@ class Door(Generic[S]):
             if not self._under_way[sender.name]:
                 del self._under_way[sender.name]
 
+    def charge(self, sender: S, size: int) -> None:
+        """Count `size` more bytes for a sender: what a body turned out to be when unpacked."""
+        self._key_bytes.charge(sender.name, size)
+
     async def anonymous(self, request: Request, most: int) -> bytes:
         """The body of who needs no key, of `most` bytes; bounded by address alone.
 

@@ -12,18 +12,18 @@ Rules kept here:
 * An answer of success is given after what may be kept is durable.
 * A sender is known by an API key, which is looked up and goes no further: what is kept has neither
   key nor account. Without one, 401.
-* Size, rate and number of requests under way are bounded by `ingest.door`. Bodies are read on a
-  thread of their own, one at a time.
+* Size, rate and number of requests under way are bounded by `ingest.door`. What a body is when
+  unpacked counts against the quota, not what was sent.
+* Bodies are read on a thread of their own, one of each sender in turn (`turns`), and of one sender
+  no more than a few wait.
 
 Rows: S1, S2.
 """
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -38,6 +38,7 @@ from bailee.ingest.bodies import unpacked
 from bailee.ingest.door import Door, Limits, bearer
 from bailee.telemetry import sentry
 from bailee.telemetry.telemetry import Periods, Taken, Telemetry
+from bailee.telemetry.turns import Turns
 
 _JSON: Final = "application/json"
 _PROTOBUF: Final = "application/x-protobuf"
@@ -72,7 +73,7 @@ class Ingest:
     ) -> None:
         self._telemetry = telemetry
         self._door = Door(access.sender, limits or Limits(), seconds=seconds)
-        self._worker = ThreadPoolExecutor(1, "telemetry-bodies")
+        self._turns = Turns("telemetry-bodies")
         self.app = Starlette(
             routes=[
                 *(Route(f"/v1/{s}", self._otlp, methods=["POST"]) for s in _SIGNALS),
@@ -99,7 +100,7 @@ class Ingest:
 
     def close(self) -> None:
         """Let the thread end."""
-        self._worker.shutdown(wait=True)
+        self._turns.close()
 
     # -- protocols -------------------------------------------------------------------------------
 
@@ -182,13 +183,21 @@ class Ingest:
         """Unpack, take and prepare on the thread; then make it durable."""
         encoding = request.headers.get("content-encoding", "")
 
+        size = len(body)
+
         def work() -> Taken:
-            taken = take(unpacked(body, encoding, self._door.limits.plain))
+            nonlocal size
+            size = self._door.limits.plain  # what a bomb costs
+            plain = unpacked(body, encoding, self._door.limits.plain)
+            size = len(plain)
+            taken = take(plain)
             self._telemetry.prepare(taken, sender.periods)
             return taken
 
-        loop = asyncio.get_running_loop()
-        taken = await loop.run_in_executor(self._worker, work)
+        try:
+            taken = await self._turns.do(sender.name, work)
+        finally:
+            self._door.charge(sender, size - len(body))
         await self._telemetry.keep(taken)
         return taken
 

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import math
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sized
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from bailee.registry import OTHER, Guard, Measure, Refusals
 from bailee.registry.guard import WRONG_VALUE
@@ -25,8 +25,35 @@ CUMULATIVE: Final = 2
 _STREAMS = 100_000
 _MOST = 1e15
 
+MOST_ITEMS: Final = 50_000
+_T = TypeVar("_T", bound=Sized)
+
 Pairs = list[tuple[object, object]]
 """Attribute names and values; a value that is no scalar is None."""
+
+
+class TooMany(ValueError):
+    """A request has more in it than one may have, whatever its size."""
+
+
+class Room:
+    """How many points, records and spans, and how many of what holds them, one request may have:
+    a few bytes each, they cost far more to read than to send.
+    """
+
+    def __init__(self, most: int = MOST_ITEMS) -> None:
+        self._left = most
+
+    def of(self, items: _T) -> _T:
+        """The items, if there is room for them.
+
+        Raises:
+            TooMany: there is not.
+        """
+        self._left -= len(items)
+        if self._left < 0:
+            raise TooMany
+        return items
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,17 @@ from typing import Any
 
 import orjson
 
-from bailee.telemetry.otlp import CUMULATIVE, DELTA, Log, Metric, Pairs, Point, Span, buckets_of
+from bailee.telemetry.otlp import (
+    CUMULATIVE,
+    DELTA,
+    Log,
+    Metric,
+    Pairs,
+    Point,
+    Room,
+    Span,
+    buckets_of,
+)
 
 _TEMPORALITIES = {
     "AGGREGATION_TEMPORALITY_DELTA": DELTA,
@@ -26,19 +36,21 @@ _LONGEST_NUMBER = 24
 
 def read_metrics(body: bytes) -> Iterator[Metric]:
     """The metrics of an `ExportMetricsServiceRequest`."""
-    for resource in _list(_message(body), "resourceMetrics"):
+    room = Room()
+    for resource in room.of(_list(_message(body), "resourceMetrics")):
         attributes = _resource(resource)
-        for scope in _list(resource, "scopeMetrics"):
-            for metric in _list(scope, "metrics"):
-                yield _metric(attributes, metric)
+        for scope in room.of(_list(resource, "scopeMetrics")):
+            for metric in room.of(_list(scope, "metrics")):
+                yield _metric(attributes, metric, room)
 
 
 def read_logs(body: bytes) -> Iterator[Log]:
     """The records of an `ExportLogsServiceRequest`."""
-    for resource in _list(_message(body), "resourceLogs"):
+    room = Room()
+    for resource in room.of(_list(_message(body), "resourceLogs")):
         attributes = _resource(resource)
-        for scope in _list(resource, "scopeLogs"):
-            for record in _list(scope, "logRecords"):
+        for scope in room.of(_list(resource, "scopeLogs")):
+            for record in room.of(_list(scope, "logRecords")):
                 own = _pairs(record)
                 named = next((value for name, value in own if name == "event.name"), None)
                 own = [pair for pair in own if pair[0] != "event.name"]
@@ -51,10 +63,11 @@ def read_logs(body: bytes) -> Iterator[Log]:
 
 def read_spans(body: bytes) -> Iterator[Span]:
     """The spans of an `ExportTraceServiceRequest`."""
-    for resource in _list(_message(body), "resourceSpans"):
+    room = Room()
+    for resource in room.of(_list(_message(body), "resourceSpans")):
         attributes = _resource(resource)
-        for scope in _list(resource, "scopeSpans"):
-            for span in _list(scope, "spans"):
+        for scope in room.of(_list(resource, "scopeSpans")):
+            for span in room.of(_list(scope, "spans")):
                 failed = _object(span, "status").get("code") in (2, "STATUS_CODE_ERROR")
                 yield Span(
                     attributes,
@@ -144,21 +157,21 @@ def _number(value: object) -> float:
         return _NAN
 
 
-def _metric(resource: Pairs, metric: dict[str, Any]) -> Metric:
+def _metric(resource: Pairs, metric: dict[str, Any], room: Room) -> Metric:
     name = _text(metric, "name")
     if "sum" in metric:
         data = _object(metric, "sum")
         kind = "counter" if data.get("isMonotonic") is True else "gauge"
-        return Metric(resource, name, kind, _temporality(data), _numbers(data))
+        return Metric(resource, name, kind, _temporality(data), _numbers(data, room))
     if "gauge" in metric:
-        return Metric(resource, name, "gauge", DELTA, _numbers(_object(metric, "gauge")))
+        return Metric(resource, name, "gauge", DELTA, _numbers(_object(metric, "gauge"), room))
     if "histogram" in metric:
         data = _object(metric, "histogram")
-        return Metric(resource, name, "histogram", _temporality(data), _histogram(data))
+        return Metric(resource, name, "histogram", _temporality(data), _histogram(data, room))
     if "exponentialHistogram" in metric:
         data = _object(metric, "exponentialHistogram")
         temporality = _temporality(data)
-        points = iter(()) if temporality == CUMULATIVE else _exponential(data)
+        points = iter(()) if temporality == CUMULATIVE else _exponential(data, room)
         return Metric(resource, name, "histogram", temporality, points)
     return Metric(resource, name, "none", DELTA, iter(()))
 
@@ -170,8 +183,8 @@ def _temporality(data: dict[str, Any]) -> int:
     return _whole(given)
 
 
-def _numbers(data: dict[str, Any]) -> Iterator[Point]:
-    for point in _list(data, "dataPoints"):
+def _numbers(data: dict[str, Any], room: Room) -> Iterator[Point]:
+    for point in room.of(_list(data, "dataPoints")):
         value: float = _NAN
         if "asInt" in point:
             whole = _integer(point["asInt"])
@@ -186,8 +199,8 @@ def _stamped(point: dict[str, Any]) -> tuple[Pairs, int, int]:
     return _pairs(point), start, time
 
 
-def _histogram(data: dict[str, Any]) -> Iterator[Point]:
-    for point in _list(data, "dataPoints"):
+def _histogram(data: dict[str, Any], room: Room) -> Iterator[Point]:
+    for point in room.of(_list(data, "dataPoints")):
         bounds, counts = point.get("explicitBounds") or [], point.get("bucketCounts") or []
         yield Point(
             *_stamped(point),
@@ -198,8 +211,8 @@ def _histogram(data: dict[str, Any]) -> Iterator[Point]:
         )
 
 
-def _exponential(data: dict[str, Any]) -> Iterator[Point]:
-    for point in _list(data, "dataPoints"):
+def _exponential(data: dict[str, Any], room: Room) -> Iterator[Point]:
+    for point in room.of(_list(data, "dataPoints")):
         positive, negative = _object(point, "positive"), _object(point, "negative")
         counts = positive.get("bucketCounts") or []
         found = None

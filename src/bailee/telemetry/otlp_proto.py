@@ -14,7 +14,17 @@ from opentelemetry.proto.collector.logs.v1 import logs_service_pb2 as logs
 from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2 as metrics
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2 as traces
 
-from bailee.telemetry.otlp import CUMULATIVE, DELTA, Log, Metric, Pairs, Point, Span, buckets_of
+from bailee.telemetry.otlp import (
+    CUMULATIVE,
+    DELTA,
+    Log,
+    Metric,
+    Pairs,
+    Point,
+    Room,
+    Span,
+    buckets_of,
+)
 
 _SCALARS: Final = ("string_value", "bool_value", "int_value", "double_value")
 _FAILED: Final = 2
@@ -22,19 +32,21 @@ _FAILED: Final = 2
 
 def read_metrics(body: bytes) -> Iterator[Metric]:
     """The metrics of an `ExportMetricsServiceRequest`."""
-    for resource in _parsed(metrics.ExportMetricsServiceRequest(), body).resource_metrics:
+    room = Room()
+    for resource in room.of(_parsed(metrics.ExportMetricsServiceRequest(), body).resource_metrics):
         attributes = _pairs(resource.resource.attributes)
-        for scope in resource.scope_metrics:
-            for metric in scope.metrics:
-                yield _metric(attributes, metric)
+        for scope in room.of(resource.scope_metrics):
+            for metric in room.of(scope.metrics):
+                yield _metric(attributes, metric, room)
 
 
 def read_logs(body: bytes) -> Iterator[Log]:
     """The records of an `ExportLogsServiceRequest`."""
-    for resource in _parsed(logs.ExportLogsServiceRequest(), body).resource_logs:
+    room = Room()
+    for resource in room.of(_parsed(logs.ExportLogsServiceRequest(), body).resource_logs):
         attributes = _pairs(resource.resource.attributes)
-        for scope in resource.scope_logs:
-            for record in scope.log_records:
+        for scope in room.of(resource.scope_logs):
+            for record in room.of(scope.log_records):
                 own = _pairs(record.attributes)
                 text = record.body.string_value
                 named = next((value for name, value in own if name == "event.name"), None)
@@ -45,10 +57,11 @@ def read_logs(body: bytes) -> Iterator[Log]:
 
 def read_spans(body: bytes) -> Iterator[Span]:
     """The spans of an `ExportTraceServiceRequest`."""
-    for resource in _parsed(traces.ExportTraceServiceRequest(), body).resource_spans:
+    room = Room()
+    for resource in room.of(_parsed(traces.ExportTraceServiceRequest(), body).resource_spans):
         attributes = _pairs(resource.resource.attributes)
-        for scope in resource.scope_spans:
-            for span in scope.spans:
+        for scope in room.of(resource.scope_spans):
+            for span in room.of(scope.spans):
                 yield Span(
                     attributes,
                     span.name,
@@ -76,31 +89,37 @@ def _pairs(attributes: Any) -> Pairs:
     return pairs
 
 
-def _metric(resource: Pairs, metric: Any) -> Metric:
+def _metric(resource: Pairs, metric: Any, room: Room) -> Metric:
     which = metric.WhichOneof("data")
     if which == "sum":
         data = metric.sum
         kind = "counter" if data.is_monotonic else "gauge"
         return Metric(
-            resource, metric.name, kind, data.aggregation_temporality, _numbers(data.data_points)
+            resource,
+            metric.name,
+            kind,
+            data.aggregation_temporality,
+            _numbers(data.data_points, room),
         )
     if which == "gauge":
-        return Metric(resource, metric.name, "gauge", DELTA, _numbers(metric.gauge.data_points))
+        return Metric(
+            resource, metric.name, "gauge", DELTA, _numbers(metric.gauge.data_points, room)
+        )
     if which == "histogram":
         data = metric.histogram
-        points = _histogram(data.data_points)
+        points = _histogram(data.data_points, room)
         return Metric(resource, metric.name, "histogram", data.aggregation_temporality, points)
     if which == "exponential_histogram":
         data = metric.exponential_histogram
         kind = data.aggregation_temporality
         # Their scale may change from one point to the next: there is no adding up cumulative ones.
-        points = iter(()) if kind == CUMULATIVE else _exponential(data.data_points)
+        points = iter(()) if kind == CUMULATIVE else _exponential(data.data_points, room)
         return Metric(resource, metric.name, "histogram", kind, points)
     return Metric(resource, metric.name, "none", DELTA, iter(()))
 
 
-def _numbers(points: Any) -> Iterator[Point]:
-    for point in points:
+def _numbers(points: Any, room: Room) -> Iterator[Point]:
+    for point in room.of(points):
         which = point.WhichOneof("value")
         value = float(getattr(point, which)) if which is not None else float("nan")
         yield Point(
@@ -108,8 +127,8 @@ def _numbers(points: Any) -> Iterator[Point]:
         )
 
 
-def _histogram(points: Any) -> Iterator[Point]:
-    for point in points:
+def _histogram(points: Any, room: Room) -> Iterator[Point]:
+    for point in room.of(points):
         yield Point(
             _pairs(point.attributes),
             point.start_time_unix_nano,
@@ -121,8 +140,8 @@ def _histogram(points: Any) -> Iterator[Point]:
         )
 
 
-def _exponential(points: Any) -> Iterator[Point]:
-    for point in points:
+def _exponential(points: Any, room: Room) -> Iterator[Point]:
+    for point in room.of(points):
         negative = any(point.negative.bucket_counts)
         found = (
             None

@@ -29,6 +29,7 @@ from bailee.telemetry.records import MOST_FRAMES, Row, moment
 Symbols = Mapping[str, frozenset[str]]
 """Our own modules, and the names that each defines."""
 
+_WRITTEN: Final = re.compile(rb"\S")
 _EVENT_ID: Final = re.compile(r"[0-9a-f]{32}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _MOST_ITEMS: Final = 200
 _READ = frozenset(
@@ -70,13 +71,10 @@ def read_envelope(body: bytes) -> Envelope:
     head = _object(first)
     items: list[tuple[str, bytes]] = []
     position = len(body) if end < 0 else end + 1
-    while position < len(body) and len(items) < _MOST_ITEMS:
+    while (found := _WRITTEN.search(body, position)) and len(items) < _MOST_ITEMS:
+        position = found.start()  # whatever blank lines there are in one step
         end = body.find(b"\n", position)
-        line = body[position : end if end >= 0 else len(body)]
-        if not line.strip():
-            position += len(line) + 1
-            continue
-        header = _object(line)
+        header = _object(body[position : end if end >= 0 else len(body)])
         if end < 0:
             raise ValueError("an item without a payload")
         start = end + 1

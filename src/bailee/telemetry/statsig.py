@@ -13,10 +13,9 @@ from typing import Any, Final
 
 import orjson
 
-from bailee.telemetry.otlp import Log, Pairs
+from bailee.telemetry.otlp import Log, Pairs, Room
 
 _NAMES_OF_EVENT: Final = ("eventName", "metadata", "time", "statsigMetadata")
-MOST_EVENTS: Final = 20_000
 
 
 def read_log_event(body: bytes) -> Iterator[Log]:
@@ -60,11 +59,9 @@ def _message(body: bytes) -> dict[str, Any]:
 
 def _events(message: dict[str, Any]) -> list[dict[str, Any]]:
     found = message.get("events", [])
-    if not isinstance(found, list) or len(found) > MOST_EVENTS:
-        raise ValueError("events is not a list, or too long a one")
-    if not all(isinstance(event, dict) for event in found):
-        raise ValueError("an event is not an object")
-    return found
+    if not isinstance(found, list) or not all(isinstance(event, dict) for event in found):
+        raise ValueError("events is not a list of objects")
+    return Room().of(found)
 
 
 def _object(parent: dict[str, Any], name: str) -> dict[str, Any]:

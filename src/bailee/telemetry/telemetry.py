@@ -24,6 +24,7 @@ from sqlalchemy import Engine
 
 from bailee.clock import Clock
 from bailee.errors import BaileeError, InputError
+from bailee.ingest.bodies import check_objects
 from bailee.keyring import Keyring
 from bailee.registry import OTHER, Guard, Refusals, Registry
 from bailee.telemetry import otlp_json, sentry, statsig
@@ -33,7 +34,7 @@ from bailee.telemetry.dropped import DroppedCounts
 from bailee.telemetry.forwarding import Forwarder, Post
 from bailee.telemetry.issues import Alert, Issues
 from bailee.telemetry.journal import Batch, Journal
-from bailee.telemetry.otlp import Log, Reader, Streams
+from bailee.telemetry.otlp import MOST_ITEMS, Log, Reader, Streams, TooMany
 from bailee.telemetry.queries import ErrorQueries, MetricQueries
 from bailee.telemetry.records import ERROR, METRIC, DataClass, Row
 from bailee.telemetry.shelves import Shelf
@@ -154,6 +155,7 @@ class Telemetry:
         with self._lock, _malformed("OTLP request"):
             reader, refusals = self._reader()
             if as_json:
+                check_objects(body)
                 from_bytes: Any = otlp_json
             else:
                 from bailee.telemetry import otlp_proto as from_bytes
@@ -175,6 +177,7 @@ class Telemetry:
             InputError: it is not such a batch.
         """
         read = statsig.read_log_event if protocol == "statsig" else statsig.read_batch
+        check_objects(body)
         with self._lock, _malformed("batch of events"):
             reader, refusals = self._reader()
             taken = Taken()
@@ -198,6 +201,7 @@ class Telemetry:
         with _malformed("Sentry event"):
             for kind, item in envelope.items:
                 if kind == "event" and len(taken.errors) < _MOST_ERRORS:
+                    check_objects(item)
                     taken.errors.append(events.row(item, refusals, now_ms))
                 elif kind == "client_report":
                     refusals.add(OTHER, NOT_SENT, sentry.discarded(item))
@@ -394,5 +398,11 @@ class _malformed:
         pass
 
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        if isinstance(error, TooMany):
+            raise InputError(
+                f"the body is a {self._what} with over {MOST_ITEMS} parts.",
+                code="request_too_large",
+                hint="send smaller batches",
+            ) from None
         if isinstance(error, (ValueError, RecursionError)) and not isinstance(error, BaileeError):
             raise InputError(f"the body is not a {self._what}.") from None

@@ -5,13 +5,18 @@ from __future__ import annotations
 import gzip
 import http.client
 import json
+import subprocess
+import sys
 import threading
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from bailee.ingest.door import Limits
 from bailee.ingest.quotas import Rate
+from node_modules import module
+from programs import clean_environment
 from telemetry_bench import Bench, Site
 
 SMALL = Limits(body=2000, plain=5000, seconds=1.0)
@@ -97,6 +102,42 @@ def test_chunked_requests_are_taken(site: Site, bench: Bench) -> None:
     connection.close()
 
 
+OPENING = b'{"resourceMetrics":[{"scopeMetrics":[{"metrics":[{"name":"bailee.command.count","sum":'
+POINTS = b'{"isMonotonic":true,"aggregationTemporality":1,"dataPoints":['
+
+
+def points(number: int) -> bytes:
+    """A request with so many empty points, which are three bytes each."""
+    return OPENING + POINTS + b",".join([b"{}"] * number) + b"]}}]}]}]}"
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "headers"),
+    [
+        ("/v1/metrics", points(50_001), {}),
+        ("/v1/metrics", points(1_000_000), {}),
+        ("/v1/logs", b'{"resourceLogs":[' + b"{}," * 60_000 + b"{}]}", {}),
+        ("/v1/traces", b"\x0a\x00" * 60_000, {"content_type": "application/x-protobuf"}),
+        ("/v1/log_event", b'{"events":[' + b"{}," * 60_000 + b"{}]}",
+         {"statsig_api_key": "secret-ada"}),
+        ("/api/event_logging/v2/batch", b'{"events":[' + b"[]," * 500_000 + b"{}]}", {}),
+        ("/api/1/envelope/", b'{}\n{"type":"event"}\n[' + b"{}," * 500_000 + b"{}]",
+         {"x_sentry_auth": "Sentry sentry_key=ada"}),
+    ],
+    ids=["points", "objects", "resources", "protobuf", "statsig", "batch", "event"],
+)  # fmt: skip
+def test_more_parts_than_one_request_may_have_are_refused(
+    site: Site, bench: Bench, path: str, body: bytes, headers: dict[str, str]
+) -> None:
+    """Whatever their size, packed small: 413, and nothing of it is kept. What fits is taken."""
+    packed = gzip.compress(body)
+
+    assert 413 == site.post(path, packed, content_encoding="gzip", **headers)[0]
+    assert len(packed) < 50_000
+    assert [] == bench.files_of("journal")
+    assert 200 == site.post("/v1/metrics", counter(1000))[0]
+
+
 FEW = Limits(
     requests_per_key=Rate(0.1, 3),
     bytes_per_key=Rate(1000, 1_000_000),
@@ -117,6 +158,87 @@ def test_a_flood_of_one_key_is_held_back_and_costs_no_other(site: Site) -> None:
     assert headers["retry-after"].isdecimal()
     assert f"{headers['retry-after']}::organization" == headers["x-sentry-rate-limits"]
     assert 200 == site.post("/v1/metrics", counter(), key="bob")[0]
+
+
+@pytest.mark.parametrize("site", [FEW], indirect=True)
+def test_what_a_body_is_when_unpacked_counts(site: Site) -> None:
+    """A few kilobytes that are three megabytes use up a quota of one."""
+    packed = gzip.compress(counter() + b" " * 3_000_000)
+
+    assert 200 == site.post("/v1/metrics", packed, content_encoding="gzip")[0]
+    assert 429 == site.post("/v1/metrics", counter())[0]
+    assert 200 == site.post("/v1/metrics", counter(), key="bob")[0]
+
+
+def test_who_sends_little_does_not_wait_for_who_sends_much(site: Site) -> None:
+    """One key has ten heavy requests waiting; another's is taken after one, not after all."""
+    heavy = points(15_000).replace(b"{}", b'{"asInt":1}')
+    done: list[int] = []
+    senders = [
+        threading.Thread(target=lambda: done.append(site.post("/v1/metrics", heavy)[0]))
+        for _ in range(10)
+    ]
+    for sender in senders:
+        sender.start()
+    _until(lambda: site.asked, 10)
+    assert 200 == site.post("/v1/metrics", counter(), key="bob")[0]
+    before = len(done)
+    for sender in senders:
+        sender.join()
+
+    assert [200] * 10 == done
+    assert before < 8
+
+
+SENTRY_PYTHON = """
+import os, sentry_sdk
+sentry_sdk.init(os.environ["DSN"], default_integrations=False)
+for number in range(10):
+    sentry_sdk.capture_message(f"number {number}")
+    sentry_sdk.flush(10)
+"""
+SENTRY_NODE = """
+const Sentry = require(process.env.MODULE);
+Sentry.init({dsn: process.env.DSN, defaultIntegrations: false});
+(async () => {
+  for (let number = 0; number < 10; number++) {
+    Sentry.captureMessage('number ' + number);
+    await Sentry.flush(10000);
+  }
+})();
+"""
+
+
+@pytest.mark.parametrize("site", [FEW], indirect=True)
+@pytest.mark.parametrize("language", ["python", "javascript"])
+def test_real_sdks_obey_the_rate_limit(site: Site, language: str, tmp_path: Path) -> None:
+    """Three events are taken, the fourth is told to wait, and the other six are not even sent."""
+    program, env = [sys.executable, "-c", SENTRY_PYTHON], {}
+    if language == "javascript":
+        program = ["node", "-e", SENTRY_NODE]
+        env = {"MODULE": str(module("@sentry/node", "10.78.0"))}
+    done = subprocess.run(
+        program,
+        env=clean_environment(tmp_path, DSN=f"http://ada@127.0.0.1:{site.port}/1", **env),
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+
+    assert (0, 4) == (done.returncode, site.asked), done.stderr
+
+
+def test_what_a_client_threw_away_itself_is_counted(site: Site, bench: Bench) -> None:
+    """Sentry's client reports."""
+    report = {"discarded_events": [{"reason": "ratelimit_backoff", "category": "error",
+                                    "quantity": 6}]}  # fmt: skip
+    body = b'{}\n{"type":"client_report"}\n' + json.dumps(report).encode()
+
+    assert 200 == site.post("/api/1/envelope/", body, x_sentry_auth="Sentry sentry_key=ada")[0]
+
+    (count,) = bench.telemetry.dropped.all()
+    assert ("other", "not sent by the client", 6) == (count.field, count.reason, count.count)
 
 
 @pytest.mark.parametrize("site", [FEW], indirect=True)

@@ -1,0 +1,65 @@
+"""One thread that many share, each in turn: whoever has little for it never stands behind all that
+somebody else has.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections import OrderedDict, deque
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+_Job = tuple[Future[Any], Callable[[], Any]]
+
+
+class Turns:
+    """Works off jobs, one of each sender in turn, from opening to `close`."""
+
+    def __init__(self, name: str) -> None:
+        self._waiting: OrderedDict[str, deque[_Job]] = OrderedDict()
+        self._change = threading.Condition()
+        self._closed = False
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self._thread.start()
+
+    async def do(self, sender: str, job: Callable[[], T]) -> T:
+        """What the job gives, when it is the sender's turn. Raises whatever the job does."""
+        future: Future[T] = Future()
+        with self._change:
+            if self._closed:
+                raise RuntimeError("no more turns")
+            self._waiting.setdefault(sender, deque()).append((future, job))
+            self._change.notify()
+        return await asyncio.wrap_future(future)
+
+    def close(self) -> None:
+        """Work off what waits, and end."""
+        with self._change:
+            self._closed = True
+            self._change.notify()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while (taken := self._next()) is not None:
+            future, job = taken
+            if not future.set_running_or_notify_cancel():
+                continue  # the sender went away
+            try:
+                future.set_result(job())
+            except BaseException as error:  # whoever waits is told, whatever it was
+                future.set_exception(error)
+
+    def _next(self) -> _Job | None:
+        with self._change:
+            while not self._waiting:
+                if self._closed:
+                    return None
+                self._change.wait()
+            sender, jobs = self._waiting.popitem(last=False)
+            job = jobs.popleft()
+            if jobs:
+                self._waiting[sender] = jobs  # to the end
+            return job
