@@ -28,6 +28,7 @@ from bailee.agent.tools.todo import TodoWrite
 from bailee.agent.transcripts import InMemory
 from bailee.agent.turns import Agent, Limits
 from bailee.agent.workspace import Workspace
+from bailee.client.network import Network
 from bailee.errors import InputError
 
 
@@ -63,6 +64,7 @@ class Session:
     base_url: str | None = None
     measuring: Measuring | None = None
     servers: Servers | None = None
+    network: Network | None = None
 
     async def turn(self, prompt: str | list[Block]) -> AsyncIterator[events.Event]:
         """Takes a prompt, as `Agent.turn` does, with the MCP servers' tools; is measured where
@@ -103,6 +105,7 @@ def start(
     model: Model | None = None,
     more_tools: Sequence[Tool] = (),
     hidden: Sequence[Path] = (),
+    network: Network | None = None,
 ) -> Session:
     """A new session, or a resumed one.
 
@@ -122,6 +125,7 @@ def start(
             session=session,
             model=options.model or environment.get("ANTHROPIC_MODEL") or None,
             max_tokens=options.max_tokens,
+            network=network,
         )
     box = sandbox.find(wanted=options.sandbox, network=options.network, hidden=hidden)
     seen = Seen()
@@ -170,6 +174,7 @@ def start(
         environment,
         resumed=bool(records),
         base_url=at.base_url if at is not None else None,
+        network=network,
     )
 
 
