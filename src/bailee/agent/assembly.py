@@ -49,6 +49,7 @@ def assembled(
         or held.get("ANTHROPIC_MODEL")
         or (str(chosen.value) if chosen is not None else None),
         sandbox=options.sandbox and settings.flag("sandbox"),
+        hosts=hosts.value if (hosts := settings.values.get("sandbox.network")) is not None else (),
     )
     made = start(
         options,

@@ -16,8 +16,8 @@ import trustme
 
 from bailee.agent.ports import Outcome
 from bailee.agent.tools.arguments import Arguments
-from bailee.agent.tools.web import WebFetch, is_public, text_of
-from bailee.client.network import Network
+from bailee.agent.tools.web import WebFetch, text_of
+from bailee.client.network import Network, is_public
 from bailee.errors import BaileeError, InputError
 from corporate_network import squid
 

@@ -15,7 +15,6 @@ Rows: D2, S7.
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import socket
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final
@@ -23,7 +22,7 @@ from urllib.parse import urljoin, urlsplit, urlunsplit
 
 from bailee.agent.ports import Intent, Outcome
 from bailee.agent.tools.arguments import Arguments, field, schema
-from bailee.client.network import Network
+from bailee.client.network import Network, is_public
 from bailee.errors import InputError, UpstreamError
 
 if TYPE_CHECKING:
@@ -34,20 +33,7 @@ _LARGEST: Final = 5_000_000  # bytes, decoded
 _LONGEST: Final = 60_000  # characters of text
 _REDIRECTS: Final = 5
 _TEXTS: Final = ("text/", "application/json", "application/xml", "application/xhtml+xml")
-_NAT64: Final = ipaddress.IPv6Network("64:ff9b::/96")
 _NOISE: Final = ("script", "style", "noscript", "svg", "iframe", "form", "nav", "template")
-
-
-def is_public(address: str) -> bool:
-    """Whether an IP address is one of the public internet. Pure."""
-    found = ipaddress.ip_address(address)
-    if isinstance(found, ipaddress.IPv6Address):
-        inner = found.ipv4_mapped or found.sixtofour or (found.teredo or (None, None))[1]
-        if found in _NAT64:
-            inner = ipaddress.IPv4Address(int(found) & 0xFFFFFFFF)
-        if inner is not None and not inner.is_global:
-            return False
-    return found.is_global and not found.is_multicast
 
 
 class WebFetch:
