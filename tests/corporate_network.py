@@ -158,6 +158,27 @@ def squid(*more: str, users: str = "") -> Iterator[Squid]:
             process.stderr.close()
 
 
+@contextmanager
+def squid_with_password(user: str, password: str) -> Iterator[Squid]:
+    """A squid that lets one user through."""
+    checker = Path("/usr/lib/squid/basic_ncsa_auth")  # comes with squid
+    if not checker.exists():
+        pytest.skip("squid is not installed")
+    done = subprocess.run(
+        ["openssl", "passwd", "-apr1", "-salt", "bailee", password],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    with squid(
+        f"auth_param basic program {checker} {{folder}}/users",
+        "acl known proxy_auth REQUIRED",
+        "http_access deny !known",
+        users=f"{user}:{done.stdout.strip()}\n",
+    ) as made:
+        yield made
+
+
 def listens(port: int) -> bool:
     """Whether somebody listens on a port of loopback."""
     with socket.socket() as probe:
@@ -220,6 +241,10 @@ def _message(source: ssl.SSLSocket) -> bytes:
     while b"\r\n\r\n" not in content:
         content += _some(source)
     head, _, body = content.partition(b"\r\n\r\n")
+    if b"transfer-encoding: chunked" in head.lower():
+        while not body.endswith(b"0\r\n\r\n"):
+            body += _some(source)
+        return head + b"\r\n\r\n" + body
     length = next(
         int(line.partition(b":")[2])
         for line in head.lower().split(b"\r\n")

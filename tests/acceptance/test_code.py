@@ -314,6 +314,18 @@ def test_bedrock_and_vertex(
     assert upstream.conversations[0].header("x-claude-code-session-id") is not None
 
 
+@pytest.mark.row("D1")
+def test_the_embedded_model_answers(bailee: Bailee, tmp_path: Path) -> None:
+    """With no upstream set: the whole way from a package to an answer, nothing else needed."""
+    ready = bailee.up()
+    coder = Coder(tmp_path, ready["gateway"], ready["key"])
+    result = coder.json("-p", "Say hello.")
+
+    assert ("success", True) == (result["subtype"], bool(result["result"].strip()))
+    (session,) = bailee.json("sessions", "list")
+    assert result["session_id"] == session["id"]
+
+
 def test_commands_do_not_see_the_key(coder: Coder, upstream: ScriptedUpstream) -> None:
     """The model's credential is in no command's environment, nor in its parents' (/proc)."""
     command = "env; cat /proc/[0-9]*/environ 2>/dev/null | tr '\\0' '\\n'; true"

@@ -294,6 +294,33 @@ def test_commands_say_what_there_is(opens: Opens, upstream: ScriptedUpstream, ro
     ]
 
 
+@pytest.mark.row("S7")
+def test_pages_are_fetched_only_where_that_is_on_and_asked_about(
+    opens: Opens, upstream: ScriptedUpstream, root: Path
+) -> None:
+    """A project can't turn it on. Where a person did, the whole address is asked about, and what
+    is in a private network is refused even then.
+    """
+    (root / ".bailee").mkdir()
+    (root / ".bailee" / "settings.json").write_text('{"webFetch": true}')
+    off = opens()
+    off.submit("hello")
+    off.wait("Done")
+    assert "WebFetch" not in {tool["name"] for tool in upstream.conversations[-1].json["tools"]}
+
+    upstream.then(
+        ToolUse("WebFetch", {"url": "http://127.0.0.1:9/pears?q=quince"}), Text("Not to be had.")
+    )
+    on = opens("--settings", '{"webFetch": true}')
+    on.submit("look it up")
+    shown = on.wait("no, and say why")
+    assert "https://127.0.0.1/pears?q=quince" in shown
+    assert "always WebFetch(domain:127.0.0.1)" in shown
+    on.type("y")
+    on.wait("Not to be had")
+    assert "in a private network" in asked(upstream)
+
+
 @pytest.mark.row("F1", "S3")
 def test_a_report_is_shown_before_it_goes_and_the_switch_takes_it_away(
     opens: Opens, upstream: ScriptedUpstream

@@ -15,6 +15,7 @@ from bailee.agent.permissions import Rules, parse_rules
 from bailee.agent.ports import Asker, Transcripts
 from bailee.agent.sandbox import looks_like_a_credential
 from bailee.agent.session import Options, Session, start
+from bailee.agent.tools.web import WebFetch
 from bailee.client.background import Background
 from bailee.client.flows import provider_of
 from bailee.client.machine import Machine
@@ -39,6 +40,7 @@ def assembled(
         InputError: see `session.start`.
     """
     settings = machine.settings
+    way = network(settings)
     chosen = settings.values.get("model")
     held = variables(machine)
     options = replace(
@@ -47,6 +49,7 @@ def assembled(
         or held.get("ANTHROPIC_MODEL")
         or (str(chosen.value) if chosen is not None else None),
         sandbox=options.sandbox and settings.flag("sandbox"),
+        hosts=hosts.value if (hosts := settings.values.get("sandbox.network")) is not None else (),
     )
     made = start(
         options,
@@ -55,12 +58,14 @@ def assembled(
         rules=rules_of(settings),
         asker=asker,
         transcripts=transcripts or machine.transcripts(),
+        more_tools=[WebFetch(way)] if settings.flag("webFetch") else [],
+        network=way,
         hidden=(machine.data, Path(held.get("BAILEE_HOME") or "/nonexistent")),
     )
     wanted = [server(name, one.value) for name, one in settings.servers.items()]
     wanted = [*(one.expanded(held.get) for one in wanted), *permitted]
     if wanted:
-        made.servers = Servers(wanted, network(settings), str(made.workspace.root))
+        made.servers = Servers(wanted, way, str(made.workspace.root))
     if background is not None:
         provider, _ = provider_of(machine.policy, settings)
         made.measuring = Measuring(background, provider=provider)

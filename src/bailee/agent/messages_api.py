@@ -8,6 +8,8 @@ Rules kept here:
   `CLAUDE_CODE_SKIP_BEDROCK_AUTH`, `CLAUDE_CODE_SKIP_VERTEX_AUTH` for a gateway in between.
 * Each request names its session (`x-claude-code-session-id`, `metadata.user_id`) and nothing else
   of the person or the machine.
+* The way there is `client.network`'s: the company's proxy and authority, a client certificate, TLS
+  to anywhere but this machine, no redirect followed.
 * The SDK takes long to import, so that this happens on first use, or before in a thread (`warm`).
 """
 
@@ -19,6 +21,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from bailee.agent.ports import Answer, Message, Piece, Request
+from bailee.client.network import Network
 from bailee.errors import BaileeError, InputError, UpstreamError
 
 Provider = Literal["api", "bedrock", "vertex"]
@@ -28,6 +31,8 @@ MODELS: Final[dict[Provider, str]] = {
     "vertex": "claude-sonnet-4-5@20250929",
 }
 _TOKENS: Final = 16_000
+_SILENCE: Final = 600.0  # seconds
+_CONNECT: Final = 20.0
 _TOO_LONG: Final = ("prompt is too long", "context length", "context size", "too many tokens")
 _SKIPPED: Final = "skipped"  # where the SDK wants a cloud's credential, and a gateway has its own
 
@@ -98,9 +103,16 @@ class MessagesApi:
     """A `ports.Model` behind the Messages API, its Bedrock form or its Vertex form."""
 
     def __init__(
-        self, at: Endpoint, *, session: str, model: str | None = None, max_tokens: int | None = None
+        self,
+        at: Endpoint,
+        *,
+        session: str,
+        model: str | None = None,
+        max_tokens: int | None = None,
+        network: Network | None = None,
     ) -> None:
         self.name = model or MODELS[at.provider]
+        self._network = network or Network({})
         self._at = at
         self._session = session
         self._max_tokens = max_tokens or _TOKENS
@@ -111,7 +123,7 @@ class MessagesApi:
         import anthropic
 
         if self._client is None:
-            self._client = _client(self._at, self._session)
+            self._client = _client(self._at, self._session, self._network)
         try:
             async with self._client.messages.stream(**self._body(request)) as stream:
                 async for event in stream:
@@ -164,17 +176,35 @@ def marked(messages: Sequence[Message]) -> list[Message]:
     return made
 
 
-def _client(at: Endpoint, session: str) -> Any:
-    import anthropic
+def address_of(at: Endpoint) -> str:
+    """Where the requests of an endpoint go. Pure."""
+    if at.base_url is not None:
+        return at.base_url
+    if at.provider == "bedrock":
+        return f"https://bedrock-runtime.{at.region}.amazonaws.com"
+    if at.provider == "vertex":
+        where = "" if at.region == "global" else f"{at.region}-"
+        return f"https://{where}aiplatform.googleapis.com"
+    return "https://api.anthropic.com"
 
-    headers = {"x-claude-code-session-id": session, "x-app": "cli"}
+
+def _client(at: Endpoint, session: str, network: Network) -> Any:
+    import anthropic
+    import httpx2
+
+    way = network.async_client(address_of(at), "The model's address")
+    given: dict[str, Any] = {
+        "default_headers": {"x-claude-code-session-id": session, "x-app": "cli"},
+        "http_client": way,
+        "timeout": httpx2.Timeout(_SILENCE, connect=_CONNECT),
+    }
     try:
         if at.provider == "bedrock":
-            return _bedrock(anthropic, at, headers)
+            return _bedrock(anthropic, at, given)
         if at.provider == "vertex":
-            return _vertex(anthropic, at, headers)
+            return _vertex(anthropic, at, given)
         return anthropic.AsyncAnthropic(
-            api_key=at.key, auth_token=at.token, base_url=at.base_url, default_headers=headers
+            api_key=at.key, auth_token=at.token, base_url=at.base_url, **given
         )
     except (anthropic.AnthropicError, ValueError) as error:
         raise InputError(
@@ -184,21 +214,14 @@ def _client(at: Endpoint, session: str) -> Any:
         ) from None
 
 
-def _bedrock(anthropic: Any, at: Endpoint, headers: dict[str, str]) -> Any:
-    if not at.skip_auth:
-        return anthropic.AsyncAnthropicBedrock(
-            aws_region=at.region, base_url=at.base_url, default_headers=headers
-        )
-    return anthropic.AsyncAnthropicBedrock(
-        api_key=at.token or _SKIPPED,
-        aws_region=at.region,
-        base_url=at.base_url,
-        default_headers=headers,
-    )
+def _bedrock(anthropic: Any, at: Endpoint, given: dict[str, Any]) -> Any:
+    if at.skip_auth:
+        given = {**given, "api_key": at.token or _SKIPPED}
+    return anthropic.AsyncAnthropicBedrock(aws_region=at.region, base_url=at.base_url, **given)
 
 
-def _vertex(anthropic: Any, at: Endpoint, headers: dict[str, str]) -> Any:
-    given: dict[str, Any] = {"region": at.region, "default_headers": headers}
+def _vertex(anthropic: Any, at: Endpoint, given: dict[str, Any]) -> Any:
+    given = {**given, "region": at.region}
     if at.base_url is not None:
         given["base_url"] = at.base_url
     if at.project is not None:

@@ -1,7 +1,8 @@
 """Running commands in a bubblewrap sandbox.
 
-Inside: the whole file system read-only, the workspace writable, a /tmp of its own, no network, no
-other processes, no way to the session's sockets and keys. What later programs would obey in the
+Inside: the whole file system read-only, the workspace writable, a /tmp of its own, no other
+processes, no way to the session's sockets and keys, and no network but what `egress` lets through,
+if the settings allow hosts. What later programs would obey in the
 workspace (git's hooks and configuration) is read-only too, so that nothing written inside runs
 outside later. `arguments` is the whole of the policy and computes only; `find` tries it out.
 
@@ -13,6 +14,7 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +33,10 @@ _HIDDEN: Final = (
     *(".local/state/bailee", ".mozilla", ".config/google-chrome", ".codex", ".gemini", ".bailee"),
     *(".bash_history", ".zsh_history", ".python_history"),
 )  # fmt: skip
+_SOCKET: Final = Path("/tmp/bailee-egress")  # noqa: S108 - in the sandbox's own
+_RELAY_INSIDE: Final = Path("/tmp/bailee-relay.py")  # noqa: S108
+_PORT: Final = 3128
+_RELAY: Final = Path(__file__).with_name("relay.py")
 _READ_ONLY: Final = (
     *(".git/hooks", ".git/config", ".bailee", ".claude", ".vscode", ".idea", ".mcp.json"),
 )
@@ -39,12 +45,12 @@ _READ_ONLY: Final = (
 @dataclass(frozen=True, slots=True)
 class Sandbox:
     """Whether commands run in a sandbox, and in which. `program` None: they don't, and `why` says
-    why not. `network` is whether commands may reach the network.
+    why not. `hosts`: what commands may reach, by the proxy alone.
     """
 
     program: str | None
     why: str = ""
-    network: bool = False
+    hosts: tuple[str, ...] = ()
     hidden: tuple[Path, ...] = ()
 
     @property
@@ -52,26 +58,44 @@ class Sandbox:
         """A word or two for the status line."""
         if self.program is None:
             return "no sandbox"
-        return "sandbox, network on" if self.network else "sandbox, no network"
+        if not self.hosts:
+            return "sandbox, no network"
+        return f"sandbox, {len(self.hosts)} host{'' if len(self.hosts) == 1 else 's'}"
 
     @property
     def sentence(self) -> str:
         """What the model is told."""
         if self.program is None:
             return f"Commands run without a sandbox ({self.why})."
-        network = "with the network" if self.network else "without a network"
+        network = "without a network"
+        if self.hosts:
+            network = f"that reaches {', '.join(self.hosts)} by its HTTP proxy and nothing else"
         return (
             f"Commands run in a sandbox {network}; only the workspace is writable. The folder for "
             "temporary files is empty at each command."
         )
 
-    def wrap(self, command: Sequence[str], roots: Sequence[Path], home: Path) -> list[str]:
-        """The command line that runs `command`."""
+    def wrap(
+        self,
+        command: Sequence[str],
+        roots: Sequence[Path],
+        home: Path,
+        egress: Path | None = None,
+    ) -> list[str]:
+        """The command line that runs `command`; `egress` is the proxy's socket."""
         if self.program is None:
             return list(command)
-        return arguments(
-            self.program, command, roots, home, network=self.network, hidden=self.hidden
-        )
+        return arguments(self.program, command, roots, home, egress=egress, hidden=self.hidden)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The variables that lead a command's programs to the proxy."""
+        if self.program is None or not self.hosts:
+            return {}
+        at = f"http://127.0.0.1:{_PORT}"
+        names = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
+        led = {given: at for name in names for given in (name, name.lower())}
+        return {**led, "NO_PROXY": "", "no_proxy": "", "NODE_USE_ENV_PROXY": "1"}
 
 
 def arguments(
@@ -80,15 +104,16 @@ def arguments(
     roots: Sequence[Path],
     home: Path,
     *,
-    network: bool = False,
+    egress: Path | None = None,
     hidden: Sequence[Path] = (),
 ) -> list[str]:
-    """The command line of bubblewrap. `roots` are writable, the first is the working folder."""
+    """The command line of bubblewrap. `roots` are writable, the first is the working folder;
+    `egress` is the socket of the proxy that is the only way out, if there is one.
+    """
     made = [
         program, "--die-with-parent", "--new-session", "--unshare-user-try", "--unshare-pid",
         "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try", "--cap-drop", "ALL",
-        *(() if network else ("--unshare-net",)),
-        "--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc",
+        "--unshare-net", "--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc",
     ]  # fmt: skip
     under = {Path("/tmp"), Path("/var/tmp"), Path("/run")}  # noqa: S108 - made anew inside
     for folder in sorted(under):
@@ -96,8 +121,6 @@ def arguments(
             made += ["--tmpfs", str(folder)]
     if any(folder in home.parents for folder in under):
         made += ["--ro-bind-try", str(home), str(home)]
-    if network and Path("/run/systemd/resolve").is_dir():
-        made += ["--ro-bind", "/run/systemd/resolve", "/run/systemd/resolve"]
     for root in roots:
         made += ["--bind", str(root), str(root)]
         if (root / ".git").is_dir():  # a mount of its own can't be renamed and put anew
@@ -112,10 +135,17 @@ def arguments(
             made += ["--tmpfs", str(secret)]
         elif secret.exists():
             made += ["--ro-bind", "/dev/null", str(secret)]
+    if egress is not None:
+        made += ["--bind", str(egress), str(_SOCKET), "--ro-bind", str(_RELAY), str(_RELAY_INSIDE)]
+        for prefix in (Path(sys.prefix), Path(sys.base_prefix)):
+            if any(folder in prefix.parents for folder in under):
+                made += ["--ro-bind", str(prefix), str(prefix)]
+        relay = (sys.executable, "-I", "-S", str(_RELAY_INSIDE), str(_SOCKET), str(_PORT))
+        command = [*relay, *command]
     return [*made, "--chdir", str(roots[0]), "--", *command]
 
 
-def find(*, wanted: bool = True, network: bool = False, hidden: Sequence[Path] = ()) -> Sandbox:
+def find(*, wanted: bool = True, hosts: Sequence[str] = (), hidden: Sequence[Path] = ()) -> Sandbox:
     """The sandbox this machine has, tried out once."""
     if not wanted:
         return Sandbox(None, "it was turned off")
@@ -130,7 +160,7 @@ def find(*, wanted: bool = True, network: bool = False, hidden: Sequence[Path] =
         return Sandbox(None, "bubblewrap can't be started")
     if done.returncode != 0:
         return Sandbox(None, "bubblewrap is not permitted here")
-    return Sandbox(program, network=network, hidden=tuple(hidden))
+    return Sandbox(program, hosts=tuple(hosts), hidden=tuple(hidden))
 
 
 def without_credentials(environment: Mapping[str, str]) -> dict[str, str]:

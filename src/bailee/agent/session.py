@@ -14,6 +14,7 @@ from datetime import datetime
 from pathlib import Path
 
 from bailee.agent import events, instructions, sandbox
+from bailee.agent.egress import Egress
 from bailee.agent.mcp_servers import Servers
 from bailee.agent.measuring import Measuring
 from bailee.agent.messages_api import MessagesApi, endpoint
@@ -28,6 +29,7 @@ from bailee.agent.tools.todo import TodoWrite
 from bailee.agent.transcripts import InMemory
 from bailee.agent.turns import Agent, Limits
 from bailee.agent.workspace import Workspace
+from bailee.client.network import Network
 from bailee.errors import InputError
 
 
@@ -46,7 +48,7 @@ class Options:
     max_tokens: int | None = None
     context_tokens: int = 200_000
     sandbox: bool = True
-    network: bool = False
+    hosts: Sequence[str] = ()  # what commands in the sandbox may reach
 
 
 @dataclass(slots=True)
@@ -63,6 +65,8 @@ class Session:
     base_url: str | None = None
     measuring: Measuring | None = None
     servers: Servers | None = None
+    network: Network | None = None
+    egress: Egress | None = None
 
     async def turn(self, prompt: str | list[Block]) -> AsyncIterator[events.Event]:
         """Takes a prompt, as `Agent.turn` does, with the MCP servers' tools; is measured where
@@ -87,6 +91,8 @@ class Session:
         """Closes what it holds open."""
         if self.servers is not None:
             await self.servers.close()
+        if self.egress is not None:
+            await self.egress.close()
         model = self.agent.model
         if isinstance(model, MessagesApi):
             await model.close()
@@ -103,6 +109,7 @@ def start(
     model: Model | None = None,
     more_tools: Sequence[Tool] = (),
     hidden: Sequence[Path] = (),
+    network: Network | None = None,
 ) -> Session:
     """A new session, or a resumed one.
 
@@ -122,8 +129,10 @@ def start(
             session=session,
             model=options.model or environment.get("ANTHROPIC_MODEL") or None,
             max_tokens=options.max_tokens,
+            network=network,
         )
-    box = sandbox.find(wanted=options.sandbox, network=options.network, hidden=hidden)
+    box = sandbox.find(wanted=options.sandbox, hosts=options.hosts, hidden=hidden)
+    egress = Egress(box.hosts, network or Network({})) if box.program and box.hosts else None
     seen = Seen()
     tools: list[Tool] = [
         Read(workspace, seen),
@@ -131,7 +140,7 @@ def start(
         Edit(workspace, seen),
         Glob(workspace, environment),
         Grep(workspace, environment),
-        Bash(workspace, box, environment),
+        Bash(workspace, box, environment, egress),
         TodoWrite(),
         *more_tools,
     ]
@@ -170,6 +179,8 @@ def start(
         environment,
         resumed=bool(records),
         base_url=at.base_url if at is not None else None,
+        network=network,
+        egress=egress,
     )
 
 

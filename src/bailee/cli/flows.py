@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -43,7 +44,8 @@ def flows(
         policy = load(document)
         holding = files.read(policy, Path.cwd(), option=settings)
         warn(holding)
-        found = all_flows(policy, holding, lang)
+        boxed = shutil.which("bwrap") is not None
+        found = all_flows(policy, holding, lang, sandboxed=boxed)
         if as_json:
             print_json([flow.as_json() for flow in found])
         elif diagram:

@@ -94,14 +94,19 @@ def permitted(policy: Policy, settings: Settings, flow: str) -> Flow:
     return _flow(policy, settings, flow, "en")
 
 
-def all_flows(policy: Policy, settings: Settings, language: Language = "en") -> list[Flow]:
-    """Every flow from this machine, the work itself first."""
+def all_flows(
+    policy: Policy, settings: Settings, language: Language = "en", *, sandboxed: bool = True
+) -> list[Flow]:
+    """Every flow from this machine, the work itself first. `sandboxed`: this machine has what a
+    sandbox for commands needs.
+    """
     return [
         _model(policy, settings),
         *(_flow(policy, settings, name, language) for name in policy.document.flows),
         _public_issue(policy, settings),
         _web_fetch(settings),
         *_servers(settings),
+        _commands(settings, sandboxed),
     ]
 
 
@@ -256,6 +261,33 @@ def _web_fetch(settings: Settings) -> Flow:
         None,
         None if chosen is None else chosen.scope,
         None if chosen is None else chosen.place,
+    )
+
+
+def _commands(settings: Settings, sandboxed: bool) -> Flow:
+    """What commands that the agent runs may reach."""
+    switch = settings.values.get("sandbox")
+    hosts = settings.values.get("sandbox.network")
+    boxed = sandboxed and settings.flag("sandbox")
+    decided = switch if switch is not None and not settings.flag("sandbox") else hosts
+    if decided is switch is not None:
+        why = f"sandbox in {switch.where}"
+    elif not sandboxed:
+        why, decided = "bubblewrap not being installed here", None
+    else:
+        why = f"sandbox.network in {hosts.where}" if hosts else "no host being in sandbox.network"
+    reached = ", ".join(hosts.value) if hosts is not None else ""
+    return Flow(
+        "commands",
+        "Commands",
+        bool(reached) or not boxed,
+        (reached or "nowhere") if boxed else "anywhere",
+        "What commands send that the model asks for and a person or a rule permits.",
+        None,
+        why,
+        None,
+        None if decided is None else decided.scope,
+        None if decided is None else decided.place,
     )
 
 

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     import httpx2
 
 SECONDS: Final = 20.0
+_NAT64: Final = ipaddress.IPv6Network("64:ff9b::/96")
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +165,18 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host.strip("[]")).is_loopback
     except ValueError:
         return host.lower() == "localhost"
+
+
+def is_public(address: str) -> bool:
+    """Whether an IP address is one of the public internet. Pure."""
+    found = ipaddress.ip_address(address)
+    if isinstance(found, ipaddress.IPv6Address):
+        inner = found.ipv4_mapped or found.sixtofour or (found.teredo or (None, None))[1]
+        if found in _NAT64:
+            inner = ipaddress.IPv4Address(int(found) & 0xFFFFFFFF)
+        if inner is not None and not inner.is_global:
+            return False
+    return found.is_global and not found.is_multicast
 
 
 def checked(address: str, variable: str = "BAILEE_URL") -> None:

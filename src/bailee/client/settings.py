@@ -23,6 +23,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, NoReturn, TypeGuard
@@ -39,7 +40,7 @@ SCOPES: Final = (
 )
 OF_A_PROJECT: Final = frozenset({"project local", "project"})
 
-Kind = Literal["env", "days", "text", "flag", "permissions", "servers"]
+Kind = Literal["env", "days", "text", "flag", "sandbox", "permissions", "servers"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,12 +67,14 @@ KEYS: Final[dict[str, Key]] = {
         Key("model", "text", "The model to ask for."),
         Key("permissions", "permissions", "What may be done without asking, and what never."),
         Key("webFetch", "flag", "Whether the agent may fetch web pages.", private=False),
-        Key("sandbox", "flag", "Whether commands run in a sandbox.", private=True),
+        Key("sandbox", "sandbox", "Whether commands run in a sandbox, and what it reaches.", True),
         Key("mcpServers", "servers", "MCP servers the agent may start, by name."),
         Key("feedbackRepository", "text", "Public repository (owner/name) for GitHub issues."),
     )
 }
 RULES: Final = ("allow", "ask", "deny")
+_HOST: Final = re.compile(r"(?:\*\.)?[A-Za-z0-9](?:[A-Za-z0-9.-]{0,250}[A-Za-z0-9])?")
+_SANDBOX: Final = 'like {"enabled": true, "network": ["pypi.org", "*.pythonhosted.org"]}'
 _SERVER: Final = 'like {"command": "server", "args": []} or {"url": "https://host/mcp"}'
 # Besides the switches, what a project's `env` block may set.
 OPEN_TO_PROJECTS: Final = frozenset({"ANTHROPIC_MODEL"})
@@ -204,6 +207,7 @@ def merge(
     ordered = sorted(sources, key=lambda source: SCOPES.index(source.scope))
     for source in ordered:
         reading.take(source)
+    reading.finish()
     if reading.problems:
         place = reading.problems[0].place
         scope = next(s.scope for s in ordered if s.place == place)
@@ -231,6 +235,7 @@ class _Reading:
         self.env: dict[str, Chosen] = {}
         self.values: dict[str, Chosen] = {}
         self.rules: dict[str, list[Chosen]] = {kind: [] for kind in RULES}
+        self._hosts: list[tuple[Source, tuple[str, ...]]] = []
         self.servers: dict[str, Chosen] = {}
         self.proposed: dict[str, Chosen] = {}
         self.problems: list[Problem] = []
@@ -257,6 +262,8 @@ class _Reading:
                 self._days(source, name, value)
             elif key.kind == "flag":
                 self._flag(source, key, value)
+            elif key.kind == "sandbox":
+                self._sandbox(source, key, value)
             elif key.kind == "permissions":
                 self._permissions(source, value)
             elif key.kind == "servers":
@@ -313,6 +320,45 @@ class _Reading:
         held = self.values.get(key.name)
         if held is None or (value is key.private and held.value is not key.private):
             self.values[key.name] = Chosen(value, source.scope, source.place)
+
+    def _sandbox(self, source: Source, key: Key, value: object) -> None:
+        """True, false, or an object: `enabled` is the flag; of two lists of hosts that commands
+        may reach, what is in both holds.
+        """
+        if not isinstance(value, Mapping):
+            self._flag(source, key, value)
+            return
+        for name in value:
+            if name not in ("enabled", "network"):
+                self._problem(source, f"sandbox.{name}", "there is no such setting.", _SANDBOX)
+        if "enabled" in value:
+            self._flag(source, key, value["enabled"])
+        if "network" not in value:
+            return
+        hosts = value["network"]
+        if not isinstance(hosts, list) or not all(
+            isinstance(host, str) and _HOST.fullmatch(host) for host in hosts
+        ):
+            self._problem(source, "sandbox.network", "must be a list of hosts.", _SANDBOX)
+            hosts = []
+        self._hosts.append((source, tuple(hosts)))
+
+    def finish(self) -> None:
+        """What can be said only when every source has been read."""
+        own = [one for one in self._hosts if one[0].scope not in OF_A_PROJECT]
+        theirs = [one for one in self._hosts if one[0].scope in OF_A_PROJECT]
+        if not own:  # a project can take hosts away and add none
+            for source, hosts in theirs:
+                if hosts:
+                    self._ignore(source, "sandbox.network")
+            return
+        held: Chosen | None = None
+        for source, hosts in (*own, *theirs):
+            both = hosts if held is None else tuple(host for host in held.value if host in hosts)
+            if held is None or both != held.value:
+                held = Chosen(both, source.scope, source.place)
+        assert held is not None
+        self.values["sandbox.network"] = held
 
     def _permissions(self, source: Source, value: object) -> None:
         if not isinstance(value, Mapping):

@@ -22,7 +22,7 @@ from bailee.client.settings import Settings, from_environment, merge
 from bailee.errors import BaileeError, InputError
 from bailee.policy import load
 from bailee.testing import FakeClock
-from corporate_network import Receiver, opening_proxy, receiver, squid
+from corporate_network import Receiver, opening_proxy, receiver, squid, squid_with_password
 
 POLICY = load()
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -259,18 +259,9 @@ def test_squid_that_asks_for_a_password(
     box: Outbox, sending: Sending, authority: trustme.CA, authority_file: str, tmp_path: Path
 ) -> None:
     """Without the password 407 and nothing arrives; with it in the proxy's address it does."""
-    checker = Path("/usr/lib/squid/basic_ncsa_auth")  # comes with squid
-    if not checker.exists():
-        pytest.skip("squid is not installed")
-    users = f"ann:$apr1$bailee${_apr1('pears', 'bailee')}\n"
-    lines = (
-        f"auth_param basic program {checker} {{folder}}/users",
-        "acl known proxy_auth REQUIRED",
-        "http_access deny !known",
-    )
     with (
         receiver(_server_context(authority, "bailee.example")) as far,
-        squid(*lines, users=users) as proxy,
+        squid_with_password("ann", "pears") as proxy,
     ):
         item = box.put(PAYLOAD)
         known: dict[str, Any] = {
@@ -401,15 +392,3 @@ def test_a_report_is_json_within_json() -> None:
 
     outer = json.loads(report({"description": '梨 "x"'}).body)
     assert {"description": '梨 "x"'} == json.loads(outer["content"])
-
-
-def _apr1(password: str, salt: str) -> str:
-    import subprocess
-
-    done = subprocess.run(
-        ["openssl", "passwd", "-apr1", "-salt", salt, password],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    return done.stdout.strip().rpartition("$")[2]

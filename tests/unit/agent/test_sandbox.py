@@ -21,11 +21,13 @@ def test_credentials_do_not_reach_commands() -> None:
     assert kept == without_credentials({**kept, **dict.fromkeys(gone, "v")})
 
 
-def test_the_network_is_off_unless_it_is_wanted() -> None:
-    """A namespace of its own, without a way out."""
-    made = [arguments("bwrap", ["x"], [Path("/w")], Path("/h"), network=n) for n in (False, True)]
+def test_the_network_is_off_and_hosts_are_reached_by_a_socket_alone() -> None:
+    """A namespace of its own, without a way out but the proxy's socket."""
+    ways = (None, Path("/tmp/socket"))
+    made = [arguments("bwrap", ["x"], [Path("/w")], Path("/h"), egress=way) for way in ways]
 
-    assert [True, False] == ["--unshare-net" in line for line in made]
+    assert [True, True] == ["--unshare-net" in line for line in made]
+    assert [False, True] == ["/tmp/socket" in line for line in made]
 
 
 @given(st.lists(st.text(min_size=1, max_size=5), min_size=1))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -143,6 +144,13 @@ def test_what_is_not_understood_is_named_and_sends_nothing(said: dict[str, Any])
         ({"permissions": {"deny": "Bash"}}, "permissions.deny"),
         ({"webFetch": "yes"}, "webFetch"),
         ({"mcpServers": []}, "mcpServers"),
+        ({"mcpServers": {"x": {"comand": "sh"}}}, "mcpServers.x"),
+        ({"mcpServers": {"x": {"url": "file:///x"}}}, "mcpServers.x"),
+        ({"mcpServers": {"a b": {"command": "sh"}}}, "mcpServers.a b"),
+        ({"sandbox": {"network": "pypi.org"}}, "sandbox.network"),
+        ({"sandbox": {"network": ["https://pypi.org"]}}, "sandbox.network"),
+        ({"sandbox": {"hosts": []}}, "sandbox.hosts"),
+        ({"sandbox": {"enabled": "no"}}, "sandbox"),
         ({"model": 4}, "model"),
     ],
 )
@@ -206,6 +214,66 @@ def test_a_flag_said_twice_takes_the_private_value() -> None:
 
     assert (False, True) == (settings.flag("webFetch"), settings.flag("sandbox"))
     assert "project" == settings.values["webFetch"].scope
+
+
+HOSTS = ("pypi.org", "*.pythonhosted.org", "github.com")
+
+
+@pytest.mark.row("S6")
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(SCOPES), st.lists(st.sampled_from(HOSTS), unique=True)),
+        max_size=5,
+        unique_by=lambda one: one[0],
+    )
+)
+def test_commands_reach_what_every_scope_allows_and_a_project_adds_nothing(
+    said: list[tuple[str, list[str]]],
+) -> None:
+    """Of several lists of hosts what is in all of them holds; a project's alone opens nothing."""
+    said = [(scope, hosts) for scope, hosts in said if scope != "environment"]
+    settings = holding(*(source(scope, sandbox={"network": hosts}) for scope, hosts in said))
+    held = settings.values.get("sandbox.network")
+    own = any(scope not in OF_A_PROJECT for scope, _ in said)
+
+    expected = set(HOSTS).intersection(*(set(hosts) for _, hosts in said)) if own else set()
+    assert expected == set(held.value if held is not None else ())
+    (flow,) = [flow for flow in all_flows(POLICY, settings) if flow.name == "commands"]
+    assert bool(expected) == flow.on
+
+
+def test_what_commands_reach_is_a_flow() -> None:
+    """Nothing by default; anything where there is no sandbox, by a setting or for want of one."""
+
+    def flow(sandboxed: bool = True, **values: Any) -> tuple[bool, str]:
+        found = all_flows(POLICY, holding(source("user", **values)), sandboxed=sandboxed)
+        (one,) = [flow for flow in found if flow.name == "commands"]
+        return one.on, one.destination
+
+    assert (False, "nowhere") == flow()
+    assert (True, "pypi.org") == flow(sandbox={"network": ["pypi.org"]})
+    assert (True, "anywhere") == flow(sandbox=False)
+    assert (True, "anywhere") == flow(sandbox={"enabled": False, "network": ["pypi.org"]})
+    assert (True, "anywhere") == flow(sandboxed=False)
+
+
+@pytest.mark.row("S6", "S7")
+def test_a_projects_list_of_servers_is_a_wish() -> None:
+    """Proposed, shown as off, and no settings of anyone's; what can't be meant is passed over, and
+    a file that is broken turns nothing off.
+    """
+    wish = replace(
+        source("project", mcpServers={"x": {"command": "sh"}, "y": {"command": 7}}), proposing=True
+    )
+    broken = replace(parse("project", "/.mcp.json", b"{"), proposing=True)
+    settings = holding(wish, broken, source("user", mcpServers={"z": {"url": "https://z.example"}}))
+
+    assert ({"x"}, {"z"}, ()) == (
+        set(settings.proposed), set(settings.servers), settings.problems
+    )  # fmt: skip
+    flows = {f.name: (f.on, f.destination) for f in all_flows(POLICY, settings)}
+    assert (False, "a program here: sh") == flows["mcp_server.x"]
+    assert (True, "https://z.example") == flows["mcp_server.z"]
 
 
 def test_the_smallest_number_of_days_wins() -> None:

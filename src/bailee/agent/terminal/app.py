@@ -154,7 +154,10 @@ class Terminal:
         """Another model for the turns to come."""
         session = self.session
         session.agent.model = MessagesApi(
-            endpoint(session.environment), session=session.id, model=name
+            endpoint(session.environment),
+            session=session.id,
+            model=name,
+            network=session.network,
         )
         self.options = replace(self.options, model=name)
 

@@ -119,7 +119,11 @@ async def _flows(app: Terminal, _: str) -> None:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in ("", "flow", "to", "decided by"):
         table.add_column(column, overflow="fold")
-    for flow in all_flows(app.machine.policy, app.machine.settings):
+    for flow in all_flows(
+        app.machine.policy,
+        app.machine.settings,
+        sandboxed=app.session.sandbox.program is not None,
+    ):
         table.add_row(
             "on" if flow.on else "off",
             flow.label,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+from bailee.agent.egress import Egress
 from bailee.agent.ports import Intent, Outcome
 from bailee.agent.sandbox import Sandbox, home_of, without_credentials
 from bailee.agent.tools.arguments import Arguments, field, schema
@@ -31,10 +32,15 @@ class Bash:
     )
 
     def __init__(
-        self, workspace: Workspace, sandbox: Sandbox, environment: Mapping[str, str]
+        self,
+        workspace: Workspace,
+        sandbox: Sandbox,
+        environment: Mapping[str, str],
+        egress: Egress | None = None,
     ) -> None:
         self._workspace = workspace
         self._sandbox = sandbox
+        self._egress = egress
         self._environment = environment
         self.description = (
             "Runs a command in bash, in the workspace's root. Each call is a shell of its own: "
@@ -54,10 +60,15 @@ class Bash:
         """Its output and exit status."""
         command = arguments.text("command")
         seconds = arguments.number("timeout", _SECONDS, least=1, most=_MOST_SECONDS)
+        if self._egress is not None:
+            await self._egress.start()
         line = self._sandbox.wrap(
-            ["bash", "-c", command], self._workspace.roots, home_of(self._environment)
+            ["bash", "-c", command],
+            self._workspace.roots,
+            home_of(self._environment),
+            None if self._egress is None else self._egress.path,
         )
-        environment = without_credentials(self._environment)
+        environment = without_credentials(self._environment) | self._sandbox.environment
         environment |= {"PAGER": "cat", "GIT_PAGER": "cat", "GIT_TERMINAL_PROMPT": "0"}
         try:
             ran = await run_program(

@@ -1,0 +1,172 @@
+"""The way out of the sandbox: real bubblewrap, real servers, the allowed hosts and no other."""
+
+from __future__ import annotations
+
+import asyncio
+import http.server
+import ssl
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import trustme
+
+from bailee.agent.egress import Egress, allows
+from bailee.agent.sandbox import find
+from bailee.agent.tools.arguments import Arguments
+from bailee.agent.tools.bash import Bash
+from bailee.agent.workspace import Workspace
+from bailee.client.network import Network
+from corporate_network import squid_with_password
+
+FETCH = (
+    f"{sys.executable} -c 'import sys, urllib.request, urllib.error\n"
+    "try: print(urllib.request.urlopen(sys.argv[1], timeout=20).read().decode())\n"
+    "except urllib.error.HTTPError as e: print(e.code, e.read().decode())\n"
+    'except OSError as e: print("failed", e)\' '
+)
+
+
+@pytest.fixture
+def sites(tmp_path: Path) -> Iterator[tuple[int, int]]:
+    """The ports of a plain site and of one under TLS, both of localhost and bailee.example."""
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(str(tmp_path / "authority.pem"))
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(f"pears at {self.headers['host']}{self.path}".encode())
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    servers = [http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) for _ in range(2)]
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost", "bailee.example").configure_cert(tls)
+    servers[1].socket = tls.wrap_socket(servers[1].socket, server_side=True)
+    for server in servers:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield servers[0].server_port, servers[1].server_port
+    for server in servers:
+        server.shutdown()
+        server.server_close()
+
+
+Runs = Callable[..., list[str]]
+
+
+@pytest.fixture
+def runs(tmp_path: Path) -> Runs:
+    """Runs commands in the sandbox, with a way out to some hosts."""
+
+    def run(
+        *commands: str,
+        hosts: tuple[str, ...],
+        ports: tuple[int, ...],
+        network: Network | None = None,
+        everything_is_public: bool = True,
+    ) -> list[str]:
+        box = find(hosts=hosts)
+        if box.program is None:
+            pytest.skip(f"no sandbox here: {box.why}")
+        (tmp_path / "work").mkdir(exist_ok=True)
+        environment = {
+            "PATH": "/usr/bin:/bin", "SSL_CERT_FILE": str(tmp_path / "authority.pem"),
+            "HOME": str(tmp_path),
+        }  # fmt: skip
+        judge = {"public": lambda _: True} if everything_is_public else {}
+        way = network or Network({})
+
+        async def work() -> list[str]:
+            egress = Egress(hosts, way, ports=ports, **judge)  # type: ignore[arg-type]
+            bash = Bash(Workspace(tmp_path / "work"), box, environment, egress)
+            try:
+                return [
+                    str((await bash.run(Arguments("Bash", {"command": command}))).content)
+                    for command in commands
+                ]
+            finally:
+                await egress.close()
+
+        return asyncio.run(work())
+
+    return run
+
+
+@pytest.mark.row("S7")
+def test_allowed_hosts_are_reached_and_nothing_else(runs: Runs, sites: tuple[int, int]) -> None:
+    """Under TLS and without, by the proxy; another name, another port and the way round the proxy
+    are refused, and the reason is there for the model.
+    """
+    plain, secret = sites
+    got = runs(
+        f"{FETCH} http://localhost:{plain}/a?b=1",
+        f"{FETCH} https://localhost:{secret}/c",
+        f"{FETCH} http://127.0.0.1:{plain}/",
+        f"{FETCH} https://127.0.0.1:{secret}/",
+        f"{FETCH} http://localhost:{plain + 1 if plain + 1 != secret else plain + 2}/",
+        f"exec 3<>/dev/tcp/127.0.0.1/{plain}",
+        "exit 7",
+        "kill -9 $$",
+        hosts=("localhost",),
+        ports=sites,
+    )  # fmt: skip
+
+    assert f"pears at localhost:{plain}/a?b=1" == got[0]
+    assert f"pears at localhost:{secret}/c" == got[1]
+    assert "403 bailee's sandbox: 127.0.0.1 is not in sandbox.network of the settings." in got[2]
+    assert "403" in got[3]
+    assert "neither 80 nor 443" in got[4]
+    assert "onnection refused" in got[5]
+    assert "[exit status 7]" == got[6]
+    assert "[exit status 137]" == got[7]
+
+
+@pytest.mark.row("S7")
+def test_a_private_address_stays_out_of_reach_under_an_allowed_name(
+    runs: Runs, sites: tuple[int, int]
+) -> None:
+    """A name that is allowed and stands for this machine is refused."""
+    (got,) = runs(
+        f"{FETCH} http://localhost:{sites[0]}/", hosts=("localhost",), ports=sites,
+        everything_is_public=False,
+    )  # fmt: skip
+
+    assert "localhost is on this machine or in a private network" in got
+
+
+@pytest.mark.row("D2")
+def test_behind_a_companys_proxy_the_way_out_is_that_proxy(
+    runs: Runs, sites: tuple[int, int]
+) -> None:
+    """A name that squid alone knows, with a password that the sandbox never sees."""
+    plain, secret = sites
+    with squid_with_password("ann", "pears") as proxy:
+        at = f"http://ann:pears@127.0.0.1:{proxy.port}"
+        got = runs(
+            f"{FETCH} https://bailee.example:{secret}/x; env",
+            f"{FETCH} http://bailee.example:{plain}/y",
+            hosts=("*.example",),
+            ports=sites,
+            network=Network({"HTTPS_PROXY": at, "HTTP_PROXY": at}),
+        )
+
+    assert got[0].startswith(f"pears at bailee.example:{secret}/x")
+    assert "ann:pears" not in got[0]
+    assert f"pears at bailee.example:{plain}/y" == got[1]
+
+
+def test_which_names_a_list_allows() -> None:
+    """The very name, or what ends in what follows `*.`; nothing that only looks so."""
+    hosts = ("pypi.org", "*.pythonhosted.org")
+
+    assert all(allows(hosts, name) for name in ("pypi.org", "PyPI.org.", "files.pythonhosted.org"))
+    assert not any(
+        allows(hosts, name)
+        for name in ("a.pypi.org", "pypi.org.evil.example", "xpypi.org", "pythonhosted.org", "",
+                     "evilpythonhosted.org", "*.pythonhosted.org.evil.example")
+    )  # fmt: skip
