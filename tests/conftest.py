@@ -20,6 +20,7 @@ settings.load_profile("bailee")
 # What would let a skipped test run, by a word of its reason. The first that fits is printed.
 REMEDIES: tuple[tuple[str, str], ...] = (
     ("chromium", "apt-get install chromium"),
+    ("tools/coding_agents.py", ".venv/bin/python tools/coding_agents.py"),
     ("npm", "install node and npm, and make the npm registry reachable"),
     ("node", "install node 18 or later"),
     ("claude", "install node and npm, and make the npm registry reachable"),

@@ -117,14 +117,27 @@ def _carry(
 ) -> int:
     """Run it to its end, on this terminal; its exit status, as a shell tells it."""
     # The terminal sends an interrupt to both; what it means is for the agent to decide. A handler
-    # that does nothing is not inherited, as ignoring would be.
+    # that does nothing is not inherited, as ignoring would be. An end that is asked for before
+    # there is a process is for it all the same.
+    process: subprocess.Popen[bytes] | None = None
+    early: list[int] = []
+
+    def passed_on(number: int, _frame: object) -> None:
+        if process is None:
+            early.append(number)
+        else:
+            process.send_signal(number)
+
     before: dict[int, Any] = {
         number: signal.signal(number, lambda *_: None) for number in (signal.SIGINT, signal.SIGQUIT)
     }
+    before |= {
+        number: signal.signal(number, passed_on) for number in (signal.SIGTERM, signal.SIGHUP)
+    }
     try:
         process = subprocess.Popen([program, *arguments], env=environment)  # noqa: S603
-        for ending in (signal.SIGTERM, signal.SIGHUP):
-            before[ending] = signal.signal(ending, lambda n, _: process.send_signal(n))
+        for number in early:
+            process.send_signal(number)
         with ExitStack() as held:
             if watch is not None:
                 held.enter_context(watch.looking_at(process.pid))
