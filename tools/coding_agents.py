@@ -6,15 +6,28 @@ quickly; run as a program, this fetches the others too (`.venv/bin/python tools/
 
 from __future__ import annotations
 
+import fcntl
 import platform
 import shutil
 import subprocess
 import sys
 import venv
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 CACHE = Path(__file__).parents[1] / ".cache"
+
+
+@contextmanager
+def fetching(name: str) -> Iterator[Path]:
+    """The folder of this name in the cache, for one process at a time: tests run in several."""
+    folder = CACHE / name
+    folder.mkdir(parents=True, exist_ok=True)
+    with (CACHE / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield folder
 
 
 @dataclass(frozen=True)
@@ -40,19 +53,23 @@ class Agent:
 
     def fetch(self) -> Path | None:
         """Its program, fetched if it is not there; None: it can't be had."""
-        if self.fetched() is None and sys.platform == "linux" and platform.machine() == "x86_64":
-            if not self.npm:
-                venv.create(self.folder, with_pip=True)
-                wanted = f"{self.package}=={self.version}"
-                self._run(str(self.folder / "bin/python"), "-m", "pip", "install", "-q", wanted)
-            elif shutil.which("npm") is not None:
-                self.folder.mkdir(parents=True, exist_ok=True)
-                options = ("--no-audit", "--no-fund", "--ignore-scripts", "--no-save")
-                self._run("npm", "install", *options, self.package + "@" + self.version)
+        if sys.platform == "linux" and platform.machine() == "x86_64":
+            with fetching(self.folder.name) as folder:
+                if self.fetched() is None:
+                    self._fetch(folder)
         return self.fetched()
 
-    def _run(self, *command: str) -> None:
-        subprocess.run(command, cwd=self.folder, capture_output=True, timeout=600, check=False)
+    def _fetch(self, folder: Path) -> None:
+        if not self.npm:
+            venv.create(folder, with_pip=True)
+            python = str(folder / "bin/python")
+            command = [python, "-m", "pip", "install", "-q", f"{self.package}=={self.version}"]
+        elif shutil.which("npm") is not None:
+            options = ["--no-audit", "--no-fund", "--ignore-scripts", "--no-save"]
+            command = ["npm", "install", *options, f"{self.package}@{self.version}"]
+        else:
+            return
+        subprocess.run(command, cwd=folder, capture_output=True, timeout=600, check=False)
 
 
 AGENTS = {

@@ -9,13 +9,15 @@ Rows: R5.
 
 from __future__ import annotations
 
+import threading
 from dataclasses import asdict
 from datetime import datetime
-from typing import Any
-
-from dbos import DBOS, DBOSConfig
+from typing import TYPE_CHECKING, Any
 
 from bailee.app.node import Node
+
+if TYPE_CHECKING:
+    from dbos import DBOSConfig
 
 
 class Schedule:
@@ -24,9 +26,13 @@ class Schedule:
     def __init__(self, node: Node, every_minutes: int) -> None:
         self._node = node
         self._every = every_minutes
+        self._sweeping = threading.Lock()
+        self._ended = False
 
     def start(self) -> None:
         """Take up what was left unfinished, then sweep now and on schedule. Blocks a second."""
+        from dbos import DBOS  # takes long to import; this is not the thread that serves
+
         settings: DBOSConfig = {
             "name": "bailee",
             "system_database_url": f"sqlite:///{self._node.home.work_database}",
@@ -35,6 +41,8 @@ class Schedule:
             "enable_otlp": False,
             "run_migrations": True,
             "max_executor_threads": 4,
+            # How long the end waits for a thread that looks for notifications.
+            "notification_listener_polling_interval_sec": 0.2,
             # A restart of the same program takes up its own unfinished work.
             "application_version": "sweep-1",
             "executor_id": "local",
@@ -44,7 +52,10 @@ class Schedule:
 
         @DBOS.step(name="sweep")
         def sweep() -> dict[str, Any]:
-            sessions, telemetry = node.sweep(node.clock())
+            with self._sweeping:
+                if self._ended:  # the node is being closed; the next start sweeps
+                    return {}
+                sessions, telemetry = node.sweep(node.clock())
             return {**asdict(sessions), "telemetry": asdict(telemetry)}
 
         @DBOS.workflow(name="retention")
@@ -65,5 +76,12 @@ class Schedule:
         DBOS.start_workflow(retention, node.clock(), None)
 
     def stop(self) -> None:
-        """Let the sweep that runs come to its end, then stop."""
-        DBOS.destroy(destroy_registry=True, workflow_completion_timeout_sec=10)
+        """Let the sweep that runs come to its end, ten seconds at most, then stop."""
+        from dbos import DBOS
+
+        # DBOS' own wait for workflows takes a second at least, also when there is none.
+        waited = self._sweeping.acquire(timeout=10)
+        self._ended = True
+        if waited:
+            self._sweeping.release()
+        DBOS.destroy(destroy_registry=True)

@@ -15,7 +15,6 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 import orjson
-import requests
 
 from bailee.errors import InputError
 from bailee.telemetry.issues import Issue
@@ -91,6 +90,8 @@ class Webhook:
                 self._failed()
 
     def _tell(self, told: dict[str, Any], pause: float) -> bool:
+        import requests  # takes a moment, and most have no such address
+
         if pause and self._stopping.wait(pause):
             return False
         try:
