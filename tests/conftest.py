@@ -8,6 +8,7 @@ that a skip is seen by whoever reads only the last lines.
 from __future__ import annotations
 
 from collections import defaultdict
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -20,6 +21,7 @@ settings.load_profile("bailee")
 # What would let a skipped test run, by a word of its reason. The first that fits is printed.
 REMEDIES: tuple[tuple[str, str], ...] = (
     ("chromium", "apt-get install chromium"),
+    ("tools/coding_agents.py", ".venv/bin/python tools/coding_agents.py"),
     ("npm", "install node and npm, and make the npm registry reachable"),
     ("node", "install node 18 or later"),
     ("claude", "install node and npm, and make the npm registry reachable"),
@@ -34,10 +36,40 @@ REMEDIES: tuple[tuple[str, str], ...] = (
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Register the marker that names mission rows."""
+    """Register the marker that names mission rows, and listen to workers, if there are any."""
+    config.pluginmanager.register(_Workers())
     config.addinivalue_line(
         "markers", "row(*ids): the promises of docs/mission.toml that this test shows"
     )
+
+
+# Under pytest-xdist tests run in processes of their own, each of which selects them anew. What
+# was deselected reaches this one by way of `workeroutput`.
+_DESELECTED = pytest.StashKey[int]()
+
+
+def pytest_deselected(items: list[pytest.Item]) -> None:
+    """Count them in the process that selects."""
+    if items:
+        config = items[0].config
+        config.stash[_DESELECTED] = config.stash.get(_DESELECTED, 0) + len(items)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Tell the process that reports."""
+    output = getattr(session.config, "workeroutput", None)
+    if output is not None:
+        output["deselected"] = session.config.stash.get(_DESELECTED, 0)
+
+
+class _Workers:
+    """Hears what the processes say at their end."""
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any, error: object) -> None:
+        """Each has deselected the same ones."""
+        told = getattr(node, "workeroutput", {}).get("deselected", 0)
+        node.config.stash[_DESELECTED] = max(told, node.config.stash.get(_DESELECTED, 0))
 
 
 def remedy_for(reason: str) -> str:
@@ -61,7 +93,7 @@ def pytest_terminal_summary(
 ) -> None:
     """Say what this machine could not run and why, or that everything ran."""
     skipped = left_out(terminalreporter.stats.get("skipped", []))
-    deselected = len(terminalreporter.stats.get("deselected", []))
+    deselected = config.stash.get(_DESELECTED, 0)
     terminalreporter.section("what did not run", sep="-")
     if deselected:
         terminalreporter.line(f"{deselected} tests were not selected (-k, -m or --deselect).")

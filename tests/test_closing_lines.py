@@ -7,7 +7,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 CONFTEST = Path(__file__).with_name("conftest.py")
+
+
+# In one process, and in two.
+WAYS = pytest.mark.parametrize("way", [(), ("-n", "2")], ids=["alone", "in parallel"])
 
 
 def closing_lines(folder: Path, source: str, *flags: str) -> str:
@@ -33,16 +39,20 @@ def closing_lines(folder: Path, source: str, *flags: str) -> str:
     return ran.stdout
 
 
-def test_a_run_that_left_nothing_out_says_so(tmp_path: Path) -> None:
+@WAYS
+def test_a_run_that_left_nothing_out_says_so(tmp_path: Path, way: tuple[str, ...]) -> None:
     """When every test ran, a line says that."""
-    printed = closing_lines(tmp_path, "@pytest.mark.row('R1')\ndef test_a(): ...")
+    printed = closing_lines(tmp_path, "@pytest.mark.row('R1')\ndef test_a(): ...", *way)
 
     assert "Nothing was left out for want of something on this machine." in printed
 
 
-def test_a_skip_is_listed_with_its_reason_and_what_would_let_it_run(tmp_path: Path) -> None:
+@WAYS
+def test_a_skip_is_listed_with_its_reason_and_what_would_let_it_run(
+    tmp_path: Path, way: tuple[str, ...]
+) -> None:
     """A skipped test is named, with why, and with what to install."""
-    printed = closing_lines(tmp_path, "def test_a(): pytest.skip('npm is not reachable')")
+    printed = closing_lines(tmp_path, "def test_a(): pytest.skip('npm is not reachable')", *way)
 
     assert (
         "1 left out: npm is not reachable\n"
@@ -51,15 +61,17 @@ def test_a_skip_is_listed_with_its_reason_and_what_would_let_it_run(tmp_path: Pa
     ) in printed
 
 
-def test_a_skipped_file_is_listed(tmp_path: Path) -> None:
+@WAYS
+def test_a_skipped_file_is_listed(tmp_path: Path, way: tuple[str, ...]) -> None:
     """A file that skips itself as a whole does not vanish."""
-    printed = closing_lines(tmp_path, "pytest.importorskip('no_such_package')")
+    printed = closing_lines(tmp_path, "pytest.importorskip('no_such_package')", *way)
 
     assert "1 left out: could not import 'no_such_package'" in printed
 
 
-def test_deselected_tests_are_counted(tmp_path: Path) -> None:
+@WAYS
+def test_deselected_tests_are_counted(tmp_path: Path, way: tuple[str, ...]) -> None:
     """Tests that a flag kept out are counted, too."""
-    printed = closing_lines(tmp_path, "def test_a(): ...\ndef test_b(): ...", "-k", "test_a")
+    printed = closing_lines(tmp_path, "def test_a(): ...\ndef test_b(): ...", "-k", "test_a", *way)
 
     assert "1 tests were not selected (-k, -m or --deselect)." in printed

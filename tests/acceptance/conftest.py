@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from coding_agents import AGENTS
 
 from bailee.testing.upstream import ScriptedUpstream
-from claude_code import installed
 from programs import SILENT, Bailee, clean_environment
 from terminal import Opens, Screen
 
@@ -82,7 +82,7 @@ def opens(root: Path, upstream: ScriptedUpstream) -> Iterator[Opens]:
 @pytest.fixture(scope="session")
 def claude() -> Path:
     """The client, or a skip that says what is missing."""
-    program = installed() if sys.platform == "linux" else None
+    program = AGENTS["claude-code"].fetch()
     if program is None:
         pytest.skip("Claude Code could not be had from npm")
     return program

@@ -240,9 +240,11 @@ def test_the_environment_is_that_of_the_flows(
     [
         (
             "codex",
-            r"-c analytics\.enabled=false .*openai_base_url=\"http://127\.0\.0\.1:8787/v1\" x",
+            r"^-c analytics\.enabled=false .*-c features\.plugins=false "
+            r"-c model_provider=\"bailee\" -c model_providers\.bailee={.*"
+            r"base_url = \"http://127\.0\.0\.1:8787/v1\".*env_key = \"OPENAI_API_KEY\"} x$",
         ),
-        ("aider", r"--analytics-disable --no-check-update x"),
+        ("aider", r"^--no-analytics --no-check-update x$"),
         ("opencode", r"^x$"),
         ("gemini", r"^x$"),
         ("other", r"^x$"),
@@ -262,6 +264,40 @@ def test_each_agent_gets_its_own_switches(ann: Person, name: str, expected: str)
         "aider": "AIDER_ANALYTICS=false",
     }
     assert own.get(name, "DO_NOT_TRACK=1") in done.stderr
+
+
+def test_settings_that_hold_for_an_agent_go_on_holding(ann: Person) -> None:
+    """What a company's settings file for Gemini CLI says counts beneath what is set here; one that
+    can't be read stops the run rather than being replaced.
+    """
+    program = ann.program("gemini", 'cat "$GEMINI_CLI_SYSTEM_SETTINGS_PATH"')
+    managed = ann.home / "managed.json"
+    managed.write_text('{"privacy": {"usageStatisticsEnabled": true, "x": 1}, "tools": {"y": 2}}')
+    named = {"GEMINI_CLI_SYSTEM_SETTINGS_PATH": str(managed)}
+    made = json.loads(ann.run("run", "--", program, **named).stdout)
+
+    assert ({"usageStatisticsEnabled": False, "x": 1}, {"y": 2}) == (made["privacy"], made["tools"])
+
+    managed.write_text("{")
+    refused = ann.run("run", "--", program, **named)
+    assert (2, "") == (refused.returncode, refused.stdout)
+    assert str(managed) in refused.stderr
+
+
+def test_a_list_that_an_agent_has_is_kept(ann: Person) -> None:
+    """What aider would fetch: its own copy, if it has one, counts as new; else there is a stand-in
+    under which it takes what it came with.
+    """
+    prices = ann.home / ".aider/caches/model_prices_and_context_window.json"
+    program = ann.program("aider", "true")
+    ann.run("run", "--", program)
+    assert '{"": {}}' == prices.read_text()
+
+    prices.write_text('{"m": {"max_tokens": 1}}')
+    os.utime(prices, (0, 0))
+    ann.run("run", "--", program)
+    assert '{"m": {"max_tokens": 1}}' == prices.read_text()
+    assert time.time() - prices.stat().st_mtime < 86400
 
 
 def test_its_exit_status_and_signals_are_the_agents(ann: Person) -> None:

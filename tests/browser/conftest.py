@@ -11,14 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from coding_agents import fetching
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from bailee.testing.upstream import ScriptedUpstream
 from browsing import Visitor
 from programs import Bailee
 
-ROOT = Path(__file__).parents[2]
-CACHE = ROOT / ".cache"
 CHROMIUM = Path("/usr/bin/chromium")
 AXE = "axe-core@4.11.0"
 FLAGS = [
@@ -50,22 +49,22 @@ def chromium() -> Iterator[Browser]:
 @pytest.fixture(scope="session")
 def axe() -> str:
     """The source of axe-core, from the npm registry, kept in .cache."""
-    folder = CACHE / "axe"
-    source = folder / "node_modules" / "axe-core" / "axe.min.js"
-    if not source.exists():
-        npm = shutil.which("npm")
-        if npm is None:
-            pytest.skip("npm is not installed, so axe-core can't be fetched")
-        folder.mkdir(parents=True, exist_ok=True)
-        done = subprocess.run(
-            [npm, "install", "--no-audit", "--no-fund", "--ignore-scripts", "--prefix", ".", AXE],
-            cwd=folder,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+    with fetching("axe") as folder:
+        source = folder / "node_modules" / "axe-core" / "axe.min.js"
         if not source.exists():
-            pytest.skip(f"npm can't fetch axe-core: {done.stderr.strip()[-200:]}")
+            npm = shutil.which("npm")
+            if npm is None:
+                pytest.skip("npm is not installed, so axe-core can't be fetched")
+            options = ["--no-audit", "--no-fund", "--ignore-scripts", "--prefix", "."]
+            done = subprocess.run(
+                [npm, "install", *options, AXE],
+                cwd=folder,
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            if not source.exists():
+                pytest.skip(f"npm can't fetch axe-core: {done.stderr.strip()[-200:]}")
     return source.read_text("utf-8")
 
 

@@ -9,14 +9,16 @@ Rows: R5, C1.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Any, Final
-
-from dbos import DBOS, DBOSConfig, SetWorkflowID
+from typing import TYPE_CHECKING, Any, Final
 
 from bailee.app.node import Node
+
+if TYPE_CHECKING:
+    from dbos import DBOSConfig
 
 _QUEUE: Final = "cloud-sessions"
 
@@ -37,9 +39,14 @@ class Schedule:
         self._every = every_minutes
         self._cloud = cloud
         self._lead: Any = None
+        self._led = False
+        self._sweeping = threading.Lock()
+        self._ended = False
 
     def start(self) -> None:
         """Take up what was left unfinished, then sweep now and on schedule. Blocks a second."""
+        from dbos import DBOS  # takes long to import; this is not the thread that serves
+
         settings: DBOSConfig = {
             "name": "bailee",
             "system_database_url": f"sqlite:///{self._node.home.work_database}",
@@ -48,6 +55,8 @@ class Schedule:
             "enable_otlp": False,
             "run_migrations": True,
             "max_executor_threads": 8,
+            # How long the end waits for a thread that looks for notifications.
+            "notification_listener_polling_interval_sec": 0.2,
             # A restart of the same program takes up its own unfinished work.
             "application_version": "sweep-1",
             "executor_id": "local",
@@ -57,7 +66,10 @@ class Schedule:
 
         @DBOS.step(name="sweep")
         def sweep() -> dict[str, Any]:
-            sessions, telemetry, feedback = node.sweep(node.clock())
+            with self._sweeping:
+                if self._ended:  # the node is being closed; the next start sweeps
+                    return {}
+                sessions, telemetry, feedback = node.sweep(node.clock())
             return {**asdict(sessions), "telemetry": asdict(telemetry), "feedback": feedback}
 
         @DBOS.workflow(name="retention")
@@ -88,15 +100,29 @@ class Schedule:
 
     def enqueue(self, session_id: str) -> None:
         """Put a cloud session into the queue; one that is, or was, there already stays as it is."""
+        from dbos import DBOS, SetWorkflowID
+
+        self._led = True
         with SetWorkflowID(session_id):
             DBOS.enqueue_workflow(_QUEUE, self._lead, session_id)
 
     def stop(self) -> None:
-        """Let the sweep that runs come to its end, then stop."""
-        DBOS.destroy(destroy_registry=True, workflow_completion_timeout_sec=10)
+        """Let the sweep that runs, and what was led, come to its end, ten seconds at most; then
+        stop.
+        """
+        from dbos import DBOS
+
+        waited = self._sweeping.acquire(timeout=10)
+        self._ended = True
+        if waited:
+            self._sweeping.release()
+        # DBOS' own wait for workflows takes a second at least, also when there is none.
+        DBOS.destroy(destroy_registry=True, workflow_completion_timeout_sec=10 if self._led else 0)
 
 
 def _leading(run: Callable[[str], Awaitable[str]]) -> Any:
+    from dbos import DBOS
+
     @DBOS.step(name="cloud-session-lead")
     async def lead(session_id: str) -> str:
         return await run(session_id)

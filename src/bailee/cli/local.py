@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Transcripts on this machine.", no_args_is_help=True)
 JsonOption = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
-Whose = Literal["bailee", "claude", "codex", "gemini", "aider", "all"]
+Whose = Literal["bailee", "claude", "codex", "gemini", "opencode", "aider", "all"]
 WhoseOption = Annotated[
     Whose, typer.Option("--of", help="Whose files; `all`: bailee's and those of every agent.")
 ]
@@ -113,13 +113,15 @@ def clean(
     settings: SettingsOption = None,
 ) -> None:
     """Forget what is past its time, by the time of its records."""
+    from bailee.client.agents import NAMES
+
     with reporting("agent"):
         machine = _machine(settings)
         days = machine.clean_days
         told: list[dict[str, Any]] = []
         if whose in ("bailee", "all"):
             told += _own(machine, days, dry_run)
-        for agent in ("claude", "codex", "gemini", "aider"):
+        for agent in NAMES:
             if whose in (agent, "all"):
                 told += [past_as_json(one) for one in of_agent(machine, agent, days, dry_run)]
         if as_json:

@@ -63,7 +63,6 @@ def run(
     """Run another agent so that it uses the gateway, respects the switches, and forgets on time."""
     from bailee.client import agents
     from bailee.client.egress import EgressWatch
-    from bailee.client.flows import model_address
     from bailee.client.machine import Machine
     from bailee.client.sender import network
 
@@ -99,13 +98,9 @@ def run(
         with ExitStack() as held:
             watch = None
             if watch_egress or only_promised or report is not None:
-                model = model_address(machine.policy, machine.settings)
+                may = agents.promised(agent, under, machine.policy, machine.settings)
                 watch = held.enter_context(
-                    EgressWatch(
-                        agents.promised(agent, under, model),
-                        network(machine.settings),
-                        only_promised,
-                    )
+                    EgressWatch(may, network(machine.settings), only_promised)
                 )
                 environment |= watch.environment
             assert program is not None
@@ -122,14 +117,27 @@ def _carry(
 ) -> int:
     """Run it to its end, on this terminal; its exit status, as a shell tells it."""
     # The terminal sends an interrupt to both; what it means is for the agent to decide. A handler
-    # that does nothing is not inherited, as ignoring would be.
+    # that does nothing is not inherited, as ignoring would be. An end that is asked for before
+    # there is a process is for it all the same.
+    process: subprocess.Popen[bytes] | None = None
+    early: list[int] = []
+
+    def passed_on(number: int, _frame: object) -> None:
+        if process is None:
+            early.append(number)
+        else:
+            process.send_signal(number)
+
     before: dict[int, Any] = {
         number: signal.signal(number, lambda *_: None) for number in (signal.SIGINT, signal.SIGQUIT)
     }
+    before |= {
+        number: signal.signal(number, passed_on) for number in (signal.SIGTERM, signal.SIGHUP)
+    }
     try:
         process = subprocess.Popen([program, *arguments], env=environment)  # noqa: S603
-        for ending in (signal.SIGTERM, signal.SIGHUP):
-            before[ending] = signal.signal(ending, lambda n, _: process.send_signal(n))
+        for number in early:
+            process.send_signal(number)
         with ExitStack() as held:
             if watch is not None:
                 held.enter_context(watch.looking_at(process.pid))
@@ -141,21 +149,58 @@ def _carry(
 
 
 def _environment(machine: Machine, made: Launch) -> dict[str, str]:
+    from bailee.client.local_key import make_private, write_private
+
     held = {name: chosen.value for name, chosen in machine.settings.env.items()}
     environment = {**os.environ, **held, **made.env}
     for name in made.without - set(made.env):
         environment.pop(name, None)
     for name, (variable, content) in made.files.items():
         path = machine.data / "launch" / name
+        beneath = environment.get(variable) or made.beneath.get(variable)
+        whole = content if beneath is None else _over(Path(beneath), content)
         try:
-            from bailee.client.local_key import make_private, write_private
-
             make_private(path.parent)
-            write_private(path, content.encode())
+            write_private(path, whole.encode())
         except OSError as error:
             raise StorageError(f"{path} can't be written ({error.strerror}).") from error
         environment[variable] = str(path)
+    for place, stand_in in made.fresh.items():
+        _freshen(Path.home() / place, stand_in)
     return environment
+
+
+def _over(beneath: Path, content: str) -> str:
+    """Settings laid over those of a file that is there, which go on counting beneath them."""
+    try:
+        held = json.loads(beneath.read_bytes())
+    except FileNotFoundError:
+        return content
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"{beneath} can't be read as JSON, and holds for this agent.",
+            code="configuration",
+            hint="mend the file, or unset the variable that names it",
+        ) from error
+    return json.dumps(_laid(held, json.loads(content)))
+
+
+def _laid(held: Any, over: Any) -> Any:
+    if not isinstance(held, dict) or not isinstance(over, dict):
+        return over
+    return {**held, **{name: _laid(held.get(name), value) for name, value in over.items()}}
+
+
+def _freshen(path: Path, content: bytes) -> None:
+    """Let an agent find what it would fetch otherwise: the file that is there, else a stand-in."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.exists() and path.stat().st_size > 2:  # it writes {} when it could not fetch
+            path.touch()
+        else:
+            path.write_bytes(content)
+    except OSError as error:
+        raise StorageError(f"{path} can't be written ({error.strerror}).") from error
 
 
 def _retain(machine: Machine, agent: str) -> None:

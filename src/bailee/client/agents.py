@@ -20,8 +20,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePath
 from typing import Final
+from urllib.parse import urlsplit
 
-from bailee.client.flows import all_flows, bailee_address, ingest_address, provider_of
+from bailee.client.flows import (
+    all_flows,
+    bailee_address,
+    ingest_address,
+    model_address,
+    provider_of,
+)
 from bailee.client.settings import Settings
 from bailee.policy import Policy
 
@@ -30,12 +37,18 @@ from bailee.policy import Policy
 class Launch:
     """How to start an agent: variables to set, variables to take away, arguments to put before the
     person's own, files to write (name → content) whose path a variable names, and notes.
+
+    `beneath`: variable → a settings file that counts while the variable is not set, and whose
+    content must go on counting. `fresh`: files of the agent's below the home that it fetches again
+    when they are older than a day or empty, and what stands for them where there is none.
     """
 
     env: dict[str, str] = field(default_factory=dict, repr=False)
     without: set[str] = field(default_factory=set)
     arguments: list[str] = field(default_factory=list)
     files: dict[str, tuple[str, str]] = field(default_factory=dict)
+    beneath: dict[str, str] = field(default_factory=dict)
+    fresh: dict[str, bytes] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
 
@@ -84,19 +97,33 @@ def launch(agent: str | None, under: Terms) -> Launch:
     return made
 
 
-def promised(agent: str | None, under: Terms, model: str) -> frozenset[str]:
+def promised(agent: str | None, under: Terms, policy: Policy, settings: Settings) -> frozenset[str]:
     """The hosts (`host:port`) that an agent may reach under these terms."""
-    from urllib.parse import urlsplit
-
-    found = set()
-    addresses = [model] if under.direct or agent == "gemini" else [under.gateway]
-    if under.on & {"metrics", "survey"}:
+    if under.direct or agent == "gemini":
+        addresses = _models(agent, policy, settings)
+    else:
+        addresses = [under.gateway]
+    if agent == "claude" and under.on & {"metrics", "survey"}:
         addresses.append(under.ingest)
+    found = set()
     for address in addresses:
         parts = urlsplit(address)
         port = parts.port or (443 if parts.scheme == "https" else 80)
         found.add(f"{parts.hostname}:{port}")
     return frozenset(found)
+
+
+def _models(agent: str | None, policy: Policy, settings: Settings) -> list[str]:
+    """Where an agent's model is when it is reached directly, and where it signs in for that."""
+    if agent == "codex":
+        return ["https://api.openai.com", "https://chatgpt.com", "https://auth.openai.com"]
+    if agent == "gemini":
+        own = settings.variable("GOOGLE_GEMINI_BASE_URL")
+        return [own] if own else [f"https://{name}.googleapis.com" for name in _GOOGLE]
+    if agent == "aider":
+        own = settings.variable("OPENAI_API_BASE") or "https://api.openai.com"
+        return [own, model_address(policy, settings)]
+    return [model_address(policy, settings)]
 
 
 def _claude(made: Launch, under: Terms) -> None:
@@ -154,13 +181,24 @@ def _codex(made: Launch, under: Terms) -> None:
         *("-c", "feedback.enabled=false"),
         *("-c", 'otel.exporter="none"'),
         *("-c", "check_for_update_on_startup=false"),
+        # Its vendor's plugins are looked for on chatgpt.com and GitHub at every start.
+        *("-c", "features.plugins=false"),
     ]
     if under.keep_days == 0:
         made.arguments += ["-c", 'history.persistence="none"']
     if not under.direct:
-        made.arguments += ["-c", f'openai_base_url="{under.gateway}/v1"']
+        # A provider of its own: the built-in one takes no key from a variable, and tries
+        # WebSockets first.
+        provider = {"name": '"bailee"', "base_url": f'"{under.gateway}/v1"'}
+        provider |= {"wire_api": '"responses"', "supports_websockets": "false"}
         if under.key is not None:
             made.env["OPENAI_API_KEY"] = under.key
+            provider["env_key"] = '"OPENAI_API_KEY"'
+        else:
+            provider["requires_openai_auth"] = "true"
+        table = ", ".join(f"{name} = {value}" for name, value in provider.items())
+        made.arguments += ["-c", 'model_provider="bailee"']
+        made.arguments += ["-c", f"model_providers.bailee={{{table}}}"]
         made.notes.append("the gateway passes its API on to the upstream and keeps none of it")
 
 
@@ -171,9 +209,14 @@ def _gemini(made: Launch, under: Terms) -> None:
         "general": {"enableAutoUpdate": False, "enableAutoUpdateNotification": False},
     }
     made.env["GEMINI_TELEMETRY_ENABLED"] = "false"
-    made.files["gemini-settings.json"] = ("GEMINI_CLI_SYSTEM_SETTINGS_PATH", json.dumps(settings))
+    made.files["gemini-settings.json"] = (_GEMINI_SYSTEM, json.dumps(settings))
+    made.beneath[_GEMINI_SYSTEM] = "/etc/gemini-cli/settings.json"
     if not under.direct:
         made.notes.append("the gateway does not speak its API: the model is reached directly")
+
+
+_GEMINI_SYSTEM: Final = "GEMINI_CLI_SYSTEM_SETTINGS_PATH"
+_GOOGLE: Final = ("generativelanguage", "cloudcode-pa", "oauth2", "www", "aiplatform")
 
 
 def _opencode(made: Launch, under: Terms) -> None:
@@ -182,6 +225,10 @@ def _opencode(made: Launch, under: Terms) -> None:
         "OPENCODE_DISABLE_SHARE": "1",
         "OPENCODE_DISABLE_MODELS_FETCH": "1",
         "OPENCODE_DISABLE_DEFAULT_PLUGINS": "1",
+        "OPENCODE_DISABLE_LSP_DOWNLOAD": "1",
+        # It installs a package of its vendor's into every configuration folder at every start, and
+        # has no switch for that. For this scope alone there is no registry.
+        "npm_config_@opencode-ai:registry": "http://127.0.0.1:9/",
     }
     config: dict[str, object] = {"autoupdate": False, "share": "disabled"}
     if not under.direct:
@@ -190,12 +237,20 @@ def _opencode(made: Launch, under: Terms) -> None:
             made.env["ANTHROPIC_API_KEY"] = under.key
             options["apiKey"] = "{env:ANTHROPIC_API_KEY}"
         config["provider"] = {"anthropic": {"options": options}}
+        config["enabled_providers"] = ["anthropic"]  # its vendor's free models are on by default
     made.env["OPENCODE_CONFIG_CONTENT"] = json.dumps(config)
 
 
 def _aider(made: Launch, under: Terms) -> None:
-    made.env |= {"AIDER_ANALYTICS": "false", "AIDER_CHECK_UPDATE": "false"}
-    made.arguments += ["--analytics-disable", "--no-check-update"]
+    made.env |= {
+        "AIDER_ANALYTICS": "false",
+        "AIDER_CHECK_UPDATE": "false",
+        "LITELLM_LOCAL_MODEL_COST_MAP": "True",
+    }
+    # For this run: --analytics-disable would write a choice down for good.
+    made.arguments += ["--no-analytics", "--no-check-update"]
+    # A list of prices, which comes with it too; there is no switch.
+    made.fresh[".aider/caches/model_prices_and_context_window.json"] = b'{"": {}}'
     if not under.direct:
         made.env |= {
             "OPENAI_API_BASE": f"{under.gateway}/v1",
@@ -203,6 +258,10 @@ def _aider(made: Launch, under: Terms) -> None:
         }
         if under.key is not None:
             made.env |= {"OPENAI_API_KEY": under.key, "ANTHROPIC_API_KEY": under.key}
+        made.notes.append(
+            "Claude models are held by the gateway; what speaks OpenAI's API it passes on to the "
+            "upstream, and keeps none of it"
+        )
 
 
 def _any(made: Launch, under: Terms) -> None:

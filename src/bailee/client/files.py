@@ -16,6 +16,7 @@ Rows: S6.
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -85,20 +86,33 @@ def sources(where: Places) -> Iterator[Source]:
         borrowed, proposing = group is where.borrowed, group is where.proposing
         for scope, path in group:
             try:
-                with path.open("rb") as file:
-                    content = file.read(_LARGEST + 1)
+                content = _content(path)
             except (FileNotFoundError, NotADirectoryError):
+                if path.is_symlink():  # somebody put settings there, which can't be seen now
+                    why = "is a link that leads nowhere"
+                    yield Source(scope, str(path), None, why, borrowed, proposing)
                 continue
             except OSError as error:
                 why = f"can't be read ({error.strerror})"
                 yield Source(scope, str(path), None, why, borrowed, proposing)
                 continue
-            if len(content) > _LARGEST:
+            if content is None:
+                why = "is no ordinary file"
+                yield Source(scope, str(path), None, why, borrowed, proposing)
+            elif len(content) > _LARGEST:
                 why = "is too large for settings"
                 yield Source(scope, str(path), None, why, borrowed, proposing)
-                continue
-            found = parse(scope, str(path), content, borrowed=borrowed)
-            yield replace(found, proposing=proposing)
+            else:
+                found = parse(scope, str(path), content, borrowed=borrowed)
+                yield replace(found, proposing=proposing)
+
+
+def _content(path: Path) -> bytes | None:
+    """A file's beginning; None for what is no file. Waits for nobody, as a pipe would have it."""
+    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            return None
+        return file.read(_LARGEST + 1)
 
 
 def given(option: str) -> Source:
@@ -112,7 +126,7 @@ def given(option: str) -> Source:
     else:
         path = Path(option)
         try:
-            found = parse("command line", str(path), path.read_bytes())
+            found = parse("command line", str(path), _content(path) or b"")
         except OSError as error:
             raise InputError(
                 f"--settings {path} can't be read: {error.strerror}.",

@@ -5,6 +5,7 @@ Rules kept here:
 * A session's file goes so many days after its last record, with what lies beside it under the same
   name. A history loses the records that are past, one by one. An agent's own cleanup goes by the
   time of files, which a copy or a touch changes, and leaves histories alone.
+* A database loses its past sessions with all their rows: `foreign_databases`.
 * Where a file's records have no times, the earlier of its two file times counts.
 * Below an agent's folder no link is followed; the folder itself may be one, as people who keep
   their settings in a repository have it. Nothing outside of it is touched.
@@ -20,11 +21,12 @@ import os
 import shutil
 import stat
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
+from bailee.client.foreign_databases import Database, forget, look
 from bailee.client.foreign_records import Cut, cut_aider, cut_array, cut_lines, last_time
 from bailee.client.local_key import write_private
 
@@ -46,7 +48,9 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Past:
-    """One thing to be done. `records` None: the file or folder goes; else so many are cut out."""
+    """One thing to be done. `records` None: the file or folder goes; else so many are cut out, or
+    deleted from the database of that kind.
+    """
 
     agent: str
     path: Path
@@ -55,6 +59,7 @@ class Past:
     records: int | None = None
     stamp: tuple[int, int] = (0, 0)
     kept: bytes | None = None
+    database: Database | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,15 +68,16 @@ class Plan:
 
     past: tuple[Past, ...]
     soonest: datetime | None
+    limit: datetime
+    now: datetime
 
 
-# agent → (its folder, the groups below it)
+# A folder of an agent's, and what lies below it.
+Place = tuple[Path, tuple[Group | Database, ...]]
 _CLAUDE_BESIDE: Final = ("file-history", "todos", "session-env", "tasks", "debug")
 
 
-def groups(
-    agent: str, home: Path, project: Path, environment: dict[str, str]
-) -> list[tuple[Path, tuple[Group, ...]]]:
+def groups(agent: str, home: Path, project: Path, environment: dict[str, str]) -> list[Place]:
     """The folders of an agent, and what lies in them."""
     if agent == "claude":
         folder = Path(environment.get("CLAUDE_CONFIG_DIR") or home / ".claude")
@@ -98,8 +104,26 @@ def groups(
                     Group("archived_sessions/rollout-*.jsonl"),
                     Group("history.jsonl", cut_lines),
                     Group("log/*", by_file_time=True),
+                    Group("shell_snapshots/*", by_file_time=True),
                 ),
-            )
+            ),
+            (Path(environment.get("CODEX_SQLITE_HOME") or folder), _CODEX_DATABASES),
+        ]
+    if agent == "opencode":
+        data = Path(environment.get("XDG_DATA_HOME") or home / ".local/share") / "opencode"
+        state = Path(environment.get("XDG_STATE_HOME") or home / ".local/state") / "opencode"
+        return [
+            (
+                data,
+                (
+                    _OPENCODE_DATABASE,
+                    Group("storage/session_diff/*", by_file_time=True),
+                    Group("snapshot/*/*", by_file_time=True),
+                    Group("tool-output/*", by_file_time=True),
+                    Group("log/*", by_file_time=True),
+                ),
+            ),
+            (state, (Group("prompt-history.jsonl", by_file_time=True),)),
         ]
     if agent == "gemini":
         return [
@@ -129,13 +153,38 @@ def groups(
     return []
 
 
-def plan(agent: str, where: list[tuple[Path, tuple[Group, ...]]], days: int, now: datetime) -> Plan:
+_THREAD: Final = frozenset({"thread_id", "child_thread_id", "parent_thread_id"})
+_CODEX_DATABASES: Final = (
+    Database("state_*.sqlite", _THREAD, (("threads", "id", "updated_at"),), (("threads", "id"),)),
+    Database("thread_history_*.sqlite", _THREAD, (("thread_items", "thread_id", "created_at_ms"),)),
+    Database("goals_*.sqlite", _THREAD, (("thread_goals", "thread_id", "updated_at_ms"),)),
+    Database("queue_*.sqlite", _THREAD, (("queued_items", "thread_id", "updated_at_ms"),)),
+    Database("memories_*.sqlite", _THREAD, (("stage1_outputs", "thread_id", "source_updated_at"),)),
+    Database("logs_*.sqlite", frozenset(), (), log=("logs", "ts")),
+)
+_OPENCODE_DATABASE: Final = Database(
+    "opencode*.db",
+    frozenset({"session_id", "aggregate_id"}),
+    (
+        ("session", "id", "time_updated"),
+        ("message", "session_id", "time_updated"),
+        ("part", "session_id", "time_updated"),
+        ("session_message", "session_id", "time_updated"),
+    ),
+    (("session", "id"),),
+    parents=("session", "id", "parent_id"),
+)
+
+
+def plan(agent: str, where: list[Place], days: int, now: datetime) -> Plan:
     """What is past its time. Raises `OSError` where a folder can't be read."""
     planning = _Planning(agent, now - timedelta(days=days), now)
     for folder, kinds in where:
         for group in kinds:
             for path in _found(folder, group.pattern):
-                if group.cut is not None:
+                if isinstance(group, Database):
+                    planning.database(path, group)
+                elif group.cut is not None:
                     planning.history(path, group.cut)
                 else:
                     planning.whole(path, folder, group)
@@ -144,7 +193,8 @@ def plan(agent: str, where: list[tuple[Path, tuple[Group, ...]]], days: int, now
         seen.setdefault(one.path, one)
     soonest = min(planning.stays, default=None)
     done = tuple(sorted(seen.values(), key=lambda one: (one.last, str(one.path))))
-    return Plan(done, None if soonest is None else soonest + timedelta(days=days))
+    until = None if soonest is None else soonest + timedelta(days=days)
+    return Plan(done, until, now - timedelta(days=days), now)
 
 
 def carry_out(planned: Plan) -> list[Past]:
@@ -152,6 +202,11 @@ def carry_out(planned: Plan) -> list[Past]:
     done = []
     for one in planned.past:
         try:
+            if one.database is not None:
+                count = forget(one.path, one.database, planned.limit, planned.now)
+                if count:
+                    done.append(replace(one, records=count))
+                continue
             if one.path.is_symlink() or _stamp(one.path) != one.stamp:
                 continue
             if one.records is None:
@@ -192,6 +247,14 @@ class _Planning:
             self.past.append(
                 Past(self._agent, path, self._limit, size, found.removed, stamp, found.kept)
             )
+        if found.soonest is not None:
+            self.stays.append(found.soonest)
+
+    def database(self, path: Path, kind: Database) -> None:
+        """A database of which the past sessions go. How many bytes that is shows afterwards."""
+        found = look(path, kind, self._limit, self._now)
+        if found.last is not None:
+            self.past.append(Past(self._agent, path, found.last, 0, found.past, database=kind))
         if found.soonest is not None:
             self.stays.append(found.soonest)
 

@@ -426,9 +426,11 @@ class _Refused(ValueError):
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    value = dict(pairs)
-    if len(value) != len(pairs):
-        raise _Refused("has a name twice in one object")
+    value: dict[str, Any] = {}
+    for name, inner in pairs:
+        if name in value:
+            raise _Refused(f'has the name "{_one_line(name)}" twice in one object')
+        value[name] = inner
     return value
 
 

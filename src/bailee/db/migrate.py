@@ -7,16 +7,15 @@ that a newer version has written is refused: an older program would not know wha
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import Engine
+from sqlalchemy import Engine, inspect, text
 
 from bailee.db.engine import storage_errors
 from bailee.errors import IntegrityError
+
+if TYPE_CHECKING:
+    from alembic.config import Config
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
 
@@ -28,15 +27,17 @@ def upgrade(engine: Engine, line: Literal["data", "keys"]) -> None:
         IntegrityError: code `schema`, the database is newer than this program.
         StorageError: the database can't be written.
     """
-    config = Config()
-    config.set_main_option("script_location", str(_MIGRATIONS / line).replace("%", "%%"))
-    config.set_main_option("path_separator", "os")
-    scripts = ScriptDirectory.from_config(config)
     with storage_errors(f"the {line} database"), engine.begin() as connection:
-        current = MigrationContext.configure(connection).get_current_revision()
-        if current == scripts.get_current_head():
+        current = None
+        if inspect(connection).has_table("alembic_version"):
+            current = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+        if current == newest(line):
             return
-        known = {script.revision for script in scripts.walk_revisions()}
+        from alembic import command  # takes a moment to import, and is seldom needed
+        from alembic.script import ScriptDirectory
+
+        config = configuration(line)
+        known = {one.revision for one in ScriptDirectory.from_config(config).walk_revisions()}
         if current is not None and current not in known:
             raise IntegrityError(
                 f"the {line} database was written by a newer version (schema {current}).",
@@ -45,3 +46,19 @@ def upgrade(engine: Engine, line: Literal["data", "keys"]) -> None:
             )
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
+
+
+def newest(line: Literal["data", "keys"]) -> str:
+    """The head of a line: a revision is named by the number that its file's name begins with."""
+    files = (_MIGRATIONS / line / "versions").glob("[0-9]*.py")
+    return max(file.name.partition("_")[0] for file in files)
+
+
+def configuration(line: Literal["data", "keys"]) -> Config:
+    """What Alembic is told about a line."""
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(_MIGRATIONS / line).replace("%", "%%"))
+    config.set_main_option("path_separator", "os")
+    return config

@@ -13,7 +13,6 @@ from collections.abc import Callable
 from typing import Any, Final
 
 import orjson
-import requests
 
 from bailee.telemetry.destinations import check_address
 from bailee.telemetry.issues import Issue
@@ -69,6 +68,8 @@ class Webhook:
                 self._failed()
 
     def _tell(self, told: dict[str, Any], pause: float) -> bool:
+        import requests  # takes a moment, and most have no such address
+
         if pause and self._stopping.wait(pause):
             return False
         try:

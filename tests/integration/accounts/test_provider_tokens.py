@@ -166,8 +166,11 @@ def test_a_token_that_is_right_signs_in(tmp_path: Path, provider: Scripted) -> N
         {"email": None},
         {"email": "ada@acme.example.evil.example"},
         {"email": "ada@evil.example@acme.example"},
-        {"key": OTHER},
-        {"key": OctKey.import_key("a secret of someone"), "algorithm": "HS256"},
+        pytest.param({"key": OTHER}, id="another key"),
+        pytest.param(
+            {"key": OctKey.import_key("a secret of someone"), "algorithm": "HS256"},
+            id="a shared key",
+        ),
     ],
     ids=repr,
 )

@@ -104,4 +104,5 @@ def test_it_says_when_the_next_thing_is_due(tmp_path: Path) -> None:
     write(tmp_path / ".claude/projects/p/11.jsonl", NEW)
 
     assert datetime.fromisoformat(NEW) + timedelta(days=30) == planned("claude", tmp_path).soonest
-    assert foreign.Plan((), None) == planned("claude", tmp_path / "nobody")
+    nobody = planned("claude", tmp_path / "nobody")
+    assert ((), None) == (nobody.past, nobody.soonest)

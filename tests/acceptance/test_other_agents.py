@@ -1,0 +1,187 @@
+"""The real Codex, Gemini CLI, opencode and aider under `bailee run`: unmodified, with an empty
+environment, a home of their own and a dummy key, in front of a model that answers on loopback.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from coding_agents import AGENTS, CACHE
+
+from bailee.client import foreign
+from bailee.testing.other_apis import Says
+from bailee.testing.upstream import ScriptedUpstream
+from programs import Bailee, clean_environment
+
+PROMPT = "How many quincequince trees?"
+
+
+@dataclass
+class Run:
+    """One agent's first question in a new home, and what came of it."""
+
+    agent: str
+    home: Path
+    done: subprocess.CompletedProcess[str]
+    report: dict[str, Any]
+    sessions: list[dict[str, Any]]
+    asked: list[str]
+    program: Path
+    environment: dict[str, str] = field(repr=False)
+
+    @property
+    def project(self) -> Path:
+        """Where it worked."""
+        return self.home / "orchard"
+
+    def holding(self) -> list[str]:
+        """Files under the home in which the prompt stands."""
+        word = PROMPT.split()[2].encode()
+        return [
+            str(path.relative_to(self.home))
+            for path in self.home.rglob("*")
+            if path.is_file() and word in path.read_bytes()
+        ]
+
+    def tidied(self, at: datetime) -> foreign.Plan:
+        """Local retention, as it is at a moment; the plan that was carried out."""
+        where = foreign.groups(self.agent, self.home, self.project, {})
+        made = foreign.plan(self.agent, where, 30, at)
+        foreign.carry_out(made)
+        return made
+
+
+# Each asks one thing without a terminal; what it needs besides a key is what its vendor says.
+COMMANDS = {
+    "opencode": (["run", PROMPT], {}),
+    "codex": (["exec", "--skip-git-repo-check", PROMPT], {}),
+    "gemini": (
+        ["-m", "gemini-2.5-flash", "-p", PROMPT],
+        {"GEMINI_API_KEY": "dummy", "GEMINI_CLI_TRUST_WORKSPACE": "true"},
+    ),
+    "aider": (["--model", "anthropic/claude-sonnet-4-5", "--no-gitignore", "--yes-always",
+               "--no-show-release-notes", "--message", PROMPT], {}),
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module", params=list(COMMANDS))
+def run(request: pytest.FixtureRequest) -> Iterator[Run]:
+    """Every agent in turn, asked one thing once for all tests."""
+    name = request.param
+    agent = AGENTS[name]
+    program = agent.fetch() if agent.quick else agent.fetched()
+    if program is None:
+        pytest.skip(
+            f"{name} could not be had from npm"
+            if agent.quick
+            else f"{name} takes long to fetch, and is not there: tools/coding_agents.py"
+        )
+    # Not below /tmp: some of them refuse settings in a place that everybody can write to.
+    CACHE.mkdir(exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix="home-", dir=CACHE))
+    try:
+        yield _asked(name, program, folder)
+    finally:
+        shutil.rmtree(folder)
+
+
+def _asked(name: str, program: Path, folder: Path) -> Run:
+    home, report = folder / "ann", folder / "report.json"
+    (home / ".gemini").mkdir(parents=True)
+    chosen = {"security": {"auth": {"selectedType": "gemini-api-key"}}}
+    (home / ".gemini/settings.json").write_text(json.dumps(chosen))
+    subprocess.run(["git", "init", "-q", str(home / "orchard")], check=True)
+    (home / "orchard/orchard.txt").write_text("seven pear trees\n")
+    arguments, more = COMMANDS[name]
+    bailee = Bailee(folder)
+    with ScriptedUpstream(tools_only=False, after=Says("Seven.")) as model:
+        try:
+            ready = bailee.up("--upstream", model.url)
+            environment = clean_environment(
+                home, SHELL="/bin/bash", BAILEE_URL=ready["gateway"], BAILEE_API_KEY=ready["key"],
+                GOOGLE_GEMINI_BASE_URL=model.url, **more,
+            )  # fmt: skip
+            done = subprocess.run(
+                [
+                    sys.executable, "-m", "bailee", "run", "--only-promised",
+                    "--report", str(report), "--", str(program), *arguments,
+                ],
+                cwd=home / "orchard", env=environment, stdin=subprocess.DEVNULL,
+                capture_output=True, text=True, timeout=120, check=False,
+            )  # fmt: skip
+            assert 0 == done.returncode, done.stderr
+            sessions = bailee.json("sessions", "list")
+            said = json.loads(report.read_text())
+        finally:
+            bailee.close()
+    asked = [request.path for request in model.requests if PROMPT.encode() in request.body]
+    return Run(name, home, done, said, sessions, asked, program, environment)
+
+
+@pytest.mark.row("S5", "D3", "S7")
+def test_it_answers_and_contacts_loopback_alone(run: Run) -> None:
+    """With what `bailee run` sets, the program works and asks for no host of anybody's: not its
+    vendor's, no registry, no list of models or prices.
+    """
+    assert "Seven." in run.done.stdout
+    hosts = {one["host"].rpartition(":")[0] for one in run.report["hosts"]}
+    assert {"127.0.0.1"} == hosts, run.report
+    assert run.report["kept"]
+
+
+@pytest.mark.row("D3", "R1")
+def test_what_the_gateway_holds_of_it_is_what_is_said(run: Run) -> None:
+    """Opencode and aider speak the Messages API and are held under the terms; Codex' requests pass
+    through the gateway, Gemini's do not, and a note says that neither is held.
+    """
+    expected = {
+        "opencode": (True, "/v1/messages", ""),
+        "aider": (True, "/v1/messages", "passes on to the upstream"),
+        "codex": (False, "/v1/responses", "keeps none of it"),
+        "gemini": (
+            False,
+            "/v1beta/models/gemini-2.5-flash:streamGenerateContent",
+            "reached directly",
+        ),
+    }
+    held, path, note = expected[run.agent]
+
+    assert {path} == set(run.asked)
+    assert held == bool(run.sessions)
+    assert note in run.done.stderr
+    assert {"retain.commercial"} >= {one["retention"]["clause"] for one in run.sessions}
+
+
+@pytest.mark.row("R3")
+def test_after_its_days_no_file_of_its_has_the_prompt(run: Run) -> None:
+    """By record time, databases included: on the 29th day all is there, on the 31st the prompt
+    is in no file under the home, and the program still works.
+    """
+    now = datetime.now(UTC)
+    before = run.holding()
+    early = run.tidied(now + timedelta(days=29))
+
+    assert before
+    assert () == early.past
+    assert set(before) == set(run.holding())
+
+    run.tidied(now + timedelta(days=31))
+
+    assert [] == run.holding()
+    again = {"opencode": ["session", "list"], "codex": ["--version"]}.get(run.agent, ["--version"])
+    done = subprocess.run(
+        [str(run.program), *again], cwd=run.project, env=run.environment,
+        stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert 0 == done.returncode, done.stderr
+    assert "ses_" not in done.stdout
