@@ -30,6 +30,7 @@ from bailee.console.admin import Admin
 from bailee.console.api import Api
 from bailee.console.arriving import Arriving
 from bailee.console.asking import Ask, fields, read_body
+from bailee.console.cloud import Cloud
 from bailee.console.frame import Frame
 from bailee.console.guard import Guarded
 from bailee.console.home import Home
@@ -71,6 +72,7 @@ class Site:
                 organisations=Organisations(parts, frame),
                 staff=Staff(parts, frame),
                 admin=admin,
+                cloud=Cloud(parts, frame),
                 api=Api(parts),
             )
         )
