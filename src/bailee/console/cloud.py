@@ -20,6 +20,7 @@ from typing import Any, Final
 import orjson
 from starlette.responses import RedirectResponse, Response, StreamingResponse
 
+from bailee.accounts import Account
 from bailee.console.asking import Ask
 from bailee.console.cloud_events import said
 from bailee.console.frame import Frame
@@ -140,7 +141,9 @@ class Cloud:
     def _sessions(self, ask: Ask, given: Any, error: BaileeError | None) -> Response:
         found = self._do(ask, "cloud.list", {})
         person = ask.visitor.person
-        accounts = [] if person is None or person.account is None else [(person.account, None)]
+        accounts: list[tuple[Account, str | None]] = []
+        if person is not None and person.account is not None:
+            accounts.append((person.account, None))
         for place in () if person is None else person.memberships:
             account = self._parts.registry.organisations.account(place.organisation)
             accounts.append((account, place.name))
@@ -184,7 +187,7 @@ async def _stream(events: AsyncIterator[dict[str, Any]], words: Words) -> AsyncI
     waiting: asyncio.Future[dict[str, Any]] | None = None
     try:
         while True:
-            waiting = waiting or asyncio.ensure_future(anext(events))  # type: ignore[arg-type]
+            waiting = waiting or asyncio.ensure_future(anext(events))
             done, _ = await asyncio.wait({waiting}, timeout=_KEEP_ALIVE_SECONDS)
             if not done:
                 yield b": still here\n\n"
