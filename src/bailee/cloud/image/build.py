@@ -152,7 +152,8 @@ class _Maker:
         if self._tree is None:
             self._tree = self._work / "tree"
             subprocess.run(  # noqa: S603
-                ["unsquashfs", "-quiet", "-no-progress", "-dest", self._tree, base / "squashfs"],  # noqa: S607
+                ["unsquashfs", "-quiet", "-no-progress", "-dest", self._tree, base / "squashfs",
+                 *tree.PYTHON_NEEDS],  # noqa: S607
                 check=True,
                 stdout=subprocess.DEVNULL,
             )

@@ -51,6 +51,15 @@ _UNWANTED: Final = (
     "usr/share/man",
 )
 PYTHON: Final = "python3.11"
+PYTHON_NEEDS: Final = (  # of the tree, to run Python out of it
+    "lib",
+    "lib64",
+    "usr/bin/python3.11",
+    "usr/lib64",
+    "usr/lib/python3",
+    "usr/lib/python3.11",
+    "usr/lib/x86_64-linux-gnu",
+)
 _USER: Final = "session:x:1000:1000::/home/session:/bin/bash\n"
 
 
