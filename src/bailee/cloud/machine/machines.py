@@ -79,7 +79,10 @@ class QemuMachines:
         self._warned = False
 
     async def start(
-        self, session: str, services: Mapping[str, Service], limits: Limits
+        self,
+        session: str,  # noqa: ARG002 — nothing on the host is named after it
+        services: Mapping[str, Service],
+        limits: Limits,
     ) -> QemuMachine:
         """Start one for a session, ready to execute commands.
 
