@@ -17,7 +17,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final  # noqa: F401
+from typing import Any
 
 import bailee
 from bailee.cloud.image import initramfs, kernel, software, store, tree
