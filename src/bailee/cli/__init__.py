@@ -14,6 +14,7 @@ from bailee import __version__
 from bailee.cli import (
     audit,
     cloud,
+    cloud_image,
     code,
     config,
     demo,
@@ -68,6 +69,9 @@ app.add_typer(cloud.app, name="cloud")
 app.add_typer(keyring.app, name="keyring")
 app.add_typer(audit.app, name="audit")
 app.add_typer(config.app, name="config")
+cloud = typer.Typer(help="Cloud sessions.", no_args_is_help=True)
+cloud.add_typer(cloud_image.app, name="image")
+app.add_typer(cloud, name="cloud")
 
 
 def _version(wanted: bool) -> None:
