@@ -1,4 +1,4 @@
-"""The egress proxy as a session sees it: each rule as a dialogue, over real sockets and real TLS."""
+"""The egress proxy as a session sees it: each rule as a dialogue, over real sockets and TLS."""
 
 from __future__ import annotations
 
@@ -281,7 +281,7 @@ class TestAddresses:
         ],
     )
     def test_all_of_them_must_be_public(self, egress: Egress, addresses: list[str]) -> None:
-        """At the level `full` too, a name that has one address inside is refused; it is on record."""
+        """At the level `full` too, a name with one address inside is refused, and recorded."""
         egress.start(level="full", private=())
         egress.addresses["inside.example"] = [addresses]
         assert (403, "address.not_public") == egress.refused("inside.example:443")
