@@ -55,6 +55,7 @@ Action = Literal[
     "hold.change",
     "account.export",
     "account.erase",
+    "git_connection.change",
 ]
 
 MAY: Final[Mapping[Action, frozenset[Standing]]] = {
@@ -83,6 +84,7 @@ MAY: Final[Mapping[Action, frozenset[Standing]]] = {
     "hold.change": frozenset({"operator"}),
     "account.export": frozenset({"operator", "self", "holder"}),
     "account.erase": frozenset({"operator", "self", "holder"}),
+    "git_connection.change": frozenset({"operator", "self", "holder", "owner", "admin"}),
 }
 
 

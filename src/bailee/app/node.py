@@ -20,6 +20,7 @@ from bailee.accounts import Account, Registry
 from bailee.app.erasing import Erasures
 from bailee.app.person_keys import PersonKeys
 from bailee.clock import Clock, system_clock
+from bailee.cloud.git.connections import GitConnections
 from bailee.config import Settings
 from bailee.db.engine import open_sqlite
 from bailee.db.migrate import upgrade
@@ -85,12 +86,16 @@ class Node:
             record=self.ledger.append,
             present=self._present,
         )
+        self.git_connections = GitConnections(
+            data, keyring=self.keyring, ledger=self.ledger, clock=clock
+        )
         self.erasures = Erasures(
             data,
             registry=self.registry,
             vault=self.vault,
             keyring=self.keyring,
             ledger=self.ledger,
+            git_connections=self.git_connections,
         )
         self.moves_wait: Callable[[], None] = self._move_now
         self.accounts.retention_follows = self.follow

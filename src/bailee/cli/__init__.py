@@ -13,6 +13,7 @@ import typer
 from bailee import __version__
 from bailee.cli import (
     audit,
+    cloud_git,
     code,
     config,
     demo,
@@ -66,6 +67,9 @@ app.add_typer(errors_command.app, name="errors")
 app.add_typer(keyring.app, name="keyring")
 app.add_typer(audit.app, name="audit")
 app.add_typer(config.app, name="config")
+_cloud = typer.Typer(help="Cloud sessions.", no_args_is_help=True)
+_cloud.add_typer(cloud_git.app, name="git")
+app.add_typer(_cloud, name="cloud")
 
 
 def _version(wanted: bool) -> None:
