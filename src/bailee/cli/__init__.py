@@ -14,6 +14,7 @@ from bailee import __version__
 from bailee.cli import (
     audit,
     cloud,
+    cloud_git,
     cloud_image,
     code,
     config,
@@ -66,12 +67,11 @@ app.add_typer(retention.app, name="retention")
 app.add_typer(metrics.app, name="metrics")
 app.add_typer(errors_command.app, name="errors")
 app.add_typer(cloud.app, name="cloud")
+cloud.app.add_typer(cloud_git.app, name="git")
+cloud.app.add_typer(cloud_image.app, name="image")
 app.add_typer(keyring.app, name="keyring")
 app.add_typer(audit.app, name="audit")
 app.add_typer(config.app, name="config")
-cloud = typer.Typer(help="Cloud sessions.", no_args_is_help=True)
-cloud.add_typer(cloud_image.app, name="image")
-app.add_typer(cloud, name="cloud")
 
 
 def _version(wanted: bool) -> None:
