@@ -60,6 +60,7 @@ Action = Literal[
     "cloud.start",
     "cloud.read",
     "cloud.change",
+    "git_connection.change",
 ]
 
 MAY: Final[Mapping[Action, frozenset[Standing]]] = {
@@ -93,6 +94,7 @@ MAY: Final[Mapping[Action, frozenset[Standing]]] = {
     "cloud.start": frozenset({"self", "holder", "owner", "admin", "member", "service"}),
     "cloud.read": frozenset({"self", "holder", "owner", "admin", "service"}),
     "cloud.change": frozenset({"operator", "self", "holder", "owner", "admin", "service"}),
+    "git_connection.change": frozenset({"operator", "self", "holder", "owner", "admin"}),
 }
 
 

@@ -122,6 +122,7 @@ def _show(node: Node, arguments: Arguments) -> object:
             if held.expires_at > now
         ],
         "asked": _asked(node, record, arguments),
+        "yours": not _is_staff(node, arguments, record),
     }
 
 

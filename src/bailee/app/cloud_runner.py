@@ -55,5 +55,6 @@ def machines(settings: Settings, environment: Mapping[str, str]) -> Machines:
     Raises:
         MachineError: code `no_machine`: there is no image.
     """
-    image = find_image(default_folder(environment), settings.text("cloud.image") or DEFAULT)
-    return QemuMachines(image)
+    folder = default_folder(environment)
+    image = find_image(folder, settings.text("cloud.image") or DEFAULT)
+    return QemuMachines(image, templates=folder / "templates")

@@ -30,7 +30,10 @@ from bailee.cloud.sessions.store import Record
 from bailee.config import Settings
 
 _MB: Final = 1 << 20
-_PASSED_ON: Final = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "XDG_CACHE_HOME", "XDG_DATA_HOME")
+_PASSED_ON: Final = (
+    "PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "XDG_CACHE_HOME", "XDG_DATA_HOME",
+    "BAILEE_CLOUD_IMAGES",
+)  # fmt: skip
 """What a runner gets of the server's environment, which holds the upstream's key."""
 
 

@@ -201,15 +201,6 @@ _EGRESS_COUNTS: Final = ("connections", "allowed", "refused", "cut", "failed", "
 _GIT_COUNTS: Final = ("operations", "refused", "rejected")
 
 
-def no_credentials(_owner: str, _repository: Repository) -> Credential:
-    """Of a home that stores none: every repository is asked for as anyone may ask."""
-
-    async def none(_access: object) -> None:
-        return None
-
-    return none
-
-
 def _list(settings: Settings, name: str) -> tuple[str, ...]:
     return tuple(one for one in (settings.text(name) or "").replace(",", " ").split())
 

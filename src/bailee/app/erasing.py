@@ -3,7 +3,7 @@
 The steps, each of which can be the last before a crash and is found again by the erasure's row:
 
 1. The erasure is on record; from here on nothing new is kept of them, whatever is under way.
-2. Keys are revoked, sign-ins ended, identifiers removed, names blanked.
+2. Keys are revoked, Git connections forgotten, sign-ins ended, identifiers removed, names blanked.
 3. Every report they sent and every session is erased, each with a receipt of its own; a held
    session is deferred.
 4. The key of their identifiers is destroyed: copies of the database no longer name them either.
@@ -31,6 +31,7 @@ from sqlalchemy import Engine, insert, select, update
 from bailee.accounts import OPERATOR, Accounts, Actor, Registry
 from bailee.app import subjects
 from bailee.app.subjects import Subject
+from bailee.cloud.git.connections import GitConnections
 from bailee.db.engine import reading, storage_errors
 from bailee.db.vault import erasures
 from bailee.errors import InputError
@@ -75,6 +76,7 @@ class Erasures:
         keyring: Keyring,
         ledger: Ledger,
         first: Callable[[str], None] = lambda _account: None,
+        git_connections: GitConnections,
     ) -> None:
         """`first` ends and erases what an account has besides the sessions of the vault."""
         self._first = first
@@ -85,6 +87,7 @@ class Erasures:
         self._reports = reports
         self._keyring = keyring
         self._ledger = ledger
+        self._git_connections = git_connections
         self._one = threading.RLock()
         self._accounts_gone = {one.account_id for one in self.all() if one.account_id is not None}
 
@@ -185,6 +188,8 @@ class Erasures:
             self._accounts.revoke(key_id, by=OPERATOR)
         account = None if subject.account is None else subject.account.account_id
         self._accounts.unname(account, keys)
+        if account is not None:
+            self._git_connections.remove_all(account, by=OPERATOR.name)
         if subject.person is not None and subject.person.erased_at is None:
             self._registry.people.forget(subject.person.person_id, by=OPERATOR)
 

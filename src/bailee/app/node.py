@@ -20,6 +20,7 @@ from bailee.accounts import Account, Registry
 from bailee.app.erasing import Erasures
 from bailee.app.person_keys import PersonKeys
 from bailee.clock import Clock, system_clock
+from bailee.cloud.git.connections import GitConnections
 from bailee.cloud.sessions import store as cloud
 from bailee.config import Settings
 from bailee.db.engine import open_sqlite
@@ -117,6 +118,9 @@ class Node:
         )
         self.stop_cloud_sessions: Callable[[str], None] = lambda _account: None
         self.cloud_sessions: Cloud | None = None  # while a server runs
+        self.git_connections = GitConnections(
+            data, keyring=self.keyring, ledger=self.ledger, clock=clock
+        )
         self.erasures = Erasures(
             data,
             registry=self.registry,
@@ -125,6 +129,7 @@ class Node:
             keyring=self.keyring,
             ledger=self.ledger,
             first=self._erase_cloud_sessions,
+            git_connections=self.git_connections,
         )
         self.moves_wait: Callable[[], None] = self._move_now
         self.measured: Callable[[], None] = _nothing_measured

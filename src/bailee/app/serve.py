@@ -18,7 +18,6 @@ from bailee.accounts import OPERATOR
 from bailee.app import feedback, telemetry
 from bailee.app.access import PolicyAccess
 from bailee.app.cloud_running import Cloud
-from bailee.app.cloud_serving import no_credentials
 from bailee.app.mover import Mover
 from bailee.app.node import Node
 from bailee.app.operations import perform
@@ -236,7 +235,7 @@ class Server:
 
     def _start_cloud(self) -> Cloud:
         node = self._node
-        cloud = Cloud(node, no_credentials)
+        cloud = Cloud(node, node.git_connections.credential)
         cloud.start()
         self._parts.push_async_callback(asyncio.to_thread, cloud.stop)
         node.cloud_sessions = cloud

@@ -15,6 +15,8 @@ from bailee import __version__
 from bailee.cli import (
     audit,
     cloud,
+    cloud_git,
+    cloud_image,
     code,
     config,
     demo,
@@ -70,6 +72,8 @@ app.add_typer(errors_command.app, name="errors")
 app.add_typer(feedback.app, name="feedback")
 app.add_typer(survey.app, name="survey")
 app.add_typer(cloud.app, name="cloud")
+cloud.app.add_typer(cloud_git.app, name="git")
+cloud.app.add_typer(cloud_image.app, name="image")
 app.add_typer(keyring.app, name="keyring")
 app.add_typer(audit.app, name="audit")
 app.add_typer(config.app, name="config")

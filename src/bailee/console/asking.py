@@ -20,6 +20,7 @@ from bailee.errors import InputError
 LARGEST_BODY = 10_000
 LARGEST_CREDENTIAL = 60_000
 LARGEST_DOCUMENT = 1_000_000
+LARGEST_TASK = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)

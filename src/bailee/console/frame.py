@@ -42,9 +42,11 @@ class Frame:
         )
         self.style: Final = (_PAGES / "style.css").read_text("utf-8") + DIAGRAM_STYLE
         self.script: Final = (_PAGES / "passkey.js").read_text("utf-8")
+        self.cloud_script: Final = (_PAGES / "cloud.js").read_text("utf-8")
         self._environment.globals.update(
             style_address=_named("/style.css", self.style),
             script_address=_named("/passkey.js", self.script),
+            cloud_script_address=_named("/cloud.js", self.cloud_script),
             urlencode=urlencode,
         )
 

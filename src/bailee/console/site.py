@@ -30,6 +30,7 @@ from bailee.console.admin import Admin
 from bailee.console.api import Api
 from bailee.console.arriving import Arriving
 from bailee.console.asking import Ask, fields, read_body
+from bailee.console.cloud import Cloud
 from bailee.console.error_issues import ErrorIssues
 from bailee.console.feedback import Feedback
 from bailee.console.frame import Frame
@@ -77,6 +78,7 @@ class Site:
                 admin=admin,
                 metrics=Metrics(parts, frame),
                 errors=ErrorIssues(parts, frame),
+                cloud=Cloud(parts, frame),
                 api=Api(parts),
             )
         )

@@ -9,7 +9,14 @@ from starlette.responses import Response
 
 from bailee.console.admin import Admin
 from bailee.console.api import Api
-from bailee.console.asking import LARGEST_BODY, LARGEST_CREDENTIAL, LARGEST_DOCUMENT, Ask
+from bailee.console.asking import (
+    LARGEST_BODY,
+    LARGEST_CREDENTIAL,
+    LARGEST_DOCUMENT,
+    LARGEST_TASK,
+    Ask,
+)
+from bailee.console.cloud import Cloud
 from bailee.console.error_issues import ErrorIssues
 from bailee.console.feedback import Feedback
 from bailee.console.home import Home
@@ -49,6 +56,7 @@ class Areas:
     admin: Admin
     metrics: Metrics
     errors: ErrorIssues
+    cloud: Cloud
     api: Api
 
 
@@ -63,6 +71,7 @@ def table(areas: Areas) -> tuple[Entry, ...]:
     )
     feedback = areas.feedback
     anyone, person, operator, key = Rule.PUBLIC, Rule.PERSON, Rule.OPERATOR, Rule.API_KEY
+    cloud, someone = areas.cloud, Rule.SOMEONE
     of = "/organisations/{organisation}"
     return (
         Entry("GET", "/", anyone, areas.home.first),
@@ -106,6 +115,17 @@ def table(areas: Areas) -> tuple[Entry, ...]:
         Entry("GET", of + "/partner", Rule.ADMIN, organisations.partner_page),
         Entry("POST", of + "/partner/join", Rule.ADMIN, organisations.join),
         Entry("POST", of + "/partner/leave", Rule.ADMIN, organisations.leave),
+        Entry("GET", "/cloud.js", anyone, cloud.script),
+        Entry("GET", "/cloud", someone, cloud.sessions),
+        Entry("POST", "/cloud", someone, cloud.start, LARGEST_TASK),
+        Entry("GET", "/cloud/{session}", someone, cloud.session),
+        Entry("GET", "/cloud/{session}/events", someone, cloud.events),
+        Entry("GET", "/cloud/{session}/changes", someone, cloud.changes),
+        Entry("GET", "/cloud/{session}/connections", someone, cloud.connections),
+        Entry("POST", "/cloud/{session}/send", someone, cloud.send, LARGEST_TASK),
+        Entry("POST", "/cloud/{session}/stop", someone, cloud.stop),
+        Entry("POST", "/cloud/{session}/delete", someone, cloud.delete),
+        Entry("POST", "/cloud/{session}/read", operator, cloud.read),
         Entry("GET", "/admin/people", operator, staff.people),
         Entry("POST", "/admin/people", operator, staff.add_person),
         Entry("GET", "/admin/people/{person}", operator, staff.person),

@@ -17,6 +17,7 @@ class Rule(Enum):
 
     PUBLIC = "anyone"
     PERSON = "a signed-in person"
+    SOMEONE = "a signed-in person, or the operator"
     MEMBER = "a member of the organisation, or the operator"
     KEEPER = "an admin or owner of the organisation, or the operator"
     ADMIN = "an admin or owner of the organisation"
@@ -80,6 +81,8 @@ def admits(rule: Rule, visitor: Visitor, path: Mapping[str, str]) -> Admission:
             good = visitor.operator
         case Rule.PERSON:
             good = visitor.person is not None
+        case Rule.SOMEONE:
+            good = visitor.person is not None or visitor.operator
         case Rule.MEMBER:
             good = visitor.operator or _place(visitor, path) is not None
         case Rule.KEEPER:

@@ -88,7 +88,11 @@ class ControlServer:
         assert task is not None
         self._long.add(task)
         gone = asyncio.ensure_future(reader.read())
-        gone.add_done_callback(lambda _: task.cancel())
+
+        def leave(_gone: asyncio.Future[bytes]) -> None:
+            task.cancel()
+
+        gone.add_done_callback(leave)
         try:
             async for item in items:
                 writer.write(_line({"item": item}))
@@ -99,6 +103,7 @@ class ControlServer:
         except asyncio.CancelledError:
             pass  # the command went away, or the server ends
         finally:
+            gone.remove_done_callback(leave)
             gone.cancel()
             self._long.discard(task)
 

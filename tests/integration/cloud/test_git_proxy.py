@@ -296,7 +296,7 @@ class TestUpstream:
         """A 401 of the server becomes a reason; git is not made to ask for a password."""
         setting.proxy(credential=lambda: "Basic d3Jvbmc6d3Jvbmc=")
         got = setting.git("ls-remote", setting.url)
-        assert "the git server does not accept the stored Git connection (401)" in got.output
+        assert "the git server takes no access with the stored Git connection (401)" in got.output
         assert b"realm" not in setting.served.to_client
         assert b"www-authenticate" not in setting.served.to_client.lower()
 

@@ -22,7 +22,7 @@ from bailee.cloud.egress.attempts import Attempt, Stopped, idle
 from bailee.cloud.egress.budgets import Budgets
 from bailee.cloud.egress.records import Outcome
 from bailee.cloud.network.hosts import Host, NotAHost, read_authority
-from bailee.cloud.network.http1 import Conversation, end_to_end, values
+from bailee.cloud.network.http1 import Conversation, Headers, end_to_end, values
 
 _SCHEME: Final = "http://"
 
@@ -42,29 +42,41 @@ class Target:
         return f"{self.host.bracketed}{port}"
 
 
-def target_of(request: h11.Request, within: tuple[Host, int] | None) -> Target:
+def target_of(request: h11.Request, within: tuple[Host, int] | None = None) -> Target:
     """Where a request goes. `within`: the tunnel that it came through, if it did.
 
     Raises:
-        Stopped: it has no place here, or its Host is another.
+        Stopped: it has no place here.
     """
+    if _two_lengths(request.headers):
+        raise malformed("it has a length and a transfer coding")
     text = request.target.decode("ascii")
     if within is not None:
         if not text.startswith("/"):
             raise malformed("inside a tunnel, a request asks for a path")
-        target = Target(*within, text)
-    else:
-        target = _absolute(text)
+        return Target(*within, text)
+    return _absolute(text)
+
+
+def check_host(request: h11.Request, target: Target) -> None:
+    """A request's Host is where it goes.
+
+    Raises:
+        Stopped: it is another, or none.
+    """
     hosts = values(request.headers, b"host")
     if request.http_version == b"1.0" and not hosts:
-        return target
+        return
     try:
         named = read_authority(hosts[0].decode("ascii"), 80)
     except (NotAHost, UnicodeDecodeError, IndexError):
         raise malformed("its Host is no host") from None
     if (named[0].name, named[1]) != (target.host.name, target.port):
         raise Stopped(Outcome.REFUSED, "http.host", "its Host is another than its address")
-    return target
+
+
+def _two_lengths(headers: Headers) -> bool:
+    return bool(values(headers, b"content-length") and values(headers, b"transfer-encoding"))
 
 
 def _absolute(text: str) -> Target:
@@ -162,6 +174,8 @@ class Forward:
             self._count()
             if isinstance(event, h11.InformationalResponse):
                 continue
+            if isinstance(event, h11.Response) and _two_lengths(event.headers):
+                event = h11.ConnectionClosed()
             if isinstance(event, h11.Response):
                 answered = self._attempt.established = True
                 await self._client.send(

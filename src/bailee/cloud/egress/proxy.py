@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 from collections.abc import AsyncIterator, Callable
 from typing import Final
 
@@ -24,7 +25,7 @@ from bailee.clock import Clock, system_clock
 from bailee.cloud.egress.attempts import Attempt, Stopped, too_long
 from bailee.cloud.egress.budgets import Budgets, Spending
 from bailee.cloud.egress.client_hello import looks_like_tls
-from bailee.cloud.egress.forward import Forward, malformed, target_of
+from bailee.cloud.egress.forward import Forward, check_host, malformed, target_of
 from bailee.cloud.egress.records import EgressRecord, Outcome
 from bailee.cloud.egress.rules import Rules
 from bailee.cloud.egress.tunnel import carry_both_ways, first_message
@@ -42,6 +43,7 @@ from bailee.cloud.ports import End, Writer
 _FLOOD: Final = 10
 """How many refusals for want of a budget weigh as much as one violation."""
 _LINGER: Final = 2.0
+_LIKE_HTTP: Final = re.compile(rb"[A-Z]{1,20}(?: |\Z)")
 
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
@@ -111,6 +113,7 @@ class EgressProxy:
         except Stopped as stopped:
             seen = True
             attempt.stop(stopped)
+            self._count(stopped)
             await self._refuse(client, attempt, stopped)
             return False
         finally:
@@ -123,12 +126,11 @@ class EgressProxy:
         Raises:
             Stopped: what came is none.
         """
-        before = client.received
         try:
             async with asyncio.timeout(self.budgets.head):
                 event = await client.next()
         except TimeoutError:
-            if client.received == before:
+            if not client.http.trailing_data[0]:
                 return None
             raise Stopped(
                 Outcome.REFUSED, "time.head", "the request did not arrive in time", 408
@@ -186,6 +188,8 @@ class EgressProxy:
         attempt: Attempt,
     ) -> None:
         """Plain HTTP through a tunnel: some clients do so. It is read like any other."""
+        if not _LIKE_HTTP.match(data):
+            raise Stopped(Outcome.CUT, "tunnel.unknown", "it is neither TLS nor HTTP")
         inner = Conversation(h11.SERVER, client.reader, client.writer)
         inner.http.receive_data(data)
         attempt.established = False
@@ -193,8 +197,9 @@ class EgressProxy:
             request = await self._request(inner)
             if request is None:
                 return
-            target = target_of(request, within)
             attempt.kind = "http"
+            target = target_of(request, within)
+            check_host(request, target)
             await Forward(inner, Conversation(h11.CLIENT, *upstream), attempt, self.budgets).run(
                 request, target
             )
@@ -207,7 +212,9 @@ class EgressProxy:
 
     async def _plain(self, client: Conversation, request: h11.Request, attempt: Attempt) -> None:
         attempt.kind = "http"
-        target = target_of(request, None)
+        target = target_of(request)
+        attempt.host, attempt.port = target.host.name, target.port
+        check_host(request, target)
         self._decide(target.host, target.port, attempt)
         async with self._connected(target.host, target.port, attempt) as upstream:
             await Forward(client, Conversation(h11.CLIENT, *upstream), attempt, self.budgets).run(
@@ -250,8 +257,7 @@ class EgressProxy:
             raise too_long(self.budgets) from None
 
     async def _refuse(self, client: Conversation, attempt: Attempt, stopped: Stopped) -> None:
-        """Answer with the reason, if an answer can still be given; count it."""
-        self._count(stopped)
+        """Answer with the reason, if an answer can still be given."""
         if attempt.established:
             return
         where = f" to {attempt.host} port {attempt.port}" if attempt.host else ""
@@ -270,12 +276,8 @@ class EgressProxy:
                 h11.EndOfMessage(),
             )
             client.writer.write_eof()
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(_LINGER):
-                    # What the client still sends is taken, so that it gets to read the answer.
-                    for _ in range(64):
-                        if not await client.reader.read(PIECE):
-                            break
+            if client.http.their_state in (h11.SEND_BODY, h11.ERROR):
+                await _let_finish(client)
 
     def _count(self, stopped: Stopped) -> None:
         self.violations += stopped.is_violation
@@ -288,6 +290,15 @@ class EgressProxy:
 
 def _now() -> float:
     return asyncio.get_running_loop().time()
+
+
+async def _let_finish(client: Conversation) -> None:
+    """Take what a client still sends, so that it gets to read its answer."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(_LINGER):
+            for _ in range(64):
+                if not await client.reader.read(PIECE):
+                    return
 
 
 def _over(rule: str) -> Stopped:

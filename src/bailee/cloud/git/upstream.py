@@ -2,7 +2,8 @@
 
 Rules kept here:
 
-* A connection for each request, to an address that was checked; TLS verified.
+* A connection for each request, to an address that was checked; TLS verified. Without TLS, only
+  to networks that the operator named.
 * Of the answer only the body comes back, and only of a 200 with the type that was asked for: no
   header, no redirect, no demand for a password reaches the session.
 * The request may be refused by itself in the middle (its body raises): the connection is then
@@ -70,7 +71,7 @@ class Upstream:
         """
         repository = self._repository
         try:
-            reader, writer, _ = await self._dialer.connect(
+            reader, writer, address = await self._dialer.connect(
                 repository.host, repository.port, self._tls if repository.tls else None
             )
         except Refused as refused:
@@ -79,6 +80,10 @@ class Upstream:
             ) from None
         except Unreachable as failed:
             raise Refusal(Outcome.FAILED, failed.rule, f"the git server: {failed.reason}") from None
+        if not repository.tls and not self._dialer.is_private(address):
+            writer.close()
+            reason = "no credential goes to a public address without TLS; use https://"
+            raise Refusal(Outcome.REFUSED, "upstream.plain", reason)
         server = Conversation(h11.CLIENT, reader, writer)
         sending = asyncio.create_task(self._send(server, request, body))
         try:
@@ -139,7 +144,7 @@ class Upstream:
                 raise _broken()
         status = event.status_code
         if status in (401, 403):
-            reason = f"the git server does not accept the stored Git connection ({status})"
+            reason = f"the git server takes no access with the stored Git connection ({status})"
             raise Refusal(Outcome.FAILED, "upstream.credential", reason)
         if status == 404:
             reason = "the git server has no such repository for the stored Git connection (404)"

@@ -26,6 +26,7 @@ from bailee.cloud.channel import commands
 from bailee.cloud.channel.connection import Connection, Serve, StreamWriter
 from bailee.cloud.channel.frames import Side
 from bailee.cloud.guest.running import GROUP, Children, run
+from bailee.cloud.ports import Command
 
 _PIECE: Final = 65536
 _PORTS: Final = Path("/sys/class/virtio-ports")
@@ -34,6 +35,10 @@ _RNDADDENTROPY: Final = 0x40085203
 _RNDRESEEDCRNG: Final = 0x5207
 _SPARE: Final = 48 << 20  # memory that commands may not have, so that the agent and kernel do
 _PROCESSES: Final = 512
+_WARM: Final = """exec >/dev/null 2>&1
+git --version; node --version; rg --version; bailee code --help; python3 -c 'import ssl'
+"""
+_WARMING: Final = 60.0
 
 
 class Agent:
@@ -44,6 +49,7 @@ class Agent:
         self._servers: list[asyncio.Server] = []
         self._serves: dict[str, Serve] = {
             "ping": self._ping,
+            "warm": self._warm,
             "start": self._start,
             commands.NAME: self._command,
         }
@@ -52,6 +58,12 @@ class Agent:
     async def _ping(self, reader: asyncio.StreamReader, writer: StreamWriter) -> None:
         await reader.read()
         writer.write(b"here")
+
+    async def _warm(self, reader: asyncio.StreamReader, writer: StreamWriter) -> None:
+        """Read what sessions start first, before a template is made of this guest."""
+        command = Command(["/bin/sh", "-c", _WARM], folder="/", timeout=_WARMING)
+        await run(command, reader, writer, self._children)
+        os.sync()
 
     async def _start(self, reader: asyncio.StreamReader, writer: StreamWriter) -> None:
         told: dict[str, Any] = json.loads(await reader.read())

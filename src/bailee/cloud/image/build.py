@@ -17,14 +17,13 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import bailee
 from bailee.cloud.image import initramfs, kernel, software, store, tree
 from bailee.cloud.image.debian import Archive, Package, require
 from bailee.cloud.image.packages import SYSTEM, TOOLS, wanted
 
-FORMAT: Final = 1
 Log = Callable[[str], None]
 """Takes a line that says what is being done."""
 
@@ -58,8 +57,9 @@ def build(
         own = maker.bailee(base)
         layers = [base, python, own]
         manifest: dict[str, Any] = {
-            "format": FORMAT,
+            "format": store.FORMAT,
             "bailee": bailee.__version__,
+            "root": "debian",
             "layers": [f"layer{number}.squashfs" for number in range(len(layers))],
             "packages": {
                 "debian": {package.name: package.version for package in packages},
@@ -152,7 +152,15 @@ class _Maker:
         if self._tree is None:
             self._tree = self._work / "tree"
             subprocess.run(  # noqa: S603
-                ["unsquashfs", "-quiet", "-no-progress", "-dest", self._tree, base / "squashfs"],  # noqa: S607
+                [  # noqa: S607
+                    "unsquashfs",
+                    "-quiet",
+                    "-no-progress",
+                    "-dest",
+                    self._tree,
+                    base / "squashfs",
+                    *tree.PYTHON_NEEDS,
+                ],
                 check=True,
                 stdout=subprocess.DEVNULL,
             )
@@ -177,7 +185,7 @@ class _Maker:
 def pack(layer: Path, target: Path) -> None:
     """Pack a folder: the same bytes for the same files, whoever owns them and since whenever."""
     subprocess.run(  # noqa: S603
-        [
+        [  # noqa: S607
             "mksquashfs",
             layer,
             target,
@@ -185,7 +193,7 @@ def pack(layer: Path, target: Path) -> None:
             "lz4",
             "-all-root",
             "-all-time",
-            "0",  # noqa: S607
+            "0",
             "-mkfs-time",
             "0",
             "-no-xattrs",
@@ -199,7 +207,7 @@ def pack(layer: Path, target: Path) -> None:
 
 
 def _key(kind: str, *inputs: str) -> str:
-    whole = hashlib.sha256("\0".join((str(FORMAT), kind, *inputs)).encode())
+    whole = hashlib.sha256("\0".join((str(store.FORMAT), kind, *inputs)).encode())
     return f"{kind}-{whole.hexdigest()[:24]}"
 
 

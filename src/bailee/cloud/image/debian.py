@@ -27,6 +27,15 @@ _SUITES: Final = (
     ("debian", "bookworm-updates"),
     ("debian-security", "bookworm-security"),
 )
+_CONFIGURATION: Final = (
+    "sourceparts",
+    "main",
+    "parts",
+    "preferences",
+    "preferencesparts",
+    "trusted",
+    "trustedparts",
+)
 _URI: Final = re.compile(r"^'[^']+' (\S+) (\d+)", re.MULTILINE)
 
 
@@ -82,11 +91,7 @@ class Archive:
                     "Dir::Cache::archives": f"{quoted}/archives",
                     "Dir::Log": quoted,
                     "Dir::Etc::sourcelist": f"{quoted}/sources.list",
-                    **{
-                        f"Dir::Etc::{part}": none
-                        for part in ("sourceparts", "main", "parts", "preferences")
-                        + ("preferencesparts", "trusted", "trustedparts")
-                    },
+                    **{f"Dir::Etc::{part}": none for part in _CONFIGURATION},
                     "APT::Architecture": "amd64",
                     "APT::Architectures": "amd64",
                     "APT::Sandbox::User": "",

@@ -97,7 +97,7 @@ def initramfs(busybox: bytes, modules: Mapping[str, bytes], init: str = INIT) ->
     """The archive the kernel unpacks. The same input gives the same bytes."""
     order = needed(modules)
     files: dict[str, tuple[int, bytes]] = {
-        **{name: (0o40755, b"") for name in ("bin", "dev", "modules", "proc", "sys", "layer")},
+        **dict.fromkeys(("bin", "dev", "modules", "proc", "sys", "layer"), (0o40755, b"")),
         "bin/busybox": (0o100755, busybox),
         "init": (0o100755, init.encode()),
         "modules/order": (0o100644, "\n".join(f"{name}.ko" for name in order).encode()),

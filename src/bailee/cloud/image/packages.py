@@ -35,7 +35,7 @@ _DEBIAN: Final = re.compile(r"[a-z0-9][a-z0-9+.-]+\Z")
 _PYPI: Final = re.compile(
     r"[A-Za-z0-9][A-Za-z0-9._-]*(\[[A-Za-z0-9,._-]+\])?([<>=!~]=?[\w.*+!]+)?\Z"
 )
-_NPM: Final = re.compile(r"(@[a-z0-9~-][a-z0-9._~-]*/)?[a-z0-9~-][a-z0-9._~-]*(@[\w.^~<>=-]+)?\Z")
+_NPM: Final = re.compile(r"(@[a-z0-9][a-z0-9._~-]*/)?[a-z0-9][a-z0-9._~-]*(@[\w.^~<>=-]+)?\Z")
 
 
 @dataclass(frozen=True, slots=True)

@@ -76,13 +76,13 @@ def write_npm(layer: Path, names: Sequence[str]) -> dict[str, str]:
         return {}
     require(["npm"])
     done = subprocess.run(  # noqa: S603
-        [
+        [  # noqa: S607
             "npm",
             "install",
             "--global",
             "--ignore-scripts",
             "--no-audit",
-            "--no-fund",  # noqa: S607
+            "--no-fund",
             "--no-update-notifier",
             "--prefix",
             layer / "usr/local",
@@ -184,7 +184,8 @@ def _move_programs(source: Path, target: Path) -> None:
 
 def _program(path: Path, interpreter: str, module: str, function: str) -> None:
     path.write_text(
-        f"#!{interpreter}\nimport sys\n\nfrom {module} import {function}\n\nsys.exit({function}())\n"
+        f"#!{interpreter}\nimport sys\n\n"
+        f"from {module} import {function}\n\nsys.exit({function}())\n"
     )
     path.chmod(0o755)
 

@@ -25,6 +25,7 @@ import platformdirs
 from bailee.errors import MachineError
 
 VARIABLE: Final = "BAILEE_CLOUD_IMAGES"
+FORMAT: Final = 1
 MANIFEST: Final = "manifest.json"
 DEFAULT: Final = "default"
 
@@ -74,7 +75,14 @@ class Image:
                 code="no_machine",
                 hint="build one: bailee cloud image build",
             ) from None
-        return cls(folder.resolve(), hashlib.sha256(data).hexdigest(), json.loads(data))
+        manifest = json.loads(data)
+        if manifest["format"] != FORMAT:
+            raise MachineError(
+                f"the image in {folder} is of another version of bailee.",
+                code="no_machine",
+                hint="build it anew: bailee cloud image build",
+            )
+        return cls(folder.resolve(), hashlib.sha256(data).hexdigest(), manifest)
 
     def damaged(self) -> list[str]:
         """The files whose content is not what the manifest says."""

@@ -51,6 +51,15 @@ _UNWANTED: Final = (
     "usr/share/man",
 )
 PYTHON: Final = "python3.11"
+PYTHON_NEEDS: Final = (  # of the tree, to run Python out of it
+    "lib",
+    "lib64",
+    "usr/bin/python3.11",
+    "usr/lib64",
+    "usr/lib/python3",
+    "usr/lib/python3.11",
+    "usr/lib/x86_64-linux-gnu",
+)
 _USER: Final = "session:x:1000:1000::/home/session:/bin/bash\n"
 
 
@@ -87,12 +96,12 @@ def _unpack_one(package: Package, tree: Path, info: Path) -> tuple[Package, str,
         stdout=subprocess.PIPE,
     )
     listed = subprocess.run(  # noqa: S603
-        [
+        [  # noqa: S607
             "tar",
             "--extract",
             "--verbose",
             "--preserve-permissions",
-            "--no-same-owner",  # noqa: S607
+            "--no-same-owner",
             "--keep-directory-symlink",
             "--delay-directory-restore",
             "--directory",
@@ -198,7 +207,7 @@ def python(tree: Path, *arguments: str | Path) -> subprocess.CompletedProcess[st
     }
     return subprocess.run(  # noqa: S603
         [
-            tree / "usr/lib64/ld-linux-x86-64.so.2",
+            library / "ld-linux-x86-64.so.2",
             "--library-path",
             library,
             tree / "usr/bin" / PYTHON,

@@ -16,37 +16,62 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
 from bailee.cloud.channel.connection import Accept
 from bailee.cloud.image.store import Image
+from bailee.cloud.machine import disk
 from bailee.cloud.machine.command_line import PROGRAM, Accelerator, Memory
 from bailee.cloud.machine.confinement import delegated
 from bailee.cloud.machine.machine import QemuMachine, ports_of
-from bailee.cloud.machine.process import Emulator, new_scratch
+from bailee.cloud.machine.monitor import Told
+from bailee.cloud.machine.process import Emulator, ask, new_scratch
+from bailee.cloud.machine.template import (
+    Migration,
+    Template,
+    keep,
+    memory_of,
+    restore,
+    scratch_of,
+    template_for,
+)
 from bailee.cloud.ports import Limits, Service
 from bailee.errors import MachineError
 
 log = logging.getLogger(__name__)
 
 _BOOT: Final = 180.0  # seconds for a guest to come up, on a machine that is busy
+_RESTORED: Final = 60.0
 _PROBE: Final = 15.0  # with KVM it takes one
 _KVM: Final = Path("/dev/kvm")
 _LEAST_MEMORY: Final = 256 << 20
+
+
+def _unheard(event: str, data: Mapping[str, object]) -> None:
+    """Nobody listens to what the monitor says."""
 
 
 class QemuMachines:
     """Implements `ports.Machines` for one image.
 
     `scratch` is the folder whose file system holds scratch disks; nothing in it ever has a name.
+    `templates` is the folder that keeps templates; None: every machine boots from nothing.
     `accelerator` is for tests and for those who know; None means: KVM if it works.
     """
 
     def __init__(
-        self, image: Image, *, scratch: Path | None = None, accelerator: Accelerator | None = None
+        self,
+        image: Image,
+        *,
+        scratch: Path | None = None,
+        templates: Path | None = None,
+        accelerator: Accelerator | None = None,
     ) -> None:
         self._image = image
+        self._templates = templates
+        self._making = asyncio.Lock()
         self._scratch = scratch or Path(tempfile.gettempdir())
         self._accelerator = accelerator
         self._group = delegated()
@@ -54,7 +79,10 @@ class QemuMachines:
         self._warned = False
 
     async def start(
-        self, session: str, services: Mapping[str, Service], limits: Limits
+        self,
+        session: str,  # noqa: ARG002 — nothing on the host is named after it
+        services: Mapping[str, Service],
+        limits: Limits,
     ) -> QemuMachine:
         """Start one for a session, ready to execute commands.
 
@@ -66,9 +94,31 @@ class QemuMachines:
         see_that_it_can_be(limits)
         accelerator = await self.accelerator()
         self._warn(accelerator)
-        machine = await self._boot(services.get, limits, accelerator)
+        machine = await self._restored(services.get, limits, accelerator)
+        if machine is None:
+            machine = await self._booted(services.get, limits, accelerator)
         await machine.begin(ports)
         return machine
+
+    async def prepare(self, limits: Limits) -> Template | None:
+        """The template for machines with these limits, made now if it is not there.
+
+        None when it can't be made, or when there is no folder for templates.
+        """
+        if self._templates is None:
+            return None
+        accelerator = await self.accelerator()
+        found = await asyncio.to_thread(
+            template_for, self._templates, self._image, limits, accelerator
+        )
+        async with self._making:
+            if not found.exists:
+                try:
+                    await self._make(found, limits, accelerator)
+                except MachineError as error:
+                    log.warning("no template can be made: %s", error.message)
+                    return None
+        return found
 
     async def accelerator(self) -> Accelerator:
         """What runs guests here; found out once."""
@@ -81,7 +131,7 @@ class QemuMachines:
     async def _kvm_works(self) -> bool:
         limits = Limits(memory=512 << 20, disk=256 << 20)
         try:
-            emulator = await self._emulator(limits, Accelerator.KVM, lambda name: None)
+            emulator = await self._emulator(limits, Accelerator.KVM, lambda _: None)
             try:
                 await emulator.ping(_PROBE)
             finally:
@@ -91,7 +141,67 @@ class QemuMachines:
             return False
         return True
 
-    async def _boot(self, accept: Accept, limits: Limits, accelerator: Accelerator) -> QemuMachine:
+    async def _restored(
+        self, accept: Accept, limits: Limits, accelerator: Accelerator
+    ) -> QemuMachine | None:
+        """A machine from a template; None when it has to be booted."""
+        template = await self.prepare(limits)
+        if template is None:
+            return None
+        migration = Migration()
+        try:
+            emulator = await self._emulator(
+                limits,
+                accelerator,
+                accept,
+                memory=memory_of(template, limits),
+                scratch=scratch_of(template, new_scratch(self._scratch, limits)),
+                told=migration.told,
+                incoming=True,
+            )
+            try:
+                await restore(emulator, template, migration)
+                await emulator.ping(_RESTORED)
+            except BaseException:
+                await emulator.kill()
+                raise
+        except (MachineError, OSError) as error:
+            reason = error.message if isinstance(error, MachineError) else error.strerror
+            log.warning("a template could not be restored, it is made anew: %s", reason)
+            shutil.rmtree(template.folder, ignore_errors=True)
+            return None
+        return QemuMachine(emulator, accelerator, limits)
+
+    async def _make(self, template: Template, limits: Limits, accelerator: Accelerator) -> None:
+        template.folder.parent.mkdir(parents=True, exist_ok=True)
+        making = Path(tempfile.mkdtemp(prefix=".making-", dir=template.folder.parent))
+        migration = Migration()
+        try:
+            scratch = os.open(making / "scratch", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            os.truncate(scratch, disk.size_for(limits.disk))
+            memory = Memory(limits.memory, making / "memory", shared=True)
+            emulator = await self._emulator(
+                limits,
+                accelerator,
+                lambda _: None,
+                memory=memory,
+                scratch=scratch,
+                told=migration.told,
+            )
+            try:
+                await emulator.ping(_BOOT)
+                await ask(emulator.connection, "warm", b"")
+                await keep(emulator, making, migration)
+            finally:
+                await emulator.kill()
+            with suppress(OSError):  # another process was first
+                making.rename(template.folder)
+        finally:
+            shutil.rmtree(making, ignore_errors=True)
+
+    async def _booted(
+        self, accept: Accept, limits: Limits, accelerator: Accelerator
+    ) -> QemuMachine:
         emulator = await self._emulator(limits, accelerator, accept)
         try:
             await emulator.ping(_BOOT)
@@ -100,16 +210,27 @@ class QemuMachines:
             raise
         return QemuMachine(emulator, accelerator, limits)
 
-    async def _emulator(self, limits: Limits, accelerator: Accelerator, accept: Accept) -> Emulator:
+    async def _emulator(
+        self,
+        limits: Limits,
+        accelerator: Accelerator,
+        accept: Accept,
+        *,
+        memory: Memory | None = None,
+        scratch: int | None = None,
+        told: Told = _unheard,
+        incoming: bool = False,
+    ) -> Emulator:
         return await Emulator.start(
             self._image,
             limits,
             accelerator=accelerator,
-            memory=Memory(limits.memory),
-            scratch=new_scratch(self._scratch, limits),
+            memory=memory or Memory(limits.memory),
+            scratch=new_scratch(self._scratch, limits) if scratch is None else scratch,
             accept=accept,
-            told=lambda event, data: None,
+            told=told,
             group=self._group,
+            incoming=incoming,
         )
 
     def _warn(self, accelerator: Accelerator) -> None:

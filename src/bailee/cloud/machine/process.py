@@ -29,6 +29,7 @@ from bailee.errors import MachineError
 
 _LAUNCH: Final = Path(__file__).with_name("launch.py")
 _ENVIRONMENT: Final = {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C"}
+_MOST_ANSWER: Final = 64
 _LAST_WORDS: Final = 10  # lines of what QEMU says on standard error
 
 
@@ -175,7 +176,9 @@ async def ask(connection: Connection, name: str, request: bytes) -> bytes:
         reader, writer = connection.open(name)
         writer.write(request)
         writer.write_eof()
-        answer = await reader.read(64)
+        answer = b""
+        while len(answer) < _MOST_ANSWER and (piece := await reader.read(_MOST_ANSWER)):
+            answer += piece
         writer.close()
     except ConnectionError:
         return b""

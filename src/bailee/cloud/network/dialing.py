@@ -100,8 +100,12 @@ class Dialer:
         if _within(inner, self.denied) or _within(address, self.denied):
             raise Refused("address.denied", "its address is on the list of denied networks", inner)
         why = why_not_public(address)
-        if why is not None and not _within(inner, self.private):
+        if why is not None and not self.is_private(address):
             raise Refused("address.not_public", f"its address is not public ({why})", inner)
+
+    def is_private(self, address: Address) -> bool:
+        """Whether an address is in one of the operator's networks."""
+        return _within(embedded(address), self.private)
 
     async def connect(
         self, host: Host, port: int, tls: ssl.SSLContext | None = None

@@ -6,7 +6,7 @@ from alembic import op
 from bailee.db.metadata import Moment
 
 revision = "0021"
-down_revision = "0011"
+down_revision = "0020"
 
 
 def upgrade() -> None:

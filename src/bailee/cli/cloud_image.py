@@ -1,0 +1,92 @@
+"""`bailee cloud image`: what cloud sessions' machines boot from."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from bailee.cli.errors import reporting
+from bailee.cli.reach import JsonOption
+from bailee.cli.show import console, print_json, size, table
+
+if TYPE_CHECKING:
+    from bailee.cloud.image.store import Image
+
+app = typer.Typer(help="Images that cloud sessions' machines boot from.", no_args_is_help=True)
+
+ImagesOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--images", help="The folder of images (else BAILEE_CLOUD_IMAGES, else the user's cache)."
+    ),
+]
+
+
+@app.command()
+def build(
+    extra: Annotated[
+        list[str] | None,
+        typer.Option("--with", help="A package besides: NAME of Debian, pypi:NAME, npm:NAME."),
+    ] = None,
+    name: Annotated[str, typer.Option(help="What it is called.")] = "default",
+    images: ImagesOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Build an image, as an ordinary user: kernel, initial file system, root."""
+    with reporting("cloud"):
+        from bailee.cloud.image import store
+        from bailee.cloud.image.build import build as make
+
+        image = make(
+            images or store.default_folder(),
+            extra=extra or (),
+            name=name,
+            log=lambda line: print(f"{line} …", file=sys.stderr),
+        )
+        if as_json:
+            print_json(_described(image, [name]))
+            return
+        scripts = image.manifest["scripts_not_run"]
+        print(f"image {image.digest[:16]} is built, and called {name}.")
+        if beyond := [package for package in scripts if package in image.manifest["with"]]:
+            print(f"not set up, as no package's script is run: {', '.join(beyond)}.")
+
+
+@app.command("list")
+def list_images(images: ImagesOption = None, as_json: JsonOption = False) -> None:
+    """Every image here, newest first."""
+    with reporting("cloud"):
+        from bailee.cloud.image import store
+
+        found = [_described(*one) for one in store.every(images or store.default_folder())]
+        if as_json:
+            print_json(found)
+            return
+        rows = [
+            (
+                str(one["image"])[:16],
+                ", ".join(one["names"]),
+                one["root"],
+                size(one["size"]),
+                str(one["packages"]),
+                ", ".join(one["with"]),
+            )
+            for one in found
+        ]
+        columns = ("image", "names", "root", "size", "packages", "with")
+        console().print(table(columns, rows, right=("size", "packages")))
+
+
+def _described(image: Image, names: list[str]) -> dict[str, Any]:
+    return {
+        "image": image.digest,
+        "names": names,
+        "root": image.manifest["root"],
+        "size": sum((image.folder / file).stat().st_size for file in image.manifest["files"]),
+        "packages": sum(map(len, image.manifest["packages"].values())),
+        "with": image.manifest["with"],
+        "folder": str(image.folder),
+    }

@@ -1,0 +1,91 @@
+"""What happens in a cloud session, as a page shows it: who says what, in plain text. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Final
+
+from bailee.console.language import Words
+
+_LONGEST: Final = 20_000
+_RESULT_LINES: Final = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """One thing. `kind` is a class of the style: state, prompt, said, tool, result, problem."""
+
+    n: int
+    at: str
+    kind: str
+    who: str
+    text: str
+
+    def as_object(self) -> dict[str, Any]:
+        """For the page's script."""
+        return asdict(self)
+
+
+def said(events: Sequence[Mapping[str, Any]], words: Words) -> Iterator[Said]:
+    """The events that a person wants to read."""
+    for event in events:
+        for kind, who, text in _parts(event, words):
+            if text:
+                shown = text if len(text) <= _LONGEST else text[:_LONGEST] + "…"
+                yield Said(event["n"], event["at"], kind, words(f"cloud.who_{who}"), shown)
+
+
+def _parts(event: Mapping[str, Any], words: Words) -> Iterator[tuple[str, str, str]]:
+    kind = event["kind"]
+    if kind == "state":
+        text = words(f"cloud.state_{event['state']}")
+        if event["state"] == "ended":
+            text += f": {words('cloud.end_' + event['end'])}"
+            if event["problem"]:
+                text += f" ({event['problem']})"
+        yield "state", "service", text
+    elif kind == "prompt":
+        yield "prompt", "person", event["text"]
+    elif kind == "git":
+        name = words(f"cloud.git_{event['step']}")
+        if event["ok"]:
+            yield "state", "git", name
+        else:
+            yield "problem", "git", f"{words('cloud.failed', what=name)}\n{event['text']}"
+    elif kind == "output":
+        yield "result", "output", event["text"]
+    elif kind == "dropped":
+        yield "problem", "service", words("cloud.dropped", number=event["count"])
+    elif kind == "agent":
+        yield from _agent(event["event"])
+
+
+def _agent(line: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
+    message = line.get("message")
+    content = message.get("content") if isinstance(message, dict) else None
+    for block in content if isinstance(content, list) else ():
+        if not isinstance(block, dict):
+            continue
+        if block.get("type") == "text":
+            yield "said", "agent", str(block.get("text", ""))
+        elif block.get("type") == "tool_use":
+            yield "tool", "tool", f"{block.get('name')} {_arguments(block.get('input'))}"
+        elif block.get("type") == "tool_result":
+            yield "result", "output", _result(block.get("content"))
+
+
+def _arguments(given: object) -> str:
+    if not isinstance(given, dict):
+        return str(given)
+    first = given.get("command") or given.get("path") or given.get("file_path")
+    return str(first) if first else ", ".join(f"{name}={value}" for name, value in given.items())
+
+
+def _result(content: object) -> str:
+    if isinstance(content, list):
+        texts = [str(b.get("text", "")) for b in content if isinstance(b, dict)]
+        content = "\n".join(texts)
+    lines = str(content).splitlines()
+    more = len(lines) - _RESULT_LINES
+    return "\n".join(lines[:_RESULT_LINES]) + (f"\n… {more}" if more > 0 else "")
