@@ -47,6 +47,7 @@ REPORTS: Final = Limits(
     plain=32 << 20,
     seconds=60.0,
     waiting=2,
+    together=16,
     bytes_per_key=Rate(256 << 10, 64 << 20),
     requests_per_key=Rate(0.2, 30),
     requests_per_address=Rate(5, 300),

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import gzip
+import http.client
 import json
+import threading
 import zlib
 from typing import Any
 
@@ -26,41 +28,38 @@ def report(site: Site, raw: bytes, who: str = "ada", **headers: str) -> tuple[in
     return site.call("POST", "/api/claude_cli_feedback", raw, **sent)
 
 
-@pytest.mark.parametrize(
-    ("raw", "headers", "status"),
-    [
-        (b"", {}, 400),
-        (b"{", {}, 400),
-        (b"7", {}, 400),
-        (b"{}", {}, 400),
-        (b'{"content": 7}', {}, 400),
-        (b'{"content": {"description": "quince"}}', {}, 400),
-        (b'{"content": "quince"}', {}, 400),
-        (b'{"content": "[]"}', {}, 400),
-        (body({}), {}, 400),
-        (body({"description": "  ", "transcript": [], "errors": None}), {}, 400),
-        (b"[" * 100_000, {}, 400),
-        (json.dumps({"content": "[" * 100_000}).encode(), {}, 400),
-        (DEEP, {}, 400),
-        (b"\xff\xfe quince", {}, 400),
-        (body({"description": "quince " * 10_000}), {}, 413),
-        (body({"environment": {"x": "quince " * 10_000}}), {}, 413),
-        (body({"errors": ["quince " * 200_000]}), {}, 413),
-        (LARGE, {"content_encoding": "gzip"}, 413),
-        (body(REPORT), {"content_encoding": "gzip"}, 400),
-        (body(REPORT), {"content_encoding": "quince"}, 400),
-        (body(REPORT), {"idempotency_key": "q" * 300}, 400),
-        (body(REPORT), {"x_api_key": "quince"}, 401),
-    ],
-)  # fmt: skip
-def test_what_is_no_report_is_refused(
-    site: Site, raw: bytes, headers: dict[str, str], status: int
-) -> None:
-    """With a status that says why; nothing of it is in the answer, and nothing is kept."""
-    answered, _, answer = report(site, raw, **headers)
+REFUSED: tuple[tuple[bytes, dict[str, str], int], ...] = (
+    (b"", {}, 400),
+    (b"{", {}, 400),
+    (b"7", {}, 400),
+    (b"{}", {}, 400),
+    (b'{"content": 7}', {}, 400),
+    (b'{"content": {"description": "quince"}}', {}, 400),
+    (b'{"content": "quince"}', {}, 400),
+    (b'{"content": "[]"}', {}, 400),
+    (body({}), {}, 400),
+    (body({"description": "  ", "transcript": [], "errors": None}), {}, 400),
+    (b"[" * 100_000, {}, 400),
+    (json.dumps({"content": "[" * 100_000}).encode(), {}, 400),
+    (DEEP, {}, 400),
+    (b"\xff\xfe quince", {}, 400),
+    (body({"description": "quince " * 10_000}), {}, 413),
+    (body({"environment": {"x": "quince " * 10_000}}), {}, 413),
+    (body({"errors": ["quince " * 200_000]}), {}, 413),
+    (LARGE, {"content_encoding": "gzip"}, 413),
+    (body(REPORT), {"content_encoding": "gzip"}, 400),
+    (body(REPORT), {"content_encoding": "quince"}, 400),
+    (body(REPORT), {"idempotency_key": "q" * 300}, 400),
+    (body(REPORT), {"x_api_key": "quince"}, 401),
+)
 
-    assert status == answered
-    assert "quince" not in json.dumps(answer)
+
+def test_what_is_no_report_is_refused(site: Site) -> None:
+    """With a status that says why; nothing of it is in the answer, and nothing is kept."""
+    for number, (raw, headers, status) in enumerate(REFUSED):
+        answered, _, answer = report(site, raw, **headers)
+        assert (number, status) == (number, answered)
+        assert "quince" not in json.dumps(answer)
     assert [] == site.ask("feedback.list")
 
 
@@ -82,6 +81,34 @@ def test_a_bomb_costs_no_more_than_it_may(site: Site) -> None:
     assert 413 == report(site, bomb[:4000], content_encoding="deflate")[0]
     assert 413 == report(site, gzip.compress(bytes(3_000_000)), content_encoding="gzip")[0]
     assert 200 == report(site, body(REPORT))[0]
+
+
+@pytest.mark.parametrize(
+    "site", [{"limits": Limits(waiting=1, together=2, seconds=60.0)}], indirect=True
+)
+def test_what_all_have_under_way_is_bounded(site: Site) -> None:
+    """Two that take their time fill the places: a third sender is asked to wait, and then taken."""
+    slow = []
+    for who in ("ada", "bob"):
+        connection = http.client.HTTPConnection("127.0.0.1", site.port, timeout=30)
+        connection.putrequest("POST", "/api/claude_cli_feedback")
+        connection.putheader("x-api-key", site.keys[who])
+        connection.putheader("content-length", "10")
+        connection.endheaders()
+        slow.append(connection)
+    waiting = threading.Event()
+    for _ in range(500):
+        status, headers, _ = report(site, body(REPORT), "zed")
+        if status == 503:
+            break
+        waiting.wait(0.02)
+
+    assert (503, "1") == (status, headers["retry-after"])
+    for connection in slow:
+        connection.send(b"{} quince ")
+        assert 400 == connection.getresponse().status
+        connection.close()
+    assert 200 == report(site, body(REPORT), "zed")[0]
 
 
 FEW = {"limits": Limits(requests_per_key=Rate(0.1, 2), failures_per_address=Rate(0.1, 2))}
