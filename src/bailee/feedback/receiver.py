@@ -108,6 +108,7 @@ class Receiver:
     ) -> None:
         self._reports = reports
         self._survey = survey
+        self._access = access
         self._clock = clock
         self._door = Door(access.sender, limits)
         self._answers: Door[Sender] = Door(access.sender, answers)
@@ -118,18 +119,25 @@ class Receiver:
             Route("/api/v1/survey", self._answer, methods=["POST"]),
         ]
 
+    @property
+    def under_way(self) -> int:
+        """How many reports and withdrawals are under way now."""
+        return self._door.under_way
+
     def close(self) -> None:
         """Let the thread end."""
         self._worker.shutdown(wait=True)
 
     async def _report(self, request: Request) -> Response:
+        key = bearer(request)
+
         async def answer() -> Response:
-            async with self._door.admitted(request, bearer(request)) as (sender, body):
+            async with self._door.admitted(request, key) as (sender, body):
                 encoding = request.headers.get("content-encoding", "")
                 sent_as = request.headers.get("idempotency-key")
                 kept = await self._in_thread(
                     lambda: self._keep(
-                        sender, unpacked(body, encoding, self._door.limits.plain), sent_as
+                        sender, unpacked(body, encoding, self._door.limits.plain), sent_as, key
                     )
                 )
             return _json(
@@ -143,13 +151,19 @@ class Receiver:
 
         return await self._door.answered(answer, _problem)
 
-    def _keep(self, sender: Sender, plain: bytes, sent_as: str | None) -> Report:
+    def _keep(self, sender: Sender, plain: bytes, sent_as: str | None, key: bytes | None) -> Report:
         parts = read(plain)
         if sender.terms is None:
             raise PolicyDenied("the policy keeps no report that comes with this key.")
         if sent_as is not None and len(sent_as) > 200:
             raise InputError("the idempotency key is too long.")
-        return self._reports.keep(sender.origin, parts, sender.terms, sent_as)
+        return self._reports.keep(
+            sender.origin,
+            parts,
+            sender.terms,
+            sent_as,
+            still=lambda: key is not None and self._access.sender(key) is not None,
+        )
 
     async def _withdrawal(self, request: Request) -> Response:
         report_id, secret = (

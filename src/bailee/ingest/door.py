@@ -87,6 +87,11 @@ class Door(Generic[S]):
         self._addresses = Quota(limits.requests_per_address)
         self._failures = Quota(limits.failures_per_address)
 
+    @property
+    def under_way(self) -> int:
+        """How many requests are under way now."""
+        return self._under_way.total()
+
     @asynccontextmanager
     async def admitted(self, request: Request, key: bytes | None) -> AsyncIterator[tuple[S, bytes]]:
         """A sender with room, and the body as it was sent.
@@ -100,7 +105,7 @@ class Door(Generic[S]):
         self._take(self._key_requests, sender.name, 1, now)
         if self._under_way[sender.name] >= self.limits.waiting:
             raise Refused(429, 1)
-        if self._under_way.total() >= self.limits.together:
+        if self.under_way >= self.limits.together:
             raise Refused(503, 1)
         self._under_way[sender.name] += 1
         try:
