@@ -10,8 +10,9 @@ import json
 from typing import TYPE_CHECKING
 
 from bailee.agent.terminal.asking import ask_line, choose
+from bailee.agent.terminal.training import language_of
 from bailee.agent.terminal.writing import visible
-from bailee.client.bug_report import Draft, draft, environment, kept
+from bailee.client.bug_report import Draft, draft, environment
 from bailee.client.flows import provider_of
 from bailee.client.machine import Machine
 
@@ -52,7 +53,7 @@ async def report(app: Terminal, description: str) -> None:
         if outcome.became == "sent":
             report_id = _id(outcome.item.answer)
             app.say(f"Sent. The report's id is {report_id}.")
-            app.say(f"To take it back: bailee feedback withdraw {report_id}", "dim")
+            app.say(f"To withdraw it: bailee feedback withdraw {report_id}", "dim")
         else:
             app.say(f"Not sent yet ({outcome.became}): {outcome.why}", "yellow")
     app.say(f"Its exact bytes: bailee outbox show {item.id}", "dim")
@@ -61,7 +62,7 @@ async def report(app: Terminal, description: str) -> None:
 async def _edited(app: Terminal, made: Draft) -> Draft | None:
     """What the person made of it; None when they would rather not."""
     flow = app.machine.flow("bug_report")
-    app.say(kept(app.machine.policy), "dim")
+    app.say(_period(app), "dim")
     while True:
         app.say(f"This would go to {flow.destination}:")
         for part, size in made.sizes.items():
@@ -85,6 +86,16 @@ async def _edited(app: Terminal, made: Draft) -> Draft | None:
             held = made.parts.keys()
             known = next(p for p in held if p == part)
             made = made.with_(known) if known in made.left_out else made.without(known)
+
+
+def _period(app: Terminal) -> str:
+    """For how long a report is kept, in the policy's own words."""
+    facts = {
+        **{"data_class": "feedback_report", "plan": "pro", "channel": "api"},
+        **{"training_choice": "none", "zero_retention": False, "partner_programme": False},
+    }
+    found = app.machine.policy.explain("retain", facts)
+    return found.clause.text.of(language_of(app.machine.environment))
 
 
 def _id(answer: str | None) -> str:

@@ -40,8 +40,19 @@ class Filed:
     url: str
 
 
+def path_of(issue: Issue) -> str:
+    """Where in the API an issue is filed."""
+    return f"/repos/{issue.repository}/issues"
+
+
+def body_of(issue: Issue) -> bytes:
+    """The very bytes that are sent, for who shows or keeps them; what GitHub can't hold is cut."""
+    title, body = _cut(issue.title, LONGEST_TITLE, "…"), _cut(issue.body, LONGEST_BODY)
+    return json.dumps({"title": title, "body": body}, ensure_ascii=False).encode("utf-8", "replace")
+
+
 def file_issue(issue: Issue, *, token: str, network: Network, api: str = API) -> Filed:
-    """File an issue, once; what GitHub can't hold is cut.
+    """File an issue, once.
 
     Raises:
         InputError: the token, the repository or the issue is refused, or there were too many.
@@ -49,12 +60,9 @@ def file_issue(issue: Issue, *, token: str, network: Network, api: str = API) ->
     """
     import httpx2
 
-    address = f"{api.rstrip('/')}/repos/{issue.repository}/issues"
-    content = {
-        "title": _cut(issue.title, LONGEST_TITLE, "…"),
-        "body": _cut(issue.body, LONGEST_BODY),
-    }
+    address = f"{api.rstrip('/')}{path_of(issue)}"
     headers = {
+        "content-type": "application/json",
         "accept": "application/vnd.github+json",
         "authorization": f"Bearer {token}",
         "x-github-api-version": VERSION,
@@ -63,7 +71,7 @@ def file_issue(issue: Issue, *, token: str, network: Network, api: str = API) ->
         raise InputError("this is no token of GitHub's.", code="authentication", hint=_TOKEN)
     try:
         with network.client(address) as client:
-            answer = client.post(address, json=content, headers=headers)
+            answer = client.post(address, content=body_of(issue), headers=headers)
     except httpx2.HTTPError as error:
         raise UpstreamError(
             f"GitHub can't be reached ({type(error).__name__}).", hint="try again later"
