@@ -135,11 +135,14 @@ class Receiver:
             async with self._door.admitted(request, key) as (sender, body):
                 encoding = request.headers.get("content-encoding", "")
                 sent_as = request.headers.get("idempotency-key")
-                kept = await self._in_thread(
-                    lambda: self._keep(
-                        sender, unpacked(body, encoding, self._door.limits.plain), sent_as, key
-                    )
-                )
+                most = self._door.limits.plain
+                try:
+                    plain = await self._in_thread(lambda: unpacked(body, encoding, most))
+                except InputError:
+                    self._door.charge(sender, most - len(body))  # what a bomb costs
+                    raise
+                self._door.charge(sender, len(plain) - len(body))
+                kept = await self._in_thread(lambda: self._keep(sender, plain, sent_as, key))
             return _json(
                 {
                     "feedback_id": kept.id,

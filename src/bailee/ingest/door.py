@@ -117,6 +117,10 @@ class Door(Generic[S]):
             if not self._under_way[sender.name]:
                 del self._under_way[sender.name]
 
+    def charge(self, sender: S, more: float) -> None:
+        """Count so many bytes more against a sender's quota: what a body came to when unpacked."""
+        self._key_bytes.charge(sender.name, more)
+
     async def anonymous(self, request: Request, most: int) -> bytes:
         """The body of who needs no key, of `most` bytes; bounded by address alone.
 

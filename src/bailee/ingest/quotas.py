@@ -54,3 +54,11 @@ class Quota:
             bucket.left -= amount
             return 0
         return max(1, math.ceil((wanted - bucket.left) / self.rate.per_second))
+
+    def charge(self, sender: str, amount: float) -> None:
+        """Take `amount` whether there is room or not: who had more than was known beforehand waits
+        afterwards.
+        """
+        bucket = self.buckets.get(sender)
+        if bucket is not None:
+            bucket.left -= amount

@@ -7,18 +7,24 @@ import http.client
 import json
 import threading
 import zlib
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from bailee.feedback.parts import LARGEST
+from bailee.feedback.receiver import REPORTS
 from bailee.ingest.door import Limits
 from bailee.ingest.quotas import Rate
 from feedback_site import REPORT, Site, body
 
+ZIPPED = {"content_encoding": "gzip"}
+PATIENT = {"limits": replace(REPORTS, bytes_per_key=Rate(1, 1 << 40))}
 SMALL = {"limits": Limits(body=4000, plain=20_000, requests_per_key=Rate(0.1, 100))}
 
 DEEP = json.dumps({"content": '{"transcript": ' + "[" * 1000 + "]" * 1000 + "}"}).encode()
+# Three million lists, in the text within the text, where the outer one has them as \\u005b.
+MANY = gzip.compress(b'{"content":"{\\"transcript\\":[' + b"\\u005b]," * 3_000_000 + b'1]}"}')
 LARGE = gzip.compress(body({"transcript": "quince" * 6_000_000}))
 
 
@@ -46,7 +52,9 @@ REFUSED: tuple[tuple[bytes, dict[str, str], int], ...] = (
     (body({"description": "quince " * 10_000}), {}, 413),
     (body({"environment": {"x": "quince " * 10_000}}), {}, 413),
     (body({"errors": ["quince " * 200_000]}), {}, 413),
-    (LARGE, {"content_encoding": "gzip"}, 413),
+    (LARGE, ZIPPED, 413),
+    (MANY, ZIPPED, 413),
+    (gzip.compress(b'{"content":"{}","x":[' + b"[]," * 3_000_000 + b"1]}"), ZIPPED, 413),
     (body(REPORT), {"content_encoding": "gzip"}, 400),
     (body(REPORT), {"content_encoding": "quince"}, 400),
     (body(REPORT), {"idempotency_key": "q" * 300}, 400),
@@ -54,6 +62,7 @@ REFUSED: tuple[tuple[bytes, dict[str, str], int], ...] = (
 )
 
 
+@pytest.mark.parametrize("site", [PATIENT], indirect=True)
 def test_what_is_no_report_is_refused(site: Site) -> None:
     """With a status that says why; nothing of it is in the answer, and nothing is kept."""
     for number, (raw, headers, status) in enumerate(REFUSED):
@@ -109,6 +118,20 @@ def test_what_all_have_under_way_is_bounded(site: Site) -> None:
         assert 400 == connection.getresponse().status
         connection.close()
     assert 200 == report(site, body(REPORT), "zed")[0]
+
+
+HELD = {"limits": Limits(plain=1 << 20, bytes_per_key=Rate(1000, 2 << 20))}
+
+
+@pytest.mark.parametrize("site", [HELD], indirect=True)
+def test_a_bomb_is_paid_for_by_who_sent_it(site: Site) -> None:
+    """What it would come to counts against the quota, not what was sent; another's is as it was."""
+    bomb = gzip.compress(bytes(3_000_000))
+
+    statuses = [report(site, bomb, content_encoding="gzip")[0] for _ in range(4)]
+
+    assert [413, 413, 429, 429] == statuses
+    assert 200 == report(site, body(REPORT), "bob")[0]
 
 
 FEW = {"limits": Limits(requests_per_key=Rate(0.1, 2), failures_per_address=Rate(0.1, 2))}
