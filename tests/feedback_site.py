@@ -65,10 +65,10 @@ class Site(Place):
         self._thread.start()
         self._ingest = make_ingest(self.node)
         if (limits, answers) == (REPORTS, ANSWERS):
-            self._receiver = make_receiver(self.node)
+            self.receiver = make_receiver(self.node)
         else:
             node = self.node
-            self._receiver = Receiver(
+            self.receiver = Receiver(
                 node.reports,
                 node.survey,
                 PolicyAccess(node),
@@ -76,7 +76,7 @@ class Site(Place):
                 limits=limits,
                 answers=answers,
             )
-        self._ingest.app.router.routes.extend(self._receiver.routes)
+        self._ingest.app.router.routes.extend(self.receiver.routes)
         listening = bind("127.0.0.1", 0, "ingest")
         self.port = listening.getsockname()[1]
         self._listener = Listener(self._ingest.app, listening, None)
@@ -85,7 +85,7 @@ class Site(Place):
     def close(self) -> None:
         """Stop."""
         self._do(self._listener.close())
-        self._receiver.close()
+        self.receiver.close()
         self._ingest.close()
         self.loop.call_soon_threadsafe(self.loop.stop)
         self._thread.join()

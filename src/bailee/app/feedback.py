@@ -18,7 +18,7 @@ from bailee.app.arguments import Arguments, moment, text
 from bailee.app.node import Node
 from bailee.app.people import actor_of
 from bailee.app.views import receipt_view, report_view
-from bailee.client import github
+from bailee.client import issues_api
 from bailee.client.bug_report import Issue
 from bailee.client.network import Network
 from bailee.client.sender import NETWORK_VARIABLES
@@ -181,11 +181,11 @@ def _file(node: Node, arguments: Arguments) -> object:
             code="configuration",
             hint="set feedback.github_token_env, or open the draft's address in a browser",
         )
-    filed = github.file_issue(
+    filed = issues_api.file_issue(
         _issue(node, arguments, report),
         token=token,
         network=Network({n: os.environ[n] for n in NETWORK_VARIABLES if n in os.environ}),
-        api=node.settings.text("feedback.github_api") or github.API,
+        api=node.settings.text("feedback.github_api") or issues_api.API,
     )
     changed = node.reports.set(report, "linked", by=by.name, issue=filed.url[:_LONGEST_ISSUE])
     return report_view(changed) | {"number": filed.number}

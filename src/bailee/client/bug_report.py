@@ -24,9 +24,6 @@ from bailee import __version__
 from bailee.client.payloads import Payload, report
 from bailee.client.scrubbing import Secret, find, masked
 from bailee.errors import InputError
-from bailee.policy import Policy
-from bailee.policy.document import Language
-from bailee.policy.wording import period_in_words
 
 Part = Literal["description", "transcript", "errors", "environment"]
 PARTS: Final[tuple[Part, ...]] = ("description", "transcript", "errors", "environment")
@@ -128,29 +125,6 @@ def environment(*, provider: str, model: str, terminal: str = "") -> dict[str, s
         "terminal": terminal,
     }
     return {name: value for name, value in told.items() if value}
-
-
-def kept(policy: Policy, language: Language = "en") -> str:
-    """How long a report is kept, by which clause, and that it can be taken back: for the person's
-    eyes, before they send it. It holds whatever they chose, so no fact about them is asked for.
-    """
-    decision = policy.retain(
-        data_class="feedback_report",
-        plan=next(iter(policy.plans)),
-        channel="api",
-        training_choice="none",
-        zero_retention=True,
-        partner_programme=False,
-    )
-    period = period_in_words(decision.retention or "P0D", language)
-    return _KEPT[language].format(period=period, clause=decision.clause)
-
-
-_KEPT: Final[Mapping[Language, str]] = {
-    "en": "It is kept for {period} once it arrives, whatever your plan, your choice about training "
-    "or zero retention ({clause}). You can take it back at any time.",
-    "zh": "送达后保留{period}，与您的计划、对训练的选择和零保留无关（{clause}）。您可以随时撤回。",
-}
 
 
 @dataclass(frozen=True, slots=True)

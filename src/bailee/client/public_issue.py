@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from bailee.client.bug_report import Issue
 from bailee.client.flows import shown
-from bailee.client.github import API, content, file_issue, path
+from bailee.client.issues_api import API, body_of, file_issue, path_of
 from bailee.client.machine import Machine
 from bailee.client.network import checked
 from bailee.client.payloads import Payload
@@ -35,6 +35,6 @@ def file(machine: Machine, issue: Issue, secret: str) -> str:
     api = (machine.settings.variable("GITHUB_API_URL") or API).rstrip("/")
     checked(api, "GITHUB_API_URL")
     filed = file_issue(issue, token=secret, network=network(machine.settings), api=api)
-    sent = Payload("public_issue", path(issue), "application/json", content(issue))
-    machine.outbox().record(sent, destination=shown(api + path(issue)), answer=filed.url)
+    sent = Payload("public_issue", path_of(issue), "application/json", body_of(issue))
+    machine.outbox().record(sent, destination=shown(api + path_of(issue)), answer=filed.url)
     return filed.url

@@ -30,10 +30,15 @@ def draft(repository: str, description: JSON, environment: JSON) -> Issue:
     said: Mapping[str, JSON] = environment if isinstance(environment, dict) else {}
     return issue(
         repository,
-        description if isinstance(description, str) else "",
+        _whole(description) if isinstance(description, str) else "",
         environment={
-            name: " ".join(str(said[name]).split())[:_LONGEST]
+            name: _whole(" ".join(str(said[name]).split()))[:_LONGEST]
             for name in _SAID
             if isinstance(said.get(name), str | int | float)
         },
     )
+
+
+def _whole(text: str) -> str:
+    """Without what a client left of a character that it cut in two: no address can hold it."""
+    return text.encode("utf-8", "replace").decode()

@@ -9,7 +9,8 @@ Both shapes are a JSON text within JSON: `{"content": "<JSON text>"}`.
 
 Rules kept here:
 
-* A part has a size of its own that it may have; nothing is cut.
+* A part has a size of its own that it may have; nothing is cut. A text that would be far more
+  objects than bytes is refused before it is read: each costs a hundred times its brace.
 * A survey's answer in a report is dropped: kept there, it would be joined to who gave it.
 * What is refused is refused without being repeated.
 
@@ -37,6 +38,7 @@ LARGEST: Final[Mapping[Part, int]] = {
     "errors": 1 << 20,
     "environment": 64 << 10,
 }
+MOST_OBJECTS: Final = 1_000_000
 _ENVIRONMENT: Final = frozenset(
     {"platform", "version", "terminal", "surface", "scope", "datetime", "message_count"}
 )
@@ -101,6 +103,12 @@ def _parts(sent: Mapping[str, JSON]) -> Parts:
 
 def _object(text: bytes) -> dict[str, Any]:
     """A JSON object. What JavaScript cuts within a character is read too."""
+    if text.count(b"{") + text.count(b"[") > MOST_OBJECTS:
+        raise InputError(
+            f"the report has over {MOST_OBJECTS} objects and lists.",
+            code="request_too_large",
+            hint="leave the transcript out, or shorten it",
+        )
     try:
         value = orjson.loads(text)
     except ValueError:

@@ -47,6 +47,7 @@ REPORTS: Final = Limits(
     plain=32 << 20,
     seconds=60.0,
     waiting=2,
+    together=16,
     bytes_per_key=Rate(256 << 10, 64 << 20),
     requests_per_key=Rate(0.2, 30),
     requests_per_address=Rate(5, 300),
@@ -107,6 +108,7 @@ class Receiver:
     ) -> None:
         self._reports = reports
         self._survey = survey
+        self._access = access
         self._clock = clock
         self._door = Door(access.sender, limits)
         self._answers: Door[Sender] = Door(access.sender, answers)
@@ -117,20 +119,30 @@ class Receiver:
             Route("/api/v1/survey", self._answer, methods=["POST"]),
         ]
 
+    @property
+    def under_way(self) -> int:
+        """How many reports and withdrawals are under way now."""
+        return self._door.under_way
+
     def close(self) -> None:
         """Let the thread end."""
         self._worker.shutdown(wait=True)
 
     async def _report(self, request: Request) -> Response:
+        key = bearer(request)
+
         async def answer() -> Response:
-            async with self._door.admitted(request, bearer(request)) as (sender, body):
+            async with self._door.admitted(request, key) as (sender, body):
                 encoding = request.headers.get("content-encoding", "")
                 sent_as = request.headers.get("idempotency-key")
-                kept = await self._in_thread(
-                    lambda: self._keep(
-                        sender, unpacked(body, encoding, self._door.limits.plain), sent_as
-                    )
-                )
+                most = self._door.limits.plain
+                try:
+                    plain = await self._in_thread(lambda: unpacked(body, encoding, most))
+                except InputError:
+                    self._door.charge(sender, most - len(body))  # what a bomb costs
+                    raise
+                self._door.charge(sender, len(plain) - len(body))
+                kept = await self._in_thread(lambda: self._keep(sender, plain, sent_as, key))
             return _json(
                 {
                     "feedback_id": kept.id,
@@ -142,13 +154,19 @@ class Receiver:
 
         return await self._door.answered(answer, _problem)
 
-    def _keep(self, sender: Sender, plain: bytes, sent_as: str | None) -> Report:
+    def _keep(self, sender: Sender, plain: bytes, sent_as: str | None, key: bytes | None) -> Report:
         parts = read(plain)
         if sender.terms is None:
             raise PolicyDenied("the policy keeps no report that comes with this key.")
         if sent_as is not None and len(sent_as) > 200:
             raise InputError("the idempotency key is too long.")
-        return self._reports.keep(sender.origin, parts, sender.terms, sent_as)
+        return self._reports.keep(
+            sender.origin,
+            parts,
+            sender.terms,
+            sent_as,
+            still=lambda: key is not None and self._access.sender(key) is not None,
+        )
 
     async def _withdrawal(self, request: Request) -> Response:
         report_id, secret = (

@@ -20,7 +20,7 @@ from __future__ import annotations
 import hmac
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, cast
@@ -132,14 +132,26 @@ class Reports:
 
     # -- keeping ---------------------------------------------------------------------------------
 
-    def keep(self, origin: Origin, parts: Parts, terms: Terms, sent_as: str | None) -> Report:
+    def keep(
+        self,
+        origin: Origin,
+        parts: Parts,
+        terms: Terms,
+        sent_as: str | None,
+        *,
+        still: Callable[[], bool] = lambda: True,
+    ) -> Report:
         """Keep a report on these terms. `sent_as`: what the client calls it; the same again gives
-        the report that is there.
+        the report that is there. `still`: whether its sender is there yet, asked at the last
+        moment: who is erased while their report is on its way leaves none.
 
         Raises:
+            InputError: code `authentication`, the sender is gone.
             StorageError: it can't be kept; nothing is left of it after the next start.
         """
         with self._lock:
+            if not still():
+                raise InputError("the key was revoked meanwhile.", code="authentication")
             mark = None if sent_as is None else self._mark(origin, sent_as)
             before = None if mark is None else self._select(table.c.sent_as == mark)
             if before:
@@ -270,7 +282,8 @@ class Reports:
             StorageError: a store failed; call again.
         """
         self.finish(now)
-        self._destroy(ERASURE, self._select(whose.condition), now, part_of)
+        with self._lock:
+            self._destroy(ERASURE, self._select(whose.condition), now, part_of)
 
     def sweep(self, now: datetime) -> int:
         """Finish what was begun, and destroy what is past its time; how many reports.

@@ -5,7 +5,7 @@ bailee.toml          settings, written by people
 data/data.db         accounts, audit record, the vault's index
 keyring/keyring.db   keys, in a store of their own
 root/root.json       the root key (mode 0600), sealed if `keyring.root` says so
-vault/               spool, open segments, sealed segments
+vault/               spool, open segments, sealed segments, reports
 work/dbos.db         durable work: what runs, what is to be run again
 run/                 lock, control socket; nothing to keep
 test-clock           present only in a home whose time a test may set

@@ -4,7 +4,8 @@ Rules kept here:
 
 * A sender is known by a key, which is looked up and goes no further. Without a good one: 401.
 * Size, rate and number of requests under way are bounded for each sender and, before the sender is
-  known, for each address; what is over gets 413, or 429 with Retry-After.
+  known, for each address; what is over gets 413, or 429 with Retry-After. So is what all have under
+  way together, and with it memory: beyond that, 503 with Retry-After.
 * An answer about a failure holds nothing of the body.
 """
 
@@ -44,13 +45,14 @@ Problem = Callable[[int, str, int], Response]
 @dataclass(frozen=True, slots=True)
 class Limits:
     """`body`, `plain`: bytes as sent and unpacked; `seconds`: for a body to arrive; `waiting`:
-    requests of one sender under way at once.
+    requests of one sender under way at once; `together`: of all of them.
     """
 
     body: int = 4 << 20
     plain: int = 8 << 20
     seconds: float = 20.0
     waiting: int = 16
+    together: int = 256
     bytes_per_key: Rate = field(default=Rate(4 << 20, 64 << 20))
     requests_per_key: Rate = field(default=Rate(2000, 10_000))
     requests_per_address: Rate = field(default=Rate(4000, 20_000))
@@ -85,6 +87,11 @@ class Door(Generic[S]):
         self._addresses = Quota(limits.requests_per_address)
         self._failures = Quota(limits.failures_per_address)
 
+    @property
+    def under_way(self) -> int:
+        """How many requests are under way now."""
+        return self._under_way.total()
+
     @asynccontextmanager
     async def admitted(self, request: Request, key: bytes | None) -> AsyncIterator[tuple[S, bytes]]:
         """A sender with room, and the body as it was sent.
@@ -98,6 +105,8 @@ class Door(Generic[S]):
         self._take(self._key_requests, sender.name, 1, now)
         if self._under_way[sender.name] >= self.limits.waiting:
             raise Refused(429, 1)
+        if self.under_way >= self.limits.together:
+            raise Refused(503, 1)
         self._under_way[sender.name] += 1
         try:
             body = await self._body(request, self.limits.body)
@@ -108,9 +117,9 @@ class Door(Generic[S]):
             if not self._under_way[sender.name]:
                 del self._under_way[sender.name]
 
-    def charge(self, sender: S, size: int) -> None:
-        """Count `size` more bytes for a sender: what a body turned out to be when unpacked."""
-        self._key_bytes.charge(sender.name, size)
+    def charge(self, sender: S, more: float) -> None:
+        """Count so many bytes more against a sender's quota: what a body came to when unpacked."""
+        self._key_bytes.charge(sender.name, more)
 
     async def anonymous(self, request: Request, most: int) -> bytes:
         """The body of who needs no key, of `most` bytes; bounded by address alone.

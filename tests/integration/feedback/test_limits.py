@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 import gzip
+import http.client
 import json
+import threading
 import zlib
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from bailee.feedback.parts import LARGEST
+from bailee.feedback.receiver import REPORTS
 from bailee.ingest.door import Limits
 from bailee.ingest.quotas import Rate
 from feedback_site import REPORT, Site, body
 
+ZIPPED = {"content_encoding": "gzip"}
+PATIENT = {"limits": replace(REPORTS, bytes_per_key=Rate(1, 1 << 40))}
 SMALL = {"limits": Limits(body=4000, plain=20_000, requests_per_key=Rate(0.1, 100))}
 
 DEEP = json.dumps({"content": '{"transcript": ' + "[" * 1000 + "]" * 1000 + "}"}).encode()
+# Three million lists, in the text within the text, where the outer one has them as \\u005b.
+MANY = gzip.compress(b'{"content":"{\\"transcript\\":[' + b"\\u005b]," * 3_000_000 + b'1]}"}')
 LARGE = gzip.compress(body({"transcript": "quince" * 6_000_000}))
 
 
@@ -26,41 +34,41 @@ def report(site: Site, raw: bytes, who: str = "ada", **headers: str) -> tuple[in
     return site.call("POST", "/api/claude_cli_feedback", raw, **sent)
 
 
-@pytest.mark.parametrize(
-    ("raw", "headers", "status"),
-    [
-        (b"", {}, 400),
-        (b"{", {}, 400),
-        (b"7", {}, 400),
-        (b"{}", {}, 400),
-        (b'{"content": 7}', {}, 400),
-        (b'{"content": {"description": "quince"}}', {}, 400),
-        (b'{"content": "quince"}', {}, 400),
-        (b'{"content": "[]"}', {}, 400),
-        (body({}), {}, 400),
-        (body({"description": "  ", "transcript": [], "errors": None}), {}, 400),
-        (b"[" * 100_000, {}, 400),
-        (json.dumps({"content": "[" * 100_000}).encode(), {}, 400),
-        (DEEP, {}, 400),
-        (b"\xff\xfe quince", {}, 400),
-        (body({"description": "quince " * 10_000}), {}, 413),
-        (body({"environment": {"x": "quince " * 10_000}}), {}, 413),
-        (body({"errors": ["quince " * 200_000]}), {}, 413),
-        (LARGE, {"content_encoding": "gzip"}, 413),
-        (body(REPORT), {"content_encoding": "gzip"}, 400),
-        (body(REPORT), {"content_encoding": "quince"}, 400),
-        (body(REPORT), {"idempotency_key": "q" * 300}, 400),
-        (body(REPORT), {"x_api_key": "quince"}, 401),
-    ],
-)  # fmt: skip
-def test_what_is_no_report_is_refused(
-    site: Site, raw: bytes, headers: dict[str, str], status: int
-) -> None:
-    """With a status that says why; nothing of it is in the answer, and nothing is kept."""
-    answered, _, answer = report(site, raw, **headers)
+REFUSED: tuple[tuple[bytes, dict[str, str], int], ...] = (
+    (b"", {}, 400),
+    (b"{", {}, 400),
+    (b"7", {}, 400),
+    (b"{}", {}, 400),
+    (b'{"content": 7}', {}, 400),
+    (b'{"content": {"description": "quince"}}', {}, 400),
+    (b'{"content": "quince"}', {}, 400),
+    (b'{"content": "[]"}', {}, 400),
+    (body({}), {}, 400),
+    (body({"description": "  ", "transcript": [], "errors": None}), {}, 400),
+    (b"[" * 100_000, {}, 400),
+    (json.dumps({"content": "[" * 100_000}).encode(), {}, 400),
+    (DEEP, {}, 400),
+    (b"\xff\xfe quince", {}, 400),
+    (body({"description": "quince " * 10_000}), {}, 413),
+    (body({"environment": {"x": "quince " * 10_000}}), {}, 413),
+    (body({"errors": ["quince " * 200_000]}), {}, 413),
+    (LARGE, ZIPPED, 413),
+    (MANY, ZIPPED, 413),
+    (gzip.compress(b'{"content":"{}","x":[' + b"[]," * 3_000_000 + b"1]}"), ZIPPED, 413),
+    (body(REPORT), {"content_encoding": "gzip"}, 400),
+    (body(REPORT), {"content_encoding": "quince"}, 400),
+    (body(REPORT), {"idempotency_key": "q" * 300}, 400),
+    (body(REPORT), {"x_api_key": "quince"}, 401),
+)
 
-    assert status == answered
-    assert "quince" not in json.dumps(answer)
+
+@pytest.mark.parametrize("site", [PATIENT], indirect=True)
+def test_what_is_no_report_is_refused(site: Site) -> None:
+    """With a status that says why; nothing of it is in the answer, and nothing is kept."""
+    for number, (raw, headers, status) in enumerate(REFUSED):
+        answered, _, answer = report(site, raw, **headers)
+        assert (number, status) == (number, answered)
+        assert "quince" not in json.dumps(answer)
     assert [] == site.ask("feedback.list")
 
 
@@ -82,6 +90,48 @@ def test_a_bomb_costs_no_more_than_it_may(site: Site) -> None:
     assert 413 == report(site, bomb[:4000], content_encoding="deflate")[0]
     assert 413 == report(site, gzip.compress(bytes(3_000_000)), content_encoding="gzip")[0]
     assert 200 == report(site, body(REPORT))[0]
+
+
+@pytest.mark.parametrize(
+    "site", [{"limits": Limits(waiting=1, together=2, seconds=60.0)}], indirect=True
+)
+def test_what_all_have_under_way_is_bounded(site: Site) -> None:
+    """Two that take their time fill the places: a third sender is asked to wait, and then taken."""
+    slow = []
+    for who in ("ada", "bob"):
+        connection = http.client.HTTPConnection("127.0.0.1", site.port, timeout=30)
+        connection.putrequest("POST", "/api/claude_cli_feedback")
+        connection.putheader("x-api-key", site.keys[who])
+        connection.putheader("content-length", "10")
+        connection.endheaders()
+        slow.append(connection)
+    waiting = threading.Event()
+    for _ in range(500):
+        status, headers, _ = report(site, body(REPORT), "zed")
+        if status == 503:
+            break
+        waiting.wait(0.02)
+
+    assert (503, "1") == (status, headers["retry-after"])
+    for connection in slow:
+        connection.send(b"{} quince ")
+        assert 400 == connection.getresponse().status
+        connection.close()
+    assert 200 == report(site, body(REPORT), "zed")[0]
+
+
+HELD = {"limits": Limits(plain=1 << 20, bytes_per_key=Rate(1000, 2 << 20))}
+
+
+@pytest.mark.parametrize("site", [HELD], indirect=True)
+def test_a_bomb_is_paid_for_by_who_sent_it(site: Site) -> None:
+    """What it would come to counts against the quota, not what was sent; another's is as it was."""
+    bomb = gzip.compress(bytes(3_000_000))
+
+    statuses = [report(site, bomb, content_encoding="gzip")[0] for _ in range(4)]
+
+    assert [413, 413, 429, 429] == statuses
+    assert 200 == report(site, body(REPORT), "bob")[0]
 
 
 FEW = {"limits": Limits(requests_per_key=Rate(0.1, 2), failures_per_address=Rate(0.1, 2))}

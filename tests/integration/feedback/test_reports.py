@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import http.client
 import io
 import json
 import shutil
+import threading
 import zipfile
 from base64 import b64decode
 from datetime import timedelta
@@ -18,7 +20,7 @@ from bailee.db.engine import open_sqlite
 from bailee.db.feedback import feedback_reports
 from bailee.errors import BaileeError, InputError, IntegrityError, StorageError
 from bailee.keyring import FileRoot, Keyring, signing
-from feedback_site import PLANTED, REPORT, Site
+from feedback_site import PLANTED, REPORT, Site, body
 
 REDIRECTED = {
     "latestAssistantMessageId": "req_quince",
@@ -280,6 +282,31 @@ def test_a_persons_copy_has_their_reports_and_their_erasure_takes_them(site: Sit
     account = site.ask("feedback.show", id=zeds)["account"]
     site.ask("person.erase", id=account)
     assert [bobs] == [one["id"] for one in site.ask("feedback.list")]
+
+
+@pytest.mark.row("R6")
+def test_a_report_on_its_way_is_not_kept_of_who_is_erased_meanwhile(site: Site) -> None:
+    """Half of it is there when its sender is erased: the other half changes nothing."""
+    connection = http.client.HTTPConnection("127.0.0.1", site.port, timeout=30)
+    raw = body(REPORT)
+    connection.putrequest("POST", "/api/claude_cli_feedback")
+    connection.putheader("x-api-key", site.keys["ada"])
+    connection.putheader("content-length", str(len(raw)))
+    connection.endheaders(raw[:20])
+    deadline = threading.Event()
+    for _ in range(500):
+        if site.receiver.under_way:
+            break
+        deadline.wait(0.02)
+    assert 1 == site.receiver.under_way
+
+    site.ask("person.erase", id="ada@example.org")
+    connection.send(raw[20:])
+
+    assert 401 == connection.getresponse().status
+    connection.close()
+    assert [] == site.ask("feedback.list")
+    assert [] == list((site.folder / "vault" / "reports").iterdir())
 
 
 @pytest.mark.row("F1")

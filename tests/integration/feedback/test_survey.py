@@ -41,56 +41,55 @@ def test_an_answer_is_one_more_in_a_count(site: Site) -> None:
     assert [] == site.files(b"quince")
 
 
-@pytest.mark.row("F3")
-@pytest.mark.parametrize(
-    "content",
-    [
-        b"",
-        b"1",
-        b'"1"',
-        b"[]",
-        b"{}",
-        b'[["rating","1"]]',
-        b'{"rating":1}',
-        b'{"rating":"4"}',
-        b'{"rating":"1 "}',
-        b'{"rating":null}',
-        b'{"rating":["1"]}',
-        b'{"rating":"1","session":"quince"}',
-        b'{"rating":"1","rating":"1"}',
-        b'{"rating":"1"}{"rating":"1"}',
-        b'{"Rating":"1"}',
-        b"\xff",
-        b"[" * 60,
-        b'{"rating":"1"' + b" " * 60 + b"}",
-    ],
+REFUSED = (
+    b"",
+    b"1",
+    b'"1"',
+    b"[]",
+    b"{}",
+    b'[["rating","1"]]',
+    b'{"rating":1}',
+    b'{"rating":"4"}',
+    b'{"rating":"1 "}',
+    b'{"rating":null}',
+    b'{"rating":["1"]}',
+    b'{"rating":"1","session":"quince"}',
+    b'{"rating":"1","rating":"1"}',
+    b'{"rating":"1"}{"rating":"1"}',
+    b'{"Rating":"1"}',
+    b"\xff",
+    b"[" * 60,
+    b'{"rating":"1"' + b" " * 60 + b"}",
 )
-def test_anything_but_an_answer_is_refused(site: Site, content: bytes) -> None:
+UNNEEDED = {
+    "Authorization": "Bearer quince",
+    "X-Api-Key": "quince",
+    "Cookie": "quince=1",
+    "Traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+    "X-Claude-Code-Session-Id": "quince",
+    "Idempotency-Key": "quince",
+    "Referer": "https://quince.example/",
+    "Content-Encoding": "gzip",
+    "X-Quince": "1",
+}
+
+
+@pytest.mark.row("F3")
+def test_anything_but_an_answer_is_refused(site: Site) -> None:
     """Whatever else is in the body, an answer beside it too: 4xx, and nothing is counted."""
-    assert site.answers(content) in (400, 413)
+    statuses = [site.answers(content) for content in REFUSED]
+
+    assert [400] * (len(REFUSED) - 1) + [413] == statuses
     assert {} == counts(site)
 
 
 @pytest.mark.row("F3")
-@pytest.mark.parametrize(
-    "header",
-    [
-        ("Authorization", "Bearer quince"),
-        ("X-Api-Key", "quince"),
-        ("Cookie", "quince=1"),
-        ("Traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"),
-        ("X-Claude-Code-Session-Id", "quince"),
-        ("Idempotency-Key", "quince"),
-        ("Referer", "https://quince.example/"),
-        ("X-Quince", "1"),
-    ],
-)
-def test_a_header_that_is_not_needed_is_refused(site: Site, header: tuple[str, str]) -> None:
+def test_a_header_that_is_not_needed_is_refused(site: Site) -> None:
     """What identifies, and what nobody has heard of: 400, nothing counted, nothing repeated."""
-    status, _, answer = site.call("POST", "/api/v1/survey", b'{"rating":"1"}', **dict([header]))
-
-    assert 400 == status
-    assert "quince" not in json.dumps(answer).lower()
+    for name, value in UNNEEDED.items():
+        status, _, answer = site.call("POST", "/api/v1/survey", b'{"rating":"1"}', **{name: value})
+        assert (name, 400) == (name, status)
+        assert "quince" not in json.dumps(answer).lower()
     assert {} == counts(site)
 
 

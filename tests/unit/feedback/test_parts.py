@@ -102,6 +102,13 @@ def test_a_draft_never_holds_what_is_not_for_everybody(
     assert "- system: Linux" in made.body
 
 
+def test_half_a_character_does_not_keep_a_draft_from_being_made() -> None:
+    """What a client cut within one is a question mark in the draft and in its address."""
+    made = draft("o/n", "cut \ud83d", {"system": "Lin\ud83dux"})
+    assert ("cut ?", True) == (made.title, "system: Lin?ux" in made.body)
+    assert "cut%20%3F" in made.url
+
+
 @pytest.mark.row("F2")
 def test_secrets_are_masked_in_a_draft_and_again_when_it_is_edited() -> None:
     """In the text, in the environment, and in what whoever files it writes."""

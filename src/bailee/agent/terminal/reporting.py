@@ -12,7 +12,7 @@ from bailee.agent.terminal import issue
 from bailee.agent.terminal.asking import ask_line, choose
 from bailee.agent.terminal.training import language_of
 from bailee.agent.terminal.writing import visible
-from bailee.client.bug_report import Draft, draft, environment, kept
+from bailee.client.bug_report import Draft, draft, environment
 from bailee.client.flows import provider_of
 from bailee.client.machine import Machine
 
@@ -78,7 +78,6 @@ async def report(app: Terminal, description: str) -> None:
 
 async def _edited(app: Terminal, made: Draft) -> Draft | None:
     """What the person made of it; None when they would rather not."""
-    app.say(kept(app.machine.policy), "dim")
     while True:
         _show(app, made)
         choices = [("s", "send", "send it"), ("p", "preview", "see the exact text")]

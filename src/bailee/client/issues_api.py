@@ -40,18 +40,15 @@ class Filed:
     url: str
 
 
-def path(issue: Issue) -> str:
-    """Where under the API's address issues of its repository are filed."""
+def path_of(issue: Issue) -> str:
+    """Where in the API an issue is filed."""
     return f"/repos/{issue.repository}/issues"
 
 
-def content(issue: Issue) -> bytes:
-    """The very bytes that are sent: title and body as JSON; what GitHub can't hold is cut."""
-    fields = {
-        "title": _cut(issue.title, LONGEST_TITLE, "…"),
-        "body": _cut(issue.body, LONGEST_BODY),
-    }
-    return json.dumps(fields, ensure_ascii=False).encode()
+def body_of(issue: Issue) -> bytes:
+    """The very bytes that are sent, for who shows or keeps them; what GitHub can't hold is cut."""
+    title, body = _cut(issue.title, LONGEST_TITLE, "…"), _cut(issue.body, LONGEST_BODY)
+    return json.dumps({"title": title, "body": body}, ensure_ascii=False).encode("utf-8", "replace")
 
 
 def file_issue(issue: Issue, *, token: str, network: Network, api: str = API) -> Filed:
@@ -63,7 +60,7 @@ def file_issue(issue: Issue, *, token: str, network: Network, api: str = API) ->
     """
     import httpx2
 
-    address = api.rstrip("/") + path(issue)
+    address = f"{api.rstrip('/')}{path_of(issue)}"
     headers = {
         "accept": "application/vnd.github+json",
         "authorization": f"Bearer {token}",
@@ -74,7 +71,7 @@ def file_issue(issue: Issue, *, token: str, network: Network, api: str = API) ->
         raise InputError("this is no token of GitHub's.", code="authentication", hint=_TOKEN)
     try:
         with network.client(address) as client:
-            answer = client.post(address, content=content(issue), headers=headers)
+            answer = client.post(address, content=body_of(issue), headers=headers)
     except httpx2.HTTPError as error:
         raise UpstreamError(
             f"GitHub can't be reached ({type(error).__name__}).", hint="try again later"

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 
 import pytest
 
 from bailee.client.bug_report import issue
-from bailee.client.github import LONGEST_BODY, file_issue
+from bailee.client.issues_api import LONGEST_BODY, body_of, file_issue
 from bailee.client.network import Network
 from bailee.errors import BaileeError
 from bailee.testing.github import GitHub
@@ -38,6 +39,7 @@ def test_an_issue_is_filed_as_it_was_drafted(github: GitHub) -> None:
     assert (1, "https://github.com/orchard/public/issues/1") == (filed.number, filed.url)
     (there,) = github.issues
     assert (made.title, made.body) == (there["title"], there["body"])
+    assert {"title": made.title, "body": made.body} == json.loads(body_of(made))
     (headers,) = github.requests
     assert "2022-11-28" == headers["x-github-api-version"]
     assert "application/vnd.github+json" == headers["accept"]
