@@ -32,7 +32,7 @@ from bailee.policy import Decision, Policy, load
 from bailee.registry import load as load_registry
 from bailee.telemetry.destinations import Destination, destination
 from bailee.telemetry.issues import Issue
-from bailee.telemetry.records import ERROR, METRIC, DataClass, Row
+from bailee.telemetry.records import FLOWS, DataClass, Row
 from bailee.telemetry.telemetry import Swept, Telemetry
 from bailee.telemetry.webhook import Webhook
 from bailee.training import eligibility
@@ -281,10 +281,11 @@ def _destinations(
             code="configuration",
             hint="set it to what the address expects, like: Bearer TOKEN",
         )
-    flows: dict[DataClass, str] = {METRIC: "telemetry.metrics", ERROR: "telemetry.errors"}
     return {
-        data_class: destination(data_class, settings.text(name) or "", name, authorization)
-        for data_class, name in flows.items()
+        data_class: destination(
+            data_class, settings.text(f"telemetry.{flow}") or "", f"telemetry.{flow}", authorization
+        )
+        for flow, data_class in FLOWS.items()
     }
 
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Callable, Mapping
 from urllib.parse import urlsplit
 
 from bailee.app.node import Node
@@ -11,9 +10,7 @@ from bailee.app.operations import perform
 from bailee.config import Settings
 from bailee.console import Parts, SignIn
 from bailee.policy.diagram import Configuration, Upstream
-
-_TAKEN: Final = frozenset({"metrics", "errors"})
-"""The flows beside the work that the ingest takes in."""
+from bailee.telemetry.records import FLOWS
 
 
 def console_parts(
@@ -34,13 +31,15 @@ def console_parts(
         policy=node.policy,
         sign_in=sign_in,
         clock=node.clock,
-        running=running(node.settings, gateway, upstream, secure),
+        running=running(node.settings, gateway, upstream, secure, _goes_on(node)),
         secure=secure,
         defect=defect,
     )
 
 
-def running(settings: Settings, gateway: str, upstream: str, tls: bool) -> Configuration:
+def running(
+    settings: Settings, gateway: str, upstream: str, tls: bool, goes_on: Mapping[str, str]
+) -> Configuration:
     """What the data-flow diagram is drawn from: what runs, and what does not."""
     local = settings.text("upstream.url") is None
     upstreams = [Upstream("api", _place(upstream), local)]
@@ -49,8 +48,15 @@ def running(settings: Settings, gateway: str, upstream: str, tls: bool) -> Confi
         if url:
             upstreams.append(Upstream(channel, _place(url)))
     root, _, _ = (settings.text("keyring.root") or "file").partition(":")
-    takes_in = frozenset() if settings.text("ingest.listen") == "off" else _TAKEN
-    return Configuration(gateway, tls, tuple(upstreams), "folder", root, takes_in)
+    takes_in = frozenset(() if settings.text("ingest.listen") == "off" else FLOWS)
+    return Configuration(gateway, tls, tuple(upstreams), "folder", root, takes_in, goes_on)
+
+
+def _goes_on(node: Node) -> dict[str, str]:
+    """To whose address flows are passed on, by flow."""
+    destinations = node.telemetry.destinations
+    addresses = {flow: destinations[kept].address for flow, kept in FLOWS.items()}
+    return {flow: _place(to.url) for flow, to in addresses.items() if to is not None}
 
 
 def _place(url: str) -> str:

@@ -17,7 +17,7 @@ from bailee.errors import InputError
 from bailee.telemetry.forwarding import Forwarder
 from bailee.telemetry.ingest import Ingest, Sender
 from bailee.telemetry.queries import Between
-from bailee.telemetry.records import ERROR, METRIC, DataClass
+from bailee.telemetry.records import ERROR, FLOWS, METRIC, DataClass
 
 _SPANS: Final = {"m": 60, "h": 3600, "d": 86_400}
 
@@ -164,11 +164,10 @@ def _metrics_summary(node: Node, arguments: Arguments) -> object:
 
 def _destinations(node: Node, _arguments: Arguments) -> object:
     telemetry = node.telemetry
-    flows: tuple[tuple[str, DataClass], ...] = (("metrics", METRIC), ("errors", ERROR))
     return [
         {"flow": flow, "to": telemetry.destinations[data_class].shown}
         | _onward(telemetry.forwarders.get(data_class))
-        for flow, data_class in flows
+        for flow, data_class in FLOWS.items()
     ]
 
 
