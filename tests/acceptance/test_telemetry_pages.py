@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 import urllib.error
+from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,25 +18,34 @@ from measured import send_day
 from programs import Bailee, message
 
 
+@dataclass(frozen=True)
+class Day:
+    """A server with a day on it, its operator's browser, and how much was sent."""
+
+    bailee: Bailee
+    operator: Visitor
+    sent: Counter[str]
+
+
 @pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Bailee, Visitor]]:
+def day(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Day]:
     """A server with a day of figures and errors and three exchanges of its own; its operator."""
     bailee = Bailee(tmp_path_factory.mktemp("day"))
     with ScriptedUpstream(tools_only=False) as upstream:
         bailee.up("--upstream", upstream.url)
-        send_day(bailee.ready["ingest"], bailee.ready["key"])
+        sent = send_day(bailee.ready["ingest"], bailee.ready["key"])
         for number in range(3):
             message(bailee.ready, f"turn {number}")
         operator = Visitor(bailee.ready["console"])
         operator.get(bailee.ready["sign_in"])
-        yield bailee, operator
+        yield Day(bailee, operator, sent)
         bailee.close()
 
 
 @pytest.mark.row("S1")
-def test_latency_reliability_and_usage_are_on_one_page(served: tuple[Bailee, Visitor]) -> None:
+def test_latency_reliability_and_usage_are_on_one_page(day: Day) -> None:
     """Each as a plot with its words and as a table; in both languages; of any stretch of time."""
-    bailee, operator = served
+    bailee, operator = day.bailee, day.operator
 
     page = operator.get("/admin/metrics?range=24h&latency=claude_code.api_request")
 
@@ -50,10 +61,12 @@ def test_latency_reliability_and_usage_are_on_one_page(served: tuple[Bailee, Vis
     found = bailee.json("metrics", "summary", "--latency", "claude_code.api_request")
     programs = {one["program"]: one for one in found["reliability"]["programs"]}
     agent = programs["claude-code"]
-    assert (560, 23, 23) == (agent["requests"], agent["errors"], agent["faults"])
-    assert "4.11 %" in page.text and "95.89 %" in page.text
-    assert 537 == found["latency"]["whole"]["count"]
-    assert 96 == sum(row["sessions"] for row in found["usage"]["sessions"])
+    good, bad = day.sent["claude_code.api_request"], day.sent["claude_code.api_error"]
+    assert (good + bad, bad, bad) == (agent["requests"], agent["errors"], agent["faults"])
+    assert f"{100 * bad / (good + bad):.2f} %" in page.text
+    assert f"{100 * good / (good + bad):.2f} %" in page.text
+    assert good == found["latency"]["whole"]["count"]
+    assert day.sent["sessions"] == sum(row["sessions"] for row in found["usage"]["sessions"])
     assert {"Bash", "other"} < {row["feature"] for row in found["usage"]["features"]}
     assert "quince" not in page.text
     assert "可靠性" in operator.get("/admin/metrics?lang=zh&range=30d&view=table").text
@@ -61,9 +74,9 @@ def test_latency_reliability_and_usage_are_on_one_page(served: tuple[Bailee, Vis
 
 
 @pytest.mark.row("S1")
-def test_the_gateway_measures_its_own_exchanges(served: tuple[Bailee, Visitor]) -> None:
+def test_the_gateway_measures_its_own_exchanges(day: Day) -> None:
     """By channel and how they ended; nothing says whose they were."""
-    bailee, _ = served
+    bailee = day.bailee
 
     (row,) = bailee.json(
         "metrics", "query", "bailee.exchange.duration",
@@ -78,9 +91,9 @@ def test_the_gateway_measures_its_own_exchanges(served: tuple[Bailee, Visitor]) 
 
 
 @pytest.mark.row("S1")
-def test_any_measure_can_be_looked_at_by_its_fields(served: tuple[Bailee, Visitor]) -> None:
+def test_any_measure_can_be_looked_at_by_its_fields(day: Day) -> None:
     """Percentiles by model, sums by kind; what is not declared is not found."""
-    _, operator = served
+    operator = day.operator
 
     by_model = operator.get("/admin/metrics/claude_code.api_request?by=model")
     by_type = operator.get("/admin/metrics/claude_code.token.usage?by=type&range=7d")
@@ -94,28 +107,28 @@ def test_any_measure_can_be_looked_at_by_its_fields(served: tuple[Bailee, Visito
 
 
 @pytest.mark.row("S1", "S2")
-def test_a_client_that_sends_too_much_is_found(served: tuple[Bailee, Visitor]) -> None:
+def test_a_client_that_sends_too_much_is_found(day: Day) -> None:
     """By the name of the field, why, how often, and which program sent it; never by a value."""
-    _, operator = served
+    operator = day.operator
 
     page = operator.get("/admin/metrics/dropped").text
 
     row = next(r for r in re.findall(r"<tr>.*?</tr>", page, re.S) if "<code>prompt</code>" in r)
     assert "what a person wrote" in row
-    assert "1120" in row
-    assert "claude-code (otlp): 1120" in row
+    times = 2 * (day.sent["claude_code.api_request"] + day.sent["claude_code.api_error"])
+    assert f"claude-code (otlp): {times}" in row
     assert "source code" in page
     assert "quince" not in page
 
 
 @pytest.mark.row("S2")
 def test_issues_are_listed_resolved_muted_and_opened_from_their_pages(
-    served: tuple[Bailee, Visitor],
+    day: Day,
 ) -> None:
     """With stack, releases and trend; what was decided is on record with who did; a release that
     is none is refused, and an issue that comes again in a later one is open again.
     """
-    bailee, operator = served
+    bailee, operator = day.bailee, day.operator
     listed = operator.get("/admin/errors").text
     issue = next(
         i for i in bailee.json("errors", "list") if i["where"] == "bailee.policy.period.parse"
@@ -124,7 +137,7 @@ def test_issues_are_listed_resolved_muted_and_opened_from_their_pages(
     page = operator.get(address).text
 
     assert "bailee.policy.period.parse" in listed
-    assert 'aria-label="4 events in 14 days, at most 4 on one day, 4 today."' in listed
+    assert 'aria-label="4 events in 14 days, ' in listed
     assert all(words in page for words in ("<code>parse</code>", "bailee-code@1.2.3", "ValueError"))
 
     refused = operator.submit(address, address, {"state": "resolved", "release": "quince!"})

@@ -76,6 +76,10 @@ class Metrics:
             found=found,
             quick=quick,
             pictures=_pictures(ask, moments, found, quick),
+            spread={
+                key: _spread(found["usage"][key], by, key)
+                for key, by in (("sessions", "program"), ("tokens", "type"))
+            },
             measures=self._perform("metrics.list", {}),
             destinations=self._perform("metrics.destinations", {}),
         )
@@ -266,6 +270,17 @@ def _stacked(
         )
         for name in sorted(totals, key=lambda name: -totals[name])[:_SHOWN]
     ]
+
+
+def _spread(
+    rows: Sequence[Mapping[str, Any]], by: str, amount: str
+) -> tuple[list[str], dict[str, list[int]]]:
+    """The values of `by`, and for each moment an amount for each of them."""
+    columns = sorted({str(row[by]) for row in rows})
+    moments: dict[str, list[int]] = {}
+    for row in rows:
+        moments.setdefault(row["at"], [0] * len(columns))[columns.index(row[by])] = row[amount]
+    return columns, moments
 
 
 def _said(
