@@ -38,6 +38,7 @@ def send_day(ingest: dict[str, str], key: str, *, hours: int = 23) -> Counter[st
                 _log(at, "claude_code.tool_result", tool_name=TOOLS[(step + number) % 6],
                      success=True, duration_ms=took / 10)
             )  # fmt: skip
+    logs.append(_log(now, "claude_code.tool_decision", tool_name="Bash", decision="accept"))
     _post(ingest["otlp"] + "/v1/logs", _logs(logs), key)
     points = {"claude_code.session.count": [], "claude_code.token.usage": []}  # type: ignore[var-annotated]
     for step in range(hours * 2):
@@ -136,4 +137,5 @@ def _metrics(points: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
         }
         for name, some in points.items()
     ]
+    made.append({"name": "bailee.sessions.open", "gauge": {"dataPoints": [_point(time.time(), 3)]}})
     return {"resourceMetrics": [{"resource": _RESOURCE, "scopeMetrics": [{"metrics": made}]}]}

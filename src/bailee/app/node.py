@@ -30,9 +30,8 @@ from bailee.keyring import EnvironmentRoot, FileRoot, Keyring, Root
 from bailee.ledger import Ledger
 from bailee.policy import Decision, Policy, load
 from bailee.registry import load as load_registry
-from bailee.telemetry.destinations import Destination, destination
 from bailee.telemetry.issues import Issue
-from bailee.telemetry.records import FLOWS, DataClass, Row
+from bailee.telemetry.records import Row
 from bailee.telemetry.telemetry import Swept, Telemetry
 from bailee.telemetry.webhook import Webhook
 from bailee.training import eligibility
@@ -41,11 +40,6 @@ from bailee.vault.forgetting import SweepReport
 from bailee.vault.terms import Present
 from bailee.vault.transcript import SessionRow
 from bailee.vault.vault import Vault
-
-
-def _nothing_measured() -> None:
-    """Where no server runs, nothing is waiting to be kept."""
-
 
 _NOTHING = Present(Terms("P0D", "", ""), None)
 """Of who was erased nothing more is kept, not even what was under way."""
@@ -99,7 +93,7 @@ class Node:
             ledger=self.ledger,
         )
         self.moves_wait: Callable[[], None] = self._move_now
-        self.measured: Callable[[], None] = _nothing_measured
+        self.measured: Callable[[], None] = lambda: None  # where no server runs, nothing waits
         self.accounts.retention_follows = self.follow
         url = settings.text("telemetry.webhook")
         self._webhook = None if url is None else Webhook(url, self._unheard)
@@ -111,7 +105,6 @@ class Node:
             registry=load_registry(),
             record=self.ledger.append,
             alert=self._alert,
-            destinations=_destinations(settings, environment),
         )
 
     @classmethod
@@ -268,25 +261,6 @@ class Node:
         engine = open_sqlite(path)
         self._engines.append(engine)
         return engine
-
-
-def _destinations(
-    settings: Settings, environment: Mapping[str, str]
-) -> dict[DataClass, Destination]:
-    variable = settings.text("telemetry.otlp_authorization_env")
-    authorization = None if variable is None else environment.get(variable)
-    if variable is not None and not authorization:
-        raise InputError(
-            f"the environment variable {variable} holds no Authorization header.",
-            code="configuration",
-            hint="set it to what the address expects, like: Bearer TOKEN",
-        )
-    return {
-        data_class: destination(
-            data_class, settings.text(f"telemetry.{flow}") or "", f"telemetry.{flow}", authorization
-        )
-        for flow, data_class in FLOWS.items()
-    }
 
 
 def _sign_up(settings: Settings) -> bool:

@@ -8,6 +8,7 @@ Rows: S1.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -117,7 +118,7 @@ class Metrics:
             "admin/dropped.html",
             here="metrics",
             rows=rows,
-            picture=drawn(plots.bars({row["field"]: row["count"] for row in rows}, said)),
+            picture=drawn(plots.bars(_added((row["field"], row["count"]) for row in rows), said)),
         )
 
 
@@ -202,7 +203,10 @@ def _pictures(
             Said("models", words("metrics.models"), words("metrics.bars")),
         ),
         "features": plots.bars(
-            {row["feature"]: row["uses"] for row in usage["features"]},
+            {
+                f"{row['feature']} ({words('metrics.kind_' + row['kind'])})": row["uses"]
+                for row in usage["features"]
+            },
             Said("features", words("metrics.features"), words("metrics.bars")),
         ),
     }
@@ -323,6 +327,13 @@ def _time_unit(values: Iterable[float | None]) -> tuple[float, str]:
 
 def _divided(value: float | None, divisor: float) -> float | None:
     return None if value is None else value / divisor
+
+
+def _added(amounts: Iterable[tuple[str, int]]) -> Counter[str]:
+    found: Counter[str] = Counter()
+    for name, amount in amounts:
+        found[name] += amount
+    return found
 
 
 def _by_field(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:

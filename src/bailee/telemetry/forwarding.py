@@ -75,11 +75,13 @@ class Forwarder:
         post: Post | None = None,
         pause: float = 1.0,
     ) -> None:
-        """`common`: the fields that are a resource's; `pause`: seconds before the second try."""
+        """`folder` has one for each class; `common`: the fields that are a resource's; `pause`:
+        seconds before the second try.
+        """
         self.data_class: Final = data_class
         self.to: Final = to
         self.state = State()
-        self._folder = folder
+        self._folder = folder = folder / data_class
         self._keyring = keyring
         self._clock = clock
         self._common = common
