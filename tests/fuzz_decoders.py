@@ -38,41 +38,66 @@ SHAPED = list(decoders.TEMPLATES)
 RAW = list(decoders.DECODERS)
 
 
-def mutated(value: Any, source: Any) -> Any:
-    """A payload with other leaves, further names and doubled parts, as the input says."""
-    choice = source.ConsumeIntInRange(0, 15)
-    if choice == 0:
-        return LEAVES[source.ConsumeIntInRange(0, len(LEAVES) - 1)]
-    if choice == 1:
-        name = NAMES[source.ConsumeIntInRange(0, len(NAMES) - 1)]
-        return {name: LEAVES[source.ConsumeIntInRange(0, len(LEAVES) - 1)]}
-    if choice == 2:
-        return [value, value]
+def mutated(payload: Any, source: Any) -> Any:
+    """A payload with some of its parts replaced, doubled or given a further name: which, and with
+    what, is what the input says.
+    """
+    for _ in range(1 + source.ConsumeIntInRange(0, 3)):
+        place = source.ConsumeIntInRange(0, _parts(payload) - 1)
+        payload, _ = _at(payload, place, source)
+    return payload
+
+
+def _parts(value: Any) -> int:
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return 1 + sum(_parts(one) for one in inner)
+
+
+def _at(value: Any, place: int, source: Any) -> tuple[Any, int]:
+    """The value with its part number `place` changed; what is left of the number."""
+    if place == 0:
+        return _changed(value, source), -1
+    place -= 1
     if isinstance(value, dict):
-        made = {name: mutated(inner, source) for name, inner in value.items()}
-        if choice == 3:
-            name = NAMES[source.ConsumeIntInRange(0, len(NAMES) - 1)]
-            made[name] = LEAVES[source.ConsumeIntInRange(0, len(LEAVES) - 1)]
-        return made
+        made: Any = {}
+        for name, inner in value.items():
+            made[name], place = _at(inner, place, source) if place >= 0 else (inner, place)
+        return made, place
     if isinstance(value, list):
-        return [mutated(inner, source) for inner in value]
-    return value
+        made = []
+        for inner in value:
+            one, place = _at(inner, place, source) if place >= 0 else (inner, place)
+            made.append(one)
+        return made, place
+    return value, place
+
+
+def _changed(value: Any, source: Any) -> Any:
+    kind = source.ConsumeIntInRange(0, 3)
+    leaf = LEAVES[source.ConsumeIntInRange(0, len(LEAVES) - 1)]
+    if kind == 0:
+        return leaf
+    if kind == 1:
+        return [value, value]
+    name = NAMES[source.ConsumeIntInRange(0, len(NAMES) - 1)]
+    return ({**value} if isinstance(value, dict) else {}) | {name: leaf}
 
 
 def try_one(data: bytes) -> None:
     """One input: which decoder, and either its bytes or how to mutate what it takes whole."""
     source = atheris.FuzzedDataProvider(data)
-    which = source.ConsumeIntInRange(0, len(SHAPED) + len(RAW))
-    if which == len(SHAPED) + len(RAW):
+    which = source.ConsumeIntInRange(0, 2 * len(SHAPED) + len(RAW))
+    if which == 2 * len(SHAPED) + len(RAW):
         encoding = ENCODINGS[source.ConsumeIntInRange(0, len(ENCODINGS) - 1)]
         with contextlib.suppress(InputError):
             assert len(unpacked(source.ConsumeBytes(MOST), encoding, MOST)) <= MOST
         return
-    if which < len(SHAPED):
+    if which < 2 * len(SHAPED):
+        which %= len(SHAPED)
         name = SHAPED[which]
         body = orjson.dumps(mutated(decoders.TEMPLATES[name], source))
     else:
-        name = RAW[which - len(SHAPED)]
+        name = RAW[which - 2 * len(SHAPED)]
         body = source.ConsumeBytes(MOST)
     rows, refusals = decoders.decoded(decoders.DECODERS[name], body)
     assert MARKER not in repr(rows)
