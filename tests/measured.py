@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 import urllib.request
+from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
@@ -13,11 +14,13 @@ TOOLS = ("Bash", "Edit", "Read", "Grep", "Write", "quince-tool")
 DELTA = 1
 
 
-def send_day(ingest: dict[str, str], key: str, *, hours: int = 24) -> None:
+def send_day(ingest: dict[str, str], key: str, *, hours: int = 23) -> Counter[str]:
     """An agent's day: requests that get slower for some hours, some that fail, sessions, tokens,
-    tools; and errors of three kinds.
+    tools; and errors of three kinds. How many of each were sent. An hour is left at the beginning,
+    so that all of it is within a day for as long as a test may take.
     """
     now = time.time()
+    sent: Counter[str] = Counter()
     logs: list[dict[str, Any]] = []
     for step in range(hours * 4):
         at = now - (hours * 4 - step) * 900 + 60
@@ -27,6 +30,7 @@ def send_day(ingest: dict[str, str], key: str, *, hours: int = 24) -> None:
             name = (
                 "claude_code.api_error" if (step + number) % 23 == 0 else "claude_code.api_request"
             )
+            sent[name] += 1
             logs.append(
                 _log(at, name, model=MODELS[number % 3], duration_ms=took, ttft_ms=took / 3)
             )
@@ -34,10 +38,12 @@ def send_day(ingest: dict[str, str], key: str, *, hours: int = 24) -> None:
                 _log(at, "claude_code.tool_result", tool_name=TOOLS[(step + number) % 6],
                      success=True, duration_ms=took / 10)
             )  # fmt: skip
+    logs.append(_log(now, "claude_code.tool_decision", tool_name="Bash", decision="accept"))
     _post(ingest["otlp"] + "/v1/logs", _logs(logs), key)
     points = {"claude_code.session.count": [], "claude_code.token.usage": []}  # type: ignore[var-annotated]
     for step in range(hours * 2):
         at = now - (hours * 2 - step) * 1800 + 60
+        sent["sessions"] += 1 + step % 3
         points["claude_code.session.count"].append(_point(at, 1 + step % 3))
         for number, kind in enumerate(("input", "output", "cacheRead", "cacheCreation")):
             points["claude_code.token.usage"].append(
@@ -49,6 +55,7 @@ def send_day(ingest: dict[str, str], key: str, *, hours: int = 24) -> None:
             ("bailee.policy.period", "parse"), ("bailee.config", "load"), ("quince.app", "run")
         )[number % 3]  # fmt: skip
         _error(ingest["otlp"], key, module, function, f"bailee-code@1.2.{number % 4}")
+    return sent
 
 
 def _error(url: str, key: str, module: str, function: str, release: str) -> None:
@@ -130,4 +137,5 @@ def _metrics(points: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
         }
         for name, some in points.items()
     ]
+    made.append({"name": "bailee.sessions.open", "gauge": {"dataPoints": [_point(time.time(), 3)]}})
     return {"resourceMetrics": [{"resource": _RESOURCE, "scopeMetrics": [{"metrics": made}]}]}

@@ -66,8 +66,8 @@ class Bench:
             survey=lambda rating, version, _at: self.ratings.append((rating, version)),
             files=self.files,
             file_bytes=20_000,
-            destinations=self.destinations,
         )
+        self.telemetry.pass_on(self.destinations)
         self.telemetry.recover()
         return self.telemetry
 

@@ -28,7 +28,6 @@ from node_modules import module
 from programs import Bailee, clean_environment
 
 SENTRY_NODE = "10.78.0"
-STATSIG_NODE_VERSION = "6.5.2"
 
 OTLP = """
 import os
@@ -156,6 +155,22 @@ const statsig = require(process.env.MODULE);
 })().catch(error => { console.error(error); process.exit(1); });
 """
 
+STATSIG_BROWSER = """
+const { StatsigClient } = require(process.env.MODULE);
+const url = process.env.URL;
+const networkConfig = {initializeUrl: url + '/initialize', logEventUrl: url + '/rgstr'};
+const user = {userID: 'quince', email: 'quince@example.com'};
+(async () => {
+  const options = {networkConfig, loggingEnabled: 'always'};
+  const client = new StatsigClient('client-' + process.env.KEY, user, options);
+  await client.initializeAsync();
+  client.logEvent('bailee.command', 120, {command: 'doctor', cwd: '/home/quince'});
+  client.logEvent('quince.event', null, {quince: 'quince'});
+  await client.flush();
+  await client.shutdown();
+})().catch(error => { console.error(error); process.exit(1); });
+"""
+
 
 class Served(Bailee):
     """A server that takes telemetry, and programs that send it."""
@@ -278,21 +293,20 @@ def test_both_sdks_of_statsig_start_and_log(served: Served) -> None:
 
 
 @pytest.mark.row("S1")
-def test_the_javascript_sdk_of_statsig_starts_and_logs(served: Served) -> None:
-    """The same from node."""
-    served.sends(
-        ["node", "-e", STATSIG_NODE],
-        MODULE=str(module("statsig-node", STATSIG_NODE_VERSION)),
-        URL=served.ready["ingest"]["statsig"],
-    )
+def test_the_javascript_sdks_of_statsig_start_and_log(served: Served) -> None:
+    """The same from node and from what runs in browsers, which has addresses of its own."""
+    url = served.ready["ingest"]["statsig"]
+    for script, package, version in (
+        (STATSIG_NODE, "statsig-node", "6.5.2"),
+        (STATSIG_BROWSER, "@statsig/js-client", "3.33.5"),
+    ):
+        served.sends(["node", "-e", script], MODULE=str(module(package, version)), URL=url)
 
-    (ran,) = served.figures("bailee.command", "--by", "telemetry.sdk.name")
+    ran = served.figures("bailee.command", "--by", "telemetry.sdk.name")
 
-    assert ("statsig-node", 1, 120.0) == (
-        ran["group"]["telemetry.sdk.name"],
-        ran["count"],
-        ran["sum"],
-    )
+    assert {"statsig-node": (1, 120.0), "javascript-client": (1, 120.0)} == {
+        row["group"]["telemetry.sdk.name"]: (row["count"], row["sum"]) for row in ran
+    }
     _leaves_nothing(served)
 
 

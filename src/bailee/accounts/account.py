@@ -12,8 +12,8 @@ from typing import Literal
 Choice = Literal["allowed", "refused"]
 
 Scope = Literal["full", "ingest", "cloud"]
-"""What a key opens: all that its account may do; the ingest listener alone; or the gateway alone, for
-one cloud session."""
+"""What a key opens: all that its account may do; the ingest listener alone; or, for one cloud
+session, the gateway alone."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -146,12 +146,15 @@ class Own:
             self._telemetry.prepare(taken, {METRIC: period})
             self._telemetry.keep_now(taken)
 
-    def _run(self) -> None:
-        while not self._stopping.wait(_SECONDS):
-            with contextlib.suppress(BaileeError):
-                self.keep()
+    def settle(self) -> None:
+        """The same, for whoever asks what there is; figures that can't be written are let go."""
         with contextlib.suppress(BaileeError):
             self.keep()
+
+    def _run(self) -> None:
+        while not self._stopping.wait(_SECONDS):
+            self.settle()
+        self.settle()
 
 
 def _row(guard: Guard, at: int, how: Sequence[str | None], found: _Sum) -> Row:

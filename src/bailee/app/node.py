@@ -34,9 +34,8 @@ from bailee.keyring import EnvironmentRoot, FileRoot, Keyring, Root
 from bailee.ledger import Ledger
 from bailee.policy import Decision, Policy, load
 from bailee.registry import load as load_registry
-from bailee.telemetry.destinations import Destination, destination
 from bailee.telemetry.issues import Issue
-from bailee.telemetry.records import ERROR, METRIC, DataClass, Row
+from bailee.telemetry.records import Row
 from bailee.telemetry.telemetry import Swept, Telemetry
 from bailee.telemetry.webhook import Webhook
 from bailee.training import eligibility
@@ -49,11 +48,6 @@ from bailee.vault.vault import Vault
 
 if TYPE_CHECKING:
     from bailee.app.cloud_running import Cloud
-
-
-def _nothing_measured() -> None:
-    """Where no server runs, nothing is waiting to be kept."""
-
 
 _NOTHING = Present(Terms("P0D", "", ""), None)
 """Of who was erased nothing more is kept, not even what was under way."""
@@ -132,7 +126,7 @@ class Node:
             git_connections=self.git_connections,
         )
         self.moves_wait: Callable[[], None] = self._move_now
-        self.measured: Callable[[], None] = _nothing_measured
+        self.measured: Callable[[], None] = lambda: None  # where no server runs, nothing waits
         self.accounts.retention_follows = self.follow
         url = settings.text("telemetry.webhook")
         self._webhook = None if url is None else Webhook(url, self._unheard)
@@ -145,7 +139,6 @@ class Node:
             record=self.ledger.append,
             alert=self._alert,
             survey=by_telemetry(self.survey),
-            destinations=_destinations(settings, environment),
         )
 
     @classmethod
@@ -346,24 +339,6 @@ class Node:
         engine = open_sqlite(path)
         self._engines.append(engine)
         return engine
-
-
-def _destinations(
-    settings: Settings, environment: Mapping[str, str]
-) -> dict[DataClass, Destination]:
-    variable = settings.text("telemetry.otlp_authorization_env")
-    authorization = None if variable is None else environment.get(variable)
-    if variable is not None and not authorization:
-        raise InputError(
-            f"the environment variable {variable} holds no Authorization header.",
-            code="configuration",
-            hint="set it to what the address expects, like: Bearer TOKEN",
-        )
-    flows: dict[DataClass, str] = {METRIC: "telemetry.metrics", ERROR: "telemetry.errors"}
-    return {
-        data_class: destination(data_class, settings.text(name) or "", name, authorization)
-        for data_class, name in flows.items()
-    }
 
 
 def _sign_up(settings: Settings) -> bool:

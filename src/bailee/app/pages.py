@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -12,8 +12,9 @@ from bailee.app.telemetry import listening_at
 from bailee.config import Settings
 from bailee.console import Parts, SignIn
 from bailee.policy.diagram import Configuration, Upstream
+from bailee.telemetry.records import FLOWS
 
-_TAKEN: Final = frozenset({"metrics", "errors", "bug_report", "survey"})
+_TAKEN: Final = frozenset((*FLOWS, "bug_report", "survey"))
 """The flows beside the work that the ingest takes in, by the policy's names."""
 
 
@@ -35,13 +36,15 @@ def console_parts(
         policy=node.policy,
         sign_in=sign_in,
         clock=node.clock,
-        running=running(node.settings, gateway, upstream, secure),
+        running=running(node.settings, gateway, upstream, secure, _goes_on(node)),
         secure=secure,
         defect=defect,
     )
 
 
-def running(settings: Settings, gateway: str, upstream: str, tls: bool) -> Configuration:
+def running(
+    settings: Settings, gateway: str, upstream: str, tls: bool, goes_on: Mapping[str, str]
+) -> Configuration:
     """What the data-flow diagram is drawn from: what runs, and what does not."""
     local = settings.text("upstream.url") is None
     upstreams = [Upstream("api", _place(upstream), local)]
@@ -51,7 +54,14 @@ def running(settings: Settings, gateway: str, upstream: str, tls: bool) -> Confi
             upstreams.append(Upstream(channel, _place(url)))
     root, _, _ = (settings.text("keyring.root") or "file").partition(":")
     taken = frozenset() if listening_at(settings) is None else _TAKEN
-    return Configuration(gateway, tls, tuple(upstreams), "folder", root, taken)
+    return Configuration(gateway, tls, tuple(upstreams), "folder", root, taken, goes_on)
+
+
+def _goes_on(node: Node) -> dict[str, str]:
+    """To whose address flows are passed on, by flow."""
+    destinations = node.telemetry.destinations
+    addresses = {flow: destinations[kept].address for flow, kept in FLOWS.items()}
+    return {flow: _place(to.url) for flow, to in addresses.items() if to is not None}
 
 
 def _place(url: str) -> str:

@@ -101,10 +101,11 @@ class Server:
             check_bind(host, tls is not None)
         gateway_config, described = await self._gateway_config(settings)
 
+        telemetry.pass_on(node, os.environ)
         own = telemetry.measuring(node, os.environ)
         own.start()
         self._parts.push_async_callback(asyncio.to_thread, own.stop)
-        node.measured = own.keep
+        node.measured = own.settle
 
         def over(summary: ExchangeSummary) -> None:
             own.exchange(summary)

@@ -14,10 +14,11 @@ from bailee.app.node import Node
 from bailee.app.people import actor_of
 from bailee.config import Settings, parse_address
 from bailee.errors import InputError
+from bailee.telemetry.destinations import Destination, destination
 from bailee.telemetry.forwarding import Forwarder
 from bailee.telemetry.ingest import Ingest, Sender
 from bailee.telemetry.queries import Between
-from bailee.telemetry.records import ERROR, METRIC, DataClass
+from bailee.telemetry.records import ERROR, FLOWS, METRIC, DataClass
 
 _SPANS: Final = {"m": 60, "h": 3600, "d": 86_400}
 
@@ -91,6 +92,31 @@ def defects(node: Node, environment: Mapping[str, str]) -> Callable[[BaseExcepti
     if not reports_errors(node.policy, node.settings, environment):
         return lambda _error: None
     return Defects(node.telemetry, node.clock, own_period(node, ERROR, ""))
+
+
+def pass_on(node: Node, environment: Mapping[str, str]) -> None:
+    """Have each flow go where the settings say, from now on.
+
+    Raises:
+        InputError: code `configuration`.
+    """
+    variable = node.settings.text("telemetry.otlp_authorization_env")
+    authorization = None if variable is None else environment.get(variable)
+    if variable is not None and not authorization:
+        raise InputError(
+            f"the environment variable {variable} holds no Authorization header.",
+            code="configuration",
+            hint="set it to what the address expects, like: Bearer TOKEN",
+        )
+    node.telemetry.pass_on(_chosen(node.settings, authorization))
+
+
+def _chosen(settings: Settings, authorization: str | None) -> dict[DataClass, Destination]:
+    made = {}
+    for flow, data_class in FLOWS.items():
+        name = f"telemetry.{flow}"
+        made[data_class] = destination(data_class, settings.text(name) or "", name, authorization)
+    return made
 
 
 def make_ingest(node: Node) -> Ingest:
@@ -169,12 +195,12 @@ def _metrics_summary(node: Node, arguments: Arguments) -> object:
 
 
 def _destinations(node: Node, _arguments: Arguments) -> object:
-    telemetry = node.telemetry
-    flows: tuple[tuple[str, DataClass], ...] = (("metrics", METRIC), ("errors", ERROR))
+    # From the settings: where no server runs, nothing is passed on.
+    chosen = _chosen(node.settings, None)
     return [
-        {"flow": flow, "to": telemetry.destinations[data_class].shown}
-        | _onward(telemetry.forwarders.get(data_class))
-        for flow, data_class in flows
+        {"flow": flow, "to": chosen[data_class].shown}
+        | _onward(node.telemetry.forwarders.get(data_class))
+        for flow, data_class in FLOWS.items()
     ]
 
 

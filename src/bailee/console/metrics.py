@@ -8,6 +8,7 @@ Rows: S1.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -76,6 +77,10 @@ class Metrics:
             found=found,
             quick=quick,
             pictures=_pictures(ask, moments, found, quick),
+            spread={
+                key: _spread(found["usage"][key], by, key)
+                for key, by in (("sessions", "program"), ("tokens", "type"))
+            },
             measures=self._perform("metrics.list", {}),
             destinations=self._perform("metrics.destinations", {}),
         )
@@ -113,7 +118,7 @@ class Metrics:
             "admin/dropped.html",
             here="metrics",
             rows=rows,
-            picture=drawn(plots.bars({row["field"]: row["count"] for row in rows}, said)),
+            picture=drawn(plots.bars(_added((row["field"], row["count"]) for row in rows), said)),
         )
 
 
@@ -198,7 +203,10 @@ def _pictures(
             Said("models", words("metrics.models"), words("metrics.bars")),
         ),
         "features": plots.bars(
-            {row["feature"]: row["uses"] for row in usage["features"]},
+            {
+                f"{row['feature']} ({words('metrics.kind_' + row['kind'])})": row["uses"]
+                for row in usage["features"]
+            },
             Said("features", words("metrics.features"), words("metrics.bars")),
         ),
     }
@@ -268,6 +276,17 @@ def _stacked(
     ]
 
 
+def _spread(
+    rows: Sequence[Mapping[str, Any]], by: str, amount: str
+) -> tuple[list[str], dict[str, list[int]]]:
+    """The values of `by`, and for each moment an amount for each of them."""
+    columns = sorted({str(row[by]) for row in rows})
+    moments: dict[str, list[int]] = {}
+    for row in rows:
+        moments.setdefault(row["at"], [0] * len(columns))[columns.index(row[by])] = row[amount]
+    return columns, moments
+
+
 def _said(
     ask: Ask,
     key: str,
@@ -308,6 +327,13 @@ def _time_unit(values: Iterable[float | None]) -> tuple[float, str]:
 
 def _divided(value: float | None, divisor: float) -> float | None:
     return None if value is None else value / divisor
+
+
+def _added(amounts: Iterable[tuple[str, int]]) -> Counter[str]:
+    found: Counter[str] = Counter()
+    for name, amount in amounts:
+        found[name] += amount
+    return found
 
 
 def _by_field(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:

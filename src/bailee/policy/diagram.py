@@ -38,7 +38,7 @@ class Upstream:
 class Configuration:
     """What runs: the gateway's address and whether TLS protects it; the models behind it; where
     ciphertext lies (`folder`, `s3`) and the root key (`file`, `env`); which flows beside the work
-    it takes in.
+    it takes in, and to whose address it passes some of them on.
     """
 
     gateway: str
@@ -47,6 +47,7 @@ class Configuration:
     store: str
     root: str
     takes_in: frozenset[str] = field(default_factory=frozenset)
+    goes_on: Mapping[str, str] = field(default_factory=dict)
 
 
 STYLE: Final = """
@@ -91,6 +92,7 @@ _WORDS: Final[Mapping[Language, Mapping[str, str]]] = {
         "ledger": "Audit record",
         "ledger_line": "What was decided, read and destroyed. No content.",
         "taken": "Taken in here",
+        "goes_on": "{flow}: passed on to {place}, without what may not be kept",
         "not_taken": "Not taken in here",
         "not_taken_line": "This service has no receiver for: {flows}",
         "work": "prompts, code, answers",
@@ -135,6 +137,7 @@ _WORDS: Final[Mapping[Language, Mapping[str, str]]] = {
         "ledger": "审计记录",
         "ledger_line": "记录作出的决定、读取和销毁，不含内容。",
         "taken": "由本服务接收",
+        "goes_on": "{flow}：去除不允许保留的部分后转送至 {place}",
         "not_taken": "本服务不接收",
         "not_taken_line": "本服务没有接收以下数据的部分：{flows}",
         "work": "提示、代码、回答",
@@ -277,11 +280,19 @@ class _Content:
             Box("ledger", words["ledger"], (words["ledger_line"],)),
         ]
         if taken:
-            boxes.append(Box("taken", words["taken"], (comma.join(taken),)))
+            boxes.append(Box("taken", words["taken"], (comma.join(taken), *self.goes_on())))
         if left:
             text = words["not_taken_line"].format(flows=comma.join(left))
             boxes.append(Box("not_taken", words["not_taken"], (text,), "absent"))
         return boxes
+
+    def goes_on(self) -> list[str]:
+        """Each flow that is passed on, and to whom."""
+        flows = self.policy.document.flows
+        return [
+            self.words["goes_on"].format(flow=flows[flow].label.of(self.language), place=place)
+            for flow, place in self.running.goes_on.items()
+        ]
 
     def models(self) -> list[Box]:
         """A box for each model's service."""
@@ -312,7 +323,9 @@ class _Content:
             words["s_kept"].format(
                 cases=comma.join(f"{who}, {kept}" for who, kept in self.periods())
             ),
-            words["s_flows"].format(flows=comma.join(text for _, text in self.flows())),
+            words["s_flows"].format(
+                flows=comma.join([*(text for _, text in self.flows()), *self.goes_on()])
+            ),
         )
         gap = " " if self.language == "en" else ""
         return words["describe"].format(version=self.policy.version, sentences=gap.join(sentences))

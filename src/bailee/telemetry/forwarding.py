@@ -17,6 +17,7 @@ Rules kept here:
 from __future__ import annotations
 
 import contextlib
+import logging
 import queue
 import secrets
 import threading
@@ -37,6 +38,7 @@ from bailee.telemetry.shelves import shelf_of
 from bailee.vault.files import Files
 from bailee.vault.frames import Damage
 
+_log = logging.getLogger("bailee.telemetry")
 _LINGER: Final = 1.0
 _LONGEST: Final = 300.0
 _MOST_WAITING: Final = 256 << 20
@@ -75,11 +77,13 @@ class Forwarder:
         post: Post | None = None,
         pause: float = 1.0,
     ) -> None:
-        """`common`: the fields that are a resource's; `pause`: seconds before the second try."""
+        """`folder` has one for each class; `common`: the fields that are a resource's; `pause`:
+        seconds before the second try.
+        """
         self.data_class: Final = data_class
         self.to: Final = to
         self.state = State()
-        self._folder = folder
+        self._folder = folder = folder / data_class
         self._keyring = keyring
         self._clock = clock
         self._common = common
@@ -166,8 +170,14 @@ class Forwarder:
                     self._dirty.clear()
                     self._journal.roll()
                 continue
-            if self._deliver(name):
-                self._forget(name)
+            try:
+                if self._deliver(name):
+                    self._forget(name)
+            except Exception as error:  # a defect in one file must not hold up all that follow
+                self.state.failing_since = self.state.failing_since or self._clock()
+                _log.error(
+                    "a file can't be passed on until the next start: %s", type(error).__name__
+                )
 
     def _deliver(self, name: str) -> bool:
         """Send all of a file; False when it stays for the next start."""

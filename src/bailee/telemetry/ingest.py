@@ -36,7 +36,7 @@ from starlette.routing import Route
 from bailee.errors import InputError
 from bailee.ingest.bodies import unpacked
 from bailee.ingest.door import Door, Limits, bearer
-from bailee.telemetry import sentry
+from bailee.telemetry import sentry, statsig
 from bailee.telemetry.telemetry import Periods, Taken, Telemetry
 from bailee.telemetry.turns import Turns
 
@@ -154,13 +154,19 @@ class Ingest:
         return await self._door.answered(answer, _sentry_problem)
 
     async def _statsig(self, request: Request) -> Response:
-        return await self._events(request, "statsig", _statsig_key(request), 202)
+        undress = statsig.plain if request.query_params.get("se") == "1" else bytes
+        return await self._events(request, "statsig", _statsig_key(request), 202, undress)
 
     async def _batch(self, request: Request) -> Response:
         return await self._events(request, "event_logging", bearer(request), 200)
 
     async def _events(
-        self, request: Request, protocol: str, key: bytes | None, status: int
+        self,
+        request: Request,
+        protocol: str,
+        key: bytes | None,
+        status: int,
+        undress: Callable[[bytes], bytes] = bytes,
     ) -> Response:
         async def answer() -> Response:
             async with self._door.admitted(request, key) as (sender, body):
@@ -168,7 +174,7 @@ class Ingest:
                     body,
                     request,
                     sender,
-                    lambda plain: self._telemetry.take_events(protocol, plain),
+                    lambda plain: self._telemetry.take_events(protocol, undress(plain)),
                 )
             counts = {"accepted_count": taken.accepted, "rejected_count": taken.rejected}
             return _json({"success": True, **counts}, status)
@@ -182,6 +188,8 @@ class Ingest:
     ) -> Taken:
         """Unpack, take and prepare on the thread; then make it durable."""
         encoding = request.headers.get("content-encoding", "")
+        if not encoding and request.query_params.get("gz") == "1":
+            encoding = "gzip"  # as Statsig's client in a browser says it
 
         size = len(body)
 

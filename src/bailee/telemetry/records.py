@@ -19,6 +19,8 @@ from bailee.registry.values import Value
 DataClass: TypeAlias = Literal["metric", "error_event"]
 METRIC: Final[DataClass] = "metric"
 ERROR: Final[DataClass] = "error_event"
+FLOWS: Final[dict[str, DataClass]] = {"metrics": METRIC, "errors": ERROR}
+"""What each of the policy's flows that come here is kept as."""
 
 Row: TypeAlias = list[Any]
 

@@ -8,14 +8,29 @@ Raises `ValueError` for what is not of the form.
 
 from __future__ import annotations
 
+import base64
+import binascii
 from collections.abc import Iterator
 from typing import Any, Final
 
 import orjson
 
+from bailee.errors import InputError
 from bailee.telemetry.otlp import Log, Pairs, Room
 
 _NAMES_OF_EVENT: Final = ("eventName", "metadata", "time", "statsigMetadata")
+
+
+def plain(body: bytes) -> bytes:
+    """The body that a client in a browser wrote backwards in base64 (`se=1`).
+
+    Raises:
+        InputError: it is not.
+    """
+    try:
+        return base64.b64decode(body[::-1], validate=True)
+    except binascii.Error:
+        raise InputError("the body is not of the encoding it is said to have.") from None
 
 
 def read_log_event(body: bytes) -> Iterator[Log]:

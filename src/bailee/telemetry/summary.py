@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
+from bailee.errors import InputError
 from bailee.registry import Registry
 from bailee.telemetry.days import Days
 from bailee.telemetry.queries import Between, MetricQueries
@@ -90,6 +91,8 @@ class Summaries:
         Raises:
             InputError: there is no such measure, or it is none of time.
         """
+        if latency is not None and not self.is_time(latency):
+            raise InputError("there is no such measure of time.", code="not_found")
         names = {row["name"]: row for row in self._metrics.names(now, between)}
         timed = [name for name in names if self.is_time(name)]
         timed.sort(key=lambda name: (name != "bailee.exchange.duration", name))

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,7 @@ from bailee.telemetry import otlp_json, sentry, statsig
 from bailee.telemetry.days import Days, as_json
 from bailee.telemetry.destinations import Destination
 from bailee.telemetry.dropped import DroppedCounts
-from bailee.telemetry.forwarding import Forwarder, Post
+from bailee.telemetry.forwarding import Forwarder
 from bailee.telemetry.issues import Alert, Issues
 from bailee.telemetry.journal import Batch, Journal
 from bailee.telemetry.otlp import MOST_ITEMS, Log, Reader, Streams, TooMany
@@ -97,12 +98,8 @@ class Telemetry:
         survey: Survey = lambda *_: None,
         files: Files | None = None,
         file_bytes: int = 8 << 20,
-        destinations: Mapping[DataClass, Destination] | None = None,
-        post: Post | None = None,
     ) -> None:
-        """Open telemetry in `folder`, indexed in `engine` (migrated). Then call `recover`.
-        `destinations`: where a class goes, if not into the own store; `post` sends it there.
-        """
+        """Open telemetry in `folder`, indexed in `engine` (migrated). Then call `recover`."""
         self._keyring = keyring
         self._clock = clock
         self.registry = registry
@@ -120,22 +117,19 @@ class Telemetry:
             files=files,
             file_bytes=file_bytes,
         )
-        self.destinations = {METRIC: Destination(), ERROR: Destination()} | dict(destinations or {})
-        self.forwarders: dict[DataClass, Forwarder] = {
-            data_class: Forwarder(
-                data_class,
-                to.address,
-                folder / "onward" / data_class,
-                keyring=keyring,
-                clock=clock,
-                common=registry.common,
-                record=record,
-                files=files,
-                post=post,
-            )
-            for data_class, to in self.destinations.items()
-            if to.address is not None
-        }
+        self.destinations: dict[DataClass, Destination] = dict.fromkeys(
+            (METRIC, ERROR), Destination()
+        )
+        self.forwarders: dict[DataClass, Forwarder] = {}
+        self._open_forwarder = partial(
+            Forwarder,
+            folder=folder / "onward",
+            keyring=keyring,
+            clock=clock,
+            common=registry.common,
+            record=record,
+            files=files,
+        )
         self._streams = Streams(int(clock().timestamp() * 1e9))
         self._guard = Guard(registry, clock().date())
         self._issue_key = keyring.secret("telemetry/issues")
@@ -143,6 +137,15 @@ class Telemetry:
         self.metrics = MetricQueries(self._days, registry)
         self.summaries = Summaries(self._days, self.metrics, registry)
         self.errors = ErrorQueries(self._days, self.issues)
+
+    def pass_on(self, destinations: Mapping[DataClass, Destination]) -> None:
+        """Have what is taken from now on go to these destinations, not into the own store alone.
+        Called once, before anything is taken.
+        """
+        self.destinations |= destinations
+        for data_class, to in self.destinations.items():
+            if to.address is not None:
+                self.forwarders[data_class] = self._open_forwarder(data_class, to.address)
 
     # -- taking ----------------------------------------------------------------------------------
 

@@ -19,8 +19,10 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
 )
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from bailee.telemetry import sentry
+from bailee.telemetry import outward, sentry
+from bailee.telemetry.days import as_json
 from bailee.telemetry.destinations import destination
+from bailee.telemetry.forwarding import Forwarder
 from bailee.telemetry.ingest import Limits
 from bailee.telemetry.records import ERROR, METRIC, figure
 from bailee.telemetry.telemetry import Taken
@@ -266,3 +268,35 @@ def test_what_is_not_delivered_in_its_time_never_is(tmp_path: Path, receiver: Re
     folder = tmp_path / "telemetry" / "onward"
     assert [] == [path for path in folder.rglob("*") if path.is_file()]
     assert [] == receiver.got
+
+
+def test_a_file_that_breaks_the_sending_holds_up_no_other(bench: Bench) -> None:
+    """It stays, encrypted, for the next start; what comes after it is delivered."""
+    sent: list[outward.Request] = []
+    more = threading.Event()
+
+    def post(request: outward.Request) -> tuple[int, str | None]:
+        sent.append(request)
+        if len(sent) == 1:
+            raise RuntimeError("a defect")
+        more.set()
+        return 200, None
+
+    address = destination(ERROR, "otlp:http://127.0.0.1:9", "e").address
+    assert address is not None
+    forwarder = Forwarder(
+        ERROR, address, bench.path / "onward", keyring=bench.keyring, clock=bench.clock,
+        common=frozenset(), record=lambda *_: None, post=post,
+    )  # fmt: skip
+    row = [[1, "0" * 16, "ValueError", "error", "python", None, None, None, [], {}]]
+    forwarder.append_now([(ERROR, "P30D", as_json(row))])
+    for _ in range(600):
+        if sent:
+            break
+        more.wait(0.05)
+    forwarder.append_now([(ERROR, "P30D", as_json(row))])
+    assert more.wait(30)
+    forwarder.close()
+
+    assert 1 == forwarder.state.delivered
+    assert forwarder.waiting > 0

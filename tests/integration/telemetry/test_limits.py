@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import gzip
 import http.client
 import json
@@ -136,6 +137,32 @@ def test_more_parts_than_one_request_may_have_are_refused(
     assert len(packed) < 50_000
     assert [] == bench.files_of("journal")
     assert 200 == site.post("/v1/metrics", counter(1000))[0]
+
+
+@pytest.mark.parametrize(
+    ("dress", "query"),
+    [
+        (bytes, ""),
+        (gzip.compress, "&gz=1"),
+        (lambda body: base64.b64encode(body)[::-1], "&se=1"),
+    ],
+    ids=["plain", "gz", "se"],
+)
+def test_statsigs_client_in_a_browser_is_read_in_each_of_its_ways(
+    site: Site, bench: Bench, dress: Any, query: str
+) -> None:
+    """`/v1/rgstr`, the key in the address, the body as text that may be packed or turned around;
+    what is said to be and is not is refused.
+    """
+    body = json.dumps({"events": [{"eventName": "bailee.command", "value": 7}]}).encode()
+    path = f"/v1/rgstr?k=client-ada{query}"
+
+    status, _, _ = site.post(path, dress(body), content_type="text/plain;charset=UTF-8")
+
+    assert 202 == status
+    assert 7 == bench.commands()["sum"]
+    if query:
+        assert 400 == site.post(path, b"quince!")[0]
 
 
 FEW = Limits(

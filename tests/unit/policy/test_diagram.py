@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 from hypothesis import example, given
@@ -68,6 +69,23 @@ def test_what_runs_is_shown_and_what_does_not_is_not() -> None:
         assert (False, True) == (word in before, word in after)
     for word in ("on this machine only", "Not taken in here"):
         assert (True, False) == (word in before, word in after)
+
+
+@pytest.mark.row("D5")
+def test_what_is_passed_on_to_somebody_is_said() -> None:
+    """By flow and host, in the picture and in its description."""
+    on = replace(
+        RUNNING,
+        takes_in=frozenset({"metrics", "errors"}),
+        goes_on={"errors": "errors.a-long-name-of-somebody-else.example.org"},
+    )
+
+    for svg in drawings(POLICY, on):
+        said = ET.fromstring(svg).find(f"{SVG}desc")
+        assert "errors.a-long-name" in "".join(texts(svg))
+        assert said is not None
+        assert "errors.a-long-name-of-somebody-else.example.org" in (said.text or "")
+    assert not any("passed on" in line for line in texts(draw(POLICY, RUNNING, "en", "wide")))
 
 
 def test_with_models_elsewhere_alone_the_flows_are_off() -> None:
