@@ -79,7 +79,6 @@ class Servers:
         """
         if self._listed:
             return [], []
-        self._listed = True
         self.start()
         tools: list[Tool] = []
         told: list[str] = []
@@ -88,6 +87,7 @@ class Servers:
                 tools += await one.tools()
             except BaileeError as error:
                 told.append(error.message)
+        self._listed = True
         return tools, told
 
     async def close(self) -> None:

@@ -88,6 +88,8 @@ class Measuring:
                         self._decision(event)
                     case events.ToolEnded(call, _, outcome):
                         self._tool(call.name, "error" if outcome.is_error else "ok")
+                    case events.ToolFailed(error):
+                        self._background.failed(error)
                     case events.Answered(answer):
                         self._answered(answer, now - since)
                     case events.TurnEnded(ending):

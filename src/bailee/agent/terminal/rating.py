@@ -38,9 +38,9 @@ _KEYS: Final = {"1": "1", "2": "2", "3": "3", "0": "dismissed"}
 
 
 class Rating:
-    """The survey of one session. `chance`: from 0 to 1, drawn once; `send` sends the outbox."""
+    """The survey of one session. `chance`: from 0 to 1, drawn once; `send` sends one item."""
 
-    def __init__(self, machine: Machine, chance: float, send: Callable[[], None]) -> None:
+    def __init__(self, machine: Machine, chance: float, send: Callable[[str], None]) -> None:
         self._machine = machine
         self._chance = chance
         self._send = send
@@ -158,6 +158,7 @@ class Rating:
         self.close()
         answers = self._machine.policy.document.survey.answers
         with suppress(Exception):  # a full disk costs the answer, not the session
-            if self._machine.queue(rating(answer, answers)) is not None:
-                self._send()
+            item = self._machine.queue(rating(answer, answers))
+            if item is not None:
+                self._send(item.id)  # by itself: what leaves beside it could be joined to it
         app.invalidate()

@@ -61,7 +61,13 @@ class Bash:
         command = arguments.text("command")
         seconds = arguments.number("timeout", _SECONDS, least=1, most=_MOST_SECONDS)
         if self._egress is not None:
-            await self._egress.start()
+            try:
+                await self._egress.start()
+            except OSError as error:
+                raise InputError(
+                    f"the way out of the sandbox can't be opened: {error}.",
+                    hint="is TMPDIR very long?",
+                ) from None
         line = self._sandbox.wrap(
             ["bash", "-c", command],
             self._workspace.roots,
