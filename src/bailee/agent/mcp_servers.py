@@ -32,7 +32,7 @@ from bailee.client.network import Network
 from bailee.client.servers import Server
 from bailee.errors import BaileeError, UpstreamError
 
-_START: Final = 20.0  # seconds
+_START: Final = 30.0  # seconds
 _CALL: Final = 300.0
 _LONGEST: Final = 60_000  # characters of a result
 _DESCRIPTION: Final = 4_000
