@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bailee.client.flows import all_flows, permitted, provider_of
+from bailee.client.setting_keys import KEYS
 from bailee.client.settings import (
-    KEYS,
     OF_A_PROJECT,
     SCOPES,
     Settings,
