@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -142,6 +143,20 @@ def test_a_service_that_fails_is_measured_and_reported(machine: Machine) -> None
     background.stop()
     assert {"metrics", "errors"} == {item.flow for item in machine.outbox().items()}
     assert {"pending"} == {item.state for item in machine.outbox().items()}  # not announced
+
+
+def test_after_a_declaration_has_expired_the_work_goes_on(machine: Machine) -> None:
+    """Years later, with the same version: nothing is measured, and nothing fails."""
+    later = replace(machine, clock=FakeClock(datetime(2040, 1, 1, tzinfo=UTC)))
+    background = Background(later, "bailee-code")
+    measuring = Measuring(background, provider="api", now=Seconds())
+    measuring.began("fresh")
+    measuring.command("/help", "ok")
+    background.start()
+    background.failed(UpstreamError("a quince"))
+    background.stop()
+
+    assert [] == later.outbox().items()
 
 
 class Broken:
