@@ -51,7 +51,7 @@ def results(upstream: ScriptedUpstream) -> list[str]:
     return [json.dumps(block["content"]) for block in blocks]
 
 
-@pytest.mark.row("D1", "S7")
+@pytest.mark.row("S7")
 def test_a_servers_tools_are_there_and_each_needs_permission(
     root: Path, upstream: ScriptedUpstream
 ) -> None:

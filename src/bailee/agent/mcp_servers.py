@@ -12,7 +12,7 @@ Rules kept here:
   redirect to elsewhere.
 
 Standard: Model Context Protocol, by its official SDK, imported when a server is wanted.
-Rows: D1, D2, S7.
+Rows: D2, S7.
 """
 
 from __future__ import annotations
