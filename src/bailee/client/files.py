@@ -81,8 +81,7 @@ def places(folder: Path, environment: Mapping[str, str] = os.environ) -> Places:
 
 def sources(where: Places) -> Iterator[Source]:
     """What is said in the files that are there."""
-    for group in (where.own, where.borrowed, where.proposing):
-        borrowed, proposing = group is where.borrowed, group is where.proposing
+    for group, borrowed in ((where.own, False), (where.borrowed, True)):
         for scope, path in group:
             try:
                 with path.open("rb") as file:
@@ -91,14 +90,22 @@ def sources(where: Places) -> Iterator[Source]:
                 continue
             except OSError as error:
                 why = f"can't be read ({error.strerror})"
-                yield Source(scope, str(path), None, why, borrowed, proposing)
+                yield Source(scope, str(path), None, why, borrowed)
                 continue
             if len(content) > _LARGEST:
-                why = "is too large for settings"
-                yield Source(scope, str(path), None, why, borrowed, proposing)
+                yield Source(scope, str(path), None, "is too large for settings", borrowed)
                 continue
-            found = parse(scope, str(path), content, borrowed=borrowed)
-            yield replace(found, proposing=proposing)
+            yield parse(scope, str(path), content, borrowed=borrowed)
+
+
+def proposals(where: Places) -> Iterator[Source]:
+    """What a project would like. What can't be read is no wish."""
+    for scope, path in where.proposing:
+        try:
+            if path.is_file() and path.stat().st_size <= _LARGEST:
+                yield replace(parse(scope, str(path), path.read_bytes()), proposing=True)
+        except OSError:
+            continue
 
 
 def given(option: str) -> Source:
@@ -136,7 +143,8 @@ def read(
     environment: Mapping[str, str] = os.environ,
 ) -> Settings:
     """What holds for work in `folder`. Raises `InputError` for a wrong `option` only."""
-    found = [from_environment(environment), *sources(places(folder, environment))]
+    where = places(folder, environment)
+    found = [from_environment(environment), *sources(where), *proposals(where)]
     if option is not None:
         found.append(given(option))
     document = policy.document
