@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from bailee.agent.egress import Egress
 from bailee.agent.ports import Intent, Outcome
-from bailee.agent.sandbox import Sandbox, home_of, without_credentials
+from bailee.agent.sandbox import Sandbox, home_of
 from bailee.agent.tools.arguments import Arguments, field, schema
 from bailee.agent.tools.process import run_program
 from bailee.agent.workspace import Workspace
@@ -74,7 +74,7 @@ class Bash:
             home_of(self._environment),
             None if self._egress is None else self._egress.path,
         )
-        environment = without_credentials(self._environment) | self._sandbox.environment
+        environment = self._sandbox.environment(self._environment)
         environment |= {"PAGER": "cat", "GIT_PAGER": "cat", "GIT_TERMINAL_PROMPT": "0"}
         try:
             ran = await run_program(
