@@ -45,5 +45,10 @@ RULES: Final = ("allow", "ask", "deny")
 HOST: Final = re.compile(r"(?:\*\.)?[A-Za-z0-9](?:[A-Za-z0-9.-]{0,250}[A-Za-z0-9])?")
 LIKE_SANDBOX: Final = 'like {"enabled": true, "network": ["pypi.org", "*.pythonhosted.org"]}'
 LIKE_SERVER: Final = 'like {"command": "server", "args": []} or {"url": "https://host/mcp"}'
+# Other names of switches, which people set once for many programs or know from later clients.
+ALSO_CALLED: Final = {
+    "DO_NOT_TRACK": "DISABLE_TELEMETRY",
+    "DISABLE_FEEDBACK_COMMAND": "DISABLE_BUG_COMMAND",
+}
 # Besides the switches, what a project's `env` block may set.
 OPEN_TO_PROJECTS: Final = frozenset({"ANTHROPIC_MODEL"})

@@ -24,11 +24,12 @@ from __future__ import annotations
 import difflib
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, NoReturn, TypeGuard
 
 from bailee.client.servers import trouble
 from bailee.client.setting_keys import (
+    ALSO_CALLED,
     HOST,
     KEYS,
     LIKE_SANDBOX,
@@ -84,13 +85,14 @@ class Problem:
 @dataclass(frozen=True, slots=True)
 class Chosen:
     """A value with the scope and place that decided. `assumed`: nobody wrote it; it is the
-    private choice for a source that is not understood.
+    private choice for a source that is not understood. `called`: another name of the switch.
     """
 
     value: Any = field(repr=False)
     scope: str
     place: str
     assumed: bool = False
+    called: str | None = None
 
     @property
     def where(self) -> str:
@@ -245,15 +247,15 @@ class _Reading:
             self._problem(source, "env", "must be an object.", 'like {"DISABLE_TELEMETRY": "1"}')
             return
         for name, text in value.items():
-            if name in self._known:
-                if isinstance(text, str):
-                    if text:
-                        self.switches.setdefault(name, Chosen(text, source.scope, source.place))
-                else:
+            switch = ALSO_CALLED.get(name, name)
+            if switch in self._known:
+                called = None if switch == name else name
+                chosen = Chosen(text, source.scope, source.place, called=called)
+                if not isinstance(text, str):
                     self._problem(source, f"env.{name}", "must be a text.", f'write "{name}": "1"')
-                    self.switches.setdefault(
-                        name, Chosen("1", source.scope, source.place, assumed=True)
-                    )
+                    chosen = replace(chosen, value="1", assumed=True)
+                if text != "":
+                    self.switches.setdefault(switch, chosen)
             elif source.borrowed:
                 continue
             elif not isinstance(text, str):
