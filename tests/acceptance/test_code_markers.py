@@ -187,20 +187,22 @@ def test_each_switch_keeps_its_flow_on_the_machine(
     assert flows == {one["flow"] for one in sent} == {_FLOWS[got.path] for got in ingest.received}
 
 
-@pytest.mark.row("S1")
+@pytest.mark.row("S1", "S2")
 def test_what_the_agent_measured_is_what_the_service_shows(
     served: Callable[..., Bailee], folder: Path, upstream: ScriptedUpstream
 ) -> None:
-    """From a session of `bailee code` to `bailee metrics`: nothing on the way is dropped."""
+    """From sessions of `bailee code` to `bailee metrics` and `bailee errors`, on a real server."""
     bailee = served()
     ready = bailee.ready
     held = environment(folder, upstream, ready["ingest"]["otlp"].removesuffix("/v1/metrics"))
     held |= {"ANTHROPIC_BASE_URL": ready["gateway"], "ANTHROPIC_AUTH_TOKEN": ready["key"]}
-    for _ in range(2):
-        done = run(folder, held, "-m", "bailee", "code", "-p", "go")
-        assert (0, "Done.\n") == (done.returncode, done.stdout)
+    done = run(folder, held, "-m", "bailee", "code", "-p", "go")
+    assert (0, "Done.\n") == (done.returncode, done.stdout)
+    upstream.then(*[Failure(529, "overloaded_error")] * 3)
+    assert 4 == run(folder, held, "-m", "bailee", "code", "-p", "go").returncode
 
     listed = run(folder, held, "-m", "bailee", "outbox", "--json")
     assert {"sent"} == {one["state"] for one in json.loads(listed.stdout)}
     shown = bailee.json("metrics", "list")
     assert "bailee.turn.duration" in json.dumps(shown)
+    assert "UpstreamError" in json.dumps(bailee.json("errors", "list"))

@@ -51,7 +51,7 @@ def results(upstream: ScriptedUpstream) -> list[str]:
     return [json.dumps(block["content"]) for block in blocks]
 
 
-@pytest.mark.row("D1", "S7")
+@pytest.mark.row("S7")
 def test_a_servers_tools_are_there_and_each_needs_permission(
     root: Path, upstream: ScriptedUpstream
 ) -> None:
@@ -95,7 +95,7 @@ def test_a_servers_tools_are_there_and_each_needs_permission(
     assert "4 quinces" in from_afar
     assert "nobody is there to permit mcp__there__variables" in refused
     assert "Error executing tool fall" in fell
-    assert '\\"PEARS\\"' in variables
+    assert '"PEARS"' in variables
     for name in ("ANTHROPIC_AUTH_TOKEN", "GITHUB_TOKEN", "WORD"):
         assert name not in variables
     offered = {tool["name"] for tool in upstream.conversations[0].json["tools"]}

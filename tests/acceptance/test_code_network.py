@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import ssl
 import subprocess
 import sys
@@ -11,8 +12,9 @@ from pathlib import Path
 import pytest
 import trustme
 
-from bailee.testing.upstream import ScriptedUpstream
-from corporate_network import opening_proxy, squid_with_password
+from bailee.agent.sandbox import find
+from bailee.testing.upstream import ScriptedUpstream, Text, ToolUse
+from corporate_network import opening_proxy, squid, squid_with_password
 from programs import SILENT, clean_environment
 
 
@@ -37,10 +39,10 @@ def server_context(authority: trustme.CA) -> ssl.SSLContext:
     return made
 
 
-def code(root: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+def code(root: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """One prompt, to its end."""
     return subprocess.run(
-        [sys.executable, "-m", "bailee", "code", "-p", "hello"],
+        [sys.executable, "-m", "bailee", "code", "-p", "hello", *arguments],
         cwd=root,
         env=clean_environment(
             root.parent / "person", ANTHROPIC_AUTH_TOKEN="bl_test", **SILENT, **environment
@@ -99,6 +101,50 @@ def test_a_proxy_with_a_password_an_authority_and_a_client_certificate(
 
     assert 2 == len(upstream.conversations)
     assert any("/407 " in line for line in proxy.lines)
+
+
+@pytest.mark.row("S7", "D2")
+def test_commands_get_out_to_what_the_settings_allow(root: Path) -> None:
+    """From settings.json to a command in the sandbox: a host that is allowed is asked for by the
+    company's proxy, another one by nobody; a project's settings open nothing.
+    """
+    if (box := find()).program is None:
+        pytest.skip(f"no sandbox here: {box.why}")
+    settings = root.parent / "person" / ".config" / "bailee" / "settings.json"
+    settings.parent.mkdir(parents=True)
+    fetch = (
+        f"{sys.executable} -c 'import sys, urllib.request, urllib.error\n"
+        "for url in sys.argv[1:]:\n"
+        "  try: print(urllib.request.urlopen(url, timeout=20).status)\n"
+        "  except urllib.error.HTTPError as e: print(e.code, e.read(99))\n"
+        "  except OSError as e: print(type(e).__name__)' http://bailee.example/x http://other.example/y"
+    )
+    with squid() as proxy, ScriptedUpstream(tools_only=False) as upstream:
+        ways = {
+            "ANTHROPIC_BASE_URL": upstream.url,
+            "HTTP_PROXY": f"http://127.0.0.1:{proxy.port}",
+        }
+        for allowed in (["bailee.example"], None):
+            if allowed is None:
+                settings.unlink()
+                (root / ".bailee").mkdir()
+                settings = root / ".bailee" / "settings.json"
+            hosts = allowed or ["bailee.example"]
+            settings.write_text(json.dumps({"sandbox": {"network": hosts}}))
+            upstream.then(ToolUse("Bash", {"command": fetch}), Text("Done."))
+            done = code(root, "--allowed-tools", "Bash", **ways)
+            assert (0, "Done.\n") == (done.returncode, done.stdout)
+        first, second = (
+            str(upstream.conversations[at].json["messages"][-1]["content"][0]["content"])
+            for at in (1, 3)
+        )
+
+    assert first.startswith("503")  # squid's: nobody listens there
+    assert "403 b\"bailee's sandbox: other.example is not in sandbox.network" in first
+    assert "503" not in second
+    asked = [line for line in proxy.lines if ".example" in line]
+    assert 1 == len(asked)
+    assert "http://bailee.example/x" in asked[0]
 
 
 @pytest.mark.row("D2", "D1")

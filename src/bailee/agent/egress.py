@@ -164,10 +164,21 @@ class Egress:
         try:
             if proxy is not None:
                 return await self._by_proxy(proxy, host, port, tunnel=tunnel)
-            addresses = await self._looked_up(host, port)
-            return await asyncio.wait_for(asyncio.open_connection(addresses[0], port), _SECONDS)
+            return await self._connect(await self._looked_up(host, port), port)
         except (OSError, TimeoutError):
             raise Refused("502 Bad Gateway", f"{host} can't be reached.") from None
+
+    async def _connect(
+        self, addresses: Sequence[str], port: int
+    ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """To the first of the addresses that takes a connection."""
+        last: Exception = OSError("there is no address")
+        for address in addresses:
+            try:
+                return await asyncio.wait_for(asyncio.open_connection(address, port), _SECONDS)
+            except (OSError, TimeoutError) as error:
+                last = error
+        raise last
 
     async def _looked_up(self, host: str, port: int) -> list[str]:
         loop = asyncio.get_running_loop()

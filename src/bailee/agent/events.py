@@ -60,6 +60,13 @@ class ToolEnded:
 
 
 @dataclass(frozen=True, slots=True)
+class ToolFailed:
+    """A tool failed as nobody foresaw: a fault of the program's. Its call has a result."""
+
+    error: Exception
+
+
+@dataclass(frozen=True, slots=True)
 class Refused:
     """A call was not permitted."""
 
@@ -113,6 +120,7 @@ Event = (
     | Retrying
     | ToolStarted
     | ToolEnded
+    | ToolFailed
     | Refused
     | Compacting
     | Compacted

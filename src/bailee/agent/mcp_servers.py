@@ -12,7 +12,7 @@ Rules kept here:
   redirect to elsewhere.
 
 Standard: Model Context Protocol, by its official SDK, imported when a server is wanted.
-Rows: D1, D2, S7.
+Rows: D2, S7.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from bailee.client.network import Network
 from bailee.client.servers import Server
 from bailee.errors import BaileeError, UpstreamError
 
-_START: Final = 20.0  # seconds
+_START: Final = 30.0  # seconds
 _CALL: Final = 300.0
 _LONGEST: Final = 60_000  # characters of a result
 _DESCRIPTION: Final = 4_000
@@ -79,7 +79,6 @@ class Servers:
         """
         if self._listed:
             return [], []
-        self._listed = True
         self.start()
         tools: list[Tool] = []
         told: list[str] = []
@@ -88,6 +87,7 @@ class Servers:
                 tools += await one.tools()
             except BaileeError as error:
                 told.append(error.message)
+        self._listed = True
         return tools, told
 
     async def close(self) -> None:

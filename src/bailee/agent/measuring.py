@@ -2,6 +2,7 @@
 
 * Built of declared names and numbers alone; what a person or a model chose (a tool of their own, a
   model's name that is none of the known) is "other".
+* What can't be measured is not, and nothing of the work depends on it.
 * The time that a person takes to answer a question is no part of how long a turn took.
 
 Rows: S1, S2.
@@ -11,11 +12,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import suppress
 from typing import Final
 
 from bailee.agent import events
 from bailee.agent.ports import Answer, Piece
 from bailee.client.background import Background
+from bailee.client.declared import Scalar
 from bailee.errors import BaileeError, UpstreamError
 
 _OUTCOMES: Final[Mapping[events.Ending, str]] = {
@@ -61,14 +64,12 @@ class Measuring:
 
     def began(self, start_type: str) -> None:
         """A session began: "fresh", "resume" or "continue"."""
-        self._telemetry.measure(
-            "bailee.session.count", start_type=start_type, provider=self._provider
-        )
+        self._measure("bailee.session.count", start_type=start_type, provider=self._provider)
 
     def command(self, name: str, outcome: str) -> None:
         """A command of the terminal was used."""
         word = self._telemetry.known("command", name.removeprefix("/"))
-        self._telemetry.measure("bailee.command.count", command=word, outcome=outcome)
+        self._measure("bailee.command.count", command=word, outcome=outcome)
 
     async def over(
         self, happening: AsyncIterator[events.Event], model: str
@@ -88,6 +89,8 @@ class Measuring:
                         self._decision(event)
                     case events.ToolEnded(call, _, outcome):
                         self._tool(call.name, "error" if outcome.is_error else "ok")
+                    case events.ToolFailed(error):
+                        self._background.failed(error)
                     case events.Answered(answer):
                         self._answered(answer, now - since)
                     case events.TurnEnded(ending):
@@ -102,9 +105,14 @@ class Measuring:
             self._turn("error", self._now() - began - asked)
             raise
 
+    def _measure(self, name: str, value: float = 1, **fields: Scalar) -> None:
+        # A declaration that has expired, or a version of the registry without it, measures nothing.
+        with suppress(BaileeError):
+            self._telemetry.measure(name, value, **fields)
+
     def _decision(self, event: events.ToolStarted | events.Refused) -> None:
         refused = isinstance(event, events.Refused)
-        self._telemetry.measure(
+        self._measure(
             "bailee.tool.decision",
             tool_name=self._telemetry.known("tool_name", event.call.name),
             decision="reject" if refused else "accept",
@@ -115,19 +123,19 @@ class Measuring:
 
     def _tool(self, name: str, outcome: str) -> None:
         tool = self._telemetry.known("tool_name", name)
-        self._telemetry.measure("bailee.tool.count", tool_name=tool, outcome=outcome)
+        self._measure("bailee.tool.count", tool_name=tool, outcome=outcome)
 
     def _answered(self, answer: Answer, seconds: float) -> None:
         for name, kind in _TOKENS.items():
             if count := answer.usage.get(name):
-                self._telemetry.measure(
+                self._measure(
                     "bailee.token.usage",
                     count,
                     type=kind,
                     model=self._model,
                     provider=self._provider,
                 )
-        self._telemetry.measure(
+        self._measure(
             "bailee.request.duration",
             _milliseconds(seconds),
             outcome="ok",
@@ -137,7 +145,7 @@ class Measuring:
 
     def _failed(self, error: BaileeError, seconds: float) -> None:
         if isinstance(error, UpstreamError) or error.code in _ERRORS:
-            self._telemetry.measure(
+            self._measure(
                 "bailee.request.duration",
                 _milliseconds(seconds),
                 outcome="error",
@@ -149,7 +157,7 @@ class Measuring:
             self._background.failed(error)
 
     def _turn(self, outcome: str, seconds: float) -> None:
-        self._telemetry.measure("bailee.turn.duration", _milliseconds(seconds), outcome=outcome)
+        self._measure("bailee.turn.duration", _milliseconds(seconds), outcome=outcome)
 
 
 def _milliseconds(seconds: float) -> int:

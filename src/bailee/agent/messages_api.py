@@ -11,6 +11,8 @@ Rules kept here:
 * The way there is `client.network`'s: the company's proxy and authority, a client certificate, TLS
   to anywhere but this machine, no redirect followed.
 * The SDK takes long to import, so that this happens on first use, or before in a thread (`warm`).
+
+Rows: D1, D2.
 """
 
 from __future__ import annotations

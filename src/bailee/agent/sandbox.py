@@ -33,6 +33,7 @@ _HIDDEN: Final = (
     *(".local/state/bailee", ".mozilla", ".config/google-chrome", ".codex", ".gemini", ".bailee"),
     *(".bash_history", ".zsh_history", ".python_history"),
 )  # fmt: skip
+_PROXIES: Final = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
 _SOCKET: Final = Path("/tmp/bailee-egress")  # noqa: S108 - in the sandbox's own
 _RELAY_INSIDE: Final = Path("/tmp/bailee-relay.py")  # noqa: S108
 _PORT: Final = 3128
@@ -87,15 +88,19 @@ class Sandbox:
             return list(command)
         return arguments(self.program, command, roots, home, egress=egress, hidden=self.hidden)
 
-    @property
-    def environment(self) -> dict[str, str]:
-        """The variables that lead a command's programs to the proxy."""
-        if self.program is None or not self.hosts:
-            return {}
+    def environment(self, given: Mapping[str, str]) -> dict[str, str]:
+        """What of the person's variables a command gets. In the sandbox their proxy, whose address
+        may hold a password, is out of reach: programs are led to the sandbox's own, if it has one.
+        """
+        made = without_credentials(given)
+        if self.program is None:
+            return made
+        made = {name: value for name, value in made.items() if name.upper() not in _PROXIES}
+        if not self.hosts:
+            return made
         at = f"http://127.0.0.1:{_PORT}"
-        names = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
-        led = {given: at for name in names for given in (name, name.lower())}
-        return {**led, "NO_PROXY": "", "no_proxy": "", "NODE_USE_ENV_PROXY": "1"}
+        led = {name: at for proxy in _PROXIES[:3] for name in (proxy, proxy.lower())}
+        return {**made, **led, "NO_PROXY": "", "no_proxy": "", "NODE_USE_ENV_PROXY": "1"}
 
 
 def arguments(

@@ -27,7 +27,7 @@ from bailee.agent.tools.files import Edit, Read, Seen, Write
 from bailee.agent.tools.search import Glob, Grep
 from bailee.agent.tools.todo import TodoWrite
 from bailee.agent.transcripts import InMemory
-from bailee.agent.turns import Agent, Limits
+from bailee.agent.turns import Agent, Interrupted, Limits
 from bailee.agent.workspace import Workspace
 from bailee.client.network import Network
 from bailee.errors import InputError
@@ -72,7 +72,12 @@ class Session:
         """Takes a prompt, as `Agent.turn` does, with the MCP servers' tools; is measured where
         that is wanted.
         """
-        for warning in await self._tools_of_servers():
+        try:
+            warnings = await self.agent.interruptible(self._tools_of_servers())
+        except Interrupted:
+            yield events.TurnEnded("interrupted", "", 0)
+            return
+        for warning in warnings:
             yield events.Warned(warning)
         happening = self.agent.turn(prompt)
         if self.measuring is not None:

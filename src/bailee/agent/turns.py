@@ -153,6 +153,18 @@ class Agent:
         if self._stop is not None:
             self._stop.set()
 
+    async def interruptible(self, work: Awaitable[T]) -> T:
+        """The result of what belongs to a turn and comes before it.
+
+        Raises:
+            Interrupted: the person stopped it.
+        """
+        self._stop = asyncio.Event()
+        try:
+            return await self._unless_stopped(work)
+        finally:
+            self._stop = None
+
     async def compact(self, focus: str = "") -> AsyncIterator[events.Event]:
         """Puts a summary, written by the model, in the place of the conversation.
 
@@ -266,6 +278,11 @@ class Agent:
             except BaileeError as error:
                 hint = "" if error.hint is None else f" {error.hint}"
                 outcome = Outcome(f"{error.message}{hint}", is_error=True)
+            except Interrupted:
+                raise
+            except Exception as error:  # a fault of ours costs a call, not the session
+                outcome = Outcome(f"The tool failed ({type(error).__name__}).", is_error=True)
+                yield events.ToolFailed(error)
             self.keep(result_record(call.id, outcome.content, is_error=outcome.is_error))
             yield events.ToolEnded(call, intent, outcome)
 

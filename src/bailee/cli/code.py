@@ -147,6 +147,7 @@ def _headless(options: Options, prompt: str, form: str, settings: str | None) ->
     session = assembled(options, machine, background=background)
     if background.notice is not None:
         print(background.notice, file=sys.stderr)
+        background.shown()
     for server in proposed(machine):
         print(
             f"warning: the project's MCP server {server.name} is not started: nobody is there to "

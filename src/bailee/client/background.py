@@ -39,14 +39,11 @@ def unsaid(machine: Machine) -> list[Flow]:
     return [flow for flow in flows if flow.on and _mark(flow) not in said]
 
 
-def announce(machine: Machine) -> str | None:
-    """The announcement, if one is due; from the next start on these flows may be sent."""
+def announcement(machine: Machine) -> str | None:
+    """What is to be said, if something is."""
     due = unsaid(machine)
     if not due:
         return None
-    make_private(machine.data)
-    marks = {*_said(machine.data), *(_mark(flow) for flow in due)}
-    write_private(_place(machine.data), json.dumps({"said": sorted(marks)}).encode())
     what = " and ".join(flow.label.lower() for flow in due)
     where = " and ".join(dict.fromkeys(flow.destination for flow in due))
     return (
@@ -56,18 +53,30 @@ def announce(machine: Machine) -> str | None:
     )
 
 
+def announced(machine: Machine) -> None:
+    """The announcement was shown: from the next start on these flows may be sent."""
+    marks = {*_said(machine.data), *(_mark(flow) for flow in unsaid(machine))}
+    with suppress(OSError):  # then it is said again
+        make_private(machine.data)
+        write_private(_place(machine.data), json.dumps({"said": sorted(marks)}).encode())
+
+
 class Background:
-    """The telemetry of one run of a program, and its thread. `notice`: to be shown at the start."""
+    """The telemetry of one run of a program, and its thread. `notice` is to be shown at the start,
+    and `shown` to be called once it was.
+    """
 
     def __init__(self, machine: Machine, service: str) -> None:
         self._machine: Final = machine
-        self._todo: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._todo: queue.SimpleQueue[Callable[[], object] | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self._held = frozenset(flow.name for flow in unsaid(machine))
         self.telemetry: Final = Telemetry(machine, service)
-        self.notice: str | None = None
-        with suppress(Exception):  # a full disk: then it is said at the next start, and held
-            self.notice = announce(machine)
+        self.notice: Final = announcement(machine)
+
+    def shown(self) -> None:
+        """The notice was shown."""
+        announced(self._machine)
 
     def start(self) -> None:
         """Begins, once the program has shown what there is to see."""
@@ -79,9 +88,9 @@ class Background:
         """Reports an error that the program caught."""
         self._todo.put(lambda: self.telemetry.failed(error, handled=True))
 
-    def send(self) -> None:
-        """Sends what is in the outbox now, on the thread."""
-        self._todo.put(self._send)
+    def send(self, only: str) -> None:
+        """Sends this item of the outbox now, on the thread, and nothing beside it."""
+        self._todo.put(lambda: self._machine.send(only=only))
 
     def stop(self) -> None:
         """Puts what was measured into the outbox and sends it, if that is quick."""

@@ -14,7 +14,7 @@ from pathlib import Path
 def crashed(error: BaseException, service: str) -> str | None:
     """Queues the event where errors may leave; what to tell the person, if there is something."""
     with suppress(Exception):
-        from bailee.client.background import announce
+        from bailee.client.background import announced, announcement
         from bailee.client.machine import Machine
         from bailee.client.telemetry import Telemetry
 
@@ -22,11 +22,14 @@ def crashed(error: BaseException, service: str) -> str | None:
         flow = machine.flow("errors")
         if not flow.on:
             return None
-        notice = announce(machine)
+        notice = announcement(machine)
         Telemetry(machine, service).failed(error, handled=False)
         told = (
             "This is a fault of bailee's. The class of the error and places in bailee's own code "
             f"are in the outbox for {flow.destination}, and nothing else: bailee outbox"
         )
-        return told if notice is None else f"{told}\n{notice}"
+        if notice is None:
+            return told
+        announced(machine)
+        return f"{told}\n{notice}"
     return None

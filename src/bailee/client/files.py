@@ -82,29 +82,35 @@ def places(folder: Path, environment: Mapping[str, str] = os.environ) -> Places:
 
 def sources(where: Places) -> Iterator[Source]:
     """What is said in the files that are there."""
-    for group in (where.own, where.borrowed, where.proposing):
-        borrowed, proposing = group is where.borrowed, group is where.proposing
+    for group, borrowed in ((where.own, False), (where.borrowed, True)):
         for scope, path in group:
             try:
                 content = _content(path)
             except (FileNotFoundError, NotADirectoryError):
                 if path.is_symlink():  # somebody put settings there, which can't be seen now
-                    why = "is a link that leads nowhere"
-                    yield Source(scope, str(path), None, why, borrowed, proposing)
+                    yield Source(scope, str(path), None, "is a link that leads nowhere", borrowed)
                 continue
             except OSError as error:
                 why = f"can't be read ({error.strerror})"
-                yield Source(scope, str(path), None, why, borrowed, proposing)
+                yield Source(scope, str(path), None, why, borrowed)
                 continue
             if content is None:
-                why = "is no ordinary file"
-                yield Source(scope, str(path), None, why, borrowed, proposing)
+                yield Source(scope, str(path), None, "is no ordinary file", borrowed)
             elif len(content) > _LARGEST:
-                why = "is too large for settings"
-                yield Source(scope, str(path), None, why, borrowed, proposing)
+                yield Source(scope, str(path), None, "is too large for settings", borrowed)
             else:
-                found = parse(scope, str(path), content, borrowed=borrowed)
-                yield replace(found, proposing=proposing)
+                yield parse(scope, str(path), content, borrowed=borrowed)
+
+
+def proposals(where: Places) -> Iterator[Source]:
+    """What a project would like. What can't be read is no wish."""
+    for scope, path in where.proposing:
+        try:
+            content = _content(path)
+        except OSError:
+            continue
+        if content is not None and len(content) <= _LARGEST:
+            yield replace(parse(scope, str(path), content), proposing=True)
 
 
 def _content(path: Path) -> bytes | None:
@@ -150,7 +156,8 @@ def read(
     environment: Mapping[str, str] = os.environ,
 ) -> Settings:
     """What holds for work in `folder`. Raises `InputError` for a wrong `option` only."""
-    found = [from_environment(environment), *sources(places(folder, environment))]
+    where = places(folder, environment)
+    found = [from_environment(environment), *sources(where), *proposals(where)]
     if option is not None:
         found.append(given(option))
     document = policy.document

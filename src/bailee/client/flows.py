@@ -201,7 +201,7 @@ def _decided(variable: str | None, chosen: Chosen | None, provider: str) -> str:
     if chosen.assumed:
         return f"{chosen.where}, which is not understood: {variable} counts as set"
     zero = " (any value counts, this one too)" if chosen.value in _LIKE_NO else ""
-    return f"{variable} in {chosen.where}{zero}"
+    return f"{chosen.called or variable} in {chosen.where}{zero}"
 
 
 _LIKE_NO: Final = frozenset({"0", "false", "False", "FALSE", "no", "off"})

@@ -19,7 +19,7 @@ import ipaddress
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from bailee import __version__
@@ -101,47 +101,41 @@ class Network:
         """
         import httpx2
 
-        checked(address)
-        tls = self.tls()
-        proxy = self.proxy(address)
-        return httpx2.Client(
-            verify=tls,
-            proxy=None
-            if proxy is None
-            else httpx2.Proxy(proxy, ssl_context=_proxy_tls(proxy, tls)),
-            trust_env=False,
-            timeout=SECONDS,
-            follow_redirects=False,
-            headers={"user-agent": f"bailee/{__version__}"},
-        )
+        return httpx2.Client(**self._options(address, "BAILEE_URL"), timeout=SECONDS)
 
     def async_client(
         self,
         address: str,
-        what: str = "BAILEE_URL",
+        what: str,
         headers: Mapping[str, str] | None = None,
         seconds: float | None = None,
     ) -> httpx2.AsyncClient:
-        """The same for use in an event loop. `what` names the address in an error.
-
-        Raises:
-            InputError: code `configuration`; plain HTTP to elsewhere, or settings that can't be.
+        """The same for use in an event loop; `what` names the address in an error. `headers` go
+        along with each request; `seconds`: how long the server may be silent, None: for ever.
         """
+        import httpx2
+
+        made = httpx2.AsyncClient(
+            **self._options(address, what), timeout=httpx2.Timeout(seconds, connect=SECONDS)
+        )
+        made.headers.update(headers or {})
+        return made
+
+    def _options(self, address: str, what: str) -> dict[str, Any]:
         import httpx2
 
         checked(address, what)
         tls = self.tls()
         proxy = self.proxy(address)
-        return httpx2.AsyncClient(
-            verify=tls,
-            proxy=None
+        return {
+            "verify": tls,
+            "proxy": None
             if proxy is None
             else httpx2.Proxy(proxy, ssl_context=_proxy_tls(proxy, tls)),
-            trust_env=False,
-            timeout=httpx2.Timeout(seconds, connect=SECONDS),
-            follow_redirects=False,
-            headers={"user-agent": f"bailee/{__version__}", **(headers or {})},
-        )
+            "trust_env": False,
+            "follow_redirects": False,
+            "headers": {"user-agent": f"bailee/{__version__}"},
+        }
 
     def _excepted(self, host: str, port: int | None) -> bool:
         text = self.variables.get("no_proxy") or self.variables.get("NO_PROXY") or ""
@@ -165,18 +159,6 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host.strip("[]")).is_loopback
     except ValueError:
         return host.lower() == "localhost"
-
-
-def is_public(address: str) -> bool:
-    """Whether an IP address is one of the public internet. Pure."""
-    found = ipaddress.ip_address(address)
-    if isinstance(found, ipaddress.IPv6Address):
-        inner = found.ipv4_mapped or found.sixtofour or (found.teredo or (None, None))[1]
-        if found in _NAT64:
-            inner = ipaddress.IPv4Address(int(found) & 0xFFFFFFFF)
-        if inner is not None and not inner.is_global:
-            return False
-    return found.is_global and not found.is_multicast
 
 
 def checked(address: str, variable: str = "BAILEE_URL") -> None:
@@ -207,3 +189,15 @@ def _in_network(host: str, name: str) -> bool:
         return ipaddress.ip_address(host) in ipaddress.ip_network(name, strict=False)
     except ValueError:
         return False
+
+
+def is_public(address: str) -> bool:
+    """Whether an IP address is one of the public internet. Pure."""
+    found = ipaddress.ip_address(address)
+    if isinstance(found, ipaddress.IPv6Address):
+        inner = found.ipv4_mapped or found.sixtofour or (found.teredo or (None, None))[1]
+        if found in _NAT64:
+            inner = ipaddress.IPv4Address(int(found) & 0xFFFFFFFF)
+        if inner is not None and not inner.is_global:
+            return False
+    return found.is_global and not found.is_multicast

@@ -9,7 +9,7 @@ Rules kept here:
 * `${NAME}` and `${NAME:-else}` stand for variables. In what a project proposes, a variable whose
   name looks like a credential's stands for nothing: it could be sent to anyone.
 
-Rows: S7, D1.
+Rows: S7.
 """
 
 from __future__ import annotations

@@ -23,12 +23,21 @@ from __future__ import annotations
 
 import difflib
 import json
-import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Final, Literal, NoReturn, TypeGuard
+from dataclasses import dataclass, field, replace
+from typing import Any, Final, NoReturn, TypeGuard
 
 from bailee.client.servers import trouble
+from bailee.client.setting_keys import (
+    ALSO_CALLED,
+    HOST,
+    KEYS,
+    LIKE_SANDBOX,
+    LIKE_SERVER,
+    OPEN_TO_PROJECTS,
+    RULES,
+    Key,
+)
 
 SCOPES: Final = (
     "managed",
@@ -39,45 +48,6 @@ SCOPES: Final = (
     "user",
 )
 OF_A_PROJECT: Final = frozenset({"project local", "project"})
-
-Kind = Literal["env", "days", "text", "flag", "sandbox", "permissions", "servers"]
-
-
-@dataclass(frozen=True, slots=True)
-class Key:
-    """One key of `settings.json`. `private`: for a flag, the value that wins and that holds when
-    nobody says anything.
-    """
-
-    name: str
-    kind: Kind
-    meaning: str
-    private: bool | None = None
-
-
-KEYS: Final[dict[str, Key]] = {
-    key.name: key
-    for key in (
-        Key("env", "env", "Environment variables, the switches among them."),
-        Key(
-            "cleanupPeriodDays",
-            "days",
-            "For how many days transcripts are kept on this machine; the smallest wins; 0: none.",
-        ),
-        Key("model", "text", "The model to ask for."),
-        Key("permissions", "permissions", "What may be done without asking, and what never."),
-        Key("webFetch", "flag", "Whether the agent may fetch web pages.", private=False),
-        Key("sandbox", "sandbox", "Whether commands run in a sandbox, and what it reaches.", True),
-        Key("mcpServers", "servers", "MCP servers the agent may start, by name."),
-        Key("feedbackRepository", "text", "Public repository (owner/name) for GitHub issues."),
-    )
-}
-RULES: Final = ("allow", "ask", "deny")
-_HOST: Final = re.compile(r"(?:\*\.)?[A-Za-z0-9](?:[A-Za-z0-9.-]{0,250}[A-Za-z0-9])?")
-_SANDBOX: Final = 'like {"enabled": true, "network": ["pypi.org", "*.pythonhosted.org"]}'
-_SERVER: Final = 'like {"command": "server", "args": []} or {"url": "https://host/mcp"}'
-# Besides the switches, what a project's `env` block may set.
-OPEN_TO_PROJECTS: Final = frozenset({"ANTHROPIC_MODEL"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,13 +85,14 @@ class Problem:
 @dataclass(frozen=True, slots=True)
 class Chosen:
     """A value with the scope and place that decided. `assumed`: nobody wrote it; it is the
-    private choice for a source that is not understood.
+    private choice for a source that is not understood. `called`: another name of the switch.
     """
 
     value: Any = field(repr=False)
     scope: str
     place: str
     assumed: bool = False
+    called: str | None = None
 
     @property
     def where(self) -> str:
@@ -276,15 +247,15 @@ class _Reading:
             self._problem(source, "env", "must be an object.", 'like {"DISABLE_TELEMETRY": "1"}')
             return
         for name, text in value.items():
-            if name in self._known:
-                if isinstance(text, str):
-                    if text:
-                        self.switches.setdefault(name, Chosen(text, source.scope, source.place))
-                else:
+            switch = ALSO_CALLED.get(name, name)
+            if switch in self._known:
+                called = None if switch == name else name
+                chosen = Chosen(text, source.scope, source.place, called=called)
+                if not isinstance(text, str):
                     self._problem(source, f"env.{name}", "must be a text.", f'write "{name}": "1"')
-                    self.switches.setdefault(
-                        name, Chosen("1", source.scope, source.place, assumed=True)
-                    )
+                    chosen = replace(chosen, value="1", assumed=True)
+                if text != "":
+                    self.switches.setdefault(switch, chosen)
             elif source.borrowed:
                 continue
             elif not isinstance(text, str):
@@ -330,16 +301,16 @@ class _Reading:
             return
         for name in value:
             if name not in ("enabled", "network"):
-                self._problem(source, f"sandbox.{name}", "there is no such setting.", _SANDBOX)
+                self._problem(source, f"sandbox.{name}", "there is no such setting.", LIKE_SANDBOX)
         if "enabled" in value:
             self._flag(source, key, value["enabled"])
         if "network" not in value:
             return
         hosts = value["network"]
         if not isinstance(hosts, list) or not all(
-            isinstance(host, str) and _HOST.fullmatch(host) for host in hosts
+            isinstance(host, str) and HOST.fullmatch(host) for host in hosts
         ):
-            self._problem(source, "sandbox.network", "must be a list of hosts.", _SANDBOX)
+            self._problem(source, "sandbox.network", "must be a list of hosts.", LIKE_SANDBOX)
             hosts = []
         self._hosts.append((source, tuple(hosts)))
 
@@ -387,7 +358,7 @@ class _Reading:
             return
         for server, definition in value.items():
             if (why := trouble(server, definition)) is not None:
-                self._problem(source, f"{name}.{server}", why, _SERVER)
+                self._problem(source, f"{name}.{server}", why, LIKE_SERVER)
             else:
                 found = Chosen(definition, source.scope, source.place)
                 self.servers.setdefault(server, found)

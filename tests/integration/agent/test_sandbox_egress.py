@@ -76,7 +76,7 @@ def runs(tmp_path: Path) -> Runs:
         (tmp_path / "work").mkdir(exist_ok=True)
         environment = {
             "PATH": "/usr/bin:/bin", "SSL_CERT_FILE": str(tmp_path / "authority.pem"),
-            "HOME": str(tmp_path),
+            "HOME": str(tmp_path), "https_proxy": "http://ann:pears@127.0.0.1:9",
         }  # fmt: skip
         judge = {"public": lambda _: True} if everything_is_public else {}
         way = network or Network({})

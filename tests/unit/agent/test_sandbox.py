@@ -45,3 +45,13 @@ def test_without_a_sandbox_it_says_so() -> None:
     assert "no sandbox" == none.label
     assert "Commands run without a sandbox (bubblewrap is not installed)." == none.sentence
     assert ["ls"] == none.wrap(["ls"], [Path("/w")], Path("/h"))
+
+
+def test_a_persons_proxy_is_not_a_commands_in_the_sandbox() -> None:
+    """Its address may hold a password. Outside the sandbox a command needs it."""
+    given = {"PATH": "/bin", "https_proxy": "http://a:b@c:1", "NO_PROXY": "x"}
+    led = Sandbox("bwrap", hosts=("pypi.org",)).environment(given)
+
+    assert {"PATH": "/bin"} == Sandbox("bwrap").environment(given)
+    assert given == Sandbox(None).environment(given)
+    assert ("http://127.0.0.1:3128", "") == (led["https_proxy"], led["NO_PROXY"])

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bailee.client.flows import all_flows, permitted, provider_of
+from bailee.client.setting_keys import KEYS
 from bailee.client.settings import (
-    KEYS,
     OF_A_PROJECT,
     SCOPES,
     Settings,
@@ -214,6 +214,23 @@ def test_a_flag_said_twice_takes_the_private_value() -> None:
 
     assert (False, True) == (settings.flag("webFetch"), settings.flag("sandbox"))
     assert "project" == settings.values["webFetch"].scope
+
+
+@pytest.mark.row("S5", "S7")
+@pytest.mark.parametrize(
+    ("name", "flow"), [("DO_NOT_TRACK", "metrics"), ("DISABLE_FEEDBACK_COMMAND", "bug_report")]
+)
+def test_a_switchs_other_name_counts_as_the_switch(name: str, flow: str) -> None:
+    """In any scope, with any value; what decided is shown under the name that was set."""
+    for scope in SCOPES:
+        settings = holding(source(scope, env={name: "0"}))
+        found = permitted(POLICY, settings, flow)
+
+        assert (False, True) == (found.on, found.decided_by.startswith(f"{name} in {scope}"))
+        assert [flow] == [one for one in FLOWS if not permitted(POLICY, settings, one).on]
+    assert permitted(POLICY, holding(source("user", env={name: ""})), flow).on
+    (problem,) = holding(source("user", env={name: False})).problems
+    assert f"env.{name}" == problem.key
 
 
 HOSTS = ("pypi.org", "*.pythonhosted.org", "github.com")

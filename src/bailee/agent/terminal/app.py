@@ -263,6 +263,7 @@ class Terminal:
                 self.say(told, "dim")
         if self.background.notice is not None:
             self.say(self.background.notice, "yellow")
+            self.background.shown()
         if not self._keeps:
             self.say("Nothing of this session is kept on this machine.", "dim")
 

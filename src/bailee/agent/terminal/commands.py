@@ -131,6 +131,10 @@ async def _flows(app: Terminal, _: str) -> None:
             visible(flow.decided_by),
         )
     app.console.print(table)
+    refused = app.session.egress.refused if app.session.egress is not None else {}
+    if refused:
+        hosts = ", ".join(f"{visible(host)} ({count})" for host, count in refused.items())
+        app.say(f"Commands asked in vain for {hosts}.", "yellow")
     app.say("`bailee outbox` shows the exact bytes of what was sent.", "dim")
 
 

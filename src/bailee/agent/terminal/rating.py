@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
@@ -31,16 +31,30 @@ from bailee.agent.terminal.training import language_of
 from bailee.client import survey
 from bailee.client.machine import Machine
 from bailee.client.payloads import rating
+from bailee.policy.document import Language
 
 UNDO: Final = 5.0  # seconds
 _SETTLES: Final = 0.7  # seconds until a key counts
 _KEYS: Final = {"1": "1", "2": "2", "3": "3", "0": "dismissed"}
+_WORDS: Final[Mapping[Language, Mapping[str, str]]] = {
+    "en": {
+        "keys": "1 badly · 2 fine · 3 well · 0 dismiss · /survey never",
+        "where": "(One key, or just type on. The answer alone goes to {where}.)",
+        "held": '"{answer}" is sent in {seconds} seconds. Backspace takes it back; who types on '
+        "takes it back too.",
+    },
+    "zh": {
+        "keys": "1 不好 · 2 还行 · 3 很好 · 0 略过 · /survey never",
+        "where": "(按一个键,或直接继续输入。只有答案会发往 {where}。)",
+        "held": "“{answer}”将在 {seconds} 秒后发送。按退格键撤回;继续输入也会撤回。",
+    },
+}
 
 
 class Rating:
-    """The survey of one session. `chance`: from 0 to 1, drawn once; `send` sends the outbox."""
+    """The survey of one session. `chance`: from 0 to 1, drawn once; `send` sends one item."""
 
-    def __init__(self, machine: Machine, chance: float, send: Callable[[], None]) -> None:
+    def __init__(self, machine: Machine, chance: float, send: Callable[[str], None]) -> None:
         self._machine = machine
         self._chance = chance
         self._send = send
@@ -87,20 +101,15 @@ class Rating:
     @property
     def text(self) -> str:
         """What stands above the prompt; nothing when nothing is asked."""
+        language = language_of(self._machine.environment)
+        words = _WORDS[language]
         if self._held:
-            return (
-                f'"{self._held}" is sent in {UNDO:.0f} seconds. Backspace takes it back; '
-                "who types on takes it back too.\n"
-            )
+            return words["held"].format(answer=self._held, seconds=round(UNDO)) + "\n"
         if self._shown is None:
             return ""
-        question = self._machine.policy.document.survey.question
-        asked = question.of(language_of(self._machine.environment))
+        question = self._machine.policy.document.survey.question.of(language)
         where = self._machine.flow("survey").destination
-        return (
-            f"{asked}  1 badly · 2 fine · 3 well · 0 dismiss · /survey never\n"
-            f"(One key, or just type on. The answer alone goes to {where}.)\n"
-        )
+        return f"{question}  {words['keys']}\n{words['where'].format(where=where)}\n"
 
     def bind(self, bindings: KeyBindings) -> None:
         """Adds the keys."""
@@ -158,6 +167,7 @@ class Rating:
         self.close()
         answers = self._machine.policy.document.survey.answers
         with suppress(Exception):  # a full disk costs the answer, not the session
-            if self._machine.queue(rating(answer, answers)) is not None:
-                self._send()
+            item = self._machine.queue(rating(answer, answers))
+            if item is not None:
+                self._send(item.id)  # by itself: what leaves beside it could be joined to it
         app.invalidate()

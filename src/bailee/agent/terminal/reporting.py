@@ -57,6 +57,8 @@ async def report(app: Terminal, description: str) -> None:
         app.say("Nothing is sent: it has been turned off.")
         return
     outcomes = await asyncio.to_thread(app.machine.send, hurry=True, only=item.id)
+    if not outcomes:
+        app.say("Not sent yet: something else is being sent. It waits in the outbox.", "yellow")
     for outcome in outcomes:
         if outcome.became == "sent":
             number = visible(outcome.item.answer or "unknown")

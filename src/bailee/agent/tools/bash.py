@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from bailee.agent.egress import Egress
 from bailee.agent.ports import Intent, Outcome
-from bailee.agent.sandbox import Sandbox, home_of, without_credentials
+from bailee.agent.sandbox import Sandbox, home_of
 from bailee.agent.tools.arguments import Arguments, field, schema
 from bailee.agent.tools.process import run_program
 from bailee.agent.workspace import Workspace
@@ -61,14 +61,20 @@ class Bash:
         command = arguments.text("command")
         seconds = arguments.number("timeout", _SECONDS, least=1, most=_MOST_SECONDS)
         if self._egress is not None:
-            await self._egress.start()
+            try:
+                await self._egress.start()
+            except OSError as error:
+                raise InputError(
+                    f"the way out of the sandbox can't be opened: {error}.",
+                    hint="is TMPDIR very long?",
+                ) from None
         line = self._sandbox.wrap(
             ["bash", "-c", command],
             self._workspace.roots,
             home_of(self._environment),
             None if self._egress is None else self._egress.path,
         )
-        environment = without_credentials(self._environment) | self._sandbox.environment
+        environment = self._sandbox.environment(self._environment)
         environment |= {"PAGER": "cat", "GIT_PAGER": "cat", "GIT_TERMINAL_PROMPT": "0"}
         try:
             ran = await run_program(

@@ -83,7 +83,7 @@ class WebFetch:
             raise UpstreamError(f"the page redirects more than {_REDIRECTS} times.")
         if status >= 400:
             return Outcome(f"The server answered with status {status}.", is_error=True)
-        text = text_of(body, headers.get("content-type", ""))
+        text = await asyncio.to_thread(text_of, body, headers.get("content-type", ""))
         if len(text) > _LONGEST:
             text = f"{text[:_LONGEST]}\n[cut: {len(text)} characters in all]"
         return Outcome(text or "[an empty page]", shown=f"{len(text)} characters")

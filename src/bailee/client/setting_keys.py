@@ -1,0 +1,54 @@
+"""The keys of `settings.json`: what each takes, and which value of it is the private one. Pure.
+
+Rows: S6.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Final, Literal
+
+Kind = Literal["env", "days", "text", "flag", "sandbox", "permissions", "servers"]
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """One key of `settings.json`. `private`: for a flag, the value that wins and that holds when
+    nobody says anything.
+    """
+
+    name: str
+    kind: Kind
+    meaning: str
+    private: bool | None = None
+
+
+KEYS: Final[dict[str, Key]] = {
+    key.name: key
+    for key in (
+        Key("env", "env", "Environment variables, the switches among them."),
+        Key(
+            "cleanupPeriodDays",
+            "days",
+            "For how many days transcripts are kept on this machine; the smallest wins; 0: none.",
+        ),
+        Key("model", "text", "The model to ask for."),
+        Key("permissions", "permissions", "What may be done without asking, and what never."),
+        Key("webFetch", "flag", "Whether the agent may fetch web pages.", private=False),
+        Key("sandbox", "sandbox", "Whether commands run in a sandbox, and what it reaches.", True),
+        Key("mcpServers", "servers", "MCP servers the agent may start, by name."),
+        Key("feedbackRepository", "text", "Public repository (owner/name) for GitHub issues."),
+    )
+}
+RULES: Final = ("allow", "ask", "deny")
+HOST: Final = re.compile(r"(?:\*\.)?[A-Za-z0-9](?:[A-Za-z0-9.-]{0,250}[A-Za-z0-9])?")
+LIKE_SANDBOX: Final = 'like {"enabled": true, "network": ["pypi.org", "*.pythonhosted.org"]}'
+LIKE_SERVER: Final = 'like {"command": "server", "args": []} or {"url": "https://host/mcp"}'
+# Other names of switches, which people set once for many programs or know from later clients.
+ALSO_CALLED: Final = {
+    "DO_NOT_TRACK": "DISABLE_TELEMETRY",
+    "DISABLE_FEEDBACK_COMMAND": "DISABLE_BUG_COMMAND",
+}
+# Besides the switches, what a project's `env` block may set.
+OPEN_TO_PROJECTS: Final = frozenset({"ANTHROPIC_MODEL"})
