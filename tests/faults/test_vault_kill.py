@@ -53,6 +53,7 @@ def killed(home: Path, first: int, *point: str, after: int | None = None) -> set
         [sys.executable, str(PROCESS), str(home), str(first), *point],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
+        bufsize=0,  # what is read line by line leaves the rest for `communicate`
     )
     assert process.stdout is not None
     before = b"".join(process.stdout.readline() for _ in range(after or 0))
