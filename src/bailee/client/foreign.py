@@ -253,7 +253,7 @@ class _Planning:
             self.stays.append(found.soonest)
 
     def database(self, path: Path, kind: Database) -> None:
-        """A database of which the past sessions go. How large they were shows when they have gone."""
+        """A database of which the past sessions go. What they took shows when they have gone."""
         found = look(path, kind, self._limit, self._now)
         if found.last is not None:
             self.past.append(Past(self._agent, path, found.last, 0, found.past, database=kind))
