@@ -57,7 +57,7 @@ def ann(tmp_path: Path) -> Ann:
 
 @pytest.mark.row("S7")
 def test_every_payload_is_listed_by_day_with_its_exact_bytes(ann: Ann) -> None:
-    """Two days, the later one first or last but apart; `show --raw` is the body and nothing else;
+    """Two days, apart from one another; `show --raw` is the body and nothing else;
     `show` has its digest and can't act on a terminal.
     """
     listed = ann.run().stdout.decode()
