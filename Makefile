@@ -2,7 +2,7 @@
 # pip and venv, and make.
 #
 #   make up ARGS="--gateway 127.0.0.1:8080"     flags for `bailee up`
-#   make test ARGS="tests/unit -k policy"       flags for pytest
+#   make test ARGS="tests/unit -k policy"       flags for pytest (-n 0: in one process)
 #   make bench ARGS="policy vault"              which benchmarks
 #   make up PYTHON=/path/to/python              which Python makes .venv
 
@@ -33,7 +33,7 @@ up: ## Run bailee on this machine
 
 test: ## Run every test this machine can run, and say which it can't
 	@tools/setup.sh dev
-	@$(RUN) pytest $(ARGS)
+	@$(RUN) pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 check: ## Lint, types, import contracts, generated pages, docs site
 	@tools/setup.sh dev

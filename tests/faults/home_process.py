@@ -8,42 +8,18 @@ It dies by SIGKILL when `POINT` (a method, "module:Class.method") is called for 
 
 from __future__ import annotations
 
-import importlib
 import json
-import os
-import signal
 import sys
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+
+from killing import die_at
 
 from bailee.app.node import Node
 from bailee.app.operations import perform
 from bailee.home import Home, HomeLock
 from bailee.testing import FakeClock
 from bailee.vault import forgetting
-
-
-def die_at(point: str, count: int, when: str) -> None:
-    """Arrange the end."""
-    module, _, path = point.partition(":")
-    owner: Any = importlib.import_module(module)
-    *classes, name = path.split(".")
-    for part in classes:
-        owner = getattr(owner, part)
-    real = getattr(owner, name)
-    left = [count]
-
-    def wrapped(*arguments: Any, **options: Any) -> Any:
-        left[0] -= 1
-        if left[0] == 0 and when == "before":
-            os.kill(os.getpid(), signal.SIGKILL)
-        result = real(*arguments, **options)
-        if left[0] == 0:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return result
-
-    setattr(owner, name, wrapped)
 
 
 def main() -> None:

@@ -9,14 +9,11 @@ It dies by SIGKILL when `POINT` (a method, "module:Class.method") is called for 
 from __future__ import annotations
 
 import asyncio
-import importlib
 import json
 import os
-import signal
 import sys
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 from bailee.clock import system_clock
 from bailee.db.engine import open_sqlite
@@ -85,28 +82,6 @@ def exchange(number: int) -> CapturedExchange:
     )
 
 
-def die_at(point: str, count: int, when: str) -> None:
-    """Arrange the end."""
-    module, _, path = point.partition(":")
-    owner: Any = importlib.import_module(module)
-    *classes, name = path.split(".")
-    for part in classes:
-        owner = getattr(owner, part)
-    real = getattr(owner, name)
-    left = [count]
-
-    def wrapped(*arguments: Any, **options: Any) -> Any:
-        left[0] -= 1
-        if left[0] == 0 and when == "before":
-            os.kill(os.getpid(), signal.SIGKILL)
-        result = real(*arguments, **options)
-        if left[0] == 0:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return result
-
-    setattr(owner, name, wrapped)
-
-
 async def work(vault: Vault, first: int) -> None:
     """Submit from `first` on, four at a time; sweep now and then."""
     loop = asyncio.get_running_loop()
@@ -129,6 +104,8 @@ def main() -> None:
     """Recover, then work until the end."""
     home, first = Path(sys.argv[1]), int(sys.argv[2])
     if len(sys.argv) > 3:
+        from killing import die_at  # beside this file, which a test imports from elsewhere
+
         die_at(sys.argv[3], int(sys.argv[4]), sys.argv[5])
     vault, _ = open_vault(home)
     vault.recover()

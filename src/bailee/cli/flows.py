@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 from rich.text import Text
@@ -13,6 +13,7 @@ from rich.text import Text
 from bailee.cli.errors import reporting
 from bailee.cli.show import console, print_json
 from bailee.client import files
+from bailee.client.flow_words import in_chinese, said
 from bailee.client.flows import Flow, all_flows
 from bailee.client.picture import draw
 from bailee.client.settings import Settings
@@ -46,22 +47,20 @@ def flows(
         warn(holding)
         boxed = shutil.which("bwrap") is not None
         found = all_flows(policy, holding, lang, sandboxed=boxed)
+        if lang == "zh":
+            found = [in_chinese(flow) for flow in found]
         if as_json:
             print_json([flow.as_json() for flow in found])
         elif diagram:
             out = console()
             # For width only: the picture is text, and must not be wrapped or marked up again.
-            sys.stdout.write(draw(found, [stays(policy, holding)], min(out.width, 100)) + "\n")
+            kept = [stays(policy, holding, lang)]
+            sys.stdout.write(draw(found, kept, min(out.width, 100), lang) + "\n")
         else:
-            _tell(found)
-            console().print(Text(f"\nStays here: {stays(policy, holding)}"))
-            console().print(
-                Text(
-                    "Any value of a DISABLE_… variable that is not empty turns its flow off, 0 too."
-                    "  Exact bytes: bailee outbox",
-                    style="dim",
-                )
-            )
+            words = _WORDS[lang]
+            _tell(found, words)
+            console().print(Text(f"\n{words['stays']}{stays(policy, holding, lang)}"))
+            console().print(Text(words["note"], style="dim"))
 
 
 def warn(holding: Settings) -> None:
@@ -79,27 +78,58 @@ def warn(holding: Settings) -> None:
         print(f"note: {problem}", file=sys.stderr)
 
 
-def stays(policy: Policy, holding: Settings) -> str:
+def stays(policy: Policy, holding: Settings, lang: Language = "en") -> str:
     """What is kept on this machine, and how long, in words."""
     chosen = holding.keep_days
     days = policy.local_transcript_days(None if chosen is None else chosen.value)
-    by = "by default" if chosen is None else f"by cleanupPeriodDays in {chosen.where}"
+    decided = "the default" if chosen is None else f"cleanupPeriodDays in {chosen.where}"
+    if lang == "zh":
+        kept = f"会话记录,加密,保留 {days} 天" if days else "不保留会话记录"
+        return f"{kept}(依据:{said(decided)})。"
+    by = decided.replace("the default", "by default") if chosen is None else f"by {decided}"
     if days == 0:
         return f"no transcripts are kept, {by}."
     return f"transcripts, encrypted, for {days} day{'' if days == 1 else 's'}, {by}."
 
 
-def _tell(found: list[Flow]) -> None:
+_WORDS: Final[dict[Language, dict[str, str]]] = {
+    "en": {
+        "on": "on ",
+        "off": "off",
+        "to": "to ",
+        "would": "would go to ",
+        "decided": "decided by ",
+        "stays": "Stays here: ",
+        "note": "Any value of a DISABLE_… variable that is not empty turns its flow off, 0 too."
+        "  Exact bytes: bailee outbox",
+    },
+    "zh": {
+        "on": "开",
+        "off": "关",
+        "to": "发往:",
+        "would": "若开启则发往:",
+        "decided": "依据:",
+        "stays": "留在本机:",
+        "note": "DISABLE_… 变量只要不为空,任何值(0 也算)都会关闭相应的数据流。"
+        "确切的字节:bailee outbox",
+    },
+}
+
+
+def _tell(found: list[Flow], words: dict[str, str]) -> None:
     out = console()
     for flow in found:
-        mark, style = ("on ", "bold green") if flow.on else ("off", "dim")
+        mark, style = (words["on"], "bold green") if flow.on else (words["off"], "dim")
         head = Text()
         head.append(f" {mark} ", style=style)
         head.append(f" {flow.label}", style="bold")
         head.append(f"  {flow.name}", style="dim")
         out.print(head)
-        way = "to" if flow.on or flow.destination == "nowhere" else "would go to"
-        out.print(Text(f"      {way} {flow.destination}"))
+        way = "to" if flow.on or flow.destination in _NOWHERE else "would"
+        out.print(Text(f"      {words[way]}{flow.destination}"))
         out.print(Text(f"      {flow.carries}"))
         clause = f"  ({flow.clause})" if flow.clause else ""
-        out.print(Text(f"      decided by {flow.decided_by}{clause}", style="dim"))
+        out.print(Text(f"      {words['decided']}{flow.decided_by}{clause}", style="dim"))
+
+
+_NOWHERE: Final = ("nowhere", said("nowhere"))

@@ -28,7 +28,8 @@ from types import TracebackType
 from typing import Final, Self
 from urllib.parse import unquote, urlsplit
 
-from bailee.client.network import Network, is_loopback
+from bailee.client.network import Network
+from bailee.loopback import is_loopback
 
 _HEAD: Final = 64 * 1024
 _PIECE: Final = 64 * 1024

@@ -203,9 +203,11 @@ def carry_out(planned: Plan) -> list[Past]:
     for one in planned.past:
         try:
             if one.database is not None:
+                before = _size(one.path)
                 count = forget(one.path, one.database, planned.limit, planned.now)
                 if count:
-                    done.append(replace(one, records=count))
+                    size = max(before - _size(one.path), 0)
+                    done.append(replace(one, records=count, size=size))
                 continue
             if one.path.is_symlink() or _stamp(one.path) != one.stamp:
                 continue
@@ -251,7 +253,7 @@ class _Planning:
             self.stays.append(found.soonest)
 
     def database(self, path: Path, kind: Database) -> None:
-        """A database of which the past sessions go. How many bytes that is shows afterwards."""
+        """A database of which the past sessions go. What they took shows when they have gone."""
         found = look(path, kind, self._limit, self._now)
         if found.last is not None:
             self.past.append(Past(self._agent, path, found.last, 0, found.past, database=kind))

@@ -24,6 +24,7 @@ from urllib.parse import urlsplit
 
 from bailee import __version__
 from bailee.errors import InputError
+from bailee.loopback import is_loopback
 
 if TYPE_CHECKING:
     import httpx2
@@ -151,14 +152,6 @@ class Network:
             if host == name or host.endswith(f".{name}") or _in_network(host, name):
                 return True
         return False
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host is this machine by its very name or number."""
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return host.lower() == "localhost"
 
 
 def checked(address: str, variable: str = "BAILEE_URL") -> None:

@@ -13,31 +13,42 @@ from collections.abc import Sequence
 from typing import Final
 
 from bailee.client.flows import Flow
+from bailee.policy.document import Language
 
 _MIN: Final = 50
 _GAP: Final = 2
 
 
-def draw(flows: Sequence[Flow], stays: Sequence[str], width: int = 96) -> str:
+# The box's title, what is said of a flow that is off, and of what stays.
+_WORDS: Final[dict[Language, tuple[str, str, str]]] = {
+    "en": ("this machine", "off, by ", "stays: "),
+    "zh": ("本机", "关,依据:", "留存:"),
+}
+
+
+def draw(
+    flows: Sequence[Flow], stays: Sequence[str], width: int = 96, language: Language = "en"
+) -> str:
     """A box for this machine with one line for each flow; `stays`: what is kept here."""
+    machine, off, kept = _WORDS[language]
     width = max(width, _MIN)
     label = max(columns(flow.label) for flow in flows)
     inner = label + 2 * _GAP
     arrow_on, arrow_off = "──────▶ ", "──╳     "
     room = width - inner - 2 - len(arrow_on)
-    lines = [f"┌{_titled('this machine', inner)}┐"]
+    lines = [f"┌{_titled(machine, inner)}┐"]
     for flow in flows:
         name = flow.label + " " * (label - columns(flow.label))
         arrow = arrow_on if flow.on else arrow_off
         edge = "├" if flow.on else "│"
-        told = flow.destination if flow.on else f"off, by {flow.decided_by}"
+        told = flow.destination if flow.on else f"{off}{flow.decided_by}"
         first, *rest = wrapped(told, room)
         lines.append(f"│{' ' * _GAP}{name}{' ' * _GAP}{edge}{arrow}{first}")
         lines += [f"│{' ' * inner}│{' ' * len(arrow_on)}{more}" for more in rest]
     lines.append(f"└{'─' * inner}┘")
     for line in stays:
-        first, *rest = wrapped(line, width - 8)
-        lines += [f"  stays: {first}", *(f"         {more}" for more in rest)]
+        first, *rest = wrapped(line, width - 2 - columns(kept))
+        lines += [f"  {kept}{first}", *(f"  {' ' * columns(kept)}{more}" for more in rest)]
     return "\n".join(lines)
 
 
@@ -69,5 +80,7 @@ def wrapped(text: str, room: int) -> list[str]:
 
 
 def _titled(title: str, inner: int) -> str:
-    text = f" {title} " if len(title) + 2 <= inner else title[:inner]
-    return text + "─" * (inner - len(text))
+    text = f" {title} "
+    while columns(text) > inner:
+        text = text[:-1]
+    return text + "─" * (inner - columns(text))

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import ipaddress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
 from bailee.errors import InputError
 from bailee.gateway.credentials import Credential, NoCredential
+from bailee.loopback import is_loopback
 
 MIB = 1024 * 1024
 
@@ -73,13 +73,8 @@ def check_bind(host: str, tls: bool) -> None:
     Raises:
         InputError: `host` is not loopback and there is no TLS.
     """
-    if tls or host == "localhost":
+    if tls or is_loopback(host):
         return
-    try:
-        if ipaddress.ip_address(host.strip("[]")).is_loopback:
-            return
-    except ValueError:
-        pass
     raise InputError(
         f"Plain HTTP on {host} is refused: prompts and keys would cross the network readable.",
         code="configuration",

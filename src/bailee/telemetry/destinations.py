@@ -8,12 +8,12 @@ Standards: OTLP/HTTP (the address is the base, `/v1/...` is added), Sentry DSNs.
 
 from __future__ import annotations
 
-import ipaddress
 from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import urlsplit
 
 from bailee.errors import InputError
+from bailee.loopback import is_loopback
 from bailee.telemetry.records import METRIC, DataClass
 
 KINDS: Final[dict[DataClass, tuple[str, ...]]] = {
@@ -89,11 +89,8 @@ def check_address(url: str, name: str) -> None:
         host, _ = parts.hostname or "", parts.port
     except ValueError:
         raise _unsafe(name) from None
-    try:
-        loopback = host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        loopback = False
-    if not host or parts.scheme not in ("https", *(("http",) if loopback else ())):
+    allowed = ("https", "http") if is_loopback(host) else ("https",)
+    if not host or parts.scheme not in allowed:
         raise _unsafe(name)
 
 

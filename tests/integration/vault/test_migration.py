@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from alembic import command
 from alembic.config import Config
+from alembic.script import ScriptDirectory
 from sqlalchemy import inspect, select
 
 import bailee.db
 from bailee.db.engine import open_sqlite
 from bailee.db.metadata import data
-from bailee.db.migrate import upgrade
+from bailee.db.migrate import configuration, newest, upgrade
 from bailee.db.vault import receipts, sessions
 
 STARTED, LAST = "2026-01-01 12:00:00.000000", "2026-01-01 13:00:00.000000"
@@ -74,3 +76,9 @@ def test_sessions_learn_what_they_need(tmp_path: Path) -> None:
         indexed = {index.name for index in data.tables[table].indexes}
         assert indexed <= {index["name"] for index in found.get_indexes(table)}
     engine.dispose()
+
+
+@pytest.mark.parametrize("line", ["data", "keys"])
+def test_the_newest_file_is_the_head(line: Literal["data", "keys"]) -> None:
+    """What is taken as the head without asking Alembic is what Alembic says."""
+    assert ScriptDirectory.from_config(configuration(line)).get_current_head() == newest(line)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
+from bailee.client.flow_words import in_chinese
 from bailee.client.flows import all_flows, bailee_address, model_address, shown
 from bailee.client.picture import columns, draw, wrapped
-from bailee.client.settings import Settings, from_environment, merge
+from bailee.client.settings import SCOPES, Settings, from_environment, merge, parse
 from bailee.policy import load
 
 POLICY = load()
@@ -79,7 +81,7 @@ def test_the_picture_fits_and_has_every_flow(width: int, lang: str) -> None:
     )
     flows = all_flows(POLICY, settings, lang)  # type: ignore[arg-type]
 
-    drawn = draw(flows, ["transcripts"], width)
+    drawn = draw(flows, ["transcripts"], width, lang)  # type: ignore[arg-type]
 
     assert max(map(columns, drawn.splitlines())) <= max(width, 50)
     assert sum(f.on for f in flows) == drawn.count("▶")
@@ -93,3 +95,35 @@ def test_wrapping_loses_nothing() -> None:
         lines = wrapped(text, room)
         assert text.replace(" ", "") == "".join(lines).replace(" ", "")
         assert max(map(columns, lines)) <= room
+
+
+# What may stand in a Chinese text in Latin letters: names, addresses, places of files.
+NAMES = re.compile(
+    r"https?://\S+|/\S+\.json|[A-Z][A-Z_]{3,}|\bapi\b|bedrock|vertex|feedbackRepository|webFetch"
+    r"|mcpServers|GitHub|MCP|JSON|owner/name|orchard"
+)
+
+
+@pytest.mark.row("S7")
+@pytest.mark.parametrize(
+    "said",
+    [
+        {},
+        {"env": {"DISABLE_TELEMETRY": "0", "DISABLE_BUG_COMMAND": "1"}},
+        {"env": {"CLAUDE_CODE_USE_BEDROCK": "1"}},
+        {"webFetch": True, "mcpServers": {"orchard": {"command": "x"}},
+         "feedbackRepository": "owner/name"},
+        {"webFetch": False},
+        {"env": []},
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("scope", SCOPES)
+def test_in_chinese_nothing_is_left_in_english(said: dict[str, object], scope: str) -> None:
+    """Every text of every flow, whatever decided: names and addresses alone are as they were."""
+    source = parse(scope, f"/{scope.replace(' ', '-')}.json", json.dumps(said).encode())
+    switches = frozenset(POLICY.document.switches)
+    settings = merge([source], switches=switches, private=switches, most_days=30)
+
+    for flow in map(in_chinese, all_flows(POLICY, settings, "zh")):
+        for text in (flow.label, flow.destination, flow.carries, flow.decided_by):
+            assert not re.search("[A-Za-z]", NAMES.sub("", text)), text

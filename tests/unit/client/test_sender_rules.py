@@ -6,9 +6,10 @@ from datetime import timedelta
 
 import pytest
 
-from bailee.client.network import Network, checked, is_loopback
+from bailee.client.network import Network, checked
 from bailee.client.sender import delay
 from bailee.errors import InputError
+from bailee.loopback import is_loopback
 
 
 def test_delays_double_up_to_six_hours() -> None:
