@@ -1,6 +1,6 @@
 """A runner whose machines isolate nothing (`bailee.testing.machines`), as a process for tests.
 
-    python host_runner.py HOME SLOTS
+python host_runner.py HOME SLOTS
 """
 
 from __future__ import annotations
