@@ -27,6 +27,7 @@ Resolver = Callable[[str, int], Awaitable[Sequence[Address]]]
 
 _MOST_ADDRESSES: Final = 64
 _TRIES: Final = 4
+_BUFFER: Final = 256 * 1024
 
 
 class Refused(Exception):
@@ -126,6 +127,7 @@ class Dialer:
                             port,
                             ssl=tls,
                             server_hostname=host.name if tls else None,
+                            limit=_BUFFER,
                         )
                     except ssl.SSLError as error:
                         raise Unreachable("connect.tls", "TLS failed there") from error
