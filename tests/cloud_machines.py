@@ -1,32 +1,15 @@
-"""Real machines for tests: an image that is built once and kept, and what is left of machines."""
+"""What can be seen of machines from outside: their processes, memory and disks."""
 
 from __future__ import annotations
 
 import os
 import re
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from bailee.cloud.image.build import build
-from bailee.errors import MachineError
-
-IMAGES = Path(__file__).parents[1] / ".cache" / "images"
-_PROGRAMS = ("qemu-system-x86_64", "mksquashfs", "dpkg-deb", "apt-get")
-
-
-def images() -> Path:
-    """The folder with an image of this very source in it; what it is made of is kept there."""
-    for name in _PROGRAMS:
-        if shutil.which(name) is None:
-            pytest.skip(f"{name} is not installed, so there is no virtual machine (qemu)")
-    try:
-        build(IMAGES)
-    except MachineError as error:
-        pytest.skip(f"no image for a virtual machine (qemu) can be built: {error.message}")
-    return IMAGES
+from machines import IMAGES
 
 
 def emulators(under: int | None = None) -> set[int]:

@@ -23,8 +23,9 @@ from typing import Any
 import pytest
 
 from bailee.testing.upstream import ScriptedUpstream, Text, ToolUse
-from cloud_machines import emulators, images, memory_of, open_files_of
+from cloud_machines import emulators, memory_of, open_files_of
 from git_server import GitServer, git
+from machines import IMAGES, image
 from programs import Bailee, clean_environment
 from registries import WebServer
 
@@ -108,7 +109,7 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
     """The session, up to where it waits for a second follow-up; then it is stopped."""
     folder = tmp_path_factory.mktemp("cloud")
     bailee = Bailee(folder)
-    root = images()
+    image()
     index = WebServer(address="127.0.0.2")
     upstream = ScriptedUpstream(tools_only=True)
     try:
@@ -126,7 +127,8 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
                 "--upstream",
                 upstream.url,
                 env={
-                    "BAILEE_CLOUD_IMAGES": str(root),
+                    "BAILEE_CLOUD_IMAGES": str(IMAGES),
+                    "BAILEE_CLOUD_IMAGE": "tests",
                     "BAILEE_CLOUD_GIT_NETWORKS": "127.0.0.0/8",
                     "BAILEE_CLOUD_EGRESS_NETWORKS": "127.0.0.2/32",
                     "BAILEE_CLOUD_NETWORK_ALLOW": name,
