@@ -93,11 +93,12 @@ def turns(index: str) -> list[Any]:
         f"--trusted-host 127.0.0.2 apricot-planting"
     )
     return [
+        ToolUse("Read", {"path": "orchard.py"}),
         ToolUse("Write", {"path": "orchard.py", "content": "from apricot_planting import TREES\n"}),
         ToolUse("Bash", {"command": pip}),
         ToolUse("Bash", {"command": "python3 -m unittest -q 2>&1"}),
         ToolUse("Bash", {"command": "curl -sS -m 20 http://169.254.169.254/latest/ 2>&1"}),
-        ToolUse("Bash", {"command": "git push origin HEAD:main 2>&1; sync"}),
+        ToolUse("Bash", {"command": "git push origin HEAD:refs/heads/other 2>&1; sync"}),
         Text("The orchard has nineteen apricot trees."),
         ToolUse("Write", {"path": "WATER.md", "content": "Water them.\n"}),
         Text("They are watered."),
@@ -248,7 +249,7 @@ def test_the_agent_installed_a_package_and_ran_the_tests(scene: Scene) -> None:
 
 @pytest.mark.row("C2")
 def test_another_branch_is_refused_with_a_reason_that_git_prints(scene: Scene) -> None:
-    """The agent's own push to main shows why it may not be."""
+    """The agent's own push shows why it may not be."""
     assert "this session pushes only to bailee/" in scene.watched.printed()
     kinds = [
         (one["body"]["operation"], one["body"]["outcome"])

@@ -37,7 +37,8 @@ def running(settings: Settings, gateway: str, upstream: str, tls: bool) -> Confi
         if url:
             upstreams.append(Upstream(channel, _place(url)))
     root, _, _ = (settings.text("keyring.root") or "file").partition(":")
-    return Configuration(gateway, tls, tuple(upstreams), "folder", root)
+    network = settings.text("cloud.network")
+    return Configuration(gateway, tls, tuple(upstreams), "folder", root, cloud_network=network)
 
 
 def _place(url: str) -> str:
