@@ -19,6 +19,9 @@ settings.load_profile("bailee")
 
 # What would let a skipped test run, by a word of its reason. The first that fits is printed.
 REMEDIES: tuple[tuple[str, str], ...] = (
+    ("git-lfs", "apt-get install git-lfs"),
+    ("curl", "apt-get install curl"),
+    ("debian", "run on Debian"),
     ("chromium", "apt-get install chromium"),
     ("npm", "install node and npm, and make the npm registry reachable"),
     ("node", "install node 18 or later"),

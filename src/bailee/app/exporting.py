@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from bailee.accounts import Actor
 from bailee.app import readable, subjects
 from bailee.app.archive import archive
+from bailee.app.cloud_git import connection_view
 from bailee.app.people import key_view, membership_view, training_view, web_session_view
 from bailee.app.subjects import Subject
 from bailee.app.views import receipt_view, session_view
@@ -107,6 +108,7 @@ def _tables(
         "passkeys": [],
         "signed-in": [],
         "consent": [],
+        "git-connections": [],
         _SESSIONS: [_session_entry(node, row, row.id in held, now) for row in rows],
         "sessions-of-organisations": _elsewhere(node, subject, now),
         "receipts": _receipts(node, subject, rows),
@@ -133,6 +135,9 @@ def _tables(
     if own is not None:
         tables["consent"] = [
             record.as_object() for record in node.accounts.consent_records(own.account_id)
+        ]
+        tables["git-connections"] = [
+            connection_view(one) for one in node.git_connections.all(own.account_id)
         ]
     about = [subject.id, *([] if own is None else [own.account_id])]
     about += [key.key_id for key, _ in keys]

@@ -9,7 +9,8 @@ Rules kept here:
 * Bodies pass in pieces. Of a push to a branch that exists, the last piece waits until the whole
   pack was seen to add to it.
 * A refusal is said where git prints it: in a push's report, else in an ERR packet.
-* Each operation is recorded once, however it ends.
+* Each operation is recorded once, however it ends. When that fails, nothing is passed on until a
+  refusal could be recorded.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ from bailee.cloud.git.records import GitRecord, Limits, Outcome
 from bailee.cloud.git.reports import ReportReader, refusal
 from bailee.cloud.git.routes import FETCH, PUSH, Ask, Repository, Route, route
 from bailee.cloud.git.rules import NOT_FORWARD, refused
-from bailee.cloud.git.upstream import Refusal, Request, Upstream
+from bailee.cloud.git.upstream import Refusal, Request, Upstream, silent
 from bailee.cloud.network import Dialer
 from bailee.cloud.network.http1 import Conversation, values
 from bailee.cloud.ports import GUEST_PORTS, Writer
@@ -105,9 +106,11 @@ class GitProxy:
             repository,
             dialer or Dialer(seconds=self._limits.connect),
             tls or ssl.create_default_context(),
+            self._limits.idle,
         )
         self._clock: Final = clock
         self._streams = 0
+        self._unrecorded = False
 
     @property
     def url(self) -> str:
@@ -157,6 +160,8 @@ class GitProxy:
     async def _operate(
         self, client: Conversation, request: h11.Request, way: Route, operation: _Operation
     ) -> None:
+        if self._unrecorded:
+            raise Refusal(Outcome.REFUSED, "record", "git operations can't be recorded")
         shown = values(request.headers, b"authorization")
         if self._streams > self._limits.streams:
             raise Refusal(Outcome.REFUSED, "streams", "too many git operations at once")
@@ -318,9 +323,7 @@ class GitProxy:
                 async with asyncio.timeout(self._limits.idle):
                     piece = await anext(answer, None)
             except TimeoutError:
-                raise Refusal(
-                    Outcome.FAILED, "time.idle", "the git server said nothing for too long"
-                ) from None
+                raise silent() from None
             if piece is None:
                 return
             operation.received += len(piece)
@@ -397,20 +400,24 @@ class GitProxy:
             return
         push = operation.push
         mine = [c for c in push.commands if c.ref == self.branch] if push is not None else []
-        self._record(
-            GitRecord(
-                at=at,
-                ask=operation.ask,
-                outcome=operation.outcome,
-                rule=operation.rule,
-                ref=self.branch if mine else "",
-                old=mine[0].old if mine else "",
-                new=mine[0].new if mine else "",
-                sent=operation.sent,
-                received=operation.received,
-                seconds=round(max(0.0, _now() - began), 3),
-            )
+        record = GitRecord(
+            at=at,
+            ask=operation.ask,
+            outcome=operation.outcome,
+            rule=operation.rule,
+            ref=self.branch if mine else "",
+            old=mine[0].old if mine else "",
+            new=mine[0].new if mine else "",
+            sent=operation.sent,
+            received=operation.received,
+            seconds=round(max(0.0, _now() - began), 3),
         )
+        try:
+            self._record(record)
+        except BaseException:
+            self._unrecorded = True
+            raise
+        self._unrecorded = False
 
 
 async def _body(
