@@ -10,6 +10,7 @@ Rows: C4, C5.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from bailee.accounts import OPERATOR, Account, Actor
@@ -108,19 +109,8 @@ def _show(node: Node, arguments: Arguments) -> object:
     record = _mine(node, arguments, "cloud.read")
     now = moment(node, arguments)
     shown = view(record)
-    kept = {held.data_class: held for held in node.cloud.holdings(record.id)}
     return shown | {
-        "kept": [
-            {
-                "data_class": held.data_class,
-                "clause": held.terms.clause,
-                "period": held.terms.period,
-                "kept_until": held.expires_at.isoformat(),
-                "bytes": held.bytes,
-            }
-            for held in kept.values()
-            if held.expires_at > now
-        ],
+        "kept": kept(node, record, now),
         "asked": _asked(node, record, arguments),
         "yours": not _is_staff(node, arguments, record),
     }
@@ -275,6 +265,21 @@ def _held(node: Node, record: Record) -> tuple[list[Any], str | None, list[Any]]
         return [], None, []
     found: tuple[list[Any], str | None, list[Any]] = cloud.call(cloud.sessions.held(record.id))
     return found
+
+
+def kept(node: Node, record: Record, now: datetime) -> list[dict[str, Any]]:
+    """What is kept of a session, by data class."""
+    return [
+        {
+            "data_class": held.data_class,
+            "clause": held.terms.clause,
+            "period": held.terms.period,
+            "kept_until": held.expires_at.isoformat(),
+            "bytes": held.bytes,
+        }
+        for held in node.cloud.holdings(record.id)
+        if held.expires_at > now
+    ]
 
 
 def view(record: Record) -> dict[str, Any]:
