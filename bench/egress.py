@@ -84,7 +84,7 @@ async def serve_proxy(port: int, other: int) -> None:
 
 
 async def load(port: int, other: int) -> None:
-    """Prints connections a second, then MB/s of one stream."""
+    """Prints how many connections and in what time, then MB/s of one stream."""
     first = hello()
     connect = f"CONNECT {NAME}:{other} HTTP/1.1\r\nHost: {NAME}:{other}\r\n\r\n".encode()
     end = time.monotonic() + SECONDS
@@ -108,7 +108,7 @@ async def load(port: int, other: int) -> None:
 
     began = time.monotonic()
     await asyncio.gather(*(one_after_another() for _ in range(MANY)))
-    print(done / (time.monotonic() - began))
+    print(done, time.monotonic() - began, flush=True)
     reader, writer = await tunnel()
     began, got = time.monotonic(), 0
     writer.write(first + b"S")
@@ -128,7 +128,7 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def running(command: Sequence[str], port: int, core: int) -> Iterator[None]:
+def running(command: Sequence[str], port: int, core: int) -> Iterator[int]:
     process = subprocess.Popen(["taskset", "-c", str(core), *command], stdout=subprocess.DEVNULL)
     try:
         for _ in range(200):
@@ -138,7 +138,7 @@ def running(command: Sequence[str], port: int, core: int) -> Iterator[None]:
             if process.poll() is not None:
                 raise Unavailable(f"{command[0]} did not start")
             time.sleep(0.05)
-        yield
+        yield process.pid
     finally:
         process.terminate()
         process.wait()
@@ -148,18 +148,24 @@ def role(name: str, port: int, other: int = 0) -> list[str]:
     return [sys.executable, "-m", "bench.egress", name, str(port), str(other)]
 
 
-def measure(command: Sequence[str], port: int, other: int) -> tuple[float, float]:
-    with running(command, port, 0):
-        done = subprocess.run(
-            ["taskset", "-c", "1", *role("load", port, other)],
-            capture_output=True,
-            text=True,
-            check=False,
+def processor_time(process: int) -> float:
+    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def measure(command: Sequence[str], port: int, other: int) -> tuple[float, float, float]:
+    """Connections a second, MB/s, microseconds of the proxy's processor time for a connection."""
+    with running(command, port, 0) as process:
+        before = processor_time(process)
+        load = subprocess.Popen(
+            ["taskset", "-c", "1", *role("load", port, other)], stdout=subprocess.PIPE, text=True
         )
-    if done.returncode:
-        raise RuntimeError(done.stderr)
-    rate, speed = done.stdout.split()
-    return float(rate), float(speed)
+        assert load.stdout is not None
+        made, taken = (float(part) for part in load.stdout.readline().split())
+        spent = processor_time(process) - before
+        speed = float(load.stdout.readline())
+        load.wait()
+    return made / taken, speed, spent / made * 1e6
 
 
 def egress() -> list[Line]:
@@ -177,7 +183,7 @@ def egress() -> list[Line]:
             f"coredump_dir {folder}\nhosts_file {folder}/hosts\ndns_nameservers 127.0.0.1\n"
             "shutdown_lifetime 0 seconds\nnetdb_filename none\npinger_enable off\n"
         )
-        found: dict[str, list[tuple[float, float]]] = {"bailee": [], "squid": []}
+        found: dict[str, list[tuple[float, float, float]]] = {"bailee": [], "squid": []}
         with running(role("stub", other), other, 1):
             for _ in range(3):
                 found["squid"].append(
@@ -185,7 +191,9 @@ def egress() -> list[Line]:
                 )
                 found["bailee"].append(measure(role("proxy", port, other), port, other))
     lines: list[Line] = []
-    for at, (what, unit) in enumerate((("CONNECTs", "/s"), ("one stream", " MB/s"))):
+    for at, (what, unit) in enumerate(
+        (("CONNECTs", "/s"), ("one stream", " MB/s"), ("processor time of a CONNECT", " µs"))
+    ):
         ours, theirs = (median(run[at] for run in found[who]) for who in ("bailee", "squid"))
         lines.append(
             (

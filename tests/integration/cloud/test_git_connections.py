@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from joserfc.jwk import RSAKey
 
 from bailee.app.operations import perform
@@ -31,8 +33,13 @@ from .conftest import BRANCH, LOOPBACK, TOKEN, Setting
 pytestmark = pytest.mark.row("C2")
 
 PLANTED = "ghp_planted-medlar-token"
-KEY = RSAKey.generate_key(2048)
-PEM = KEY.as_pem(private=True).decode()
+# An app's key as GitHub makes it.
+PEM = (
+    rsa.generate_private_key(65537, 2048)
+    .private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption())
+    .decode()
+)
+KEY = RSAKey.import_key(PEM)
 
 
 @pytest.fixture

@@ -428,8 +428,10 @@ class TestUpstream:
         setting.git("ls-remote", setting.url)
         before = len(setting.server.asked)
         assert "can't be recorded" in setting.git("ls-remote", setting.url).output
+        setting.served.idle()
         broken[0] = False
         assert "can't be recorded" in setting.git("ls-remote", setting.url).output
+        setting.served.idle()
         assert before == len(setting.server.asked)
         assert 0 == setting.git("ls-remote", setting.url).status
 
