@@ -29,6 +29,7 @@ REMEDIES: tuple[tuple[str, str], ...] = (
     ("nginx", "apt-get install nginx-light"),
     ("squid", "apt-get install squid"),
     ("model", "tools/setup.sh dev, which installs the extra local-model"),
+    ("virtual machine", "apt-get install qemu-system-x86 squashfs-tools, on x86-64 Linux"),
     ("root", "run as an ordinary user: root passes every permission check"),
     ("disk", "run where a small file system can be mounted, or as root"),
     ("ipv6", "give the machine an IPv6 loopback"),

@@ -2,7 +2,7 @@
 
     python machine_host.py SCRATCH IMAGE TEMPLATES
 
-`TEMPLATES` may be `-`: the machine boots. It prints the emulator's process id when the machine runs.
+`TEMPLATES` may be `-`: the machine boots. It prints the emulator's process id when it runs.
 """
 
 from __future__ import annotations

@@ -34,11 +34,16 @@ def holders(folder: Path) -> set[int]:
     found = set()
     for link in Path("/proc").glob("[0-9]*/fd/*"):
         try:
-            if os.readlink(link).startswith(f"{folder}/"):
+            if str(link.readlink()).startswith(f"{folder}/"):
                 found.add(int(link.parts[2]))
         except OSError:
             continue
     return found
+
+
+def names(folder: Path) -> list[str]:
+    """What a folder holds."""
+    return sorted(path.name for path in folder.iterdir() if path.name != ".lock")
 
 
 def gone(process: int) -> None:
@@ -66,7 +71,7 @@ def town(tmp_path: Path) -> Iterator[Town]:
 def templates(town: Town) -> list[str]:
     """What is in the folder of templates, once there is one."""
     town.run(town.machines.prepare(LIMITS))
-    return sorted(os.listdir(TEMPLATES))
+    return names(TEMPLATES)
 
 
 def test_destroying_leaves_nothing(town: Town, tmp_path: Path, templates: list[str]) -> None:
@@ -74,20 +79,20 @@ def test_destroying_leaves_nothing(town: Town, tmp_path: Path, templates: list[s
     machine = town.start()
     town.told(machine, "sh", "-c", "head -c 1000000 /dev/urandom > file; sync")
     assert machine.process in holders(tmp_path)
-    assert [] == os.listdir(tmp_path)
+    assert [] == names(tmp_path)
     town.run(machine.destroy(End.FINISHED))
     town.run(machine.destroy(End.STOPPED))
 
     assert End.FINISHED == town.ended(machine)
     assert set() == holders(tmp_path)
     assert not Path(f"/proc/{machine.process}").exists()
-    assert templates == sorted(os.listdir(TEMPLATES))
+    assert templates == names(TEMPLATES)
 
 
 def test_a_killed_emulator_is_noticed_and_leaves_nothing(
     town: Town, tmp_path: Path, templates: list[str]
 ) -> None:
-    """kill -9 of QEMU: the command that ran is told, the reason is named, nothing is left."""
+    """After kill -9 of QEMU the command that ran is told, the reason is named, nothing is left."""
     machine = town.start()
 
     def kill(name: str, data: bytes) -> None:
@@ -98,27 +103,27 @@ def test_a_killed_emulator_is_noticed_and_leaves_nothing(
 
     assert End.MACHINE_KILLED == town.ended(machine)
     assert set() == holders(tmp_path)
-    assert templates == sorted(os.listdir(TEMPLATES))
+    assert templates == names(TEMPLATES)
 
 
 @pytest.mark.parametrize("templated", [True, False], ids=["template", "boot"])
 def test_a_killed_host_takes_its_machine_with_it(
     town: Town, tmp_path: Path, templates: list[str], templated: bool
 ) -> None:
-    """kill -9 of the process that led it: QEMU dies too, and its disk and memory with it."""
+    """After kill -9 of the process that led it QEMU is dead too, and disk and memory with it."""
     host = _host(town, tmp_path, TEMPLATES if templated else None)
     assert host.stdout is not None
     assert b"starting\n" == host.stdout.readline()
     emulator = int(host.stdout.readline())
     assert emulator in holders(tmp_path)
-    assert [] == os.listdir(tmp_path)
+    assert [] == names(tmp_path)
     host.kill()
     host.wait()
     gone(emulator)
 
     assert set() == holders(tmp_path)
-    assert [] == os.listdir(tmp_path)
-    assert templates == sorted(os.listdir(TEMPLATES))
+    assert [] == names(tmp_path)
+    assert templates == names(TEMPLATES)
 
 
 def test_a_host_that_is_killed_while_it_starts_one_leaves_nothing(
@@ -135,17 +140,26 @@ def test_a_host_that_is_killed_while_it_starts_one_leaves_nothing(
         for process in holders(tmp_path):
             gone(process)
         assert set() == holders(tmp_path)
-    assert templates == sorted(os.listdir(TEMPLATES))
+    assert templates == names(TEMPLATES)
 
 
 def test_a_template_that_can_not_be_restored_is_made_anew(
     town: Town, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Broken bytes in a template: the machine boots all the same, and it is said."""
+    """Broken bytes in a template: the machine boots all the same, and it is said. What a maker left
+    that was killed is removed when one is made.
+    """
     folder = tmp_path / "templates"
+    host = _host(town, tmp_path, folder)
+    while not list(folder.glob(".making-*/memory")):
+        time.sleep(0.05)
+    host.kill()
+    host.wait()
+    assert 1 == len(names(folder))
     machines = QemuMachines(town.image, templates=folder, accelerator=Accelerator.EMULATION)
     template = town.run(machines.prepare(LIMITS))
     assert template is not None
+    assert [template.folder.name] == names(folder)
     with template.state.open("r+b") as state:
         state.seek(64)
         state.write(b"\xff" * 4096)

@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import os
 import time
+from pathlib import Path
 
 import pytest
 
@@ -175,7 +176,7 @@ async def _bytes(machine: QemuMachine, *argv: str) -> bytes:
 
 
 def test_what_people_expect_is_there(town: Town, machine: QemuMachine) -> None:
-    """git, Python with venv and pip, Node and npm, ripgrep, a compiler, certificates, bailee code."""
+    """There are git, Python, venv, pip, Node, npm, ripgrep, a compiler, bailee code."""
     script = """set -e
 git --version; python3 -c 'import venv, ensurepip, ssl
 assert ssl.create_default_context().get_ca_certs()'
@@ -210,7 +211,7 @@ def test_limits_end_it_and_say_which(town: Town, limits: Limits, script: str, re
         town.told(machine, "sh", "-c", script)
 
     assert reason == town.ended(machine)
-    assert not os.path.exists(f"/proc/{machine.process}")
+    assert not Path(f"/proc/{machine.process}").exists()
 
 
 def test_without_a_template_it_boots(town: Town) -> None:
