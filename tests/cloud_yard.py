@@ -37,6 +37,7 @@ class Guest:
     commits: int = 0
 
     def __call__(self, command: Command, output: Output) -> Awaitable[int] | int:
+        """Carry one out."""
         name = self.name(command)
         if name == "agent":
             return self._agent(command, output)
@@ -118,6 +119,7 @@ class Yard:
     @asynccontextmanager
     async def open(self, *, slots: int = 2, **admission: int) -> AsyncIterator[Sessions]:
         """The sessions, as one process has them; `queue` holds what the durable queue would."""
+
         def serve(_record: Record, _asked: Asked, end: Callable[[End], None]) -> NothingServed:
             self.served.append(NothingServed(end))
             return self.served[-1]

@@ -20,6 +20,9 @@ settings.load_profile("bailee")
 
 # What would let a skipped test run, by a word of its reason. The first that fits is printed.
 REMEDIES: tuple[tuple[str, str], ...] = (
+    ("git-lfs", "apt-get install git-lfs"),
+    ("curl", "apt-get install curl"),
+    ("debian", "run on Debian"),
     ("chromium", "apt-get install chromium"),
     ("tools/coding_agents.py", ".venv/bin/python tools/coding_agents.py"),
     ("npm", "install node and npm, and make the npm registry reachable"),
@@ -28,6 +31,7 @@ REMEDIES: tuple[tuple[str, str], ...] = (
     ("nginx", "apt-get install nginx-light"),
     ("squid", "apt-get install squid"),
     ("model", "tools/setup.sh dev, which installs the extra local-model"),
+    ("virtual machine", "apt-get install qemu-system-x86 squashfs-tools, on x86-64 Linux"),
     ("root", "run as an ordinary user: root passes every permission check"),
     ("disk", "run where a small file system can be mounted, or as root"),
     ("ipv6", "give the machine an IPv6 loopback"),

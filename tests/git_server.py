@@ -79,10 +79,10 @@ class GitServer:
         scheme = "https" if self.tls else "http"
         return f"{scheme}://127.0.0.1:{self.port}/{name}"
 
-    def make(self, name: str, **settings: str) -> Path:
-        """A bare repository."""
+    def make(self, name: str, *options: str, **settings: str) -> Path:
+        """A bare repository; `options` of git init."""
         path = self.root / name
-        git("init", "--quiet", "--bare", "--initial-branch=main", str(path))
+        git("init", "--quiet", "--bare", "--initial-branch=main", *options, str(path))
         for key, value in {"http.receivepack": "true", **settings}.items():
             git("config", key, value, cwd=path)
         return path

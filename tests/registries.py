@@ -15,15 +15,18 @@ from typing import Self
 
 @dataclass
 class WebServer:
-    """Runs while entered. `files`: path to content; a path that ends in `.json` is JSON."""
+    """Runs while entered. `files`: path to content; a path that ends in `.json` is JSON. `address`:
+    where it listens.
+    """
 
     files: dict[str, bytes] = field(default_factory=dict)
     tls: ssl.SSLContext | None = None
+    address: str = "127.0.0.1"
     asked: list[tuple[str, str, dict[str, str], bytes]] = field(default_factory=list)
 
     def __enter__(self) -> Self:
         handler = type("Handler", (_Handler,), {"owner": self})
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        self._server = ThreadingHTTPServer((self.address, 0), handler)
         self._server.daemon_threads = True
         self.port = self._server.server_address[1]
         if self.tls is not None:

@@ -10,9 +10,11 @@ Rows: C4, C5.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from bailee.accounts import OPERATOR, Account, Actor
+from bailee.accounts import Account, Actor
+from bailee.accounts.roles import Action
 from bailee.app.arguments import Arguments, moment, text
 from bailee.app.node import Node
 from bailee.app.people import actor_of
@@ -96,31 +98,20 @@ def _zero(node: Node, by: Actor, account: Account, arguments: Arguments) -> bool
 
 def _list(node: Node, arguments: Arguments) -> object:
     by = actor_of(node, arguments)
-    found = node.cloud.all()
-    if not by.operator or by.person_id is not None:
-        found = [one for one in found if arguments.get("all") is True or _may_see(node, by, one)]
-    if arguments.get("state") is not None:
-        found = [one for one in found if one.state == arguments["state"]]
-    return [view(one) for one in found]
+    wanted = arguments.get("state")
+    return [
+        view(one)
+        for one in node.cloud.all()
+        if (by.operator or _may_see(node, by, one)) and wanted in (None, one.state)
+    ]
 
 
 def _show(node: Node, arguments: Arguments) -> object:
     record = _mine(node, arguments, "cloud.read")
     now = moment(node, arguments)
     shown = view(record)
-    kept = {held.data_class: held for held in node.cloud.holdings(record.id)}
     return shown | {
-        "kept": [
-            {
-                "data_class": held.data_class,
-                "clause": held.terms.clause,
-                "period": held.terms.period,
-                "kept_until": held.expires_at.isoformat(),
-                "bytes": held.bytes,
-            }
-            for held in kept.values()
-            if held.expires_at > now
-        ],
+        "kept": kept(node, record, now),
         "asked": _asked(node, record, arguments),
         "yours": not _is_staff(node, arguments, record),
     }
@@ -228,30 +219,30 @@ def _hosts(node: Node, arguments: Arguments) -> object:
 # Who asks
 
 
-def _mine(node: Node, arguments: Arguments, action: Any) -> Record:
-    """The session, if who asks may do this with it.
+def _mine(node: Node, arguments: Arguments, action: Action) -> Record:
+    """The session, if who asks may do this with it. The operator looks at another's only on record
+    (`_on_record`), ends it, and asks nothing of its agent.
 
     Raises:
         InputError: `not_found`, or `forbidden`.
     """
     record = node.cloud.get(text(arguments, "id"))
     by = actor_of(node, arguments)
-    if by != OPERATOR and not (by.operator and by.person_id is not None) and by.name != record.by:
-        account = node.accounts.get(record.owner)
-        if not _stands(node, by, account):
-            raise InputError("there is no such cloud session.", code="not_found")
+    if by.operator and (action != "cloud.start" or not _is_staff(node, arguments, record)):
+        return record
+    account = node.accounts.get(record.owner)
+    if not node.registry.authority.standings(by, account):
+        raise InputError("there is no such cloud session.", code="not_found")
+    if by.name != record.by:
         node.registry.authority.require(by, action, account)
     return record
 
 
-def _stands(node: Node, by: Actor, account: Account) -> bool:
-    return bool(node.registry.authority.standings(by, account))
-
-
 def _may_see(node: Node, by: Actor, record: Record) -> bool:
-    if by.name == record.by:
-        return True
+    """Whether it is theirs: they started it and belong to its account, or they see to that."""
     standings = node.registry.authority.standings(by, node.accounts.get(record.owner))
+    if by.name == record.by:
+        return bool(standings)
     return not standings.isdisjoint({"self", "holder", "owner", "admin", "service"})
 
 
@@ -275,6 +266,21 @@ def _held(node: Node, record: Record) -> tuple[list[Any], str | None, list[Any]]
         return [], None, []
     found: tuple[list[Any], str | None, list[Any]] = cloud.call(cloud.sessions.held(record.id))
     return found
+
+
+def kept(node: Node, record: Record, now: datetime) -> list[dict[str, Any]]:
+    """What is kept of a session, by data class."""
+    return [
+        {
+            "data_class": held.data_class,
+            "clause": held.terms.clause,
+            "period": held.terms.period,
+            "kept_until": held.expires_at.isoformat(),
+            "bytes": held.bytes,
+        }
+        for held in node.cloud.holdings(record.id)
+        if held.expires_at > now
+    ]
 
 
 def view(record: Record) -> dict[str, Any]:

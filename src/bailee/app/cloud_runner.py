@@ -10,18 +10,21 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from contextlib import suppress
+from typing import Any
 
 import uvloop
 
 from bailee import config
+from bailee.app.cloud_running import limits
 from bailee.app.run import leave_no_core
 from bailee.cloud.image.store import DEFAULT, default_folder
 from bailee.cloud.image.store import find as find_image
 from bailee.cloud.machine import QemuMachines
 from bailee.cloud.ports import Machines
 from bailee.cloud.runners.runner import run
+from bailee.cloud.runners.warm import WarmMachines
 from bailee.config import Settings
 from bailee.home import Home
 
@@ -37,12 +40,21 @@ def run_runner(home: Home, environment: Mapping[str, str], slots: int | None) ->
     leave_no_core()
     settings = config.load(home.settings_file, environment, {})
     room = slots or settings.number("cloud.capacity")
-    uvloop.run(until_told(run(home.runner_socket, machines(settings, environment), room)))
+    uvloop.run(until_told(_lead(home, settings, machines(settings, environment), room)))
 
 
-async def until_told(work: object) -> None:
+async def _lead(home: Home, settings: Settings, machines: Machines, room: int) -> None:
+    keep = settings.number("cloud.warm")
+    if not keep:
+        await run(home.runner_socket, machines, room)
+        return
+    async with WarmMachines(machines, limits(settings), keep) as warm:
+        await run(home.runner_socket, warm, room)
+
+
+async def until_told(work: Coroutine[Any, Any, None]) -> None:
     """Do this until it ends, or SIGINT or SIGTERM comes."""
-    task = asyncio.ensure_future(work)  # type: ignore[call-overload]
+    task = asyncio.ensure_future(work)
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, task.cancel)
     with suppress(asyncio.CancelledError):

@@ -22,6 +22,9 @@ from typing import TYPE_CHECKING, Any
 from bailee.accounts import Actor
 from bailee.app import readable, subjects
 from bailee.app.archive import archive
+from bailee.app.cloud import kept as cloud_kept
+from bailee.app.cloud import view as cloud_view
+from bailee.app.cloud_git import connection_view
 from bailee.app.people import key_view, membership_view, training_view, web_session_view
 from bailee.app.subjects import Subject
 from bailee.app.views import receipt_view, report_view, session_view
@@ -36,6 +39,7 @@ Progress = Callable[[int, int], None]
 """Told how many sessions of how many are done."""
 
 _SESSIONS = "sessions"
+_CLOUD = "cloud-sessions"
 _REPORTS = "reports"
 
 
@@ -74,6 +78,14 @@ def _files(
     for number, row in enumerate(living):
         yield from _session(node, row, now)
         progress(number + 1, len(living))
+    for entry in tables[_CLOUD]:
+        pieces = [
+            {"data_class": held["data_class"], "piece": piece}
+            for held in entry["kept"]
+            for piece in node.cloud.read(entry["session"], held["data_class"], now)
+        ]
+        if pieces:
+            yield f"{_CLOUD}/{entry['session']}.jsonl", [_line(piece) for piece in pieces]
 
 
 def _session(node: Node, row: SessionRow, now: datetime) -> Iterator[tuple[str, Iterable[bytes]]]:
@@ -121,7 +133,9 @@ def _tables(
         "passkeys": [],
         "signed-in": [],
         "consent": [],
+        "git-connections": [],
         _SESSIONS: [_session_entry(node, row, row.id in held, now) for row in rows],
+        _CLOUD: [] if own is None else _cloud_entries(node, own.account_id, now),
         "sessions-of-organisations": _elsewhere(node, subject, now),
         _REPORTS: [
             dict(report_view(report)) | {"content": f"{_REPORTS}/{report.id}.json"}
@@ -151,6 +165,9 @@ def _tables(
     if own is not None:
         tables["consent"] = [
             record.as_object() for record in node.accounts.consent_records(own.account_id)
+        ]
+        tables["git-connections"] = [
+            connection_view(one) for one in node.git_connections.all(own.account_id)
         ]
     about = [subject.id, *([] if own is None else [own.account_id])]
     about += [key.key_id for key, _ in keys]
@@ -182,6 +199,13 @@ def _session_entry(node: Node, row: SessionRow, held: bool, now: datetime) -> di
         return entry | {"transcript": f"{_SESSIONS}/{row.id}.md"}
     why = "held, and readable by nobody" if held else "past its time, about to be destroyed"
     return entry | {"transcript": None, "why": why}
+
+
+def _cloud_entries(node: Node, owner: str, now: datetime) -> list[dict[str, Any]]:
+    return [
+        cloud_view(record) | {"kept": cloud_kept(node, record, now)}
+        for record in node.cloud.all(owner)
+    ]
 
 
 def _elsewhere(node: Node, subject: Subject, now: datetime) -> list[dict[str, Any]]:

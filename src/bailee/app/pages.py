@@ -54,7 +54,10 @@ def running(
             upstreams.append(Upstream(channel, _place(url)))
     root, _, _ = (settings.text("keyring.root") or "file").partition(":")
     taken = frozenset() if listening_at(settings) is None else _TAKEN
-    return Configuration(gateway, tls, tuple(upstreams), "folder", root, taken, goes_on)
+    network = settings.text("cloud.network")
+    return Configuration(
+        gateway, tls, tuple(upstreams), "folder", root, taken, goes_on, cloud_network=network
+    )
 
 
 def _goes_on(node: Node) -> dict[str, str]:

@@ -14,7 +14,7 @@ _RESULT_LINES: Final = 40
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """One thing. `kind` is a class of the style: state, prompt, said, tool, result, problem."""
+    """One thing. `kind` is a class of the style: step, prompt, said, tool, result, problem."""
 
     n: int
     at: str
@@ -44,13 +44,13 @@ def _parts(event: Mapping[str, Any], words: Words) -> Iterator[tuple[str, str, s
             text += f": {words('cloud.end_' + event['end'])}"
             if event["problem"]:
                 text += f" ({event['problem']})"
-        yield "state", "service", text
+        yield "step", "service", text
     elif kind == "prompt":
         yield "prompt", "person", event["text"]
     elif kind == "git":
         name = words(f"cloud.git_{event['step']}")
         if event["ok"]:
-            yield "state", "git", name
+            yield "step", "git", name
         else:
             yield "problem", "git", f"{words('cloud.failed', what=name)}\n{event['text']}"
     elif kind == "output":

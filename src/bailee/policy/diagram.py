@@ -38,7 +38,8 @@ class Upstream:
 class Configuration:
     """What runs: the gateway's address and whether TLS protects it; the models behind it; where
     ciphertext lies (`folder`, `s3`) and the root key (`file`, `env`); which flows beside the work
-    it takes in, and to whose address it passes some of them on.
+    it takes in, and to whose address it passes some of them on; what cloud sessions reach if
+    nothing else is said (None: there are none).
     """
 
     gateway: str
@@ -48,6 +49,7 @@ class Configuration:
     root: str
     takes_in: frozenset[str] = field(default_factory=frozenset)
     goes_on: Mapping[str, str] = field(default_factory=dict)
+    cloud_network: str | None = None
 
 
 STYLE: Final = """
@@ -95,6 +97,11 @@ _WORDS: Final[Mapping[Language, Mapping[str, str]]] = {
         "goes_on": "{flow}: passed on to {place}, without what may not be kept",
         "not_taken": "Not taken in here",
         "not_taken_line": "This service has no receiver for: {flows}",
+        "cloud": "Cloud sessions",
+        "cloud_line": "Virtual machines without a network card, gone when they end. "
+        "Out through proxies; network: {network}.",
+        "cloud_kept": "Connections: {kept}. The rest is kept like transcripts.",
+        "s_cloud": "Cloud sessions run in virtual machines without a network card.",
         "work": "prompts, code, answers",
         "tls": "under TLS",
         "loopback": "on this machine only",
@@ -140,6 +147,10 @@ _WORDS: Final[Mapping[Language, Mapping[str, str]]] = {
         "goes_on": "{flow}：去除不允许保留的部分后转送至 {place}",
         "not_taken": "本服务不接收",
         "not_taken_line": "本服务没有接收以下数据的部分：{flows}",
+        "cloud": "云会话",
+        "cloud_line": "没有网卡的虚拟机，结束即消失。出站经过代理；网络：{network}。",
+        "cloud_kept": "连接记录：{kept}。其余与会话记录相同。",
+        "s_cloud": "云会话在没有网卡的虚拟机中运行。",
         "work": "提示、代码、回答",
         "tls": "经 TLS",
         "loopback": "仅限本机",
@@ -229,9 +240,9 @@ class _Content:
         found = [one.channel for one in self.running.upstreams if one.channel in known]
         return found or list(known)
 
-    def _kept(self, plan: str, choice: str, *, zero: bool) -> str:
+    def _kept(self, plan: str, choice: str, *, zero: bool, of: str = "transcript") -> str:
         decision = self.policy.retain(
-            data_class="transcript",
+            data_class=of,
             plan=plan,
             channel=str(next(iter(self.policy.document.labels["channel"]))),
             training_choice=choice,
@@ -279,6 +290,18 @@ class _Content:
             ),
             Box("ledger", words["ledger"], (words["ledger_line"],)),
         ]
+        if running.cloud_network is not None:
+            kept = self._kept(next(iter(self.policy.plans)), "none", zero=False, of="egress_record")
+            boxes.append(
+                Box(
+                    "cloud",
+                    words["cloud"],
+                    (
+                        words["cloud_line"].format(network=running.cloud_network),
+                        words["cloud_kept"].format(kept=kept),
+                    ),
+                )
+            )
         if taken:
             boxes.append(Box("taken", words["taken"], (comma.join(taken), *self.goes_on())))
         if left:
@@ -326,6 +349,7 @@ class _Content:
             words["s_flows"].format(
                 flows=comma.join([*(text for _, text in self.flows()), *self.goes_on()])
             ),
+            *([words["s_cloud"]] if self.running.cloud_network is not None else []),
         )
         gap = " " if self.language == "en" else ""
         return words["describe"].format(version=self.policy.version, sentences=gap.join(sentences))

@@ -64,7 +64,7 @@ class Setting:
             return credential() if credential is not None else self.server.authorization
 
         made = GitProxy(
-            Repository.read(url or self.server.url(self.name)),
+            Repository.read(url or self.server.url(self.name), plain=url is not None),
             branch=BRANCH,
             token=TOKEN,
             credential=authorization,

@@ -554,6 +554,27 @@ class TestViolations:
         assert "nonsense" not in str(egress.records)
 
 
+def test_what_can_not_be_recorded_does_not_go_on(egress: Egress) -> None:
+    """When a record can't be written, the session ends."""
+
+    def record(_one: EgressRecord) -> None:
+        raise OSError("the disk is full")
+
+    egress.proxy._record = record  # type: ignore[misc]
+    egress.tunnel("evil.example:443")[0].close()
+    egress.served.idle()
+    assert [End.EGRESS] == egress.ends
+    assert b"" == egress.tunnel(f"{NAME}:{egress.secure.port}")[1]
+
+
+def test_an_address_that_swallows_everything(egress: Egress) -> None:
+    """Of several addresses the next is tried when one takes no connection."""
+    egress.addresses["two.test"] = [["127.0.0.2", "127.0.0.1"]]
+    url = f"http://two.test:{egress.plain.port}/file"
+    assert b"200" in egress.say(f"GET {url} HTTP/1.0\r\n\r\n".encode()).splitlines()[0]
+    assert "127.0.0.1" == egress.last.address
+
+
 def test_many_tunnels_at_once(egress: Egress) -> None:
     """Forty tunnels at once each carry their own bytes, a megabyte each way."""
     egress.start(budgets=Budgets(concurrent=50, per_second=1000))

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import io
+import json
 import time
+import zipfile
 from base64 import b64decode, b64encode
 from collections.abc import Iterator
 from dataclasses import replace
@@ -12,6 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from joserfc.jwk import RSAKey
 
 from bailee.app.operations import perform
@@ -28,8 +33,13 @@ from .conftest import BRANCH, LOOPBACK, TOKEN, Setting
 pytestmark = pytest.mark.row("C2")
 
 PLANTED = "ghp_planted-medlar-token"
-KEY = RSAKey.generate_key(2048)
-PEM = KEY.as_pem(private=True).decode()
+# An app's key as GitHub makes it.
+PEM = (
+    rsa.generate_private_key(65537, 2048)
+    .private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption())
+    .decode()
+)
+KEY = RSAKey.import_key(PEM)
 
 
 @pytest.fixture
@@ -99,10 +109,21 @@ class TestStoring:
         assert [new] == ask(place, "cloud.git.list", account=place.account)
         assert "x-access-token:new" == given(place, "https://github.com/acme/tool")
 
-    def test_erasing_the_person_forgets_it(self, place: Place) -> None:
-        """The connections of who is erased go with them."""
+    def test_a_person_sees_it_and_takes_it_along(self, place: Place) -> None:
+        """A person's copy of everything has their connections, without secrets; the connections of
+        who is erased go with them.
+        """
         made = ask(place, "person.create", email="ada@example.org", plan="pro")
         added = add(place, "github.com", account=made["account"])
+        copy = b"".join(
+            b64decode(item["data"])
+            for item in ask(place, "person.export", id=made["person"])
+            if "data" in item
+        )
+        with zipfile.ZipFile(io.BytesIO(copy)) as archive:
+            files = {name: archive.read(name) for name in archive.namelist()}
+        assert added == json.loads(files["git-connections.jsonl"])
+        assert [] == [name for name, content in files.items() if PLANTED.encode() in content]
         row = place.node.git_connections._row(added["id"])
         connection = place.node.git_connections.get(added["id"])
         ask(place, "person.erase", id=made["person"])

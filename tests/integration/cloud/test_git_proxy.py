@@ -8,14 +8,15 @@ import http.client
 import json
 import os
 import shutil
+import socket
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from bailee.cloud.git import Access, Ask, Limits, Outcome
-from bailee.cloud.network import Dialer
-from bailee.errors import UpstreamError
+from bailee.cloud.git import Access, Ask, GitRecord, Limits, Outcome, Repository
+from bailee.cloud.network import Address, Dialer
+from bailee.errors import InputError, StorageError, UpstreamError
 from git_server import git, git_environment
 
 from .conftest import BRANCH, TOKEN, Setting
@@ -141,6 +142,25 @@ class TestPushing:
         got = setting.git("push", "origin", "HEAD")
         assert got.status == 0, got.output
         assert git("rev-parse", "HEAD", cwd=work).strip() == setting.tip()
+
+    def test_names_of_64_digits(self, setting: Setting) -> None:
+        """A repository with SHA-256 names is cloned, pushed to, and held to the same rules."""
+        setting.name = setting.name.replace("repo", "new")
+        bare = setting.server.make(setting.name, "--object-format=sha256")
+        seed = setting.folder / "new"
+        git("init", "--quiet", "--initial-branch=main", "--object-format=sha256", str(seed))
+        git("commit", "--quiet", "--allow-empty", "--message", "first", cwd=seed)
+        git("push", "--quiet", str(bare), "main", cwd=seed)
+        setting.proxy()
+        assert 0 == setting.git("clone", setting.url, "work").status
+        git("checkout", "--quiet", "-b", "bailee/s1", cwd=setting.folder / "work")
+        setting.commit("one")
+        assert 0 == setting.git("push", "origin", "HEAD").status
+        tip = setting.commit("two")
+        got = setting.git("push", "origin", "HEAD")
+        assert (got.status, 64, tip) == (0, len(tip), setting.tip()), got.output
+        git("commit", "--quiet", "--amend", "--message", "x", cwd=setting.folder / "work")
+        assert "not seen to be a fast" in setting.git("push", "--force", "origin", "HEAD").output
 
 
 class TestRefusals:
@@ -361,6 +381,59 @@ class TestUpstream:
         setting.proxy()
         got = setting.git("ls-remote", setting.url)
         assert "the git server: TLS failed there" in got.output
+
+    def test_a_server_that_says_nothing(self, setting: Setting) -> None:
+        """A server that takes the connection and is silent is given up."""
+        with socket.create_server(("127.0.0.1", 0)) as silent:
+            url = f"http://127.0.0.1:{silent.getsockname()[1]}/{setting.name}"
+            setting.proxy(url=url, limits=Limits(idle=0.5))
+            got = setting.git("ls-remote", setting.url)
+            assert "the git server said nothing for too long" in got.output
+
+    def test_no_tls_where_nobody_said_so(self, setting: Setting) -> None:
+        """Plain HTTP is for networks that the operator named; no other server sees a credential."""
+        with pytest.raises(InputError, match="does not begin with https://"):
+            Repository.read("http://git.example.org/repo.git")
+
+        class Elsewhere(Dialer):
+            """Says that the address is a public one."""
+
+            def is_private(self, address: Address) -> bool:
+                return False
+
+            def check(self, address: Address) -> None:
+                pass
+
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            url = f"http://127.0.0.1:{server.getsockname()[1]}/{setting.name}"
+            setting.proxy(url=url, dialer=Elsewhere())
+            got = setting.git("ls-remote", setting.url)
+            assert "no credential goes to a public address without TLS" in got.output
+            connection, _ = server.accept()
+            with connection:
+                assert b"" == connection.recv(100)
+
+    def test_what_can_not_be_recorded_does_not_go_on(self, setting: Setting) -> None:
+        """When the record can't be written, the next operation is refused and not passed on."""
+        setting.clone()
+        proxy = setting.proxy()
+        broken = [True]
+
+        def record(one: GitRecord) -> None:
+            if broken[0]:
+                raise StorageError("the disk is full.")
+            setting.records.append(one)
+
+        proxy._record = record  # type: ignore[misc]
+        setting.git("ls-remote", setting.url)
+        before = len(setting.server.asked)
+        assert "can't be recorded" in setting.git("ls-remote", setting.url).output
+        setting.served.idle()
+        broken[0] = False
+        assert "can't be recorded" in setting.git("ls-remote", setting.url).output
+        setting.served.idle()
+        assert before == len(setting.server.asked)
+        assert 0 == setting.git("ls-remote", setting.url).status
 
     def test_the_credential_is_in_nothing_that_the_session_saw(self, setting: Setting) -> None:
         """Cloning, pushing and being refused send no byte of the credential to the session's side,

@@ -60,12 +60,16 @@ def test_what_runs_is_shown_and_what_does_not_is_not() -> None:
         "s3",
         "env",
         frozenset({"metrics", "errors", "bug_report", "survey"}),
+        cloud_network="trusted",
     )
 
     before = " ".join(texts(draw(POLICY, RUNNING, "en", "wide")))
     after = " ".join(texts(draw(POLICY, more, "en", "wide")))
 
-    for word in ("Bedrock", "under TLS", "object store", "environment variable", "Taken in here"):
+    for word in (
+        "Bedrock", "under TLS", "object store", "environment variable", "Taken in here",
+        "Cloud sessions", "network: trusted", "Connections: 30 days",
+    ):  # fmt: skip
         assert (False, True) == (word in before, word in after)
     for word in ("on this machine only", "Not taken in here"):
         assert (True, False) == (word in before, word in after)
@@ -100,7 +104,8 @@ def test_with_models_elsewhere_alone_the_flows_are_off() -> None:
 
 def test_it_is_well_formed_and_says_itself_in_sentences() -> None:
     """A title and a description, for who can't see it; nothing that fetches or runs."""
-    for svg in drawings(POLICY, RUNNING):
+    running = replace(RUNNING, cloud_network="trusted")
+    for svg in (*drawings(POLICY, RUNNING), *drawings(POLICY, running)):
         root = ET.fromstring(svg)
         said = root.find(f"{SVG}desc")
 

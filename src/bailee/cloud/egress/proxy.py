@@ -5,7 +5,7 @@ Rules kept here:
 * The order is: what is asked for, is it a host; may it (`rules.py`), has it the means
   (`budgets.py`); and only then is a name resolved, every address checked, one of them connected to
   (`network/dialing.py`); then the first bytes are read, and must be of that host.
-* Each attempt is recorded once, however it ends.
+* Each attempt is recorded once, however it ends; when that fails, the session ends.
 * A refusal says its rule where the client shows it: in the status line, the field `x-bailee-rule`,
   and the body.
 * After a number of violations the session ends: `end` is called once, and nothing more goes out.
@@ -118,7 +118,7 @@ class EgressProxy:
             return False
         finally:
             if seen:
-                self._record(attempt.record(_now()))
+                self._write_down(attempt)
 
     async def _request(self, client: Conversation) -> h11.Request | None:
         """The next head; None when the stream ended, or stayed silent, without one.
@@ -278,6 +278,14 @@ class EgressProxy:
             client.writer.write_eof()
             if client.http.their_state in (h11.SEND_BODY, h11.ERROR):
                 await _let_finish(client)
+
+    def _write_down(self, attempt: Attempt) -> None:
+        try:
+            self._record(attempt.record(_now()))
+        except BaseException:
+            self.ended = True  # what can't be recorded does not go on
+            self._end(End.EGRESS)
+            raise
 
     def _count(self, stopped: Stopped) -> None:
         self.violations += stopped.is_violation

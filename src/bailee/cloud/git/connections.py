@@ -238,10 +238,16 @@ class GitConnections:
                 write=access is Access.WRITE,
                 now=self._clock().timestamp(),
                 dialer=self._dialer,
-                tls=self._tls or ssl.create_default_context(),
+                tls=self._trust(),
             )
             return _basic("x-access-token", token)
         return _basic(_USERS.get(connection.kind, secret.user), secret.secret)
+
+    def _trust(self) -> ssl.SSLContext:
+        """Whom to trust: made when first needed, since that reads every certificate there is."""
+        if self._tls is None:
+            self._tls = ssl.create_default_context()
+        return self._tls
 
     def _row(self, connection_id: str) -> Any:
         query = select(git_connections).where(git_connections.c.id == connection_id)

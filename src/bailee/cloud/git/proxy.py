@@ -9,7 +9,8 @@ Rules kept here:
 * Bodies pass in pieces. Of a push to a branch that exists, the last piece waits until the whole
   pack was seen to add to it.
 * A refusal is said where git prints it: in a push's report, else in an ERR packet.
-* Each operation is recorded once, however it ends.
+* Each operation is recorded once, however it ends. When that fails, nothing is passed on until a
+  refusal could be recorded.
 """
 
 from __future__ import annotations
@@ -26,19 +27,19 @@ from enum import StrEnum
 from typing import Final
 
 import h11
-import orjson
 
 from bailee.clock import Clock, system_clock
 from bailee.cloud.git.advertisements import Advertisement, NotAnAdvertisement
-from bailee.cloud.git.bodies import BadBody, Inflater
 from bailee.cloud.git.packs import NotAPack, PackReader
-from bailee.cloud.git.pktlines import Marker, encode, error
+from bailee.cloud.git.pktlines import Marker, encode
 from bailee.cloud.git.pushes import NotAPush, Push, PushReader
+from bailee.cloud.git.receiving import after, drain, received
 from bailee.cloud.git.records import GitRecord, Limits, Outcome
-from bailee.cloud.git.reports import ReportReader, refusal
+from bailee.cloud.git.refusals import say
+from bailee.cloud.git.reports import ReportReader
 from bailee.cloud.git.routes import FETCH, PUSH, Ask, Repository, Route, route
 from bailee.cloud.git.rules import NOT_FORWARD, refused
-from bailee.cloud.git.upstream import Refusal, Request, Upstream
+from bailee.cloud.git.upstream import Refusal, Request, Upstream, silent
 from bailee.cloud.network import Dialer
 from bailee.cloud.network.http1 import Conversation, values
 from bailee.cloud.ports import GUEST_PORTS, Writer
@@ -67,8 +68,8 @@ class _Operation:
     ask: Ask
     push: Push | None = None
     banded: bool = True
-    outcome: Outcome = Outcome.DONE
-    rule: str = ""
+    outcome: Outcome = Outcome.FAILED  # until it came to its end
+    rule: str = "broken_off"
     sent: int = 0
     received: int = 0
     answered: bool = False
@@ -105,9 +106,11 @@ class GitProxy:
             repository,
             dialer or Dialer(seconds=self._limits.connect),
             tls or ssl.create_default_context(),
+            self._limits.idle,
         )
         self._clock: Final = clock
         self._streams = 0
+        self._unrecorded = False
 
     @property
     def url(self) -> str:
@@ -140,23 +143,24 @@ class GitProxy:
         at, began = self._clock(), _now()
         try:
             async with asyncio.timeout(self._limits.longest):
-                await self._operate(client, request, way, operation)
+                operation.outcome, operation.rule = await self._operate(
+                    client, request, way, operation
+                )
         except Refusal as stopped:
             operation.outcome, operation.rule = stopped.outcome, stopped.rule
             await self._refuse(client, way, operation, stopped.reason)
         except TimeoutError:
             operation.outcome, operation.rule = Outcome.FAILED, "time.longest"
             await self._refuse(client, way, operation, "it took too long")
-        except OSError:
-            operation.outcome, operation.rule = Outcome.FAILED, "client.gone"
-            raise
         finally:
             self._write_down(operation, at, began)
         return client.http.our_state is h11.DONE and client.http.their_state is h11.DONE
 
     async def _operate(
         self, client: Conversation, request: h11.Request, way: Route, operation: _Operation
-    ) -> None:
+    ) -> tuple[Outcome, str]:
+        if self._unrecorded:
+            raise Refusal(Outcome.REFUSED, "record", "git operations can't be recorded")
         shown = values(request.headers, b"authorization")
         if self._streams > self._limits.streams:
             raise Refusal(Outcome.REFUSED, "streams", "too many git operations at once")
@@ -168,13 +172,13 @@ class GitProxy:
         protocol = protocols[0] if len(protocols) == 1 and _PROTOCOL.match(protocols[0]) else None
         if way.ask in (Ask.ADVERTISE_FETCH, Ask.ADVERTISE_PUSH):
             await self._advertise(client, way, operation, protocol)
-            return
+            return Outcome.DONE, ""
         most = self._limits.push if way.ask is Ask.PUSH else self._limits.asked
-        body = _body(client, request, most, self._limits.idle)
+        body = received(client, request, most, self._limits.idle)
         if way.ask is Ask.FETCH:
             await self._fetch(client, body, operation, protocol)
-        else:
-            await self._push(client, body, operation)
+            return Outcome.DONE, ""
+        return await self._push(client, body, operation)
 
     # -- the operations --------------------------------------------------------------------------
 
@@ -222,7 +226,7 @@ class GitProxy:
             protocol,
             f"application/x-{FETCH}-request",
         )
-        async with self._upstream.ask(request, _after(first, asked)) as answer:
+        async with self._upstream.ask(request, after(first, asked)) as answer:
             async for piece in self._timed(answer, operation, self._limits.fetched):
                 await self._answer(client, operation, request.accept, piece)
         await self._answer(client, operation, request.accept, b"")
@@ -230,7 +234,7 @@ class GitProxy:
 
     async def _push(
         self, client: Conversation, body: AsyncIterator[bytes], operation: _Operation
-    ) -> None:
+    ) -> tuple[Outcome, str]:
         reader = PushReader()
         push: Push | None = None
         try:
@@ -242,8 +246,8 @@ class GitProxy:
         if push is None:
             raise Refusal(Outcome.REFUSED, "push.malformed", "a push that ends in the middle")
         if not push.commands:
-            await self._probed(client, _after(reader.rest, body), operation, PUSH)
-            return
+            await self._probed(client, after(reader.rest, body), operation, PUSH)
+            return Outcome.DONE, ""
         operation.push = push
         operation.banded = push.can("side-band-64k")
         if (why := refused(push, self.branch)) is not None:
@@ -262,10 +266,11 @@ class GitProxy:
             async for piece in self._timed(answer, operation, self._limits.advertised):
                 report.feed(piece)
                 await self._answer(client, operation, request.accept, piece)
-        if report.accepted is not True:
-            operation.outcome, operation.rule = Outcome.REJECTED, "upstream.rejected"
         await self._answer(client, operation, request.accept, b"")
         await client.send(h11.EndOfMessage())
+        if report.accepted is True:
+            return Outcome.DONE, ""
+        return Outcome.REJECTED, "upstream.rejected"
 
     async def _pushed(
         self, push: Push, rest: bytes, body: AsyncIterator[bytes]
@@ -274,13 +279,13 @@ class GitProxy:
         (command,) = push.commands
         yield push.encode()
         if self._force or command.creates:
-            async for piece in _after(rest, body):
+            async for piece in after(rest, body):
                 yield piece
             return
         pack = PackReader(len(command.new) // 2)
         held = b""
         try:
-            async for piece in _after(rest, body):
+            async for piece in after(rest, body):
                 pack.feed(piece)
                 if held:
                     yield held
@@ -318,9 +323,7 @@ class GitProxy:
                 async with asyncio.timeout(self._limits.idle):
                     piece = await anext(answer, None)
             except TimeoutError:
-                raise Refusal(
-                    Outcome.FAILED, "time.idle", "the git server said nothing for too long"
-                ) from None
+                raise silent() from None
             if piece is None:
                 return
             operation.received += len(piece)
@@ -356,105 +359,43 @@ class GitProxy:
         if operation.answered:
             client.abort()  # in the middle of an answer: git sees that it is not whole
             return
-        await _drain(client, self._limits)
-        said = f"bailee: {reason}"
-        if way.ask in (Ask.ADVERTISE_FETCH, Ask.ADVERTISE_PUSH):
-            service = FETCH if way.ask is Ask.ADVERTISE_FETCH else PUSH
-            kind, status = f"application/x-{service}-advertisement", 200
-            opening = encode(f"# service={service}\n".encode()) + encode(Marker.FLUSH)
-            body = opening + error(said)
-        elif way.ask is Ask.FETCH:
-            kind, status, body = f"application/x-{FETCH}-result", 200, error(said)
-        elif way.ask is Ask.PUSH:
-            kind, status = f"application/x-{PUSH}-result", 200
-            body = self._report(operation.push, reason)
-        elif way.lfs:
-            kind, status = "application/vnd.git-lfs+json", 403
-            body = orjson.dumps({"message": said})
-        else:
-            kind, status, body = "text/plain; charset=utf-8", 403, f"{said}\n".encode()
+        await drain(client, self._limits)
+        said = say(way, operation.push, self.branch, reason)
         headers = [
-            ("content-type", kind),
-            ("content-length", str(len(body))),
+            ("content-type", said.kind),
+            ("content-length", str(len(said.body))),
             ("cache-control", "no-cache"),
         ]
         with contextlib.suppress(OSError, h11.LocalProtocolError):
             await client.send(
-                h11.Response(status_code=status, headers=headers, reason=b"OK"),
-                h11.Data(data=body),
+                h11.Response(status_code=said.status, headers=headers, reason=b"OK"),
+                h11.Data(data=said.body),
                 h11.EndOfMessage(),
             )
-
-    def _report(self, push: Push | None, reason: str) -> bytes:
-        if push is None:
-            return error(f"bailee: {reason}")
-        why = refused(push, self.branch)
-        reasons = why[1] if why is not None else {c.ref: reason for c in push.commands}
-        return refusal(push, reasons, reason)
 
     def _write_down(self, operation: _Operation, at: datetime, began: float) -> None:
         if operation.probe:
             return
         push = operation.push
         mine = [c for c in push.commands if c.ref == self.branch] if push is not None else []
-        self._record(
-            GitRecord(
-                at=at,
-                ask=operation.ask,
-                outcome=operation.outcome,
-                rule=operation.rule,
-                ref=self.branch if mine else "",
-                old=mine[0].old if mine else "",
-                new=mine[0].new if mine else "",
-                sent=operation.sent,
-                received=operation.received,
-                seconds=round(max(0.0, _now() - began), 3),
-            )
+        record = GitRecord(
+            at=at,
+            ask=operation.ask,
+            outcome=operation.outcome,
+            rule=operation.rule,
+            ref=self.branch if mine else "",
+            old=mine[0].old if mine else "",
+            new=mine[0].new if mine else "",
+            sent=operation.sent,
+            received=operation.received,
+            seconds=round(max(0.0, _now() - began), 3),
         )
-
-
-async def _body(
-    client: Conversation, request: h11.Request, most: int, idle: float
-) -> AsyncIterator[bytes]:
-    """The body of a request, inflated; `most` bytes of it, and never `idle` seconds without one.
-
-    Raises:
-        Refusal: it is damaged or over the limit.
-    """
-    encodings = values(request.headers, b"content-encoding")
-    try:
-        inflater = Inflater(b", ".join(encodings), most)
-        while True:
-            async with asyncio.timeout(idle):
-                event = await client.next()
-            if isinstance(event, h11.EndOfMessage):
-                inflater.end()
-                return
-            if not isinstance(event, h11.Data):
-                raise OSError("the client went away")
-            for piece in inflater.feed(bytes(event.data)):
-                yield piece
-    except BadBody as bad:
-        raise Refusal(Outcome.REFUSED, "request.malformed", str(bad)) from None
-
-
-async def _after(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    if first:
-        yield first
-    async for piece in rest:
-        yield piece
-
-
-async def _drain(client: Conversation, limits: Limits) -> None:
-    """Take what is left of a request: git reads an answer only after it has sent all."""
-    taken = 0
-    while client.http.their_state is h11.SEND_BODY and taken <= limits.push:
-        async with asyncio.timeout(limits.idle):
-            event = await client.next()
-        if isinstance(event, h11.Data):
-            taken += len(event.data)
-        elif not isinstance(event, h11.EndOfMessage):
-            raise OSError("the client went away")
+        try:
+            self._record(record)
+        except BaseException:
+            self._unrecorded = True
+            raise
+        self._unrecorded = False
 
 
 def _now() -> float:

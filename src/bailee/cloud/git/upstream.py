@@ -55,10 +55,13 @@ class Request:
 class Upstream:
     """The git server of one repository."""
 
-    def __init__(self, repository: Repository, dialer: Dialer, tls: ssl.SSLContext) -> None:
+    def __init__(
+        self, repository: Repository, dialer: Dialer, tls: ssl.SSLContext, idle: float
+    ) -> None:
         self._repository = repository
         self._dialer = dialer
         self._tls = tls
+        self._idle = idle
 
     @contextlib.asynccontextmanager
     async def ask(
@@ -88,7 +91,7 @@ class Upstream:
         sending = asyncio.create_task(self._send(server, request, body))
         try:
             try:
-                await self._head(server, request)
+                await self._head(server, request, sending)
                 yield self._pieces(server)
             except Refusal:
                 # What broke the request off says more than what came of it.
@@ -135,9 +138,17 @@ class Upstream:
             server.abort()
             raise
 
-    async def _head(self, server: Conversation, request: Request) -> None:
+    async def _head(
+        self, server: Conversation, request: Request, sending: asyncio.Task[None]
+    ) -> None:
         while True:
-            event = await _event(server)
+            try:
+                async with asyncio.timeout(self._idle):
+                    event = await _event(server)
+            except TimeoutError:
+                if not sending.done():
+                    continue  # the session has its own time to send in
+                raise silent() from None
             if isinstance(event, h11.Response):
                 break
             if not isinstance(event, h11.InformationalResponse):
@@ -193,6 +204,11 @@ async def _begin(body: AsyncIterator[bytes] | None) -> tuple[bytes, bool]:
             if len(first) > BUFFERED:
                 return first, False
     return first, True
+
+
+def silent() -> Refusal:
+    """The server says nothing."""
+    return Refusal(Outcome.FAILED, "time.idle", "the git server said nothing for too long")
 
 
 def _broken() -> Refusal:

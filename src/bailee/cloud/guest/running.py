@@ -12,7 +12,7 @@ import os
 import signal
 import subprocess
 from contextlib import suppress
-from typing import Final
+from typing import Any, Final
 
 from bailee.cloud.channel import commands
 from bailee.cloud.channel.connection import StreamWriter
@@ -81,20 +81,21 @@ async def run(
         for name, pipe in (("stdout", process.stdout), ("stderr", process.stderr))
         if pipe is not None
     ]
+    given_up = asyncio.create_task(writer.wait_closed())
     try:
-        try:
-            code = await asyncio.wait_for(asyncio.shield(ended), command.timeout)
-        except TimeoutError:
-            code = TIMED_OUT
+        either: list[asyncio.Future[Any]] = [ended, given_up]
+        await asyncio.wait(either, timeout=command.timeout, return_when=asyncio.FIRST_COMPLETED)
+        code = ended.result() if ended.done() else TIMED_OUT
         _kill(process.pid)
         await asyncio.wait(pumping, timeout=_LAST_OUTPUT)
         writer.write(commands.status(code))
-        await writer.drain()
+        with suppress(ConnectionError):
+            await writer.drain()
     finally:
         _kill(process.pid)
-        for task in (feeding, *pumping):
+        for task in (given_up, feeding, *pumping):
             task.cancel()
-        await asyncio.wait([feeding, *pumping])
+        await asyncio.wait([given_up, feeding, *pumping])
         for pipe in (process.stdin, process.stdout, process.stderr):
             if pipe is not None:
                 with suppress(OSError):

@@ -18,6 +18,7 @@ TOOLS: Final = (
     "file",
     "git",
     "less",
+    "mount",
     "nodejs",
     "npm",
     "patch",

@@ -18,6 +18,7 @@ from bailee.errors import MachineError
 # rdtsc; shl rdx, 32; or rax, rdx; ret
 _CODE: Final = b"\x0f\x31\x48\xc1\xe2\x20\x48\x09\xd0\xc3"
 _SPAN: Final = 0.05
+_READINGS: Final = 20
 
 
 @cache
@@ -36,7 +37,16 @@ def tsc_khz() -> int:
     page = mmap.mmap(-1, mmap.PAGESIZE, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC)
     page.write(_CODE)
     read = ctypes.CFUNCTYPE(ctypes.c_uint64)(ctypes.addressof(ctypes.c_char.from_buffer(page)))
-    began, first = time.monotonic_ns(), int(read())
+
+    def both() -> tuple[int, int]:
+        """The time and the counter at nearly the same moment: the closest of several readings."""
+        readings = []
+        for _ in range(_READINGS):
+            before, count, after = time.monotonic_ns(), int(read()), time.monotonic_ns()
+            readings.append((after - before, (before + after) // 2, count))
+        return min(readings)[1:]
+
+    began, first = both()
     time.sleep(_SPAN)
-    ended, last = time.monotonic_ns(), int(read())
+    ended, last = both()
     return round((last - first) * 1_000_000 / (ended - began))

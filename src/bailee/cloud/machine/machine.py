@@ -103,17 +103,13 @@ class QemuMachine:
         except ValueError:
             await self.destroy(End.GUEST_CRASHED)
         if records.status is None:
-            # Without a status the guest or the channel has failed: nothing can go on.
-            await self.destroy(End.GUEST_CRASHED)
+            await self._failed()
             raise MachineError(f"the machine ended before its command: {self._ended.result()}.")
         return records.status
 
     async def destroy(self, reason: End) -> None:
         """End it and wait until nothing of it is left."""
-        if self._reason is None:
-            self._reason = reason
-            with suppress(ProcessLookupError):
-                self._emulator.process.kill()
+        self._end(reason)
         await asyncio.shield(self._ended)
 
     def told(self, event: str, data: Mapping[str, Any]) -> None:
@@ -121,11 +117,16 @@ class QemuMachine:
         if event == "BLOCK_IO_ERROR" and self._reason is None and data.get("nospace"):
             self._end(End.DISK)
 
+    async def _failed(self) -> None:
+        """A command has no status: the machine is ending, or its guest can't be relied upon."""
+        if self._emulator.connection.ended.done():
+            await asyncio.wait([self._ended], timeout=2 * _DYING)
+        await self.destroy(End.GUEST_CRASHED)
+
     def _end(self, reason: End) -> None:
         if self._reason is None:
             self._reason = reason
-            with suppress(ProcessLookupError):
-                self._emulator.process.kill()
+            self._emulator.end()
 
     async def _watch_limits(self) -> None:
         loop = asyncio.get_running_loop()

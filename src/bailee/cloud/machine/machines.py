@@ -16,7 +16,6 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -29,9 +28,11 @@ from bailee.cloud.machine.machine import QemuMachine, ports_of
 from bailee.cloud.machine.monitor import Told
 from bailee.cloud.machine.process import Emulator, ask, new_scratch
 from bailee.cloud.machine.template import (
+    MAKING,
     Migration,
     Template,
     keep,
+    locked,
     memory_of,
     restore,
     scratch_of,
@@ -114,9 +115,9 @@ class QemuMachines:
         async with self._making:
             if not found.exists:
                 try:
-                    await self._make(found, limits, accelerator)
-                except MachineError as error:
-                    log.warning("no template can be made: %s", error.message)
+                    await self._make_alone(found, limits, accelerator)
+                except (MachineError, OSError) as error:
+                    log.warning("no template can be made: %s", error)
                     return None
         return found
 
@@ -172,9 +173,20 @@ class QemuMachines:
             return None
         return QemuMachine(emulator, accelerator, limits)
 
+    async def _make_alone(
+        self, template: Template, limits: Limits, accelerator: Accelerator
+    ) -> None:
+        """Make it, unless another process has while this one waited for its turn."""
+        turn = locked(template.folder.parent)
+        await asyncio.to_thread(turn.__enter__)
+        try:
+            if not template.exists:
+                await self._make(template, limits, accelerator)
+        finally:
+            turn.__exit__(None, None, None)
+
     async def _make(self, template: Template, limits: Limits, accelerator: Accelerator) -> None:
-        template.folder.parent.mkdir(parents=True, exist_ok=True)
-        making = Path(tempfile.mkdtemp(prefix=".making-", dir=template.folder.parent))
+        making = Path(tempfile.mkdtemp(prefix=MAKING, dir=template.folder.parent))
         migration = Migration()
         try:
             scratch = os.open(making / "scratch", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -194,8 +206,7 @@ class QemuMachines:
                 await keep(emulator, making, migration)
             finally:
                 await emulator.kill()
-            with suppress(OSError):  # another process was first
-                making.rename(template.folder)
+            making.rename(template.folder)
         finally:
             shutil.rmtree(making, ignore_errors=True)
 

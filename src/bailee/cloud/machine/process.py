@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import socket
 import sys
 from collections import deque
@@ -40,6 +41,7 @@ class Emulator:
     process: asyncio.subprocess.Process
     connection: Connection
     monitor: Monitor
+    handle: int  # a descriptor of the process
     scratch: int
     confinement: Confinement
     said: deque[str]
@@ -113,6 +115,7 @@ class Emulator:
             process,
             Connection(channel.detach(), Side.HOST, accept),
             Monitor(monitor, told),
+            os.pidfd_open(process.pid),
             scratch,
             confinement,
             said,
@@ -132,9 +135,16 @@ class Emulator:
 
     async def kill(self) -> int:
         """End it at once, and wait until it and all it had is gone; gives its exit status."""
-        with suppress(ProcessLookupError):
-            self.process.kill()
+        self.end()
         return await self.gone()
+
+    def end(self) -> None:
+        """Kill it. By its descriptor: a number could be another's by now, and asyncio's own way
+        would take its exit status from whoever waits for it.
+        """
+        if self.handle >= 0:
+            with suppress(ProcessLookupError):
+                signal.pidfd_send_signal(self.handle, signal.SIGKILL)
 
     async def gone(self) -> int:
         """Wait until the process has ended, then let go of everything; gives its exit status."""
@@ -143,9 +153,10 @@ class Emulator:
         await self.monitor.close()
         await asyncio.wait([self._listening], timeout=1)
         self._listening.cancel()
-        if self.scratch >= 0:
+        if self.handle >= 0:
+            os.close(self.handle)
             os.close(self.scratch)
-            self.scratch = -1
+            self.handle = self.scratch = -1
         self.confinement.remove()
         return status
 

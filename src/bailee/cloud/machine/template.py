@@ -15,20 +15,23 @@ Rules kept here:
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import hashlib
 import json
 import logging
+import os
 import platform
 import shutil
 import subprocess
-from collections.abc import Mapping
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from bailee.cloud.image.store import Image
 from bailee.cloud.machine import disk
-from bailee.cloud.machine.clock_rate import tsc_khz
 from bailee.cloud.machine.command_line import PROGRAM, Accelerator, Memory
 from bailee.cloud.machine.process import Emulator
 from bailee.cloud.ports import Limits
@@ -39,6 +42,8 @@ log = logging.getLogger(__name__)
 FORMAT: Final = 1
 _IGNORE_SHARED: Final = [{"capability": "x-ignore-shared", "state": True}]
 _EVENTS: Final = [*_IGNORE_SHARED, {"capability": "events", "state": True}]
+MAKING: Final = ".making-"
+_UNUSED: Final = 14 * 86400.0
 _MIGRATION: Final = 120.0
 _RESTORE: Final = 30.0
 
@@ -84,6 +89,21 @@ def template_for(folder: Path, image: Image, limits: Limits, accelerator: Accele
     }
     digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
     return Template(folder / digest[:24])
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """One process at a time makes templates in a folder. What makers left that were killed, and
+    what nobody has used for long, is removed: it holds a guest's memory, if nobody's session.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        for found in folder.iterdir():
+            unused = time.time() - found.stat().st_mtime > _UNUSED
+            if found.name.startswith(MAKING) or (found.is_dir() and unused):
+                shutil.rmtree(found, ignore_errors=True)
+        yield
 
 
 class Migration:
@@ -132,6 +152,7 @@ async def restore(emulator: Emulator, template: Template, migration: Migration) 
         MachineError: it does not take it.
     """
     monitor = emulator.monitor
+    os.utime(template.folder)
     await monitor.run("migrate-set-capabilities", capabilities=_EVENTS)
     with template.state.open("rb") as state:
         await monitor.run("getfd", descriptor=state.fileno(), fdname="state")
@@ -167,4 +188,4 @@ def _host() -> list[str]:
     fields = [
         line for line in about if line.startswith(("model", "flags", "stepping", "microcode"))
     ]
-    return [platform.release(), str(round(tsc_khz() / 1000)), *fields]
+    return [platform.release(), *fields]

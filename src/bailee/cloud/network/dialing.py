@@ -16,7 +16,9 @@ import ipaddress
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from bailee.cloud.network.addresses import Address, Network, embedded, why_not_public
@@ -27,6 +29,7 @@ Resolver = Callable[[str, int], Awaitable[Sequence[Address]]]
 
 _MOST_ADDRESSES: Final = 64
 _TRIES: Final = 4
+_BUFFER: Final = 256 * 1024
 
 
 class Refused(Exception):
@@ -48,11 +51,16 @@ class Unreachable(Exception):
         self.reason: Final = reason
 
 
+# Threads of their own: names that are slow to resolve must not hold up what else uses threads.
+_RESOLVING: Final = ThreadPoolExecutor(32, thread_name_prefix="resolving")
+
+
 async def system_resolver(name: str, port: int) -> Sequence[Address]:
     """As the machine resolves names."""
-    found = await asyncio.get_running_loop().getaddrinfo(
-        name, port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP
+    look_up = partial(
+        socket.getaddrinfo, name, port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP
     )
+    found = await asyncio.get_running_loop().run_in_executor(_RESOLVING, look_up)
     return list(dict.fromkeys(ipaddress.ip_address(entry[4][0]) for entry in found))
 
 
@@ -119,17 +127,22 @@ class Dialer:
         try:
             async with asyncio.timeout(self.seconds):
                 found = await self.addresses(host, port)
-                for address in found[:_TRIES]:
+                tried = found[:_TRIES]
+                for number, address in enumerate(tried):
+                    last = number == len(tried) - 1
                     try:
-                        reader, writer = await asyncio.open_connection(
-                            str(address),
-                            port,
-                            ssl=tls,
-                            server_hostname=host.name if tls else None,
-                        )
+                        # An address that swallows everything leaves time for the next.
+                        async with asyncio.timeout(None if last else self.seconds / _TRIES):
+                            reader, writer = await asyncio.open_connection(
+                                str(address),
+                                port,
+                                ssl=tls,
+                                server_hostname=host.name if tls else None,
+                                limit=_BUFFER,
+                            )
                     except ssl.SSLError as error:
                         raise Unreachable("connect.tls", "TLS failed there") from error
-                    except OSError:
+                    except OSError:  # a time-out is one
                         continue
                     return reader, writer, address
         except TimeoutError:

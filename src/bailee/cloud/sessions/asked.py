@@ -22,7 +22,7 @@ NETWORKS: Final = ("none", "trusted", "full")
 AGENTS: Final = ("bailee", "claude")
 PREFIX: Final = "bailee/"
 LONGEST_TASK: Final = 100_000
-_BRANCH: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/+-]{0,199}", re.A)
+_BRANCH: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,199}", re.A)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +108,7 @@ def _branch(name: object, what: str) -> str:
         or any(part.startswith(".") or part.endswith(".lock") for part in name.split("/"))
     ):
         raise InputError(
-            f"{what} is no name of a branch.", hint="letters, digits and . _ / + - make one"
+            f"{what} is no name of a branch.", hint="letters, digits and . _ / - make one"
         )
     return name
 

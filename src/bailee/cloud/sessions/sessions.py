@@ -24,7 +24,7 @@ import secrets
 import sys
 import threading
 import traceback
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, Protocol
@@ -164,6 +164,7 @@ class Sessions:
     async def close(self) -> None:
         """End what runs; what waits for room is left to the next process."""
         self._closing = True
+        self._something_changed()
         lives = list(self._lives.values())
         await asyncio.gather(*(self._stop_live(live, End.RUNNER_LOST) for live in lives))
         while self._lives:
@@ -200,15 +201,6 @@ class Sessions:
             self._unkept[session_id] = asked
         self._enqueue(session_id)
         return record
-
-    def call(self, work: Awaitable[Any]) -> Any:
-        """Do something on the loop that the sessions belong to, and wait for it."""
-        assert self.loop is not None
-
-        async def done() -> Any:
-            return await work
-
-        return asyncio.run_coroutine_threadsafe(done(), self.loop).result()
 
     async def events(self, session_id: str, after: int) -> AsyncIterator[list[Event]]:
         """The events of a session after one (-1: all), as they come, until it has ended. For any
@@ -466,6 +458,8 @@ class Sessions:
         live = self._lives.get(session_id)
         if live is None:
             record = self.store.get(session_id)
+            if record.state is State.QUEUED and self._closing:
+                return []
             if record.state is State.QUEUED and after < 0:
                 at = record.created_at.isoformat()
                 return [{"n": 0, "at": at, "kind": "state", "state": State.QUEUED}]

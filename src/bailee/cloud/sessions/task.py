@@ -100,7 +100,8 @@ def subject(prompt: str) -> str:
     >>> subject("Mend the orchard's\\nfence.")
     "Mend the orchard's"
     """
-    line = "".join(c for c in prompt.strip().splitlines()[0] if c.isprintable()).strip()
+    first = prompt.strip().splitlines()[0]
+    line = "".join(c for c in first if c.isprintable()).strip() or "Do as was asked"
     return line if len(line) <= _LONGEST_SUBJECT else line[: _LONGEST_SUBJECT - 1] + "…"
 
 

@@ -8,6 +8,10 @@
   if (!log || !window.EventSource) return;
   const source = new EventSource(`${log.dataset.events}?after=${log.dataset.after}`);
 
+  source.onopen = () => {
+    document.getElementById("still")?.remove();
+  };
+
   function element(name, text, more) {
     return Object.assign(document.createElement(name), { textContent: text }, more);
   }
@@ -19,7 +23,7 @@
     item.append(element("span", one.who, { className: "who" }), " ");
     item.append(element("time", one.at.slice(11, 19), { dateTime: one.at }));
     item.append(element("div", one.text));
-    log.append(item);
+    log.firstElementChild.append(item);
     if (atEnd) log.scrollTop = log.scrollHeight;
   };
   source.addEventListener("state", (event) => {

@@ -1,0 +1,181 @@
+"""`bailee cloud` as a person types it, with machines that are processes of this host: what is kept,
+who may see it, what is refused. The same in a real virtual machine: `test_cloud.py`.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bailee.testing.upstream import Failure, ScriptedUpstream, Text, ToolUse
+from git_server import GitServer, git
+from programs import Bailee
+
+RUNNER = Path(__file__).parents[1] / "host_runner.py"
+
+
+@dataclass
+class Yard:
+    """A server with a runner of two rooms, and a repository that anyone of the account may use."""
+
+    bailee: Bailee
+    upstream: ScriptedUpstream
+    repository: str
+    bare: Path
+
+    def start(self, task: str, *arguments: str) -> dict[str, Any]:
+        """Start a session and watch it to its end; what is known of it then."""
+        done = self.bailee.run(
+            "cloud", "start", "--repo", self.repository, "--wait", "--json", task, *arguments
+        )
+        events = [json.loads(line) for line in done.stdout.splitlines()]
+        assert "ended" == events[-1]["state"], done.stderr
+        found: dict[str, Any] = self.bailee.json("cloud", "list")[0]
+        return {**found, "events": events, "status": done.returncode}
+
+
+@pytest.fixture(scope="module")
+def yard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Yard]:
+    """See `Yard`."""
+    folder = tmp_path_factory.mktemp("yard")
+    bailee = Bailee(folder)
+    runner = None
+    with GitServer(folder / "git") as server, ScriptedUpstream(tools_only=True) as upstream:
+        try:
+            bare, clone = server.make("orchard.git"), folder / "clone"
+            git("clone", "--quiet", str(bare), str(clone))
+            (clone / "README.md").write_text("An orchard.\n")
+            git("add", ".", cwd=clone)
+            git("commit", "--quiet", "-m", "First", cwd=clone)
+            git("push", "--quiet", "origin", "HEAD:main", cwd=clone)
+            bailee.up("--upstream", upstream.url, env={"BAILEE_CLOUD_GIT_NETWORKS": "127.0.0.0/8"})
+            runner = subprocess.Popen([sys.executable, str(RUNNER), str(bailee.home), "2"])
+            place = ("cloud", "git", "add", f"127.0.0.1:{server.port}", "--kind", "basic")
+            added = bailee.run(
+                *(*place, "--user", server.user, "--secret-env", "WORD"),
+                env={"WORD": server.password},
+            )
+            assert (0, "") == (added.returncode, added.stderr)
+            yield Yard(bailee, upstream, server.url("orchard.git"), bare)
+            bailee.stop()
+        finally:
+            bailee.close()
+            if runner is not None:
+                runner.kill()
+                runner.wait()
+
+
+@pytest.mark.row("C5")
+def test_a_session_that_is_waited_for(yard: Yard) -> None:
+    """Its events are lines of JSON, its exit status is 0, its work is on the branch it named."""
+    yard.upstream.then(
+        ToolUse("Write", {"path": "TREES.md", "content": "Apricots.\n"}), Text("Planted.")
+    )
+    ended = yard.start("Plant apricots", "--push-branch", "apricots")
+    assert (0, "finished", None) == (ended["status"], ended["end"], ended["problem"])
+    assert "Apricots.\n" == git("show", "bailee/apricots:TREES.md", cwd=yard.bare)
+    assert "+Apricots." in yard.bailee.run("cloud", "diff", ended["session"]).stdout
+    logs = yard.bailee.json("cloud", "logs", ended["session"])
+    assert "Planted." in json.dumps(logs)
+    shown = yard.bailee.run("cloud", "logs", ended["session"]).stdout
+    assert "> Plant apricots" in shown and "git push: done" in shown
+
+
+@pytest.mark.row("C5")
+def test_a_model_that_fails_fails_the_session(yard: Yard) -> None:
+    """The exit status is 1 and the problem is named; nothing is pushed."""
+
+    yard.upstream.then(Failure(400, "invalid_request_error"))
+    ended = yard.start("Do what can't be done")
+    assert (1, "failed", "agent_failed") == (ended["status"], ended["end"], ended["problem"])
+    branches = git("branch", "--list", f"bailee/{ended['session']}", cwd=yard.bare)
+    assert "" == branches.strip()
+
+
+@pytest.mark.row("C4", "R2")
+def test_a_zero_retention_key_leaves_nothing(yard: Yard) -> None:
+    """Who watches sees it all; afterwards neither logs nor changes nor a transcript are there."""
+    made = yard.bailee.json(
+        "key", "create", "--plan", "api", "--zero-retention", "--name", "nothing"
+    )
+    place = ("cloud", "git", "add", yard.repository.split("/")[2], "--kind", "basic")
+    stored = yard.bailee.run(
+        *(*place, "--user", "x-access-token", "--secret-env", "WORD"),
+        *("--account", made["account"]),
+        env={"WORD": "upstream-password-kept-on-the-host"},
+    )
+    assert (0, "") == (stored.returncode, stored.stderr)
+    before = len(yard.bailee.json("sessions", "list"))
+    yard.upstream.then(
+        ToolUse("Write", {"path": "QUINCE.md", "content": "A quince hides here.\n"}),
+        Text("It is hidden."),
+    )
+    ended = yard.start("Hide a quince tree", "--key", made["key"])
+    assert (0, True) == (ended["status"], ended["zero_retention"])
+    assert "It is hidden." in json.dumps(ended["events"])
+    assert [] == yard.bailee.json("cloud", "logs", ended["session"])
+    assert "" == yard.bailee.run("cloud", "diff", ended["session"]).stdout
+    assert [] == yard.bailee.json("cloud", "show", ended["session"])["kept"]
+    assert before == len(yard.bailee.json("sessions", "list"))
+    assert [] == yard.bailee.holds(b"quince", b"QUINCE", b"It is hidden.")
+
+
+def test_what_can_not_be_asked_for_is_refused(yard: Yard) -> None:
+    """Each with what is wrong, a hint, and exit status 2; nothing is started."""
+    before = len(yard.bailee.json("cloud", "list"))
+    repo = ("--repo", yard.repository)
+    for arguments, said in {
+        (*repo, ""): "there is no task",
+        ("--repo", "git@github.com:a/b", "x"): "does not begin with https://",
+        ("--repo", "https://me:word@github.com/a/b", "x"): "user name or password",
+        (*repo, "x", "--network", "most"): "is no network level",
+        (*repo, "x", "--agent", "gpt"): "there is no agent",
+        (*repo, "x", "--push-branch", "../main"): "is no name of a branch",
+        (*repo, "x", "--key", "bl_0123456789_" + "0" * 48): "unknown or revoked",
+    }.items():
+        done = yard.bailee.run("cloud", "start", *arguments)
+        assert 2 == done.returncode, done.stdout
+        assert said in done.stderr and "Traceback" not in done.stderr
+        assert "word" not in done.stderr.replace("password", "")
+    assert before == len(yard.bailee.json("cloud", "list"))
+
+
+@pytest.mark.row("C4")
+def test_a_session_is_its_owners_alone(yard: Yard) -> None:
+    """Another account's key does not even learn that it is there."""
+    yard.upstream.then(Text("Mine."))
+    ended = yard.start("Look around")
+    other = yard.bailee.json("key", "create", "--plan", "pro", "--name", "other")["key"]
+    for command in ("show", "logs", "diff", "stop", "delete"):
+        done = yard.bailee.run("cloud", command, ended["session"], "--key", other)
+        assert (2, True) == (done.returncode, "there is no such cloud session" in done.stderr)
+    assert [] == yard.bailee.json("cloud", "list", "--key", other)
+
+
+@pytest.mark.row("C4")
+def test_what_is_kept_can_be_destroyed(yard: Yard) -> None:
+    """After `delete` nothing of it can be read, and the audit record says that it went."""
+    yard.upstream.then(Text("Soon gone."))
+    ended = yard.start("Say something")
+    assert "destroyed" in yard.bailee.run("cloud", "delete", ended["session"]).stdout
+    assert [] == yard.bailee.json("cloud", "logs", ended["session"])
+    kinds = [e["kind"] for e in yard.bailee.json("audit", "list", "--subject", ended["session"])]
+    assert "cloud.erased" in kinds
+
+
+def test_without_a_server_what_is_kept_is_shown_and_nothing_is_started(tmp_path: Path) -> None:
+    """Starting says what to do; a runner without a server says it too."""
+    bailee = Bailee(tmp_path)
+    bailee.json("key", "create", "--plan", "pro")
+    assert [] == bailee.json("cloud", "list")
+    done = bailee.run("cloud", "start", "--repo", "https://github.com/a/b", "x")
+    assert (8, True) == (done.returncode, "hint: start `bailee up`" in done.stderr)
+    runner = bailee.run("cloud", "runner", env={"BAILEE_CLOUD_IMAGES": str(tmp_path)})
+    assert (8, True) == (runner.returncode, "build one: bailee cloud image build" in runner.stderr)

@@ -1,0 +1,180 @@
+"""Whoever dies, and when: no process, no disk and no memory of a machine is left.
+
+A scratch disk has no name, so what is looked for is a process that has it open: before, one is
+found; after, none may be.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from bailee.cloud.machine import QemuMachines
+from bailee.cloud.machine.command_line import Accelerator
+from bailee.cloud.ports import Command, End
+from bailee.errors import MachineError
+from machines import IMAGES, LIMITS, Town
+
+pytestmark = pytest.mark.row("C1")
+
+HOST = Path(__file__).with_name("machine_host.py")
+TEMPLATES = IMAGES / "templates"
+
+
+def holders(folder: Path) -> set[int]:
+    """The processes that have a file of a folder open, named or not."""
+    found = set()
+    for link in Path("/proc").glob("[0-9]*/fd/*"):
+        try:
+            if str(link.readlink()).startswith(f"{folder}/"):
+                found.add(int(link.parts[2]))
+        except OSError:
+            continue
+    return found
+
+
+def names(folder: Path) -> list[str]:
+    """What a folder holds."""
+    return sorted(path.name for path in folder.iterdir() if path.name != ".lock")
+
+
+def gone(process: int) -> None:
+    """Wait until a process that is nobody's child here has ended."""
+    try:
+        descriptor = os.pidfd_open(process)
+    except ProcessLookupError:
+        return
+    assert [] != select.select([descriptor], [], [], 60)[0], "the process is still there"
+    os.close(descriptor)
+
+
+@pytest.fixture
+def town(tmp_path: Path) -> Iterator[Town]:
+    """Machines whose scratch disks are in a folder of this test."""
+    made = Town()
+    made.machines = QemuMachines(
+        made.image, scratch=tmp_path, templates=TEMPLATES, accelerator=Accelerator.EMULATION
+    )
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def templates(town: Town) -> list[str]:
+    """What is in the folder of templates, once there is one."""
+    town.run(town.machines.prepare(LIMITS))
+    return names(TEMPLATES)
+
+
+def test_destroying_leaves_nothing(town: Town, tmp_path: Path, templates: list[str]) -> None:
+    """After `destroy`: no process, no disk, no file; and again does no harm."""
+    machine = town.start()
+    town.told(machine, "sh", "-c", "head -c 1000000 /dev/urandom > file; sync")
+    assert machine.process in holders(tmp_path)
+    assert [] == names(tmp_path)
+    town.run(machine.destroy(End.FINISHED))
+    town.run(machine.destroy(End.STOPPED))
+
+    assert End.FINISHED == town.ended(machine)
+    assert set() == holders(tmp_path)
+    assert not Path(f"/proc/{machine.process}").exists()
+    assert templates == names(TEMPLATES)
+
+
+def test_a_killed_emulator_is_noticed_and_leaves_nothing(
+    town: Town, tmp_path: Path, templates: list[str]
+) -> None:
+    """After kill -9 of QEMU the command that ran is told, the reason is named, nothing is left."""
+    machine = town.start()
+
+    def kill(name: str, data: bytes) -> None:
+        os.kill(machine.process, signal.SIGKILL)
+
+    with pytest.raises(MachineError, match="machine_killed"):
+        town.run(machine.execute(Command(["sh", "-c", "echo now; sleep 1000"]), kill))
+
+    assert End.MACHINE_KILLED == town.ended(machine)
+    assert set() == holders(tmp_path)
+    assert templates == names(TEMPLATES)
+
+
+@pytest.mark.parametrize("templated", [True, False], ids=["template", "boot"])
+def test_a_killed_host_takes_its_machine_with_it(
+    town: Town, tmp_path: Path, templates: list[str], templated: bool
+) -> None:
+    """After kill -9 of the process that led it QEMU is dead too, and disk and memory with it."""
+    host = _host(town, tmp_path, TEMPLATES if templated else None)
+    assert host.stdout is not None
+    assert b"starting\n" == host.stdout.readline()
+    emulator = int(host.stdout.readline())
+    assert emulator in holders(tmp_path)
+    assert [] == names(tmp_path)
+    host.kill()
+    host.wait()
+    gone(emulator)
+
+    assert set() == holders(tmp_path)
+    assert [] == names(tmp_path)
+    assert templates == names(TEMPLATES)
+
+
+def test_a_host_that_is_killed_while_it_starts_one_leaves_nothing(
+    town: Town, tmp_path: Path, templates: list[str]
+) -> None:
+    """At whatever moment of the start it dies: nothing holds a scratch disk afterwards."""
+    for moment in (0.0, 0.05, 0.1, 0.2, 0.4):
+        host = _host(town, tmp_path, TEMPLATES)
+        assert host.stdout is not None
+        assert b"starting\n" == host.stdout.readline()
+        time.sleep(moment)
+        host.kill()
+        host.wait()
+        for process in holders(tmp_path):
+            gone(process)
+        assert set() == holders(tmp_path)
+    assert templates == names(TEMPLATES)
+
+
+def test_a_template_that_can_not_be_restored_is_made_anew(
+    town: Town, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Broken bytes in a template: the machine boots all the same, and it is said. What a maker left
+    that was killed is removed when one is made.
+    """
+    folder = tmp_path / "templates"
+    host = _host(town, tmp_path, folder)
+    while not list(folder.glob(".making-*/memory")):
+        time.sleep(0.05)
+    host.kill()
+    host.wait()
+    assert 1 == len(names(folder))
+    machines = QemuMachines(town.image, templates=folder, accelerator=Accelerator.EMULATION)
+    template = town.run(machines.prepare(LIMITS))
+    assert template is not None
+    assert [template.folder.name] == names(folder)
+    with template.state.open("r+b") as state:
+        state.seek(64)
+        state.write(b"\xff" * 4096)
+    town.machines = machines
+    machine = town.start()
+
+    assert (0, "session\n", "") == town.told(machine, "id", "-un")
+    assert "could not be restored" in caplog.text
+    assert not template.exists
+
+
+def _host(town: Town, scratch: Path, templates: Path | None) -> subprocess.Popen[bytes]:
+    path = [str(HOST.parents[2]), *filter(None, [os.environ.get("PYTHONPATH")])]
+    return subprocess.Popen(
+        [sys.executable, HOST, scratch, town.image.folder, templates or "-"],
+        stdout=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": ":".join(path)},
+    )

@@ -1,0 +1,90 @@
+"""Real machines for tests: one image for the whole run, cached by its content under `.cache/`."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Awaitable, Mapping
+from functools import cache
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+import uvloop
+
+from bailee.cloud.image import store
+from bailee.cloud.image.build import build
+from bailee.cloud.machine import QemuMachines
+from bailee.cloud.machine.command_line import Accelerator
+from bailee.cloud.machine.machine import QemuMachine
+from bailee.cloud.machine.machines import see_that_it_can_be
+from bailee.cloud.ports import Command, End, Limits, Service
+from bailee.errors import MachineError
+
+ROOT = Path(__file__).parents[1]
+IMAGES = Path(os.environ.get(store.VARIABLE, ROOT / ".cache" / "images"))
+LIMITS = Limits(memory=512 << 20, disk=512 << 20)
+T = TypeVar("T")
+
+
+@cache
+def image() -> store.Image:
+    """The image of this checkout; skips the test when no machine can be had here."""
+    try:
+        see_that_it_can_be(LIMITS)
+        return build(IMAGES, name="tests")
+    except MachineError as error:
+        pytest.skip(f"a virtual machine: {error.message}")
+
+
+class Town:
+    """An event loop with machines of the tests' image, emulated: what every machine can do."""
+
+    def __init__(self, *, templates: Path | None = IMAGES / "templates") -> None:
+        self.image = image()
+        self._runner = asyncio.Runner(loop_factory=uvloop.new_event_loop)
+        self.machines = QemuMachines(
+            self.image, templates=templates, accelerator=Accelerator.EMULATION
+        )
+        self._started: list[QemuMachine] = []
+
+    def run(self, work: Awaitable[T]) -> T:
+        """Run something on the loop, for five minutes at most."""
+
+        async def bounded() -> T:
+            async with asyncio.timeout(300):
+                return await work
+
+        return self._runner.run(bounded())
+
+    def start(
+        self, services: Mapping[str, Service] | None = None, limits: Limits = LIMITS
+    ) -> QemuMachine:
+        """Start a machine; `close` ends it."""
+        machine = self.run(self.machines.start("test", services or {}, limits))
+        self._started.append(machine)
+        return machine
+
+    def told(self, machine: QemuMachine, *argv: str, **how: object) -> tuple[int, str, str]:
+        """Run a command: exit status, standard output, standard error."""
+        out: dict[str, bytes] = {"stdout": b"", "stderr": b""}
+
+        def take(name: str, data: bytes) -> None:
+            out[name] += data
+
+        status = self.run(machine.execute(Command(argv, **how), take))  # type: ignore[arg-type]
+        return status, out["stdout"].decode(), out["stderr"].decode()
+
+    def ended(self, machine: QemuMachine) -> End:
+        """Wait until a machine has ended, and give the reason."""
+
+        async def wait() -> End:
+            return await asyncio.shield(machine.ended)
+
+        return self.run(wait())
+
+    def close(self) -> None:
+        """End every machine."""
+        for machine in self._started:
+            self.run(machine.destroy(End.STOPPED))
+        self._runner.close()
