@@ -12,6 +12,7 @@ from bailee.cli.show import console, moment, print_json, table
 from bailee.errors import InputError
 
 app = typer.Typer(help="API keys.", no_args_is_help=True)
+_OPENS = {"full": "all", "ingest": "sending", "cloud": "one cloud session"}
 
 
 @app.command()
@@ -90,7 +91,7 @@ def list_keys(as_json: JsonOption = False, home: HomeOption = None) -> None:
                 k["name"],
                 k["account"],
                 k["plan"],
-                "sending" if k["scope"] == "ingest" else "all",
+                _OPENS.get(k["scope"], k["scope"]),
                 "zero" if k["zero_retention"] else "by the policy",
                 moment(k["created"]),
                 moment(k["revoked"]) if k["revoked"] else "",
