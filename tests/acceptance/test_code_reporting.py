@@ -11,11 +11,12 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from bailee.testing.github import GitHub
 from bailee.testing.upstream import ScriptedUpstream, Text
 from corporate_network import Receiver, receiver
-from github_api import TOKEN, GitHub, github
 from terminal import Opens, Screen
 
+TOKEN = "ghp_" + "q" * 36
 SECRET = "sk-ant-api03-" + "q" * 24
 OTHER = "sk-ant-api03-" + "p" * 24
 
@@ -30,7 +31,7 @@ def ingest() -> Iterator[Receiver]:
 @pytest.fixture
 def service() -> Iterator[GitHub]:
     """GitHub, with one repository."""
-    with github("quince/orchard") as made:
+    with GitHub(tokens={TOKEN: True}, repositories={"quince/orchard"}) as made:
         yield made
 
 

@@ -29,6 +29,7 @@ class GitHub:
     closed: set[str] = field(default_factory=set)
     left: int = 5000
     issues: list[dict[str, Any]] = field(default_factory=list)
+    bodies: list[bytes] = field(default_factory=list)
     requests: list[dict[str, str]] = field(default_factory=list)
 
     def __enter__(self) -> Self:
@@ -76,6 +77,7 @@ class GitHub:
     ) -> tuple[int, dict[str, Any], dict[str, str]]:
         """Status, body and further headers of an answer."""
         self.requests.append(headers)
+        self.bodies.append(body)
         if not headers.get("user-agent"):
             return 403, {"message": "Request forbidden by administrative rules."}, {}
         rate = {"x-ratelimit-limit": "5000", "x-ratelimit-remaining": str(max(0, self.left - 1))}
