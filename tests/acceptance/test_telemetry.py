@@ -24,6 +24,7 @@ from typing import Any
 import pytest
 
 from bailee.testing.upstream import ScriptedUpstream
+from browsing import Visitor
 from node_modules import module
 from programs import Bailee, clean_environment
 
@@ -492,6 +493,10 @@ def test_what_the_operator_has_go_elsewhere_arrives_there(served: Served, tmp_pa
         shown = _delivered(between, points, 3)
         here = between.figures("bailee.command.count", "--by", "command")
         assert [] == between.json("errors", "list")
+        operator = Visitor(between.ready["console"])
+        operator.get(between.ready["sign_in"])
+        assert "Errors are not kept here now" in operator.get("/admin/errors").text
+        assert "passed on to 127.0.0.1" in operator.get("/data-usage").text
         between.stop()
         assert [] == between.holds(b"quince")
     finally:

@@ -33,6 +33,11 @@ class ErrorIssues:
         state = ask.query.get("state", "open")
         every = self._perform("errors.list", {})
         issues = [one for one in every if state in ("all", one["state"])]
+        (to,) = (
+            one["to"]
+            for one in self._perform("metrics.destinations", {})
+            if one["flow"] == "errors"
+        )
         return self._frame.page(
             ask,
             "admin/errors.html",
@@ -41,6 +46,7 @@ class ErrorIssues:
             states=[*STATES, "all"],
             counts={one: sum(i["state"] == one for i in every) for one in STATES}
             | {"all": len(every)},
+            elsewhere=None if to.startswith("store") else to,
             issues=issues[:_SHOWN],
             total=len(issues),
             trend=lambda issue: drawn(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import shutil
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -252,6 +253,20 @@ def test_what_waits_is_encrypted_and_survives_the_process(
     assert files
     assert b"ValueError" not in content
     assert b"bailee" not in content
+
+
+def test_what_was_answered_is_delivered_after_a_crash(tmp_path: Path, receiver: Receiver) -> None:
+    """The disk as it was the moment after the answer: its next process delivers it."""
+    (tmp_path / "before").mkdir()
+    bench = opened(tmp_path / "before", errors="otlp:http://127.0.0.1:9")
+    keep(bench)
+    shutil.copytree(tmp_path / "before", tmp_path / "after")
+    bench.close()
+    again = opened(tmp_path / "after", errors=f"otlp:{receiver.url}")
+    got = receiver.wait(1)
+    again.close()
+
+    assert b"ValueError" in got[0][2]
 
 
 def test_what_is_not_delivered_in_its_time_never_is(tmp_path: Path, receiver: Receiver) -> None:
