@@ -9,7 +9,7 @@ Rows: R5.
 
 from __future__ import annotations
 
-import threading
+import time
 from dataclasses import asdict
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -19,6 +19,8 @@ from bailee.app.node import Node
 if TYPE_CHECKING:
     from dbos import DBOSConfig
 
+_PATIENCE = 10.0
+
 
 class Schedule:
     """Runs a node's retention sweep every few minutes, from `start` to `stop`."""
@@ -26,8 +28,7 @@ class Schedule:
     def __init__(self, node: Node, every_minutes: int) -> None:
         self._node = node
         self._every = every_minutes
-        self._sweeping = threading.Lock()
-        self._ended = False
+        self._ending = False
 
     def start(self) -> None:
         """Take up what was left unfinished, then sweep now and on schedule. Blocks a second."""
@@ -52,10 +53,9 @@ class Schedule:
 
         @DBOS.step(name="sweep")
         def sweep() -> dict[str, Any]:
-            with self._sweeping:
-                if self._ended:  # the node is being closed; the next start sweeps
-                    return {}
-                sessions, telemetry = node.sweep(node.clock())
+            if self._ending:  # the node is about to be closed; the next start sweeps
+                return {}
+            sessions, telemetry = node.sweep(node.clock())
             return {**asdict(sessions), "telemetry": asdict(telemetry)}
 
         @DBOS.workflow(name="retention")
@@ -80,8 +80,8 @@ class Schedule:
         from dbos import DBOS
 
         # DBOS' own wait for workflows takes a second at least, also when there is none.
-        waited = self._sweeping.acquire(timeout=10)
-        self._ended = True
-        if waited:
-            self._sweeping.release()
+        self._ending = True
+        deadline = time.monotonic() + _PATIENCE
+        while time.monotonic() < deadline and DBOS.list_workflows(status="PENDING", limit=1):
+            time.sleep(0.02)
         DBOS.destroy(destroy_registry=True)
