@@ -9,7 +9,7 @@ Rows: R5, C1.
 
 from __future__ import annotations
 
-import threading
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -20,6 +20,7 @@ from bailee.app.node import Node
 if TYPE_CHECKING:
     from dbos import DBOSConfig
 
+_PATIENCE: Final = 10.0
 _QUEUE: Final = "cloud-sessions"
 
 
@@ -39,9 +40,7 @@ class Schedule:
         self._every = every_minutes
         self._cloud = cloud
         self._lead: Any = None
-        self._led = False
-        self._sweeping = threading.Lock()
-        self._ended = False
+        self._ending = False
 
     def start(self) -> None:
         """Take up what was left unfinished, then sweep now and on schedule. Blocks a second."""
@@ -66,10 +65,9 @@ class Schedule:
 
         @DBOS.step(name="sweep")
         def sweep() -> dict[str, Any]:
-            with self._sweeping:
-                if self._ended:  # the node is being closed; the next start sweeps
-                    return {}
-                sessions, telemetry, feedback = node.sweep(node.clock())
+            if self._ending:  # the node is about to be closed; the next start sweeps
+                return {}
+            sessions, telemetry, feedback = node.sweep(node.clock())
             return {**asdict(sessions), "telemetry": asdict(telemetry), "feedback": feedback}
 
         @DBOS.workflow(name="retention")
@@ -102,7 +100,6 @@ class Schedule:
         """Put a cloud session into the queue; one that is, or was, there already stays as it is."""
         from dbos import DBOS, SetWorkflowID
 
-        self._led = True
         with SetWorkflowID(session_id):
             DBOS.enqueue_workflow(_QUEUE, self._lead, session_id)
 
@@ -112,12 +109,12 @@ class Schedule:
         """
         from dbos import DBOS
 
-        waited = self._sweeping.acquire(timeout=10)
-        self._ended = True
-        if waited:
-            self._sweeping.release()
         # DBOS' own wait for workflows takes a second at least, also when there is none.
-        DBOS.destroy(destroy_registry=True, workflow_completion_timeout_sec=10 if self._led else 0)
+        self._ending = True
+        deadline = time.monotonic() + _PATIENCE
+        while time.monotonic() < deadline and DBOS.list_workflows(status="PENDING", limit=1):
+            time.sleep(0.02)
+        DBOS.destroy(destroy_registry=True)
 
 
 def _leading(run: Callable[[str], Awaitable[str]]) -> Any:
