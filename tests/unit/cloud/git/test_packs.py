@@ -139,6 +139,13 @@ def test_an_object_that_inflates_beyond_what_it_says() -> None:
         read(pack(size(3, 10) + zlib.compress(bytes(50_000_000))), 65536)
 
 
+def test_a_pack_that_inflates_beyond_measure() -> None:
+    """A small pack of what becomes very large is refused while it grows, though its sizes hold."""
+    bomb = plain(3, bytes(50 << 20))
+    with pytest.raises(NotAPack, match="beyond measure"):
+        read(pack(*[bomb] * 8), 65536)
+
+
 @given(st.binary(max_size=200))
 def test_any_bytes(data: bytes) -> None:
     """Any bytes are a pack, or refused."""
