@@ -189,8 +189,8 @@ class PackReader:
             raise NotAPack("a pack that inflates beyond measure")
         if self._text is not None:
             self._text += piece
-        unread = len(self._inflate.unused_data) + len(self._inflate.unconsumed_tail)
-        self._take(len(given) - unread)
+        left = self._inflate.unused_data if self._inflate.eof else self._inflate.unconsumed_tail
+        self._take(len(given) - len(left))
         if self._inflate.eof:
             if self._inflated != self._size:
                 raise NotAPack("an object smaller than it says")

@@ -58,6 +58,14 @@ def read(data: bytes, piece: int = 7) -> PackReader:
 OLD = "1" * 40
 
 
+@pytest.mark.parametrize("length", [65_535, 65_536, 65_537, 131_072, 5_000_000])
+@pytest.mark.parametrize("piece", [7, 4096, 65_536])
+def test_what_compresses_well_is_read_to_its_end(length: int, piece: int) -> None:
+    """A commit behind an object that inflates to many times its size is found."""
+    last = commit(OLD)
+    assert read(pack(plain(3, bytes(length)), plain(1, last)), piece).adds(OLD, name(last))
+
+
 @given(st.integers(1, 300), st.lists(st.binary(max_size=200), max_size=4))
 def test_a_way_back_is_found(piece: int, blobs: list[bytes]) -> None:
     """A commit whose ancestors in the pack lead to the old tip adds to it; another does not."""
