@@ -56,6 +56,7 @@ Action = Literal[
     "account.export",
     "account.erase",
     "git_connection.change",
+    "cloud_network.change",
 ]
 
 MAY: Final[Mapping[Action, frozenset[Standing]]] = {
@@ -85,6 +86,7 @@ MAY: Final[Mapping[Action, frozenset[Standing]]] = {
     "account.export": frozenset({"operator", "self", "holder"}),
     "account.erase": frozenset({"operator", "self", "holder"}),
     "git_connection.change": frozenset({"operator", "self", "holder", "owner", "admin"}),
+    "cloud_network.change": frozenset({"operator", "self", "holder", "owner", "admin"}),
 }
 
 

@@ -22,6 +22,7 @@ from bailee.accounts import Actor
 from bailee.app import readable, subjects
 from bailee.app.archive import archive
 from bailee.app.cloud_git import connection_view
+from bailee.app.cloud_network import entry_view
 from bailee.app.people import key_view, membership_view, training_view, web_session_view
 from bailee.app.subjects import Subject
 from bailee.app.views import receipt_view, session_view
@@ -109,6 +110,7 @@ def _tables(
         "signed-in": [],
         "consent": [],
         "git-connections": [],
+        "network-lists": [],
         _SESSIONS: [_session_entry(node, row, row.id in held, now) for row in rows],
         "sessions-of-organisations": _elsewhere(node, subject, now),
         "receipts": _receipts(node, subject, rows),
@@ -138,6 +140,9 @@ def _tables(
         ]
         tables["git-connections"] = [
             connection_view(one) for one in node.git_connections.all(own.account_id)
+        ]
+        tables["network-lists"] = [
+            entry_view(one) for one in node.network_lists.all(own.account_id)
         ]
     about = [subject.id, *([] if own is None else [own.account_id])]
     about += [key.key_id for key, _ in keys]

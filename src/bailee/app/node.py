@@ -20,6 +20,7 @@ from bailee.accounts import Account, Registry
 from bailee.app.erasing import Erasures
 from bailee.app.person_keys import PersonKeys
 from bailee.clock import Clock, system_clock
+from bailee.cloud.egress.lists import NetworkLists
 from bailee.cloud.git.connections import GitConnections
 from bailee.config import Settings
 from bailee.db.engine import open_sqlite
@@ -89,6 +90,7 @@ class Node:
         self.git_connections = GitConnections(
             data, keyring=self.keyring, ledger=self.ledger, clock=clock
         )
+        self.network_lists = NetworkLists(data, ledger=self.ledger, clock=clock)
         self.erasures = Erasures(
             data,
             registry=self.registry,
@@ -96,6 +98,7 @@ class Node:
             keyring=self.keyring,
             ledger=self.ledger,
             git_connections=self.git_connections,
+            network_lists=self.network_lists,
         )
         self.moves_wait: Callable[[], None] = self._move_now
         self.accounts.retention_follows = self.follow

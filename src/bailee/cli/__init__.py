@@ -14,6 +14,7 @@ from bailee import __version__
 from bailee.cli import (
     audit,
     cloud_git,
+    cloud_network,
     code,
     config,
     demo,
@@ -69,6 +70,7 @@ app.add_typer(audit.app, name="audit")
 app.add_typer(config.app, name="config")
 _cloud = typer.Typer(help="Cloud sessions.", no_args_is_help=True)
 _cloud.add_typer(cloud_git.app, name="git")
+_cloud.add_typer(cloud_network.app, name="network")
 app.add_typer(_cloud, name="cloud")
 
 
