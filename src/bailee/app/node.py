@@ -20,6 +20,7 @@ from bailee.accounts import Account, Registry
 from bailee.app.erasing import Erasures
 from bailee.app.person_keys import PersonKeys
 from bailee.clock import Clock, system_clock
+from bailee.cloud.egress.lists import NetworkLists
 from bailee.cloud.git.connections import GitConnections
 from bailee.cloud.sessions import store as cloud
 from bailee.config import Settings
@@ -98,6 +99,7 @@ class Node:
         self.git_connections = GitConnections(
             data, keyring=self.keyring, ledger=self.ledger, clock=clock
         )
+        self.network_lists = NetworkLists(data, ledger=self.ledger, clock=clock)
         self.erasures = Erasures(
             data,
             registry=self.registry,
@@ -106,6 +108,7 @@ class Node:
             ledger=self.ledger,
             first=self._erase_cloud_sessions,
             git_connections=self.git_connections,
+            network_lists=self.network_lists,
         )
         self.moves_wait: Callable[[], None] = self._move_now
         self.accounts.retention_follows = self.follow
