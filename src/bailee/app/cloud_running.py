@@ -65,11 +65,6 @@ class Cloud:
         """Whether a repository may be reached without TLS."""
         return self._serving.plain
 
-    @property
-    def slots(self) -> tuple[int, int]:
-        """How many machines the runners have room for, and how many rooms are taken."""
-        return self._runners.slots
-
     def start(self) -> None:
         """Take runners in. Sessions wait until there is a queue (`begin`)."""
         self._thread.start()
