@@ -91,7 +91,6 @@ def test_a_session_that_is_waited_for(yard: Yard) -> None:
 @pytest.mark.row("C5")
 def test_a_model_that_fails_fails_the_session(yard: Yard) -> None:
     """The exit status is 1 and the problem is named; nothing is pushed."""
-
     yard.upstream.then(Failure(400, "invalid_request_error"))
     ended = yard.start("Do what can't be done")
     assert (1, "failed", "agent_failed") == (ended["status"], ended["end"], ended["problem"])
