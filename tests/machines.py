@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 from collections.abc import Awaitable, Mapping
 from functools import cache
 from pathlib import Path
@@ -27,12 +28,17 @@ LIMITS = Limits(memory=512 << 20, disk=512 << 20)
 T = TypeVar("T")
 
 
+def extra() -> list[str]:
+    """What is in the tests' image besides: a package from each source that this machine has."""
+    return ["jq", "pypi:cowsay", *(["npm:semver"] if shutil.which("npm") else [])]
+
+
 @cache
 def image() -> store.Image:
     """The image of this checkout; skips the test when no machine can be had here."""
     try:
         see_that_it_can_be(LIMITS)
-        return build(IMAGES, name="tests")
+        return build(IMAGES, name="tests", extra=extra())
     except MachineError as error:
         pytest.skip(f"a virtual machine: {error.message}")
 
