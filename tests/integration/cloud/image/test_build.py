@@ -16,12 +16,16 @@ from machines import IMAGES, extra, image
 pytestmark = pytest.mark.row("C1")
 
 
-def bailee(*arguments: str | Path) -> list[str | Path]:
-    """The command, as a process that has no capability and can't get one, root or not."""
-    plain: list[str | Path] = [sys.executable, "-m", "bailee", "cloud", "image", *arguments]
-    if os.geteuid() != 0:
-        return plain
-    return ["setpriv", "--bounding-set=-all", "--inh-caps=-all", "--no-new-privs", *plain]
+PRIVILEGES = ["--bounding-set=-all", "--inh-caps=-all", "--no-new-privs"]
+
+
+def run(*arguments: str | Path, path: str | None = None) -> subprocess.CompletedProcess[str]:
+    """`bailee cloud image`, as a process that has no capability and can't get one, root or not."""
+    words: list[str | Path] = [sys.executable, "-m", "bailee", "cloud", "image", *arguments]
+    if os.geteuid() == 0 and (setpriv := shutil.which("setpriv")):
+        words = [setpriv, *PRIVILEGES, *words]
+    environment = os.environ if path is None else {**os.environ, "PATH": path}
+    return subprocess.run(words, capture_output=True, text=True, check=False, env=environment)
 
 
 def test_a_second_build_elsewhere_is_bit_identical(tmp_path: Path) -> None:
@@ -32,13 +36,9 @@ def test_a_second_build_elsewhere_is_bit_identical(tmp_path: Path) -> None:
     (tmp_path / "apt").mkdir()
     shutil.copytree(IMAGES / "apt/archives", tmp_path / "apt/archives", copy_function=os.link)
     named = [word for name in extra() for word in ("--with", name)]
-    built = subprocess.run(
-        bailee("build", "--images", tmp_path, *named, "--json"), capture_output=True, text=True
-    )
+    built = run("build", "--images", tmp_path, *named, "--json")
     assert 0 == built.returncode, built.stderr
-    listed = subprocess.run(
-        bailee("list", "--images", tmp_path, "--json"), capture_output=True, text=True, check=True
-    )
+    listed = run("list", "--images", tmp_path, "--json")
     second = json.loads(Path(json.loads(built.stdout)["folder"], "manifest.json").read_text())
 
     assert first.manifest["files"] == second["files"]
@@ -56,9 +56,7 @@ def test_a_second_build_elsewhere_is_bit_identical(tmp_path: Path) -> None:
 def test_a_package_that_is_none_is_the_caller_s_mistake(name: str, told: str) -> None:
     """It is named, and the exit status says who must act."""
     image()
-    done = subprocess.run(
-        bailee("build", "--images", IMAGES, f"--with={name}"), capture_output=True, text=True
-    )
+    done = run("build", "--images", IMAGES, f"--with={name}")
 
     assert 2 == done.returncode
     assert told in done.stderr
@@ -67,12 +65,7 @@ def test_a_package_that_is_none_is_the_caller_s_mistake(name: str, told: str) ->
 
 def test_without_the_programs_nothing_is_built(tmp_path: Path) -> None:
     """What is missing is named with its package, and the exit status is that of the hosts."""
-    done = subprocess.run(
-        bailee("build", "--images", tmp_path)[-7:],
-        capture_output=True,
-        text=True,
-        env={"PATH": str(tmp_path), "HOME": str(tmp_path)},
-    )
+    done = run("build", "--images", tmp_path, path=str(tmp_path))
 
     assert 8 == done.returncode
     assert "hint: install apt dpkg squashfs-tools tar" in done.stderr
