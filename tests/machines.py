@@ -1,4 +1,4 @@
-"""Real machines for tests: one image for the whole run, cached by its content under `.cache/`."""
+"""Real machines for tests: one image for the whole run, cached by its content under `.images/`."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from bailee.cloud.ports import Command, End, Limits, Service
 from bailee.errors import MachineError
 
 ROOT = Path(__file__).parents[1]
-IMAGES = Path(os.environ.get(store.VARIABLE, ROOT / ".cache" / "images"))
+IMAGES = Path(os.environ.get(store.VARIABLE, ROOT / ".images"))
 LIMITS = Limits(memory=512 << 20, disk=512 << 20)
 T = TypeVar("T")
 
