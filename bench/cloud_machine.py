@@ -22,7 +22,7 @@ from bench.result import Unavailable
 LIMITS = Limits(memory=512 << 20, disk=1 << 30)
 STARTS = 5
 BYTES = 64 << 20
-IMAGES = Path(__file__).parents[1] / ".cache" / "images"
+IMAGES = Path(__file__).parents[1] / ".images"
 
 
 def unheard(name: str, data: bytes) -> None:

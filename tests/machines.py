@@ -1,9 +1,10 @@
-"""Real machines for tests: one image for the whole run, cached by its content under `.cache/`."""
+"""Real machines for tests: one image for the whole run, cached by its content under `.images/`."""
 
 from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 from collections.abc import Awaitable, Mapping
 from functools import cache
 from pathlib import Path
@@ -22,9 +23,14 @@ from bailee.cloud.ports import Command, End, Limits, Service
 from bailee.errors import MachineError
 
 ROOT = Path(__file__).parents[1]
-IMAGES = Path(os.environ.get(store.VARIABLE, ROOT / ".cache" / "images"))
+IMAGES = Path(os.environ.get(store.VARIABLE, ROOT / ".images"))
 LIMITS = Limits(memory=512 << 20, disk=512 << 20)
 T = TypeVar("T")
+
+
+def extra() -> list[str]:
+    """What is in the tests' image besides: a package from each source that this machine has."""
+    return ["jq", "pypi:cowsay", *(["npm:semver"] if shutil.which("npm") else [])]
 
 
 @cache
@@ -32,7 +38,7 @@ def image() -> store.Image:
     """The image of this checkout; skips the test when no machine can be had here."""
     try:
         see_that_it_can_be(LIMITS)
-        return build(IMAGES, name="tests")
+        return build(IMAGES, name="tests", extra=extra())
     except MachineError as error:
         pytest.skip(f"a virtual machine: {error.message}")
 

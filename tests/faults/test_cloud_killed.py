@@ -90,7 +90,7 @@ def until(condition: Callable[[], bool], seconds: float = 300.0) -> None:
 def yard(bailee: Bailee, tmp_path: Path) -> Iterator[Yard]:
     """See `Yard`."""
     image()
-    never = Exactly(Reply(parts=("wait",)))
+    never = Exactly(Reply(parts=("wait",), framing="chunked"))
     with (
         GitServer(tmp_path / "git") as server,
         ScriptedUpstream([never] * 9, tools_only=True) as upstream,

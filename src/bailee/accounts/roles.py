@@ -61,6 +61,7 @@ Action = Literal[
     "cloud.read",
     "cloud.change",
     "git_connection.change",
+    "cloud_network.change",
 ]
 
 MAY: Final[Mapping[Action, frozenset[Standing]]] = {
@@ -95,6 +96,7 @@ MAY: Final[Mapping[Action, frozenset[Standing]]] = {
     "cloud.read": frozenset({"self", "holder", "owner", "admin", "service"}),
     "cloud.change": frozenset({"operator", "self", "holder", "owner", "admin", "service"}),
     "git_connection.change": frozenset({"operator", "self", "holder", "owner", "admin"}),
+    "cloud_network.change": frozenset({"operator", "self", "holder", "owner", "admin"}),
 }
 
 

@@ -209,13 +209,6 @@ def _delete(node: Node, arguments: Arguments) -> object:
     return {"session": record.id, "destroyed": node.cloud.erase(record.id)}
 
 
-def _hosts(node: Node, arguments: Arguments) -> object:
-    node.registry.authority.require(actor_of(node, arguments), "person.create")
-    slots, taken = _running(node).slots
-    waiting = [one for one in node.cloud.unended() if one.state is State.QUEUED]
-    return {"slots": slots, "taken": taken, "waiting": len(waiting)}
-
-
 # Who asks
 
 
@@ -316,5 +309,4 @@ CLOUD: Final[Mapping[str, Operation]] = {
     "cloud.diff": _diff,
     "cloud.teleport": _teleport,
     "cloud.delete": _delete,
-    "cloud.hosts": _hosts,
 }

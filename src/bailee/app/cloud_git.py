@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from bailee.accounts import Account, Actor
+from bailee.accounts.roles import Action
 from bailee.app.arguments import Arguments, text
 from bailee.app.node import Node
 from bailee.app.people import actor_of, own_account
@@ -21,7 +22,7 @@ from bailee.errors import InputError
 
 def _add(node: Node, arguments: Arguments) -> object:
     by = actor_of(node, arguments)
-    account = _account(node, by, arguments)
+    account = account_of(node, by, arguments)
     secret = Secret(
         text(arguments, "secret"),
         user=arguments.get("user") or "",
@@ -35,7 +36,7 @@ def _add(node: Node, arguments: Arguments) -> object:
 
 
 def _list(node: Node, arguments: Arguments) -> object:
-    account = _account(node, actor_of(node, arguments), arguments)
+    account = account_of(node, actor_of(node, arguments), arguments)
     return [connection_view(one) for one in node.git_connections.all(account.account_id)]
 
 
@@ -48,21 +49,27 @@ def _remove(node: Node, arguments: Arguments) -> object:
     return connection_view(connection)
 
 
-def _account(node: Node, by: Actor, arguments: Arguments) -> Account:
-    """Whose connections; who asks may see to them."""
+def account_of(
+    node: Node, by: Actor, arguments: Arguments, action: Action = "git_connection.change"
+) -> Account:
+    """Whose it is; who asks may do this there.
+
+    Raises:
+        InputError: it is nobody's, or `forbidden`.
+    """
     if arguments.get("account") is not None:
         account = node.accounts.get(text(arguments, "account"))
     elif by.operator and by.person_id is None:
         first = node.accounts.first()
         if first is None or first.person_id is not None or first.organisation_id is not None:
             raise InputError(
-                "a Git connection belongs to an account.",
+                "it is not said whose account is meant.",
                 hint="name it with --account; `bailee key list` shows them",
             )
         account = first
     else:
         account = own_account(node, arguments)
-    node.registry.authority.require(by, "git_connection.change", account)
+    node.registry.authority.require(by, action, account)
     return account
 
 

@@ -19,7 +19,7 @@ from typing import Any, Final
 import uvloop
 
 from bailee.accounts import Accounts
-from bailee.app.cloud_serving import Credentials, Serving
+from bailee.app.cloud_serving import Serving
 from bailee.app.node import Node
 from bailee.app.schedule import CloudQueue
 from bailee.cloud.ports import Limits
@@ -40,9 +40,15 @@ _PASSED_ON: Final = (
 class Cloud:
     """The cloud sessions of a running server."""
 
-    def __init__(self, node: Node, credentials: Credentials) -> None:
+    def __init__(self, node: Node) -> None:
         self._node = node
-        self._serving = Serving(node.home, node.settings, node.ledger, credentials)
+        self._serving = Serving(
+            node.home,
+            node.settings,
+            node.ledger,
+            credentials=node.git_connections.credential,
+            rules=node.network_lists.rules,
+        )
         self._loop = uvloop.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="cloud", daemon=True)
         self._runners = Runners(node.home.runner_socket, launch=self._launch)
@@ -58,11 +64,6 @@ class Cloud:
     def plain(self) -> bool:
         """Whether a repository may be reached without TLS."""
         return self._serving.plain
-
-    @property
-    def slots(self) -> tuple[int, int]:
-        """How many machines the runners have room for, and how many rooms are taken."""
-        return self._runners.slots
 
     def start(self) -> None:
         """Take runners in. Sessions wait until there is a queue (`begin`)."""

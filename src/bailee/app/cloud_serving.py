@@ -33,6 +33,9 @@ from bailee.ledger import Ledger
 Credentials = Callable[[str, Repository], Credential]
 """By account and repository: where the git server's credential comes from."""
 
+RulesOf = Callable[..., Rules]
+"""By account and level, with what the operator allows and denies: what a session may reach."""
+
 _Networks = Sequence[ipaddress.IPv4Network | ipaddress.IPv6Network]
 
 
@@ -66,12 +69,19 @@ class Serving:
     """Makes what serves a session; `serve` is a `sessions.Serve`."""
 
     def __init__(
-        self, home: Home, settings: Settings, ledger: Ledger, credentials: Credentials
+        self,
+        home: Home,
+        settings: Settings,
+        ledger: Ledger,
+        *,
+        credentials: Credentials,
+        rules: RulesOf,
     ) -> None:
         self.gateway = reachable(home.gateway_socket)
         self.reach = Reach.of(settings)
         self.ledger = ledger
         self.credentials = credentials
+        self.rules = rules
 
     @property
     def plain(self) -> bool:
@@ -107,7 +117,7 @@ class Served:
             dialer=Dialer(private=reach.git_networks),
         )
         egress = EgressProxy(
-            Rules.of(asked.network, allow=reach.allow, deny=reach.deny),
+            serving.rules(record.owner, asked.network, allow=reach.allow, deny=reach.deny),
             record=self._note_connection,
             end=end,
             dialer=Dialer(private=reach.egress_networks),

@@ -31,6 +31,7 @@ from sqlalchemy import Engine, insert, select, update
 from bailee.accounts import OPERATOR, Accounts, Actor, Registry
 from bailee.app import subjects
 from bailee.app.subjects import Subject
+from bailee.cloud.egress.lists import NetworkLists
 from bailee.cloud.git.connections import GitConnections
 from bailee.db.engine import reading, storage_errors
 from bailee.db.vault import erasures
@@ -77,6 +78,7 @@ class Erasures:
         ledger: Ledger,
         first: Callable[[str], None] = lambda _account: None,
         git_connections: GitConnections,
+        network_lists: NetworkLists,
     ) -> None:
         """`first` ends and erases what an account has besides the sessions of the vault."""
         self._first = first
@@ -88,6 +90,7 @@ class Erasures:
         self._keyring = keyring
         self._ledger = ledger
         self._git_connections = git_connections
+        self._network_lists = network_lists
         self._one = threading.RLock()
         self._accounts_gone = {one.account_id for one in self.all() if one.account_id is not None}
 
@@ -190,6 +193,7 @@ class Erasures:
         self._accounts.unname(account, keys)
         if account is not None:
             self._git_connections.remove_all(account, by=OPERATOR.name)
+            self._network_lists.remove_all(account)
         if subject.person is not None and subject.person.erased_at is None:
             self._registry.people.forget(subject.person.person_id, by=OPERATOR)
 

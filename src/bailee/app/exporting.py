@@ -25,6 +25,7 @@ from bailee.app.archive import archive
 from bailee.app.cloud import kept as cloud_kept
 from bailee.app.cloud import view as cloud_view
 from bailee.app.cloud_git import connection_view
+from bailee.app.cloud_network import entry_view
 from bailee.app.people import key_view, membership_view, training_view, web_session_view
 from bailee.app.subjects import Subject
 from bailee.app.views import receipt_view, report_view, session_view
@@ -134,6 +135,7 @@ def _tables(
         "signed-in": [],
         "consent": [],
         "git-connections": [],
+        "network-lists": [],
         _SESSIONS: [_session_entry(node, row, row.id in held, now) for row in rows],
         _CLOUD: [] if own is None else _cloud_entries(node, own.account_id, now),
         "sessions-of-organisations": _elsewhere(node, subject, now),
@@ -168,6 +170,9 @@ def _tables(
         ]
         tables["git-connections"] = [
             connection_view(one) for one in node.git_connections.all(own.account_id)
+        ]
+        tables["network-lists"] = [
+            entry_view(one) for one in node.network_lists.all(own.account_id)
         ]
     about = [subject.id, *([] if own is None else [own.account_id])]
     about += [key.key_id for key, _ in keys]

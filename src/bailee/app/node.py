@@ -20,6 +20,7 @@ from bailee.accounts import Account, Registry
 from bailee.app.erasing import Erasures
 from bailee.app.person_keys import PersonKeys
 from bailee.clock import Clock, system_clock
+from bailee.cloud.egress.lists import NetworkLists
 from bailee.cloud.git.connections import GitConnections
 from bailee.cloud.sessions import store as cloud
 from bailee.config import Settings
@@ -115,6 +116,7 @@ class Node:
         self.git_connections = GitConnections(
             data, keyring=self.keyring, ledger=self.ledger, clock=clock
         )
+        self.network_lists = NetworkLists(data, ledger=self.ledger, clock=clock)
         self.erasures = Erasures(
             data,
             registry=self.registry,
@@ -124,6 +126,7 @@ class Node:
             ledger=self.ledger,
             first=self._erase_cloud_sessions,
             git_connections=self.git_connections,
+            network_lists=self.network_lists,
         )
         self.moves_wait: Callable[[], None] = self._move_now
         self.measured: Callable[[], None] = lambda: None  # where no server runs, nothing waits

@@ -16,6 +16,7 @@ from bailee.app import feedback, telemetry
 from bailee.app.arguments import Arguments, moment, text
 from bailee.app.cloud import CLOUD
 from bailee.app.cloud_git import CLOUD_GIT
+from bailee.app.cloud_network import CLOUD_NETWORK
 from bailee.app.erasure import ERASURE
 from bailee.app.holds import HOLDS
 from bailee.app.node import Node
@@ -161,4 +162,5 @@ _OPERATIONS: Final[Mapping[str, Callable[[Node, Arguments], Iterator[object] | o
     **telemetry.OPERATIONS,
     **feedback.OPERATIONS,
     **CLOUD_GIT,
+    **CLOUD_NETWORK,
 }

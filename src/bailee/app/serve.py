@@ -236,7 +236,7 @@ class Server:
 
     def _start_cloud(self) -> Cloud:
         node = self._node
-        cloud = Cloud(node, node.git_connections.credential)
+        cloud = Cloud(node)
         cloud.start()
         self._parts.push_async_callback(asyncio.to_thread, cloud.stop)
         node.cloud_sessions = cloud

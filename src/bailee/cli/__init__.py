@@ -17,6 +17,7 @@ from bailee.cli import (
     cloud,
     cloud_git,
     cloud_image,
+    cloud_network,
     code,
     config,
     demo,
@@ -74,6 +75,7 @@ app.add_typer(survey.app, name="survey")
 app.add_typer(cloud.app, name="cloud")
 cloud.app.add_typer(cloud_git.app, name="git")
 cloud.app.add_typer(cloud_image.app, name="image")
+cloud.app.add_typer(cloud_network.app, name="network")
 app.add_typer(keyring.app, name="keyring")
 app.add_typer(audit.app, name="audit")
 app.add_typer(config.app, name="config")

@@ -57,7 +57,7 @@ def add(  # noqa: PLR0917 - each is an option
             "installation_id": installation_id,
             "secret": _secret(kind, secret_env),
         }
-        added = cast("dict[str, Any]", ask_one(home, "cloud.git.add", _whose(account) | arguments))
+        added = cast("dict[str, Any]", ask_one(home, "cloud.git.add", whose(account) | arguments))
         if as_json:
             print_json(added)
         else:
@@ -71,7 +71,7 @@ def list_connections(
 ) -> None:
     """The Git connections of an account, without their secrets."""
     with reporting():
-        found = cast("list[dict[str, Any]]", ask_one(home, "cloud.git.list", _whose(account)))
+        found = cast("list[dict[str, Any]]", ask_one(home, "cloud.git.list", whose(account)))
         if as_json:
             print_json(found)
             return
@@ -88,7 +88,7 @@ def remove(
     """Forget a Git connection: its key is destroyed."""
     with reporting():
         removed = cast(
-            "dict[str, Any]", ask_one(home, "cloud.git.remove", _whose(None) | {"id": connection})
+            "dict[str, Any]", ask_one(home, "cloud.git.remove", whose(None) | {"id": connection})
         )
         if as_json:
             print_json(removed)
@@ -96,7 +96,8 @@ def remove(
             print(f"{removed['id']} for {removed['place']} is forgotten.")
 
 
-def _whose(account: str | None) -> dict[str, object]:
+def whose(account: str | None) -> dict[str, object]:
+    """The arguments that say whose account is meant, and who asks."""
     whose: dict[str, object] = {"account": account}
     key = os.environ.get("BAILEE_API_KEY")
     return whose | {"key": key} if key else whose

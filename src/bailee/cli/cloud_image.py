@@ -31,6 +31,10 @@ def build(
         list[str] | None,
         typer.Option("--with", help="A package besides: NAME of Debian, pypi:NAME, npm:NAME."),
     ] = None,
+    oci: Annotated[
+        Path | None,
+        typer.Option("--from-oci", help="A folder with an OCI image layout, to be the root."),
+    ] = None,
     name: Annotated[str, typer.Option(help="What it is called.")] = "default",
     images: ImagesOption = None,
     as_json: JsonOption = False,
@@ -43,6 +47,7 @@ def build(
         image = make(
             images or store.default_folder(),
             extra=extra or (),
+            oci=oci,
             name=name,
             log=lambda line: print(f"{line} …", file=sys.stderr),
         )

@@ -120,6 +120,7 @@ class TestPushing:
         work = setting.clone()
         for number in range(2):
             (work / f"large{number}").write_bytes(os.urandom(15_000_000))
+            (work / f"zeros{number}").write_bytes(bytes(8_000_000 + number))
             tip = setting.commit(f"large {number}")
             got = setting.git("push", "origin", "HEAD")
             assert got.status == 0, got.output

@@ -39,6 +39,7 @@ def test_every_name_that_pages_use_is_there_and_none_is_left_over() -> None:
     used = set(re.findall(r"""["'](\w+(?:\.\w+)+)["']""", text)) & known
     called = set(re.findall(r"""\bt\(["'](\w+(?:\.\w+)*)["'][,)]""", text))
     prefixes = set(re.findall(r"""["'](\w+\.\w*)["'] ~""", text))
+    prefixes |= set(re.findall(r"""(?:f["']|["'])(\w+\.\w+_)(?:\{|['"] \+)""", text))
     prefixes |= {"error.code.", "time."}
     used |= called | {name for name in known if name.startswith(tuple(prefixes))}
 

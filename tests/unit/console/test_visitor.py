@@ -27,6 +27,7 @@ VISITORS = {
 ADMITTED = {
     Rule.PUBLIC: set(VISITORS),
     Rule.PERSON: {"person", "member", "admin", "owner", "owner elsewhere"},
+    Rule.SOMEONE: set(VISITORS) - {"nobody"},
     Rule.MEMBER: {"member", "admin", "owner", "operator"},
     Rule.KEEPER: {"admin", "owner", "operator"},
     Rule.ADMIN: {"admin", "owner"},

@@ -14,7 +14,7 @@ Rules kept here, whatever the other side sends:
 
 * A frame holds at most `MOST_PAYLOAD` bytes, so a frame that is not complete is bounded.
 * A stream never holds more unread bytes than its window. Sending without credit is a violation.
-* There are at most `Bounds.streams` streams; one more is answered with RESET.
+* Each side may have `Bounds.streams` streams; one more is answered with RESET.
 * Answers that the other side does not take are bounded: past `Bounds.answers` it is a violation.
 * Streams take turns, a frame each, so that none waits for another to finish.
 * Frames of streams that are over are passed over: they were on their way when it ended.
@@ -209,7 +209,7 @@ class Multiplexer:
             raise ProtocolError("a stream's name of a wrong length")
         if not payload.isascii():
             raise ProtocolError("a stream's name that is not ASCII")
-        if len(self._streams) >= self._bounds.streams:
+        if self._opened_by(1 - self._side) >= self._bounds.streams:
             self._answer(Kind.RESET, stream)
             return None
         self._add(stream)
@@ -228,7 +228,7 @@ class Multiplexer:
 
     def open(self, name: str) -> int | None:
         """Open a stream and give its number; None when there are as many as there may be."""
-        if len(self._streams) >= self._bounds.streams:
+        if self._opened_by(self._side) >= self._bounds.streams:
             return None
         stream = self._next
         self._next = self._next + 2 if self._next < 0xFFFF_FFF0 else int(self._side) or 2
@@ -306,6 +306,10 @@ class Multiplexer:
         return bytes(out)
 
     # Within
+
+    def _opened_by(self, side: int) -> int:
+        """How many streams of a side there are: neither side can use up the other's."""
+        return sum(stream % 2 == side for stream in self._streams)
 
     def _add(self, stream: int) -> None:
         window = self._bounds.window

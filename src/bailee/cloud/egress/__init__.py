@@ -12,8 +12,9 @@
 
 `proxy.serve(reader, writer)` serves one stream, of a machine's channel or of a TCP listener. One
 `EgressProxy` is one session: budgets and violations are counted over all its streams. `record` and
-`end` are called in the event loop and must not block. The order of checks is in `proxy.py`, the
-rules in `rules.py`, what `trusted` means in `trusted.py`.
+`end` are called in the event loop and must not block. With an account's own lists, the rules come
+from `NetworkLists.rules(account, level, allow=..., deny=...)` (`lists.py`). The order of checks is
+in `proxy.py`, the rules in `rules.py`, what `trusted` means in `trusted.py`.
 
 Rows: C3.
 """

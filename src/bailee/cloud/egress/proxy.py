@@ -78,8 +78,9 @@ class EgressProxy:
         """Serve one stream until it ends."""
         client = Conversation(h11.SERVER, reader, writer)
         self.spending.streams += 1
+        crowded = self.spending.streams > self.budgets.concurrent
         try:
-            while not self.ended and await self._once(client):
+            while not self.ended and await self._once(client, crowded):
                 pass
         except (OSError, h11.ProtocolError):
             pass  # the client went away
@@ -89,13 +90,14 @@ class EgressProxy:
                 writer.close()
                 await writer.wait_closed()
 
-    async def _once(self, client: Conversation) -> bool:
-        """One request; whether another may follow on this stream."""
+    async def _once(self, client: Conversation, crowded: bool) -> bool:
+        """One request; whether another may follow on this stream. `crowded`: there were too many
+        streams already when this one began.
+        """
         attempt = Attempt(self._clock(), _now(), self.spending)
         seen = False
         try:
-            if self.spending.streams > self.budgets.concurrent:
-                seen = True
+            if crowded:
                 raise _over("budget.concurrent")
             request = await self._request(client)
             if request is None:
@@ -283,15 +285,18 @@ class EgressProxy:
         try:
             self._record(attempt.record(_now()))
         except BaseException:
-            self.ended = True  # what can't be recorded does not go on
-            self._end(End.EGRESS)
+            self._end_session()  # what can't be recorded does not go on
             raise
 
     def _count(self, stopped: Stopped) -> None:
         self.violations += stopped.is_violation
         self._floods += stopped.is_flood
         weight = self.violations + self._floods // _FLOOD
-        if weight >= self._most_violations and not self.ended:
+        if weight >= self._most_violations:
+            self._end_session()
+
+    def _end_session(self) -> None:
+        if not self.ended:
             self.ended = True
             self._end(End.EGRESS)
 

@@ -8,6 +8,7 @@ Rules kept here:
 
 * Nothing is kept but each commit's parents, and commits' texts while they may serve as bases of
   deltas, up to a limit.
+* What inflates beyond measure is refused while it does.
 * When in doubt, no: a commit that can't be read (its base is not in the pack), or an ancestor that
   is reached only through commits that the server has already, does not show that the push adds.
 """
@@ -27,6 +28,9 @@ _PIECE: Final = 64 * 1024
 _LONGEST_COMMIT: Final = 1 << 20
 _MOST_KEPT: Final = 64 << 20
 _MOST_COMMITS: Final = 1_000_000
+# What a pack may inflate to: so much in any case, and beyond it so many times its own size.
+_ALLOWANCE: Final = 256 << 20
+_TIMES: Final = 64
 # Parents stand right behind the tree and nowhere else: a line like theirs further down is text.
 _NAME: Final = rb"[0-9a-f]{40}(?:[0-9a-f]{24})?"
 _HEAD: Final = re.compile(rb"tree %b\n((?:parent %b\n)*)" % (_NAME, _NAME))
@@ -53,6 +57,7 @@ class PackReader:
         self._inflate: zlib._Decompress | None = None
         self._text: bytearray | None = None
         self._inflated = 0
+        self._inflated_in_all = 0
         self._parents: dict[str, tuple[str, ...]] = {}
         self._at: dict[int, bytes] = {}
         self._by_name: dict[str, bytes] = {}
@@ -179,10 +184,13 @@ class PackReader:
         self._inflated += len(piece)
         if self._inflated > self._size:
             raise NotAPack("an object larger than it says")
+        self._inflated_in_all += len(piece)
+        if self._inflated_in_all > _ALLOWANCE + _TIMES * self._offset:
+            raise NotAPack("a pack that inflates beyond measure")
         if self._text is not None:
             self._text += piece
-        unread = len(self._inflate.unused_data) + len(self._inflate.unconsumed_tail)
-        self._take(len(given) - unread)
+        left = self._inflate.unused_data if self._inflate.eof else self._inflate.unconsumed_tail
+        self._take(len(given) - len(left))
         if self._inflate.eof:
             if self._inflated != self._size:
                 raise NotAPack("an object smaller than it says")

@@ -17,12 +17,20 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import bailee
 from bailee.cloud.image import initramfs, kernel, software, store, tree
+from bailee.cloud.image import oci as oci_files
 from bailee.cloud.image.debian import Archive, Package, require
+from bailee.cloud.image.oci import Layer, layers
 from bailee.cloud.image.packages import SYSTEM, TOOLS, wanted
+from bailee.errors import InputError
+
+_PACKING: Final = (
+    *("-comp", "lz4", "-all-time", "0", "-mkfs-time", "0"),
+    *("-no-xattrs", "-quiet", "-no-progress"),
+)
 
 Log = Callable[[str], None]
 """Takes a line that says what is being done."""
@@ -32,17 +40,21 @@ def build(
     folder: Path,
     *,
     extra: Sequence[str] = (),
+    oci: Path | None = None,
     name: str = store.DEFAULT,
     log: Log = lambda _: None,
 ) -> store.Image:
-    """Build an image and name it; `extra` is what `--with` says.
+    """Build an image and name it; `extra` is what `--with` says, `oci` a layout to be the root.
 
     Raises:
-        InputError: a package that is not there, or can't be installed without running its scripts.
+        InputError: a package that is not there, or can't be installed without running its scripts;
+            a folder that is no OCI layout.
+        IntegrityError: a file of the OCI layout is not what its digest says.
         MachineError: code `no_machine`: a program or the archive is missing.
     """
     more = wanted(list(extra))
-    require(["apt-get", "dpkg-deb", "mksquashfs", "unsquashfs", "tar"])
+    require(["apt-get", "dpkg-deb", "mksquashfs", "sqfstar", "unsquashfs", "tar"])
+    found = [] if oci is None else layers(oci)
     folder.mkdir(parents=True, exist_ok=True)
     with _locked(folder), tempfile.TemporaryDirectory(dir=folder, prefix=".work-") as work:
         maker = _Maker(folder, Path(work), log)
@@ -55,12 +67,15 @@ def build(
         boot = maker.boot(packages)
         python = maker.software(base, more.pypi, more.npm)
         own = maker.bailee(base)
-        layers = [base, python, own]
+        ours = [base, python, own]
+        root, tools = ([maker.foreign(found)], ours) if found else (ours, [])
         manifest: dict[str, Any] = {
             "format": store.FORMAT,
             "bailee": bailee.__version__,
-            "root": "debian",
-            "layers": [f"layer{number}.squashfs" for number in range(len(layers))],
+            "root": "oci" if found else "debian",
+            "oci": [layer.digest for layer in found],
+            "layers": [f"layer{number}.squashfs" for number in range(len(root))],
+            "tools": [f"tool{number}.squashfs" for number in range(len(tools))],
             "packages": {
                 "debian": {package.name: package.version for package in packages},
                 **store.read_facts(python),
@@ -69,7 +84,8 @@ def build(
             **store.read_facts(base),
         }
         files = {"vmlinux": boot / "vmlinux", "initramfs": boot / "initramfs"}
-        files |= {f"layer{n}.squashfs": part / "squashfs" for n, part in enumerate(layers)}
+        files |= {f"layer{n}.squashfs": part / "squashfs" for n, part in enumerate(root)}
+        files |= {f"tool{n}.squashfs": part / "squashfs" for n, part in enumerate(tools)}
         return store.put(folder, name, manifest, files)
 
 
@@ -148,6 +164,27 @@ class _Maker:
         software.write_bailee(self._unpacked(base), layer)
         return self._put(key, layer, {})
 
+    def foreign(self, found: Sequence[Layer]) -> Path:
+        """The files of an OCI image."""
+        key = _key("oci", _source(oci_files), *(layer.digest for layer in found))
+        if (part := self._parts / key).exists():
+            return part
+        self._log(f"packing {len(found)} OCI layers")
+        work = self._work / "oci"
+        work.mkdir()
+        making = self._making(key)
+        packing = subprocess.Popen(  # noqa: S603
+            ["sqfstar", *_PACKING, making / "squashfs"],  # noqa: S607
+            stdin=subprocess.PIPE,
+            env=_environment(),
+        )
+        assert packing.stdin is not None
+        with packing.stdin as stream:
+            oci_files.write(found, stream, work)
+        if packing.wait() != 0:
+            raise InputError("the files of the OCI image could not be packed.")
+        return self._done(making, key)
+
     def _unpacked(self, base: Path) -> Path:
         if self._tree is None:
             self._tree = self._work / "tree"
@@ -185,25 +222,15 @@ class _Maker:
 def pack(layer: Path, target: Path) -> None:
     """Pack a folder: the same bytes for the same files, whoever owns them and since whenever."""
     subprocess.run(  # noqa: S603
-        [  # noqa: S607
-            "mksquashfs",
-            layer,
-            target,
-            "-comp",
-            "lz4",
-            "-all-root",
-            "-all-time",
-            "0",
-            "-mkfs-time",
-            "0",
-            "-no-xattrs",
-            "-no-exports",
-            "-quiet",
-            "-no-progress",
-        ],
+        ["mksquashfs", layer, target, "-all-root", *_PACKING],  # noqa: S607
         check=True,
-        env={k: v for k, v in os.environ.items() if k != "SOURCE_DATE_EPOCH"},
+        env=_environment(),
     )
+
+
+def _environment() -> dict[str, str]:
+    """Ours, without the variable that would contradict the times that are set."""
+    return {name: value for name, value in os.environ.items() if name != "SOURCE_DATE_EPOCH"}
 
 
 def _key(kind: str, *inputs: str) -> str:

@@ -55,12 +55,18 @@ def require(programs: Sequence[str]) -> None:
     Raises:
         MachineError: one is not; the hint names Debian's package for it.
     """
-    homes = {"apt-get": "apt", "dpkg-deb": "dpkg", "mksquashfs": "squashfs-tools"}
+    homes = {
+        "apt-get": "apt",
+        "dpkg-deb": "dpkg",
+        "mksquashfs": "squashfs-tools",
+        "sqfstar": "squashfs-tools",
+        "unsquashfs": "squashfs-tools",
+    }
     if missing := [name for name in programs if shutil.which(name) is None]:
         raise MachineError(
             f"to build an image, {' and '.join(missing)} must be there.",
             code="no_machine",
-            hint=f"install {' '.join(homes.get(name, name) for name in missing)}",
+            hint=f"install {' '.join(sorted({homes.get(name, name) for name in missing}))}",
         )
 
 

@@ -32,24 +32,31 @@ disk() {
     tries=$((tries + 1)); $bb sleep 0.05
   done
 }
+layers() {
+  found=
+  n=0
+  while d=$(disk $1$n last); [ -n "$d" ]; do
+    $bb mkdir -p /layer/$1$n
+    $bb mount -t squashfs -o ro $d /layer/$1$n || die "$1$n"
+    found=/layer/$1$n${found:+:$found}
+    n=$((n + 1))
+  done
+}
 [ -n "$(disk layer0)" ] || die "no root disk"
-lower=
-n=0
-while d=$(disk layer$n last); [ -n "$d" ]; do
-  $bb mkdir -p /layer/$n
-  $bb mount -t squashfs -o ro $d /layer/$n || die "layer $n"
-  lower=/layer/$n${lower:+:$lower}
-  n=$((n + 1))
-done
+layers layer
+lower=$found
+layers tool
+tools=${found:-$lower}
+foreign=$found
 $bb mkdir -p /tools /empty /scratch /root
-$bb mount -t overlay -o ro,lowerdir=$lower:/empty overlay /tools || die "tools"
+$bb mount -t overlay -o ro,lowerdir=$tools:/empty overlay /tools || die "tools"
 scratch=$(disk scratch)
 [ -n "$scratch" ] || die "no scratch disk"
 $bb mount --bind /dev /tools/dev
 $bb chroot /tools /sbin/mke2fs -q -F -t ext4 -m 0 -O ^has_journal,^resize_inode \
   -E lazy_itable_init=1,nodiscard $scratch || die "mke2fs"
 $bb umount /tools/dev
-$bb umount /tools
+[ -n "$foreign" ] || $bb umount /tools
 $bb mount -t ext4 -o noatime,discard $scratch /scratch || die "scratch"
 $bb mkdir /scratch/upper /scratch/work
 $bb chmod 755 /scratch/upper
@@ -57,7 +64,7 @@ $bb mount -t overlay -o noatime,lowerdir=$lower,upperdir=/scratch/upper,workdir=
   overlay /root || die "overlay"
 for fs in dev proc sys; do $bb mkdir -p /root/$fs; $bb mount --move /$fs /root/$fs; done
 cd /root
-$bb mkdir -p dev/pts dev/shm run tmp
+$bb mkdir -p dev/pts dev/shm run tmp var/tmp etc workspace home/session usr/local/bin
 $bb mount -t devpts -o gid=5,mode=620 devpts dev/pts
 $bb mount -t tmpfs -o mode=1777,nosuid,nodev shm dev/shm
 $bb mount -t tmpfs -o mode=755,nosuid,nodev run run
@@ -68,6 +75,24 @@ $bb ip link set lo up
 $bb echo bailee > proc/sys/kernel/hostname
 $bb echo 127.0.0.1 localhost bailee > etc/hosts
 $bb umount -l /scratch
+if [ -n "$foreign" ]; then
+  lib=/.bailee/usr/lib/x86_64-linux-gnu
+  python="$lib/ld-linux-x86-64.so.2 --library-path $lib /.bailee/usr/bin/python3.11 -I -B"
+  $bb mkdir .bailee
+  $bb mount --move /tools .bailee
+  $bb grep -q '^[^:]*:[^:]*:1000:' etc/passwd ||
+    $bb grep '^session:' .bailee/etc/passwd >> etc/passwd
+  $bb cat > usr/local/bin/bailee <<EOF
+#!/bin/sh
+exec $python -c 'import sys
+sys.argv[0] = "bailee"
+sys.path.insert(0, "/.bailee/opt/bailee/lib/python3.11/site-packages")
+from bailee.__main__ import main
+sys.exit(main())' "\$@"
+EOF
+  $bb chmod 755 usr/local/bin/bailee
+  exec $bb switch_root /root $python /.bailee/opt/bailee-guest/bailee/cloud/guest/start.py
+fi
 exec $bb switch_root /root /usr/bin/env -i PATH=/usr/sbin:/usr/bin \
   /usr/bin/python3 -I -B /opt/bailee-guest/bailee/cloud/guest/start.py
 """

@@ -56,10 +56,10 @@ def write_python(
     """Install what bailee needs, and `pypi`; gives the versions."""
     site, shared = layer / _SITE, layer / _SHARED
     _install(tree, site, required)
-    shutil.rmtree(site / "bin", ignore_errors=True)
+    _move_programs(site / "bin", layer / "opt/bailee/bin", "/opt/bailee/bin/python")
     if pypi:
         _install(tree, shared, pypi)
-        _move_programs(shared / "bin", layer / "usr/local/bin")
+        _move_programs(shared / "bin", layer / "usr/local/bin", "/usr/bin/python3")
     for folder in (site, shared):
         if folder.exists():
             compile_python(tree, folder, layer)
@@ -170,13 +170,13 @@ def _install(tree: Path, target: Path, names: Sequence[str]) -> None:
         path.unlink()
 
 
-def _move_programs(source: Path, target: Path) -> None:
+def _move_programs(source: Path, target: Path, interpreter: str) -> None:
     """Programs that pip wrote name the Python that ran pip: here it is the guest's."""
     target.mkdir(parents=True, exist_ok=True)
     for path in sorted(source.glob("*")):
         data = path.read_bytes()
         if data.startswith(b"#!"):
-            data = b"#!/usr/bin/python3\n" + data.partition(b"\n")[2]
+            data = f"#!{interpreter}\n".encode() + data.partition(b"\n")[2]
         (target / path.name).write_bytes(data)
         (target / path.name).chmod(0o755)
     shutil.rmtree(source, ignore_errors=True)

@@ -16,6 +16,7 @@ import json
 import os
 import shutil
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -25,7 +26,7 @@ import platformdirs
 from bailee.errors import MachineError
 
 VARIABLE: Final = "BAILEE_CLOUD_IMAGES"
-FORMAT: Final = 1
+FORMAT: Final = 2
 MANIFEST: Final = "manifest.json"
 DEFAULT: Final = "default"
 
@@ -56,9 +57,15 @@ class Image:
         return self.folder / "initramfs"
 
     @property
-    def layers(self) -> list[Path]:
-        """The squashfs files, lowest first."""
-        return [self.folder / name for name in self.manifest["layers"]]
+    def disks(self) -> dict[str, Path]:
+        """The squashfs files by their disks' serials: `layerN` is of the root, lowest first;
+        `toolN` lies beside it, when the root is not ours.
+        """
+        return {
+            f"{kind}{number}": self.folder / name
+            for kind in ("layer", "tool")
+            for number, name in enumerate(self.manifest[f"{kind}s"])
+        }
 
     @classmethod
     def load(cls, folder: Path) -> Image:
@@ -120,7 +127,11 @@ def every(folder: Path) -> list[tuple[Image, list[str]]]:
     found = sorted(
         folder.glob(f"*/{MANIFEST}"), key=lambda path: (path.stat().st_mtime, path), reverse=True
     )
-    return [(Image.load(path.parent), names.get(path.parent.resolve(), [])) for path in found]
+    images = []
+    for path in found:
+        with suppress(MachineError):  # it is of another version
+            images.append((Image.load(path.parent), names.get(path.parent.resolve(), [])))
+    return images
 
 
 def put(folder: Path, name: str, manifest: dict[str, Any], files: Mapping[str, Path]) -> Image:

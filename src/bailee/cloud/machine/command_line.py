@@ -8,7 +8,7 @@ they have no name anywhere.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -60,7 +60,7 @@ def command_line(
     *,
     kernel: Path,
     initramfs: Path,
-    layers: Sequence[Path],
+    disks: Mapping[str, Path],
     accelerator: Accelerator,
     cpus: int,
     memory: Memory,
@@ -75,11 +75,10 @@ def command_line(
     words += ["-object", _backend(memory)]
     words += ["-kernel", str(kernel), "-initrd", str(initramfs)]
     words += ["-append", kernel_line(accelerator, tsc_khz)]
-    for number, layer in enumerate(layers):
-        name = f"layer{number}"
+    for name, path in disks.items():
         words += [
             "-drive",
-            f"if=none,id={name},file={_quoted(layer)},format=raw,readonly=on,file.locking=off",
+            f"if=none,id={name},file={_quoted(path)},format=raw,readonly=on,file.locking=off",
         ]
         words += ["-device", f"virtio-blk-device,drive={name},serial={name}"]
     words += ["-add-fd", f"fd={descriptors.scratch},set={_SCRATCH_SET}"]

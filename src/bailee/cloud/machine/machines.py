@@ -38,7 +38,7 @@ from bailee.cloud.machine.template import (
     scratch_of,
     template_for,
 )
-from bailee.cloud.ports import Limits, Service
+from bailee.cloud.ports import End, Limits, Service
 from bailee.errors import MachineError
 
 log = logging.getLogger(__name__)
@@ -98,7 +98,11 @@ class QemuMachines:
         machine = await self._restored(services.get, limits, accelerator)
         if machine is None:
             machine = await self._booted(services.get, limits, accelerator)
-        await machine.begin(ports)
+        try:
+            await machine.begin(ports)
+        except BaseException:
+            await machine.destroy(End.STOPPED)
+            raise
         return machine
 
     async def prepare(self, limits: Limits) -> Template | None:
@@ -283,8 +287,15 @@ def see_that_it_can_be(limits: Limits) -> None:
             code="no_machine",
             hint=f"give it {_LEAST_MEMORY >> 20} MiB or more",
         )
-    room = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    if room < limits.memory // 4:
+    if _available_memory() < limits.memory // 4:
         raise MachineError(
             "this machine's memory is used up.", code="no_machine", hint="end a session, or wait"
         )
+
+
+def _available_memory() -> int:
+    """What programs could have of this machine's memory now, as the kernel estimates it."""
+    for line in Path("/proc/meminfo").read_text().splitlines():
+        if line.startswith("MemAvailable:"):
+            return int(line.split()[1]) << 10
+    return sys.maxsize

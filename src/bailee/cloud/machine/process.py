@@ -73,7 +73,7 @@ class Emulator:
             words = command_line(
                 kernel=image.kernel,
                 initramfs=image.initramfs,
-                layers=image.layers,
+                disks=image.disks,
                 accelerator=accelerator,
                 cpus=limits.cpus,
                 memory=memory,

@@ -27,6 +27,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -177,10 +178,14 @@ def _emulator() -> list[str | int]:
     found = shutil.which(PROGRAM)
     if found is None:
         return []
-    version = subprocess.run(  # noqa: S603
-        [found, "--version"], capture_output=True, text=True, check=False
-    ).stdout
-    return [version, Path(found).stat().st_mtime_ns]
+    changed = Path(found).stat().st_mtime_ns
+    return [_version(found, changed), changed]
+
+
+@cache
+def _version(program: str, changed: int) -> str:  # noqa: ARG001 — another file, another version
+    done = subprocess.run([program, "--version"], capture_output=True, text=True, check=False)  # noqa: S603
+    return done.stdout
 
 
 def _host() -> list[str]:

@@ -2,8 +2,8 @@
 
 Rules kept here:
 
-* What h11 refuses (two lengths, a bare line feed, a length beside a transfer coding, a head over
-  the limit) ends the conversation; nothing is repaired.
+* What h11 refuses (two lengths that differ, two hosts, a head over the limit) ends it all.
+  What it takes although it is sloppy (bare line feeds, folded fields) is written anew in order.
 * Never more than one piece in memory: what reads is slowed by what writes.
 * Fields that end at a hop (RFC 9110, section 7.6.1) are named here once, for both directions.
 """

@@ -97,7 +97,7 @@ def commit(prompt: str) -> Command:
 def subject(prompt: str) -> str:
     r"""The first line of a commit's message, from what was asked.
 
-    >>> subject("Mend the orchard's\\nfence.")
+    >>> subject("Mend the orchard's\nfence.")
     "Mend the orchard's"
     """
     first = prompt.strip().splitlines()[0]

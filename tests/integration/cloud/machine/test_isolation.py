@@ -182,12 +182,12 @@ for name in sorted(os.listdir("/sys/block")):
             attempt(serial, write(f"/dev/{name}"))
 """
     )
-    before = [path.stat().st_mtime_ns for path in town.image.layers]
+    before = [path.stat().st_mtime_ns for path in town.image.disks.values()]
     out = root(town, machine, script)
 
     assert 3 == len(out.splitlines())
     assert "GOT THROUGH" not in out
-    assert before == [path.stat().st_mtime_ns for path in town.image.layers]
+    assert before == [path.stat().st_mtime_ns for path in town.image.disks.values()]
     assert [] == town.image.damaged()
 
 

@@ -190,6 +190,20 @@ dpkg --audit; apt-get --version; bailee code --help
     assert "Work on the code in this folder" in out
 
 
+def test_packages_that_were_asked_for_are_there(town: Town, machine: QemuMachine) -> None:
+    """What `--with` names is installed, for everybody, from Debian, PyPI and npm."""
+    programs = {
+        "jq": ("jq", "-n", "1+1"),
+        "pypi:cowsay": ("cowsay", "-t", "moo"),
+        "npm:semver": ("semver", "1.2.3"),
+    }
+    told = [town.told(machine, *programs[name]) for name in town.image.manifest["with"]]
+
+    assert [0] * len(told) == [status for status, _, _ in told]
+    assert "2\n" in [out for _, out, _ in told]
+    assert {"cowsay"} <= set(town.image.manifest["packages"]["pypi"])
+
+
 def test_an_unknown_service_is_refused_before_anything_starts(town: Town) -> None:
     """A service without a port in the guest is the caller's mistake."""
     with pytest.raises(InputError, match="no service"):

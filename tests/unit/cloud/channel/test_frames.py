@@ -105,6 +105,14 @@ def test_one_stream_too_many_is_reset_and_no_other() -> None:
     assert frame(Kind.RESET, 9) == host.output()
 
 
+def test_a_side_can_not_use_up_the_other_s_streams() -> None:
+    """With all its own streams open the guest keeps the host from opening none."""
+    host = Multiplexer(Side.HOST, SMALL)
+    list(host.receive(b"".join(frame(Kind.OPEN, 1 + 2 * n, b"git") for n in range(4))))
+
+    assert [2, 4, 6, 8, None] == [host.open("command") for _ in range(5)]
+
+
 @pytest.mark.parametrize(
     "said",
     [
@@ -154,7 +162,7 @@ def test_any_bytes_are_events_or_a_violation(pieces: list[bytes]) -> None:
         pass
 
     assert all(count <= SMALL.window for count in unread.values())
-    assert host.streams <= SMALL.streams
+    assert host.streams <= SMALL.streams  # all of them the guest's
     assert len(host._input) <= MOST_PAYLOAD + 400 + 7
 
 

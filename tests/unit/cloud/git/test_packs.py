@@ -58,6 +58,14 @@ def read(data: bytes, piece: int = 7) -> PackReader:
 OLD = "1" * 40
 
 
+@pytest.mark.parametrize("length", [65_535, 65_536, 65_537, 131_072, 5_000_000])
+@pytest.mark.parametrize("piece", [7, 4096, 65_536])
+def test_what_compresses_well_is_read_to_its_end(length: int, piece: int) -> None:
+    """A commit behind an object that inflates to many times its size is found."""
+    last = commit(OLD)
+    assert read(pack(plain(3, bytes(length)), plain(1, last)), piece).adds(OLD, name(last))
+
+
 @given(st.integers(1, 300), st.lists(st.binary(max_size=200), max_size=4))
 def test_a_way_back_is_found(piece: int, blobs: list[bytes]) -> None:
     """A commit whose ancestors in the pack lead to the old tip adds to it; another does not."""
@@ -137,6 +145,13 @@ def test_an_object_that_inflates_beyond_what_it_says() -> None:
     """An object that grows past its size is refused while it grows."""
     with pytest.raises(NotAPack, match="larger"):
         read(pack(size(3, 10) + zlib.compress(bytes(50_000_000))), 65536)
+
+
+def test_a_pack_that_inflates_beyond_measure() -> None:
+    """A small pack of what becomes very large is refused while it grows, though its sizes hold."""
+    bomb = plain(3, bytes(50 << 20))
+    with pytest.raises(NotAPack, match="beyond measure"):
+        read(pack(*[bomb] * 8), 65536)
 
 
 @given(st.binary(max_size=200))

@@ -14,7 +14,7 @@ def words(accelerator: Accelerator = Accelerator.EMULATION, **changes: object) -
     arguments = {
         "kernel": Path("/i/vmlinux"),
         "initramfs": Path("/i/initramfs"),
-        "layers": [Path("/i/a,b"), Path("/i/c")],
+        "disks": {"layer0": Path("/i/a,b"), "layer1": Path("/i/c")},
         "accelerator": accelerator,
         "cpus": 1,
         "memory": Memory(1 << 30),

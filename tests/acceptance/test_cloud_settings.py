@@ -1,4 +1,4 @@
-"""`bailee cloud git`: storing, listing and forgetting Git connections, as a person types it."""
+"""`bailee cloud git` and `bailee cloud network`, as a person types them."""
 
 from __future__ import annotations
 
@@ -53,3 +53,16 @@ def test_a_secret_that_is_missing(bailee: Bailee) -> None:
     assert 2 == done.returncode
     assert "hint: give it on standard input" in done.stderr
     assert 2 == bailee.run("cloud", "git", "add", "github.com", "--secret", SECRET).returncode
+
+
+@pytest.mark.row("C3")
+def test_hosts_are_allowed_and_denied(bailee: Bailee) -> None:
+    """`bailee cloud network`: entries come, are listed, and go."""
+    bailee.json("key", "create", "--plan", "pro")
+    allowed = bailee.run("cloud", "network", "allow", "*.example.org")
+    assert "*.example.org is allowed from the next session on" in allowed.stdout
+    assert 2 == bailee.run("cloud", "network", "allow", "mail.example.org:25").returncode
+    (entry,) = bailee.json("cloud", "network", "list")
+    assert ("allow", "*.example.org") == (entry["verdict"], entry["entry"])
+    gone = bailee.run("cloud", "network", "remove", entry["id"])
+    assert "*.example.org is on no list any more." in gone.stdout

@@ -1,0 +1,71 @@
+"""An image, built by the command as a process without any privilege, again."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from machines import IMAGES, extra, image
+
+pytestmark = pytest.mark.row("C1")
+
+
+PRIVILEGES = ["--bounding-set=-all", "--inh-caps=-all", "--no-new-privs"]
+
+
+def run(*arguments: str | Path, path: str | None = None) -> subprocess.CompletedProcess[str]:
+    """`bailee cloud image`, as a process that has no capability and can't get one, root or not."""
+    words: list[str | Path] = [sys.executable, "-m", "bailee", "cloud", "image", *arguments]
+    if os.geteuid() == 0 and (setpriv := shutil.which("setpriv")):
+        words = [setpriv, *PRIVILEGES, *words]
+    environment = os.environ if path is None else {**os.environ, "PATH": path}
+    return subprocess.run(words, capture_output=True, text=True, check=False, env=environment)
+
+
+def test_a_second_build_elsewhere_is_bit_identical(tmp_path: Path) -> None:
+    """From nothing but downloaded packages, without privileges: the same image, file by file, under
+    the same name; and `list` shows it.
+    """
+    first = image()
+    (tmp_path / "apt").mkdir()
+    shutil.copytree(IMAGES / "apt/archives", tmp_path / "apt/archives", copy_function=os.link)
+    named = [word for name in extra() for word in ("--with", name)]
+    built = run("build", "--images", tmp_path, *named, "--json")
+    assert 0 == built.returncode, built.stderr
+    listed = run("list", "--images", tmp_path, "--json")
+    second = json.loads(Path(json.loads(built.stdout)["folder"], "manifest.json").read_text())
+
+    assert first.manifest["files"] == second["files"]
+    assert first.digest == json.loads(built.stdout)["image"]
+    assert [json.loads(built.stdout)] == json.loads(listed.stdout)
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("no-such-package-anywhere", "Debian has no package no-such-package-anywhere"),
+        ("-o=x", "no name of a package"),
+    ],
+)
+def test_a_package_that_is_none_is_the_caller_s_mistake(name: str, told: str) -> None:
+    """It is named, and the exit status says who must act."""
+    image()
+    done = run("build", "--images", IMAGES, f"--with={name}")
+
+    assert 2 == done.returncode
+    assert told in done.stderr
+    assert "hint:" in done.stderr
+
+
+def test_without_the_programs_nothing_is_built(tmp_path: Path) -> None:
+    """What is missing is named with its package, and the exit status is that of the hosts."""
+    done = run("build", "--images", tmp_path, path=str(tmp_path))
+
+    assert 8 == done.returncode
+    assert "hint: install apt dpkg squashfs-tools tar" in done.stderr
