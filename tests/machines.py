@@ -33,14 +33,22 @@ def extra() -> list[str]:
     return ["jq", "pypi:cowsay", *(["npm:semver"] if shutil.which("npm") else [])]
 
 
-@cache
 def image() -> store.Image:
     """The image of this checkout; skips the test when no machine can be had here."""
+    built = _built()
+    if isinstance(built, str):
+        pytest.skip(f"a virtual machine: {built}")
+    return built
+
+
+@cache
+def _built() -> store.Image | str:
+    """The image, or why there is none; found out once in a run."""
     try:
         see_that_it_can_be(LIMITS)
         return build(IMAGES, name="tests", extra=extra())
     except MachineError as error:
-        pytest.skip(f"a virtual machine: {error.message}")
+        return error.message
 
 
 class Town:

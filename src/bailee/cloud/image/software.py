@@ -168,6 +168,10 @@ def _install(tree: Path, target: Path, names: Sequence[str]) -> None:
         )
     for path in target.glob("*.dist-info/direct_url.json"):
         path.unlink()
+    for path in target.glob("*.dist-info/RECORD"):
+        # Programs are moved, and written anew: their lines hold a digest of this machine's paths.
+        lines = path.read_text().splitlines(keepends=True)
+        path.write_text("".join(line for line in lines if not line.startswith("../../bin/")))
 
 
 def _move_programs(source: Path, target: Path, interpreter: str) -> None:
