@@ -14,8 +14,9 @@ from typing import Any
 from bailee.app.cloud_running import SessionKeys
 from bailee.app.node import Node
 from bailee.cloud.ports import Command, End, Limits, Output, Service
+from bailee.cloud.sessions.around import Admission
 from bailee.cloud.sessions.asked import Asked
-from bailee.cloud.sessions.sessions import Admission, Sessions
+from bailee.cloud.sessions.sessions import Sessions
 from bailee.cloud.sessions.states import State
 from bailee.cloud.sessions.store import Record
 from bailee.home import Home
@@ -90,16 +91,16 @@ class NothingServed:
         self._connections = [{"at": START.isoformat(), "host": "pypi.org", "outcome": "allowed"}]
 
     def connections(self) -> list[dict[str, Any]]:
-        """See `sessions.Served`."""
+        """See `around.Served`."""
         found, self._connections = self._connections, []
         return found
 
     def counts(self) -> dict[str, str | int | float | bool | None]:
-        """See `sessions.Served`."""
+        """See `around.Served`."""
         return {"egress_connections": 1}
 
     async def close(self) -> None:
-        """See `sessions.Served`."""
+        """See `around.Served`."""
         self.closed = True
 
 

@@ -24,8 +24,9 @@ from bailee.app.node import Node
 from bailee.app.schedule import CloudQueue
 from bailee.cloud.ports import Limits
 from bailee.cloud.runners.pool import Runners
+from bailee.cloud.sessions.around import Admission, Hosts
 from bailee.cloud.sessions.log import Event
-from bailee.cloud.sessions.sessions import Admission, Hosts, Sessions
+from bailee.cloud.sessions.sessions import Sessions
 from bailee.cloud.sessions.store import Record
 from bailee.config import Settings
 
@@ -124,19 +125,19 @@ class Cloud:
 
 
 class SessionKeys:
-    """The gateway's keys of cloud sessions: `sessions.Tokens`."""
+    """The gateway's keys of cloud sessions: `around.Tokens`."""
 
     def __init__(self, accounts: Accounts) -> None:
         self._accounts = accounts
 
     def issue(self, record: Record) -> tuple[str, str]:
-        """See `sessions.Tokens.issue`."""
+        """See `around.Tokens.issue`."""
         return self._accounts.key_for_cloud_session(
             record.owner, record.id, zero_retention=record.zero_retention, by=record.by
         )
 
     def revoke(self, token_id: str) -> None:
-        """See `sessions.Tokens.revoke`."""
+        """See `around.Tokens.revoke`."""
         self._accounts.end_key_of_cloud_session(token_id)
 
 

@@ -33,7 +33,7 @@ _ARRIVAL_SECONDS: Final = 60.0
 
 
 class Runners:
-    """The runners of a home, as `sessions.Hosts`. All of it belongs to one event loop."""
+    """The runners of a home, as `around.Hosts`. All of it belongs to one event loop."""
 
     def __init__(self, path: Path, *, launch: Callable[[], Awaitable[None]] | None = None) -> None:
         """`launch` starts a runner, when there is none and one is wanted."""
@@ -81,7 +81,7 @@ class Runners:
     # -- rooms -----------------------------------------------------------------------------------
 
     async def room(self, session: str) -> None:
-        """See `sessions.Hosts.room`."""
+        """See `around.Hosts.room`."""
         while True:
             for runner in sorted(self._runners, key=lambda one: len(one.taken) - one.slots):
                 if len(runner.taken) < runner.slots:
@@ -96,7 +96,7 @@ class Runners:
             await changed.wait()
 
     def leave(self, session: str) -> None:
-        """See `sessions.Hosts.leave`."""
+        """See `around.Hosts.leave`."""
         runner = self._given.pop(session, None)
         if runner is not None:
             runner.taken.discard(session)
