@@ -25,6 +25,7 @@ from bailee.testing.machines import ScriptedMachines
 
 START = datetime(2026, 3, 1, 9, 0, tzinfo=UTC)
 TASK = "plant nineteen apricot trees"
+CONVERSATION = "0c8f4a3e-1111-4222-8333-444455556666"
 
 
 @dataclass
@@ -69,7 +70,7 @@ class Guest:
     async def _agent(self, command: Command, output: Output) -> int:
         self.prompts.append(command.stdin.decode())
         for line in (
-            {"type": "system", "session_id": "conversation-1"},
+            {"type": "system", "session_id": CONVERSATION},
             {"type": "assistant", "message": {"content": [{"type": "text", "text": "planted"}]}},
         ):
             output("stdout", json.dumps(line).encode() + b"\n")
@@ -116,12 +117,15 @@ class Yard:
         self.guest = Guest()
         self.served: list[NothingServed] = []
         self.queue: list[str] = []
+        self.unservable: Exception | None = None
 
     @asynccontextmanager
     async def open(self, *, slots: int = 2, **admission: int) -> AsyncIterator[Sessions]:
         """The sessions, as one process has them; `queue` holds what the durable queue would."""
 
         def serve(_record: Record, _asked: Asked, end: Callable[[End], None]) -> NothingServed:
+            if self.unservable is not None:
+                raise self.unservable
             self.served.append(NothingServed(end))
             return self.served[-1]
 

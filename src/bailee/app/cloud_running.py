@@ -13,6 +13,7 @@ import os
 import subprocess
 import sys
 import threading
+from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from typing import Any, Final
 
@@ -108,8 +109,8 @@ class Cloud:
         leading = asyncio.run_coroutine_threadsafe(self.sessions.run(session_id), self._loop)
         return asyncio.wrap_future(leading)
 
-    async def _launch(self) -> None:
-        """Start a runner of this home and wait for its end."""
+    async def _launch(self) -> str:
+        """Start a runner of this home and wait for its end; the last that it complained about."""
         command = [sys.executable, "-m", "bailee", "cloud", "runner"]
         process = await asyncio.create_subprocess_exec(
             *command,
@@ -118,10 +119,15 @@ class Cloud:
             env=environment(self._node.settings),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
             start_new_session=True,
         )
+        assert process.stderr is not None
+        last: deque[str] = deque(maxlen=8)
+        async for line in process.stderr:
+            last.append(line.decode("utf-8", "replace")[:400])
         await process.wait()
+        return "".join(last)
 
 
 class SessionKeys:

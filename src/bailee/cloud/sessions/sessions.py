@@ -227,7 +227,10 @@ class Sessions:
         for attempt in range(1, _TRIES + 1):
             try:
                 await self._room(record, live)
-                ended, counts = await self._in_a_machine(record, asked, live)
+                try:
+                    ended, counts = await self._in_a_machine(record, asked, live)
+                finally:
+                    self._hosts.leave(record.id)
             except _RunnerDied:
                 if attempt < _TRIES and live.stopping is None:
                     self.store.change(record.id, State.QUEUED, self._clock())
@@ -272,9 +275,10 @@ class Sessions:
             tasks.append(asyncio.ensure_future(self._stop_live(live, reason)))
 
         served = self._serve(record, asked, end_it)
-        token_id, token = self._tokens.issue(record)
         ended = Ended(End.FAILED, "internal")
+        token_id = None
         try:
+            token_id, token = self._tokens.issue(record)
             live.machine = await self._start(session, served)
             if live.stopping is not None:
                 ended = Ended(live.stopping)
@@ -300,11 +304,11 @@ class Sessions:
                 ended = Ended(End.WALL_CLOCK)
             return ended, served.counts()
         finally:
-            self._tokens.revoke(token_id)
+            if token_id is not None:
+                self._tokens.revoke(token_id)
             live.leading = None
             if live.machine is not None:
                 await live.machine.destroy(ended.end)
-            self._hosts.leave(session)
             await served.close()
             self._keep_connections(record, live, served)
             await asyncio.gather(*tasks, return_exceptions=True)
