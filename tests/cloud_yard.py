@@ -14,8 +14,9 @@ from typing import Any
 from bailee.app.cloud_running import SessionKeys
 from bailee.app.node import Node
 from bailee.cloud.ports import Command, End, Limits, Output, Service
+from bailee.cloud.sessions.around import Admission
 from bailee.cloud.sessions.asked import Asked
-from bailee.cloud.sessions.sessions import Admission, Sessions
+from bailee.cloud.sessions.sessions import Sessions
 from bailee.cloud.sessions.states import State
 from bailee.cloud.sessions.store import Record
 from bailee.home import Home
@@ -24,6 +25,7 @@ from bailee.testing.machines import ScriptedMachines
 
 START = datetime(2026, 3, 1, 9, 0, tzinfo=UTC)
 TASK = "plant nineteen apricot trees"
+CONVERSATION = "0c8f4a3e-1111-4222-8333-444455556666"
 
 
 @dataclass
@@ -68,7 +70,7 @@ class Guest:
     async def _agent(self, command: Command, output: Output) -> int:
         self.prompts.append(command.stdin.decode())
         for line in (
-            {"type": "system", "session_id": "conversation-1"},
+            {"type": "system", "session_id": CONVERSATION},
             {"type": "assistant", "message": {"content": [{"type": "text", "text": "planted"}]}},
         ):
             output("stdout", json.dumps(line).encode() + b"\n")
@@ -90,16 +92,16 @@ class NothingServed:
         self._connections = [{"at": START.isoformat(), "host": "pypi.org", "outcome": "allowed"}]
 
     def connections(self) -> list[dict[str, Any]]:
-        """See `sessions.Served`."""
+        """See `around.Served`."""
         found, self._connections = self._connections, []
         return found
 
     def counts(self) -> dict[str, str | int | float | bool | None]:
-        """See `sessions.Served`."""
+        """See `around.Served`."""
         return {"egress_connections": 1}
 
     async def close(self) -> None:
-        """See `sessions.Served`."""
+        """See `around.Served`."""
         self.closed = True
 
 
@@ -115,12 +117,15 @@ class Yard:
         self.guest = Guest()
         self.served: list[NothingServed] = []
         self.queue: list[str] = []
+        self.unservable: Exception | None = None
 
     @asynccontextmanager
     async def open(self, *, slots: int = 2, **admission: int) -> AsyncIterator[Sessions]:
         """The sessions, as one process has them; `queue` holds what the durable queue would."""
 
         def serve(_record: Record, _asked: Asked, end: Callable[[End], None]) -> NothingServed:
+            if self.unservable is not None:
+                raise self.unservable
             self.served.append(NothingServed(end))
             return self.served[-1]
 

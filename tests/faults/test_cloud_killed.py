@@ -64,6 +64,12 @@ class Yard:
         assert "working" == self.state(session)
         return emulator, key
 
+    def begun(self, session: str) -> int:
+        """Wait until it has a machine; its emulator."""
+        until(lambda: self.state(session) in ("cloning", "working"))
+        (emulator,) = emulators(self.bailee.ready["pid"])
+        return emulator
+
     def accepts(self, key: bytes) -> bool:
         """Whether the gateway takes a key."""
         request = urllib.request.Request(
@@ -113,30 +119,27 @@ def yard(bailee: Bailee, tmp_path: Path) -> Iterator[Yard]:
 
 @pytest.mark.row("C1", "C2", "R5")
 def test_nothing_is_left_and_what_waits_goes_on(yard: Yard) -> None:
-    """First the runner is killed, then, with the session that was waiting, the server."""
+    """First the server is killed; then the runner, with the session that was waiting in it."""
     first, second, third = yard.start(), yard.start(), yard.start()
     emulator, key = yard.working(first)
     assert (True, "queued") == (yard.accepts(key), yard.state(second))
-
-    os.kill(ancestors(emulator)[0], signal.SIGKILL)
-    until(lambda: yard.state(first) == "ended")
-    until(lambda: not Path(f"/proc/{emulator}").exists())
-    assert False is yard.accepts(key)
-    assert ["runner_lost"] == ends(yard, first)
-
-    yard.upstream.requests.clear()
-    emulator, key = yard.working(second)  # another runner was started for it
     runner = ancestors(emulator)[0]
     yard.bailee.stop(signal.SIGKILL)
     until(lambda: not Path(f"/proc/{emulator}").exists())
     until(lambda: not Path(f"/proc/{runner}").exists())
 
-    yard.upstream.requests.clear()
     yard.up()
     assert False is yard.accepts(key)
+    until(lambda: yard.state(first) == "ended")
+    assert ["runner_lost"] == ends(yard, first)
+
+    emulator = yard.begun(second)  # it never had a machine before
+    os.kill(ancestors(emulator)[0], signal.SIGKILL)
     until(lambda: yard.state(second) == "ended")
+    until(lambda: not Path(f"/proc/{emulator}").exists())
     assert ["runner_lost"] == ends(yard, second)
-    emulator, _ = yard.working(third)  # it never had a machine before
+
+    emulator = yard.begun(third)  # another runner was started for it
     yard.bailee.run("cloud", "stop", third)
     assert (["stopped"], False) == (ends(yard, third), Path(f"/proc/{emulator}").exists())
     assert [] == yard.bailee.holds(TASK.encode(), key)

@@ -13,6 +13,7 @@ import os
 import subprocess
 import sys
 import threading
+from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from typing import Any, Final
 
@@ -24,8 +25,9 @@ from bailee.app.node import Node
 from bailee.app.schedule import CloudQueue
 from bailee.cloud.ports import Limits
 from bailee.cloud.runners.pool import Runners
+from bailee.cloud.sessions.around import Admission, Hosts
 from bailee.cloud.sessions.log import Event
-from bailee.cloud.sessions.sessions import Admission, Hosts, Sessions
+from bailee.cloud.sessions.sessions import Sessions
 from bailee.cloud.sessions.store import Record
 from bailee.config import Settings
 
@@ -107,8 +109,8 @@ class Cloud:
         leading = asyncio.run_coroutine_threadsafe(self.sessions.run(session_id), self._loop)
         return asyncio.wrap_future(leading)
 
-    async def _launch(self) -> None:
-        """Start a runner of this home and wait for its end."""
+    async def _launch(self) -> str:
+        """Start a runner of this home and wait for its end; the last that it complained about."""
         command = [sys.executable, "-m", "bailee", "cloud", "runner"]
         process = await asyncio.create_subprocess_exec(
             *command,
@@ -117,26 +119,31 @@ class Cloud:
             env=environment(self._node.settings),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
             start_new_session=True,
         )
+        assert process.stderr is not None
+        last: deque[str] = deque(maxlen=8)
+        async for line in process.stderr:
+            last.append(line.decode("utf-8", "replace")[:400])
         await process.wait()
+        return "".join(last)
 
 
 class SessionKeys:
-    """The gateway's keys of cloud sessions: `sessions.Tokens`."""
+    """The gateway's keys of cloud sessions: `around.Tokens`."""
 
     def __init__(self, accounts: Accounts) -> None:
         self._accounts = accounts
 
     def issue(self, record: Record) -> tuple[str, str]:
-        """See `sessions.Tokens.issue`."""
+        """See `around.Tokens.issue`."""
         return self._accounts.key_for_cloud_session(
             record.owner, record.id, zero_retention=record.zero_retention, by=record.by
         )
 
     def revoke(self, token_id: str) -> None:
-        """See `sessions.Tokens.revoke`."""
+        """See `around.Tokens.revoke`."""
         self._accounts.end_key_of_cloud_session(token_id)
 
 

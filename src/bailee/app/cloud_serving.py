@@ -66,7 +66,7 @@ class Reach:
 
 
 class Serving:
-    """Makes what serves a session; `serve` is a `sessions.Serve`."""
+    """Makes what serves a session; `serve` is a `around.Serve`."""
 
     def __init__(
         self,
@@ -94,7 +94,7 @@ class Serving:
 
 
 class Served:
-    """See `sessions.Served`."""
+    """See `around.Served`."""
 
     def __init__(
         self, serving: Serving, record: Record, asked: Asked, end: Callable[[End], None]
@@ -131,12 +131,12 @@ class Served:
         }
 
     def connections(self) -> list[dict[str, Any]]:
-        """See `sessions.Served.connections`."""
+        """See `around.Served.connections`."""
         found, self._waiting = self._waiting, []
         return found
 
     def counts(self) -> dict[str, str | int | float | bool | None]:
-        """See `sessions.Served.counts`."""
+        """See `around.Served.counts`."""
         return {
             **{f"egress_{name}": self._egress[name] for name in _EGRESS_COUNTS},
             **{f"git_{name}": self._git[name] for name in _GIT_COUNTS},

@@ -57,7 +57,10 @@ def _take_over(session: Mapping[str, Any], root: Path) -> str | None:
         )
     known = len(transcripts.load(conversation))
     for line in records[known:]:
-        record = json.loads(line)
+        try:
+            record = json.loads(line)
+        except ValueError:
+            raise InputError("the session's conversation can't be read.") from None
         if record.get("type") == "session":
             record["folder"] = str(root)
         transcripts.append(conversation, record)

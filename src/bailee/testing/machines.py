@@ -193,7 +193,7 @@ class ScriptedMachine:
 
 
 class ScriptedMachines:
-    """Scripted machines with room for so many (`sessions.Hosts`). `failures` are raised, one by
+    """Scripted machines with room for so many (`around.Hosts`). `failures` are raised, one by
     one, instead of starting a machine.
     """
 
@@ -205,12 +205,12 @@ class ScriptedMachines:
         self._free = asyncio.Semaphore(slots)
 
     async def room(self, session: str) -> None:
-        """See `sessions.Hosts.room`."""
+        """See `around.Hosts.room`."""
         await self._free.acquire()
         self.taken.add(session)
 
     def leave(self, session: str) -> None:
-        """See `sessions.Hosts.leave`."""
+        """See `around.Hosts.leave`."""
         if session in self.taken:
             self.taken.remove(session)
             self._free.release()

@@ -12,7 +12,7 @@ from bailee.cloud.ports import End
 from bailee.cloud.sessions.states import State
 from bailee.cloud.sessions.store import DIFF, EGRESS, OUTPUT
 from bailee.errors import InputError, MachineError
-from cloud_yard import TASK, Guest, Yard, state_of, until
+from cloud_yard import CONVERSATION, TASK, Guest, Yard, state_of, until
 
 
 @pytest.fixture
@@ -104,7 +104,7 @@ def test_a_follow_up_goes_on_with_the_same_conversation(yard: Yard) -> None:
     assert End.STOPPED == asyncio.run(live())
     agents = [c for c in yard.machines.started[0].commands if Guest.name(c) == "agent"]
     assert ["--resume" in one.argv for one in agents] == [False, True]
-    assert "conversation-1" in agents[1].argv
+    assert CONVERSATION in agents[1].argv
     assert [TASK, "and water them"] == yard.guest.prompts
 
 
@@ -190,6 +190,22 @@ def test_where_no_machine_can_be_had_the_session_is_refused(yard: Yard) -> None:
     session, ended, events = asyncio.run(live())
     assert (End.REFUSED, "no_machine") == (ended, yard.node.cloud.get(session).problem)
     assert "no machine here. hint: install qemu" in str(events)
+
+
+@pytest.mark.parametrize("error", [InputError("no such list."), RuntimeError("a defect")])
+def test_what_can_not_be_served_ends_and_gives_its_room_back(
+    yard: Yard, error: Exception, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An error of ours, and a defect, of which kind and place are told and nothing else."""
+
+    async def live() -> str:
+        async with yard.open() as sessions:
+            yard.unservable = error
+            return await sessions.run(yard.request(sessions))
+
+    assert (End.REFUSED if isinstance(error, InputError) else End.FAILED) == asyncio.run(live())
+    assert (set(), []) == (yard.machines.taken, yard.machines.started)
+    assert "a defect" not in capsys.readouterr().err
 
 
 def test_there_are_only_so_many_sessions(yard: Yard) -> None:

@@ -205,13 +205,14 @@ def test_a_runner_is_launched_when_one_is_wanted(tmp_path: Path) -> None:
     async def live() -> int:
         launched = 0
 
-        async def launch() -> None:
+        async def launch() -> str:
             nonlocal launched
             launched += 1
             await run(tmp_path / "runners.sock", ScriptedMachines(quiet), 2)
+            return ""
 
-        async def fails() -> None:
-            return None
+        async def fails() -> str:
+            return "error: there is no image.\nhint: build one\n"
 
         pool = Runners(tmp_path / "runners.sock", launch=launch)
         await pool.listen()
@@ -219,8 +220,9 @@ def test_a_runner_is_launched_when_one_is_wanted(tmp_path: Path) -> None:
         await pool.close()
         pool = Runners(tmp_path / "runners.sock", launch=fails)
         await pool.listen()
-        with pytest.raises(MachineError, match="no runner could be started"):
+        with pytest.raises(MachineError, match="there is no image") as refused:
             await pool.room("a")
+        assert "build one" == refused.value.hint
         await pool.close()
         return launched
 

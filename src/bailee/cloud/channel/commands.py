@@ -29,8 +29,12 @@ def request(command: Command) -> bytes:
     """A command as the guest reads it, without its input.
 
     Raises:
-        ValueError: it is longer than a request may be.
+        ValueError: it is longer than a request may be, or is none.
     """
+    if not command.argv:
+        raise ValueError("a command without a program")
+    if any("\0" in word for word in (*command.argv, *command.environment.values())):
+        raise ValueError("a command with a zero byte in it")
     document = {
         "argv": list(command.argv),
         "environment": dict(command.environment),

@@ -216,6 +216,8 @@ class Connection:
 
     def _events(self, data: bytes) -> None:
         for event in self.multiplexer.receive(data):
+            if self.ended.done():
+                return  # what came before broke a rule in its consequence
             self._event(event)
         self.flush_soon()
 

@@ -68,8 +68,9 @@ async def run(
     """Run a command: its input comes from `reader`, its records go to `writer`."""
     try:
         process = _start(command)
-    except OSError as error:
-        text = f"bailee: {command.argv[0]}: {os.strerror(error.errno or 0)}\n"
+    except (OSError, ValueError, subprocess.SubprocessError) as error:
+        why = os.strerror(error.errno or 0) if isinstance(error, OSError) else "can't be run"
+        text = f"bailee: {command.argv[0]}: {why}\n"
         writer.write(commands.output("stderr", text.encode()))
         missing = isinstance(error, FileNotFoundError)
         writer.write(commands.status(NOT_FOUND if missing else NOT_RUN))
@@ -104,8 +105,6 @@ async def run(
 
 
 def _start(command: Command) -> subprocess.Popen[bytes]:
-    if not command.argv:
-        raise FileNotFoundError(2, "no command")
     folder = command.folder if os.path.isdir(command.folder) else "/"  # noqa: PTH112
     return subprocess.Popen(  # noqa: S603
         list(command.argv),

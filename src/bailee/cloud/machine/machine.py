@@ -79,13 +79,13 @@ class QemuMachine:
         """Run a command and give its exit status.
 
         Raises:
-            InputError: it is longer than a command may be.
+            InputError: it is longer than a command may be, or none.
             MachineError: the machine ended before the command did.
         """
         try:
             request = commands.request(command)
         except ValueError as error:
-            raise InputError(str(error), code="request_too_large") from None
+            raise InputError(f"{error}.") from None
         records = commands.Records()
         try:
             reader, writer = self._emulator.connection.open(commands.NAME)

@@ -33,10 +33,12 @@ _ARRIVAL_SECONDS: Final = 60.0
 
 
 class Runners:
-    """The runners of a home, as `sessions.Hosts`. All of it belongs to one event loop."""
+    """The runners of a home, as `around.Hosts`. All of it belongs to one event loop."""
 
-    def __init__(self, path: Path, *, launch: Callable[[], Awaitable[None]] | None = None) -> None:
-        """`launch` starts a runner, when there is none and one is wanted."""
+    def __init__(self, path: Path, *, launch: Callable[[], Awaitable[str]] | None = None) -> None:
+        """`launch` starts a runner, when there is none and one is wanted; when that has ended, it
+        gives what it complained about.
+        """
         self._path = path
         self._launch = launch
         self._server: asyncio.Server | None = None
@@ -81,7 +83,7 @@ class Runners:
     # -- rooms -----------------------------------------------------------------------------------
 
     async def room(self, session: str) -> None:
-        """See `sessions.Hosts.room`."""
+        """See `around.Hosts.room`."""
         while True:
             for runner in sorted(self._runners, key=lambda one: len(one.taken) - one.slots):
                 if len(runner.taken) < runner.slots:
@@ -96,7 +98,7 @@ class Runners:
             await changed.wait()
 
     def leave(self, session: str) -> None:
-        """See `sessions.Hosts.leave`."""
+        """See `around.Hosts.leave`."""
         runner = self._given.pop(session, None)
         if runner is not None:
             runner.taken.discard(session)
@@ -118,7 +120,7 @@ class Runners:
                     await asyncio.wait({changed, dead}, return_when=asyncio.FIRST_COMPLETED)
                     changed.cancel()
                     if dead.done() and not self._runners:
-                        raise _no_runner()
+                        raise _no_runner(dead.result())
         except TimeoutError:
             raise _no_runner() from None
 
@@ -309,7 +311,9 @@ class _Remote:
         self.over(End.RUNNER_LOST)
 
     def refused(self, code: str, message: str, hint: str | None) -> None:
-        """It can't be had."""
+        """It can't be had. One that died while it was being started is none either."""
+        if code == "machine_ended":
+            code = "no_machine"
         if not self.started.done():
             self.started.set_exception(MachineError(message, code=code, hint=hint))
         if not self.ended.done():
@@ -320,9 +324,11 @@ def _gone() -> MachineError:
     return MachineError("the virtual machine has ended.", code="machine_ended")
 
 
-def _no_runner() -> MachineError:
+def _no_runner(said: str = "") -> MachineError:
+    """Why there is none, as the runner itself reported it."""
+    found = dict(line.split(": ", 1) for line in said.splitlines() if ": " in line)
     return MachineError(
-        "no runner could be started.",
+        found.get("error", "no runner could be started."),
         code="no_machine",
-        hint="run `bailee cloud runner` by hand to see why",
+        hint=found.get("hint", "run `bailee cloud runner` by hand to see why"),
     )

@@ -89,6 +89,10 @@ class Runner:
             refusal = {"code": error.code, "message": error.message, "hint": error.hint}
             self._tell({"refused": name, **refusal})
             return
+        except Exception as error:
+            message = f"the machine could not be started ({type(error).__name__})."
+            self._tell({"refused": name, "code": "no_machine", "message": message, "hint": None})
+            return
         self._led[name] = machine
         if name in self._unwanted:
             await machine.destroy(self._unwanted.pop(name))
@@ -119,7 +123,7 @@ class Runner:
 
         try:
             status = await machine.execute(wire.command_of(order), output)
-        except MachineError:
+        except Exception:  # the machine's, or a command that can't be one
             self._tell({"failed": call})
         else:
             self._tell({"exited": call, "status": status})

@@ -9,6 +9,7 @@ Rows: C1, C2, C5.
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable
 from typing import Final
 
@@ -22,6 +23,7 @@ from bailee.errors import MachineError
 LARGEST_DIFF: Final = 4 << 20
 _LARGEST_SAID: Final = 64 << 10
 _FLUSH_SECONDS: Final = 2.0
+_ID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.A)
 _PATIENCE: Final = 30.0  # between a command that failed and the word why its machine ended
 
 
@@ -135,7 +137,8 @@ class Leading:
             self._log.add("output", stream=stream, text=line.decode("utf-8", "replace"))
             return
         named = event.get("session_id")
-        if self._conversation is None and isinstance(named, str) and len(named) <= 128:
+        # It came from the guest: nothing but an id goes into a command or a row.
+        if self._conversation is None and isinstance(named, str) and _ID.fullmatch(named):
             self._conversation = named
         self._log.add("agent", event=event)
 

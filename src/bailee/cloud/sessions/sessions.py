@@ -24,13 +24,14 @@ import secrets
 import sys
 import threading
 import traceback
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from bailee.clock import Clock
-from bailee.cloud.ports import End, Limits, Machine, Machines, Service
+from bailee.cloud.ports import End, Limits, Machine
+from bailee.cloud.sessions.around import Admission, Counts, Hosts, Serve, Served, Tokens
 from bailee.cloud.sessions.asked import Asked
 from bailee.cloud.sessions.leading import Ended, Leading
 from bailee.cloud.sessions.log import Event, Log
@@ -39,68 +40,6 @@ from bailee.cloud.sessions.store import DIFF, EGRESS, OUTPUT, Record, Store
 from bailee.errors import BaileeError, InputError, MachineError
 
 _TRIES: Final = 3
-_COUNTS = Mapping[str, str | int | float | bool | None]
-
-
-class Hosts(Machines, Protocol):
-    """Machines on hosts that have room for so many."""
-
-    async def room(self, session: str) -> None:
-        """Wait until there is room for one more, and keep it for this session.
-
-        Raises:
-            MachineError: there is none and there will be none.
-        """
-
-    def leave(self, session: str) -> None:
-        """Give the room back."""
-
-
-class Served(Protocol):
-    """What serves one session."""
-
-    @property
-    def services(self) -> Mapping[str, Service]:
-        """By name."""
-
-    @property
-    def clone_address(self) -> str:
-        """The repository's, inside the guest."""
-
-    @property
-    def git_authorization(self) -> str:
-        """What git shows there."""
-
-    def connections(self) -> list[dict[str, Any]]:
-        """The records of connections since the last call, as plain objects."""
-
-    def counts(self) -> _COUNTS:
-        """What the audit record says at the end."""
-
-    async def close(self) -> None:
-        """Nothing is served any more."""
-
-
-Serve = Callable[[Record, Asked, Callable[[End], None]], Served]
-"""Makes what serves a session; the callback ends it (the egress policy may)."""
-
-
-class Tokens(Protocol):
-    """The credentials that sessions have at the gateway."""
-
-    def issue(self, record: Record) -> tuple[str, str]:
-        """A new one for this session: its id, and the token itself."""
-
-    def revoke(self, token_id: str) -> None:
-        """It stops working, now and for good."""
-
-
-@dataclass(frozen=True, slots=True)
-class Admission:
-    """How many sessions there may be: `waiting` in all that have not ended, `account` of one."""
-
-    waiting: int
-    account: int
 
 
 @dataclass(slots=True)
@@ -284,11 +223,14 @@ class Sessions:
             self._something_changed()
 
     async def _through(self, record: Record, asked: Asked, live: _Live) -> str:
-        counts: _COUNTS = {}
+        counts: Counts = {}
         for attempt in range(1, _TRIES + 1):
             try:
                 await self._room(record, live)
-                ended, counts = await self._in_a_machine(record, asked, live)
+                try:
+                    ended, counts = await self._in_a_machine(record, asked, live)
+                finally:
+                    self._hosts.leave(record.id)
             except _RunnerDied:
                 if attempt < _TRIES and live.stopping is None:
                     self.store.change(record.id, State.QUEUED, self._clock())
@@ -323,7 +265,7 @@ class Sessions:
 
     async def _in_a_machine(
         self, record: Record, asked: Asked, live: _Live
-    ) -> tuple[Ended, _COUNTS]:
+    ) -> tuple[Ended, Counts]:
         """Start, lead, destroy. What was given to the session is taken back whatever happens."""
         session = record.id
         self._reach(record, live, State.STARTING)
@@ -333,9 +275,10 @@ class Sessions:
             tasks.append(asyncio.ensure_future(self._stop_live(live, reason)))
 
         served = self._serve(record, asked, end_it)
-        token_id, token = self._tokens.issue(record)
         ended = Ended(End.FAILED, "internal")
+        token_id = None
         try:
+            token_id, token = self._tokens.issue(record)
             live.machine = await self._start(session, served)
             if live.stopping is not None:
                 ended = Ended(live.stopping)
@@ -361,11 +304,11 @@ class Sessions:
                 ended = Ended(End.WALL_CLOCK)
             return ended, served.counts()
         finally:
-            self._tokens.revoke(token_id)
+            if token_id is not None:
+                self._tokens.revoke(token_id)
             live.leading = None
             if live.machine is not None:
                 await live.machine.destroy(ended.end)
-            self._hosts.leave(session)
             await served.close()
             self._keep_connections(record, live, served)
             await asyncio.gather(*tasks, return_exceptions=True)
@@ -400,7 +343,7 @@ class Sessions:
         if live.machine is not None:
             await live.machine.destroy(live.stopping)
 
-    def _end(self, record: Record, ended: Ended, counts: _COUNTS) -> None:
+    def _end(self, record: Record, ended: Ended, counts: Counts) -> None:
         """The last of a session: state and audit entry, in one."""
         if self.store.get(record.id).state is State.ENDED:
             return

@@ -49,7 +49,8 @@ def test_a_command_is_read_as_it_was_said() -> None:
     assert command == commands.read_request(request[commands.LENGTH.size :])
 
 
-def test_a_command_that_is_too_long_is_refused() -> None:
-    """A request is bounded before it is sent."""
-    with pytest.raises(ValueError, match="the most is"):
-        commands.request(Command(["x" * (1 << 20)]))
+@pytest.mark.parametrize("argv", [["x" * (1 << 20)], [], ["a\0b"]])
+def test_what_can_be_no_command_is_refused(argv: list[str]) -> None:
+    """A request is bounded and possible before it is sent."""
+    with pytest.raises(ValueError, match="a command"):
+        commands.request(Command(argv))
