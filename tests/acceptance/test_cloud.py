@@ -142,6 +142,7 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
             )
             assert (0, "") == (added.returncode, added.stderr)
             yield _session(bailee, server, upstream, clone, bare)
+            bailee.stop()  # and says nothing of what it could not end
     finally:
         bailee.close()
 

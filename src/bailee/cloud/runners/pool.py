@@ -30,6 +30,7 @@ from bailee.home.control import reachable
 
 _FIRST_LINE_SECONDS: Final = 20.0
 _ARRIVAL_SECONDS: Final = 60.0
+_FAREWELL_SECONDS: Final = 15.0
 
 
 class Runners:
@@ -47,6 +48,7 @@ class Runners:
         self._machines: dict[str, _Remote] = {}
         self._changed = asyncio.Event()
         self._launching: asyncio.Task[None] | None = None
+        self._launches: set[asyncio.Future[str]] = set()
         self._open: set[asyncio.Task[Any]] = set()
 
     # -- life --------------------------------------------------------------------------------------
@@ -74,6 +76,11 @@ class Runners:
         for task in list(self._open):
             task.cancel()
         await asyncio.gather(*self._open, return_exceptions=True)
+        if self._launches:  # what was launched here ends now, by itself
+            await asyncio.wait(set(self._launches), timeout=_FAREWELL_SECONDS)
+        for left in set(self._launches):
+            left.cancel()
+        await asyncio.gather(*self._launches, return_exceptions=True)
 
     @property
     def slots(self) -> tuple[int, int]:
@@ -113,6 +120,8 @@ class Runners:
     async def _launch_one(self) -> None:
         assert self._launch is not None
         dead = asyncio.ensure_future(self._launch())
+        self._launches.add(dead)
+        dead.add_done_callback(self._launches.discard)
         try:
             async with asyncio.timeout(_ARRIVAL_SECONDS):
                 while not self._runners:
