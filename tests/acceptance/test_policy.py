@@ -75,7 +75,7 @@ def edited(tmp_path: Path) -> Path:
 def test_check_tries_every_combination_and_says_so() -> None:
     """The shipped document is sound; the output names the count and each invariant."""
     out, errors = bailee("check")
-    assert "14,940 combinations, each decided by exactly one clause" in out
+    assert "17,532 combinations, each decided by exactly one clause" in out
     assert "commercial-needs-opt-in" in out
     assert "" == errors
     found = json.loads(bailee("check", "--json")[0])
@@ -265,7 +265,7 @@ def test_diff_says_what_changes_for_whom(edited: Path) -> None:
     assert "No difference.\n" == bailee("diff", "shipped", "shipped")[0]
     out, _ = bailee("diff", "shipped", str(edited))
     assert "30 days → 90 days" in out
-    assert "session transcript; commercial plans; an ordinary key" in out
+    assert "code changes of a cloud session; commercial plans; an ordinary key" in out
     found = json.loads(bailee("diff", "shipped", str(edited), "--json")[0])
     assert [90] == [one["combinations"] for one in found["changes"]]
 

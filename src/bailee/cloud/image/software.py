@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 import shutil
 import subprocess
 from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import bailee
 from bailee.cloud.image.debian import require
@@ -29,6 +30,7 @@ _AGENT: Final = "opt/bailee-guest"
 # What the guest runs: the agent, and the files that it and the host have in common.
 _AGENT_FILES: Final = ("cloud/ports.py", "cloud/channel/*.py", "cloud/guest/*.py")
 _PACKAGES: Final = ("", "cloud", "cloud/channel", "cloud/guest")
+_PLATFORM: Final = "linux-x64"
 _LEFT_OUT: Final = re.compile(r"/(__pycache__|testing)(/|$)")
 
 
@@ -103,7 +105,33 @@ def write_npm(layer: Path, names: Sequence[str]) -> dict[str, str]:
     for path in sorted([*modules.glob("*/package.json"), *modules.glob("@*/*/package.json")]):
         package = json.loads(path.read_text())
         found[package["name"]] = package["version"]
+        _link_native(layer / "usr/local/bin", path.parent, package)
     return found
+
+
+def _link_native(programs: Path, folder: Path, package: dict[str, Any]) -> None:
+    """Let a package's commands be its native programs, where what it has in their place is no
+    program: some leave it to an install script, which does not run here, to put them there. They
+    lie in the dependency that is named for the platform.
+    """
+    name, commands = package["name"], package.get("bin")
+    native = folder / "node_modules" / f"{name}-{_PLATFORM}"
+    if not isinstance(commands, dict):
+        return
+    for command, where in commands.items():
+        held, program = folder / where, native / command
+        if _starts(program, b"\x7fELF") and not _starts(held, b"\x7fELF", b"#!"):
+            link = programs / command
+            link.unlink(missing_ok=True)
+            link.symlink_to(os.path.relpath(program, programs))
+
+
+def _starts(path: Path, *beginnings: bytes) -> bool:
+    try:
+        with path.open("rb") as file:
+            return file.read(4).startswith(beginnings)
+    except OSError:
+        return False
 
 
 def write_bailee(tree: Path, layer: Path) -> None:
