@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 import trustme
-from claude_code import VERSION
+from coding_agents import AGENTS
 
 from programs import Bailee, clean_environment
 from redirecting import redirecting
@@ -79,7 +79,7 @@ def test_claude_codes_own_report_is_taken_as_it_is(
     content = shown["content"]
     assert "medlar stops" == content["description"]
     assert "the quince?" in json.dumps(content["transcript"])
-    assert VERSION == content["environment"]["version"]
+    assert AGENTS["claude-code"].version == content["environment"]["version"]
     assert "environment" in shown["parts"]
     server.stop()
     assert [] == server.holds(b"medlar", b"the quince?")

@@ -14,10 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from coding_agents import CACHE
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from bailee.testing.upstream import ScriptedUpstream, Text, ToolUse
-from browser.conftest import CACHE, carry, sign_up
+from browser.conftest import carry, sign_up
 from browser.test_pages import serious
 from browsing import Visitor
 from git_server import GitServer, git

@@ -8,9 +8,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from coding_agents import CACHE
 from playwright.sync_api import Browser, BrowserContext, Page
 
-from browser.conftest import CACHE, Town, carry, new_key, sign_up
+from browser.conftest import Town, carry, new_key, sign_up
 from browsing import Visitor
 from measured import send_day
 from programs import message

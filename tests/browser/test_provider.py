@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +11,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
-from browser.conftest import CACHE, Open, Town
+from browser.conftest import Open, Town
+from node_modules import module
 
 VERSION = "9.13.3"
 SCRIPT = Path(__file__).parents[1] / "integration" / "accounts" / "provider.mjs"
@@ -22,20 +22,7 @@ ACCOUNTS = {"ina": {"email": "ina@orchard.example", "email_verified": True}}
 @pytest.fixture
 def provider(town: Town) -> Iterator[None]:
     """A running provider, bound to the town's organisation."""
-    folder = CACHE / f"oidc-provider-{VERSION}"
-    if not (folder / "node_modules/oidc-provider").exists() and shutil.which("npm"):
-        folder.mkdir(parents=True, exist_ok=True)
-        subprocess.run(
-            [
-                "npm", "install", "--no-audit", "--no-fund", "--ignore-scripts", "--no-save",
-                f"oidc-provider@{VERSION}",
-            ],
-            cwd=folder,
-            capture_output=True,
-            check=False,
-        )  # fmt: skip
-    if not (folder / "node_modules/oidc-provider").exists() or not shutil.which("node"):
-        pytest.skip("the OpenID provider could not be had from npm")
+    folder = module("oidc-provider", VERSION).parents[1]
     script = folder / "provider-of-the-browser.mjs"  # beside its packages, where node looks
     script.write_text(SCRIPT.read_text())
     with subprocess.Popen(

@@ -8,6 +8,7 @@ upstream does. It is for trying things out, not for work.
 from __future__ import annotations
 
 import importlib.util
+import os
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ LABEL = "embedded model SmolLM2-135M: for trying things out, not for work"
 
 _CONTEXT_TOKENS = 8192
 _QUIET = -1
+_THREADS = max(1, (os.cpu_count() or 1) // 2)
 
 
 class LocalModel:
@@ -40,6 +42,9 @@ class LocalModel:
         settings.n_parallel = 1
         settings.port = 0
         settings.warmup = False
+        # Its threads wait for each other at every step, spinning: one more than there are free
+        # processors, and each step takes a turn of the scheduler.
+        settings.cpuparams.n_threads = settings.cpuparams_batch.n_threads = _THREADS
         settings.verbosity = _QUIET
         self._server: Any = xllamacpp.Server(settings)
         self.url: str = self._server.listening_address

@@ -6,7 +6,6 @@ import http.cookiejar
 import json
 import os
 import re
-import shutil
 import subprocess
 import urllib.error
 import urllib.request
@@ -20,10 +19,10 @@ import pytest
 from bailee.accounts import OPERATOR, Begun, Provider
 from bailee.clock import system_clock
 from bailee.errors import BaileeError, InputError
+from node_modules import module
 from town import PASSWORD, Town
 
 VERSION = "9.13.3"
-CACHE = Path(__file__).parents[3] / ".cache" / f"oidc-provider-{VERSION}"
 REDIRECT = "http://127.0.0.1:1/sign-in/provider"
 ACCOUNTS = {
     "ada": {"email": "Ada@acme.example", "email_verified": True},
@@ -32,31 +31,11 @@ ACCOUNTS = {
 }
 
 
-def _installed() -> bool:
-    """The provider, fetched from npm once."""
-    if shutil.which("npm") is None or shutil.which("node") is None:
-        return False
-    if not (CACHE / "node_modules/oidc-provider").exists():
-        CACHE.mkdir(parents=True, exist_ok=True)
-        subprocess.run(
-            [
-                "npm", "install", "--no-audit", "--no-fund", "--ignore-scripts", "--no-save",
-                f"oidc-provider@{VERSION}",
-            ],
-            cwd=CACHE,
-            capture_output=True,
-            timeout=300,
-            check=False,
-        )  # fmt: skip
-    return (CACHE / "node_modules/oidc-provider").exists()
-
-
 @pytest.fixture(scope="module")
 def issuer() -> Iterator[str]:
     """A running provider's issuer."""
-    if not _installed():
-        pytest.skip("the OpenID provider could not be had from npm")
-    script = CACHE / "provider.mjs"  # beside its packages, where node looks for them
+    folder = module("oidc-provider", VERSION).parents[1]
+    script = folder / "provider.mjs"  # beside its packages, where node looks for them
     script.write_text((Path(__file__).parent / "provider.mjs").read_text())
     with subprocess.Popen(
         ["node", str(script)],

@@ -100,7 +100,7 @@ def test_wrapping_loses_nothing() -> None:
 # What may stand in a Chinese text in Latin letters: names, addresses, places of files.
 NAMES = re.compile(
     r"https?://\S+|/\S+\.json|[A-Z][A-Z_]{3,}|\bapi\b|bedrock|vertex|feedbackRepository|webFetch"
-    r"|mcpServers|GitHub|MCP|JSON|owner/name|orchard"
+    r"|mcpServers|GitHub|MCP|JSON|owner/name|orchard|sandbox\.network"
 )
 
 
@@ -111,7 +111,7 @@ NAMES = re.compile(
         {},
         {"env": {"DISABLE_TELEMETRY": "0", "DISABLE_BUG_COMMAND": "1"}},
         {"env": {"CLAUDE_CODE_USE_BEDROCK": "1"}},
-        {"webFetch": True, "mcpServers": {"orchard": {"command": "x"}},
+        {"webFetch": True, "mcpServers": {"orchard": {"command": "orchard"}},
          "feedbackRepository": "owner/name"},
         {"webFetch": False},
         {"env": []},
