@@ -260,8 +260,9 @@ def test_show_lists_clauses_and_one_of_them() -> None:
 
 
 @pytest.mark.row("P3")
-def test_diff_says_what_changes_for_whom(edited: Path) -> None:
+def test_diff_says_what_changes_for_whom(edited: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One line for the change; nothing for a document against itself."""
+    monkeypatch.setenv("COLUMNS", "250")  # one line on a terminal that has room for it
     assert "No difference.\n" == bailee("diff", "shipped", "shipped")[0]
     out, _ = bailee("diff", "shipped", str(edited))
     assert "30 days → 90 days" in out
