@@ -113,6 +113,37 @@ SETTINGS: Final[tuple[Setting, ...]] = (
     ),
     Setting("upstream.ca_file", str, None, "Certificates (PEM file) to trust for the upstreams."),
     Setting(
+        "upstream.client_cert",
+        str,
+        None,
+        "Certificate (PEM file, with its chain) to show to upstreams and proxies that want one.",
+    ),
+    Setting(
+        "upstream.client_key",
+        str,
+        None,
+        "Private key (PEM file) of that certificate, when it does not stand in the same file.",
+    ),
+    Setting(
+        "upstream.client_key_passphrase_env",
+        str,
+        None,
+        "Name of the environment variable that holds that key's passphrase.",
+    ),
+    Setting(
+        "upstream.proxy",
+        str,
+        "env",
+        "HTTP proxy to `https://` upstreams and for their credentials: `env`, as HTTPS_PROXY says; "
+        "an address; `off`. NO_PROXY excepts hosts.",
+    ),
+    Setting(
+        "upstream.proxy_login_env",
+        str,
+        None,
+        "Name of the environment variable that holds `user:password` for that address.",
+    ),
+    Setting(
         "bedrock.url",
         str,
         None,

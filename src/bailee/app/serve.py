@@ -36,7 +36,9 @@ from bailee.gateway import (
     NoCredential,
     Upstream,
     Vertex,
+    WayOut,
     check_bind,
+    proxy_variables,
     server_context,
 )
 from bailee.gateway.credentials import default_url
@@ -175,19 +177,18 @@ class Server:
 
     async def _gateway_config(self, settings: Settings) -> tuple[GatewayConfig, str]:
         """The gateway's upstreams, and the first one in words."""
-        ca_file = settings.text("upstream.ca_file")
-        ca = None if ca_file is None else Path(ca_file)
+        way_out = _way_out(settings)
         url = settings.text("upstream.url")
         if url is None:
             model = await asyncio.to_thread(LocalModel)
             self._parts.callback(model.close)
             api, described = Upstream(model.url), LABEL
         else:
-            api, described = Upstream(url, _api_credential(settings), ca_file=ca), url
+            api, described = Upstream(url, _api_credential(settings), way_out), url
         config = GatewayConfig(
             api=api,
-            bedrock=_bedrock(settings, ca),
-            vertex=_vertex(settings, ca),
+            bedrock=_bedrock(settings, way_out),
+            vertex=_vertex(settings, way_out),
             on_recorder_failure=(
                 "refuse"
                 if self._node.policy.on_recorder_failure == "refuse"
@@ -274,20 +275,52 @@ def _tls_files(settings: Settings) -> tuple[Path, Path] | None:
     return Path(certificate), Path(key)
 
 
-def _bedrock(settings: Settings, ca: Path | None) -> Upstream | None:
+def _bedrock(settings: Settings, way_out: WayOut) -> Upstream | None:
     url, region = settings.text("bedrock.url"), settings.text("bedrock.region")
     if url is None:
         return None
-    return Upstream(
-        default_url("bedrock", region) if url == "auto" else url, Bedrock(region), ca_file=ca
-    )
+    address = default_url("bedrock", region) if url == "auto" else url
+    return Upstream(address, Bedrock(region, way_out), way_out)
 
 
-def _vertex(settings: Settings, ca: Path | None) -> Upstream | None:
+def _vertex(settings: Settings, way_out: WayOut) -> Upstream | None:
     url = settings.text("vertex.url")
     if url is None:
         return None
-    return Upstream(default_url("vertex") if url == "auto" else url, Vertex(), ca_file=ca)
+    return Upstream(default_url("vertex") if url == "auto" else url, Vertex(way_out), way_out)
+
+
+def _way_out(settings: Settings) -> WayOut:
+    def file(name: str) -> Path | None:
+        text = settings.text(name)
+        return None if text is None else Path(text)
+
+    return WayOut(
+        ca_file=file("upstream.ca_file"),
+        client_cert=file("upstream.client_cert"),
+        client_key=file("upstream.client_key"),
+        passphrase=_secret(settings, "upstream.client_key_passphrase_env") or "",
+        variables=proxy_variables(
+            settings.text("upstream.proxy") or "env",
+            _secret(settings, "upstream.proxy_login_env"),
+            os.environ,
+        ),
+    )
+
+
+def _secret(settings: Settings, name: str) -> str | None:
+    """What stands in the environment variable that a setting names; None: it names none."""
+    variable = settings.text(name)
+    if variable is None:
+        return None
+    value = os.environ.get(variable)
+    if not value:
+        raise InputError(
+            f"the environment variable {variable} is empty.",
+            code="configuration",
+            hint=f"set it, or take {name} out",
+        )
+    return value
 
 
 def _api_credential(settings: Settings) -> Credential:

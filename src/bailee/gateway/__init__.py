@@ -2,7 +2,8 @@
 may be kept of each exchange handed to a recording.
 
 `Gateway` is the whole of it; a request is walked through in `server` (what happens to it),
-`client` and `upstream` (the two connections), `exchange` (what couples them, and how it ends),
+`client` and `upstream` (the two connections; `way_out` and `tunnel` say by what way the second
+goes), `exchange` (what couples them, and how it ends),
 `uplink` and `downlink` (what goes each way), `completion` (what of an answer waits for its record)
 and `recording` (the record's port). `interpret` reads what was captured.
 """
@@ -14,6 +15,7 @@ from bailee.gateway.server import Gateway
 from bailee.gateway.settings import GatewayConfig, Limits, Upstream, check_bind
 from bailee.gateway.summary import ExchangeSummary
 from bailee.gateway.tls import server_context
+from bailee.gateway.way_out import WayOut, proxy_variables
 
 __all__ = [
     "Access",
@@ -31,6 +33,8 @@ __all__ = [
     "Recording",
     "Upstream",
     "Vertex",
+    "WayOut",
     "check_bind",
+    "proxy_variables",
     "server_context",
 ]

@@ -1,19 +1,25 @@
 """What the gateway proves itself with to an upstream, in place of the client's credentials.
 
 Rules kept here: a credential is read from where its own SDK reads it, is never logged, and never
-reaches a client; fetching or refreshing one never blocks the event loop.
+reaches a client; fetching or refreshing one never blocks the event loop, takes the way out that the
+upstreams take, and follows no redirect.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
-from typing import Any, Protocol
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Protocol
 from urllib.parse import urlsplit
 
 from bailee.errors import InputError, UpstreamError
+from bailee.gateway.way_out import WayOut
 
 Lines = bytes  # complete header lines, each ending in CRLF
+_SECONDS: Final = 30.0  # for one call to Google, unless its library says otherwise
 
 
 class Credential(Protocol):
@@ -80,14 +86,16 @@ class Bedrock:
         {b"x-amz-date", b"x-amz-security-token", b"x-amz-content-sha256", b"amz-sdk-request"}
     )
 
-    def __init__(self, region: str | None = None) -> None:
+    def __init__(self, region: str | None = None, way_out: WayOut | None = None) -> None:
         token = os.environ.get("AWS_BEARER_TOKEN_BEDROCK")
         self.fixed: Lines | None = None
         if token:
             self.fixed = ApiKey(token, bearer=True).fixed
         self.needs_body = self.fixed is None
         self._region = region
+        self._way_out = way_out or WayOut()
         self._session: Any = None
+        self._authorities: int | None = None  # a file in memory
 
     async def lines(self, method: str, url: str, body: bytes) -> Lines:
         """See `Credential.lines`."""
@@ -99,12 +107,11 @@ class Bedrock:
     def _sign(self, method: str, url: str, body: bytes) -> Lines:
         from botocore.auth import SigV4Auth
         from botocore.awsrequest import AWSRequest
-        from botocore.exceptions import BotoCoreError
-        from botocore.session import Session
+        from botocore.exceptions import BotoCoreError, ClientError
 
         try:
             if self._session is None:
-                self._session = Session()
+                self._session = self._new_session()
             found = self._session.get_credentials()
             region = (
                 self._region
@@ -119,9 +126,11 @@ class Bedrock:
                 )
             request = AWSRequest(method=method, url=url, data=body)
             SigV4Auth(found.get_frozen_credentials(), "bedrock", region).add_auth(request)
-        except BotoCoreError:
+        except (BotoCoreError, ClientError):
             raise UpstreamError(
-                "The AWS credential could not be had.", code="upstream_credential"
+                "The AWS credential could not be had.",
+                code="upstream_credential",
+                hint="whoever runs this gateway: `aws sts get-caller-identity` says more",
             ) from None
         wanted = ("x-amz-date", "x-amz-security-token", "x-amz-content-sha256", "authorization")
         return b"".join(
@@ -130,15 +139,52 @@ class Bedrock:
             if name.lower() in wanted
         )
 
+    def _new_session(self) -> Any:
+        """A session whose calls to AWS (STS, SSO) take the way out. What it asks a machine or
+        container for, at a link-local address, is botocore's own to reach.
+        """
+        from botocore.config import Config
+        from botocore.httpsession import get_cert_path
+        from botocore.session import Session
+
+        way, session = self._way_out, Session()
+        region = self._region or os.environ.get("AWS_REGION") or "us-east-1"
+        # botocore takes one proxy for all hosts; what NO_PROXY says is asked for the one of tokens.
+        proxy = way.proxy_url(f"https://sts.{region}.amazonaws.com")
+        options: dict[str, Any] = {"proxies": {} if proxy is None else {"https": proxy}}
+        if way.client_cert is not None:
+            pair = (str(way.client_cert), str(way.client_key))
+            options["client_cert"] = pair if way.client_key is not None else pair[0]
+        if way.ca_file is not None and session.get_config_variable("ca_bundle") is None:
+            self._authorities = _in_memory(Path(get_cert_path(True)), way.ca_file)
+            bundle = f"/proc/self/fd/{self._authorities}"
+            session.set_config_variable("ca_bundle", bundle)
+            options["proxies_config"] = {"proxy_ca_bundle": bundle}
+        session.set_default_client_config(Config(**options))
+        return session
+
+
+def _in_memory(*files: Path) -> int:
+    """The files, one after another, as a descriptor of a file in memory: botocore takes a path."""
+    made = os.memfd_create("authorities")
+    with open(made, "wb", closefd=False) as bundle:
+        for file in files:
+            bundle.write(file.read_bytes() + b"\n")
+    return made
+
 
 class Vertex:
-    """Google's application default credentials, refreshed before they expire."""
+    """Google's application default credentials, refreshed before they expire.
+
+    A client does not name who pays for the operator's quota, nor brings a key beside the token.
+    """
 
     fixed: Lines | None = None
     needs_body = False
-    replaces: frozenset[bytes] = frozenset()
+    replaces: frozenset[bytes] = frozenset({b"x-goog-api-key", b"x-goog-user-project"})
 
-    def __init__(self) -> None:
+    def __init__(self, way_out: WayOut | None = None) -> None:
+        self._way_out = way_out or WayOut()
         self._credentials: Any = None
         self._refreshing = asyncio.Lock()
 
@@ -153,20 +199,60 @@ class Vertex:
     def _refresh(self) -> None:
         import google.auth
         import google.auth.exceptions
-        import google.auth.transport.requests
 
+        ask: Any = self._ask  # their class asks for no more than a function
         try:
             if self._credentials is None:
                 self._credentials, _ = google.auth.default(
-                    scopes=["https://www.googleapis.com/auth/cloud-platform"]
+                    scopes=["https://www.googleapis.com/auth/cloud-platform"], request=ask
                 )
-            self._credentials.refresh(google.auth.transport.requests.Request())
+            self._credentials.refresh(ask)
         except google.auth.exceptions.GoogleAuthError:
             raise UpstreamError(
                 "The Google credential could not be had.",
                 code="upstream_credential",
                 hint="set GOOGLE_APPLICATION_CREDENTIALS, or log in with gcloud",
             ) from None
+
+    def _ask(
+        self,
+        url: str,
+        method: str = "GET",
+        body: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+        timeout: float | None = None,
+        **_: object,
+    ) -> _Answer:
+        """One call of Google's library (`google.auth.transport.Request`), by the way out. The
+        library's own would follow a redirect with the refresh token.
+        """
+        import httpx2
+        from google.auth.exceptions import TransportError
+
+        tls, proxy = self._way_out.tls(), self._way_out.proxy_url(url)
+        outer = tls if proxy is not None and proxy.startswith("https:") else None
+        try:
+            with httpx2.Client(
+                verify=tls,
+                proxy=None if proxy is None else httpx2.Proxy(proxy, ssl_context=outer),
+                trust_env=False,
+                follow_redirects=False,
+                timeout=timeout or _SECONDS,
+            ) as client:
+                got = client.request(method, url, content=body, headers=dict(headers or {}))
+        except httpx2.HTTPError as error:
+            failed: Exception = TransportError(type(error).__name__)  # type: ignore[no-untyped-call]
+            raise failed from None
+        return _Answer(got.status_code, got.headers, got.content)
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """What Google's library reads of an answer (`google.auth.transport.Response`)."""
+
+    status: int
+    headers: Mapping[str, str]
+    data: bytes
 
 
 def default_url(channel: str, region: str | None = None) -> str:

@@ -35,7 +35,7 @@ from bailee.vault.exchange import Outcome
 if TYPE_CHECKING:
     from bailee.gateway.client import ClientConnection
     from bailee.gateway.server import Gateway
-    from bailee.gateway.upstream import UpstreamConnection, UpstreamPool
+    from bailee.gateway.upstream import UpstreamPool
 
 
 class Exchange:
@@ -148,11 +148,6 @@ class Exchange:
 
     def answer_head(self, head: AnswerHead) -> None:
         """The answer begins."""
-        if self._route.prompt and 300 <= head.status < 400 and head.status != 304:
-            self.upstream_failed(
-                UpstreamError("The upstream redirects this request.", code="upstream_protocol")
-            )
-            return
         self.uplink.answered()
         self._downlink = Downlink(
             self._client,
@@ -271,15 +266,6 @@ class Exchange:
             self.uplink.connection.transport.resume_reading()
 
     # -- ends ----------------------------------------------------------------------------------
-
-    def upstream_lost(self, connection: UpstreamConnection) -> None:
-        """The upstream's connection closed before the answer was complete."""
-        if not self.uplink.lost(connection):
-            self.upstream_failed(
-                UpstreamError(
-                    "The upstream closed before its answer ended.", code="upstream_closed"
-                )
-            )
 
     def upstream_failed(self, error: BaileeError) -> None:
         """The upstream did not do its part."""

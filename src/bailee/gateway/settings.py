@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Literal
 
 from bailee.errors import InputError
 from bailee.gateway.credentials import Credential, NoCredential
+from bailee.gateway.way_out import WayOut
 from bailee.loopback import is_loopback
 
 MIB = 1024 * 1024
@@ -17,14 +17,12 @@ MIB = 1024 * 1024
 class Upstream:
     """A service that speaks the Messages API (or Bedrock's, or Vertex's).
 
-    `url` may have a path, which comes before every request's. `ca_file` is a PEM file trusted
-    besides the system's; `client_cert` a PEM file with certificate and key.
+    `url` may have a path, which comes before every request's. `way_out` is how it is reached.
     """
 
     url: str
     credential: Credential = field(default_factory=NoCredential)
-    ca_file: Path | None = None
-    client_cert: Path | None = None
+    way_out: WayOut = field(default_factory=WayOut)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +31,11 @@ class Limits:
 
     `max_answer` holds for exchanges that are kept: a longer answer is stopped with an error, since
     a record may not lack its end. `held` is what may be held for records that are not submitted
-    yet. `resend` is the largest request sent again when an idle upstream connection turns out to
-    be closed. `ping` is the silence in a stream after which the gateway sends a ping of its own;
-    0 sends none. `prompt` is the time in which a list of models is answered.
+    yet. `resend` is the largest part of a request that can be written again, in the cases in which
+    `uplink` does. `upstream_keep_alive` is less than the five seconds after which common servers
+    (uvicorn, Node) close: who closes first is not surprised. `ping` is the silence in a stream
+    after which the gateway sends a ping of its own; 0 sends none. `prompt` is the time in which a
+    list of models is answered.
     """
 
     max_head: int = 64 * 1024
@@ -51,7 +51,7 @@ class Limits:
     linger: float = 5.0
     upstream_connect: float = 10.0
     upstream_silence: float = 600.0
-    upstream_keep_alive: float = 30.0
+    upstream_keep_alive: float = 4.0
     prompt: float = 2.5
     ping: float = 15.0
 

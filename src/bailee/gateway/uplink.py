@@ -4,8 +4,16 @@ Rules kept here:
 
 * Head and what came of the body go in one write, over a connection that is taken only then.
 * What can't be sent yet is bounded: past that the client is not read from.
-* A request is sent again only when the connection had been closed while it was idle and nothing of
-  an answer came over it.
+* Once means once: what the upstream may have begun on is never written again. Written again, over
+  a new connection and one time, is only a request whose pooled connection ended before anything of
+  an answer came, and of that only
+
+  - one whose last byte had not been given to the connection: by its framing the upstream knows
+    that it is incomplete, and must not act on it (RFC 9112, 8);
+  - GET and HEAD, which ask for nothing to be done (RFC 9110, 9.2.1 and 9.2.2).
+
+  A POST is a POST, whatever it asks for. What had not been written at all because its connection
+  was found ended, or could not be made, has not been sent.
 """
 
 from __future__ import annotations
@@ -25,6 +33,7 @@ if TYPE_CHECKING:
     from bailee.gateway.upstream import UpstreamConnection, UpstreamPool
 
 _UNSENT: Final = 256 * 1024  # read from a client while its upstream connection is being made
+_SAFE: Final = frozenset({b"GET", b"HEAD"})
 
 
 class Uplink:
@@ -40,13 +49,13 @@ class Uplink:
         "_exchange",
         "_passthrough",
         "_pool",
-        "_replay",
-        "_replay_size",
         "_target",
         "_task",
         "_to_sign",
         "_unsent",
         "_unsent_size",
+        "_written",
+        "_written_size",
         "connection",
         "full",
     )
@@ -76,8 +85,8 @@ class Uplink:
         self._began = False  # whether anything of the body has come, or that there is none
         self._dispatched = False
         self._answered = False
-        self._replay: list[bytes] | None = None
-        self._replay_size = 0
+        self._written: list[bytes] | None = None  # while it may be written again
+        self._written_size = 0
         self._task: asyncio.Task[None] | None = None
 
     def open(self) -> None:
@@ -114,15 +123,14 @@ class Uplink:
     def answered(self) -> None:
         """An answer has begun: the request is not sent again."""
         self._answered = True
-        self._replay = None
+        self._written = None
 
     def lost(self, connection: UpstreamConnection) -> bool:
         """`connection` closed before the answer was complete. Whether the request goes again."""
-        replay = self._replay
-        if replay is None or connection.heard or self._client.gone:
+        written, self._written = self._written, None
+        if written is None or connection.heard or self._client.gone:
             return False
-        self._replay = None
-        self._unsent = replay + self._unsent
+        self._unsent = written
         self.full = False
         self._run(self._connect())
         return True
@@ -198,7 +206,7 @@ class Uplink:
         if connection is None:
             self._run(self._connect())
         else:
-            self._replay = []
+            self._written = []
             self._attach(connection)
 
     async def _connect(self) -> None:
@@ -216,7 +224,6 @@ class Uplink:
 
     def _attach(self, connection: UpstreamConnection) -> None:
         connection.exchange = exchange = self._exchange
-        connection.used = True
         self.connection = connection
         exchange.heard = exchange.gateway.now
         unsent, self._unsent, self._unsent_size = self._unsent, [], 0
@@ -233,13 +240,19 @@ class Uplink:
             if self._unsent_size > _UNSENT:
                 self._client.pause("upstream")
             return
-        if self._replay is not None:
-            self._replay_size += len(raw)
-            if self._replay_size > self._exchange.gateway.limits.resend:
-                self._replay = None
-            else:
-                self._replay.append(raw)
+        if self._written is not None:
+            self._note(self._written, raw)
         self.connection.transport.write(raw)
+
+    def _note(self, written: list[bytes], raw: bytes) -> None:
+        """Keeps what is being written, as long as it may be written again."""
+        exchange = self._exchange
+        self._written_size += len(raw)
+        whole = exchange.request_done and exchange.head.method not in _SAFE
+        if whole or self._written_size > exchange.gateway.limits.resend:
+            self._written = None
+        else:
+            written.append(raw)
 
     def _run(self, work: Coroutine[object, object, None]) -> None:
         self._task = asyncio.get_running_loop().create_task(work)

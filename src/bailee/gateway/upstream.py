@@ -1,25 +1,42 @@
 """Connections to an upstream, kept open between requests.
 
-Rules kept here: one exchange at a time on a connection; a connection goes back to the pool only
-when both messages ended where their framing says and nothing came after; certificates are checked.
+Rules kept here:
+
+* One exchange at a time on a connection. It goes back to the pool only when both messages ended
+  where their framing says and nothing came after.
+* A pooled connection is closed before its upstream is likely to (`Keep-Alive: timeout`, RFC 9112
+  appendix C.2.2), and is taken only if nothing has come over it: an end, a reset or an answer that
+  nobody asked for is found before the first byte of a request is written.
+* An answer that redirects is an error: whoever followed it would carry prompt and key elsewhere.
+* Certificates are checked.
 """
 
 from __future__ import annotations
 
 import asyncio
+import select
 import ssl
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Final, cast
 
 from bailee.errors import UpstreamError
 from bailee.gateway.credentials import split_url
-from bailee.gateway.http1 import Body, Malformed, UntilClose, find_head_end, parse_answer_head
+from bailee.gateway.http1 import (
+    AnswerHead,
+    Body,
+    Malformed,
+    UntilClose,
+    find_head_end,
+    parse_answer_head,
+)
 from bailee.gateway.settings import Limits, Upstream
-from bailee.gateway.tls import upstream_context
+from bailee.gateway.tunnel import tunnel
 
 if TYPE_CHECKING:
     from bailee.gateway.exchange import Exchange
 
-_MAX_INFORMATIONAL = 16
+_MAX_INFORMATIONAL: Final = 16
+_NOT_MODIFIED: Final = 304
+_MARGIN: Final = 1.0  # seconds for a request to arrive before the upstream closes
 
 
 class UpstreamConnection(asyncio.Protocol):
@@ -30,12 +47,13 @@ class UpstreamConnection(asyncio.Protocol):
         "_buffer",
         "_informational",
         "_keep_alive",
+        "_poll",
         "_pool",
         "exchange",
         "heard",
-        "idle_since",
+        "idle_until",
+        "keep",
         "transport",
-        "used",
     )
 
     def __init__(self, pool: UpstreamPool) -> None:
@@ -47,12 +65,22 @@ class UpstreamConnection(asyncio.Protocol):
         self.transport: asyncio.Transport = cast(asyncio.Transport, None)
         self.exchange: Exchange | None = None
         self.heard = False  # whether anything of an answer to the present request has come
-        self.used = False  # whether a request went over this connection before
-        self.idle_since = 0.0
+        self.keep = pool.limits.upstream_keep_alive  # how long it may be idle, in seconds
+        self.idle_until = 0.0  # in the loop's seconds
+        self._poll = select.poll()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """See `asyncio.Protocol`."""
         self.transport = cast(asyncio.Transport, transport)
+        self._poll.register(transport.get_extra_info("socket").fileno(), select.POLLIN)
+
+    @property
+    def quiet(self) -> bool:
+        """Whether it is open and nothing has come that was not read. The loop may not have been
+        told yet; the kernel knows. Under TLS that may be a message of its own: it is no loss to
+        leave such a connection.
+        """
+        return not self.transport.is_closing() and not self._poll.poll(0)
 
     def data_received(self, data: bytes) -> None:
         """See `asyncio.Protocol`."""
@@ -75,6 +103,9 @@ class UpstreamConnection(asyncio.Protocol):
             exchange.upstream_failed(
                 UpstreamError(f"The upstream's answer: {malformed}.", code="upstream_protocol")
             )
+            return
+        except UpstreamError as error:
+            exchange.upstream_failed(error)
             return
         if body.done:
             self._release(exchange, bool(surplus))
@@ -101,8 +132,11 @@ class UpstreamConnection(asyncio.Protocol):
             if head.status == 101 or self._informational > _MAX_INFORMATIONAL:
                 raise Malformed("an informational answer that was not asked for")
             exchange.informational(head)
+        _check(head)
         self._body = body = head.body()
         self._keep_alive = head.keep_alive and head.delimited
+        if head.idle is not None:
+            self.keep = min(self._pool.limits.upstream_keep_alive, head.idle - _MARGIN)
         exchange.answer_head(head)
         # The exchange may have refused the answer.
         return (body, data) if self.exchange is exchange else None
@@ -112,10 +146,14 @@ class UpstreamConnection(asyncio.Protocol):
         exchange.uplink.connection = None
         self._body = None
         self._informational = 0
-        if self._keep_alive and exchange.request_done and not surplus:
+        if self._keep_alive and self.keep > 0 and exchange.request_done and not surplus:
             self._pool.give_back(self)
         else:
             self.transport.close()
+
+    def eof_received(self) -> None:
+        """See `asyncio.Protocol`: the transport closes by itself, under TLS not at once."""
+        self._pool.forget(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """See `asyncio.Protocol`."""
@@ -126,8 +164,8 @@ class UpstreamConnection(asyncio.Protocol):
         exchange.uplink.connection = None
         if exc is None and isinstance(self._body, UntilClose):
             exchange.answer_data(b"", True)
-        else:
-            exchange.upstream_lost(self)
+        elif not exchange.uplink.lost(self):
+            exchange.upstream_failed(_closed(exc, began=self._body is not None))
 
     def pause_writing(self) -> None:
         """See `asyncio.Protocol`."""
@@ -158,7 +196,8 @@ class UpstreamPool:
         self.authority = name if self.port == default else f"{name}:{self.port}"
         self.origin = f"{'https' if tls else 'http'}://{self.authority}"
         self.host_line = f"Host: {self.authority}\r\n".encode("ascii")
-        self._context = upstream_context(upstream.ca_file, upstream.client_cert) if tls else None
+        self._context = upstream.way_out.tls() if tls else None
+        self._proxy = upstream.way_out.proxy(upstream.url)
         self._idle: list[UpstreamConnection] = []
 
     @property
@@ -170,8 +209,9 @@ class UpstreamPool:
         """An open connection that waits for a request, the one used last, or None."""
         while self._idle:
             connection = self._idle.pop()
-            if not connection.transport.is_closing():
+            if connection.quiet:
                 return connection
+            connection.transport.abort()
         return None
 
     async def connect(self) -> UpstreamConnection:
@@ -180,27 +220,36 @@ class UpstreamPool:
         Raises:
             UpstreamError: it could not be made in time.
         """
-        loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(self.limits.upstream_connect):
-                _, connection = await loop.create_connection(
-                    lambda: UpstreamConnection(self),
-                    self.host,
-                    self.port,
-                    ssl=self._context,
-                    server_hostname=self.host if self._context is not None else None,
-                )
+                return await self._connect()
         except TimeoutError:
+            way = "" if self._proxy is None else ", or the proxy on the way to it did not,"
             raise UpstreamError(
-                "The upstream did not accept the connection in time.", code="upstream_timeout"
+                f"The upstream did not accept the connection{way} in time.", code="upstream_timeout"
             ) from None
         except ssl.SSLError as error:
-            raise UpstreamError(
-                f"TLS with the upstream failed ({error.reason}).",
-                hint="if it has a certificate of a private CA, name its CA file",
-            ) from None
+            raise _no_tls(error) from None
         except OSError:
             raise UpstreamError("The upstream can't be reached.") from None
+
+    async def _connect(self) -> UpstreamConnection:
+        if self._proxy is not None and self._context is not None:
+            return await tunnel(
+                self._proxy,
+                self.host,
+                self.port,
+                outer=self._context,
+                inner=self._context,
+                protocol=UpstreamConnection(self),
+            )
+        _, connection = await asyncio.get_running_loop().create_connection(
+            lambda: UpstreamConnection(self),
+            self.host,
+            self.port,
+            ssl=self._context,
+            server_hostname=self.host if self._context is not None else None,
+        )
         return connection
 
     def give_back(self, connection: UpstreamConnection) -> None:
@@ -209,7 +258,7 @@ class UpstreamPool:
             connection.transport.close()
             return
         connection.heard = False
-        connection.idle_since = asyncio.get_running_loop().time()
+        connection.idle_until = asyncio.get_running_loop().time() + connection.keep
         connection.transport.resume_reading()
         self._idle.append(connection)
 
@@ -220,11 +269,55 @@ class UpstreamPool:
 
     def sweep(self, now: float) -> None:
         """Closes what was idle for too long. `now` in the loop's seconds."""
-        while self._idle and now - self._idle[0].idle_since > self.limits.upstream_keep_alive:
-            self._idle.pop(0).transport.close()
+        late = [connection for connection in self._idle if now > connection.idle_until]
+        for connection in late:
+            self._idle.remove(connection)
+            connection.transport.close()
 
     def close(self) -> None:
         """Closes what is idle."""
         for connection in self._idle:
             connection.transport.close()
         self._idle.clear()
+
+
+def _check(head: AnswerHead) -> None:
+    """Refuses an answer that sends its reader elsewhere."""
+    if 300 <= head.status < 400 and head.status != _NOT_MODIFIED:
+        raise UpstreamError(
+            f"The upstream redirects this request ({head.status}).",
+            code="upstream_protocol",
+            hint="whoever runs this gateway: set the upstream's URL to the address that it ends at;"
+            " a redirect is not passed on, since following it would carry prompt and key there",
+        )
+
+
+def _closed(exc: Exception | None, *, began: bool) -> UpstreamError:
+    """A connection that ended before its answer did."""
+    if isinstance(exc, ssl.SSLError):
+        return _no_tls(exc)
+    if began:
+        return UpstreamError("The upstream closed before its answer ended.", code="upstream_closed")
+    return UpstreamError(
+        "The upstream closed before it answered; it may have acted on the request.",
+        code="upstream_closed",
+        hint="it was not sent a second time, since that may be answered, and paid, twice",
+    )
+
+
+def _no_tls(error: ssl.SSLError) -> UpstreamError:
+    reason = str(error.reason or "")
+    if "CERTIFICATE_REQUIRED" in reason or "HANDSHAKE_FAILURE" in reason:
+        hint = (
+            "it may want a client certificate: whoever runs this gateway sets upstream.client_cert"
+        )
+    elif "VERIFY" in reason:
+        hint = (
+            "if it, or a proxy that opens TLS, has a certificate of a private CA, name its CA file"
+        )
+        hint += " in upstream.ca_file"
+    else:
+        hint = "whoever runs this gateway: check the upstream's address and its certificate"
+    return UpstreamError(
+        f"TLS with the upstream failed ({reason or 'no reason given'}).", hint=hint
+    )

@@ -25,7 +25,7 @@ import re
 import ssl
 import struct
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Final, Literal, Protocol
@@ -311,17 +311,25 @@ class ScriptedUpstream:
 
     def drop_connections(self) -> None:
         """Closes every connection, as an upstream does with idle ones."""
+        self._on_each(lambda writer: writer.transport.abort())
+
+    def write(self, data: bytes) -> None:
+        """Writes to every connection what nobody asked for."""
+        self._on_each(lambda writer: writer.write(data))
+
+    def _on_each(self, act: Callable[[asyncio.StreamWriter], None]) -> None:
         loop = self._loop
         if loop is None:
             return
         done = threading.Event()
 
-        def drop() -> None:
+        def run() -> None:
             for writer in tuple(self._writers):
-                writer.transport.abort()
-            done.set()
+                act(writer)
+            # The transport does what it was told in the loop's next turn.
+            loop.call_soon(loop.call_soon, done.set)
 
-        loop.call_soon_threadsafe(drop)
+        loop.call_soon_threadsafe(run)
         done.wait(5)
 
     def __enter__(self) -> ScriptedUpstream:

@@ -43,7 +43,6 @@ FROM_AGENT = (
     "accept-encoding: gzip, deflate, br, zstd\r\n"
     "X-Odd-Spelling:no space\r\n"
     "x-Latin: caf\xe9\r\n"
-    "cookie: a=b\r\nCookie: c=d\r\n"
 )
 BODIES: dict[str, bytes] = {
     "system as an array with cache_control": json.dumps(
@@ -175,7 +174,7 @@ ANSWERS: dict[str, Reply] = {
         gzip.compress(DOCUMENT), "application/json", "length", ("content-encoding", "gzip")
     ),
     "no content": Reply(204, (("x-a", "b"),), reason="No Content"),
-    "a redirect": Reply(307, (("location", "/v1/elsewhere"),), reason="Temporary Redirect"),
+    "not modified": Reply(304, (("etag", '"1"'),), reason="Not Modified"),
     "comments and pings in a stream": _exactly(
         b": comment\n\nevent: ping\ndata: {}\n\n\r\ndata: x\r\n\r\n", "text/event-stream", "chunked"
     ),

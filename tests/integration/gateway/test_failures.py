@@ -386,49 +386,6 @@ def test_an_upstream_that_does_not_speak_http(
         assert ["upstream_failed"] == outcomes(serving)
 
 
-@KEYS
-def test_an_idle_connection_that_was_closed_is_not_an_error(
-    serve: Any, post: Callable[..., bytes], key: str
-) -> None:
-    """A request on a pooled connection that turns out closed is sent again, once, whole."""
-    body = b"x" * 200_000
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        got: list[bytes] = []
-
-        def upstream() -> None:
-            first, _ = listening.accept()
-            got.append(_read_request(first))
-            first.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}")
-            first.recv(1000)  # the second request begins, and the connection is reset
-            first.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
-            first.close()
-            second, _ = listening.accept()
-            got.append(_read_request(second))
-            second.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}")
-            second.close()
-
-        thread = threading.Thread(target=upstream, daemon=True)
-        thread.start()
-        serving = serve(f"http://127.0.0.1:{listening.getsockname()[1]}")
-        client = serving.connect()
-        assert 200 == client.send(post(key=key)).answer().status
-        assert 200 == client.send(post(body, key=key)).answer().status
-        thread.join(5)
-        assert got[1].endswith(body)
-        assert 2 == len(got)
-
-
-def _read_request(peer: socket.socket) -> bytes:
-    data = b""
-    while b"\r\n\r\n" not in data:
-        data += peer.recv(65536)
-    head, _, body = data.partition(b"\r\n\r\n")
-    length = int(head.lower().partition(b"content-length: ")[2].split(b"\r\n")[0])
-    while len(body) < length:
-        body += peer.recv(65536)
-    return head + b"\r\n\r\n" + body
-
-
 def test_a_fresh_connection_that_closes_is_an_error(serve: Any, post: Callable[..., bytes]) -> None:
     """A request is not sent again when its connection was new: it may have been acted upon."""
     with socket.create_server(("127.0.0.1", 0)) as listening:

@@ -13,7 +13,7 @@ import trustme
 
 from bailee.clock import system_clock
 from bailee.errors import InputError
-from bailee.gateway import Gateway, GatewayConfig, server_context
+from bailee.gateway import Gateway, GatewayConfig, WayOut, server_context
 from bailee.testing.recording import MemoryRecording
 from bailee.testing.upstream import ScriptedUpstream, Text
 
@@ -42,7 +42,9 @@ def test_both_sides_under_tls(
     trust = ssl.create_default_context(cafile=str(certificate[0]))
     upstream_context = server_context(*certificate)
     with ScriptedUpstream([Text("x" * 20_000)], ssl_context=upstream_context) as upstream:
-        serving = serve(upstream, context=context, settings={"ca_file": certificate[0]})
+        serving = serve(
+            upstream, context=context, settings={"way_out": WayOut(ca_file=certificate[0])}
+        )
         body = b'{"stream":true,"tools":[1],"x":"' + b"y" * 3_000_000 + b'"}'
         answer = serving.connect(trust).send(post(body, key=key)).answer()
         assert (200, True) == (answer.status, answer.complete)

@@ -37,8 +37,26 @@ HOP_BY_HOP: Final = frozenset(
     }
 )
 CREDENTIALS: Final = frozenset({b"authorization", b"x-api-key", b"x-bailee-key"})
-# The client expects its 100 (Continue) from us, and Host names us.
-_ENDS_HERE: Final = HOP_BY_HOP | {b"host", b"expect"}
+# The client expects its 100 (Continue) from us; Host names us; and cookies are of our name, which
+# the console may share.
+_ENDS_HERE: Final = HOP_BY_HOP | {b"host", b"expect", b"cookie"}
+# What an upstream says of its own name, and a client would take for said of ours, or what sends
+# whoever follows it elsewhere with prompt and key (docs/adr/0074).
+_OF_ANOTHER_NAME: Final = frozenset(
+    {
+        b"alt-svc",
+        b"clear-site-data",
+        b"nel",
+        b"refresh",
+        b"report-to",
+        b"reporting-endpoints",
+        b"set-cookie",
+        b"strict-transport-security",
+        b"x-accel-redirect",
+        b"x-lighttpd-send-file",
+        b"x-sendfile",
+    }
+)
 # Fields that a record notes: they name a session or an agent, or say how to read the body.
 _NOTED_OF_REQUEST: Final = frozenset(
     {
@@ -51,7 +69,8 @@ _NOTED_OF_REQUEST: Final = frozenset(
 )
 _NOTED_OF_ANSWER: Final = frozenset({b"content-type", b"content-encoding", b"request-id"})
 _REQUEST_NAMES: Final = _ENDS_HERE | CREDENTIALS | _NOTED_OF_REQUEST | {b"content-length"}
-_ANSWER_NAMES: Final = HOP_BY_HOP | _NOTED_OF_ANSWER | {b"content-length"}
+_ANSWER_NAMES: Final = HOP_BY_HOP | _OF_ANOTHER_NAME | _NOTED_OF_ANSWER | {b"content-length"}
+_IDLE: Final = re.compile(rb"(?:^|[,;\s])timeout[ \t]*=[ \t]*\"?([0-9]{1,9})")
 
 
 def _finder(names: frozenset[bytes]) -> re.Pattern[bytes]:
@@ -110,7 +129,8 @@ class RequestHead:
 
 class AnswerHead:
     """An answer's head. `kept` and `noted` as in `RequestHead`; `length` is None when none was
-    given; `content_type` and `content_encoding` are lower case.
+    given; `content_type` and `content_encoding` are lower case. `idle` is the time in seconds after
+    which its sender closes an idle connection, None when it does not say.
     """
 
     __slots__ = (
@@ -118,6 +138,7 @@ class AnswerHead:
         "chunked",
         "content_encoding",
         "content_type",
+        "idle",
         "keep_alive",
         "kept",
         "length",
@@ -137,6 +158,7 @@ class AnswerHead:
         self.content_type = b""
         self.content_encoding = b""
         self.bodiless = False
+        self.idle: int | None = None
 
     def body(self) -> Body:
         """A new reader of this answer's body."""
@@ -255,6 +277,8 @@ def parse_answer_head(head: bytes, method: bytes) -> AnswerHead:
             _chunked(answer, value)
         elif name == b"connection":
             named += _tokens(value)
+        elif name == b"keep-alive" and (idle := _IDLE.search(value)) is not None:
+            answer.idle = int(idle[1])
         kept.append(head[at:begin])
         at = end
     kept.append(head[at:-2])
