@@ -334,3 +334,24 @@ def both(serve: Serve) -> Callable[..., Both]:
         return Both(direct, through, direct_answer, through_answer, serving)
 
     return send
+
+
+@pytest.fixture
+def raw_upstream() -> Iterator[Callable[..., str]]:
+    """Starts an upstream that answers its one request with bytes as they are; gives its URL."""
+    with contextlib.ExitStack() as stack:
+
+        def start(answer: bytes) -> str:
+            listening = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+
+            def serve() -> None:
+                with contextlib.suppress(OSError):
+                    peer, _ = listening.accept()
+                    peer.recv(65536)
+                    peer.sendall(answer)
+                    peer.recv(1)
+
+            threading.Thread(target=serve, daemon=True).start()
+            return f"http://127.0.0.1:{listening.getsockname()[1]}"
+
+        yield start
