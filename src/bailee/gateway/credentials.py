@@ -8,6 +8,7 @@ upstreams take, and follows no redirect.
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -147,6 +148,8 @@ class Bedrock:
         from botocore.httpsession import get_cert_path
         from botocore.session import Session
 
+        # Its warnings hold what AWS answered, credentials too when they can't be read.
+        logging.getLogger("botocore").setLevel(logging.CRITICAL)
         way, session = self._way_out, Session()
         region = self._region or os.environ.get("AWS_REGION") or "us-east-1"
         # botocore takes one proxy for all hosts; what NO_PROXY says is asked for the one of tokens.

@@ -82,7 +82,7 @@ async def tunnel(
         raise _failed(
             f"TLS with the proxy failed ({error.reason}).", "check upstream.proxy, upstream.ca_file"
         ) from None
-    except OSError:
+    except (OSError, UnicodeError):
         raise _failed("The proxy can't be reached.") from None
     try:
         transport.write(_request(proxy, host, port))

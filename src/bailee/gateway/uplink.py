@@ -168,6 +168,14 @@ class Uplink:
         except BaileeError as error:
             exchange.upstream_failed(error)
             return
+        except Exception as error:  # whatever a cloud's library raises, the client gets an answer
+            exchange.upstream_failed(
+                UpstreamError(
+                    f"The upstream's credential could not be had ({type(error).__name__}).",
+                    code="upstream_credential",
+                )
+            )
+            return
         if exchange.ended:
             return
         if self._to_sign is None:

@@ -230,7 +230,7 @@ class UpstreamPool:
             ) from None
         except ssl.SSLError as error:
             raise _no_tls(error) from None
-        except OSError:
+        except (OSError, UnicodeError):  # the second of a name that no resolver takes
             raise UpstreamError("The upstream can't be reached.") from None
 
     async def _connect(self) -> UpstreamConnection:

@@ -341,7 +341,7 @@ def raw_upstream() -> Iterator[Callable[..., str]]:
     """Starts an upstream that answers its one request with bytes as they are; gives its URL."""
     with contextlib.ExitStack() as stack:
 
-        def start(answer: bytes) -> str:
+        def start(answer: bytes, *, close: bool = False) -> str:
             listening = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
 
             def serve() -> None:
@@ -349,7 +349,7 @@ def raw_upstream() -> Iterator[Callable[..., str]]:
                     peer, _ = listening.accept()
                     peer.recv(65536)
                     peer.sendall(answer)
-                    peer.recv(1)
+                    peer.close() if close else peer.recv(1)
 
             threading.Thread(target=serve, daemon=True).start()
             return f"http://127.0.0.1:{listening.getsockname()[1]}"
