@@ -302,7 +302,7 @@ def test_what_is_held_is_bounded(serve: Any, post: Callable[..., bytes]) -> None
         serving.wait(lambda: serving.gateway.room.waiting == 3)
         assert [200] * 4 == [client.answer().status for client in clients]
         assert 4 == len(serving.recording.exchanges)
-        serving.wait(lambda: serving.gateway.room.held == 0)
+        serving.wait(lambda: serving.gateway.shares.held == 0)
 
 
 def test_an_answer_that_can_not_be_held_is_stopped(serve: Any, post: Callable[..., bytes]) -> None:
