@@ -55,6 +55,7 @@ class ClientConnection(asyncio.Protocol):
         "_state",
         "_unsent",
         "_until",
+        "_waits",
         "closes",
         "exchange",
         "gone",
@@ -70,6 +71,7 @@ class ClientConnection(asyncio.Protocol):
         self._body_size = 0
         self._reading = 0.0  # seconds in which the body was waited for
         self._scanned = 0  # bytes of the buffer in which no head ends
+        self._waits = False  # for the turn of the request whose head was read
         self._full = False  # what was written is not taken as fast as it came
         self._unsent = self._until = 0.0  # bytes that a client is waited for to take, and how long
         self._paused: set[str] = set()
@@ -104,11 +106,11 @@ class ClientConnection(asyncio.Protocol):
                 self._wait_ahead()
             else:
                 self._pump()
-        elif state is _BODY:
-            self._body_data(data)
-        elif state is _BUSY:
+        elif state is _BUSY or self._waits:
             self._buffer += data
             self._wait_ahead()
+        elif state is _BODY:
+            self._body_data(data)
 
     def _wait_ahead(self) -> None:
         """Reads no further ahead than a bound."""
@@ -174,32 +176,39 @@ class ClientConnection(asyncio.Protocol):
         except Malformed as malformed:
             self._reject(InputError(f"The request is not valid HTTP: {malformed}."))
             return False
-        self._buffer = b""
+        self._buffer = data[end:]
         self.closes = not head.keep_alive or self._gateway.closing
         if head.length is not None and head.length > self._gateway.limits.max_body:
             self._reject(too_large(self._gateway.limits.max_body), head)
             return False
-        rest = data[end:]
         if head.has_body:
             self._state = _BODY
             self._body = head.body()
             self._body_size = 0
             self._reading = 0.0
-            self._gateway.handle(self, head)
-            # Head and what came of the body go on in one write.
-            if self._state is _BODY:
-                if rest:
-                    self._body_data(rest)
-                elif self.exchange is not None:
-                    self.exchange.request_data(b"", False)
         else:
             self._state = _BUSY
             self._body = None
-            self._buffer = rest
-            self._gateway.handle(self, head)
-            if self.exchange is not None:
-                self.exchange.request_data(b"", True)
+        self._gateway.handle(self, head)
         return True
+
+    def wait_turn(self) -> None:
+        """The request is begun, or answered, at a later turn. What comes until then is kept."""
+        self._waits = True
+
+    def begin(self, exchange: Exchange) -> None:
+        """The request's exchange begins. Head and what there is of the body go on in one write."""
+        self.exchange = exchange
+        exchange.begin()
+        if self._state is not _BODY:
+            exchange.request_data(b"", True)
+            return
+        rest, self._buffer = self._buffer, b""
+        self.resume("ahead")
+        if rest:
+            self._body_data(rest)
+        else:
+            exchange.request_data(b"", False)
 
     def _body_data(self, data: bytes) -> None:
         body, exchange = self._body, self.exchange
@@ -237,6 +246,11 @@ class ClientConnection(asyncio.Protocol):
         self._linger()
 
     # -- for the exchange and the gateway --------------------------------------------------------
+
+    def turn(self) -> bool:
+        """The turn of a request that waited has come. False when its client has gone."""
+        self._waits = False
+        return not self.gone
 
     def write(self, data: bytes) -> None:
         """Writes unless the client has gone."""

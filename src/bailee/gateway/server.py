@@ -14,7 +14,7 @@ import socket
 import ssl
 from collections.abc import Callable
 
-from bailee.admission import ConnectionLimits, Connections, Over, ShareLimits, Shares
+from bailee.admission import ConnectionLimits, Connections, Over, Rounds, ShareLimits, Shares
 from bailee.clock import Clock
 from bailee.errors import BaileeError, InputError, StorageError
 from bailee.gateway.access import Access, Caller
@@ -57,6 +57,7 @@ class Gateway:
             ConnectionLimits.of(limits.connections, limits.connections_per_address),
             trusted=config.trusted_proxy,
         )
+        self.rounds = Rounds(self._soon)
         self.clients: set[ClientConnection] = set()
         self.closing = False
         self.now = 0.0  # the loop's time, as of the last tick
@@ -144,6 +145,10 @@ class Gateway:
         for pool in self._pools.values():
             pool.close()
 
+    def _soon(self, call: Callable[[], None]) -> None:
+        assert self._loop is not None
+        self._loop.call_soon(call)
+
     async def _until(self, there: Callable[[], bool], seconds: float) -> None:
         assert self._loop is not None
         end = self._loop.time() + seconds
@@ -155,6 +160,7 @@ class Gateway:
         now = self._loop.time()
         self.elapsed, self.now = now - self.now, now
         self._ticker = self._loop.call_later(self._tick_every, self._tick)
+        self.rounds.look()
         for client in tuple(self.clients):
             client.tick(now)
         for pool in self._pools.values():
@@ -163,69 +169,89 @@ class Gateway:
     # -- requests ------------------------------------------------------------------------------
 
     def handle(self, client: ClientConnection, head: RequestHead) -> None:
-        """Decides what happens to a request; afterwards `client.exchange` is set, or it is
-        answered.
-        """
+        """Decides what happens to a request, at once or when its account's turn comes."""
         where = route(head.method, head.target)
+        caller, passthrough = self._caller(head) if isinstance(where, Route) else (None, False)
+        account = "" if caller is None else caller.owner
+        if self.rounds.begins(account):
+            self._begin(client, head, where, caller, passthrough)
+            return
+
+        def go() -> None:
+            if client.turn():
+                self._begin(client, head, where, caller, passthrough)
+
+        client.wait_turn()
+        self.rounds.wait(account, "" if caller is None else caller.key_id, go)
+
+    def _begin(
+        self,
+        client: ClientConnection,
+        head: RequestHead,
+        where: Route | Answered | Refused,
+        caller: Caller | None,
+        passthrough: bool,
+    ) -> None:
+        """Begins an exchange, or answers."""
         if isinstance(where, Route):
-            self._forward(client, head, where)
+            begun = self._exchange(client, head, where, caller, passthrough)
+            if isinstance(begun, Exchange):
+                client.begin(begun)
+                return
+            self.refuse(client, head, begun, where=where, caller=caller)
         elif isinstance(where, Refused):
             self.refuse(client, head, where.error, where=where)
-            client.finished()
         else:
             bodiless = head.method == b"HEAD"
             close = self._closes(client, head)
             client.write(hello(self._new_id(), close=close, bodiless=bodiless))
-            client.finished()
+        client.finished()
 
-    def _forward(self, client: ClientConnection, head: RequestHead, where: Route) -> None:
-        caller, passthrough = self._caller(head)
+    def _exchange(
+        self,
+        client: ClientConnection,
+        head: RequestHead,
+        where: Route,
+        caller: Caller | None,
+        passthrough: bool,
+    ) -> Exchange | BaileeError:
+        """The request's exchange, whose account has room for it; or why there is none."""
         if caller is None:
-            error: BaileeError = InputError(
+            return InputError(
                 "The API key is missing, unknown or revoked.",
                 code="authentication",
                 hint="send a key of this gateway as x-api-key or Authorization: Bearer",
             )
-        elif (pool := self._pools.get(where.channel)) is None:
-            error = InputError(
+        pool = self._pools.get(where.channel)
+        if pool is None:
+            return InputError(
                 f"No {where.channel} upstream is configured.",
                 code="not_found",
                 hint="name one in bailee.toml or with --upstream",
             )
-        else:
-            kept = self._kept(caller, where)
-            if isinstance(kept, Keeping) and self.refuses_now:
-                error = not_recorded()
-            else:
-                held = self.shares.enter(
-                    caller.owner,
-                    caller.key_id,
-                    head.length or 0,
-                    full=not self._recording.has_room,
-                )
-                if isinstance(held, Over):
-                    error = over_share(held)
-                else:
-                    if isinstance(kept, Keeping) and self._recording.failure is not None:
-                        self.served_unrecorded()
-                        kept = NotKept("recorder_failed")
-                    self.connections.admitted(client)
-                    client.exchange = exchange = Exchange(
-                        self,
-                        client,
-                        head,
-                        where,
-                        caller=caller,
-                        pool=pool,
-                        kept=kept,
-                        passthrough=passthrough,
-                        exchange_id=self._new_id(),
-                        held=held,
-                    )
-                    exchange.begin()
-                    return
-        self.refuse(client, head, error, where=where, caller=caller)
-        client.finished()
+        kept = self._kept(caller, where)
+        if isinstance(kept, Keeping) and self.refuses_now:
+            return not_recorded()
+        full = not self._recording.has_room
+        held = self.shares.enter(caller.owner, caller.key_id, head.length or 0, full=full)
+        if isinstance(held, Over):
+            return over_share(held)
+        if isinstance(kept, Keeping) and self._recording.failure is not None:
+            self.served_unrecorded()
+            kept = NotKept("recorder_failed")
+        self.connections.admitted(client)
+        return Exchange(
+            self,
+            client,
+            head,
+            where,
+            caller=caller,
+            pool=pool,
+            kept=kept,
+            passthrough=passthrough,
+            exchange_id=self._new_id(),
+            held=held,
+        )
 
     def _caller(self, head: RequestHead) -> tuple[Caller | None, bool]:
         """Who calls, and whether their other credentials are for the upstream."""
