@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bailee.accounts import OPERATOR
+from bailee.admission import Descriptors, raise_limit, share_out
 from bailee.app import feedback, telemetry
 from bailee.app.access import PolicyAccess
 from bailee.app.cloud_running import Cloud
@@ -33,6 +34,7 @@ from bailee.gateway import (
     ExchangeSummary,
     Gateway,
     GatewayConfig,
+    Limits,
     NoCredential,
     Upstream,
     Vertex,
@@ -43,6 +45,7 @@ from bailee.gateway import (
 )
 from bailee.gateway.credentials import default_url
 from bailee.gateway.local_model import LABEL, LocalModel
+from bailee.gateway.settings import MIB
 from bailee.home.control import ControlServer, reachable
 
 _GRACE_SECONDS = 10.0
@@ -81,6 +84,7 @@ class Server:
         self._parts = AsyncExitStack()
         self._sign_in = SignIn(node.clock)
         self._console = ""
+        self._descriptors = share_out(raise_limit())
 
     async def __aenter__(self) -> Running:
         try:
@@ -194,6 +198,7 @@ class Server:
                 if self._node.policy.on_recorder_failure == "refuse"
                 else "serve_unrecorded"
             ),
+            limits=_limits(settings, self._descriptors),
         )
         return config, described
 
@@ -260,6 +265,17 @@ class Server:
             await asyncio.to_thread(schedule.stop)
 
         self._parts.push_async_callback(stop)
+
+
+def _limits(settings: Settings, descriptors: Descriptors) -> Limits:
+    """The gateway's limits: as set, and within what the process may have."""
+    return Limits(
+        connections=min(settings.number("gateway.connections"), descriptors.gateway),
+        connections_per_address=settings.number("gateway.connections_per_address"),
+        requests_per_account=settings.number("gateway.requests_per_account"),
+        memory_per_account=settings.number("gateway.memory_per_account_mb") * MIB,
+        idle_upstreams=descriptors.idle_upstreams,
+    )
 
 
 def _tls_files(settings: Settings) -> tuple[Path, Path] | None:

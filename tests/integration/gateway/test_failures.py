@@ -564,7 +564,7 @@ def test_nothing_is_left_behind(serve: Any, post: Callable[..., bytes]) -> None:
             client.close()
         serving.summary(40)
         serving.wait(lambda: not serving.gateway.clients)
-        assert 0 == serving.gateway.room.held
+        assert 0 == serving.gateway.shares.held
         gc.collect()
         left = [
             exchange

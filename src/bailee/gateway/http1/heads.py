@@ -174,16 +174,17 @@ class AnswerHead:
         return self.bodiless or self.chunked or self.length is not None
 
 
-def find_head_end(data: bytes) -> int:
-    """The length of the head that `data` begins with, or -1 when its end has not come yet.
+def find_head_end(data: bytes, scanned: int = 0) -> int:
+    """The length of the head that `data` begins with, or -1 when its end has not come yet. In its
+    first `scanned` bytes it was looked for before.
 
     Raises:
         Malformed: it can't become one (bare LF, or it does not begin like one).
     """
-    end = data.find(b"\r\n\r\n")
+    end = data.find(b"\r\n\r\n", max(0, scanned - 3))
     if end >= 0:
         return end + 4
-    if _BARE_LF.search(data) is not None:
+    if _BARE_LF.search(data, max(0, scanned - 1)) is not None:
         raise Malformed("a line does not end in CRLF")
     if data and not 0x21 <= data[0] <= 0x7E:
         raise Malformed("this is not HTTP")

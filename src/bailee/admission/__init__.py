@@ -1,0 +1,24 @@
+"""Who is let in at a listener, before anything is known of them but an address; and how much of the
+process what is let in may take.
+
+One instance of `Connections` for each listener; `descriptors` is asked once, at the start.
+"""
+
+from bailee.admission.connections import ConnectionLimits, Connections, address_group
+from bailee.admission.descriptors import Descriptors, raise_limit, share_out
+from bailee.admission.rounds import Rounds
+from bailee.admission.shares import Held, Over, ShareLimits, Shares
+
+__all__ = [
+    "ConnectionLimits",
+    "Connections",
+    "Descriptors",
+    "Held",
+    "Over",
+    "Rounds",
+    "ShareLimits",
+    "Shares",
+    "address_group",
+    "raise_limit",
+    "share_out",
+]
