@@ -33,7 +33,9 @@ from bailee.gateway import (
     ExchangeSummary,
     Gateway,
     GatewayConfig,
+    Limits,
     NoCredential,
+    Origins,
     Upstream,
     Vertex,
     check_bind,
@@ -41,6 +43,7 @@ from bailee.gateway import (
 )
 from bailee.gateway.credentials import default_url
 from bailee.gateway.local_model import LABEL, LocalModel
+from bailee.gateway.settings import MIB
 from bailee.home.control import ControlServer, reachable
 
 _GRACE_SECONDS = 10.0
@@ -193,6 +196,11 @@ class Server:
                 if self._node.policy.on_recorder_failure == "refuse"
                 else "serve_unrecorded"
             ),
+            limits=Limits(
+                max_body=settings.number("gateway.max_request_mb") * MIB,
+                max_upload=settings.number("gateway.max_upload_mb") * MIB,
+            ),
+            origins=Origins((settings.text("gateway.origins") or "").replace(",", " ").split()),
         )
         return config, described
 

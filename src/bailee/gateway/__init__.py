@@ -7,8 +7,9 @@ may be kept of each exchange handed to a recording.
 and `recording` (the record's port). `interpret` reads what was captured.
 """
 
-from bailee.gateway.access import Access, Caller
+from bailee.gateway.access import Access, Caller, Passage, Unkept
 from bailee.gateway.credentials import ApiKey, Bedrock, Credential, NoCredential, Vertex
+from bailee.gateway.origins import Origins
 from bailee.gateway.recording import Keeping, NotKept, Recording
 from bailee.gateway.server import Gateway
 from bailee.gateway.settings import GatewayConfig, Limits, Upstream, check_bind
@@ -28,7 +29,10 @@ __all__ = [
     "Limits",
     "NoCredential",
     "NotKept",
+    "Origins",
+    "Passage",
     "Recording",
+    "Unkept",
     "Upstream",
     "Vertex",
     "check_bind",

@@ -40,7 +40,8 @@ if TYPE_CHECKING:
 
 class Exchange:
     """See the module. `admitted`: there was room for what will be kept. `heard` is when anything
-    came that the other side had to send, in the loop's seconds.
+    came that the other side had to send, in the loop's seconds. `max_body` is how long the request
+    may be, in bytes.
     """
 
     __slots__ = (
@@ -59,6 +60,7 @@ class Exchange:
         "gateway",
         "head",
         "heard",
+        "max_body",
         "request_done",
         "uplink",
     )
@@ -74,11 +76,13 @@ class Exchange:
         pool: UpstreamPool,
         kept: Keeping | NotKept,
         passthrough: bool,
+        max_body: int,
         exchange_id: str,
     ) -> None:
         self.gateway = gateway
         self.head = head
         self.exchange_id = exchange_id
+        self.max_body = max_body
         self.admitted = False
         self.request_done = False
         self.heard = self._started = gateway.now
@@ -337,7 +341,10 @@ class Exchange:
         else:
             close = client.closes = client.closes or not self.request_done
             bodiless = self.head.method == b"HEAD"
-            client.write(error_answer(error, self.exchange_id, close=close, bodiless=bodiless))
+            lines = self.head.answer_lines
+            client.write(
+                error_answer(error, self.exchange_id, close=close, bodiless=bodiless, lines=lines)
+            )
             self._end(error, status=error.http_status)
             client.finished()
 

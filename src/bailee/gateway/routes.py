@@ -239,7 +239,11 @@ def recorded_target(target: bytes) -> str:
 def _other(method: bytes, path: bytes, query: bytes) -> Route | Refused:
     """What is not known, spelled well."""
     channel, prefix = next(
-        ((name, name) for name in ("bedrock", "vertex") if path.startswith(b"/%b/" % name.encode())),
+        (
+            (name, name)
+            for name in ("bedrock", "vertex")
+            if path.startswith(b"/%b/" % name.encode())
+        ),
         ("api", ""),
     )
     if channel == "api" and not path.startswith(b"/v1/"):

@@ -1,7 +1,10 @@
 """The gateway: a listener, its upstreams, and what happens to each request that comes.
 
-Rules kept here: who is not authenticated reaches no upstream; terms decide whether an exchange is
-kept before its first byte is held; logs and summaries carry names and numbers only.
+Rules kept here: who is not authenticated reaches no upstream; the policy decides what passes, and
+whether it is kept, before the first byte goes on or is held; logs and summaries carry names and
+numbers only.
+
+Rows: G2.
 """
 
 from __future__ import annotations
@@ -14,10 +17,10 @@ import ssl
 from collections.abc import Callable
 
 from bailee.clock import Clock
-from bailee.errors import BaileeError, InputError, StorageError
-from bailee.gateway.access import Access, Caller
-from bailee.gateway.answers import error_answer, hello
-from bailee.gateway.client import ClientConnection
+from bailee.errors import BaileeError, InputError, PolicyDenied, StorageError
+from bailee.gateway.access import Access, Caller, Passage, Unkept
+from bailee.gateway.answers import error_answer, hello, preflight
+from bailee.gateway.client import ClientConnection, too_large
 from bailee.gateway.exchange import Exchange
 from bailee.gateway.http1 import RequestHead
 from bailee.gateway.recording import Keeping, NotKept, Recording, Room, not_recorded
@@ -65,6 +68,17 @@ class Gateway:
             )
             if upstream is not None
         }
+        # Whoever comes over such a connection has proved to be the operator, whatever they send.
+        self._proved = {
+            channel
+            for channel, upstream in (
+                ("api", config.api),
+                ("bedrock", config.bedrock),
+                ("vertex", config.vertex),
+            )
+            if upstream is not None and upstream.client_cert is not None
+        }
+        self._origins = config.origins
         self._id_prefix = secrets.token_hex(8)
         self._ids = itertools.count(1)
         self._recording_now = 0
@@ -157,6 +171,11 @@ class Gateway:
         """Decides what happens to a request; afterwards `client.exchange` is set, or it is
         answered.
         """
+        if self._origins:
+            head.answer_lines = self._origins.lines(head)
+        if head.method == b"OPTIONS":
+            self._preflight(client, head)
+            return
         where = route(head.method, head.target)
         if isinstance(where, Route):
             self._forward(client, head, where)
@@ -169,14 +188,38 @@ class Gateway:
             client.write(hello(self._new_id(), close=close, bodiless=bodiless))
             client.finished()
 
+    def _preflight(self, client: ClientConnection, head: RequestHead) -> None:
+        lines = self._origins.preflight(head)
+        if isinstance(lines, InputError):
+            self.refuse(client, head, lines)
+        else:
+            client.write(preflight(lines, self._new_id(), close=self._closes(client, head)))
+        client.finished()
+
     def _forward(self, client: ClientConnection, head: RequestHead, where: Route) -> None:
         caller, passthrough = self._caller(head)
+        own = passthrough and where.channel not in self._proved
+        limits = self.limits
+        max_body = limits.max_upload if own and not where.recorded else limits.max_body
+        passage: Passage | None = None
         if caller is None:
             error: BaileeError = InputError(
                 "The API key is missing, unknown or revoked.",
                 code="authentication",
                 hint="send a key of this gateway as x-api-key or Authorization: Bearer",
             )
+        elif passthrough and not head.credential_lines:
+            error = InputError(
+                "x-bailee-key says that this request has a credential of its own for the upstream, "
+                "and there is none.",
+                code="authentication",
+                hint="send it as Authorization or x-api-key; or, to go on the operator's, send the "
+                "bailee key there instead",
+            )
+        elif not (passage := caller.passage(where.kind, own)).allowed:
+            error = _not_passed(passage, caller)
+        elif head.length is not None and head.length > max_body:
+            error = too_large(max_body)
         elif (pool := self._pools.get(where.channel)) is None:
             error = InputError(
                 f"No {where.channel} upstream is configured.",
@@ -184,7 +227,7 @@ class Gateway:
                 hint="name one in bailee.toml or with --upstream",
             )
         else:
-            kept = self._kept(caller, where)
+            kept = self._kept(caller, where, passage)
             if isinstance(kept, Keeping) and self.refuses_now:
                 error = not_recorded()
             else:
@@ -200,11 +243,13 @@ class Gateway:
                     pool=pool,
                     kept=kept,
                     passthrough=passthrough,
+                    max_body=max_body,
                     exchange_id=self._new_id(),
                 )
                 exchange.begin()
                 return
-        self.refuse(client, head, error, where=where, caller=caller)
+        clause = passage.clause if passage is not None else ""
+        self.refuse(client, head, error, where=where, caller=caller, clause=clause)
         client.finished()
 
     def _caller(self, head: RequestHead) -> tuple[Caller | None, bool]:
@@ -223,13 +268,15 @@ class Gateway:
         return None, False
 
     @staticmethod
-    def _kept(caller: Caller, where: Route) -> Keeping | NotKept:
-        if caller.zero_retention:
-            return NotKept("zero_retention")
-        if not where.recorded:
-            return NotKept("not_a_conversation")
+    def _kept(caller: Caller, where: Route, passage: Passage) -> Keeping | NotKept:
+        if not where.recorded and not caller.zero_retention:
+            other = where.kind == "other"
+            why = "unrecorded_route" if other else "not_a_conversation"
+            return NotKept(why, passage.clause)
         terms = caller.terms(where.channel)
-        return NotKept("zero_retention") if terms is None else Keeping(terms)
+        if isinstance(terms, Unkept):
+            return NotKept("zero_retention", terms.clause)
+        return NotKept("zero_retention") if caller.zero_retention else Keeping(terms)
 
     def refuse(
         self,
@@ -239,13 +286,19 @@ class Gateway:
         *,
         where: Route | Answered | Refused | None = None,
         caller: Caller | None = None,
+        clause: str = "",
     ) -> None:
         """Answers with an error of our own. Nothing goes upstream."""
         request_id = self._new_id()
         bodiless = head is not None and head.method == b"HEAD"
         allow = where.allow if isinstance(where, Refused) else ""
         close = self._closes(client, head)
-        client.write(error_answer(error, request_id, close=close, bodiless=bodiless, allow=allow))
+        lines = head.answer_lines if head is not None else b""
+        client.write(
+            error_answer(
+                error, request_id, close=close, bodiless=bodiless, allow=allow, lines=lines
+            )
+        )
         self.say(
             ExchangeSummary(
                 exchange_id=request_id,
@@ -265,6 +318,7 @@ class Gateway:
                 terms=None,
                 not_kept="refused",
                 error=error.code,
+                clause=clause,
             )
         )
 
@@ -306,3 +360,13 @@ class Gateway:
             self._on_exchange(summary)
         except Exception as error:  # a listener's defect must not end an exchange
             _log.error("the exchange listener failed: %s", type(error).__name__)
+
+
+def _not_passed(passage: Passage, caller: Caller) -> PolicyDenied:
+    """A request that the policy does not let go upstream."""
+    return PolicyDenied(
+        "This is no conversation with a model, and does not go upstream on the operator's "
+        f"credential (clause {passage.clause}).",
+        hint="send a credential of your own for the upstream, and the bailee key as x-bailee-key; "
+        f"or ask the operator for `bailee account allow {caller.owner} --unrecorded-routes`",
+    )

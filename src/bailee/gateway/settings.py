@@ -8,6 +8,7 @@ from typing import Literal
 
 from bailee.errors import InputError
 from bailee.gateway.credentials import Credential, NoCredential
+from bailee.gateway.origins import Origins
 from bailee.loopback import is_loopback
 
 MIB = 1024 * 1024
@@ -31,7 +32,8 @@ class Upstream:
 class Limits:
     """Sizes in bytes, times in seconds.
 
-    `max_answer` holds for exchanges that are kept: a longer answer is stopped with an error, since
+    `max_body` is the largest request; `max_upload` the largest that passes unrecorded with the
+    client's own credential, and so is never held. `max_answer` holds for exchanges that are kept: a longer answer is stopped with an error, since
     a record may not lack its end. `held` is what may be held for records that are not submitted
     yet. `resend` is the largest request sent again when an idle upstream connection turns out to
     be closed. `ping` is the silence in a stream after which the gateway sends a ping of its own;
@@ -40,6 +42,7 @@ class Limits:
 
     max_head: int = 64 * 1024
     max_body: int = 32 * MIB
+    max_upload: int = 500 * MIB
     max_answer: int = 64 * MIB
     held: int = 512 * MIB
     resend: int = 4 * MIB
@@ -58,13 +61,16 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class GatewayConfig:
-    """The gateway's settings. `on_recorder_failure` comes from the policy."""
+    """The gateway's settings. `on_recorder_failure` comes from the policy. `origins` are those
+    whose pages may call it from a browser.
+    """
 
     api: Upstream | None = None
     bedrock: Upstream | None = None
     vertex: Upstream | None = None
     on_recorder_failure: Literal["refuse", "serve_unrecorded"] = "refuse"
     limits: Limits = field(default_factory=Limits)
+    origins: Origins = field(default_factory=Origins)
 
 
 def check_bind(host: str, tls: bool) -> None:

@@ -14,7 +14,8 @@ SHIPPED = content().decode()
 OTHER_EFFECT = {"allow": "deny", "deny": "allow", "ask": "skip", "skip": "ask"}
 OTHER_PERIOD = {"P5Y": ("P30D", "P0D"), "P30D": ("P5Y", "P0D", "P31D"), "P0D": ("P30D", "P1D")}
 CLAUSE = re.compile(
-    r"^\[\[(choose|train|retain|send|pass)\]\]\nid = \"(.*?)\"\n.*?(?=^\[|^#)", re.MULTILINE | re.DOTALL
+    r"^\[\[(choose|train|retain|send|pass)\]\]\nid = \"(.*?)\"\n.*?(?=^\[|^#)",
+    re.MULTILINE | re.DOTALL,
 )
 
 
