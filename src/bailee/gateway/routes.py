@@ -177,6 +177,7 @@ _USUAL: Final = {
 }
 _USUAL_RECORDED: Final = {target: target.decode("ascii") for target in _USUAL}
 _GREETINGS: Final = {b"/": "/", b"/api/hello": "/api/hello"}
+_CHANNELS_OF: Final = {b"v1": "api", b"bedrock": "bedrock", b"vertex": "vertex"}
 _ABSOLUTE: Final = re.compile(rb"https?://[^/?#]*", re.IGNORECASE)
 _KEPT_PARAMETERS: Final = frozenset({b"beta", b"alt"})
 _ONE_SPELLING: Final = re.compile(rb"(?:/(?!\.{1,2}(?:/|$))[A-Za-z0-9._~:@-]+)+")
@@ -201,6 +202,8 @@ def route(method: bytes, target: bytes) -> Route | Answered | Refused:
         target = target[authority.end() :]
         if not target.startswith(b"/"):
             target = b"/" + target
+    if b"#" in target:
+        return Refused("*", _two_ways("It has a fragment.", "leave # and what follows out"))
     path, mark, query = target.partition(b"?")
     if (greeting := _GREETINGS.get(path)) is not None:
         return Answered(greeting) if method in _READ else _wrong_method(greeting, _READ)
@@ -208,16 +211,15 @@ def route(method: bytes, target: bytes) -> Route | Answered | Refused:
         if known.pattern.fullmatch(path) is not None:
             if method not in known.methods:
                 return _wrong_method(known.label, known.methods)
-            prefix = 0 if known.channel == "api" else len(known.channel) + 1
             return Route(
                 known.channel,
-                target[prefix:],
+                target[_prefix(known.channel) :],
                 known.label,
                 known.kind,
                 prompt=known.prompt,
                 pings=known.pings,
             )
-    if _ONE_SPELLING.fullmatch(path) is None or b"#" in query:
+    if _ONE_SPELLING.fullmatch(path) is None:
         return Refused("*", _misspelled(path))
     return _other(method, path, mark + query)
 
@@ -238,15 +240,8 @@ def recorded_target(target: bytes) -> str:
 
 def _other(method: bytes, path: bytes, query: bytes) -> Route | Refused:
     """What is not known, spelled well."""
-    channel, prefix = next(
-        (
-            (name, name)
-            for name in ("bedrock", "vertex")
-            if path.startswith(b"/%b/" % name.encode())
-        ),
-        ("api", ""),
-    )
-    if channel == "api" and not path.startswith(b"/v1/"):
+    channel = _CHANNELS_OF.get(path[1:].partition(b"/")[0])
+    if channel is None:
         return Refused(
             "*",
             InputError(
@@ -277,7 +272,12 @@ def _other(method: bytes, path: bytes, query: bytes) -> Route | Refused:
         )
     if method not in PASSED:
         return _wrong_method(label, PASSED)
-    return Route(channel, path[len(prefix) + bool(prefix) :] + query, label, "other")
+    return Route(channel, path[_prefix(channel) :] + query, label, "other")
+
+
+def _prefix(channel: str) -> int:
+    """How much of a path says the channel and does not go along."""
+    return 0 if channel == "api" else len(channel) + 1
 
 
 _MISSPELLED: Final = (
@@ -287,7 +287,6 @@ _MISSPELLED: Final = (
         "the client's base URL must end without a slash",
     ),
     (re.compile(rb".*\\"), "It has a backslash.", "write /"),
-    (re.compile(rb".*#"), "It has a fragment.", "leave # and what follows out"),
     (re.compile(rb".*;"), "It has parameters.", "leave ; and what follows out"),
     (
         re.compile(rb"(?:.*/|.*%2f)?(?:\.|%2e){1,2}(?:/|%2f|$)", re.IGNORECASE),
@@ -306,11 +305,14 @@ _MISSPELLED: Final = (
 
 
 def _misspelled(path: bytes) -> InputError:
-    for pattern, reason, hint in _MISSPELLED:
-        if pattern.match(path) is not None:
-            break
-    else:
-        reason, hint = "It has a character that no API uses.", "see the table of routes"
+    reason, hint = next(
+        ((reason, hint) for pattern, reason, hint in _MISSPELLED if pattern.match(path)),
+        ("It has a character that no API uses.", "see the table of routes"),
+    )
+    return _two_ways(reason, hint)
+
+
+def _two_ways(reason: str, hint: str) -> InputError:
     return InputError(f"This path could be read in two ways. {reason}", hint=hint)
 
 

@@ -33,11 +33,12 @@ class Limits:
     """Sizes in bytes, times in seconds.
 
     `max_body` is the largest request; `max_upload` the largest that passes unrecorded with the
-    client's own credential, and so is never held. `max_answer` holds for exchanges that are kept: a longer answer is stopped with an error, since
-    a record may not lack its end. `held` is what may be held for records that are not submitted
-    yet. `resend` is the largest request sent again when an idle upstream connection turns out to
-    be closed. `ping` is the silence in a stream after which the gateway sends a ping of its own;
-    0 sends none. `prompt` is the time in which a list of models is answered.
+    client's own credential, and so is never held. `max_answer` holds for exchanges that are kept:
+    a longer answer is stopped with an error, since a record may not lack its end. `held` is what
+    may be held for records that are not submitted yet. `resend` is the largest request sent again
+    when an idle upstream connection turns out to be closed. `ping` is the silence in a stream
+    after which the gateway sends a ping of its own; 0 sends none. `prompt` is the time in which a
+    list of models is answered.
     """
 
     max_head: int = 64 * 1024
