@@ -208,14 +208,8 @@ class Gateway:
                 code="authentication",
                 hint="send a key of this gateway as x-api-key or Authorization: Bearer",
             )
-        elif passthrough and not head.credential_lines:
-            error = InputError(
-                "x-bailee-key says that this request has a credential of its own for the upstream, "
-                "and there is none.",
-                code="authentication",
-                hint="send it as Authorization or x-api-key; or, to go on the operator's, send the "
-                "bailee key there instead",
-            )
+        elif passthrough and (wrong := _no_credential(head)) is not None:
+            error = wrong
         elif not (passage := caller.passage(where.kind, own)).allowed:
             error = _not_passed(passage, caller)
         elif head.length is not None and head.length > max_body:
@@ -369,4 +363,21 @@ def _not_passed(passage: Passage, caller: Caller) -> PolicyDenied:
         f"credential (clause {passage.clause}).",
         hint="send a credential of your own for the upstream, and the bailee key as x-bailee-key; "
         f"or ask the operator for `bailee account allow {caller.owner} --unrecorded-routes`",
+    )
+
+
+def _no_credential(head: RequestHead) -> InputError | None:
+    """Why a request with x-bailee-key has no credential of its own for the upstream; None: it has.
+    A bailee key is none, and no upstream's business.
+    """
+    own = [v.removeprefix(b"Bearer ") for n, v in head.credentials.items() if n != b"x-bailee-key"]
+    if own and not any(value.startswith(b"bl_") for value in own):
+        return None
+    there = "it is a bailee key" if own else "there is none"
+    return InputError(
+        "x-bailee-key says that this request has a credential of its own for the upstream, and "
+        f"{there}.",
+        code="authentication",
+        hint="send your own as Authorization or x-api-key; or, to go on the operator's, send the "
+        "bailee key there and no x-bailee-key",
     )
