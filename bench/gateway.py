@@ -26,7 +26,7 @@ from typing import Any, cast
 from bailee.clock import system_clock
 from bailee.db.engine import open_sqlite
 from bailee.db.migrate import upgrade
-from bailee.gateway import Caller, Gateway, GatewayConfig, Upstream
+from bailee.gateway import Caller, Gateway, GatewayConfig, Passage, Upstream
 from bailee.gateway.recording import Recording
 from bailee.keyring import FileRoot, Keyring
 from bailee.testing.recording import MemoryRecording
@@ -181,8 +181,10 @@ async def serve_gateway(kind: str, port: int, upstream: str, folder: str) -> Non
             super().settle()
             self.exchanges.clear()
 
-    terms = Terms("P30D", "bench", "0" * 64)
-    caller = Caller("owner", "key", "bench", "api", kind == "passing", lambda _: terms)
+    terms, passage = Terms("P30D", "bench", "0" * 64), Passage(True, "bench")
+    caller = Caller(
+        "owner", "key", "bench", "api", kind == "passing", lambda _: terms, lambda *_: passage
+    )
 
     class Everyone:
         def authenticate(self, presented: bytes) -> Caller | None:

@@ -70,6 +70,27 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         "Memory (MiB) that requests and answers of one account take until they are recorded; one "
         "key may have half of it.",
     ),
+    Setting(
+        "gateway.max_request_mb",
+        int,
+        32,
+        "The largest request, in MiB. What is recorded is held until it is there.",
+        most=1024,
+    ),
+    Setting(
+        "gateway.max_upload_mb",
+        int,
+        500,
+        "The largest request, in MiB, that passes unrecorded with the client's own credential.",
+        most=100_000,
+    ),
+    Setting(
+        "gateway.origins",
+        str,
+        None,
+        "Origins whose pages may call the gateway from a browser: `https://app.example.com`; "
+        "commas between. Whoever opens such a page can read the key in it.",
+    ),
     Setting("console.listen", str, "127.0.0.1:8788", "Address and port of the console."),
     Setting(
         "ingest.listen",

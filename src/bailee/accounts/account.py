@@ -22,7 +22,8 @@ class Account:
 
     `person_id`: whose own it is; `organisation_id`: which organisation's; neither: it is its key
     holder's. `chosen_at` and `partner_since`: since when the present choice and membership in the
-    partner programme hold.
+    partner programme hold. `unrecorded_routes`: the operator lets its requests go upstream on the
+    operator's credential although they are no conversations and are not recorded.
     """
 
     account_id: str
@@ -35,6 +36,7 @@ class Account:
     person_id: str | None = None
     organisation_id: str | None = None
     partner_since: datetime | None = None
+    unrecorded_routes: bool = False
 
 
 @dataclass(frozen=True, slots=True)

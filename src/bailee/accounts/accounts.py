@@ -518,6 +518,37 @@ class Accounts:
             )
         self.remember(changed)
 
+    def allow_unrecorded_routes(self, account_id: str, allowed: bool, *, by: Actor) -> Account:
+        """Whether its requests that are no conversations go upstream on the operator's credential;
+        it holds for the next request. What holds already changes nothing.
+
+        Raises:
+            InputError: no such account.
+        """
+        with self._changing:
+            account = self.get(account_id)
+            if account.unrecorded_routes == allowed:
+                return account
+            changed = replace(account, unrecorded_routes=allowed)
+            with storage_errors(_WHAT), self._engine.begin() as connection:
+                connection.execute(
+                    update(accounts)
+                    .where(accounts.c.id == account_id)
+                    .values(unrecorded_routes=allowed)
+                )
+                self._ledger.append(
+                    "account.unrecorded_routes",
+                    account_id,
+                    {"allowed": allowed, "by": by.name},
+                    connection=connection,
+                )
+            self.remember(changed)
+            return changed
+
+    def all(self) -> list[Account]:
+        """Every account, oldest first."""
+        return sorted(self._accounts.values(), key=lambda account: account.created_at)
+
     def get(self, account_id: str) -> Account:
         """The account, from memory.
 

@@ -33,6 +33,8 @@ an organisation's account that speaks for nobody."""
 
 Action = Literal[
     "account.read",
+    "account.list",
+    "account.allow",
     "sessions.read",
     "sessions.delete",
     "training.choose",
@@ -68,6 +70,8 @@ MAY: Final[Mapping[Action, frozenset[Standing]]] = {
     "account.read": frozenset(
         {"operator", "self", "holder", "owner", "admin", "member", "service"}
     ),
+    "account.list": frozenset({"operator"}),
+    "account.allow": frozenset({"operator"}),
     "sessions.read": frozenset({"self", "holder", "owner", "admin", "service"}),
     "sessions.delete": frozenset({"operator", "self", "holder", "owner", "admin"}),
     "training.choose": frozenset({"self", "holder"}),

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from bailee.accounts import Account, Accounts, ApiKey
-from bailee.gateway.access import Caller
+from bailee.gateway.access import Caller, Passage, Unkept
+from bailee.gateway.routes import KINDS, Kind
 from bailee.policy import Policy
 from bailee.vault.exchange import Terms
 
@@ -11,8 +12,8 @@ from bailee.vault.exchange import Terms
 class PolicyAccess:
     """The gateway's `Access`: keys from `accounts`, terms from `policy`.
 
-    A caller is made once for each state of an account, with its terms decided; a change of the
-    account (a choice, a revoked key) makes a new one at the next request.
+    A caller is made once for each state of an account, with its terms, and what passes for it,
+    decided; a change of the account (a choice, a revoked key) makes a new one at the next request.
     """
 
     def __init__(self, accounts: Accounts, policy: Policy) -> None:
@@ -37,6 +38,11 @@ class PolicyAccess:
         terms = {
             channel: self._terms(key, account, channel) for channel in ("api", "bedrock", "vertex")
         }
+        passages = {
+            (kind, own): self._passage(key, account, kind, own=own)
+            for kind in KINDS
+            for own in (False, True)
+        }
         return Caller(
             owner=account.account_id,
             key_id=key.key_id,
@@ -44,9 +50,19 @@ class PolicyAccess:
             plan=account.plan,
             zero_retention=key.zero_retention,
             terms=terms.__getitem__,
+            passage=lambda kind, own: passages[kind, own],
         )
 
-    def _terms(self, key: ApiKey, account: Account, channel: str) -> Terms | None:
+    def _passage(self, key: ApiKey, account: Account, kind: Kind, *, own: bool) -> Passage:
+        decision = self._policy.passes(
+            route=kind,
+            credential="own" if own else "operator",
+            unrecorded_routes=account.unrecorded_routes,
+            cloud_session=key.scope == "cloud",
+        )
+        return Passage(decision.effect == "allow", decision.clause)
+
+    def _terms(self, key: ApiKey, account: Account, channel: str) -> Terms | Unkept:
         decision = self._policy.retain(
             data_class="transcript",
             plan=account.plan,
@@ -56,5 +72,5 @@ class PolicyAccess:
             partner_programme=account.partner_programme,
         )
         if decision.retention is None or decision.retention == "P0D":
-            return None
+            return Unkept(decision.clause)
         return Terms(decision.retention, decision.clause, decision.document)

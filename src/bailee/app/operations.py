@@ -13,6 +13,7 @@ from typing import Final
 
 from bailee.accounts import OPERATOR
 from bailee.app import feedback, telemetry
+from bailee.app.account_routes import ACCOUNT_ROUTES
 from bailee.app.arguments import Arguments, moment, text
 from bailee.app.cloud import CLOUD
 from bailee.app.cloud_git import CLOUD_GIT
@@ -146,6 +147,7 @@ def _audit_list(node: Node, arguments: Arguments) -> object:
 
 _OPERATIONS: Final[Mapping[str, Callable[[Node, Arguments], Iterator[object] | object]]] = {
     **PEOPLE,
+    **ACCOUNT_ROUTES,
     **HOLDS,
     **ERASURE,
     **CLOUD,

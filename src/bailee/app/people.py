@@ -359,6 +359,7 @@ def key_view(key: ApiKey, account: Account) -> dict[str, object]:
         "plan": account.plan,
         "zero_retention": key.zero_retention,
         "scope": key.scope,
+        "unrecorded_routes": account.unrecorded_routes,
         "created": key.created_at.isoformat(),
         "created_by": key.created_by,
         "revoked": key.revoked_at and key.revoked_at.isoformat(),

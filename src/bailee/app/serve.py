@@ -36,6 +36,7 @@ from bailee.gateway import (
     GatewayConfig,
     Limits,
     NoCredential,
+    Origins,
     Upstream,
     Vertex,
     WayOut,
@@ -199,6 +200,7 @@ class Server:
                 else "serve_unrecorded"
             ),
             limits=_limits(settings, self._descriptors),
+            origins=Origins((settings.text("gateway.origins") or "").replace(",", " ").split()),
         )
         return config, described
 
@@ -275,6 +277,8 @@ def _limits(settings: Settings, descriptors: Descriptors) -> Limits:
         requests_per_account=settings.number("gateway.requests_per_account"),
         memory_per_account=settings.number("gateway.memory_per_account_mb") * MIB,
         idle_upstreams=descriptors.idle_upstreams,
+        max_body=settings.number("gateway.max_request_mb") * MIB,
+        max_upload=settings.number("gateway.max_upload_mb") * MIB,
     )
 
 

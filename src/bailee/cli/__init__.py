@@ -13,6 +13,7 @@ import typer
 
 from bailee import __version__
 from bailee.cli import (
+    account,
     audit,
     cloud,
     cloud_git,
@@ -64,6 +65,7 @@ person.app.command("erase")(personal_data.erase)
 app.add_typer(hold.app, name="hold")
 app.add_typer(personal_data.receipts, name="receipts")
 app.add_typer(organisation.app, name="organisation")
+app.add_typer(account.app, name="account")
 app.add_typer(key.app, name="key")
 app.add_typer(privacy.app, name="privacy")
 app.add_typer(sessions.app, name="sessions")

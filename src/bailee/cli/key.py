@@ -91,7 +91,8 @@ def list_keys(as_json: JsonOption = False, home: HomeOption = None) -> None:
                 k["name"],
                 k["account"],
                 k["plan"],
-                _OPENS.get(k["scope"], k["scope"]),
+                _OPENS.get(k["scope"], k["scope"])
+                + (", unrecorded routes" if k["unrecorded_routes"] else ""),
                 "zero" if k["zero_retention"] else "by the policy",
                 moment(k["created"]),
                 moment(k["revoked"]) if k["revoked"] else "",

@@ -20,6 +20,7 @@ accounts = Table(
     Column("person_id", ForeignKey(persons.c.id), unique=True),
     Column("organisation_id", ForeignKey(organisations.c.id), unique=True),
     Column("partner_since", Moment),
+    Column("unrecorded_routes", Boolean, nullable=False, server_default="0"),
 )
 """A person's own, an organisation's, or neither: then it belongs to whoever holds its key."""
 

@@ -8,8 +8,9 @@ goes), `exchange` (what couples them, and how it ends),
 and `recording` (the record's port). `interpret` reads what was captured.
 """
 
-from bailee.gateway.access import Access, Caller
+from bailee.gateway.access import Access, Caller, Passage, Unkept
 from bailee.gateway.credentials import ApiKey, Bedrock, Credential, NoCredential, Vertex
+from bailee.gateway.origins import Origins
 from bailee.gateway.recording import Keeping, NotKept, Recording
 from bailee.gateway.server import Gateway
 from bailee.gateway.settings import GatewayConfig, Limits, Upstream, check_bind
@@ -30,7 +31,10 @@ __all__ = [
     "Limits",
     "NoCredential",
     "NotKept",
+    "Origins",
+    "Passage",
     "Recording",
+    "Unkept",
     "Upstream",
     "Vertex",
     "WayOut",

@@ -1,7 +1,7 @@
 """Who is calling, as the gateway needs to know it. The port; its implementation is wired in.
 
 Rules kept here: a look-up is synchronous and in memory, about a microsecond; what is presented is
-looked up and forgotten; terms come from the policy, and None means that nothing may be kept.
+looked up and forgotten; what passes, and the terms on which it is kept, come from the policy.
 """
 
 from __future__ import annotations
@@ -10,7 +10,23 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+from bailee.gateway.routes import Kind
 from bailee.vault.exchange import Terms
+
+
+@dataclass(frozen=True, slots=True)
+class Unkept:
+    """That nothing of a conversation may be kept, and the policy's clause that says so."""
+
+    clause: str
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """Whether a kind of request may go upstream, and the policy's clause that says so."""
+
+    allowed: bool
+    clause: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +34,9 @@ class Caller:
     """The holder of an API key.
 
     `owner` is the account's id. `terms(channel)` gives the terms on which this caller's exchanges
-    over `channel` are kept, or None when they are not (zero retention).
+    over `channel` are kept, or that they are not (zero retention). `passage(kind, own)` says
+    whether a request of this kind may go upstream, on the operator's credential or (`own`) with
+    the client's.
     """
 
     owner: str
@@ -26,7 +44,8 @@ class Caller:
     key_name: str
     plan: str
     zero_retention: bool
-    terms: Callable[[str], Terms | None]
+    terms: Callable[[str], Terms | Unkept]
+    passage: Callable[[Kind, bool], Passage]
 
 
 class Access(Protocol):

@@ -24,13 +24,22 @@ def chunk(payload: bytes) -> bytes:
 
 
 def error_answer(
-    error: BaileeError, request_id: str, *, close: bool, bodiless: bool = False, allow: str = ""
+    error: BaileeError,
+    request_id: str,
+    *,
+    close: bool,
+    bodiless: bool = False,
+    allow: str = "",
+    lines: bytes = b"",
 ) -> bytes:
-    """A whole answer that says `error`. `bodiless` for an answer to HEAD."""
+    """A whole answer that says `error`. `bodiless` for an answer to HEAD; `lines` are header lines
+    besides.
+    """
     body = orjson.dumps(error.api_body(request_id))
     extra = f"allow: {allow}\r\n" if allow else ""
     if error.http_status in (429, 503, 529):
         extra += "retry-after: 2\r\n"
+    extra += lines.decode("ascii")
     return _answer(error.http_status, body, request_id, extra, close=close, bodiless=bodiless)
 
 
@@ -42,6 +51,16 @@ def error_event(error: BaileeError, request_id: str) -> bytes:
 def hello(request_id: str, *, close: bool, bodiless: bool) -> bytes:
     """The answer to a client that asks whether anyone is there."""
     return _answer(200, b'{"message":"hello"}', request_id, "", close=close, bodiless=bodiless)
+
+
+def preflight(lines: bytes, request_id: str, *, close: bool) -> bytes:
+    """The answer that lets a browser make its request; `lines` are its header lines."""
+    connection = b"connection: close\r\n" if close else b""
+    return b"HTTP/1.1 204 No Content\r\nrequest-id: %b\r\n%b%b\r\n" % (
+        request_id.encode("ascii"),
+        lines,
+        connection,
+    )
 
 
 def _answer(

@@ -178,9 +178,6 @@ class ClientConnection(asyncio.Protocol):
             return False
         self._buffer = data[end:]
         self.closes = not head.keep_alive or self._gateway.closing
-        if head.length is not None and head.length > self._gateway.limits.max_body:
-            self._reject(too_large(self._gateway.limits.max_body), head)
-            return False
         if head.has_body:
             self._state = _BODY
             self._body = head.body()
@@ -224,10 +221,9 @@ class ClientConnection(asyncio.Protocol):
                 )
             return
         self._body_size += len(payload)
-        if self._body_size > self._gateway.limits.max_body:
+        if exchange is not None and self._body_size > exchange.max_body:
             self.closes = True
-            if exchange is not None:
-                exchange.client_failed(too_large(self._gateway.limits.max_body))
+            exchange.client_failed(too_large(exchange.max_body))
             return
         if body.done:
             self._body = None
@@ -405,5 +401,8 @@ class ClientConnection(asyncio.Protocol):
 def too_large(limit: int) -> InputError:
     """A request over the limit, in bytes."""
     return InputError(
-        f"The request is over the limit of {limit // (1024 * 1024)} MiB.", code="request_too_large"
+        f"The request is over the limit of {limit // (1024 * 1024)} MiB.",
+        code="request_too_large",
+        hint="the operator sets the limit: gateway.max_request_mb; for uploads with a credential "
+        "of the client's own, gateway.max_upload_mb",
     )

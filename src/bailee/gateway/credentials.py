@@ -276,7 +276,7 @@ def default_url(channel: str, region: str | None = None) -> str:
     region = region or os.environ.get("CLOUD_ML_REGION")
     if region:
         host = "aiplatform" if region == "global" else f"{region}-aiplatform"
-        return f"https://{host}.googleapis.com/v1"
+        return f"https://{host}.googleapis.com"  # clients begin their paths with /v1
     raise InputError(
         "No Google Cloud region is set.",
         code="configuration",

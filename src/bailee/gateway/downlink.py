@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from bailee.errors import BaileeError
 from bailee.gateway.answers import LAST_CHUNK, PING, chunk, error_event
 from bailee.gateway.http1 import AnswerHead, RequestHead
+from bailee.gateway.origins import without_origins
 
 if TYPE_CHECKING:
     from bailee.gateway.client import ClientConnection
@@ -72,7 +73,9 @@ class Downlink:
         self._head = b"HTTP/1.1 %d %b\r\n%b%b\r\n" % (
             answer.status,
             answer.reason,
-            answer.kept,
+            answer.kept
+            if not request.answer_lines
+            else without_origins(answer.kept) + request.answer_lines,
             framing,
         )
 

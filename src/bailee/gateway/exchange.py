@@ -41,7 +41,8 @@ if TYPE_CHECKING:
 
 class Exchange:
     """See the module. `heard` is when anything came that the other side had to send, in the loop's
-    seconds. `held` is what it holds of its account's and key's shares.
+    seconds. `held` is what it holds of its account's and key's shares. `max_body` is how long the
+    request may be, in bytes.
     """
 
     __slots__ = (
@@ -61,6 +62,7 @@ class Exchange:
         "head",
         "heard",
         "held",
+        "max_body",
         "request_done",
         "uplink",
     )
@@ -76,6 +78,7 @@ class Exchange:
         pool: UpstreamPool,
         kept: Keeping | NotKept,
         passthrough: bool,
+        max_body: int,
         exchange_id: str,
         held: Held,
     ) -> None:
@@ -84,6 +87,7 @@ class Exchange:
         self.exchange_id = exchange_id
         self.held = held
         held.give_up = self._give_up
+        self.max_body = max_body
         self.request_done = False
         self.heard = self._started = gateway.now
         self.uplink = Uplink(self, client, pool, route.target, passthrough=passthrough)
@@ -333,7 +337,10 @@ class Exchange:
         else:
             close = client.closes = client.closes or not self.request_done
             bodiless = self.head.method == b"HEAD"
-            client.write(error_answer(error, self.exchange_id, close=close, bodiless=bodiless))
+            lines = self.head.answer_lines
+            client.write(
+                error_answer(error, self.exchange_id, close=close, bodiless=bodiless, lines=lines)
+            )
             self._end(error, status=error.http_status)
             client.finished()
 

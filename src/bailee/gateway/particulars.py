@@ -23,6 +23,7 @@ class Particulars:
         "bytes_in",
         "bytes_out",
         "caller",
+        "clause",
         "exchange_id",
         "head",
         "not_kept",
@@ -52,9 +53,9 @@ class Particulars:
         self.outcome = Outcome.COMPLETE
         self.terms: Terms | None
         if isinstance(kept, Keeping):
-            self.terms, self.not_kept = kept.terms, ""
+            self.terms, self.not_kept, self.clause = kept.terms, "", kept.terms.clause
         else:
-            self.terms, self.not_kept = None, kept.why
+            self.terms, self.not_kept, self.clause = None, kept.why, kept.clause
 
     def captured(
         self, keeping: Keeping, answer: AnswerHead | None, ended: float
@@ -102,6 +103,7 @@ class Particulars:
             terms=self.terms,
             not_kept=self.not_kept,
             error=error.code if error is not None else "",
+            clause=self.clause,
         )
 
 

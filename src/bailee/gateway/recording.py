@@ -81,13 +81,15 @@ class Keeping:
 
 class NotKept:
     """An exchange that is not kept. `why` is one of `zero_retention`, `not_a_conversation`,
-    `recorder_failed`.
+    `unrecorded_route`, `recorder_failed`; `clause` is the policy's that lets it pass so, if one
+    does.
     """
 
-    __slots__ = ("why",)
+    __slots__ = ("clause", "why")
 
-    def __init__(self, why: str) -> None:
+    def __init__(self, why: str, clause: str = "") -> None:
         self.why = why
+        self.clause = clause
 
 
 def not_recorded() -> PolicyDenied:

@@ -1,52 +1,157 @@
-"""Which request goes where, and what of it may be kept.
+"""Which request goes where, and what kind of errand it is.
 
 Pure. Rules kept here:
 
 * The path alone decides. The query goes along untouched.
+* **One spelling.** A path that an upstream could read as another one is refused with its reason,
+  never mended: an escape, a doubled or last slash, `;`, a dot segment, another case. The one
+  exception is the id of a Bedrock model, in which SDKs write `:` as `%3A` and `/` as `%2F`.
+* A path that ends as a conversation's does, and is not one that is known to be one, goes nowhere:
+  it could be a conversation that nobody records.
+* Telemetry goes nowhere from here: the model's provider is not whom it is for.
+* `KNOWN` are the requests that are known; the rest is `other`. What of either passes, and with
+  whose credential, the policy decides by the route's `kind`.
 * A route's label is what logs, metrics and summaries say: it holds no part of a path that a
   client chose, because a path may carry a name, and a name may be content.
-* Recorded are the requests to a model that carry a conversation. Other `/v1/*` requests (batches,
-  files, those of a future API) pass through and are not kept.
-* A path that a proxy and an upstream could resolve differently (dot segments) is refused.
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Final
-from urllib.parse import unquote_to_bytes
+from typing import Final, Literal
 
 from bailee.errors import InputError
 
-_SLASH: Final = rb"(?:[/\\]|%2f|%5c)"
-_DOT_SEGMENT: Final = re.compile(
-    rb"(?:^|" + _SLASH + rb")(?:\.|%2e){1,2}(?:" + _SLASH + rb"|$)", re.IGNORECASE
+Kind = Literal["conversation", "counting", "models", "other"]
+"""What the policy calls `route`: a conversation that can be recorded; counting its tokens; which
+models there are; anything else."""
+KINDS: Final[tuple[Kind, ...]] = ("conversation", "counting", "models", "other")
+
+_WORD: Final = rb"[A-Za-z0-9](?:[A-Za-z0-9._-]|:|%3A)*"
+_BEDROCK_ID: Final = _WORD + rb"(?:%2F" + _WORD + rb")*"  # a name, or an ARN, which has slashes
+_NAME: Final = rb"[A-Za-z0-9][A-Za-z0-9._:@-]*"
+_PUBLISHER: Final = (
+    rb"/vertex(?:/v1)?/projects/" + _NAME + rb"/locations/[a-z0-9-]+/publishers/anthropic/models/"
 )
-_SEPARATORS: Final = re.compile(rb"/{2,}")
-_BEDROCK: Final = re.compile(
-    rb"/model/[^/]+/(invoke|invoke-with-response-stream|converse|converse-stream)"
-)
-_VERTEX: Final = re.compile(rb"/.+/models/([^/:]+):(rawPredict|streamRawPredict)")
-_ABSOLUTE: Final = re.compile(rb"https?://[^/?#]*", re.IGNORECASE)
-_KEPT_PARAMETERS: Final = frozenset({b"beta", b"alt"})
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A request that is known: what it is, by `method` and `pattern` (of the whole path).
+
+    `pings`: the stream may be kept alive by our own pings. `prompt`: an answer is owed within
+    seconds and may not be a redirect. `example` is for the documentation.
+    """
+
+    label: str
+    channel: str
+    kind: Kind
+    pattern: re.Pattern[bytes]
+    example: str
+    methods: frozenset[bytes] = frozenset({b"POST"})
+    pings: bool = False
+    prompt: bool = False
+
+
+_READ: Final = frozenset({b"GET", b"HEAD"})
+
+
+def _known() -> tuple[Known, ...]:
+    made = [
+        Known(
+            "/v1/messages",
+            "api",
+            "conversation",
+            re.compile(rb"/v1/messages"),
+            "/v1/messages?beta=true",
+            pings=True,
+        ),
+        Known(
+            "/v1/messages/count_tokens",
+            "api",
+            "counting",
+            re.compile(rb"/v1/messages/count_tokens"),
+            "/v1/messages/count_tokens",
+        ),
+        Known(
+            "/v1/models",
+            "api",
+            "models",
+            re.compile(rb"/v1/models"),
+            "/v1/models?limit=1000",
+            _READ,
+            prompt=True,
+        ),
+        Known(
+            "/v1/models/*",
+            "api",
+            "models",
+            re.compile(rb"/v1/models/" + _NAME),
+            "/v1/models/claude-sonnet-4-5",
+            _READ,
+            prompt=True,
+        ),
+    ]
+    for verb in ("invoke", "invoke-with-response-stream", "converse", "converse-stream"):
+        made.append(_bedrock(verb, "conversation"))
+    made.append(_bedrock("count-tokens", "counting"))
+    # Counting tokens is spelled as a model of this name, so it comes first.
+    made.append(_vertex(b"count-tokens", "rawPredict", "counting"))
+    for verb in ("rawPredict", "streamRawPredict"):
+        made.append(_vertex(_NAME, verb, "conversation"))
+    return tuple(made)
+
+
+def _bedrock(verb: str, kind: Kind) -> Known:
+    ends = verb.encode("ascii")
+    return Known(
+        f"/bedrock/model/*/{verb}",
+        "bedrock",
+        kind,
+        re.compile(rb"/bedrock/model/" + _BEDROCK_ID + rb"/" + ends),
+        f"/bedrock/model/eu.anthropic.claude-sonnet-4-5-v1:0/{verb}",
+    )
+
+
+def _vertex(model: bytes, verb: str, kind: Kind) -> Known:
+    named = "*" if kind == "conversation" else "count-tokens"
+    return Known(
+        f"/vertex/*/models/{named}:{verb}",
+        "vertex",
+        kind,
+        re.compile(_PUBLISHER + model + b":" + verb.encode("ascii")),
+        f"/vertex/v1/projects/p/locations/l/publishers/anthropic/models/"
+        f"{'claude-sonnet-4-5@20250929' if kind == 'conversation' else 'count-tokens'}:{verb}",
+        pings=kind == "conversation",
+    )
+
+
+KNOWN: Final = _known()
+CHANNELS: Final = ("api", "bedrock", "vertex")
+OTHERS: Final = {"api": "/v1/*", "bedrock": "/bedrock/*", "vertex": "/vertex/*"}
+"""By channel, the label of what is not known."""
+PASSED: Final = frozenset({b"GET", b"HEAD", b"POST", b"PUT", b"PATCH", b"DELETE"})
+"""The methods of what is not known. OPTIONS is for browsers, and answered here."""
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """Where a request goes.
-
-    `target` is the path and query for the upstream of `channel`. `recorded`: whether an exchange
-    on this route is kept when its caller's terms say so. `prompt`: an answer is owed within
-    seconds and may not be a redirect. `pings`: the stream may be kept alive by our own pings.
+    """Where a request goes. `target` is the path and query for the upstream of `channel`; the
+    other fields are as in `Known`.
     """
 
     channel: str
     target: bytes
     label: str
-    recorded: bool = False
+    kind: Kind
     prompt: bool = False
     pings: bool = False
+
+    @property
+    def recorded(self) -> bool:
+        """Whether an exchange on this route is kept when its caller's terms say so."""
+        return self.kind == "conversation"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,13 +172,24 @@ class Refused:
 
 # Almost every request is one of these.
 _USUAL: Final = {
-    target: Route("api", target, "/v1/messages", recorded=True, pings=True)
+    target: Route("api", target, "/v1/messages", "conversation", pings=True)
     for target in (b"/v1/messages", b"/v1/messages?beta=true")
 }
 _USUAL_RECORDED: Final = {target: target.decode("ascii") for target in _USUAL}
-_MESSAGES: Final = frozenset({b"POST"})
-_READ: Final = frozenset({b"GET", b"HEAD"})
-_PASSED: Final = frozenset({b"GET", b"HEAD", b"POST", b"PUT", b"PATCH", b"DELETE", b"OPTIONS"})
+_GREETINGS: Final = {b"/": "/", b"/api/hello": "/api/hello"}
+_CHANNELS_OF: Final = {b"v1": "api", b"bedrock": "bedrock", b"vertex": "vertex"}
+_ABSOLUTE: Final = re.compile(rb"https?://[^/?#]*", re.IGNORECASE)
+_KEPT_PARAMETERS: Final = frozenset({b"beta", b"alt"})
+_ONE_SPELLING: Final = re.compile(rb"(?:/(?!\.{1,2}(?:/|$))[A-Za-z0-9._~:@-]+)+")
+# The last segment of a conversation's path for a tolerant reader: in any case, with a suffix.
+_LIKE_A_CONVERSATION: Final = re.compile(
+    rb"(?:messages|invoke|invoke-with-response-stream|converse|converse-stream"
+    rb"|.*:rawpredict|.*:streamrawpredict)(?:[^A-Za-z0-9_-].*)?",
+    re.IGNORECASE,
+)
+_TELEMETRY: Final = re.compile(
+    rb".*/v1(?:development)?/(?:metrics|logs|traces|profiles|log_event|rgstr)", re.IGNORECASE
+)
 
 
 def route(method: bytes, target: bytes) -> Route | Answered | Refused:
@@ -86,28 +202,26 @@ def route(method: bytes, target: bytes) -> Route | Answered | Refused:
         target = target[authority.end() :]
         if not target.startswith(b"/"):
             target = b"/" + target
+    if b"#" in target:
+        return Refused("*", _two_ways("It has a fragment.", "leave # and what follows out"))
     path, mark, query = target.partition(b"?")
-    if b"#" in target or _DOT_SEGMENT.search(path) is not None:
-        return Refused("*", InputError("The request's path has dot segments or a fragment."))
-    plain = _SEPARATORS.sub(b"/", unquote_to_bytes(path))
-    if len(plain) > 1:
-        plain = plain.rstrip(b"/")
-    if plain in (b"/", b"/api/hello"):
-        label = plain.decode("ascii")
-        return Answered(label) if method in _READ else _wrong_method(label, _READ)
-    for prefix, channel in ((b"/bedrock", "bedrock"), (b"/vertex", "vertex")):
-        if path.startswith(prefix + b"/"):
-            return _cloud(method, channel, path[len(prefix) :], mark + query)
-    if path.startswith(b"/v1/"):
-        return _api(method, plain, target)
-    return Refused(
-        "*",
-        InputError(
-            "There is nothing at this path.",
-            code="not_found",
-            hint="the gateway answers /v1/..., /bedrock/... and /vertex/...",
-        ),
-    )
+    if (greeting := _GREETINGS.get(path)) is not None:
+        return Answered(greeting) if method in _READ else _wrong_method(greeting, _READ)
+    for known in KNOWN:
+        if known.pattern.fullmatch(path) is not None:
+            if method not in known.methods:
+                return _wrong_method(known.label, known.methods)
+            return Route(
+                known.channel,
+                target[_prefix(known.channel) :],
+                known.label,
+                known.kind,
+                prompt=known.prompt,
+                pings=known.pings,
+            )
+    if _ONE_SPELLING.fullmatch(path) is None:
+        return Refused("*", _misspelled(path))
+    return _other(method, path, mark + query)
 
 
 def recorded_target(target: bytes) -> str:
@@ -124,44 +238,82 @@ def recorded_target(target: bytes) -> str:
     return path.decode("latin-1")
 
 
-def _api(method: bytes, plain: bytes, target: bytes) -> Route | Refused:
-    if plain == b"/v1/messages":
-        if method != b"POST":
-            return _wrong_method("/v1/messages", _MESSAGES)
-        return Route("api", target, "/v1/messages", recorded=True, pings=True)
-    if plain == b"/v1/messages/count_tokens":
-        if method != b"POST":
-            return _wrong_method("/v1/messages/count_tokens", _MESSAGES)
-        return Route("api", target, "/v1/messages/count_tokens")
-    if plain == b"/v1/models" or plain.startswith(b"/v1/models/"):
-        label = "/v1/models" if plain == b"/v1/models" else "/v1/models/*"
-        if method not in _READ:
-            return _wrong_method(label, _READ)
-        return Route("api", target, label, prompt=True)
-    if method not in _PASSED:
-        return _wrong_method("/v1/*", _PASSED)
-    return Route("api", target, "/v1/*")
+def _other(method: bytes, path: bytes, query: bytes) -> Route | Refused:
+    """What is not known, spelled well."""
+    channel = _CHANNELS_OF.get(path[1:].partition(b"/")[0])
+    if channel is None:
+        return Refused(
+            "*",
+            InputError(
+                "There is nothing at this path.",
+                code="not_found",
+                hint="the gateway answers /v1/..., /bedrock/... and /vertex/..., in lower case",
+            ),
+        )
+    label = OTHERS[channel]
+    if _TELEMETRY.fullmatch(path) is not None:
+        return Refused(
+            label,
+            InputError(
+                "Telemetry is not for the gateway, and goes to no model's provider.",
+                code="not_found",
+                hint="send it to the ingest: set OTEL_EXPORTER_OTLP_ENDPOINT to the address that "
+                "`bailee up` prints as ingest (the setting ingest.listen)",
+            ),
+        )
+    if _LIKE_A_CONVERSATION.fullmatch(path.rpartition(b"/")[2]) is not None:
+        return Refused(
+            label,
+            InputError(
+                "This looks like a conversation, and is not spelled as one that can be recorded.",
+                hint="write /v1/messages; /bedrock/model/{id}/invoke, a slash in the id as %2F; or "
+                "/vertex/v1/projects/{p}/locations/{l}/publishers/anthropic/models/{m}:rawPredict",
+            ),
+        )
+    if method not in PASSED:
+        return _wrong_method(label, PASSED)
+    return Route(channel, path[_prefix(channel) :] + query, label, "other")
 
 
-def _cloud(method: bytes, channel: str, path: bytes, query: bytes) -> Route | Refused:
-    target = path + query
-    verb: bytes | None = None
-    if channel == "bedrock":
-        if (match := _BEDROCK.fullmatch(path)) is not None:
-            verb = b"/model/*/" + match[1]
-    elif (match := _VERTEX.fullmatch(path)) is not None:
-        # Counting tokens is spelled as a model of this name.
-        if match[1] == b"count-tokens":
-            return Route(channel, target, "/vertex/count-tokens")
-        verb = b"/*/models/*:" + match[2]
-    if verb is not None:
-        label = f"/{channel}{verb.decode('ascii')}"
-        if method != b"POST":
-            return _wrong_method(label, _MESSAGES)
-        return Route(channel, target, label, recorded=True, pings=channel == "vertex")
-    if method not in _PASSED:
-        return _wrong_method(f"/{channel}/*", _PASSED)
-    return Route(channel, target, f"/{channel}/*")
+def _prefix(channel: str) -> int:
+    """How much of a path says the channel and does not go along."""
+    return 0 if channel == "api" else len(channel) + 1
+
+
+_MISSPELLED: Final = (
+    (
+        re.compile(rb"//"),
+        "It begins with two slashes.",
+        "the client's base URL must end without a slash",
+    ),
+    (re.compile(rb".*\\"), "It has a backslash.", "write /"),
+    (re.compile(rb".*;"), "It has parameters.", "leave ; and what follows out"),
+    (
+        re.compile(rb"(?:.*/|.*%2f)?(?:\.|%2e){1,2}(?:/|%2f|$)", re.IGNORECASE),
+        "It has dot segments.",
+        "write the path that is meant",
+    ),
+    (re.compile(rb".*//"), "It has two slashes in a row.", "write one"),
+    (re.compile(rb".*/$"), "It ends with a slash.", "leave the last slash out"),
+    (
+        re.compile(rb".*%"),
+        "It has an escape where none belongs.",
+        "write characters as they are; only in a Bedrock model's id may : be %3A, and / must be "
+        "%2F, in capitals",
+    ),
+)
+
+
+def _misspelled(path: bytes) -> InputError:
+    reason, hint = next(
+        ((reason, hint) for pattern, reason, hint in _MISSPELLED if pattern.match(path)),
+        ("It has a character that no API uses.", "see the table of routes"),
+    )
+    return _two_ways(reason, hint)
+
+
+def _two_ways(reason: str, hint: str) -> InputError:
+    return InputError(f"This path could be read in two ways. {reason}", hint=hint)
 
 
 def _wrong_method(label: str, allowed: frozenset[bytes]) -> Refused:

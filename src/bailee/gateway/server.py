@@ -1,7 +1,10 @@
 """The gateway: a listener, its upstreams, and what happens to each request that comes.
 
-Rules kept here: who is not authenticated reaches no upstream; terms decide whether an exchange is
-kept before its first byte is held; logs and summaries carry names and numbers only.
+Rules kept here: who is not authenticated reaches no upstream; the policy decides what passes, and
+whether it is kept, before the first byte goes on or is held; logs and summaries carry names and
+numbers only.
+
+Rows: G2.
 """
 
 from __future__ import annotations
@@ -16,10 +19,10 @@ from collections.abc import Callable
 
 from bailee.admission import ConnectionLimits, Connections, Over, Rounds, ShareLimits, Shares
 from bailee.clock import Clock
-from bailee.errors import BaileeError, InputError, StorageError
-from bailee.gateway.access import Access, Caller
-from bailee.gateway.answers import error_answer, hello
-from bailee.gateway.client import ClientConnection
+from bailee.errors import BaileeError, InputError, PolicyDenied, StorageError
+from bailee.gateway.access import Access, Caller, Passage, Unkept
+from bailee.gateway.answers import error_answer, hello, preflight
+from bailee.gateway.client import ClientConnection, too_large
 from bailee.gateway.exchange import Exchange
 from bailee.gateway.http1 import RequestHead
 from bailee.gateway.listening import Listening, bind, bind_local
@@ -76,6 +79,17 @@ class Gateway:
             )
             if upstream is not None
         }
+        # Whoever comes over such a connection has proved to be the operator, whatever they send.
+        self._proved = {
+            channel
+            for channel, upstream in (
+                ("api", config.api),
+                ("bedrock", config.bedrock),
+                ("vertex", config.vertex),
+            )
+            if upstream is not None and upstream.way_out.client_cert is not None
+        }
+        self._origins = config.origins
         self._id_prefix = secrets.token_hex(8)
         self._ids = itertools.count(1)
         self._recording_now = 0
@@ -170,6 +184,11 @@ class Gateway:
 
     def handle(self, client: ClientConnection, head: RequestHead) -> None:
         """Decides what happens to a request, at once or when its account's turn comes."""
+        if self._origins:
+            head.answer_lines = self._origins.lines(head)
+        if head.method == b"OPTIONS":
+            self._preflight(client, head)
+            return
         where = route(head.method, head.target)
         caller, passthrough = self._caller(head) if isinstance(where, Route) else (None, False)
         account = "" if caller is None else caller.owner
@@ -194,11 +213,16 @@ class Gateway:
     ) -> None:
         """Begins an exchange, or answers."""
         if isinstance(where, Route):
-            begun = self._exchange(client, head, where, caller, passthrough)
+            own = passthrough and where.channel not in self._proved
+            passage = None if caller is None else caller.passage(where.kind, own)
+            begun = self._exchange(
+                client, head, where, caller, passage, passthrough=passthrough, own=own
+            )
             if isinstance(begun, Exchange):
                 client.begin(begun)
                 return
-            self.refuse(client, head, begun, where=where, caller=caller)
+            clause = passage.clause if passage is not None else ""
+            self.refuse(client, head, begun, where=where, caller=caller, clause=clause)
         elif isinstance(where, Refused):
             self.refuse(client, head, where.error, where=where)
         else:
@@ -207,21 +231,40 @@ class Gateway:
             client.write(hello(self._new_id(), close=close, bodiless=bodiless))
         client.finished()
 
+    def _preflight(self, client: ClientConnection, head: RequestHead) -> None:
+        lines = self._origins.preflight(head)
+        if isinstance(lines, InputError):
+            self.refuse(client, head, lines)
+        else:
+            client.write(preflight(lines, self._new_id(), close=self._closes(client, head)))
+        client.finished()
+
     def _exchange(
         self,
         client: ClientConnection,
         head: RequestHead,
         where: Route,
         caller: Caller | None,
+        passage: Passage | None,
+        *,
         passthrough: bool,
+        own: bool,
     ) -> Exchange | BaileeError:
         """The request's exchange, whose account has room for it; or why there is none."""
-        if caller is None:
+        if caller is None or passage is None:
             return InputError(
                 "The API key is missing, unknown or revoked.",
                 code="authentication",
                 hint="send a key of this gateway as x-api-key or Authorization: Bearer",
             )
+        if passthrough and (wrong := _no_credential(head)) is not None:
+            return wrong
+        if not passage.allowed:
+            return _not_passed(passage, caller)
+        limits = self.limits
+        max_body = limits.max_upload if own and not where.recorded else limits.max_body
+        if head.length is not None and head.length > max_body:
+            return too_large(max_body)
         pool = self._pools.get(where.channel)
         if pool is None:
             return InputError(
@@ -229,7 +272,7 @@ class Gateway:
                 code="not_found",
                 hint="name one in bailee.toml or with --upstream",
             )
-        kept = self._kept(caller, where)
+        kept = self._kept(caller, where, passage)
         if isinstance(kept, Keeping) and self.refuses_now:
             return not_recorded()
         full = not self._recording.has_room
@@ -249,6 +292,7 @@ class Gateway:
             pool=pool,
             kept=kept,
             passthrough=passthrough,
+            max_body=max_body,
             exchange_id=self._new_id(),
             held=held,
         )
@@ -269,13 +313,15 @@ class Gateway:
         return None, False
 
     @staticmethod
-    def _kept(caller: Caller, where: Route) -> Keeping | NotKept:
-        if caller.zero_retention:
-            return NotKept("zero_retention")
-        if not where.recorded:
-            return NotKept("not_a_conversation")
+    def _kept(caller: Caller, where: Route, passage: Passage) -> Keeping | NotKept:
+        if not where.recorded and not caller.zero_retention:
+            other = where.kind == "other"
+            why = "unrecorded_route" if other else "not_a_conversation"
+            return NotKept(why, passage.clause)
         terms = caller.terms(where.channel)
-        return NotKept("zero_retention") if terms is None else Keeping(terms)
+        if isinstance(terms, Unkept):
+            return NotKept("zero_retention", terms.clause)
+        return NotKept("zero_retention") if caller.zero_retention else Keeping(terms)
 
     def refuse(
         self,
@@ -285,13 +331,19 @@ class Gateway:
         *,
         where: Route | Answered | Refused | None = None,
         caller: Caller | None = None,
+        clause: str = "",
     ) -> None:
         """Answers with an error of our own. Nothing goes upstream."""
         request_id = self._new_id()
         bodiless = head is not None and head.method == b"HEAD"
         allow = where.allow if isinstance(where, Refused) else ""
         close = self._closes(client, head)
-        client.write(error_answer(error, request_id, close=close, bodiless=bodiless, allow=allow))
+        lines = head.answer_lines if head is not None else b""
+        client.write(
+            error_answer(
+                error, request_id, close=close, bodiless=bodiless, allow=allow, lines=lines
+            )
+        )
         self.say(
             ExchangeSummary(
                 exchange_id=request_id,
@@ -311,6 +363,7 @@ class Gateway:
                 terms=None,
                 not_kept="refused",
                 error=error.code,
+                clause=clause,
             )
         )
 
@@ -352,3 +405,30 @@ class Gateway:
             self._on_exchange(summary)
         except Exception as error:  # a listener's defect must not end an exchange
             _log.error("the exchange listener failed: %s", type(error).__name__)
+
+
+def _not_passed(passage: Passage, caller: Caller) -> PolicyDenied:
+    """A request that the policy does not let go upstream."""
+    return PolicyDenied(
+        "This is no conversation with a model, and does not go upstream on the operator's "
+        f"credential (clause {passage.clause}).",
+        hint="send a credential of your own for the upstream, and the bailee key as x-bailee-key; "
+        f"or ask the operator for `bailee account allow {caller.owner} --unrecorded-routes`",
+    )
+
+
+def _no_credential(head: RequestHead) -> InputError | None:
+    """Why a request with x-bailee-key has no credential of its own for the upstream; None: it has.
+    A bailee key is none, and no upstream's business.
+    """
+    own = [v.removeprefix(b"Bearer ") for n, v in head.credentials.items() if n != b"x-bailee-key"]
+    if own and not any(value.startswith(b"bl_") for value in own):
+        return None
+    there = "it is a bailee key" if own else "there is none"
+    return InputError(
+        "x-bailee-key says that this request has a credential of its own for the upstream, and "
+        f"{there}.",
+        code="authentication",
+        hint="send your own as Authorization or x-api-key; or, to go on the operator's, send the "
+        "bailee key there and no x-bailee-key",
+    )

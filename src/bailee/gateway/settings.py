@@ -8,6 +8,7 @@ from typing import Literal
 
 from bailee.errors import InputError
 from bailee.gateway.credentials import Credential, NoCredential
+from bailee.gateway.origins import Origins
 from bailee.gateway.way_out import WayOut
 from bailee.loopback import is_loopback
 
@@ -39,11 +40,12 @@ class Limits:
     nothing of its answer for `client_stalled` is given up; and one that is waited for longer than
     that in all, when it takes less than `body_rate` meanwhile.
 
-    `max_answer` holds for exchanges that are kept: a longer answer is stopped with an error, since
-    a record may not lack its end.
-    `resend` is the largest part of a request that can be written again, in the cases in which
-    `uplink` does. `upstream_keep_alive` is less than the five seconds after which common servers
-    (uvicorn, Node) close: who closes first is not surprised. `ping` is the silence in a stream
+    `max_body` is the largest request; `max_upload` the largest that passes unrecorded with the
+    client's own credential, and so is never held. `max_answer` holds for exchanges that are kept:
+    a longer answer is stopped with an error, since a record may not lack its end. `resend` is the
+    largest part of a request that can be written again, in the cases in which `uplink` does.
+    `upstream_keep_alive` is less than the five seconds after which common servers (uvicorn, Node)
+    close: who closes first is not surprised. `ping` is the silence in a stream
     after which the gateway sends a ping of its own; 0 sends none. `prompt` is the time in which a
     list of models is answered.
     """
@@ -54,6 +56,7 @@ class Limits:
     memory_per_account: int = 256 * MIB
     max_head: int = 64 * 1024
     max_body: int = 32 * MIB
+    max_upload: int = 500 * MIB
     max_answer: int = 64 * MIB
     held: int = 512 * MIB
     resend: int = 4 * MIB
@@ -77,7 +80,8 @@ class Limits:
 @dataclass(frozen=True, slots=True)
 class GatewayConfig:
     """The gateway's settings. `on_recorder_failure` comes from the policy. `trusted_proxy` says
-    whether an address is a proxy's that everybody comes from.
+    whether an address is a proxy's that everybody comes from. `origins` are those whose pages may
+    call it from a browser.
     """
 
     api: Upstream | None = None
@@ -86,6 +90,7 @@ class GatewayConfig:
     on_recorder_failure: Literal["refuse", "serve_unrecorded"] = "refuse"
     limits: Limits = field(default_factory=Limits)
     trusted_proxy: Callable[[str], bool] = lambda _address: False
+    origins: Origins = field(default_factory=Origins)
 
 
 def check_bind(host: str, tls: bool) -> None:

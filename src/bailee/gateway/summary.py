@@ -18,7 +18,9 @@ class ExchangeSummary:
     what a client wrote. `status` is what the client got, 0 for nothing. `outcome` is one of
     `bailee.vault.exchange.Outcome`, or `refused` when nothing went upstream. `terms` are those it
     is kept on; when None, `not_kept` says why: `zero_retention`, `not_a_conversation`,
-    `recorder_failed`, `refused`. `error` is a code of `bailee.errors.CODES`, or empty.
+    `unrecorded_route`, `recorder_failed`, `refused`. `clause` is the policy's that decided: on what
+    terms it is kept, that it passes without, or that it does not pass; empty when none did, as for
+    a request that is no valid one. `error` is a code of `bailee.errors.CODES`, or empty.
     """
 
     exchange_id: str
@@ -38,6 +40,7 @@ class ExchangeSummary:
     terms: Terms | None
     not_kept: str
     error: str
+    clause: str = ""
 
 
 _METHODS: Final = {

@@ -27,8 +27,16 @@ NAMED_FACTS: Final[dict[str, str]] = {
     "arrival": "arrivals",
     "flow": "flows",
     "provider": "providers",
+    "route": "routes",
+    "credential": "credentials",
 }
-FLAGS: Final = ("zero_retention", "partner_programme", "active_since_choice")
+FLAGS: Final = (
+    "zero_retention",
+    "partner_programme",
+    "active_since_choice",
+    "unrecorded_routes",
+    "cloud_session",
+)
 
 # Values that the software itself gives or asks for: a document without them can't be used.
 REQUIRED_VALUES: Final[dict[str, frozenset[str]]] = {
@@ -36,6 +44,8 @@ REQUIRED_VALUES: Final[dict[str, frozenset[str]]] = {
     "phases": frozenset({"before_choice", "deciding", "after_deadline"}),
     "arrivals": frozenset({"new", "existing"}),
     "segments": frozenset({"consumer", "commercial"}),
+    "routes": frozenset({"conversation", "counting", "models", "other"}),
+    "credentials": frozenset({"operator", "own"}),
 }
 
 
@@ -99,6 +109,12 @@ ACTIONS: Final[dict[str, Action]] = {
             ("flow", "provider"),
             ("deny", "allow"),
             env=True,
+        ),
+        Action(
+            "pass",
+            "May this request go to the model's provider?",
+            ("route", "credential", "unrecorded_routes", "cloud_session"),
+            ("deny", "allow"),
         ),
     )
 }

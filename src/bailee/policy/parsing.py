@@ -132,7 +132,15 @@ class _Words:
             segment = table.one_of("segment", self.segments)
             self.plans[name] = Plan(name, segment, _text(table))
         self.labels["plan"] = {plan.name: plan.label for plan in self.plans.values()}
-        for fact in ("channel", "data_class", "training_choice", "phase", "arrival"):
+        for fact in (
+            "channel",
+            "data_class",
+            "training_choice",
+            "phase",
+            "arrival",
+            "route",
+            "credential",
+        ):
             self._labelled(root, NAMED_FACTS[fact], fact)
         self.switches: dict[str, Text] = {}
         for name, table in root.table("switches").named():

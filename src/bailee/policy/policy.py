@@ -32,7 +32,7 @@ from bailee.policy.space import Combination, Value
 class Decision:
     """What the policy says.
 
-    `effect`: "keep" (for `retain`), "allow" or "deny" (`train`, `send`), "ask" or "skip"
+    `effect`: "keep" (for `retain`), "allow" or "deny" (`train`, `send`, `pass`), "ask" or "skip"
     (`choose`). `retention`: for "keep", an ISO 8601 period, "P0D" included; else None.
     `clause`: the clause that decided. `document`: SHA-256 (hex) of the document's bytes.
     """
@@ -246,6 +246,22 @@ class Policy:
         the environment, with their values. Raises `InputError` as `decide` does.
         """
         return self.decide("send", {"flow": flow, "provider": provider, "env": env})
+
+    def passes(
+        self, *, route: str, credential: str, unrecorded_routes: bool, cloud_session: bool
+    ) -> Decision:
+        """Whether a request may go to the model's provider. Raises `InputError` as `decide`
+        does.
+        """
+        return self.decide(
+            "pass",
+            {
+                "route": route,
+                "credential": credential,
+                "unrecorded_routes": unrecorded_routes,
+                "cloud_session": cloud_session,
+            },
+        )
 
     def choose(self, *, plan: str, training_choice: str, phase: str, arrival: str) -> Decision:
         """Whether a person is asked about training now. Raises `InputError` as `decide` does."""

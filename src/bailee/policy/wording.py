@@ -26,12 +26,14 @@ QUESTIONS: dict[Language, dict[str, str]] = {
         "train": "May it improve models?",
         "retain": "How long is it kept?",
         "send": "May it leave the machine?",
+        "pass": "May a request go to the model's provider?",
     },
     "zh": {
         "choose": "是否询问训练选择?",
         "train": "是否可用于改进模型?",
         "retain": "保留多久?",
         "send": "是否可以离开设备?",
+        "pass": "请求是否可以发往模型提供方?",
     },
 }
 
@@ -80,6 +82,13 @@ def sentence(document: Document, found: Explanation, language: Language) -> str:
         if english:
             return f"{label('flow')}: {'may be sent' if allowed else 'not sent'} from this machine."
         return f"{label('flow')}:{'可以' if allowed else '不会'}从此设备发送。"
+    if found.action == "pass":
+        allowed = decision.effect == "allow"
+        route, credential = label("route"), label("credential")
+        if english:
+            goes = "goes to" if allowed else "does not go to"
+            return f"This request ({route}, {credential}) {goes} the model's provider."
+        return f"这个请求({route},{credential}){'会' if allowed else '不会'}发往模型提供方。"
     thing, plan = label("data_class"), label("plan")
     if found.action == "train":
         allowed = decision.effect == "allow"

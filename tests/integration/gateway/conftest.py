@@ -23,14 +23,22 @@ from bailee.gateway import (
     Gateway,
     GatewayConfig,
     Limits,
+    Passage,
+    Unkept,
     Upstream,
 )
+from bailee.gateway.routes import Kind
 from bailee.testing.recording import MemoryRecording
 from bailee.testing.upstream import ScriptedUpstream
 from bailee.vault.exchange import Terms
 
 TERMS = Terms("P30D", "test.clause", "0" * 64)
 QUICK = Limits(ping=0)
+
+
+def passes(kind: Kind, own: bool) -> Passage:
+    """As the shipped policy has it for an account that was not named."""
+    return Passage(kind != "other" or own, f"test.{kind}")
 
 
 class Keys:
@@ -41,11 +49,12 @@ class Keys:
     def authenticate(self, presented: bytes) -> Caller | None:
         """See `Access`."""
         if presented == b"bl_keep":
-            return Caller("acc_1", "key_1", "laptop", "pro", False, lambda channel: TERMS)
+            return Caller("acc_1", "key_1", "laptop", "pro", False, lambda channel: TERMS, passes)
         if presented == b"bl_else":
-            return Caller("acc_3", "key_3", "other", "pro", False, lambda channel: TERMS)
+            return Caller("acc_3", "key_3", "other", "pro", False, lambda channel: TERMS, passes)
         if presented == b"bl_zero":
-            return Caller("acc_2", "key_2", "secret", "api", True, lambda channel: None)
+            unkept = Unkept("test.zero")
+            return Caller("acc_2", "key_2", "secret", "api", True, lambda channel: unkept, passes)
         return None
 
 

@@ -38,17 +38,24 @@ TURNS = {
 
 @pytest.mark.parametrize("turn", TURNS)
 @pytest.mark.parametrize(
-    "path", ["/v1/messages", f"/v1/{CANARY}", f"/bedrock/model/{CANARY}/invoke"]
+    ("path", "own"),
+    [
+        ("/v1/messages", False),
+        (f"/v1/{CANARY}", True),
+        (f"/bedrock/model/{CANARY}/invoke", False),
+    ],
 )
 def test_the_canary_is_nowhere(
-    serve: Any, post: Callable[..., bytes], caplog: Any, turn: str, path: str
+    serve: Any, post: Callable[..., bytes], caplog: Any, turn: str, path: str, own: bool
 ) -> None:
     """However the exchange ends, no record, log, summary or metric holds any of it."""
     caplog.set_level(logging.DEBUG)
     with ScriptedUpstream(after=TURNS[turn]) as upstream:
         serving = serve(upstream, recording=Refusing())
         extra = f"X-Claude-Code-Session-Id: {CANARY}\r\n"
-        request = post(STREAMING, path=f"{path}?q={CANARY}", key="bl_zero", extra=extra)
+        extra += "x-bailee-key: bl_zero\r\n" if own else ""
+        key = "sk-own" if own else "bl_zero"
+        request = post(STREAMING, path=f"{path}?q={CANARY}", key=key, extra=extra)
         serving.connect().send(request).answer()
         summary = serving.summary()
         assert CANARY not in repr(serving.summaries)

@@ -5,7 +5,15 @@ from __future__ import annotations
 from typing import Any, cast
 
 from bailee.clock import system_clock
-from bailee.gateway import Caller, ExchangeSummary, Gateway, GatewayConfig, Upstream
+from bailee.gateway import (
+    Caller,
+    ExchangeSummary,
+    Gateway,
+    GatewayConfig,
+    Passage,
+    Unkept,
+    Upstream,
+)
 from bailee.gateway.client import ClientConnection
 from bailee.gateway.upstream import UpstreamConnection
 from bailee.testing.recording import MemoryRecording
@@ -54,7 +62,9 @@ class Keys:
     def authenticate(self, presented: bytes) -> Caller | None:
         """See `Access`."""
         zero = presented != b"keep"
-        return Caller("a", "k", "n", "p", zero, lambda channel: None if zero else TERMS)
+        terms = Unkept("test.zero") if zero else TERMS
+        passage = Passage(True, "test.passes")
+        return Caller("a", "k", "n", "p", zero, lambda channel: terms, lambda kind, own: passage)
 
 
 def connected(

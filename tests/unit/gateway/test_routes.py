@@ -1,78 +1,277 @@
-"""Which request goes where."""
+"""Which request goes where, and that there is one way to spell it."""
 
 from __future__ import annotations
 
+import time
+from urllib.parse import unquote
+
 import pytest
+import routes_page
 from hypothesis import given
 from hypothesis import strategies as st
+from sdk_verbs import Verb, filled, verbs
 
-from bailee.gateway.routes import Answered, Refused, Route, recorded_target, route
+from bailee.gateway.routes import (
+    CHANNELS,
+    KNOWN,
+    OTHERS,
+    Answered,
+    Known,
+    Refused,
+    Route,
+    recorded_target,
+    route,
+)
 
 BEDROCK = b"/bedrock/model/eu.claude%3A0/"
 VERTEX = b"/vertex/projects/p/locations/l/publishers/anthropic/models/"
+ARN = b"arn:aws:bedrock:eu-west-1:123456789012:inference-profile"
 
 
 @pytest.mark.parametrize(
-    ("target", "channel", "goes_to", "recorded"),
+    ("target", "channel", "goes_to", "kind"),
     [
-        (b"/v1/messages?beta=true", "api", b"/v1/messages?beta=true", True),
-        (b"/v1/messages?x=/../y", "api", b"/v1/messages?x=/../y", True),
-        (b"http://h/v1/messages", "api", b"/v1/messages", True),
-        (b"/v1//messages/", "api", b"/v1//messages/", True),
-        (b"/v1/%6dessages", "api", b"/v1/%6dessages", True),
-        (b"/v1/messages/count_tokens", "api", b"/v1/messages/count_tokens", False),
-        (b"/v1/messages/batches", "api", b"/v1/messages/batches", False),
-        (b"/v1/complete", "api", b"/v1/complete", False),
-        (BEDROCK + b"invoke", "bedrock", BEDROCK[8:] + b"invoke", True),
-        (BEDROCK + b"converse-stream", "bedrock", BEDROCK[8:] + b"converse-stream", True),
-        (BEDROCK + b"count-tokens", "bedrock", BEDROCK[8:] + b"count-tokens", False),
+        (b"/v1/messages?beta=true", "api", b"/v1/messages?beta=true", "conversation"),
+        (b"/v1/messages?x=/../y", "api", b"/v1/messages?x=/../y", "conversation"),
+        (b"http://h/v1/messages", "api", b"/v1/messages", "conversation"),
+        (b"/v1/messages/count_tokens", "api", b"/v1/messages/count_tokens", "counting"),
+        (b"/v1/messages/batches", "api", b"/v1/messages/batches", "other"),
+        (b"/v1/complete", "api", b"/v1/complete", "other"),
+        (BEDROCK + b"invoke", "bedrock", BEDROCK[8:] + b"invoke", "conversation"),
+        (
+            BEDROCK + b"converse-stream",
+            "bedrock",
+            BEDROCK[8:] + b"converse-stream",
+            "conversation",
+        ),
+        (BEDROCK + b"count-tokens", "bedrock", BEDROCK[8:] + b"count-tokens", "counting"),
+        (
+            b"/bedrock/model/" + ARN + b"%2Feu.anthropic.claude-x-v1:0/invoke",
+            "bedrock",
+            b"/model/" + ARN + b"%2Feu.anthropic.claude-x-v1:0/invoke",
+            "conversation",
+        ),
         (
             VERTEX + b"c@1:rawPredict?alt=sse",
             "vertex",
             VERTEX[7:] + b"c@1:rawPredict?alt=sse",
-            True,
+            "conversation",
         ),
-        (VERTEX + b"c:streamRawPredict", "vertex", VERTEX[7:] + b"c:streamRawPredict", True),
+        (b"/vertex/v1" + VERTEX[7:] + b"c:streamRawPredict", "vertex", b"/v1" + VERTEX[7:]
+         + b"c:streamRawPredict", "conversation"),
         (
             VERTEX + b"count-tokens:rawPredict",
             "vertex",
             VERTEX[7:] + b"count-tokens:rawPredict",
-            False,
+            "counting",
         ),
+        (b"/bedrock/async-invoke", "bedrock", b"/async-invoke", "other"),
+        (b"/vertex/v1/projects/p/locations/l/customJobs", "vertex",
+         b"/v1/projects/p/locations/l/customJobs", "other"),
     ],
-)
-def test_where_a_post_goes(target: bytes, channel: str, goes_to: bytes, recorded: bool) -> None:
+)  # fmt: skip
+def test_where_a_post_goes(target: bytes, channel: str, goes_to: bytes, kind: str) -> None:
     """The path decides, the query goes along, and conversations are recorded."""
     found = route(b"POST", target)
     assert isinstance(found, Route)
-    assert (channel, goes_to, recorded) == (found.channel, found.target, found.recorded)
+    assert (channel, goes_to, kind) == (found.channel, found.target, found.kind)
+    assert (kind == "conversation") == found.recorded
 
 
 @pytest.mark.parametrize("method", [b"GET", b"HEAD"])
-@pytest.mark.parametrize("target", [b"/", b"/api/hello", b"/?x", b"//"])
+@pytest.mark.parametrize("target", [b"/", b"/api/hello", b"/?x"])
 def test_greetings_are_answered(method: bytes, target: bytes) -> None:
     """Without going anywhere."""
     assert isinstance(route(method, target), Answered)
 
 
+MISSPELLED = {
+    b"//v1/messages": "base URL must end without a slash",
+    b"//": "base URL must end without a slash",
+    b"/v1//messages": "two slashes",
+    b"/v1/messages/": "ends with a slash",
+    b"/v1/messages;v=1": "parameters",
+    b"/v1;x/messages": "parameters",
+    b"/v1/%6dessages": "escape",
+    b"/v1/messages%2fbatches": "escape",
+    b"/v1%2Fmessages": "escape",
+    b"/v1/messages%20": "escape",
+    b"/v1/messages%00": "escape",
+    b"/v1/files/a%25b": "escape",
+    b"/v1/..": "dot segments",
+    b"/v1/./x": "dot segments",
+    b"/v1/%2E./x": "dot segments",
+    b"/v1/x%2f..%2fy": "dot segments",
+    b"/v1/a\\..\\b": "backslash",
+    b"/v1\\messages": "backslash",
+    b"/v1/messages#x": "fragment",
+    b"/v1/messages?x#y": "fragment",
+    b"/v1/mess{}ages": "character that no API uses",
+    BEDROCK + b"%69nvoke": "escape",
+    BEDROCK + b"invoke/": "ends with a slash",
+    b"/bedrock/model/a%2F..%2Fb/invoke": "dot segments",
+    b"/bedrock/model/a%2fb/invoke": "escape",
+    b"/bedrock/model/a%3ab/invoke": "escape",
+    b"/bedrock/model/%2Fb/invoke": "escape",
+    b"/bedrock/model/a%252Fb/invoke": "escape",
+    VERTEX + b"c%3AstreamRawPredict": "escape",
+    VERTEX + b"c%401:rawPredict": "escape",
+}
+
+
+@pytest.mark.row("G2")
+@pytest.mark.parametrize("target", MISSPELLED)
+@pytest.mark.parametrize("method", [b"POST", b"GET"])
+def test_what_two_could_read_differently_is_refused_with_its_reason(
+    method: bytes, target: bytes
+) -> None:
+    """400, and what is wrong with the path; it is never mended."""
+    found = route(method, target)
+    assert isinstance(found, Refused)
+    assert "invalid_request" == found.error.code
+    assert MISSPELLED[target] in f"{found.error.message} {found.error.hint}"
+
+
+@pytest.mark.row("G2")
 @pytest.mark.parametrize(
     "target",
     [
-        b"/v1/..",
-        b"/v1/./x",
-        b"/v1/%2E./x",
-        b"/v1/x%2f..%2fy",
-        b"/v1/a\\..\\b",
-        b"/v1/messages#x",
-        b"*",
-        b"h:443",
+        b"/v1/Messages",
+        b"/v1/messages.json",
+        b"/v1/messages:",
+        b"/v1/v1/messages",
+        b"/v1/threads/t/messages",
+        b"/bedrock/anthropic/v1/messages",
+        b"/bedrock/v1/messages",
+        b"/bedrock/Model/x/Invoke",
+        b"/bedrock/model/x/Converse",
+        b"/bedrock/model/" + ARN + b"/eu.claude/invoke",
+        b"/bedrock/model/" + ARN + b"/eu.claude/converse-stream",
+        b"/vertex/v1/publishers/anthropic/models/c:rawPredict",
+        b"/vertex/v1/projects/p/locations/l/endpoints/1:rawPredict",
+        VERTEX + b"c:RawPredict",
+        VERTEX.replace(b"anthropic", b"Anthropic") + b"c:streamrawpredict",
     ],
 )
-def test_paths_that_could_mean_two_things_are_refused(target: bytes) -> None:
-    """Dot segments and fragments, encoded or not."""
+def test_what_looks_like_a_conversation_and_is_none_goes_nowhere(target: bytes) -> None:
+    """A tolerant upstream could take it for one that nobody records."""
     found = route(b"POST", target)
     assert isinstance(found, Refused)
-    assert "invalid_request" == found.error.code
+    assert "looks like a conversation" in found.error.message
+
+
+@st.composite
+def respelled(draw: st.DrawFn) -> bytes:
+    """The path of a known conversation, spelled as a tolerant upstream still understands it."""
+    known = draw(st.sampled_from([one for one in KNOWN if one.kind == "conversation"]))
+    path = known.example.partition("?")[0]
+    for _ in range(draw(st.integers(1, 3))):
+        at = draw(st.integers(1, len(path) - 1))
+        how = draw(st.sampled_from(["escape", "case", "slash", "params", "last", "back", "dot"]))
+        character = path[at]
+        path = {
+            "escape": f"{path[:at]}%{ord(character):02x}{path[at + 1 :]}",
+            "case": path[:at] + character.swapcase() + path[at + 1 :],
+            "slash": path.replace("/", "//", 2),
+            "params": path + ";v=1",
+            "last": path + "/",
+            "back": path[:at] + path[at:].replace("/", "\\", 1),
+            "dot": path[:at] + path[at:].replace("/", "/./", 1),
+        }[how]
+    return path.encode()
+
+
+def plain(path: bytes) -> str:
+    """A path as the most tolerant upstream reads it."""
+    text = path.decode("ascii")
+    while (decoded := unquote(text)) != text:
+        text = decoded
+    segments = [one.partition(";")[0] for one in text.replace("\\", "/").split("/")]
+    return "/" + "/".join(one for one in segments if one not in ("", ".")).lower()
+
+
+@pytest.mark.row("G2")
+@given(respelled())
+def test_no_spelling_of_a_conversation_passes_as_something_else(target: bytes) -> None:
+    """It is recorded, or it is refused."""
+    examples = {plain(one.example.partition("?")[0].encode()) for one in KNOWN
+                if one.kind == "conversation"}  # fmt: skip
+    found = route(b"POST", target)
+    if isinstance(found, Route) and not found.recorded:
+        assert plain(target) not in examples
+
+
+@pytest.mark.row("G2")
+@pytest.mark.parametrize("known", KNOWN, ids=lambda known: known.label)
+def test_each_known_request_is_routed_as_it_says(known: Known) -> None:
+    """By its example, each of its methods, and no other."""
+    for method in (b"GET", b"HEAD", b"POST", b"PUT", b"DELETE"):
+        found = route(method, known.example.encode())
+        assert known.label == found.label
+        if method in known.methods:
+            assert isinstance(found, Route)
+            assert (known.channel, known.kind) == (found.channel, found.kind)
+        else:
+            assert isinstance(found, Refused)
+            assert "method_not_allowed" == found.error.code
+
+
+@pytest.mark.row("G2")
+@pytest.mark.parametrize("channel", ["", "/bedrock", "/vertex"])
+@pytest.mark.parametrize("name", ["metrics", "logs", "traces"])
+def test_telemetry_goes_to_no_upstream(channel: str, name: str) -> None:
+    """Whatever it would prove itself with; the ingest's setting is named."""
+    found = route(b"POST", f"{channel}/v1/{name}".encode())
+    assert isinstance(found, Refused)
+    assert "not_found" == found.error.code
+    assert "ingest.listen" in (found.error.hint or "")
+
+
+CONVERSATIONS = {
+    "POST /bedrock/model/{modelId}/converse",
+    "POST /bedrock/model/{modelId}/converse-stream",
+    "POST /bedrock/model/{modelId}/invoke",
+    "POST /bedrock/model/{modelId}/invoke-with-response-stream",
+    "POST /v1/messages",
+    "POST /vertex/v1/projects/{project}/locations/{location}/publishers/anthropic/models/"
+    "{model}:rawPredict",
+    "POST /vertex/v1/projects/{project}/locations/{location}/publishers/anthropic/models/"
+    "{model}:streamRawPredict",
+}
+LENT = {
+    "POST /v1/messages/count_tokens",
+    "GET /v1/models",
+    "GET /v1/models/{model_id}",
+    "POST /bedrock/model/{modelId}/count-tokens",
+    "POST /vertex/v1/projects/{project}/locations/{location}/publishers/anthropic/models/"
+    "count-tokens:rawPredict",
+}
+
+
+@pytest.mark.row("G2")
+@pytest.mark.parametrize("verb", verbs(), ids=lambda verb: f"{verb.method} {verb.path}")
+def test_every_request_of_every_sdk_is_recorded_refused_or_passes_by_a_clause(verb: Verb) -> None:
+    """On the operator's credential only conversations, counting and models pass. The SDKs are read
+    as they are installed: a request that is new in one is here too.
+    """
+    asked = f"{verb.method} {verb.path}"
+    found = route(verb.method.encode(), filled(verb.path).encode())
+    if isinstance(found, Refused):
+        assert asked not in CONVERSATIONS | LENT
+        return
+    assert isinstance(found, Route)
+    assert (asked in CONVERSATIONS) == found.recorded
+    decision = routes_page.decided(found.kind, "operator's")
+    assert (asked in CONVERSATIONS | LENT) == (decision.effect == "allow")
+    assert decision.clause.startswith("pass.")
+
+
+def test_the_sdks_were_read() -> None:
+    """The conversations are among what was found there, and so is a lot else."""
+    found = {f"{verb.method} {verb.path}" for verb in verbs()}
+    assert found >= CONVERSATIONS | LENT
+    assert found >= {"POST /v1/files", "DELETE /v1/files/{file_id}", "POST /v1/messages/batches"}
+    assert found >= {"POST /bedrock/async-invoke", "GET /v1/messages/batches"}
 
 
 @given(
@@ -82,25 +281,34 @@ def test_paths_that_could_mean_two_things_are_refused(target: bytes) -> None:
 def test_labels_hold_nothing_that_a_client_wrote(method: bytes, target: bytes) -> None:
     """A label is one of a small set, whatever the path."""
     found = route(method, target)
-    assert found.label in LABELS
+    assert found.label in {"*", "/", "/api/hello", *OTHERS.values(), *(k.label for k in KNOWN)}
     if isinstance(found, Refused):
         assert b"CANARY" not in repr(found.error.api_body()).encode()
 
 
-LABELS = {
-    "*",
-    "/",
-    "/api/hello",
-    "/v1/messages",
-    "/v1/messages/count_tokens",
-    "/v1/models",
-    "/v1/models/*",
-    "/v1/*",
-    "/bedrock/*",
-    "/vertex/*",
-    *(f"/bedrock/model/*/{verb}" for verb in ("invoke", "converse")),
-    "/vertex/*/models/*:rawPredict",
-}
+def test_each_channel_is_one_that_the_policy_knows() -> None:
+    """No request goes by a channel that no clause could name."""
+    assert set(CHANNELS) == set(OTHERS) == {known.channel for known in KNOWN}
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [b"/messages", b":rawPredict", b"%2F", b"/v1", b"a:", b"%3A", b"/.", b"..", b"//", b"/v1/logs"],
+)
+def test_a_long_path_costs_what_its_length_does(piece: bytes) -> None:
+    """Sixteen times the path takes no more than some sixteen times as long, not its square."""
+
+    def seconds(times: int) -> float:
+        target = b"/bedrock/model/" + piece * times + b"/x"
+        best = []
+        for _ in range(5):
+            began = time.process_time()
+            route(b"POST", target)
+            best.append(time.process_time() - began)
+        return min(best)
+
+    few, many = 400, 6400
+    assert seconds(many) < max(seconds(few), 1e-4) * (many // few) * 8
 
 
 @pytest.mark.parametrize(

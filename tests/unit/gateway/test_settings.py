@@ -97,7 +97,7 @@ def test_regions_give_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_REGION", "eu-west-1")
     monkeypatch.setenv("CLOUD_ML_REGION", "global")
     assert "https://bedrock-runtime.eu-west-1.amazonaws.com" == default_url("bedrock")
-    assert "https://aiplatform.googleapis.com/v1" == default_url("vertex")
+    assert "https://aiplatform.googleapis.com" == default_url("vertex")
     for name in ("AWS_REGION", "AWS_DEFAULT_REGION", "CLOUD_ML_REGION"):
         monkeypatch.delenv(name, raising=False)
     for channel, name in (("bedrock", "AWS_REGION"), ("vertex", "CLOUD_ML_REGION")):

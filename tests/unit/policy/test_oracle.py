@@ -152,3 +152,23 @@ def test_asking_is_what_was_promised(policy: Policy) -> None:
         decision = policy.choose(plan=plan, training_choice=choice, phase=phase, arrival=arrival)
         expected = plan in CONSUMER and choice == "none" and phase != "before_choice"
         assert ("ask" if expected else "skip") == decision.effect
+
+
+@pytest.mark.row("G2", "P1")
+def test_passing_is_what_was_promised(policy: Policy) -> None:
+    """For every combination: conversations always, counting and models but from a cloud session,
+    anything else with a credential of the client's own or for an account that was named.
+    """
+    count = 0
+    for route, credential, named, cloud in product(
+        ("conversation", "counting", "models", "other"), ("operator", "own"), YES_NO, YES_NO
+    ):
+        decision = policy.passes(
+            route=route, credential=credential, unrecorded_routes=named, cloud_session=cloud
+        )
+        lent = route != "other" or credential == "own" or named
+        expected = route == "conversation" or (lent and not cloud)
+        assert ("allow" if expected else "deny") == decision.effect
+        assert decision.clause.startswith("pass.")
+        count += 1
+    assert policy.document.spaces["pass"].size == count

@@ -5,7 +5,8 @@ Rules kept here:
 * A head is never rebuilt from parsed fields. The fields that end at this hop are cut out of the
   bytes that came; everything else stays as it was, in order and spelling.
 * What two readers could understand differently is refused: a bare LF, a folded line, a second
-  Content-Length, Content-Length beside Transfer-Encoding, any transfer coding but `chunked`.
+  Content-Length, Content-Length beside Transfer-Encoding, any transfer coding but `chunked`, a
+  field that gives another method or path than the request line.
 """
 
 from __future__ import annotations
@@ -36,7 +37,18 @@ HOP_BY_HOP: Final = frozenset(
         b"upgrade",
     }
 )
-CREDENTIALS: Final = frozenset({b"authorization", b"x-api-key", b"x-bailee-key"})
+CREDENTIALS: Final = frozenset({b"authorization", b"x-api-key", b"x-goog-api-key", b"x-bailee-key"})
+# With these an upstream may take the request for another one than its first line says.
+_SAY_IT_TWICE: Final = frozenset(
+    {
+        b"x-http-method",
+        b"x-http-method-override",
+        b"x-method-override",
+        b"x-original-method",
+        b"x-original-url",
+        b"x-rewrite-url",
+    }
+)
 # The client expects its 100 (Continue) from us; Host names us; and cookies are of our name, which
 # the console may share.
 _ENDS_HERE: Final = HOP_BY_HOP | {b"host", b"expect", b"cookie"}
@@ -68,7 +80,9 @@ _NOTED_OF_REQUEST: Final = frozenset(
     }
 )
 _NOTED_OF_ANSWER: Final = frozenset({b"content-type", b"content-encoding", b"request-id"})
-_REQUEST_NAMES: Final = _ENDS_HERE | CREDENTIALS | _NOTED_OF_REQUEST | {b"content-length"}
+_REQUEST_NAMES: Final = (
+    _ENDS_HERE | CREDENTIALS | _SAY_IT_TWICE | _NOTED_OF_REQUEST | {b"content-length"}
+)
 _ANSWER_NAMES: Final = HOP_BY_HOP | _OF_ANOTHER_NAME | _NOTED_OF_ANSWER | {b"content-length"}
 _IDLE: Final = re.compile(rb"(?:^|[,;\s])timeout[ \t]*=[ \t]*\"?([0-9]{1,9})")
 
@@ -86,11 +100,13 @@ class RequestHead:
 
     `kept` is its field lines as they came (each `Name: value CRLF`), without those that end at
     this hop and without credentials; `credentials` are those, by lower-case name.
-    `credential_lines` are the lines of Authorization and x-api-key as they came; `noted` are the
-    fields that a record notes, (lower-case name, value).
+    `credential_lines` are their lines as they came, that of x-bailee-key left out; `noted` are the
+    fields that a record notes, (lower-case name, value). `answer_lines` go into every answer to
+    this request; whoever decides on the request sets them.
     """
 
     __slots__ = (
+        "answer_lines",
         "chunked",
         "credential_lines",
         "credentials",
@@ -111,6 +127,7 @@ class RequestHead:
         self.kept = b""
         self.credentials: dict[bytes, bytes] = {}
         self.credential_lines = b""
+        self.answer_lines = b""
         self.noted: list[tuple[bytes, bytes]] = []
         self.chunked = False
         self.length: int | None = None
@@ -227,6 +244,8 @@ def parse_request_head(head: bytes) -> RequestHead:
             if value.lower() != b"100-continue":
                 raise Malformed("an unknown expectation")
             request.expects_continue = request.minor == 1
+        elif name in _SAY_IT_TWICE:
+            raise Malformed("a field gives another method or path than the request line")
         elif name in CREDENTIALS:
             if name in request.credentials:
                 raise Malformed("a credential is given twice")

@@ -1,0 +1,121 @@
+"""Every request that the supported SDKs can make, found in the SDKs themselves.
+
+A new version of one that can make another request changes `verbs()`, and with it the table of
+routes (`routes_page`): somebody has to look at what it carries.
+"""
+
+from __future__ import annotations
+
+import ast
+import gzip
+import importlib.util
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+_CALLS: Final = {
+    "_get": "GET",
+    "_get_api_list": "GET",
+    "_post": "POST",
+    "_put": "PUT",
+    "_patch": "PATCH",
+    "_delete": "DELETE",
+}
+# Not in the SDKs: older ones', other vendors', and what clients send to whatever they are given.
+_DOCUMENTED: Final = (
+    ("POST", "/v1/complete"),
+    ("GET", "/inference-profiles", "bedrock"),
+    ("POST", "/v1/responses"),
+    ("GET", "/v1/responses/{response_id}"),
+    ("POST", "/v1/chat/completions"),
+    ("POST", "/v1/embeddings"),
+    ("POST", "/v1/metrics"),
+    ("POST", "/v1/logs"),
+    ("POST", "/v1/traces"),
+)
+_VERTEX: Final = "/v1/projects/{project}/locations/{location}"
+_VERTEX_VERBS: Final = (
+    # As `anthropic.AnthropicVertex` makes them of the Messages API's.
+    ("POST", f"{_VERTEX}/publishers/anthropic/models/{{model}}:rawPredict"),
+    ("POST", f"{_VERTEX}/publishers/anthropic/models/{{model}}:streamRawPredict"),
+    ("POST", f"{_VERTEX}/publishers/anthropic/models/count-tokens:rawPredict"),
+    # What else Vertex AI's REST reference has for the same token.
+    ("POST", f"{_VERTEX}/publishers/google/models/{{model}}:generateContent"),
+    ("POST", f"{_VERTEX}/publishers/google/models/{{model}}:streamGenerateContent"),
+    ("POST", f"{_VERTEX}/endpoints/{{endpoint}}:predict"),
+    ("POST", f"{_VERTEX}/endpoints/{{endpoint}}:rawPredict"),
+    ("GET", f"{_VERTEX}/endpoints"),
+    ("POST", f"{_VERTEX}/customJobs"),
+    ("POST", f"{_VERTEX}/batchPredictionJobs"),
+)
+_ANTHROPIC: Final = "anthropic SDK"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Verb:
+    """One request: whose, its method, and its path at the gateway with `{names}` left open."""
+
+    source: str
+    path: str
+    method: str
+
+
+def verbs() -> list[Verb]:
+    """All of them, in order.
+
+    Raises:
+        ValueError: an SDK makes a request in a way that is not understood here.
+    """
+    found = {Verb(_ANTHROPIC, path, method) for method, path in _anthropic()}
+    found |= {Verb("Bedrock runtime", "/bedrock" + path, method) for method, path in _bedrock()}
+    found |= {Verb("Vertex AI", "/vertex" + path, method) for method, path in _VERTEX_VERBS}
+    for method, path, *channel in _DOCUMENTED:
+        found.add(Verb("others", "".join(f"/{one}" for one in channel) + path, method))
+    return sorted(found)
+
+
+def filled(path: str) -> str:
+    """`path` with something in the place of each name."""
+    return path.replace("{", "a-").replace("}", "-1")
+
+
+def _anthropic() -> set[tuple[str, str]]:
+    """Of the Python SDK: each call of a resource's, (method, path)."""
+    found = set()
+    for file in sorted(_folder("anthropic").joinpath("resources").rglob("*.py")):
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+                method = _CALLS.get(node.func.attr)
+                if method is not None and node.args:
+                    said = [k.value for k in node.keywords if k.arg == "method"]
+                    if said:
+                        assert isinstance(said[0], ast.Constant)
+                        method = str(said[0].value).upper()
+                    path = _path(node.args[0], file)
+                    if path is not None:
+                        found.add((method, path))
+    return found
+
+
+def _path(given: ast.expr, file: Path) -> str | None:
+    if isinstance(given, ast.Call) and given.args:  # path_template("/v1/files/{file_id}", ...)
+        given = given.args[0]
+    if isinstance(given, ast.Constant) and isinstance(given.value, str):
+        return given.value.partition("?")[0]
+    if isinstance(given, ast.Attribute) and given.attr == "results_url":
+        return "/v1/messages/batches/{message_batch_id}/results"
+    raise ValueError(f"{file}: a request's path is not understood: {ast.unparse(given)}")
+
+
+def _bedrock() -> set[tuple[str, str]]:
+    """Of botocore's model of the Bedrock runtime: each operation, (method, path)."""
+    (model,) = _folder("botocore").glob("data/bedrock-runtime/*/service-2.json.gz")
+    operations = json.loads(gzip.decompress(model.read_bytes()))["operations"].values()
+    return {(one["http"]["method"], one["http"]["requestUri"]) for one in operations}
+
+
+def _folder(package: str) -> Path:
+    spec = importlib.util.find_spec(package)
+    assert spec is not None and spec.origin is not None, package
+    return Path(spec.origin).parent
