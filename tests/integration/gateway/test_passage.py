@@ -14,7 +14,7 @@ from botocore.config import Config
 from botocore.session import Session
 from sdk_verbs import Verb, filled, verbs
 
-from bailee.gateway import Bedrock, Limits, Origins
+from bailee.gateway import Bedrock, Limits, Origins, WayOut
 from bailee.testing.upstream import ScriptedUpstream, Text
 
 pytestmark = pytest.mark.row("G2")
@@ -128,8 +128,9 @@ def test_over_the_operators_certificate_nobodys_credential_is_their_own(
     """An upstream that the gateway proves itself to by a certificate knows the operator, whatever
     else is sent: errands are refused there.
     """
+    certified = WayOut(client_cert=tmp_path / "unused-over-http.pem")
     with ScriptedUpstream() as upstream:
-        serving = serve(upstream, settings={"client_cert": tmp_path / "unused-over-http.pem"})
+        serving = serve(upstream, settings={"way_out": certified})
         fields = ("x-bailee-key: bl_keep", "Authorization: Bearer anything")
         refused = serving.connect().send(request("GET", "/v1/files", *fields)).answer("GET")
         assert 403 == refused.status

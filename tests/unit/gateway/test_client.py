@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from typing import Any, cast
 
 from bailee.clock import system_clock
@@ -26,9 +27,10 @@ REQUEST = b"POST /v1/messages HTTP/1.1\r\nHost: g\r\nx-api-key: %b\r\nContent-Le
 class Transport:
     """Notes what is written; closing is not yet noticed."""
 
-    def __init__(self) -> None:
+    def __init__(self, over: tuple[socket.socket, socket.socket] | None = None) -> None:
         self.written: list[bytes] = []
         self.aborted = False
+        self.over = over
 
     def write(self, data: bytes) -> None:
         """Notes."""
@@ -52,8 +54,9 @@ class Transport:
         """All is taken."""
         return 0
 
-    def get_extra_info(self, name: str) -> None:
-        """There is no socket."""
+    def get_extra_info(self, name: str) -> socket.socket | None:
+        """The socket, if there is one: nothing comes over it."""
+        return self.over[0] if self.over else None
 
 
 class Keys:
@@ -75,7 +78,7 @@ def connected(
     config = GatewayConfig(api=Upstream("http://upstream"))
     gateway = Gateway(config, Keys(), MemoryRecording(manual=True), system_clock, said.append)
     gateway.now = 1.0
-    below, above = Transport(), Transport()
+    below, above = Transport(), Transport(socket.socketpair())
     pool = gateway._pools["api"]
     upstream = UpstreamConnection(pool)
     upstream.connection_made(cast(Any, above))
