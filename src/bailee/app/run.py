@@ -142,7 +142,7 @@ def describe(summary: ExchangeSummary, node: Node) -> str:
     kept = (
         f"kept {summary.terms.period} ({summary.terms.clause}), {_training(summary, node)}"
         if summary.terms is not None
-        else f"not kept ({summary.not_kept})"
+        else f"not kept ({', '.join(filter(None, (summary.not_kept, summary.clause)))})"
     )
     who = f"{summary.key_name} ({summary.plan})" if summary.owner else "nobody"
     parts = (

@@ -199,7 +199,7 @@ def _codex(made: Launch, under: Terms) -> None:
         table = ", ".join(f"{name} = {value}" for name, value in provider.items())
         made.arguments += ["-c", 'model_provider="bailee"']
         made.arguments += ["-c", f"model_providers.bailee={{{table}}}"]
-        made.notes.append("the gateway passes its API on to the upstream and keeps none of it")
+        made.notes.append(f"the gateway can't record its API, {_REFUSED}")
 
 
 def _gemini(made: Launch, under: Terms) -> None:
@@ -215,6 +215,10 @@ def _gemini(made: Launch, under: Terms) -> None:
         made.notes.append("the gateway does not speak its API: the model is reached directly")
 
 
+_REFUSED: Final = (
+    "and refuses it (403) unless the operator allowed your account unrecorded routes "
+    "(`bailee account allow`)"
+)
 _GEMINI_SYSTEM: Final = "GEMINI_CLI_SYSTEM_SETTINGS_PATH"
 _GOOGLE: Final = ("generativelanguage", "cloudcode-pa", "oauth2", "www", "aiplatform")
 
@@ -259,8 +263,7 @@ def _aider(made: Launch, under: Terms) -> None:
         if under.key is not None:
             made.env |= {"OPENAI_API_KEY": under.key, "ANTHROPIC_API_KEY": under.key}
         made.notes.append(
-            "Claude models are held by the gateway; what speaks OpenAI's API it passes on to the "
-            "upstream, and keeps none of it"
+            f"Claude models are held by the gateway; OpenAI's API it can't record, {_REFUSED}"
         )
 
 

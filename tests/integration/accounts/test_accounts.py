@@ -9,10 +9,13 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError as DatabaseRefusal
 
-from bailee.accounts import Accounts
+from bailee.accounts import OPERATOR, Accounts
+from bailee.app.access import PolicyAccess
 from bailee.db.engine import open_sqlite
 from bailee.db.migrate import upgrade
 from bailee.errors import InputError
+from bailee.gateway import Passage, Unkept
+from bailee.gateway.routes import KINDS
 from bailee.ledger import Ledger
 from bailee.policy import load
 from bailee.testing import FakeClock
@@ -170,3 +173,44 @@ def test_the_audit_record_keeps_order_and_filters(place: Place) -> None:
     assert ["0", "2", "4"] == [leaf.subject for leaf in place.ledger.entries(kind="a.even")]
     assert ["3"] == [leaf.subject for leaf in place.ledger.entries(subject="3")]
     assert ["3", "4"] == [leaf.subject for leaf in place.ledger.entries(newest=2)]
+
+
+@pytest.mark.row("G2")
+def test_what_passes_follows_the_account_and_the_key(place: Place) -> None:
+    """By the policy's clauses: for whom was named, from the next request on; for a cloud session
+    conversations alone, whether or not its account was named.
+    """
+    account, _, secret = place.accounts.create(plan="team", name="n")
+    access = PolicyAccess(place.accounts, place.policy)
+
+    def passes(presented: str) -> list[str]:
+        caller = access.authenticate(presented.encode())
+        assert caller is not None
+        return [
+            f"{kind}{'+' * own}"
+            for kind in KINDS
+            for own in (False, True)
+            if caller.passage(kind, own).allowed
+        ]
+
+    lent = ["conversation", "conversation+", "counting", "counting+", "models", "models+"]
+    assert [*lent, "other+"] == passes(secret)
+    place.accounts.allow_unrecorded_routes(account.account_id, True, by=OPERATOR)
+    assert [*lent, "other", "other+"] == passes(secret)
+    _, session = place.accounts.key_for_cloud_session(
+        account.account_id, "cse_1", zero_retention=False, by="operator"
+    )
+    assert ["conversation", "conversation+"] == passes(session)
+    place.accounts = place.reopened()
+    assert place.accounts.get(account.account_id).unrecorded_routes
+
+
+@pytest.mark.row("G2", "R2")
+def test_a_zero_retention_key_of_a_named_account_keeps_nothing(place: Place) -> None:
+    """Its policy holds: no terms, whatever passes, and the clause says why."""
+    account, _, secret = place.accounts.create(plan="team", name="n", zero_retention=True)
+    place.accounts.allow_unrecorded_routes(account.account_id, True, by=OPERATOR)
+    caller = PolicyAccess(place.accounts, place.policy).authenticate(secret.encode())
+    assert caller is not None
+    assert Unkept("retain.zero-retention") == caller.terms("api")
+    assert Passage(True, "pass.named-account") == caller.passage("other", False)
