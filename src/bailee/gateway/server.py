@@ -14,7 +14,7 @@ import socket
 import ssl
 from collections.abc import Callable
 
-from bailee.admission import ConnectionLimits, Connections, Over, Rounds, ShareLimits, Shares
+from bailee.admission import ConnectionLimits, Connections, Held, Over, Rounds, ShareLimits, Shares
 from bailee.clock import Clock
 from bailee.errors import BaileeError, InputError, StorageError
 from bailee.gateway.access import Access, Caller
@@ -171,7 +171,14 @@ class Gateway:
     def handle(self, client: ClientConnection, head: RequestHead) -> None:
         """Decides what happens to a request, at once or when its account's turn comes."""
         where = route(head.method, head.target)
-        caller, passthrough = self._caller(head) if isinstance(where, Route) else (None, False)
+        caller, passthrough = None, False
+        if isinstance(where, Route):
+            try:
+                caller, passthrough = self._caller(head)
+            except InputError as error:
+                self.refuse(client, head, error, where=where)
+                client.finished()
+                return
         account = "" if caller is None else caller.owner
         if self.rounds.begins(account):
             self._begin(client, head, where, caller, passthrough)
@@ -194,79 +201,92 @@ class Gateway:
     ) -> None:
         """Begins an exchange, or answers."""
         if isinstance(where, Route):
-            begun = self._exchange(client, head, where, caller, passthrough)
-            if isinstance(begun, Exchange):
-                client.begin(begun)
-                return
-            self.refuse(client, head, begun, where=where, caller=caller)
+            self._forward(client, head, where, caller, passthrough)
         elif isinstance(where, Refused):
             self.refuse(client, head, where.error, where=where)
+            client.finished()
         else:
             bodiless = head.method == b"HEAD"
             close = self._closes(client, head)
             client.write(hello(self._new_id(), close=close, bodiless=bodiless))
-        client.finished()
+            client.finished()
 
-    def _exchange(
+    def _forward(
         self,
         client: ClientConnection,
         head: RequestHead,
         where: Route,
         caller: Caller | None,
         passthrough: bool,
-    ) -> Exchange | BaileeError:
-        """The request's exchange, whose account has room for it; or why there is none."""
+    ) -> None:
         if caller is None:
-            return InputError(
+            error: BaileeError = InputError(
                 "The API key is missing, unknown or revoked.",
                 code="authentication",
                 hint="send a key of this gateway as x-api-key or Authorization: Bearer",
             )
-        pool = self._pools.get(where.channel)
-        if pool is None:
-            return InputError(
+        elif (pool := self._pools.get(where.channel)) is None:
+            error = InputError(
                 f"No {where.channel} upstream is configured.",
                 code="not_found",
                 hint="name one in bailee.toml or with --upstream",
             )
-        kept = self._kept(caller, where)
-        if isinstance(kept, Keeping) and self.refuses_now:
-            return not_recorded()
+        else:
+            kept = self._kept(caller, where)
+            if isinstance(kept, Keeping) and self.refuses_now:
+                error = not_recorded()
+            elif isinstance(held := self._enter(caller, head), Over):
+                error = over_share(held)
+            else:
+                if isinstance(kept, Keeping) and self._recording.failure is not None:
+                    self.served_unrecorded()
+                    kept = NotKept("recorder_failed")
+                self.connections.admitted(client)
+                exchange = Exchange(
+                    self,
+                    client,
+                    head,
+                    where,
+                    caller=caller,
+                    pool=pool,
+                    kept=kept,
+                    passthrough=passthrough,
+                    exchange_id=self._new_id(),
+                    held=held,
+                )
+                client.begin(exchange)
+                return
+        self.refuse(client, head, error, where=where, caller=caller)
+        client.finished()
+
+    def _enter(self, caller: Caller, head: RequestHead) -> Held | Over:
+        """The request's place in the shares of its account and key."""
         full = not self._recording.has_room
-        held = self.shares.enter(caller.owner, caller.key_id, head.length or 0, full=full)
-        if isinstance(held, Over):
-            return over_share(held)
-        if isinstance(kept, Keeping) and self._recording.failure is not None:
-            self.served_unrecorded()
-            kept = NotKept("recorder_failed")
-        self.connections.admitted(client)
-        return Exchange(
-            self,
-            client,
-            head,
-            where,
-            caller=caller,
-            pool=pool,
-            kept=kept,
-            passthrough=passthrough,
-            exchange_id=self._new_id(),
-            held=held,
-        )
+        return self.shares.enter(caller.owner, caller.key_id, head.length or 0, full=full)
 
     def _caller(self, head: RequestHead) -> tuple[Caller | None, bool]:
-        """Who calls, and whether their other credentials are for the upstream."""
+        """Who calls, and whether their other credentials are for the upstream.
+
+        Raises:
+            InputError: the request has keys of two callers.
+        """
         credentials = head.credentials
         authenticate = self._access.authenticate
         if (presented := credentials.get(b"x-bailee-key")) is not None:
             return authenticate(presented), True
+        found = None
         if (presented := credentials.get(b"x-api-key")) is not None:
-            caller = authenticate(presented)
-            if caller is not None:
-                return caller, False
+            found = authenticate(presented)
         presented = credentials.get(b"authorization")
         if presented is not None and presented[:7].lower() == b"bearer ":
-            return authenticate(presented[7:].strip(b" ")), False
-        return None, False
+            bearer = authenticate(presented[7:].strip(b" "))
+            if found is not None and bearer is not None and bearer.key_id != found.key_id:
+                raise InputError(
+                    "x-api-key and Authorization hold two different keys of this gateway.",
+                    hint="send one of them",
+                )
+            found = found or bearer
+        return found, False
 
     @staticmethod
     def _kept(caller: Caller, where: Route) -> Keeping | NotKept:
