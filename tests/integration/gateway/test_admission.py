@@ -17,16 +17,16 @@ import pytest
 import trustme
 
 from bailee.gateway import Limits
-from bailee.testing.upstream import Exactly, Reply, ScriptedUpstream, Text
+from bailee.testing.upstream import Exactly, Part, Reply, ScriptedUpstream, Text
 
 HALF = b"POST /v1/messages HTTP/1.1\r\nHost: g\r\nX-A: "
 STREAMING = b'{"stream":true,"tools":[{"name":"t"}]}'
-BIG = b'{"x":"' + b"x" * (14 << 20) + b'"}'
+BIG = b'{"x":"' + b"x" * (2 << 20) + b'"}'
 JSON = (("content-type", "application/json"),)
 
 
-def big(parts: tuple[bytes, ...] = (BIG,)) -> Exactly:
-    """An answer of 14 MB, which no socket buffer takes at once."""
+def big(parts: tuple[Part, ...] = (BIG,)) -> Exactly:
+    """An answer of 2 MB."""
     return Exactly(Reply(200, JSON, parts))
 
 
@@ -230,16 +230,41 @@ def test_time_in_which_the_upstream_does_not_take_it_is_not_the_clients(
 # -- slow readers ----------------------------------------------------------------------------------
 
 
-def slowly(client: Any, seconds: float = 1.5) -> bytes:
-    """All that comes, after a while of reading little."""
-    end = time.monotonic() + seconds
-    got = bytearray()
-    while time.monotonic() < end:
-        got += client.sock.recv(1_000)
-        time.sleep(0.05)
-    while data := client.sock.recv(1 << 20):
-        got += data
-    return bytes(got)
+def small_buffers(serving: Any) -> None:
+    """The kernel takes little of what is written to the clients that are there: what a long way
+    with much on it would be. The rest is the gateway's to keep until it is taken.
+    """
+
+    def shrink() -> bool:
+        for client in serving.gateway.clients:
+            sock = client.transport.get_extra_info("socket")
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 8_192)
+        return bool(serving.gateway.clients)
+
+    serving.wait(shrink)
+
+
+class Slow:
+    """A client whose buffers are small and who reads a little at a time."""
+
+    def __init__(self, port: int, context: ssl.SSLContext | None = None) -> None:
+        sock = socket.socket()
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 32_768)
+        sock.settimeout(20)
+        sock.connect(("127.0.0.1", port))
+        self.sock: socket.socket = sock
+        if context is not None:
+            self.sock = context.wrap_socket(sock, server_hostname="localhost")
+
+    def body(self, request: bytes) -> bytes:
+        """The body of the answer, up to the connection's end."""
+        self.sock.sendall(request)
+        got = bytearray()
+        while data := self.sock.recv(20_000):
+            got += data
+            time.sleep(0.01)
+        self.sock.close()
+        return bytes(got).partition(b"\r\n\r\n")[2]
 
 
 @pytest.mark.parametrize("over", ["plain", "TLS"])
@@ -259,10 +284,10 @@ def test_a_slow_reader_gets_all_of_an_answer_that_closes(
         request = post(key=key).replace(b"HTTP/1.1", b"HTTP/1.0")
     server, trusting = tls if over == "TLS" else (None, None)
     with ScriptedUpstream([big()]) as upstream:
-        serving = serve(upstream, limits=Limits(linger=0.2, ping=0), context=server)
-        client = serving.connect(trusting)
-        got = slowly(client.send(request))
-        assert len(BIG) == len(got.partition(b"\r\n\r\n")[2])
+        serving = serve(upstream, limits=Limits(linger=0.05, ping=0), context=server)
+        client = Slow(serving.port, trusting)
+        small_buffers(serving)
+        assert len(BIG) == len(client.body(request))
         assert "complete" == serving.summary().outcome
 
 
@@ -281,10 +306,10 @@ def test_a_slow_reader_of_an_early_answer_gets_all_of_it(
 
     threading.Thread(target=upstream, daemon=True).start()
     url = f"http://127.0.0.1:{listening.getsockname()[1]}"
-    serving = serve(url, limits=Limits(linger=0.2, ping=0))
-    client = serving.connect()
-    got = slowly(client.send(post(b"x" * 50_000, key="bl_zero")[:-10]))
-    assert len(BIG) == len(got.partition(b"\r\n\r\n")[2])
+    serving = serve(url, limits=Limits(linger=0.05, ping=0))
+    client = Slow(serving.port)
+    small_buffers(serving)
+    assert len(BIG) == len(client.body(post(b"x" * 50_000, key="bl_zero")[:-10]))
     listening.close()
 
 
@@ -297,6 +322,7 @@ def test_who_takes_nothing_of_an_answer_is_given_up(
     with ScriptedUpstream([big()]) as upstream:
         serving = serve(upstream, limits=Limits(client_stalled=0.5, ping=0))
         client = serving.connect()
+        small_buffers(serving)
         client.send(post(extra=f"Connection: {asks}\r\n"))
         serving.summary()
         serving.wait(lambda: not serving.gateway.clients)
@@ -307,13 +333,16 @@ def test_who_reads_nothing_is_not_served_what_it_sent_ahead(
     serve: Any, post: Callable[..., bytes]
 ) -> None:
     """The next request waits until the client has taken what was written; then it is answered."""
-    with ScriptedUpstream(after=big()) as upstream:
+    answer = b"x" * 200_000
+    with ScriptedUpstream(after=big((answer,))) as upstream:
         serving = serve(upstream)
         client = serving.connect()
-        client.send(post(key="bl_zero") * 3)
-        time.sleep(1)
-        assert 1 == len(upstream.requests)
-        assert [len(BIG)] * 3 == [len(client.answer().body) for _ in range(3)]
+        small_buffers(serving)
+        client.send(post(key="bl_zero") * 40)
+        serving.summary()
+        time.sleep(0.5)
+        assert len(upstream.requests) <= 3
+        assert [len(answer)] * 40 == [len(client.answer().body) for _ in range(40)]
 
 
 NGINX = """
@@ -324,7 +353,7 @@ http {{
   fastcgi_temp_path {folder}/f; uwsgi_temp_path {folder}/u; scgi_temp_path {folder}/s;
   server {{
     listen 127.0.0.1:{port};
-    location / {{ proxy_pass http://127.0.0.1:{gateway}; proxy_buffering off; limit_rate 4m; }}
+    location / {{ proxy_pass http://127.0.0.1:{gateway}; proxy_buffering off; limit_rate 1m; }}
   }}
 }}
 """
@@ -363,10 +392,11 @@ def test_nginx_with_its_defaults_gets_the_whole_answer(
     serve: Any, post: Callable[..., bytes], nginx: Callable[[int], int]
 ) -> None:
     """A proxy that takes an answer no faster than its client loses nothing of it."""
-    with ScriptedUpstream([big()]) as upstream:
-        serving = serve(upstream, limits=Limits(linger=0.2, ping=0))
+    with ScriptedUpstream([big((0.5, BIG))]) as upstream:
+        serving = serve(upstream, limits=Limits(linger=0.05, ping=0))
         with socket.create_connection(("127.0.0.1", nginx(serving.port)), 20) as client:
             client.sendall(post(extra="Connection: close\r\n"))
+            small_buffers(serving)
             got = bytearray()
             while data := client.recv(1 << 20):
                 got += data
