@@ -190,7 +190,14 @@ class Gateway:
             self._preflight(client, head)
             return
         where = route(head.method, head.target)
-        caller, passthrough = self._caller(head) if isinstance(where, Route) else (None, False)
+        caller, passthrough = None, False
+        if isinstance(where, Route):
+            try:
+                caller, passthrough = self._caller(head)
+            except InputError as error:
+                self.refuse(client, head, error, where=where)
+                client.finished()
+                return
         account = "" if caller is None else caller.owner
         if self.rounds.begins(account):
             self._begin(client, head, where, caller, passthrough)
@@ -298,19 +305,28 @@ class Gateway:
         )
 
     def _caller(self, head: RequestHead) -> tuple[Caller | None, bool]:
-        """Who calls, and whether their other credentials are for the upstream."""
+        """Who calls, and whether their other credentials are for the upstream.
+
+        Raises:
+            InputError: the request has keys of two callers.
+        """
         credentials = head.credentials
         authenticate = self._access.authenticate
         if (presented := credentials.get(b"x-bailee-key")) is not None:
             return authenticate(presented), True
+        found = None
         if (presented := credentials.get(b"x-api-key")) is not None:
-            caller = authenticate(presented)
-            if caller is not None:
-                return caller, False
+            found = authenticate(presented)
         presented = credentials.get(b"authorization")
         if presented is not None and presented[:7].lower() == b"bearer ":
-            return authenticate(presented[7:].strip(b" ")), False
-        return None, False
+            bearer = authenticate(presented[7:].strip(b" "))
+            if found is not None and bearer is not None and bearer.key_id != found.key_id:
+                raise InputError(
+                    "x-api-key and Authorization hold two different keys of this gateway.",
+                    hint="send one of them",
+                )
+            found = found or bearer
+        return found, False
 
     @staticmethod
     def _kept(caller: Caller, where: Route, passage: Passage) -> Keeping | NotKept:

@@ -44,7 +44,7 @@ def test_who_is_alone_does_not_wait() -> None:
 
 @pytest.mark.row("G1")
 def test_another_accounts_request_stands_behind_a_few() -> None:
-    """Each account begins two in a turn; nothing is left out, and then all are quiet."""
+    """Each account begins two in a turn; none is left out, and then it is quiet."""
     loop = Loop()
     loop.ask("b", "k", "b0")
     for number in range(5):

@@ -5,7 +5,9 @@ Rules kept here:
 * A head is never rebuilt from parsed fields. The fields that end at this hop are cut out of the
   bytes that came; everything else stays as it was, in order and spelling.
 * What two readers could understand differently is refused: a bare LF, a folded line, a second
-  Content-Length, Content-Length beside Transfer-Encoding, any transfer coding but `chunked`, a
+  Content-Length, Content-Length beside Transfer-Encoding, any transfer coding but `chunked`; a
+  second Host, one that is not a host and a port, a whole address as the target that names another
+  host; a second credential of the same name; a second one of the fields that a record notes; a
   field that gives another method or path than the request line.
 """
 
@@ -22,6 +24,10 @@ _STATUS_LINE: Final = re.compile(
     rb"HTTP/1\.([01]) ([1-5][0-9]{2})(?: ([\t\x20-\x7e\x80-\xff]*))?\r\n"
 )
 _BARE_LF: Final = re.compile(rb"(?<!\r)\n")
+
+# RFC 9110, 7.2, without what no host that can be reached has: a user, a list, a path.
+_HOST: Final = re.compile(rb"(?:[0-9A-Za-z._~%\-]*|\[[0-9A-Fa-f:.]+\])(?::[0-9]{0,5})?")
+_AUTHORITY: Final = re.compile(rb"https?://([^/?#]*)", re.IGNORECASE)
 
 # Fields that end at this hop, whatever Connection names besides.
 HOP_BY_HOP: Final = frozenset(
@@ -224,12 +230,15 @@ def parse_request_head(head: bytes) -> RequestHead:
         raise Malformed("a header field is not valid")
     kept: list[bytes] = []
     named: list[bytes] = []
-    hosts, at = 0, start
+    host: bytes | None = None
+    at = start
     for name, value, begin, end in _fields(_REQUEST_FIELDS, head, start):
         if name == b"content-length":
             _length(request, value)
             continue
         if name in _NOTED_OF_REQUEST:
+            if any(name == noted for noted, _ in request.noted):
+                raise Malformed("a field that has one value is given twice")
             request.noted.append((name, value))
             continue
         if name == b"transfer-encoding":
@@ -239,7 +248,9 @@ def parse_request_head(head: bytes) -> RequestHead:
         elif name == b"connection":
             named += _tokens(value)
         elif name == b"host":
-            hosts += 1
+            if host is not None or _HOST.fullmatch(value) is None:
+                raise Malformed("a request needs exactly one Host, a name and a port")
+            host = value
         elif name == b"expect":
             if value.lower() != b"100-continue":
                 raise Malformed("an unknown expectation")
@@ -258,8 +269,12 @@ def parse_request_head(head: bytes) -> RequestHead:
     request.kept = b"".join(kept)
     if request.chunked and request.length is not None:
         raise Malformed("Content-Length beside Transfer-Encoding")
-    if hosts != 1 and (hosts or request.minor):
-        raise Malformed("a request needs exactly one Host")
+    if host is None and request.minor:
+        raise Malformed("a request needs exactly one Host, a name and a port")
+    if target[0] != 0x2F:  # a whole address, or what is no path: RFC 9112, 3.2
+        authority = _AUTHORITY.match(target)
+        if authority is not None and host is not None and authority[1].lower() != host.lower():
+            raise Malformed("Host and target name different hosts")
     if named:
         request.keep_alive = request.keep_alive and b"close" not in named
         request.kept = _without(request.kept, named)
