@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterator
-from typing import Final, Protocol
+from typing import IO, Final, Protocol, cast
 
 import brotli
 import zstandard
@@ -102,7 +102,7 @@ class _Zstandard:
     def __init__(self) -> None:
         self._made: list[bytes] = []
         self._inner = zstandard.ZstdDecompressor(max_window_size=_WINDOW).stream_writer(
-            self, write_size=PIECE
+            cast("IO[bytes]", self), write_size=PIECE
         )
 
     def write(self, piece: bytes) -> int:

@@ -1,8 +1,8 @@
 """What one exchange may cost to take apart, seal, index and rebuild. Pure.
 
-Each bound of this kind stands here and nowhere else. A bound is a number of things in what came, never a
-time: the same bytes are kept in the same way on every machine, however busy it is. Every step
-behind these bounds takes time and memory in proportion to what came and to these numbers.
+Each bound of this kind stands here and nowhere else. A bound is a number of things in what came,
+never a time: the same bytes are kept in the same way on every machine, however busy it is. Every
+step behind these bounds takes time and memory in proportion to what came and to these numbers.
 
 Past a bound nothing is lost and nothing is refused: the request, or the answer, is kept as the
 bytes that came, and the record says which bound it passed (`Beyond`).

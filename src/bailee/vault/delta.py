@@ -220,9 +220,7 @@ class _Field:
     entries: list[bytes | None] | None = None
 
 
-def _encode_field(
-    number: int, one: _Field, known: Known, learned: dict[bytes, Place]
-) -> JSON:
+def _encode_field(number: int, one: _Field, known: Known, learned: dict[bytes, Place]) -> JSON:
     if one.whole is None:
         return [one.name, "v", one.value]
     if one.whole in known.places:

@@ -102,8 +102,8 @@ class Forgetting:
             return self.receipts.get(receipt_id)
 
     def make_inaccessible(self, session_id: str, now: datetime) -> Receipt:
-        """Let nobody read a session from now on, and have the next `finish_erasures` erase it: copies
-        of it may wait in the spool. What of it is sealed until then is dropped (`batch`).
+        """Let nobody read a session from now on, and have the next `finish_erasures` erase it:
+        copies of it may wait in the spool. What of it is sealed until then is dropped (`batch`).
         """
         with self._lock:
             receipt_id = self.receipts.request(

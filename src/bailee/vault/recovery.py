@@ -28,7 +28,6 @@ from bailee.vault.receipts import Record
 from bailee.vault.spool_reading import Damaged, SpoolReader
 from bailee.vault.spool_writing import Kept
 
-
 WARY: Final = 64
 """So many frames are tried alone; the sealer's batches are no larger."""
 

@@ -85,9 +85,7 @@ class SpoolReader:
             else:
                 length = found.end - found.offset
                 exchange = decode(found.plain)
-                yield Kept(
-                    name, found.sequence, found.offset, length, exchange.owner, exchange
-                )
+                yield Kept(name, found.sequence, found.offset, length, exchange.owner, exchange)
 
     def one(self, kept: Kept) -> CapturedExchange:
         """One exchange, from its place.

@@ -128,9 +128,7 @@ class SpoolWriter:
             sealed = file.cipher.encrypt(nonce, plain, frame_data(file.name, sequence))
             length = NONCE_BYTES + len(sealed)
             parts += (header(sequence, length), nonce, sealed)
-            group.append(
-                Kept(file.name, sequence, offset, 16 + length, exchange.owner, exchange)
-            )
+            group.append(Kept(file.name, sequence, offset, 16 + length, exchange.owner, exchange))
             offset += 16 + length
             sequence += 1
         began = time.perf_counter()

@@ -1,8 +1,8 @@
 """A JSON text counted before it is read, and a long one read in parts. Pure.
 
 A parser makes up to a hundred bytes of memory from each byte, all in one call that no other thread
-runs beside. So what a text may become is known first, from its brackets, commas and colons outside of
-strings. A text over `WHOLE` bytes is then read in parts: the entries of one list (a request's
+runs beside. So what a text may become is known first, from its brackets, commas and colons outside
+of strings. A text over `WHOLE` bytes is then read in parts: the entries of one list (a request's
 messages) some at a time.
 
 Rules kept here:

@@ -10,8 +10,8 @@ Everything lies in one folder:
 
 Rules kept here:
 
-* Who reads does not wait for what others have in the seal queue. `settle` waits for what is one's own,
-  and only so long; it says what is not filed yet.
+* Who reads does not wait for what others have in the seal queue. `settle` waits for what is one's
+  own, and only so long; it says what is not filed yet.
 * A start does not wait for what an earlier process left: `recover` may be told how long.
 """
 
@@ -30,7 +30,7 @@ from sqlalchemy import Engine, String, cast, delete, func, select
 from bailee.clock import Clock
 from bailee.db.engine import reading, storage_errors
 from bailee.db.vault import exchanges, sessions, spool_positions
-from bailee.errors import InputError, IntegrityError, StorageError
+from bailee.errors import InputError, StorageError
 from bailee.keyring import Keyring, Rotation
 from bailee.vault.batch import Interpret
 from bailee.vault.conversations import Conversations
@@ -313,11 +313,15 @@ class Vault:
         self.spool.flush()
         self._sealer.queue.wait()
 
-    def settle(self, owner: str | None = None) -> Unfiled:
-        """Wait, a little, until what was submitted before is in the index, of an owner or of
-        everybody; what is not in it yet. A read that comes after shows what one did last, unless
-        this says otherwise.
+    def settle(self, owner: str | None = None, *, session: str | None = None) -> Unfiled:
+        """Wait, a little, until what was submitted before is in the index, of an owner (or of a
+        session's owner) or of everybody; what is not in it yet. A read that comes after shows what
+        one did last, unless this says otherwise.
         """
+        if owner is None and session is not None:
+            query = select(sessions.c.owner).where(sessions.c.id == session)
+            with storage_errors("the vault's index"), reading(self._engine) as connection:
+                owner = connection.execute(query).scalar()
         self.spool.flush()
         with suppress(StorageError):
             self._sealer.queue.wait(_PATIENCE, owner)
