@@ -91,9 +91,13 @@ class _Brotli:
 
     def pieces(self, data: bytes) -> Iterator[bytes]:
         try:
-            yield self._inner.process(data, output_buffer_limit=PIECE)
-            while not self._inner.can_accept_more_data() and not self._inner.is_finished():
-                yield self._inner.process(b"", output_buffer_limit=PIECE)
+            piece = self._inner.process(data, output_buffer_limit=PIECE)
+            # That it can take more does not mean that it has given everything.
+            while piece or not (self._inner.is_finished() or self._inner.can_accept_more_data()):
+                yield piece
+                if self._inner.is_finished():
+                    return
+                piece = self._inner.process(b"", output_buffer_limit=PIECE)
         except brotli.error as error:
             raise ValueError("not brotli") from error
 
