@@ -28,7 +28,8 @@ VALUES: Final = 250_000
 outside of strings. A session of ten thousand messages has about a hundred thousand."""
 
 DEPTH: Final = 200
-"""Lists and objects within one another. What writes JSON takes 254."""
+"""Lists and objects within one another, in a text that is read in parts (`structure.WHOLE`). A
+shorter one may be as deep as what reads and packs it takes, about a thousand."""
 
 MESSAGES: Final = 10_000
 """Messages of a request. Each costs two digests and, when it is new, two rows of the index."""

@@ -101,7 +101,7 @@ def test_in_parts_as_whole() -> None:
     ],
 )
 def test_odd_texts_as_whole(text: bytes) -> None:
-    """Twice the same member, a key in escapes, a list of that name elsewhere: read as a parser does."""
+    """Twice the same member, a key in escapes, a list of that name elsewhere: as a parser does."""
     assert parse(text) == structure.read(text, "messages")[0]
 
 
@@ -146,7 +146,7 @@ def test_a_bound_is_named(text: bytes, bound: str) -> None:
 
 
 def test_a_long_text_of_code_is_within_bounds() -> None:
-    """Eight megabytes of code in a few thousand messages are few values, whatever is in the code."""
+    """Eight megabytes of code in a few thousand messages are few values, whatever is in it."""
     code = 'if x[0] == "{,}" and y: return {"a": [1, 2, 3], "b\\\\": ":"}\n' * 50
     body = {"model": "m", "messages": [{"role": "user", "content": code} for _ in range(2_500)]}
     text = json.dumps(body).encode()
