@@ -42,6 +42,10 @@ Progress = Callable[[int, int], None]
 _SESSIONS = "sessions"
 _CLOUD = "cloud-sessions"
 _REPORTS = "reports"
+_LATE = """\
+Some of the latest exchanges were still being filed when this was made, and are not in here.
+Export again in a few minutes to have them too.
+"""
 
 
 def export(
@@ -60,7 +64,8 @@ def export(
     else:
         node.registry.authority.require(by, "account.export", subject.account)
     node.ledger.append("person.exported", subject.id, {"by": by.name})
-    node.vault.flush()
+    if subject.account is not None:
+        node.vault.settle(subject.account.account_id)
     return archive(_files(node, subject, now, progress), now)
 
 
@@ -70,7 +75,10 @@ def _files(
     own = subject.account
     rows = [] if own is None else node.vault.owned(own.account_id)
     tables = _tables(node, subject, rows, now)
+    unfiled = None if own is None else node.vault.unfiled(own.account_id)
     yield "index.html", [readable.page(subject.id, now.isoformat(), tables)]
+    if unfiled:
+        yield "not-in-here-yet.txt", [_LATE.encode()]
     for name, table in tables.items():
         yield f"{name}.jsonl", (_line(row) for row in table)
     for report in node.reports.of(subject.whose, now):
@@ -93,11 +101,14 @@ def _session(node: Node, row: SessionRow, now: datetime) -> Iterator[tuple[str, 
     name = f"{_SESSIONS}/{row.id}"
     try:
         shown = node.vault.show(row.id, now)
-        lines = list(node.vault.export(row.id, now))
     except BaileeError as error:  # it may also have come to its end a moment ago
-        yield f"{name}.problem.txt", [f"{error.code}: {error.message}\n".encode()]
+        yield f"{name}.problem.txt", [_problem(error)]
         return
-    yield f"{name}.jsonl", lines
+    # One line at a time: together the lines grow with the square of the session.
+    problems: list[BaileeError] = []
+    yield f"{name}.jsonl", _lines(node, row, now, problems)
+    for problem in problems:
+        yield f"{name}.problem.txt", [_problem(problem)]
     parts = [("", shown.main)]
     parts += [(f", agent {agent}", messages) for agent, messages in shown.agents.items()]
     parts += [(", aside", messages) for messages in shown.aside]
@@ -109,6 +120,19 @@ def _session(node: Node, row: SessionRow, now: datetime) -> Iterator[tuple[str, 
             for piece in readable.transcript(row.id, messages, title)
         ),
     )
+
+
+def _lines(
+    node: Node, row: SessionRow, now: datetime, problems: list[BaileeError]
+) -> Iterator[bytes]:
+    try:
+        yield from node.vault.export(row.id, now)
+    except BaileeError as error:  # deleted, or at its end, since it was shown
+        problems.append(error)
+
+
+def _problem(error: BaileeError) -> bytes:
+    return f"{error.code}: {error.message}\n".encode()
 
 
 def _report(node: Node, report: Report) -> tuple[str, Iterable[bytes]]:

@@ -50,6 +50,10 @@ from bailee.vault.vault import Vault
 if TYPE_CHECKING:
     from bailee.app.cloud_running import Cloud
 
+_RECOVERY_SECONDS = 1.5
+"""How long a start waits for what a crash left in the spool. The rest is sealed behind it, and what
+is to be done then (erasures that were broken off) is done by the sweep."""
+
 _NOTHING = Present(Terms("P0D", "", ""), None)
 """Of who was erased nothing more is kept, not even what was under way."""
 
@@ -166,8 +170,8 @@ class Node:
         policy = load(None if document is None else Path(document))
         node = cls(home, settings, policy, clock, environment)
         node.follow_all()
-        node.vault.recover()
-        node.erasures.resume(clock())
+        if node.vault.recover(_RECOVERY_SECONDS) is not None:
+            node.erasures.resume(clock())
         node.telemetry.recover()
         node.reports.recover()
         node.note_policy()

@@ -22,7 +22,7 @@ from bailee.app.erasure import ERASURE
 from bailee.app.holds import HOLDS
 from bailee.app.node import Node
 from bailee.app.people import PEOPLE, actor_of, own_account
-from bailee.app.views import move_view, receipt_view, session_view
+from bailee.app.views import as_bytes, move_view, receipt_view, session_view
 from bailee.errors import InputError
 from bailee.vault.exporting import as_object
 
@@ -43,16 +43,27 @@ def perform(node: Node, operation: str, arguments: Arguments) -> Iterator[object
 # Sessions
 
 
+def _owner(node: Node, arguments: Arguments) -> str | None:
+    """Whose sessions are asked for; None: everybody's."""
+    if arguments.get("key") is None:
+        owner: str | None = arguments.get("owner")
+        return owner
+    account = own_account(node, arguments)
+    node.registry.authority.require(actor_of(node, arguments), "sessions.read", account)
+    return account.account_id
+
+
 def _sessions_list(node: Node, arguments: Arguments) -> object:
-    owner = arguments.get("owner")
-    if arguments.get("key") is not None:
-        account = own_account(node, arguments)
-        node.registry.authority.require(actor_of(node, arguments), "sessions.read", account)
-        owner = account.account_id
-    node.vault.flush()
+    owner = _owner(node, arguments)
+    node.vault.settle(owner)
     rows = node.vault.sessions(moment(node, arguments), owner=owner)
     held = node.vault.holds.held()
     return [session_view(node, row, held=row.id in held) for row in rows]
+
+
+def _sessions_unfiled(node: Node, arguments: Arguments) -> object:
+    """What `sessions.list` can't show yet."""
+    return asdict(node.vault.unfiled(_owner(node, arguments)))
 
 
 def _on_record(node: Node, arguments: Arguments) -> None:
@@ -66,20 +77,22 @@ def _on_record(node: Node, arguments: Arguments) -> None:
 
 def _sessions_show(node: Node, arguments: Arguments) -> object:
     _on_record(node, arguments)
-    node.vault.flush()
+    if arguments.get("wait", True):  # a page has waited when it found the session
+        node.vault.settle(session=text(arguments, "id"))
     shown = node.vault.show(text(arguments, "id"), moment(node, arguments))
     held = shown.session.id in node.vault.holds.held()
     return session_view(node, shown.session, held=held) | {
         "messages": shown.main,
         "agents": shown.agents,
         "aside": shown.aside,
-        "exchange_list": [as_object(exchange) for exchange in shown.exchanges],
+        "as_bytes": as_bytes(shown.exchanges),
+        "exchange_list": [as_object(exchange, messages=False) for exchange in shown.exchanges],
     }
 
 
 def _sessions_export(node: Node, arguments: Arguments) -> Iterator[object]:
     _on_record(node, arguments)
-    node.vault.flush()
+    node.vault.settle(session=text(arguments, "id"))
     lines = node.vault.export(text(arguments, "id"), moment(node, arguments))
     return (line.decode() for line in lines)
 
@@ -97,7 +110,8 @@ def _retention_run(node: Node, arguments: Arguments) -> object:
 
 
 def _retention_report(node: Node, arguments: Arguments) -> object:
-    node.vault.flush()
+    if arguments.get("wait", True):
+        node.vault.settle()
     return [asdict(row) for row in node.vault.report(moment(node, arguments))]
 
 
@@ -152,6 +166,7 @@ _OPERATIONS: Final[Mapping[str, Callable[[Node, Arguments], Iterator[object] | o
     **ERASURE,
     **CLOUD,
     "sessions.list": _sessions_list,
+    "sessions.unfiled": _sessions_unfiled,
     "sessions.show": _sessions_show,
     "sessions.export": _sessions_export,
     "sessions.delete": _sessions_delete,

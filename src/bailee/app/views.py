@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from bailee.feedback.reports import Report
 from bailee.vault.moving import Move
 from bailee.vault.receipts import Receipt
-from bailee.vault.transcript import SessionRow
+from bailee.vault.transcript import Exchange, SessionRow
 
 if TYPE_CHECKING:
     from bailee.app.node import Node
@@ -29,6 +30,17 @@ def session_view(node: Node, session: SessionRow, *, held: bool) -> dict[str, ob
         "training": {"effect": training.effect, "clause": training.clause},
         "held": held,
     }
+
+
+def as_bytes(exchanges: Iterable[Exchange]) -> list[dict[str, object]]:
+    """The exchanges of a session that no view can show as messages, or only in part, since they are
+    kept as the bytes that came, by number and why: a bound (`vault.bounds`), or `not_understood`.
+    """
+    return [
+        {"number": exchange.number, "why": exchange.beyond or "not_understood"}
+        for exchange in exchanges
+        if exchange.beyond is not None or exchange.fields is None
+    ]
 
 
 def receipt_view(receipt: Receipt) -> dict[str, object]:

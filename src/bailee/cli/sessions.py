@@ -48,6 +48,12 @@ def list_sessions(as_json: JsonOption = False, home: HomeOption = None) -> None:
             "training",
         )  # fmt: skip
         console().print(table(columns, rows, right=("exchanges",)))
+        unfiled = cast("dict[str, Any]", ask_one(home, "sessions.unfiled"))
+        if unfiled["exchanges"] or unfiled["earlier"]:
+            more = ", and what an earlier run left" if unfiled["earlier"] else ""
+            count = unfiled["exchanges"]
+            said = f"{count} exchange{'' if count == 1 else 's'}{more}"
+            console().print(f"[dim]Being filed, and not in the list yet: {said}.[/dim]")
 
 
 @app.command()

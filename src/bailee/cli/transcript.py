@@ -11,6 +11,11 @@ from rich.text import Text
 from bailee.cli.show import console, moment
 
 _LONGEST = 2_000
+_WHY = {
+    "not_understood": "it is not what the API says",
+    "ended_the_process": "the server ended while it took it apart",
+    "decoded_size": "past the bound on size when unpacked",
+}
 
 
 def print_transcript(transcript: dict[str, Any]) -> None:
@@ -20,6 +25,11 @@ def print_transcript(transcript: dict[str, Any]) -> None:
         f"session {transcript['id']}, exchanges: {transcript['exchanges']}, "
         f"kept until {moment(transcript['kept_until'])} by {transcript['retention']['clause']}"
     )
+    for one in transcript["as_bytes"]:
+        out.print(
+            f"exchange {one['number']} is kept as the bytes that came: "
+            f"{_WHY.get(one['why'], 'past the bound on ' + one['why'])}"
+        )
     parts = {
         "conversation": transcript["messages"],
         **{f"agent {name}": messages for name, messages in transcript["agents"].items()},

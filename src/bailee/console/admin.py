@@ -44,20 +44,23 @@ class Admin:
             here="overview",
             sessions=sessions[:10],
             total=len(sessions),
-            report=self._perform("retention.report", {}),
+            unfiled=self._perform("sessions.unfiled", {}),
+            report=self._perform("retention.report", {"wait": False}),
             keys=self._perform("key.list", {}),
             gateway=self._parts.running.gateway,
         )
 
     def sessions(self, ask: Ask) -> Response:
         """Sessions by their particulars."""
-        sessions = self._perform("sessions.list", {"owner": ask.query.get("account") or None})
+        whose = {"owner": ask.query.get("account") or None}
+        sessions = self._perform("sessions.list", whose)
         return self._frame.page(
             ask,
             "admin/sessions.html",
             here="sessions",
             sessions=sessions[:_SHOWN],
             total=len(sessions),
+            unfiled=self._perform("sessions.unfiled", whose),
         )
 
     def session(self, ask: Ask) -> Response:
@@ -72,13 +75,14 @@ class Admin:
         registry = self._parts.registry
         reader = registry.web_sessions.actor(ask.visitor.cookie)
         registry.staff.read(reader, session["id"], ask.given("reason"))
-        shown = self._perform("sessions.show", {"id": session["id"]})
+        shown = self._perform("sessions.show", {"id": session["id"], "wait": False})
         return self._frame.page(
             ask,
             "admin/session.html",
             here="sessions",
             session=session,
             messages=[plain(one) for one in shown["messages"]],
+            as_bytes=shown["as_bytes"],
         )
 
     def retention(self, ask: Ask) -> Response:

@@ -37,10 +37,11 @@ class Privacy:
         policy, language = self._parts.policy, ask.words.language
         cookie, account = ask.visitor.cookie, ask.person.account
         label_of = account or self._organisation_account(ask)
-        sessions, history, receipts, move, asked = [], [], [], None, None
+        sessions, history, receipts, move, asked, unfiled = [], [], [], None, None, None
         reports = self._perform("feedback.list", {"cookie": cookie})
         if account is not None:
             sessions = self._perform("sessions.list", {"owner": account.account_id})
+            unfiled = self._perform("sessions.unfiled", {"owner": account.account_id})
             history = self._perform("privacy.history", {"cookie": cookie})
             receipts = self._perform("retention.receipts", {"owner": account.account_id})
             move = self._move(account)
@@ -64,6 +65,7 @@ class Privacy:
             history=history[::-1],
             receipts=receipts[::-1][:_SHOWN],
             move=move,
+            unfiled=unfiled,
         )
 
     def choice_page(self, ask: Ask) -> Response:
@@ -112,13 +114,14 @@ class Privacy:
     def session(self, ask: Ask) -> Response:
         """One of the person's own sessions: what is known of it, what was said, deleting it."""
         session = self._own_session(ask)
-        shown = self._perform("sessions.show", {"id": session["id"]})
+        shown = self._perform("sessions.show", {"id": session["id"], "wait": False})
         return self._frame.page(
             ask,
             "session.html",
             here="privacy",
             session=session,
             messages=[plain(one) for one in shown["messages"]],
+            as_bytes=shown["as_bytes"],
         )
 
     def delete(self, ask: Ask) -> Response:

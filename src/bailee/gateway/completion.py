@@ -9,7 +9,9 @@ Rules kept here:
 * Server-sent events (WHATWG HTML 9.2): an event counts for a client at its empty line, so an
   event that may be the last is held from its start, or from where it was recognised.
 * Text of the conversation that looks like the last event is not it: a candidate is parsed.
-* An encoded stream is decoded only to be looked at; what goes on are the bytes that came.
+* An encoded stream is decoded only to be looked at; what goes on are the bytes that came. A read
+  that unfolds beyond reason is not looked at: the stream is held like a document from there on.
+* A call costs what came with it, and at most `_LONGEST_LAST_EVENT` or a frame more.
 """
 
 from __future__ import annotations
@@ -17,12 +19,11 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-import zlib
 from typing import Final, Protocol
 
-import brotli
 import orjson
-import zstandard
+
+from bailee.gateway.decoding import Decoder, decoder
 
 # The last event of a Messages API stream is small; an event that has grown past this is not it.
 _LONGEST_LAST_EVENT: Final = 64 * 1024
@@ -31,6 +32,9 @@ _BOUNDARY: Final = re.compile(rb"(?>\r\n|\n|\r)(?>\r\n|\n|\r)")
 _LINE: Final = re.compile(rb"\r\n|\n|\r")
 _EVENT_STREAM: Final = b"application/vnd.amazon.eventstream"
 _LONGEST_FRAME: Final = 32 * 1024 * 1024
+_LONGEST_LAST_FRAME: Final = 128 * 1024  # its event is in base64
+# What one read of an encoded stream may unfold to and still be looked at.
+_MOST_DECODED: Final = 4 * 1024 * 1024
 
 
 class Hold(Protocol):
@@ -82,10 +86,11 @@ class HoldLast:
 class HoldStop:
     """For server-sent events: `message_stop` and what follows is held."""
 
-    __slots__ = ("_event", "_held", "_oversized", "final")
+    __slots__ = ("_after", "_event", "_held", "_oversized", "final")
 
     def __init__(self) -> None:
         self.final = False
+        self._after: list[bytes] = []  # what came behind the last event
         self._event = b""  # the unfinished event at the end of what came
         self._oversized = False
         self._held = 0  # how many bytes of _event are still here
@@ -93,13 +98,12 @@ class HoldStop:
     @property
     def holding(self) -> bool:
         """See `Hold.holding`."""
-        return self._held > 0
+        return self._held > 0 or bool(self._after)
 
     def feed(self, data: bytes) -> bytes:
         """See `Hold.feed`."""
         if self.final:
-            self._event += data
-            self._held += len(data)
+            self._after.append(data)
             return b""
         if not self._event and data.endswith(b"\n\n") and _MARK not in data:
             return data  # whole events, as most reads are
@@ -127,8 +131,8 @@ class HoldStop:
 
     def rest(self) -> bytes:
         """See `Hold.rest`."""
-        free = self._event[len(self._event) - self._held :]
-        self._held = 0
+        free = b"".join([self._event[len(self._event) - self._held :], *self._after])
+        self._held, self._after = 0, []
         return free
 
     def _keep(self, joined: bytes, sent: int, start: int) -> bytes:
@@ -189,14 +193,17 @@ class HoldFrames:
     """For Bedrock's binary event stream: the last event's frame and what follows is held.
 
     A frame is: total length, length of headers, CRC (4 bytes each), headers, payload, CRC. An
-    unfinished frame is of no use to a client, so it goes on in one piece.
+    unfinished frame is of no use to a client, so it goes on in one piece, unless it is too long to
+    be the last.
     """
 
-    __slots__ = ("_data", "_lost", "final")
+    __slots__ = ("_after", "_data", "_lost", "_passing", "final")
 
     def __init__(self) -> None:
         self.final = False
         self._data = b""
+        self._after: list[bytes] = []  # what came behind the last event
+        self._passing = 0  # bytes to come of a frame that is too long to be the last
         self._lost = False  # the framing is not understood; everything passes
 
     @property
@@ -208,14 +215,28 @@ class HoldFrames:
         """See `Hold.feed`."""
         if self._lost:
             return data
+        if self.final:
+            self._after.append(data)
+            return b""
+        passed, data = data[: self._passing], data[self._passing :]
+        self._passing -= len(passed)
+        return passed + self._frames(data) if data else passed
+
+    def _frames(self, data: bytes) -> bytes:
         joined = self._data + data
         at, cut = 0, -1
         while not self.final and len(joined) - at >= 12:
             total = int.from_bytes(joined[at : at + 4], "big")
-            if not 16 <= total <= _LONGEST_FRAME:
+            long = total > _LONGEST_LAST_FRAME
+            if not 16 <= total <= _LONGEST_FRAME or (cut >= 0 and (long or at > _LONGEST_FRAME)):
                 self._lost = True
                 self._data = b""
                 return joined
+            if long:
+                here = min(total, len(joined) - at)
+                self._passing = total - here
+                at += here
+                continue
             if len(joined) - at < total:
                 break
             kind = frame_kind(joined[at : at + total])
@@ -225,13 +246,13 @@ class HoldFrames:
                 self.final = kind != "messageStop"
             at += total
         if cut < 0:
-            cut = 0 if self.final else at
+            cut = at
         self._data = joined[cut:]
         return joined[:cut]
 
     def rest(self) -> bytes:
         """See `Hold.rest`."""
-        free, self._data = self._data, b""
+        free, self._data, self._after = b"".join([self._data, *self._after]), b"", []
         return free
 
 
@@ -271,83 +292,6 @@ def frame_event(payload: bytes) -> object:
         return None
 
 
-class Decoder(Protocol):
-    """Undoes one content coding as bytes come."""
-
-    def decode(self, data: bytes) -> bytes:
-        """The bytes that `data` completes.
-
-        Raises:
-            ValueError: `data` is not in that coding.
-        """
-        ...
-
-
-class _Zlib:
-    def __init__(self, bits: int) -> None:
-        self._bits = bits
-        self._inner = zlib.decompressobj(bits)
-
-    def decode(self, data: bytes) -> bytes:
-        out = b""
-        try:
-            while data:
-                out += self._inner.decompress(data)
-                data = self._inner.unused_data
-                if data:  # several members in a row are one body
-                    self._inner = zlib.decompressobj(self._bits)
-        except zlib.error as error:
-            raise ValueError("not zlib") from error
-        return out
-
-
-class _Deflate:
-    """`deflate` is zlib, but some send it bare (RFC 9110, 8.4.1.2)."""
-
-    def __init__(self) -> None:
-        self._inner: _Zlib | None = None
-
-    def decode(self, data: bytes) -> bytes:
-        if self._inner is None:
-            if not data:
-                return b""
-            self._inner = _Zlib(15 if data[0] & 0x0F == 8 else -15)
-        return self._inner.decode(data)
-
-
-class _Brotli:
-    def __init__(self) -> None:
-        self._inner = brotli.Decompressor()
-
-    def decode(self, data: bytes) -> bytes:
-        try:
-            return bytes(self._inner.process(data))
-        except brotli.error as error:
-            raise ValueError("not brotli") from error
-
-
-class _Zstandard:
-    def __init__(self) -> None:
-        self._inner = zstandard.ZstdDecompressor().decompressobj(read_across_frames=True)
-
-    def decode(self, data: bytes) -> bytes:
-        try:
-            return self._inner.decompress(data)
-        except zstandard.ZstdError as error:
-            raise ValueError("not zstandard") from error
-
-
-def decoder(coding: bytes) -> Decoder | None:
-    """A decoder of one content coding, or None when it is not known."""
-    if coding in (b"gzip", b"x-gzip"):
-        return _Zlib(31)
-    if coding == b"deflate":
-        return _Deflate()
-    if coding == b"br":
-        return _Brotli()
-    return _Zstandard() if coding == b"zstd" else None
-
-
 class HoldDecoded:
     """For an encoded stream: looks at it decoded, and holds the encoded read in which the end is
     recognised.
@@ -359,7 +303,7 @@ class HoldDecoded:
         self.final = False
         self._inner = inner
         self._decoder: Decoder | None = decode
-        self._held = b""
+        self._held: list[bytes] = []
 
     @property
     def holding(self) -> bool:
@@ -368,29 +312,40 @@ class HoldDecoded:
 
     def feed(self, data: bytes) -> bytes:
         """See `Hold.feed`."""
-        held = self._held + data
-        if not self.final:
-            if self._decoder is None:
-                self._held = data
-                return held[: len(held) - len(data)]
-            try:
-                decoded = self._decoder.decode(data)
-            except ValueError:
-                # Not what it says it is: treated as one document.
-                self._decoder = None
-                self._held = data
-                return held[: len(held) - len(data)]
-            self._inner.feed(decoded)
-            self.final = self._inner.final
-            if not self._inner.holding:
-                self._held = b""
-                return held
-        self._held = held
-        return b""
+        if self.final:
+            self._held.append(data)
+            return b""
+        if not data:  # only the end came
+            return b""
+        if self._decoder is None or not self._look(data):
+            # Not what it says it is: treated as one document.
+            self._decoder = None
+            free, self._held = b"".join(self._held), [data]
+            return free
+        self._held.append(data)
+        self.final = self._inner.final
+        if self._inner.holding:
+            return b""
+        return self.rest()
+
+    def _look(self, data: bytes) -> bool:
+        """Shows the inner hold what `data` completes; False when that is too much, or nothing."""
+        assert self._decoder is not None
+        left = _MOST_DECODED
+        try:
+            for piece in self._decoder.pieces(data):
+                left -= len(piece)
+                if left < 0:
+                    return False
+                if not self._inner.final:
+                    self._inner.feed(piece)
+        except ValueError:
+            return False
+        return True
 
     def rest(self) -> bytes:
         """See `Hold.rest`."""
-        free, self._held = self._held, b""
+        free, self._held = b"".join(self._held), []
         return free
 
 

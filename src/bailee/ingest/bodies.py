@@ -23,6 +23,8 @@ ENCODINGS: Final = ("gzip", "deflate", "br", "zstd", "identity")
 MOST_OBJECTS: Final = 400_000
 _PIECE = 1 << 16
 _WINDOW = 1 << 23
+# A block of zstandard has four bytes at the least and unfolds to 128 KiB at the most: 8 MiB.
+_ZSTD_READ = 1 << 8
 
 
 def unpacked(body: bytes, encoding: str, most: int) -> bytes:
@@ -94,14 +96,24 @@ def _brotli(body: bytes, most: int) -> bytes:
         size += len(part)
         if machine.is_finished():
             break
-        if machine.can_accept_more_data():
+        # That it can take more does not mean that it has given everything.
+        if not part and machine.can_accept_more_data():
             raise EOFError
     return b"".join(parts)
 
 
 def _zstd(body: bytes, most: int) -> bytes:
-    machine = zstandard.ZstdDecompressor(max_window_size=_WINDOW)
-    if body[:4] != b"\x28\xb5\x2f\xfd":
+    machine = zstandard.ZstdDecompressor(max_window_size=_WINDOW).decompressobj()
+    parts: list[bytes] = []
+    size = 0
+    for at in range(0, len(body), _ZSTD_READ):
+        if machine.eof:
+            raise EOFError
+        part = machine.decompress(body[at : at + _ZSTD_READ])
+        parts.append(part)
+        size += len(part)
+        if size > most:
+            break
+    if size <= most and (not machine.eof or machine.unused_data):
         raise EOFError
-    with machine.stream_reader(body) as reader:
-        return reader.read(most + 1)
+    return b"".join(parts)

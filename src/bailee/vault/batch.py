@@ -5,6 +5,9 @@ Rules kept here:
 * Nothing is committed here. A batch that fails leaves the caches to be dropped and bytes that
   nothing refers to.
 * An exchange that can't be taken apart, for whatever reason, is kept as its raw bytes.
+* What it costs is linear in what came: of a session's places only those are looked up that an
+  exchange of the batch asks for.
+* What came before a session's erasure was asked for, and is sealed after, is dropped.
 * The client's session id becomes the session's id only when it is a UUID that no other session has
   or had; a session that has expired is not continued.
 """
@@ -21,15 +24,17 @@ from uuid import UUID
 
 from sqlalchemy import Connection, insert, select, update
 
-from bailee.db.vault import departed_sessions, exchanges, prefixes, sessions
+from bailee.db.vault import departed_sessions, exchanges, prefixes, receipts, sessions
 from bailee.keyring import Keyring, Want
 from bailee.keyring.wrapping import NONCE_BYTES
 from bailee.policy.period import expires_at
+from bailee.vault.bounds import Beyond
 from bailee.vault.conversations import Conversations
-from bailee.vault.delta import Known, digest_key, encode
+from bailee.vault.delta import Draft, Known, digest_key
 from bailee.vault.exchange import CapturedExchange, Terms
 from bailee.vault.interpreted import Interpreted
 from bailee.vault.packing import JSON, Unpackable
+from bailee.vault.receipts import ERASURE, INACCESSIBLE, REQUESTED
 from bailee.vault.record import compress, seal_record, subject_of
 from bailee.vault.segments import Segments
 from bailee.vault.terms import PresentTerms, governing, shorter
@@ -44,6 +49,7 @@ USAGE = (
 
 Interpret = Callable[[CapturedExchange], Interpreted]
 _BIGGEST = (1 << 63) - 1
+_AT_ONCE = 500  # digests in one query
 
 
 @dataclass(slots=True)
@@ -116,7 +122,9 @@ class Batch:
         self._placed: list[tuple[Item, Working, int]] = []
         self._rows: list[dict[str, Any]] = []
         self._noted: dict[bytes, str] = {}
+        self._erasing: dict[str, datetime] = {}
         self.expired = 0
+        self.erased = 0
 
     @property
     def session_ids(self) -> Iterable[str]:
@@ -125,10 +133,17 @@ class Batch:
 
     def place(self, connection: Connection, items: Iterable[Item]) -> None:
         """Find each exchange's session, in order, and move its expiry."""
+        asked = select(receipts.c.subject, receipts.c.requested_at).where(
+            receipts.c.state.in_((REQUESTED, INACCESSIBLE)), receipts.c.kind == ERASURE
+        )
+        self._erasing = {row.subject: row.requested_at for row in connection.execute(asked)}
         for item in items:
             exchange = item.exchange
             ended = moment(exchange.ended_at)
             session = self._session(connection, item)
+            if session is None:
+                self.erased += 1
+                continue
             values = session.values
             began = max(values["last_request"], moment(exchange.started_at))
             latest = max(values["last_activity"], ended)
@@ -172,8 +187,8 @@ class Batch:
         )
         for item, session, number in self._placed:
             key = deks[subject_of(session.id)].key
-            known = self._known_of(connection, session, key)
-            compressed = self._compress(item, session, number, known)
+            known = self._known_of(session, key)
+            compressed = self._compress(connection, item, session, number, known)
             record_id = os.urandom(16).hex()
             sealed = seal_record(
                 compressed,
@@ -240,11 +255,14 @@ class Batch:
             held = shorter(held, before, latest)
         return governing(held, present, last_request=began, last_activity=latest)
 
-    def _session(self, connection: Connection, item: Item) -> Working:
+    def _session(self, connection: Connection, item: Item) -> Working | None:
+        """The session that an exchange belongs to; None if its erasure was asked for since."""
         owner = item.exchange.owner
         client = item.interpreted.client_session
         if client is not None:
             digest = digest_of(self._key, "client", owner, client)
+            if self._erasing and self._is_erased(connection, item, digest):
+                return None
             session = self._living(connection, self._by_client.get(digest), digest)
             if session is None:
                 session = self._begin(connection, item, client, digest)
@@ -252,12 +270,28 @@ class Batch:
             return session
         chain = self._conversations.chain(owner, item.interpreted.messages)
         found = self._conversations.find(chain, self._noted)
+        if found is not None and self._came_before(item, found):
+            return None
         session = self._living(connection, found, None) if found is not None else None
         if session is None:
             session = self._begin(connection, item, None, None)
         if chain:
             self._noted[chain[-1]] = session.id
         return session
+
+    def _is_erased(self, connection: Connection, item: Item, client: bytes) -> bool:
+        query = select(sessions.c.id).where(
+            sessions.c.client_session == client, sessions.c.id.in_(self._erasing)
+        )
+        return any(
+            self._came_before(item, session_id)
+            for session_id in connection.execute(query).scalars()
+        )
+
+    def _came_before(self, item: Item, session_id: str) -> bool:
+        """Whether an exchange had ended when its session's erasure was asked for."""
+        asked = self._erasing.get(session_id)
+        return asked is not None and moment(item.exchange.ended_at) <= asked
 
     def _living(
         self, connection: Connection, session_id: str | None, client: bytes | None
@@ -326,19 +360,31 @@ class Batch:
 
     # -- records ---------------------------------------------------------------------------------
 
-    def _known_of(self, connection: Connection, session: Working, key: bytes) -> Known:
+    def _known_of(self, session: Working, key: bytes) -> Known:
         known = self._known.get(session.id)
         if known is None:
-            known = Known(digest_key(key))
-            if not session.new:
-                for row in connection.execute(
-                    select(prefixes).where(prefixes.c.session_id == session.id)
-                ):
-                    known.places[row.digest] = (row.exchange, row.position)
+            known = Known(digest_key(key), complete=session.new)
             self._known[session.id] = known
         return known
 
-    def _compress(self, item: Item, session: Working, number: int, known: Known) -> bytes:
+    def _look_up(
+        self, connection: Connection, session: Working, known: Known, draft: Draft
+    ) -> None:
+        """Have `known` hold what the session has had of what `draft` wants."""
+        if known.complete:
+            return
+        missing = list({digest for digest in draft.wanted() if digest not in known.places})
+        for start in range(0, len(missing), _AT_ONCE):
+            query = select(prefixes).where(
+                prefixes.c.session_id == session.id,
+                prefixes.c.digest.in_(missing[start : start + _AT_ONCE]),
+            )
+            for row in connection.execute(query):
+                known.places[row.digest] = (row.exchange, row.position)
+
+    def _compress(
+        self, connection: Connection, item: Item, session: Working, number: int, known: Known
+    ) -> bytes:
         exchange, meaning = item.exchange, item.interpreted
         head: dict[str, JSON] = {
             "number": number,
@@ -351,12 +397,16 @@ class Batch:
             "error": meaning.error,
             "usage": dict(meaning.usage),
         }
+        if meaning.beyond is not None:
+            head["beyond"] = str(meaning.beyond)
         try:
-            delta = encode(number, meaning.fields, meaning.messages, meaning.answer, known)
+            draft = Draft(meaning.fields, meaning.messages, meaning.answer, known)
+            self._look_up(connection, session, known, draft)
+            delta = draft.delta(number, known)
             compressed = compress({**head, **delta.body}, meaning.raw_request, meaning.raw_answer)
         except Unpackable:
             plain: dict[str, JSON] = {"answer": None, "fields": [], "marks": []}
-            head |= {"error": None, "usage": {}}
+            head |= {"error": None, "usage": {}, "beyond": str(Beyond.DEPTH)}
             return compress({**head, **plain}, exchange.request, exchange.answer)
         known.places |= delta.learned
         session.learned += [

@@ -57,14 +57,18 @@ def mark_entries(entries: JSON, marks: list[Mark]) -> JSON:
     if not marks or not isinstance(entries, list):
         return entries
     marked = list(entries)
+    inner: dict[int, list[Mark]] = {}
     for where, mark in marks:
-        entry = marked[where[0]]
-        assert isinstance(entry, dict)
         if len(where) == 1:
+            entry = marked[where[0]]
+            assert isinstance(entry, dict)
             marked[where[0]] = {**entry, MARK: mark}
         else:
-            inner = mark_entries(entry["content"], [(where[1:], mark)])
-            marked[where[0]] = {**entry, "content": inner}
+            inner.setdefault(where[0], []).append((where[1:], mark))
+    for index, some in inner.items():
+        entry = marked[index]
+        assert isinstance(entry, dict)
+        marked[index] = {**entry, "content": mark_entries(entry["content"], some)}
     return marked
 
 

@@ -19,9 +19,11 @@ chain, so one look-up tells whether a whole beginning is known.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
+from bailee.vault import bounds
 from bailee.vault.caching import (
     Mark,
     mark_entries,
@@ -40,10 +42,13 @@ _SMALL = 64  # bytes; a reference to something smaller saves nothing
 
 @dataclass(slots=True)
 class Known:
-    """What a session has had: digest → place, under the session's own digest key."""
+    """What a session has had: digest → place, under the session's own digest key. `complete`:
+    what is not in `places` the session has not had; otherwise it must be looked up.
+    """
 
     key: bytes
     places: dict[bytes, Place] = field(default_factory=dict)
+    complete: bool = True
 
     def digest(self, kind: bytes, *parts: bytes) -> bytes:
         """The keyed digest of `parts`, for one kind of thing."""
@@ -83,100 +88,156 @@ def encode(
     answer: JSON,
     known: Known,
 ) -> Delta:
-    """Exchange `number` of a session as a delta. `known` is left as it is.
+    """Exchange `number` of a session as a delta. `known` is complete, and left as it is.
 
     Raises:
         Unpackable: a value that is not JSON or nested too deeply.
     """
-    learned: dict[bytes, Place] = {}
-    body: dict[str, JSON] = {"answer": answer}
-    marks: list[JSON] = []
-    if messages is not None:
-        _encode_messages(number, messages, answer, known, learned=learned, body=body, marks=marks)
-    body["fields"] = [
-        _encode_field(number, name, value, known, learned=learned, marks=marks)
-        for name, value in fields.items()
-    ]
-    body["marks"] = marks
-    return Delta(body, learned)
+    return Draft(fields, messages, answer, known).delta(number, known)
 
 
-def _encode_messages(
-    number: int,
-    messages: list[JSON],
-    answer: JSON,
-    known: Known,
-    *,
-    learned: dict[bytes, Place],
-    body: dict[str, JSON],
-    marks: list[JSON],
-) -> None:
-    plain: list[JSON] = []
-    digests: list[bytes] = []
-    chain = [known.digest(b"prefix")]
-    reply = as_message(answer)
-    for index, message in enumerate([*messages, reply] if reply is not None else messages):
-        stripped, found = strip_message(message)
-        if index < len(messages):
-            plain.append(stripped)
-            marks += [[index, where, mark] for where, mark in found]  # type: ignore[list-item]
-        digests.append(known.digest(b"message", digestible(stripped)))
-        chain.append(known.digest(b"prefix", chain[-1], digests[-1]))
-    count = len(messages)
-    while count and chain[count] not in known.places:
-        count -= 1
-    body["base"] = [known.places[chain[count]][0], count] if count else None
-    items: list[JSON] = []
-    for index in range(count, len(messages)):
-        place = known.places.get(digests[index]) or learned.get(digests[index])
-        if place is None:
-            learned[digests[index]] = (number, index)
-            items.append({"m": plain[index]})
-        else:
-            items.append({"r": list(place)})
-    body["items"] = items
-    for index in range(count + 1, len(chain)):
-        if chain[index] not in known.places:
-            learned[chain[index]] = (number, index)
-    if reply is not None and digests[-1] not in known.places:
-        learned.setdefault(digests[-1], (number, len(messages)))
+class Draft:
+    """An exchange on its way to a delta, so that who has the session's places on disk can look up
+    those that matter: `wanted` says which, `delta` decides.
+
+    What it makes takes a digest for each message, field and entry of a list; of entries there are
+    at most `bounds.ENTRIES`.
+    """
+
+    def __init__(
+        self,
+        fields: dict[str, JSON],
+        messages: list[JSON] | None,
+        answer: JSON,
+        known: Known,
+    ) -> None:
+        """Raises: Unpackable."""
+        self._answer = answer
+        self._marks: list[JSON] = []
+        self._messages: list[JSON] | None = None if messages is None else []
+        self._digests: list[bytes] = []
+        self._chain: list[bytes] = []
+        if messages is not None:
+            self._take_messages(messages, known)
+        self._entries_left = bounds.ENTRIES
+        self._fields = [self._field(name, value, known) for name, value in fields.items()]
+
+    def wanted(self) -> Iterator[bytes]:
+        """The digests whose places decide what is stored."""
+        yield from self._digests
+        yield from self._chain
+        for one in self._fields:
+            if one.whole is not None:
+                yield one.whole
+            yield from (digest for digest in one.entries or () if digest is not None)
+
+    def delta(self, number: int, known: Known) -> Delta:
+        """The delta, as exchange `number`. `known` has the places of all that was wanted and that
+        the session has had.
+        """
+        learned: dict[bytes, Place] = {}
+        body: dict[str, JSON] = {"answer": self._answer}
+        if self._messages is not None:
+            self._encode_messages(number, self._messages, known, learned, body)
+        body["fields"] = [_encode_field(number, one, known, learned) for one in self._fields]
+        body["marks"] = self._marks
+        return Delta(body, learned)
+
+    def _take_messages(self, messages: list[JSON], known: Known) -> None:
+        assert self._messages is not None
+        self._chain.append(known.digest(b"prefix"))
+        reply = as_message(self._answer)
+        for index, message in enumerate([*messages, reply] if reply is not None else messages):
+            stripped, found = strip_message(message)
+            if index < len(messages):
+                self._messages.append(stripped)
+                self._marks += [[index, where, mark] for where, mark in found]  # type: ignore[list-item]
+            self._digests.append(known.digest(b"message", digestible(stripped)))
+            self._chain.append(known.digest(b"prefix", self._chain[-1], self._digests[-1]))
+
+    def _encode_messages(
+        self,
+        number: int,
+        messages: list[JSON],
+        known: Known,
+        learned: dict[bytes, Place],
+        body: dict[str, JSON],
+    ) -> None:
+        chain, digests = self._chain, self._digests
+        count = len(messages)
+        while count and chain[count] not in known.places:
+            count -= 1
+        body["base"] = [known.places[chain[count]][0], count] if count else None
+        items: list[JSON] = []
+        for index in range(count, len(messages)):
+            place = known.places.get(digests[index]) or learned.get(digests[index])
+            if place is None:
+                learned[digests[index]] = (number, index)
+                items.append({"m": messages[index]})
+            else:
+                items.append({"r": list(place)})
+        body["items"] = items
+        for index in range(count + 1, len(chain)):
+            if chain[index] not in known.places:
+                learned[chain[index]] = (number, index)
+        if len(digests) > len(messages) and digests[-1] not in known.places:
+            learned.setdefault(digests[-1], (number, len(messages)))
+
+    def _field(self, name: str, value: JSON, known: Known) -> _Field:
+        label = name.encode("utf-8", "surrogatepass")
+        label = len(label).to_bytes(4, "big") + label
+        if isinstance(value, list):
+            value, found = strip_entries(value)
+            self._marks += [[name, where, mark] for where, mark in found]  # type: ignore[list-item]
+        packed = digestible(value)
+        if len(packed) < _SMALL:
+            return _Field(name, value)
+        whole = known.digest(b"field", label, packed)
+        entries: list[bytes | None] | None = None
+        if (
+            isinstance(value, list)
+            and whole not in known.places
+            and len(value) <= self._entries_left
+        ):
+            self._entries_left -= len(value)
+            entries = []
+            for entry in value:
+                packed = digestible(entry)
+                small = len(packed) < _SMALL
+                entries.append(None if small else known.digest(b"entry", label, packed))
+        return _Field(name, value, whole, entries)
 
 
-def _encode_field(
-    number: int,
-    name: str,
-    value: JSON,
-    known: Known,
-    *,
-    learned: dict[bytes, Place],
-    marks: list[JSON],
-) -> JSON:
-    label = name.encode("utf-8", "surrogatepass")
-    label = len(label).to_bytes(4, "big") + label
-    if isinstance(value, list):
-        value, found = strip_entries(value)
-        marks += [[name, where, mark] for where, mark in found]  # type: ignore[list-item]
-    packed = digestible(value)
-    if len(packed) < _SMALL:
-        return [name, "v", value]
-    whole = known.digest(b"field", label, packed)
-    if whole in known.places:
-        return [name, "s", known.places[whole][0]]
-    learned[whole] = (number, 0)
-    if not isinstance(value, list):
-        return [name, "v", value]
+@dataclass(frozen=True, slots=True)
+class _Field:
+    """A field without its marks. `whole`: its digest, None when it is small. `entries`: the digest
+    of each of a list's entries, None for a small one; None when the list is taken in one piece.
+    """
+
+    name: str
+    value: JSON
+    whole: bytes | None = None
+    entries: list[bytes | None] | None = None
+
+
+def _encode_field(number: int, one: _Field, known: Known, learned: dict[bytes, Place]) -> JSON:
+    if one.whole is None:
+        return [one.name, "v", one.value]
+    if one.whole in known.places:
+        return [one.name, "s", known.places[one.whole][0]]
+    learned[one.whole] = (number, 0)
+    if one.entries is None or not isinstance(one.value, list):
+        return [one.name, "v", one.value]
     entries: list[JSON] = []
-    for index, entry in enumerate(value):
-        packed = digestible(entry)
-        digest = known.digest(b"entry", label, packed)
-        place = known.places.get(digest)
-        if place is not None and len(packed) >= _SMALL:
+    for index, (entry, digest) in enumerate(zip(one.value, one.entries, strict=True)):
+        place = known.places.get(digest) if digest is not None else None
+        if place is not None:
             entries.append({"r": list(place)})
         else:
             entries.append({"v": entry})
-            if len(packed) >= _SMALL:
+            if digest is not None:
                 learned[digest] = (number, index)
-    return [name, "l", entries]
+    return [one.name, "l", entries]
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,58 +246,98 @@ class _Node:
     tail: list[JSON]
 
 
+class Messages:
+    """The messages of a rebuilt request, put together when they are asked for: a session's requests
+    share almost all of theirs.
+    """
+
+    __slots__ = ("_marks", "_rebuilder", "_where", "count")
+
+    def __init__(
+        self,
+        rebuilder: Rebuilder,
+        where: tuple[Place | None, list[JSON]],
+        marks: dict[int, list[Mark]],
+    ) -> None:
+        self._rebuilder = rebuilder
+        self._where = where
+        self._marks = marks
+        base, tail = where
+        self.count = (base[1] if base else 0) + len(tail)
+
+    def all(self) -> list[JSON]:
+        """All of them, in a list of their own. They share parts and must not be changed."""
+        base, tail = self._where
+        messages = [*self._rebuilder.first(base), *tail]
+        for index, marks in self._marks.items():
+            messages[index] = mark_message(messages[index], marks)
+        return messages
+
+
 class Rebuilder:
     """Gives back requests from a session's deltas, fed in order of their numbers.
 
-    What it gives shares parts with what it keeps: it must not be changed.
+    To feed it costs what the delta is long, and it holds what the deltas hold. What it gives
+    shares parts with what it keeps: it must not be changed.
     """
 
     def __init__(self) -> None:
         self._nodes: dict[int, _Node] = {}
         self._fields: dict[int, dict[str, JSON]] = {}
 
-    def add(self, number: int, body: dict[str, Any]) -> tuple[dict[str, JSON], list[JSON] | None]:
+    def add(self, number: int, body: dict[str, Any]) -> tuple[dict[str, JSON], Messages | None]:
         """Fields and messages of exchange `number`, as the client sent them.
 
         Raises:
-            KeyError: it refers to an exchange that was not added.
+            KeyError, IndexError: it refers to an exchange that was not added, or to what that has
+                not.
         """
         plain = {entry[0]: self._field(entry) for entry in body["fields"]}
         self._fields[number] = plain
-        marked = dict(plain)
+        by_field: dict[str, list[Mark]] = {}
         by_message: dict[int, list[Mark]] = {}
         for owner, where, mark in body["marks"]:
             if isinstance(owner, str):
-                marked[owner] = mark_entries(marked[owner], [(where, mark)])
+                by_field.setdefault(owner, []).append((where, mark))
             else:
                 by_message.setdefault(owner, []).append((where, mark))
+        marked = plain | {
+            name: mark_entries(plain[name], marks) for name, marks in by_field.items()
+        }
         if "items" not in body:
             return marked, None
-        base = tuple(body["base"]) if body["base"] else None
+        base = self._base(body["base"])
+        items = body["items"]
         tail = [
-            item["m"] if "m" in item else self._message(number, base, body["items"], *item["r"])
-            for item in body["items"]
+            item["m"] if "m" in item else self._message(number, base, items, *item["r"])
+            for item in items
         ]
-        messages = [*self._first(base), *tail]
         reply = as_message(body["answer"])
         self._nodes[number] = _Node(base, tail if reply is None else [*tail, reply])
-        for index, marks in by_message.items():
-            messages[index] = mark_message(messages[index], marks)
-        return marked, messages
+        return marked, Messages(self, (base, tail), by_message)
 
-    def _first(self, base: Place | None) -> list[JSON]:
+    def first(self, base: Place | None) -> list[JSON]:
         """The first messages of an exchange, its answer counted as its last."""
         parts: list[list[JSON]] = []
         while base is not None:
             node = self._nodes[base[0]]
             before = node.base[1] if node.base else 0
-            if base[1] > before:
-                parts.append(node.tail[: base[1] - before])
-                base = node.base
-            else:
-                assert node.base is not None
-                base = (node.base[0], base[1])
+            parts.append(node.tail[: base[1] - before])
+            base = node.base
         return [message for part in reversed(parts) for message in part]
+
+    def _base(self, named: list[int] | None) -> Place | None:
+        """The exchange that itself has the last of the first messages that are named."""
+        if not named:
+            return None
+        source, count = named
+        node = self._nodes[source]
+        while node.base is not None and count <= node.base[1]:
+            source = node.base[0]
+            node = self._nodes[source]
+        if count > (node.base[1] if node.base else 0) + len(node.tail):
+            raise IndexError(count)
+        return source, count
 
     def _message(
         self, number: int, base: Place | None, items: list[Any], source: int, index: int
@@ -244,7 +345,10 @@ class Rebuilder:
         if source == number:  # the same message twice in one request
             found: JSON = items[index - (base[1] if base else 0)]["m"]
             return found
-        return self._first((source, index + 1))[-1]
+        node = self._nodes[source]
+        while node.base is not None and index < node.base[1]:
+            node = self._nodes[node.base[0]]
+        return node.tail[index - (node.base[1] if node.base else 0)]
 
     def _field(self, entry: list[Any]) -> JSON:
         name, kind, value = entry

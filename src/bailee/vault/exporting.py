@@ -27,9 +27,14 @@ def as_lines(session: SessionRow, exchanges: Iterable[Exchange]) -> Iterator[byt
         yield _line({"type": "exchange"} | as_object(exchange))
 
 
-def as_object(exchange: Exchange) -> dict[str, Any]:
-    """An exchange as JSON values."""
-    return {field.name: _plain(getattr(exchange, field.name)) for field in fields(exchange)}
+def as_object(exchange: Exchange, *, messages: bool = True) -> dict[str, Any]:
+    """An exchange as JSON values; without the request's `messages` when they are not wanted."""
+    plain = {
+        one.name: _plain(getattr(exchange, one.name))
+        for one in fields(exchange)
+        if one.name not in ("fields", "said")
+    }
+    return plain | {"request": exchange.request if messages else exchange.fields}
 
 
 def _plain(value: Any) -> Any:

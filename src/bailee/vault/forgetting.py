@@ -101,6 +101,21 @@ class Forgetting:
             self.receipts.reclaimed(now)
             return self.receipts.get(receipt_id)
 
+    def make_inaccessible(self, session_id: str, now: datetime) -> Receipt:
+        """Let nobody read a session from now on, and have the next `finish_erasures` erase it:
+        copies of it may wait in the spool. What of it is sealed until then is dropped (`batch`).
+        """
+        with self._lock:
+            receipt_id = self.receipts.request(
+                ERASURE,
+                session_id,
+                self._segments_of([session_id]),
+                now,
+                owner=self._owner(session_id),
+            )
+            self._deny([self.receipts.get(receipt_id)], now)
+            return self.receipts.get(receipt_id)
+
     def erase_owned(self, owner: str, now: datetime, part_of: str) -> None:
         """Erase all that there is of an owner, what is past its time and not yet swept too. What
         was begun before, or is deferred by a hold, becomes part of this. Can be broken off and
@@ -143,16 +158,7 @@ class Forgetting:
 
     def _drive(self, some: list[Receipt], now: datetime) -> None:
         """Drive receipts of sessions on, as far as holds allow."""
-        asked = [receipt for receipt in some if receipt.state == REQUESTED]
-        if asked:
-            names = [receipt.subject for receipt in asked]
-            with storage_errors("the vault's index"), self._engine.begin() as connection:
-                connection.execute(
-                    update(sessions)
-                    .where(sessions.c.id.in_(names), sessions.c.expires_at > now)
-                    .values(expires_at=now)
-                )
-            self.receipts.advance_all(asked, INACCESSIBLE, now)
+        self._deny([receipt for receipt in some if receipt.state == REQUESTED], now)
         self._keyring.destroy([subject_of(receipt.subject) for receipt in some])
         held = self._holds.held()
         waiting = [receipt for receipt in some if receipt.subject in held]
@@ -162,6 +168,18 @@ class Forgetting:
         self.receipts.advance_all(destroyed, KEY_DESTROYED, now)
         if going:
             self._remove_rows([receipt.subject for receipt in going])
+
+    def _deny(self, asked: list[Receipt], now: datetime) -> None:
+        """Past its `expires_at` nothing of a session is shown."""
+        if asked:
+            names = [receipt.subject for receipt in asked]
+            with storage_errors("the vault's index"), self._engine.begin() as connection:
+                connection.execute(
+                    update(sessions)
+                    .where(sessions.c.id.in_(names), sessions.c.expires_at > now)
+                    .values(expires_at=now)
+                )
+            self.receipts.advance_all(asked, INACCESSIBLE, now)
 
     def _owner(self, session_id: str) -> str | None:
         with storage_errors("the vault's index"), reading(self._engine) as connection:

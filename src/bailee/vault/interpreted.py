@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from bailee.vault.bounds import Beyond
 from bailee.vault.packing import JSON
 
 
@@ -13,7 +14,9 @@ class Interpreted:
 
     `fields` are the request body's members except `messages`; `messages` is None when the body has
     none. `answer` is the assistant's message as a non-streaming answer would be. `raw_request` and
-    `raw_answer` are kept when the bytes can't be interpreted, so that nothing is lost.
+    `raw_answer` are kept when the bytes can't be interpreted, so that nothing is lost; `beyond` is
+    the bound that they passed, when it was one. `values`: a number of JSON values that were taken
+    apart, or somewhat more.
     """
 
     client_session: str | None = None
@@ -25,3 +28,5 @@ class Interpreted:
     usage: dict[str, int] = field(default_factory=dict)
     raw_request: bytes | None = None
     raw_answer: bytes | None = None
+    beyond: Beyond | None = None
+    values: int = 0

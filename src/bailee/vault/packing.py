@@ -16,10 +16,15 @@ JSON: TypeAlias = "dict[str, JSON] | list[JSON] | str | int | float | bool | Non
 # Nineteen digits in a row, looked for as fast as bytes can be searched.
 _DIGITS_ALIKE = bytes.maketrans(b"123456789", b"000000000")
 _MAYBE_OVER_64_BITS = b"0" * 19
+_PIECE = 256 << 10  # bytes that are looked at in one call
 
 
 class Unpackable(ValueError):
     """A value that no JSON text gives back: nested too deeply, or not JSON."""
+
+
+class TooDeep(ValueError):
+    """A text that is nested more deeply than it can be read."""
 
 
 def pack(value: JSON) -> bytes:
@@ -50,12 +55,12 @@ def unpack(packed: bytes) -> JSON:
     Raises:
         ValueError: not something that `pack` made.
     """
-    kind, text = packed[:1], packed[1:]
+    kind, text = packed[:1], memoryview(packed)[1:]
     if kind == b"o":
         value: JSON = orjson.loads(text)
         return value
     if kind == b"j":
-        value = json.loads(text)
+        value = json.loads(bytes(text))
         return value
     raise ValueError("not a packed value")
 
@@ -82,10 +87,11 @@ def parse(text: bytes) -> JSON:
     """A JSON text from outside as a value, integers over 64 bits exact.
 
     Raises:
-        ValueError: not JSON, or nested too deeply.
+        TooDeep: nested too deeply.
+        ValueError: not JSON.
     """
     value: JSON
-    if _MAYBE_OVER_64_BITS not in text.translate(_DIGITS_ALIKE):
+    if not _maybe_over_64_bits(text):
         try:
             value = orjson.loads(text)
             return value
@@ -94,5 +100,13 @@ def parse(text: bytes) -> JSON:
     try:
         value = json.loads(text)
     except RecursionError as error:
-        raise ValueError("nested too deeply") from error
+        raise TooDeep("nested too deeply") from error
     return value
+
+
+def _maybe_over_64_bits(text: bytes) -> bool:
+    overlap = len(_MAYBE_OVER_64_BITS) - 1
+    return any(
+        _MAYBE_OVER_64_BITS in text[max(0, at - overlap) : at + _PIECE].translate(_DIGITS_ALIKE)
+        for at in range(0, len(text), _PIECE)
+    )

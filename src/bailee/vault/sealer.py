@@ -8,17 +8,18 @@ Rules kept here:
 
 * The queue goes on. A store that fails is tried again; an exchange that fails by itself is kept
   raw, and if even that fails, its frame is put aside and reported.
-* What waits is held in memory up to a limit; beyond, only its place is, and it is read back.
+* The vault's lock is held, and a transaction is open, for one batch at a time, and a batch has at
+  most `bounds.BATCH_VALUES` JSON values unless it is one exchange.
+* What an earlier process left comes first, more warily (`recovery`).
 """
 
 from __future__ import annotations
 
 import threading
 import time
-from collections import OrderedDict, deque
-from collections.abc import Callable, Mapping, Sequence
+from collections import OrderedDict
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from dataclasses import replace
 from typing import Final
 
 from sqlalchemy import Engine, delete, select
@@ -29,22 +30,21 @@ from bailee.db.engine import reading, storage_errors
 from bailee.db.vault import spool_positions
 from bailee.errors import StorageError
 from bailee.keyring import Keyring
+from bailee.vault import bounds
 from bailee.vault.batch import Batch, Interpret, Item, interpreted
+from bailee.vault.bounds import Beyond
 from bailee.vault.conversations import Conversations
 from bailee.vault.delta import Known
 from bailee.vault.exchange import CapturedExchange
 from bailee.vault.interpreted import Interpreted
+from bailee.vault.receipts import Record
+from bailee.vault.recovery import Left, Recovery, Step
+from bailee.vault.sealing_queue import BATCH, BATCH_BYTES, Queued, SealingQueue
 from bailee.vault.segments import Segments
 from bailee.vault.spool_reading import SpoolReader
 from bailee.vault.spool_writing import Kept
 from bailee.vault.terms import PresentTerms
 
-Record = Callable[[str, str, Mapping[str, str | int | float | bool | None]], None]
-"""Appends to the audit record: kind, subject, particulars."""
-
-_BATCH: Final = 64
-_BATCH_BYTES: Final = 8 << 20
-_DELAY_SECONDS: Final = 0.5
 _RETRY_SECONDS: Final = 1.0
 _KNOWN_PLACES: Final = 200_000
 
@@ -59,6 +59,7 @@ class Sealer:
         keyring: Keyring,
         segments: Segments,
         reader: SpoolReader,
+        recovery: Recovery,
         conversations: Conversations,
         interpret: Interpret,
         clock: Clock,
@@ -72,24 +73,17 @@ class Sealer:
         self._keyring = keyring
         self._segments = segments
         self._reader = reader
+        self._recovery = recovery
         self._conversations = conversations
         self._interpret = interpret
         self._clock = clock
         self._record = record
         self._lock = lock
         self._present = present
-        self._most_held = most_held
         self._retry_seconds = retry_seconds
         self._known: OrderedDict[str, Known] = OrderedDict()
-        self._queue: deque[Kept | str] = deque()
-        self._held = 0
-        self._added = 0
-        self._done = 0
-        self._urgent = False
-        self._stop = False
         self._in_doubt = False  # whether the last batch may have been committed after all
-        self._failure: StorageError | None = None
-        self._change = threading.Condition()
+        self.queue = SealingQueue(most_held)
         self._thread = threading.Thread(target=self._run, name="sealer", daemon=True)
         self._thread.start()
 
@@ -97,44 +91,13 @@ class Sealer:
 
     def kept(self, group: Sequence[Kept]) -> None:
         """Queue what became durable."""
-        with self._change:
-            for kept in group:
-                if self._held + kept.length > self._most_held:
-                    self._queue.append(replace(kept, exchange=None))
-                else:
-                    self._held += kept.length
-                    self._queue.append(kept)
-            self._added += len(group)
-            self._change.notify_all()
+        self.queue.put(group)
 
     def closed(self, file: str) -> None:
         """Queue the release of a file, behind what it holds."""
-        with self._change:
-            self._queue.append(file)
-            self._added += 1
-            self._change.notify_all()
+        self.queue.put_file(file)
 
     # -- from any thread -------------------------------------------------------------------------
-
-    def flush(self) -> None:
-        """Return when all that was queued before is in the index.
-
-        Raises:
-            StorageError: a store fails; what is queued stays queued.
-        """
-        with self._change:
-            wanted = self._added
-            self._urgent = True
-            self._failure = None
-            self._change.notify_all()
-            while self._done < wanted:
-                self._change.wait()
-                failure = self._failing()
-                if failure is not None and self._done < wanted:
-                    raise failure
-
-    def _failing(self) -> StorageError | None:
-        return self._failure
 
     def forget(self, session_id: str) -> None:
         """Drop what is held in memory of a session. The caller holds the vault's lock."""
@@ -143,102 +106,118 @@ class Sealer:
 
     def close(self) -> None:
         """Stop after the present batch. What is queued is in the spool."""
-        with self._change:
-            self._stop = True
-            self._change.notify_all()
+        self.queue.stop()
         self._thread.join()
 
     # -- the sealer's thread ---------------------------------------------------------------------
 
     def _run(self) -> None:
-        while True:
-            with self._change:
-                while not self._queue and not self._stop:
-                    self._urgent = False
-                    self._change.wait()
-                if self._stop:
-                    return
-                self._change.wait_for(self._worth_it, _DELAY_SECONDS)
-                batch = self._next()
+        while batch := self.queue.batch():
             try:
                 self._work(batch)
             except StorageError as error:
                 self._in_doubt = True
-                with self._change:
-                    self._failure = error
-                    self._change.notify_all()
-                    self._change.wait_for(lambda: self._stop, self._retry_seconds)
+                self.queue.failed(error, self._retry_seconds)
                 continue
+            if self.queue.stopping:
+                return  # perhaps in the middle of what was left
             self._in_doubt = False
-            with self._change:
-                for item in batch:
-                    self._queue.popleft()
-                    if isinstance(item, Kept) and item.exchange is not None:
-                        self._held -= item.length
-                self._done += len(batch)
-                self._failure = None
-                self._change.notify_all()
+            self.queue.done(batch)
 
-    def _worth_it(self) -> bool:
-        """Whether to begin now. To wait a little makes fewer, larger commits, whose syncs the
-        spool's own have to share the disk with.
-        """
-        full = len(self._queue) >= _BATCH or self._held >= _BATCH_BYTES
-        return self._stop or self._urgent or full
-
-    def _next(self) -> list[Kept | str]:
-        """The head of the queue, which stays there until it is done: frames, or one file's end."""
-        batch: list[Kept | str] = []
-        size = 0
-        for item in self._queue:
-            if isinstance(item, str):
-                return batch or [item]
-            batch.append(item)
-            size += item.length
-            if len(batch) >= _BATCH or size >= _BATCH_BYTES:
-                break
-        return batch
-
-    def _work(self, batch: list[Kept | str]) -> None:
+    def _work(self, batch: list[Queued]) -> None:
         frames = [item for item in batch if isinstance(item, Kept)]
         if self._in_doubt:
             frames = self._unsealed(frames)
+        if frames:
+            self._seal_group(frames)
+        for item in batch:
+            if isinstance(item, Left):
+                self._work_left(item.file)
+            elif isinstance(item, str):
+                self._release(item)
+
+    def _work_left(self, file: str) -> None:
+        """Seal what an earlier process left in a file, the first few frames warily."""
+        group: list[Kept] = []
+        size = found = 0
+        for kept in self._recovery.frames(file, self.position(file)):
+            if self.queue.stopping:
+                return
+            found += 1
+            if self._recovery.wary:
+                self._recovery.wary -= 1
+                self._seal_warily(kept)
+                continue
+            group.append(kept)
+            size += kept.length
+            if len(group) >= BATCH or size >= BATCH_BYTES:
+                self._seal_group(group)
+                group, size = [], 0
+        if group:
+            self._seal_group(group)
+        if found:
+            self._recovery.wary = 0  # where the process before ended was in this file
+        self._release(file)
+
+    def _seal_warily(self, kept: Kept) -> None:
+        attempts = self._recovery.attempts
+        step = attempts.step(kept)
+        if step is Step.ASIDE:
+            self._put_aside(kept, "ended_the_process")
+            attempts.end()
+            return
+        if step is Step.RAW:
+            self._recovery.kept_as_bytes(kept)
+        attempts.begin(kept, step)
         try:
-            if frames:
-                self._seal(frames, self._interpret)
-            for item in batch:
-                if isinstance(item, str):
-                    self._release(item)
+            self._seal_group([kept], self._interpret if step is Step.WHOLE else _raw_for_ending)
+        finally:
+            attempts.end()
+
+    def _seal_group(self, frames: list[Kept], interpret: Interpret | None = None) -> None:
+        interpret = interpret or self._interpret
+        try:
+            self._seal(frames, interpret)
         except StorageError:
             raise
         except Exception:  # one of them is at fault; the others must not suffer for it
             for kept in self._unsealed(frames):
-                self._seal_alone(kept)
+                self._seal_alone(kept, interpret)
 
-    def _seal_alone(self, kept: Kept) -> None:
-        for interpret in (self._interpret, _raw):
+    def _seal_alone(self, kept: Kept, interpret: Interpret) -> None:
+        for way in (interpret, _raw):
             try:
-                self._seal([kept], interpret)
+                self._seal([kept], way)
                 return
             except StorageError:
                 raise
             except Exception as error:
                 kind = type(error).__name__
-        self._reader.quarantine(kept.file, kept.offset, self._reader.bytes_of(kept))
-        self._record(
-            "vault.quarantined",
-            kept.file,
-            {"offset": kept.offset, "length": kept.length, "error": kind},
-        )
+        self._put_aside(kept, kind)
+
+    def _put_aside(self, kept: Kept, error: str) -> None:
+        self._recovery.put_aside(kept, error)
         with self._lock:
             self._commit(None, [kept])
 
     def _seal(self, frames: Sequence[Kept], interpret: Interpret) -> None:
-        items = []
+        """Seal frames, in as many batches as their values ask for."""
+        some: list[Kept] = []
+        items: list[Item] = []
+        values = 0
         for kept in frames:
             exchange = kept.exchange or self._reader.one(kept)
-            items.append(Item(exchange, interpreted(interpret, exchange)))
+            item = Item(exchange, interpreted(interpret, exchange))
             time.sleep(0)  # let the event loop have its turn between two large bodies
+            if items and values + item.interpreted.values > bounds.BATCH_VALUES:
+                self._seal_batch(some, items)
+                some, items, values = [], [], 0
+            some.append(kept)
+            items.append(item)
+            values += item.interpreted.values
+        self._seal_batch(some, items)
+
+    def _seal_batch(self, frames: Sequence[Kept], items: Sequence[Item]) -> None:
         with self._lock:
             self._segments.settle()
             batch = Batch(
@@ -254,9 +233,10 @@ class Sealer:
                     batch.place(connection, items)
                     batch.encode(connection)
                 self._segments.write()
-                if batch.expired:
-                    body = {"exchanges": batch.expired}
-                    self._record("vault.expired_unsealed", frames[0].file, body)
+                for kind, count in (("expired", batch.expired), ("erased", batch.erased)):
+                    if count:
+                        body = {"exchanges": count}
+                        self._record(f"vault.{kind}_unsealed", frames[0].file, body)
                 self._commit(batch, frames)
             except BaseException:
                 self._segments.doubt()
@@ -300,10 +280,16 @@ class Sealer:
             if session_id in self._known:
                 self._known.move_to_end(session_id)
         places = sum(len(known.places) for known in self._known.values())
-        while places > _KNOWN_PLACES and len(self._known) > 1:
+        while places > _KNOWN_PLACES:
             _, dropped = self._known.popitem(last=False)
             places -= len(dropped.places)
 
 
 def _raw(exchange: CapturedExchange) -> Interpreted:
     return Interpreted(raw_request=exchange.request, raw_answer=exchange.answer)
+
+
+def _raw_for_ending(exchange: CapturedExchange) -> Interpreted:
+    return Interpreted(
+        raw_request=exchange.request, raw_answer=exchange.answer, beyond=Beyond.ENDED
+    )

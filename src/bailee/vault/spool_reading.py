@@ -84,7 +84,8 @@ class SpoolReader:
                 yield Damaged(name, found.offset, length, found.torn)
             else:
                 length = found.end - found.offset
-                yield Kept(name, found.sequence, found.offset, length, decode(found.plain))
+                exchange = decode(found.plain)
+                yield Kept(name, found.sequence, found.offset, length, exchange.owner, exchange)
 
     def one(self, kept: Kept) -> CapturedExchange:
         """One exchange, from its place.

@@ -41,12 +41,15 @@ _serial = count()
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """An exchange that is durable, and where: the file's name, its number in it, its bytes."""
+    """An exchange that is durable, whose, and where: the file's name, its number in it, its bytes.
+    `exchange` is None while it is not held in memory.
+    """
 
     file: str
     sequence: int
     offset: int
     length: int
+    owner: str
     exchange: CapturedExchange | None
 
 
@@ -125,7 +128,7 @@ class SpoolWriter:
             sealed = file.cipher.encrypt(nonce, plain, frame_data(file.name, sequence))
             length = NONCE_BYTES + len(sealed)
             parts += (header(sequence, length), nonce, sealed)
-            group.append(Kept(file.name, sequence, offset, 16 + length, exchange))
+            group.append(Kept(file.name, sequence, offset, 16 + length, exchange.owner, exchange))
             offset += 16 + length
             sequence += 1
         began = time.perf_counter()

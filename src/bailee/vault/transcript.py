@@ -15,7 +15,7 @@ from datetime import datetime
 from typing import Any
 
 from bailee.errors import IntegrityError
-from bailee.vault.delta import Rebuilder, as_message
+from bailee.vault.delta import Messages, Rebuilder, as_message
 from bailee.vault.packing import JSON
 from bailee.vault.record import Record
 
@@ -50,8 +50,10 @@ class SessionRow:
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """One exchange. `request`: the request's JSON as the client sent it, None when it is kept raw.
-    `answer`: the assistant's message. Times are Unix seconds.
+    """One exchange. `fields` and `said`: the request's members apart from `messages`, and those;
+    `said` is None when it has none, and both when the request is kept raw. `answer`: the
+    assistant's message. `beyond`: the bound (`bounds.Beyond`) that what is kept raw has passed, if
+    it was one. Times are Unix seconds.
     """
 
     number: int
@@ -65,18 +67,26 @@ class Exchange:
     target: str
     request_headers: list[list[str]]
     answer_headers: list[list[str]]
-    request: dict[str, JSON] | None
+    fields: dict[str, JSON] | None
+    said: Messages | None
     answer: JSON
     error: JSON
     usage: dict[str, int]
     raw_request: bytes | None
     raw_answer: bytes | None
+    beyond: str | None
+
+    @property
+    def request(self) -> dict[str, JSON] | None:
+        """The request's JSON as the client sent it, put together anew; None when it is kept raw."""
+        if self.fields is None or self.said is None:
+            return self.fields
+        return {**self.fields, "messages": self.said.all()}
 
     @property
     def messages(self) -> list[JSON]:
-        """The request's messages."""
-        messages = self.request.get("messages") if self.request else None
-        return messages if isinstance(messages, list) else []
+        """The request's messages, in a new list."""
+        return [] if self.said is None else self.said.all()
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +115,7 @@ class _Thread:
 
     @property
     def substantial(self) -> bool:
-        return self.count > 1 or bool((self.first.request or {}).get("tools"))
+        return self.count > 1 or bool((self.first.fields or {}).get("tools"))
 
 
 def rebuild(records: Iterable[tuple[Any, Record]]) -> Iterable[tuple[Exchange, int | None]]:
@@ -127,11 +137,7 @@ def rebuild(records: Iterable[tuple[Any, Record]]) -> Iterable[tuple[Exchange, i
                 f"the records of session {row.session_id} do not fit together.",
                 hint="the index was changed or damaged; restore it from a backup",
             ) from error
-        request: dict[str, JSON] | None = None
-        if messages is not None:
-            request = {**fields, "messages": messages}
-        elif fields or record.raw_request is None:
-            request = fields
+        known = messages is not None or fields or record.raw_request is None
         base = body.get("base")
         yield (
             Exchange(
@@ -146,12 +152,14 @@ def rebuild(records: Iterable[tuple[Any, Record]]) -> Iterable[tuple[Exchange, i
                 target=body["target"],
                 request_headers=body["request_headers"],
                 answer_headers=body["answer_headers"],
-                request=request,
+                fields=fields if known else None,
+                said=messages,
                 answer=body["answer"],
                 error=body["error"],
                 usage=body["usage"],
                 raw_request=record.raw_request,
                 raw_answer=record.raw_answer,
+                beyond=body.get("beyond"),
             ),
             base[0] if base else None,
         )
@@ -164,7 +172,7 @@ def transcript(session: SessionRow, rebuilt: Iterable[tuple[Exchange, int | None
     of: dict[int, _Thread] = {}
     for exchange, base in rebuilt:
         exchanges.append(exchange)
-        if not exchange.messages:
+        if exchange.said is None or not exchange.said.count:
             continue
         thread = of.get(base) if base is not None else None
         if thread is None or thread.first.agent != exchange.agent:
@@ -175,7 +183,10 @@ def transcript(session: SessionRow, rebuilt: Iterable[tuple[Exchange, int | None
             thread.count += 1
         of[exchange.number] = thread
     own = [thread for thread in threads if thread.first.agent is None]
-    main = [thread for thread in own if thread.substantial] or own
+    main = [thread for thread in own if thread.substantial]
+    aside = [thread for thread in own if not thread.substantial]
+    if not main:
+        main, aside = aside, []
     agents: dict[str, list[JSON]] = {}
     for thread in threads:
         if thread.first.agent is not None:
@@ -185,5 +196,5 @@ def transcript(session: SessionRow, rebuilt: Iterable[tuple[Exchange, int | None
         exchanges=exchanges,
         main=[message for thread in main for message in thread.messages()],
         agents=agents,
-        aside=[thread.messages() for thread in own if thread not in main],
+        aside=[thread.messages() for thread in aside],
     )

@@ -6,12 +6,20 @@ Everything lies in one folder:
 
     spool/        what is not sealed yet          quarantine/   bytes of it that do not open
     open/         segments that are appended to   segments/     the object store's folder (default)
+    attempting    what of the spool is being tried alone
+
+Rules kept here:
+
+* Who reads does not wait for what others have in the seal queue. `settle` waits for what is one's
+  own, and only so long; it says what is not filed yet.
+* A start does not wait for what an earlier process left: `recover` may be told how long.
 """
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -22,7 +30,7 @@ from sqlalchemy import Engine, String, cast, delete, func, select
 from bailee.clock import Clock
 from bailee.db.engine import reading, storage_errors
 from bailee.db.vault import exchanges, sessions, spool_positions
-from bailee.errors import InputError, IntegrityError, StorageError
+from bailee.errors import InputError, StorageError
 from bailee.keyring import Keyring, Rotation
 from bailee.vault.batch import Interpret
 from bailee.vault.conversations import Conversations
@@ -35,16 +43,21 @@ from bailee.vault.objects import FolderObjects, Objects
 from bailee.vault.receipts import Receipt, Record
 from bailee.vault.record import Record as StoredRecord
 from bailee.vault.record import open_record, subject_of
+from bailee.vault.recovery import Left, Recovery, RecoveryReport
 from bailee.vault.sealer import Sealer
+from bailee.vault.sealing_queue import Unfiled
 from bailee.vault.segments import Segments
 from bailee.vault.spool import Spool
-from bailee.vault.spool_reading import Damaged, SpoolReader
-from bailee.vault.spool_writing import LIFETIME, Kept
+from bailee.vault.spool_reading import SpoolReader
+from bailee.vault.spool_writing import LIFETIME
 from bailee.vault.terms import PresentTerms, unknown
 from bailee.vault.transcript import Exchange, SessionRow, Transcript, rebuild, transcript
 
 _COLUMNS = [sessions.c[field.name] for field in fields(SessionRow)]
 _SPOOL_AGE = timedelta(minutes=30)
+_PATIENCE = 2.0  # seconds that who reads or deletes waits for what is not sealed yet
+_ERASING = 10.0  # that the erasure of a person waits, before it goes on by itself later
+_CLOSING = 10.0  # that the end waits; what is not sealed then is in the spool
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,18 +70,6 @@ class Holding:
     sessions: int
     exchanges: int
     bytes: int
-
-
-@dataclass(frozen=True, slots=True)
-class RecoveryReport:
-    """What was found in the spool. `damaged`: what did not open, each also in the audit record;
-    `abandoned`: files whose key had expired.
-    """
-
-    files: int
-    exchanges: int
-    damaged: tuple[Damaged, ...]
-    abandoned: int
 
 
 class Vault:
@@ -117,12 +118,14 @@ class Vault:
         )
         self._segments.recover()
         self._reader = SpoolReader(folder / "spool", folder / "quarantine", keyring)
-        self._left = self._reader.names()
+        self._recovery = Recovery(self._reader, folder / "attempting", record)
+        self._begun = False
         self._sealer = Sealer(
             engine,
             keyring=keyring,
             segments=self._segments,
             reader=self._reader,
+            recovery=self._recovery,
             conversations=Conversations(keyring.new_key()),
             interpret=interpret,
             clock=clock,
@@ -215,27 +218,36 @@ class Vault:
     # -- forgetting ------------------------------------------------------------------------------
 
     def delete(self, session_id: str, now: datetime) -> Receipt:
-        """Erase a session: its spooled copies, its key, its rows. The receipt says how far it is.
+        """Erase a session: its spooled copies, its key, its rows. The receipt says how far it is:
+        while copies may wait in the spool behind those of others, the session is inaccessible, and
+        the next sweep destroys key and copies.
 
         Raises:
             InputError: `not_found`: there is no such session, or no more.
             StorageError: a store failed; if there is a receipt, the next sweep finishes it.
         """
         self.spool.roll()
-        self._sealer.flush()
+        sealed = self._sealer.queue.wait(_PATIENCE)
         with self._lock:
             self._row(session_id, now)
-            return self._forgetting.erase(session_id, now)
+            if sealed:
+                return self._forgetting.erase(session_id, now)
+            return self._forgetting.make_inaccessible(session_id, now)
 
     def erase_owned(self, owner: str, now: datetime, part_of: str) -> list[Receipt]:
         """Erase every session of an owner; the receipts of `part_of`, an erasure's id. Repeat it to
         go on with what broke off, or was deferred.
 
         Raises:
-            StorageError: a store failed; call again.
+            StorageError: a store failed, or what was recorded before is still being filed; call
+                again.
         """
         self.spool.roll()
-        self._sealer.flush()
+        if not self._sealer.queue.wait(_ERASING):
+            raise StorageError(
+                "what was recorded before is still being filed; the erasure is on record.",
+                hint="it goes on by itself with the next sweep, within minutes",
+            )
         self._forgetting.erase_owned(owner, now, part_of)
         return self._forgetting.receipts.parts(part_of)
 
@@ -251,7 +263,7 @@ class Vault:
         Raises:
             InputError, StorageError: as `Holds.place`.
         """
-        self.flush()
+        self.settle()
         return self.holds.place(session_id, reason, now)
 
     def release_hold(self, hold_id: str, now: datetime) -> Hold:
@@ -272,13 +284,13 @@ class Vault:
             StorageError: a store failed; the next sweep goes on.
         """
         self.spool.roll(older_than=_SPOOL_AGE)
-        self._sealer.flush()
+        self._sealer.queue.wait()
         self.moving.run(now)
         done = self._forgetting.sweep(now)
         if now - self._clock() > LIFETIME - _SPOOL_AGE:
             # A test's time, far ahead: the key of the present spool file was due, too.
             self.spool.roll()
-            self._sealer.flush()
+            self._sealer.queue.wait()
         self._reader.forget_quarantined()
         return done
 
@@ -299,44 +311,44 @@ class Vault:
             StorageError: a store fails; what was acknowledged stays in the spool.
         """
         self.spool.flush()
-        self._sealer.flush()
+        self._sealer.queue.wait()
 
-    def recover(self) -> RecoveryReport:
-        """Seal what an earlier process left in the spool; finish erasures that it began.
+    def settle(self, owner: str | None = None, *, session: str | None = None) -> Unfiled:
+        """Wait, a little, until what was submitted before is in the index, of an owner (or of a
+        session's owner) or of everybody; what is not in it yet. A read that comes after shows what
+        one did last, unless this says otherwise.
+        """
+        if owner is None and session is not None:
+            query = select(sessions.c.owner).where(sessions.c.id == session)
+            with storage_errors("the vault's index"), reading(self._engine) as connection:
+                owner = connection.execute(query).scalar()
+        self.spool.flush()
+        with suppress(StorageError):
+            self._sealer.queue.wait(_PATIENCE, owner)
+        return self._sealer.queue.unfiled(owner)
+
+    def unfiled(self, owner: str | None = None) -> Unfiled:
+        """What is durable and not in the index yet, of an owner or of everybody."""
+        return self._sealer.queue.unfiled(owner)
+
+    def recover(self, within: float | None = None) -> RecoveryReport | None:
+        """Seal what an earlier process left in the spool; finish erasures that it began. None when
+        that is not done `within` so many seconds: it goes on, and the next sweep does the rest.
 
         Raises:
             StorageError: a store failed; call again.
         """
-        count = abandoned = 0
-        damaged: list[Damaged] = []
-        files = len(self._left)
-        while self._left:
-            name = self._left[0]
-            try:
-                found = list(self._reader.read(name))
-            except IntegrityError:
-                abandoned += self._drop_unreadable(name)
-                found = []
-            start = self._sealer.position(name)
-            for item in found:
-                if isinstance(item, Damaged):
-                    damaged.append(item)
-                    self._record(
-                        "vault.torn" if item.torn else "vault.damaged",
-                        name,
-                        {"offset": item.offset, "length": item.length},
-                    )
-            group = [item for item in found if isinstance(item, Kept) and item.sequence >= start]
-            self._sealer.kept(group)
-            self._sealer.closed(name)
-            self._sealer.flush()
-            count += len(group)
-            self._left.pop(0)
+        if not self._begun:
+            self._begun = True
+            for name in self._recovery.files:
+                self._sealer.queue.put_file(Left(name))
+        if not self._sealer.queue.wait(within):
+            return None
         self._forget_positions()
         self.holds.finish_placing(self._clock())
         self._forgetting.finish_releases(self._clock())
         self._forgetting.finish_erasures(self._clock())
-        return RecoveryReport(files, count, tuple(damaged), abandoned)
+        return self._recovery.report()
 
     def ship(self) -> int:
         """Put every open segment into the object store now; how many.
@@ -348,11 +360,16 @@ class Vault:
             return self._segments.ship(self._clock(), everything=True)
 
     def close(self) -> None:
-        """Write and seal what waits, as far as the stores allow, and stop."""
+        """Write and seal what waits, as far as the stores and ten seconds allow, and stop. What an
+        earlier process left is not waited for.
+        """
         self.spool.close()
+        unfiled = self._sealer.queue.unfiled()
         try:
-            self._sealer.flush()
+            sealed = not unfiled.earlier and self._sealer.queue.wait(_CLOSING)
         except StorageError:
+            sealed = False
+        if not sealed:
             self._record("vault.closed_unsealed", "spool", {})
         self._sealer.close()
         self._segments.close()
@@ -399,15 +416,6 @@ class Vault:
     def _exchanges(self, session: SessionRow, rows: list[Any]) -> Iterator[Exchange]:
         for exchange, _ in rebuild(self._records(session, rows)):
             yield exchange
-
-    def _drop_unreadable(self, name: str) -> int:
-        """Whether a spool file was abandoned until its key expired: 1, or 0 if it had been sealed
-        already, or a crash came before its first use.
-        """
-        if self._sealer.position(name) or self._reader.is_blank(name):
-            return 0
-        self._record("vault.spool_expired", name, {})
-        return 1
 
     def _forget_positions(self) -> None:
         names = self._reader.names()

@@ -122,10 +122,10 @@ def test_a_file_is_not_used_past_its_key(
 
 def test_more_waits_than_memory_holds(bench: Bench) -> None:
     """What the sealer can't hold in memory it reads back from the spool."""
-    bench.vault._sealer._most_held = 1000
+    bench.vault._sealer.queue._most_held = 1000
     bench.keep(*[bench.exchange([turn(f"{n} " * 200)], session=ONE) for n in range(30)])
     assert [f"{n} " * 200 for n in range(30)] == texts(bench)
-    assert 0 == bench.vault._sealer._held
+    assert 0 == bench.vault._sealer.queue._held
 
 
 @pytest.mark.parametrize("shipped", [False, True])

@@ -9,11 +9,14 @@ from typing import Any
 import brotli
 import pytest
 import zstandard
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bailee.gateway.interpret import decoded, interpret
+from bailee.gateway.decoding import decoded
+from bailee.gateway.interpret import interpret
 from bailee.testing.upstream import Message, Received, frame, sse
+from bailee.vault import bounds, structure
+from bailee.vault.bounds import BeyondBound
 from bailee.vault.exchange import CapturedExchange, Outcome, Terms
 
 TURN = Message(
@@ -130,7 +133,8 @@ def test_an_unknown_coding_keeps_the_bytes() -> None:
 def test_a_body_that_unfolds_without_end_is_left_alone() -> None:
     """A few kilobytes that would become gigabytes stay a few kilobytes."""
     bomb = gzip.compress(gzip.compress(bytes(1 << 28) * 2, 9), 9)
-    assert None is decoded(bomb, "gzip, gzip")
+    with pytest.raises(BeyondBound, match="decoded_size"):
+        decoded(bomb, "gzip, gzip")
 
 
 @pytest.mark.parametrize(
@@ -219,3 +223,113 @@ def test_any_bytes_are_interpreted(
         assert request in (b"", b"{}") or coding
     if found.answer is None and found.error is None and found.raw_answer is None:
         assert answer == b"" or kind == "application/json" or coding
+
+
+NAMES = st.sampled_from(["messages", "role", "content", "system", "a", "b", "c"])
+JSONISH = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=5) | st.dictionaries(NAMES, inner, max_size=5),
+    max_leaves=40,
+)
+BODIES = st.binary(max_size=60) | st.one_of(
+    st.dictionaries(NAMES, JSONISH, max_size=6).map(lambda body: json.dumps(body).encode()),
+    JSONISH.map(lambda body: json.dumps(body).encode()),
+    st.integers(1, 60).map(lambda deep: b'{"messages":' + b"[" * deep + b"]" * deep + b"}"),
+)
+
+
+@pytest.mark.row("G1")
+def test_what_is_taken_apart_is_bounded_and_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever comes: within every bound it is taken apart and gives the request back; past one it
+    is kept as the bytes that came, and which bound it was is said.
+    """
+    for name, most in {"VALUES": 40, "MESSAGES": 3, "FIELDS": 4, "DEPTH": 6}.items():
+        monkeypatch.setattr(bounds, name, most)
+    monkeypatch.setattr(structure, "WHOLE", 20)
+
+    @settings(max_examples=400, deadline=None)
+    @given(BODIES)
+    def holds(body: bytes) -> None:
+        found = interpret(captured(body))
+        assert found.values <= 40
+        assert len(found.messages or []) <= 3
+        assert len(found.fields) <= 4
+        if found.raw_request is not None:
+            assert (body, {}, None) == (found.raw_request, found.fields, found.messages)
+        elif body:
+            said = {} if found.messages is None else {"messages": found.messages}
+            assert json.loads(body) == {**found.fields, **said}
+        assert found.beyond is None or found.raw_request is not None
+
+    holds()
+
+
+@pytest.mark.row("G1")
+@pytest.mark.parametrize(
+    ("body", "beyond"),
+    [
+        (b'{"messages":[' + b"0," * 9_999 + b"0]}", None),
+        (b'{"messages":[' + b"0," * 10_000 + b"0]}", "messages"),
+        (b'{"messages":[' + b"0," * 999_999 + b"0]}", "values"),
+        (b"{" + b",".join(b'"%d":0' % n for n in range(1_001)) + b"}", "fields"),
+        (b'{"messages":' + b"[" * 300 + b"]" * 300 + b"}", None),
+        (b'{"messages":' + b"[" * 300 + b"]" * 300 + b" " * (1 << 20) + b"}", "depth"),
+        (b'{"messages":' + b"[" * 100_000 + b"]" * 100_000 + b"}", "depth"),
+        (b'{"messages":[{"content":[' + b"{}," * 999_999 + b"{}]}]}", "values"),
+    ],
+)
+def test_a_request_past_a_bound_is_kept_as_it_came(body: bytes, beyond: str | None) -> None:
+    """As bytes, with the session that its client named, and with the bound's name; packed too."""
+    for coding, wire in (("", body), ("gzip", gzip.compress(body))):
+        found = interpret(captured(wire, x_claude_code_session_id="s-1", content_encoding=coding))
+        assert beyond == found.beyond
+        assert (None if beyond is None else wire) == found.raw_request
+        assert "s-1" == found.client_session
+        assert found.values <= bounds.VALUES
+
+
+@pytest.mark.row("G1")
+@pytest.mark.parametrize(
+    ("body", "beyond"),
+    [
+        (b"\n" * 3_000_000, None),
+        (b"a\n\n" * 500_001, "events"),
+        (
+            b'data: {"type":"content_block_start","index":1,"content_block":{}}\n\n' * 40_000,
+            "values",
+        ),
+        (
+            b'data: {"type":"message_start","message":{}}\n\n'
+            + b'data: {"type":"message_delta","usage":{"a":1}}\n\n' * 50_000,
+            "values",
+        ),
+        (b"data:\n" * 500_000 + b"\n", None),
+        (
+            b'data: {"type":"message_start","message":{"x":[' + b"0," * 300_000 + b"0]}}\n\n",
+            "values",
+        ),
+    ],
+)
+def test_a_stream_past_a_bound_is_kept_as_it_came(body: bytes, beyond: str | None) -> None:
+    """Events, what they leave in the message, and one event's own size are bounded."""
+    found = interpret(captured(answer=body, kind="text/event-stream"))
+    assert (beyond, body) == (found.beyond, found.raw_answer)
+    assert found.values <= 2 * bounds.VALUES
+
+
+def test_a_long_answer_is_within_bounds() -> None:
+    """A hundred thousand deltas are one message."""
+    delta = {
+        "type": "content_block_delta",
+        "index": 0,
+        "delta": {"type": "text_delta", "text": "ab"},
+    }
+    events = [
+        {"type": "message_start", "message": {"type": "message", "role": "assistant"}},
+        {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}},
+        *[delta] * 100_000,
+        {"type": "message_stop"},
+    ]
+    found = interpret(captured(answer=b"".join(map(sse, events)), kind="text/event-stream"))
+    assert (None, None) == (found.beyond, found.raw_answer)
+    assert "ab" * 100_000 == found.answer["content"][0]["text"]

@@ -1,0 +1,206 @@
+"""What an earlier process left in the spool, and what it may have ended at.
+
+A process that is killed, or that the machine ends for want of memory, leaves frames that are not in
+the index. The sealer takes them up behind a start that is ready already, file by file, oldest
+first; it asks here what is in a file, and how warily to go.
+
+Rules kept here:
+
+* Files are sealed in order, and frames within them, so the frame at which a process ended is among
+  the first few that are left of the oldest file. Each of those is tried alone, and is on disk as
+  being tried (`Attempts`) while it is interpreted.
+* A frame that a process ended at while it was tried alone is sealed as the bytes that came, and
+  reported. If that ends the process too, its bytes are put aside. Neither is tried again.
+* What does not open is reported once, and put aside.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Final
+
+from bailee.errors import IntegrityError, StorageError
+from bailee.vault.receipts import Record
+from bailee.vault.spool_reading import Damaged, SpoolReader
+from bailee.vault.spool_writing import Kept
+
+WARY: Final = 64
+"""So many frames are tried alone; the sealer's batches are no larger."""
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """In the sealer's queue: a spool file of an earlier process."""
+
+    file: str
+
+
+@dataclass(frozen=True, slots=True)
+class RecoveryReport:
+    """What was found in the spool. `damaged`: what did not open, each also in the audit record;
+    `abandoned`: files whose key had expired.
+    """
+
+    files: int
+    exchanges: int
+    damaged: tuple[Damaged, ...]
+    abandoned: int
+
+
+class Step(StrEnum):
+    """How a frame is tried."""
+
+    WHOLE = "whole"  # taken apart
+    RAW = "raw"  # as the bytes that came
+    ASIDE = "aside"  # not sealed at all
+
+
+class Attempts:
+    """The frame that is being tried alone, on disk: who finds one at the start knows where the
+    process before ended. Used by the sealer's thread.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Raises: StorageError."""
+        self._path = path
+        self._ended: tuple[str, str, str] | None = None
+        try:
+            words = path.read_text("ascii").split()
+        except FileNotFoundError:
+            words = []
+        except (OSError, ValueError) as error:
+            raise _failed(error) from error
+        if len(words) == 3:
+            self._ended = (words[0], words[1], words[2])
+
+    def step(self, kept: Kept) -> Step:
+        """How to try a frame, after what became of it before."""
+        if self._ended is None or self._ended[:2] != (kept.file, str(kept.sequence)):
+            return Step.WHOLE
+        return Step.RAW if self._ended[2] == Step.WHOLE else Step.ASIDE
+
+    def begin(self, kept: Kept, step: Step) -> None:
+        """Put on disk that a frame is tried.
+
+        Raises:
+            StorageError: the disk failed.
+        """
+        try:
+            made = not self._path.exists()
+            descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            try:
+                os.ftruncate(descriptor, 0)
+                os.pwrite(descriptor, f"{kept.file} {kept.sequence} {step}\n".encode(), 0)
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+            if made:
+                folder = os.open(self._path.parent, os.O_RDONLY | os.O_CLOEXEC)
+                try:
+                    os.fsync(folder)
+                finally:
+                    os.close(folder)
+        except OSError as error:
+            raise _failed(error) from error
+
+    def end(self) -> None:
+        """The frame did not end the process."""
+        try:
+            os.truncate(self._path, 0)
+        except FileNotFoundError:
+            pass
+        except OSError as error:
+            raise _failed(error) from error
+
+
+class Recovery:
+    """Reads what is left, and keeps count. Used by the sealer's thread, once it has begun."""
+
+    def __init__(self, reader: SpoolReader, attempts: Path, record: Record) -> None:
+        """Raises: StorageError."""
+        self._reader = reader
+        self._record = record
+        self.files = tuple(reader.names())
+        self.attempts = Attempts(attempts)
+        self.wary = WARY
+        self._damaged: dict[tuple[str, int], Damaged] = {}
+        self._exchanges: dict[str, int] = {}
+        self._abandoned: set[str] = set()
+
+    def report(self) -> RecoveryReport:
+        """What was found, once all has been read; nothing when it is asked for again."""
+        report = RecoveryReport(
+            len(self.files),
+            sum(self._exchanges.values()),
+            tuple(self._damaged.values()),
+            len(self._abandoned),
+        )
+        self.files = ()
+        for found in (self._damaged, self._exchanges, self._abandoned):
+            found.clear()
+        return report
+
+    def frames(self, file: str, start: int) -> Iterator[Kept]:
+        """The frames of a file from number `start` on. Can be repeated.
+
+        Raises:
+            StorageError: the file can't be read.
+        """
+        before = self._exchanges.get(file, 0)
+        count = 0
+        try:
+            for found in self._reader.read(file):
+                if isinstance(found, Damaged):
+                    self._note(found)
+                elif found.sequence >= start:
+                    count += 1
+                    self._exchanges[file] = max(before, count)
+                    yield found
+        except IntegrityError:
+            # Abandoned until its key expired; or it had been sealed, or a crash came before its
+            # first use.
+            if not start and file not in self._abandoned and not self._reader.is_blank(file):
+                self._record("vault.spool_expired", file, {})
+                self._abandoned.add(file)
+
+    def put_aside(self, kept: Kept, error: str) -> None:
+        """Put the bytes of a frame aside, and report it.
+
+        Raises:
+            StorageError: the disk failed.
+        """
+        self._reader.quarantine(kept.file, kept.offset, self._reader.bytes_of(kept))
+        self._record(
+            "vault.quarantined",
+            kept.file,
+            {"offset": kept.offset, "length": kept.length, "error": error},
+        )
+
+    def kept_as_bytes(self, kept: Kept) -> None:
+        """Report that a frame is sealed as the bytes that came."""
+        self._record(
+            "vault.kept_as_bytes",
+            kept.file,
+            {"offset": kept.offset, "length": kept.length, "why": "ended_the_process"},
+        )
+
+    def _note(self, found: Damaged) -> None:
+        place = (found.file, found.offset)
+        if place not in self._damaged:
+            self._damaged[place] = found
+            self._record(
+                "vault.torn" if found.torn else "vault.damaged",
+                found.file,
+                {"offset": found.offset, "length": found.length},
+            )
+
+
+def _failed(error: Exception) -> StorageError:
+    return StorageError(
+        f"what was left in the spool can't be taken up ({type(error).__name__}).",
+        hint="check the disk and the permissions of the home's vault folder",
+    )

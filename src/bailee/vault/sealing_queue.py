@@ -1,0 +1,202 @@
+"""What waits to be sealed: where the spool, the sealer and those who ask meet.
+
+First in, first out: a spool file's position in the index says how many of its frames are sealed, so
+they are sealed in order. Who asks may wait until what was queued when they asked is done, of one
+owner or of everybody, and only so long.
+
+Rules kept here:
+
+* What waits is held in memory up to a limit; beyond, only its place is, and it is read back.
+* Nobody who waits is forgotten: a failure, and the end, wake them.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Final, TypeAlias
+
+from bailee.errors import StorageError
+from bailee.vault.recovery import Left
+from bailee.vault.spool_writing import Kept
+
+BATCH: Final = 64
+BATCH_BYTES: Final = 8 << 20
+_DELAY_SECONDS: Final = 0.5
+
+Queued: TypeAlias = "Kept | Left | str"
+"""A frame, a file of an earlier process, or the name of a file that is written to no more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unfiled:
+    """What is durable and not in the index yet: so many exchanges; `earlier`: also what an earlier
+    process left, whose number and owners are not known before it is read.
+    """
+
+    exchanges: int
+    earlier: bool
+
+    def __bool__(self) -> bool:
+        return self.exchanges > 0 or self.earlier
+
+
+class SealingQueue:
+    """Its methods may be called from any thread; `batch` and `done` from the sealer's alone."""
+
+    def __init__(self, most_held: int) -> None:
+        """`most_held`: bytes of exchanges that are held in memory."""
+        self._most_held = most_held
+        self._queue: deque[Queued] = deque()
+        self._held = 0
+        self._added = 0
+        self._done = 0
+        self._owned: dict[str, tuple[int, int]] = {}  # how many wait, and the last one's number
+        self._left = 0  # files of an earlier process, which come first
+        self._urgent = False
+        self._stop = False
+        self._failure: StorageError | None = None
+        self._change = threading.Condition()
+
+    # -- from any thread -------------------------------------------------------------------------
+
+    def put(self, group: Iterable[Kept]) -> None:
+        """Queue what became durable."""
+        with self._change:
+            for kept in group:
+                if self._held + kept.length > self._most_held:
+                    self._queue.append(replace(kept, exchange=None))
+                else:
+                    self._held += kept.length
+                    self._queue.append(kept)
+                self._added += 1
+                count, _ = self._owned.get(kept.owner, (0, 0))
+                self._owned[kept.owner] = (count + 1, self._added)
+            self._change.notify_all()
+
+    def put_file(self, file: Left | str) -> None:
+        """Queue a file of an earlier process, or the release of one behind what it holds."""
+        with self._change:
+            self._queue.append(file)
+            self._added += 1
+            self._left += isinstance(file, Left)
+            self._change.notify_all()
+
+    def unfiled(self, owner: str | None = None) -> Unfiled:
+        """What waits, of an owner or in all."""
+        with self._change:
+            if owner is not None:
+                count = self._owned.get(owner, (0, 0))[0]
+            else:
+                count = sum(count for count, _ in self._owned.values())
+            return Unfiled(count, self._left > 0)
+
+    def wait(self, seconds: float | None = None, owner: str | None = None) -> bool:
+        """Wait until all that was queued before is in the index, at most `seconds`; whether it is.
+        With `owner`, that owner's exchanges alone, and what an earlier process left.
+
+        Raises:
+            StorageError: a store fails; what is queued stays queued. Or the vault is being closed.
+        """
+        deadline = None if seconds is None else time.monotonic() + seconds
+        with self._change:
+            wanted = self._added
+            if owner is not None:
+                # Files of an earlier process come first.
+                wanted = max(
+                    self._owned.get(owner, (0, 0))[1], self._done + self._left if self._left else 0
+                )
+            if self._done >= wanted:
+                return True
+            self._urgent = True
+            self._failure = None
+            self._change.notify_all()
+            while self._done < wanted:
+                left = None if deadline is None else deadline - time.monotonic()
+                if left is not None and left <= 0:
+                    return False
+                self._change.wait(left)
+                failure = self._failing()
+                if failure is not None and self._done < wanted:
+                    raise failure
+            return True
+
+    def _failing(self) -> StorageError | None:
+        if self._failure is None and self._stop:
+            return StorageError(
+                "the vault is being closed; what is not sealed yet stays in the spool.",
+                hint="start bailee again: it goes on by itself",
+            )
+        return self._failure
+
+    def stop(self) -> None:
+        """Let the sealer stop after what it does now."""
+        with self._change:
+            self._stop = True
+            self._change.notify_all()
+
+    @property
+    def stopping(self) -> bool:
+        """Whether the sealer is to stop."""
+        return self._stop
+
+    # -- the sealer's thread ---------------------------------------------------------------------
+
+    def batch(self) -> list[Queued]:
+        """Wait until there is something worth doing: frames, or one file. It stays in the queue
+        until `done`. Empty when the sealer is to stop.
+        """
+        with self._change:
+            while not self._queue and not self._stop:
+                self._urgent = False
+                self._change.wait()
+            if not self._stop:
+                self._change.wait_for(self._worth_it, _DELAY_SECONDS)
+            return [] if self._stop else self._next()
+
+    def done(self, batch: Sequence[Queued]) -> None:
+        """The head of the queue is in the index."""
+        with self._change:
+            for item in batch:
+                self._queue.popleft()
+                if isinstance(item, Left):
+                    self._left -= 1
+                elif isinstance(item, Kept):
+                    self._held -= 0 if item.exchange is None else item.length
+                    count, last = self._owned[item.owner]
+                    if count == 1:
+                        del self._owned[item.owner]
+                    else:
+                        self._owned[item.owner] = (count - 1, last)
+            self._done += len(batch)
+            self._failure = None
+            self._change.notify_all()
+
+    def failed(self, failure: StorageError, pause: float) -> None:
+        """A store failed: tell those who wait, and pause for so many seconds, or until the end."""
+        with self._change:
+            self._failure = failure
+            self._change.notify_all()
+            self._change.wait_for(lambda: self._stop, pause)
+
+    def _worth_it(self) -> bool:
+        """Whether to begin now. To wait a little makes fewer, larger commits, whose syncs the
+        spool's own have to share the disk with.
+        """
+        full = len(self._queue) >= BATCH or self._held >= BATCH_BYTES
+        return self._stop or self._urgent or self._left > 0 or full
+
+    def _next(self) -> list[Queued]:
+        batch: list[Queued] = []
+        size = 0
+        for item in self._queue:
+            if not isinstance(item, Kept):
+                return batch or [item]
+            batch.append(item)
+            size += item.length
+            if len(batch) >= BATCH or size >= BATCH_BYTES:
+                break
+        return batch

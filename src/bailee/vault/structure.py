@@ -1,0 +1,190 @@
+"""A JSON text counted before it is read, and a long one read in parts. Pure.
+
+A parser makes up to a hundred bytes of memory from each byte, all in one call that no other thread
+runs beside. So what a text may become is known first, from its brackets, commas and colons outside
+of strings. A text over `WHOLE` bytes is then read in parts: the entries of one list (a request's
+messages) some at a time.
+
+Rules kept here:
+
+* What is read is what the parser would have read from the whole text, or both refuse it.
+* Nothing here makes more than a few objects for each value, or works longer than a few
+  milliseconds in one call on anything but a single string.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Final
+
+from bailee.vault import bounds
+from bailee.vault.bounds import Beyond, BeyondBound
+from bailee.vault.packing import JSON, TooDeep, parse
+
+WHOLE: Final = 1 << 20
+"""Bytes of a text that is read in one call."""
+
+_PIECE: Final = 128 << 10
+_STAND_IN: Final = b"the list that bailee reads in parts"
+_OPEN: Final = frozenset(b"[{")
+_CLOSE: Final = frozenset(b"]}")
+_STRUCTURE: Final = re.compile(rb"[\[\]{},:]")
+_MARKS: Final = (b"[", b"{", b",", b":")
+
+
+@dataclass(slots=True)
+class Structure:
+    """What a text is made of: `values` and `depth` as in `bounds`. `cuts`: where the list that was
+    looked for opens, its commas, and where it closes; empty if there is none, or more than one.
+    """
+
+    values: int = 0
+    depth: int = 0
+    cuts: list[int] = field(default_factory=list)
+
+
+def most_values(text: bytes) -> int:
+    """A number of values that `text` does not exceed: marks within strings count too."""
+    return sum(text.count(mark) for mark in _MARKS)
+
+
+def read(text: bytes, name: str | None = None) -> tuple[JSON, int]:
+    """The value of a JSON text, and a number of values that it does not exceed. `name`: the list
+    in a long text's outermost object that is read in parts.
+
+    Raises:
+        BeyondBound: it has more values than `bounds.VALUES`, or goes deeper than `bounds.DEPTH`.
+        ValueError: it is not JSON.
+    """
+    if len(text) <= WHOLE:
+        values = most_values(text)
+        if values > bounds.VALUES:
+            values = scan(text, name).values
+        return _parse(text), values
+    found = scan(text, name)
+    if name is None or not found.cuts or _STAND_IN in text:
+        return _parse(text), found.values
+    first, last = found.cuts[0], found.cuts[-1]
+    whole = _parse(b'%b"%b"%b' % (text[: first + 1], _STAND_IN, text[last:]))
+    if not isinstance(whole, dict) or whole.get(name) != [_STAND_IN.decode()]:
+        return _parse(text), found.values  # another member of that name came later
+    whole[name] = _entries(text, found.cuts)
+    return whole, found.values
+
+
+def _entries(text: bytes, cuts: list[int]) -> list[JSON]:
+    """The entries between the cuts, read some at a time."""
+    entries: list[JSON] = []
+    start = cuts[0] + 1
+    for index in range(1, len(cuts)):
+        ends = index == len(cuts) - 1
+        if ends or cuts[index + 1] - start > WHOLE:
+            part = _parse(b"[%b]" % text[start : cuts[index]])
+            assert isinstance(part, list)
+            if not part and len(cuts) > 2:  # a comma with nothing behind it
+                raise ValueError("not JSON")
+            entries += part
+            start = cuts[index] + 1
+    return entries
+
+
+def _parse(text: bytes) -> JSON:
+    try:
+        return parse(text)
+    except TooDeep as error:
+        raise BeyondBound(Beyond.DEPTH) from error
+
+
+def scan(text: bytes, name: str | None = None) -> Structure:
+    """Counts `text`, which need not be JSON, and finds the list `name` of its outermost object.
+
+    Raises:
+        BeyondBound: as `read`.
+    """
+    reading = _Scan(text, None if name is None else b'"%b"' % name.encode())
+    at = 0
+    while at < len(text):
+        end = _safe_end(text, at + _PIECE)
+        reading.piece(at, end)
+        at = end
+    found = reading.found
+    if reading.lists != 1 or reading.opened:
+        found.cuts = []
+    return found
+
+
+def _safe_end(text: bytes, end: int) -> int:
+    """`end`, or a little before or behind, where no escape is cut in two."""
+    start = end
+    while start and text[start - 1 : start] == b"\\" and end - start < _PIECE // 2:
+        start -= 1
+    return min(len(text), end + (end - start) % 2)
+
+
+class _Scan:
+    """Where a scan has come to."""
+
+    def __init__(self, text: bytes, key: bytes | None) -> None:
+        self._text = text
+        self._key = key
+        self._inside = False  # a string
+        self._depth = 0
+        self.opened = False  # the list that is looked for
+        self.lists = 0
+        self.found = Structure()
+
+    def piece(self, start: int, end: int) -> None:
+        """The bytes from `start` to `end`, at which no escape is cut."""
+        plain = self._text[start:end].replace(b"\\\\", b"__").replace(b'\\"', b"__")
+        at = start
+        inside = not self._inside
+        for part in plain.split(b'"'):
+            inside = not inside
+            if not inside and part:
+                self._outside(part, at)
+            at += len(part) + 1
+        self._inside = inside
+        if self.found.values > bounds.VALUES:
+            raise BeyondBound(Beyond.VALUES)
+
+    def _outside(self, part: bytes, at: int) -> None:
+        if part in (b":", b": "):
+            self.found.values += 1
+            return
+        if len(part) > bounds.VALUES and most_values(part) > bounds.VALUES:
+            raise BeyondBound(Beyond.VALUES)
+        for mark in _STRUCTURE.finditer(part):
+            self._mark(part[mark.start()], at + mark.start())
+
+    def _mark(self, mark: int, at: int) -> None:
+        found = self.found
+        if mark in _CLOSE:
+            self._depth -= 1
+            if self.opened and self._depth == 1:
+                self.opened = False
+                found.cuts.append(at)
+            return
+        found.values += 1
+        if mark in _OPEN:
+            if self._depth == 1 and mark == 0x5B and self._is_list(at):
+                self.lists += 1
+                self.opened = True
+                found.cuts = [at]
+            self._depth += 1
+            if self._depth > found.depth:
+                found.depth = self._depth
+                if found.depth > bounds.DEPTH:
+                    raise BeyondBound(Beyond.DEPTH)
+        elif mark == 0x2C and self.opened and self._depth == 2:
+            found.cuts.append(at)
+
+    def _is_list(self, at: int) -> bool:
+        """Whether the list that opens at `at` is the value of the key that is looked for."""
+        if self._key is None:
+            return False
+        before = self._text[max(0, at - 256) : at].rstrip()
+        if not before.endswith(b":"):
+            return False
+        before = before[:-1].rstrip()
+        return before.endswith(self._key) and not before[: -len(self._key)].endswith(b"\\")

@@ -1,0 +1,190 @@
+"""Nobody waits for what somebody else has in the seal queue, and a start not for what is left."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import event
+
+from bailee.vault import sealer, vault
+from bailee.vault.exchange import CapturedExchange
+from bailee.vault.interpreted import Interpreted
+from bailee.vault.recovery import Attempts, Step
+from bailee.vault.sealing_queue import Unfiled
+
+Bench = Any
+
+ADA = "11111111-32a5-4d0c-8f0b-0d7c3d1c1a11"
+BOB = "22222222-32a5-4d0c-8f0b-0d7c3d1c1a11"
+NOTHING = Unfiled(0, earlier=False)
+
+
+class Gate:
+    """Holds the sealer up at the exchanges of one owner until it is opened."""
+
+    def __init__(self, bench: Bench, owner: str) -> None:
+        self.open = threading.Event()
+        inner = bench.vault._sealer._interpret
+
+        def interpret(exchange: CapturedExchange) -> Interpreted:
+            if exchange.owner == owner:
+                self.open.wait(60)
+            found: Interpreted = inner(exchange)
+            return found
+
+        bench.vault._sealer._interpret = interpret
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who waits, waits a moment only."""
+    monkeypatch.setattr(vault, "_PATIENCE", 0.2)
+
+
+@pytest.fixture
+def gate(bench: Bench) -> Iterator[Gate]:
+    """Ada has something filed; then the sealer stands still at an exchange of Bob."""
+    bench.keep(bench.exchange([turn("one")], session=ADA))
+    made = Gate(bench, "bob")
+    bench.submit(bench.exchange([turn("b")], session=BOB, owner="bob"))
+    yield made
+    made.open.set()
+
+
+def turn(text: str) -> dict[str, Any]:
+    """A user's message."""
+    return {"role": "user", "content": text}
+
+
+def said(bench: Bench) -> list[str]:
+    """What Ada's session holds."""
+    return [x.messages[-1]["content"] for x in bench.vault.show(ADA).exchanges]
+
+
+@pytest.mark.row("G2")
+@pytest.mark.usefixtures("impatient")
+def test_a_list_does_not_wait_for_others(bench: Bench, gate: Gate) -> None:
+    """Who has nothing in the queue reads at once; who has is told that it is being filed."""
+    assert NOTHING == bench.vault.settle("ada")
+    assert ["one"] == said(bench)
+    assert Unfiled(1, earlier=False) == bench.vault.settle("bob")
+
+    bench.submit(bench.exchange([turn("one"), turn("two")], session=ADA))
+    assert Unfiled(1, earlier=False) == bench.vault.settle("ada")
+    assert Unfiled(2, earlier=False) == bench.vault.settle()
+    gate.open.set()
+    bench.vault.flush()
+    assert NOTHING == bench.vault.unfiled()
+    assert ["one", "two"] == said(bench)
+
+
+@pytest.mark.row("G2", "R5")
+@pytest.mark.usefixtures("impatient")
+def test_a_deletion_does_not_wait_and_claims_nothing(bench: Bench, gate: Gate) -> None:
+    """While copies of it may wait in the spool a session is inaccessible; what is sealed later
+    of it is dropped, and the sweep then destroys its key.
+    """
+    late = bench.exchange([turn("one"), turn("late")], session=ADA)
+    bench.submit(late)
+    receipt = bench.vault.delete(ADA, bench.clock())
+    assert "inaccessible" == receipt.state
+    assert [] == bench.vault.sessions(bench.clock(), "ada")
+
+    gate.open.set()
+    bench.vault.sweep(bench.clock())
+    (receipt,) = bench.vault.receipts(ADA)
+    assert receipt.key_destroyed_at is not None
+    assert [] == bench.vault.sessions(bench.clock(), "ada")
+    assert ("vault.erased_unsealed", {"exchanges": 1}) in [
+        (kind, body) for kind, _, body in bench.leaves
+    ]
+
+
+@pytest.mark.row("R5")
+@pytest.mark.usefixtures("impatient")
+def test_what_comes_after_a_deletion_is_kept(bench: Bench, gate: Gate) -> None:
+    """Who deletes a session and talks on in it has a new one, with what came after."""
+    bench.vault.delete(ADA, bench.clock())
+    bench.clock.advance(timedelta(seconds=5))
+    bench.submit(bench.exchange([turn("after")], session=ADA))
+    gate.open.set()
+    bench.vault.flush()
+    (row,) = bench.vault.sessions(bench.clock(), "ada")
+    assert ADA != row.id
+    assert 1 == row.exchanges
+
+
+@pytest.mark.row("G2")
+def test_a_start_does_not_wait_for_what_is_left(make: Callable[..., Bench]) -> None:
+    """Recovery that is given no time says so and goes on; lists say that something is left."""
+    bench = make()
+    gate = Gate(bench, "ada")
+    bench.submit(*[bench.exchange([turn(f"{n}")], session=ADA) for n in range(3)])
+    bench.vault.spool.close()
+    bench.vault._sealer.queue.stop()  # as if the process had ended
+    gate.open.set()
+    bench.close()
+
+    bench.open()
+    gate = Gate(bench, "ada")
+    assert bench.vault.recover(0.1) is None
+    assert bench.vault.unfiled("ada").earlier
+    gate.open.set()
+    report = bench.vault.recover()
+    assert report is not None
+    assert (1, 3) == (report.files, report.exchanges)
+    assert NOTHING == bench.vault.unfiled("ada")
+    assert ["0", "1", "2"] == said(bench)
+
+
+def test_what_is_sealed_together_is_bounded(
+    make: Callable[..., Bench], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Exchanges with many values are committed one by one, however many wait."""
+    bench = make()
+    inner = bench.vault._sealer._interpret
+
+    def interpret(exchange: CapturedExchange) -> Interpreted:
+        found = inner(exchange)
+        return Interpreted(found.client_session, messages=found.messages, values=300_000)
+
+    monkeypatch.setattr(bench.vault._sealer, "_interpret", interpret)
+    commits = []
+    event.listen(bench.engine, "commit", lambda _connection: commits.append(1))
+    bench.submit(*[bench.exchange([turn(f"{n}")], session=ADA) for n in range(5)])
+    before = len(commits)
+    bench.vault.flush()
+    assert len(commits) - before >= 5 or len(commits) >= 5
+    assert 5 == len(bench.vault.show(ADA).exchanges)
+
+
+def test_a_session_that_is_not_held_in_memory_is_continued(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only what an exchange refers to is looked up, and what is stored is as small as before."""
+    history = [turn(f"{n} " * 300) for n in range(20)]
+    bench.keep(bench.exchange(history, session=ADA, system=[{"text": "s" * 500}]))
+    monkeypatch.setattr(sealer, "_KNOWN_PLACES", 0)
+    before = bench.vault.sessions(bench.clock())[0].bytes
+    for n in range(3):
+        history.append(turn(f"more {n}"))
+        bench.keep(bench.exchange(history, session=ADA, system=[{"text": "s" * 500}]))
+    after = bench.vault.sessions(bench.clock())[0].bytes
+    assert after - before < 3 * 600
+    assert history == bench.vault.show(ADA).exchanges[-1].messages
+
+
+def test_how_a_frame_is_tried(bench: Bench, tmp_path: Any) -> None:
+    """Taken apart; where that ended the process as bytes; where that did, too, not at all."""
+    (kept,) = bench.vault.spool._writer.write([bench.exchange([turn("x")])])
+    other = bench.vault.spool._writer.write([bench.exchange([turn("y")])])[0]
+    path = tmp_path / "attempting"
+    for before, then in ((Step.WHOLE, Step.RAW), (Step.RAW, Step.ASIDE), (Step.ASIDE, Step.ASIDE)):
+        Attempts(path).begin(kept, before)
+        assert (then, Step.WHOLE) == (Attempts(path).step(kept), Attempts(path).step(other))
+    Attempts(path).end()
+    assert Step.WHOLE == Attempts(path).step(kept)
