@@ -1,14 +1,42 @@
-"""A visitor of the console without a browser: keeps cookies, follows redirects, sends forms."""
+"""A visitor of the console without a browser: keeps cookies, follows redirects, sends forms.
+
+As browsers do, it takes every name under `localhost` to this machine by itself (RFC 6761); Python
+leaves that to the system, which often does not.
+"""
 
 from __future__ import annotations
 
+import http.client
 import http.cookiejar
 import re
+import socket
 import urllib.error
 import urllib.parse
 import urllib.request
 from dataclasses import dataclass
 from html import unescape
+
+
+class _Connection(http.client.HTTPConnection):
+    """To this machine, when the name says so."""
+
+    def connect(self) -> None:
+        if self.host.endswith(".localhost"):
+            self.sock = socket.create_connection(("127.0.0.1", self.port), self.timeout)
+        else:
+            super().connect()
+
+
+class _Http(urllib.request.HTTPHandler):
+    def http_open(self, request: urllib.request.Request) -> http.client.HTTPResponse:
+        return self.do_open(_Connection, request)
+
+
+def opener(jar: http.cookiejar.CookieJar | None = None) -> urllib.request.OpenerDirector:
+    """What opens an address as a browser does, with its cookies in `jar`."""
+    return urllib.request.build_opener(
+        _Http(), urllib.request.HTTPCookieProcessor(jar or http.cookiejar.CookieJar())
+    )
 
 
 @dataclass(frozen=True)
@@ -28,7 +56,7 @@ class Visitor:
         self.console = console
         self.headers = {name.replace("_", "-"): value for name, value in headers.items()}
         self.jar = http.cookiejar.CookieJar()
-        self._opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(self.jar))
+        self._opener = opener(self.jar)
 
     def get(self, path: str) -> Answer:
         """Open a page, by path or whole address."""

@@ -42,12 +42,39 @@ SETTINGS: Final[tuple[Setting, ...]] = (
     Setting("gateway.listen", str, "127.0.0.1:8787", "Address and port of the gateway."),
     Setting("gateway.tls_cert", str, None, "Certificate chain (PEM file) of the gateway."),
     Setting("gateway.tls_key", str, None, "Private key (PEM file) of that certificate."),
+    Setting(
+        "gateway.url",
+        str,
+        None,
+        "The gateway's public address, as people and their clients are told it: where a reverse "
+        "proxy takes connections for it.",
+    ),
     Setting("console.listen", str, "127.0.0.1:8788", "Address and port of the console."),
+    Setting(
+        "console.url",
+        str,
+        None,
+        "The console's public address: links, cookies, passkeys and sign-in through a provider "
+        "follow it. Not set: a name of its own on this machine, or where it listens.",
+    ),
+    Setting(
+        "trusted_proxies",
+        str,
+        None,
+        "Reverse proxies (addresses or networks; commas between) whose X-Forwarded-For or "
+        "Forwarded says whose connection it is. Not set: nobody's does.",
+    ),
     Setting(
         "ingest.listen",
         str,
         "127.0.0.1:8789",
         "Address and port that take metrics, errors and feedback; `off` takes none.",
+    ),
+    Setting(
+        "ingest.url",
+        str,
+        None,
+        "The ingest's public address, as people and their clients are told it.",
     ),
     Setting(
         "telemetry.webhook",
@@ -139,8 +166,16 @@ SETTINGS: Final[tuple[Setting, ...]] = (
     Setting(
         "accounts.sign_up",
         str,
-        "open",
-        "Whether people may sign up in the console by themselves: `open`, or `closed`.",
+        "closed",
+        "Whether people may sign up in the console by themselves: `closed`, or `open`, which needs "
+        "`accounts.sign_up_plans`.",
+    ),
+    Setting(
+        "accounts.sign_up_plans",
+        str,
+        None,
+        "The plans that who signs up may choose (commas between). Their keys use the model at the "
+        "operator's expense.",
     ),
     Setting(
         "retention.every_minutes",

@@ -96,7 +96,7 @@ def test_a_persons_own_machine_asks_the_console(server: Bailee) -> None:
     """Where no server runs: `--console` and a key do the same over HTTP."""
     key = server.json("key", "create", "--plan", "max")["key"]
     id_ = report(server, key, description="medlar from afar")
-    afar = ["--console", server.ready["console"], "--key", key, "--home", "/nowhere", "--json"]
+    afar = ["--console", server.ready["console_api"], "--key", key, "--home", "/nowhere", "--json"]
 
     (listed,) = json.loads(server.run("feedback", "list", *afar).stdout)
     shown = json.loads(server.run("feedback", "show", id_, *afar).stdout)
@@ -205,7 +205,7 @@ def test_up_hands_out_a_key_that_only_sends(server: Bailee) -> None:
         message(server.ready, "hello", key=key)
     assert 401 == refused.value.code
     asked = urllib.request.Request(
-        server.ready["console"] + "/api/v1/feedback", headers={"x-api-key": key}
+        server.ready["console_api"] + "/api/v1/feedback", headers={"x-api-key": key}
     )
     with pytest.raises(urllib.error.HTTPError) as refused:
         urllib.request.urlopen(asked, timeout=30)

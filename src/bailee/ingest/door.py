@@ -22,6 +22,7 @@ from typing import Final, Generic, Protocol, TypeVar
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
+from bailee.admission.requests import admit
 from bailee.errors import BaileeError, InputError
 from bailee.ingest.quotas import Quota, Rate
 
@@ -102,6 +103,7 @@ class Door(Generic[S]):
         """
         now = self._seconds()
         sender = self._sender(request, key, now)
+        admit(request.scope)
         self._take(self._key_requests, sender.name, 1, now)
         if self._under_way[sender.name] >= self.limits.waiting:
             raise Refused(429, 1)
