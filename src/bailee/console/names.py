@@ -125,7 +125,8 @@ def check_url(url: str, setting: str) -> str:
     shown = f"[{name}]" if ":" in name else name
     local = is_loopback(name) or name.endswith(".localhost")
     if (
-        not _HOST.fullmatch(shown)
+        not url.isprintable()
+        or not _HOST.fullmatch(shown)
         or parts.path.rstrip("/")
         or parts.query
         or parts.fragment
