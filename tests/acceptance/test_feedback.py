@@ -96,7 +96,7 @@ def test_a_persons_own_machine_asks_the_console(server: Bailee) -> None:
     """Where no server runs: `--console` and a key do the same over HTTP."""
     key = server.json("key", "create", "--plan", "max")["key"]
     id_ = report(server, key, description="medlar from afar")
-    afar = ["--console", server.ready["console_api"], "--key", key, "--home", "/nowhere", "--json"]
+    afar = ["--console", server.ready["console"], "--key", key, "--home", "/nowhere", "--json"]
 
     (listed,) = json.loads(server.run("feedback", "list", *afar).stdout)
     shown = json.loads(server.run("feedback", "show", id_, *afar).stdout)

@@ -162,6 +162,9 @@ class _Bounded(HTTPAdapter):
             if len(content) > _LARGEST:
                 response.close()
                 raise requests.ConnectionError("the answer is too large")
+        visit = _VISIT.get(None)
+        if visit is not None and visit.over:  # what a shut-down socket leaves can look whole
+            raise requests.Timeout("the visit's time is over")
         response._content = bytes(content)  # noqa: SLF001 - where requests itself puts it
         return response
 
