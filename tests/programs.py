@@ -14,6 +14,8 @@ from typing import Any
 SECONDS = 60
 # With these nothing leaves by itself, so that no start has anything to announce.
 SILENT = {"DISABLE_TELEMETRY": "1", "DISABLE_ERROR_REPORTING": "1"}
+# Sign-up is closed unless an operator opens it, and says for which plans.
+SIGN_UP = {"BAILEE_ACCOUNTS_SIGN_UP": "open", "BAILEE_ACCOUNTS_SIGN_UP_PLANS": "free, pro, max"}
 
 
 def clean_environment(home: Path, **more: str) -> dict[str, str]:

@@ -92,7 +92,7 @@ class Town:
             keys=self.keys,
             hasher=self.hasher,
             environment=self.environment,
-            sign_up=sign_up,
+            sign_up=("free", "pro", "max") if sign_up else (),
         )
 
     def person(self, email: str, plan: str | None = "pro") -> tuple[Person, Account | None]:

@@ -91,12 +91,39 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         "Origins whose pages may call the gateway from a browser: `https://app.example.com`; "
         "commas between. Whoever opens such a page can read the key in it.",
     ),
+    Setting(
+        "gateway.url",
+        str,
+        None,
+        "The gateway's public address, as people and their clients are told it: where a reverse "
+        "proxy takes connections for it.",
+    ),
     Setting("console.listen", str, "127.0.0.1:8788", "Address and port of the console."),
+    Setting(
+        "console.url",
+        str,
+        None,
+        "The console's public address: links, cookies, passkeys and sign-in through a provider "
+        "follow it. Not set: a name of its own on this machine, or where it listens.",
+    ),
+    Setting(
+        "trusted_proxies",
+        str,
+        None,
+        "Reverse proxies (addresses or networks; commas between) whose X-Forwarded-For or "
+        "Forwarded says whose connection it is. Not set: nobody's does.",
+    ),
     Setting(
         "ingest.listen",
         str,
         "127.0.0.1:8789",
         "Address and port that take metrics, errors and feedback; `off` takes none.",
+    ),
+    Setting(
+        "ingest.url",
+        str,
+        None,
+        "The ingest's public address, as people and their clients are told it.",
     ),
     Setting(
         "telemetry.webhook",
@@ -219,8 +246,16 @@ SETTINGS: Final[tuple[Setting, ...]] = (
     Setting(
         "accounts.sign_up",
         str,
-        "open",
-        "Whether people may sign up in the console by themselves: `open`, or `closed`.",
+        "closed",
+        "Whether people may sign up in the console by themselves: `closed`, or `open`, which needs "
+        "`accounts.sign_up_plans`.",
+    ),
+    Setting(
+        "accounts.sign_up_plans",
+        str,
+        None,
+        "The plans that who signs up may choose (commas between). Their keys use the model at the "
+        "operator's expense.",
     ),
     Setting(
         "retention.every_minutes",

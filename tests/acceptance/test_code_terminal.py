@@ -238,7 +238,7 @@ def test_the_status_line_says_what_the_service_keeps(
         columns=160,
         ANTHROPIC_BASE_URL=ready["gateway"],
         ANTHROPIC_AUTH_TOKEN=ready["key"],
-        BAILEE_CONSOLE_URL=ready["console"],
+        BAILEE_CONSOLE_URL=ready["console_api"],
     )
     assert "recording unknown" in screen.wait("recording unknown")
     screen.submit("hello")

@@ -35,7 +35,7 @@ def at(bailee: Bailee, key: str) -> dict[str, str]:
     return {
         "ANTHROPIC_BASE_URL": bailee.ready["gateway"],
         "ANTHROPIC_AUTH_TOKEN": key,
-        "BAILEE_CONSOLE_URL": bailee.ready["console"],
+        "BAILEE_CONSOLE_URL": bailee.ready["console_api"],
     }
 
 

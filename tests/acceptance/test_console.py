@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import http.cookiejar
 import json
+import re
 import urllib.error
 import urllib.request
 from collections.abc import Callable
@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from browsing import Visitor
+from browsing import Visitor, opener
 from programs import Bailee, message
 
 Serve = Callable[..., Bailee]
@@ -20,8 +20,7 @@ Serve = Callable[..., Bailee]
 
 def browser() -> urllib.request.OpenerDirector:
     """Something that follows redirects and keeps cookies, as a browser does."""
-    jar = urllib.request.HTTPCookieProcessor(http.cookiejar.CookieJar())
-    return urllib.request.build_opener(jar)
+    return opener()
 
 
 def status(opened: Callable[[], Any]) -> int:
@@ -138,7 +137,7 @@ def test_another_host_name_is_refused(served: Serve) -> None:
     """A foreign name pointed at the console's address gets nothing (DNS rebinding)."""
     bailee = served()
     request = urllib.request.Request(
-        bailee.ready["console"] + "/data-usage", headers={"Host": "evil.example"}
+        bailee.ready["console_api"] + "/data-usage", headers={"Host": "evil.example"}
     )
 
     assert 421 == status(lambda: urllib.request.urlopen(request))
@@ -158,7 +157,7 @@ def test_pages_load_nothing_from_elsewhere(served: Serve) -> None:
 
 def _api(bailee: Bailee, path: str, key: str, body: object = None) -> Any:
     request = urllib.request.Request(
-        bailee.ready["console"] + path,
+        bailee.ready["console_api"] + path,
         None if body is None else json.dumps(body).encode(),
         {"x-api-key": key},
         method="GET" if body is None else "PUT",
@@ -222,7 +221,7 @@ def test_a_choice_that_is_none_is_refused(served: Serve, body: object, expected:
 def test_no_key_and_a_wrong_key_are_refused(served: Serve) -> None:
     """401, and the address is not used to find out who exists."""
     bailee = served()
-    url = bailee.ready["console"] + "/api/v1/sessions"
+    url = bailee.ready["console_api"] + "/api/v1/sessions"
 
     assert 401 == status(lambda: urllib.request.urlopen(url))
     assert 401 == status(
@@ -231,7 +230,9 @@ def test_no_key_and_a_wrong_key_are_refused(served: Serve) -> None:
 
 
 def test_the_console_names_itself(served: Serve) -> None:
-    """It listens where the JSON line says."""
+    """Browsers are given a name that is its own; programs, the address where it listens."""
     bailee = served()
+    host = urlsplit(bailee.ready["console"]).hostname or ""
 
-    assert "127.0.0.1" == urlsplit(bailee.ready["console"]).hostname
+    assert re.fullmatch(r"bailee-[0-9a-f]{16}\.localhost", host)
+    assert "127.0.0.1" == urlsplit(bailee.ready["console_api"]).hostname

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from browsing import Answer, Visitor
-from programs import Bailee, message
+from programs import SIGN_UP, Bailee, message
 
 Serve = Callable[..., Bailee]
 PASSWORD = "seven pear trees in a row"
@@ -35,7 +35,7 @@ def without_names(page: str, session: str) -> str:
 @pytest.mark.row("T3")
 def test_nobody_signs_up_without_a_choice(served: Serve) -> None:
     """A form sent by hand without one, or with another word, makes no account."""
-    bailee = served()
+    bailee = served(env=SIGN_UP)
     visitor = Visitor(bailee.ready["console"])
 
     without = sign_up(visitor, "ada@example.org")
@@ -51,7 +51,7 @@ def test_nobody_signs_up_without_a_choice(served: Serve) -> None:
 @pytest.mark.row("T3")
 def test_who_was_there_before_the_choice_is_asked_at_the_next_visit(served: Serve) -> None:
     """Before the day the form has no choice; after it, signing in leads to it first."""
-    bailee = served("--test-clock", now="2025-08-01T12:00:00Z")
+    bailee = served("--test-clock", now="2025-08-01T12:00:00Z", env=SIGN_UP)
     visitor = Visitor(bailee.ready["console"])
     early = visitor.get("/sign-up").text
     first = sign_up(visitor, "ada@example.org")
@@ -73,7 +73,7 @@ def test_who_was_there_before_the_choice_is_asked_at_the_next_visit(served: Serv
 
 def test_a_session_of_somebody_else_is_not_there(served: Serve) -> None:
     """Neither to read nor to delete, and nothing tells whether it exists."""
-    bailee = served()
+    bailee = served(env=SIGN_UP)
     ada, bob = Visitor(bailee.ready["console"]), Visitor(bailee.ready["console"])
     sign_up(ada, "ada@example.org", choice="refused")
     sign_up(bob, "bob@example.org", choice="refused")
@@ -93,7 +93,7 @@ def test_a_session_of_somebody_else_is_not_there(served: Serve) -> None:
 
 def test_the_operator_reads_for_a_reason_that_goes_on_record_first(served: Serve) -> None:
     """Particulars without; the content only with a reason, which the audit record then has."""
-    bailee = served()
+    bailee = served(env=SIGN_UP)
     ada, operator = Visitor(bailee.ready["console"]), Visitor(bailee.ready["console"])
     sign_up(ada, "ada@example.org", choice="refused")
     message(bailee.ready, "the orchard gate", key=new_key(bailee, ada))
@@ -117,7 +117,7 @@ def test_the_operator_reads_for_a_reason_that_goes_on_record_first(served: Serve
 @pytest.mark.row("R6")
 def test_a_hold_puts_an_erasure_off_and_the_pages_say_so(served: Serve) -> None:
     """The receipt says that it waits; released, it goes on by itself."""
-    bailee = served()
+    bailee = served(env=SIGN_UP)
     ada, operator = Visitor(bailee.ready["console"]), Visitor(bailee.ready["console"])
     sign_up(ada, "ada@example.org", choice="refused")
     message(bailee.ready, "the orchard gate", key=new_key(bailee, ada))
@@ -135,7 +135,7 @@ def test_a_hold_puts_an_erasure_off_and_the_pages_say_so(served: Serve) -> None:
 
 def test_what_a_visitor_sends_is_shown_as_text(served: Serve) -> None:
     """Markup in an email, a key's name, a reason or a search stays text on every page."""
-    bailee = served()
+    bailee = served(env=SIGN_UP)
     ada, mark = Visitor(bailee.ready["console"]), "<b onclick=x>&\"'"
     sign_up(ada, "ada@example.org", choice="refused")
 
@@ -151,7 +151,7 @@ def test_what_a_visitor_sends_is_shown_as_text(served: Serve) -> None:
 
 def test_no_page_brings_its_own_style_or_script(served: Serve) -> None:
     """So that the policy of the browser needs no exception for any."""
-    bailee = served()
+    bailee = served(env=SIGN_UP)
     operator = Visitor(bailee.ready["console"])
     operator.get(bailee.ready["sign_in"])
 

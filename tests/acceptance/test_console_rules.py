@@ -18,7 +18,7 @@ from bailee.policy import load
 from bailee.policy.diagram import Configuration
 from bailee.testing.upstream import ScriptedUpstream
 from browsing import Visitor
-from programs import Bailee
+from programs import SIGN_UP, Bailee
 
 PASSWORD = "seven pear trees in a row"
 EVERYBODY = {"nobody", "person", "member", "admin", "owner", "outsider", "operator"}
@@ -111,7 +111,7 @@ def test_the_table_is_of_the_routes_that_there_are() -> None:
     """Each route has a rule and is tried below; nothing is served that no rule speaks of."""
     nothing: Any = None
     running = Configuration("http://127.0.0.1:1", False, (), "folder", "file")
-    site = Site(Parts(nothing, nothing, load(), SignIn(system_clock), system_clock, running, False))
+    site = Site(Parts(nothing, nothing, load(), SignIn(system_clock), system_clock, running, nothing))
 
     served = {
         (method, getattr(route, "path", "?"))
@@ -128,7 +128,7 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
     """A server with one of each kind of visitor, and what stands for the parts of an address."""
     bailee = Bailee(tmp_path_factory.mktemp("town"))
     with ScriptedUpstream(tools_only=False) as upstream:
-        bailee.up("--upstream", upstream.url)
+        bailee.up("--upstream", upstream.url, env=SIGN_UP)
         console = bailee.ready["console"]
         try:
             visitors = {"nobody": Visitor(console), "operator": Visitor(console)}

@@ -205,7 +205,7 @@ def test_up_hands_out_a_key_that_only_sends(server: Bailee) -> None:
         message(server.ready, "hello", key=key)
     assert 401 == refused.value.code
     asked = urllib.request.Request(
-        server.ready["console"] + "/api/v1/feedback", headers={"x-api-key": key}
+        server.ready["console_api"] + "/api/v1/feedback", headers={"x-api-key": key}
     )
     with pytest.raises(urllib.error.HTTPError) as refused:
         urllib.request.urlopen(asked, timeout=30)

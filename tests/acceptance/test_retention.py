@@ -24,7 +24,7 @@ def later(**by: float) -> str:
 def choose(bailee: Bailee, key: str, choice: str) -> dict[str, Any]:
     """A person's choice about training, made over HTTP with their own key."""
     request = urllib.request.Request(
-        bailee.ready["console"] + "/api/v1/privacy/training",
+        bailee.ready["console_api"] + "/api/v1/privacy/training",
         json.dumps({"choice": choice}).encode(),
         {"x-api-key": key, "content-type": "application/json"},
         method="PUT",

@@ -16,7 +16,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from bailee.testing.upstream import ScriptedUpstream
 from browsing import Visitor
-from programs import Bailee
+from programs import SIGN_UP, Bailee
 
 CHROMIUM = Path("/usr/bin/chromium")
 AXE = "axe-core@4.11.0"
@@ -92,12 +92,11 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
     """A town of its own for each file of tests."""
     bailee = Bailee(tmp_path_factory.mktemp("town"))
     with ScriptedUpstream(tools_only=False) as upstream:
-        bailee.up("--upstream", upstream.url, env={"ORCHARD_SECRET": "provider-secret"})
+        bailee.up("--upstream", upstream.url, env={"ORCHARD_SECRET": "provider-secret", **SIGN_UP})
         try:
-            # By name, not by number: a passkey is bound to a name.
-            console = bailee.ready["console"].replace("127.0.0.1", "localhost")
+            console = bailee.ready["console"]
             operator = Visitor(console)
-            operator.get(bailee.ready["sign_in"].replace("127.0.0.1", "localhost"))
+            operator.get(bailee.ready["sign_in"])
             for email in ("olga@example.org", "max@example.org"):
                 sign_up(console, email)
             organisation = operator.submit(

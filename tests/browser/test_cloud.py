@@ -22,7 +22,7 @@ from browser.conftest import carry, sign_up
 from browser.test_pages import serious
 from browsing import Visitor
 from git_server import GitServer, git
-from programs import Bailee
+from programs import SIGN_UP, Bailee
 
 SHOTS = CACHE / "screenshots"
 TASK = "Plant nineteen apricot trees"
@@ -55,7 +55,7 @@ def yard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Yard]:
             git("commit", "--quiet", "-m", "First", cwd=clone)
             git("push", "--quiet", "origin", "HEAD:main", cwd=clone)
             networks = {"BAILEE_CLOUD_GIT_NETWORKS": "127.0.0.0/8"}
-            bailee.up("--upstream", upstream.url, env=networks)
+            bailee.up("--upstream", upstream.url, env={**networks, **SIGN_UP})
             script = Path(__file__).parents[1] / "host_runner.py"
             runner = subprocess.Popen([sys.executable, str(script), str(bailee.home), "2"])
             console = bailee.ready["console"]

@@ -8,12 +8,17 @@ Rules kept here:
 * Attempts are limited by email and by address (`attempts`) before anything is compared.
 * New consumers choose about training while they sign up, if the policy says that they are asked:
   there is no default to fall back on (T3).
+* Sign-up is closed unless the operator opened it, and open for the plans alone that they named:
+  who signs up uses the model at their expense.
 * Nobody signs up under a domain that an organisation's provider speaks for.
 
 Rows: T3.
 """
 
 from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Final
 
 from sqlalchemy import select, update
 
@@ -47,9 +52,10 @@ class PasswordSignIn:
         passwords: Passwords,
         web_sessions: WebSessions,
         authority: Authority,
-        sign_up: bool = True,
+        sign_up: Collection[str] = (),
     ) -> None:
-        self.sign_up_is_open = sign_up
+        """`sign_up`: the plans that people may take by themselves; none: sign-up is closed."""
+        self.sign_up_plans: Final = frozenset(sign_up)
         self._engine = backing.engine
         self._policy = backing.policy
         self._identifiers = backing.identifiers
@@ -80,15 +86,16 @@ class PasswordSignIn:
                 where one is asked for; a plan that is not for consumers; `too_many_attempts`;
                 `forbidden`, sign-up is closed.
         """
-        if not self.sign_up_is_open:
+        if not self.sign_up_plans:
             raise InputError(
                 "people do not sign up here by themselves.",
                 code="forbidden",
                 hint="ask whoever runs this service for an account",
             )
         known = self._policy.plans.get(plan)
-        if known is None or known.segment != "consumer":
-            raise InputError("this plan is not one to sign up for.", hint="plans: free, pro, max")
+        if known is None or known.segment != "consumer" or plan not in self.sign_up_plans:
+            plans = ", ".join(sorted(self.sign_up_plans))
+            raise InputError("this plan is not one to sign up for.", hint=f"plans: {plans}")
         language_named(language)
         asked = self._choices.asked_on_plan(plan).effect == "ask"
         if asked or choice is not None:

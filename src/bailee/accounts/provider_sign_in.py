@@ -42,6 +42,7 @@ from bailee.accounts.backing import Backing
 from bailee.accounts.organisations import Organisations
 from bailee.accounts.pending import Pending
 from bailee.accounts.people import People
+from bailee.accounts.provider_calls import Visits, mount
 from bailee.accounts.roles import OPERATOR, Actor
 from bailee.accounts.ways_in import Begun, Provider
 from bailee.db.engine import reading, storage_errors
@@ -49,7 +50,7 @@ from bailee.db.people import identities, passkeys, persons, providers, web_sessi
 from bailee.errors import InputError, UpstreamError
 
 _WHAT: Final = "the providers"
-_SECONDS: Final = 10
+_SECONDS: Final = 5
 _LEEWAY: Final = 60
 _SIGNATURES: Final = [
     "RS256",
@@ -96,6 +97,7 @@ class ProviderSignIn:
         self._organisations = organisations
         self._authority = authority
         self._environment = environment
+        self._visits = Visits()
         self._pending: Pending[_Visit] = Pending(backing.clock, backing.random)
 
     # -- which provider --------------------------------------------------------------------------
@@ -172,7 +174,8 @@ class ProviderSignIn:
         Raises:
             UpstreamError: the provider does not answer as one.
         """
-        metadata = self._metadata(provider)
+        with self._visits.to(provider.organisation_id):
+            metadata = self._metadata(provider)
         nonce, verifier, cookie = (secrets.token_urlsafe(32) for _ in range(3))
         state = self._pending.put(_Visit(provider, redirect_uri, nonce, verifier, cookie))
         with self._client(provider, redirect_uri) as client:
@@ -195,14 +198,15 @@ class ProviderSignIn:
             visit.cookie.encode(), (cookie or "").encode("utf-8", "surrogatepass")
         ):
             raise _refused("this sign-in was not begun here, or took too long.")
-        metadata = self._metadata(visit.provider)
-        said = answer.get("iss")
-        wanted = metadata.get("authorization_response_iss_parameter_supported") is True
-        if said != visit.provider.issuer and (said is not None or wanted):
-            raise _refused("the answer comes from another provider.")
-        if "code" not in answer:
-            raise _refused("the provider did not sign you in.")
-        claims = self._claims(visit, metadata, answer["code"])
+        with self._visits.to(visit.provider.organisation_id):
+            metadata = self._metadata(visit.provider)
+            said = answer.get("iss")
+            wanted = metadata.get("authorization_response_iss_parameter_supported") is True
+            if said != visit.provider.issuer and (said is not None or wanted):
+                raise _refused("the answer comes from another provider.")
+            if "code" not in answer:
+                raise _refused("the provider did not sign you in.")
+            claims = self._claims(visit, metadata, answer["code"])
         return self._person(visit.provider, claims)
 
     def _claims(self, visit: _Visit, metadata: Mapping[str, Any], code: str) -> Mapping[str, Any]:
@@ -346,7 +350,7 @@ class ProviderSignIn:
                 code="configuration",
                 hint="set it where the server runs",
             )
-        return OAuth2Session(
+        session = OAuth2Session(
             provider.client_id,
             secret,
             token_endpoint_auth_method="client_secret_basic" if secret else "none",
@@ -354,6 +358,8 @@ class ProviderSignIn:
             redirect_uri=redirect_uri,
             code_challenge_method="S256",
         )
+        mount(session)
+        return session
 
 
 def _check_address(url: str) -> None:
@@ -371,7 +377,11 @@ def _check_address(url: str) -> None:
 
 
 def _get(url: str) -> Mapping[str, Any]:
-    return _json(_asking(lambda: requests.get(url, timeout=_SECONDS, allow_redirects=False)))
+    with requests.Session() as session:
+        mount(session)
+        return _json(
+            _asking(lambda: session.get(url, timeout=_SECONDS, allow_redirects=False))
+        )
 
 
 def _json(response: Any) -> Mapping[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING
 
 from sqlalchemy import Engine
@@ -45,10 +45,10 @@ class Registry:
         random: Callable[[int], bytes] = secrets.token_bytes,
         hasher: Hasher | None = None,
         environment: Mapping[str, str] = os.environ,
-        sign_up: bool = True,
+        sign_up: Collection[str] = (),
     ) -> None:
         """`keys` has the persons' own; `hasher` is argon2's with its defaults if not given;
-        `sign_up` says whether people may make themselves an account.
+        `sign_up`: the plans on which people may make themselves an account.
         """
         identifiers = Identifiers(keys, random)
         backing = Backing(engine, policy, clock, ledger, identifiers, random)

@@ -103,7 +103,7 @@ async def _walk(node: Node, running: Running, clock: _Clock) -> AsyncIterator[St
     keys = {p.name: _key(node, p) for p in PEOPLE}
     for person in PEOPLE:
         if person.choice is not None:
-            await asyncio.to_thread(_choose, running.console, keys[person.name], person.choice)
+            await asyncio.to_thread(_choose, running.console_api, keys[person.name], person.choice)
     yield Step(
         "each has a key of their plan; who has a choice made it, with their own key",
         True,

@@ -86,7 +86,7 @@ class Node:
             clock,
             self.ledger,
             keys=PersonKeys(self.keyring),
-            sign_up=_sign_up(settings),
+            sign_up=_sign_up(settings, policy),
         )
         self.accounts = self.registry.accounts
         self.vault = Vault(
@@ -348,13 +348,26 @@ class Node:
         return engine
 
 
-def _sign_up(settings: Settings) -> bool:
+def _sign_up(settings: Settings, policy: Policy) -> frozenset[str]:
+    """The plans that people may take by themselves; none where sign-up is closed."""
     said = settings.text("accounts.sign_up")
     if said not in ("open", "closed"):
         raise InputError(
             f"accounts.sign_up is {said!r}.", code="configuration", hint="use open, or closed"
         )
-    return said == "open"
+    if said == "closed":
+        return frozenset()
+    consumers = [plan.name for plan in policy.plans.values() if plan.segment == "consumer"]
+    names = frozenset(
+        name.strip() for name in (settings.text("accounts.sign_up_plans") or "").split(",")
+    )
+    if not names <= set(consumers):
+        raise InputError(
+            "sign-up is open, and accounts.sign_up_plans does not say for which plans.",
+            code="configuration",
+            hint=f"name some of {', '.join(consumers)}: whoever signs up uses the model on them",
+        )
+    return names
 
 
 def _root(settings: Settings, file: Path, environment: Mapping[str, str]) -> Root:

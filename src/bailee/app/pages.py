@@ -10,7 +10,7 @@ from bailee.app.node import Node
 from bailee.app.operations import perform
 from bailee.app.telemetry import listening_at
 from bailee.config import Settings
-from bailee.console import Parts, SignIn
+from bailee.console import Names, Parts, SignIn
 from bailee.policy.diagram import Configuration, Upstream
 from bailee.telemetry.records import FLOWS
 
@@ -22,13 +22,14 @@ def console_parts(
     node: Node,
     sign_in: SignIn,
     *,
+    names: Names,
     gateway: str,
     upstream: str,
-    secure: bool,
+    tls: bool,
     defect: Callable[[BaseException], None],
 ) -> Parts:
-    """The console's parts. `gateway` is its address, `upstream` the first model's in words;
-    `secure`: both are reached by TLS; `defect` is told of what a page could not foresee.
+    """The console's parts. `names` are its own; `gateway` is the gateway's address, `upstream` the
+    first model's in words; `tls`: the gateway is reached by TLS; `defect` is told of what a page could not foresee.
     """
     return Parts(
         perform=lambda operation, arguments: perform(node, operation, arguments),
@@ -36,8 +37,8 @@ def console_parts(
         policy=node.policy,
         sign_in=sign_in,
         clock=node.clock,
-        running=running(node.settings, gateway, upstream, secure, _goes_on(node)),
-        secure=secure,
+        running=running(node.settings, gateway, upstream, tls, _goes_on(node)),
+        names=names,
         defect=defect,
     )
 

@@ -96,6 +96,7 @@ def _announce_json(home: Home, running: Running) -> None:
         "ready": True,
         "gateway": running.gateway,
         "console": running.console,
+        "console_api": running.console_api,
         "key": running.key,
         "key_is_for_this_run": running.key_is_for_this_run,
         "sign_in": running.sign_in,

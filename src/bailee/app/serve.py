@@ -8,14 +8,18 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 import ssl
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+from starlette.types import ASGIApp
+
 from bailee.accounts import OPERATOR
-from bailee.admission import Descriptors, raise_limit, share_out
+from bailee.admission import ConnectionLimits, Descriptors, raise_limit, share_out
+from bailee.admission.addresses import TrustedProxies, trusted_proxies
 from bailee.app import feedback, telemetry
 from bailee.app.access import PolicyAccess
 from bailee.app.cloud_running import Cloud
@@ -25,7 +29,7 @@ from bailee.app.operations import perform
 from bailee.app.pages import console_parts
 from bailee.app.schedule import Schedule
 from bailee.config import Settings, parse_address
-from bailee.console import Listener, SignIn, bind, make_site
+from bailee.console import Listener, SignIn, bind, check_url, make_site, names
 from bailee.errors import InputError
 from bailee.gateway import (
     ApiKey,
@@ -47,17 +51,22 @@ from bailee.gateway import (
 from bailee.gateway.credentials import default_url
 from bailee.gateway.local_model import LABEL, LocalModel
 from bailee.gateway.settings import MIB
+from bailee.home.console_name import console_label
 from bailee.home.control import ControlServer, reachable
 
 _GRACE_SECONDS = 10.0
+_BY_ADDRESS = 128  # connections of one address to console or ingest
 
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """Where a started server is, and how to reach it."""
+    """Where a started server is, and how to reach it. `console` is what a browser opens;
+    `console_api` where programs of this machine reach the console's HTTP API.
+    """
 
     gateway: str
     console: str
+    console_api: str
     sign_in: str
     upstream: str
     key: str | None
@@ -84,8 +93,9 @@ class Server:
         self._on_exchange = on_exchange
         self._parts = AsyncExitStack()
         self._sign_in = SignIn(node.clock)
-        self._console = ""
         self._descriptors = share_out(raise_limit())
+        self._proxies = TrustedProxies()
+        self._console = self._console_api = ""
 
     async def __aenter__(self) -> Running:
         try:
@@ -100,6 +110,7 @@ class Server:
     async def _start(self) -> Running:
         node, settings = self._node, self._node.settings
         files = _tls_files(settings)
+        self._proxies = trusted_proxies(settings.text("trusted_proxies"))
         tls = None if files is None else server_context(*files)
         gateway_at = parse_address(settings.text("gateway.listen") or "", "gateway.listen")
         console_at = parse_address(settings.text("console.listen") or "", "console.listen")
@@ -128,7 +139,7 @@ class Server:
         port = await gateway.start(*gateway_at, tls)
         self._parts.push_async_callback(gateway.close, _GRACE_SECONDS)
         scheme = "http" if tls is None else "https"
-        gateway_url = f"{scheme}://{_host(gateway_at[0])}:{port}"
+        gateway_url = _public(settings, "gateway.url") or f"{scheme}://{_host(gateway_at[0])}:{port}"
 
         await gateway.start_local(reachable(node.home.gateway_socket))
         cloud = await asyncio.to_thread(self._start_cloud)
@@ -145,6 +156,7 @@ class Server:
         return Running(
             gateway=gateway_url,
             console=self._console,
+            console_api=self._console_api,
             sign_in=self._link(),
             upstream=described,
             key=key,
@@ -200,6 +212,7 @@ class Server:
                 else "serve_unrecorded"
             ),
             limits=_limits(settings, self._descriptors),
+            trusted_proxy=self._proxies.trusts,
             origins=Origins((settings.text("gateway.origins") or "").replace(",", " ").split()),
         )
         return config, described
@@ -215,20 +228,24 @@ class Server:
         node = self._node
         listening = bind(*at)
         port = listening.getsockname()[1]
-        self._console = f"{scheme}://{_host(at[0])}:{port}"
-        names = {f"{host}:{port}" for host in (_host(at[0]), "localhost", "127.0.0.1")}
+        own = names(
+            node.settings.text("console.url"),
+            host=at[0],
+            port=port,
+            tls=tls is not None,
+            label=console_label(node.home.console_name_file),
+        )
+        self._console, self._console_api = own.url, f"{scheme}://{_host(at[0])}:{port}"
         parts = console_parts(
             node,
             self._sign_in,
+            names=own,
             gateway=gateway,
             upstream=described,
-            secure=tls is not None,
+            tls=gateway.startswith("https://"),
             defect=telemetry.defects(node, os.environ),
         )
-        site = make_site(parts, hosts=frozenset(names))
-        listener = Listener(site, listening, _tls_files(node.settings))
-        await listener.start()
-        self._parts.push_async_callback(listener.close)
+        await self._listen(make_site(parts), listening, self._descriptors.console)
 
     async def _start_ingest(self, at: tuple[str, int], scheme: str) -> str:
         node = self._node
@@ -237,10 +254,19 @@ class Server:
         self._parts.callback(ingest.close)
         self._parts.callback(receiver.close)
         ingest.app.router.routes.extend(receiver.routes)
-        listener = Listener(ingest.app, listening, _tls_files(node.settings))
+        await self._listen(ingest.app, listening, self._descriptors.ingest)
+        return _public(node.settings, "ingest.url") or f"{scheme}://{_host(at[0])}:{listening.getsockname()[1]}"
+
+    async def _listen(self, app: ASGIApp, listening: socket.socket, connections: int) -> None:
+        listener = Listener(
+            app,
+            listening,
+            _tls_files(self._node.settings),
+            limits=ConnectionLimits.of(connections, _BY_ADDRESS),
+            proxies=self._proxies,
+        )
         await listener.start()
         self._parts.push_async_callback(listener.close)
-        return f"{scheme}://{_host(at[0])}:{listening.getsockname()[1]}"
 
     def _start_cloud(self) -> Cloud:
         node = self._node
@@ -280,6 +306,11 @@ def _limits(settings: Settings, descriptors: Descriptors) -> Limits:
         max_body=settings.number("gateway.max_request_mb") * MIB,
         max_upload=settings.number("gateway.max_upload_mb") * MIB,
     )
+
+
+def _public(settings: Settings, name: str) -> str | None:
+    url = settings.text(name)
+    return None if url is None else check_url(url, name)
 
 
 def _tls_files(settings: Settings) -> tuple[Path, Path] | None:

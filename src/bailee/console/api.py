@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 
 import orjson
+from starlette.requests import Request
 from starlette.responses import Response
 
 from bailee.console.asking import Ask
@@ -23,12 +24,12 @@ class Api:
 
     def training(self, ask: Ask) -> Response:
         """The choice about training, and what follows from it."""
-        return as_json(self._perform("privacy.show", {"key": _presented(ask)}))
+        return as_json(self._perform("privacy.show", {"key": presented(ask.request)}))
 
     def choose(self, ask: Ask) -> Response:
         """Make the choice."""
         arguments = {
-            "key": _presented(ask),
+            "key": presented(ask.request),
             "choice": _object(ask.body).get("choice"),
             "language": ask.words.language,
             "source": "api",
@@ -37,22 +38,22 @@ class Api:
 
     def sessions(self, ask: Ask) -> Response:
         """The sessions of the key's account; of an organisation's, for those who administer it."""
-        return as_json(self._perform("sessions.list", {"key": _presented(ask)}))
+        return as_json(self._perform("sessions.list", {"key": presented(ask.request)}))
 
     def reports(self, ask: Ask) -> Response:
         """The bug reports that the key's holder sent."""
-        return as_json(self._perform("feedback.list", {"key": _presented(ask)}))
+        return as_json(self._perform("feedback.list", {"key": presented(ask.request)}))
 
     def report(self, ask: Ask) -> Response:
         """One of them, with what is in it."""
-        arguments = {"key": _presented(ask), "id": ask.path["report"]}
+        arguments = {"key": presented(ask.request), "id": ask.path["report"]}
         found = self._perform("feedback.show", arguments)
         # What a client cut within a character is kept as it was sent, and only this can say it.
         return Response(json.dumps(found), media_type="application/json")
 
     def withdraw(self, ask: Ask) -> Response:
         """Withdraw one; the answer is the receipt."""
-        arguments = {"key": _presented(ask), "id": ask.path["report"]}
+        arguments = {"key": presented(ask.request), "id": ask.path["report"]}
         return as_json(self._perform("feedback.withdraw", arguments))
 
 
@@ -61,8 +62,13 @@ def as_json(value: object, status: int = 200) -> Response:
     return Response(orjson.dumps(value), status, media_type="application/json")
 
 
-def _presented(ask: Ask) -> str:
-    key = ask.request.headers.get("x-api-key")
+def presented(request: Request) -> str:
+    """The key that a request came with.
+
+    Raises:
+        InputError: code `authentication`, there is none.
+    """
+    key = request.headers.get("x-api-key")
     if not key:
         raise InputError("there is no API key.", code="authentication", hint="send it as x-api-key")
     return key

@@ -6,6 +6,7 @@ asynchronous, and every check that all pages share, is done before (`site.py`).
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -17,6 +18,8 @@ from bailee.console.language import Words
 from bailee.console.visitor import SignedIn, Visitor
 from bailee.errors import InputError
 
+_BODY_SECONDS = 10
+_BODY_RATE = 20_000  # bytes a second
 LARGEST_BODY = 10_000
 LARGEST_CREDENTIAL = 60_000
 LARGEST_DOCUMENT = 1_000_000
@@ -64,18 +67,38 @@ class Ask:
         return value
 
 
-async def read_body(request: Request, largest: int) -> bytes:
-    """The request's body.
+def within(request: Request, largest: int) -> None:
+    """Refuse a body by its declared length, before any of it is read.
 
     Raises:
         InputError: code `request_too_large`.
     """
+    declared = request.headers.get("content-length", "0")
+    if len(declared) > 18 or not declared.isdecimal() or int(declared) > largest:
+        raise _too_large()
+
+
+async def read_body(request: Request, largest: int) -> bytes:
+    """The request's body.
+
+    Raises:
+        InputError: code `request_too_large`; `request_timeout`, it did not come in time.
+        ClientDisconnect: the client went away.
+    """
     raw = bytearray()
-    async for chunk in request.stream():
-        raw += chunk
-        if len(raw) > largest:
-            raise InputError("the request is too large.", code="request_too_large")
+    try:
+        async with asyncio.timeout(_BODY_SECONDS + largest / _BODY_RATE):
+            async for chunk in request.stream():
+                raw += chunk
+                if len(raw) > largest:
+                    raise _too_large()
+    except TimeoutError:
+        raise InputError("the request did not arrive in time.", code="request_timeout") from None
     return bytes(raw)
+
+
+def _too_large() -> InputError:
+    return InputError("the request is too large.", code="request_too_large")
 
 
 def fields(body: bytes) -> dict[str, str]:

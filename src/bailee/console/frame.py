@@ -29,8 +29,13 @@ class Frame:
     """Renders the templates of `pages/`."""
 
     def __init__(
-        self, policy: Policy, random: Callable[[int], bytes] = secrets.token_bytes
+        self,
+        policy: Policy,
+        random: Callable[[int], bytes] = secrets.token_bytes,
+        *,
+        sign_up: Callable[[], bool],
     ) -> None:
+        """`sign_up`: whether people may sign up by themselves."""
         self._policy = policy
         self._random = random
         self._environment = Environment(
@@ -48,6 +53,7 @@ class Frame:
             script_address=_named("/passkey.js", self.script),
             cloud_script_address=_named("/cloud.js", self.cloud_script),
             urlencode=urlencode,
+            sign_up=sign_up,
         )
 
     def page(self, ask: Ask, name: str, status: int = 200, **values: object) -> HTMLResponse:

@@ -56,11 +56,19 @@ class People:
         return self._arriving.go(ask, person, self._arriving.first_page(person))
 
     def sign_up_page(self, ask: Ask) -> Response:
-        """The form, with the notice and the choice, and nothing chosen."""
+        """The form, with the notice and the choice, and nothing chosen.
+
+        Raises:
+            InputError: `forbidden`, sign-up is closed.
+        """
+        if not self._registry.passwords.sign_up_plans:
+            raise InputError(ask.words("sign_up.closed"), code="forbidden")
         return self._sign_up_form(ask, {}, None, 200)
 
     def sign_up(self, ask: Ask) -> Response:
         """A new person, with the choice that they made."""
+        if not self._registry.passwords.sign_up_plans:
+            raise InputError(ask.words("sign_up.closed"), code="forbidden")
         try:
             if not ask.form.get("plan"):
                 raise InputError(ask.words("sign_up.choose_plan"))
@@ -179,8 +187,8 @@ class People:
     def _sign_up_form(
         self, ask: Ask, given: Mapping[str, str], problem: str | None, status: int
     ) -> Response:
-        policy = self._parts.policy
-        plans = [plan.name for plan in policy.plans.values() if plan.segment == "consumer"]
+        policy, open_to = self._parts.policy, self._registry.passwords.sign_up_plans
+        plans = [name for name in policy.plans if name in open_to]
         return self._frame.page(
             ask,
             "sign_up.html",

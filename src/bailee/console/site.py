@@ -2,7 +2,10 @@
 
 Rules kept here, for all routes alike:
 
-* Who asks, the rule, and the form's token are looked at before a handler runs.
+* Who asks, the rule, and the declared length are looked at before a body is read, and the form's
+  token before a handler runs. A route states the largest body that it takes.
+* A client that goes away is no defect: it gets no answer, and nobody is told.
+* What waits for somebody else's server does so on threads of its own (`outside`).
 * A form must come from a page of this console (`accounts.csrf`), and a browser that says where a
   request comes from (`Sec-Fetch-Site`) must say: from here.
 * Everything a page shows or does goes through the same operations that the command line has.
@@ -15,21 +18,24 @@ import secrets
 import sys
 import traceback
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from functools import partial
 
 import orjson
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from bailee.accounts import Registry, csrf
+from bailee.admission.requests import admit
 from bailee.console.admin import Admin
-from bailee.console.api import Api
+from bailee.console.api import Api, presented
 from bailee.console.arriving import Arriving
-from bailee.console.asking import Ask, fields, read_body
+from bailee.console.asking import Ask, fields, read_body, within
 from bailee.console.cloud import Cloud
 from bailee.console.error_issues import ErrorIssues
 from bailee.console.feedback import Feedback
@@ -39,6 +45,7 @@ from bailee.console.home import Home
 from bailee.console.language import Words, accepted, known, words
 from bailee.console.metrics import Metrics
 from bailee.console.organisations import Organisations
+from bailee.console.outside import Outside
 from bailee.console.parts import Parts
 from bailee.console.people import People
 from bailee.console.privacy import Privacy
@@ -52,9 +59,20 @@ from bailee.errors import BaileeError, InputError
 VISIT_COOKIE = "bailee_visit"
 
 
-def make_site(parts: Parts, *, hosts: frozenset[str]) -> ASGIApp:
-    """The console as an ASGI application; `hosts` are the `Host` headers that are answered."""
-    return Guarded(Site(parts).app, hosts)
+def make_site(parts: Parts) -> ASGIApp:
+    """The console as an ASGI application."""
+    return Guarded(Site(parts).app, parts.names)
+
+
+@dataclass(frozen=True, slots=True)
+class _Coming:
+    """A request that may be answered, its body not read yet. `fresh`: the cookie to set when the
+    visitor had none; `known`: they came with a session or a key.
+    """
+
+    ask: Ask
+    fresh: str | None
+    known: bool
 
 
 class Site:
@@ -62,7 +80,10 @@ class Site:
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
-        self._frame = frame = Frame(parts.policy)
+        self._outside = Outside()
+        self._frame = frame = Frame(
+            parts.policy, sign_up=lambda: bool(parts.registry.passwords.sign_up_plans)
+        )
         self._arriving = Arriving(parts, frame)
         admin = Admin(parts, frame)
         self.entries = table(
@@ -93,8 +114,19 @@ class Site:
     def _endpoint(self, entry: Entry) -> Callable[[Request], Awaitable[Response]]:
         async def endpoint(request: Request) -> Response:
             try:
-                body = await read_body(request, entry.largest)
-                return await run_in_threadpool(self._answer, entry, request, body)
+                within(request, entry.largest)
+                coming = await run_in_threadpool(self._coming, entry, request)
+                if isinstance(coming, Response):
+                    return coming
+                if coming.known:
+                    admit(request.scope)
+                body = b"" if entry.method == "GET" else await read_body(request, entry.largest)
+                work = partial(self._answer, entry, coming, body)
+                if entry.outside:
+                    return await self._outside.run(work)
+                return await run_in_threadpool(work)
+            except ClientDisconnect:
+                return Response(status_code=499)
             except BaileeError as error:
                 return await run_in_threadpool(self._refused, entry.rule, request, error)
             except Exception as error:
@@ -105,33 +137,47 @@ class Site:
 
         return endpoint
 
-    def _answer(self, entry: Entry, request: Request, body: bytes) -> Response:
-        ask, fresh = self._ask(request, body=body)
-        if entry.rule is not Rule.API_KEY:
-            admission = admits(entry.rule, ask.visitor, ask.path)
-            if admission is Admission.UNKNOWN:
-                problem = ask.words("sign_in.first")
-                return self._arriving.sign_in_page(ask, problem=problem, status=401)
-            if admission is Admission.REFUSED:
-                raise InputError(ask.words("error.not_yours"), code="forbidden")
-            if entry.method == "POST":
-                form = fields(body)
-                self._check(ask, form)
-                ask = Ask(request, ask.visitor, ask.words, ask.now, form, body)
-        response = entry.handler(ask)
+    def _coming(self, entry: Entry, request: Request) -> _Coming | Response:
+        """Who asks, if they may: before anything of a body is read."""
+        ask, fresh = self._ask(request)
+        visitor = ask.visitor
+        if entry.rule is Rule.API_KEY:
+            self._check_key(request)
+            return _Coming(ask, fresh, known=True)
+        admission = admits(entry.rule, visitor, ask.path)
+        if admission is Admission.UNKNOWN:
+            problem = ask.words("sign_in.first")
+            return self._arriving.sign_in_page(ask, problem=problem, status=401)
+        if admission is Admission.REFUSED:
+            raise InputError(ask.words("error.not_yours"), code="forbidden")
+        return _Coming(ask, fresh, known=visitor.operator or visitor.person is not None)
+
+    def _check_key(self, request: Request) -> None:
+        """Refuse who has no good key; what a good one may is for the operation to say."""
+        key = presented(request).encode("latin-1", "replace")
+        if self._parts.registry.accounts.authenticate(key, sending=True) is None:
+            raise InputError("the API key is unknown or revoked.", code="authentication")
+
+    def _answer(self, entry: Entry, coming: _Coming, body: bytes) -> Response:
+        ask, fresh = coming.ask, coming.fresh
+        form = {}
+        if entry.method == "POST" and entry.rule is not Rule.API_KEY:
+            form = fields(body)
+            self._check(ask, form)
+        response = entry.handler(replace(ask, form=form, body=body))
         if fresh is not None and b'name="form_token"' in getattr(response, "body", b""):
             self._remember(response, fresh)  # only a page with a form needs one
         return response
 
-    def _ask(self, request: Request, body: bytes = b"") -> tuple[Ask, str | None]:
+    def _ask(self, request: Request) -> tuple[Ask, str | None]:
         """The request with its visitor, and the cookie to set when the visitor had none."""
         visitor = visitor_of(self._parts.registry, request.cookies.get(self._parts.cookie))
         fresh = None
         if not visitor.cookie:
-            visit = request.cookies.get(VISIT_COOKIE)
+            visit = request.cookies.get(self._parts.cookie_named(VISIT_COOKIE))
             fresh = None if visit else secrets.token_hex(16)
             visitor = Visitor(cookie=visit or fresh or "")
-        return Ask(request, visitor, _words(request), self._parts.clock(), body=body), fresh
+        return Ask(request, visitor, _words(request), self._parts.clock()), fresh
 
     def _check(self, ask: Ask, form: dict[str, str]) -> None:
         """Refuse a form that did not come from a page of ours."""
@@ -146,7 +192,11 @@ class Site:
 
     def _remember(self, response: Response, visit: str) -> None:
         response.set_cookie(
-            VISIT_COOKIE, visit, httponly=True, samesite="strict", secure=self._parts.secure
+            self._parts.cookie_named(VISIT_COOKIE),
+            visit,
+            httponly=True,
+            samesite="strict",
+            secure=self._parts.secure,
         )
 
     def _refused(self, rule: Rule, request: Request, error: BaileeError) -> Response:

@@ -32,13 +32,16 @@ from bailee.console.ways_in import WaysIn
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A route: method, address, who may use it, what answers, and how much it takes."""
+    """A route: method, address, who may use it, what answers, and the largest body that it takes.
+    `outside`: it waits for a server that is not ours.
+    """
 
     method: str
     path: str
     rule: Rule
     handler: Callable[[Ask], Response]
     largest: int = LARGEST_BODY
+    outside: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +91,8 @@ def table(areas: Areas) -> tuple[Entry, ...]:
         Entry("POST", "/sign-out", anyone, people.sign_out),
         Entry("POST", "/sign-in/passkey/begin", anyone, ways_in.begin_passkey),
         Entry("POST", "/sign-in/passkey", anyone, ways_in.passkey, LARGEST_CREDENTIAL),
-        Entry("POST", "/sign-in/organisation", anyone, ways_in.organisation),
-        Entry("GET", "/sign-in/organisation/return", anyone, ways_in.returned),
+        Entry("POST", "/sign-in/organisation", anyone, ways_in.organisation, outside=True),
+        Entry("GET", "/sign-in/organisation/return", anyone, ways_in.returned, outside=True),
         Entry("GET", "/settings/privacy", person, privacy.page),
         Entry("GET", "/settings/choice", person, privacy.choice_page),
         Entry("POST", "/settings/choice", person, privacy.choose),
@@ -140,7 +143,10 @@ def table(areas: Areas) -> tuple[Entry, ...]:
         Entry("GET", "/admin/feedback/{report}", operator, feedback.report),
         Entry("POST", "/admin/feedback/{report}/read", operator, feedback.read),
         Entry("POST", "/admin/feedback/{report}/state", operator, feedback.change),
-        Entry("POST", "/admin/feedback/{report}/issue", operator, feedback.file, LARGEST_DOCUMENT),
+        Entry(
+            "POST", "/admin/feedback/{report}/issue", operator, feedback.file, LARGEST_DOCUMENT,
+            outside=True,
+        ),
         Entry("GET", "/admin/survey", operator, feedback.survey),
         Entry("GET", "/admin/sessions", operator, admin.sessions),
         Entry("GET", "/admin/sessions/{session}", operator, admin.session),

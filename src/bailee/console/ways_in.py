@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import urlsplit
 
 import orjson
 from starlette.responses import RedirectResponse, Response
@@ -105,7 +106,7 @@ class WaysIn:
             return self._arriving.sign_in_page(ask, error)
         response = self._frame.page(ask, "leaving.html", here="sign_in", to=begun.url)
         response.set_cookie(
-            _PROVIDER_COOKIE,
+            self._parts.cookie_named(_PROVIDER_COOKIE),
             begun.cookie,
             max_age=_TEN_MINUTES,
             httponly=True,
@@ -116,27 +117,29 @@ class WaysIn:
 
     def returned(self, ask: Ask) -> Response:
         """Back from the provider."""
-        cookie = ask.request.cookies.get(_PROVIDER_COOKIE)
+        name = self._parts.cookie_named(_PROVIDER_COOKIE)
+        cookie = ask.request.cookies.get(name)
         try:
             person = self._registry.providers.finish(dict(ask.query), cookie=cookie)
         except BaileeError as error:
             return self._arriving.sign_in_page(ask, error)
         response = RedirectResponse(self._arriving.first_page(person), 303)
         self._arriving.welcome(ask, person, response)
-        response.delete_cookie(_PROVIDER_COOKIE, secure=self._parts.secure)
+        response.delete_cookie(name, secure=self._parts.secure)
         return response
 
     # -- inside ----------------------------------------------------------------------------------
 
     def _place(self, ask: Ask) -> Place:
         """The console as the browser calls it; the `Host` header is one of its names (`guard`)."""
-        return Place(ask.request.url.hostname or "", self._origin(ask))
+        origin = self._origin(ask)
+        return Place(urlsplit(origin).hostname or "", origin)
 
     def _back(self, ask: Ask) -> str:
         return self._origin(ask) + "/sign-in/organisation/return"
 
     def _origin(self, ask: Ask) -> str:
-        return f"{'https' if self._parts.secure else 'http'}://{ask.request.url.netloc}"
+        return self._parts.names.origin(ask.request.headers["host"])
 
 
 def _credential(ask: Ask) -> dict[str, Any]:

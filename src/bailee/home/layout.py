@@ -8,6 +8,7 @@ root/root.json       the root key (mode 0600), sealed if `keyring.root` says so
 vault/               spool, open segments, sealed segments, reports
 work/dbos.db         durable work: what runs, what is to be run again
 run/                 lock, control socket; nothing to keep
+console-name         the console's own name on this machine, not for others to know
 test-clock           present only in a home whose time a test may set
 ```
 
@@ -62,6 +63,11 @@ class Home:
     def work_database(self) -> Path:
         """Durable work."""
         return self.path / "work" / "dbos.db"
+
+    @property
+    def console_name_file(self) -> Path:
+        """The console's own name on this machine."""
+        return self.path / "console-name"
 
     @property
     def lock_file(self) -> Path:

@@ -4,8 +4,9 @@ Rules kept here:
 
 * A sender is known by a key, which is looked up and goes no further. Without a good one: 401.
 * Size, rate and number of requests under way are bounded for each sender and, before the sender is
-  known, for each address; what is over gets 413, or 429 with Retry-After. So is what all have under
-  way together, and with it memory: beyond that, 503 with Retry-After.
+  known, for each address; what is over gets 413, or 429 with Retry-After.
+* The bytes of bodies that are under way are bounded, of one sender and of all together, and counted
+  as they arrive: beyond that 429, or 503, with Retry-After. So is the number of all requests.
 * An answer about a failure holds nothing of the body.
 """
 
@@ -22,6 +23,7 @@ from typing import Final, Generic, Protocol, TypeVar
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
+from bailee.admission.requests import admit
 from bailee.errors import BaileeError, InputError
 from bailee.ingest.quotas import Quota, Rate
 
@@ -45,7 +47,8 @@ Problem = Callable[[int, str, int], Response]
 @dataclass(frozen=True, slots=True)
 class Limits:
     """`body`, `plain`: bytes as sent and unpacked; `seconds`: for a body to arrive; `waiting`:
-    requests of one sender under way at once; `together`: of all of them.
+    requests of one sender under way at once; `together`: of all of them; `held`: bytes of bodies of
+    one sender under way; `room`: of all of them, those of strangers included.
     """
 
     body: int = 4 << 20
@@ -53,6 +56,8 @@ class Limits:
     seconds: float = 20.0
     waiting: int = 16
     together: int = 256
+    held: int = 16 << 20
+    room: int = 64 << 20
     bytes_per_key: Rate = field(default=Rate(4 << 20, 64 << 20))
     requests_per_key: Rate = field(default=Rate(2000, 10_000))
     requests_per_address: Rate = field(default=Rate(4000, 20_000))
@@ -82,6 +87,8 @@ class Door(Generic[S]):
         self._who = who
         self._seconds = seconds
         self._under_way: Counter[str] = Counter()
+        self._held: Counter[str] = Counter()
+        self._held_together = 0
         self._key_bytes = Quota(limits.bytes_per_key)
         self._key_requests = Quota(limits.requests_per_key)
         self._addresses = Quota(limits.requests_per_address)
@@ -102,6 +109,7 @@ class Door(Generic[S]):
         """
         now = self._seconds()
         sender = self._sender(request, key, now)
+        admit(request.scope)
         self._take(self._key_requests, sender.name, 1, now)
         if self._under_way[sender.name] >= self.limits.waiting:
             raise Refused(429, 1)
@@ -109,13 +117,11 @@ class Door(Generic[S]):
             raise Refused(503, 1)
         self._under_way[sender.name] += 1
         try:
-            body = await self._body(request, self.limits.body)
-            self._take(self._key_bytes, sender.name, len(body), now)
-            yield sender, body
+            async with self._body(request, sender.name, self.limits.body) as body:
+                self._take(self._key_bytes, sender.name, len(body), now)
+                yield sender, body
         finally:
-            self._under_way[sender.name] -= 1
-            if not self._under_way[sender.name]:
-                del self._under_way[sender.name]
+            _less(self._under_way, sender.name, 1)
 
     def charge(self, sender: S, more: float) -> None:
         """Count so many bytes more against a sender's quota: what a body came to when unpacked."""
@@ -127,8 +133,10 @@ class Door(Generic[S]):
         Raises:
             InputError, Refused: as `admitted`.
         """
-        self._take(self._addresses, _address(request), 1, self._seconds())
-        return await self._body(request, most)
+        address = _address(request)
+        self._take(self._addresses, address, 1, self._seconds())
+        async with self._body(request, f"address {address}", most) as body:
+            return body
 
     async def answered(
         self, answer: Callable[[], Awaitable[Response]], problem: Problem
@@ -166,22 +174,46 @@ class Door(Generic[S]):
         if seconds:
             raise Refused(429, seconds)
 
-    async def _body(self, request: Request, most: int) -> bytes:
+    @asynccontextmanager
+    async def _body(self, request: Request, name: str, most: int) -> AsyncIterator[bytes]:
+        """The body, whose bytes are counted under `name` for as long as the context lasts."""
         declared = request.headers.get("content-length", "")
         if declared.isdecimal() and len(declared) < 20 and int(declared) > most:
             raise _too_large(most)
         parts: list[bytes] = []
         size = 0
         try:
-            async with asyncio.timeout(self.limits.seconds):
-                async for part in request.stream():
-                    size += len(part)
-                    if size > most:
-                        raise _too_large(most)
-                    parts.append(part)
-        except TimeoutError:
-            raise InputError("the body did not arrive in time.", code="request_timeout") from None
-        return b"".join(parts)
+            try:
+                async with asyncio.timeout(self.limits.seconds):
+                    async for part in request.stream():
+                        size += len(part)
+                        self._hold(name, len(part))
+                        if size > most:
+                            raise _too_large(most)
+                        parts.append(part)
+            except TimeoutError:
+                raise InputError(
+                    "the body did not arrive in time.", code="request_timeout"
+                ) from None
+            yield b"".join(parts)
+        finally:
+            self._held_together -= size
+            _less(self._held, name, size)
+
+    def _hold(self, name: str, more: int) -> None:
+        """Count bytes that are there; whoever counted gives them back, those refused too."""
+        self._held[name] += more
+        self._held_together += more
+        if self._held[name] > self.limits.held:
+            raise Refused(429, 1)
+        if self._held_together > self.limits.room:
+            raise Refused(503, 1)
+
+
+def _less(count: Counter[str], name: str, amount: int) -> None:
+    count[name] -= amount
+    if not count[name]:
+        del count[name]
 
 
 def _address(request: Request) -> str:
