@@ -16,6 +16,7 @@ from bailee.errors import InputError
 from bailee.ledger import Ledger
 from bailee.policy import load
 from bailee.testing import FakeClock
+from bailee.testing.sealing import SealingInMemory
 
 
 class Place:
@@ -25,7 +26,7 @@ class Place:
         self.clock = FakeClock()
         self.engine = open_sqlite(folder / "data.db")
         upgrade(self.engine, "data")
-        self.ledger = Ledger(self.engine, self.clock)
+        self.ledger = Ledger(self.engine, self.clock, SealingInMemory())
         self.policy = load()
         self.accounts = self.reopened()
 
