@@ -182,6 +182,7 @@ def test_tls_opens_every_address(
     issued = made.issue_cert("127.0.0.1")
     issued.cert_chain_pems[0].write_to_path(str(certificate))
     issued.private_key_pem.write_to_path(str(key))
+    key.chmod(0o600)
     upstream.then(Text("under the rose"))
     ready = bailee.up(
         "--upstream", upstream.url, "--tls-cert", str(certificate), "--tls-key", str(key),

@@ -12,7 +12,7 @@ import pytest
 
 from bailee.errors import InputError
 from bailee.home import Home, HomeLock, find
-from bailee.home.guarding import Standing, objection
+from bailee.home.guarding import Standing, check_secret, objection
 
 NOBODY = 65534
 
@@ -149,6 +149,23 @@ def test_settings_may_be_a_link(home: Home, tmp_path: Path) -> None:
     settings.parent.chmod(0o777)
     with pytest.raises(InputError, match="shared can be written by others"):
         home.check()
+
+
+def test_a_secret_that_a_setting_names(tmp_path: Path) -> None:
+    """Such as a TLS key: its group may read it, everybody may not; it is never changed."""
+    key = tmp_path / "key.pem"
+    check_secret(key)  # none there: whoever reads it says so
+    key.touch(mode=0o640)
+    check_secret(key)
+    for mode, said in ((0o644, "can be read by everybody"), (0o660, "can be written by others")):
+        key.chmod(mode)
+        with pytest.raises(InputError, match=said):
+            check_secret(key)
+        assert mode == key.stat().st_mode & 0o777
+    key.chmod(0o600)
+    tmp_path.chmod(0o777)
+    with pytest.raises(InputError, match="can be written by others"):
+        check_secret(key)
 
 
 def test_every_folder_that_is_made_is_ours_alone(tmp_path: Path) -> None:

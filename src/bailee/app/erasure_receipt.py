@@ -100,6 +100,8 @@ def left(search: Search | None) -> Iterable[dict[str, Any]]:
 
 def _why(finding: Finding) -> tuple[str, str]:
     table, _, column = finding.column.partition(".")
+    if finding.column == "sessions.key_id":
+        return "a session of an organisation, which is its own; it names a key", "the session goes"
     if not is_word(finding):
         return _WHY.get(table, ("it names an id, which leads to nobody", _ALWAYS))
     if finding.where == "bailee.toml":

@@ -42,6 +42,7 @@ from bailee.gateway import (
 from bailee.gateway.credentials import default_url
 from bailee.gateway.local_model import LABEL, LocalModel
 from bailee.home.control import ControlServer, reachable
+from bailee.home.guarding import check_secret
 
 _GRACE_SECONDS = 10.0
 
@@ -271,6 +272,7 @@ def _tls_files(settings: Settings) -> tuple[Path, Path] | None:
             code="configuration",
             hint="give --tls-cert and --tls-key",
         )
+    check_secret(Path(key))
     return Path(certificate), Path(key)
 
 

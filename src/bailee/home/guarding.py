@@ -80,9 +80,9 @@ def standing() -> Standing:
     return Standing(os.geteuid(), _own_group(), _unmapped())
 
 
-def check_way(path: Path, who: Standing) -> None:
+def check_way(path: Path, who: Standing, *, mend: bool = False) -> None:
     """Every folder on the way to `path`, and itself if it is there. Links are followed, each where
-    it stands.
+    it stands. `mend`: a mode of itself that lets others write is changed, if it is ours.
 
     Raises:
         InputError: code `configuration`: somebody else could put another folder in its place.
@@ -98,7 +98,8 @@ def check_way(path: Path, who: Standing) -> None:
             place = place.parent
             continue
         try:
-            status = _look(place / part, who, on_the_way=bool(waiting))
+            last = not waiting
+            status = _look(place / part, who, on_the_way=not last, mend=mend and last)
         except FileNotFoundError:
             return
         if stat.S_ISLNK(status.st_mode):
@@ -110,6 +111,25 @@ def check_way(path: Path, who: Standing) -> None:
             place = Path("/") if target.is_absolute() else place
         else:
             place = place / part
+
+
+def check_secret(path: Path) -> None:
+    """A file with a secret that a setting names, such as a TLS key: everybody must not read it, and
+    nobody else write it. A group may read it, as those who renew certificates have it. One that is
+    not there is for whoever reads it to tell.
+
+    Raises:
+        InputError: code `configuration`, with what is to be done.
+    """
+    check_way(path, standing())
+    try:
+        status = path.stat()
+    except OSError:
+        return
+    if status.st_mode & stat.S_IROTH:
+        raise _refused(
+            path, "can be read by everybody", f"chmod o-r {path}, and have a new key made"
+        )
 
 
 def check_inside(home: Path, folders: tuple[str, ...], settings: str, who: Standing) -> None:
@@ -133,7 +153,7 @@ def check_inside(home: Path, folders: tuple[str, ...], settings: str, who: Stand
         for path in _inside(folder, all_below=all_below):
             if name != "vault" or all_below or path.is_dir() or path.is_symlink():
                 _check_one(path, who)
-    check_way(home / settings, who)
+    check_way(home / settings, who, mend=not (home / settings).is_symlink())
 
 
 def _inside(folder: Path, *, all_below: bool) -> Iterator[Path]:
@@ -166,7 +186,7 @@ def _check_one(path: Path, who: Standing) -> None:
         _mend(path, 0o600)
 
 
-def _look(path: Path, who: Standing, *, on_the_way: bool) -> os.stat_result:
+def _look(path: Path, who: Standing, *, on_the_way: bool, mend: bool = True) -> os.stat_result:
     try:
         status = path.lstat()
     except FileNotFoundError:
@@ -183,7 +203,7 @@ def _look(path: Path, who: Standing, *, on_the_way: bool) -> os.stat_result:
             f"run this as {name_of(status.st_uid)}, choose another home with --home, or let root "
             f"give it to {name_of(who.user)} (chown)",
         )
-    if not on_the_way and status.st_uid == who.user and path.name != _ROOT_KEY:
+    if mend and not on_the_way and status.st_uid == who.user and path.name != _ROOT_KEY:
         _mend(path, 0o700 if stat.S_ISDIR(status.st_mode) else 0o600)
         return status
     by = "you" if status.st_uid == who.user else name_of(status.st_uid)

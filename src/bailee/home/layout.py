@@ -105,7 +105,7 @@ class Home:
             StorageError: it can't be looked at.
         """
         who = guarding.standing()
-        guarding.check_way(self.path, who)
+        guarding.check_way(self.path, who, mend=True)
         if self.path.is_dir():
             guarding.check_inside(self.path, _FOLDERS, self.settings_file.name, who)
 
@@ -123,7 +123,7 @@ class Home:
                 code="configuration",
                 hint="use --test-clock with a new --home",
             )
-        guarding.check_way(self.path, guarding.standing())
+        guarding.check_way(self.path, guarding.standing(), mend=True)
         try:
             missing = [one for one in (self.path, *self.path.parents) if not one.exists()]
             for one in reversed(missing):
