@@ -132,15 +132,25 @@ def check_secret(path: Path) -> None:
         )
 
 
-def check_inside(home: Path, folders: tuple[str, ...], settings: str, who: Standing) -> None:
-    """The home's own folders, and what lies in them. Of the vault's many files only the folders are
-    looked at. What lies deeper is, when the folder above had let others write.
+def check_home(home: Path, folders: tuple[str, ...], settings: str, who: Standing) -> None:
+    """The way to a home, the home, and what lies in it, as far as it is there.
 
     Raises:
-        InputError: code `configuration`: something in it is not ours, or no folder or file.
+        InputError: code `configuration`: somebody else can put things in it, or has.
         StorageError: something can't be looked at.
     """
-    opened = _closed(home, home.lstat())
+    before = home.stat() if home.is_dir() else None
+    check_way(home, who, mend=True)
+    if before is not None:
+        _check_inside(home, folders, settings, who, opened=_closed(home, before))
+
+
+def _check_inside(
+    home: Path, folders: tuple[str, ...], settings: str, who: Standing, *, opened: bool
+) -> None:
+    """The home's own folders, and what lies in them. Of the vault's many files only the folders are
+    looked at. What lies deeper is, when the folder above had let others write.
+    """
     for name in folders:
         folder = home / name
         try:

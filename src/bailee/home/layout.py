@@ -104,10 +104,8 @@ class Home:
             InputError: code `configuration`, somebody else can put things in it, or has.
             StorageError: it can't be looked at.
         """
-        who = guarding.standing()
-        guarding.check_way(self.path, who, mend=True)
-        if self.path.is_dir():
-            guarding.check_inside(self.path, _FOLDERS, self.settings_file.name, who)
+        settings = self.settings_file.name
+        guarding.check_home(self.path, _FOLDERS, settings, guarding.standing())
 
     def make(self, *, test_clock: bool = False) -> None:
         """Make the folders, for their owner's eyes only. A test clock is only for a new home.
