@@ -15,6 +15,7 @@ from bailee.errors import IntegrityError
 from bailee.ledger import Ledger
 from bailee.policy import load
 from bailee.testing import FakeClock
+from bailee.testing.sealing import SealingInMemory
 
 PASSWORD = "seven pear trees in a row"
 
@@ -76,7 +77,7 @@ class Town:
         self.engine = open_sqlite(folder / "data.db")
         upgrade(self.engine, "data")
         self.policy = load()
-        self.ledger = Ledger(self.engine, self.clock)
+        self.ledger = Ledger(self.engine, self.clock, SealingInMemory())
         self.keys = KeysInMemory()
         self.hasher = CountingHasher()
         self.environment: dict[str, str] = {}

@@ -74,3 +74,36 @@ def test_a_persons_data(served: Serve, tmp_path: Path) -> None:
     receipt.write_text(receipt.read_text().replace('"state": "done"', '"state": "dine"'))
     assert 5 == bailee.run("receipts", "verify", str(receipt)).returncode
     assert [] == bailee.holds(b"ada@example.org", b"medlars", b"quinces")
+
+
+@pytest.mark.row("R6", "P4")
+def test_an_erasure_leaves_no_word_of_them(served: Serve) -> None:
+    """While the server runs: the audit record says what names them in particular, no file does;
+    after the erasure neither, in no file and no free page; the receipt says what was searched.
+    """
+    bailee = served()
+    ada = bailee.json("person", "create", "--email", "Ada@Example.org", "--plan", "pro")
+    message(bailee.ready, "medlars", key=ada["key"])
+    keys = {"BAILEE_API_KEY": ada["key"], "TOKEN": "s3cret"}
+    for command in (
+        ("git", "add", "github.com/lovelace-orchard", "--secret-env", "TOKEN"),
+        ("network", "allow", "notes.pippin.example"),
+    ):
+        assert 0 == bailee.run("cloud", *command, env=keys).returncode
+    session = bailee.json("sessions", "list")[0]["id"]
+    reason = "asked by ada@example.org of Costard Lane"
+    assert 0 == bailee.run("sessions", "show", session, "--reason", reason).returncode
+    hold = bailee.json("hold", "place", "--session", session, "--reason", "matter of bullace")
+    bailee.json("hold", "release", hold["hold"])
+    assert reason in bailee.run("audit", "list", "--json").stdout
+    named = [b"ada@example.org", b"lovelace-orchard", b"pippin.example", b"Costard", b"bullace"]
+    assert [] == bailee.holds(named[0], b"Costard")
+
+    said = bailee.run("person", "erase", "Ada@Example.org", "--yes").stdout
+    assert "What named them: removed, and their key destroyed; none was found." in said
+    assert "session's id" in said and "until: always" in said and "3 databases" in said
+    assert [] == bailee.holds(*named)
+    shown = bailee.run("audit", "list", "--kind", "access.read").stdout
+    assert "reason=(erased)" in " ".join(shown.split()) and "Costard" not in shown
+    bailee.stop()
+    assert [] == bailee.holds(*named)

@@ -182,6 +182,7 @@ def test_tls_opens_every_address(
     issued = made.issue_cert("127.0.0.1")
     issued.cert_chain_pems[0].write_to_path(str(certificate))
     issued.private_key_pem.write_to_path(str(key))
+    key.chmod(0o600)
     upstream.then(Text("under the rose"))
     ready = bailee.up(
         "--upstream", upstream.url, "--tls-cert", str(certificate), "--tls-key", str(key),
@@ -202,3 +203,24 @@ def test_tls_opens_every_address(
         assert 200 == response.status
     with pytest.raises((OSError, http.client.HTTPException)):
         urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=5)
+
+
+@pytest.mark.row("G1")
+def test_a_home_that_others_could_change_is_refused(bailee: Bailee, tmp_path: Path) -> None:
+    """In a folder that everybody can write to, and with `root` a link: at a start and at any
+    command, with what to do; nothing is made.
+    """
+    theirs = tmp_path / "theirs"
+    theirs.mkdir()
+    bailee.home.mkdir()
+    (bailee.home / "root").symlink_to(theirs)
+    for arguments in (("up", "--gateway", "127.0.0.1:0"), ("key", "list"), ("config", "show")):
+        refused = bailee.run(*arguments)
+        assert 2 == refused.returncode
+        assert "root is no folder. hint: put a folder there" in " ".join(refused.stderr.split())
+    (bailee.home / "root").unlink()
+    tmp_path.chmod(0o777)
+    refused = bailee.run("up", "--gateway", "127.0.0.1:0")
+    assert 2 == refused.returncode
+    assert f"chmod go-w {tmp_path}" in " ".join(refused.stderr.split())
+    assert [] == [*theirs.iterdir(), *bailee.home.iterdir()]

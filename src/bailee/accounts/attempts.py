@@ -23,6 +23,7 @@ from sqlalchemy import Connection, Row, delete, select, update
 from sqlalchemy.dialects.sqlite import insert
 
 from bailee.accounts.backing import Backing
+from bailee.accounts.identifiers import Identifiers
 from bailee.db.engine import storage_errors
 from bailee.db.people import sign_in_attempts as attempts
 from bailee.errors import InputError
@@ -68,6 +69,11 @@ def network(address: str) -> str:
             return str(parsed.ipv4_mapped)
         return str(ipaddress.ip_network((parsed, 64), strict=False))
     return str(parsed)
+
+
+def digest_of(identifiers: Identifiers, kind: str, text: str) -> bytes:
+    """What is kept of who is counted."""
+    return identifiers.index("attempt", kind, text)
 
 
 class Attempts:
@@ -123,9 +129,15 @@ class Attempts:
                         )
                     )
 
+    def forget(self, email: str) -> None:
+        """Nobody has this email any more: what was counted by it goes."""
+        with storage_errors(_WHAT), self._engine.begin() as connection:
+            gone = self._digest(Subject("email", email))
+            connection.execute(delete(attempts).where(attempts.c.subject == gone))
+
     def _digest(self, subject: Subject) -> bytes:
         text = subject.text if subject.kind == "email" else network(subject.text)
-        return self._identifiers.index("attempt", subject.kind, text)
+        return digest_of(self._identifiers, subject.kind, text)
 
     def _row(self, connection: Connection, subject: Subject) -> Row[tuple[object, ...]] | None:
         return connection.execute(

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Engine
+from sqlalchemy import Engine, select
 
 from bailee.accounts.accounts import Accounts
 from bailee.accounts.attempts import Attempts
@@ -23,6 +23,8 @@ from bailee.accounts.people import People
 from bailee.accounts.staff import Staff
 from bailee.accounts.web_sessions import WebSessions
 from bailee.clock import Clock
+from bailee.db.engine import reading, storage_errors
+from bailee.db.people import identities
 from bailee.ledger import Ledger
 from bailee.policy import Policy
 
@@ -50,7 +52,7 @@ class Registry:
         """`keys` has the persons' own; `hasher` is argon2's with its defaults if not given;
         `sign_up`: the plans on which people may make themselves an account.
         """
-        identifiers = Identifiers(keys, random)
+        self.identifiers = identifiers = Identifiers(keys, random)
         backing = Backing(engine, policy, clock, ledger, identifiers, random)
         self.accounts = Accounts(engine, policy, clock, ledger, random, names=identifiers)
         self.authority = Authority(engine, self.accounts)
@@ -75,6 +77,12 @@ class Registry:
         self._making = threading.Lock()
         self._passkeys: PasskeySignIn | None = None
         self._providers: ProviderSignIn | None = None
+
+    def identities_of(self, person_id: str) -> list[bytes]:
+        """The digests by which providers' subjects are found to be this person."""
+        query = select(identities.c.subject_index).where(identities.c.person_id == person_id)
+        with storage_errors("the people"), reading(self._backing.engine) as connection:
+            return list(connection.execute(query).scalars())
 
     # These two take a moment to import, and most commands never need them. What was begun waits in
     # them, so there is one of each.

@@ -1,8 +1,8 @@
 """Access by staff: reading what is a person's own takes a reason, and is on record first.
 
 The entry is written before anything is read: an access that can't be recorded does not happen. The
-person sees it with the rest of what is held about them. Staff are operators; whoever reads their
-own sessions is not staff then.
+person sees it with the rest of what is held about them, and the reason goes when they are erased.
+Staff are operators; whoever reads their own sessions is not staff then.
 
 Rows: F4 (the rule for access), P4.
 """
@@ -27,9 +27,10 @@ class Staff:
         self._ledger = backing.ledger
         self._authority = authority
 
-    def read(self, actor: Actor, subject: str, reason: str) -> None:
+    def read(self, actor: Actor, subject: str, reason: str, *, whose: str) -> None:
         """Put on record that `actor` is about to read the content of `subject` (a session's or a
-        report's id), and why. Read it only when this returns.
+        report's id), and why. Read it only when this returns. `whose` it is, a person's or an
+        account's: a reason may name somebody, so it is unreadable when they are erased.
 
         Raises:
             InputError: no reason worth the name; `forbidden`, the actor is not staff.
@@ -44,4 +45,4 @@ class Staff:
             )
         if len(said) > LONGEST_REASON:
             raise InputError(f"a reason has at most {LONGEST_REASON} characters.")
-        self._ledger.append("access.read", subject, {"by": actor.name, "reason": said})
+        self._ledger.append("access.read", subject, {"by": actor.name, "reason": said}, whose=whose)

@@ -250,7 +250,7 @@ def _on_record(node: Node, arguments: Arguments, record: Record) -> None:
     if _is_staff(node, arguments, record):
         by = actor_of(node, arguments)
         reason = arguments.get("reason") or "at the terminal, no reason given"
-        node.registry.staff.read(by, record.id, reason)
+        node.registry.staff.read(by, record.id, reason, whose=record.owner)
 
 
 def _held(node: Node, record: Record) -> tuple[list[Any], str | None, list[Any]]:

@@ -101,6 +101,7 @@ class Served:
     ) -> None:
         reach = serving.reach
         self._session: Final = record.id
+        self._owner: Final = record.owner
         self._serving = serving
         self._streams: set[asyncio.Task[Any]] = set()
         self._waiting: list[dict[str, Any]] = []
@@ -192,7 +193,9 @@ class Served:
         )
 
     def _note_git(self, one: GitRecord) -> None:
-        """Each operation is an entry of the audit record; what it names are hashes and numbers."""
+        """Each operation is an entry of the audit record. The hashes are the session's owner's: to
+        whoever has the commits they say who wrote them.
+        """
         self._git["operations"] += 1
         self._git[one.outcome] += 1
         body: dict[str, str | int] = {
@@ -204,7 +207,7 @@ class Served:
             "sent": one.sent,
             "received": one.received,
         }
-        self._serving.ledger.append("cloud.git", self._session, body)
+        self._serving.ledger.append("cloud.git", self._session, body, whose=self._owner)
 
 
 _EGRESS_COUNTS: Final = ("connections", "allowed", "refused", "cut", "failed", "sent", "received")

@@ -23,12 +23,16 @@ import orjson
 from sqlalchemy import select
 
 from bailee import config
+from bailee.accounts import OPERATOR
 from bailee.app.node import Node
 from bailee.app.operations import perform
+from bailee.app.searching import Trace, search
 from bailee.app.serve import Running, Server
+from bailee.cloud.git.connections import Secret
 from bailee.db.engine import reading
 from bailee.db.keys import deks, keks
 from bailee.home import Home, HomeLock
+from bailee.keyring import signing
 from bailee.vault.record import subject_of
 
 _START = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -148,7 +152,7 @@ async def _walk(node: Node, running: Running, clock: _Clock) -> AsyncIterator[St
 
     secret = {p.name: _key_bytes(node, s) for p in PEOPLE if (s := kept[p.name]) is not None}
     wraps = [wrap for key in secret.values() for wrap in key[1:]]
-    there = {needle for _, needle in _search(node.home.path, wraps)}
+    there = _search(node.home.path, wraps)
     yield Step(
         "their keys are there, wrapped: what is looked for below can be found",
         there == set(wraps) and not _search(node.home.path, [key[0] for key in secret.values()]),
@@ -173,6 +177,34 @@ async def _walk(node: Node, running: Running, clock: _Clock) -> AsyncIterator[St
             not remains,
             [{"files searched": _count(node.home.path), "found": len(remains)}],
         )
+    yield await asyncio.to_thread(_erase, node)
+
+
+def _erase(node: Node) -> Step:
+    """Someone comes, names a host and a repository, is read by staff, and is erased."""
+    email, host, owner = "eve@plum.example", "notes.eves-plums.example", "eves-orchard"
+    eve: Any = perform(node, "person.create", {"email": email, "plan": "pro", "name": "eve's key"})
+    account = eve["account"]
+    node.network_lists.add(account, "allow", host, by=eve["person"])
+    node.git_connections.add(
+        account, "github-token", f"github.com/{owner}", Secret("a token"), by=eve["person"]
+    )
+    reason = f"asked for by {email}"
+    node.registry.staff.read(OPERATOR, "a-session", reason, whose=account)
+    named = [word.encode() for word in (email, host, owner, reason)]
+    before = _search(node.home.path, named)
+    erased: Any = perform(node, "person.erase", {"id": eve["person"]})
+    receipt = signing.verify(erased["signed"])[0]
+    after = _search(node.home.path, named)
+    return Step(
+        "a person is erased: the signed receipt says what a search of all files found, and why",
+        bool(before) and not after and receipt["identifiers"].endswith("none was found"),
+        [
+            {"left": stay["what"], "where": stay["where"], "rows": stay["count"]}
+            for stay in receipt["stays"]
+            if "where" in stay
+        ],
+    )
 
 
 def kept_account(session: Mapping[str, Any] | None) -> str:
@@ -246,15 +278,12 @@ def _key_bytes(node: Node, session: Mapping[str, Any]) -> list[bytes]:
         return [dek.key, *(rows.scalar_one() for rows in wraps)]
 
 
-def _search(folder: Path, needles: list[bytes]) -> list[tuple[Path, bytes]]:
-    return [
-        (file, needle)
-        for file in folder.rglob("*")
-        if file.is_file()
-        for content in (file.read_bytes(),)
-        for needle in needles
-        if needle in content
-    ]
+def _search(folder: Path, needles: list[bytes]) -> set[bytes]:
+    """Which of these byte strings stand in a file of a folder. Whatever their case: of keys and of
+    phrases like these that makes no difference.
+    """
+    traces = [Trace(needle.hex(), needle.lower()) for needle in needles]
+    return {bytes.fromhex(finding.what) for finding in search(folder, traces).findings}
 
 
 def _count(folder: Path) -> int:

@@ -2,13 +2,17 @@
 
 The steps, each of which can be the last before a crash and is found again by the erasure's row:
 
-1. The erasure is on record; from here on nothing new is kept of them, whatever is under way.
+1. The erasure is on record; from here on nothing new is kept of them, whatever is under way. What
+   there is to look for at the end lies with it, sealed under a key of the erasure's own.
 2. Keys are revoked, Git connections forgotten, sign-ins ended, identifiers removed, names blanked.
 3. Every report they sent and every session is erased, each with a receipt of its own; a held
    session is deferred.
-4. The key of their identifiers is destroyed: copies of the database no longer name them either.
-5. A receipt is signed. With sessions deferred it says so, and when the last hold on them is
-   released, the rest is done and the final receipt signed.
+4. What others wrote of them on record is emptied, where it has their email.
+5. The key of what names them is destroyed: copies of the database no longer name them either, and
+   what the audit record says of them in particular opens no more.
+6. The home is searched for them, and a receipt signed that says what was found. What was to be
+   looked for is destroyed. With sessions deferred the receipt says so, and when the last hold on
+   them is released, the rest is done and the final receipt signed.
 
 Each step can be repeated. What stays: consent records and audit entries, which name random ids that
 lead to nobody now, and the receipts themselves.
@@ -20,26 +24,32 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Any, Final
 
 import orjson
 from sqlalchemy import Engine, insert, select, update
 
 from bailee.accounts import OPERATOR, Accounts, Actor, Registry
+from bailee.app import erasure_receipt as said
 from bailee.app import subjects
+from bailee.app import traces as traces_of
+from bailee.app.person_keys import NEVER
+from bailee.app.searching import LOOSE, Search, Trace, search
 from bailee.app.subjects import Subject
 from bailee.cloud.egress.lists import NetworkLists
 from bailee.cloud.git.connections import GitConnections
-from bailee.db.engine import reading, storage_errors
+from bailee.db.engine import reading, rewrite, storage_errors
 from bailee.db.vault import erasures
-from bailee.errors import InputError
+from bailee.errors import InputError, StorageError
 from bailee.feedback.reports import ERASURE as REPORT
 from bailee.feedback.reports import Reports
 from bailee.keyring import Keyring, signing
 from bailee.keyring.checkpoint import truncate_log
+from bailee.keyring.wrapping import NONCE_BYTES, seal, unseal
 from bailee.ledger import Ledger
 from bailee.vault.receipts import DEFERRED, Receipt
 from bailee.vault.vault import Vault
@@ -79,8 +89,14 @@ class Erasures:
         first: Callable[[str], None] = lambda _account: None,
         git_connections: GitConnections,
         network_lists: NetworkLists,
+        home: Path,
+        gather: Callable[[Subject, datetime], tuple[Trace, ...]],
     ) -> None:
-        """`first` ends and erases what an account has besides the sessions of the vault."""
+        """`first` ends and erases what an account has besides the sessions of the vault; `gather`
+        gives what there is to look for of somebody, in `home`.
+        """
+        self._home = home
+        self._gather = gather
         self._first = first
         self._engine = engine
         self._registry = registry
@@ -152,6 +168,7 @@ class Erasures:
     def _begin(self, subject: Subject, now: datetime, by: Actor) -> None:
         account_id = subject.account and subject.account.account_id
         erasure_id = "era_" + os.urandom(8).hex()
+        traces = self._seal(erasure_id, traces_of.pack(self._gather(subject, now)))
         with storage_errors(_WHAT), self._engine.begin() as connection:
             connection.execute(
                 insert(erasures).values(
@@ -161,6 +178,7 @@ class Erasures:
                     state=REQUESTED,
                     requested_by=by.name,
                     requested_at=now,
+                    traces=traces,
                 )
             )
             self._ledger.append(
@@ -174,16 +192,19 @@ class Erasures:
         if erasure.account_id is not None:
             self._accounts_gone.add(erasure.account_id)
         subject = subjects.find(self._registry.people, self._accounts, erasure.person_id)
+        traces, known = self._traces(erasure, subject, now)
         self._take_ways_in(subject)
         self._reports.erase(subject.whose, now, erasure.id)
         parts = self._vault.parts(erasure.id)
         if erasure.account_id is not None:
             self._first(erasure.account_id)
             parts = self._vault.erase_owned(erasure.account_id, now, erasure.id)
-        if subject.person is not None:
-            self._keyring.destroy([subject.person.person_id])
+        self._forget_what_was_said(erasure, traces)
+        self._keyring.destroy([subject.id])
+        found = self._search(traces, known)
+        self._finish(erasure, subject, parts, now, (found, traces, known))
+        self._keyring.destroy([_key_of(erasure.id)])
         truncate_log(self._engine)
-        self._finish(erasure, subject, parts, now)
 
     def _take_ways_in(self, subject: Subject) -> None:
         keys = [key.key_id for key, _ in subjects.keys_of(self._accounts, subject)]
@@ -195,16 +216,60 @@ class Erasures:
             self._git_connections.remove_all(account, by=OPERATOR.name)
             self._network_lists.remove_all(account)
         if subject.person is not None and subject.person.erased_at is None:
+            if subject.person.email is not None:
+                self._registry.attempts.forget(subject.person.email)
             self._registry.people.forget(subject.person.person_id, by=OPERATOR)
 
+    def _forget_what_was_said(self, erasure: Erasure, traces: Sequence[Trace]) -> None:
+        """Empty what others said of them on record, where it has their email; and why their
+        sessions were held, when they are no more.
+        """
+        emails = [one.word for one in traces if one.what == traces_of.EMAIL]
+
+        def names(text: str) -> bool:
+            raw = text.encode("utf-8", "backslashreplace").lower()
+            return any(email in raw for email in emails)
+
+        if emails:
+            self._ledger.blank(names)
+        account = erasure.account_id
+        receipts = [] if account is None else self._vault.receipts_of(account)
+        theirs = {one.subject for one in (*self._vault.parts(erasure.id), *receipts)}
+        self._vault.holds.forget_reasons(
+            lambda hold: hold.session_id in theirs or names(hold.reason)
+        )
+
+    def _search(self, traces: Sequence[Trace], known: bool) -> Search | None:
+        """Look for what is left. What lies in no row of ours any more is written over first."""
+        try:
+            truncate_log(self._engine)
+            found = search(self._home, traces)
+            ours = {self._engine.url.database, f"{self._engine.url.database}-wal"}
+            if known and any(
+                str(self._home / one.where) in ours and one.column == LOOSE
+                for one in found.findings
+            ):
+                rewrite(self._engine)
+                truncate_log(self._engine)
+                found = search(self._home, traces)
+        except StorageError:
+            return None
+        return found
+
     def _finish(
-        self, erasure: Erasure, subject: Subject, parts: list[Receipt], now: datetime
+        self,
+        erasure: Erasure,
+        subject: Subject,
+        parts: list[Receipt],
+        now: datetime,
+        looked: tuple[Search | None, Sequence[Trace], bool],
     ) -> None:
         reports = sum(part.kind == REPORT for part in parts)
         deferred = [part for part in parts if part.state == DEFERRED]
         state = WAITING if deferred else DONE
-        receipt = self._receipt(erasure, subject, parts, now) | {"state": state}
+        receipt = self._receipt(erasure, subject, parts, now, looked) | {"state": state}
         signed = signing.sign(self._keyring.secret(signing.NAME), receipt)
+        found = None if looked[0] is None else sum(map(said.is_word, looked[0].findings))
         with storage_errors(_WHAT), self._engine.begin() as connection:
             connection.execute(
                 update(erasures)
@@ -213,6 +278,7 @@ class Erasures:
                     state=state,
                     finished_at=None if deferred else now,
                     receipt=orjson.dumps(signed).decode(),
+                    traces=None,
                 )
             )
             self._ledger.append(
@@ -223,56 +289,73 @@ class Erasures:
                     "sessions": len(parts) - reports,
                     "reports": reports,
                     "deferred": len(deferred),
+                    "found": found,
                 },
                 connection=connection,
             )
 
     def _receipt(
-        self, erasure: Erasure, subject: Subject, parts: list[Receipt], now: datetime
+        self,
+        erasure: Erasure,
+        subject: Subject,
+        parts: list[Receipt],
+        now: datetime,
+        looked: tuple[Search | None, Sequence[Trace], bool],
     ) -> dict[str, Any]:
-        account_id = erasure.account_id
-        consents = [] if account_id is None else self._accounts.consent_records(account_id)
+        found, _, known = looked
         return {
-            "type": "bailee/erasure/1",
+            "type": said.TYPE,
             "erasure": erasure.id,
             "subject": erasure.person_id,
-            "account": account_id,
+            "account": erasure.account_id,
             "requested": erasure.requested_at.isoformat(),
             "requested_by": erasure.requested_by,
             "issued": now.isoformat(),
             "sessions": [_part("session", part) for part in parts if part.kind != REPORT],
             "reports": [_part("report", part) for part in parts if part.kind == REPORT],
-            "identifiers": "removed, and their key destroyed",
+            "identifiers": said.identifiers(found, known),
             "keys_revoked": len(subjects.keys_of(self._accounts, subject)),
+            "search": said.searched(*looked),
             "stays": [
-                {
-                    "what": "consent records",
-                    "count": len(consents),
-                    "why": "they prove what was chosen; they name a random id that leads to nobody",
-                },
-                {
-                    "what": "entries of the audit record",
-                    "why": "they prove what was done; they hold ids and no content",
-                },
+                *said.left(found),
                 {
                     "what": "this receipt, and those of the sessions and reports",
                     "why": "they prove the erasure",
+                    "until": "always",
                 },
                 *(
                     {
                         "what": f"session {part.subject}, unreadable",
                         "why": "a legal hold; it is destroyed when the last hold is released",
+                        "until": "the last hold is released",
                     }
                     for part in parts
                     if part.state == DEFERRED
                 ),
             ],
-            "backups": (
-                "Copies of the data open nothing from now on. Copies of the keyring open nothing "
-                "after the next rotation of the root, a day at most while the server runs; copies "
-                "of keyring and root together are in the operator's hands."
-            ),
+            "backups": said.BACKUPS,
         }
+
+    # -- what is looked for ----------------------------------------------------------------------
+
+    def _seal(self, erasure_id: str, plain: bytes) -> bytes:
+        key = self._keyring.dek(_key_of(erasure_id), "erasure", NEVER).key
+        return seal(key, plain, _key_of(erasure_id).encode(), os.urandom(NONCE_BYTES))
+
+    def _traces(
+        self, erasure: Erasure, subject: Subject, now: datetime
+    ) -> tuple[tuple[Trace, ...], bool]:
+        """What there is to look for, and whether their words are in it: they are until there is a
+        first receipt.
+        """
+        query = select(erasures.c.traces).where(erasures.c.id == erasure.id)
+        with storage_errors(_WHAT), reading(self._engine) as connection:
+            sealed = connection.execute(query).scalar()
+        if sealed is None:
+            return self._gather(subject, now), False
+        name = _key_of(erasure.id)
+        packed = unseal(self._keyring.get(name).key, sealed, name.encode(), "an erasure")
+        return traces_of.unpack(packed), True
 
     # -- inside ----------------------------------------------------------------------------------
 
@@ -288,7 +371,13 @@ class Erasures:
 def _erasure(row: Any) -> Erasure:
     values = dict(row._mapping)
     receipt = values.pop("receipt")
+    del values["traces"]
     return Erasure(**values, receipt=None if receipt is None else orjson.loads(receipt))
+
+
+def _key_of(erasure_id: str) -> str:
+    """The name of the key under which an erasure's traces lie."""
+    return f"erasure:{erasure_id}"
 
 
 def _part(what: str, part: Receipt) -> dict[str, str]:

@@ -28,7 +28,7 @@ from bailee.app.cloud_git import connection_view
 from bailee.app.cloud_network import entry_view
 from bailee.app.people import key_view, membership_view, training_view, web_session_view
 from bailee.app.subjects import Subject
-from bailee.app.views import receipt_view, report_view, session_view
+from bailee.app.views import leaf_view, receipt_view, report_view, session_view
 from bailee.errors import BaileeError
 from bailee.feedback.reports import Report
 from bailee.vault.transcript import SessionRow
@@ -203,7 +203,7 @@ def _tables(
     about += [row.id for row in rows]
     about += [str(report["id"]) for report in tables[_REPORTS]]
     about += [str(receipt["subject"]) for receipt in tables["receipts"] if "subject" in receipt]
-    tables["audit"] = _audit(node, about)
+    tables["audit"] = _audit(node, subject.id, about)
     return tables
 
 
@@ -272,17 +272,14 @@ def _receipts(node: Node, subject: Subject, rows: list[SessionRow]) -> list[dict
     return [*views.values(), *([erasure.receipt] if erasure and erasure.receipt else [])]
 
 
-def _audit(node: Node, about: list[str]) -> list[dict[str, Any]]:
+def _audit(node: Node, holder: str, about: list[str]) -> list[dict[str, Any]]:
     found = {
-        leaf.number: {
-            "number": leaf.number,
-            "at": leaf.at.isoformat(),
-            "kind": leaf.kind,
-            "subject": leaf.subject,
-            "body": dict(leaf.body),
-        }
-        for subject in dict.fromkeys(about)
-        for leaf in node.ledger.entries(subject=subject)
+        leaf.number: leaf_view(leaf)
+        for entries in (
+            node.ledger.entries(whose=holder),
+            *(node.ledger.entries(subject=subject) for subject in dict.fromkeys(about)),
+        )
+        for leaf in entries
     }
     return [found[number] for number in sorted(found)]
 

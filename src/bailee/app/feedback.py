@@ -125,7 +125,7 @@ def _show(node: Node, arguments: Arguments) -> object:
 
 def _on_record(node: Node, arguments: Arguments, report: Report) -> None:
     reason = arguments.get("reason") or "at the terminal, no reason given"
-    node.registry.staff.read(_triages(node, {}), report.id, reason)
+    node.registry.staff.read(_triages(node, {}), report.id, reason, whose=report.whose)
 
 
 def _withdraw(node: Node, arguments: Arguments) -> object:

@@ -17,8 +17,10 @@ from sqlalchemy import Engine
 
 from bailee import config
 from bailee.accounts import Account, Registry
+from bailee.app import old_entries
 from bailee.app.erasing import Erasures
-from bailee.app.person_keys import PersonKeys
+from bailee.app.person_keys import Holders, PersonKeys
+from bailee.app.traces import gather
 from bailee.clock import Clock, system_clock
 from bailee.cloud.egress.lists import NetworkLists
 from bailee.cloud.git.connections import GitConnections
@@ -78,8 +80,10 @@ class Node:
         keys = self._database(home.keyring_database)
         upgrade(data, "data")
         upgrade(keys, "keys")
-        self.ledger = Ledger(data, clock)
         self.keyring = Keyring.open(keys, _root(settings, home.root_key_file, environment), clock)
+        holders = Holders(data, self.keyring)
+        old_entries.seal(data, holders)
+        self.ledger = Ledger(data, clock, holders)
         self.registry = Registry(
             data,
             policy,
@@ -131,6 +135,8 @@ class Node:
             first=self._erase_cloud_sessions,
             git_connections=self.git_connections,
             network_lists=self.network_lists,
+            home=home.path,
+            gather=lambda subject, now: gather(self, subject, now),
         )
         self.moves_wait: Callable[[], None] = self._move_now
         self.measured: Callable[[], None] = lambda: None  # where no server runs, nothing waits

@@ -22,7 +22,7 @@ from bailee.app.erasure import ERASURE
 from bailee.app.holds import HOLDS
 from bailee.app.node import Node
 from bailee.app.people import PEOPLE, actor_of, own_account
-from bailee.app.views import as_bytes, move_view, receipt_view, session_view
+from bailee.app.views import as_bytes, leaf_view, move_view, receipt_view, session_view
 from bailee.errors import InputError
 from bailee.vault.exporting import as_object
 
@@ -72,7 +72,8 @@ def _on_record(node: Node, arguments: Arguments) -> None:
     """
     if arguments.get("staff") is True:
         reason = arguments.get("reason") or "at the terminal, no reason given"
-        node.registry.staff.read(OPERATOR, text(arguments, "id"), reason)
+        session = node.vault.row(text(arguments, "id"), moment(node, arguments))
+        node.registry.staff.read(OPERATOR, session.id, reason, whose=session.owner)
 
 
 def _sessions_show(node: Node, arguments: Arguments) -> object:
@@ -147,16 +148,7 @@ def _audit_list(node: Node, arguments: Arguments) -> object:
         subject=arguments.get("subject"),
         newest=arguments.get("newest"),
     )
-    return [
-        {
-            "number": leaf.number,
-            "at": leaf.at.isoformat(),
-            "kind": leaf.kind,
-            "subject": leaf.subject,
-            "body": dict(leaf.body),
-        }
-        for leaf in entries
-    ]
+    return [leaf_view(leaf) for leaf in entries]
 
 
 _OPERATIONS: Final[Mapping[str, Callable[[Node, Arguments], Iterator[object] | object]]] = {

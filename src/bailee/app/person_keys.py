@@ -1,4 +1,4 @@
-"""A person's key in the keyring: under it lies what names them.
+"""A person's key in the keyring: under it lies what names them, in tables and the audit record.
 
 It has no time to expire: it is destroyed when the person is erased (`Keyring.destroy` with their
 id), and then opens nothing in any copy of the data.
@@ -6,13 +6,21 @@ id), and then opens nothing in any copy of the data.
 
 from __future__ import annotations
 
+import os
 from datetime import UTC, datetime
 from typing import Final
 
+from sqlalchemy import Engine, select
+
+from bailee.db.accounts import accounts
+from bailee.db.engine import reading, storage_errors
+from bailee.db.vault import erasures
+from bailee.errors import IntegrityError
 from bailee.keyring import Keyring
+from bailee.keyring.wrapping import NONCE_BYTES, seal, unseal
 
 _DATA_CLASS: Final = "person"
-_NEVER: Final = datetime(9999, 1, 1, tzinfo=UTC)
+NEVER: Final = datetime(9999, 1, 1, tzinfo=UTC)
 
 
 class PersonKeys:
@@ -23,7 +31,7 @@ class PersonKeys:
 
     def make(self, person_id: str) -> bytes:
         """The person's key, made if there is none."""
-        return self._keyring.dek(person_id, _DATA_CLASS, _NEVER).key
+        return self._keyring.dek(person_id, _DATA_CLASS, NEVER).key
 
     def get(self, person_id: str) -> bytes:
         """The person's key.
@@ -36,3 +44,41 @@ class PersonKeys:
     def index_key(self) -> bytes:
         """The key of the digests by which people are found."""
         return self._keyring.secret("people")
+
+
+class Holders:
+    """`bailee.ledger.Sealing`: particulars of the audit record under their holder's key.
+
+    A holder is a person, or an account that is no person's. What is of a person's account is under
+    the person's key.
+    """
+
+    def __init__(self, engine: Engine, keyring: Keyring) -> None:
+        """`engine`: the data database, which knows whose an account is and who was erased."""
+        self._engine = engine
+        self._keyring = keyring
+
+    def seal(self, whose: str, plain: bytes, bound: bytes) -> tuple[str, bytes | None]:
+        """See `bailee.ledger.Sealing`."""
+        with storage_errors("the people"), reading(self._engine) as connection:
+            of = connection.execute(
+                select(accounts.c.person_id).where(accounts.c.id == whose)
+            ).scalar()
+            holder = of or whose
+            gone = connection.execute(
+                select(erasures.c.id).where(erasures.c.person_id == holder)
+            ).first()
+        if gone is not None:
+            return holder, None
+        key = self._keyring.dek(holder, _DATA_CLASS, NEVER).key
+        return holder, seal(key, plain, bound, os.urandom(NONCE_BYTES))
+
+    def open(self, holder: str, sealed: bytes, bound: bytes) -> bytes | None:
+        """See `bailee.ledger.Sealing`."""
+        try:
+            key = self._keyring.get(holder).key
+        except IntegrityError as error:
+            if error.code != "key_destroyed":
+                raise
+            return None
+        return unseal(key, sealed, bound, "an entry of the audit record")

@@ -53,6 +53,7 @@ from bailee.gateway.local_model import LABEL, LocalModel
 from bailee.gateway.settings import MIB
 from bailee.home.console_name import console_label
 from bailee.home.control import ControlServer, reachable
+from bailee.home.guarding import check_secret
 
 _GRACE_SECONDS = 10.0
 _BY_ADDRESS = 128  # connections of one address to console or ingest
@@ -323,6 +324,7 @@ def _tls_files(settings: Settings) -> tuple[Path, Path] | None:
             code="configuration",
             hint="give --tls-cert and --tls-key",
         )
+    check_secret(Path(key))
     return Path(certificate), Path(key)
 
 

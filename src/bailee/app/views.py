@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from bailee.feedback.reports import Report
+from bailee.ledger import Leaf
 from bailee.vault.moving import Move
 from bailee.vault.receipts import Receipt
 from bailee.vault.transcript import Exchange, SessionRow
@@ -77,6 +78,18 @@ def report_view(report: Report) -> dict[str, object]:
         "account": report.account_id,
         "person": report.person_id,
         "key_id": report.key_id,
+    }
+
+
+def leaf_view(leaf: Leaf) -> dict[str, object]:
+    """An entry of the audit record. `erased`: what nobody can read any more, by name."""
+    return {
+        "number": leaf.number,
+        "at": leaf.at.isoformat(),
+        "kind": leaf.kind,
+        "subject": leaf.subject,
+        "body": dict(leaf.body),
+        **({"erased": list(leaf.erased)} if leaf.erased else {}),
     }
 
 

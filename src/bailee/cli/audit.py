@@ -39,7 +39,10 @@ def list_entries(
                 moment(e["at"]),
                 e["kind"],
                 e["subject"],
-                " ".join(f"{name}={value}" for name, value in e["body"].items()),
+                " ".join(
+                    f"{name}={'(erased)' if name in e.get('erased', ()) else value}"
+                    for name, value in e["body"].items()
+                ),
             )
             for e in entries
         ]

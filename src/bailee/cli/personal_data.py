@@ -87,9 +87,23 @@ def erase(
             console().print(table(("session", "state", "since"), rows))
         print("What stays, and why:")
         for one in receipt["stays"]:
-            count = f" ({one['count']})" if "count" in one else ""
-            print(f"  {one['what']}{count}: {one['why']}")
+            count = f" ({one['count']}, {one['where']})" if "where" in one else ""
+            print(f"  {one['what']}{count}: {one['why']}; until: {one['until']}")
+        print(f"What named them: {receipt['identifiers']}.")
+        print(_searched(receipt["search"]))
         print(receipt["backups"])
+
+
+def _searched(search: dict[str, Any]) -> str:
+    """What was searched for them, in a sentence or two."""
+    if "failed" in search:
+        return f"Searched: {search['failed']}."
+    said = f"Searched: {search['files']} files, {search['bytes']} bytes, {search['databases']} "
+    said += "databases by their rows."
+    if "not_searched" in search:
+        left = search["not_searched"]
+        said += f" Not searched: {left['files']} files, {left['bytes']} bytes."
+    return f"{said} {search['unseen']}"
 
 
 @receipts.command("list")

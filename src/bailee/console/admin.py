@@ -74,7 +74,7 @@ class Admin:
         session = self._session(ask)
         registry = self._parts.registry
         reader = registry.web_sessions.actor(ask.visitor.cookie)
-        registry.staff.read(reader, session["id"], ask.given("reason"))
+        registry.staff.read(reader, session["id"], ask.given("reason"), whose=session["account"])
         shown = self._perform("sessions.show", {"id": session["id"], "wait": False})
         return self._frame.page(
             ask,

@@ -76,7 +76,9 @@ class Feedback:
         report = self._found(ask)
         registry = self._parts.registry
         reader = registry.web_sessions.actor(ask.visitor.cookie)
-        registry.staff.read(reader, report["id"], ask.given("reason"))
+        registry.staff.read(
+            reader, report["id"], ask.given("reason"), whose=report["person"] or report["account"]
+        )
         shown = self._perform("feedback.show", {"id": report["id"]})
         return self._report(ask, content=readable(shown["content"]), draft=self._draft(ask))
 

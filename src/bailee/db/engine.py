@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -65,6 +66,25 @@ def reading(engine: Engine) -> Iterator[Connection]:
     """A transaction that only reads: one consistent view, and no writer waits for it."""
     with engine.connect().execution_options(**{_READ: True}) as connection, connection.begin():
         yield connection
+
+
+def rewrite(engine: Engine) -> None:
+    """Write the whole file anew (`VACUUM`), so that no page of it has what was deleted. Writers
+    wait. The write-ahead log is the caller's to cut.
+
+    Raises:
+        StorageError: there is no room, or somebody reads all the while.
+    """
+    connection = engine.raw_connection()  # a transaction of the engine's would be one too many
+    try:
+        connection.cursor().execute("VACUUM")
+    except sqlite3.Error as error:
+        raise StorageError(
+            f"the database can't be written anew ({type(error).__name__}).",
+            hint="it needs as much free space as it is large",
+        ) from error
+    finally:
+        connection.close()
 
 
 @contextmanager

@@ -172,6 +172,8 @@ erasures = Table(
     Column("requested_at", Moment, nullable=False),
     Column("finished_at", Moment),
     Column("receipt", String),
+    Column("traces", LargeBinary),
 )
 """Persons who are or were being erased. `state`: `requested`, `deferred` (all is done that no hold
-keeps from being done) or `done`. `receipt`: the signed record, once there is one."""
+keeps from being done) or `done`. `receipt`: the signed record, once there is one. `traces`: what is
+looked for at the end, sealed under a key of the erasure's own, which is destroyed then."""

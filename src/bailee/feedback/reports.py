@@ -35,6 +35,7 @@ from bailee.errors import BaileeError, InputError, StorageError
 from bailee.feedback.parts import Parts
 from bailee.keyring import Keyring
 from bailee.keyring.wrapping import NONCE_BYTES, associated, seal, unseal
+from bailee.ledger import Append
 from bailee.policy.period import expires_at
 from bailee.vault.exchange import Terms
 from bailee.vault.objects import Objects
@@ -45,7 +46,6 @@ from bailee.vault.receipts import (
     REQUESTED,
     Receipt,
     Receipts,
-    Record,
 )
 
 DATA_CLASS: Final = "feedback_report"
@@ -107,6 +107,11 @@ class Report:
     issue: str | None
     changed_at: datetime | None
 
+    @property
+    def whose(self) -> str:
+        """Whose it is: the person who sent it, else the account."""
+        return self.person_id or self.account_id
+
 
 class Reports:
     """The reports of one home. Its methods may be called from any thread."""
@@ -118,7 +123,7 @@ class Reports:
         *,
         keyring: Keyring,
         clock: Clock,
-        record: Record,
+        record: Append,
     ) -> None:
         self._engine = engine
         self._objects = objects
@@ -253,7 +258,7 @@ class Reports:
                 .values(state=state, issue=issue or report.issue, changed_at=self._clock())
             )
         body = {"state": state, "by": by} | ({} if issue is None else {"issue": issue})
-        self._record("report.changed", report.id, body)
+        self._record("report.changed", report.id, body, whose=report.whose)
         return self.get(report.id, self._clock())
 
     # -- forgetting ------------------------------------------------------------------------------

@@ -13,12 +13,13 @@ import asyncio
 import json
 import os
 import socket
+import struct
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
-from bailee.errors import BaileeError, StorageError
+from bailee.errors import BaileeError, InputError, StorageError
 
 Operation = Callable[[str, Mapping[str, object]], Iterator[object] | object]
 """Runs an operation by name; what it gives is one item, or an iterator of items. An asynchronous
@@ -26,6 +27,7 @@ iterator's items may be long in coming: others are served meanwhile.
 """
 
 _LONGEST_REQUEST = 1 << 20
+_CREDENTIALS = struct.Struct("3i")  # process, user, group: struct ucred, unix(7)
 
 
 class ControlServer:
@@ -145,10 +147,17 @@ def ask(path: Path, operation: str, arguments: Mapping[str, object]) -> Iterator
     Raises:
         ConnectionRefusedError, FileNotFoundError: nobody serves there.
         BaileeError: what the operation raised.
+        InputError: code `configuration`, it is another user's process that serves there.
         StorageError: the server ended before it had answered.
     """
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
         connection.connect(reachable(path))
+        if not _is_ours(connection):
+            raise InputError(
+                f"{path} is served by another user.",
+                code="configuration",
+                hint="find out who put it there; nothing was sent to it",
+            )
         connection.sendall(_line({"operation": operation, "arguments": dict(arguments)}))
         with connection.makefile("rb") as lines:
             for line in lines:
@@ -162,6 +171,14 @@ def ask(path: Path, operation: str, arguments: Mapping[str, object]) -> Iterator
                     return
                 yield answer["item"]
     raise StorageError("the server ended before it had answered.", hint="run the command again")
+
+
+def _is_ours(connection: socket.socket) -> bool:
+    """Whether our own user's process, or root's, is at the other end (`SO_PEERCRED`, Linux)."""
+    if not hasattr(socket, "SO_PEERCRED"):
+        return True
+    raw = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+    return _CREDENTIALS.unpack(raw)[1] in (os.geteuid(), 0)
 
 
 def reachable(path: Path) -> str:

@@ -22,10 +22,14 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from platformdirs import user_data_path
 
 from bailee.errors import InputError, StorageError
+from bailee.home import guarding
+
+_FOLDERS: Final = ("data", "keyring", "root", "vault", "work", "run")
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,11 +103,22 @@ class Home:
         """Whether `BAILEE_NOW` may set the time here."""
         return (self.path / "test-clock").exists()
 
+    def check(self) -> None:
+        """Whether the home is ours alone, as far as it is there. See `guarding`.
+
+        Raises:
+            InputError: code `configuration`, somebody else can put things in it, or has.
+            StorageError: it can't be looked at.
+        """
+        settings = self.settings_file.name
+        guarding.check_home(self.path, _FOLDERS, settings, guarding.standing())
+
     def make(self, *, test_clock: bool = False) -> None:
         """Make the folders, for their owner's eyes only. A test clock is only for a new home.
 
         Raises:
-            InputError: a test clock is asked for in a home that already keeps data.
+            InputError: a test clock is asked for in a home that already keeps data; or somebody
+                else can put things in it (`check`).
             StorageError: a folder can't be made.
         """
         if test_clock and self.exists and not self.has_test_clock:
@@ -112,9 +127,12 @@ class Home:
                 code="configuration",
                 hint="use --test-clock with a new --home",
             )
+        guarding.check_way(self.path, guarding.standing(), mend=True)
         try:
-            self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
-            for folder in ("data", "keyring", "root", "vault", "work", "run"):
+            missing = [one for one in (self.path, *self.path.parents) if not one.exists()]
+            for one in reversed(missing):
+                one.mkdir(exist_ok=True, mode=0o700)
+            for folder in _FOLDERS:
                 (self.path / folder).mkdir(exist_ok=True, mode=0o700)
             if test_clock:
                 (self.path / "test-clock").touch(mode=0o600)
@@ -123,13 +141,23 @@ class Home:
                 f"the home {self.path} can't be made ({error.strerror}).",
                 hint="choose another with --home or BAILEE_HOME",
             ) from error
+        self.check()
 
 
 def find(given: Path | None, environment: Mapping[str, str] = os.environ) -> Home:
-    """The home: `given`, else `BAILEE_HOME`, else the platform's folder for a user's data."""
-    if given is not None:
-        return Home(given.absolute())
+    """The home: `given`, else `BAILEE_HOME`, else the platform's folder for a user's data. It is
+    ours alone, as far as it is there (`Home.check`).
+
+    Raises:
+        InputError: code `configuration`, somebody else can put things in it, or has.
+        StorageError: it can't be looked at.
+    """
     variable = environment.get("BAILEE_HOME")
-    if variable:
-        return Home(Path(variable).absolute())
-    return Home(user_data_path("bailee", appauthor=False))
+    if given is not None:
+        found = Home(given.absolute())
+    elif variable:
+        found = Home(Path(variable).absolute())
+    else:
+        found = Home(user_data_path("bailee", appauthor=False))
+    found.check()
+    return found

@@ -25,13 +25,14 @@ class HomeLock:
         """Take the home.
 
         Raises:
-            InputError: code `home_in_use`, another process has it.
+            InputError: code `home_in_use`, another process has it; or it is not ours alone
+                (`Home.check`).
             StorageError: the lock file can't be made.
         """
         path = self._home.lock_file
+        self._home.make()
         try:
-            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         except OSError as error:
             raise StorageError(f"{path} can't be opened ({error.strerror}).") from error
         try:

@@ -3,6 +3,6 @@
 Rows: P4 (the append port; tree and proofs are not here yet).
 """
 
-from bailee.ledger.ledger import Leaf, Ledger
+from bailee.ledger.ledger import Append, Leaf, Ledger, Sealing
 
-__all__ = ["Leaf", "Ledger"]
+__all__ = ["Append", "Leaf", "Ledger", "Sealing"]

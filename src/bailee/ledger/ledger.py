@@ -2,65 +2,115 @@
 
 Rules kept here:
 
-* Appended, never changed: the table refuses UPDATE and DELETE.
-* No content: a body is a flat mapping of names to short strings, numbers and truth values.
+* Appended, never changed: the table refuses DELETE, and UPDATE but for what an erasure needs: that
+  sealed particulars go.
+* No content: a body is a flat mapping of names to short strings, numbers and truth values, each of
+  them declared (`particulars`).
+* What is somebody's is sealed under their key before it reaches the database. Nothing is sealed
+  for who was erased: it is left out.
 * An append inside the caller's transaction (`connection`) stands or falls with it, so the record
   and what it records can't part.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any, Protocol
 
 import orjson
-from sqlalchemy import Connection, Engine, insert, select
+from sqlalchemy import Connection, Engine, insert, select, update
 
 from bailee.clock import Clock
 from bailee.db.audit import audit
 from bailee.db.engine import reading, storage_errors
-from bailee.errors import InputError
-
-Body = Mapping[str, str | int | float | bool | None]
-
-_LONGEST = 300
+from bailee.errors import BaileeError, IntegrityError
+from bailee.ledger.particulars import Body, divide, sealed_names
 
 
 @dataclass(frozen=True, slots=True)
 class Leaf:
-    """One entry: its number in the record, when, what kind, about whom, and the particulars."""
+    """One entry: its number in the record, when, what kind, about whom, and the particulars.
+
+    `erased`: the names of particulars that nobody can read any more, because whose they were was
+    erased; they are None in `body`.
+    """
 
     number: int
     at: datetime
     kind: str
     subject: str
     body: Body
+    erased: tuple[str, ...] = ()
+
+
+class Sealing(Protocol):
+    """The keys under which particulars lie. A holder is who has such a key: a person's id, or that
+    of an account that is no person's.
+    """
+
+    def seal(self, whose: str, plain: bytes, bound: bytes) -> tuple[str, bytes | None]:
+        """Seal for whoever an id names, a person's or an account's: the holder, and the sealed
+        bytes, which open only with the same `bound`. None: of this holder nothing is kept any more.
+        """
+        ...
+
+    def open(self, holder: str, sealed: bytes, bound: bytes) -> bytes | None:
+        """What was sealed; None when the holder's key has been destroyed.
+
+        Raises:
+            IntegrityError: the bytes were changed.
+        """
+        ...
+
+
+class Append(Protocol):
+    """`Ledger.append`, as those see it who append outside of transactions of their own."""
+
+    def __call__(self, kind: str, subject: str, body: Body, *, whose: str | None = None) -> None:
+        """See `Ledger.append`."""
 
 
 class Ledger:
     """The audit record in the data database."""
 
-    def __init__(self, engine: Engine, clock: Clock) -> None:
+    def __init__(self, engine: Engine, clock: Clock, sealing: Sealing) -> None:
         self._engine = engine
         self._clock = clock
+        self._sealing = sealing
 
     def append(
-        self, kind: str, subject: str, body: Body, *, connection: Connection | None = None
+        self,
+        kind: str,
+        subject: str,
+        body: Body,
+        *,
+        whose: str | None = None,
+        connection: Connection | None = None,
     ) -> None:
-        """Add an entry: `kind` is `area.event`, `subject` an id, `body` flat and short.
+        """Add an entry: `kind` is `area.event`, `subject` an id, `body` flat, short and declared.
+
+        `whose`: the person or the account whose particulars are in it, if any are.
 
         Raises:
-            InputError: a value that is nested or longer than 300 characters.
+            BaileeError: code `internal`: something in it is not declared, or is somebody's and
+                nobody is named.
             StorageError: the record can't be written; what it was to record must not go ahead.
         """
-        for name, value in body.items():
-            if not isinstance(value, str | int | float | bool | None) or (
-                isinstance(value, str) and len(value) > _LONGEST
-            ):
-                raise InputError(f"the audit field {name!r} of {kind} is not a short plain value.")
+        plain, hidden = divide(kind, subject, body)
+        holder, sealed = None, None
+        if hidden:
+            if whose is None:
+                raise BaileeError(f"{kind} has particulars of somebody, and does not say whose.")
+            holder, sealed = self._sealing.seal(whose, orjson.dumps(hidden), bound(kind, subject))
         row = insert(audit).values(
-            at=self._clock(), kind=kind, subject=subject, body=orjson.dumps(dict(body)).decode()
+            at=self._clock(),
+            kind=kind,
+            subject=subject,
+            body=orjson.dumps(plain).decode(),
+            whose=holder,
+            sealed=sealed,
         )
         with storage_errors("the audit record"):
             if connection is not None:
@@ -70,17 +120,76 @@ class Ledger:
                     own.execute(row)
 
     def entries(
-        self, *, kind: str | None = None, subject: str | None = None, newest: int | None = None
+        self,
+        *,
+        kind: str | None = None,
+        subject: str | None = None,
+        whose: str | None = None,
+        newest: int | None = None,
     ) -> Iterator[Leaf]:
-        """The entries in order, of one kind or about one subject; only the `newest` N if given."""
+        """The entries in order, of one kind, about one subject or with particulars of one holder;
+        only the `newest` N if given.
+        """
         query = select(audit).order_by(audit.c.number.desc())
         if kind is not None:
             query = query.where(audit.c.kind == kind)
         if subject is not None:
             query = query.where(audit.c.subject == subject)
+        if whose is not None:
+            query = query.where(audit.c.whose == whose)
         if newest is not None:
             query = query.limit(newest)
         with storage_errors("the audit record"), reading(self._engine) as connection:
             rows = connection.execute(query).all()
         for row in reversed(rows):
-            yield Leaf(row.number, row.at, row.kind, row.subject, orjson.loads(row.body))
+            yield self._leaf(row)
+
+    def blank(self, names: Callable[[str], bool]) -> int:
+        """Destroy the sealed particulars of every entry in which a text is one that `names`
+        somebody, whosever the entry is; how many entries. Kind, time and subject stay.
+
+        Raises:
+            StorageError: the record can't be read or written; call again.
+        """
+        query = select(audit).where(audit.c.sealed.is_not(None))
+        with storage_errors("the audit record"), reading(self._engine) as connection:
+            rows = connection.execute(query).all()
+        found = []
+        for row in rows:
+            try:
+                opened = self._opened(row) or {}
+            except IntegrityError:
+                continue  # changed bytes name nobody
+            if any(names(text) for text in opened.values()):
+                found.append(row.number)
+        self._blank(found)
+        return len(found)
+
+    def _blank(self, numbers: Iterable[int]) -> None:
+        with storage_errors("the audit record"), self._engine.begin() as connection:
+            for number in numbers:
+                connection.execute(
+                    update(audit).where(audit.c.number == number).values(sealed=None)
+                )
+
+    def _leaf(self, row: Any) -> Leaf:
+        body = orjson.loads(row.body)
+        erased: tuple[str, ...] = ()
+        if row.whose is not None:
+            opened = self._opened(row)
+            if opened is None:
+                erased = tuple(n for n in sealed_names(row.kind) if n in body and body[n] is None)
+            else:
+                body |= opened
+        return Leaf(row.number, row.at, row.kind, row.subject, body, erased)
+
+    def _opened(self, row: Any) -> dict[str, str] | None:
+        if row.sealed is None:
+            return None
+        plain = self._sealing.open(row.whose, row.sealed, bound(row.kind, row.subject))
+        return None if plain is None else orjson.loads(plain)
+
+
+def bound(kind: str, subject: str) -> bytes:
+    """What sealed particulars are bound to: in another entry they don't open."""
+    return b"bailee/audit/1\x00" + f"{kind}\x00{subject}".encode()

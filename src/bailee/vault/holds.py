@@ -18,6 +18,7 @@ Rows: R6.
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -179,6 +180,13 @@ class Holds:
                 return
         self._record("hold.void", hold.session_id, {"hold": hold.id})
         self._note(hold, VOID)
+
+    def forget_reasons(self, of: Callable[[Hold], bool]) -> None:
+        """Empty the reasons of these holds, so far as they hold nothing any more."""
+        over = [one.id for one in self.all() if one.state in (RELEASED, VOID) and of(one)]
+        with storage_errors(_WHAT), self._engine.begin() as connection:
+            for hold_id in over:
+                connection.execute(update(holds).where(holds.c.id == hold_id).values(reason=""))
 
     def _is_kept(self, session_id: str, now: datetime) -> bool:
         query = select(sessions.c.id).where(

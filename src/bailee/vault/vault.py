@@ -168,6 +168,23 @@ class Vault:
         with storage_errors("the vault's index"), reading(self._engine) as connection:
             return [SessionRow(**row._mapping) for row in connection.execute(query)]
 
+    def row(self, session_id: str, now: datetime) -> SessionRow:
+        """The particulars of a session that is kept at `now`.
+
+        Raises:
+            InputError: `not_found`: there is no such session, or no more.
+        """
+        query = select(*_COLUMNS).where(sessions.c.id == session_id, sessions.c.expires_at > now)
+        with storage_errors("the vault's index"), reading(self._engine) as connection:
+            row = connection.execute(query).first()
+        if row is None:
+            raise InputError(
+                "there is no such session, or no more.",
+                code="not_found",
+                hint="bailee sessions list shows what is kept",
+            )
+        return SessionRow(**row._mapping)
+
     def show(self, session_id: str, now: datetime | None = None) -> Transcript:
         """A session that is kept at `now` (None: by the clock), rebuilt: each exchange as it was.
 
@@ -229,7 +246,7 @@ class Vault:
         self.spool.roll()
         sealed = self._sealer.queue.wait(_PATIENCE)
         with self._lock:
-            self._row(session_id, now)
+            self.row(session_id, now)
             if sealed:
                 return self._forgetting.erase(session_id, now)
             return self._forgetting.make_inaccessible(session_id, now)
@@ -376,20 +393,8 @@ class Vault:
 
     # -- inside ----------------------------------------------------------------------------------
 
-    def _row(self, session_id: str, now: datetime) -> SessionRow:
-        query = select(*_COLUMNS).where(sessions.c.id == session_id, sessions.c.expires_at > now)
-        with storage_errors("the vault's index"), reading(self._engine) as connection:
-            row = connection.execute(query).first()
-        if row is None:
-            raise InputError(
-                "there is no such session, or no more.",
-                code="not_found",
-                hint="bailee sessions list shows what is kept",
-            )
-        return SessionRow(**row._mapping)
-
     def _find(self, session_id: str, now: datetime | None) -> tuple[SessionRow, list[Any]]:
-        session = self._row(session_id, now or self._clock())
+        session = self.row(session_id, now or self._clock())
         query = (
             select(exchanges)
             .where(exchanges.c.session_id == session_id)

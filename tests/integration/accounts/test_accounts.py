@@ -13,12 +13,13 @@ from bailee.accounts import OPERATOR, Accounts
 from bailee.app.access import PolicyAccess
 from bailee.db.engine import open_sqlite
 from bailee.db.migrate import upgrade
-from bailee.errors import InputError
+from bailee.errors import BaileeError, InputError
 from bailee.gateway import Passage, Unkept
 from bailee.gateway.routes import KINDS
 from bailee.ledger import Ledger
 from bailee.policy import load
 from bailee.testing import FakeClock
+from bailee.testing.sealing import SealingInMemory
 
 
 class Place:
@@ -28,7 +29,7 @@ class Place:
         self.clock = FakeClock()
         self.engine = open_sqlite(folder / "data.db")
         upgrade(self.engine, "data")
-        self.ledger = Ledger(self.engine, self.clock)
+        self.ledger = Ledger(self.engine, self.clock, SealingInMemory())
         self.policy = load()
         self.accounts = self.reopened()
 
@@ -161,16 +162,23 @@ def test_consent_and_audit_can_not_be_edited(place: Place, table: str, change: s
 def test_the_audit_record_takes_no_nested_or_long_values(place: Place) -> None:
     """There is no room in it for content."""
     for value in ("x" * 301, {"a": 1}, [1]):
-        with pytest.raises(InputError):
-            place.ledger.append("test.event", "s", {"field": value})  # type: ignore[dict-item]
+        with pytest.raises(BaileeError):
+            place.ledger.append(
+                "access.read",
+                "s",
+                {"reason": value},  # type: ignore[dict-item]
+                whose="acc_1",
+            )
 
 
 def test_the_audit_record_keeps_order_and_filters(place: Place) -> None:
     """Entries come in order, of one kind or about one subject, newest first when limited."""
     for number in range(5):
-        place.ledger.append("a.odd" if number % 2 else "a.even", str(number), {"n": number})
+        kind = "telemetry.expired" if number % 2 else "telemetry.undelivered"
+        place.ledger.append(kind, str(number), {"files": number})
 
-    assert ["0", "2", "4"] == [leaf.subject for leaf in place.ledger.entries(kind="a.even")]
+    even = place.ledger.entries(kind="telemetry.undelivered")
+    assert ["0", "2", "4"] == [leaf.subject for leaf in even]
     assert ["3"] == [leaf.subject for leaf in place.ledger.entries(subject="3")]
     assert ["3", "4"] == [leaf.subject for leaf in place.ledger.entries(newest=2)]
 

@@ -87,8 +87,8 @@ def test_staff_read_with_a_reason_that_is_on_record(town: Town) -> None:
     """Who, what, why; written before anything is read."""
     eva, _ = town.registry.people.create("eva@x.example", plan=None, by=OPERATOR, operator=True)
 
-    town.registry.staff.read(OPERATOR, "ses_1", " abuse report\n of 3 May ")
-    town.registry.staff.read(town.actor(eva), "ses_2", "asked for by its owner")
+    town.registry.staff.read(OPERATOR, "ses_1", " abuse report\n of 3 May ", whose="acc_1")
+    town.registry.staff.read(town.actor(eva), "ses_2", "asked for by its owner", whose="acc_1")
 
     assert [
         ("ses_1", {"by": "operator", "reason": "abuse report of 3 May"}),
@@ -101,7 +101,7 @@ def test_staff_read_with_a_reason_that_is_on_record(town: Town) -> None:
 def test_no_reason_no_reading(town: Town, reason: str) -> None:
     """And nothing on record."""
     with pytest.raises(InputError, match="reason"):
-        town.registry.staff.read(OPERATOR, "ses_1", reason)
+        town.registry.staff.read(OPERATOR, "ses_1", reason, whose="acc_1")
 
     assert [] == list(town.ledger.entries(kind="access.read"))
 
@@ -113,7 +113,7 @@ def test_who_is_not_staff_does_not_read_as_staff(town: Town) -> None:
     town.registry.people.set_operator(eva.person_id, False, by=OPERATOR)
 
     with pytest.raises(InputError) as refused:
-        town.registry.staff.read(town.actor(eva), "ses_1", "a reason of sorts")
+        town.registry.staff.read(town.actor(eva), "ses_1", "a reason of sorts", whose="acc_1")
 
     assert "forbidden" == refused.value.code
 

@@ -16,7 +16,10 @@ import orjson
 import pytest
 
 from bailee.accounts import OPERATOR
+from bailee.app import old_entries, searching
 from bailee.app.operations import perform
+from bailee.cloud.git.connections import Secret
+from bailee.db.audit import audit
 from bailee.db.engine import open_sqlite
 from bailee.db.people import passkeys
 from bailee.errors import BaileeError, InputError, IntegrityError
@@ -27,6 +30,16 @@ ADA, BOB = "ada.planted@example.org", "bob@example.org"
 ONE, TWO, HELD = (f"{n}{n}{n}{n}{n}{n}{n}{n}-32a5-4d0c-8f0b-0d7c3d1c1a11" for n in range(1, 4))
 PLANTED = [b"medlar", b"ada.planted", b"walnut key", b"quince browser", b"sorb passkey"]
 """What names Ada or is hers: a prompt, her email, what she called things."""
+REASON = f"asked by {ADA} of Costard Lane"
+RECORDED = [
+    b"lovelace-orchard",
+    b"notes.pippin.example",
+    b"Costard Lane",
+    b"c0ffee" * 6,
+    b"bullace",
+]
+"""What the audit record and the lists say of her: an owner of Git, a host, a reason, a commit, a
+reason of a hold."""
 
 
 class People(Place):
@@ -60,8 +73,31 @@ class People(Place):
         )
         self.ask("sessions.delete", id=TWO)
         self.ask("privacy.choose", key=self.key, choice="refused")
-        registry.staff.read(OPERATOR, ONE, "a matter that was reported")
+        registry.staff.read(OPERATOR, ONE, REASON, whose=self.account)
         self.node.vault.sweep(self.clock())
+        self._plant_on_record()
+
+    def _plant_on_record(self) -> None:
+        """What else names her, in the lists and on record."""
+        git, hosts = self.node.git_connections, self.node.network_lists
+        secret = Secret("s3cret")
+        git.add(self.account, "github-token", "github.com/lovelace-orchard", secret, by=self.ada)
+        gone = git.add(self.account, "github-token", "git.pippin.example", secret, by=self.ada)
+        git.remove(gone.id, by=self.ada)
+        hosts.add(self.account, "allow", "*.notes.pippin.example:8443", by=self.ada)
+        hosts.add(self.account, "allow", "pypi.org", by=self.ada)
+        hosts.add(self.bobs, "allow", "shared.pear.example", by="operator")
+        hosts.add(self.account, "allow", "shared.pear.example", by=self.ada)
+        commit = {
+            "operation": "push",
+            "outcome": "done",
+            "rule": "",
+            "old": "",
+            "new": "c0ffee" * 6,
+        }
+        self.node.ledger.append("cloud.git", "cs_1", commit, whose=self.account)
+        hold = self.ask("hold.place", session=ONE, reason="matter of bullace")["hold"]
+        self.ask("hold.release", id=hold)
 
     def _add_passkey(self) -> None:
         identifiers = self.node.registry._backing.identifiers
@@ -175,7 +211,10 @@ def test_erasure_leaves_nothing_of_them(home: People, tmp_path: Path) -> None:
     states = {one["session"]: one["state"] for one in receipt["sessions"]}
     assert {ONE: "key_destroyed", HELD: "key_destroyed"} == states
 
-    assert [] == home.files(*PLANTED[1:], *secrets)
+    assert [] == home.files(*PLANTED[1:], *RECORDED, *secrets)
+    assert "removed, and their key destroyed; none was found" == receipt["identifiers"]
+    assert 2 == receipt["search"]["databases"]
+    assert "not_searched" not in receipt["search"]
     for subject in subjects:
         with pytest.raises(IntegrityError):
             home.node.keyring.get(subject)
@@ -183,7 +222,7 @@ def test_erasure_leaves_nothing_of_them(home: People, tmp_path: Path) -> None:
     left += orjson.dumps([home.ask("sessions.list"), home.ask("person.show", id=home.ada)])
     again = home.export(id=home.ada)
     left += b"".join(again.read(name) for name in again.namelist())
-    assert [] == [needle for needle in PLANTED if needle in left]
+    assert [] == [needle for needle in (*PLANTED, *RECORDED) if needle in left]
     assert ["allowed", "refused"] == [row["new"] for row in lines(again, "consent.jsonl")]
     for session in (ONE, HELD):
         with pytest.raises(InputError):
@@ -314,6 +353,139 @@ def test_a_receipt_that_was_changed_is_refused(home: People) -> None:
     ):
         with pytest.raises(IntegrityError):
             signing.verify(wrong)
+
+
+@pytest.mark.row("P4", "R6")
+def test_the_living_are_read_by_auditors(home: People) -> None:
+    """Reasons, places and hosts are in the operator's list and in the person's own copy, and in no
+    file as they are; of who was erased the list says that there was one.
+    """
+    assert [] == home.files(b"Costard Lane", b"c0ffee" * 6)
+    read = {entry["kind"]: entry for entry in home.ask("audit.list")}
+    assert REASON == read["access.read"]["body"]["reason"]
+    assert "c0ffee" * 6 == read["cloud.git"]["body"]["new"]
+    own = {entry["number"]: entry for entry in lines(home.export(id=ADA), "audit.jsonl")}
+    assert read["git_connection.removed"] == own[read["git_connection.removed"]["number"]]
+
+    home.ask("person.erase", id=ADA)
+    read = {entry["kind"]: entry for entry in home.ask("audit.list")}
+    entry = read["access.read"]
+    assert (ONE, {"by": "operator", "reason": None}) == (entry["subject"], entry["body"])
+    assert ["reason"] == entry["erased"]
+    assert ["place"] == read["git_connection.added"]["erased"]
+
+
+@pytest.mark.row("R6")
+def test_a_receipt_says_what_the_search_found(home: People) -> None:
+    """What is planted where no erasure reaches is found, and told by place and count, not by what
+    it is; hosts that others use are nobody's; ids are told with the reason why they stay.
+    """
+    (home.folder / "bailee.toml").write_text(f"# ask {ADA}, or Ada.Planted%40example.org\n")
+    (home.folder / "work").mkdir(exist_ok=True)
+    (home.folder / "work" / "left.txt").write_text("see lovelace-orchard. " * 3)
+    with home.node._engines[0].begin() as connection:
+        connection.exec_driver_sql("CREATE TABLE notes (said TEXT)")
+        connection.exec_driver_sql("INSERT INTO notes VALUES ('walnut key'), ('walnut key')")
+
+    receipt, _ = signing.verify(home.ask("person.erase", id=ADA)["signed"])
+
+    found = {(stay["where"], stay["what"]): stay for stay in receipt["stays"] if "where" in stay}
+    words = {place: stay["count"] for place, stay in found.items() if " id" not in place[1]}
+    assert {
+        ("bailee.toml", "email"): 2,
+        ("work/left.txt", "owner or repository of Git"): 3,
+        ("data/data.db notes.said", "name that they gave"): 2,
+    } == words
+    assert "settings" in found["bailee.toml", "email"]["why"]
+    assert found["data/data.db receipts.subject", "session's id"]["count"] >= 3
+    organisations = found["data/data.db sessions.key_id", "random id of ours"]
+    assert (1, "the session goes") == (organisations["count"], organisations["until"])
+    assert "none was found" not in receipt["identifiers"]
+    told = orjson.dumps(receipt)
+    assert [] == [n for n in (b"ada.planted", b"lovelace-orchard", b"walnut") if n in told.lower()]
+    looked = {one["what"]: one["count"] for one in receipt["search"]["looked_for"]}
+    assert 2 == looked["host that they alone named"]  # notes. and git.; the others are not hers
+
+
+@pytest.mark.row("R6")
+def test_what_another_entry_says_of_them_is_emptied(home: People) -> None:
+    """A reason for reading Bob's that has Ada's email goes with her; Bob's others stay."""
+    read = home.node.registry.staff.read
+    read(OPERATOR, "ses_b", f"reported by {ADA.upper()}", whose=home.bobs)
+    read(OPERATOR, "ses_b", "reported by a neighbour", whose=home.bobs)
+    home.ask("person.erase", id=ADA)
+    reasons = [entry["body"]["reason"] for entry in home.ask("audit.list", subject="ses_b")]
+    assert [None, "reported by a neighbour"] == reasons
+
+
+@pytest.mark.row("R6", "P4")
+def test_entries_from_before_are_sealed_at_the_next_start(home: People) -> None:
+    """As an older version wrote them: what was in the clear is sealed in place, in order, and no
+    page has it; who was erased before is not readable in them; a second start changes nothing.
+    """
+    home.ask("person.erase", id=home.bobs)
+    data = home.node._engines[0]
+    old = [
+        ("access.read", HELD, {"by": "operator", "reason": "of Greengage Street"}),
+        ("cloud_network.added", home.bobs, {"entry": "bobs.medlar.example", "by": "operator"}),
+        ("git_connection.removed", "gitc_0", {"place": "gone.medlar.example", "by": "operator"}),
+        ("report.changed", "fb_0", {"state": "closed", "by": "operator"}),
+    ]
+    before = home.ask("audit.list")
+    with data.begin() as connection:
+        for kind, subject, body in old:
+            connection.execute(
+                audit.insert().values(
+                    at=home.clock(), kind=kind, subject=subject, body=orjson.dumps(body).decode(),
+                    whose="?",
+                )
+            )  # fmt: skip
+    assert [] != home.files(b"Greengage Street")
+    home.close()
+    home.open()
+
+    assert [] == home.files(b"Greengage", b"bobs.medlar", b"gone.medlar")
+    entries = home.ask("audit.list", newest=1000)
+    assert before == entries[: len(before)]
+    mine, bobs, nobodys, plain = entries[len(before) :][:4]
+    assert "of Greengage Street" == mine["body"]["reason"]
+    assert (None, ["entry"]) == (bobs["body"]["entry"], bobs["erased"])
+    assert "gone.medlar.example" == nobodys["body"]["place"]
+    assert {"state": "closed", "by": "operator"} == plain["body"]
+    assert 0 == old_entries.seal(data, home.node.ledger._sealing)
+
+
+def test_a_search_sees_what_was_deleted(tmp_path: Path) -> None:
+    """A word that lies in a page that no row is in is found there; one over two pieces, once; what
+    is over the bound is left out, and told.
+    """
+    engine = open_sqlite(tmp_path / "a.db")
+    with engine.begin() as connection:
+        connection.exec_driver_sql("PRAGMA secure_delete=OFF")
+    engine.dispose()
+    import sqlite3
+
+    raw = sqlite3.connect(tmp_path / "a.db")
+    raw.execute("PRAGMA secure_delete=OFF")
+    raw.execute("CREATE TABLE t (c TEXT)")
+    raw.executemany("INSERT INTO t VALUES (?)", [("Greengage Street",), ("plum",)])
+    raw.execute("DELETE FROM t WHERE c LIKE 'Green%'")
+    raw.commit()
+    raw.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    raw.close()
+    piece = searching._PIECE
+    (tmp_path / "long").write_bytes(b"x" * (piece - 4) + b"greenGAGE street" + b"y" * 9)
+    trace = searching.Trace("word", b"greengage street")
+
+    found = searching.search(tmp_path, [trace, searching.Trace("plum", b"plum")])
+    assert [
+        ("a.db", searching.LOOSE, "word", 1),
+        ("a.db", "t.c", "plum", 1),
+        ("long", "", "word", 1),
+    ] == [(one.where, one.column, one.what, one.count) for one in found.findings]
+    bounded = searching.search(tmp_path, [trace], most=piece)
+    assert (1, piece + 21) == (bounded.left_out, bounded.left_out_bytes)
+    assert {"a.db"} == {one.where for one in bounded.findings}
 
 
 def test_the_operator_is_told_by_name(home: People) -> None:

@@ -141,7 +141,9 @@ class NetworkLists:
                 )
             )
             body = {"entry": made.entry, "verdict": side, "by": by}
-            self._ledger.append("cloud_network.added", account_id, body, connection=connection)
+            self._ledger.append(
+                "cloud_network.added", account_id, body, whose=account_id, connection=connection
+            )
         return made
 
     def remove(self, entry_id: str, *, by: str) -> Entry:
@@ -155,7 +157,11 @@ class NetworkLists:
             connection.execute(delete(network_entries).where(network_entries.c.id == entry_id))
             body = {"entry": gone.entry, "verdict": gone.side, "by": by}
             self._ledger.append(
-                "cloud_network.removed", gone.account_id, body, connection=connection
+                "cloud_network.removed",
+                gone.account_id,
+                body,
+                whose=gone.account_id,
+                connection=connection,
             )
         return gone
 

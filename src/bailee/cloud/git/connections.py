@@ -154,7 +154,9 @@ class GitConnections:
                 )
             )
             body = {"kind": kind, "place": connection.place[:300], "by": by}
-            self._ledger.append("git_connection.added", connection.id, body, connection=on_disk)
+            self._ledger.append(
+                "git_connection.added", connection.id, body, whose=account_id, connection=on_disk
+            )
         for one in before:
             self.remove(one.id, by=by)
         return connection
@@ -189,7 +191,13 @@ class GitConnections:
         with storage_errors(_WHAT), self._engine.begin() as on_disk:
             on_disk.execute(delete(git_connections).where(git_connections.c.id == connection_id))
             body = {"kind": connection.kind.value, "place": connection.place[:300], "by": by}
-            self._ledger.append("git_connection.removed", connection_id, body, connection=on_disk)
+            self._ledger.append(
+                "git_connection.removed",
+                connection_id,
+                body,
+                whose=connection.account_id,
+                connection=on_disk,
+            )
 
     def remove_all(self, account_id: str, *, by: str) -> None:
         """Forget every connection of an account."""

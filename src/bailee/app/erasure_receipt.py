@@ -1,0 +1,111 @@
+"""What the receipt of an erasure says. Pure.
+
+It says what was done, from what is on record, and what is left, from a search made when it was
+done: where, of what kind, how much; for each whether it is left on purpose, why and until when. It
+says nothing that the search does not show, and what the search could not see.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
+
+from bailee.app.searching import Finding, Search, Trace
+from bailee.app.traces import OURS, SAID, SESSION, TOO_SHORT
+
+TYPE: Final = "bailee/erasure/2"
+
+BACKUPS: Final = (
+    "Copies of the data from before open no session, no report and nothing that was sealed for "
+    "them. They show, in the clear: ids, times, sizes and counts; of an account that no person "
+    "has, its name and those of its keys; owners and hosts of Git connections and network lists; "
+    "reasons of legal holds. Copies of the keyring open nothing after the next rotation of the "
+    "root, a day at most while the server runs; copies of keyring and root together are in the "
+    "operator's hands."
+)
+UNSEEN: Final = (
+    "What is encrypted, compressed or in base64 was not looked into: others may have written about "
+    "them in sessions and reports of their own. Nothing outside of the home was searched."
+)
+
+_ALWAYS: Final = "always"
+_CHANCE: Final = "not left on purpose: it is somebody else's, or a defect; the operator should look"
+_WHY: Final[Mapping[str, tuple[str, str]]] = {
+    "audit": ("an entry proves what was done; it names ids", _ALWAYS),
+    "consent_records": ("it proves what was chosen; it names an account and who chose", _ALWAYS),
+    "receipts": ("it proves what was destroyed; it names it by its id", _ALWAYS),
+    "erasures": ("this erasure", _ALWAYS),
+    "persons": ("an empty row, so that consent records are of someone", _ALWAYS),
+    "accounts": ("an empty row, so that consent records are of someone", _ALWAYS),
+    "api_keys": ("a revoked key without a name, so that it stays revoked", _ALWAYS),
+    "cloud_sessions": ("that a session ran and when; nothing of what was asked or done", _ALWAYS),
+    "retention_moves": ("that a choice was followed; it names an account", _ALWAYS),
+    "holds": ("that a session was held", _ALWAYS),
+    "sessions": ("a legal hold", "the last hold is released"),
+    "exchanges": ("a legal hold", "the last hold is released"),
+    "prefixes": ("a legal hold", "the last hold is released"),
+}
+_REASON: Final = ("a legal hold needs its reason", "the hold is released")
+_SETTINGS: Final = ("settings, written by who runs the service", "they change them")
+
+
+def searched(search: Search | None, traces: Sequence[Trace], known: bool) -> dict[str, Any]:
+    """What was looked for and where. `search`: None, it failed. `known`: whether their words were
+    known then.
+    """
+    kinds = Counter(trace.what for trace in traces)
+    short = kinds.pop(TOO_SHORT, 0)
+    said: dict[str, Any] = {"looked_for": [{"what": w, "count": n} for w, n in kinds.items()]}
+    if short:
+        said["too_short_to_look_for"] = short
+    if not known:
+        said["ids_only"] = "what named them was not known any more; it was searched for earlier"
+    if search is None:
+        return said | {"failed": "the home could not be searched; nothing is said of what is left"}
+    said |= {"files": search.files, "bytes": search.bytes, "databases": search.databases}
+    if search.left_out:
+        said["not_searched"] = {"files": search.left_out, "bytes": search.left_out_bytes}
+    return said | {"unseen": UNSEEN}
+
+
+def identifiers(search: Search | None, known: bool) -> str:
+    """What became of what named them, in words."""
+    if search is None or not known:
+        return "removed, and their key destroyed"
+    if any(is_word(finding) for finding in search.findings):
+        return "removed, and their key destroyed; what the search still found is listed"
+    if search.left_out:
+        return "removed, and their key destroyed; none was found in what was searched"
+    return "removed, and their key destroyed; none was found"
+
+
+def is_word(finding: Finding) -> bool:
+    """Whether what was found names them, or leads to them outside of bailee."""
+    return finding.what not in (OURS, SESSION)
+
+
+def left(search: Search | None) -> Iterable[dict[str, Any]]:
+    """What was found, each with the reason why it is there."""
+    for finding in () if search is None else search.findings:
+        why, until = _why(finding)
+        yield {
+            "what": finding.what,
+            "where": f"{finding.where} {finding.column}".strip(),
+            "count": finding.count,
+            "why": why,
+            "until": until,
+        }
+
+
+def _why(finding: Finding) -> tuple[str, str]:
+    table, _, column = finding.column.partition(".")
+    if finding.column == "sessions.key_id":
+        return "a session of an organisation, which is its own; it names a key", "the session goes"
+    if not is_word(finding):
+        return _WHY.get(table, ("it names an id, which leads to nobody", _ALWAYS))
+    if finding.where == "bailee.toml":
+        return _SETTINGS
+    if (table, column, finding.what) == ("holds", "reason", SAID):
+        return _REASON
+    return _CHANCE, "unknown"

@@ -1,0 +1,241 @@
+"""Searching a home for what names somebody: every file by its bytes, every database by its rows.
+
+Rules kept here:
+
+* What is looked for, and what was found, are told by kind, place and count; a finding never holds
+  what was found.
+* It is done in a process of its own (`search`). A process that opens and closes a database's file
+  beside its own handle loses the locks on it (sqlite.org/howtocorrupt.html, 2.2), and a long search
+  must hold nobody up.
+* Words are looked for as bytes, whatever their case (ASCII): so what lies in a free page or in a
+  write-ahead log is found too. Ids are looked for in rows alone: they are many, and what an old
+  page says of one, the rows say anyway.
+* Small files come first. Beyond `most` bytes nothing more is read, and that is told. A file that
+  goes while it is looked at is none.
+
+It sees no further than bytes go: what is encrypted, compressed or in base64 does not show.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sqlite3
+import stat
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import quote
+
+from bailee.errors import StorageError
+
+MOST: Final = 4 << 30
+"""How many bytes are read at most."""
+
+LOOSE: Final = "outside of any row"
+
+_PIECE: Final = 8 << 20
+_SQLITE: Final = b"SQLite format 3\x00"
+_TOKEN: Final = re.compile(
+    r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|[a-z]{2,8}_[0-9a-f]{10,32}"
+)
+_OF_A_DATABASE: Final = ("-wal", "-shm", "-journal")
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """Something to look for. `what`: its kind, in words. `word`: its bytes, ASCII in lower case;
+    or `id`: an id, as it stands in rows.
+    """
+
+    what: str
+    word: bytes = b""
+    id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """So many times was something of a kind found at a place: a file; of a database also a table
+    and column (then rows are counted), or `outside of any row`.
+    """
+
+    where: str
+    column: str
+    what: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """What was searched, and found. `left_out`, `left_out_bytes`: files that were not read."""
+
+    files: int
+    bytes: int
+    databases: int
+    left_out: int
+    left_out_bytes: int
+    findings: tuple[Finding, ...]
+
+
+def search(folder: Path, traces: Iterable[Trace], most: int = MOST) -> Search:
+    """Search a folder, in another process, and wait for it.
+
+    Raises:
+        StorageError: it can't be searched.
+    """
+    asked = {
+        "folder": str(folder),
+        "most": most,
+        "traces": [[one.what, one.word.hex(), one.id] for one in traces],
+    }
+    done = subprocess.run(
+        [sys.executable, "-P", "-m", "bailee.app.searching"],
+        input=json.dumps(asked).encode(),
+        capture_output=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        raise StorageError("the home can't be searched.", hint="see that its files can be read")
+    read = json.loads(done.stdout)
+    return Search(**read | {"findings": tuple(Finding(**one) for one in read["findings"])})
+
+
+def search_here(folder: Path, traces: Iterable[Trace], most: int = MOST) -> Search:
+    """Search a folder that no database of this process lies in."""
+    wanted = list(traces)
+    words: dict[str, list[bytes]] = {}
+    for trace in wanted:
+        if trace.word:
+            words.setdefault(trace.what, []).append(trace.word)
+    ids = {trace.id: trace.what for trace in wanted if trace.id}
+    found: Counter[tuple[str, str, str]] = Counter()
+    read = files = databases = left_out = left_out_bytes = 0
+    for path, size in _files(folder):
+        if read + size > most:
+            left_out, left_out_bytes = left_out + 1, left_out_bytes + size
+            continue
+        name = str(path.relative_to(folder))
+        try:
+            counts = _count(path, words)
+        except FileNotFoundError:
+            continue
+        files, read = files + 1, read + size
+        if not _is_database(path):
+            log = name.endswith(_OF_A_DATABASE)
+            found.update({(name, LOOSE if log else "", what): n for what, n in counts.items()})
+            continue
+        databases += 1
+        rows = _rows(path, words, ids)
+        found.update({(name, column, what): n for (column, what), n in rows.items()})
+        in_rows = {what for _, what in rows}
+        loose = {what: n for what, n in counts.items() if what not in in_rows}
+        found.update({(name, LOOSE, what): n for what, n in loose.items()})
+    findings = tuple(Finding(*place, count) for place, count in sorted(found.items()))
+    return Search(files, read, databases, left_out, left_out_bytes, findings)
+
+
+def _files(folder: Path) -> list[tuple[Path, int]]:
+    """Ordinary files under a folder, the databases and then the smallest first. Links are not
+    followed.
+    """
+    found = []
+    for top, _, names in os.walk(folder):
+        for name in names:
+            path = Path(top, name)
+            try:
+                status = path.lstat()
+            except FileNotFoundError:
+                continue
+            if stat.S_ISREG(status.st_mode):
+                found.append((path, status.st_size))
+    return sorted(found, key=lambda one: (".db" not in one[0].name, one[1], one[0]))
+
+
+def _count(path: Path, words: Mapping[str, list[bytes]]) -> Counter[str]:
+    """How often words of each kind stand in a file's bytes."""
+    counts: Counter[str] = Counter()
+    overlap = max((len(word) for some in words.values() for word in some), default=1) - 1
+    before = b""
+    with path.open("rb") as file:
+        while piece := file.read(_PIECE):
+            content = (before + piece).lower()
+            for what, some in words.items():
+                for word in some:
+                    seen = content.count(word)
+                    if seen:  # what ends in the part that was read before was counted then
+                        seen -= content[: len(before)].count(word)
+                    if seen:
+                        counts[what] += seen
+            before = content[-overlap:] if overlap else b""
+    return counts
+
+
+def _is_database(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            return file.read(len(_SQLITE)) == _SQLITE
+    except FileNotFoundError:
+        return False
+
+
+def _rows(
+    path: Path, words: Mapping[str, list[bytes]], ids: Mapping[str, str]
+) -> Counter[tuple[str, str]]:
+    """In how many rows something of a kind stands, by `table.column`."""
+    kinds = sorted({*words, *ids.values()})
+    by_word = [(1 << kinds.index(what), word) for what, some in words.items() for word in some]
+    by_id = {one: 1 << kinds.index(what) for one, what in ids.items()}
+
+    def names(value: object) -> int:
+        """The kinds that a value has something of, as bits."""
+        if not isinstance(value, str | bytes):
+            return 0
+        raw = (value.encode("utf-8", "replace") if isinstance(value, str) else value).lower()
+        bits = 0
+        for bit, word in by_word:
+            if word in raw:
+                bits |= bit
+        if isinstance(value, str):
+            for token in _TOKEN.findall(value):
+                bits |= by_id.get(token, 0)
+            bits |= by_id.get(value, 0)
+        return bits
+
+    counts: Counter[tuple[str, str]] = Counter()
+    connection = sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True)
+    try:
+        connection.create_function("names", 1, names, deterministic=True)
+        for table, column in _columns(connection):
+            query = (
+                f'SELECT names("{column}"), count(*) FROM "{table}" '  # noqa: S608
+                f"WHERE typeof(\"{column}\") IN ('text', 'blob') GROUP BY 1"
+            )
+            for bits, rows in connection.execute(query):
+                for number, what in enumerate(kinds):
+                    if bits >> number & 1:
+                        counts[f"{table}.{column}", what] += rows
+    finally:
+        connection.close()
+    return counts
+
+
+def _columns(connection: sqlite3.Connection) -> Iterator[tuple[str, str]]:
+    tables = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
+    for (table,) in tables:
+        for row in connection.execute("SELECT name FROM pragma_table_info(?)", (table,)).fetchall():
+            if '"' not in table + row[0]:
+                yield table, row[0]
+
+
+def _main(asked: Mapping[str, Any]) -> None:
+    traces = [Trace(what, bytes.fromhex(word), one) for what, word, one in asked["traces"]]
+    json.dump(asdict(search_here(Path(asked["folder"]), traces, asked["most"])), sys.stdout)
+
+
+if __name__ == "__main__":
+    _main(json.load(sys.stdin))

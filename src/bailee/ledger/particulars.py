@@ -1,0 +1,215 @@
+"""What the particulars of each kind of entry are, and which of them are somebody's. Pure.
+
+Rules kept here:
+
+* A kind that is not in `KINDS`, or a particular that its kind does not declare, can't be appended.
+  Whoever adds one decides here whether it is somebody's.
+* What names a person, or leads to one outside of bailee, is `SEALED`: it is kept under the key of
+  whoever the entry is about, and is unreadable from the moment that key is destroyed. So is every
+  text that somebody wrote.
+* What is not sealed must look like what it is declared as. No address of a person is an id or a
+  word of ours, so none gets into an entry by mistake.
+
+A random id of ours names nobody by itself: `per_…`, `acc_…`, `key_…`. What it leads to is sealed
+or erased elsewhere (decision 78).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from enum import Enum
+from typing import Final
+
+from bailee.errors import BaileeError
+
+Value = str | int | float | bool | None
+Body = Mapping[str, Value]
+
+LONGEST: Final = 300
+
+
+class Form(Enum):
+    """What a particular is."""
+
+    ID = "id"  # a random id of ours, or `operator`, `provider`, `nobody` in the place of one
+    WORD = "word"  # out of a vocabulary of the program's, the policy's or the registry's
+    NUMBER = "number"  # a count, a size, a time, a truth value
+    SETTING = "setting"  # text that the operator configured, of an organisation or a release
+    SEALED = "sealed"  # names a person or leads to one, or was written by one
+
+
+_ID, _WORD, _NUMBER = Form.ID, Form.WORD, Form.NUMBER
+_SETTING, _SEALED = Form.SETTING, Form.SEALED
+
+_SHAPES: Final[Mapping[Form, re.Pattern[str]]] = {
+    Form.ID: re.compile(r"[A-Za-z0-9_:.\-]{0,100}|cloud session's end"),
+    Form.WORD: re.compile(r"[A-Za-z0-9_:.+/ \-]{0,100}"),
+    Form.SETTING: re.compile(r"[^\x00-\x1f\x7f]{0,300}"),
+    Form.SEALED: re.compile(r".{0,300}", re.DOTALL),
+}
+_SUBJECT: Final = re.compile(r"[A-Za-z0-9_:.~/ \-]{1,200}")
+
+Declared = Mapping[str, Form]
+
+_NOTHING: Final[Declared] = {}
+_BY: Final[Declared] = {"by": _ID}
+_PLACE: Final[Declared] = {"offset": _NUMBER, "length": _NUMBER}
+_GIT: Final[Declared] = {"kind": _WORD, "place": _SEALED, "by": _ID}
+_HOST: Final[Declared] = {"entry": _SEALED, "verdict": _WORD, "by": _ID}
+_HOLD: Final[Declared] = {"hold": _ID}
+_HELD: Final[Declared] = {"data_class": _WORD, "clause": _WORD}
+_ERASED: Final[Declared] = {
+    "erasure": _ID, "sessions": _NUMBER, "reports": _NUMBER, "deferred": _NUMBER,
+    "found": _NUMBER,
+}  # fmt: skip
+_COUNTS: Final = (
+    *(f"egress_{n}" for n in ("connections", "allowed", "refused", "cut", "failed", "sent",
+                              "received")),
+    *(f"git_{n}" for n in ("operations", "refused", "rejected")),
+)  # fmt: skip
+
+_RECEIPTS: Final[Mapping[str, Declared]] = {
+    f"{kind}.{state}": {"receipt": _ID}
+    for kind in (
+        "erasure", "expiry", "held_expiry",
+        "report_withdrawal", "report_erasure", "report_expiry",
+    )
+    for state in (
+        "requested", "inaccessible", "deferred", "key_destroyed", "backups_unrecoverable",
+        "reclaimed",
+    )
+}  # fmt: skip
+
+KINDS: Final[Mapping[str, Declared]] = {
+    # accounts
+    "account.created": {"plan": _WORD},
+    "account.unrecorded_routes": {"allowed": _NUMBER, "by": _ID},
+    "key.created": {
+        "account": _ID, "zero_retention": _NUMBER, "scope": _WORD, "by": _ID,
+        "run_only": _NUMBER, "cloud_session": _ID,
+    },
+    "key.revoked": _BY,
+    "consent.recorded": {
+        "record": _ID, "purpose": _WORD, "old": _WORD, "new": _WORD, "actor": _ID,
+    },
+    "organisation.created": _BY,
+    "member.role": {"person": _ID, "old": _WORD, "new": _WORD, "by": _ID},
+    "member.removed": {"person": _ID, "old": _WORD, "by": _ID},
+    "provider.bound": {"domain": _SETTING, "issuer": _SETTING, "by": _ID},
+    "person.created": {"by": _ID, "operator": _NUMBER},
+    "person.operator": {"operator": _NUMBER, "by": _ID},
+    "person.erased": _BY,
+    "person.passkey_added": _BY,
+    "person.passkey_removed": _BY,
+    "person.password_set": _BY,
+    "person.identity_bound": {"organisation": _ID},
+    "person.taken_over": _NOTHING,
+    "sign_in.begun": {"session": _ID},
+    "sign_in.ended": {"session": _ID},
+    "access.read": {"by": _ID, "reason": _SEALED},
+    # a person's data as a whole
+    "person.exported": _BY,
+    "person.erasure_requested": {"erasure": _ID, "by": _ID},
+    "person.erasure_deferred": _ERASED,
+    "person.erasure_done": _ERASED,
+    # the vault and the keyring
+    **_RECEIPTS,
+    "vault.quarantined": {**_PLACE, "error": _WORD},
+    "vault.kept_as_bytes": {**_PLACE, "why": _WORD},
+    "vault.torn": _PLACE,
+    "vault.damaged": _PLACE,
+    "vault.expired_unsealed": {"exchanges": _NUMBER},
+    "vault.deleted_unsealed": {"exchanges": _NUMBER},
+    "vault.closed_unsealed": _NOTHING,
+    "vault.spool_expired": _NOTHING,
+    "keyring.rotated": {"replaced": _NUMBER, "rewrapped": _NUMBER},
+    "hold.requested": _HOLD,
+    "hold.placed": _HOLD,
+    "hold.void": _HOLD,
+    "hold.releasing": _HOLD,
+    "hold.released": _HOLD,
+    "retention.moved": {"seen": _NUMBER, "moved": _NUMBER},
+    "retention.move_failed": {"error": _WORD},
+    # feedback and telemetry
+    "report.received": {"clause": _WORD, "for": _WORD},
+    "report.changed": {"state": _WORD, "by": _ID, "issue": _SEALED},
+    "telemetry.torn": _PLACE,
+    "telemetry.damaged": _PLACE,
+    "telemetry.expired": {"files": _NUMBER},
+    "telemetry.undelivered": {"files": _NUMBER},
+    "telemetry.refused": {"status": _NUMBER, "rows": _NUMBER},
+    "telemetry.alert_failed": _NOTHING,
+    "error_issue.changed": {"state": _WORD, "resolved_in": _SETTING, "by": _ID},
+    # cloud sessions. A commit's hash leads to whoever wrote it, wherever it was published.
+    "git_connection.added": _GIT,
+    "git_connection.removed": _GIT,
+    "cloud_network.added": _HOST,
+    "cloud_network.removed": _HOST,
+    "cloud.session_requested": {
+        "account": _ID, "by": _ID, "agent": _WORD, "network": _WORD, "zero_retention": _NUMBER,
+    },
+    "cloud.session_started": {"account": _ID, "by": _ID, "security": _WORD},
+    "cloud.session_ended": {
+        "account": _ID, "reason": _WORD, "problem": _WORD, "seconds": _NUMBER,
+        **dict.fromkeys(_COUNTS, _NUMBER),
+    },
+    "cloud.git": {
+        "operation": _WORD, "outcome": _WORD, "rule": _WORD, "old": _SEALED, "new": _SEALED,
+        "sent": _NUMBER, "received": _NUMBER,
+    },
+    "cloud.expired": _HELD,
+    "cloud.erased": _HELD,
+    # the policy
+    "policy.activated": {"version": _WORD},
+}  # fmt: skip
+
+
+def sealed_names(kind: str) -> tuple[str, ...]:
+    """The particulars of a kind that are somebody's."""
+    return tuple(n for n, form in KINDS.get(kind, _NOTHING).items() if form is Form.SEALED)
+
+
+SEALED_KINDS: Final = tuple(kind for kind in KINDS if sealed_names(kind))
+"""The kinds that have such particulars."""
+
+
+def divide(kind: str, subject: str, body: Body) -> tuple[dict[str, Value], dict[str, str]]:
+    """The particulars as anyone may see them, and those that are to be sealed, which stand in the
+    first as None.
+
+    Raises:
+        BaileeError: code `internal`: the kind or a particular is not declared, or does not look
+            like what it is declared as. The message repeats no value.
+    """
+    declared = KINDS.get(kind)
+    if declared is None:
+        raise _undeclared(f"the audit record knows no kind {kind!r}.")
+    if _SUBJECT.fullmatch(subject) is None:
+        raise _undeclared(f"the subject of {kind} is no id.")
+    plain: dict[str, Value] = {}
+    hidden: dict[str, str] = {}
+    for name, value in body.items():
+        form = declared.get(name)
+        if form is None:
+            raise _undeclared(f"{kind} declares no particular {name!r}.")
+        if not _fits(form, value):
+            raise _undeclared(f"the particular {name!r} of {kind} is no {form.value}.")
+        if form is Form.SEALED and value:
+            hidden[name] = str(value)
+            plain[name] = None
+        else:
+            plain[name] = value
+    return plain, hidden
+
+
+def _fits(form: Form, value: object) -> bool:
+    if value is None:
+        return True
+    if form is Form.NUMBER:
+        return isinstance(value, int | float)
+    return isinstance(value, str) and _SHAPES[form].fullmatch(value) is not None
+
+
+def _undeclared(message: str) -> BaileeError:
+    return BaileeError(message, hint="declare it in bailee.ledger.particulars, if it belongs there")
