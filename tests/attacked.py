@@ -296,6 +296,7 @@ class House:
             late=neighbour.slowest,
             wrong=float(len(neighbour.wrong)),
         )
+        print(cost)  # shown with a failure, and with -rP
         assert {} == cost.over(bounds), f"{cost}; {neighbour.wrong[:3]}"
         self.broken = False
 
@@ -322,7 +323,7 @@ class House:
         )
 
     def killed(self) -> Cost:
-        """kill -9, and a start over what is left; what the start cost until it was ready."""
+        """Kill -9, and a start over what is left; what the start cost until it was ready."""
         self.bailee.stop(signal.SIGKILL)
         self.ready = self.bailee.up(*_flags(self.upstream), env=AWS)
         standing = self._standing()

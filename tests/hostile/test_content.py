@@ -3,29 +3,15 @@
 from __future__ import annotations
 
 import gzip
-import json
-import zlib
-from collections.abc import Callable
 
-import brotli
 import pytest
-import zstandard
 
 from attacked import House
 from bailee.testing.upstream import Exactly, Failure, Part, Reply
+from bombs import MANY_KEYS, MANY_MESSAGES, PACKERS, unfolding
 
 pytestmark = pytest.mark.row("G1", "G2")
-Packed = Callable[[bytes], bytes]
 
-PACKERS: dict[str, Packed] = {
-    "gzip": gzip.compress,
-    "deflate": zlib.compress,
-    "br": lambda data: brotli.compress(data, quality=5),
-    "zstd": lambda data: zstandard.ZstdCompressor(level=1).compress(data),
-}
-ZEROS = b"0," * 999_999 + b"0"
-MANY_MESSAGES = b'{"model":"m","messages":[' + ZEROS + b"]}"
-MANY_KEYS = json.dumps({f"k{n}": n for n in range(1_000_000)}).encode()
 WELL = b'{"model":"m","max_tokens":9,"messages":[{"role":"user","content":"pear"}]}'
 
 
@@ -137,24 +123,3 @@ def test_telemetry_that_unfolds_without_end(house: House, path: str, coding: str
     packed = unfolding(coding)
     with house.within():
         house.post(packed, path, "ingest", content_encoding=coding)
-
-
-_UNFOLDING: dict[str, bytes] = {}
-
-
-def unfolding(coding: str) -> bytes:
-    """A gigabyte of one letter (brotli: two), in as few bytes as the coding makes of it."""
-    if coding not in _UNFOLDING:
-        piece = b"a" * (1 << 20)
-        parts = []
-        if coding == "br":
-            making = brotli.Compressor(quality=9, lgwin=24)
-            parts = [making.process(piece) for _ in range(2048)] + [making.finish()]
-        elif coding == "zstd":
-            packing = zstandard.ZstdCompressor(level=1).compressobj()
-            parts = [packing.compress(piece) for _ in range(1024)] + [packing.flush()]
-        else:
-            zipping = zlib.compressobj(9, zlib.DEFLATED, 31 if coding == "gzip" else 15)
-            parts = [zipping.compress(piece) for _ in range(1024)] + [zipping.flush()]
-        _UNFOLDING[coding] = b"".join(parts)
-    return _UNFOLDING[coding]
