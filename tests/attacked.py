@@ -201,10 +201,8 @@ class House:
         }
         connection = http.client.HTTPConnection(*self.address(door), timeout=_LONGEST)
         with contextlib.closing(connection):
-            try:
+            with contextlib.suppress(ConnectionError):  # answered before it was all there
                 connection.request("POST", path, body, given)
-            except ConnectionError:
-                pass  # it may have been answered before it was all there
             try:
                 answer = connection.getresponse()
                 return answer.status, answer.read()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import gzip
 import json
 import zlib
@@ -16,26 +17,26 @@ PACKERS: dict[str, Callable[[bytes], bytes]] = {
     "br": lambda data: brotli.compress(data, quality=5),
     "zstd": lambda data: zstandard.ZstdCompressor(level=1).compress(data),
 }
+MIB = 1 << 20
 ZEROS = b"0," * 999_999 + b"0"
 MANY_MESSAGES = b'{"model":"m","messages":[' + ZEROS + b"]}"
-MANY_KEYS = json.dumps({f"k{n}": n for n in range(1_000_000)}).encode()
-
-_UNFOLDING: dict[str, bytes] = {}
 
 
+@functools.cache
+def many_keys() -> bytes:
+    """An object with a million keys."""
+    return json.dumps({f"k{n}": n for n in range(1_000_000)}).encode()
+
+
+@functools.cache
 def unfolding(coding: str) -> bytes:
     """A gigabyte of one letter (brotli: two), in as few bytes as the coding makes of it."""
-    if coding not in _UNFOLDING:
-        piece = b"a" * (1 << 20)
-        parts = []
-        if coding == "br":
-            making = brotli.Compressor(quality=9, lgwin=24)
-            parts = [making.process(piece) for _ in range(2048)] + [making.finish()]
-        elif coding == "zstd":
-            packing = zstandard.ZstdCompressor(level=1).compressobj()
-            parts = [packing.compress(piece) for _ in range(1024)] + [packing.flush()]
-        else:
-            zipping = zlib.compressobj(9, zlib.DEFLATED, 31 if coding == "gzip" else 15)
-            parts = [zipping.compress(piece) for _ in range(1024)] + [zipping.flush()]
-        _UNFOLDING[coding] = b"".join(parts)
-    return _UNFOLDING[coding]
+    piece = b"a" * MIB
+    if coding == "br":
+        brotling = brotli.Compressor(quality=9, lgwin=24)
+        return b"".join([brotling.process(piece) for _ in range(2048)]) + bytes(brotling.finish())
+    if coding == "zstd":
+        packing = zstandard.ZstdCompressor(level=1).compressobj()
+        return b"".join([packing.compress(piece) for _ in range(1024)]) + packing.flush()
+    zipping = zlib.compressobj(9, zlib.DEFLATED, 31 if coding == "gzip" else 15)
+    return b"".join([zipping.compress(piece) for _ in range(1024)]) + zipping.flush()

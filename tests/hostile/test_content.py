@@ -8,7 +8,7 @@ import pytest
 
 from attacked import House
 from bailee.testing.upstream import Exactly, Failure, Part, Reply
-from bombs import MANY_KEYS, MANY_MESSAGES, PACKERS, unfolding
+from bombs import MANY_MESSAGES, PACKERS, many_keys, unfolding
 
 pytestmark = pytest.mark.row("G1", "G2")
 
@@ -47,7 +47,7 @@ def test_a_million_messages_that_are_answered(house: House) -> None:
 def test_a_million_keys(house: House) -> None:
     """A body with a million keys, 14 MB of it, costs little."""
     with house.within(memory=200, disk=64):
-        house.post(MANY_KEYS)
+        house.post(many_keys())
 
 
 @pytest.mark.parametrize("coding", PACKERS)
@@ -68,7 +68,11 @@ def test_an_answer_that_unfolds_without_end(house: House, coding: str) -> None:
 
 @pytest.mark.parametrize(
     "body",
-    [b"[" * 1_000_000, b'{"messages":' + b'[{"a":' * 300_000, b'{"messages":["' + b"\\u0000" * 300_000],
+    [
+        b"[" * 1_000_000,
+        b'{"messages":' + b'[{"a":' * 300_000,
+        b'{"messages":["' + b"\\u0000" * 300_000 + b'"]}',
+    ],
     ids=["arrays", "objects", "escapes"],
 )  # fmt: skip
 def test_depth_and_escapes(house: House, body: bytes) -> None:

@@ -1,4 +1,4 @@
-"""Requests that are spelled so that they pass unseen, or run errands on the operator's credential."""
+"""Requests spelled so that they pass unseen, or run errands on the operator's credential."""
 
 from __future__ import annotations
 
@@ -75,10 +75,10 @@ def test_no_errand_is_run_on_the_operators_credential(house: House) -> None:
         ["transfer-encoding: chunked", "transfer-encoding: chunked"], ["content-length: +5"],
         ["content-length : 5"], [" folded: x"], ["x-api-key: bl_other"], ["content-length: 5, 5"],
     ],
-    ids=lambda lines: " | ".join(lines),
+    ids=" | ".join,
 )  # fmt: skip
 def test_what_two_readers_read_differently_is_refused(house: House, lines: list[str]) -> None:
-    """Two hosts, two lengths, two keys, a length beside a coding: 400 or 401, and nothing goes on."""
+    """Two hosts, lengths or keys, a length beside a coding: 400 or 401, and nothing goes on."""
     if lines in (["Host: other"], ["x-api-key: bl_other"]):
         pytest.xfail("door-gateway")
     seen = len(house.upstream.requests)
