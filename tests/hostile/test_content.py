@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import gzip
+import json
 
 import pytest
 
-from attacked import House
+from attacked import House, processor
 from bailee.testing.upstream import Exactly, Failure, Part, Reply
 from bombs import MANY_MESSAGES, PACKERS, many_keys, unfolding
 
@@ -41,6 +42,36 @@ def test_a_million_messages_that_are_answered(house: House) -> None:
     """The same when the model answers: the session that they make is no burden either."""
     with house.within():
         house.post(MANY_MESSAGES)
+
+
+@pytest.mark.xfail(strict=True, reason="door-vault")
+def test_what_is_rebuilt_follows_the_size(house: House) -> None:
+    """A conversation of twice as many messages takes about twice as long to show."""
+    spent = []
+    for number in (2_000, 4_000):
+        session = f"{number:08d}-0000-4000-8000-000000000000"
+        for start in (0, 1):
+            said = [{"role": "user", "content": f"plum {n}"} for n in range(start, number)]
+            # From the end to the front: nothing is a beginning of anything before.
+            body = json.dumps({"model": "m", "max_tokens": 9, "messages": said[::-1]}).encode()
+            assert 200 == house.post(body, x_claude_code_session_id=session)[0]
+        house.settle()
+        before = processor(house.pid)
+        shown = house.ask("sessions.show", id=session)
+        spent.append(processor(house.pid) - before)
+        assert 2 == len(shown["exchange_list"])
+    assert spent[1] < 3 * spent[0] + 0.5, spent
+
+
+@pytest.mark.xfail(strict=True, reason="door-vault")
+def test_lists_do_not_wait_for_what_is_sealed(house: House) -> None:
+    """While content that asks for much is being sealed, another's list costs what it ever did."""
+    with house.within(late=6.0):
+        for _ in range(3):
+            house.post(MANY_MESSAGES)
+        began = processor(house.pid)
+        house.ask("sessions.list")
+        assert processor(house.pid) - began < 1.5
 
 
 @pytest.mark.xfail(strict=True, reason="door-vault")

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from attacked import MIB, House, processor
+from attacked import MIB, House
 from bailee.testing.upstream import Failure
 from bombs import MANY_MESSAGES, unfolding
 
@@ -44,4 +44,4 @@ def test_a_start_over_a_gigabyte(house: House) -> None:
             sent += len(body) if status == 200 else 0
     after = house.killed()
     assert after.cpu < plain.cpu + 3.0 and after.memory < plain.memory + 300, (plain, after)
-    assert processor(house.pid) > 0
+    assert 200 == house.post(body)[0]

@@ -47,7 +47,7 @@ def test_a_prompt_is_not_redirected(house: House, status: int) -> None:
 )
 def test_a_slow_reader_gets_the_whole_answer(house: House, line: str) -> None:
     """What reads slowly on a connection that ends with the answer is not cut off."""
-    text = "pear " * 1_200_000
+    text = "pear " * 6_000_000
     house.upstream.then(Text(text))
     sent = house.head(f"content-length: {len(BODY)}").replace(b"HTTP/1.1", line.encode(), 1) + BODY
     (connection,) = house.open(sent)
