@@ -41,6 +41,9 @@ _TICKS: Final = os.sysconf("SC_CLK_TCK")
 _QUIET: Final = 1.2  # seconds without work, after which nothing is taken to go on behind
 _STEP: Final = 0.2
 _LONGEST: Final = 60.0  # seconds that what goes on behind may take, and a client waits
+_PATIENCE: Final = 20.0  # seconds that the neighbour waits for an answer
+_SOFT: Final = 1024  # descriptors that a process starts with on most machines
+_ATTACKER: Final = ("127.0.0.2", 0)  # where attacks come from: not the neighbour's address
 _ANSWER: Final = "all is well"
 AWS: Final = {
     "AWS_ACCESS_KEY_ID": "AKIDEXAMPLE",
@@ -104,7 +107,7 @@ class Neighbour(threading.Thread):
         said = f"pear {self.asked}"
         body = {"model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": said}]}
         try:
-            connection = http.client.HTTPConnection(*self._address, timeout=_LONGEST)
+            connection = http.client.HTTPConnection(*self._address, timeout=_PATIENCE)
             with contextlib.closing(connection):
                 connection.request(
                     "POST", "/v1/messages", json.dumps(body), {"x-api-key": self._key}
@@ -166,11 +169,10 @@ class House:
         """Start a server over a new home in `folder`, with a key each for attacker and neighbour,
         who have accounts of their own; every channel leads to the scripted model.
         """
-        _many_descriptors()
         upstream = ScriptedUpstream(tools_only=False, after=Text(_ANSWER)).start()
         bailee = Bailee(folder)
         try:
-            ready = bailee.up(*_flags(upstream), env=AWS)
+            ready = _up(bailee, upstream)
             keys = [
                 bailee.json("key", "create", "--plan", "team", "--name", name)["key"]
                 for name in ("attacker", "neighbour")
@@ -201,7 +203,9 @@ class House:
         given = {"x-api-key": self.key, "content-type": "application/json"} | {
             name.replace("_", "-"): value for name, value in headers.items()
         }
-        connection = http.client.HTTPConnection(*self.address(door), timeout=_LONGEST)
+        connection = http.client.HTTPConnection(
+            *self.address(door), timeout=_LONGEST, source_address=_ATTACKER
+        )
         with contextlib.closing(connection):
             with contextlib.suppress(ConnectionError):  # answered before it was all there
                 connection.request("POST", path, body, given)
@@ -225,7 +229,7 @@ class House:
         made = []
         for _ in range(count):
             with contextlib.suppress(ConnectionError, TimeoutError):
-                connection = socket.create_connection(self.address(door), timeout=10)
+                connection = socket.create_connection(self.address(door), 10, _ATTACKER)
                 self._open.append(connection)
                 connection.sendall(sent)
                 made.append(connection)
@@ -233,7 +237,7 @@ class House:
 
     def say(self, sent: bytes, door: str = "gateway", seconds: float = 20.0) -> bytes:
         """What is answered to `sent`, up to the connection's end or so many silent seconds."""
-        with socket.create_connection(self.address(door), timeout=seconds) as connection:
+        with socket.create_connection(self.address(door), seconds, _ATTACKER) as connection:
             with contextlib.suppress(ConnectionError, TimeoutError):
                 connection.sendall(sent)
             parts = []
@@ -336,7 +340,7 @@ class House:
     def killed(self) -> Cost:
         """Kill -9, and a start over what is left; what the start cost until it was ready."""
         self.bailee.stop(signal.SIGKILL)
-        self.ready = self.bailee.up(*_flags(self.upstream), env=AWS)
+        self.ready = _up(self.bailee, self.upstream)
         standing = self._standing()
         return replace(standing, memory=_status(self.pid, "VmHWM") / MIB)
 
@@ -381,12 +385,14 @@ def _descriptors(pid: int) -> int:
         return int(next(line for line in lines if line.startswith("FDSize:")).split()[1])
 
 
-def _flags(upstream: ScriptedUpstream) -> tuple[str, ...]:
-    url = upstream.url
-    return ("--upstream", url, "--bedrock", url, "--vertex", url)
-
-
-def _many_descriptors() -> None:
-    """An attacker has as many as the machine gives."""
+def _up(bailee: Bailee, upstream: ScriptedUpstream) -> dict[str, Any]:
+    """Start it with every channel leading to the scripted model, and with as few descriptors as
+    a process usually has. This one, the attacker's, has as many as the machine gives.
+    """
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (_SOFT, hard))
+    url = upstream.url
+    try:
+        return bailee.up("--upstream", url, "--bedrock", url, "--vertex", url, env=AWS)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
