@@ -28,7 +28,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from bailee.home import Home
 from bailee.home.control import ask
@@ -189,10 +189,19 @@ class House:
 
     def address(self, door: str = "gateway") -> tuple[str, int]:
         """Where `gateway`, `console` or `ingest` listens."""
-        url = self.ready["ingest"]["otlp"] if door == "ingest" else self.ready[door]
-        split = urlsplit(url)
+        split = self._url(door)
         assert split.hostname is not None and split.port is not None
-        return split.hostname, split.port
+        # A browser takes names under `localhost` to this machine by itself; a resolver may not.
+        host = "127.0.0.1" if split.hostname.endswith(".localhost") else split.hostname
+        return host, split.port
+
+    def host(self, door: str = "gateway") -> str:
+        """What a client of that door writes as Host."""
+        return self._url(door).netloc
+
+    def _url(self, door: str) -> SplitResult:
+        url: str = self.ready["ingest"]["otlp"] if door == "ingest" else self.ready[door]
+        return urlsplit(url)
 
     def post(
         self, body: bytes, path: str = "/v1/messages", door: str = "gateway", **headers: str
@@ -217,10 +226,8 @@ class House:
 
     def head(self, *lines: str, method: str = "POST", path: str = "/v1/messages") -> bytes:
         """A request's head with the attacker's key, and further `lines`."""
-        host = "{}:{}".format(*self.address())
-        return "\r\n".join(
-            [f"{method} {path} HTTP/1.1", f"Host: {host}", f"x-api-key: {self.key}", *lines, "", ""]
-        ).encode()
+        given = [f"{method} {path} HTTP/1.1", f"Host: {self.host()}", f"x-api-key: {self.key}"]
+        return "\r\n".join([*given, *lines, "", ""]).encode()
 
     def open(self, sent: bytes, count: int = 1, door: str = "gateway") -> list[socket.socket]:
         """Connections on which `sent` was written, or as much as was taken. They stay open until

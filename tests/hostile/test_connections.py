@@ -41,7 +41,7 @@ def test_heads_that_never_end(house: House, door: str) -> None:
         for other in DOORS:
             if other != door:
                 answer = house.say(
-                    f"GET {PLACES[other]} HTTP/1.1\r\nHost: {_host(house, other)}\r\n"
+                    f"GET {PLACES[other]} HTTP/1.1\r\nHost: {house.host(other)}\r\n"
                     "Connection: close\r\n\r\n".encode(), other
                 )  # fmt: skip
                 assert answer.startswith(b"HTTP/1.1 ")
@@ -60,7 +60,7 @@ def test_bodies_of_nobody(house: House, door: str) -> None:
     """Two hundred unfinished bodies without a key are not kept in memory."""
     megabytes = b"x" * (2 << 20)
     head = (
-        f"POST {PLACES[door]} HTTP/1.1\r\nHost: {_host(house, door)}\r\n"
+        f"POST {PLACES[door]} HTTP/1.1\r\nHost: {house.host(door)}\r\n"
         f"content-type: application/json\r\ncontent-length: {len(megabytes) + 1}\r\n\r\n"
     )
     with house.within(memory=64, cpu=6.0):
@@ -69,7 +69,7 @@ def test_bodies_of_nobody(house: House, door: str) -> None:
 
 def test_uploads_that_break_off(house: House) -> None:
     """A body that ends with its connection is nobody's error: no issue is made of it."""
-    head = f"POST /v1/metrics HTTP/1.1\r\nHost: {_host(house, 'ingest')}\r\nx-api-key: {house.key}"
+    head = f"POST /v1/metrics HTTP/1.1\r\nHost: {house.host('ingest')}\r\nx-api-key: {house.key}"
     with house.within():
         for lines in ("content-length: 1000", "transfer-encoding: chunked"):
             house.open(f"{head}\r\n{lines}\r\n\r\n3\r\nxyz".encode(), 20, "ingest")
@@ -82,7 +82,3 @@ def test_answers_that_nobody_reads(house: House) -> None:
     body = b'{"model":"m","max_tokens":9,"messages":[]}'
     with house.within():
         house.open(house.head(f"content-length: {len(body)}") + body, 200)
-
-
-def _host(house: House, door: str) -> str:
-    return "{}:{}".format(*house.address(door))
