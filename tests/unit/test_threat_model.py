@@ -19,7 +19,7 @@ def attacks() -> str:
     return page.partition("## At the door, attack by attack")[2].partition("\n## ")[0]
 
 
-def tests_of(file: str) -> set[str]:
+def functions_of(file: str) -> set[str]:
     """Names of the functions in a file, none if it is not there."""
     path = ROOT / file
     tree = ast.parse(path.read_text() if path.exists() else "")
@@ -30,7 +30,7 @@ def tests_of(file: str) -> set[str]:
 def missing(text: str) -> list[str]:
     """Tests that `text` names and that are not there."""
     named = _TEST.findall(text)
-    return sorted(f"{file}::{name}" for file, name in named if name not in tests_of(file))
+    return sorted(f"{file}::{name}" for file, name in named if name not in functions_of(file))
 
 
 @pytest.mark.xfail(strict=True, reason="tests of the parts that are merged last")
@@ -59,7 +59,7 @@ def test_every_hostile_test_is_on_the_page() -> None:
     found = [
         f"{file.relative_to(ROOT)}::{name}"
         for file in sorted((ROOT / "tests" / "hostile").glob("test_*.py"))
-        for name in sorted(tests_of(str(file.relative_to(ROOT))))
+        for name in sorted(functions_of(str(file.relative_to(ROOT))))
         if name.startswith("test_") and name != "test_a_conversation_is_seen"
     ]
     assert [] == [one for one in found if f"`{one}`" not in page]
