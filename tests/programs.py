@@ -39,7 +39,7 @@ class Bailee:
         """A command, to its end."""
         return subprocess.run(
             [sys.executable, "-m", "bailee", *arguments],
-            env=self._environment(now, env),
+            env=self.environment(now, env),
             capture_output=True,
             text=True,
             timeout=SECONDS,
@@ -75,7 +75,7 @@ class Bailee:
                 "--gateway", "127.0.0.1:0", "--console", "127.0.0.1:0",
                 "--ingest", "127.0.0.1:0", *arguments,
             ],
-            env=self._environment(now, env),
+            env=self.environment(now, env),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -104,7 +104,10 @@ class Bailee:
             if file.is_file() and any(needle in file.read_bytes() for needle in needles)
         ]
 
-    def _environment(self, now: str | None, env: dict[str, str] | None) -> dict[str, str]:
+    def environment(
+        self, now: str | None = None, env: dict[str, str] | None = None
+    ) -> dict[str, str]:
+        """What its processes find in theirs: this home, and nothing else of this machine."""
         made = clean_environment(self._user, BAILEE_HOME=str(self.home), **(env or {}))
         return made if now is None else {**made, "BAILEE_NOW": now}
 
