@@ -195,7 +195,8 @@ class PasskeySignIn:
         """The id of the person whose passkey answered. Begin a web session for them next.
 
         Raises:
-            InputError: `authentication`, the same for whatever is wrong; `too_many_attempts`.
+            InputError: `authentication`, the same for whatever is wrong; `too_many_attempts`;
+                `forbidden`, the passkey is good and they have no place here any more.
         """
         subjects = [Subject("address", address)]
         self._attempts.begin(subjects)
@@ -227,6 +228,7 @@ class PasskeySignIn:
             )
         self._attempts.succeeded(subjects)
         person_id: str = row.person_id
+        self._authority.require_place(person_id)
         return person_id
 
     # -- inside ----------------------------------------------------------------------------------

@@ -8,6 +8,8 @@ Rules kept here:
 * Attempts are limited by email and by address (`attempts`) before anything is compared.
 * New consumers choose about training while they sign up, if the policy says that they are asked:
   there is no default to fall back on (T3).
+* A password opens what its person has a part in: an account of their own, an organisation while
+  they are in it. Whose last membership has ended, and who has nothing of their own, stays out.
 * Nobody signs up under a domain that an organisation's provider speaks for.
 
 Rows: T3.
@@ -113,7 +115,8 @@ class PasswordSignIn:
         """The id of the person with this email and password. Begin a web session for them next.
 
         Raises:
-            InputError: `authentication`, the same for whatever is wrong; `too_many_attempts`.
+            InputError: `authentication`, the same for whatever is wrong; `too_many_attempts`;
+                `forbidden`, the password is right and they have no place here any more.
         """
         try:
             normal = emails.normal(email)
@@ -135,6 +138,7 @@ class PasswordSignIn:
             )
         self._attempts.succeeded(subjects)
         person_id: str = row.id
+        self._authority.require_place(person_id)
         if self._passwords.outdated(kept):
             self._keep(person_id, self._passwords.digest(password))
         return person_id

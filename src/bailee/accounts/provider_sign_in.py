@@ -9,8 +9,10 @@ Rules kept here:
   anyone can check but only the provider can make.
 * Each organisation has one provider and one email domain, bound by the operator. The provider
   speaks for that domain and no other, and only for emails that it calls verified.
-* Who comes for the first time becomes a member, never more. Whoever had the email before by signing
-  up without proof loses every way in that they had: the provider decides who that person is.
+* Who comes for the first time becomes a member, never more. Whom the organisation has let go comes
+  in no more, and is not taken in again by coming: an admin does that.
+* Whoever had the email before by signing up without proof loses every way in that they had: the
+  provider decides who that person is.
 
 Standards: OpenID Connect Core 1.0, RFC 7636, RFC 9207; by way of Authlib.
 """
@@ -276,6 +278,12 @@ class ProviderSignIn:
             ).first()
         if row is not None and row.organisation_id == provider.organisation_id:
             known: str = row.person_id
+            if self._authority.role(known, provider.organisation_id) is None:
+                raise InputError(
+                    "you are not in this organisation any more.",
+                    code="forbidden",
+                    hint="an admin of the organisation can take you in again",
+                )
             return known
         if row is not None:
             raise _refused("the provider has signed you in for another organisation.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
+import json
 import os
 import queue
 import resource
@@ -14,7 +15,6 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
-import orjson
 import uvloop
 
 from bailee import config
@@ -25,8 +25,10 @@ from bailee.clock import starting_at, system_clock
 from bailee.gateway import ExchangeSummary
 from bailee.home import Home, HomeLock, find
 from bailee.home.set_clock import time_set
+from bailee.shown import line
 
 _LINES_WAITING = 1000
+_LONGEST_NAME = 60
 _PR_SET_DUMPABLE = 4
 
 
@@ -92,19 +94,20 @@ async def _serve(server: Server, ready: object) -> None:
 
 
 def _announce_json(home: Home, running: Running) -> None:
-    line = {
+    ready = {
         "ready": True,
         "gateway": running.gateway,
         "console": running.console,
         "key": running.key,
         "key_is_for_this_run": running.key_is_for_this_run,
+        "key_terms": running.key_terms and running.key_terms.as_object(),
         "sign_in": running.sign_in,
         "upstream": running.upstream,
         "ingest": telemetry.addresses(running.ingest, running.ingest_key),
         "home": str(home.path),
         "pid": os.getpid(),
     }
-    sys.stdout.write(orjson.dumps(line).decode() + "\n")
+    sys.stdout.write(json.dumps(ready, separators=(",", ":")) + "\n")
     sys.stdout.flush()
 
 
@@ -113,6 +116,7 @@ def _announce(home: Home, running: Running) -> None:
     ingest_key = (
         f"\n            (key for sending alone: {running.ingest_key})" if running.ingest_key else ""
     )
+    terms = f"\n            ({line(running.key_terms.in_words())})" if running.key_terms else ""
     text = f"""\
 bailee is ready.
 
@@ -120,9 +124,9 @@ bailee is ready.
   console   {running.sign_in}
             (the link signs in once, within 15 minutes; another: bailee sign-in)
   ingest    {running.ingest or "off"}{ingest_key}
-  home      {home.path}
-  upstream  {running.upstream}
-  key       {key}
+  home      {line(str(home.path))}
+  upstream  {line(running.upstream)}
+  key       {key}{terms}
 
 Point a client at it:
 
@@ -144,7 +148,7 @@ def describe(summary: ExchangeSummary, node: Node) -> str:
         if summary.terms is not None
         else f"not kept ({summary.not_kept})"
     )
-    who = f"{summary.key_name} ({summary.plan})" if summary.owner else "nobody"
+    who = f"{line(summary.key_name, _LONGEST_NAME)} ({summary.plan})" if summary.owner else "nobody"
     parts = (
         f"{started:%H:%M:%S}",
         who,
@@ -153,7 +157,7 @@ def describe(summary: ExchangeSummary, node: Node) -> str:
         f"{summary.bytes_in} B in, {summary.bytes_out} B out, {summary.seconds:.2f} s",
         kept,
     )
-    return "  ".join(parts)
+    return line("  ".join(parts))
 
 
 def _training(summary: ExchangeSummary, node: Node) -> str:

@@ -18,6 +18,7 @@ from bailee.accounts import OPERATOR
 from bailee.app import feedback, telemetry
 from bailee.app.access import PolicyAccess
 from bailee.app.cloud_running import Cloud
+from bailee.app.key_terms import KeyTerms, terms_of
 from bailee.app.mover import Mover
 from bailee.app.node import Node
 from bailee.app.operations import perform
@@ -47,6 +48,18 @@ _GRACE_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True)
+class FirstKeys:
+    """A key to use the model with, one that opens the ingest alone, on whose terms they are, and
+    whether they end with this run.
+    """
+
+    key: str | None
+    sending: str | None
+    terms: KeyTerms | None
+    for_this_run: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Running:
     """Where a started server is, and how to reach it."""
 
@@ -56,6 +69,7 @@ class Running:
     upstream: str
     key: str | None
     key_is_for_this_run: bool
+    key_terms: KeyTerms | None
     ingest: str | None
     ingest_key: str | None
 
@@ -133,17 +147,18 @@ class Server:
         control = ControlServer(node.home.control_socket, self._operate)
         await control.start()
         self._parts.push_async_callback(control.close)
-        key, ingest_key, for_this_run = self._first_keys()
+        keys = self._first_keys()
         await self._start_schedule(cloud)
         return Running(
             gateway=gateway_url,
             console=self._console,
             sign_in=self._link(),
             upstream=described,
-            key=key,
-            key_is_for_this_run=for_this_run,
+            key=keys.key,
+            key_is_for_this_run=keys.for_this_run,
+            key_terms=keys.terms,
             ingest=ingest,
-            ingest_key=None if ingest is None else ingest_key,
+            ingest_key=None if ingest is None else keys.sending,
         )
 
     def _operate(
@@ -156,22 +171,24 @@ class Server:
     def _link(self) -> str:
         return f"{self._console}/sign-in?token={self._sign_in.link_token()}"
 
-    def _first_keys(self) -> tuple[str | None, str | None, bool]:
-        """A key to use the model with and one that opens the ingest alone, and whether they end
-        with this run.
+    def _first_keys(self) -> FirstKeys:
+        """Keys of an account that is nobody's in particular: of a person's or an organisation's the
+        operator gets none by starting the server.
         """
-        accounts = self._node.accounts
+        accounts, policy = self._node.accounts, self._node.policy
         first = accounts.first()
-        if first is None:
-            account, _, key = accounts.create(plan=self._plan, name="first")
+        if accounts.empty or (self._always_key and first is None):
+            first, made, key = accounts.create(plan=self._plan, name="first")
             _, sending = accounts.create_key(
-                account.account_id, "first, for sending", by=OPERATOR, scope="ingest"
+                first.account_id, "first, for sending", by=OPERATOR, scope="ingest"
             )
-            return key, sending, False
-        if self._always_key:
-            key = accounts.key_for_this_run(first.account_id)
-            return key, accounts.key_for_this_run(first.account_id, scope="ingest"), True
-        return None, None, False
+            return FirstKeys(key, sending, terms_of(policy, made, first), for_this_run=False)
+        if self._always_key and first is not None:
+            key_id, key = accounts.key_for_this_run(first.account_id)
+            _, sending = accounts.key_for_this_run(first.account_id, scope="ingest")
+            terms = terms_of(policy, accounts.api_key(key_id), first)
+            return FirstKeys(key, sending, terms, for_this_run=True)
+        return FirstKeys(None, None, None, for_this_run=False)
 
     async def _gateway_config(self, settings: Settings) -> tuple[GatewayConfig, str]:
         """The gateway's upstreams, and the first one in words."""

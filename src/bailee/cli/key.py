@@ -8,7 +8,7 @@ import typer
 
 from bailee.cli.errors import reporting
 from bailee.cli.reach import HomeOption, JsonOption, ask_one
-from bailee.cli.show import console, moment, print_json, table
+from bailee.cli.show import console, moment, print_json, say, table
 from bailee.errors import InputError
 
 app = typer.Typer(help="API keys.", no_args_is_help=True)
@@ -68,7 +68,7 @@ def create(  # noqa: PLR0917 - each is an option
         if as_json:
             print_json(made)
         else:
-            print(made["key"])
+            say(made["key"])
             kept = "nothing is kept" if zero_retention else f"plan {made['plan']}"
             kept = "for sending alone" if ingest else kept
             console().print(
@@ -117,4 +117,4 @@ def revoke(
         if as_json:
             print_json(revoked)
         else:
-            print(f"{key_id} is revoked since {moment(revoked['revoked'])}.")
+            say(f"{key_id} is revoked since {moment(revoked['revoked'])}.")

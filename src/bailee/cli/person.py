@@ -11,7 +11,7 @@ import typer
 
 from bailee.cli.errors import reporting
 from bailee.cli.reach import HomeOption, JsonOption, ask_one
-from bailee.cli.show import console, moment, print_json, table
+from bailee.cli.show import console, moment, print_json, say, table
 from bailee.errors import InputError
 
 app = typer.Typer(help="People: who has an account here.", no_args_is_help=True)
@@ -34,7 +34,7 @@ def create(
         if as_json:
             print_json(made)
         else:
-            print(made["key"])
+            say(made["key"])
             console().print(
                 f"[dim]{made['person']} with {made['account']} on plan {plan}. The key is stored "
                 "hashed: it can't be shown again. What they choose, they choose with it.[/dim]"
@@ -64,7 +64,7 @@ def password(
         old = typer.prompt("Present password", hide_input=True, err=True) if change else None
         new = typer.prompt("New password", hide_input=True, confirmation_prompt=True, err=True)
         set_for = ask_one(home, "person.password", {"key": presented, "new": new, "old": old})
-        print(f"{cast('dict[str, Any]', set_for)['person']} signs in with it from now on.")
+        say(f"{cast('dict[str, Any]', set_for)['person']} signs in with it from now on.")
 
 
 @app.command("list")
@@ -103,15 +103,15 @@ def show(
         if as_json:
             print_json(shown)
             return
-        print(f"{shown['person']}  {shown['email'] or 'erased'}")
+        say(f"{shown['person']}  {shown['email'] or 'erased'}")
         if shown["training"]:
             training = shown["training"]
-            print(f"account    {shown['account']}, plan {shown['plan']}")
-            print(f"training   {training['choice']} ({training['effect']} by {training['clause']})")
+            say(f"account    {shown['account']}, plan {shown['plan']}")
+            say(f"training   {training['choice']} ({training['effect']} by {training['clause']})")
         for one in shown["organisations"]:
-            print(f"{one['role']:<10} {one['organisation']} since {moment(one['joined'])}")
+            say(f"{one['role']:<10} {one['organisation']} since {moment(one['joined'])}")
         for key in shown["keys"]:
             state = f"revoked {moment(key['revoked'])}" if key["revoked"] else "good"
-            print(f"key        {key['key_id']} {key['name']} ({state})")
+            say(f"key        {key['key_id']} {key['name']} ({state})")
         for record in shown["consent"]:
-            print(f"consent    {moment(record['at'])}  {record['old']} → {record['new']}")
+            say(f"consent    {moment(record['at'])}  {record['old']} → {record['new']}")

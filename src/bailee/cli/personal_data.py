@@ -16,7 +16,7 @@ from rich.progress import Progress
 
 from bailee.cli.errors import reporting
 from bailee.cli.reach import HomeOption, JsonOption, ask_one, operate
-from bailee.cli.show import console, moment, print_json, table
+from bailee.cli.show import console, moment, print_json, say, table
 from bailee.errors import InputError, StorageError
 from bailee.home import find
 
@@ -61,7 +61,7 @@ def export(
         if as_json:
             print_json({"person": person, "file": str(output), "bytes": size})
         else:
-            print(f"{output} is written ({size} bytes). index.html in it is the place to begin.")
+            say(f"{output} is written ({size} bytes). index.html in it is the place to begin.")
 
 
 def erase(
@@ -81,15 +81,15 @@ def erase(
             print_json(done)
             return
         receipt = done["signed"]["receipt"]
-        print(f"{done['subject']} is erased ({done['state']}). Receipt {done['erasure']}.")
+        say(f"{done['subject']} is erased ({done['state']}). Receipt {done['erasure']}.")
         rows = [(one["session"], one["state"], moment(one["since"])) for one in receipt["sessions"]]
         if rows:
             console().print(table(("session", "state", "since"), rows))
-        print("What stays, and why:")
+        say("What stays, and why:")
         for one in receipt["stays"]:
             count = f" ({one['count']})" if "count" in one else ""
-            print(f"  {one['what']}{count}: {one['why']}")
-        print(receipt["backups"])
+            say(f"  {one['what']}{count}: {one['why']}")
+        say(receipt["backups"])
 
 
 @receipts.command("list")
@@ -112,7 +112,7 @@ def key(as_json: JsonOption = False, home: HomeOption = None) -> None:
         if as_json:
             print_json(found)
         else:
-            print(found["public_key"])
+            say(found["public_key"])
 
 
 @receipts.command()
@@ -152,5 +152,5 @@ def verify(
             print_json({"valid": True, "key_known": expected is not None, "receipt": receipt})
             return
         whose = "this key" if expected is not None else f"the key {by}, which nobody vouched for"
-        print(f"{file} is as it was signed by {whose}.")
-        print(f"{receipt['subject']}: {receipt['state']}, {len(receipt['sessions'])} sessions.")
+        say(f"{file} is as it was signed by {whose}.")
+        say(f"{receipt['subject']}: {receipt['state']}, {len(receipt['sessions'])} sessions.")
