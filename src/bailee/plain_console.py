@@ -3,8 +3,8 @@
 Rules kept here:
 
 * A string is text: what stands in brackets is no markup, and `:name:` no picture.
-* Whatever is drawn, its characters pass `shown.lines`. What rich itself tells the terminal (colours,
-  the cursor of a live display) is told beside them, and is no part of a name.
+* Whatever is drawn, its characters pass `shown.lines`. What rich itself tells the terminal
+  (colours, the cursor of a live display) is told beside them, and is no part of a name.
 """
 
 from __future__ import annotations

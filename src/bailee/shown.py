@@ -8,9 +8,9 @@ as `\x1b` or `\u202e`.
 Rules kept here:
 
 * Showing is the wall: it holds for what is stored since before there was a rule, and for what
-  clients name. `line` is for one line, `lines` for a text of several, `page` for HTML, where the
-  template engine escapes markup; `json_text` is for JSON on its way to a terminal, and stays the
-  same JSON.
+  clients name. `line` is for one line, `lines` for a text of several, `page` for HTML whose markup
+  the template engine escapes, `html_text` for other HTML; `json_text` is for JSON on its way to a
+  terminal, and stays the same JSON.
 * Nothing that comes out of `line` has a line's end in it, so nobody forges the line below.
 * Where a name is taken, `named` refuses what could not be shown as it is, and what is too long.
 * Being too careful costs looks alone: what Persian, Hindi or an emoji is joined with is shown as an
@@ -23,6 +23,7 @@ shape; UTS #39 and CVE-2021-42574 say why; ECMA-48 is what terminals obey.
 from __future__ import annotations
 
 import re
+from html import escape
 from typing import Final
 
 from bailee.errors import InputError
@@ -66,6 +67,11 @@ def page(text: str) -> str:
     if text.isascii() and text.isprintable():
         return text
     return _ON_A_PAGE.sub(_escape_but_lines, text.replace("\r\n", "\n"))
+
+
+def html_text(text: str) -> str:
+    """The text for a page that no template engine makes: as `page`, its markup escaped."""
+    return escape(page(text))
 
 
 def json_text(document: str) -> str:

@@ -42,11 +42,13 @@ from bailee.db.engine import reading, storage_errors
 from bailee.errors import InputError, IntegrityError
 from bailee.ledger import Ledger
 from bailee.policy import Policy
+from bailee.shown import named
 
 RetentionFollows = Callable[[str], None]
 """Told the id of an account whose terms have changed, after the change is on disk."""
 
 _WHAT = "the accounts"
+_NAME = "a key's name"
 _SEALED = "sealed:"
 
 
@@ -119,9 +121,10 @@ class Accounts:
         nowhere else.
 
         Raises:
-            InputError: an unknown plan, or zero retention for a consumer plan.
+            InputError: an unknown plan, zero retention for a consumer plan, a name that is none.
         """
         self._check_plan(plan, zero_retention)
+        name = named(name, _NAME)
         with storage_errors(_WHAT), self._engine.begin() as connection:
             account = self.insert(connection, plan=plan, name=name)
             key, digest, secret = self._insert_key(
@@ -196,10 +199,12 @@ class Accounts:
         (`ending_keys`), so that none is made beside a membership's end.
 
         Raises:
-            InputError: no such account, or zero retention for a consumer plan; `forbidden`.
+            InputError: no such account, zero retention for a consumer plan, a name that is none;
+                `forbidden`.
         """
         account = self.get(account_id)
         self._check_plan(account.plan, zero_retention)
+        name = named(name, _NAME)
         with self._changing:
             if not still():
                 raise InputError("this person has no part in this account.", code="forbidden")

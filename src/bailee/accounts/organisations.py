@@ -25,6 +25,7 @@ from bailee.accounts.roles import ROLES, Actor, Role
 from bailee.db.engine import reading, storage_errors
 from bailee.db.people import memberships, organisations
 from bailee.errors import InputError
+from bailee.shown import named
 
 _WHAT = "the organisations"
 
@@ -67,9 +68,9 @@ class Organisations:
             InputError: no name, an unknown or consumer plan; `forbidden`.
         """
         self._authority.require(by, "organisation.create")
-        name = name.strip()
-        if not name or len(name) > 200 or not name.isprintable():
-            raise InputError("an organisation has a name of up to 200 characters, on one line.")
+        name = named(name, "an organisation's name")
+        if not name:
+            raise InputError("an organisation has a name.")
         known = self._policy.plans.get(plan)
         if known is not None and known.segment != "commercial":
             raise InputError(

@@ -40,6 +40,7 @@ from bailee.accounts.ways_in import Passkey, Place
 from bailee.db.engine import reading, storage_errors
 from bailee.db.people import identities, passkeys
 from bailee.errors import InputError
+from bailee.shown import named
 
 _WHAT: Final = "the passkeys"
 _MOST: Final = 20
@@ -123,7 +124,7 @@ class PasskeySignIn:
             raise InputError(
                 "the passkey could not be verified.", hint="try again, in the same window"
             ) from error
-        called = " ".join(name.split())[:_LONGEST_NAME] or "passkey"
+        called = named(" ".join(name.split())[:_LONGEST_NAME], "a passkey's name") or "passkey"
         now = self._clock()
         with storage_errors(_WHAT), self._engine.begin() as connection:
             known = select(passkeys.c.id).where(passkeys.c.id == verified.credential_id)

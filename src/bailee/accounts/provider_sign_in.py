@@ -49,9 +49,11 @@ from bailee.accounts.ways_in import Begun, Provider
 from bailee.db.engine import reading, storage_errors
 from bailee.db.people import identities, passkeys, persons, providers, web_sessions
 from bailee.errors import InputError, UpstreamError
+from bailee.shown import named
 
 _WHAT: Final = "the providers"
 _SECONDS: Final = 10
+_LONGEST_ADDRESS: Final = 1000
 _LEEWAY: Final = 60
 _SIGNATURES: Final = [
     "RS256",
@@ -124,6 +126,13 @@ class ProviderSignIn:
         if not _DOMAIN.fullmatch(bound) or len(bound) > 253:
             raise InputError("that is not a domain.", hint="write it like example.org")
         _check_address(issuer)
+        for value, what in (
+            (issuer, "an issuer"),
+            (client_id, "a client"),
+            (secret_env or "", "a variable"),
+        ):
+            if named(value, what, longest=_LONGEST_ADDRESS) != value:
+                raise InputError(f"{what} is written without blanks around it.")
         provider = Provider(organisation_id, bound, issuer, client_id, secret_env)
         values = {
             "domain": bound,

@@ -18,7 +18,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from bailee.accounts import Account, ApiKey
+from bailee.accounts import Account, ApiKey, Scope
 from bailee.policy import Decision, Policy
 from bailee.policy.wording import period_in_words
 
@@ -80,17 +80,19 @@ class KeyTerms:
         return "; ".join(said)
 
 
-def terms_of(policy: Policy, key: ApiKey, account: Account) -> KeyTerms:
+def terms_of(
+    policy: Policy, account: Account, *, zero_retention: bool = False, scope: Scope = "full"
+) -> KeyTerms:
     """On whose terms a key of an account is, as everything stands now."""
     payer, payer_id, name = _payer(account)
     retention = training = None
-    if key.scope != "ingest":
+    if scope != "ingest":
         retention = policy.retain(
             data_class="transcript",
             plan=account.plan,
             channel="api",
             training_choice=account.training_choice,
-            zero_retention=key.zero_retention,
+            zero_retention=zero_retention,
             partner_programme=account.partner_programme,
         )
         training = policy.train(
@@ -98,7 +100,7 @@ def terms_of(policy: Policy, key: ApiKey, account: Account) -> KeyTerms:
             plan=account.plan,
             channel="api",
             training_choice=account.training_choice,
-            zero_retention=key.zero_retention,
+            zero_retention=zero_retention,
             partner_programme=account.partner_programme,
             active_since_choice=True,
         )
@@ -109,7 +111,7 @@ def terms_of(policy: Policy, key: ApiKey, account: Account) -> KeyTerms:
         account.account_id,
         account.plan,
         policy.plans[account.plan].segment,
-        key.zero_retention,
+        zero_retention,
         retention,
         training,
     )
@@ -117,6 +119,7 @@ def terms_of(policy: Policy, key: ApiKey, account: Account) -> KeyTerms:
 
 def key_view(policy: Policy, key: ApiKey, account: Account) -> dict[str, object]:
     """A key as lists show it: on whose terms it is, and without its secret."""
+    terms = terms_of(policy, account, zero_retention=key.zero_retention, scope=key.scope)
     return {
         "key_id": key.key_id,
         "account": account.account_id,
@@ -128,7 +131,7 @@ def key_view(policy: Policy, key: ApiKey, account: Account) -> dict[str, object]
         "created": key.created_at.isoformat(),
         "created_by": key.created_by,
         "revoked": key.revoked_at and key.revoked_at.isoformat(),
-        "terms": terms_of(policy, key, account).as_object(),
+        "terms": terms.as_object(),
     }
 
 

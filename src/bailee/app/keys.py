@@ -16,8 +16,9 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from bailee.accounts import Account, Actor, Person, Scope
+from bailee.accounts.roles import may
 from bailee.app.arguments import Arguments, text
-from bailee.app.key_terms import key_view
+from bailee.app.key_terms import key_view, terms_of
 from bailee.app.node import Node
 from bailee.app.people import actor_of
 from bailee.errors import InputError
@@ -99,6 +100,25 @@ def _account(node: Node, by: Actor, person: Person | None, arguments: Arguments)
     return None
 
 
+def _key_places(node: Node, arguments: Arguments) -> object:
+    """Where whoever asks may make a key for themselves, and on whose terms it would be there: their
+    organisations' accounts first, then their own. `place` is an organisation's id, or `own`.
+    """
+    by = actor_of(node, arguments)
+    if by.person_id is None:
+        return []
+    places = [
+        (one.organisation_id, node.accounts.of_organisation(one.organisation_id))
+        for one in node.registry.organisations.of_person(by.person_id)
+    ]
+    own = node.accounts.of_person(by.person_id)
+    return [
+        {"place": place, "terms": terms_of(node.policy, account).as_object()}
+        for place, account in [*places, *([("own", own)] if own is not None else [])]
+        if may("key.create_own", node.registry.authority.standings(by, account))
+    ]
+
+
 def _key_show(node: Node, arguments: Arguments) -> object:
     """The key that is presented: on whose terms it is."""
     by = actor_of(node, arguments)
@@ -122,6 +142,7 @@ def _key_revoke(node: Node, arguments: Arguments) -> object:
 KEYS: Final[Mapping[str, Callable[[Node, Arguments], object]]] = {
     "key.create": _key_create,
     "key.show": _key_show,
+    "key.places": _key_places,
     "key.list": _key_list,
     "key.revoke": _key_revoke,
 }

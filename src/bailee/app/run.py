@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ctypes
 import json
+import logging
 import os
 import queue
 import resource
@@ -14,6 +15,7 @@ import threading
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import uvloop
 
@@ -25,7 +27,7 @@ from bailee.clock import starting_at, system_clock
 from bailee.gateway import ExchangeSummary
 from bailee.home import Home, HomeLock, find
 from bailee.home.set_clock import time_set
-from bailee.shown import line
+from bailee.shown import line, lines
 
 _LINES_WAITING = 1000
 _LONGEST_NAME = 60
@@ -49,22 +51,43 @@ def run_server(
     """
     os.umask(0o077)  # whatever a library writes into the home is for its owner alone
     leave_no_core()
+    log_as_text()
     home = find(given_home, environment)
     home.make(test_clock=test_clock)
     settings = config.load(home.settings_file, environment, command_line)
     now = time_set(home, environment)
     clock = system_clock if now is None else starting_at(now)
-    lines = _Lines()
+    told = _Lines()
     with HomeLock(home), Node.open(home, settings=settings, clock=clock) as node:
         server = Server(
             node,
             plan=plan,
             always_key=as_json,
-            on_exchange=_ignore if as_json else lambda summary: lines.put(describe(summary, node)),
+            on_exchange=_ignore if as_json else lambda summary: told.put(describe(summary, node)),
         )
         ready = _announce_json if as_json else _announce
         uvloop.run(_serve(server, lambda running: ready(home, running)))
-    lines.close()
+    told.close()
+
+
+class _LogLines(logging.Formatter):
+    """One line for each record, whatever names are in it; its traceback, if it has one, below."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        """The record's message, as text."""
+        return line(super().formatMessage(record), 20_000)
+
+    def formatException(self, ei: Any) -> str:
+        """The traceback, as text."""
+        return lines(super().formatException(ei))
+
+
+def log_as_text() -> None:
+    """Let warnings go to standard error as Python lets them, and as text."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(_LogLines())
+    handler.setLevel(logging.WARNING)
+    logging.getLogger().addHandler(handler)
 
 
 def leave_no_core() -> None:

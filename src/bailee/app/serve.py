@@ -178,16 +178,15 @@ class Server:
         accounts, policy = self._node.accounts, self._node.policy
         first = accounts.first()
         if accounts.empty or (self._always_key and first is None):
-            first, made, key = accounts.create(plan=self._plan, name="first")
+            first, _, key = accounts.create(plan=self._plan, name="first")
             _, sending = accounts.create_key(
                 first.account_id, "first, for sending", by=OPERATOR, scope="ingest"
             )
-            return FirstKeys(key, sending, terms_of(policy, made, first), for_this_run=False)
+            return FirstKeys(key, sending, terms_of(policy, first), for_this_run=False)
         if self._always_key and first is not None:
-            key_id, key = accounts.key_for_this_run(first.account_id)
+            _, key = accounts.key_for_this_run(first.account_id)
             _, sending = accounts.key_for_this_run(first.account_id, scope="ingest")
-            terms = terms_of(policy, accounts.api_key(key_id), first)
-            return FirstKeys(key, sending, terms, for_this_run=True)
+            return FirstKeys(key, sending, terms_of(policy, first), for_this_run=True)
         return FirstKeys(None, None, None, for_this_run=False)
 
     async def _gateway_config(self, settings: Settings) -> tuple[GatewayConfig, str]:

@@ -16,6 +16,7 @@ from bailee.cli.errors import reporting
 from bailee.cli.reach import HomeOption, JsonOption, ask_one
 from bailee.cli.show import console, moment, print_json, say, table
 from bailee.errors import InputError
+from bailee.shown import line
 
 app = typer.Typer(help="Organisations and their members.", no_args_is_help=True)
 member = typer.Typer(help="Who is in an organisation.", no_args_is_help=True)
@@ -117,7 +118,10 @@ def show(
         for one in shown["keys"]:
             kept = "zero retention" if one["zero_retention"] else "by the policy"
             state = f"revoked {moment(one['revoked'])}" if one["revoked"] else "good"
-            say(f"key        {one['key_id']} {one['name']} ({kept}, {state})")
+            whom = one["person_email"] or one["person"] or "the organisation alone"
+            maker = one["maker"] or one["created_by"]
+            say(f"key        {one['key_id']} {line(one['name'])} ({kept}, {state})")
+            say(f"             for {whom}, made by {maker}; {one['terms']['in_words']}")
         for record in shown["consent"]:
             say(
                 f"consent    {moment(record['at'])}  {record['old']} → {record['new']} "
@@ -195,7 +199,16 @@ def remove(
         if as_json:
             print_json(done)
         else:
-            say(f"{person} is not in {organisation} any more.")
+            _removed(cast("dict[str, Any]", done))
+
+
+def _removed(done: dict[str, Any]) -> None:
+    ended, left = done["keys_revoked"], done["keys_left"]
+    say(f"{done['person']} is not in {done['organisation']} any more.")
+    say(f"Their keys there are revoked: {', '.join(ended) or 'they had none'}.")
+    if left:
+        say(f"They know these too, which speak for the organisation: {', '.join(left)}.")
+        say("Make others and revoke them: bailee key revoke KEY")
 
 
 def _put(  # noqa: PLR0917 - as they come

@@ -14,7 +14,7 @@ from rich.text import Text
 
 from bailee.cli.errors import reporting
 from bailee.cli.flows import SettingsOption, warn
-from bailee.cli.show import console, moment, print_json, say, size, table
+from bailee.cli.show import console, moment, print_json, say, size, table, write_text
 from bailee.errors import InputError
 
 if TYPE_CHECKING:
@@ -126,7 +126,7 @@ def show(
         )
         about.show_header = False
         console().print(about)
-        sys.stdout.write("\n" + _visible(body) + "\n")
+        write_text("\n" + _visible(body) + "\n")
 
 
 @app.command("send")

@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from bailee.cli.errors import report, reporting
-from bailee.cli.show import console, print_json, say
+from bailee.cli.show import console, print_json, say, write_text
 from bailee.cli.show import table as plain_table
 from bailee.errors import InputError
 from bailee.policy import Policy, Unsound, load
@@ -283,13 +283,12 @@ def page(
     with reporting():
         by_name = output is not None and output.suffix in (".html", ".htm")
         render = html.render if form == "html" or (form is None and by_name) else markdown.render
-        text = render(made(load(document), lang)).encode()
+        text = render(made(load(document), lang))
         if output is None:
-            sys.stdout.buffer.write(text)
-            sys.stdout.buffer.flush()
+            write_text(text)
             return
         try:
-            output.write_bytes(text)
+            output.write_bytes(text.encode())
         except OSError as error:
             raise InputError(
                 f"{output} can't be written: {error.strerror}.",
