@@ -24,7 +24,8 @@ import hmac
 import secrets
 import threading
 from base64 import b64decode, b64encode
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -41,11 +42,13 @@ from bailee.db.engine import reading, storage_errors
 from bailee.errors import InputError, IntegrityError
 from bailee.ledger import Ledger
 from bailee.policy import Policy
+from bailee.shown import named
 
 RetentionFollows = Callable[[str], None]
 """Told the id of an account whose terms have changed, after the change is on disk."""
 
 _WHAT = "the accounts"
+_NAME = "a key's name"
 _SEALED = "sealed:"
 
 
@@ -118,9 +121,10 @@ class Accounts:
         nowhere else.
 
         Raises:
-            InputError: an unknown plan, or zero retention for a consumer plan.
+            InputError: an unknown plan, zero retention for a consumer plan, a name that is none.
         """
         self._check_plan(plan, zero_retention)
+        name = named(name, _NAME)
         with storage_errors(_WHAT), self._engine.begin() as connection:
             account = self.insert(connection, plan=plan, name=name)
             key, digest, secret = self._insert_key(
@@ -186,27 +190,35 @@ class Accounts:
         zero_retention: bool = False,
         person_id: str | None = None,
         scope: Scope = "full",
+        still: Callable[[], bool] = lambda: True,
     ) -> tuple[ApiKey, str]:
         """One more key of an account, and the key itself, which is shown this once.
 
         `person_id` is for whom it speaks; nobody means that it speaks for the account alone.
+        `still` says whether they have a part in the account; it is asked while no key can be ended
+        (`ending_keys`), so that none is made beside a membership's end.
 
         Raises:
-            InputError: no such account, or zero retention for a consumer plan.
+            InputError: no such account, zero retention for a consumer plan, a name that is none;
+                `forbidden`.
         """
         account = self.get(account_id)
         self._check_plan(account.plan, zero_retention)
-        with storage_errors(_WHAT), self._engine.begin() as connection:
-            key, digest, secret = self._insert_key(
-                connection,
-                account,
-                name,
-                zero_retention=zero_retention,
-                person_id=person_id,
-                by=by,
-                scope=scope,
-            )
-        self._keys[key.key_id] = (digest, key)
+        name = named(name, _NAME)
+        with self._changing:
+            if not still():
+                raise InputError("this person has no part in this account.", code="forbidden")
+            with storage_errors(_WHAT), self._engine.begin() as connection:
+                key, digest, secret = self._insert_key(
+                    connection,
+                    account,
+                    name,
+                    zero_retention=zero_retention,
+                    person_id=person_id,
+                    by=by,
+                    scope=scope,
+                )
+            self._keys[key.key_id] = (digest, key)
         return key, secret
 
     def _check_plan(self, plan: str, zero_retention: bool) -> None:
@@ -286,9 +298,11 @@ class Accounts:
                 raise
             return ""  # an erasure is under way
 
-    def key_for_this_run(self, account_id: str, *, scope: Scope = "full") -> str:
-        """A key of `account_id` that is kept in memory only, and so ends with the process."""
-        return self._fleeting(account_id, "this run", scope=scope, run_only=True)[1]
+    def key_for_this_run(self, account_id: str, *, scope: Scope = "full") -> tuple[str, str]:
+        """A key of `account_id`, its id and itself, that is kept in memory only, and so ends with
+        the process.
+        """
+        return self._fleeting(account_id, "this run", scope=scope, run_only=True)
 
     def key_for_cloud_session(
         self, account_id: str, session: str, *, zero_retention: bool, by: str
@@ -345,19 +359,43 @@ class Accounts:
         """
         self.api_key(key_id)
         with self._changing:
-            stored, key = self._keys[key_id]
-            if key.revoked_at is None:
-                now = self._clock()
-                with storage_errors(_WHAT), self._engine.begin() as connection:
-                    connection.execute(
-                        update(api_keys).where(api_keys.c.id == key_id).values(revoked_at=now)
-                    )
-                    self._ledger.append(
-                        "key.revoked", key_id, {"by": by.name}, connection=connection
-                    )
-                key = replace(key, revoked_at=now)
-                self._keys[key_id] = (stored, key)
-            return key
+            with storage_errors(_WHAT), self._engine.begin() as connection:
+                ended = self._end(connection, [key_id], by.name)
+            self._forget(ended)
+            return self._keys[key_id][1]
+
+    @contextmanager
+    def ending_keys(
+        self, which: Callable[[ApiKey, Account], bool], *, by: str
+    ) -> Iterator[Callable[[Connection], list[ApiKey]]]:
+        """Revoke keys with something else, all or nothing: call what this gives with the caller's
+        transaction, and leave only once that has been committed; then they are good no more.
+        """
+        ended: list[ApiKey] = []
+
+        def end(connection: Connection) -> list[ApiKey]:
+            ids = [key.key_id for key, of in self.api_keys() if which(key, of)]
+            ended.extend(self._end(connection, ids, by))
+            return ended
+
+        with self._changing:
+            yield end
+            self._forget(ended)
+
+    def _end(self, connection: Connection, key_ids: Iterable[str], by: str) -> list[ApiKey]:
+        """Note of those that are good that they are so no more."""
+        good = [key for one in key_ids if (key := self._keys[one][1]).revoked_at is None]
+        now = self._clock()
+        for key in good:
+            connection.execute(
+                update(api_keys).where(api_keys.c.id == key.key_id).values(revoked_at=now)
+            )
+            self._ledger.append("key.revoked", key.key_id, {"by": by}, connection=connection)
+        return [replace(key, revoked_at=now) for key in good]
+
+    def _forget(self, ended: Iterable[ApiKey]) -> None:
+        for key in ended:
+            self._keys[key.key_id] = (self._keys[key.key_id][0], key)
 
     def unname(self, account_id: str | None, key_ids: Iterable[str]) -> None:
         """Remove the names that someone gave to an account and to keys. Twice changes nothing."""
@@ -589,8 +627,16 @@ class Accounts:
         raise InputError(f"there is no organisation {organisation_id!r}.", code="not_found")
 
     def first(self) -> Account | None:
-        """The account that was made first, if there is any."""
-        return min(self._accounts.values(), key=lambda a: a.created_at, default=None)
+        """The account that was made first of those that are nobody's in particular, if there is
+        any: a person's or an organisation's is not the operator's to use.
+        """
+        nobodys = (a for a in self._accounts.values() if not (a.person_id or a.organisation_id))
+        return min(nobodys, key=lambda a: a.created_at, default=None)
+
+    @property
+    def empty(self) -> bool:
+        """Whether there is no account at all."""
+        return not self._accounts
 
     def api_keys(self) -> list[tuple[ApiKey, Account]]:
         """Every key with its account, oldest first."""

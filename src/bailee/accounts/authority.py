@@ -7,14 +7,27 @@ that was taken away is gone with the next question.
 
 from __future__ import annotations
 
-from sqlalchemy import Engine, select
+from sqlalchemy import ColumnElement, Engine, exists, or_, select
 
 from bailee.accounts.account import Account
 from bailee.accounts.accounts import Accounts
 from bailee.accounts.roles import Action, Actor, Role, Standing, require
+from bailee.db.accounts import accounts
 from bailee.db.engine import reading, storage_errors
 from bailee.db.people import memberships, persons
 from bailee.errors import InputError
+
+
+def place_here() -> ColumnElement[bool]:
+    """Of a row of `persons`: whether there is anything here that is theirs to see to. An account of
+    their own, a membership, or that they run the service; who has none of these does not sign in,
+    whatever password, passkey or cookie they still have.
+    """
+    return or_(
+        persons.c.operator,
+        exists().where(accounts.c.person_id == persons.c.id),
+        exists().where(memberships.c.person_id == persons.c.id),
+    )
 
 
 class Authority:
@@ -55,6 +68,25 @@ class Authority:
         if row is None or row.erased_at is not None:
             raise InputError("there is no such person.", code="authentication")
         return Actor(person_id=person_id, operator=row.operator)
+
+    def has_place(self, person_id: str) -> bool:
+        """Whether there is anything here that is this person's to see to (`place_here`)."""
+        query = select(persons.c.id).where(persons.c.id == person_id, place_here())
+        with storage_errors("the people"), reading(self._engine) as connection:
+            return connection.execute(query).first() is not None
+
+    def require_place(self, person_id: str) -> None:
+        """Go on only if so. Asked of whoever has proved who they are, and never before.
+
+        Raises:
+            InputError: code `forbidden`.
+        """
+        if not self.has_place(person_id):
+            raise InputError(
+                "you are in no organisation here any more.",
+                code="forbidden",
+                hint="an admin of your organisation can take you in again",
+            )
 
     def role(self, person_id: str, organisation_id: str) -> Role | None:
         """A person's role in an organisation, if they are in it."""

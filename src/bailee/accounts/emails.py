@@ -9,6 +9,7 @@ from __future__ import annotations
 import unicodedata
 
 from bailee.errors import InputError
+from bailee.shown import is_plain
 
 _LONGEST = 254  # RFC 5321, section 4.5.3.1.3
 
@@ -28,7 +29,8 @@ def normal(email: str) -> str:
         not (local and at and domain)
         or len(text) > _LONGEST
         or "@" in local
-        or any(c.isspace() or unicodedata.category(c).startswith("C") for c in text)
+        or any(c.isspace() for c in text)
+        or not is_plain(text)
         or domain.startswith(".")
         or domain.endswith(".")
     ):

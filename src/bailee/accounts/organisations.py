@@ -17,7 +17,7 @@ from datetime import datetime
 
 from sqlalchemy import ColumnElement, Connection, delete, func, insert, select, update
 
-from bailee.accounts.account import Account
+from bailee.accounts.account import Account, ApiKey
 from bailee.accounts.accounts import Accounts
 from bailee.accounts.authority import Authority
 from bailee.accounts.backing import Backing
@@ -25,6 +25,7 @@ from bailee.accounts.roles import ROLES, Actor, Role
 from bailee.db.engine import reading, storage_errors
 from bailee.db.people import memberships, organisations
 from bailee.errors import InputError
+from bailee.shown import named
 
 _WHAT = "the organisations"
 
@@ -67,9 +68,9 @@ class Organisations:
             InputError: no name, an unknown or consumer plan; `forbidden`.
         """
         self._authority.require(by, "organisation.create")
-        name = name.strip()
-        if not name or len(name) > 200 or not name.isprintable():
-            raise InputError("an organisation has a name of up to 200 characters, on one line.")
+        name = named(name, "an organisation's name")
+        if not name:
+            raise InputError("an organisation has a name.")
         known = self._policy.plans.get(plan)
         if known is not None and known.segment != "commercial":
             raise InputError(
@@ -178,14 +179,25 @@ class Organisations:
         found = [m for m in self.members(organisation_id) if m.person_id == person_id]
         return found[0]
 
-    def remove(self, organisation_id: str, person_id: str, *, by: Actor) -> None:
-        """Let a person go; the keys that speak for them there are revoked.
+    def remove(self, organisation_id: str, person_id: str, *, by: Actor) -> list[str]:
+        """Let a person go. The keys that speak for them there, and those of cloud sessions that
+        they started on its account, are revoked with it, all or nothing; their ids.
 
         Raises:
             InputError: they are not in it (`not_found`), or its last owner; `forbidden`.
         """
         self._require(by, organisation_id, person_id, None)
-        with storage_errors(_WHAT), self._engine.begin() as connection:
+        account = self.account(organisation_id)
+
+        def theirs(key: ApiKey, of: Account) -> bool:
+            mine = key.created_by if key.scope == "cloud" else key.person_id
+            return of.account_id == account.account_id and mine == person_id
+
+        with (
+            self._accounts.ending_keys(theirs, by=by.name) as end_keys,
+            storage_errors(_WHAT),
+            self._engine.begin() as connection,
+        ):
             before = _role_of(connection, organisation_id, person_id)
             if before is None:
                 raise InputError("this person is not in this organisation.", code="not_found")
@@ -197,16 +209,14 @@ class Organisations:
                     memberships.c.person_id == person_id,
                 )
             )
+            ended = end_keys(connection)
             self._ledger.append(
                 "member.removed",
                 organisation_id,
-                {"person": person_id, "old": before, "by": by.name},
+                {"person": person_id, "old": before, "by": by.name, "keys": len(ended)},
                 connection=connection,
             )
-        account = self.account(organisation_id)
-        for key, of in self._accounts.api_keys():
-            if key.person_id == person_id and of.account_id == account.account_id:
-                self._accounts.revoke(key.key_id, by=by)
+        return [key.key_id for key in ended]
 
     def _require(self, by: Actor, organisation_id: str, person_id: str, role: Role | None) -> None:
         account = self.account(organisation_id)

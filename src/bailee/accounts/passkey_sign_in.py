@@ -40,6 +40,7 @@ from bailee.accounts.ways_in import Passkey, Place
 from bailee.db.engine import reading, storage_errors
 from bailee.db.people import identities, passkeys
 from bailee.errors import InputError
+from bailee.shown import named
 
 _WHAT: Final = "the passkeys"
 _MOST: Final = 20
@@ -123,7 +124,7 @@ class PasskeySignIn:
             raise InputError(
                 "the passkey could not be verified.", hint="try again, in the same window"
             ) from error
-        called = " ".join(name.split())[:_LONGEST_NAME] or "passkey"
+        called = named(" ".join(name.split())[:_LONGEST_NAME], "a passkey's name") or "passkey"
         now = self._clock()
         with storage_errors(_WHAT), self._engine.begin() as connection:
             known = select(passkeys.c.id).where(passkeys.c.id == verified.credential_id)
@@ -195,7 +196,8 @@ class PasskeySignIn:
         """The id of the person whose passkey answered. Begin a web session for them next.
 
         Raises:
-            InputError: `authentication`, the same for whatever is wrong; `too_many_attempts`.
+            InputError: `authentication`, the same for whatever is wrong; `too_many_attempts`;
+                `forbidden`, the passkey is good and they have no place here any more.
         """
         subjects = [Subject("address", address)]
         self._attempts.begin(subjects)
@@ -227,6 +229,7 @@ class PasskeySignIn:
             )
         self._attempts.succeeded(subjects)
         person_id: str = row.person_id
+        self._authority.require_place(person_id)
         return person_id
 
     # -- inside ----------------------------------------------------------------------------------

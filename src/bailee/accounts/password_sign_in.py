@@ -10,6 +10,8 @@ Rules kept here:
   there is no default to fall back on (T3).
 * Sign-up is closed unless the operator opened it, and open for the plans alone that they named:
   who signs up uses the model at their expense.
+* A password opens what its person has a part in: an account of their own, an organisation while
+  they are in it. Whose last membership has ended, and who has nothing of their own, stays out.
 * Nobody signs up under a domain that an organisation's provider speaks for.
 
 Rows: T3.
@@ -120,7 +122,8 @@ class PasswordSignIn:
         """The id of the person with this email and password. Begin a web session for them next.
 
         Raises:
-            InputError: `authentication`, the same for whatever is wrong; `too_many_attempts`.
+            InputError: `authentication`, the same for whatever is wrong; `too_many_attempts`;
+                `forbidden`, the password is right and they have no place here any more.
         """
         try:
             normal = emails.normal(email)
@@ -142,6 +145,7 @@ class PasswordSignIn:
             )
         self._attempts.succeeded(subjects)
         person_id: str = row.id
+        self._authority.require_place(person_id)
         if self._passwords.outdated(kept):
             self._keep(person_id, self._passwords.digest(password))
         return person_id

@@ -186,10 +186,16 @@ class People:
         """
         self._authority.require_for_person(by, "person.erase", person_id)
         self.get(person_id)
-        for key, account in self._accounts.api_keys():
-            if person_id in (key.person_id, account.person_id):
-                self._accounts.revoke(key.key_id, by=by)
-        with storage_errors(_WHAT), self._engine.begin() as connection:
+
+        def theirs(key: ApiKey, of: Account) -> bool:
+            return person_id in (key.person_id, of.person_id)
+
+        with (
+            self._accounts.ending_keys(theirs, by=by.name) as end_keys,
+            storage_errors(_WHAT),
+            self._engine.begin() as connection,
+        ):
+            end_keys(connection)
             for table in (passkeys, identities, web_sessions, memberships):
                 connection.execute(delete(table).where(table.c.person_id == person_id))
             connection.execute(
@@ -234,8 +240,6 @@ class People:
             self._authority.require(by, "key.create_for", account)
         if zero_retention:
             self._authority.require(by, "key.zero_retention", account)
-        if speaks_for is not None and not self._has_part(speaks_for, account):
-            raise InputError("this person has no part in this account.", code="forbidden")
         return self._accounts.create_key(
             account.account_id,
             name,
@@ -243,6 +247,7 @@ class People:
             zero_retention=zero_retention,
             person_id=speaks_for,
             scope=scope,
+            still=lambda: speaks_for is None or self._has_part(speaks_for, account),
         )
 
     def revoke_key(self, key_id: str, *, by: Actor) -> ApiKey:

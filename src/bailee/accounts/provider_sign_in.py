@@ -9,8 +9,10 @@ Rules kept here:
   anyone can check but only the provider can make.
 * Each organisation has one provider and one email domain, bound by the operator. The provider
   speaks for that domain and no other, and only for emails that it calls verified.
-* Who comes for the first time becomes a member, never more. Whoever had the email before by signing
-  up without proof loses every way in that they had: the provider decides who that person is.
+* Who comes for the first time becomes a member, never more. Whom the organisation has let go comes
+  in no more, and is not taken in again by coming: an admin does that.
+* Whoever had the email before by signing up without proof loses every way in that they had: the
+  provider decides who that person is.
 
 Standards: OpenID Connect Core 1.0, RFC 7636, RFC 9207; by way of Authlib.
 """
@@ -48,9 +50,11 @@ from bailee.accounts.ways_in import Begun, Provider
 from bailee.db.engine import reading, storage_errors
 from bailee.db.people import identities, passkeys, persons, providers, web_sessions
 from bailee.errors import InputError, UpstreamError
+from bailee.shown import named
 
 _WHAT: Final = "the providers"
 _SECONDS: Final = 5
+_LONGEST_ADDRESS: Final = 1000
 _LEEWAY: Final = 60
 _SIGNATURES: Final = [
     "RS256",
@@ -124,6 +128,13 @@ class ProviderSignIn:
         if not _DOMAIN.fullmatch(bound) or len(bound) > 253:
             raise InputError("that is not a domain.", hint="write it like example.org")
         _check_address(issuer)
+        for value, what in (
+            (issuer, "an issuer"),
+            (client_id, "a client"),
+            (secret_env or "", "a variable"),
+        ):
+            if named(value, what, longest=_LONGEST_ADDRESS) != value:
+                raise InputError(f"{what} is written without blanks around it.")
         provider = Provider(organisation_id, bound, issuer, client_id, secret_env)
         values = {
             "domain": bound,
@@ -280,6 +291,12 @@ class ProviderSignIn:
             ).first()
         if row is not None and row.organisation_id == provider.organisation_id:
             known: str = row.person_id
+            if self._authority.role(known, provider.organisation_id) is None:
+                raise InputError(
+                    "you are not in this organisation any more.",
+                    code="forbidden",
+                    hint="an admin of the organisation can take you in again",
+                )
             return known
         if row is not None:
             raise _refused("the provider has signed you in for another organisation.")

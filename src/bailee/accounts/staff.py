@@ -15,6 +15,7 @@ from bailee.accounts.authority import Authority
 from bailee.accounts.backing import Backing
 from bailee.accounts.roles import Actor
 from bailee.errors import InputError
+from bailee.shown import is_plain
 
 SHORTEST_REASON: Final = 8
 LONGEST_REASON: Final = 300
@@ -38,7 +39,7 @@ class Staff:
         """
         self._authority.require(actor, "content.read_as_staff")
         said = " ".join(reason.split())
-        if len(said) < SHORTEST_REASON or not said.isprintable():
+        if len(said) < SHORTEST_REASON or not is_plain(said):
             raise InputError(
                 "reading someone's content takes a reason.",
                 hint="say in a few words what it is for; it goes on record",

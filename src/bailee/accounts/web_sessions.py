@@ -6,6 +6,7 @@ Rules kept here:
   guess came.
 * Signing in always gives a new cookie and ends the session of the one before (no fixation).
 * A session ends when it was not used for a while, and after a while at all; an operator's sooner.
+* Whoever has no place here any more (`authority.place_here`) has no good session either.
 * A person sees their sessions and ends any of them. What the browser says of itself is sealed under
   the person's key.
 """
@@ -17,9 +18,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from sqlalchemy import ColumnElement, Row, delete, insert, select, update
+from sqlalchemy import ColumnElement, Row, delete, insert, or_, select, update
 
-from bailee.accounts.authority import Authority
+from bailee.accounts.authority import Authority, place_here
 from bailee.accounts.backing import Backing
 from bailee.accounts.roles import OPERATOR, Actor
 from bailee.db.engine import reading, storage_errors
@@ -186,7 +187,7 @@ class WebSessions:
         query = (
             select(web_sessions, persons.c.operator)
             .select_from(web_sessions.outerjoin(persons))
-            .where(which)
+            .where(which, or_(web_sessions.c.person_id.is_(None), place_here()))
             .order_by(web_sessions.c.created_at.desc(), web_sessions.c.id)
         )
         now = self._clock()

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 from bailee.accounts import Account, Actor
 from bailee.accounts.roles import Action
 from bailee.app.arguments import Arguments, moment, text
+from bailee.app.keys import account_for
 from bailee.app.node import Node
 from bailee.app.people import actor_of
 from bailee.cloud.sessions import asked as asking
@@ -61,8 +62,8 @@ def _start(node: Node, arguments: Arguments) -> object:
 
 
 def _account(node: Node, by: Actor, arguments: Arguments) -> Account:
-    """Whose session it is to be: the named account's, the key's, the person's own; for the
-    operator the first account, if that is nobody's: people's own are not the operator's to use.
+    """Whose session it is to be: the named account's, the key's, the only one that the person has a
+    part in; for the operator the first that is nobody's: people's own are not theirs to use.
     """
     accounts, named = node.accounts, arguments.get("account")
     if named is not None:
@@ -70,10 +71,7 @@ def _account(node: Node, by: Actor, arguments: Arguments) -> Account:
     elif by.account_id is not None:
         account = accounts.get(by.account_id)
     elif by.person_id is not None:
-        own = accounts.of_person(by.person_id)
-        if own is None:
-            raise InputError("you have no account of your own.", code="not_found")
-        account = own
+        account = account_for(node, by.person_id)
     else:
         first = accounts.first()
         if first is None:

@@ -26,7 +26,8 @@ from bailee.app.cloud import kept as cloud_kept
 from bailee.app.cloud import view as cloud_view
 from bailee.app.cloud_git import connection_view
 from bailee.app.cloud_network import entry_view
-from bailee.app.people import key_view, membership_view, training_view, web_session_view
+from bailee.app.key_terms import key_view
+from bailee.app.people import membership_view, training_view, web_session_view
 from bailee.app.subjects import Subject
 from bailee.app.views import leaf_view, receipt_view, report_view, session_view
 from bailee.errors import BaileeError
@@ -153,7 +154,7 @@ def _tables(
     tables: dict[str, list[dict[str, Any]]] = {
         "profile": [_profile(subject)],
         "accounts": [] if own is None else [dict(training_view(node, own)) | {"name": own.name}],
-        "keys": [dict(key_view(key, account)) for key, account in keys],
+        "keys": [dict(key_view(node.policy, key, account)) for key, account in keys],
         "organisations": [],
         "passkeys": [],
         "signed-in": [],

@@ -20,6 +20,7 @@ from bailee.app.cloud_git import CLOUD_GIT
 from bailee.app.cloud_network import CLOUD_NETWORK
 from bailee.app.erasure import ERASURE
 from bailee.app.holds import HOLDS
+from bailee.app.keys import KEYS
 from bailee.app.node import Node
 from bailee.app.people import PEOPLE, actor_of, own_account
 from bailee.app.views import as_bytes, leaf_view, move_view, receipt_view, session_view
@@ -154,6 +155,7 @@ def _audit_list(node: Node, arguments: Arguments) -> object:
 _OPERATIONS: Final[Mapping[str, Callable[[Node, Arguments], Iterator[object] | object]]] = {
     **PEOPLE,
     **ACCOUNT_ROUTES,
+    **KEYS,
     **HOLDS,
     **ERASURE,
     **CLOUD,

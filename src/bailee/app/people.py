@@ -16,15 +16,15 @@ from bailee.accounts import (
     OPERATOR,
     Account,
     Actor,
-    ApiKey,
     Membership,
     Organisation,
     Person,
     Provider,
-    Scope,
     WebSession,
 )
+from bailee.accounts.roles import may
 from bailee.app.arguments import Arguments, text
+from bailee.app.key_terms import key_view
 from bailee.app.node import Node
 from bailee.errors import InputError
 
@@ -66,27 +66,34 @@ def own_account(node: Node, arguments: Arguments) -> Account:
 
 
 def _person_create(node: Node, arguments: Arguments) -> object:
+    """A person with a key: of an account of their own, or with `organisation` of the organisation
+    that they are taken into, and then without an own account.
+    """
     by = actor_of(node, arguments)
-    person, account = node.registry.people.create(
+    registry, place = node.registry, arguments.get("organisation") or None
+    if place is not None and arguments.get("plan") is not None:
+        raise InputError(
+            "a person is made with an account of their own, or in an organisation.",
+            hint="give the plan of their own account, or the organisation",
+        )
+    paying = None if place is None else registry.organisations.account(place)
+    person, own = registry.people.create(
         text(arguments, "email"),
-        plan=text(arguments, "plan"),
+        plan=text(arguments, "plan") if place is None else None,
         by=by,
         operator=arguments.get("operator") is True,
     )
+    if place is not None:
+        registry.organisations.add(place, person.person_id, "member", by=by)
+    account = own or paying
     assert account is not None
-    key, secret = node.registry.people.create_key(
+    key, secret = registry.people.create_key(
         account,
         arguments.get("name") or "first key",
         by=by,
         person_id=person.person_id,
     )
-    return {
-        "person": person.person_id,
-        "account": account.account_id,
-        "key": secret,
-        "key_id": key.key_id,
-        "plan": account.plan,
-    }
+    return {"key": secret, **key_view(node.policy, key, account), "person": person.person_id}
 
 
 def _person_list(node: Node, arguments: Arguments) -> object:
@@ -102,7 +109,7 @@ def _person_show(node: Node, arguments: Arguments) -> object:
     return person_view(node, person) | {
         "training": None if account is None else training_view(node, account),
         "keys": [
-            key_view(key, of)
+            key_view(node.policy, key, of)
             for key, of in node.accounts.api_keys()
             if person.person_id in (key.person_id, of.person_id)
         ],
@@ -188,20 +195,30 @@ def _organisation_list(node: Node, arguments: Arguments) -> object:
 
 
 def _organisation_show(node: Node, arguments: Arguments) -> object:
+    """Its members, consent records and keys: all of them for who may revoke them, else one's own.
+    Each key with the email of who made it and for whom, while they are in the organisation.
+    """
     organisations = node.registry.organisations
     organisation = organisations.get(text(arguments, "organisation"))
     account = organisations.account(organisation.organisation_id)
     by = actor_of(node, arguments)
-    node.registry.authority.require(by, "members.read", account)
+    authority = node.registry.authority
+    authority.require(by, "members.read", account)
+    everyones = may("key.revoke", authority.standings(by, account))
+    members = [
+        membership_view(one) | {"email": node.registry.people.get(one.person_id).email}
+        for one in organisations.members(organisation.organisation_id)
+    ]
+    emails = {one["person"]: one["email"] for one in members}
     return organisation_view(organisation, account) | {
-        "members": [
-            membership_view(one) | {"email": node.registry.people.get(one.person_id).email}
-            for one in organisations.members(organisation.organisation_id)
-        ],
+        "members": members,
         "keys": [
-            key_view(key, of)
+            key_view(node.policy, key, of)
+            | {"person_email": emails.get(key.person_id), "maker": emails.get(key.created_by)}
             for key, of in node.accounts.api_keys()
             if of.account_id == account.account_id
+            and key.scope != "cloud"
+            and (everyones or key.person_id == by.person_id)
         ],
         "consent": [
             record.as_object()
@@ -224,8 +241,25 @@ def _organisation_member(node: Node, arguments: Arguments) -> object:
 def _organisation_remove_member(node: Node, arguments: Arguments) -> object:
     person = node.registry.people.find(text(arguments, "person"))
     organisation = text(arguments, "organisation")
-    node.registry.organisations.remove(organisation, person.person_id, by=actor_of(node, arguments))
-    return {"organisation": organisation, "person": person.person_id, "role": None}
+    by = actor_of(node, arguments)
+    ended = node.registry.organisations.remove(organisation, person.person_id, by=by)
+    if not node.registry.authority.has_place(person.person_id):
+        node.registry.web_sessions.end_all(person.person_id)
+    account = node.registry.organisations.account(organisation)
+    return {
+        "organisation": organisation,
+        "person": person.person_id,
+        "role": None,
+        "keys_revoked": ended,
+        # They know these too, and work that is not theirs hangs on them: an admin decides.
+        "keys_left": [
+            key.key_id
+            for key, of in node.accounts.api_keys()
+            if of.account_id == account.account_id
+            and key.created_by == person.person_id
+            and key.revoked_at is None
+        ],
+    }
 
 
 def _organisation_provider(node: Node, arguments: Arguments) -> object:
@@ -297,75 +331,6 @@ def membership_view(membership: Membership) -> dict[str, object]:
     }
 
 
-# Keys
-
-_WHOSE: Final = "name it: --account, --person or --organisation"
-
-
-def _key_create(node: Node, arguments: Arguments) -> object:
-    """A key of a person or an organisation if one is named, else of a new account."""
-    by = actor_of(node, arguments)
-    name = text(arguments, "name")
-    zero_retention = arguments.get("zero_retention") is True
-    scope: Scope = "ingest" if arguments.get("ingest") is True else "full"
-    person = arguments.get("person") and node.registry.people.find(text(arguments, "person"))
-    if arguments.get("organisation"):
-        account = node.registry.organisations.account(text(arguments, "organisation"))
-    elif person:
-        own = node.accounts.of_person(person.person_id)
-        if own is None:
-            raise InputError("this person has no account of their own.", code="not_found")
-        account = own
-    elif arguments.get("account"):
-        account = node.accounts.get(text(arguments, "account"))
-    else:
-        node.registry.authority.require(by, "organisation.create")
-        if scope == "ingest":
-            raise InputError("an ingest key is of an account that is there.", hint=_WHOSE)
-        account, key, secret = node.accounts.create(
-            plan=text(arguments, "plan"), name=name, zero_retention=zero_retention, by=by
-        )
-        return {"key": secret, **key_view(key, account)}
-    key, secret = node.registry.people.create_key(
-        account,
-        name,
-        by=by,
-        zero_retention=zero_retention,
-        person_id=person.person_id if person else None,
-        shared=arguments.get("shared") is True,
-        scope=scope,
-    )
-    return {"key": secret, **key_view(key, account)}
-
-
-def _key_list(node: Node, arguments: Arguments) -> object:
-    by = actor_of(node, arguments)
-    node.registry.authority.require(by, "person.create")
-    return [key_view(key, account) for key, account in node.accounts.api_keys()]
-
-
-def _key_revoke(node: Node, arguments: Arguments) -> object:
-    key = node.registry.people.revoke_key(text(arguments, "key_id"), by=actor_of(node, arguments))
-    return key_view(key, node.accounts.get(key.account_id))
-
-
-def key_view(key: ApiKey, account: Account) -> dict[str, object]:
-    """A key as lists show it: without its secret."""
-    return {
-        "key_id": key.key_id,
-        "account": account.account_id,
-        "person": key.person_id,
-        "name": key.name,
-        "plan": account.plan,
-        "zero_retention": key.zero_retention,
-        "scope": key.scope,
-        "unrecorded_routes": account.unrecorded_routes,
-        "created": key.created_at.isoformat(),
-        "created_by": key.created_by,
-        "revoked": key.revoked_at and key.revoked_at.isoformat(),
-    }
-
-
 # A person's own choice
 
 
@@ -419,9 +384,6 @@ PEOPLE: Final[Mapping[str, Callable[[Node, Arguments], Iterator[object] | object
     "organisation.provider": _organisation_provider,
     "partner.join": _partner_join,
     "partner.leave": _partner_leave,
-    "key.create": _key_create,
-    "key.list": _key_list,
-    "key.revoke": _key_revoke,
     "privacy.show": _privacy_show,
     "privacy.choose": _privacy_choose,
     "privacy.history": _privacy_history,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
+import json
+import logging
 import os
 import queue
 import resource
@@ -13,8 +15,8 @@ import threading
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
-import orjson
 import uvloop
 
 from bailee import config
@@ -25,8 +27,10 @@ from bailee.clock import starting_at, system_clock
 from bailee.gateway import ExchangeSummary
 from bailee.home import Home, HomeLock, find
 from bailee.home.set_clock import time_set
+from bailee.shown import line, lines
 
 _LINES_WAITING = 1000
+_LONGEST_NAME = 60
 _PR_SET_DUMPABLE = 4
 
 
@@ -47,22 +51,43 @@ def run_server(
     """
     os.umask(0o077)  # whatever a library writes into the home is for its owner alone
     leave_no_core()
+    log_as_text()
     home = find(given_home, environment)
     home.make(test_clock=test_clock)
     settings = config.load(home.settings_file, environment, command_line)
     now = time_set(home, environment)
     clock = system_clock if now is None else starting_at(now)
-    lines = _Lines()
+    told = _Lines()
     with HomeLock(home), Node.open(home, settings=settings, clock=clock) as node:
         server = Server(
             node,
             plan=plan,
             always_key=as_json,
-            on_exchange=_ignore if as_json else lambda summary: lines.put(describe(summary, node)),
+            on_exchange=_ignore if as_json else lambda summary: told.put(describe(summary, node)),
         )
         ready = _announce_json if as_json else _announce
         uvloop.run(_serve(server, lambda running: ready(home, running)))
-    lines.close()
+    told.close()
+
+
+class _LogLines(logging.Formatter):
+    """One line for each record, whatever names are in it; its traceback, if it has one, below."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        """The record's message, as text."""
+        return line(super().formatMessage(record), 20_000)
+
+    def formatException(self, ei: Any) -> str:
+        """The traceback, as text."""
+        return lines(super().formatException(ei))
+
+
+def log_as_text() -> None:
+    """Let warnings go to standard error as Python lets them, and as text."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(_LogLines())
+    handler.setLevel(logging.WARNING)
+    logging.getLogger().addHandler(handler)
 
 
 def leave_no_core() -> None:
@@ -92,20 +117,21 @@ async def _serve(server: Server, ready: object) -> None:
 
 
 def _announce_json(home: Home, running: Running) -> None:
-    line = {
+    ready = {
         "ready": True,
         "gateway": running.gateway,
         "console": running.console,
         "console_api": running.console_api,
         "key": running.key,
         "key_is_for_this_run": running.key_is_for_this_run,
+        "key_terms": running.key_terms and running.key_terms.as_object(),
         "sign_in": running.sign_in,
         "upstream": running.upstream,
         "ingest": telemetry.addresses(running.ingest, running.ingest_key),
         "home": str(home.path),
         "pid": os.getpid(),
     }
-    sys.stdout.write(orjson.dumps(line).decode() + "\n")
+    sys.stdout.write(json.dumps(ready, separators=(",", ":")) + "\n")
     sys.stdout.flush()
 
 
@@ -114,6 +140,7 @@ def _announce(home: Home, running: Running) -> None:
     ingest_key = (
         f"\n            (key for sending alone: {running.ingest_key})" if running.ingest_key else ""
     )
+    terms = f"\n            ({line(running.key_terms.in_words())})" if running.key_terms else ""
     text = f"""\
 bailee is ready.
 
@@ -121,9 +148,9 @@ bailee is ready.
   console   {running.sign_in}
             (the link signs in once, within 15 minutes; another: bailee sign-in)
   ingest    {running.ingest or "off"}{ingest_key}
-  home      {home.path}
-  upstream  {running.upstream}
-  key       {key}
+  home      {line(str(home.path))}
+  upstream  {line(running.upstream)}
+  key       {key}{terms}
 
 Point a client at it:
 
@@ -145,7 +172,7 @@ def describe(summary: ExchangeSummary, node: Node) -> str:
         if summary.terms is not None
         else f"not kept ({', '.join(filter(None, (summary.not_kept, summary.clause)))})"
     )
-    who = f"{summary.key_name} ({summary.plan})" if summary.owner else "nobody"
+    who = f"{line(summary.key_name, _LONGEST_NAME)} ({summary.plan})" if summary.owner else "nobody"
     parts = (
         f"{started:%H:%M:%S}",
         who,
@@ -154,7 +181,7 @@ def describe(summary: ExchangeSummary, node: Node) -> str:
         f"{summary.bytes_in} B in, {summary.bytes_out} B out, {summary.seconds:.2f} s",
         kept,
     )
-    return "  ".join(parts)
+    return line("  ".join(parts))
 
 
 def _training(summary: ExchangeSummary, node: Node) -> str:

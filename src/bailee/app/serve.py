@@ -23,6 +23,7 @@ from bailee.admission.addresses import TrustedProxies, trusted_proxies
 from bailee.app import feedback, telemetry
 from bailee.app.access import PolicyAccess
 from bailee.app.cloud_running import Cloud
+from bailee.app.key_terms import KeyTerms, terms_of
 from bailee.app.mover import Mover
 from bailee.app.node import Node
 from bailee.app.operations import perform
@@ -60,6 +61,18 @@ _BY_ADDRESS = 128  # connections of one address to console or ingest
 
 
 @dataclass(frozen=True, slots=True)
+class FirstKeys:
+    """A key to use the model with, one that opens the ingest alone, on whose terms they are, and
+    whether they end with this run.
+    """
+
+    key: str | None
+    sending: str | None
+    terms: KeyTerms | None
+    for_this_run: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Running:
     """Where a started server is, and how to reach it. `console` is what a browser opens;
     `console_api` where programs of this machine reach the console's HTTP API.
@@ -72,6 +85,7 @@ class Running:
     upstream: str
     key: str | None
     key_is_for_this_run: bool
+    key_terms: KeyTerms | None
     ingest: str | None
     ingest_key: str | None
 
@@ -152,7 +166,7 @@ class Server:
         control = ControlServer(node.home.control_socket, self._operate)
         await control.start()
         self._parts.push_async_callback(control.close)
-        key, ingest_key, for_this_run = self._first_keys()
+        keys = self._first_keys()
         await self._start_schedule(cloud)
         return Running(
             gateway=gateway_url,
@@ -160,10 +174,11 @@ class Server:
             console_api=self._console_api,
             sign_in=self._link(),
             upstream=described,
-            key=key,
-            key_is_for_this_run=for_this_run,
+            key=keys.key,
+            key_is_for_this_run=keys.for_this_run,
+            key_terms=keys.terms,
             ingest=ingest,
-            ingest_key=None if ingest is None else ingest_key,
+            ingest_key=None if ingest is None else keys.sending,
         )
 
     def _operate(
@@ -176,22 +191,23 @@ class Server:
     def _link(self) -> str:
         return f"{self._console}/sign-in?token={self._sign_in.link_token()}"
 
-    def _first_keys(self) -> tuple[str | None, str | None, bool]:
-        """A key to use the model with and one that opens the ingest alone, and whether they end
-        with this run.
+    def _first_keys(self) -> FirstKeys:
+        """Keys of an account that is nobody's in particular: of a person's or an organisation's the
+        operator gets none by starting the server.
         """
-        accounts = self._node.accounts
+        accounts, policy = self._node.accounts, self._node.policy
         first = accounts.first()
-        if first is None:
-            account, _, key = accounts.create(plan=self._plan, name="first")
+        if accounts.empty or (self._always_key and first is None):
+            first, _, key = accounts.create(plan=self._plan, name="first")
             _, sending = accounts.create_key(
-                account.account_id, "first, for sending", by=OPERATOR, scope="ingest"
+                first.account_id, "first, for sending", by=OPERATOR, scope="ingest"
             )
-            return key, sending, False
-        if self._always_key:
-            key = accounts.key_for_this_run(first.account_id)
-            return key, accounts.key_for_this_run(first.account_id, scope="ingest"), True
-        return None, None, False
+            return FirstKeys(key, sending, terms_of(policy, first), for_this_run=False)
+        if self._always_key and first is not None:
+            _, key = accounts.key_for_this_run(first.account_id)
+            _, sending = accounts.key_for_this_run(first.account_id, scope="ingest")
+            return FirstKeys(key, sending, terms_of(policy, first), for_this_run=True)
+        return FirstKeys(None, None, None, for_this_run=False)
 
     async def _gateway_config(self, settings: Settings) -> tuple[GatewayConfig, str]:
         """The gateway's upstreams, and the first one in words."""

@@ -42,6 +42,7 @@ from bailee.cli import (
     survey,
     up,
 )
+from bailee.cli.show import say, warn_in_lines
 
 app = typer.Typer(
     name="bailee",
@@ -85,7 +86,7 @@ app.add_typer(config.app, name="config")
 
 def _version(wanted: bool) -> None:
     if wanted:
-        print(f"bailee {__version__}")
+        say(f"bailee {__version__}")
         raise typer.Exit
 
 
@@ -108,5 +109,5 @@ def main() -> None:
 
         told = crashed(error, "bailee-code" if "code" in sys.argv[1:2] else "bailee")
         if told is not None:
-            print(told, file=sys.stderr)
+            warn_in_lines(told)
         raise

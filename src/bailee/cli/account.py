@@ -8,7 +8,7 @@ import typer
 
 from bailee.cli.errors import reporting
 from bailee.cli.reach import HomeOption, JsonOption, ask_one
-from bailee.cli.show import console, moment, print_json, table
+from bailee.cli.show import console, moment, print_json, say, table
 from bailee.errors import InputError
 
 app = typer.Typer(help="Accounts, and what they may send upstream.", no_args_is_help=True)
@@ -78,9 +78,9 @@ def _change(home: HomeOption, account: str, named: bool, allowed: bool, as_json:
         if as_json:
             print_json(changed)
         elif allowed:
-            print(
+            say(
                 f"{changed['account']} may use unrecorded routes on the operator's credential. "
                 "What it sends there is not recorded."
             )
         else:
-            print(f"{changed['account']} may not use unrecorded routes.")
+            say(f"{changed['account']} may not use unrecorded routes.")

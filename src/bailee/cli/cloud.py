@@ -13,7 +13,7 @@ import typer
 from bailee.cli import cloud_show
 from bailee.cli.errors import reporting
 from bailee.cli.reach import HomeOption, JsonOption, ask_one, operate
-from bailee.cli.show import console, moment, print_json, table
+from bailee.cli.show import console, moment, note, print_json, say, table
 from bailee.errors import InputError
 from bailee.home import find
 
@@ -94,10 +94,10 @@ def start(  # noqa: PLR0917 - each is an option
             if as_json:
                 print_json(started)
             else:
-                print(started["session"])
-                console().print(
-                    f"[dim]It pushes to {started['push_branch']}. "
-                    f"Watch it: bailee cloud attach {started['session']}[/dim]"
+                say(started["session"])
+                note(
+                    f"It pushes to {started['push_branch']}. "
+                    f"Watch it: bailee cloud attach {started['session']}"
                 )
             return
         _watch(home, started["session"], key, as_json, reason=None)
@@ -175,7 +175,7 @@ def _watch(
             if event["kind"] == "state" and event["state"] == "ended":
                 status = cloud_show.exit_status(event["end"])
     except KeyboardInterrupt:
-        print(f"{session} goes on: bailee cloud attach {session}", file=sys.stderr)
+        say(f"{session} goes on: bailee cloud attach {session}", err=True)
         raise typer.Exit(130) from None
     raise typer.Exit(status)
 
@@ -195,7 +195,7 @@ def send(
         if as_json:
             print_json(found)
         else:
-            print(f"{session} is {found['state']}, and will see to it.")
+            say(f"{session} is {found['state']}, and will see to it.")
 
 
 @app.command()
@@ -225,7 +225,7 @@ def stop(
         if as_json:
             print_json(found)
         else:
-            print(f"{session} has ended: {found['end']}.")
+            say(f"{session} has ended: {found['end']}.")
 
 
 @app.command()
@@ -262,7 +262,7 @@ def delete(
         if as_json:
             print_json(found)
         else:
-            print(f"What was kept of {session} is destroyed.")
+            say(f"What was kept of {session} is destroyed.")
 
 
 @app.command()
@@ -286,11 +286,11 @@ def teleport(  # noqa: PLR0917 - each is an option
         if as_json:
             print_json(done)
         else:
-            print(f"{done['branch']} is checked out in {done['folder']}.")
+            say(f"{done['branch']} is checked out in {done['folder']}.")
             if done["conversation"]:
-                print(f"Go on: bailee code --resume {done['conversation']}")
+                say(f"Go on: bailee code --resume {done['conversation']}")
             else:
-                print("Its conversation stays where it was: only bailee's own agent takes it over.")
+                say("Its conversation stays where it was: only bailee's own agent takes it over.")
 
 
 @app.command()

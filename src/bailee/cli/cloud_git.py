@@ -15,7 +15,7 @@ import typer
 
 from bailee.cli.errors import reporting
 from bailee.cli.reach import HomeOption, JsonOption, ask_one
-from bailee.cli.show import console, moment, print_json, table
+from bailee.cli.show import console, moment, note, print_json, say, table
 from bailee.errors import InputError
 
 app = typer.Typer(
@@ -61,8 +61,8 @@ def add(  # noqa: PLR0917 - each is an option
         if as_json:
             print_json(added)
         else:
-            print(f"{added['id']} ({added['kind']}) for {added['place']}.")
-            console().print("[dim]It stays on this host, sealed; sessions never see it.[/dim]")
+            say(f"{added['id']} ({added['kind']}) for {added['place']}.")
+            note("It stays on this host, sealed; sessions never see it.")
 
 
 @app.command("list")
@@ -93,7 +93,7 @@ def remove(
         if as_json:
             print_json(removed)
         else:
-            print(f"{removed['id']} for {removed['place']} is forgotten.")
+            say(f"{removed['id']} for {removed['place']} is forgotten.")
 
 
 def whose(account: str | None) -> dict[str, object]:

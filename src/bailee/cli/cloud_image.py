@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,7 +9,7 @@ import typer
 
 from bailee.cli.errors import reporting
 from bailee.cli.reach import JsonOption
-from bailee.cli.show import console, print_json, size, table
+from bailee.cli.show import console, print_json, say, size, table
 
 if TYPE_CHECKING:
     from bailee.cloud.image.store import Image
@@ -49,15 +48,15 @@ def build(
             extra=extra or (),
             oci=oci,
             name=name,
-            log=lambda line: print(f"{line} …", file=sys.stderr),
+            log=lambda line: say(f"{line} …", err=True),
         )
         if as_json:
             print_json(_described(image, [name]))
             return
         scripts = image.manifest["scripts_not_run"]
-        print(f"image {image.digest[:16]} is built, and called {name}.")
+        say(f"image {image.digest[:16]} is built, and called {name}.")
         if beyond := [package for package in scripts if package in image.manifest["with"]]:
-            print(f"not set up, as no package's script is run: {', '.join(beyond)}.")
+            say(f"not set up, as no package's script is run: {', '.join(beyond)}.")
 
 
 @app.command("list")

@@ -9,7 +9,7 @@ import typer
 from bailee.cli.cloud_git import AccountOption, whose
 from bailee.cli.errors import reporting
 from bailee.cli.reach import HomeOption, JsonOption, ask_one
-from bailee.cli.show import console, moment, print_json, table
+from bailee.cli.show import console, moment, print_json, say, table
 
 app = typer.Typer(
     name="network", help="Hosts that cloud sessions reach, or don't.", no_args_is_help=True
@@ -66,7 +66,7 @@ def remove(
         if as_json:
             print_json(gone)
         else:
-            print(f"{gone['entry']} is on no list any more.")
+            say(f"{gone['entry']} is on no list any more.")
 
 
 def _add(verdict: str, entry: str, account: str | None, as_json: bool, home: HomeOption) -> None:
@@ -77,4 +77,4 @@ def _add(verdict: str, entry: str, account: str | None, as_json: bool, home: Hom
             print_json(added)
         else:
             done = "allowed" if verdict == "allow" else "denied"
-            print(f"{added['entry']} is {done} from the next session on ({added['id']}).")
+            say(f"{added['entry']} is {done} from the next session on ({added['id']}).")

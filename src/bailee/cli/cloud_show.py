@@ -7,7 +7,7 @@ from typing import Any, Final
 from rich.syntax import Syntax
 from rich.text import Text
 
-from bailee.cli.show import console, moment, size, table
+from bailee.cli.show import console, moment, say, size, table, write_text
 
 _STATUS: Final = {"finished": 0, "failed": 1, "refused": 8, "stopped": 130}
 
@@ -41,7 +41,7 @@ def particulars(one: dict[str, Any]) -> None:
     ]
     for name, value in pairs:
         if value:
-            console().print(f"{name:<11} {value}", markup=False)
+            say(f"{name:<11} {value}")
     if one["kept"]:
         rows = [
             (kept["data_class"], size(kept["bytes"]), moment(kept["kept_until"]), kept["clause"])
@@ -49,7 +49,7 @@ def particulars(one: dict[str, Any]) -> None:
         ]
         console().print(table(("kept", "size", "until", "by clause"), rows, right=("size",)))
     else:
-        console().print("Nothing is kept of it.")
+        say("Nothing is kept of it.")
 
 
 def event(one: dict[str, Any]) -> None:
@@ -94,7 +94,7 @@ def agent(line: dict[str, Any]) -> list[Text]:
 def connections(found: list[dict[str, Any]]) -> None:
     """A session's connections."""
     if not found:
-        console().print("No connection was made or tried.")
+        say("No connection was made or tried.")
         return
     rows = [
         (
@@ -117,11 +117,15 @@ def patch(text: str) -> None:
     if console().is_terminal and text:
         console().print(Syntax(text, "diff", theme="ansi_dark", background_color="default"))
     else:
-        print(text, end="")
+        write_text(text)
 
 
 def _line(one: dict[str, Any], text: Text) -> None:
-    console().print(Text(f"{one['at'][11:19]} ", style="dim") + text, soft_wrap=True)
+    """One event. What it says over several lines is set in, so that no line of it is another's."""
+    before = f"{one['at'][11:19]} "
+    for part in text.split("\n", allow_blank=True):
+        console().print(Text(before, style="dim") + part, soft_wrap=True)
+        before = " " * len(before)
 
 
 def _short(value: object) -> str:

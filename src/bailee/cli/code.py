@@ -13,6 +13,7 @@ import typer
 from typer.core import TyperCommand
 
 from bailee.cli.errors import reporting
+from bailee.cli.show import say, warn_in_lines, write_text
 from bailee.errors import InputError
 
 if TYPE_CHECKING:
@@ -146,21 +147,22 @@ def _headless(options: Options, prompt: str, form: str, settings: str | None) ->
     background = Background(machine, "bailee-code")
     session = assembled(options, machine, background=background)
     if background.notice is not None:
-        print(background.notice, file=sys.stderr)
+        warn_in_lines(background.notice)
         background.shown()
     for server in proposed(machine):
-        print(
+        say(
             f"warning: the project's MCP server {server.name} is not started: nobody is there to "
             "permit it. Your own settings.json may name it (mcpServers).",
-            file=sys.stderr,
+            err=True,
         )
 
     async def work() -> int:
         background.start()
         try:
             return await headless.run(
-                session, prompt, form, out=lambda line: print(line, flush=True),  # type: ignore[arg-type]
-                complain=lambda line: print(line, file=sys.stderr),
+                session, prompt, form,  # type: ignore[arg-type]
+                out=lambda line: write_text(line + "\n", as_json=form != "text"),
+                complain=lambda line: say(line, err=True),
             )  # fmt: skip
         finally:
             await session.close()

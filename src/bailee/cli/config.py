@@ -8,7 +8,7 @@ import typer
 
 from bailee.cli.errors import reporting
 from bailee.cli.reach import HomeOption, JsonOption
-from bailee.cli.show import console, print_json, table
+from bailee.cli.show import console, print_json, say, table
 from bailee.config import SETTINGS, load
 from bailee.home import find
 
@@ -43,5 +43,5 @@ def show(as_json: JsonOption = False, home: HomeOption = None) -> None:
             )
             for s in SETTINGS
         ]
-        console().print(f"home: {place.path}")
+        say(f"home: {place.path}")
         console().print(table(("setting", "value", "from", "meaning"), rows))

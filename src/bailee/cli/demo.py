@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import typer
+from rich.text import Text
 
 from bailee.cli.errors import reporting
 from bailee.cli.reach import JsonOption
-from bailee.cli.show import console, print_json, table
+from bailee.cli.show import console, print_json, say, table
 
 if TYPE_CHECKING:
     from bailee.app.demo import Step
@@ -36,20 +37,18 @@ async def _run(as_json: bool) -> bool:
     if as_json:
         print_json({"holds": holds, "steps": [_plain(step) for step in steps]})
     else:
-        print("Every claim holds." if holds else "A claim does not hold.")
+        say("Every claim holds." if holds else "A claim does not hold.")
     return holds
 
 
 def _print(step: Step) -> None:
-    out = console()
-    out.print(
-        f"[{'green' if step.holds else 'bold red'}]{'✓' if step.holds else '✗'}[/] {step.claim}"
-    )
+    mark = Text("✓", style="green") if step.holds else Text("✗", style="bold red")
+    console().print(mark + Text(f" {step.claim}"))
     if step.rows:
         columns = list(step.rows[0])
         rows = [[str(row[column]) for column in columns] for row in step.rows]
         for line in _indented(table(columns, rows)):
-            print(line)
+            say(line)
 
 
 def _indented(made: Any) -> list[str]:

@@ -9,6 +9,9 @@ from contextlib import contextmanager
 import typer
 
 from bailee.errors import BaileeError, InputError
+from bailee.shown import line
+
+_LONGEST = 20_000
 
 
 @contextmanager
@@ -38,6 +41,6 @@ def reporting(extra: str = "server") -> Iterator[None]:
 
 def report(error: BaileeError) -> None:
     """Print an error the way every command does."""
-    print(f"error: {error.message}", file=sys.stderr)
+    print(f"error: {line(error.message, _LONGEST)}", file=sys.stderr)
     if error.hint is not None:
-        print(f"hint: {error.hint}", file=sys.stderr)
+        print(f"hint: {line(error.hint, _LONGEST)}", file=sys.stderr)

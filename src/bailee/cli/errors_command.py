@@ -8,7 +8,7 @@ import typer
 
 from bailee.cli.errors import reporting
 from bailee.cli.reach import HomeOption, JsonOption, ask_one
-from bailee.cli.show import console, moment, print_json, table
+from bailee.cli.show import console, moment, print_json, say, table
 
 app = typer.Typer(help="Errors of clients, grouped into issues.", no_args_is_help=True)
 IssueArgument = Annotated[str, typer.Argument(help="The issue's id, as in `bailee errors list`.")]
@@ -57,8 +57,8 @@ def show(issue: IssueArgument, as_json: JsonOption = False, home: HomeOption = N
             print_json(found)
             return
         out = console()
-        out.print(f"{found['type']} in {found['where'] or 'code that is not named'}")
-        out.print(
+        say(f"{found['type']} in {found['where'] or 'code that is not named'}")
+        say(
             f"{found['state']}, {found['count']} events, "
             f"{moment(found['first_seen'])} to {moment(found['last_seen'])}"
         )
@@ -69,7 +69,7 @@ def show(issue: IssueArgument, as_json: JsonOption = False, home: HomeOption = N
         out.print(table(("module", "function", "line"), rows, right=("line",)))
         for field, counts in found["by"].items():
             if counts:
-                out.print(f"{field}: " + ", ".join(f"{k} ({n})" for k, n in counts.items()))
+                say(f"{field}: " + ", ".join(f"{k} ({n})" for k, n in counts.items()))
 
 
 @app.command()
@@ -107,7 +107,7 @@ def _set(
         if as_json:
             print_json(done)
         else:
-            console().print(f"{done['id']} is {done['state']}.")
+            say(f"{done['id']} is {done['state']}.")
 
 
 def _trend(days: list[dict[str, Any]]) -> str:

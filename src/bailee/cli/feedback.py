@@ -9,11 +9,13 @@ from typing import Annotated, Any, cast
 from urllib.parse import quote
 
 import typer
+from rich.text import Text
 
 from bailee.cli.errors import reporting
 from bailee.cli.reach import HomeOption, JsonOption, ask_one
-from bailee.cli.show import console, moment, print_json, size, table
+from bailee.cli.show import console, moment, note, print_json, say, size, table
 from bailee.errors import InputError
+from bailee.shown import line
 
 app = typer.Typer(
     help="Bug reports: your own with your key, all of them without one, for triage.",
@@ -115,11 +117,12 @@ def show(  # noqa: PLR0917 - each is an option
             print_json(found)
             return
         out = console()
-        out.print(f"{found['id']}, {found['state']}, received {moment(found['received'])}")
-        out.print(f"kept until {moment(found['kept_until'])} by {found['retention']['clause']}")
+        say(f"{found['id']}, {found['state']}, received {moment(found['received'])}")
+        say(f"kept until {moment(found['kept_until'])} by {found['retention']['clause']}")
         for part, value in found["content"].items():
-            out.print(f"\n{part}", style="bold")
-            out.print(_readable(value), markup=False)
+            out.print()
+            out.print(Text(line(part), style="bold"))
+            out.print(_readable(value))
 
 
 @app.command()
@@ -142,10 +145,10 @@ def withdraw(  # noqa: PLR0917 - each is an option
         if as_json:
             print_json(receipt)
             return
-        console().print(f"{report} is withdrawn. Receipt {receipt['receipt']}:")
+        say(f"{report} is withdrawn. Receipt {receipt['receipt']}:")
         rows = [(state, moment(at)) for state, at in receipt["states"].items()]
         console().print(table(("state", "since"), rows))
-        console().print(f"[dim]still to come: {', '.join(receipt['to_come'])}[/dim]")
+        note(f"still to come: {', '.join(receipt['to_come'])}")
 
 
 @app.command()
@@ -189,11 +192,12 @@ def draft(
             print_json(made)
             return
         out = console()
-        out.print(made["title"], style="bold", markup=False)
-        out.print(made["body"], markup=False)
+        out.print(Text(line(made["title"]), style="bold"))
+        out.print(made["body"])
         masked = ", ".join(made["masked"]) or "nothing"
-        out.print(f"\n[dim]masked: {masked}. Filled in already, to be edited and sent there:[/dim]")
-        print(made["url"])
+        out.print()
+        note(f"masked: {masked}. Filled in already, to be edited and sent there:")
+        say(made["url"])
 
 
 @app.command("file")
@@ -224,7 +228,7 @@ def file_issue(  # noqa: PLR0917 - each is an option
         if as_json:
             print_json(done)
         else:
-            print(f"{done['id']} is linked to {done['issue']}")
+            say(f"{done['id']} is linked to {done['issue']}")
 
 
 def _set(
@@ -236,7 +240,7 @@ def _set(
         if as_json:
             print_json(done)
         else:
-            print(f"{done['id']} is {done['state']}.")
+            say(f"{done['id']} is {done['state']}.")
 
 
 def _text(path: Path) -> str:
@@ -251,6 +255,4 @@ def _text(path: Path) -> str:
 def _readable(value: object) -> str:
     import json
 
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, indent=1)
-    # What somebody sent must not drive the terminal of who reads it.
-    return "".join(c if c.isprintable() or c in "\n\t" else "�" for c in text)
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, indent=1)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import sys
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -11,7 +10,7 @@ import typer
 from rich.text import Text
 
 from bailee.cli.errors import reporting
-from bailee.cli.show import console, print_json
+from bailee.cli.show import console, print_json, say, write_text
 from bailee.client import files
 from bailee.client.flow_words import in_chinese, said
 from bailee.client.flows import Flow, all_flows
@@ -55,7 +54,7 @@ def flows(
             out = console()
             # For width only: the picture is text, and must not be wrapped or marked up again.
             kept = [stays(policy, holding, lang)]
-            sys.stdout.write(draw(found, kept, min(out.width, 100), lang) + "\n")
+            write_text(draw(found, kept, min(out.width, 100), lang) + "\n")
         else:
             words = _WORDS[lang]
             _tell(found, words)
@@ -66,16 +65,16 @@ def flows(
 def warn(holding: Settings) -> None:
     """Say on standard error what is wrong with the settings, and what was ignored."""
     for problem in holding.problems:
-        print(f"warning: {problem}", file=sys.stderr)
-        print(f"hint: {problem.hint}", file=sys.stderr)
+        say(f"warning: {problem}", err=True)
+        say(f"hint: {problem.hint}", err=True)
     if holding.problems:
-        print(
+        say(
             "warning: settings that are not understood count as a wish for privacy: "
             "nothing but the work itself is sent.",
-            file=sys.stderr,
+            err=True,
         )
     for problem in holding.ignored:
-        print(f"note: {problem}", file=sys.stderr)
+        say(f"note: {problem}", err=True)
 
 
 def stays(policy: Policy, holding: Settings, lang: Language = "en") -> str:

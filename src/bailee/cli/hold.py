@@ -8,7 +8,7 @@ import typer
 
 from bailee.cli.errors import reporting
 from bailee.cli.reach import HomeOption, JsonOption, ask_one
-from bailee.cli.show import console, moment, print_json, table
+from bailee.cli.show import console, moment, print_json, say, table
 
 app = typer.Typer(help="Legal holds: sessions whose destruction is deferred.", no_args_is_help=True)
 
@@ -27,7 +27,7 @@ def place(
         if as_json:
             print_json(hold)
         else:
-            print(f"{hold['hold']} on session {hold['session']} is {hold['state']}.")
+            say(f"{hold['hold']} on session {hold['session']} is {hold['state']}.")
 
 
 @app.command()
@@ -42,9 +42,9 @@ def release(
         if as_json:
             print_json(done)
             return
-        print(f"{done['hold']} on session {done['session']} is {done['state']}.")
+        say(f"{done['hold']} on session {done['session']} is {done['state']}.")
         for receipt in done["driven"]:
-            print(f"receipt {receipt['receipt']} ({receipt['kind']}): {receipt['state']}")
+            say(f"receipt {receipt['receipt']} ({receipt['kind']}): {receipt['state']}")
 
 
 @app.command("list")

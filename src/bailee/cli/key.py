@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from typing import Annotated, Any, cast
 
 import typer
 
 from bailee.cli.errors import reporting
 from bailee.cli.reach import HomeOption, JsonOption, ask_one
-from bailee.cli.show import console, moment, print_json, table
+from bailee.cli.show import console, moment, note, print_json, say, table
 from bailee.errors import InputError
+from bailee.policy.wording import period_in_words
 
 app = typer.Typer(help="API keys.", no_args_is_help=True)
 _OPENS = {"full": "all", "ingest": "sending", "cloud": "one cloud session"}
@@ -25,12 +27,22 @@ def create(  # noqa: PLR0917 - each is an option
         ),
     ] = None,
     person: Annotated[
-        str | None, typer.Option(help="Of this person's account (per_… or email).")
+        str | None,
+        typer.Option(
+            help="For this person (per_… or email), of the one account that they have a part in."
+        ),
     ] = None,
     organisation: Annotated[
         str | None,
         typer.Option(help="Of this organisation's account; with --person, for that member."),
     ] = None,
+    own: Annotated[
+        bool,
+        typer.Option(
+            "--own",
+            help="With --person: of their own account, though they are in an organisation.",
+        ),
+    ] = False,
     account: Annotated[
         str | None, typer.Option(help="Of this account (acc_…), which is nobody's in particular.")
     ] = None,
@@ -48,15 +60,20 @@ def create(  # noqa: PLR0917 - each is an option
     as_json: JsonOption = False,
     home: HomeOption = None,
 ) -> None:
-    """Make a key: of a new account, a person's or an organisation's. It is shown this once."""
+    """Make a key: of a new account, a person's or an organisation's. It is shown this once, with on
+    whose terms it is.
+    """
     with reporting():
         if (plan is None) == (person is None and organisation is None and account is None):
             raise InputError(
                 "a key belongs to a new account, or to one that is there.",
                 hint="give --plan, or --person and --organisation, or --account",
             )
+        if own and (person is None or organisation is not None):
+            raise InputError("--own goes with --person, and without --organisation.")
         arguments = {
             "plan": plan,
+            "own": own,
             "person": person,
             "organisation": organisation,
             "account": account,
@@ -68,13 +85,14 @@ def create(  # noqa: PLR0917 - each is an option
         if as_json:
             print_json(made)
         else:
-            print(made["key"])
-            kept = "nothing is kept" if zero_retention else f"plan {made['plan']}"
-            kept = "for sending alone" if ingest else kept
-            console().print(
-                f"[dim]{made['key_id']} of {made['account']}, {kept}. "
-                "It is stored hashed: it can't be shown again.[/dim]"
-            )
+            say(made["key"])
+            told_once(made)
+
+
+def told_once(made: dict[str, Any]) -> None:
+    """What is said beside a key that was just made."""
+    note(f"{made['key_id']} {made['terms']['in_words']}.")
+    note("It is stored hashed: it can't be shown again.")
 
 
 @app.command("list")
@@ -89,21 +107,47 @@ def list_keys(as_json: JsonOption = False, home: HomeOption = None) -> None:
             (
                 k["key_id"],
                 k["name"],
-                k["account"],
-                k["plan"],
                 _OPENS.get(k["scope"], k["scope"])
                 + (", unrecorded routes" if k["unrecorded_routes"] else ""),
-                "zero" if k["zero_retention"] else "by the policy",
+                *_terms(k["terms"]),
+                k["person"] or "",
+                k["created_by"],
                 moment(k["created"]),
                 moment(k["revoked"]) if k["revoked"] else "",
             )
             for k in keys
         ]
-        console().print(
-            table(
-                ("key", "name", "account", "plan", "opens", "retention", "created", "revoked"), rows
+        columns = (
+            "key", "name", "opens", "who pays", "plan", "policy", "kept", "trained on", "for",
+            "made by", "created", "revoked",
+        )  # fmt: skip
+        console().print(table(columns, rows))
+
+
+@app.command()
+def show(
+    key: Annotated[
+        str | None,
+        typer.Option("--key", help="Your API key (else BAILEE_API_KEY).", show_default=False),
+    ] = None,
+    as_json: JsonOption = False,
+    home: HomeOption = None,
+) -> None:
+    """On whose terms your key is: who pays, by which plan, and what is kept of what you do."""
+    with reporting():
+        presented = key or os.environ.get("BAILEE_API_KEY")
+        if not presented:
+            raise InputError(
+                "this is about a key of yours.",
+                code="authentication",
+                hint="give it with --key or BAILEE_API_KEY",
             )
-        )
+        found = cast("dict[str, Any]", ask_one(home, "key.show", {"key": presented}))
+        if as_json:
+            print_json(found)
+        else:
+            say(f"{found['key_id']} {found['terms']['in_words']}.")
+            say(f"account {found['account']}, opens {_OPENS.get(found['scope'], found['scope'])}")
 
 
 @app.command()
@@ -118,4 +162,17 @@ def revoke(
         if as_json:
             print_json(revoked)
         else:
-            print(f"{key_id} is revoked since {moment(revoked['revoked'])}.")
+            say(f"{key_id} is revoked since {moment(revoked['revoked'])}.")
+
+
+def _terms(terms: dict[str, Any]) -> tuple[str, str, str, str, str]:
+    """Who pays for a key, the plan, whose policy holds, for how long, and whether for training."""
+    pays = terms["payer_id"]
+    if terms["payer"] == "organisation":
+        pays = f"{terms['payer_name']} ({pays})"
+    kept, trained = "", ""
+    if terms["retention"] is not None:
+        zero = terms["zero_retention"]
+        kept = "zero retention" if zero else period_in_words(terms["retention"]["period"], "en")
+        trained = "yes" if terms["training"]["effect"] == "allow" else "no"
+    return pays, terms["plan"], terms["segment"], kept, trained

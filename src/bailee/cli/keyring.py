@@ -8,7 +8,7 @@ import typer
 
 from bailee.cli.errors import reporting
 from bailee.cli.reach import HomeOption, JsonOption, ask_one
-from bailee.cli.show import print_json
+from bailee.cli.show import print_json, say
 
 app = typer.Typer(help="The keyring.", no_args_is_help=True)
 
@@ -26,7 +26,7 @@ def rotate(as_json: JsonOption = False, home: HomeOption = None) -> None:
         if as_json:
             print_json(done)
         else:
-            print(
+            say(
                 f"root generation {done['generation']} holds, the ones before are destroyed: "
                 "older copies of the keyring open nothing that was destroyed by now."
             )

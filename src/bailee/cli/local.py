@@ -11,7 +11,7 @@ from rich.text import Text
 
 from bailee.cli.errors import reporting
 from bailee.cli.flows import SettingsOption, warn
-from bailee.cli.show import console, moment, print_json, size, table
+from bailee.cli.show import console, moment, print_json, say, size, table
 from bailee.errors import InputError, StorageError
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def list_sessions(as_json: JsonOption = False, settings: SettingsOption = None) 
             return
         if not found:
             why = "" if machine.keep_days else "; cleanupPeriodDays is 0, so none are kept"
-            console().print(f"No session is kept on this machine{why}.")
+            say(f"No session is kept on this machine{why}.")
             return
         now = machine.clock()
         rows = [
@@ -129,7 +129,7 @@ def clean(
             return
         verb = "would go" if dry_run else "is gone"
         if not told:
-            console().print(f"Nothing is past its {days} day{'' if days == 1 else 's'}.")
+            say(f"Nothing is past its {days} day{'' if days == 1 else 's'}.")
             return
         rows = [
             (one["of"], one["what"], str(one["records"] or ""), size(one["size"])) for one in told
@@ -151,7 +151,7 @@ def delete(
         if as_json:
             print_json({"session": session, "deleted": True})
         else:
-            print(f"{session} is forgotten on this machine.")
+            say(f"{session} is forgotten on this machine.")
 
 
 def of_agent(machine: Machine, agent: str, days: int, dry_run: bool) -> list[Past]:

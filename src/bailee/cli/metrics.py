@@ -8,7 +8,7 @@ import typer
 
 from bailee.cli.errors import reporting
 from bailee.cli.reach import HomeOption, JsonOption, ask_one
-from bailee.cli.show import console, moment, print_json, size, table
+from bailee.cli.show import console, moment, print_json, say, size, table
 
 app = typer.Typer(help="Operational metrics.", no_args_is_help=True)
 
@@ -49,9 +49,9 @@ def query(  # noqa: PLR0917 - each is an option
             print_json(found)
             return
         out = console()
-        out.print(f"{found['name']}: {found['description']}")
+        say(f"{found['name']}: {found['description']}")
         if not found["rows"]:
-            out.print(f"Nothing was received since {moment(found['since'])}.")
+            say(f"Nothing was received since {moment(found['since'])}.")
             return
         figures = [key for key in found["rows"][0] if key not in ("group", "at", "approximate")]
         columns = (*(["time"] if step else []), *(by or []), *figures)
@@ -87,7 +87,7 @@ def summary(
         quick, whole = found["latency"], found["latency"]["whole"]
         if whole is not None:
             figures = ("p50", "p90", "p95", "p99")
-            out.print(f"Latency in {quick['unit']}, {quick['name']}: {quick['description']}")
+            say(f"Latency in {quick['unit']}, {quick['name']}: {quick['description']}")
             rows = [(str(whole["count"]), *(_number(whole[key]) for key in figures))]
             out.print(table(("requests", *figures), rows, right=("requests", *figures)))
         programs = [
@@ -105,7 +105,7 @@ def summary(
         if features:
             out.print(table(("feature", "kind", "uses"), features, right=("uses",)))
         if whole is None and not programs and not models and not features:
-            out.print(f"Nothing was measured since {moment(found['since'])}.")
+            say(f"Nothing was measured since {moment(found['since'])}.")
 
 
 @app.command()

@@ -14,8 +14,9 @@ import typer
 
 from bailee.cli.errors import reporting
 from bailee.cli.reach import HomeOption, JsonOption, ask_one
-from bailee.cli.show import console, moment, print_json, table
+from bailee.cli.show import console, moment, print_json, say, table
 from bailee.errors import InputError
+from bailee.shown import line
 
 app = typer.Typer(help="Organisations and their members.", no_args_is_help=True)
 member = typer.Typer(help="Who is in an organisation.", no_args_is_help=True)
@@ -68,7 +69,7 @@ def create(
         if as_json:
             print_json(made)
         else:
-            print(f"{made['organisation']} with {made['account']} on plan {plan}.")
+            say(f"{made['organisation']} with {made['account']} on plan {plan}.")
 
 
 @app.command("list")
@@ -108,18 +109,21 @@ def show(
         if as_json:
             print_json(shown)
             return
-        print(f"{shown['organisation']}  {shown['name']}")
-        print(f"account    {shown['account']}, plan {shown['plan']}")
+        say(f"{shown['organisation']}  {shown['name']}")
+        say(f"account    {shown['account']}, plan {shown['plan']}")
         since = f"since {moment(shown['partner_since'])}" if shown["partner_programme"] else "no"
-        print(f"partner    {since}")
+        say(f"partner    {since}")
         for one in shown["members"]:
-            print(f"{one['role']:<10} {one['person']}  {one['email'] or 'erased'}")
+            say(f"{one['role']:<10} {one['person']}  {one['email'] or 'erased'}")
         for one in shown["keys"]:
             kept = "zero retention" if one["zero_retention"] else "by the policy"
             state = f"revoked {moment(one['revoked'])}" if one["revoked"] else "good"
-            print(f"key        {one['key_id']} {one['name']} ({kept}, {state})")
+            whom = one["person_email"] or one["person"] or "the organisation alone"
+            maker = one["maker"] or one["created_by"]
+            say(f"key        {one['key_id']} {line(one['name'])} ({kept}, {state})")
+            say(f"             for {whom}, made by {maker}; {one['terms']['in_words']}")
         for record in shown["consent"]:
-            print(
+            say(
                 f"consent    {moment(record['at'])}  {record['old']} → {record['new']} "
                 f"by {record['actor']}"
             )
@@ -151,7 +155,7 @@ def provider(  # noqa: PLR0917 - each is an option
         if as_json:
             print_json(bound)
         else:
-            print(f"{bound['issuer']} speaks for {bound['domain']}.")
+            say(f"{bound['issuer']} speaks for {bound['domain']}.")
 
 
 @member.command("add")
@@ -195,7 +199,16 @@ def remove(
         if as_json:
             print_json(done)
         else:
-            print(f"{person} is not in {organisation} any more.")
+            _removed(cast("dict[str, Any]", done))
+
+
+def _removed(done: dict[str, Any]) -> None:
+    ended, left = done["keys_revoked"], done["keys_left"]
+    say(f"{done['person']} is not in {done['organisation']} any more.")
+    say(f"Their keys there are revoked: {', '.join(ended) or 'they had none'}.")
+    if left:
+        say(f"They know these too, which speak for the organisation: {', '.join(left)}.")
+        say("Make others and revoke them: bailee key revoke KEY")
 
 
 def _put(  # noqa: PLR0917 - as they come
@@ -212,7 +225,7 @@ def _put(  # noqa: PLR0917 - as they come
         if as_json:
             print_json(made)
         else:
-            print(f"{made['person']} is {made['role']} of {made['organisation']}.")
+            say(f"{made['person']} is {made['role']} of {made['organisation']}.")
 
 
 @partner.command("join")
@@ -252,8 +265,6 @@ def _say(state: dict[str, Any], as_json: bool) -> None:
     if as_json:
         print_json(state)
     elif state["partner_programme"]:
-        print(
-            f"{state['name']} is in the partner programme since {moment(state['partner_since'])}."
-        )
+        say(f"{state['name']} is in the partner programme since {moment(state['partner_since'])}.")
     else:
-        print(f"{state['name']} is not in the partner programme.")
+        say(f"{state['name']} is not in the partner programme.")

@@ -14,7 +14,7 @@ from rich.text import Text
 
 from bailee.cli.errors import reporting
 from bailee.cli.flows import SettingsOption, warn
-from bailee.cli.show import console, moment, print_json, size, table
+from bailee.cli.show import console, moment, print_json, say, size, table, write_text
 from bailee.errors import InputError
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def list_items(
             print_json([_as_json(item) for item in items])
             return
         if not items:
-            console().print("Nothing was sent, and nothing is to be sent.")
+            say("Nothing was sent, and nothing is to be sent.")
             return
         for day, group in groupby(items, key=lambda item: item.day):
             out = console()
@@ -98,6 +98,11 @@ def show(
         box = machine.outbox()
         item = box.find(item_id)
         body = box.body(item)
+        if raw and sys.stdout.isatty():
+            raise InputError(
+                "the exact bytes are not for a terminal: it may obey them.",
+                hint="put them into a file or a pipe; without --raw they are shown as text",
+            )
         if raw:
             sys.stdout.buffer.write(body)
             sys.stdout.buffer.flush()
@@ -121,7 +126,7 @@ def show(
         )
         about.show_header = False
         console().print(about)
-        sys.stdout.write("\n" + _visible(body) + "\n")
+        write_text("\n" + _visible(body) + "\n")
 
 
 @app.command("send")
@@ -155,7 +160,7 @@ def _tell(outcomes: list[Outcome], as_json: bool, *, done: bool) -> None:
         )  # fmt: skip
         return
     if not outcomes:
-        console().print("Nothing is pending.")
+        say("Nothing is pending.")
         return
     head = "became" if done else "would be"
     rows = [

@@ -10,35 +10,54 @@ from typing import Annotated, Any, cast
 import typer
 
 from bailee.cli.errors import reporting
+from bailee.cli.key import told_once
 from bailee.cli.reach import HomeOption, JsonOption, ask_one
-from bailee.cli.show import console, moment, print_json, table
+from bailee.cli.show import console, moment, note, print_json, say, table
 from bailee.errors import InputError
+from bailee.shown import line
 
 app = typer.Typer(help="People: who has an account here.", no_args_is_help=True)
 
 
 @app.command()
-def create(
+def create(  # noqa: PLR0917 - each is an option
     email: Annotated[str, typer.Option(help="Their email; case is not told apart.")],
-    plan: Annotated[str, typer.Option(help="The plan of their own account.")] = "free",
+    plan: Annotated[
+        str | None,
+        typer.Option(help="The plan of their own account; else free.", show_default=False),
+    ] = None,
+    organisation: Annotated[
+        str | None,
+        typer.Option(help="Take them into this organisation instead, without an own account."),
+    ] = None,
     operator: Annotated[
         bool, typer.Option("--operator", help="They run this service, too.")
     ] = False,
     as_json: JsonOption = False,
     home: HomeOption = None,
 ) -> None:
-    """Make a person with an account and a key of their own. No choice is made for them."""
+    """Make a person with a key: of an account of their own, or of their organisation's. No choice
+    is made for them.
+    """
     with reporting():
-        arguments = {"email": email, "plan": plan, "operator": operator}
+        if organisation is None and plan is None:
+            plan = "free"
+        arguments = {
+            "email": email,
+            "plan": plan,
+            "organisation": organisation,
+            "operator": operator,
+        }
         made = cast("dict[str, Any]", ask_one(home, "person.create", arguments, make=True))
         if as_json:
             print_json(made)
         else:
-            print(made["key"])
-            console().print(
-                f"[dim]{made['person']} with {made['account']} on plan {plan}. The key is stored "
-                "hashed: it can't be shown again. What they choose, they choose with it.[/dim]"
-            )
+            say(made["key"])
+            told_once(made)
+            if organisation is None:
+                note(f"{made['person']} chooses with it what they choose.")
+            else:
+                note(f"{made['person']} has no account of their own, and goes with the membership.")
 
 
 @app.command()
@@ -64,7 +83,7 @@ def password(
         old = typer.prompt("Present password", hide_input=True, err=True) if change else None
         new = typer.prompt("New password", hide_input=True, confirmation_prompt=True, err=True)
         set_for = ask_one(home, "person.password", {"key": presented, "new": new, "old": old})
-        print(f"{cast('dict[str, Any]', set_for)['person']} signs in with it from now on.")
+        say(f"{cast('dict[str, Any]', set_for)['person']} signs in with it from now on.")
 
 
 @app.command("list")
@@ -103,15 +122,16 @@ def show(
         if as_json:
             print_json(shown)
             return
-        print(f"{shown['person']}  {shown['email'] or 'erased'}")
+        say(f"{shown['person']}  {shown['email'] or 'erased'}")
         if shown["training"]:
             training = shown["training"]
-            print(f"account    {shown['account']}, plan {shown['plan']}")
-            print(f"training   {training['choice']} ({training['effect']} by {training['clause']})")
+            say(f"account    {shown['account']}, plan {shown['plan']}")
+            say(f"training   {training['choice']} ({training['effect']} by {training['clause']})")
         for one in shown["organisations"]:
-            print(f"{one['role']:<10} {one['organisation']} since {moment(one['joined'])}")
+            say(f"{one['role']:<10} {one['organisation']} since {moment(one['joined'])}")
         for key in shown["keys"]:
             state = f"revoked {moment(key['revoked'])}" if key["revoked"] else "good"
-            print(f"key        {key['key_id']} {key['name']} ({state})")
+            say(f"key        {key['key_id']} {line(key['name'])} ({state})")
+            say(f"             {key['terms']['in_words']}")
         for record in shown["consent"]:
-            print(f"consent    {moment(record['at'])}  {record['old']} → {record['new']}")
+            say(f"consent    {moment(record['at'])}  {record['old']} → {record['new']}")

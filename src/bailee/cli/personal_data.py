@@ -16,7 +16,7 @@ from rich.progress import Progress
 
 from bailee.cli.errors import reporting
 from bailee.cli.reach import HomeOption, JsonOption, ask_one, operate
-from bailee.cli.show import console, moment, print_json, table
+from bailee.cli.show import console, moment, print_json, say, table
 from bailee.errors import InputError, StorageError
 from bailee.home import find
 
@@ -61,7 +61,7 @@ def export(
         if as_json:
             print_json({"person": person, "file": str(output), "bytes": size})
         else:
-            print(f"{output} is written ({size} bytes). index.html in it is the place to begin.")
+            say(f"{output} is written ({size} bytes). index.html in it is the place to begin.")
 
 
 def erase(
@@ -81,17 +81,17 @@ def erase(
             print_json(done)
             return
         receipt = done["signed"]["receipt"]
-        print(f"{done['subject']} is erased ({done['state']}). Receipt {done['erasure']}.")
+        say(f"{done['subject']} is erased ({done['state']}). Receipt {done['erasure']}.")
         rows = [(one["session"], one["state"], moment(one["since"])) for one in receipt["sessions"]]
         if rows:
             console().print(table(("session", "state", "since"), rows))
-        print("What stays, and why:")
+        say("What stays, and why:")
         for one in receipt["stays"]:
             count = f" ({one['count']}, {one['where']})" if "where" in one else ""
-            print(f"  {one['what']}{count}: {one['why']}; until: {one['until']}")
-        print(f"What named them: {receipt['identifiers']}.")
-        print(_searched(receipt["search"]))
-        print(receipt["backups"])
+            say(f"  {one['what']}{count}: {one['why']}; until: {one['until']}")
+        say(f"What named them: {receipt['identifiers']}.")
+        say(_searched(receipt["search"]))
+        say(receipt["backups"])
 
 
 def _searched(search: dict[str, Any]) -> str:
@@ -126,7 +126,7 @@ def key(as_json: JsonOption = False, home: HomeOption = None) -> None:
         if as_json:
             print_json(found)
         else:
-            print(found["public_key"])
+            say(found["public_key"])
 
 
 @receipts.command()
@@ -166,5 +166,5 @@ def verify(
             print_json({"valid": True, "key_known": expected is not None, "receipt": receipt})
             return
         whose = "this key" if expected is not None else f"the key {by}, which nobody vouched for"
-        print(f"{file} is as it was signed by {whose}.")
-        print(f"{receipt['subject']}: {receipt['state']}, {len(receipt['sessions'])} sessions.")
+        say(f"{file} is as it was signed by {whose}.")
+        say(f"{receipt['subject']}: {receipt['state']}, {len(receipt['sessions'])} sessions.")

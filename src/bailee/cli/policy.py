@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from bailee.cli.errors import report, reporting
-from bailee.cli.show import console, print_json
+from bailee.cli.show import console, print_json, say, write_text
 from bailee.cli.show import table as plain_table
 from bailee.errors import InputError
 from bailee.policy import Policy, Unsound, load
@@ -93,7 +93,7 @@ def check(
         proved = [(one.id, one.text.en) for one in document.invariants]
         out.print(_table(("invariant, proved", ""), proved))
         out.print()
-        out.print(
+        say(
             f"{found.combinations:,} combinations, each decided by exactly one clause; "
             f"{len(document.invariants)} invariants and {len(document.flows)} flows hold; "
             f"{seconds:.2f} s"
@@ -235,7 +235,7 @@ def diff(
             return
         out = console()
         if found.empty:
-            out.print("No difference." if first.sha256 == second.sha256 else "Nothing changes.")
+            say("No difference." if first.sha256 == second.sha256 else "Nothing changes.")
             return
         if found.changes:
             rows = [
@@ -249,7 +249,7 @@ def diff(
             ]
             out.print(_table(("action", "changes", "for", "combinations"), rows))
         else:
-            out.print("No decision changes.")
+            say("No decision changes.")
         lines = [f"{name}: {before} → {after}" for name, before, after in found.settings]
         lines += [f"new value: {one}" for one in found.added]
         lines += [f"value gone: {one}" for one in found.removed]
@@ -283,20 +283,19 @@ def page(
     with reporting():
         by_name = output is not None and output.suffix in (".html", ".htm")
         render = html.render if form == "html" or (form is None and by_name) else markdown.render
-        text = render(made(load(document), lang)).encode()
+        text = render(made(load(document), lang))
         if output is None:
-            sys.stdout.buffer.write(text)
-            sys.stdout.buffer.flush()
+            write_text(text)
             return
         try:
-            output.write_bytes(text)
+            output.write_bytes(text.encode())
         except OSError as error:
             raise InputError(
                 f"{output} can't be written: {error.strerror}.",
                 code="configuration",
                 hint="give a file in a folder that exists and can be written",
             ) from None
-        print(f"wrote {output}", file=sys.stderr)
+        say(f"wrote {output}", err=True)
 
 
 def _run_batch(policy: Policy, source: BinaryIO, sink: BinaryIO) -> tuple[int, int]:

@@ -9,7 +9,7 @@ import typer
 
 from bailee.cli.errors import reporting
 from bailee.cli.reach import HomeOption, JsonOption, ask_one
-from bailee.cli.show import console, moment, print_json, table
+from bailee.cli.show import console, moment, print_json, say, table
 from bailee.errors import InputError
 
 app = typer.Typer(help="Your choice about training.", no_args_is_help=True)
@@ -34,9 +34,9 @@ def _say(state: dict[str, Any], as_json: bool) -> None:
     if as_json:
         print_json(state)
     else:
-        print(f"training: {state['choice']} ({state['effect']} by {state['clause']})")
+        say(f"training: {state['choice']} ({state['effect']} by {state['clause']})")
         if state["ask"]["effect"] == "ask":
-            print(f"the choice is yours to make ({state['ask']['clause']}): allow or refuse")
+            say(f"the choice is yours to make ({state['ask']['clause']}): allow or refuse")
 
 
 @app.command()

@@ -8,7 +8,7 @@ import typer
 
 from bailee.cli.errors import reporting
 from bailee.cli.reach import HomeOption, JsonOption, ask_one
-from bailee.cli.show import console, moment, print_json, size, table
+from bailee.cli.show import console, moment, print_json, say, size, table
 
 app = typer.Typer(help="Retention: what is kept, and the end of it.", no_args_is_help=True)
 
@@ -23,12 +23,12 @@ def run(as_json: JsonOption = False, home: HomeOption = None) -> None:
         if as_json:
             print_json(done)
             return
-        print(
+        say(
             f"{_counted(done['sessions'], 'session')} removed, {_counted(done['keks'], 'key')} "
             f"destroyed, {_counted(done['segments'], 'segment')} reclaimed."
         )
         if done["rotated"]:
-            print("The root key was rotated: older copies of the keyring open none of it.")
+            say("The root key was rotated: older copies of the keyring open none of it.")
 
 
 def _counted(number: int, what: str) -> str:
@@ -44,7 +44,7 @@ def report(as_json: JsonOption = False, home: HomeOption = None) -> None:
             print_json(rows)
             return
         if not rows:
-            print("Nothing is kept.")
+            say("Nothing is kept.")
             return
         most = max(row["sessions"] for row in rows)
         lines = [

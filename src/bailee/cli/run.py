@@ -7,7 +7,6 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 from contextlib import ExitStack
 from datetime import timedelta
 from pathlib import Path
@@ -17,7 +16,7 @@ import typer
 
 from bailee.cli.errors import reporting
 from bailee.cli.flows import SettingsOption, warn
-from bailee.cli.show import size
+from bailee.cli.show import say, size
 from bailee.errors import InputError, StorageError
 
 if TYPE_CHECKING:
@@ -237,16 +236,16 @@ def _show(machine: Machine, agent: str | None, made: Launch, command: list[str])
 
     for name in sorted(made.env):
         secret = name in _SECRET
-        print(f"{name}={'(your bailee key)' if secret else made.env[name]}")
+        say(f"{name}={'(your bailee key)' if secret else made.env[name]}")
     for name in sorted(made.without - set(made.env)):
-        print(f"unset {name}")
+        say(f"unset {name}")
     for variable, content in made.files.values():
-        print(f"{variable}=(a file with {content})")
-    print(" ".join([command[0], *made.arguments, *command[1:]]))
+        say(f"{variable}=(a file with {content})")
+    say(" ".join([command[0], *made.arguments, *command[1:]]))
     if agent is not None:
         for one in planned(machine, agent, machine.clean_days).past:
             what = "" if one.records is None else f" ({one.records} records)"
-            print(f"past its time: {one.path}{what}")
+            say(f"past its time: {one.path}{what}")
     for note in made.notes:
         _say(note)
 
@@ -277,4 +276,4 @@ def _tell(watch: EgressWatch, under: Terms, report: Path | None) -> None:
 
 
 def _say(text: str) -> None:
-    print(f"bailee: {text}", file=sys.stderr)
+    say(f"bailee: {text}", err=True)

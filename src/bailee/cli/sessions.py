@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Annotated, Any, cast
 
 import typer
 
 from bailee.cli.errors import reporting
 from bailee.cli.reach import HomeOption, JsonOption, ask_one, operate
-from bailee.cli.show import console, moment, print_json, table
+from bailee.cli.show import console, moment, note, print_json, say, table, write_text
 from bailee.cli.transcript import print_transcript
 from bailee.home import find
 
@@ -87,10 +86,12 @@ def export(
     was read goes on record.
     """
     with reporting():
-        target = output or sys.stdout
         arguments = {"id": session, "staff": True, "reason": reason}
         for item in operate(find(home), "sessions.export", arguments):
-            target.write(str(item))
+            if output is None:
+                write_text(str(item), as_json=True)
+            else:
+                output.write(str(item))
 
 
 @app.command()
@@ -101,7 +102,7 @@ def delete(session: Session, as_json: JsonOption = False, home: HomeOption = Non
         if as_json:
             print_json(receipt)
             return
-        console().print(f"{session} is deleted. Receipt {receipt['receipt']}:")
+        say(f"{session} is deleted. Receipt {receipt['receipt']}:")
         rows = [(state, moment(at)) for state, at in receipt["states"].items()]
         console().print(table(("state", "since"), rows))
-        console().print(f"[dim]still to come: {', '.join(receipt['to_come'])}[/dim]")
+        note(f"still to come: {', '.join(receipt['to_come'])}")

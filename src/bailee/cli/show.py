@@ -1,6 +1,11 @@
-"""How the command line shows things: JSON, tables, moments, sizes.
+"""How the command line shows things: lines, JSON, tables, moments, sizes.
 
-Colours are the terminal's own and vanish in a pipe or under `NO_COLOR` (rich sees to both).
+Rules kept here:
+
+* Nothing else in the command line writes to a terminal. What goes out here is text: no name moves
+  the cursor, forges a line or is read as markup (`bailee.shown`).
+* What a program reads in a pipe is exactly as it is; on a terminal the same is shown as text.
+* Colours are the terminal's own and vanish in a pipe or under `NO_COLOR` (rich sees to both).
 """
 
 from __future__ import annotations
@@ -11,16 +16,46 @@ import sys
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-from rich.console import Console
 from rich.table import Table
 
+from bailee.plain_console import PlainConsole
+from bailee.shown import json_text, line, lines
+
 _PIPE_WIDTH = 200
+_LONGEST_CELL = 500
+_LONGEST_LINE = 20_000
 
 
-def console() -> Console:
+def console() -> PlainConsole:
     """A console on standard output; wide in a pipe, so that no row is cut there."""
     width = None if sys.stdout.isatty() or "COLUMNS" in os.environ else _PIPE_WIDTH
-    return Console(width=width, highlight=False)
+    return PlainConsole(width=width)
+
+
+def say(text: str, *, err: bool = False) -> None:
+    """One line on standard output, or standard error; a line's end in it is no line's end."""
+    print(line(text, _LONGEST_LINE), file=sys.stderr if err else sys.stdout, flush=err)
+
+
+def warn_in_lines(text: str) -> None:
+    """A text of bailee's own that has several lines, on standard error."""
+    for part in text.split("\n"):
+        say(part, err=True)
+
+
+def note(text: str) -> None:
+    """One line beside what was asked for, dim."""
+    console().print(line(text, _LONGEST_LINE), style="dim")
+
+
+def write_text(text: str, *, as_json: bool = False) -> None:
+    """A text of any length: as it is in a pipe, on a terminal as text; if it is JSON, then as the
+    same JSON. No line's end is added.
+    """
+    if sys.stdout.isatty():
+        text = json_text(text) if as_json else lines(text)
+    sys.stdout.write(text)
+    sys.stdout.flush()
 
 
 def print_json(value: object) -> None:
@@ -32,12 +67,12 @@ def print_json(value: object) -> None:
 def table(
     columns: Sequence[str], rows: Iterable[Sequence[str]], *, right: Sequence[str] = ()
 ) -> Table:
-    """A plain table; the columns named in `right` hold numbers."""
+    """A plain table of texts of one line; the columns named in `right` hold numbers."""
     made = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:
         made.add_column(column, justify="right" if column in right else "left")
     for row in rows:
-        made.add_row(*row)
+        made.add_row(*(line(cell, _LONGEST_CELL) for cell in row))
     return made
 
 

@@ -8,7 +8,7 @@ import typer
 
 from bailee.cli.errors import reporting
 from bailee.cli.reach import HomeOption, JsonOption, ask_one
-from bailee.cli.show import console, print_json, table
+from bailee.cli.show import console, note, print_json, table
 
 app = typer.Typer(help="The session survey's results.", no_args_is_help=True)
 
@@ -34,9 +34,9 @@ def results(as_json: JsonOption = False, home: HomeOption = None) -> None:
             rows.append(_row("all", found["all"], answers))
             out.print(table((title, *answers, "total"), rows, right=(*answers, "total")))
             out.print()
-        out.print(
-            f"[dim]–: not shown, a count under {found['least']} or one that would give such a "
-            "count away.[/dim]"
+        note(
+            f"–: not shown, a count under {found['least']} or one that would give such a "
+            "count away."
         )
 
 

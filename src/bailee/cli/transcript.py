@@ -8,7 +8,8 @@ import orjson
 from rich.console import Console
 from rich.text import Text
 
-from bailee.cli.show import console, moment
+from bailee.cli.show import console, moment, say
+from bailee.shown import line
 
 _LONGEST = 2_000
 _WHY = {
@@ -21,7 +22,7 @@ _WHY = {
 def print_transcript(transcript: dict[str, Any]) -> None:
     """Print the messages of each conversation of a session, block by block."""
     out = console()
-    out.print(
+    say(
         f"session {transcript['id']}, exchanges: {transcript['exchanges']}, "
         f"kept until {moment(transcript['kept_until'])} by {transcript['retention']['clause']}"
     )
@@ -36,7 +37,7 @@ def print_transcript(transcript: dict[str, Any]) -> None:
         **{f"aside {n}": messages for n, messages in enumerate(transcript["aside"], 1)},
     }
     for title, messages in parts.items():
-        out.rule(title, style="dim")
+        out.rule(Text(line(title)), style="dim")
         for message in messages:
             _print_message(out, message)
 
@@ -48,7 +49,7 @@ def _print_message(out: Console, message: Any) -> None:
     for block in blocks:
         kind, text = _block(block)
         label = role if kind == "text" else f"{role} · {kind}"
-        out.print(Text(label, style="bold"))
+        out.print(Text(line(label), style="bold"))
         out.print(Text(text if len(text) <= _LONGEST else text[:_LONGEST] + " …"))
         out.print()
 

@@ -10,6 +10,7 @@ import typer
 
 from bailee.cli.errors import reporting
 from bailee.cli.reach import HomeOption
+from bailee.cli.show import say
 
 
 def up(  # noqa: PLR0917 - each is an option
@@ -76,7 +77,7 @@ def sign_in(home: HomeOption = None) -> None:
 
         from bailee.cli.reach import ask_one
 
-        print(cast("dict[str, Any]", ask_one(home, "console.sign_in"))["sign_in"])
+        say(cast("dict[str, Any]", ask_one(home, "console.sign_in"))["sign_in"])
 
 
 def _absolute(path: Path | None) -> str | None:

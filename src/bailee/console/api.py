@@ -36,6 +36,12 @@ class Api:
         }
         return as_json(self._perform("privacy.choose", arguments))
 
+    def key(self, ask: Ask) -> Response:
+        """On whose terms the key is. None is made here: a key that was stolen could make another
+        that outlives it.
+        """
+        return as_json(self._perform("key.show", {"key": presented(ask)}))
+
     def sessions(self, ask: Ask) -> Response:
         """The sessions of the key's account; of an organisation's, for those who administer it."""
         return as_json(self._perform("sessions.list", {"key": presented(ask.request)}))

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
-from html import escape
 from typing import Final
 
 from bailee.console.language import Words
+from bailee.shown import html_text as escape
 
 _WEEKS: Final = 6
 _CELL: Final = 46.0

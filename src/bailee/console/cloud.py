@@ -142,11 +142,13 @@ class Cloud:
         found = self._do(ask, "cloud.list", {})
         person = ask.visitor.person
         accounts: list[tuple[Account, str | None]] = []
-        if person is not None and person.account is not None:
-            accounts.append((person.account, None))
         for place in () if person is None else person.memberships:
             account = self._parts.registry.organisations.account(place.organisation)
             accounts.append((account, place.name))
+        if (
+            person is not None and person.account is not None
+        ):  # last: a company's code is not theirs
+            accounts.append((person.account, None))
         commercial = any(
             self._parts.policy.plans[account.plan].segment == "commercial"
             for account, _ in accounts

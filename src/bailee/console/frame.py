@@ -20,6 +20,7 @@ from bailee.console.language import HTML_LANGUAGE, LANGUAGES, OWN_NAME
 from bailee.policy import Policy
 from bailee.policy.diagram import STYLE as DIAGRAM_STYLE
 from bailee.policy.wording import outcome_in_words, period_in_words
+from bailee.shown import page as page_text
 
 _FOLDER: Final = Path(__file__).parent
 _PAGES: Final = _FOLDER / "pages"
@@ -42,6 +43,7 @@ class Frame:
             loader=FileSystemLoader(_PAGES),
             autoescape=True,
             undefined=StrictUndefined,
+            finalize=_as_text,
             trim_blocks=True,
             lstrip_blocks=True,
         )
@@ -98,6 +100,13 @@ class Frame:
             "form_token": form_token,
         }
         return self._environment.get_template(name).render(context | dict(values))
+
+
+def _as_text(value: object) -> object:
+    """Whatever a template puts out, before its markup is escaped: what is there without being seen,
+    or reorders what stands around it, is shown (`shown`). Markup is of our own making.
+    """
+    return page_text(value) if type(value) is str else value
 
 
 def drawn(picture: str) -> Markup:

@@ -54,6 +54,16 @@ class Organisations:
             return self._page(ask, error)
         return self._back(ask)
 
+    def revoke_key(self, ask: Ask) -> Response:
+        """Revoke a key of the organisation, whoever made it."""
+        try:
+            self._parts.perform(
+                "key.revoke", {"cookie": ask.visitor.cookie, "key_id": ask.given("key_id")}
+            )
+        except InputError as error:
+            return self._page(ask, error)
+        return self._back(ask)
+
     def partner_page(self, ask: Ask) -> Response:
         """What joining means, and the form to type the name into."""
         return self._partner(ask, None)

@@ -4,7 +4,8 @@ Rules kept here:
 
 * New consumers choose about training while they sign up, with the notice before the choice and
   nothing chosen for them (T3).
-* A key is shown once, on the answer to the form that made it.
+* A key is shown once, on the answer to the form that made it, with on whose terms it is. Who has
+  a part in more than one account says which is to pay; an organisation's stands first.
 
 Rows: T3.
 """
@@ -128,16 +129,25 @@ class People:
         return self._account(ask, said=ask.words("account.password_changed"))
 
     def make_key(self, ask: Ask) -> Response:
-        """A new key of one's own; shown here and never again."""
-        made = self._parts.perform(
-            "key.create",
-            {
-                "cookie": ask.visitor.cookie,
-                "person": ask.person.person,
-                "name": ask.form.get("name", "").strip()[:100] or ask.words("account.key_unnamed"),
-                "ingest": ask.form.get("ingest") == "yes",
-            },
-        )
+        """A new key of one's own, on the terms of the account that was chosen; shown here and never
+        again.
+        """
+        place = ask.form.get("place") or self._only_place(ask)
+        if place is None:
+            return self._account(ask, problem=ask.words("keys.say_whose"), status=400)
+        try:
+            made = self._parts.perform(
+                "key.create",
+                {
+                    "cookie": ask.visitor.cookie,
+                    "person": ask.person.person,
+                    "name": ask.form.get("name", "").strip() or ask.words("account.key_unnamed"),
+                    "ingest": ask.form.get("ingest") == "yes",
+                    **({"own": True} if place == "own" else {"organisation": place}),
+                },
+            )
+        except InputError as error:
+            return self._account(ask, problem=ask.words.of_error(error), status=error.http_status)
         return self._account(ask, made=made)
 
     def revoke_key(self, ask: Ask) -> Response:
@@ -148,6 +158,13 @@ class People:
         return RedirectResponse("/settings/account", 303)
 
     # -- inside ----------------------------------------------------------------------------------
+
+    def _places(self, ask: Ask) -> list[Mapping[str, Any]]:
+        return list(self._parts.perform("key.places", {"cookie": ask.visitor.cookie}))
+
+    def _only_place(self, ask: Ask) -> str | None:
+        places = self._places(ask)
+        return places[0]["place"] if len(places) == 1 else None
 
     def _account(
         self,
@@ -169,6 +186,7 @@ class People:
             here="account",
             shown=shown,
             current=current.session_id if current else None,
+            places=self._places(ask),
             gateway=self._parts.running.gateway,
             passkeys=self._registry.passkeys.of_person(ask.person.person),
             has_password=self._registry.people.get(ask.person.person).has_password,

@@ -17,9 +17,10 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from html import escape
 from itertools import pairwise
 from typing import Final
+
+from bailee.shown import html_text as escape
 
 _WIDTH: Final = 760.0
 _HEIGHT: Final = 250.0

@@ -196,9 +196,10 @@ class Privacy:
 
 def archive(parts: Parts, ask: Ask, person: str, **who: str) -> Response:
     """A ZIP archive of all that is held about a person; `who` asks (`cookie`), or the operator."""
-    items = parts.perform("person.export", {"id": person, **who})
+    found = parts.registry.people.get(person).person_id  # also what the file is named by
+    items = parts.perform("person.export", {"id": found, **who})
     pieces = (base64.b64decode(item["data"]) for item in items if "data" in item)
-    name = f"bailee-{person}-{ask.now:%Y-%m-%d}.zip"
+    name = f"bailee-{found}-{ask.now:%Y-%m-%d}.zip"
     return StreamingResponse(
         pieces,
         media_type="application/zip",

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from html import escape
 from typing import Final
 
 from bailee.console.language import Words
+from bailee.shown import html_text as escape
 
 _WIDTH: Final = 860.0
 _HEIGHT: Final = 260.0

@@ -27,10 +27,19 @@ class Staff:
         return self._people(ask)
 
     def add_person(self, ask: Ask) -> Response:
-        """A new person with a key; the choice about training stays theirs."""
+        """A new person with a key; the choice about training stays theirs. Who is taken into an
+        organisation has its plan, and no account of their own.
+        """
+        place = ask.form.get("organisation") or None
         try:
             made = self._perform(
-                "person.create", {"email": ask.given("email"), "plan": ask.given("plan")}
+                "person.create",
+                {
+                    "cookie": ask.visitor.cookie,
+                    "email": ask.given("email"),
+                    "organisation": place,
+                    "plan": ask.given("plan") if place is None else None,
+                },
             )
         except InputError as error:
             return self._people(ask, error=error)
@@ -86,6 +95,7 @@ class Staff:
             made = self._perform(
                 "organisation.create",
                 {
+                    "cookie": ask.visitor.cookie,
                     "name": ask.given("name"),
                     "plan": ask.given("plan"),
                     "owner": ask.form.get("owner", "").strip() or None,
@@ -140,6 +150,7 @@ class Staff:
             people=people,
             wanted=wanted,
             plans=list(self._parts.policy.plans),
+            organisations=self._perform("organisation.list", {}),
             made=made,
             problem=None if error is None else ask.words.of_error(error),
         )

@@ -17,6 +17,7 @@ from sqlalchemy import Engine, delete, insert, select, update
 from bailee.db.engine import reading, storage_errors
 from bailee.db.telemetry import error_issues
 from bailee.errors import InputError
+from bailee.shown import named
 from bailee.telemetry.records import Row
 
 _WHAT = "the issues"
@@ -96,6 +97,7 @@ class Issues:
         """
         if state not in STATES:
             raise InputError(f"a state is one of {', '.join(STATES)}.")
+        resolved_in = resolved_in and named(resolved_in, "a release's name")
         with self._lock:
             known = self._known.get(issue_id)
             if known is None:

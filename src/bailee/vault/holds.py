@@ -30,6 +30,7 @@ from bailee.db.engine import reading, storage_errors
 from bailee.db.vault import holds, sessions
 from bailee.errors import InputError, IntegrityError
 from bailee.keyring import Keyring
+from bailee.shown import named
 from bailee.vault.receipts import Record
 from bailee.vault.record import subject_of
 
@@ -76,7 +77,7 @@ class Holds:
         """Hold a session that is kept at `now`, or that is held already.
 
         Raises:
-            InputError: `not_found`; or no reason, or one over 300 characters.
+            InputError: `not_found`; or no reason, one over 300 characters, or one that is no line.
             StorageError: a store failed; if there is a hold, the next sweep finishes it.
         """
         if not reason.strip() or len(reason) > _LONGEST_REASON:
@@ -84,6 +85,7 @@ class Holds:
                 "a hold needs a reason of at most 300 characters.",
                 hint="name the matter, not what the session says",
             )
+        reason = named(reason, "a hold's reason", longest=_LONGEST_REASON)
         with self._lock:
             if not self.holding(session_id) and not self._is_kept(session_id, now):
                 raise InputError(

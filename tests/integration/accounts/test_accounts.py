@@ -109,7 +109,7 @@ def test_a_key_for_this_run_ends_with_the_process(place: Place) -> None:
     """It is good now and unknown after a restart."""
     account, _, _ = place.accounts.create(plan="api", name="n")
 
-    secret = place.accounts.key_for_this_run(account.account_id)
+    _, secret = place.accounts.key_for_this_run(account.account_id)
 
     found = place.accounts.authenticate(secret.encode())
     assert found is not None

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from bailee.app import Node, perform
+from bailee.app.keys import KEYS
 from bailee.app.people import PEOPLE
 from bailee.errors import BaileeError
 from bailee.home import Home
@@ -36,6 +37,8 @@ MAY: Mapping[str, set[str]] = {
     "partner.leave": {"owner", "admin"},
     "key.create": {"operator", "owner", "admin"},
     "key.list": {"operator"},
+    "key.show": WITH_A_KEY,
+    "key.places": EVERYBODY - {"nobody"},  # each their own: see below
     "key.revoke": {"operator", "owner", "admin", "mia"},
     "privacy.show": WITH_A_KEY,
     "privacy.choose": WITH_A_KEY - {"bare"},  # each for their own account: see below
@@ -102,6 +105,8 @@ class Stage:
                 "zero_retention": True,
             },
             "key.list": {},
+            "key.show": {},
+            "key.places": {},
             "key.revoke": {"key_id": self.mias_key},
             "privacy.show": {},
             "privacy.choose": {"choice": "allowed"},
@@ -135,7 +140,7 @@ def stage(tmp_path: Path) -> Iterator[Stage]:
 
 def test_no_operation_is_without_a_rule_here() -> None:
     """Whoever adds one says who may ask for it."""
-    assert set(PEOPLE) == set(MAY)
+    assert {*PEOPLE, *KEYS} == set(MAY)
 
 
 @pytest.mark.row("T2", "T5", "T6")

@@ -255,17 +255,21 @@ def test_an_operator_is_not_taken_over_by_a_provider(town: Town, issuer: str) ->
 def test_a_member_who_was_let_go_does_not_come_back_by_the_provider(
     town: Town, issuer: str
 ) -> None:
-    """They are still known, and a member no more."""
+    """They are still known, and that is all: an admin takes them in again, or nobody does."""
     organisation, provider = bound(town, issuer)
     begun, answer = there_and_back(town, provider, "ada")
     person = town.registry.providers.finish(answer, cookie=begun.cookie)
     town.registry.organisations.remove(organisation, person, by=OPERATOR)
 
     begun, answer = there_and_back(town, provider, "ada")
+    with pytest.raises(InputError) as refused:
+        town.registry.providers.finish(answer, cookie=begun.cookie)
+    role = town.registry.authority.role(person, organisation)
+    town.registry.organisations.add(organisation, person, "member", by=OPERATOR)
+    begun, answer = there_and_back(town, provider, "ada")
     again = town.registry.providers.finish(answer, cookie=begun.cookie)
 
-    assert person == again
-    assert town.registry.authority.role(person, organisation) is None
+    assert ("forbidden", None, person) == (refused.value.code, role, again)
 
 
 def test_a_provider_that_is_none_is_its_own_error(town: Town, issuer: str) -> None:

@@ -15,7 +15,6 @@ from prompt_toolkit import PromptSession
 from prompt_toolkit.history import InMemoryHistory
 from prompt_toolkit.key_binding import KeyBindings
 from prompt_toolkit.styles import Style
-from rich.console import Console
 from rich.text import Text
 
 from bailee.agent import events, recorded
@@ -33,11 +32,12 @@ from bailee.agent.terminal.keys import Listening
 from bailee.agent.terminal.rating import Rating
 from bailee.agent.terminal.showing import THEME, Showing, markdown
 from bailee.agent.terminal.training import TrainingQuestion
-from bailee.agent.terminal.writing import visible
 from bailee.client.background import Background
 from bailee.client.machine import Machine
 from bailee.client.servers import Server
 from bailee.errors import BaileeError, InputError
+from bailee.plain_console import PlainConsole
+from bailee.shown import lines as visible
 
 _STYLE: Final = Style.from_dict({"bottom-toolbar": "noreverse", "bottom-toolbar.text": ""})
 _ALIASES: Final = {"/exit": "/quit", "/?": "/help"}
@@ -51,7 +51,7 @@ class Terminal:
     def __init__(self, options: Options, machine: Machine, *, chance: float = 1.0) -> None:
         self.options = options
         self.machine = machine
-        self.console = Console(theme=THEME, highlight=False)
+        self.console = PlainConsole(theme=THEME)
         self.done = False
         self._showing = Showing(self.console)
         self._transcripts = machine.transcripts()

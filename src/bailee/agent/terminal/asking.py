@@ -24,7 +24,7 @@ from rich.text import Text
 from bailee.agent.permissions import rule_to_remember
 from bailee.agent.ports import Consent, Intent
 from bailee.agent.terminal.showing import diff_text
-from bailee.agent.terminal.writing import visible
+from bailee.shown import lines as visible
 
 _SETTLES: Final = 0.4  # seconds between the question and its choices: who is typing stops
 

@@ -15,9 +15,9 @@ from bailee.agent.conversation import text_of
 from bailee.agent.permissions import parse_rules
 from bailee.agent.session import resumable
 from bailee.agent.terminal import picking, reporting
-from bailee.agent.terminal.writing import visible
 from bailee.client.flows import all_flows
 from bailee.errors import InputError, StorageError
+from bailee.shown import lines as visible
 
 if TYPE_CHECKING:
     from bailee.agent.terminal.app import Terminal

@@ -10,9 +10,9 @@ from typing import Final
 from prompt_toolkit.completion import CompleteEvent, Completer, Completion
 from prompt_toolkit.document import Document
 
-from bailee.agent.terminal.writing import visible
 from bailee.agent.tools.search import ripgrep
 from bailee.errors import InputError
+from bailee.shown import lines as visible
 
 _MOST: Final = 12
 _SECONDS: Final = 2

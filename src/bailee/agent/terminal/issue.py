@@ -20,10 +20,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bailee.agent.terminal.asking import ask_line, choose
-from bailee.agent.terminal.writing import visible
 from bailee.client import public_issue
 from bailee.client.bug_report import Issue, issue
 from bailee.errors import InputError
+from bailee.shown import lines as visible
 
 if TYPE_CHECKING:
     from bailee.agent.terminal.app import Terminal

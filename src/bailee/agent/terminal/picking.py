@@ -19,8 +19,8 @@ from rich.text import Text
 
 from bailee.agent.conversation import Conversation
 from bailee.agent.ports import Kept, Transcripts
-from bailee.agent.terminal.writing import visible
 from bailee.errors import BaileeError
+from bailee.shown import lines as visible
 
 _ROWS: Final = 8
 _PREVIEW: Final = 5

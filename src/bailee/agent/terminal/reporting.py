@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 from bailee.agent.terminal import issue
 from bailee.agent.terminal.asking import ask_line, choose
 from bailee.agent.terminal.training import language_of
-from bailee.agent.terminal.writing import visible
 from bailee.client.bug_report import Draft, draft, environment
 from bailee.client.flows import provider_of
 from bailee.client.machine import Machine
+from bailee.shown import lines as visible
 
 if TYPE_CHECKING:
     from bailee.agent.terminal.app import Terminal

@@ -11,9 +11,9 @@ from rich.text import Text
 
 from bailee.agent.assembly import proposed
 from bailee.agent.terminal.asking import choose
-from bailee.agent.terminal.writing import visible
 from bailee.client.machine import Machine
 from bailee.client.servers import Server
+from bailee.shown import lines as visible
 
 
 async def permitted(console: Console, machine: Machine) -> list[Server]:

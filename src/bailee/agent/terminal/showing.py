@@ -16,7 +16,8 @@ from rich.theme import Theme
 from bailee.agent import events
 from bailee.agent.editing import changed_lines
 from bailee.agent.ports import Intent, Piece
-from bailee.agent.terminal.writing import Blocks, visible, wrapped_start
+from bailee.agent.terminal.writing import Blocks, wrapped_start
+from bailee.shown import lines as visible
 
 # The terminal's own colours, and few of them.
 THEME: Final = Theme(

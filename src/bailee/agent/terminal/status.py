@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from bailee.agent.recorded import Recorded
 from bailee.agent.session import Session
-from bailee.agent.terminal.writing import visible
+from bailee.shown import lines as visible
 
 _BETWEEN: Final = " · "
 

@@ -24,11 +24,11 @@ from bailee.agent.assembly import variables
 from bailee.agent.console_api import ConsoleApi, console_api
 from bailee.agent.messages_api import endpoint
 from bailee.agent.terminal.asking import choose
-from bailee.agent.terminal.writing import visible
 from bailee.client.machine import Machine
 from bailee.errors import BaileeError, UpstreamError
 from bailee.policy.document import Language
 from bailee.policy.notice import Consequence, notice
+from bailee.shown import lines as visible
 
 if TYPE_CHECKING:
     from bailee.agent.terminal.app import Terminal

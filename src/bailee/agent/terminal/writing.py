@@ -11,26 +11,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-_KEPT: Final = "\n\t"
-_INVISIBLE: Final = {
-    *range(0x20), 0x7F, *range(0x80, 0xA0), 0xAD, 0x061C, *range(0x200B, 0x2010),
-    *range(0x2028, 0x202F), *range(0x2060, 0x2070), 0xFEFF, *range(0xFFF9, 0xFFFC),
-    *range(0xD800, 0xE000),
-}  # fmt: skip
-_VISIBLE: Final = {
-    code: (f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}")
-    for code in _INVISIBLE
-    if chr(code) not in _KEPT
-}
-_ALLOWED_JOINER: Final = 0x200D  # emoji are made with it
-del _VISIBLE[_ALLOWED_JOINER]
-_VISIBLE.update({code: f"\\U{code:08x}" for code in range(0xE0000, 0xE0080)})
 _FENCE: Final = re.compile(r" {0,3}(`{3,}|~{3,})")
-
-
-def visible(text: str) -> str:
-    """The text without anything that a terminal, or an eye, would take for something else."""
-    return text.replace("\r\n", "\n").translate(_VISIBLE)
 
 
 class Blocks:
