@@ -40,7 +40,7 @@ class Api:
         """On whose terms the key is. None is made here: a key that was stolen could make another
         that outlives it.
         """
-        return as_json(self._perform("key.show", {"key": presented(ask)}))
+        return as_json(self._perform("key.show", {"key": presented(ask.request)}))
 
     def sessions(self, ask: Ask) -> Response:
         """The sessions of the key's account; of an organisation's, for those who administer it."""
