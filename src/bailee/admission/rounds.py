@@ -9,6 +9,8 @@ Rules kept here:
   for the next turn, in the order in which it came, the keys of an account one after the other. So
   another account's request stands behind a few of them, never behind all.
 * Nothing waits while there is nobody else: a turn is as long as what is done in it.
+
+Rows: G1.
 """
 
 from __future__ import annotations

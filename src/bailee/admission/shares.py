@@ -15,6 +15,8 @@ Rules kept here:
   paid for. So an account holds at most twice `memory`, and a piece.
 * While what was handed over for writing piles up (`full`), an account that has more than a little
   of it gets nothing new in; others do.
+
+Rows: G1.
 """
 
 from __future__ import annotations
