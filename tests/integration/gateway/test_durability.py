@@ -373,7 +373,7 @@ def test_a_record_does_not_stand_behind_all_of_another_account(
 
 def test_an_answer_that_can_not_be_held_is_stopped(serve: Any, post: Callable[..., bytes]) -> None:
     """A record may not lack its end: a longer answer ends in an error, and is kept so far."""
-    long = Message(({"type": "text", "text": "x" * 5_000},))
+    long = Message(({"type": "text", "text": "x" * 5_000},), pause=0.05)
     with ScriptedUpstream([long]) as upstream:
         serving = serve(upstream, limits=Limits(max_answer=10_000, ping=0))
         answer = serving.connect().send(post(STREAMING)).answer()
