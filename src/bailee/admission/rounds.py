@@ -9,6 +9,8 @@ Rules kept here:
   for the next turn, in the order in which it came, the keys of an account one after the other. So
   another account's request stands behind a few of them, never behind all.
 * Nothing waits while there is nobody else: a turn is as long as what is done in it.
+
+Rows: G1.
 """
 
 from __future__ import annotations
@@ -31,6 +33,7 @@ class Rounds:
         self._soon = soon
         self._most = most
         self._seen: set[str] = set()
+        self._before: set[str] = set()
         self._crowded = False
         self._begun: dict[str, int] = {}
         self._queues: dict[str, dict[str, deque[Go]]] = {}
@@ -63,9 +66,9 @@ class Rounds:
         self._queues.setdefault(account, {}).setdefault(key, deque()).append(go)
 
     def look(self) -> None:
-        """Called now and then: forgets who was there before the last time."""
-        self._crowded = len(self._seen) > 1
-        self._seen.clear()
+        """Called now and then: forgets who was not there since the time before the last."""
+        self._crowded = len(self._seen | self._before) > 1
+        self._before, self._seen = self._seen, set()
 
     def _turn(self) -> None:
         self._begun.clear()

@@ -13,8 +13,12 @@ Rules kept here:
   bytes of another, so a room full of half-arrived requests does not stand still.
 * A request that is complete is finished, whatever its answer takes, up to twice the share: it is
   paid for. So an account holds at most twice `memory`, and a piece.
+* An account hands over for writing a little at a time, or one request's alone, so that another's
+  record does not stand behind all that it has.
 * While what was handed over for writing piles up (`full`), an account that has more than a little
   of it gets nothing new in; others do.
+
+Rows: G1.
 """
 
 from __future__ import annotations
@@ -27,6 +31,8 @@ from typing import Final
 PIECE: Final = 64
 # What an account may have waiting to be written while the writer is behind.
 _A_LITTLE: Final = 1 << 20
+# What of an account is handed over to the writer at once.
+_AT_ONCE: Final = 4 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,13 +58,14 @@ class Over:
 class _Holder:
     """An account or a key. `under_way` of a key stays empty: its account has them, in order."""
 
-    __slots__ = ("bytes", "name", "requests", "under_way", "writing")
+    __slots__ = ("bytes", "handed", "name", "requests", "under_way", "writing")
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.requests = 0
         self.bytes = 0
-        self.writing = 0  # of these bytes, handed over to be written
+        self.writing = 0  # of these bytes, those to be written
+        self.handed = 0  # of those, the writer's
         self.under_way: dict[Held, None] = {}
 
 
@@ -67,7 +74,7 @@ class Held:
     once and while it is arriving, when it has to end for others.
     """
 
-    __slots__ = ("account", "arriving", "bytes", "give_up", "key", "written")
+    __slots__ = ("account", "arriving", "bytes", "give_up", "handed", "key", "written")
 
     def __init__(self, account: _Holder, key: _Holder) -> None:
         self.account = account
@@ -75,6 +82,7 @@ class Held:
         self.give_up: Callable[[], None] = _nobody
         self.arriving = True
         self.bytes = 0
+        self.handed = 0
         self.written = False
 
 
@@ -157,13 +165,26 @@ class Shares:
         held.arriving = False
 
     def writes(self, held: Held) -> None:
-        """What it holds was handed over to be written, and is held until it is written."""
+        """What it holds is to be written, and is held until it is."""
         held.written = True
         held.account.writing += held.bytes
+
+    def hands_over(self, held: Held) -> bool:
+        """Whether what it holds goes to the writer now. If not, its caller asks again when
+        something else of the same account is `written`.
+        """
+        account = held.account
+        if account.handed and account.handed + held.bytes > _AT_ONCE:
+            return False
+        held.handed = held.bytes + PIECE
+        account.handed += held.handed
+        return True
 
     def written(self, held: Held) -> None:
         """What it held is written, or is known not to be, and is not held any more."""
         self._give_back(held)
+        held.account.handed -= held.handed
+        held.handed = 0
 
     def leave(self, held: Held) -> None:
         """It is over and holds nothing. Called once."""

@@ -140,7 +140,7 @@ class ClientConnection(asyncio.Protocol):
         elif self._state is _HEAD:
             self._next()
         elif self._state is _CLOSING and not self.transport.get_write_buffer_size():
-            self.transport.close()
+            self._close()
 
     # -- requests ------------------------------------------------------------------------------
 
@@ -327,7 +327,12 @@ class ClientConnection(asyncio.Protocol):
             self._wait_to_send()
             self.transport.set_write_buffer_limits(0)  # `resume_writing` comes when all is sent
         else:
-            self.transport.close()
+            self._close()
+
+    def _close(self) -> None:
+        """Closes; over TLS that takes an answer of the client's, for which it may be given up."""
+        self._gateway.connections.waits(self)
+        self.transport.close()
 
     def _wait_to_send(self) -> None:
         now, limits = self._gateway.now, self._gateway.limits
@@ -378,7 +383,7 @@ class ClientConnection(asyncio.Protocol):
             self.exchange.tick(now)
         elif state is _CLOSING:
             if not self._sending(now):
-                self.transport.close()
+                self._close()
         elif state is _LINGER:
             if not self._sending(now) and now - self._since > limits.linger:
                 self.transport.abort()

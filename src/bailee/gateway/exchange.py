@@ -243,13 +243,11 @@ class Exchange:
         answer = self._downlink.answer if self._downlink is not None else None
         ended = self.gateway.clock().timestamp()
         captured = self._particulars.captured(keeping, answer, ended)
-        self.gateway.shares.writes(self.held)
-        self.gateway.submit(captured, self._recorded)
+        self.gateway.submit(captured, self._recorded, self.held)
 
     def _recorded(self, error: StorageError | None) -> None:
         """The record is durable, or is known not to be."""
-        self.gateway.recorded()
-        self.gateway.shares.written(self.held)
+        self.gateway.recorded(self._particulars.caller.owner, self.held)
         keeping = self._keeping
         assert keeping is not None
         keeping.pending = False

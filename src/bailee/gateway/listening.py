@@ -8,6 +8,8 @@ Rules kept here:
 * When the process has no descriptor left, accepting pauses for a moment and one who waits makes
   room. It neither spins nor ends.
 * A client's address is the socket's. Who connects through a proxy has the proxy's.
+
+Rows: G1.
 """
 
 from __future__ import annotations

@@ -15,6 +15,7 @@ import logging
 import secrets
 import socket
 import ssl
+from collections import deque
 from collections.abc import Callable
 
 from bailee.admission import ConnectionLimits, Connections, Over, Rounds, ShareLimits, Shares
@@ -34,6 +35,7 @@ from bailee.gateway.upstream import UpstreamPool
 from bailee.vault.exchange import CapturedExchange
 
 _log = logging.getLogger("bailee.gateway")
+_Record = tuple[CapturedExchange, Callable[[StorageError | None], None], Held]
 
 
 class Gateway:
@@ -93,6 +95,7 @@ class Gateway:
         self._id_prefix = secrets.token_hex(8)
         self._ids = itertools.count(1)
         self._recording_now = 0
+        self._to_write: dict[str, deque[_Record]] = {}  # by account, in order
         self._listening: list[Listening] = []
         self._ticker: asyncio.TimerHandle | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -405,15 +408,29 @@ class Gateway:
         _log.warning("an exchange is served unrecorded: the recorder fails")
 
     def submit(
-        self, captured: CapturedExchange, done: Callable[[StorageError | None], None]
+        self, captured: CapturedExchange, done: Callable[[StorageError | None], None], held: Held
     ) -> None:
-        """Hands a record over, and counts it until `recorded`."""
+        """Hands a record over, when its account's turn to be written comes, and counts it until
+        `recorded`.
+        """
         self._recording_now += 1
-        self._recording.submit(captured, done)
+        self.shares.writes(held)
+        queue = self._to_write.get(captured.owner)
+        if queue is None and self.shares.hands_over(held):
+            self._recording.submit(captured, done)
+        else:
+            self._to_write.setdefault(captured.owner, deque()).append((captured, done, held))
 
-    def recorded(self) -> None:
+    def recorded(self, owner: str, held: Held) -> None:
         """A record that was handed over is done."""
         self._recording_now -= 1
+        self.shares.written(held)
+        queue = self._to_write.get(owner)
+        while queue and self.shares.hands_over(queue[0][2]):
+            captured, done, _ = queue.popleft()
+            self._recording.submit(captured, done)
+        if queue is not None and not queue:
+            del self._to_write[owner]
 
     def say(self, summary: ExchangeSummary) -> None:
         """Says that an exchange is over."""

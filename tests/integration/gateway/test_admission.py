@@ -164,6 +164,28 @@ def test_requests_that_wait_for_their_turn_are_all_answered(
         assert 0 == serving.on_loop(lambda: serving.gateway.rounds.waiting)
 
 
+@pytest.mark.row("G1")
+def test_a_request_stands_behind_a_few_of_another_account(
+    serve: Any, post: Callable[..., bytes]
+) -> None:
+    """A hundred requests of one key are there, then one of somebody else's: it does not go upstream
+    last.
+    """
+    with ScriptedUpstream(after=Text("x")) as upstream:
+        serving = serve(upstream)
+        many = [serving.connect() for _ in range(100)]
+        other = serving.connect()
+        for client, key in ((many[0], "bl_zero"), (other, "bl_else")):
+            assert 200 == client.send(post(key=key)).answer().status
+        serving.loop.call_soon_threadsafe(time.sleep, 0.4)
+        for client in many:
+            client.send(post(key="bl_zero"))
+        other.send(post(path="/v1/messages?other", key="bl_else"))
+        assert [200] * 101 == [client.answer().status for client in (*many, other)]
+        order = [request.target for request in upstream.requests[2:]]
+        assert order.index("/v1/messages?other") < 50
+
+
 # -- bodies ----------------------------------------------------------------------------------------
 
 

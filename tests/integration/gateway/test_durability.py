@@ -347,9 +347,33 @@ def test_a_room_full_of_half_arrived_requests_does_not_stand_still(
         assert 200 == halves[0].send(whole[-10:]).answer().status
 
 
+@pytest.mark.row("G1")
+def test_a_record_does_not_stand_behind_all_of_another_account(
+    serve: Any, post: Callable[..., bytes]
+) -> None:
+    """Of an account with much to write, a little is handed over; all of it is written in order."""
+    body = b'{"tools":[1],"x":"' + b"x" * 3_000_000 + b'"}'
+    recording = MemoryRecording(manual=True)
+    with ScriptedUpstream([TURN] * 5) as upstream:
+        serving = serve(upstream, recording=recording)
+        clients = [serving.connect().send(post(body)) for _ in range(4)]
+        serving.wait(lambda: serving.gateway._recording_now == 4)
+        assert 1 == serving.on_loop(lambda: recording.pending)
+        other = serving.connect().send(post(key="bl_else"))
+        serving.wait(lambda: recording.pending == 2)
+        serving.on_loop(recording.settle)
+        assert 200 == other.answer().status
+        for _ in range(3):
+            serving.wait(lambda: recording.pending == 1)
+            serving.on_loop(recording.settle)
+        assert [200] * 4 == [client.answer().status for client in clients]
+        assert 5 == len(recording.exchanges)
+        serving.wait(lambda: serving.gateway.shares.held == 0)
+
+
 def test_an_answer_that_can_not_be_held_is_stopped(serve: Any, post: Callable[..., bytes]) -> None:
     """A record may not lack its end: a longer answer ends in an error, and is kept so far."""
-    long = Message(({"type": "text", "text": "x" * 5_000},))
+    long = Message(({"type": "text", "text": "x" * 5_000},), pause=0.05)
     with ScriptedUpstream([long]) as upstream:
         serving = serve(upstream, limits=Limits(max_answer=10_000, ping=0))
         answer = serving.connect().send(post(STREAMING)).answer()

@@ -85,13 +85,13 @@ def test_what_comes_later_does_not_overtake() -> None:
 
 
 def test_who_was_there_long_ago_counts_no_more() -> None:
-    """After two looks without another's request nobody waits again."""
+    """After three looks without another's request nobody waits again."""
     loop = Loop()
     loop.ask("b", "k", "b")
     loop.ask("a", "k", "a")
-    loop.rounds.look()
-    loop.ask("a", "k", "a")
-    loop.rounds.look()
+    for _ in range(3):
+        loop.rounds.look()
+        loop.ask("a", "k", "a")
     loop.turn()
     loop.begun.clear()
     for number in range(9):

@@ -129,6 +129,20 @@ def test_while_the_writer_is_behind_who_has_much_waiting_is_refused() -> None:
     entered(of, "a", full=True)
 
 
+@pytest.mark.row("G1")
+def test_an_account_hands_over_a_little_at_a_time() -> None:
+    """A large record alone; another account's goes at once."""
+    of = shares(memory=100 << 20, total=200 << 20)
+    large, small, other = entered(of, "a", "k1"), entered(of, "a", "k2"), entered(of, "b")
+    for held, size in ((large, 30 << 20), (small, 1_000), (other, 1_000)):
+        of.take(held, size)
+        of.arrived(held)
+        of.writes(held)
+    assert [True, False, True] == [of.hands_over(held) for held in (large, small, other)]
+    of.written(large)
+    assert of.hands_over(small)
+
+
 @given(
     st.lists(
         st.tuples(
