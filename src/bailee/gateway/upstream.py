@@ -72,7 +72,8 @@ class UpstreamConnection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """See `asyncio.Protocol`."""
         self.transport = cast(asyncio.Transport, transport)
-        self._poll.register(transport.get_extra_info("socket").fileno(), select.POLLIN)
+        if (sock := transport.get_extra_info("socket")) is not None:
+            self._poll.register(sock.fileno(), select.POLLIN)
 
     @property
     def quiet(self) -> bool:
