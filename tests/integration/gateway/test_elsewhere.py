@@ -11,7 +11,7 @@ import pytest
 
 from bailee.testing.upstream import Exactly, Reply, ScriptedUpstream
 
-pytestmark = pytest.mark.row("G1")
+pytestmark = pytest.mark.row("G2")
 
 PROMPT = b'{"messages":[{"role":"user","content":"the prompt"}],"tools":[1]}'
 POSTS = [

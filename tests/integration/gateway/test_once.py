@@ -19,7 +19,7 @@ import trustme
 from bailee.gateway import Limits, WayOut
 from bailee.testing.upstream import Exactly, Reply, ScriptedUpstream
 
-pytestmark = pytest.mark.row("G1")
+pytestmark = pytest.mark.row("G2")
 
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}"
 GET = b"GET /v1/models HTTP/1.1\r\nHost: g\r\nx-api-key: bl_keep\r\n\r\n"
