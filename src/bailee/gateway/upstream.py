@@ -4,9 +4,9 @@ Rules kept here:
 
 * One exchange at a time on a connection. It goes back to the pool only when both messages ended
   where their framing says and nothing came after.
-* A pooled connection is closed before its upstream is likely to (`Keep-Alive: timeout`, RFC 9112
-  appendix C.2.2), and is taken only if nothing has come over it: an end, a reset or an answer that
-  nobody asked for is found before the first byte of a request is written.
+* A pooled connection is closed before its upstream is likely to (`Keep-Alive: timeout`), and is
+  taken only if nothing has come over it: an end, a reset or an answer that nobody asked for is
+  found before the first byte of a request is written.
 * An answer that redirects is an error: whoever followed it would carry prompt and key elsewhere.
 * Certificates are checked.
 """
@@ -302,7 +302,7 @@ def _closed(exc: Exception | None, *, began: bool) -> UpstreamError:
     return UpstreamError(
         "The upstream closed before it answered; it may have acted on the request.",
         code="upstream_closed",
-        hint="it was not sent a second time, since that may be answered, and paid, twice",
+        hint="to send it again is your choice: it may be answered, and paid, a second time",
     )
 
 

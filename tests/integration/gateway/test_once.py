@@ -238,7 +238,9 @@ def test_an_ended_connection_is_found_before_anything_is_written(
         assert [0, 1] == [request.connection for request in scripted.requests]
 
 
-@pytest.mark.parametrize(("says", "connections"), [("timeout=1", 2), ("max=9, Timeout=60", 1)])
+@pytest.mark.parametrize(
+    ("says", "connections"), [("timeout=1", 2), ("max=9, Timeout = 1", 2), ("timeout=60", 1)]
+)
 def test_the_upstreams_keep_alive_is_heeded(
     serve: Any, post: Callable[..., bytes], says: str, connections: int
 ) -> None:
