@@ -22,8 +22,8 @@ PROMPT = b'{"messages":[{"role":"user","content":"the prompt"}],"tools":[1]}'
 POSTS = [
     "/v1/messages",
     "/v1/messages/count_tokens",
-    "/bedrock/model/m/invoke",
-    "/vertex/projects/p/locations/l/publishers/anthropic/models/m:rawPredict",
+    "/bedrock/model/anthropic.claude-x/invoke",
+    "/vertex/projects/p/locations/l/publishers/anthropic/models/claude-x:rawPredict",
 ]
 
 

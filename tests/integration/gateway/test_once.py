@@ -29,8 +29,8 @@ ENDS = pytest.mark.parametrize("how", ["close", "reset"])
 PATHS = [
     "/v1/messages",
     "/v1/messages/count_tokens",
-    "/bedrock/model/m/invoke",
-    "/vertex/projects/p/locations/l/publishers/anthropic/models/m:rawPredict",
+    "/bedrock/model/anthropic.claude-x/invoke",
+    "/vertex/projects/p/locations/l/publishers/anthropic/models/claude-x:rawPredict",
 ]
 
 
