@@ -71,7 +71,9 @@ CODES: Final[dict[str, Code]] = {
     "upstream_proxy": Code(
         502, "api_error", 4, "The proxy on the way to the upstream failed or refused."
     ),
-    "upstream_protocol": Code(502, "api_error", 4, "The upstream's answer is not valid HTTP."),
+    "upstream_protocol": Code(
+        502, "api_error", 4, "The upstream's answer is not valid HTTP, or is a redirect."
+    ),
     "upstream_closed": Code(502, "api_error", 4, "The upstream closed before its answer ended."),
     "upstream_timeout": Code(504, "timeout_error", 4, "The upstream was silent for too long."),
     "upstream_credential": Code(502, "api_error", 4, "No credential for the upstream."),

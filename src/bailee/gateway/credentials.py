@@ -155,7 +155,7 @@ class Bedrock:
         # botocore takes one proxy for all hosts; what NO_PROXY says is asked for the one of tokens.
         proxy = way.proxy_url(f"https://sts.{region}.amazonaws.com")
         options: dict[str, Any] = {"proxies": {} if proxy is None else {"https": proxy}}
-        if way.client_cert is not None:
+        if way.client_cert is not None and not way.passphrase:  # it would ask at the terminal
             pair = (str(way.client_cert), str(way.client_key))
             options["client_cert"] = pair if way.client_key is not None else pair[0]
         if way.ca_file is not None and session.get_config_variable("ca_bundle") is None:

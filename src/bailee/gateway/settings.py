@@ -59,7 +59,7 @@ class Limits:
     max_upload: int = 500 * MIB
     max_answer: int = 64 * MIB
     held: int = 512 * MIB
-    resend: int = 4 * MIB
+    resend: int = 256 * 1024
     idle_upstreams: int = 256
     client_head: float = 30.0
     client_body_idle: float = 60.0

@@ -4,9 +4,9 @@ Rules kept here:
 
 * One exchange at a time on a connection. It goes back to the pool only when both messages ended
   where their framing says and nothing came after.
-* A pooled connection is closed before its upstream is likely to (`Keep-Alive: timeout`, RFC 9112
-  appendix C.2.2), and is taken only if nothing has come over it: an end, a reset or an answer that
-  nobody asked for is found before the first byte of a request is written.
+* A pooled connection is closed before its upstream is likely to (`Keep-Alive: timeout`), and is
+  taken only if nothing has come over it: an end, a reset or an answer that nobody asked for is
+  found before the first byte of a request is written.
 * An answer that redirects is an error: whoever followed it would carry prompt and key elsewhere.
 * Certificates are checked.
 """
@@ -72,7 +72,8 @@ class UpstreamConnection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """See `asyncio.Protocol`."""
         self.transport = cast(asyncio.Transport, transport)
-        self._poll.register(transport.get_extra_info("socket").fileno(), select.POLLIN)
+        if (sock := transport.get_extra_info("socket")) is not None:
+            self._poll.register(sock.fileno(), select.POLLIN)
 
     @property
     def quiet(self) -> bool:
@@ -301,7 +302,7 @@ def _closed(exc: Exception | None, *, began: bool) -> UpstreamError:
     return UpstreamError(
         "The upstream closed before it answered; it may have acted on the request.",
         code="upstream_closed",
-        hint="it was not sent a second time, since that may be answered, and paid, twice",
+        hint="to send it again is your choice: it may be answered, and paid, a second time",
     )
 
 

@@ -321,6 +321,12 @@ def post_fixture() -> Callable[..., bytes]:
     return post
 
 
+@pytest.fixture
+def raw() -> type[Raw]:
+    """Makes connections to a port."""
+    return Raw
+
+
 @dataclass
 class Both:
     """One request without a gateway and with one: as the upstream got it, as the client saw it."""

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.row("D2")
 
 SECRET = "p@ss:w/rd %"
 HOST = "bailee.example"
-MESSAGES = "/vertex/projects/p/locations/l/publishers/anthropic/models/m:rawPredict"
+MESSAGES = "/vertex/projects/p/locations/l/publishers/anthropic/models/claude-x:rawPredict"
 STS = b"""<AssumeRoleWithWebIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/">
 <AssumeRoleWithWebIdentityResult><Credentials><AccessKeyId>AKIDFROMSTS</AccessKeyId>
 <SecretAccessKey>s</SecretAccessKey><SessionToken>the-session-token</SessionToken>
@@ -161,7 +161,7 @@ def test_awss_credentials_come_by_the_way_out(
     with squid_with_password("ada", SECRET) as proxy, ScriptedUpstream() as upstream:
         way = way_out(f"http://127.0.0.1:{proxy.port}", f"ada:{SECRET}")
         serving = serve(upstream, settings={"credential": Bedrock(None, way)})
-        client = serving.connect().send(post(path="/bedrock/model/m/invoke"))
+        client = serving.connect().send(post(path="/bedrock/model/anthropic.claude-x/invoke"))
         assert 200 == client.answer().status
     assert 1 == len(tokens.requests)
     assert any(f"CONNECT {HOST}:{tokens.port} ada" in line for line in proxy.lines)
@@ -183,7 +183,7 @@ def test_without_a_proxy_they_go_straight(
     aws(f"https://localhost:{tokens.port}")
     for credential, path in (
         (Vertex(way_out()), MESSAGES),
-        (Bedrock(None, way_out()), "/bedrock/model/m/invoke"),
+        (Bedrock(None, way_out()), "/bedrock/model/anthropic.claude-x/invoke"),
     ):
         with ScriptedUpstream() as upstream:
             serving = serve(upstream, settings={"credential": credential})
@@ -208,7 +208,7 @@ def test_a_token_endpoint_that_redirects_gets_no_further(
             google(endpoint.url + "/token")
             aws(endpoint.url)
             credential: Any = Vertex() if cloud == "google" else Bedrock()
-            path = MESSAGES if cloud == "google" else "/bedrock/model/m/invoke"
+            path = MESSAGES if cloud == "google" else "/bedrock/model/anthropic.claude-x/invoke"
             serving = serve(upstream, settings={"credential": credential})
             answer = serving.connect().send(post(path=path)).answer()
             assert 502 == answer.status
@@ -239,7 +239,7 @@ def test_a_credential_that_can_not_be_had_is_an_error_and_not_a_silence(
     with ScriptedUpstream(tools_only=False, after=answer) as sts, ScriptedUpstream() as upstream:
         aws(sts.url)
         serving = serve(upstream, settings={"credential": Bedrock()})
-        got = serving.connect().send(post(path="/bedrock/model/m/invoke")).answer()
+        got = serving.connect().send(post(path="/bedrock/model/anthropic.claude-x/invoke")).answer()
         assert [] == upstream.requests
     assert (502, "upstream_credential") == (got.status, serving.summary().error)
     for place in (got.body.decode(), caplog.text):

@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from bailee.testing.upstream import Exactly, Reply, ScriptedUpstream
+from corporate_network import free_port, listens
 
-pytestmark = pytest.mark.row("G1")
+pytestmark = pytest.mark.row("G2")
 
 PROMPT = b'{"messages":[{"role":"user","content":"the prompt"}],"tools":[1]}'
 POSTS = [
     "/v1/messages",
     "/v1/messages/count_tokens",
-    "/bedrock/model/m/invoke",
-    "/vertex/projects/p/locations/l/publishers/anthropic/models/m:rawPredict",
+    "/bedrock/model/anthropic.claude-x/invoke",
+    "/vertex/projects/p/locations/l/publishers/anthropic/models/claude-x:rawPredict",
 ]
 
 
@@ -128,6 +133,56 @@ def test_what_an_upstream_says_of_its_own_name_ends_here(
         own = {"content-length", "connection"}
         passed = [(n, v) for n, v in answer.fields if n.lower() not in own]
         assert [(n, v) for n, v in mixed if n in PASSED] == passed
+
+
+@pytest.mark.parametrize("through", [True, False], ids=["gateway", "control"])
+def test_a_web_server_before_the_gateway_is_sent_nowhere(
+    serve: Any,
+    raw: Callable[[int], Any],
+    post: Callable[..., bytes],
+    tmp_path: Path,
+    through: bool,
+) -> None:
+    """A real nginx follows `X-Accel-Redirect` into places that it keeps from the outside. Before
+    the gateway it is never told to; before the upstream itself it is, which shows that it would.
+    """
+    reply = Reply(200, (("X-Accel-Redirect", "/kept-inside"),), (b"{}",))
+    with ScriptedUpstream(tools_only=False, after=Exactly(reply)) as upstream:
+        behind = serve(upstream).port if through else upstream.port
+        with nginx(tmp_path, behind) as port:
+            client = raw(port).send(post())
+            assert (b"{}" if through else b"an inner place") == client.answer().body
+            client.close()
+
+
+@contextmanager
+def nginx(folder: Path, behind: int) -> Iterator[int]:
+    """An nginx on loopback with an inner place, which passes everything on to `behind`."""
+    program = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
+    if program is None:
+        pytest.skip("nginx is not installed")
+    port = free_port()
+    temporary = " ".join(
+        f"{kind}_temp_path {folder};"
+        for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+    )
+    file = folder / "nginx.conf"
+    file.write_text(
+        f"daemon off; master_process off; pid {folder}/pid; error_log {folder}/log;\n"
+        f"events {{}}\nhttp {{ access_log off; {temporary}\nserver {{ listen 127.0.0.1:{port};\n"
+        "location /kept-inside { internal; return 200 'an inner place'; }\n"
+        f"location / {{ proxy_pass http://127.0.0.1:{behind}; }} }} }}\n"
+    )
+    with subprocess.Popen(
+        [program, "-p", str(folder), "-c", str(file)], stderr=subprocess.DEVNULL
+    ) as process:
+        try:
+            while not listens(port):
+                assert process.poll() is None, (folder / "log").read_text()
+                time.sleep(0.05)
+            yield port
+        finally:
+            process.terminate()
 
 
 def test_an_answer_before_the_answer_is_held_to_the_same(

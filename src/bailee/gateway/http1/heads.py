@@ -90,7 +90,7 @@ _REQUEST_NAMES: Final = (
     _ENDS_HERE | CREDENTIALS | _SAY_IT_TWICE | _NOTED_OF_REQUEST | {b"content-length"}
 )
 _ANSWER_NAMES: Final = HOP_BY_HOP | _OF_ANOTHER_NAME | _NOTED_OF_ANSWER | {b"content-length"}
-_IDLE: Final = re.compile(rb"(?:^|[,;\s])timeout[ \t]*=[ \t]*\"?([0-9]{1,9})")
+_IDLE: Final = re.compile(rb"\btimeout[ \t]*=[ \t]*\"?([0-9]{1,9})", re.IGNORECASE)
 
 
 def _finder(names: frozenset[bytes]) -> re.Pattern[bytes]:
