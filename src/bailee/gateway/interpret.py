@@ -34,6 +34,7 @@ class _Request:
     messages: list[Any] | None = None
     raw: bytes | None = None
     values: int = 0
+    size: int = 0
     beyond: Beyond | None = None
 
 
@@ -45,6 +46,7 @@ class _Answer:
     error: Any = None
     whole: bool = False
     values: int = 0
+    size: int = 0
     beyond: Beyond | None = None
 
 
@@ -73,12 +75,14 @@ def interpret(exchange: CapturedExchange) -> Interpreted:
         raw_answer=None if answer.whole and ended else exchange.answer or None,
         beyond=request.beyond or answer.beyond,
         values=request.values + answer.values,
+        size=request.size + answer.size,
     )
 
 
 def _request(raw: bytes, codings: str) -> _Request:
     """Raises: BeyondBound."""
     body = decoded(raw, codings)
+    size = len(body or b"")
     parsed, values = (None, 0) if body is None else _json(body, "messages")
     if not isinstance(parsed, dict):
         return _Request(raw=raw or None)
@@ -86,11 +90,11 @@ def _request(raw: bytes, codings: str) -> _Request:
         raise BeyondBound(Beyond.FIELDS)
     messages = parsed.get("messages")
     if not isinstance(messages, list):
-        return _Request(parsed, values=values)
+        return _Request(parsed, values=values, size=size)
     if len(messages) > bounds.MESSAGES:
         raise BeyondBound(Beyond.MESSAGES)
     del parsed["messages"]
-    return _Request(parsed, messages, values=values)
+    return _Request(parsed, messages, values=values, size=size)
 
 
 def _session_of(fields: dict[str, Any]) -> str | None:
@@ -117,17 +121,17 @@ def _answer(raw: bytes, headers: dict[str, str]) -> _Answer:
         return _Answer()
     kind = headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind == "text/event-stream":
-        return _Answer(*assemble(sse_events(body)))
+        return _Answer(*assemble(sse_events(body)), len(body))
     if kind == "application/vnd.amazon.eventstream":
-        return _Answer(*assemble(frame_events(body)))
+        return _Answer(*assemble(frame_events(body)), len(body))
     parsed, values = _json(body)
     if not isinstance(parsed, dict):
         return _Answer()
     if parsed.get("type") == "error" or isinstance(parsed.get("error"), dict):
-        return _Answer(None, parsed, True, values)
+        return _Answer(None, parsed, True, values, len(body))
     if parsed.get("type") == "message" or "role" in parsed or "output" in parsed:
-        return _Answer(parsed, None, True, values)
-    return _Answer(None, parsed, True, values)
+        return _Answer(parsed, None, True, values, len(body))
+    return _Answer(None, parsed, True, values, len(body))
 
 
 def _usage(answer: Any) -> dict[str, int]:

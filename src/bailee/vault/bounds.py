@@ -47,6 +47,9 @@ list that does not fit in what is left of this is kept in one piece: no reason t
 BATCH_VALUES: Final = 2 * VALUES
 """JSON values of exchanges that are sealed together, unless it is one exchange."""
 
+BATCH_SIZE: Final = 16 << 20
+"""Bytes of their bodies, content codings undone, likewise."""
+
 
 class Beyond(StrEnum):
     """Why an exchange, or a part of it, is kept as the bytes that came."""

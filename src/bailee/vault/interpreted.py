@@ -16,7 +16,7 @@ class Interpreted:
     none. `answer` is the assistant's message as a non-streaming answer would be. `raw_request` and
     `raw_answer` are kept when the bytes can't be interpreted, so that nothing is lost; `beyond` is
     the bound that they passed, when it was one. `values`: a number of JSON values that were taken
-    apart, or somewhat more.
+    apart, or somewhat more; `size`: the bytes of the bodies that they were read from.
     """
 
     client_session: str | None = None
@@ -30,3 +30,4 @@ class Interpreted:
     raw_answer: bytes | None = None
     beyond: Beyond | None = None
     values: int = 0
+    size: int = 0

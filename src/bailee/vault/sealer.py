@@ -9,7 +9,7 @@ Rules kept here:
 * The queue goes on. A store that fails is tried again; an exchange that fails by itself is kept
   raw, and if even that fails, its frame is put aside and reported.
 * The vault's lock is held, and a transaction is open, for one batch at a time, and a batch has at
-  most `bounds.BATCH_VALUES` JSON values unless it is one exchange.
+  most `bounds.BATCH_VALUES` JSON values and `BATCH_SIZE` bytes unless it is one exchange.
 * What an earlier process left comes first, more warily (`recovery`).
 """
 
@@ -204,17 +204,19 @@ class Sealer:
         """Seal frames, in as many batches as their values ask for."""
         some: list[Kept] = []
         items: list[Item] = []
-        values = 0
+        values = size = 0
         for kept in frames:
             exchange = kept.exchange or self._reader.one(kept)
             item = Item(exchange, interpreted(interpret, exchange))
             time.sleep(0)  # let the event loop have its turn between two large bodies
-            if items and values + item.interpreted.values > bounds.BATCH_VALUES:
+            values += item.interpreted.values
+            size += item.interpreted.size
+            if items and (values > bounds.BATCH_VALUES or size > bounds.BATCH_SIZE):
                 self._seal_batch(some, items)
-                some, items, values = [], [], 0
+                some, items = [], []
+                values, size = item.interpreted.values, item.interpreted.size
             some.append(kept)
             items.append(item)
-            values += item.interpreted.values
         self._seal_batch(some, items)
 
     def _seal_batch(self, frames: Sequence[Kept], items: Sequence[Item]) -> None:

@@ -8,7 +8,6 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import event
 
 from bailee.vault import sealer, vault
 from bailee.vault.exchange import CapturedExchange
@@ -141,24 +140,29 @@ def test_a_start_does_not_wait_for_what_is_left(make: Callable[..., Bench]) -> N
     assert ["0", "1", "2"] == said(bench)
 
 
+@pytest.mark.parametrize("cost", [{"values": 300_000}, {"size": 10 << 20}])
 def test_what_is_sealed_together_is_bounded(
-    make: Callable[..., Bench], monkeypatch: pytest.MonkeyPatch
+    make: Callable[..., Bench], monkeypatch: pytest.MonkeyPatch, cost: dict[str, int]
 ) -> None:
-    """Exchanges with many values are committed one by one, however many wait."""
+    """Exchanges with many values, or that unfold to much, are committed alone."""
     bench = make()
     inner = bench.vault._sealer._interpret
 
     def interpret(exchange: CapturedExchange) -> Interpreted:
         found = inner(exchange)
-        return Interpreted(found.client_session, messages=found.messages, values=300_000)
+        return Interpreted(found.client_session, messages=found.messages, **cost)
 
     monkeypatch.setattr(bench.vault._sealer, "_interpret", interpret)
-    commits = []
-    event.listen(bench.engine, "commit", lambda _connection: commits.append(1))
+    sealed = []
+    seal = bench.vault._sealer._seal_batch
+    monkeypatch.setattr(
+        bench.vault._sealer,
+        "_seal_batch",
+        lambda frames, items: (sealed.append(len(items)), seal(frames, items)),
+    )
     bench.submit(*[bench.exchange([turn(f"{n}")], session=ADA) for n in range(5)])
-    before = len(commits)
     bench.vault.flush()
-    assert len(commits) - before >= 5 or len(commits) >= 5
+    assert [1] * 5 == sealed
     assert 5 == len(bench.vault.show(ADA).exchanges)
 
 

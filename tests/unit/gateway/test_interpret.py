@@ -285,6 +285,7 @@ def test_a_request_past_a_bound_is_kept_as_it_came(body: bytes, beyond: str | No
         assert beyond == found.beyond
         assert (None if beyond is None else wire) == found.raw_request
         assert "s-1" == found.client_session
+        assert (len(body) if beyond is None else 0) == found.size
         assert found.values <= bounds.VALUES
 
 
