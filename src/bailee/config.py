@@ -22,7 +22,7 @@ class Setting:
     """One setting: `name` as in `bailee.toml` (`table.key`), its kind, default and meaning.
 
     Its environment variable is the name in capitals with `BAILEE_` before it
-    (`gateway.listen` is `BAILEE_GATEWAY_LISTEN`).
+    (`gateway.listen` is `BAILEE_GATEWAY_LISTEN`), unless `environment` names another.
     """
 
     name: str
@@ -31,11 +31,12 @@ class Setting:
     meaning: str
     most: int = 1_000_000
     least: int = 1
+    environment: str | None = None
 
     @property
     def variable(self) -> str:
         """The environment variable that sets it."""
-        return "BAILEE_" + self.name.upper().replace(".", "_")
+        return self.environment or "BAILEE_" + self.name.upper().replace(".", "_")
 
 
 SETTINGS: Final[tuple[Setting, ...]] = (
@@ -56,6 +57,8 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         None,
         "The console's public address: links, cookies, passkeys and sign-in through a provider "
         "follow it. Not set: a name of its own on this machine, or where it listens.",
+        # BAILEE_CONSOLE_URL tells a person's own client where its console is.
+        environment="BAILEE_CONSOLE_PUBLIC_URL",
     ),
     Setting(
         "trusted_proxies",

@@ -44,7 +44,7 @@ def public(served: Serve, tmp_path: Path) -> Iterator[Public]:
     bailee = served(
         *("--console", f"127.0.0.1:{console}"),
         env={
-            "BAILEE_CONSOLE_URL": url,
+            "BAILEE_CONSOLE_PUBLIC_URL": url,
             "BAILEE_GATEWAY_URL": "https://gateway.bailee.test",
             "BAILEE_TRUSTED_PROXIES": "127.0.0.1",
             **SIGN_UP,
