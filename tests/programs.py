@@ -60,9 +60,7 @@ class Bailee:
         descriptors: int | None = None,
     ) -> dict[str, Any]:
         """Start a server and wait until it is ready."""
-        self._process = process = self.spawn(
-            *arguments, now=now, env=env, descriptors=descriptors
-        )
+        self._process = process = self.spawn(*arguments, now=now, env=env, descriptors=descriptors)
         assert process.stdout is not None
         line = process.stdout.readline()
         if not line:

@@ -39,6 +39,8 @@ class Setting:
         return self.environment or "BAILEE_" + self.name.upper().replace(".", "_")
 
 
+# BAILEE_CONSOLE_URL and BAILEE_INGEST_URL tell a person's own client where these are. They may be
+# set where a server starts, and mean nothing to it: hence `..._PUBLIC_URL`.
 SETTINGS: Final[tuple[Setting, ...]] = (
     Setting("gateway.listen", str, "127.0.0.1:8787", "Address and port of the gateway."),
     Setting("gateway.tls_cert", str, None, "Certificate chain (PEM file) of the gateway."),
@@ -49,6 +51,7 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         None,
         "The gateway's public address, as people and their clients are told it: where a reverse "
         "proxy takes connections for it.",
+        environment="BAILEE_GATEWAY_PUBLIC_URL",
     ),
     Setting("console.listen", str, "127.0.0.1:8788", "Address and port of the console."),
     Setting(
@@ -57,7 +60,6 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         None,
         "The console's public address: links, cookies, passkeys and sign-in through a provider "
         "follow it. Not set: a name of its own on this machine, or where it listens.",
-        # BAILEE_CONSOLE_URL tells a person's own client where its console is.
         environment="BAILEE_CONSOLE_PUBLIC_URL",
     ),
     Setting(
@@ -78,6 +80,7 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         str,
         None,
         "The ingest's public address, as people and their clients are told it.",
+        environment="BAILEE_INGEST_PUBLIC_URL",
     ),
     Setting(
         "telemetry.webhook",

@@ -34,6 +34,8 @@ from bailee.errors import InputError
 _NO_ROOM: Final = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
 _PAUSE: Final = 0.2
 _LIMITS: Final = ConnectionLimits.of(256, 64)
+_NO_PROXIES: Final = TrustedProxies()
+_PATIENCE: Final = Patience()
 
 
 def bind(host: str, port: int, what: str = "console") -> socket.socket:
@@ -78,7 +80,7 @@ class _Server(uvicorn.Server):
     def capture_signals(self) -> Iterator[None]:
         yield
 
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:  # noqa: ARG002
         self.servers = []
         self.started = True
 
@@ -93,8 +95,8 @@ class Listener:
         tls: tuple[Path, Path] | None,
         *,
         limits: ConnectionLimits = _LIMITS,
-        proxies: TrustedProxies = TrustedProxies(),
-        patience: Patience = Patience(),
+        proxies: TrustedProxies = _NO_PROXIES,
+        patience: Patience = _PATIENCE,
     ) -> None:
         """`tls` is a certificate chain and its private key, as PEM files."""
         self._config = uvicorn.Config(

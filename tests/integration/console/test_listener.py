@@ -1,4 +1,4 @@
-"""The listener of console and ingest: how many may come, how long they may take, what they may send."""
+"""The listener of console and ingest: how many may come, how long they take, what they send."""
 
 from __future__ import annotations
 
@@ -27,9 +27,8 @@ from bailee.admission.requests import admit
 from bailee.console import Listener, bind
 from bailee.console.connection import Patience
 
-IMPATIENT = Patience(
-    handshake=0.5, head=0.5, body=0.5, reading=0.5, linger=0.3, head_bytes=8192
-)
+IMPATIENT = Patience(handshake=0.5, head=0.5, body=0.5, reading=0.5, linger=0.3, head_bytes=8192)
+PATIENT, NOBODY, MANY = Patience(), TrustedProxies(), ConnectionLimits.of(64, 64)
 FEW = ConnectionLimits(total=6, by_address=4, by_loopback=4)
 HALF = b"GET / HTTP/1.1\r\nHost: x\r\nX: "
 
@@ -40,9 +39,9 @@ class Site:
     def __init__(
         self,
         *,
-        limits: ConnectionLimits = ConnectionLimits.of(64, 64),
-        patience: Patience = Patience(),
-        proxies: TrustedProxies = TrustedProxies(),
+        limits: ConnectionLimits = MANY,
+        patience: Patience = PATIENT,
+        proxies: TrustedProxies = NOBODY,
         tls: tuple[Path, Path] | None = None,
     ) -> None:
         self.seen: list[tuple[str, str]] = []
