@@ -32,6 +32,7 @@ from bailee.console.connection import Connection, Patience
 from bailee.errors import InputError
 
 _NO_ROOM: Final = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
+_CLOSED: Final = frozenset((errno.EBADF, errno.EINVAL, errno.ENOTSOCK))
 _PAUSE: Final = 0.2
 _LIMITS: Final = ConnectionLimits.of(256, 64)
 _NO_PROXIES: Final = TrustedProxies()
@@ -150,8 +151,8 @@ class Listener:
             try:
                 sock, peer = await loop.sock_accept(self._socket)
             except OSError as error:
-                if error.errno == errno.EBADF:
-                    return  # closed
+                if error.errno in _CLOSED:
+                    return
                 if error.errno in _NO_ROOM:
                     self._cut(self.connections.give_up_one())
                     await asyncio.sleep(_PAUSE)

@@ -52,6 +52,7 @@ class Site:
                 Route("/body", self._body, methods=["POST"]),
                 Route("/kept", self._kept),
                 Route("/much", self._much),
+                Route("/large", self._large),
             ]
         )
         self._loop = uvloop.new_event_loop()
@@ -95,6 +96,10 @@ class Site:
         admit(request.scope)
         await self.release.wait()
         return PlainTextResponse("kept")
+
+    async def _large(self, request: Request) -> Response:
+        del request
+        return PlainTextResponse(b"x" * (16 << 20))
 
     async def _much(self, request: Request) -> Response:
         del request
@@ -241,6 +246,22 @@ def test_an_answer_that_nobody_reads_is_let_go(site: Callable[..., Site]) -> Non
 
     assert settled(lambda: served.counted() == 1)
     assert settled(lambda: served.counted() == 0)
+
+
+def test_an_answer_that_is_read_slowly_comes_whole(site: Callable[..., Site]) -> None:
+    """However long it takes, when it was handed over at once, and the connection ends after it."""
+    served = site(patience=IMPATIENT)
+    connection = socket.socket()
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)
+    connection.connect(("127.0.0.1", served.port))
+    connection.sendall(b"GET /large HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+
+    found = 0
+    while piece := connection.recv(200_000):
+        found += len(piece)
+        time.sleep(0.02)
+
+    assert found > 16 << 20
 
 
 def test_a_body_that_was_not_wanted_ends_the_connection(site: Callable[..., Site]) -> None:
