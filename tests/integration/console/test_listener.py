@@ -292,7 +292,7 @@ def test_a_tls_handshake_has_a_time_and_counts(site: Callable[..., Site], tmp_pa
 
     with trusting.wrap_socket(connect(served), server_hostname="localhost") as client:
         client.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
-        assert b"here" in ended(client)  # type: ignore[arg-type]
+        assert b"here" in ended(client)
 
     assert [("127.0.0.1", "https")] == served.seen
     assert [b""] * 10 == [ended(one) for one in held]
