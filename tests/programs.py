@@ -53,10 +53,14 @@ class Bailee:
         return json.loads(done.stdout)
 
     def up(
-        self, *arguments: str, now: str | None = None, env: dict[str, str] | None = None
+        self,
+        *arguments: str,
+        now: str | None = None,
+        env: dict[str, str] | None = None,
+        descriptors: int | None = None,
     ) -> dict[str, Any]:
         """Start a server and wait until it is ready."""
-        self._process = process = self.spawn(*arguments, now=now, env=env)
+        self._process = process = self.spawn(*arguments, now=now, env=env, descriptors=descriptors)
         assert process.stdout is not None
         line = process.stdout.readline()
         if not line:
@@ -66,11 +70,17 @@ class Bailee:
         return self.ready
 
     def spawn(
-        self, *arguments: str, now: str | None = None, env: dict[str, str] | None = None
+        self,
+        *arguments: str,
+        now: str | None = None,
+        env: dict[str, str] | None = None,
+        descriptors: int | None = None,
     ) -> subprocess.Popen[str]:
-        """A server's process, at any free ports."""
+        """A server's process, at any free ports. `descriptors`: how many it may have at most."""
+        limit = [] if descriptors is None else ["prlimit", f"--nofile={descriptors}:{descriptors}"]
         return subprocess.Popen(
             [
+                *limit,
                 sys.executable, "-m", "bailee", "up", "--json",
                 "--gateway", "127.0.0.1:0", "--console", "127.0.0.1:0",
                 "--ingest", "127.0.0.1:0", *arguments,

@@ -50,7 +50,7 @@ def free_port() -> int:
 
 @contextlib.contextmanager
 def nginx(folder: Path, *, port: int, console: int) -> Iterator[ssl.SSLContext]:
-    """nginx as `console.bailee.test` on `port`; what a client trusts. Connects from 127.0.0.1."""
+    """Nginx as `console.bailee.test` on `port`; what a client trusts. Connects from 127.0.0.1."""
     program = shutil.which("nginx") or "/usr/sbin/nginx"
     if not Path(program).exists():
         pytest.skip("nginx is not installed")

@@ -22,7 +22,7 @@ class Setting:
     """One setting: `name` as in `bailee.toml` (`table.key`), its kind, default and meaning.
 
     Its environment variable is the name in capitals with `BAILEE_` before it
-    (`gateway.listen` is `BAILEE_GATEWAY_LISTEN`).
+    (`gateway.listen` is `BAILEE_GATEWAY_LISTEN`), unless `environment` names another.
     """
 
     name: str
@@ -31,13 +31,16 @@ class Setting:
     meaning: str
     most: int = 1_000_000
     least: int = 1
+    environment: str | None = None
 
     @property
     def variable(self) -> str:
         """The environment variable that sets it."""
-        return "BAILEE_" + self.name.upper().replace(".", "_")
+        return self.environment or "BAILEE_" + self.name.upper().replace(".", "_")
 
 
+# BAILEE_CONSOLE_URL and BAILEE_INGEST_URL tell a person's own client where these are. They may be
+# set where a server starts, and mean nothing to it: hence `..._PUBLIC_URL`.
 SETTINGS: Final[tuple[Setting, ...]] = (
     Setting("gateway.listen", str, "127.0.0.1:8787", "Address and port of the gateway."),
     Setting("gateway.tls_cert", str, None, "Certificate chain (PEM file) of the gateway."),
@@ -97,6 +100,7 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         None,
         "The gateway's public address, as people and their clients are told it: where a reverse "
         "proxy takes connections for it.",
+        environment="BAILEE_GATEWAY_PUBLIC_URL",
     ),
     Setting("console.listen", str, "127.0.0.1:8788", "Address and port of the console."),
     Setting(
@@ -105,6 +109,7 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         None,
         "The console's public address: links, cookies, passkeys and sign-in through a provider "
         "follow it. Not set: a name of its own on this machine, or where it listens.",
+        environment="BAILEE_CONSOLE_PUBLIC_URL",
     ),
     Setting(
         "trusted_proxies",
@@ -124,6 +129,7 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         str,
         None,
         "The ingest's public address, as people and their clients are told it.",
+        environment="BAILEE_INGEST_PUBLIC_URL",
     ),
     Setting(
         "telemetry.webhook",

@@ -1,4 +1,4 @@
-"""The console under a public name behind a reverse proxy with TLS, and under its own on loopback."""
+"""The console under a public name behind a proxy with TLS, and under its own on loopback."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ def public(served: Serve, tmp_path: Path) -> Iterator[Public]:
     bailee = served(
         *("--console", f"127.0.0.1:{console}"),
         env={
-            "BAILEE_CONSOLE_URL": url,
-            "BAILEE_GATEWAY_URL": "https://gateway.bailee.test",
+            "BAILEE_CONSOLE_PUBLIC_URL": url,
+            "BAILEE_GATEWAY_PUBLIC_URL": "https://gateway.bailee.test",
             "BAILEE_TRUSTED_PROXIES": "127.0.0.1",
             **SIGN_UP,
         },
@@ -204,7 +204,7 @@ def test_sign_up_is_closed_until_the_operator_says_for_which_plans(served: Serve
     assert (200, ["free"]) == (free.status, [p["plan"] for p in bailee.json("person", "list")])
 
 
-class provider:  # noqa: N801 - a context, used like a function
+class provider:
     """An OpenID provider as far as its metadata."""
 
     def __enter__(self) -> str:

@@ -89,3 +89,11 @@ def test_every_setting_says_what_it_means() -> None:
     """No setting without a meaning, no name twice."""
     assert all(setting.meaning.endswith(".") for setting in SETTINGS)
     assert len(SETTINGS) == len({setting.name for setting in SETTINGS})
+
+
+def test_no_setting_is_what_a_persons_client_reads() -> None:
+    """Where a client finds console and ingest says nothing of a server's public addresses."""
+    variables = [setting.variable for setting in SETTINGS]
+
+    assert len(set(variables)) == len(variables)
+    assert not {"BAILEE_CONSOLE_URL", "BAILEE_INGEST_URL", "BAILEE_API_KEY"} & set(variables)

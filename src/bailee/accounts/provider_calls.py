@@ -165,7 +165,7 @@ class _Bounded(HTTPAdapter):
         visit = _VISIT.get(None)
         if visit is not None and visit.over:  # what a shut-down socket leaves can look whole
             raise requests.Timeout("the visit's time is over")
-        response._content = bytes(content)  # noqa: SLF001 - where requests itself puts it
+        response._content = bytes(content)  # where requests itself puts it
         return response
 
 

@@ -396,9 +396,7 @@ def _check_address(url: str) -> None:
 def _get(url: str) -> Mapping[str, Any]:
     with requests.Session() as session:
         mount(session)
-        return _json(
-            _asking(lambda: session.get(url, timeout=_SECONDS, allow_redirects=False))
-        )
+        return _json(_asking(lambda: session.get(url, timeout=_SECONDS, allow_redirects=False)))
 
 
 def _json(response: Any) -> Mapping[str, Any]:

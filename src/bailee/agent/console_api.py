@@ -36,29 +36,30 @@ class ConsoleApi:
 
     def get(self, path: str) -> Any:
         """What is there."""
-        return self._call(urllib.request.Request(self._at(path)))  # noqa: S310
+        return self._call(urllib.request.Request(self.reached + path))  # noqa: S310
 
     def put(self, path: str, body: Mapping[str, object], *, language: str) -> Any:
         """Changes what is there; `language` is the one in which the person was asked."""
         headers = {"content-type": "application/json", "accept-language": language}
         data = json.dumps(body).encode()
         request = urllib.request.Request(  # noqa: S310
-            self._at(path), data, headers, method="PUT"
+            self.reached + path, data, headers, method="PUT"
         )
         return self._call(request)
 
     def delete(self, path: str) -> Any:
         """Removes what is there; what is answered."""
-        return self._call(urllib.request.Request(self._at(path), method="DELETE"))  # noqa: S310
+        return self._call(urllib.request.Request(self.reached + path, method="DELETE"))  # noqa: S310
 
-    def _at(self, path: str) -> str:
-        """A name under `localhost` is this machine's (RFC 6761), which few systems know; the console
-        answers programs under its number.
+    @property
+    def reached(self) -> str:
+        """The address as it is asked: a name under `localhost` is this machine's (RFC 6761), which
+        few systems know, and the console answers programs under the number.
         """
         parts = urlsplit(self.address)
         if (parts.hostname or "").endswith(".localhost"):
-            return parts._replace(netloc=f"127.0.0.1:{parts.port or 80}").geturl() + path
-        return self.address + path
+            return parts._replace(netloc=f"127.0.0.1:{parts.port or 80}").geturl()
+        return self.address
 
     def _call(self, request: urllib.request.Request) -> Any:
         request.add_header("x-api-key", self.key)

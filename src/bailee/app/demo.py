@@ -102,7 +102,7 @@ async def _walk(node: Node, running: Running, clock: _Clock) -> AsyncIterator[St
     yield Step(
         "a gateway and a console run here; the model is a small one in the same process",
         True,
-        [{"gateway": running.gateway, "console": running.console, "model": running.upstream}],
+        [{"gateway": running.gateway, "console": running.console_api, "model": running.upstream}],
     )
     keys = {p.name: _key(node, p) for p in PEOPLE}
     for person in PEOPLE:

@@ -29,7 +29,8 @@ def console_parts(
     defect: Callable[[BaseException], None],
 ) -> Parts:
     """The console's parts. `names` are its own; `gateway` is the gateway's address, `upstream` the
-    first model's in words; `tls`: the gateway is reached by TLS; `defect` is told of what a page could not foresee.
+    first model's in words; `tls`: the gateway is reached by TLS; `defect` is told of what a page
+    could not foresee.
     """
     return Parts(
         perform=lambda operation, arguments: perform(node, operation, arguments),

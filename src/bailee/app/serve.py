@@ -154,7 +154,9 @@ class Server:
         port = await gateway.start(*gateway_at, tls)
         self._parts.push_async_callback(gateway.close, _GRACE_SECONDS)
         scheme = "http" if tls is None else "https"
-        gateway_url = _public(settings, "gateway.url") or f"{scheme}://{_host(gateway_at[0])}:{port}"
+        gateway_url = (
+            _public(settings, "gateway.url") or f"{scheme}://{_host(gateway_at[0])}:{port}"
+        )
 
         await gateway.start_local(reachable(node.home.gateway_socket))
         cloud = await asyncio.to_thread(self._start_cloud)
@@ -272,7 +274,10 @@ class Server:
         self._parts.callback(receiver.close)
         ingest.app.router.routes.extend(receiver.routes)
         await self._listen(ingest.app, listening, self._descriptors.ingest)
-        return _public(node.settings, "ingest.url") or f"{scheme}://{_host(at[0])}:{listening.getsockname()[1]}"
+        return (
+            _public(node.settings, "ingest.url")
+            or f"{scheme}://{_host(at[0])}:{listening.getsockname()[1]}"
+        )
 
     async def _listen(self, app: ASGIApp, listening: socket.socket, connections: int) -> None:
         listener = Listener(

@@ -58,8 +58,8 @@ def _own(
     from bailee.agent.console_api import ConsoleApi
     from bailee.client.network import checked
 
-    checked(console_at)
     api, path = ConsoleApi(console_at.rstrip("/"), key), "/api/v1/feedback"
+    checked(api.reached)
     if operation == "feedback.list":
         return api.get(path)
     path += "/" + quote(str(arguments["id"]), safe="")

@@ -4,8 +4,8 @@ Rules kept here:
 
 * A head has a time in which it is to be there, counted from the connection's beginning or from its
   own first byte, and a size. A body has a time, too. A client that is late is cut off.
-* Who does not read an answer is cut off after a while: an answer that nobody takes is held by
-  nobody.
+* Who takes nothing of an answer for a while is cut off: an answer that nobody takes is held by
+  nobody. Who takes it slowly gets all of it.
 * A body that the application did not want is not read on for long: the answer goes out, then the
   connection ends.
 
@@ -72,6 +72,7 @@ class Connection(HttpToolsProtocol):
         self._ended = ended
         self._timer: asyncio.TimerHandle | None = None
         self._reading: asyncio.TimerHandle | None = None
+        self._unread = 0
         self._in_head = True
         self._in_body = False
         self._head_bytes = 0
@@ -104,7 +105,7 @@ class Connection(HttpToolsProtocol):
     def pause_writing(self) -> None:
         """The client does not read as fast as it is answered."""
         super().pause_writing()
-        self._reading = self.loop.call_later(self._patience.reading, self._cut)
+        self._watch()
 
     def resume_writing(self) -> None:
         """It has read."""
@@ -135,8 +136,9 @@ class Connection(HttpToolsProtocol):
         """The request is answered."""
         self._waits()
         super().on_response_complete()
-        unwanted = self._in_body and self.cycle.response_complete
-        if unwanted and not self.transport.is_closing():
+        if self.transport.is_closing():
+            self._watch()
+        elif self._in_body and self.cycle.response_complete:
             self._unset_keepalive_if_required()
             self._within(self._patience.linger)
 
@@ -155,16 +157,25 @@ class Connection(HttpToolsProtocol):
             self._timer.cancel()
             self._timer = None
 
+    def _end(self) -> None:
+        """End in order, as long as the client takes what is left."""
+        self._stop()
+        self.transport.close()
+        self._watch()
+
+    def _watch(self) -> None:
+        """See to it that what waits to be taken gets less."""
+        self._stop_reading()
+        self._unread = self.transport.get_write_buffer_size()
+        self._reading = self.loop.call_later(self._patience.reading, self._look)
+
+    def _look(self) -> None:
+        if self.transport.get_write_buffer_size() < self._unread:
+            self._watch()
+        else:
+            self.transport.abort()
+
     def _stop_reading(self) -> None:
         if self._reading is not None:
             self._reading.cancel()
             self._reading = None
-
-    def _end(self) -> None:
-        """End in order if the client takes what is left, and in any case soon."""
-        self._stop()
-        self.transport.close()
-        self._timer = self.loop.call_later(self._patience.linger, self._cut)
-
-    def _cut(self) -> None:
-        self.transport.abort()

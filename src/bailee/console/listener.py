@@ -32,8 +32,11 @@ from bailee.console.connection import Connection, Patience
 from bailee.errors import InputError
 
 _NO_ROOM: Final = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
+_CLOSED: Final = frozenset((errno.EBADF, errno.EINVAL, errno.ENOTSOCK))
 _PAUSE: Final = 0.2
 _LIMITS: Final = ConnectionLimits.of(256, 64)
+_NO_PROXIES: Final = TrustedProxies()
+_PATIENCE: Final = Patience()
 
 
 def bind(host: str, port: int, what: str = "console") -> socket.socket:
@@ -78,7 +81,7 @@ class _Server(uvicorn.Server):
     def capture_signals(self) -> Iterator[None]:
         yield
 
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:  # noqa: ARG002
         self.servers = []
         self.started = True
 
@@ -93,8 +96,8 @@ class Listener:
         tls: tuple[Path, Path] | None,
         *,
         limits: ConnectionLimits = _LIMITS,
-        proxies: TrustedProxies = TrustedProxies(),
-        patience: Patience = Patience(),
+        proxies: TrustedProxies = _NO_PROXIES,
+        patience: Patience = _PATIENCE,
     ) -> None:
         """`tls` is a certificate chain and its private key, as PEM files."""
         self._config = uvicorn.Config(
@@ -148,8 +151,8 @@ class Listener:
             try:
                 sock, peer = await loop.sock_accept(self._socket)
             except OSError as error:
-                if error.errno == errno.EBADF:
-                    return  # closed
+                if error.errno in _CLOSED:
+                    return
                 if error.errno in _NO_ROOM:
                     self._cut(self.connections.give_up_one())
                     await asyncio.sleep(_PAUSE)

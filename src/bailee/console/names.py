@@ -88,9 +88,7 @@ def public(url: str) -> Names:
     return Names(checked, frozenset((shown, full)), told=True)
 
 
-def names(
-    url: str | None, *, host: str, port: int, tls: bool, label: str
-) -> Names:
+def names(url: str | None, *, host: str, port: int, tls: bool, label: str) -> Names:
     """The console's names. `url` is the setting, `host` and `port` are where it listens, `label`
     is this home's.
 

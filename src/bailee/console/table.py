@@ -145,7 +145,11 @@ def table(areas: Areas) -> tuple[Entry, ...]:
         Entry("POST", "/admin/feedback/{report}/read", operator, feedback.read),
         Entry("POST", "/admin/feedback/{report}/state", operator, feedback.change),
         Entry(
-            "POST", "/admin/feedback/{report}/issue", operator, feedback.file, LARGEST_DOCUMENT,
+            "POST",
+            "/admin/feedback/{report}/issue",
+            operator,
+            feedback.file,
+            LARGEST_DOCUMENT,
             outside=True,
         ),
         Entry("GET", "/admin/survey", operator, feedback.survey),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.server
 import threading
 import time
@@ -36,10 +37,8 @@ def large() -> Iterator[str]:
             self.send_response(200)
             self.send_header("content-length", self.path[1:])
             self.end_headers()
-            try:
+            with contextlib.suppress(ConnectionError):
                 self.wfile.write(b"x" * int(self.path[1:]))
-            except ConnectionError:
-                pass
 
         def log_message(self, *_: object) -> None:
             pass
@@ -55,9 +54,12 @@ def test_a_provider_that_drips_is_left_when_the_visits_time_is_over() -> None:
     """A byte every tenth of a second would hold a thread for good: no single wait is long."""
     visits = Visits(seconds=0.5)
 
-    with SlowProvider(every=0.1) as slow, pytest.raises(UpstreamError) as told:
-        with visits.to("orchard"):
-            ask(slow.issuer)
+    with (
+        SlowProvider(every=0.1) as slow,
+        pytest.raises(UpstreamError) as told,
+        visits.to("orchard"),
+    ):
+        ask(slow.issuer)
 
     assert "upstream_timeout" == told.value.code
 
@@ -66,12 +68,11 @@ def test_calls_after_the_time_are_over_at_once() -> None:
     """The deadline is the whole visit's, not each call's."""
     visits = Visits(seconds=0.3)
 
-    with SlowProvider(every=0.1) as slow, pytest.raises(UpstreamError):
-        with visits.to("orchard"):
-            for _ in range(3):
-                with pytest.raises(UpstreamError):
-                    ask(slow.issuer)
-            raise UpstreamError("so it ends")
+    with SlowProvider(every=0.1) as slow, pytest.raises(UpstreamError), visits.to("orchard"):
+        for _ in range(3):
+            with pytest.raises(UpstreamError):
+                ask(slow.issuer)
+        raise UpstreamError("so it ends")
     assert slow.asked <= 3
 
 

@@ -1,4 +1,4 @@
-"""The listener of console and ingest: how many may come, how long they may take, what they may send."""
+"""The listener of console and ingest: how many may come, how long they take, what they send."""
 
 from __future__ import annotations
 
@@ -27,9 +27,8 @@ from bailee.admission.requests import admit
 from bailee.console import Listener, bind
 from bailee.console.connection import Patience
 
-IMPATIENT = Patience(
-    handshake=0.5, head=0.5, body=0.5, reading=0.5, linger=0.3, head_bytes=8192
-)
+IMPATIENT = Patience(handshake=0.5, head=0.5, body=0.5, reading=0.5, linger=0.3, head_bytes=8192)
+PATIENT, NOBODY, MANY = Patience(), TrustedProxies(), ConnectionLimits.of(64, 64)
 FEW = ConnectionLimits(total=6, by_address=4, by_loopback=4)
 HALF = b"GET / HTTP/1.1\r\nHost: x\r\nX: "
 
@@ -40,9 +39,9 @@ class Site:
     def __init__(
         self,
         *,
-        limits: ConnectionLimits = ConnectionLimits.of(64, 64),
-        patience: Patience = Patience(),
-        proxies: TrustedProxies = TrustedProxies(),
+        limits: ConnectionLimits = MANY,
+        patience: Patience = PATIENT,
+        proxies: TrustedProxies = NOBODY,
         tls: tuple[Path, Path] | None = None,
     ) -> None:
         self.seen: list[tuple[str, str]] = []
@@ -53,6 +52,7 @@ class Site:
                 Route("/body", self._body, methods=["POST"]),
                 Route("/kept", self._kept),
                 Route("/much", self._much),
+                Route("/large", self._large),
             ]
         )
         self._loop = uvloop.new_event_loop()
@@ -96,6 +96,10 @@ class Site:
         admit(request.scope)
         await self.release.wait()
         return PlainTextResponse("kept")
+
+    async def _large(self, request: Request) -> Response:
+        del request
+        return PlainTextResponse(b"x" * (16 << 20))
 
     async def _much(self, request: Request) -> Response:
         del request
@@ -244,6 +248,22 @@ def test_an_answer_that_nobody_reads_is_let_go(site: Callable[..., Site]) -> Non
     assert settled(lambda: served.counted() == 0)
 
 
+def test_an_answer_that_is_read_slowly_comes_whole(site: Callable[..., Site]) -> None:
+    """However long it takes, when it was handed over at once, and the connection ends after it."""
+    served = site(patience=IMPATIENT)
+    connection = socket.socket()
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)
+    connection.connect(("127.0.0.1", served.port))
+    connection.sendall(b"GET /large HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+
+    found = 0
+    while piece := connection.recv(200_000):
+        found += len(piece)
+        time.sleep(0.02)
+
+    assert found > 16 << 20
+
+
 def test_a_body_that_was_not_wanted_ends_the_connection(site: Callable[..., Site]) -> None:
     """The answer goes out first; what comes after is not read for long."""
     served = site(patience=IMPATIENT)
@@ -272,7 +292,7 @@ def test_a_tls_handshake_has_a_time_and_counts(site: Callable[..., Site], tmp_pa
 
     with trusting.wrap_socket(connect(served), server_hostname="localhost") as client:
         client.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
-        assert b"here" in ended(client)  # type: ignore[arg-type]
+        assert b"here" in ended(client)
 
     assert [("127.0.0.1", "https")] == served.seen
     assert [b""] * 10 == [ended(one) for one in held]

@@ -23,7 +23,10 @@ def _fields(fields: dict[str, str]) -> list[tuple[bytes, bytes]]:
 
 
 @pytest.mark.row("G1")
-@given(st.text(st.characters(codec="latin-1"), max_size=60), st.sampled_from(["x_forwarded_for", "forwarded"]))  # fmt: skip
+@given(
+    st.text(st.characters(codec="latin-1"), max_size=60),
+    st.sampled_from(["x_forwarded_for", "forwarded"]),
+)
 def test_nobody_is_believed_who_was_not_named(said: str, field: str) -> None:
     """Without trusted proxies, and from a peer that is none, the client is the peer: this machine
     too.
