@@ -1,0 +1,267 @@
+"""Every action of the console, carried out: what was done is answered, with a page that is whole.
+
+An action that is done and then breaks is worse than one that is refused: the person is there and
+their key is never shown. Routes are counted from the console itself; a new one fails here until it
+is carried out, or says where it is.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from bailee.clock import system_clock
+from bailee.console import Parts, SignIn
+from bailee.console.site import Site
+from bailee.policy import load
+from bailee.policy.diagram import Configuration
+from bailee.policy.loading import content
+from bailee.testing.upstream import ScriptedUpstream
+from browsing import Answer, Visitor
+from programs import Bailee, message
+
+PASSWORD = "seven pear trees in a row"
+KEY = re.compile(r"bl_[0-9a-f]{10}_[0-9a-f]{48}")
+OF = "/organisations/{organisation}"
+ELSEWHERE = {
+    "/sign-in/passkey/begin": "a passkey: tests/browser",
+    "/sign-in/passkey": "a passkey: tests/browser",
+    "/sign-in/organisation": "a provider: tests/acceptance/test_key_terms.py",
+    "/settings/account/passkeys/begin": "a passkey: tests/browser",
+    "/settings/account/passkeys": "a passkey: tests/browser",
+    "/settings/account/passkeys/remove": "a passkey: tests/browser",
+    "/cloud": "a machine: tests/browser/test_cloud.py",
+    "/cloud/{session}/send": "a machine: tests/browser/test_cloud.py",
+    "/cloud/{session}/stop": "a machine: tests/browser/test_cloud.py",
+    "/cloud/{session}/delete": "a machine: tests/browser/test_cloud.py",
+    "/cloud/{session}/read": "a machine: tests/browser/test_cloud.py",
+    "/admin/feedback/{report}/issue": "GitHub's API: tests/browser/test_feedback.py",
+    "/admin/errors/{issue}": "an SDK's error: tests/acceptance/test_telemetry_pages.py",
+}
+
+
+@dataclass
+class Stage:
+    """A server, the operator, a person who administers an organisation, and what there is."""
+
+    bailee: Bailee
+    operator: Visitor
+    person: Visitor
+    names: dict[str, str] = field(default_factory=dict)
+
+    def session(self) -> str:
+        """A session of the person's own account, made now."""
+        before = {one["id"] for one in self.bailee.json("sessions", "list")}
+        message(self.bailee.ready, "the orchard gate", key=self.names["key"])
+        after = {one["id"] for one in self.bailee.json("sessions", "list")}
+        return (after - before).pop()
+
+    def report(self) -> str:
+        """A report of the person's."""
+        request = urllib.request.Request(
+            self.bailee.ready["ingest"]["otlp"] + "/api/claude_cli_feedback",
+            json.dumps({"content": json.dumps({"description": "medlar"})}).encode(),
+            {"content-type": "application/json", "x-api-key": self.names["key"]},
+        )
+        with urllib.request.urlopen(request, timeout=30) as response:
+            return str(json.loads(response.read())["feedback_id"])
+
+
+@pytest.fixture(scope="module")
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    """See `Stage`."""
+    bailee = Bailee(tmp_path_factory.mktemp("actions"))
+    with ScriptedUpstream(tools_only=False) as upstream:
+        bailee.up("--upstream", upstream.url, env={"BAILEE_ACCOUNTS_SIGN_UP": "open"})
+        try:
+            console = bailee.ready["console"]
+            made = Stage(bailee, Visitor(console), Visitor(console))
+            made.operator.get(bailee.ready["sign_in"])
+            yield made
+        finally:
+            bailee.close()
+
+
+def of_person(page: str, **fields: str) -> Callable[[Stage, str], Answer]:
+    """The person sends a page's form."""
+    return lambda s, path: s.person.submit(
+        page.format(**s.names), path, {k: v.format(**s.names) for k, v in fields.items()}
+    )
+
+
+def of_operator(page: str, **fields: str) -> Callable[[Stage, str], Answer]:
+    """The operator does."""
+    return lambda s, path: s.operator.submit(
+        page.format(**s.names), path, {k: v.format(**s.names) for k, v in fields.items()}
+    )
+
+
+def sign_up(stage: Stage, path: str) -> Answer:
+    """The first thing that is done; afterwards there is an organisation that they own."""
+    return stage.person.submit(
+        "/sign-up", path,
+        {"email": "ada@x.example", "password": PASSWORD, "plan": "pro", "choice": "refused"},
+    )  # fmt: skip
+
+
+def make_key(stage: Stage, path: str) -> Answer:
+    """A key of the person's own account."""
+    answer = stage.person.submit("/settings/account", path, {"name": "laptop", "place": "own"})
+    stage.names["key"] = KEY.findall(answer.text)[0]
+    stage.names["key_id"] = "key_" + stage.names["key"].split("_")[1]
+    return answer
+
+
+def make_organisation(stage: Stage, path: str) -> Answer:
+    """One that the person owns."""
+    answer = stage.operator.submit(
+        "/admin/organisations", path, {"name": "Acme", "plan": "team", "owner": "ada@x.example"}
+    )
+    stage.names["organisation"] = answer.url.rpartition("/")[2]
+    return answer
+
+
+def add_person(stage: Stage, path: str) -> Answer:
+    """A person whom the operator makes: their key is shown, and made for them."""
+    answer = stage.operator.submit("/admin/people", path, {"email": "new@x.example", "plan": "pro"})
+    found = stage.bailee.json("person", "show", "new@x.example")
+    stage.names["new"], stage.names["new_key"] = found["person"], found["keys"][0]["key_id"]
+    return answer
+
+
+def delete_session(stage: Stage, path: str) -> Answer:
+    """One of the person's own."""
+    session = stage.session()
+    return stage.person.submit("/settings/privacy", path.replace("{session}", session))
+
+
+def withdraw(stage: Stage, path: str) -> Answer:
+    """A report of the person's own."""
+    return stage.person.submit("/settings/privacy", path.replace("{report}", stage.report()))
+
+
+def read_session(stage: Stage, path: str) -> Answer:
+    """Another's session, for a reason."""
+    session = stage.names["session"] = stage.session()
+    return stage.operator.submit(
+        f"/admin/sessions/{session}", path.replace("{session}", session),
+        {"reason": "incident 12, asked by Ada"},
+    )  # fmt: skip
+
+
+def release(stage: Stage, path: str) -> Answer:
+    """The hold that was placed."""
+    hold = stage.bailee.json("hold", "list")[0]["hold"]
+    return stage.operator.submit("/admin/holds", path, {"hold": hold})
+
+
+def on_report(**fields: str) -> Callable[[Stage, str], Answer]:
+    """The operator acts on a report."""
+
+    def act(stage: Stage, path: str) -> Answer:
+        report = stage.report()
+        page = f"/admin/feedback/{report}"
+        return stage.operator.submit(page, path.replace("{report}", report), fields)
+
+    return act
+
+
+def revoke_there(stage: Stage, path: str) -> Answer:
+    """A key of the organisation."""
+    page = OF.format(**stage.names)
+    made = stage.person.submit(
+        "/settings/account", "/settings/account/keys",
+        {"name": "k", "place": stage.names["organisation"]},
+    )  # fmt: skip
+    key_id = "key_" + KEY.findall(made.text)[0].split("_")[1]
+    return stage.person.submit(page, path, {"key_id": key_id})
+
+
+def sign_out_elsewhere(stage: Stage, path: str) -> Answer:
+    """Another browser of the person's."""
+    other = Visitor(stage.bailee.ready["console"])
+    other.submit("/sign-in", "/sign-in", {"email": "ada@x.example", "password": PASSWORD})
+    page = stage.person.get("/settings/account").text
+    (session,) = re.findall(r'name="session" value="([^"]+)"', page)
+    return stage.person.submit("/settings/account", path, {"session": session})
+
+
+ACTIONS: dict[str, Callable[[Stage, str], Answer]] = {
+    "/sign-up": sign_up,
+    "/admin/organisations": make_organisation,
+    "/settings/account/keys": make_key,
+    "/admin/people": add_person,
+    "/settings/choice": of_person("/settings/choice", choice="allowed"),
+    "/settings/sessions/{session}/delete": delete_session,
+    "/settings/feedback/{report}/withdraw": withdraw,
+    "/admin/sessions/{session}/read": read_session,
+    "/admin/holds": of_operator("/admin/holds", session="{session}", reason="court order 7"),
+    "/admin/holds/release": release,
+    "/admin/feedback/{report}/read": on_report(reason="triage of the week"),
+    "/admin/feedback/{report}/state": on_report(state="closed"),
+    OF + "/members": of_person(OF, person="{new}", role="member"),
+    OF + "/keys/revoke": revoke_there,
+    OF + "/members/remove": of_person(OF, person="{new}"),
+    OF + "/partner/join": of_person(OF + "/partner", confirmation="Acme"),
+    OF + "/partner/leave": of_person(OF),
+    "/policy/difference": lambda s, path: s.operator.submit(
+        "/policy/difference", path, {"document": content(None).decode()}
+    ),
+    "/settings/account/password": of_person(
+        "/settings/account", old=PASSWORD, new=PASSWORD + ", and a plum"
+    ),
+    "/settings/account/sign-out-elsewhere": sign_out_elsewhere,
+    "/settings/account/sign-out-others": of_person("/settings/account"),
+    "/settings/account/keys/revoke": of_person("/settings/account", key_id="{key_id}"),
+    "/settings/export": of_person("/settings/privacy"),
+    "/admin/people/{person}/export": lambda s, path: s.operator.submit(
+        f"/admin/people/{s.names['new']}", path.replace("{person}", s.names["new"])
+    ),
+    "/admin/people/{person}/erase": lambda s, path: s.operator.submit(
+        f"/admin/people/{s.names['new']}",
+        path.replace("{person}", s.names["new"]),
+        {"confirmation": s.names["new"]},
+    ),
+    "/sign-out": of_person("/settings/privacy"),
+    "/sign-in": lambda s, path: s.person.submit(
+        "/sign-in", path, {"email": "ada@x.example", "password": PASSWORD + ", and a plum"}
+    ),
+    "/settings/erase": of_person("/settings/erase", confirmation="ada@x.example"),
+}
+"""In the order in which they are carried out."""
+
+
+def test_every_action_is_carried_out_here_or_elsewhere() -> None:
+    """A new route is in one of the tables."""
+    nothing: Any = None
+    running = Configuration("http://127.0.0.1:1", False, (), "folder", "file")
+    site = Site(Parts(nothing, nothing, load(), SignIn(system_clock), system_clock, running, False))
+
+    assert {*ACTIONS, *ELSEWHERE} == {e.path for e in site.entries if e.method == "POST"}
+
+
+@pytest.mark.row("T1")
+def test_what_was_done_is_answered_by_a_whole_page(stage: Stage) -> None:
+    """None breaks after it has acted; a key is shown by the action that made it, once, and by no
+    page afterwards.
+    """
+    broken, shown = {}, {}
+    for path, act in ACTIONS.items():
+        answer = act(stage, path.format(**{"session": "{session}", "report": "{report}",
+                                           "person": "{person}", **stage.names}))  # fmt: skip
+        if answer.status != 200 or "a defect of bailee" in answer.text:
+            broken[path] = (answer.status, re.findall(r'role="alert">(.*?)</div>', answer.text))
+        if KEY.search(answer.text):
+            shown[path] = len(set(KEY.findall(answer.text)))
+
+    assert {} == broken
+    assert {"/settings/account/keys": 1, "/admin/people": 1} == shown
+    assert not KEY.search(stage.operator.get("/admin/people").text)
+    made = stage.bailee.json("audit", "list", "--kind", "person.created", "--newest", "500")
+    assert 2 == len(made)

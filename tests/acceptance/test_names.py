@@ -1,0 +1,286 @@
+"""Names are text: in every command's output, on every page, in the lines of a running server.
+
+A name with all that a terminal obeys, an eye is misled by and a page would run is put into every
+place that holds one: straight into the database for what is refused today at the door and may stand
+in an older home, and as a client writes it for what clients name. Then every command and every page
+is asked to show it. Commands and routes are counted from the program itself: a new one fails here
+until it is in the table.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sqlite3
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from bailee.cli import app
+from bailee.clock import system_clock
+from bailee.console import Parts, SignIn
+from bailee.console.site import Site
+from bailee.home import Home as Place
+from bailee.policy import load
+from bailee.policy.diagram import Configuration
+from bailee.shown import is_plain
+from bailee.testing.upstream import ScriptedUpstream
+from browsing import Visitor
+from programs import Bailee, clean_environment
+from terminal import Screen
+
+NASTY = (
+    "\x1b]0;own\x07\x1b[2K[/x][bold]:bomb:ci\r\n12:00:00  forged\x9b31m\u202e\u200b<b onclick=x>\"'"
+)
+FORGED = re.compile(r"(?m)^\s*12:00:00  forged")
+PASSWORD = "seven pear trees in a row"
+
+SHOWS: dict[str, list[str]] = {
+    "key list": [], "key show": ["--key", "{key}"], "key revoke": ["{spare}"],
+    "key create": ["--account", "{account}", "--name", "plain"],
+    "person list": [], "person show": ["{person}"],
+    "organisation list": [], "organisation show": ["{organisation}"],
+    "organisation member add": ["{organisation}", "{other}"],
+    "organisation member role": ["{organisation}", "{other}", "member"],
+    "organisation member remove": ["{organisation}", "{other}"],
+    "organisation partner join": ["{organisation}", "--confirm", NASTY, "--key", "{key}"],
+    "organisation partner leave": ["{organisation}", "--key", "{key}"],
+    "privacy show": ["--key", "{key}"], "privacy history": ["--key", "{key}"],
+    "sessions list": [], "sessions show": ["{session}"],
+    "hold place": ["--session", "{session}", "--reason", "matter 7"],
+    "hold list": [], "hold release": ["{hold}"],
+    "feedback list": [], "feedback show": ["{report}"],
+    "feedback draft": ["{report}", "--repository", "a/b"],
+    "feedback link": ["{report}", "https://github.com/a/b/issues/1"],
+    "feedback close": ["{report}"], "feedback reopen": ["{report}"],
+    "errors list": [], "metrics list": [], "metrics summary": [], "metrics dropped": [],
+    "metrics destinations": [], "metrics fields": [], "survey results": [],
+    "retention report": [], "retention moves": [], "retention receipts": [], "retention run": [],
+    "receipts list": [], "receipts key": [], "audit list": [], "config show": [],
+    "cloud list": [], "cloud git list": [], "cloud network list": [],
+    "flows": [], "outbox list": [], "local list": [], "policy check": [], "policy show": [],
+    "sign-in": [], "sessions delete": ["{session}"],
+}  # fmt: skip
+"""Commands that show what somebody named, and some that could one day; in this order."""
+NOT_HERE = {
+    "up": "its lines are looked at below", "demo": "names nothing", "code": "tests of its terminal",
+    "run": "an agent's own output", "outbox show": "exact bytes, tests of the outbox",
+    "outbox send": "acts", "local export": "a file", "local clean": "acts", "local delete": "acts",
+    "policy decide": "JSON in ASCII", "policy explain": "the document's words",
+    "policy diff": "two documents", "policy page": "a document",
+    "person create": "an id and a key", "person password": "an id", "person export": "a file",
+    "person erase": "an id", "receipts verify": "a file", "organisation create": "ids",
+    "organisation provider": "what was just typed", "privacy allow": "as `show`",
+    "privacy refuse": "as `show`", "sessions export": "in a terminal, below",
+    "metrics query": "declared fields alone", "errors show": "declared fields alone",
+    "errors resolve": "an id", "errors mute": "an id", "errors reopen": "an id",
+    "feedback withdraw": "an id", "feedback file": "an address",
+    "cloud start": "needs machines", "cloud show": "needs machines",
+    "cloud attach": "needs machines",
+    "cloud send": "needs machines", "cloud diff": "needs machines", "cloud stop": "needs machines",
+    "cloud logs": "needs machines", "cloud delete": "needs machines",
+    "cloud teleport": "needs machines", "cloud runner": "needs machines", "cloud git add": "an id",
+    "cloud git remove": "an id", "cloud image build": "hours", "cloud image list": "digests",
+    "cloud network allow": "an entry of plain characters", "cloud network deny": "as `allow`",
+    "cloud network remove": "as `allow`", "keyring rotate": "numbers",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Home:
+    """A running server over a home with nasty names, and what stands for a command's arguments."""
+
+    bailee: Bailee
+    output: Path
+    console: str
+    names: dict[str, str]
+    person: Visitor
+    operator: Visitor
+
+    def run(self, *arguments: str) -> tuple[int, str]:
+        """A command in this process: its status and all that it wrote."""
+        environment = {"BAILEE_HOME": str(self.bailee.home), "HOME": str(self.bailee.home.parent)}
+        done = CliRunner().invoke(app, list(arguments), env=environment)
+        assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
+        return done.exit_code, done.output
+
+
+def _send(url: str, content: object, key: str) -> Any:
+    request = urllib.request.Request(
+        url, json.dumps(content).encode(), {"content-type": "application/json", "x-api-key": key}
+    )
+    with urllib.request.urlopen(request, timeout=30) as response:
+        return json.loads(response.read())
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
+    """See `Home`."""
+    folder = tmp_path_factory.mktemp("names")
+    bailee = Bailee(folder)
+    mia = bailee.json("person", "create", "--email", "mia@x.example", "--plan", "pro")
+    other = bailee.json("person", "create", "--email", "otto@x.example", "--plan", "pro")
+    acme = bailee.json("organisation", "create", "Acme", "--plan", "team", "--owner", mia["person"])
+    spare = bailee.json("key", "create", "--organisation", acme["organisation"])
+    with sqlite3.connect(Place(bailee.home).data_database) as database:
+        for table, column in (
+            ("api_keys", "name"),
+            ("accounts", "name"),
+            ("organisations", "name"),
+        ):
+            database.execute(f"UPDATE {table} SET {column} = ?", (NASTY,))
+    names = {
+        "key": mia["key"], "person": mia["person"], "other": other["person"],
+        "organisation": acme["organisation"], "spare": spare["key_id"], "account": acme["account"],
+    }  # fmt: skip
+    with ScriptedUpstream(tools_only=False) as upstream:
+        output = folder / "output"
+        with output.open("w") as file:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "bailee", "up", "--gateway", "127.0.0.1:0",
+                 "--console", "127.0.0.1:0", "--ingest", "127.0.0.1:0",
+                 "--upstream", upstream.url],
+                env=clean_environment(folder, BAILEE_HOME=str(bailee.home)),
+                stdout=file,
+                stderr=file,
+            )  # fmt: skip
+        try:
+            yield _visited(bailee, output, names)
+        finally:
+            process.terminate()
+            process.wait(timeout=60)
+
+
+def _visited(bailee: Bailee, output: Path, names: dict[str, str]) -> Home:
+    deadline = time.monotonic() + 120
+    while "Each exchange" not in output.read_text():
+        assert time.monotonic() < deadline, output.read_text()
+        time.sleep(0.1)
+    said = output.read_text()
+    gateway, link, ingest = (
+        re.search(rf"(?m)^  {name} +(http\S+)", said)[1]  # type: ignore[index]
+        for name in ("gateway", "console", "ingest")
+    )
+    console = link.partition("/sign-in")[0]
+    content = [{"type": "text", "text": NASTY}, {"type": NASTY, "text": NASTY}]
+    _send(
+        gateway + "/v1/messages",
+        {
+            "model": NASTY, "max_tokens": 9, "metadata": {"user_id": NASTY},
+            "messages": [{"role": "user", "content": content}],
+        },
+        names["key"],
+    )  # fmt: skip
+    report = {"description": NASTY, "version": NASTY, NASTY: NASTY}
+    sent = _send(ingest + "/api/claude_cli_feedback", {"content": json.dumps(report)}, names["key"])
+    names["report"] = sent["feedback_id"]
+    operator, person = Visitor(console), Visitor(console, user_agent="x\x9b31m\x85")
+    operator.get(link)
+    found = Home(bailee, output, console, names, person, operator)
+    names["session"] = json.loads(found.run("sessions", "list", "--json")[1])[0]["id"]
+    environment = {"BAILEE_HOME": str(bailee.home)}
+    typed = f"{PASSWORD}\n{PASSWORD}\n"
+    CliRunner().invoke(app, ["person", "password", "--key", names["key"]], typed, env=environment)
+    signed = person.submit("/sign-in", "/sign-in", {"email": "mia@x.example", "password": PASSWORD})
+    assert 200 == signed.status
+    return found
+
+
+def commands(group: typer.Typer, before: tuple[str, ...] = ()) -> Iterator[str]:
+    """Every command's words."""
+    for command in group.registered_commands:
+        name = command.name or str(getattr(command.callback, "__name__", "?")).replace("_", "-")
+        yield " ".join([*before, name])
+    for below in group.registered_groups:
+        assert below.typer_instance is not None
+        name = below.name or str(below.typer_instance.info.name)
+        yield from commands(below.typer_instance, (*before, name))
+
+
+def test_every_command_is_in_the_tables() -> None:
+    """A new one is tried with nasty names, or says why it can show none."""
+    assert set(commands(app)) == {*SHOWS, *NOT_HERE}
+
+
+def wrong(text: str) -> list[str]:
+    """Characters of an output that a terminal obeys, and lines that nobody but a name wrote."""
+    rest = text.replace("\n", "").replace("\t", "")
+    return FORGED.findall(text) if is_plain(rest) else [repr(rest[:200])]
+
+
+@pytest.mark.row("G1")
+def test_no_command_lets_a_name_out_as_anything_but_text(home: Home) -> None:
+    """All end with a status of theirs and no traceback; the name is there, as escapes."""
+    seen, problems = set(), {}
+    for command, arguments in SHOWS.items():
+        status, text = home.run(*command.split(), *(a.format(**home.names) for a in arguments))
+        if command == "hold place":
+            home.names["hold"] = text.split()[0]
+        if r"\x1b]0;own\x07" in text:
+            seen.add(command)
+        if wrong(text) or status != 0:
+            problems[command] = (status, wrong(text), text[-300:])
+
+    assert {} == problems
+    assert {
+        "key list", "person show", "organisation list", "organisation show", "sessions show",
+        "feedback show", "feedback draft", "organisation partner join",
+    } <= seen  # fmt: skip
+
+
+@pytest.mark.row("G1")
+def test_the_servers_own_lines_show_names_as_text(home: Home) -> None:
+    """A line for each exchange, with the key's name in it, and no line that a name made."""
+    deadline = time.monotonic() + 30
+    while "POST /v1/messages" not in home.output.read_text():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    text = home.output.read_bytes().decode()
+
+    assert [] == wrong(text)
+    assert r"\x1b]0;own\x07" in text
+
+
+@pytest.mark.row("G1")
+def test_no_page_lets_a_name_out_as_anything_but_text(home: Home) -> None:
+    """Every page there is, as a person and as the operator."""
+    nothing: Any = None
+    running = Configuration("http://127.0.0.1:1", False, (), "folder", "file")
+    site = Site(Parts(nothing, nothing, load(), SignIn(system_clock), system_clock, running, False))
+    given = {**home.names, "measure": "no.such.measure", "issue": "no-such-issue"}
+    seen, problems = set(), {}
+    for entry in site.entries:
+        if entry.method != "GET" or entry.path.startswith("/api/"):
+            continue
+        for who in (home.person, home.operator):
+            answer = who.get(entry.path.format(**given))
+            text = answer.text.replace("\u200c", "").replace("\u200d", "")
+            if r"\x1b]0;own\x07" in text:
+                seen.add(entry.path)
+            if answer.status >= 500 or "<b onclick" in text or wrong(text.replace("\r", "")):
+                problems[entry.path] = (answer.status, wrong(text))
+
+    assert {} == problems
+    assert {"/organisations/{organisation}", "/admin/organisations", "/settings/account"} <= seen
+
+
+def test_a_terminal_is_told_nothing_by_a_name(home: Home) -> None:
+    """With a real one behind it: what it was sent, and what is on its screen."""
+    environment = clean_environment(home.bailee.home.parent, BAILEE_HOME=str(home.bailee.home))
+    arguments = [sys.executable, "-m", "bailee", "person", "show", home.names["person"]]
+    screen = Screen(arguments, folder=home.bailee.home.parent, environment=environment)
+    screen.wait("consent|key ")
+    screen.end()
+
+    assert [] == wrong(screen.text)
+    assert r"\x1b]0;own" in screen.text
+    assert b"\x1b]0;own" not in screen.raw
