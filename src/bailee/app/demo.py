@@ -200,9 +200,12 @@ def _erase(node: Node) -> Step:
         "a person is erased: the signed receipt says what a search of all files found, and why",
         bool(before) and not after and receipt["identifiers"].endswith("none was found"),
         [
-            {"left": stay["what"], "where": stay["where"], "rows": stay["count"]}
-            for stay in receipt["stays"]
-            if "where" in stay
+            {
+                "files searched": receipt["search"]["files"],
+                "looked for": sum(one["count"] for one in receipt["search"]["looked_for"]),
+                "found": len(after),
+                "places with an id, and why": sum("where" in one for one in receipt["stays"]),
+            }
         ],
     )
 
