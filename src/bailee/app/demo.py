@@ -26,12 +26,12 @@ from bailee import config
 from bailee.accounts import OPERATOR
 from bailee.app.node import Node
 from bailee.app.operations import perform
-from bailee.app.searching import Trace, search
 from bailee.app.serve import Running, Server
 from bailee.cloud.git.connections import Secret
 from bailee.db.engine import reading
 from bailee.db.keys import deks, keks
 from bailee.home import Home, HomeLock
+from bailee.home.searching import Trace, search
 from bailee.keyring import signing
 from bailee.vault.record import subject_of
 
