@@ -26,12 +26,12 @@ from bailee import config
 from bailee.accounts import OPERATOR
 from bailee.app.node import Node
 from bailee.app.operations import perform
-from bailee.app.searching import Trace, search
 from bailee.app.serve import Running, Server
 from bailee.cloud.git.connections import Secret
 from bailee.db.engine import reading
 from bailee.db.keys import deks, keks
 from bailee.home import Home, HomeLock
+from bailee.home.searching import Trace, search
 from bailee.keyring import signing
 from bailee.vault.record import subject_of
 
@@ -200,9 +200,12 @@ def _erase(node: Node) -> Step:
         "a person is erased: the signed receipt says what a search of all files found, and why",
         bool(before) and not after and receipt["identifiers"].endswith("none was found"),
         [
-            {"left": stay["what"], "where": stay["where"], "rows": stay["count"]}
-            for stay in receipt["stays"]
-            if "where" in stay
+            {
+                "files searched": receipt["search"]["files"],
+                "looked for": sum(one["count"] for one in receipt["search"]["looked_for"]),
+                "found": len(after),
+                "places with an id, and why": sum("where" in one for one in receipt["stays"]),
+            }
         ],
     )
 

@@ -38,7 +38,6 @@ from bailee.app import erasure_receipt as said
 from bailee.app import subjects
 from bailee.app import traces as traces_of
 from bailee.app.person_keys import NEVER
-from bailee.app.searching import LOOSE, Search, Trace, search
 from bailee.app.subjects import Subject
 from bailee.cloud.egress.lists import NetworkLists
 from bailee.cloud.git.connections import GitConnections
@@ -47,6 +46,7 @@ from bailee.db.vault import erasures
 from bailee.errors import InputError, StorageError
 from bailee.feedback.reports import ERASURE as REPORT
 from bailee.feedback.reports import Reports
+from bailee.home.searching import LOOSE, Search, Trace, search
 from bailee.keyring import Keyring, signing
 from bailee.keyring.checkpoint import truncate_log
 from bailee.keyring.wrapping import NONCE_BYTES, seal, unseal

@@ -11,8 +11,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from bailee.app.searching import Finding, Search, Trace
 from bailee.app.traces import OURS, SAID, SESSION, TOO_SHORT
+from bailee.home.searching import Finding, Search, Trace
 
 TYPE: Final = "bailee/erasure/2"
 
@@ -60,7 +60,7 @@ def searched(search: Search | None, traces: Sequence[Trace], known: bool) -> dic
     if short:
         said["too_short_to_look_for"] = short
     if not known:
-        said["ids_only"] = "what named them was not known any more; it was searched for earlier"
+        said["ids_only"] = "what named them was not known any more, so ids alone were looked for"
     if search is None:
         return said | {"failed": "the home could not be searched; nothing is said of what is left"}
     said |= {"files": search.files, "bytes": search.bytes, "databases": search.databases}

@@ -64,14 +64,18 @@ class Holders:
             of = connection.execute(
                 select(accounts.c.person_id).where(accounts.c.id == whose)
             ).scalar()
-            holder = of or whose
-            gone = connection.execute(
-                select(erasures.c.id).where(erasures.c.person_id == holder)
-            ).first()
-        if gone is not None:
+        holder = of or whose
+        if self._is_gone(holder):
             return holder, None
         key = self._keyring.dek(holder, _DATA_CLASS, NEVER).key
-        return holder, seal(key, plain, bound, os.urandom(NONCE_BYTES))
+        sealed = seal(key, plain, bound, os.urandom(NONCE_BYTES))
+        # An erasure may have begun meanwhile, and be done with the key already.
+        return holder, None if self._is_gone(holder) else sealed
+
+    def _is_gone(self, holder: str) -> bool:
+        with storage_errors("the people"), reading(self._engine) as connection:
+            erasure = select(erasures.c.id).where(erasures.c.person_id == holder)
+            return connection.execute(erasure).first() is not None
 
     def open(self, holder: str, sealed: bytes, bound: bytes) -> bytes | None:
         """See `bailee.ledger.Sealing`."""

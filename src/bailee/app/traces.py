@@ -19,11 +19,11 @@ from urllib.parse import quote
 from bailee.accounts.attempts import digest_of
 from bailee.accounts.identifiers import Identifiers
 from bailee.app import subjects
-from bailee.app.searching import Trace
 from bailee.app.subjects import Subject
 from bailee.cloud.egress.trusted import GROUP_OF
 from bailee.cloud.sessions.store import EGRESS, OUTPUT
 from bailee.errors import IntegrityError
+from bailee.home.searching import Trace
 
 if TYPE_CHECKING:
     from bailee.app.node import Node

@@ -190,8 +190,14 @@ def _read_private(file: Path) -> str | None:
     except FileNotFoundError:
         return None
     with os.fdopen(descriptor, "rb") as opened:
-        mode = stat.S_IMODE(os.fstat(descriptor).st_mode)
-        if mode & 0o077:
+        status = os.fstat(descriptor)
+        if status.st_uid != os.geteuid():
+            raise InputError(
+                f"The key {file} belongs to another user.",
+                code="configuration",
+                hint="find out who put it there; what is kept under it is theirs to read",
+            )
+        if stat.S_IMODE(status.st_mode) & 0o077:
             raise InputError(
                 f"Others may read the key {file}.",
                 code="configuration",

@@ -16,13 +16,14 @@ import orjson
 import pytest
 
 from bailee.accounts import OPERATOR
-from bailee.app import old_entries, searching
+from bailee.app import old_entries
 from bailee.app.operations import perform
 from bailee.cloud.git.connections import Secret
 from bailee.db.audit import audit
 from bailee.db.engine import open_sqlite
 from bailee.db.people import passkeys
 from bailee.errors import BaileeError, InputError, IntegrityError
+from bailee.home import searching
 from bailee.keyring import FileRoot, Keyring, signing
 from places import Place
 

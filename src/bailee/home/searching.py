@@ -94,7 +94,7 @@ def search(folder: Path, traces: Iterable[Trace], most: int = MOST) -> Search:
         "traces": [[one.what, one.word.hex(), one.id] for one in traces],
     }
     done = subprocess.run(
-        [sys.executable, "-P", "-m", "bailee.app.searching"],
+        [sys.executable, "-P", "-m", "bailee.home.searching"],
         input=json.dumps(asked).encode(),
         capture_output=True,
         check=False,
