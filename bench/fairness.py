@@ -226,8 +226,10 @@ def _attacked(name: str, server: Server) -> Iterator[None]:
     process = subprocess.Popen(
         ["nice", "taskset", "-c", "1", sys.executable, "-m", "bench.fairness", name,
          str(server.port), server.attacker],
-        cwd=ROOT,
+        cwd=ROOT, stdout=subprocess.PIPE,
     )  # fmt: skip
+    assert process.stdout is not None
+    process.stdout.readline()  # it has begun
     try:
         yield
     finally:
@@ -242,7 +244,6 @@ async def measure(server: Server) -> dict[str, tuple[Measured, Measured]]:
     for name in ATTACKS:
         alone = await _neighbour(server)
         with _attacked(name, server):
-            await asyncio.sleep(2)  # it must start, too
             beside = await _neighbour(server)
         await asyncio.sleep(2)  # what the attack left is worked off
         found[name] = (alone, beside)
@@ -338,6 +339,7 @@ if __name__ == "__main__":
     which, port_, key = sys.argv[1:]
 
     async def attack() -> None:
+        asyncio.get_running_loop().call_later(2, lambda: print("begun", flush=True))
         await ATTACKS[which](Server("", int(port_), "", key))
 
     asyncio.run(attack())

@@ -65,7 +65,7 @@ class Cost:
     memory: float = 96.0
     cpu: float = 4.0
     loop: float = 1.5
-    descriptors: float = 24.0
+    descriptors: float = 64.0
     threads: float = 8.0
     disk: float = 48.0
     late: float = 8.0

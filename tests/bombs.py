@@ -30,13 +30,15 @@ def many_keys() -> bytes:
 
 @functools.cache
 def unfolding(coding: str) -> bytes:
-    """A gigabyte of one letter (brotli: two), in as few bytes as the coding makes of it."""
+    """256 MiB of one letter (brotli and zstandard: 512), in as few bytes as the coding makes of
+    it.
+    """
     piece = b"a" * MIB
     if coding == "br":
-        brotling = brotli.Compressor(quality=9, lgwin=24)
-        return b"".join([brotling.process(piece) for _ in range(2048)]) + bytes(brotling.finish())
+        brotling = brotli.Compressor(quality=5, lgwin=24)
+        return b"".join([brotling.process(piece) for _ in range(512)]) + bytes(brotling.finish())
     if coding == "zstd":
         packing = zstandard.ZstdCompressor(level=1).compressobj()
-        return b"".join([packing.compress(piece) for _ in range(1024)]) + packing.flush()
+        return b"".join([packing.compress(piece) for _ in range(512)]) + packing.flush()
     zipping = zlib.compressobj(9, zlib.DEFLATED, 31 if coding == "gzip" else 15)
-    return b"".join([zipping.compress(piece) for _ in range(1024)]) + zipping.flush()
+    return b"".join([zipping.compress(piece) for _ in range(256)]) + zipping.flush()

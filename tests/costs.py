@@ -23,8 +23,9 @@ from bailee.ingest.bodies import unpacked
 from bailee.testing.upstream import frame
 from bailee.vault.delta import Known, Rebuilder, digest_key, encode
 from bailee.vault.exchange import CapturedExchange, Outcome, Terms
-from bailee.vault.packing import Unpackable, pack, unpack
-from bombs import PACKERS, unfolding
+from bailee.vault.packing import Unpackable, unpack
+from bailee.vault.packing import pack as packed_value
+from bombs import MIB, PACKERS
 
 Entry: TypeAlias = Callable[[bytes, int], None]
 """Reads a text, in reads of so many bytes where it comes in reads."""
@@ -62,7 +63,7 @@ def kept_and_rebuilt(body: bytes, _size: int) -> None:
         with contextlib.suppress(Unpackable):
             delta = encode(number, found.fields, messages, found.answer, known)
             known.places |= delta.learned
-            body_: Any = unpack(pack(delta.body))
+            body_: Any = unpack(packed_value(delta.body))
             rebuilder.add(number, body_)
 
 
@@ -159,8 +160,8 @@ SHAPES: list[tuple[Entry, list[tuple[bytes, bytes]], list[bytes]]] = [
     (path, [(b"", b""), (b"v1/messages", b""), (b"vertex/", b"/models/m:rawPredict"),
             (b"bedrock/model/", b"/invoke"), (b"v1/messages?", b"")],
      [b"/", b"%2f", b"a", b"/models/", b"..", b"&beta", b";", b"%25", b"\xff", b":"]),
-    (unpacking, [(b"", b"")], [b"\0", *(unfolding(c)[:2000] for c in PACKERS),
-                               *(PACKERS[c](b"") for c in PACKERS)]),
+    (unpacking, [(b"", b"")], [b"\0", *(pack(bytes(MIB))[:2000] for pack in PACKERS.values()),
+                               *(pack(b"") for pack in PACKERS.values())]),
 ]  # fmt: skip
 
 
@@ -178,8 +179,6 @@ def dear(entry: Entry, begin: bytes, piece: bytes, end: bytes, size: int) -> str
     number = max(1, LONGEST // FACTOR // len(piece))
     less = begin + piece * number + end
     more = begin + piece * (number * FACTOR) + end
-    if size < 1000:  # reads of a byte cost a call each
-        less, more = less[:2000], more[: 2000 * FACTOR]
     for _ in range(4):  # what else the machine does must not be what is found
         small, large = spent(entry, less, size), spent(entry, more, size)
         most = AT_ONCE + PER_BYTE * len(more)
