@@ -43,8 +43,9 @@ class Origins:
         """Raises:
         InputError: code `configuration`; one is not an origin as browsers write it.
         """
-        self._named: Final = frozenset(one.encode("ascii", "replace") for one in named)
-        for one in named:
+        given = tuple(named)
+        self._named: Final = frozenset(one.encode("ascii", "replace") for one in given)
+        for one in given:
             if _ORIGIN.fullmatch(one) is None:
                 raise InputError(
                     f"gateway.origins holds {one!r}, which is no origin.",

@@ -270,7 +270,7 @@ class Gateway:
         if passthrough and (wrong := _no_credential(head)) is not None:
             return wrong
         if not passage.allowed:
-            return _not_passed(passage, caller)
+            return _not_passed(passage, caller, where)
         limits = self.limits
         max_body = limits.max_upload if own and not where.recorded else limits.max_body
         if head.length is not None and head.length > max_body:
@@ -440,8 +440,13 @@ class Gateway:
             _log.error("the exchange listener failed: %s", type(error).__name__)
 
 
-def _not_passed(passage: Passage, caller: Caller) -> PolicyDenied:
+def _not_passed(passage: Passage, caller: Caller, where: Route) -> PolicyDenied:
     """A request that the policy does not let go upstream."""
+    if not caller.passage(where.kind, True).allowed:
+        return PolicyDenied(
+            f"This key opens conversations with a model alone (clause {passage.clause}).",
+            hint="do this outside of the cloud session, with another key",
+        )
     return PolicyDenied(
         "This is no conversation with a model, and does not go upstream on the operator's "
         f"credential (clause {passage.clause}).",
@@ -454,8 +459,8 @@ def _no_credential(head: RequestHead) -> InputError | None:
     """Why a request with x-bailee-key has no credential of its own for the upstream; None: it has.
     A bailee key is none, and no upstream's business.
     """
-    own = [v.removeprefix(b"Bearer ") for n, v in head.credentials.items() if n != b"x-bailee-key"]
-    if own and not any(value.startswith(b"bl_") for value in own):
+    own = [value for name, value in head.credentials.items() if name != b"x-bailee-key"]
+    if own and not any(value.rpartition(b" ")[2].startswith(b"bl_") for value in own):
         return None
     there = "it is a bailee key" if own else "there is none"
     return InputError(

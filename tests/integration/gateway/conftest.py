@@ -41,9 +41,14 @@ def passes(kind: Kind, own: bool) -> Passage:
     return Passage(kind != "other" or own, f"test.{kind}")
 
 
+def converses(kind: Kind, own: bool) -> Passage:
+    """As the shipped policy has it for a cloud session's key."""
+    return Passage(kind == "conversation", f"test.{kind}")
+
+
 class Keys:
-    """`bl_keep` keeps, and `bl_else` of another account; `bl_zero` is under zero retention; there
-    are no others.
+    """`bl_keep` keeps, and `bl_else` of another account; `bl_zero` is under zero retention,
+    `bl_cloud` is a cloud session's; there are no others.
     """
 
     def authenticate(self, presented: bytes) -> Caller | None:
@@ -55,6 +60,10 @@ class Keys:
         if presented == b"bl_zero":
             unkept = Unkept("test.zero")
             return Caller("acc_2", "key_2", "secret", "api", True, lambda channel: unkept, passes)
+        if presented == b"bl_cloud":
+            return Caller(
+                "acc_3", "key_3", "cse_1", "team", False, lambda channel: TERMS, converses
+            )
         return None
 
 

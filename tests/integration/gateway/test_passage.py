@@ -106,6 +106,7 @@ def test_of_the_sdks_requests_the_upstream_sees_what_is_lent(serve: Any, verb: V
         ((), "there is none"),
         (("x-api-key: bl_keep",), "it is a bailee key"),
         (("Authorization: Bearer bl_zero",), "it is a bailee key"),
+        (("Authorization: bearer  bl_zero",), "it is a bailee key"),
     ],
 )
 @pytest.mark.parametrize("path", ["/v1/messages", "/v1/files"])
@@ -137,6 +138,27 @@ def test_over_the_operators_certificate_nobodys_credential_is_their_own(
         assert [] == upstream.requests
         passed = serving.connect().send(request("POST", "/v1/messages", *fields, body=b"{}"))
         assert 200 == passed.answer().status
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("POST", "/v1/messages/count_tokens"), ("GET", "/v1/models"), *ERRANDS],
+)
+@pytest.mark.parametrize("own", [True, False])
+def test_a_cloud_sessions_key_opens_conversations_alone(
+    serve: Any, method: str, path: str, own: bool
+) -> None:
+    """Nothing else goes upstream with it, with whatever credential code in the machine brings."""
+    fields = ["x-bailee-key: bl_cloud", "x-api-key: sk-own"] if own else ["x-api-key: bl_cloud"]
+    with ScriptedUpstream() as upstream:
+        serving = serve(upstream)
+        refused = serving.connect().send(request(method, path, *fields)).answer(method)
+        assert 403 == refused.status
+        assert "outside of the cloud session" in json.loads(refused.body)["error"]["message"]
+        assert [] == upstream.requests
+        asked = serving.connect().send(request("POST", "/v1/messages", *fields, body=b"{}"))
+        assert 200 == asked.answer().status
+        assert 1 == len(serving.recording.exchanges)
 
 
 @pytest.mark.parametrize("name", ["metrics", "logs", "traces"])
