@@ -18,7 +18,7 @@ import ssl
 from collections import deque
 from collections.abc import Callable
 
-from bailee.admission import ConnectionLimits, Connections, Over, Rounds, ShareLimits, Shares
+from bailee.admission import ConnectionLimits, Connections, Held, Over, Rounds, ShareLimits, Shares
 from bailee.clock import Clock
 from bailee.errors import BaileeError, InputError, PolicyDenied, StorageError
 from bailee.gateway.access import Access, Caller, Passage, Unkept
