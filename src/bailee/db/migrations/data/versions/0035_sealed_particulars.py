@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0035"
-down_revision = "0023"
+down_revision = "0031"
 
 _KINDS = (
     "access.read",
