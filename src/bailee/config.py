@@ -53,6 +53,34 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         "proxy takes connections for it.",
         environment="BAILEE_GATEWAY_PUBLIC_URL",
     ),
+    Setting(
+        "gateway.connections",
+        int,
+        4096,
+        "How many connections the gateway has at once; fewer when the process may not have as many "
+        "descriptors. When all are taken, the one that waits longest without a request makes room.",
+        least=16,
+    ),
+    Setting(
+        "gateway.connections_per_address",
+        int,
+        1024,
+        "How many of these may come from one address (an IPv6 address counts by its /64). This "
+        "machine's own may have three quarters of all.",
+    ),
+    Setting(
+        "gateway.requests_per_account",
+        int,
+        512,
+        "How many requests of one account are under way at once; one key may have half of them.",
+    ),
+    Setting(
+        "gateway.memory_per_account_mb",
+        int,
+        256,
+        "Memory (MiB) that requests and answers of one account take until they are recorded; one "
+        "key may have half of it.",
+    ),
     Setting("console.listen", str, "127.0.0.1:8788", "Address and port of the console."),
     Setting(
         "console.url",

@@ -6,11 +6,18 @@ One instance of `Connections` for each listener; `descriptors` is asked once, at
 
 from bailee.admission.connections import ConnectionLimits, Connections, address_group
 from bailee.admission.descriptors import Descriptors, raise_limit, share_out
+from bailee.admission.rounds import Rounds
+from bailee.admission.shares import Held, Over, ShareLimits, Shares
 
 __all__ = [
     "ConnectionLimits",
     "Connections",
     "Descriptors",
+    "Held",
+    "Over",
+    "Rounds",
+    "ShareLimits",
+    "Shares",
     "address_group",
     "raise_limit",
     "share_out",

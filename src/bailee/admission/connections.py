@@ -17,6 +17,8 @@ Rules kept here:
 
 What is bounded is the number of connections, and with it their descriptors and buffers; not how
 fast they come, and not what is done with a request.
+
+Rows: G1.
 """
 
 from __future__ import annotations

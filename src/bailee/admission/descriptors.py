@@ -4,6 +4,8 @@
 
 Rules kept here: what the process needs for itself (databases, spool, segments, control socket,
 upstreams, children) is set aside first and is never a connection's; no listener can take another's.
+
+Rows: G1.
 """
 
 from __future__ import annotations

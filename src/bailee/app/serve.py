@@ -18,7 +18,7 @@ from pathlib import Path
 from starlette.types import ASGIApp
 
 from bailee.accounts import OPERATOR
-from bailee.admission import ConnectionLimits, raise_limit, share_out
+from bailee.admission import ConnectionLimits, Descriptors, raise_limit, share_out
 from bailee.admission.addresses import TrustedProxies, trusted_proxies
 from bailee.app import feedback, telemetry
 from bailee.app.access import PolicyAccess
@@ -38,6 +38,7 @@ from bailee.gateway import (
     ExchangeSummary,
     Gateway,
     GatewayConfig,
+    Limits,
     NoCredential,
     Upstream,
     Vertex,
@@ -46,6 +47,7 @@ from bailee.gateway import (
 )
 from bailee.gateway.credentials import default_url
 from bailee.gateway.local_model import LABEL, LocalModel
+from bailee.gateway.settings import MIB
 from bailee.home.console_name import console_label
 from bailee.home.control import ControlServer, reachable
 
@@ -88,6 +90,7 @@ class Server:
         self._on_exchange = on_exchange
         self._parts = AsyncExitStack()
         self._sign_in = SignIn(node.clock)
+        self._descriptors = share_out(raise_limit())
         self._proxies = TrustedProxies()
         self._console = self._console_api = ""
 
@@ -208,6 +211,8 @@ class Server:
                 if self._node.policy.on_recorder_failure == "refuse"
                 else "serve_unrecorded"
             ),
+            trusted_proxy=self._proxies.trusts,
+            limits=_limits(settings, self._descriptors),
         )
         return config, described
 
@@ -239,7 +244,7 @@ class Server:
             tls=gateway.startswith("https://"),
             defect=telemetry.defects(node, os.environ),
         )
-        await self._listen(make_site(parts), listening, share_out(raise_limit()).console)
+        await self._listen(make_site(parts), listening, self._descriptors.console)
 
     async def _start_ingest(self, at: tuple[str, int], scheme: str) -> str:
         node = self._node
@@ -248,7 +253,7 @@ class Server:
         self._parts.callback(ingest.close)
         self._parts.callback(receiver.close)
         ingest.app.router.routes.extend(receiver.routes)
-        await self._listen(ingest.app, listening, share_out(raise_limit()).ingest)
+        await self._listen(ingest.app, listening, self._descriptors.ingest)
         return (
             _public(node.settings, "ingest.url")
             or f"{scheme}://{_host(at[0])}:{listening.getsockname()[1]}"
@@ -295,6 +300,17 @@ class Server:
 def _public(settings: Settings, name: str) -> str | None:
     url = settings.text(name)
     return None if url is None else check_url(url, name)
+
+
+def _limits(settings: Settings, descriptors: Descriptors) -> Limits:
+    """The gateway's limits: as set, and within what the process may have."""
+    return Limits(
+        connections=min(settings.number("gateway.connections"), descriptors.gateway),
+        connections_per_address=settings.number("gateway.connections_per_address"),
+        requests_per_account=settings.number("gateway.requests_per_account"),
+        memory_per_account=settings.number("gateway.memory_per_account_mb") * MIB,
+        idle_upstreams=descriptors.idle_upstreams,
+    )
 
 
 def _tls_files(settings: Settings) -> tuple[Path, Path] | None:

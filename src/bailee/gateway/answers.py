@@ -29,7 +29,7 @@ def error_answer(
     """A whole answer that says `error`. `bodiless` for an answer to HEAD."""
     body = orjson.dumps(error.api_body(request_id))
     extra = f"allow: {allow}\r\n" if allow else ""
-    if error.http_status in (503, 529):
+    if error.http_status in (429, 503, 529):
         extra += "retry-after: 2\r\n"
     return _answer(error.http_status, body, request_id, extra, close=close, bodiless=bodiless)
 

@@ -2,7 +2,8 @@
 
 Rules kept here: requests on a connection are answered in order, one at a time, and what a client
 sends ahead is read only up to a bound; a request that is refused before its end is read over for
-a moment, so that the client sees the answer and not a reset.
+a moment, so that the client sees the answer and not a reset; a body comes at a least rate; what was
+written is on its way until the client took it, however slowly, and only who takes nothing is cut.
 """
 
 from __future__ import annotations
@@ -30,9 +31,10 @@ class State(IntEnum):
     BODY = 1  # reads a request's body
     BUSY = 2  # the request is there; its answer is not complete
     LINGER = 3  # answered and closing; what still comes is read over
+    CLOSING = 4  # answered; closes when the client has taken what was written
 
 
-_HEAD, _BODY, _BUSY, _LINGER = State
+_HEAD, _BODY, _BUSY, _LINGER, _CLOSING = State
 
 
 class ClientConnection(asyncio.Protocol):
@@ -42,16 +44,23 @@ class ClientConnection(asyncio.Protocol):
         "_body",
         "_body_size",
         "_buffer",
+        "_full",
         "_gateway",
         "_heard",
         "_paused",
         "_pumping",
+        "_reading",
+        "_scanned",
         "_since",
         "_state",
+        "_unsent",
+        "_until",
+        "_waits",
         "closes",
         "exchange",
         "gone",
         "transport",
+        "welcoming",
     )
 
     def __init__(self, gateway: Gateway) -> None:
@@ -60,6 +69,11 @@ class ClientConnection(asyncio.Protocol):
         self._buffer = b""
         self._body: Body | None = None
         self._body_size = 0
+        self._reading = 0.0  # seconds in which the body was waited for
+        self._scanned = 0  # bytes of the buffer in which no head ends
+        self._waits = False  # for the turn of the request whose head was read
+        self._full = False  # what was written is not taken as fast as it came
+        self._unsent = self._until = 0.0  # bytes that a client is waited for to take, and how long
         self._paused: set[str] = set()
         self._pumping = False
         self._since = self._heard = gateway.now
@@ -67,12 +81,14 @@ class ClientConnection(asyncio.Protocol):
         self.exchange: Exchange | None = None
         self.closes = False  # whether the connection ends with the present answer
         self.gone = False
+        self.welcoming: asyncio.Task[None] | None = None  # until `connection_made`
 
     # -- asyncio.Protocol ----------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """See `asyncio.Protocol`."""
         self.transport = cast(asyncio.Transport, transport)
+        self.welcoming = None
         self._gateway.clients.add(self)
 
     def data_received(self, data: bytes) -> None:
@@ -81,35 +97,50 @@ class ClientConnection(asyncio.Protocol):
         state = self._state
         if state is _HEAD:
             if self._buffer:
+                self._scanned = len(self._buffer)
                 data = self._buffer + data
             else:
                 self._since = self._heard
             self._buffer = data
-            self._pump()
+            if self._full:
+                self._wait_ahead()
+            else:
+                self._pump()
+        elif state is _BUSY or self._waits:
+            self._buffer += data
+            self._wait_ahead()
         elif state is _BODY:
             self._body_data(data)
-        elif state is _BUSY:
-            self._buffer += data
-            if len(self._buffer) > _AHEAD:
-                self.pause("ahead")
+
+    def _wait_ahead(self) -> None:
+        """Reads no further ahead than a bound."""
+        if len(self._buffer) > _AHEAD:
+            self.pause("ahead")
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
         """See `asyncio.Protocol`."""
         self.gone = True
         self._gateway.clients.discard(self)
+        self._gateway.connections.closed(self)
         exchange, self.exchange = self.exchange, None
         if exchange is not None:
             exchange.client_lost()
 
     def pause_writing(self) -> None:
         """See `asyncio.Protocol`."""
+        self._full = True
         if self.exchange is not None:
             self.exchange.client_full(True)
 
     def resume_writing(self) -> None:
         """See `asyncio.Protocol`."""
+        self._full = False
         if self.exchange is not None:
             self.exchange.client_full(False)
+        elif self._state is _HEAD:
+            self._next()
+        elif self._state is _CLOSING and not self.transport.get_write_buffer_size():
+            self._close()
 
     # -- requests ------------------------------------------------------------------------------
 
@@ -119,7 +150,7 @@ class ClientConnection(asyncio.Protocol):
             return
         self._pumping = True
         try:
-            while self._state is _HEAD and self._buffer and not self.gone:
+            while self._state is _HEAD and self._buffer and not (self.gone or self._full):
                 if not self._take_head():
                     break
         finally:
@@ -128,10 +159,12 @@ class ClientConnection(asyncio.Protocol):
     def _take_head(self) -> bool:
         data = self._buffer
         limit = self._gateway.limits.max_head
+        scanned, self._scanned = self._scanned, 0
         if data.startswith(b"\r\n"):  # RFC 9112, 2.2
             data = self._buffer = data[2:]
+            scanned = 0
         try:
-            end = find_head_end(data)
+            end = find_head_end(data, scanned)
             if end > limit or (end < 0 and len(data) > limit):
                 self._reject(
                     InputError("The request's head is too large.", code="headers_too_large")
@@ -143,31 +176,39 @@ class ClientConnection(asyncio.Protocol):
         except Malformed as malformed:
             self._reject(InputError(f"The request is not valid HTTP: {malformed}."))
             return False
-        self._buffer = b""
+        self._buffer = data[end:]
         self.closes = not head.keep_alive or self._gateway.closing
         if head.length is not None and head.length > self._gateway.limits.max_body:
             self._reject(too_large(self._gateway.limits.max_body), head)
             return False
-        rest = data[end:]
         if head.has_body:
             self._state = _BODY
             self._body = head.body()
             self._body_size = 0
-            self._gateway.handle(self, head)
-            # Head and what came of the body go on in one write.
-            if self._state is _BODY:
-                if rest:
-                    self._body_data(rest)
-                elif self.exchange is not None:
-                    self.exchange.request_data(b"", False)
+            self._reading = 0.0
         else:
             self._state = _BUSY
             self._body = None
-            self._buffer = rest
-            self._gateway.handle(self, head)
-            if self.exchange is not None:
-                self.exchange.request_data(b"", True)
+        self._gateway.handle(self, head)
         return True
+
+    def wait_turn(self) -> None:
+        """The request is begun, or answered, at a later turn. What comes until then is kept."""
+        self._waits = True
+
+    def begin(self, exchange: Exchange) -> None:
+        """The request's exchange begins. Head and what there is of the body go on in one write."""
+        self.exchange = exchange
+        exchange.begin()
+        if self._state is not _BODY:
+            exchange.request_data(b"", True)
+            return
+        rest, self._buffer = self._buffer, b""
+        self.resume("ahead")
+        if rest:
+            self._body_data(rest)
+        else:
+            exchange.request_data(b"", False)
 
     def _body_data(self, data: bytes) -> None:
         body, exchange = self._body, self.exchange
@@ -206,6 +247,11 @@ class ClientConnection(asyncio.Protocol):
 
     # -- for the exchange and the gateway --------------------------------------------------------
 
+    def turn(self) -> bool:
+        """The turn of a request that waited has come. False when its client has gone."""
+        self._waits = False
+        return not self.gone
+
     def write(self, data: bytes) -> None:
         """Writes unless the client has gone."""
         if not self.gone:
@@ -235,26 +281,33 @@ class ClientConnection(asyncio.Protocol):
             self._state = _LINGER
             self._linger()
         elif self.closes or self._gateway.closing:
-            self._state = _LINGER
-            self.transport.close()
+            self._close_when_sent()
         else:
             self._state = _HEAD
-            self._since = self._gateway.now
-            if self._paused:
-                for why in tuple(self._paused):
-                    self.resume(why)
-            if self._buffer:
-                self._pump()
+            if self._full:
+                self._wait_to_send()  # for what was written; then for the next request
+            else:
+                self._next()
+
+    def _next(self) -> None:
+        """Waits for the next request, or takes it."""
+        self._since = self._gateway.now
+        self._gateway.connections.waits(self)
+        if self._paused:
+            for why in tuple(self._paused):
+                self.resume(why)
+        if self._buffer:
+            self._pump()
 
     def close_unfinished(self, *, flush: bool) -> None:
         """Ends the connection so that the client can't take the answer for complete."""
         self.exchange = None
-        self._state = _LINGER
         if self.gone:
             return
         if flush:
-            self.transport.close()
+            self._close_when_sent()
             return
+        self._state = _LINGER
         sock = self.transport.get_extra_info("socket")
         if sock is not None:
             # A reset, since for an answer that ends with its connection a close means its end.
@@ -262,8 +315,50 @@ class ClientConnection(asyncio.Protocol):
         self.transport.abort()
         self.gone = True  # the transport says so only later
 
+    def give_up(self) -> None:
+        """Ends a connection that waits, to make room for another's."""
+        if self.welcoming is not None:
+            self.welcoming.cancel()
+        elif not self.gone:
+            self._state = _LINGER
+            self.transport.abort()
+            self.gone = True
+
+    def _close_when_sent(self) -> None:
+        """Closes once the client has taken what was written."""
+        self._state = _CLOSING
+        if self.transport.get_write_buffer_size():
+            self._wait_to_send()
+            self.transport.set_write_buffer_limits(0)  # `resume_writing` comes when all is sent
+        else:
+            self._close()
+
+    def _close(self) -> None:
+        """Closes; over TLS that takes an answer of the client's, for which it may be given up."""
+        self._gateway.connections.waits(self)
+        self.transport.close()
+
+    def _wait_to_send(self) -> None:
+        now, limits = self._gateway.now, self._gateway.limits
+        self._since = now
+        self._unsent = size = self.transport.get_write_buffer_size()
+        self._until = now + limits.client_stalled + size / limits.body_rate
+
+    def _sending(self, now: float) -> bool:
+        """Whether something is still on its way to the client. One that takes nothing for too
+        long, or too little in all, is given up.
+        """
+        unsent = self.transport.get_write_buffer_size()
+        if unsent < self._unsent:
+            self._unsent, self._since = unsent, now
+        elif unsent and (now - self._since > self._gateway.limits.client_stalled):
+            self.transport.abort()
+        if unsent and now > self._until:
+            self.transport.abort()
+        return unsent > 0
+
     def _linger(self) -> None:
-        self._since = self._gateway.now
+        self._wait_to_send()
         self._body = None
         self._buffer = b""
         for why in tuple(self._paused):
@@ -271,19 +366,34 @@ class ClientConnection(asyncio.Protocol):
         if not self.gone and self.transport.can_write_eof():
             self.transport.write_eof()
 
-    def silent_for(self, now: float) -> float:
-        """Seconds since anything came while it was read from."""
-        return 0.0 if self._paused else now - self._heard
+    def body_late(self, now: float) -> bool:
+        """Whether the body comes too slowly. Time in which it was not read does not count."""
+        if self._paused:
+            return False
+        limits, reading = self._gateway.limits, self._reading
+        return (
+            now - self._heard > limits.client_body_idle
+            or reading > limits.body_total
+            or self._body_size < (reading - limits.body_grace) * limits.body_rate
+        )
 
     def tick(self, now: float) -> None:
         """Looks at what is late. `now` in the loop's seconds."""
         limits = self._gateway.limits
+        state = self._state
         if self.exchange is not None:
+            if state is _BODY and not self._paused:
+                self._reading += self._gateway.elapsed
             self.exchange.tick(now)
-        elif self._state is _LINGER:
-            if now - self._since > limits.linger:
+        elif state is _CLOSING:
+            if not self._sending(now):
+                self._close()
+        elif state is _LINGER:
+            if not self._sending(now) and now - self._since > limits.linger:
                 self.transport.abort()
-        elif self._state is _HEAD and self._buffer:
+        elif self._full:
+            self._sending(now)
+        elif state is _HEAD and self._buffer:
             if now - self._since > limits.client_head:
                 self._reject(
                     InputError("The request did not arrive in time.", code="request_timeout")

@@ -20,6 +20,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bailee.admission import Held, Over
 from bailee.errors import BaileeError, InputError, StorageError, UpstreamError
 from bailee.gateway.access import Caller
 from bailee.gateway.answers import CONTINUE, error_answer
@@ -27,7 +28,7 @@ from bailee.gateway.completion import hold_for
 from bailee.gateway.downlink import Downlink
 from bailee.gateway.http1 import AnswerHead, RequestHead
 from bailee.gateway.particulars import Particulars
-from bailee.gateway.recording import Keeping, NotKept, not_recorded
+from bailee.gateway.recording import Keeping, NotKept, not_recorded, over_share
 from bailee.gateway.routes import Route
 from bailee.gateway.uplink import Uplink
 from bailee.vault.exchange import Outcome
@@ -39,8 +40,8 @@ if TYPE_CHECKING:
 
 
 class Exchange:
-    """See the module. `admitted`: there was room for what will be kept. `heard` is when anything
-    came that the other side had to send, in the loop's seconds.
+    """See the module. `heard` is when anything came that the other side had to send, in the loop's
+    seconds. `held` is what it holds of its account's and key's shares.
     """
 
     __slots__ = (
@@ -48,17 +49,18 @@ class Exchange:
         "_client",
         "_downlink",
         "_failure",
+        "_full_for",
         "_full_since",
         "_keeping",
         "_over",
         "_particulars",
         "_route",
         "_started",
-        "admitted",
         "exchange_id",
         "gateway",
         "head",
         "heard",
+        "held",
         "request_done",
         "uplink",
     )
@@ -75,11 +77,13 @@ class Exchange:
         kept: Keeping | NotKept,
         passthrough: bool,
         exchange_id: str,
+        held: Held,
     ) -> None:
         self.gateway = gateway
         self.head = head
         self.exchange_id = exchange_id
-        self.admitted = False
+        self.held = held
+        held.give_up = self._give_up
         self.request_done = False
         self.heard = self._started = gateway.now
         self.uplink = Uplink(self, client, pool, route.target, passthrough=passthrough)
@@ -97,6 +101,7 @@ class Exchange:
         )
         self._answer_done = False
         self._full_since = 0.0
+        self._full_for = 0.0  # seconds in which the client did not take what came, before
         self._failure: BaileeError | None = None
         self._over = False
 
@@ -108,20 +113,7 @@ class Exchange:
     # -- the request ---------------------------------------------------------------------------
 
     def begin(self) -> None:
-        """Starts, once there is room for what will be kept."""
-        keeping = self._keeping
-        if keeping is not None:
-            # How long a chunked request is, only its end tells.
-            length = self.head.length or 0
-            keeping.reserved = self.gateway.limits.max_body if self.head.chunked else length
-            if not self.gateway.room.admit(keeping.reserved, self._proceed):
-                self._client.pause("room")
-                return
-        self._proceed()
-
-    def _proceed(self) -> None:
-        self.admitted = True
-        self._client.resume("room")
+        """Starts."""
         if self.head.expects_continue:
             self._client.write(CONTINUE)
         self.uplink.open()
@@ -130,12 +122,20 @@ class Exchange:
         """Takes what the client sent, transfer coding removed; `done` with the last of it."""
         if self._over or self._failure is not None:
             return
-        self._particulars.bytes_in += len(payload)
+        size = len(payload)
+        self._particulars.bytes_in += size
         keeping = self._keeping
-        if payload and keeping is not None and not keeping.submitted:
-            keeping.request.append(payload)
+        keeps = keeping is not None and not keeping.submitted
+        if size and (keeps or self.uplink.collects):
+            over = self.gateway.shares.take(self.held, size)
+            if over is not None:
+                self.client_failed(over_share(over))
+                return
+            if keeping is not None and keeps:
+                keeping.request.append(payload)
         if done:
             self.request_done = True
+            self.gateway.shares.arrived(self.held)
             self.heard = self.gateway.now
         self.uplink.send(payload, done)
 
@@ -203,8 +203,10 @@ class Exchange:
                 )
             )
             return
-        self.gateway.room.held += size
-        keeping.reserved += size
+        over = self.gateway.shares.take(self.held, size)
+        if over is not None:
+            self.fail(over_share(over), Outcome.CLIENT_ABORTED)
+            return
         free = hold.feed(payload)
         if free:
             downlink.send(free, False, self.gateway.now)
@@ -217,8 +219,11 @@ class Exchange:
 
     def client_full(self, full: bool) -> None:
         """The client does not take what was written as fast as it came, or does again."""
-        self._full_since = self.gateway.now if full else 0.0
-        self.heard = self.gateway.now
+        now = self.gateway.now
+        if self._full_since and not full:
+            self._full_for += now - self._full_since
+        self._full_since = now if full else 0.0
+        self.heard = now
         upstream = self.uplink.connection
         if upstream is not None and not self._pending:
             if full:
@@ -239,12 +244,13 @@ class Exchange:
         answer = self._downlink.answer if self._downlink is not None else None
         ended = self.gateway.clock().timestamp()
         captured = self._particulars.captured(keeping, answer, ended)
+        self.gateway.shares.writes(self.held)
         self.gateway.submit(captured, self._recorded)
-        keeping.leave(self.gateway.room)
 
     def _recorded(self, error: StorageError | None) -> None:
         """The record is durable, or is known not to be."""
         self.gateway.recorded()
+        self.gateway.shares.written(self.held)
         keeping = self._keeping
         assert keeping is not None
         keeping.pending = False
@@ -300,10 +306,14 @@ class Exchange:
                 self._finish()
             return
         self._particulars.outcome = Outcome.CLIENT_ABORTED
-        if keeping is not None and self.admitted:
+        if keeping is not None:
             self._submit(keeping, Outcome.CLIENT_ABORTED)
         else:
             self._finish()
+
+    def _give_up(self) -> None:
+        """Ends so that others have room."""
+        self.client_failed(over_share(Over("account", "memory", 0)))
 
     def fail(self, error: BaileeError, outcome: Outcome) -> None:
         """Ends the exchange with an error, unless it has its end already."""
@@ -321,7 +331,7 @@ class Exchange:
             return
         self._failure = error
         self._particulars.outcome = outcome
-        if keeping is not None and self.admitted:
+        if keeping is not None:
             self._submit(keeping, outcome)
         else:
             self._end_with_error(error)
@@ -356,18 +366,13 @@ class Exchange:
     def _end(self, error: BaileeError | None, *, status: int) -> None:
         """Nothing happens in this exchange any more."""
         self._over = True
-        keeping, self._keeping = self._keeping, None
-        if not self.admitted:
-            self.gateway.room.withdraw(self._proceed)
-        elif keeping is not None:
-            keeping.leave(self.gateway.room)
+        self._keeping = None
+        held = self.held
+        self.gateway.shares.leave(held)
+        del held.give_up  # the two refer to each other
         self.uplink.forget()
         ended = self.gateway.clock().timestamp()
-        self.gateway.say(
-            self._particulars.summary(
-                admitted=self.admitted, status=status, error=error, ended=ended
-            )
-        )
+        self.gateway.say(self._particulars.summary(status=status, error=error, ended=ended))
 
     # -- time ----------------------------------------------------------------------------------
 
@@ -376,12 +381,13 @@ class Exchange:
         limits = self.gateway.limits
         if self._over or self._failure is not None or self._pending:
             return
-        if not self.admitted:
-            if self.gateway.refuses_now:
-                self.fail(not_recorded(), Outcome.CLIENT_ABORTED)
-            return
         if self._full_since:
-            if now - self._full_since > limits.client_stalled:
+            waited = now - self._full_since
+            in_all = self._full_for + waited
+            taken = self._particulars.bytes_out
+            if waited > limits.client_stalled or (
+                taken < (in_all - limits.client_stalled) * limits.body_rate
+            ):
                 self._client.close_unfinished(flush=False)
                 self.client_lost()
             return
@@ -399,7 +405,7 @@ class Exchange:
                 ),
                 Outcome.TIMED_OUT,
             )
-        elif not waits_for_upstream and self._client.silent_for(now) > limits.client_body_idle:
+        elif not waits_for_upstream and self._client.body_late(now):
             self.fail(
                 InputError("The request did not arrive in time.", code="request_timeout"),
                 Outcome.TIMED_OUT,

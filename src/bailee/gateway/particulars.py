@@ -81,10 +81,8 @@ class Particulars:
             answer=answer_body,
         )
 
-    def summary(
-        self, *, admitted: bool, status: int, error: BaileeError | None, ended: float
-    ) -> ExchangeSummary:
-        """What is said. `admitted`: not refused before anything went upstream."""
+    def summary(self, *, status: int, error: BaileeError | None, ended: float) -> ExchangeSummary:
+        """What is said."""
         caller = self.caller
         return ExchangeSummary(
             exchange_id=self.exchange_id,
@@ -98,11 +96,11 @@ class Particulars:
             method=method_label(self.head),
             path=self.route.label,
             status=status,
-            outcome=self.outcome.value if admitted else "refused",
+            outcome=self.outcome.value,
             bytes_in=self.bytes_in,
             bytes_out=self.bytes_out,
-            terms=self.terms if admitted else None,
-            not_kept=self.not_kept if admitted else "refused",
+            terms=self.terms,
+            not_kept=self.not_kept,
             error=error.code if error is not None else "",
         )
 

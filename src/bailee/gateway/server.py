@@ -10,9 +10,11 @@ import asyncio
 import itertools
 import logging
 import secrets
+import socket
 import ssl
 from collections.abc import Callable
 
+from bailee.admission import ConnectionLimits, Connections, Held, Over, Rounds, ShareLimits, Shares
 from bailee.clock import Clock
 from bailee.errors import BaileeError, InputError, StorageError
 from bailee.gateway.access import Access, Caller
@@ -20,7 +22,8 @@ from bailee.gateway.answers import error_answer, hello
 from bailee.gateway.client import ClientConnection
 from bailee.gateway.exchange import Exchange
 from bailee.gateway.http1 import RequestHead
-from bailee.gateway.recording import Keeping, NotKept, Recording, Room, not_recorded
+from bailee.gateway.listening import Listening, bind, bind_local
+from bailee.gateway.recording import Keeping, NotKept, Recording, not_recorded, over_share
 from bailee.gateway.routes import Answered, Refused, Route, route
 from bailee.gateway.settings import GatewayConfig, check_bind
 from bailee.gateway.summary import ExchangeSummary, method_label
@@ -28,7 +31,6 @@ from bailee.gateway.upstream import UpstreamPool
 from bailee.vault.exchange import CapturedExchange
 
 _log = logging.getLogger("bailee.gateway")
-_BACKLOG = 1024
 
 
 class Gateway:
@@ -47,10 +49,19 @@ class Gateway:
     ) -> None:
         self.limits = config.limits
         self.clock = clock
-        self.room = Room(recording, config.limits.held)
+        limits = config.limits
+        self.shares = Shares(
+            ShareLimits(limits.requests_per_account, limits.memory_per_account, limits.held)
+        )
+        self.connections: Connections[ClientConnection] = Connections(
+            ConnectionLimits.of(limits.connections, limits.connections_per_address),
+            trusted=config.trusted_proxy,
+        )
+        self.rounds = Rounds(self._soon)
         self.clients: set[ClientConnection] = set()
         self.closing = False
         self.now = 0.0  # the loop's time, as of the last tick
+        self.elapsed = 0.0  # seconds between the last two ticks
         self.unrecorded = 0  # exchanges that were served although they could not be recorded
         self.refuses_unrecorded = config.on_recorder_failure == "refuse"
         self._access = access
@@ -68,11 +79,9 @@ class Gateway:
         self._id_prefix = secrets.token_hex(8)
         self._ids = itertools.count(1)
         self._recording_now = 0
-        self._server: asyncio.Server | None = None
-        self._local: asyncio.Server | None = None
+        self._listening: list[Listening] = []
         self._ticker: asyncio.TimerHandle | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
-        limits = config.limits
         shortest = min(
             limits.client_head,
             limits.client_body_idle,
@@ -96,34 +105,34 @@ class Gateway:
         self._loop = asyncio.get_running_loop()
         self.now = self._loop.time()
         try:
-            self._server = await self._loop.create_server(
-                lambda: ClientConnection(self), host, port, ssl=ssl_context, backlog=_BACKLOG
-            )
+            sockets = await self._loop.run_in_executor(None, bind, host, port)
         except OSError as error:
             raise InputError(
                 f"The gateway can't listen on {host} port {port}: {error.strerror}.",
                 code="configuration",
                 hint="choose another address with --gateway",
             ) from None
+        for sock in sockets:
+            self._listen(sock, ssl_context)
         self._tick()
-        return int(self._server.sockets[0].getsockname()[1])
+        return int(sockets[0].getsockname()[1])
 
     async def start_local(self, path: str) -> None:
         """Listens on a Unix socket too, for programs of this user alone; after `start`."""
-        assert self._loop is not None
-        self._local = await self._loop.create_unix_server(
-            lambda: ClientConnection(self), path, backlog=_BACKLOG
-        )
+        self._listen(bind_local(path), None)
+
+    def _listen(self, sock: socket.socket, ssl_context: ssl.SSLContext | None) -> None:
+        listening = Listening(self, sock, ssl_context)
+        self._listening.append(listening)
+        listening.start()
 
     async def close(self, grace_seconds: float = 10.0) -> None:
         """Stops listening, lets exchanges end for `grace_seconds`, then ends them. Returns when
         every record that was begun is durable, or known not to be.
         """
         self.closing = True
-        if self._server is not None:
-            self._server.close()
-        if self._local is not None:
-            self._local.close()
+        for listening in self._listening:
+            listening.close()
         for client in tuple(self.clients):
             if client.idle:
                 client.transport.close()
@@ -136,6 +145,10 @@ class Gateway:
         for pool in self._pools.values():
             pool.close()
 
+    def _soon(self, call: Callable[[], None]) -> None:
+        assert self._loop is not None
+        self._loop.call_soon(call)
+
     async def _until(self, there: Callable[[], bool], seconds: float) -> None:
         assert self._loop is not None
         end = self._loop.time() + seconds
@@ -144,8 +157,10 @@ class Gateway:
 
     def _tick(self) -> None:
         assert self._loop is not None
-        self.now = now = self._loop.time()
+        now = self._loop.time()
+        self.elapsed, self.now = now - self.now, now
         self._ticker = self._loop.call_later(self._tick_every, self._tick)
+        self.rounds.look()
         for client in tuple(self.clients):
             client.tick(now)
         for pool in self._pools.values():
@@ -154,12 +169,39 @@ class Gateway:
     # -- requests ------------------------------------------------------------------------------
 
     def handle(self, client: ClientConnection, head: RequestHead) -> None:
-        """Decides what happens to a request; afterwards `client.exchange` is set, or it is
-        answered.
-        """
+        """Decides what happens to a request, at once or when its account's turn comes."""
         where = route(head.method, head.target)
+        caller, passthrough = None, False
         if isinstance(where, Route):
-            self._forward(client, head, where)
+            try:
+                caller, passthrough = self._caller(head)
+            except InputError as error:
+                self.refuse(client, head, error, where=where)
+                client.finished()
+                return
+        account = "" if caller is None else caller.owner
+        if self.rounds.begins(account):
+            self._begin(client, head, where, caller, passthrough)
+            return
+
+        def go() -> None:
+            if client.turn():
+                self._begin(client, head, where, caller, passthrough)
+
+        client.wait_turn()
+        self.rounds.wait(account, "" if caller is None else caller.key_id, go)
+
+    def _begin(
+        self,
+        client: ClientConnection,
+        head: RequestHead,
+        where: Route | Answered | Refused,
+        caller: Caller | None,
+        passthrough: bool,
+    ) -> None:
+        """Begins an exchange, or answers."""
+        if isinstance(where, Route):
+            self._forward(client, head, where, caller, passthrough)
         elif isinstance(where, Refused):
             self.refuse(client, head, where.error, where=where)
             client.finished()
@@ -169,8 +211,14 @@ class Gateway:
             client.write(hello(self._new_id(), close=close, bodiless=bodiless))
             client.finished()
 
-    def _forward(self, client: ClientConnection, head: RequestHead, where: Route) -> None:
-        caller, passthrough = self._caller(head)
+    def _forward(
+        self,
+        client: ClientConnection,
+        head: RequestHead,
+        where: Route,
+        caller: Caller | None,
+        passthrough: bool,
+    ) -> None:
         if caller is None:
             error: BaileeError = InputError(
                 "The API key is missing, unknown or revoked.",
@@ -187,11 +235,14 @@ class Gateway:
             kept = self._kept(caller, where)
             if isinstance(kept, Keeping) and self.refuses_now:
                 error = not_recorded()
+            elif isinstance(held := self._enter(caller, head), Over):
+                error = over_share(held)
             else:
                 if isinstance(kept, Keeping) and self._recording.failure is not None:
                     self.served_unrecorded()
                     kept = NotKept("recorder_failed")
-                client.exchange = exchange = Exchange(
+                self.connections.admitted(client)
+                exchange = Exchange(
                     self,
                     client,
                     head,
@@ -201,26 +252,41 @@ class Gateway:
                     kept=kept,
                     passthrough=passthrough,
                     exchange_id=self._new_id(),
+                    held=held,
                 )
-                exchange.begin()
+                client.begin(exchange)
                 return
         self.refuse(client, head, error, where=where, caller=caller)
         client.finished()
 
+    def _enter(self, caller: Caller, head: RequestHead) -> Held | Over:
+        """The request's place in the shares of its account and key."""
+        full = not self._recording.has_room
+        return self.shares.enter(caller.owner, caller.key_id, head.length or 0, full=full)
+
     def _caller(self, head: RequestHead) -> tuple[Caller | None, bool]:
-        """Who calls, and whether their other credentials are for the upstream."""
+        """Who calls, and whether their other credentials are for the upstream.
+
+        Raises:
+            InputError: the request has keys of two callers.
+        """
         credentials = head.credentials
         authenticate = self._access.authenticate
         if (presented := credentials.get(b"x-bailee-key")) is not None:
             return authenticate(presented), True
+        found = None
         if (presented := credentials.get(b"x-api-key")) is not None:
-            caller = authenticate(presented)
-            if caller is not None:
-                return caller, False
+            found = authenticate(presented)
         presented = credentials.get(b"authorization")
         if presented is not None and presented[:7].lower() == b"bearer ":
-            return authenticate(presented[7:].strip(b" ")), False
-        return None, False
+            bearer = authenticate(presented[7:].strip(b" "))
+            if found is not None and bearer is not None and bearer.key_id != found.key_id:
+                raise InputError(
+                    "x-api-key and Authorization hold two different keys of this gateway.",
+                    hint="send one of them",
+                )
+            found = found or bearer
+        return found, False
 
     @staticmethod
     def _kept(caller: Caller, where: Route) -> Keeping | NotKept:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -31,13 +32,26 @@ class Upstream:
 class Limits:
     """Sizes in bytes, times in seconds.
 
+    `connections` and `connections_per_address` are clients' connections, see
+    `bailee.admission.connections`. `requests_per_account` and `memory_per_account` are shares, see
+    `bailee.admission.shares`; `held` is what all accounts together may hold.
+
+    A body comes with `body_rate` bytes a second on average, after `body_grace`, and within
+    `body_total`; time in which the gateway does not read is not counted. A client that takes
+    nothing of its answer for `client_stalled` is given up; and one that is waited for longer than
+    that in all, when it takes less than `body_rate` meanwhile.
+
     `max_answer` holds for exchanges that are kept: a longer answer is stopped with an error, since
-    a record may not lack its end. `held` is what may be held for records that are not submitted
-    yet. `resend` is the largest request sent again when an idle upstream connection turns out to
-    be closed. `ping` is the silence in a stream after which the gateway sends a ping of its own;
-    0 sends none. `prompt` is the time in which a list of models is answered.
+    a record may not lack its end. `resend` is the largest request sent again when an idle upstream
+    connection turns out to be closed. `ping` is the silence in a stream after which the gateway
+    sends a ping of its own; 0 sends none. `prompt` is the time in which a list of models is
+    answered.
     """
 
+    connections: int = 4096
+    connections_per_address: int = 1024
+    requests_per_account: int = 512
+    memory_per_account: int = 256 * MIB
     max_head: int = 64 * 1024
     max_body: int = 32 * MIB
     max_answer: int = 64 * MIB
@@ -46,6 +60,10 @@ class Limits:
     idle_upstreams: int = 256
     client_head: float = 30.0
     client_body_idle: float = 60.0
+    body_rate: int = 1024
+    body_grace: float = 30.0
+    body_total: float = 600.0
+    tls_handshake: float = 10.0
     client_stalled: float = 300.0
     keep_alive: float = 75.0
     linger: float = 5.0
@@ -58,13 +76,16 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class GatewayConfig:
-    """The gateway's settings. `on_recorder_failure` comes from the policy."""
+    """The gateway's settings. `on_recorder_failure` comes from the policy. `trusted_proxy` says
+    whether an address is a proxy's that everybody comes from.
+    """
 
     api: Upstream | None = None
     bedrock: Upstream | None = None
     vertex: Upstream | None = None
     on_recorder_failure: Literal["refuse", "serve_unrecorded"] = "refuse"
     limits: Limits = field(default_factory=Limits)
+    trusted_proxy: Callable[[str], bool] = lambda _address: False
 
 
 def check_bind(host: str, tls: bool) -> None:

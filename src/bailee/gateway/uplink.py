@@ -80,6 +80,11 @@ class Uplink:
         self._replay_size = 0
         self._task: asyncio.Task[None] | None = None
 
+    @property
+    def collects(self) -> bool:
+        """Whether the whole body is held here before it goes."""
+        return self._to_sign is not None
+
     def open(self) -> None:
         """Sends the head, once its credential is there."""
         credential = self._pool.credential
@@ -96,7 +101,7 @@ class Uplink:
             self._began = True
             if payload:
                 self._to_sign.append(payload)
-            if done and self._exchange.admitted:
+            if done:
                 self._run(self._sign())
             return
         if self._exchange.head.chunked:

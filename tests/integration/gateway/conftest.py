@@ -34,12 +34,16 @@ QUICK = Limits(ping=0)
 
 
 class Keys:
-    """`bl_keep` keeps, `bl_zero` is under zero retention; there are no others."""
+    """`bl_keep` keeps, and `bl_else` of another account; `bl_zero` is under zero retention; there
+    are no others.
+    """
 
     def authenticate(self, presented: bytes) -> Caller | None:
         """See `Access`."""
         if presented == b"bl_keep":
             return Caller("acc_1", "key_1", "laptop", "pro", False, lambda channel: TERMS)
+        if presented == b"bl_else":
+            return Caller("acc_3", "key_3", "other", "pro", False, lambda channel: TERMS)
         if presented == b"bl_zero":
             return Caller("acc_2", "key_2", "secret", "api", True, lambda channel: None)
         return None

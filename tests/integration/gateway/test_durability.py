@@ -271,38 +271,80 @@ def test_service_resumes_when_the_recorder_does(serve: Any, post: Callable[..., 
 # -- back-pressure ---------------------------------------------------------------------------------
 
 
-def test_when_the_recording_is_full_clients_wait(serve: Any, post: Callable[..., bytes]) -> None:
-    """Nothing is dropped and nothing refused: the next request is taken when there is room."""
+@pytest.mark.row("G1")
+def test_an_account_whose_records_pile_up_gets_nothing_new_in(
+    serve: Any, post: Callable[..., bytes]
+) -> None:
+    """It is refused with the time to come again, nothing is dropped, and others are served."""
+    body = b'{"tools":[1],"x":"' + b"x" * 2_000_000 + b'"}'
     recording = MemoryRecording(manual=True, limit=1)
-    with ScriptedUpstream([TURN, TURN]) as upstream:
+    with ScriptedUpstream([TURN, TURN, TURN]) as upstream:
         serving = serve(upstream, recording=recording)
-        first = serving.connect().send(post())
+        first = serving.connect().send(post(body))
         serving.wait(lambda: recording.pending == 1)
-        second = serving.connect().send(post())
-        assert b"" == second.quiet()
-        assert 1 == len(upstream.requests)
-        # What is not kept does not wait.
+        refused = serving.connect().send(post()).answer()
+        assert (429, "2") == (refused.status, refused.field("retry-after"))
+        assert b"rate_limit_error" in refused.body
+        other = serving.connect().send(post(key="bl_else"))
         assert 200 == serving.connect().send(post(key="bl_zero")).answer().status
+        serving.wait(lambda: recording.pending == 2)
         serving.on_loop(recording.settle)
-        assert 200 == first.answer().status
-        serving.wait(lambda: recording.pending == 1)
-        serving.on_loop(recording.settle)
-        assert 200 == second.answer().status
+        assert [200, 200] == [first.answer().status, other.answer().status]
+        serving.wait(lambda: serving.gateway.shares.held == 0)
         assert 2 == len(recording.exchanges)
 
 
-def test_what_is_held_is_bounded(serve: Any, post: Callable[..., bytes]) -> None:
-    """Requests wait while those before them hold all the room there is."""
+@pytest.mark.row("G1")
+def test_what_an_account_holds_is_bounded(serve: Any, post: Callable[..., bytes]) -> None:
+    """Whoever would go over the share is refused; what is under way is answered and kept."""
     body = b'{"tools":[1],"x":"' + b"x" * 50_000 + b'"}'
-    limits = Limits(held=80_000, ping=0)
-    slow = Exactly(Reply(200, (("content-type", "application/json"),), (0.3, b"{}"), "chunked"))
+    limits = Limits(memory_per_account=240_000, ping=0)
+    slow = Exactly(Reply(200, (("content-type", "application/json"),), (0.5, b"{}"), "chunked"))
     with ScriptedUpstream(after=slow) as upstream:
         serving = serve(upstream, limits=limits)
-        clients = [serving.connect().send(post(body)) for _ in range(4)]
-        serving.wait(lambda: serving.gateway.room.waiting == 3)
-        assert [200] * 4 == [client.answer().status for client in clients]
-        assert 4 == len(serving.recording.exchanges)
-        serving.wait(lambda: serving.gateway.room.held == 0)
+        clients = []
+        for number in range(4):
+            clients.append(serving.connect().send(post(body)))
+            held = 50_000 * min(number + 1, 2)
+            serving.wait(lambda held=held: serving.gateway.shares.held > held)
+        assert [200, 200, 429, 429] == [client.answer().status for client in clients]
+        assert 2 == len(serving.recording.exchanges)
+        serving.wait(lambda: serving.gateway.shares.held == 0)
+
+
+@pytest.mark.row("G1")
+def test_requests_that_only_announce_a_body_take_nothing(
+    serve: Any, post: Callable[..., bytes]
+) -> None:
+    """Twenty chunked requests without a body hold no memory, and others go on."""
+    with ScriptedUpstream([TURN]) as upstream:
+        serving = serve(upstream, limits=Limits(held=1_000_000, ping=0))
+        chunked = post(b"", extra="Transfer-Encoding: chunked\r\n", framing=False)
+        for _ in range(20):
+            serving.connect().send(chunked)
+        serving.wait(lambda: len(serving.gateway.clients) == 20)
+        assert 200 == serving.connect().send(post(key="bl_else")).answer().status
+        assert 0 == serving.gateway.shares.held
+
+
+@pytest.mark.row("G1")
+def test_a_room_full_of_half_arrived_requests_does_not_stand_still(
+    serve: Any, post: Callable[..., bytes]
+) -> None:
+    """Those of who holds most end, the newest first; another account's comes through, and one that
+    was there first can still be finished.
+    """
+    whole = post(b'{"tools":[1],"x":"' + b"x" * 100_000 + b'"}')
+    with ScriptedUpstream([TURN, TURN]) as upstream:
+        serving = serve(upstream, limits=Limits(held=450_000, ping=0))
+        halves = []
+        for number in range(1, 5):
+            halves.append(serving.connect().send(whole[:-10]))
+            serving.wait(lambda number=number: serving.gateway.shares.held > 100_000 * number)
+        other = whole.replace(b"bl_keep", b"bl_else")
+        assert 200 == serving.connect().send(other).answer().status
+        assert 429 == halves[-1].answer().status
+        assert 200 == halves[0].send(whole[-10:]).answer().status
 
 
 def test_an_answer_that_can_not_be_held_is_stopped(serve: Any, post: Callable[..., bytes]) -> None:

@@ -95,6 +95,19 @@ MALFORMED: dict[str, bytes] = {
     "space before the colon": HEAD + b"Content-Length : 2\r\n\r\n{}",
     "a nul": HEAD + b"X-A: \x00\r\n\r\n",
     "two hosts": HEAD + b"Host: b\r\n\r\n",
+    "the same host twice": HEAD + b"hOST: g\r\n\r\n",
+    "a list of hosts": HEAD.replace(b"Host: g", b"Host: g, b") + b"\r\n",
+    "a host with a user": HEAD.replace(b"Host: g", b"Host: a@g") + b"\r\n",
+    "a host with a path": HEAD.replace(b"Host: g", b"Host: g/b") + b"\r\n",
+    "two hosts in a line": HEAD.replace(b"Host: g", b"Host: g b") + b"\r\n",
+    "a target at another host": HEAD.replace(b"/v1", b"http://b/v1") + b"\r\n",
+    "a target with a user": HEAD.replace(b"/v1", b"http://a@g/v1") + b"\r\n",
+    "two authorizations": HEAD + b"Authorization: Bearer a\r\nAuthorization: Bearer b\r\n\r\n",
+    "two content codings": HEAD + b"Content-Encoding: gzip\r\nContent-Encoding: br\r\n\r\n",
+    "two content types": HEAD + b"Content-Type: a/b\r\nContent-Type: c/d\r\n\r\n",
+    "two sessions": HEAD + b"X-Claude-Code-Session-Id: a\r\nX-Claude-Code-Session-Id: b\r\n\r\n",
+    "a host on a folded line": HEAD + b"X-A: 1\r\n Host: b\r\n\r\n",
+    "a host before the line": HEAD.replace(b"Host: g", b"Host : g") + b"\r\n",
     "no host": HEAD.replace(b"Host: g\r\n", b"") + b"\r\n",
     "HTTP/2": HEAD.replace(b"HTTP/1.1", b"HTTP/2.0") + b"\r\n",
     "a space in the target": HEAD.replace(b"/v1/messages", b"/v1/mess ages") + b"\r\n",
@@ -114,6 +127,16 @@ def test_malformed_requests_are_refused_and_the_connection_closed(serve: Any, na
         check_error(client.answer(), 400, "invalid_request_error")
         assert not client.more()
         assert [] == upstream.requests
+
+
+def test_two_keys_of_two_accounts_are_refused(serve: Any, post: Callable[..., bytes]) -> None:
+    """A second credential may be there, but not one that is somebody else's here."""
+    with ScriptedUpstream(after=Text("x")) as upstream:
+        serving = serve(upstream)
+        asked = {"else": 400, "keep": 200, "oauth": 200}
+        for key, status in asked.items():
+            request = post(extra=f"Authorization: Bearer bl_{key}\r\n")
+            assert status == serving.connect().send(request).answer().status, key
 
 
 def test_a_head_that_is_too_large_is_refused(serve: Any, post: Callable[..., bytes]) -> None:
@@ -607,7 +630,7 @@ def test_nothing_is_left_behind(serve: Any, post: Callable[..., bytes]) -> None:
             client.close()
         serving.summary(40)
         serving.wait(lambda: not serving.gateway.clients)
-        assert 0 == serving.gateway.room.held
+        assert 0 == serving.gateway.shares.held
         gc.collect()
         left = [
             exchange

@@ -89,7 +89,7 @@ def test_no_capture_exists_while_it_runs(serve: Any, post: Callable[..., bytes])
         client = serving.connect().send(post(STREAMING, key="bl_zero"))
         client.until(b"content_block_delta")
         assert [] == [kept for kept in gc.get_objects() if isinstance(kept, Keeping)]
-        assert 0 == serving.gateway.room.held
+        assert 0 == serving.gateway.shares.held
         client.answer()
 
 

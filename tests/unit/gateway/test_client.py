@@ -40,6 +40,10 @@ class Transport:
     def resume_reading(self) -> None:
         """Nothing."""
 
+    def get_write_buffer_size(self) -> int:
+        """All is taken."""
+        return 0
+
     def get_extra_info(self, name: str) -> None:
         """There is no socket."""
 

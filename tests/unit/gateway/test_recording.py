@@ -6,24 +6,10 @@ import inspect
 
 import pytest
 
-from bailee.gateway.recording import Keeping, NotKept, Room
+from bailee.admission import Over
+from bailee.gateway.answers import error_answer
+from bailee.gateway.recording import Keeping, NotKept, over_share
 from bailee.vault.exchange import Terms
-
-
-class Full:
-    """A recording with room or without."""
-
-    def __init__(self) -> None:
-        self.has_room = True
-        self.failure = None
-        self.callbacks: list[object] = []
-
-    def submit(self, exchange: object, done: object) -> None:
-        """Takes nothing."""
-
-    def when_room(self, callback: object) -> None:
-        """Remembers."""
-        self.callbacks.append(callback)
 
 
 @pytest.mark.row("R2")
@@ -40,50 +26,17 @@ def test_what_is_not_kept_can_not_hold_bytes() -> None:
     assert "P30D" == Keeping(Terms("P30D", "c", "d")).terms.period
 
 
-def test_exchanges_are_admitted_in_order_while_there_is_room() -> None:
-    """First come, first admitted: a small one does not overtake a large one."""
-    room, order = Room(Full(), 100), []
-    assert room.admit(60, lambda: order.append("a"))
-    assert not room.admit(60, lambda: order.append("b"))
-    assert not room.admit(10, lambda: order.append("c"))
-    assert 2 == room.waiting
-    room.give_back(60)
-    assert ["b", "c"] == order
-    assert 70 == room.held
-
-
-def test_one_larger_than_the_room_is_admitted_alone() -> None:
-    """It would wait for ever otherwise."""
-    room = Room(Full(), 100)
-    assert room.admit(500, lambda: None)
-    assert not room.admit(0, lambda: None)
-    room.give_back(500)
-    assert (0, 0) == (room.held, room.waiting)
-
-
-def test_a_full_recording_is_asked_once() -> None:
-    """Whoever waits is admitted when the recording says that it has room."""
-    recording, order = Full(), []
-    room = Room(recording, 100)
-    recording.has_room = False
-    assert not room.admit(1, lambda: order.append(1))
-    assert not room.admit(1, lambda: order.append(2))
-    assert 1 == len(recording.callbacks)
-    recording.has_room = True
-    recording.callbacks[0]()  # type: ignore[operator]
-    assert [1, 2] == order
-
-
-def test_one_who_leaves_is_forgotten() -> None:
-    """And takes no room."""
-    recording = Full()
-    room, order = Room(recording, 100), []
-    room.admit(100, lambda: None)
-
-    def proceed() -> None:
-        order.append(1)
-
-    room.admit(1, proceed)
-    room.withdraw(proceed)
-    room.give_back(100)
-    assert ([], 0) == (order, room.held)
+@pytest.mark.parametrize(
+    ("over", "says"),
+    [
+        (Over("key", "requests", 7), "This key has 7 requests under way"),
+        (Over("account", "memory", 0), "This account holds as much"),
+        (Over("account", "writing", 0), "still being written"),
+    ],
+)
+def test_who_is_over_a_share_is_told_to_come_again(over: Over, says: str) -> None:
+    """As a rate limit, in the words of the share."""
+    error = over_share(over)
+    assert (429, True) == (error.http_status, says in error.message)
+    assert "rate_limit_error" == error.api_body()["error"]["type"]  # type: ignore[index]
+    assert b"\r\nretry-after: " in error_answer(error, "req_1", close=False)

@@ -5,7 +5,9 @@ Rules kept here:
 * A head is never rebuilt from parsed fields. The fields that end at this hop are cut out of the
   bytes that came; everything else stays as it was, in order and spelling.
 * What two readers could understand differently is refused: a bare LF, a folded line, a second
-  Content-Length, Content-Length beside Transfer-Encoding, any transfer coding but `chunked`.
+  Content-Length, Content-Length beside Transfer-Encoding, any transfer coding but `chunked`; a
+  second Host, one that is not a host and a port, a whole address as the target that names another
+  host; a second credential of the same name; a second one of the fields that a record notes.
 """
 
 from __future__ import annotations
@@ -21,6 +23,10 @@ _STATUS_LINE: Final = re.compile(
     rb"HTTP/1\.([01]) ([1-5][0-9]{2})(?: ([\t\x20-\x7e\x80-\xff]*))?\r\n"
 )
 _BARE_LF: Final = re.compile(rb"(?<!\r)\n")
+
+# RFC 9110, 7.2, without what no host that can be reached has: a user, a list, a path.
+_HOST: Final = re.compile(rb"(?:[0-9A-Za-z._~%\-]*|\[[0-9A-Fa-f:.]+\])(?::[0-9]{0,5})?")
+_AUTHORITY: Final = re.compile(rb"https?://([^/?#]*)", re.IGNORECASE)
 
 # Fields that end at this hop, whatever Connection names besides.
 HOP_BY_HOP: Final = frozenset(
@@ -152,16 +158,17 @@ class AnswerHead:
         return self.bodiless or self.chunked or self.length is not None
 
 
-def find_head_end(data: bytes) -> int:
-    """The length of the head that `data` begins with, or -1 when its end has not come yet.
+def find_head_end(data: bytes, scanned: int = 0) -> int:
+    """The length of the head that `data` begins with, or -1 when its end has not come yet. In its
+    first `scanned` bytes it was looked for before.
 
     Raises:
         Malformed: it can't become one (bare LF, or it does not begin like one).
     """
-    end = data.find(b"\r\n\r\n")
+    end = data.find(b"\r\n\r\n", max(0, scanned - 3))
     if end >= 0:
         return end + 4
-    if _BARE_LF.search(data) is not None:
+    if _BARE_LF.search(data, max(0, scanned - 1)) is not None:
         raise Malformed("a line does not end in CRLF")
     if data and not 0x21 <= data[0] <= 0x7E:
         raise Malformed("this is not HTTP")
@@ -184,12 +191,15 @@ def parse_request_head(head: bytes) -> RequestHead:
         raise Malformed("a header field is not valid")
     kept: list[bytes] = []
     named: list[bytes] = []
-    hosts, at = 0, start
+    host: bytes | None = None
+    at = start
     for name, value, begin, end in _fields(_REQUEST_FIELDS, head, start):
         if name == b"content-length":
             _length(request, value)
             continue
         if name in _NOTED_OF_REQUEST:
+            if any(name == noted for noted, _ in request.noted):
+                raise Malformed("a field that has one value is given twice")
             request.noted.append((name, value))
             continue
         if name == b"transfer-encoding":
@@ -199,7 +209,9 @@ def parse_request_head(head: bytes) -> RequestHead:
         elif name == b"connection":
             named += _tokens(value)
         elif name == b"host":
-            hosts += 1
+            if host is not None or _HOST.fullmatch(value) is None:
+                raise Malformed("a request needs exactly one Host, a name and a port")
+            host = value
         elif name == b"expect":
             if value.lower() != b"100-continue":
                 raise Malformed("an unknown expectation")
@@ -216,8 +228,12 @@ def parse_request_head(head: bytes) -> RequestHead:
     request.kept = b"".join(kept)
     if request.chunked and request.length is not None:
         raise Malformed("Content-Length beside Transfer-Encoding")
-    if hosts != 1 and (hosts or request.minor):
-        raise Malformed("a request needs exactly one Host")
+    if host is None and request.minor:
+        raise Malformed("a request needs exactly one Host, a name and a port")
+    if target[0] != 0x2F:  # a whole address, or what is no path: RFC 9112, 3.2
+        authority = _AUTHORITY.match(target)
+        if authority is not None and host is not None and authority[1].lower() != host.lower():
+            raise Malformed("Host and target name different hosts")
     if named:
         request.keep_alive = request.keep_alive and b"close" not in named
         request.kept = _without(request.kept, named)
