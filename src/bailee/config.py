@@ -46,6 +46,14 @@ SETTINGS: Final[tuple[Setting, ...]] = (
     Setting("gateway.tls_cert", str, None, "Certificate chain (PEM file) of the gateway."),
     Setting("gateway.tls_key", str, None, "Private key (PEM file) of that certificate."),
     Setting(
+        "gateway.url",
+        str,
+        None,
+        "The gateway's public address, as people and their clients are told it: where a reverse "
+        "proxy takes connections for it.",
+        environment="BAILEE_GATEWAY_PUBLIC_URL",
+    ),
+    Setting(
         "gateway.connections",
         int,
         4096,
@@ -93,14 +101,6 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         None,
         "Origins whose pages may call the gateway from a browser: `https://app.example.com`; "
         "commas between. Whoever opens such a page can read the key in it.",
-    ),
-    Setting(
-        "gateway.url",
-        str,
-        None,
-        "The gateway's public address, as people and their clients are told it: where a reverse "
-        "proxy takes connections for it.",
-        environment="BAILEE_GATEWAY_PUBLIC_URL",
     ),
     Setting("console.listen", str, "127.0.0.1:8788", "Address and port of the console."),
     Setting(

@@ -317,6 +317,11 @@ class Server:
         self._parts.push_async_callback(stop)
 
 
+def _public(settings: Settings, name: str) -> str | None:
+    url = settings.text(name)
+    return None if url is None else check_url(url, name)
+
+
 def _limits(settings: Settings, descriptors: Descriptors) -> Limits:
     """The gateway's limits: as set, and within what the process may have."""
     return Limits(
@@ -328,11 +333,6 @@ def _limits(settings: Settings, descriptors: Descriptors) -> Limits:
         max_body=settings.number("gateway.max_request_mb") * MIB,
         max_upload=settings.number("gateway.max_upload_mb") * MIB,
     )
-
-
-def _public(settings: Settings, name: str) -> str | None:
-    url = settings.text(name)
-    return None if url is None else check_url(url, name)
 
 
 def _tls_files(settings: Settings) -> tuple[Path, Path] | None:
