@@ -22,15 +22,18 @@ from typing import Any, Final, TypeAlias
 from bailee.gateway.completion import frame_parts
 from bailee.vault import bounds
 from bailee.vault.bounds import Beyond, BeyondBound
-from bailee.vault.structure import read
+from bailee.vault.packing import TooDeep, parse
+from bailee.vault.structure import most_values, read, scan
 
 _LINE_ENDS: Final = (b"\r\n", b"\r")
 _NOTHING: Final = re.compile(rb"\n*")
 _LINES: Final = 1000  # of one event; the API's have two
+_OVERHEAD: Final = 5  # values that are put around an event
 _NEW_TEXT: Final = 3  # values that a text costs which a block did not have yet
 
-Event: TypeAlias = "tuple[Any, int]"
-"""An event's JSON, None when it is not JSON, and the number of its values or somewhat more."""
+Event: TypeAlias = "tuple[Any, bytes]"
+"""An event's JSON, None when it is not JSON, and its text: its values are counted when it leaves
+any, which most events do not."""
 
 
 def sse_events(body: bytes) -> Iterator[Event]:
@@ -54,7 +57,7 @@ def sse_events(body: bytes) -> Iterator[Event]:
         if count > bounds.EVENTS:
             raise BeyondBound(Beyond.EVENTS)
         if event.count(b"\n") > _LINES:
-            yield None, 0
+            yield None, b""
             continue
         data = [
             line[5:].removeprefix(b" ") for line in event.split(b"\n") if line.startswith(b"data:")
@@ -77,7 +80,7 @@ def frame_events(body: bytes) -> Iterator[Event]:
             raise BeyondBound(Beyond.EVENTS)
         total = int.from_bytes(body[at : at + 4], "big")
         if total < 16 or at + total > len(body):
-            yield None, 0
+            yield None, b""
             return
         headers, payload = frame_parts(body[at : at + total])
         at += total
@@ -85,11 +88,11 @@ def frame_events(body: bytes) -> Iterator[Event]:
         if kind == "chunk":
             yield _chunk(payload)
             continue
-        value, values = _json(payload)
+        value, text = _json(payload)
         if headers.get(":message-type") == "exception":
-            yield {"type": "error", "error": {"type": kind, "message": value}}, values + 5
+            yield {"type": "error", "error": {"type": kind, "message": value}}, text
         else:
-            yield {kind: value}, values + 2
+            yield {kind: value}, text
 
 
 def _chunk(payload: bytes) -> Event:
@@ -97,11 +100,11 @@ def _chunk(payload: bytes) -> Event:
     wrapped, _ = _json(payload)
     inner = wrapped.get("bytes") if isinstance(wrapped, dict) else None
     if not isinstance(inner, str):
-        return None, 0
+        return None, b""
     try:
         return _json(base64.b64decode(inner))
     except (binascii.Error, ValueError):
-        return None, 0
+        return None, b""
 
 
 def assemble(events: Iterator[Event]) -> tuple[Any, Any, bool, int]:
@@ -112,8 +115,8 @@ def assemble(events: Iterator[Event]) -> tuple[Any, Any, bool, int]:
         BeyondBound: message and error would have more values than `bounds.VALUES`, or as `events`.
     """
     build = _Message()
-    for event, values in events:
-        build.take(event, values)
+    for event, text in events:
+        build.take(event, text)
     build.end()
     whole = build.whole and (build.stopped or build.error is not None)
     return build.message, build.error, whole, build.values
@@ -132,18 +135,18 @@ class _Message:
         self._texts: dict[tuple[int, str], list[str]] = {}
         self._inputs: dict[int, list[str]] = {}
 
-    def take(self, event: Any, values: int) -> None:
-        """One event, and the number of its values."""
+    def take(self, event: Any, text: bytes) -> None:
+        """One event, and its text."""
         if not isinstance(event, dict):
             self.whole = False
             return
         kind = event.get("type")
         if kind == "content_block_delta":
-            self._delta(event, values)
+            self._delta(event, text)
             return
         if kind in ("ping", "content_block_stop"):
             return
-        self._spend(values)
+        self._spend(_OVERHEAD + _values(text))
         if kind == "message_start" and isinstance(event.get("message"), dict):
             self.message = event["message"]
         elif kind == "content_block_start":
@@ -171,7 +174,7 @@ class _Message:
         else:
             self.whole = False
 
-    def _delta(self, event: dict[str, Any], values: int) -> None:
+    def _delta(self, event: dict[str, Any], text: bytes) -> None:
         index, delta = event.get("index"), event.get("delta")
         block = self._blocks.get(index) if isinstance(index, int) else None
         if block is None or not isinstance(index, int) or not isinstance(delta, dict):
@@ -182,7 +185,7 @@ class _Message:
             self._inputs.setdefault(index, []).append(delta["partial_json"])
             return
         if kind == "citations_delta" and "citation" in delta:
-            self._spend(values)
+            self._spend(_values(text))
             if not isinstance(block.get("citations"), list):
                 block["citations"] = []
             block["citations"].append(delta["citation"])
@@ -220,8 +223,8 @@ class _Message:
             self._blocks[index][name] = text + "".join(pieces)
         for index, pieces in self._inputs.items():
             text = "".join(pieces)
-            parsed, values = _json(text.encode("utf-8", "surrogatepass")) if text else ({}, 0)
-            self._spend(values)
+            parsed, read_from = _json(text.encode("utf-8", "surrogatepass")) if text else ({}, b"")
+            self._spend(_values(read_from))
             if parsed is None:
                 self.whole = False
             else:
@@ -236,8 +239,16 @@ class _Message:
 def _json(data: bytes) -> Event:
     """The JSON value in `data`, exactly, or None (also for `null`)."""
     try:
-        return read(data)
+        if len(data) <= bounds.VALUES:  # which it can't have more of
+            return parse(data), data
+        return read(data)[0], data
+    except TooDeep as error:
+        raise BeyondBound(Beyond.DEPTH) from error
     except BeyondBound:
         raise
     except ValueError:
-        return None, 0
+        return None, b""
+
+
+def _values(text: bytes) -> int:
+    return most_values(text) if len(text) <= bounds.VALUES else scan(text).values
