@@ -27,6 +27,7 @@ from browsing import Answer, Visitor
 from programs import Bailee, message
 
 PASSWORD = "seven pear trees in a row"
+NEW_PASSWORD = PASSWORD + ", and a plum"
 KEY = re.compile(r"bl_[0-9a-f]{10}_[0-9a-f]{48}")
 OF = "/organisations/{organisation}"
 ELSEWHERE = {
@@ -186,7 +187,7 @@ def revoke_there(stage: Stage, path: str) -> Answer:
 def sign_out_elsewhere(stage: Stage, path: str) -> Answer:
     """Another browser of the person's."""
     other = Visitor(stage.bailee.ready["console"])
-    other.submit("/sign-in", "/sign-in", {"email": "ada@x.example", "password": PASSWORD})
+    other.submit("/sign-in", "/sign-in", {"email": "ada@x.example", "password": NEW_PASSWORD})
     page = stage.person.get("/settings/account").text
     (session,) = re.findall(r'name="session" value="([^"]+)"', page)
     return stage.person.submit("/settings/account", path, {"session": session})
@@ -213,9 +214,7 @@ ACTIONS: dict[str, Callable[[Stage, str], Answer]] = {
     "/policy/difference": lambda s, path: s.operator.submit(
         "/policy/difference", path, {"document": content(None).decode()}
     ),
-    "/settings/account/password": of_person(
-        "/settings/account", old=PASSWORD, new=PASSWORD + ", and a plum"
-    ),
+    "/settings/account/password": of_person("/settings/account", old=PASSWORD, new=NEW_PASSWORD),
     "/settings/account/sign-out-elsewhere": sign_out_elsewhere,
     "/settings/account/sign-out-others": of_person("/settings/account"),
     "/settings/account/keys/revoke": of_person("/settings/account", key_id="{key_id}"),
@@ -230,7 +229,7 @@ ACTIONS: dict[str, Callable[[Stage, str], Answer]] = {
     ),
     "/sign-out": of_person("/settings/privacy"),
     "/sign-in": lambda s, path: s.person.submit(
-        "/sign-in", path, {"email": "ada@x.example", "password": PASSWORD + ", and a plum"}
+        "/sign-in", path, {"email": "ada@x.example", "password": NEW_PASSWORD}
     ),
     "/settings/erase": of_person("/settings/erase", confirmation="ada@x.example"),
 }
