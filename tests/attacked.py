@@ -41,7 +41,7 @@ _TICKS: Final = os.sysconf("SC_CLK_TCK")
 _QUIET: Final = 1.2  # seconds without work, after which nothing is taken to go on behind
 _STEP: Final = 0.2
 _LONGEST: Final = 60.0  # seconds that what goes on behind may take, and a client waits
-_PATIENCE: Final = 20.0  # seconds that the neighbour waits for an answer
+_PATIENCE: Final = 30.0  # seconds that the neighbour waits for an answer
 _SOFT: Final = 1024  # descriptors that a process starts with on most machines
 _ATTACKER: Final = ("127.0.0.2", 0)  # where attacks come from: not the neighbour's address
 _ANSWER: Final = "all is well"
@@ -68,7 +68,7 @@ class Cost:
     descriptors: float = 64.0
     threads: float = 8.0
     disk: float = 48.0
-    late: float = 8.0
+    late: float = 15.0
     wrong: float = 0.0
 
     def over(self, most: Cost) -> dict[str, str]:
