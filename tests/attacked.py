@@ -229,15 +229,22 @@ class House:
         given = [f"{method} {path} HTTP/1.1", f"Host: {self.host()}", f"x-api-key: {self.key}"]
         return "\r\n".join([*given, *lines, "", ""]).encode()
 
-    def open(self, sent: bytes, count: int = 1, door: str = "gateway") -> list[socket.socket]:
+    def open(
+        self, sent: bytes, count: int = 1, door: str = "gateway", window: int = 0
+    ) -> list[socket.socket]:
         """Connections on which `sent` was written, or as much as was taken. They stay open until
-        the end of `within`.
+        the end of `within`. `window`: bytes that are taken of an answer before it is read.
         """
         made = []
         for _ in range(count):
+            connection = socket.socket()
+            self._open.append(connection)
+            if window:
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, window)
+            connection.settimeout(10)
+            connection.bind(_ATTACKER)
             with contextlib.suppress(ConnectionError, TimeoutError):
-                connection = socket.create_connection(self.address(door), 10, _ATTACKER)
-                self._open.append(connection)
+                connection.connect(self.address(door))
                 connection.sendall(sent)
                 made.append(connection)
         return made
