@@ -41,7 +41,7 @@ _TICKS: Final = os.sysconf("SC_CLK_TCK")
 _QUIET: Final = 1.2  # seconds without work, after which nothing is taken to go on behind
 _STEP: Final = 0.2
 _LONGEST: Final = 60.0  # seconds that what goes on behind may take, and a client waits
-_PATIENCE: Final = 20.0  # seconds that the neighbour waits for an answer
+_PATIENCE: Final = 30.0  # seconds that the neighbour waits for an answer
 _SOFT: Final = 1024  # descriptors that a process starts with on most machines
 _ATTACKER: Final = ("127.0.0.2", 0)  # where attacks come from: not the neighbour's address
 _ANSWER: Final = "all is well"
@@ -68,7 +68,7 @@ class Cost:
     descriptors: float = 64.0
     threads: float = 8.0
     disk: float = 48.0
-    late: float = 8.0
+    late: float = 15.0
     wrong: float = 0.0
 
     def over(self, most: Cost) -> dict[str, str]:
@@ -229,15 +229,22 @@ class House:
         given = [f"{method} {path} HTTP/1.1", f"Host: {self.host()}", f"x-api-key: {self.key}"]
         return "\r\n".join([*given, *lines, "", ""]).encode()
 
-    def open(self, sent: bytes, count: int = 1, door: str = "gateway") -> list[socket.socket]:
+    def open(
+        self, sent: bytes, count: int = 1, door: str = "gateway", window: int = 0
+    ) -> list[socket.socket]:
         """Connections on which `sent` was written, or as much as was taken. They stay open until
-        the end of `within`.
+        the end of `within`. `window`: bytes that are taken of an answer before it is read.
         """
         made = []
         for _ in range(count):
+            connection = socket.socket()
+            self._open.append(connection)
+            if window:
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, window)
+            connection.settimeout(10)
+            connection.bind(_ATTACKER)
             with contextlib.suppress(ConnectionError, TimeoutError):
-                connection = socket.create_connection(self.address(door), 10, _ATTACKER)
-                self._open.append(connection)
+                connection.connect(self.address(door))
                 connection.sendall(sent)
                 made.append(connection)
         return made

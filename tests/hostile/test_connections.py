@@ -17,14 +17,14 @@ PLACES = {"gateway": "/v1/messages", "console": "/sign-in", "ingest": "/v1/metri
 )
 def test_bodies_that_are_announced_and_do_not_come(house: House, said: str) -> None:
     """A hundred requests of one key without their bodies take no room from anybody."""
-    with house.within(late=4.0):
+    with house.within():
         house.open(house.head(said), 100)
 
 
 @pytest.mark.xfail(strict=True, reason="door-gateway")
 def test_bodies_that_come_slowly(house: House) -> None:
     """Forty bodies of one key, a byte at a time, don't either."""
-    with house.within(late=4.0):
+    with house.within():
         slow = house.open(house.head("transfer-encoding: chunked"), 40)
         for _ in range(3):
             for connection in slow:
@@ -36,7 +36,7 @@ def test_bodies_that_come_slowly(house: House) -> None:
 @pytest.mark.parametrize("door", DOORS)
 def test_heads_that_never_end(house: House, door: str) -> None:
     """Three thousand half-open heads at one door shut none: every other address is still served."""
-    with house.within(memory=160, late=6.0):
+    with house.within(memory=160):
         house.open(f"POST {PLACES[door]} HTTP/1.1\r\nHost: h\r\n".encode(), 3_000, door)
         for other in DOORS:
             if other != door:
@@ -50,7 +50,7 @@ def test_heads_that_never_end(house: House, door: str) -> None:
 @pytest.mark.parametrize("door", DOORS)
 def test_connections_that_say_nothing(house: House, door: str) -> None:
     """Nor do connections on which nothing comes at all."""
-    with house.within(memory=128, late=6.0):
+    with house.within(memory=128):
         house.open(b"", 2_000, door)
 
 

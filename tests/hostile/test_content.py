@@ -66,7 +66,7 @@ def test_what_is_rebuilt_follows_the_size(house: House) -> None:
 @pytest.mark.xfail(strict=True, reason="door-vault")
 def test_lists_do_not_wait_for_what_is_sealed(house: House) -> None:
     """While content that asks for much is being sealed, another's list costs what it ever did."""
-    with house.within(late=6.0):
+    with house.within():
         for _ in range(3):
             house.post(MANY_MESSAGES)
         began = processor(house.pid)
