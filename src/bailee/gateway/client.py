@@ -9,6 +9,7 @@ written is on its way until the client took it, however slowly, and only who tak
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 import struct
 from enum import IntEnum
@@ -56,11 +57,11 @@ class ClientConnection(asyncio.Protocol):
         "_unsent",
         "_until",
         "_waits",
+        "arriving",
         "closes",
         "exchange",
         "gone",
         "transport",
-        "welcoming",
     )
 
     def __init__(self, gateway: Gateway) -> None:
@@ -81,15 +82,18 @@ class ClientConnection(asyncio.Protocol):
         self.exchange: Exchange | None = None
         self.closes = False  # whether the connection ends with the present answer
         self.gone = False
-        self.welcoming: asyncio.Task[None] | None = None  # until `connection_made`
+        self.arriving: socket.socket | None = None  # until `connection_made`
 
     # -- asyncio.Protocol ----------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """See `asyncio.Protocol`."""
         self.transport = cast(asyncio.Transport, transport)
-        self.welcoming = None
-        self._gateway.clients.add(self)
+        self.arriving = None
+        if self.gone:  # given up before
+            self.transport.abort()
+        else:
+            self._gateway.clients.add(self)
 
     def data_received(self, data: bytes) -> None:
         """See `asyncio.Protocol`."""
@@ -313,12 +317,15 @@ class ClientConnection(asyncio.Protocol):
 
     def give_up(self) -> None:
         """Ends a connection that waits, to make room for another's."""
-        if self.welcoming is not None:
-            self.welcoming.cancel()
-        elif not self.gone:
-            self._state = _LINGER
+        if self.gone:
+            return
+        self.gone = True
+        self._state = _LINGER
+        if self.arriving is None:
             self.transport.abort()
-            self.gone = True
+        else:
+            with contextlib.suppress(OSError):  # ends a handshake too
+                self.arriving.shutdown(socket.SHUT_RDWR)
 
     def _close_when_sent(self) -> None:
         """Closes once the client has taken what was written."""

@@ -46,7 +46,7 @@ class Listening:
         self._gateway = gateway
         self._context = context
         self._loop = asyncio.get_running_loop()
-        self._welcoming: set[asyncio.Task[None]] = set()
+        self._welcoming: dict[ClientConnection, asyncio.Task[None]] = {}
         self._resuming: asyncio.TimerHandle | None = None
         self._said = -60.0
 
@@ -57,8 +57,8 @@ class Listening:
 
     def close(self) -> None:
         """Listens no more. What was accepted goes on; a TLS handshake does not."""
-        for task in self._welcoming:
-            task.cancel()
+        for client in self._welcoming:
+            client.give_up()
         if self.socket.fileno() < 0:
             return
         if self._resuming is not None:
@@ -88,12 +88,12 @@ class Listening:
         if give_up is not None:
             give_up.give_up()
         sock.setblocking(False)
-        task = client.welcoming = self._loop.create_task(self._welcome(client, sock))
-        self._welcoming.add(task)
+        client.arriving = sock
+        self._welcoming[client] = task = self._loop.create_task(self._welcome(client, sock))
 
-        def welcomed(task: asyncio.Task[None]) -> None:
-            self._welcoming.discard(task)
-            if client.welcoming is not None:  # no handshake, or not in time, or there was no room
+        def welcomed(_task: asyncio.Task[None]) -> None:
+            del self._welcoming[client]
+            if client.arriving is not None:  # no handshake, or not in time, or there was no room
                 self._gateway.connections.closed(client)
                 sock.close()
 
