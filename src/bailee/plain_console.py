@@ -14,6 +14,7 @@ from typing import Any
 
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
+from rich.text import Text
 
 from bailee.shown import lines
 
@@ -25,6 +26,10 @@ class PlainConsole(Console):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(highlight=False, markup=False, emoji=False, **options)
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        """A string as text, before rich drops what it takes for control codes."""
+        return super().render_str(lines(text), **options)
 
     def render(
         self, renderable: RenderableType, options: ConsoleOptions | None = None

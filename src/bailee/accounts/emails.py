@@ -29,7 +29,7 @@ def normal(email: str) -> str:
         not (local and at and domain)
         or len(text) > _LONGEST
         or "@" in local
-        or any(c.isspace() for c in text)
+        or any(c.isspace() or unicodedata.category(c).startswith("C") for c in text)
         or not is_plain(text)
         or domain.startswith(".")
         or domain.endswith(".")
