@@ -95,7 +95,7 @@ KINDS: Final[Mapping[str, Declared]] = {
     },
     "organisation.created": _BY,
     "member.role": {"person": _ID, "old": _WORD, "new": _WORD, "by": _ID},
-    "member.removed": {"person": _ID, "old": _WORD, "by": _ID},
+    "member.removed": {"person": _ID, "old": _WORD, "by": _ID, "keys": _NUMBER},
     "provider.bound": {"domain": _SETTING, "issuer": _SETTING, "by": _ID},
     "person.created": {"by": _ID, "operator": _NUMBER},
     "person.operator": {"operator": _NUMBER, "by": _ID},
