@@ -11,7 +11,6 @@ DOORS = ("gateway", "console", "ingest")
 PLACES = {"gateway": "/v1/messages", "console": "/sign-in", "ingest": "/v1/metrics"}
 
 
-@pytest.mark.xfail(strict=True, reason="door-gateway")
 @pytest.mark.parametrize(
     "said", ["transfer-encoding: chunked", f"content-length: {32 << 20}"], ids=["chunked", "length"]
 )
@@ -21,7 +20,6 @@ def test_bodies_that_are_announced_and_do_not_come(house: House, said: str) -> N
         house.open(house.head(said), 100)
 
 
-@pytest.mark.xfail(strict=True, reason="door-gateway")
 def test_bodies_that_come_slowly(house: House) -> None:
     """Forty bodies of one key, a byte at a time, don't either."""
     with house.within():
@@ -32,7 +30,6 @@ def test_bodies_that_come_slowly(house: House) -> None:
             house.say(b"GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")
 
 
-@pytest.mark.xfail(strict=True, reason="door-gateway, door-console")
 @pytest.mark.parametrize("door", DOORS)
 def test_heads_that_never_end(house: House, door: str) -> None:
     """Three thousand half-open heads at one door shut none: every other address is still served."""
@@ -57,14 +54,8 @@ def test_connections_that_say_nothing(house: House, door: str) -> None:
 @pytest.mark.parametrize(
     ("door", "path", "kind"),
     [
-        pytest.param(
-            "console", "/sign-in", "application/x-www-form-urlencoded",
-            marks=pytest.mark.xfail(strict=True, reason="door-console"),
-        ),
-        pytest.param(
-            "ingest", "/api/1/envelope/", "text/plain",
-            marks=pytest.mark.xfail(strict=True, reason="door-console"),
-        ),
+        ("console", "/sign-in", "application/x-www-form-urlencoded"),
+        ("ingest", "/api/1/envelope/", "text/plain"),
         ("ingest", "/v1/metrics", "application/json"),
     ],
     ids=["sign-in", "envelope", "metrics"],

@@ -21,7 +21,6 @@ def _stream(*parts: Part, **headers: str) -> Exactly:
     return Exactly(Reply(200, tuple((n.replace("_", "-"), v) for n, v in named), parts, "chunked"))
 
 
-@pytest.mark.xfail(strict=True, reason="door-vault")
 def test_a_million_messages_of_nothing(house: House) -> None:
     """A million numbers as messages, which the model refuses, cost little."""
     house.upstream.then(Failure(502, "api_error", "no"))
@@ -29,7 +28,6 @@ def test_a_million_messages_of_nothing(house: House) -> None:
         house.post(MANY_MESSAGES)
 
 
-@pytest.mark.xfail(strict=True, reason="door-vault")
 def test_a_million_messages_in_two_kilobytes(house: House) -> None:
     """Packed, they cost no more."""
     house.upstream.then(Failure(502, "api_error", "no"))
@@ -37,14 +35,12 @@ def test_a_million_messages_in_two_kilobytes(house: House) -> None:
         house.post(gzip.compress(MANY_MESSAGES), content_encoding="gzip")
 
 
-@pytest.mark.xfail(strict=True, reason="door-vault")
 def test_a_million_messages_that_are_answered(house: House) -> None:
     """The same when the model answers: the session that they make is no burden either."""
     with house.within():
         house.post(MANY_MESSAGES)
 
 
-@pytest.mark.xfail(strict=True, reason="door-vault")
 def test_what_is_rebuilt_follows_the_size(house: House) -> None:
     """A conversation of twice as many messages takes about twice as long to show."""
     spent = []
@@ -63,7 +59,6 @@ def test_what_is_rebuilt_follows_the_size(house: House) -> None:
     assert spent[1] < 3 * spent[0] + 0.2, spent
 
 
-@pytest.mark.xfail(strict=True, reason="door-vault")
 def test_lists_do_not_wait_for_what_is_sealed(house: House) -> None:
     """While content that asks for much is being sealed, another's list costs what it ever did."""
     with house.within():
@@ -74,14 +69,12 @@ def test_lists_do_not_wait_for_what_is_sealed(house: House) -> None:
         assert processor(house.pid) - began < 1.5
 
 
-@pytest.mark.xfail(strict=True, reason="door-vault")
 def test_a_million_keys(house: House) -> None:
     """A body with a million keys, 14 MB of it, costs little."""
     with house.within(memory=200, disk=64):
         house.post(many_keys())
 
 
-@pytest.mark.xfail(strict=True, reason="door-vault")
 @pytest.mark.parametrize("coding", PACKERS)
 def test_a_request_that_unfolds_without_end(house: House, coding: str) -> None:
     """Two gigabytes in a few kilobytes are not unfolded further than is read."""
@@ -90,7 +83,6 @@ def test_a_request_that_unfolds_without_end(house: House, coding: str) -> None:
         house.post(packed, content_encoding=coding)
 
 
-@pytest.mark.xfail(strict=True, reason="door-vault")
 @pytest.mark.parametrize("coding", PACKERS)
 def test_an_answer_that_unfolds_without_end(house: House, coding: str) -> None:
     """A model's answer neither, neither while it passes nor afterwards."""

@@ -18,7 +18,6 @@ NAMES = ["request", "json", "events", "frames", "held events", "held frames", "h
          "path", "packed"]  # fmt: skip
 
 
-@pytest.mark.xfail(strict=False, reason="door-vault")
 @pytest.mark.parametrize(("entry", "ends", "pieces"), costs.SHAPES, ids=NAMES)
 def test_time_follows_the_size(
     entry: costs.Entry, ends: list[tuple[bytes, bytes]], pieces: list[bytes]
@@ -34,7 +33,6 @@ def test_time_follows_the_size(
     assert [] == found
 
 
-@pytest.mark.xfail(strict=False, reason="door-vault")
 def test_no_small_input_costs_much(tmp_path: Path) -> None:
     """Some hundred inputs that a fuzzer makes of these pieces: bounded time, bounded memory."""
     if importlib.util.find_spec("atheris") is None:

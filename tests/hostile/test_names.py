@@ -34,7 +34,6 @@ _NOT_TEXT = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u
 _ENDED = re.compile(r"^\d\d:\d\d:\d\d  .*", re.MULTILINE)
 
 
-@pytest.mark.xfail(strict=True, reason="door-keys")
 def test_names_are_text_in_commands(house: House) -> None:
     """Whatever a key is called, it is refused, or shown without a code and without a traceback."""
     for name in NAMES.values():
@@ -49,7 +48,6 @@ def test_names_are_text_in_commands(house: House) -> None:
         assert [] == _NOT_TEXT.findall(done.stdout + done.stderr)
 
 
-@pytest.mark.xfail(strict=True, reason="door-keys")
 def test_names_are_text_in_the_lines_of_the_server(tmp_path: Path) -> None:
     """A request under such a key is one line of `bailee up`, and nothing but text."""
     bailee, keys = Bailee(tmp_path), []

@@ -14,7 +14,6 @@ from bombs import MANY_MESSAGES, unfolding
 pytestmark = pytest.mark.row("G1", "D4")
 
 
-@pytest.mark.xfail(strict=True, reason="door-vault")
 def test_a_start_over_content_that_asks_for_much(house: House) -> None:
     """Killed with bombs in the spool: ready for little more than over an empty one, and alive when
     all is done.
@@ -30,7 +29,6 @@ def test_a_start_over_content_that_asks_for_much(house: House) -> None:
         pass
 
 
-@pytest.mark.xfail(strict=True, reason="door-vault")
 def test_a_start_over_a_gigabyte(house: House) -> None:
     """Killed with a gigabyte in the spool: the same, and the rest is done behind."""
     plain = house.killed()

@@ -15,7 +15,6 @@ pytestmark = pytest.mark.row("G1")
 BODY = b'{"model":"m","max_tokens":9,"messages":[{"role":"user","content":"medlar"}]}'
 
 
-@pytest.mark.xfail(strict=True, reason="door-upstream")
 @pytest.mark.parametrize("after", [0.0, 2.0], ids=["at once", "after a while"])
 def test_a_question_is_asked_once(house: House, after: float) -> None:
     """An upstream whose pooled connection dies after the whole request is not asked again."""
@@ -26,7 +25,6 @@ def test_a_question_is_asked_once(house: House, after: float) -> None:
     assert (seen + 1, 502) == (len(house.upstream.requests), status)
 
 
-@pytest.mark.xfail(strict=True, reason="door-upstream")
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_a_prompt_is_not_redirected(house: House, status: int) -> None:
     """A client is never told to carry prompt and key to another host."""
@@ -41,7 +39,6 @@ def test_a_prompt_is_not_redirected(house: House, status: int) -> None:
         assert (502, None) == (answer.status, answer.getheader("location"))
 
 
-@pytest.mark.xfail(strict=True, reason="door-gateway")
 def test_a_slow_reader_gets_the_whole_answer(house: House) -> None:
     """What reads slowly on a connection that ends with the answer is not cut off, however long
     ago it asked.
