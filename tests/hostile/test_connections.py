@@ -47,6 +47,7 @@ def test_heads_that_never_end(house: House, door: str) -> None:
                 assert answer.startswith(b"HTTP/1.1 ")
 
 
+@pytest.mark.xfail(strict=True, reason="door-gateway")
 @pytest.mark.parametrize("door", DOORS)
 def test_connections_that_say_nothing(house: House, door: str) -> None:
     """Nor do connections on which nothing comes at all."""
@@ -61,10 +62,7 @@ def test_connections_that_say_nothing(house: House, door: str) -> None:
             "console", "/sign-in", "application/x-www-form-urlencoded",
             marks=pytest.mark.xfail(strict=True, reason="door-console"),
         ),
-        pytest.param(
-            "ingest", "/api/1/envelope/", "text/plain",
-            marks=pytest.mark.xfail(strict=True, reason="door-console"),
-        ),
+        ("ingest", "/api/1/envelope/", "text/plain"),
         ("ingest", "/v1/metrics", "application/json"),
     ],
     ids=["sign-in", "envelope", "metrics"],

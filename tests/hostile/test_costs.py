@@ -34,7 +34,6 @@ def test_time_follows_the_size(
     assert [] == found
 
 
-@pytest.mark.xfail(strict=False, reason="door-vault")
 def test_no_small_input_costs_much(tmp_path: Path) -> None:
     """Some hundred inputs that a fuzzer makes of these pieces: bounded time, bounded memory."""
     if importlib.util.find_spec("atheris") is None:
