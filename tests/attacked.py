@@ -66,7 +66,7 @@ class Cost:
     cpu: float = 4.0
     loop: float = 1.5
     descriptors: float = 64.0
-    threads: float = 8.0
+    threads: float = 32.0  # pools fill as they are used
     disk: float = 48.0
     late: float = 15.0
     wrong: float = 0.0
