@@ -6,8 +6,6 @@ import ast
 import re
 from pathlib import Path
 
-import pytest
-
 ROOT = Path(__file__).parents[2]
 _TEST = re.compile(r"`(tests/[\w/]+\.py)::(\w+)`")
 _ROW = re.compile(r"^\|(?! *-)(?!---)(.*)\|$", re.MULTILINE)
