@@ -82,19 +82,21 @@ def _sessions_show(node: Node, arguments: Arguments) -> object:
     if arguments.get("wait", True):  # a page has waited when it found the session
         node.vault.settle(session=text(arguments, "id"))
     shown = node.vault.show(text(arguments, "id"), moment(node, arguments))
+    unfiled = node.vault.unfiled(shown.session.owner)
     held = shown.session.id in node.vault.holds.held()
     return session_view(node, shown.session, held=held) | {
         "messages": shown.main,
         "agents": shown.agents,
         "aside": shown.aside,
         "as_bytes": as_bytes(shown.exchanges),
+        "unfiled": asdict(unfiled),
         "exchange_list": [as_object(exchange, messages=False) for exchange in shown.exchanges],
     }
 
 
 def _sessions_export(node: Node, arguments: Arguments) -> Iterator[object]:
     _on_record(node, arguments)
-    node.vault.settle(session=text(arguments, "id"))
+    node.vault.settle_whole(text(arguments, "id"))
     lines = node.vault.export(text(arguments, "id"), moment(node, arguments))
     return (line.decode() for line in lines)
 

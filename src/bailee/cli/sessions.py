@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Annotated, Any, cast
 
 import typer
+from rich.text import Text
 
 from bailee.cli.errors import reporting
 from bailee.cli.reach import HomeOption, JsonOption, ask_one, operate
 from bailee.cli.show import console, moment, note, print_json, say, table, write_text
-from bailee.cli.transcript import print_transcript
+from bailee.cli.transcript import being_filed, print_transcript
 from bailee.home import find
 
 app = typer.Typer(help="Sessions: what is kept, why, until when.", no_args_is_help=True)
@@ -48,11 +49,8 @@ def list_sessions(as_json: JsonOption = False, home: HomeOption = None) -> None:
         )  # fmt: skip
         console().print(table(columns, rows, right=("exchanges",)))
         unfiled = cast("dict[str, Any]", ask_one(home, "sessions.unfiled"))
-        if unfiled["exchanges"] or unfiled["earlier"]:
-            more = ", and what an earlier run left" if unfiled["earlier"] else ""
-            count = unfiled["exchanges"]
-            said = f"{count} exchange{'' if count == 1 else 's'}{more}"
-            console().print(f"[dim]Being filed, and not in the list yet: {said}.[/dim]")
+        if said := being_filed(unfiled):
+            console().print(Text(f"Being filed, and not in the list yet: {said}.", style="dim"))
 
 
 @app.command()

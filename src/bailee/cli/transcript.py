@@ -19,6 +19,13 @@ _WHY = {
 }
 
 
+def being_filed(unfiled: dict[str, Any]) -> str:
+    """How much is recorded and not in the index yet, in words; "" when nothing is."""
+    count, more = unfiled["exchanges"], "what an earlier run left" if unfiled["earlier"] else ""
+    exchanges = f"{count} exchange{'' if count == 1 else 's'}" if count else ""
+    return " and ".join(part for part in (exchanges, more) if part)
+
+
 def print_transcript(transcript: dict[str, Any]) -> None:
     """Print the messages of each conversation of a session, block by block."""
     out = console()
@@ -26,6 +33,8 @@ def print_transcript(transcript: dict[str, Any]) -> None:
         f"session {transcript['id']}, exchanges: {transcript['exchanges']}, "
         f"kept until {moment(transcript['kept_until'])} by {transcript['retention']['clause']}"
     )
+    if said := being_filed(transcript["unfiled"]):
+        say(f"Of its account, being filed and perhaps not in here yet: {said}.")
     for one in transcript["as_bytes"]:
         out.print(
             f"exchange {one['number']} is kept as the bytes that came: "

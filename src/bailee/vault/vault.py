@@ -56,6 +56,7 @@ from bailee.vault.transcript import Exchange, SessionRow, Transcript, rebuild, t
 _COLUMNS = [sessions.c[field.name] for field in fields(SessionRow)]
 _SPOOL_AGE = timedelta(minutes=30)
 _PATIENCE = 2.0  # seconds that who reads or deletes waits for what is not sealed yet
+_WHOLE = 60.0  # that who copies a session waits, since a copy is whole or is none
 _ERASING = 10.0  # that the erasure of a person waits, before it goes on by itself later
 _CLOSING = 10.0  # that the end waits; what is not sealed then is in the spool
 
@@ -336,13 +337,31 @@ class Vault:
         one did last, unless this says otherwise.
         """
         if owner is None and session is not None:
-            query = select(sessions.c.owner).where(sessions.c.id == session)
-            with storage_errors("the vault's index"), reading(self._engine) as connection:
-                owner = connection.execute(query).scalar()
+            owner = self._owner(session)
         self.spool.flush()
         with suppress(StorageError):
             self._sealer.queue.wait(_PATIENCE, owner)
         return self._sealer.queue.unfiled(owner)
+
+    def settle_whole(self, session: str) -> None:
+        """Wait until all that was submitted before of a session's owner is in the index: a copy
+        that is made then lacks nothing.
+
+        Raises:
+            StorageError: it is not within a minute, or a store fails; ask again.
+        """
+        self.spool.flush()
+        if not self._sealer.queue.wait(_WHOLE, self._owner(session)):
+            raise StorageError(
+                "what was said last is still being filed, and a copy would lack it.",
+                hint="ask again in a minute",
+            )
+
+    def _owner(self, session: str) -> str | None:
+        query = select(sessions.c.owner).where(sessions.c.id == session)
+        with storage_errors("the vault's index"), reading(self._engine) as connection:
+            owner: str | None = connection.execute(query).scalar()
+        return owner
 
     def unfiled(self, owner: str | None = None) -> Unfiled:
         """What is durable and not in the index yet, of an owner or of everybody."""

@@ -183,7 +183,7 @@ def test_who_may_ask(home: People) -> None:
     own = set(home.export(id=ADA).namelist())
     assert own == set(home.export(key=home.key).namelist())
     assert own == set(home.export(cookie=home.cookie).namelist())
-    bobs = home.ask("key.create", person=BOB, name="x", plan="pro")["key"]
+    bobs = home.ask("key.create", person=BOB, own=True, name="x")["key"]
     for operation in ("person.export", "person.erase"):
         with pytest.raises(InputError) as refused:
             home.ask(operation, id=ADA, key=bobs)
