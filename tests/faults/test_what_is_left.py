@@ -38,10 +38,10 @@ def poisoned(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.row("G1", "D4")
 def test_what_ended_the_process_is_not_tried_again(tmp_path: Path) -> None:
-    """It ends the process where it was sealed, and once more where it is tried alone; then it is
-    kept as the bytes that came, and reported. The others are kept as always.
+    """It ends the process where it was sealed, and three times more where it is tried alone; then it
+    is kept as the bytes that came, and reported. The others are kept as always.
     """
-    for arguments in (["fill"], []):
+    for arguments in (["fill"], [], [], []):
         assert -signal.SIGKILL == poisoned(tmp_path, *arguments).returncode
     done = poisoned(tmp_path)
     assert (0, "") == (done.returncode, done.stderr)

@@ -10,7 +10,9 @@ Rules kept here:
   the first few that are left of the oldest file. Each of those is tried alone, and is on disk as
   being tried (`Attempts`) while it is interpreted.
 * A frame that a process ended at while it was tried alone is sealed as the bytes that came, and
-  reported. If that ends the process too, its bytes are put aside. Neither is tried again.
+  reported. If that ends the process too, its bytes are put aside. Neither is tried again. A process
+  also ends for reasons of its own, as when somebody kills it: a frame that is too small to have
+  cost much (`_LARGE`) is given up only when process after process (`_ENDINGS`) has ended at it.
 * What does not open is reported once, and put aside.
 """
 
@@ -30,6 +32,12 @@ from bailee.vault.spool_writing import Kept
 
 WARY: Final = 64
 """So many frames are tried alone; the sealer's batches are no larger."""
+
+_LARGE: Final = 1 << 20
+"""Bytes of a frame that can itself have been too much for the machine."""
+
+_ENDINGS: Final = 3
+"""At a smaller frame so many processes end, one after the other, before it is given up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,21 +75,24 @@ class Attempts:
     def __init__(self, path: Path) -> None:
         """Raises: StorageError."""
         self._path = path
-        self._ended: tuple[str, str, str] | None = None
+        self._place, self._step, self._endings = ("", ""), Step.WHOLE, 0
         try:
             words = path.read_text("ascii").split()
         except FileNotFoundError:
             words = []
         except (OSError, ValueError) as error:
             raise _failed(error) from error
-        if len(words) == 3:
-            self._ended = (words[0], words[1], words[2])
+        if len(words) == 4 and words[2] in set(Step) and words[3].isdecimal():
+            self._place = (words[0], words[1])
+            self._step, self._endings = Step(words[2]), int(words[3])
 
     def step(self, kept: Kept) -> Step:
         """How to try a frame, after what became of it before."""
-        if self._ended is None or self._ended[:2] != (kept.file, str(kept.sequence)):
+        if self._place != _place(kept):
             return Step.WHOLE
-        return Step.RAW if self._ended[2] == Step.WHOLE else Step.ASIDE
+        if self._endings < (1 if kept.length > _LARGE else _ENDINGS):
+            return self._step
+        return Step.RAW if self._step is Step.WHOLE else Step.ASIDE
 
     def begin(self, kept: Kept, step: Step) -> None:
         """Put on disk that a frame is tried.
@@ -89,12 +100,15 @@ class Attempts:
         Raises:
             StorageError: the disk failed.
         """
+        again = (self._place, self._step) == (_place(kept), step)
+        endings = self._endings + 1 if again else 1
+        line = " ".join((*_place(kept), step, str(endings))).encode()
         try:
             made = not self._path.exists()
             descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
             try:
                 os.ftruncate(descriptor, 0)
-                os.pwrite(descriptor, f"{kept.file} {kept.sequence} {step}\n".encode(), 0)
+                os.pwrite(descriptor, line, 0)
                 os.fsync(descriptor)
             finally:
                 os.close(descriptor)
@@ -197,6 +211,10 @@ class Recovery:
                 found.file,
                 {"offset": found.offset, "length": found.length},
             )
+
+
+def _place(kept: Kept) -> tuple[str, str]:
+    return kept.file, str(kept.sequence)
 
 
 def _failed(error: Exception) -> StorageError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -183,12 +184,20 @@ def test_a_session_that_is_not_held_in_memory_is_continued(
 
 
 def test_how_a_frame_is_tried(bench: Bench, tmp_path: Any) -> None:
-    """Taken apart; where that ended the process as bytes; where that did, too, not at all."""
+    """Taken apart; where three processes ended at that as bytes; where three did at that, too, not
+    at all. At a large one a single end is enough.
+    """
     (kept,) = bench.vault.spool._writer.write([bench.exchange([turn("x")])])
     other = bench.vault.spool._writer.write([bench.exchange([turn("y")])])[0]
     path = tmp_path / "attempting"
-    for before, then in ((Step.WHOLE, Step.RAW), (Step.RAW, Step.ASIDE), (Step.ASIDE, Step.ASIDE)):
-        Attempts(path).begin(kept, before)
-        assert (then, Step.WHOLE) == (Attempts(path).step(kept), Attempts(path).step(other))
-    Attempts(path).end()
-    assert Step.WHOLE == Attempts(path).step(kept)
+    for frame, often in ((kept, 3), (replace(kept, length=2 << 20), 1)):
+        for step in (Step.WHOLE, Step.RAW):
+            for _ in range(often):
+                assert (step, Step.WHOLE) == (
+                    Attempts(path).step(frame),
+                    Attempts(path).step(other),
+                )
+                Attempts(path).begin(frame, step)
+        assert Step.ASIDE == Attempts(path).step(frame)
+        Attempts(path).end()
+        assert Step.WHOLE == Attempts(path).step(frame)
