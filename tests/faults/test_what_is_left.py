@@ -38,7 +38,7 @@ def poisoned(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.row("G1", "D4")
 def test_what_ended_the_process_is_not_tried_again(tmp_path: Path) -> None:
-    """It ends the process where it was sealed, and three times more where it is tried alone; then it
+    """It ends the process where it was sealed, and three more where it is tried alone; then it
     is kept as the bytes that came, and reported. The others are kept as always.
     """
     for arguments in (["fill"], [], [], []):
