@@ -121,7 +121,7 @@ class SealingQueue:
                 left = None if deadline is None else deadline - time.monotonic()
                 if left is not None and left <= 0:
                     return False
-                if not (patient and self._ending):
+                if not self._over(patient):  # else nobody would wake it
                     self._change.wait(left)
                 failure = self._failing(patient)
                 if failure is not None and self._done < wanted:
@@ -129,12 +129,15 @@ class SealingQueue:
             return True
 
     def _failing(self, patient: bool) -> StorageError | None:
-        if self._failure is None and (self._stop or (patient and self._ending)):
+        if self._failure is None and self._over(patient):
             return StorageError(
                 "the vault is being closed; what is not sealed yet stays in the spool.",
                 hint="start bailee again: it goes on by itself",
             )
         return self._failure
+
+    def _over(self, patient: bool) -> bool:
+        return self._stop or (patient and self._ending)
 
     def hurry(self) -> None:
         """The end is near: nobody waits without a limit any more. The sealer goes on."""
