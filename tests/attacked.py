@@ -30,7 +30,8 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import SplitResult, urlsplit
 
-from bailee.home import Home
+from bailee.app.node import Node
+from bailee.home import Home, HomeLock
 from bailee.home.control import ask
 from bailee.testing.upstream import ScriptedUpstream, Text
 from browsing import Visitor
@@ -357,6 +358,20 @@ class House:
         self.ready = _up(self.bailee, self.upstream)
         standing = self._standing()
         return replace(standing, memory=_status(self.pid, "VmHWM") / MIB)
+
+    @contextlib.contextmanager
+    def ended(self) -> Iterator[Node]:
+        """Kill -9, and the home opened here, for things to be put into it; then a start."""
+        self.bailee.stop(signal.SIGKILL)
+        home = Home(self.bailee.home)
+        lock = HomeLock(home)
+        lock.acquire()
+        try:
+            with Node.open(home, environment={}) as node:
+                yield node
+        finally:
+            lock.release()
+        self.ready = _up(self.bailee, self.upstream)
 
     def end(self) -> None:
         """End the server as an operator would: status 0, no complaint; or, broken, by force."""

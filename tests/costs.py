@@ -141,6 +141,10 @@ MESSAGES = [
     (b'{"metadata":{"user_id":"', b'"}}'),
 ]  # fmt: skip
 LINE = b"POST /v1/messages HTTP/1.1\r\nHost: h\r\n"
+# A frame of Bedrock's Converse, after which another is waited for.
+CONVERSED: Final = (
+    b"\0\0\0\x2c\0\0\0\x1a" + b"\0" * 4 + b"\x0b:event-type\x07\0\x0bmessageStop{}" + b"\0" * 4
+)
 HELD: Final = (held(SSE), held(FRAMES))
 IN_READS: Final = (*HELD, chunks)
 # Entry point, beginnings and ends, pieces.
@@ -150,8 +154,9 @@ SHAPES: list[tuple[Entry, list[tuple[bytes, bytes]], list[bytes]]] = [
      PIECES),
     (answered(SSE), [(START, b'data:{"type":"message_stop"}\n\n'), (b"", b"")], EVENTS),
     (answered(FRAMES), [(b"", b"")], [frame({"type": "ping"}), b"\0\0\0\x10" + b"\0" * 12, b"\0"]),
-    (HELD[0], [(b"", b""), (b"data:", b"\n\n")], EVENTS),
-    (HELD[1], [(b"", b""), (b"\x00\xff\xff\xff", b"")],
+    (HELD[0], [(b"", b""), (b"data:", b"\n\n"), (b'data:{"type":"message_stop"', b"")], EVENTS),
+    (HELD[1],
+     [(b"", b""), (b"\x00\xff\xff\xff", b""), (b"\x00\x01\xff\xff", b""), (CONVERSED, b"")],
      [frame({"type": "ping"}), frame({"type": "message_stop"}), b"\0\0\0\x10" + b"\0" * 12, b"\0"]),
     (head, [(LINE, b"\r\n"), (LINE + b"Connection: ", b"\r\n\r\n"), (b"", b"")],
      [b"a:\r\n", b"a", b",x", b"Content-Length: 1\r\n", b"\n", b" ", b"X-Api-Key: a\r\n", b"\r"]),

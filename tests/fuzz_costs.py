@@ -24,7 +24,7 @@ def try_one(data: bytes) -> None:
     source = atheris.FuzzedDataProvider(data)
     entry, ends, pieces = costs.SHAPES[source.ConsumeIntInRange(0, len(costs.SHAPES) - 1)]
     begin, end = ends[source.ConsumeIntInRange(0, len(ends) - 1)]
-    size = (100, 1000, 65536)[source.ConsumeIntInRange(0, 2)]
+    size = (1, 1000, 65536)[source.ConsumeIntInRange(0, 2)]
     chosen = [
         pieces[source.ConsumeIntInRange(0, len(pieces) - 1)]
         for _ in range(source.ConsumeIntInRange(1, 3))

@@ -88,6 +88,11 @@ class Place:
 
     def end(self, exchange: CapturedExchange) -> None:
         """Its answer ends now; wait until it is in the index."""
+        self.keep(exchange)
+        self.node.vault.flush()
+
+    def keep(self, exchange: CapturedExchange) -> None:
+        """Its answer ends now; wait until it is durable."""
         exchange = exchange._replace(ended_at=self.clock().timestamp())
 
         async def run() -> None:
@@ -98,7 +103,6 @@ class Place:
             assert await asyncio.wait_for(future, 30) is None
 
         asyncio.run(run())
-        self.node.vault.flush()
 
     def sessions(self) -> dict[str, SessionRow]:
         """What is listed."""

@@ -145,8 +145,16 @@ def test_a_head_of_many_fields(house: House) -> None:
             house.say(house.head(*["a:"] * 15_000, "connection: close", "content-length: 0"))
 
 
-@pytest.mark.parametrize("path", ["/v1/metrics", "/v1/logs", "/v1/traces"])
-@pytest.mark.parametrize("coding", PACKERS)
+@pytest.mark.parametrize(
+    ("path", "coding"),
+    [
+        # Each coding and each path: they do not depend on each other.
+        ("/v1/metrics", "gzip"),
+        ("/v1/logs", "deflate"),
+        ("/v1/traces", "br"),
+        ("/v1/logs", "zstd"),
+    ],
+)
 def test_telemetry_that_unfolds_without_end(house: House, path: str, coding: str) -> None:
     """The ingest unfolds no further than its bound either."""
     packed = unfolding(coding)

@@ -9,6 +9,7 @@ Rows: R5, C1.
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass
@@ -16,6 +17,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from bailee.app.node import Node
+from bailee.errors import BaileeError
 
 if TYPE_CHECKING:
     from dbos import DBOSConfig
@@ -67,7 +69,12 @@ class Schedule:
         def sweep() -> dict[str, Any]:
             if self._ending:  # the node is about to be closed; the next start sweeps
                 return {}
-            sessions, telemetry, feedback = node.sweep(node.clock())
+            try:
+                sessions, telemetry, feedback = node.sweep(node.clock())
+            except BaileeError as error:  # a store that fails is tried again by the next one
+                if not self._ending:
+                    node.ledger.append("retention.sweep_failed", "sweep", {"error": error.code})
+                return {}
             return {**asdict(sessions), "telemetry": asdict(telemetry), "feedback": feedback}
 
         @DBOS.workflow(name="retention")
@@ -111,8 +118,13 @@ class Schedule:
 
         # DBOS' own wait for workflows takes a second at least, also when there is none.
         self._ending = True
+        self._node.vault.hurry()
         deadline = time.monotonic() + _PATIENCE
-        while time.monotonic() < deadline and DBOS.list_workflows(status="PENDING", limit=1):
+        while DBOS.list_workflows(status="PENDING", limit=1):
+            if time.monotonic() > deadline:
+                # It breaks off, and the next start takes it up: no news for stderr.
+                logging.getLogger("dbos").setLevel(logging.CRITICAL)
+                break
             time.sleep(0.02)
         DBOS.destroy(destroy_registry=True)
 

@@ -11,7 +11,7 @@ Rules kept here:
 * Text of the conversation that looks like the last event is not it: a candidate is parsed.
 * An encoded stream is decoded only to be looked at; what goes on are the bytes that came. A read
   that unfolds beyond reason is not looked at: the stream is held like a document from there on.
-* A call costs what came with it, and at most `_LONGEST_LAST_EVENT` or a frame more.
+* What a stream costs follows what came, in reads of whatever size: nothing is looked at again.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from bailee.gateway.decoding import Decoder, decoder
 _LONGEST_LAST_EVENT: Final = 64 * 1024
 _MARK: Final = b"message_stop"
 _BOUNDARY: Final = re.compile(rb"(?>\r\n|\n|\r)(?>\r\n|\n|\r)")
+_LONGEST_BOUNDARY: Final = 4
 _LINE: Final = re.compile(rb"\r\n|\n|\r")
 _EVENT_STREAM: Final = b"application/vnd.amazon.eventstream"
 _LONGEST_FRAME: Final = 32 * 1024 * 1024
@@ -86,19 +87,21 @@ class HoldLast:
 class HoldStop:
     """For server-sent events: `message_stop` and what follows is held."""
 
-    __slots__ = ("_after", "_event", "_held", "_oversized", "final")
+    __slots__ = ("_after", "_event", "_mark", "_oversized", "_sent", "final")
 
     def __init__(self) -> None:
         self.final = False
         self._after: list[bytes] = []  # what came behind the last event
-        self._event = b""  # the unfinished event at the end of what came
+        # The unfinished event at the end of what came; of one that is too long, its last bytes.
+        self._event = bytearray()
+        self._sent = 0  # how many bytes of it went on
+        self._mark = -1  # where the word that may make it the last event stands in it
         self._oversized = False
-        self._held = 0  # how many bytes of _event are still here
 
     @property
     def holding(self) -> bool:
         """See `Hold.holding`."""
-        return self._held > 0 or bool(self._after)
+        return self._sent < len(self._event) or bool(self._after)
 
     def feed(self, data: bytes) -> bytes:
         """See `Hold.feed`."""
@@ -107,60 +110,66 @@ class HoldStop:
             return b""
         if not self._event and data.endswith(b"\n\n") and _MARK not in data:
             return data  # whole events, as most reads are
-        sent = len(self._event) - self._held
-        joined = self._event + data if self._event else data
-        at = joined.find(_MARK, max(0, len(self._event) - self._held - len(_MARK)))
+        event, before = self._event, len(self._event)
+        event += data
+        # In what was there before is no boundary; one that ends in `data` may begin in it.
+        fresh = max(0, before - _LONGEST_BOUNDARY + 1)
+        at = self._mark
+        if at < 0:
+            at = event.find(_MARK, max(0, before - len(_MARK) + 1))
         start = 0
         while at >= 0:
             # The event that the mark is in begins after the boundary before it.
-            if (boundary := _last_boundary(joined, start, at)) >= 0:
+            if (boundary := _last_boundary(event, max(start, fresh), at)) >= 0:
                 start = boundary
                 self._oversized = False
-            end = _BOUNDARY.search(joined, at)
+            end = _BOUNDARY.search(event, max(at, fresh))
             if end is None:
-                if self._oversized or len(joined) - start > _LONGEST_LAST_EVENT:
+                if self._oversized or len(event) - start > _LONGEST_LAST_EVENT:
                     break
-                return self._keep(joined, sent, start)
-            if not self._oversized and is_last_event(joined[start : end.end()]):
+                return self._keep(start, at)
+            if not self._oversized and is_last_event(bytes(event[start : end.end()])):
                 self.final = True
-                return self._keep(joined, sent, start)
+                return self._keep(start, at)
             start = end.end()
             self._oversized = False
-            at = joined.find(_MARK, start)
-        return self._free(joined, sent, start)
+            at = event.find(_MARK, start)
+        free = data if self._sent == before else bytes(event[self._sent :])
+        self._go_on(start, max(start, fresh))
+        return free
 
     def rest(self) -> bytes:
         """See `Hold.rest`."""
-        free = b"".join([self._event[len(self._event) - self._held :], *self._after])
-        self._held, self._after = 0, []
+        free = b"".join([self._event[self._sent :], *self._after])
+        self._sent, self._after = len(self._event), []
         return free
 
-    def _keep(self, joined: bytes, sent: int, start: int) -> bytes:
+    def _keep(self, start: int, mark: int) -> bytes:
         """Frees what is before the event at `start`; what of it went already can't be held."""
-        if joined.startswith(b"\n", start):  # the other half of a CRLF that was cut in two
+        if self._event.startswith(b"\n", start):  # the other half of a CRLF that was cut in two
             start += 1
-        cut = max(sent, start)
-        free = joined[sent:cut]
-        self._event = joined[start:]
-        self._held = len(joined) - cut
+        cut = max(self._sent, start)
+        free = bytes(self._event[self._sent : cut])
+        del self._event[:start]
+        self._sent, self._mark = cut - start, mark - start
         return free
 
-    def _free(self, joined: bytes, sent: int, start: int) -> bytes:
-        """Frees everything; remembers the unfinished event."""
-        self._held = 0
-        cut = _last_boundary(joined, start, len(joined))
-        if cut >= 0:
-            self._event = joined[cut:]
+    def _go_on(self, start: int, fresh: int) -> None:
+        """All went on: remembers the event that is unfinished, which begins at `start`, or behind
+        a boundary after `fresh`.
+        """
+        if (cut := _last_boundary(self._event, fresh, len(self._event))) >= 0:
+            start = cut
             self._oversized = False
-        else:
-            self._event = joined[start:]
+        del self._event[:start]
         if len(self._event) > _LONGEST_LAST_EVENT:
             self._oversized = True
-            self._event = self._event[-len(_MARK) :]
-        return joined[sent:] if sent else joined
+        if self._oversized:
+            del self._event[: -len(_MARK)]
+        self._sent, self._mark = len(self._event), -1
 
 
-def _last_boundary(data: bytes, start: int, end: int) -> int:
+def _last_boundary(data: bytearray, start: int, end: int) -> int:
     """Where the event that `data[:end]` ends in begins, or -1 when no boundary is in between."""
     at = data.rfind(b"\n\n", start, end)
     found = at + 2 if at >= 0 else -1
@@ -197,11 +206,13 @@ class HoldFrames:
     be the last.
     """
 
-    __slots__ = ("_after", "_data", "_lost", "_passing", "final")
+    __slots__ = ("_after", "_at", "_data", "_lost", "_passing", "_stopped", "final")
 
     def __init__(self) -> None:
         self.final = False
-        self._data = b""
+        self._data = bytearray()
+        self._at = 0  # where the first frame in it begins that was not looked at
+        self._stopped = False  # what it begins with is the stop, whose usage is still to come
         self._after: list[bytes] = []  # what came behind the last event
         self._passing = 0  # bytes to come of a frame that is too long to be the last
         self._lost = False  # the framing is not understood; everything passes
@@ -223,15 +234,15 @@ class HoldFrames:
         return passed + self._frames(data) if data else passed
 
     def _frames(self, data: bytes) -> bytes:
-        joined = self._data + data
-        at, cut = 0, -1
+        joined = self._data
+        joined += data
+        at, cut = self._at, 0 if self._stopped else -1
         while not self.final and len(joined) - at >= 12:
             total = int.from_bytes(joined[at : at + 4], "big")
             long = total > _LONGEST_LAST_FRAME
             if not 16 <= total <= _LONGEST_FRAME or (cut >= 0 and (long or at > _LONGEST_FRAME)):
                 self._lost = True
-                self._data = b""
-                return joined
+                return self.rest()
             if long:
                 here = min(total, len(joined) - at)
                 self._passing = total - here
@@ -239,20 +250,25 @@ class HoldFrames:
                 continue
             if len(joined) - at < total:
                 break
-            kind = frame_kind(joined[at : at + total])
+            kind = frame_kind(bytes(joined[at : at + total]))
             if kind in ("message_stop", "messageStop", "metadata"):
                 cut = at if cut < 0 else cut
                 # Converse sends its usage after the stop: that is its last event.
                 self.final = kind != "messageStop"
             at += total
+        self._stopped = cut >= 0
         if cut < 0:
             cut = at
-        self._data = joined[cut:]
-        return joined[:cut]
+        free = bytes(joined[:cut])
+        del joined[:cut]
+        self._at = at - cut
+        return free
 
     def rest(self) -> bytes:
         """See `Hold.rest`."""
-        free, self._data, self._after = b"".join([self._data, *self._after]), b"", []
+        free = b"".join([self._data, *self._after])
+        self._data, self._after = bytearray(), []
+        self._at, self._stopped = 0, False
         return free
 
 

@@ -131,6 +131,7 @@ KINDS: Final[Mapping[str, Declared]] = {
     "hold.released": _HOLD,
     "retention.moved": {"seen": _NUMBER, "moved": _NUMBER},
     "retention.move_failed": {"error": _WORD},
+    "retention.sweep_failed": {"error": _WORD},
     # feedback and telemetry
     "report.received": {"clause": _WORD, "for": _WORD},
     "report.changed": {"state": _WORD, "by": _ID, "issue": _SEALED},

@@ -57,6 +57,7 @@ class SealingQueue:
         self._owned: dict[str, tuple[int, int]] = {}  # how many wait, and the last one's number
         self._left = 0  # files of an earlier process, which come first
         self._urgent = False
+        self._ending = False
         self._stop = False
         self._failure: StorageError | None = None
         self._change = threading.Condition()
@@ -99,8 +100,10 @@ class SealingQueue:
         With `owner`, that owner's exchanges alone, and what an earlier process left.
 
         Raises:
-            StorageError: a store fails; what is queued stays queued. Or the vault is being closed.
+            StorageError: a store fails; what is queued stays queued. Or the vault is being closed;
+                without `seconds`, it is about to be (`hurry`).
         """
+        patient = seconds is None
         deadline = None if seconds is None else time.monotonic() + seconds
         with self._change:
             wanted = self._added
@@ -118,19 +121,29 @@ class SealingQueue:
                 left = None if deadline is None else deadline - time.monotonic()
                 if left is not None and left <= 0:
                     return False
-                self._change.wait(left)
-                failure = self._failing()
+                if not self._over(patient):  # else nobody would wake it
+                    self._change.wait(left)
+                failure = self._failing(patient)
                 if failure is not None and self._done < wanted:
                     raise failure
             return True
 
-    def _failing(self) -> StorageError | None:
-        if self._failure is None and self._stop:
+    def _failing(self, patient: bool) -> StorageError | None:
+        if self._failure is None and self._over(patient):
             return StorageError(
                 "the vault is being closed; what is not sealed yet stays in the spool.",
                 hint="start bailee again: it goes on by itself",
             )
         return self._failure
+
+    def _over(self, patient: bool) -> bool:
+        return self._stop or (patient and self._ending)
+
+    def hurry(self) -> None:
+        """The end is near: nobody waits without a limit any more. The sealer goes on."""
+        with self._change:
+            self._ending = True
+            self._change.notify_all()
 
     def stop(self) -> None:
         """Let the sealer stop after what it does now."""

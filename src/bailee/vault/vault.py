@@ -299,7 +299,7 @@ class Vault:
         segments, rotate the root if due.
 
         Raises:
-            StorageError: a store failed; the next sweep goes on.
+            StorageError: a store failed, or the end is near (`hurry`); the next sweep goes on.
         """
         self.spool.roll(older_than=_SPOOL_AGE)
         self._sealer.queue.wait()
@@ -394,6 +394,10 @@ class Vault:
         """
         with self._lock:
             return self._segments.ship(self._clock(), everything=True)
+
+    def hurry(self) -> None:
+        """The end is near: a sweep that waits for the sealer ends, and so does one that comes."""
+        self._sealer.queue.hurry()
 
     def close(self) -> None:
         """Write and seal what waits, as far as the stores and ten seconds allow, and stop. What an

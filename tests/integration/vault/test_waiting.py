@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from bailee.errors import StorageError
 from bailee.vault import sealer, vault
 from bailee.vault.exchange import CapturedExchange
 from bailee.vault.interpreted import Interpreted
@@ -139,6 +140,26 @@ def test_a_start_does_not_wait_for_what_is_left(make: Callable[..., Bench]) -> N
     assert (1, 3) == (report.files, report.exchanges)
     assert NOTHING == bench.vault.unfiled("ada")
     assert ["0", "1", "2"] == said(bench)
+
+
+@pytest.mark.row("R5")
+def test_a_sweep_that_waits_ends_when_the_end_is_near(bench: Bench, gate: Gate) -> None:
+    """It says that the next one goes on; what waits is sealed all the same."""
+    said_so = []
+
+    def sweep() -> None:
+        with pytest.raises(StorageError, match="being closed"):
+            bench.vault.sweep(bench.clock())
+        said_so.append(True)
+
+    sweeping = threading.Thread(target=sweep)
+    sweeping.start()
+    bench.vault.hurry()
+    sweeping.join(30)
+    assert [True] == said_so
+    assert Unfiled(1, earlier=False) == bench.vault.unfiled("bob")
+    gate.open.set()
+    assert NOTHING == bench.vault.settle()
 
 
 @pytest.mark.parametrize("cost", [{"values": 300_000}, {"size": 10 << 20}])

@@ -139,6 +139,14 @@ def test_converse_streams_end_with_their_usage() -> None:
     assert (True, stop + metadata) == (hold.final, hold.rest())
 
 
+def test_what_follows_the_stop_is_looked_at_once() -> None:
+    """However a read is cut, and whatever comes before the usage, all of it is held."""
+    hold = HoldFrames()
+    wire = _named("messageStop") + _named("quince") * 20 + _named("metadata")
+    assert b"" == b"".join(hold.feed(bytes([byte])) for byte in wire)
+    assert (True, wire) == (hold.final, hold.rest())
+
+
 def _named(kind: str) -> bytes:
     """A frame of a Converse event (checksums are not looked at)."""
     name, value = b":event-type", kind.encode()
