@@ -26,6 +26,7 @@ from bailee.vault.spool_writing import Kept
 BATCH: Final = 64
 BATCH_BYTES: Final = 8 << 20
 _DELAY_SECONDS: Final = 0.5
+_LONGEST_PAUSE: Final = 0.5
 
 Queued: TypeAlias = "Kept | Left | str"
 """A frame, a file of an earlier process, or the name of a file that is written to no more."""
@@ -57,6 +58,7 @@ class SealingQueue:
         self._owned: dict[str, tuple[int, int]] = {}  # how many wait, and the last one's number
         self._left = 0  # files of an earlier process, which come first
         self._urgent = False
+        self._asking = 0  # how many wait
         self._stop = False
         self._failure: StorageError | None = None
         self._change = threading.Condition()
@@ -113,16 +115,23 @@ class SealingQueue:
                 return True
             self._urgent = True
             self._failure = None
+            self._asking += 1
             self._change.notify_all()
-            while self._done < wanted:
-                left = None if deadline is None else deadline - time.monotonic()
-                if left is not None and left <= 0:
-                    return False
-                self._change.wait(left)
-                failure = self._failing()
-                if failure is not None and self._done < wanted:
-                    raise failure
-            return True
+            try:
+                return self._wait_for(wanted, deadline)
+            finally:
+                self._asking -= 1
+
+    def _wait_for(self, wanted: int, deadline: float | None) -> bool:
+        while self._done < wanted:
+            left = None if deadline is None else deadline - time.monotonic()
+            if left is not None and left <= 0:
+                return False
+            self._change.wait(left)
+            failure = self._failing()
+            if failure is not None and self._done < wanted:
+                raise failure
+        return True
 
     def _failing(self) -> StorageError | None:
         if self._failure is None and self._stop:
@@ -181,6 +190,13 @@ class SealingQueue:
             self._failure = failure
             self._change.notify_all()
             self._change.wait_for(lambda: self._stop, pause)
+
+    def give_way(self, seconds: float) -> None:
+        """Pause, so that others have the processor; at once back when somebody waits."""
+        with self._change:
+            self._change.wait_for(
+                lambda: self._stop or self._asking > 0, min(seconds, _LONGEST_PAUSE)
+            )
 
     def _worth_it(self) -> bool:
         """Whether to begin now. To wait a little makes fewer, larger commits, whose syncs the
