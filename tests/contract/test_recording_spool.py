@@ -25,6 +25,7 @@ from bailee.testing import FakeClock
 from bailee.testing.recording import FaultyRecording
 from bailee.vault.exchange import CapturedExchange, Outcome, Terms
 from bailee.vault.files import Files
+from bailee.vault.sealing_queue import Unsealed
 from bailee.vault.spool import LARGE, Spool
 from bailee.vault.spool_reading import Damaged, SpoolReader
 from bailee.vault.spool_writing import Kept
@@ -79,6 +80,10 @@ class Receiver:
     def closed(self, file: str) -> None:
         """Note a closed file."""
         self.files.append(file)
+
+    def unsealed(self, owner: str) -> Unsealed:
+        """Nothing: nothing is sealed here."""
+        raise AssertionError(owner)
 
 
 class Port:

@@ -34,9 +34,10 @@ WARY: Final = 64
 
 @dataclass(frozen=True, slots=True)
 class Left:
-    """In the sealer's queue: a spool file of an earlier process."""
+    """In the sealer's queue: a spool file of an earlier process, and its size in bytes."""
 
     file: str
+    size: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,7 +41,7 @@ from bailee.vault.exchange import CapturedExchange
 from bailee.vault.interpreted import Interpreted
 from bailee.vault.receipts import Record
 from bailee.vault.recovery import Left, Recovery, Step
-from bailee.vault.sealing_queue import BATCH, BATCH_BYTES, Queued, SealingQueue
+from bailee.vault.sealing_queue import BATCH, BATCH_BYTES, Queued, SealingQueue, Unsealed
 from bailee.vault.segments import Segments
 from bailee.vault.spool_reading import SpoolReader
 from bailee.vault.spool_writing import Kept, is_large
@@ -100,6 +100,10 @@ class Sealer:
         self.queue.put_file(file)
 
     # -- from any thread -------------------------------------------------------------------------
+
+    def unsealed(self, owner: str) -> Unsealed:
+        """What is on disk and not sealed yet, in bytes."""
+        return self.queue.unsealed(owner)
 
     def forget(self, session_id: str) -> None:
         """Drop what is held in memory of a session. The caller holds the vault's lock."""

@@ -45,6 +45,16 @@ class Unfiled:
         return self.exchanges > 0 or self.earlier
 
 
+@dataclass(frozen=True, slots=True)
+class Unsealed:
+    """Bytes on disk that are not sealed yet: an owner's, and everybody's, to which belongs what an
+    earlier process left, whosever that is.
+    """
+
+    own: int
+    all: int
+
+
 class SealingQueue:
     """Its methods may be called from any thread; `batch` and `done` from the sealer's alone."""
 
@@ -58,6 +68,8 @@ class SealingQueue:
         self._owned: dict[str, tuple[int, int]] = {}  # how many wait, and the last one's number
         self._left = 0  # files of an earlier process, which come first
         self._urgent = False
+        self._bytes: dict[str, int] = {}  # on disk, by owner
+        self._all_bytes = 0
         self._asking = 0  # how many wait
         self._stop = False
         self._failure: StorageError | None = None
@@ -77,6 +89,8 @@ class SealingQueue:
                 self._added += 1
                 count, _ = self._owned.get(kept.owner, (0, 0))
                 self._owned[kept.owner] = (count + 1, self._added)
+                self._bytes[kept.owner] = self._bytes.get(kept.owner, 0) + kept.length
+                self._all_bytes += kept.length
             self._change.notify_all()
 
     def put_file(self, file: Left | str) -> None:
@@ -84,8 +98,14 @@ class SealingQueue:
         with self._change:
             self._queue.append(file)
             self._added += 1
-            self._left += isinstance(file, Left)
+            if isinstance(file, Left):
+                self._left += 1
+                self._all_bytes += file.size
             self._change.notify_all()
+
+    def unsealed(self, owner: str) -> Unsealed:
+        """What waits, in bytes on disk. Takes no lock: it is asked for each request."""
+        return Unsealed(self._bytes.get(owner, 0), self._all_bytes)
 
     def unfiled(self, owner: str | None = None) -> Unfiled:
         """What waits, of an owner or in all."""
@@ -173,13 +193,16 @@ class SealingQueue:
                 self._queue.popleft()
                 if isinstance(item, Left):
                     self._left -= 1
+                    self._all_bytes -= item.size
                 elif isinstance(item, Kept):
                     self._held -= 0 if item.exchange is None else item.length
+                    self._all_bytes -= item.length
                     count, last = self._owned[item.owner]
                     if count == 1:
-                        del self._owned[item.owner]
+                        del self._owned[item.owner], self._bytes[item.owner]
                     else:
                         self._owned[item.owner] = (count - 1, last)
+                        self._bytes[item.owner] -= item.length
             self._done += len(batch)
             self._failure = None
             self._change.notify_all()

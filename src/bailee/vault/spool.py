@@ -39,6 +39,7 @@ from bailee.errors import StorageError
 from bailee.keyring import Keyring
 from bailee.vault.exchange import CapturedExchange
 from bailee.vault.files import Files
+from bailee.vault.sealing_queue import Unsealed
 from bailee.vault.spool_writing import Kept, SpoolWriter
 
 LARGE = 1 << 20
@@ -55,13 +56,19 @@ Submitted = tuple[CapturedExchange, Done]
 
 
 class Receiver(Protocol):
-    """What becomes of what was written. Called by whoever writes, in order."""
+    """What becomes of what was written. `kept` and `closed` are called by whoever writes, in order;
+    `unsealed` on the event loop's thread.
+    """
 
     def kept(self, group: Sequence[Kept]) -> None:
         """A group is durable."""
 
     def closed(self, file: str) -> None:
         """Nothing more will be written to `file`."""
+
+    def unsealed(self, owner: str) -> Unsealed:
+        """What was kept and has not left the spool, in bytes."""
+        ...
 
 
 class _Order:
@@ -178,6 +185,10 @@ class Spool:
         if self._failure is None and self._large is not None:
             return self._large.failure
         return self._failure
+
+    def unsealed(self, owner: str) -> Unsealed:
+        """What is on disk and has not left the spool, in bytes."""
+        return self._receiver.unsealed(owner)
 
     @property
     def _unsettled(self) -> int:
