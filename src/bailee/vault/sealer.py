@@ -10,8 +10,9 @@ Rules kept here:
   raw, and if even that fails, its frame is put aside and reported.
 * The vault's lock is held, and a transaction is open, for one batch at a time, and a batch has at
   most `bounds.BATCH_VALUES` JSON values and `BATCH_SIZE` bytes unless it is one exchange.
-* After large exchanges it pauses for as long as they took: it takes half of the processor's time for
-  them, and the event loop has the rest. While somebody waits for it, it does not pause.
+* After a batch it pauses for as long as that took, so that it takes half of a processor and leaves
+  the rest to the event loop. It does not pause while somebody waits for it; and, but for large
+  exchanges, while much is queued.
 * What an earlier process left comes first, more warily (`recovery`).
 """
 
@@ -130,7 +131,9 @@ class Sealer:
                 return  # perhaps in the middle of what was left
             self._in_doubt = False
             self.queue.done(batch)
-            if any(isinstance(item, Kept) and is_large(item.file) for item in batch):
+            if self.queue.is_short or any(
+                isinstance(item, Kept) and is_large(item.file) for item in batch
+            ):
                 self.queue.give_way(time.monotonic() - began)
 
     def _work(self, batch: list[Queued]) -> None:

@@ -27,6 +27,7 @@ BATCH: Final = 64
 BATCH_BYTES: Final = 8 << 20
 _DELAY_SECONDS: Final = 0.5
 _LONGEST_PAUSE: Final = 0.5
+_LITTLE: Final = 256 << 20  # bytes on disk
 
 Queued: TypeAlias = "Kept | Left | str"
 """A frame, a file of an earlier process, or the name of a file that is written to no more."""
@@ -213,6 +214,11 @@ class SealingQueue:
             self._failure = failure
             self._change.notify_all()
             self._change.wait_for(lambda: self._stop, pause)
+
+    @property
+    def is_short(self) -> bool:
+        """Whether little waits, so that there is time for a pause."""
+        return self._all_bytes < _LITTLE
 
     def give_way(self, seconds: float) -> None:
         """Pause, so that others have the processor; at once back when somebody waits."""
