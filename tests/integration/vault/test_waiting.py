@@ -202,7 +202,10 @@ def test_bytes_that_are_not_sealed_are_counted(bench: Bench, gate: Gate) -> None
     """By owner, as they lie on disk, until they are sealed."""
     bob = bench.vault.spool.unsealed("bob").own
     assert bob > 0
-    assert (bob, 0) == (bench.vault.spool.unsealed("bob").all, bench.vault.spool.unsealed("ada").own)
+    assert (bob, 0) == (
+        bench.vault.spool.unsealed("bob").all,
+        bench.vault.spool.unsealed("ada").own,
+    )
     large = bench.exchange([turn("x" * (2 << 20))], session=ADA)
     bench.submit(large)
     ada = bench.vault.spool.unsealed("ada")
