@@ -82,6 +82,19 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         "key may have half of it.",
     ),
     Setting(
+        "gateway.spool_per_account_mb",
+        int,
+        1024,
+        "Disk (MiB) that what was recorded of one account takes until it is sealed. What is sealed "
+        "is kept as the policy says, and has no share.",
+    ),
+    Setting(
+        "gateway.spool_mb",
+        int,
+        8192,
+        "The same of all accounts together, and of what an earlier process left.",
+    ),
+    Setting(
         "gateway.max_request_mb",
         int,
         32,

@@ -25,7 +25,8 @@ from bailee.testing import FakeClock
 from bailee.testing.recording import FaultyRecording
 from bailee.vault.exchange import CapturedExchange, Outcome, Terms
 from bailee.vault.files import Files
-from bailee.vault.spool import Spool
+from bailee.vault.sealing_queue import Unsealed
+from bailee.vault.spool import LARGE, Spool
 from bailee.vault.spool_reading import Damaged, SpoolReader
 from bailee.vault.spool_writing import Kept
 
@@ -39,6 +40,8 @@ class FaultyFiles(Files):
         self.fail_sync: OSError | None = None
         self.gate = threading.Event()
         self.gate.set()
+        self.large_gate = threading.Event()  # for what is written at once and is large
+        self.large_gate.set()
 
     def make(self, path: Path, size: int) -> int:
         """Make a file, or fail."""
@@ -48,6 +51,8 @@ class FaultyFiles(Files):
 
     def write(self, descriptor: int, content: bytes, offset: int) -> None:
         """Write a part and fail, or write."""
+        if len(content) > LARGE:
+            self.large_gate.wait(20)
         self.gate.wait(20)
         if self.fail_write:
             super().write(descriptor, content[: len(content) // 2], offset)
@@ -75,6 +80,10 @@ class Receiver:
     def closed(self, file: str) -> None:
         """Note a closed file."""
         self.files.append(file)
+
+    def unsealed(self, owner: str) -> Unsealed:
+        """Nothing: nothing is sealed here."""
+        raise AssertionError(owner)
 
 
 class Port:
@@ -120,6 +129,7 @@ def port(tmp_path: Path) -> Iterator[Port]:
     made = Port(tmp_path)
     yield made
     made.files.gate.set()
+    made.files.large_gate.set()
     made.spool.close()
 
 
@@ -336,8 +346,27 @@ def test_larger_than_a_file(port: Port) -> None:
     """An exchange larger than a spool file is kept."""
 
     async def work() -> None:
-        assert [None, None] == await kept(port, exchange("big", 1 << 20), exchange("small"))
+        assert [None, None] == await kept(port, exchange("big", 1 << 17), exchange("small"))
         assert (["big", "small"], 0) == port.found()
+
+    run(work())
+
+
+@pytest.mark.row("G1")
+def test_a_small_record_does_not_stand_behind_a_large_one(port: Port) -> None:
+    """While a large one is being written, a small one is durable: each is in a file of its lane."""
+
+    async def work() -> None:
+        port.files.large_gate.clear()
+        loop = asyncio.get_running_loop()
+        large, small = loop.create_future(), loop.create_future()
+        port.recording.submit(exchange("large", 2 << 20), large.set_result)
+        port.recording.submit(exchange("small"), small.set_result)
+        assert await small is None
+        assert not large.done()
+        port.files.large_gate.set()
+        assert await large is None
+        assert ["large", "small"] == sorted(port.found()[0])
 
     run(work())
 

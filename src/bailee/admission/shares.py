@@ -15,6 +15,9 @@ Rules kept here:
   paid for. So an account holds at most twice `memory`, and a piece.
 * An account hands over for writing a little at a time, or one request's alone, so that another's
   record does not stand behind all that it has.
+* What waits on disk to be sealed is bounded too: an account that has more than `spool` of it, or,
+  when all together have more than `spool_total`, more than a little, gets nothing new in that is
+  recorded; others do.
 * While what was handed over for writing piles up (`full`), an account that has more than a little
   of it gets nothing new in; others do.
 
@@ -37,17 +40,21 @@ _AT_ONCE: Final = 4 << 20
 
 @dataclass(frozen=True, slots=True)
 class ShareLimits:
-    """Of each account: `requests` under way, `memory` in bytes. Of all together: `total` bytes."""
+    """Of each account: `requests` under way, `memory` in bytes, `spool` in bytes. Of all together:
+    `total` bytes of memory, `spool_total` bytes on disk.
+    """
 
     requests: int
     memory: int
     total: int
+    spool: int = 1 << 30
+    spool_total: int = 8 << 30
 
 
 @dataclass(frozen=True, slots=True)
 class Over:
-    """Who is over their share: `who` is `account` or `key`; `what` is `requests`, `memory` or
-    `writing`; `most` is the share (0: there is no fixed one).
+    """Who is over their share: `who` is `account` or `key`; `what` is `requests`, `memory`,
+    `writing` or `spool`; `most` is the share (0: there is no fixed one).
     """
 
     who: str
@@ -140,6 +147,17 @@ class Shares:
             return Over("account", "writing", 0)
         if self.held > limits.total and account.bytes > self._equal_part:
             return Over("account", "memory", 0)
+        return None
+
+    def spools(self, own: int, everybodys: int) -> Over | None:
+        """Whether an account with `own` bytes on disk that are not sealed yet, of `everybodys`, has
+        a request recorded. What is under way comes on top of it: at most twice `memory`.
+        """
+        limits = self.limits
+        if own > limits.spool:
+            return Over("account", "spool", limits.spool)
+        if everybodys > limits.spool_total and own > _A_LITTLE:
+            return Over("account", "spool", 0)
         return None
 
     def take(self, held: Held, size: int) -> Over | None:

@@ -329,6 +329,8 @@ def _limits(settings: Settings, descriptors: Descriptors) -> Limits:
         connections_per_address=settings.number("gateway.connections_per_address"),
         requests_per_account=settings.number("gateway.requests_per_account"),
         memory_per_account=settings.number("gateway.memory_per_account_mb") * MIB,
+        spool_per_account=settings.number("gateway.spool_per_account_mb") * MIB,
+        spool=settings.number("gateway.spool_mb") * MIB,
         idle_upstreams=descriptors.idle_upstreams,
         max_body=settings.number("gateway.max_request_mb") * MIB,
         max_upload=settings.number("gateway.max_upload_mb") * MIB,

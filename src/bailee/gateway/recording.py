@@ -18,6 +18,7 @@ from bailee.admission import Over
 from bailee.errors import InputError, PolicyDenied, StorageError
 from bailee.gateway.completion import Hold
 from bailee.vault.exchange import CapturedExchange, Terms
+from bailee.vault.sealing_queue import Unsealed
 
 
 class Recording(Protocol):
@@ -34,6 +35,10 @@ class Recording(Protocol):
     @property
     def has_room(self) -> bool:
         """False while the bytes waiting are over the limit."""
+        ...
+
+    def unsealed(self, owner: str) -> Unsealed:
+        """What is durable and waits on disk to be sealed, in bytes. Asked for each request."""
         ...
 
     def when_room(self, callback: Callable[[], None]) -> None:
@@ -108,6 +113,8 @@ def over_share(over: Over) -> InputError:
         message = f"{whose} has {over.most} requests under way, as many as it may."
     elif over.what == "writing":
         message = f"{whose} has much that is still being written."
+    elif over.what == "spool":
+        message = f"{whose} has as much on disk that is not sealed yet as it may."
     else:
         message = f"{whose} holds as much of the gateway's memory as it may."
     return InputError(

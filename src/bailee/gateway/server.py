@@ -56,7 +56,13 @@ class Gateway:
         self.clock = clock
         limits = config.limits
         self.shares = Shares(
-            ShareLimits(limits.requests_per_account, limits.memory_per_account, limits.held)
+            ShareLimits(
+                limits.requests_per_account,
+                limits.memory_per_account,
+                limits.held,
+                spool=limits.spool_per_account,
+                spool_total=limits.spool,
+            )
         )
         self.connections: Connections[ClientConnection] = Connections(
             ConnectionLimits.of(limits.connections, limits.connections_per_address),
@@ -283,8 +289,12 @@ class Gateway:
                 hint="name one in bailee.toml or with --upstream",
             )
         kept = self._kept(caller, where, passage)
-        if isinstance(kept, Keeping) and self.refuses_now:
-            return not_recorded()
+        if isinstance(kept, Keeping):
+            if self.refuses_now:
+                return not_recorded()
+            unsealed = self._recording.unsealed(caller.owner)
+            if (over := self.shares.spools(unsealed.own, unsealed.all)) is not None:
+                return over_share(over)
         full = not self._recording.has_room
         held = self.shares.enter(caller.owner, caller.key_id, head.length or 0, full=full)
         if isinstance(held, Over):

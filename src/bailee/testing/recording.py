@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from bailee.errors import StorageError
 from bailee.vault.exchange import CapturedExchange
+from bailee.vault.sealing_queue import Unsealed
 
 Done = Callable[[StorageError | None], None]
 
@@ -21,6 +22,7 @@ class MemoryRecording:
     def __init__(self, *, manual: bool = False, limit: int = 64 * 1024 * 1024) -> None:
         self.exchanges: list[CapturedExchange] = []
         self.waiting = 0  # bytes
+        self.unsealed_bytes: dict[str, int] = {}  # by owner; set by a test
         self._manual = manual
         self._limit = limit
         self._pending: list[tuple[CapturedExchange, Done]] = []
@@ -40,6 +42,10 @@ class MemoryRecording:
     def has_room(self) -> bool:
         """See `bailee.gateway.recording.Recording`."""
         return self.waiting < self._limit
+
+    def unsealed(self, owner: str) -> Unsealed:
+        """See `bailee.gateway.recording.Recording`."""
+        return Unsealed(self.unsealed_bytes.get(owner, 0), sum(self.unsealed_bytes.values()))
 
     def when_room(self, callback: Callable[[], None]) -> None:
         """See `bailee.gateway.recording.Recording`."""

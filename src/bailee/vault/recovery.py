@@ -7,8 +7,8 @@ first; it asks here what is in a file, and how warily to go.
 Rules kept here:
 
 * Files are sealed in order, and frames within them, so the frame at which a process ended is among
-  the first few that are left of the oldest file. Each of those is tried alone, and is on disk as
-  being tried (`Attempts`) while it is interpreted.
+  the first few that are left of the oldest file of one of the spool's two lanes. Each of those is
+  tried alone, and is on disk as being tried (`Attempts`) while it is interpreted.
 * A frame that a process ended at while it was tried alone is sealed as the bytes that came, and
   reported. If that ends the process too, its bytes are put aside. Neither is tried again. A process
   also ends for reasons of its own, as when somebody kills it: a frame that is too small to have
@@ -28,7 +28,7 @@ from typing import Final
 from bailee.errors import IntegrityError, StorageError
 from bailee.vault.receipts import Record
 from bailee.vault.spool_reading import Damaged, SpoolReader
-from bailee.vault.spool_writing import Kept
+from bailee.vault.spool_writing import Kept, is_large
 
 WARY: Final = 64
 """So many frames are tried alone; the sealer's batches are no larger."""
@@ -42,9 +42,10 @@ _ENDINGS: Final = 3
 
 @dataclass(frozen=True, slots=True)
 class Left:
-    """In the sealer's queue: a spool file of an earlier process."""
+    """In the sealer's queue: a spool file of an earlier process, and its size in bytes."""
 
     file: str
+    size: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,10 +141,22 @@ class Recovery:
         self._record = record
         self.files = tuple(reader.names())
         self.attempts = Attempts(attempts)
-        self.wary = WARY
+        self._wary = {True: WARY, False: WARY}  # of each lane
         self._damaged: dict[tuple[str, int], Damaged] = {}
         self._exchanges: dict[str, int] = {}
         self._abandoned: set[str] = set()
+
+    def wary(self, file: str) -> bool:
+        """Whether the next frame of a file is to be tried alone; counts it."""
+        left = self._wary[is_large(file)]
+        self._wary[is_large(file)] = max(0, left - 1)
+        return left > 0
+
+    def read_all(self, file: str) -> None:
+        """A file had frames that were left, and they are sealed: of its lane, the process before
+        ended in this one.
+        """
+        self._wary[is_large(file)] = 0
 
     def report(self) -> RecoveryReport:
         """What was found, once all has been read; nothing when it is asked for again."""

@@ -10,6 +10,9 @@ Rules kept here:
   raw, and if even that fails, its frame is put aside and reported.
 * The vault's lock is held, and a transaction is open, for one batch at a time, and a batch has at
   most `bounds.BATCH_VALUES` JSON values and `BATCH_SIZE` bytes unless it is one exchange.
+* After a batch it pauses for as long as that took, so that it takes half of a processor and leaves
+  the rest to the event loop. It does not pause while somebody waits for it; and, but for large
+  exchanges, while much is queued.
 * What an earlier process left comes first, more warily (`recovery`).
 """
 
@@ -39,10 +42,10 @@ from bailee.vault.exchange import CapturedExchange
 from bailee.vault.interpreted import Interpreted
 from bailee.vault.receipts import Record
 from bailee.vault.recovery import Left, Recovery, Step
-from bailee.vault.sealing_queue import BATCH, BATCH_BYTES, Queued, SealingQueue
+from bailee.vault.sealing_queue import BATCH, BATCH_BYTES, Queued, SealingQueue, Unsealed
 from bailee.vault.segments import Segments
 from bailee.vault.spool_reading import SpoolReader
-from bailee.vault.spool_writing import Kept
+from bailee.vault.spool_writing import Kept, is_large
 from bailee.vault.terms import PresentTerms
 
 _RETRY_SECONDS: Final = 1.0
@@ -99,6 +102,10 @@ class Sealer:
 
     # -- from any thread -------------------------------------------------------------------------
 
+    def unsealed(self, owner: str) -> Unsealed:
+        """What is on disk and not sealed yet, in bytes."""
+        return self.queue.unsealed(owner)
+
     def forget(self, session_id: str) -> None:
         """Drop what is held in memory of a session. The caller holds the vault's lock."""
         self._known.pop(session_id, None)
@@ -113,6 +120,7 @@ class Sealer:
 
     def _run(self) -> None:
         while batch := self.queue.batch():
+            began = time.monotonic()
             try:
                 self._work(batch)
             except StorageError as error:
@@ -123,6 +131,10 @@ class Sealer:
                 return  # perhaps in the middle of what was left
             self._in_doubt = False
             self.queue.done(batch)
+            if self.queue.is_short or any(
+                isinstance(item, Kept) and is_large(item.file) for item in batch
+            ):
+                self.queue.give_way(time.monotonic() - began)
 
     def _work(self, batch: list[Queued]) -> None:
         frames = [item for item in batch if isinstance(item, Kept)]
@@ -144,8 +156,7 @@ class Sealer:
             if self.queue.stopping:
                 return
             found += 1
-            if self._recovery.wary:
-                self._recovery.wary -= 1
+            if self._recovery.wary(file):
                 self._seal_warily(kept)
                 continue
             group.append(kept)
@@ -156,7 +167,7 @@ class Sealer:
         if group:
             self._seal_group(group)
         if found:
-            self._recovery.wary = 0  # where the process before ended was in this file
+            self._recovery.read_all(file)
         self._release(file)
 
     def _seal_warily(self, kept: Kept) -> None:

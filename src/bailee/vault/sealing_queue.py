@@ -26,6 +26,8 @@ from bailee.vault.spool_writing import Kept
 BATCH: Final = 64
 BATCH_BYTES: Final = 8 << 20
 _DELAY_SECONDS: Final = 0.5
+_LONGEST_PAUSE: Final = 0.5
+_LITTLE: Final = 256 << 20  # bytes on disk
 
 Queued: TypeAlias = "Kept | Left | str"
 """A frame, a file of an earlier process, or the name of a file that is written to no more."""
@@ -44,6 +46,16 @@ class Unfiled:
         return self.exchanges > 0 or self.earlier
 
 
+@dataclass(frozen=True, slots=True)
+class Unsealed:
+    """Bytes on disk that are not sealed yet: an owner's, and everybody's, to which belongs what an
+    earlier process left, whosever that is.
+    """
+
+    own: int
+    all: int
+
+
 class SealingQueue:
     """Its methods may be called from any thread; `batch` and `done` from the sealer's alone."""
 
@@ -58,6 +70,9 @@ class SealingQueue:
         self._left = 0  # files of an earlier process, which come first
         self._urgent = False
         self._ending = False
+        self._bytes: dict[str, int] = {}  # on disk, by owner
+        self._all_bytes = 0
+        self._asking = 0  # how many wait
         self._stop = False
         self._failure: StorageError | None = None
         self._change = threading.Condition()
@@ -76,6 +91,8 @@ class SealingQueue:
                 self._added += 1
                 count, _ = self._owned.get(kept.owner, (0, 0))
                 self._owned[kept.owner] = (count + 1, self._added)
+                self._bytes[kept.owner] = self._bytes.get(kept.owner, 0) + kept.length
+                self._all_bytes += kept.length
             self._change.notify_all()
 
     def put_file(self, file: Left | str) -> None:
@@ -83,8 +100,14 @@ class SealingQueue:
         with self._change:
             self._queue.append(file)
             self._added += 1
-            self._left += isinstance(file, Left)
+            if isinstance(file, Left):
+                self._left += 1
+                self._all_bytes += file.size
             self._change.notify_all()
+
+    def unsealed(self, owner: str) -> Unsealed:
+        """What waits, in bytes on disk. Takes no lock: it is asked for each request."""
+        return Unsealed(self._bytes.get(owner, 0), self._all_bytes)
 
     def unfiled(self, owner: str | None = None) -> Unfiled:
         """What waits, of an owner or in all."""
@@ -116,17 +139,24 @@ class SealingQueue:
                 return True
             self._urgent = True
             self._failure = None
+            self._asking += 1
             self._change.notify_all()
-            while self._done < wanted:
-                left = None if deadline is None else deadline - time.monotonic()
-                if left is not None and left <= 0:
-                    return False
-                if not self._over(patient):  # else nobody would wake it
-                    self._change.wait(left)
-                failure = self._failing(patient)
-                if failure is not None and self._done < wanted:
-                    raise failure
-            return True
+            try:
+                return self._wait_for(wanted, deadline, patient)
+            finally:
+                self._asking -= 1
+
+    def _wait_for(self, wanted: int, deadline: float | None, patient: bool) -> bool:
+        while self._done < wanted:
+            left = None if deadline is None else deadline - time.monotonic()
+            if left is not None and left <= 0:
+                return False
+            if not self._over(patient):  # else nobody would wake it
+                self._change.wait(left)
+            failure = self._failing(patient)
+            if failure is not None and self._done < wanted:
+                raise failure
+        return True
 
     def _failing(self, patient: bool) -> StorageError | None:
         if self._failure is None and self._over(patient):
@@ -177,13 +207,16 @@ class SealingQueue:
                 self._queue.popleft()
                 if isinstance(item, Left):
                     self._left -= 1
+                    self._all_bytes -= item.size
                 elif isinstance(item, Kept):
                     self._held -= 0 if item.exchange is None else item.length
+                    self._all_bytes -= item.length
                     count, last = self._owned[item.owner]
                     if count == 1:
-                        del self._owned[item.owner]
+                        del self._owned[item.owner], self._bytes[item.owner]
                     else:
                         self._owned[item.owner] = (count - 1, last)
+                        self._bytes[item.owner] -= item.length
             self._done += len(batch)
             self._failure = None
             self._change.notify_all()
@@ -194,6 +227,18 @@ class SealingQueue:
             self._failure = failure
             self._change.notify_all()
             self._change.wait_for(lambda: self._stop, pause)
+
+    @property
+    def is_short(self) -> bool:
+        """Whether little waits, so that there is time for a pause."""
+        return self._all_bytes < _LITTLE
+
+    def give_way(self, seconds: float) -> None:
+        """Pause, so that others have the processor; at once back when somebody waits."""
+        with self._change:
+            self._change.wait_for(
+                lambda: self._stop or self._asking > 0, min(seconds, _LONGEST_PAUSE)
+            )
 
     def _worth_it(self) -> bool:
         """Whether to begin now. To wait a little makes fewer, larger commits, whose syncs the

@@ -6,15 +6,18 @@ written by the loop's own thread at the end of the turn, while the disk is quick
 another thread and being woken by it costs a lone exchange 0.05 ms more. A large group, or one that
 needs a new file, or any while the disk is slow, is written by the spool's thread, and the loop goes
 on meanwhile; what comes in until it is done is the next group. Files are allocated ahead.
+Large exchanges have a lane of their own: a second spool, with its thread and its file.
 
 Rules kept here:
 
 * `done(None)` is called only after the record is on disk.
-* One thread writes at a time: who holds `_turn`. The loop never waits for it.
+* Nobody's small record stands behind anybody's large one: what has more than `LARGE` bytes goes to
+  the lane for large ones.
+* Of each lane one thread writes at a time: who holds `_turn`. The loop never waits for it.
 * What waits is bounded in bytes by `has_room`; the gateway stops reading meanwhile.
 * While writing fails, `failure` says so, every exchange is refused at once, and writing is tried
   again by making a new file, which takes the same disk and the same keyring.
-* What was written is handed on in order: `kept` for each group, before its `done`s or behind an
+* What a lane wrote is handed on in order: `kept` for each group, before its `done`s or behind an
   order that waits for it; `closed` after a file's last one.
 """
 
@@ -36,8 +39,10 @@ from bailee.errors import StorageError
 from bailee.keyring import Keyring
 from bailee.vault.exchange import CapturedExchange
 from bailee.vault.files import Files
+from bailee.vault.sealing_queue import Unsealed
 from bailee.vault.spool_writing import Kept, SpoolWriter
 
+LARGE = 1 << 20
 _FILE_BYTES = 16 << 20
 _GROUP_BYTES = 8 << 20
 _PROBE_SECONDS = 1.0
@@ -51,13 +56,19 @@ Submitted = tuple[CapturedExchange, Done]
 
 
 class Receiver(Protocol):
-    """What becomes of what was written. Called by whoever writes, in order."""
+    """What becomes of what was written. `kept` and `closed` are called by whoever writes, in order;
+    `unsealed` on the event loop's thread.
+    """
 
     def kept(self, group: Sequence[Kept]) -> None:
         """A group is durable."""
 
     def closed(self, file: str) -> None:
         """Nothing more will be written to `file`."""
+
+    def unsealed(self, owner: str) -> Unsealed:
+        """What was kept and has not left the spool, in bytes."""
+        ...
 
 
 class _Order:
@@ -87,10 +98,25 @@ class Spool:
         most_waiting: int = 64 << 20,
         probe_seconds: float = _PROBE_SECONDS,
         quick_seconds: float = _QUICK_SECONDS,
+        large: bool = False,
     ) -> None:
         """Start writing. `file_bytes`: a file's size; `most_waiting`: bytes for `has_room`;
         `quick_seconds`: a disk that syncs in less is written to by the loop itself (0: never).
+        `large`: this is the lane for large ones, which has no file before it needs one.
         """
+        self._large: Spool | None = None
+        if not large:
+            self._large = Spool(
+                folder,
+                keyring,
+                clock,
+                receiver,
+                files=files,
+                file_bytes=file_bytes,
+                probe_seconds=probe_seconds,
+                quick_seconds=0,
+                large=True,
+            )
         self._writer = SpoolWriter(
             folder,
             keyring,
@@ -98,6 +124,7 @@ class Spool:
             closed=receiver.closed,
             files=files or Files(),
             file_bytes=file_bytes,
+            large=large,
         )
         self._receiver = receiver
         self._most_waiting = most_waiting
@@ -123,7 +150,18 @@ class Spool:
         loop = self._loop
         if loop is None:
             loop = self._loop = asyncio.get_running_loop()
-        self._submitted += _weight(exchange)
+        weight = _weight(exchange)
+        large = self._large
+        if large is not None and weight > LARGE:
+            large._loop = loop
+
+            def written(failure: StorageError | None) -> None:
+                done(failure)
+                self._give_room()
+
+            large.submit(exchange, written)
+            return
+        self._submitted += weight
         if not self._waiting:
             loop.call_soon(self._end_of_turn)
         self._waiting.append((exchange, done))
@@ -131,7 +169,7 @@ class Spool:
     @property
     def has_room(self) -> bool:
         """Whether fewer bytes wait than may."""
-        return self._submitted - self._settled < self._most_waiting
+        return self._unsettled < self._most_waiting
 
     def when_room(self, callback: Callable[[], None]) -> None:
         """Call `callback` on the loop when there is room again, which may be at once."""
@@ -144,7 +182,18 @@ class Spool:
     @property
     def failure(self) -> StorageError | None:
         """Not None while writing is known to fail."""
+        if self._failure is None and self._large is not None:
+            return self._large.failure
         return self._failure
+
+    def unsealed(self, owner: str) -> Unsealed:
+        """What is on disk and has not left the spool, in bytes."""
+        return self._receiver.unsealed(owner)
+
+    @property
+    def _unsettled(self) -> int:
+        waiting = self._submitted - self._settled
+        return waiting if self._large is None else waiting + self._large._unsettled
 
     def _end_of_turn(self) -> None:
         """Write what this turn of the loop submitted, or hand it over."""
@@ -190,6 +239,8 @@ class Spool:
     def flush(self) -> None:
         """Return when all that was submitted before is durable or was refused."""
         self._ask(_Order())
+        if self._large is not None:
+            self._large.flush()
 
     def roll(self, *, older_than: timedelta | None = None) -> None:
         """Close the present file, so that it can be sealed away and its key destroyed, and go on
@@ -197,6 +248,8 @@ class Spool:
         begun that long ago.
         """
         self._ask(_Order(roll=True, older_than=older_than))
+        if self._large is not None:
+            self._large.roll(older_than=older_than)
 
     def close(self) -> None:
         """Write what waits, close the file, stop."""
@@ -204,6 +257,8 @@ class Spool:
             self._ask(_Order(roll=True, stop=True))
             self._thread.join()
             self._stopped = True
+        if self._large is not None:
+            self._large.close()
 
     def _ask(self, order: _Order) -> None:
         if not self._thread.is_alive():
@@ -217,8 +272,9 @@ class Spool:
     # -- the spool's thread ----------------------------------------------------------------------
 
     def _run(self) -> None:
-        with self._turn, contextlib.suppress(StorageError):
-            self._writer.prepare()
+        if self._large is not None:
+            with self._turn, contextlib.suppress(StorageError):
+                self._writer.prepare()
         stop = False
         while not stop:
             batch, order = self._take()
@@ -230,7 +286,7 @@ class Spool:
                     self._probe()
                 if order is not None and order.roll:
                     self._writer.roll(order.older_than)
-                    if not order.stop:
+                    if not order.stop and self._large is not None:
                         self._writer.make_ahead()
             if order is not None:
                 stop = order.stop

@@ -55,6 +55,13 @@ class SpoolReader:
         except OSError as error:
             raise _failed(error) from error
 
+    def size(self, name: str) -> int:
+        """A file's size in bytes; 0 when it is gone."""
+        try:
+            return (self._folder / name).stat().st_size
+        except OSError:
+            return 0
+
     def read(self, name: str) -> Iterator[Kept | Damaged]:
         """Everything in a file.
 

@@ -21,7 +21,10 @@ from itertools import count
 from pathlib import Path
 from typing import Final
 
+from cryptography.hazmat.primitives.ciphers import Cipher
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.ciphers.algorithms import AES
+from cryptography.hazmat.primitives.ciphers.modes import GCM
 
 from bailee.clock import Clock
 from bailee.errors import BaileeError, StorageError
@@ -35,7 +38,11 @@ DATA_CLASS: Final = "spool"
 LIFETIME: Final = timedelta(days=30)
 # What a frame adds to its plaintext: header, nonce and tag.
 _FRAME_BYTES: Final = 16 + 12 + 16
+_TAG_BYTES: Final = 16
 _ROOM_FOR_HEAD: Final = 4096
+# What is encrypted in one step: other threads have their turn between two.
+_STEP: Final = 256 << 10
+_LARGE: Final = "-large"
 _serial = count()
 
 
@@ -58,11 +65,17 @@ def subject_of(file: str) -> str:
     return f"spool:{file}"
 
 
+def is_large(file: str) -> bool:
+    """Whether a spool file is of the lane for large exchanges."""
+    return file.endswith(_LARGE)
+
+
 @dataclass(slots=True)
 class _File:
     name: str
     descriptor: int
     size: int
+    key: bytes
     cipher: AESGCM
     begun: datetime
     offset: int = 0
@@ -84,7 +97,9 @@ class SpoolWriter:
         closed: Callable[[str], None],
         files: Files,
         file_bytes: int,
+        large: bool = False,
     ) -> None:
+        self._kind = _LARGE if large else ""
         self._folder = folder
         self._keyring = keyring
         self._clock = clock
@@ -125,9 +140,9 @@ class SpoolWriter:
         nonces = os.urandom(NONCE_BYTES * len(plains))
         for number, (plain, exchange) in enumerate(zip(plains, exchanges, strict=True)):
             nonce = nonces[number * NONCE_BYTES : (number + 1) * NONCE_BYTES]
-            sealed = file.cipher.encrypt(nonce, plain, frame_data(file.name, sequence))
-            length = NONCE_BYTES + len(sealed)
-            parts += (header(sequence, length), nonce, sealed)
+            length = NONCE_BYTES + len(plain) + _TAG_BYTES
+            parts += (header(sequence, length), nonce)
+            _seal(parts, file, nonce, plain, frame_data(file.name, sequence))
             group.append(Kept(file.name, sequence, offset, 16 + length, exchange.owner, exchange))
             offset += 16 + length
             sequence += 1
@@ -187,7 +202,7 @@ class SpoolWriter:
     def _make(self, size: int) -> _File:
         now = self._clock()
         milliseconds = int(now.timestamp() * 1000)
-        name = f"{milliseconds:013d}-{next(_serial):06d}-{os.urandom(6).hex()}"
+        name = f"{milliseconds:013d}-{next(_serial):06d}-{os.urandom(6).hex()}{self._kind}"
         path = self._folder / name
         try:
             descriptor = self._files.make(path, size)
@@ -199,7 +214,7 @@ class SpoolWriter:
             os.close(descriptor)
             path.unlink(missing_ok=True)
             raise
-        return _File(name, descriptor, size, AESGCM(dek.key), now)
+        return _File(name, descriptor, size, dek.key, AESGCM(dek.key), now)
 
     def _take_file(self, size: int) -> _File:
         if self._next is not None:
@@ -237,6 +252,20 @@ class SpoolWriter:
         with contextlib.suppress(OSError, StorageError):
             (self._folder / file.name).unlink(missing_ok=True)
             self._keyring.destroy([subject_of(file.name)])
+
+
+def _seal(parts: list[bytes], file: _File, nonce: bytes, plain: bytes, data: bytes) -> None:
+    """Append what `plain` is sealed to. AES-GCM of a large text is made in steps, since one call
+    keeps all other threads waiting; the bytes are the same.
+    """
+    if len(plain) <= _STEP:
+        parts.append(file.cipher.encrypt(nonce, plain, data))
+        return
+    encryptor = Cipher(AES(file.key), GCM(nonce)).encryptor()
+    encryptor.authenticate_additional_data(data)
+    view = memoryview(plain)
+    parts += [encryptor.update(view[at : at + _STEP]) for at in range(0, len(plain), _STEP)]
+    parts += (encryptor.finalize(), encryptor.tag)
 
 
 def _storage_error(error: OSError) -> StorageError:

@@ -377,7 +377,7 @@ class Vault:
         if not self._begun:
             self._begun = True
             for name in self._recovery.files:
-                self._sealer.queue.put_file(Left(name))
+                self._sealer.queue.put_file(Left(name, self._reader.size(name)))
         if not self._sealer.queue.wait(within):
             return None
         self._forget_positions()

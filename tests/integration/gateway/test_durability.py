@@ -313,6 +313,25 @@ def test_what_an_account_holds_is_bounded(serve: Any, post: Callable[..., bytes]
 
 
 @pytest.mark.row("G1")
+def test_what_waits_to_be_sealed_is_bounded(serve: Any, post: Callable[..., bytes]) -> None:
+    """Whose records fill the disk before they are sealed is refused, and nothing goes upstream;
+    what is not recorded passes, and so do others. When it is sealed, they go on.
+    """
+    recording = MemoryRecording()
+    with ScriptedUpstream([TURN] * 4) as upstream:
+        serving = serve(upstream, recording=recording, limits=Limits(spool_per_account=1000))
+        assert 200 == serving.connect().send(post()).answer().status
+        owner = recording.exchanges[0].owner
+        recording.unsealed_bytes[owner] = 1001
+        refused = serving.connect().send(post()).answer()
+        assert (429, "2") == (refused.status, refused.field("retry-after"))
+        assert 1 == len(upstream.requests)
+        assert 200 == serving.connect().send(post(key="bl_else")).answer().status
+        recording.unsealed_bytes[owner] = 1000
+        assert 200 == serving.connect().send(post()).answer().status
+
+
+@pytest.mark.row("G1")
 def test_requests_that_only_announce_a_body_take_nothing(
     serve: Any, post: Callable[..., bytes]
 ) -> None:

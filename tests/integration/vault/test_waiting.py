@@ -15,7 +15,7 @@ from bailee.vault import sealer, vault
 from bailee.vault.exchange import CapturedExchange
 from bailee.vault.interpreted import Interpreted
 from bailee.vault.recovery import Attempts, Step
-from bailee.vault.sealing_queue import Unfiled
+from bailee.vault.sealing_queue import Unfiled, Unsealed
 
 Bench = Any
 
@@ -134,11 +134,14 @@ def test_a_start_does_not_wait_for_what_is_left(make: Callable[..., Bench]) -> N
     gate = Gate(bench, "ada")
     assert bench.vault.recover(0.1) is None
     assert bench.vault.unfiled("ada").earlier
+    unsealed = bench.vault.spool.unsealed("ada")
+    assert (0, True) == (unsealed.own, unsealed.all >= 1 << 18)  # a file, whosever it is
     gate.open.set()
     report = bench.vault.recover()
     assert report is not None
     assert (1, 3) == (report.files, report.exchanges)
     assert NOTHING == bench.vault.unfiled("ada")
+    assert Unsealed(0, 0) == bench.vault.spool.unsealed("ada")
     assert ["0", "1", "2"] == said(bench)
 
 
@@ -222,3 +225,22 @@ def test_how_a_frame_is_tried(bench: Bench, tmp_path: Any) -> None:
         assert Step.ASIDE == Attempts(path).step(frame)
         Attempts(path).end()
         assert Step.WHOLE == Attempts(path).step(frame)
+
+
+@pytest.mark.row("G1")
+def test_bytes_that_are_not_sealed_are_counted(bench: Bench, gate: Gate) -> None:
+    """By owner, as they lie on disk, until they are sealed."""
+    bob = bench.vault.spool.unsealed("bob").own
+    assert bob > 0
+    assert (bob, 0) == (
+        bench.vault.spool.unsealed("bob").all,
+        bench.vault.spool.unsealed("ada").own,
+    )
+    large = bench.exchange([turn("x" * (2 << 20))], session=ADA)
+    bench.submit(large)
+    ada = bench.vault.spool.unsealed("ada")
+    assert ada.own > 2 << 20
+    assert bob + ada.own == ada.all
+    gate.open.set()
+    bench.vault.flush()
+    assert Unsealed(0, 0) == bench.vault.spool.unsealed("ada")

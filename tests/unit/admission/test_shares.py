@@ -183,3 +183,17 @@ def test_nothing_is_lost_count_of(steps: list[tuple[str, int, int]]) -> None:
     for number in tuple(there):
         end(number)
     assert (0, 0) == (of.held, of.accounts)
+
+
+def test_what_is_not_sealed_yet_has_a_share() -> None:
+    """Who has more of it on disk than their share gets nothing recorded; others do."""
+    of = Shares(ShareLimits(8, 10_000, 100_000, spool=4 << 20, spool_total=8 << 20))
+    assert of.spools(4 << 20, 8 << 20) is None
+    assert Over("account", "spool", 4 << 20) == of.spools((4 << 20) + 1, 5 << 20)
+
+
+def test_when_the_disks_share_is_full_who_has_little_of_it_goes_on() -> None:
+    """Whoever else filled it, an earlier process included."""
+    of = Shares(ShareLimits(8, 10_000, 100_000, spool=4 << 20, spool_total=8 << 20))
+    assert of.spools(1 << 20, 9 << 20) is None
+    assert Over("account", "spool", 0) == of.spools((1 << 20) + 1, 9 << 20)
