@@ -217,7 +217,7 @@ def test_bytes_that_are_not_sealed_are_counted(bench: Bench, gate: Gate) -> None
 
 
 def test_each_lane_is_begun_warily(bench: Bench) -> None:
-    """The process before may have ended at the first that is left of either of the spool's files."""
+    """The process before may have ended at the first that is left of either."""
     recovery = bench.vault._recovery
     small, large = "1-000000-ab", "2-000001-cd-large"
     assert recovery.wary(small)
