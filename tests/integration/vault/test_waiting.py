@@ -244,3 +244,14 @@ def test_bytes_that_are_not_sealed_are_counted(bench: Bench, gate: Gate) -> None
     gate.open.set()
     bench.vault.flush()
     assert Unsealed(0, 0) == bench.vault.spool.unsealed("ada")
+
+
+def test_each_lane_is_begun_warily(bench: Bench) -> None:
+    """The process before may have ended at the first that is left of either."""
+    recovery = bench.vault._recovery
+    small, large = "1-000000-ab", "2-000001-cd-large"
+    assert recovery.wary(small)
+    recovery.read_all(small)
+    assert (False, True) == (recovery.wary(small), recovery.wary(large))
+    recovery.read_all(large)
+    assert not recovery.wary(large)
