@@ -89,32 +89,27 @@ class Forgetting:
     def erase(self, session_id: str, now: datetime) -> Receipt:
         """Destroy a session's key and remove it from the index, all of it sealed already."""
         with self._lock:
-            receipt_id = self.receipts.request(
-                ERASURE,
-                session_id,
-                self._segments_of([session_id]),
-                now,
-                owner=self._owner(session_id),
-            )
-            self._drive([self.receipts.get(receipt_id)], now)
+            receipt = self._asked(session_id, now)
+            self._drive([receipt], now)
             self._reclaim()
             self.receipts.reclaimed(now)
-            return self.receipts.get(receipt_id)
+            return self.receipts.get(receipt.id)
 
     def make_inaccessible(self, session_id: str, now: datetime) -> Receipt:
         """Let nobody read a session from now on, and have the next `finish_erasures` erase it:
         copies of it may wait in the spool. What of it is sealed until then is dropped (`batch`).
         """
         with self._lock:
-            receipt_id = self.receipts.request(
-                ERASURE,
-                session_id,
-                self._segments_of([session_id]),
-                now,
-                owner=self._owner(session_id),
-            )
-            self._deny([self.receipts.get(receipt_id)], now)
-            return self.receipts.get(receipt_id)
+            receipt = self._asked(session_id, now)
+            self._deny([receipt], now)
+            return self.receipts.get(receipt.id)
+
+    def _asked(self, session_id: str, now: datetime) -> Receipt:
+        segments_of_it = self._segments_of([session_id])
+        owner = self._owner(session_id)
+        return self.receipts.get(
+            self.receipts.request(ERASURE, session_id, segments_of_it, now, owner=owner)
+        )
 
     def erase_owned(self, owner: str, now: datetime, part_of: str) -> None:
         """Erase all that there is of an owner, what is past its time and not yet swept too. What
