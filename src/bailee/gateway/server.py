@@ -458,7 +458,7 @@ def _not_passed(passage: Passage, caller: Caller, where: Route) -> PolicyDenied:
             hint="do this outside of the cloud session, with another key",
         )
     return PolicyDenied(
-        "This is no conversation with a model, and does not go upstream on the operator's "
+        "This is no conversation that can be recorded, and does not go upstream on the operator's "
         f"credential (clause {passage.clause}).",
         hint="send a credential of your own for the upstream, and the bailee key as x-bailee-key; "
         f"or ask the operator for `bailee account allow {caller.owner} --unrecorded-routes`",
