@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from bailee.errors import BaileeError, InputError, StorageError
+from bailee.app.node import Node
+from bailee.errors import BaileeError, InputError, IntegrityError, StorageError
 from bailee.home import Home, HomeLock
 from bailee.home.control import ControlServer, ask
 
@@ -155,3 +156,28 @@ def test_a_home_deep_in_a_tree_still_has_a_socket(tmp_path: Path) -> None:
         return answers
 
     assert ["hello"] == asyncio.run(talk())
+
+
+@pytest.mark.row("R5", "D4")
+def test_a_home_without_its_root_is_refused_until_it_is_put_back(tmp_path: Path) -> None:
+    """Nothing is made in its place, and nothing is lost; without its last line's end it opens."""
+    home = Home(tmp_path / "home")
+    with HomeLock(home), Node.open(home, environment={}) as node:
+        account, _, key = node.accounts.create(plan="pro", name="n")
+        node.keyring.secret("kept")
+    root = home.root_key_file
+    content = root.read_bytes()
+    root.unlink()
+    for _ in range(2):
+        with HomeLock(home), pytest.raises(IntegrityError) as refused:
+            Node.open(home, environment={})
+        assert "root.json" in refused.value.message
+        assert not root.exists()
+    root.touch(mode=0o600)
+    root.write_bytes(content.rstrip())
+    with HomeLock(home), Node.open(home, environment={}) as node:
+        found = node.accounts.authenticate(key.encode())
+        assert found is not None
+        assert account.account_id == found[1].account_id
+        node.keyring.secret("kept")
+    assert content.rstrip() == root.read_bytes()

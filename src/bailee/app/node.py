@@ -33,7 +33,7 @@ from bailee.feedback.reports import Reports
 from bailee.feedback.survey import Survey, by_telemetry
 from bailee.gateway.interpret import interpret
 from bailee.home import Home
-from bailee.keyring import EnvironmentRoot, FileRoot, Keyring, Root
+from bailee.keyring import EnvironmentRoot, FileRoot, Keyring, Root, has_wraps
 from bailee.ledger import Ledger
 from bailee.policy import Decision, Policy, load
 from bailee.registry import load as load_registry
@@ -80,7 +80,8 @@ class Node:
         keys = self._database(home.keyring_database)
         upgrade(data, "data")
         upgrade(keys, "keys")
-        self.keyring = Keyring.open(keys, _root(settings, home.root_key_file, environment), clock)
+        root = _root(settings, home.root_key_file, environment, may_make=not has_wraps(keys))
+        self.keyring = Keyring.open(keys, root, clock)
         holders = Holders(data, self.keyring)
         old_entries.seal(data, holders)
         self.ledger = Ledger(data, clock, holders)
@@ -376,10 +377,12 @@ def _sign_up(settings: Settings, policy: Policy) -> frozenset[str]:
     return names
 
 
-def _root(settings: Settings, file: Path, environment: Mapping[str, str]) -> Root:
+def _root(
+    settings: Settings, file: Path, environment: Mapping[str, str], *, may_make: bool
+) -> Root:
     where = settings.text("keyring.root") or "file"
     if where == "file":
-        return FileRoot(file)
+        return FileRoot(file, may_make=may_make)
     kind, _, variable = where.partition(":")
     if kind != "env" or not variable:
         raise InputError(
@@ -391,4 +394,4 @@ def _root(settings: Settings, file: Path, environment: Mapping[str, str]) -> Roo
             code="configuration",
             hint="set it to 32 random bytes in base64, and keep them safe",
         )
-    return EnvironmentRoot(file, environment[variable])
+    return EnvironmentRoot(file, environment[variable], may_make=may_make)

@@ -4,7 +4,7 @@ Rows: R5 (forgetting is destroying a key), D4.
 """
 
 from bailee.keyring.destroying import DestroyedKek
-from bailee.keyring.keyring import Dek, Keyring, Want
+from bailee.keyring.keyring import Dek, Keyring, Want, has_wraps
 from bailee.keyring.root import EnvironmentRoot, FileRoot, Root
 from bailee.keyring.rotation import Rotation
 
@@ -17,4 +17,5 @@ __all__ = [
     "Root",
     "Rotation",
     "Want",
+    "has_wraps",
 ]

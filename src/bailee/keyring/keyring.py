@@ -398,3 +398,16 @@ class Keyring:
 
 def _destroyed(subject: str) -> IntegrityError:
     return IntegrityError(f"the key of {subject} has been destroyed.", code="key_destroyed")
+
+
+def has_wraps(engine: Engine) -> bool:
+    """Whether the store in `engine` (migrated) has keys that are wrapped under a root.
+
+    Raises:
+        StorageError: it can't be read.
+    """
+    with storage_errors("the keyring"), reading(engine) as connection:
+        return any(
+            connection.execute(select(table).limit(1)).first() is not None
+            for table in (keks, secrets)
+        )

@@ -4,9 +4,11 @@
   with it every older copy of the keyring that was wrapped under it.
 * A driver wraps and unwraps; it need not hand out the key, so a key management service fits.
 * `FileRoot` keeps one line per generation, of fixed width, in a file of mode 0600 that is only
-  appended to; destroying overwrites the key in place and syncs. A disk may keep what was
-  overwritten (flash translation, snapshots, copy-on-write file systems): where that counts, keep
-  the root in a service. Never back the file up together with the keyring.
+  appended to; destroying overwrites the key in place and syncs. Reading changes nothing: a last
+  line without its end is whole if it can be read, and a new root is made only where nothing is
+  wrapped under an old one. What an append would write over is put aside first.
+  A disk may keep what was overwritten (flash translation, snapshots, copy-on-write file systems):
+  where that counts, keep the root in a service. Never back the file up together with the keyring.
 * `EnvironmentRoot` keeps the same file, with each generation sealed under a key from an environment
   variable: the disk alone opens nothing, and rotation works all the same.
 """
@@ -23,7 +25,14 @@ from pathlib import Path
 from typing import Protocol
 
 from bailee.errors import InputError, IntegrityError, StorageError
-from bailee.keyring.wrapping import KEY_BYTES, NONCE_BYTES, associated, seal, unseal
+from bailee.keyring.wrapping import (
+    KEY_BYTES,
+    NONCE_BYTES,
+    SEALED_KEY_BYTES,
+    associated,
+    seal,
+    unseal,
+)
 
 Random = Callable[[int], bytes]
 
@@ -55,12 +64,13 @@ class Root(Protocol):
 class FileRoot:
     """Root generations in a file of their own."""
 
-    def __init__(self, path: Path, random: Random = os.urandom) -> None:
-        """Open the file at `path`, or make it with a first generation.
+    def __init__(self, path: Path, random: Random = os.urandom, *, may_make: bool = True) -> None:
+        """Open the file at `path`, or make it with a first generation if it `may_make` one: if
+        nothing is wrapped under a root that was here before.
 
         Raises:
             InputError: others may read the file, or it belongs to another driver.
-            IntegrityError: the file is damaged.
+            IntegrityError: the file is damaged; or there is no key in it, and it may make none.
             StorageError: the file can't be read or written.
         """
         self._path = path
@@ -70,6 +80,7 @@ class FileRoot:
         self._places: dict[int, tuple[int, int]] = {}
         self._last = 0
         self._size = 0
+        self._ends = ""  # what the last line lacks
         with self._storage():
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             if path.exists():
@@ -80,8 +91,14 @@ class FileRoot:
                         hint=f"chmod 600 {path}",
                     )
                 self._read()
-        if not self._keys:
-            self.add()
+        if self._keys:
+            return
+        if not may_make:
+            raise IntegrityError(
+                f"there is no root key in {path.name}, and the keyring has keys under one.",
+                hint=f"put {path} back from its own backup; nothing was changed",
+            )
+        self.add()
 
     def generations(self) -> tuple[int, ...]:
         """The living generations, oldest first."""
@@ -94,10 +111,12 @@ class FileRoot:
             key = self._random(KEY_BYTES)
             kept = self._conceal(number, key).hex()
             head = json.dumps({"generation": number, "driver": self._driver})[:-1] + ', "key": "'
+            head = self._ends + head
             line = f'{head}{kept}"}}\n'.encode()
+            self._put_aside()
             descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
             try:
-                os.ftruncate(descriptor, self._size)  # a line cut short by a crash was never used
+                os.ftruncate(descriptor, self._size)
                 os.pwrite(descriptor, line, self._size)
                 os.fsync(descriptor)
             finally:
@@ -105,9 +124,24 @@ class FileRoot:
             _sync_folder(self._path.parent)
             self._places[number] = (self._size + len(head), len(kept))
             self._size += len(line)
+            self._ends = ""
             self._last = number
             self._keys[number] = key
             return number
+
+    def _put_aside(self) -> None:
+        """Copy what lies behind the last whole line, such as one that a crash cut short, into a
+        file beside this one.
+        """
+        rest = self._path.read_bytes()[self._size :] if self._path.exists() else b""
+        if rest.strip():
+            beside = self._path.with_name(f"{self._path.name}.cut-{self._random(4).hex()}")
+            descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+            try:
+                os.write(descriptor, rest)
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
 
     def destroy(self, generation: int) -> None:
         """Overwrite the generation's key with zeros, in place, and sync."""
@@ -152,14 +186,21 @@ class FileRoot:
             ) from None
 
     def _read(self) -> None:
-        content = self._path.read_bytes()
-        whole = content[: content.rfind(b"\n") + 1]
-        for line in whole.splitlines(keepends=True):
+        for line in self._path.read_bytes().splitlines(keepends=True):
+            whole = line.endswith(b"\n")
+            if not line.strip():  # an editor's
+                self._size += len(line)
+                continue
             try:
                 entry = json.loads(line)
                 number, driver = int(entry["generation"]), entry["driver"]
                 kept = bytes.fromhex(entry["key"])
+                place = line.index(entry["key"].encode())
+                if len(kept) not in (KEY_BYTES, SEALED_KEY_BYTES) or number in self._places:
+                    raise ValueError("no key of ours, or a second one of a generation")
             except (ValueError, KeyError, TypeError) as error:
+                if not whole:
+                    return  # cut short by a crash, and never used; or nothing has been before
                 raise IntegrityError(
                     f"the root key file {self._path.name} is damaged.",
                     hint="restore it from its own backup",
@@ -171,8 +212,9 @@ class FileRoot:
                     hint="set keyring.root to what it was",
                 )
             width = len(entry["key"])
-            self._places[number] = (self._size + line.index(b'"key": "') + 8, width)
+            self._places[number] = (self._size + place, width)
             self._size += len(line)
+            self._ends = "" if whole else "\n"
             self._last = max(self._last, number)
             if any(kept):
                 self._keys[number] = self._reveal(number, kept)
@@ -186,7 +228,9 @@ class EnvironmentRoot(FileRoot):
 
     _driver = "environment"
 
-    def __init__(self, path: Path, value: str, random: Random = os.urandom) -> None:
+    def __init__(
+        self, path: Path, value: str, random: Random = os.urandom, *, may_make: bool = True
+    ) -> None:
         """`value`: what the variable holds, 32 bytes in base64.
 
         Raises:
@@ -203,7 +247,7 @@ class EnvironmentRoot(FileRoot):
                 code="configuration",
                 hint="make one with: openssl rand -base64 32",
             )
-        super().__init__(path, random)
+        super().__init__(path, random, may_make=may_make)
 
     def _conceal(self, generation: int, key: bytes) -> bytes:
         data = associated("bailee/root/1", generation)

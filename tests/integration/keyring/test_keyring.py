@@ -335,6 +335,57 @@ def test_root_file(tmp_path: Path) -> None:
         FileRoot(path)
 
 
+@pytest.mark.row("R5", "D4")
+def test_a_root_file_that_was_passed_on_is_whole(tmp_path: Path) -> None:
+    """Without its last line's end, with blank lines, with a carriage return: the same keys, and the
+    next generation beside them. Reading changes no byte.
+    """
+    path = tmp_path / "root.json"
+    sealed = FileRoot(path).wrap(1, bytes(32), b"data")
+    line = path.read_bytes().rstrip(b"\n")
+    for content in (line, line + b"\r\n", line + b"\n\n", b"\n" + line, b"\xef\xbb\xbf" + line):
+        path.write_bytes(content)
+        root = FileRoot(path, may_make=False)
+        assert bytes(32) == root.unwrap(1, sealed, b"data")
+        assert content == path.read_bytes()
+        assert 2 == root.add()
+        assert bytes(32) == FileRoot(path).unwrap(1, sealed, b"data")
+        root.destroy(1)
+        assert (2,) == FileRoot(path).generations()
+
+
+@pytest.mark.row("R5", "D4")
+def test_no_root_is_made_over_what_is_left_of_one(tmp_path: Path) -> None:
+    """Cut at any byte, or gone: the keys are there, or it is refused, and no byte changes."""
+    path = tmp_path / "root.json"
+    sealed = FileRoot(path).wrap(1, bytes(32), b"data")
+    content = path.read_bytes()
+    for length in range(len(content)):
+        path.write_bytes(content[:length])
+        if length == len(content) - 1:
+            assert bytes(32) == FileRoot(path, may_make=False).unwrap(1, sealed, b"data")
+        else:
+            with pytest.raises(IntegrityError):
+                FileRoot(path, may_make=False)
+        assert content[:length] == path.read_bytes()
+    path.unlink()
+    with pytest.raises(IntegrityError):
+        FileRoot(path, may_make=False)
+    assert not path.exists()
+
+
+def test_what_an_append_would_write_over_is_put_aside(tmp_path: Path) -> None:
+    """A line that was cut short is found beside the file once there is another in its place."""
+    path = tmp_path / "root.json"
+    FileRoot(path)
+    with path.open("ab") as file:
+        file.write(b'{"generation": 2, "dri')
+    FileRoot(path).add()
+    (beside,) = tmp_path.glob("root.json.cut-*")
+    assert b'{"generation": 2, "dri' == beside.read_bytes()
+    assert 0o600 == beside.stat().st_mode & 0o777
+
+
 def test_root_in_the_environment(store: Store, clock: FakeClock) -> None:
     """With the root in the environment, the disk alone opens nothing, and rotation works."""
     value = base64.b64encode(os.urandom(32)).decode()
