@@ -24,7 +24,7 @@ from bailee.policy.diagram import Configuration
 from bailee.policy.loading import content
 from bailee.testing.upstream import ScriptedUpstream
 from browsing import Answer, Visitor
-from programs import Bailee, message
+from programs import SIGN_UP, Bailee, message
 
 PASSWORD = "seven pear trees in a row"
 NEW_PASSWORD = PASSWORD + ", and a plum"
@@ -79,7 +79,7 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     """See `Stage`."""
     bailee = Bailee(tmp_path_factory.mktemp("actions"))
     with ScriptedUpstream(tools_only=False) as upstream:
-        bailee.up("--upstream", upstream.url, env={"BAILEE_ACCOUNTS_SIGN_UP": "open"})
+        bailee.up("--upstream", upstream.url, env=SIGN_UP)
         try:
             console = bailee.ready["console"]
             made = Stage(bailee, Visitor(console), Visitor(console))

@@ -20,7 +20,7 @@ import pytest
 from bailee.testing.upstream import ScriptedUpstream
 from browsing import Visitor
 from openid import SECRET, come_by, provider
-from programs import Bailee, message
+from programs import SIGN_UP, Bailee, message
 
 PASSWORD = "seven pear trees in a row"
 PEOPLE = ("ada", "mia", "bob", "kim")
@@ -74,7 +74,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     with ScriptedUpstream(tools_only=False) as upstream:
         bailee.up(
             "--upstream", upstream.url,
-            env={"BAILEE_ACCOUNTS_SIGN_UP": "open", "ORCHARD_SECRET": SECRET},
+            env={**SIGN_UP, "ORCHARD_SECRET": SECRET},
         )  # fmt: skip
         try:
             yield _people(Place(bailee))
@@ -125,7 +125,7 @@ def holder(place: Place, plan: str, key: str) -> Expected:
 def asked(place: Place, key: str) -> dict[str, Any]:
     """What the HTTP API says of a key."""
     request = urllib.request.Request(
-        place.bailee.ready["console"] + "/api/v1/key", headers={"x-api-key": key}
+        place.bailee.ready["console_api"] + "/api/v1/key", headers={"x-api-key": key}
     )
     with urllib.request.urlopen(request, timeout=30) as response:
         found: dict[str, Any] = json.loads(response.read())

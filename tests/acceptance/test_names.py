@@ -55,6 +55,8 @@ SHOWS: dict[str, list[str]] = {
     "organisation partner join": ["{organisation}", "--confirm", NASTY, "--key", "{key}"],
     "organisation partner leave": ["{organisation}", "--key", "{key}"],
     "privacy show": ["--key", "{key}"], "privacy history": ["--key", "{key}"],
+    "account list": [], "account allow": ["{account}", "--unrecorded-routes"],
+    "account forbid": ["{account}", "--unrecorded-routes"],
     "sessions list": [], "sessions show": ["{session}"],
     "hold place": ["--session", "{session}", "--reason", "matter 7"],
     "hold list": [], "hold release": ["{hold}"],
