@@ -95,8 +95,9 @@ def bailee_acknowledged(bailee: Bailee) -> list[str]:
     """The first words of every prompt that is kept."""
     found = []
     for session in bailee.json("sessions", "list"):
-        for exchange in bailee.json("sessions", "show", session["id"])["exchange_list"]:
-            found.append(exchange["request"]["messages"][-1]["content"][:24])
+        exported = bailee.run("sessions", "export", session["id"]).stdout.splitlines()
+        requests = [json.loads(line).get("request") for line in exported]
+        found += [one["messages"][-1]["content"][:24] for one in requests if one is not None]
     assert "before the disk was full" in found
     assert "with room again" in found
     return found
