@@ -113,7 +113,11 @@ class Home:
 
     def run(self, *arguments: str) -> tuple[int, str]:
         """A command in this process: its status and all that it wrote."""
-        environment = {"BAILEE_HOME": str(self.bailee.home), "HOME": str(self.bailee.home.parent)}
+        environment = {
+            "BAILEE_HOME": str(self.bailee.home),
+            "HOME": str(self.bailee.home.parent),
+            "COLUMNS": "200",  # A narrow terminal folds a name over two lines.
+        }
         done = CliRunner().invoke(app, list(arguments), env=environment)
         assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
         return done.exit_code, done.output
