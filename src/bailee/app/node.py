@@ -48,6 +48,7 @@ from bailee.vault.objects import FolderObjects
 from bailee.vault.terms import Present
 from bailee.vault.transcript import SessionRow
 from bailee.vault.vault import Vault
+from bailee.vault.workbench import Bench
 
 if TYPE_CHECKING:
     from bailee.app.cloud_running import Cloud
@@ -69,7 +70,9 @@ class Node:
         settings: Settings,
         policy: Policy,
         clock: Clock,
+        *,
         environment: Mapping[str, str],
+        bench: Callable[[bytes], Bench] | None = None,
     ) -> None:
         self.home = home
         self.settings = settings
@@ -100,6 +103,7 @@ class Node:
             keyring=self.keyring,
             clock=clock,
             interpret=interpret,
+            bench=bench,
             record=self.ledger.append,
             present=self._present,
         )
@@ -163,8 +167,10 @@ class Node:
         settings: Settings | None = None,
         clock: Clock = system_clock,
         environment: Mapping[str, str] = os.environ,
+        bench: Callable[[bytes], Bench] | None = None,
     ) -> Self:
         """Open a home whose lock the caller holds; its folders are made if they are not there.
+        `bench`: where what was recorded is taken apart; in this process, unless it is given.
 
         Raises:
             InputError: a setting or the policy document is wrong.
@@ -175,7 +181,7 @@ class Node:
         settings = settings or config.load(home.settings_file, environment, {})
         document = settings.text("policy.document")
         policy = load(None if document is None else Path(document))
-        node = cls(home, settings, policy, clock, environment)
+        node = cls(home, settings, policy, clock, environment=environment, bench=bench)
         node.follow_all()
         if node.vault.recover(_RECOVERY_SECONDS) is not None:
             node.erasures.resume(clock())

@@ -14,6 +14,7 @@ import sys
 import threading
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +26,11 @@ from bailee.app.node import Node
 from bailee.app.serve import Running, Server
 from bailee.clock import starting_at, system_clock
 from bailee.gateway import ExchangeSummary
+from bailee.gateway.taking_apart import COMMAND
 from bailee.home import Home, HomeLock, find
 from bailee.home.set_clock import time_set
 from bailee.shown import line, lines
+from bailee.vault.workbench_process import WorkbenchProcess
 
 _LINES_WAITING = 1000
 _LONGEST_NAME = 60
@@ -58,7 +61,8 @@ def run_server(
     now = time_set(home, environment)
     clock = system_clock if now is None else starting_at(now)
     told = _Lines()
-    with HomeLock(home), Node.open(home, settings=settings, clock=clock) as node:
+    apart = partial(WorkbenchProcess, COMMAND)
+    with HomeLock(home), Node.open(home, settings=settings, clock=clock, bench=apart) as node:
         server = Server(
             node,
             plan=plan,

@@ -26,7 +26,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Engine, delete, insert, select, update
+from sqlalchemy import Connection, Engine, bindparam, delete, insert, select, update
 from sqlalchemy.dialects.sqlite import insert as insert_or_ignore
 
 from bailee.clock import Clock
@@ -54,6 +54,23 @@ from bailee.keyring.wrapping import (
 _ZEROS = bytes(SEALED_KEY_BYTES)
 _CACHED_DEKS = 8192
 _PORTION = 500
+_AT_ONCE = 500  # subjects in one query
+
+# Built once: to build a statement costs several times what it takes to run it.
+_ROWS = (
+    select(
+        deks.c.subject,
+        deks.c.version,
+        deks.c.wrapped.label("wrapped_dek"),
+        keks.c.id,
+        keks.c.data_class,
+        keks.c.epoch,
+        keks.c.generation,
+        keks.c.wrapped,
+    )
+    .select_from(deks.outerjoin(keks, deks.c.kek_id == keks.c.id))
+    .where(deks.c.subject.in_(bindparam("subjects", expanding=True)))
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +138,7 @@ class Keyring:
         return self.many([Want(subject, data_class, expires_at)])[subject]
 
     def many(self, wants: Iterable[Want]) -> dict[str, Dek]:
-        """Like `dek`, for many subjects in one transaction."""
+        """Like `dek`, for many subjects, each once, in one transaction."""
         found: dict[str, Dek] = {}
         missing: list[tuple[Want, int]] = []
         with self.lock:
@@ -134,8 +151,7 @@ class Keyring:
                     missing.append((want, epoch))
             if missing:
                 with storage_errors("the keyring"), self.engine.begin() as connection:
-                    for want, epoch in missing:
-                        found[want.subject] = self._take(connection, want, epoch)
+                    found |= self._take(connection, missing)
             for want, _ in missing:
                 self._remember(found[want.subject])
         return found
@@ -317,20 +333,7 @@ class Keyring:
         return unseal(kek[1], wrapped, dek_data(subject, kek[0], data_class, version), "a DEK")
 
     def _row(self, connection: Connection, subject: str) -> Any:
-        return connection.execute(
-            select(
-                deks.c.subject,
-                deks.c.version,
-                deks.c.wrapped.label("wrapped_dek"),
-                keks.c.id,
-                keks.c.data_class,
-                keks.c.epoch,
-                keks.c.generation,
-                keks.c.wrapped,
-            )
-            .select_from(deks.outerjoin(keks, deks.c.kek_id == keks.c.id))
-            .where(deks.c.subject == subject)
-        ).first()
+        return connection.execute(_ROWS, {"subjects": [subject]}).first()
 
     def _open_dek(self, row: Any) -> Dek:
         if row.id is None:
@@ -339,20 +342,36 @@ class Keyring:
         key = self.unwrap_dek(row.subject, row.data_class, row.version, row.wrapped_dek, kek)
         return Dek(row.subject, row.data_class, row.epoch, row.id, row.version, key)
 
-    def _take(self, connection: Connection, want: Want, epoch: int) -> Dek:
-        row = self._row(connection, want.subject)
-        if row is None:
-            kek = self.current_kek(connection, want.data_class, epoch)
+    def _take(self, connection: Connection, wants: Sequence[tuple[Want, int]]) -> dict[str, Dek]:
+        """The keys of subjects, each with its epoch."""
+        subjects = [want.subject for want, _ in wants]
+        rows: dict[str, Any] = {}
+        for start in range(0, len(subjects), _AT_ONCE):
+            some = {"subjects": subjects[start : start + _AT_ONCE]}
+            rows |= {row.subject: row for row in connection.execute(_ROWS, some)}
+        found: dict[str, Dek] = {}
+        keks_of: dict[tuple[str, int], tuple[str, bytes]] = {}
+        made: list[dict[str, object]] = []
+        for want, epoch in wants:
+            if (row := rows.get(want.subject)) is not None:
+                dek = self._open_dek(row)
+                if dek.epoch != epoch or dek.data_class != want.data_class:
+                    dek = self._move(connection, dek, want.data_class, epoch)
+                found[want.subject] = dek
+                continue
+            kek = keks_of.get((want.data_class, epoch))
+            if kek is None:
+                kek = self.current_kek(connection, want.data_class, epoch)
+                keks_of[want.data_class, epoch] = kek
             key = self.new_key()
             wrapped = self.wrap_dek(want.subject, want.data_class, 1, key, kek)
-            connection.execute(
-                insert(deks).values(subject=want.subject, kek_id=kek[0], version=1, wrapped=wrapped)
+            made.append(
+                {"subject": want.subject, "kek_id": kek[0], "version": 1, "wrapped": wrapped}
             )
-            return Dek(want.subject, want.data_class, epoch, kek[0], 1, key)
-        dek = self._open_dek(row)
-        if dek.epoch == epoch and dek.data_class == want.data_class:
-            return dek
-        return self._move(connection, dek, want.data_class, epoch)
+            found[want.subject] = Dek(want.subject, want.data_class, epoch, kek[0], 1, key)
+        if made:
+            connection.execute(insert(deks), made)
+        return found
 
     def _move(self, connection: Connection, dek: Dek, data_class: str, epoch: int) -> Dek:
         kek = self.current_kek(connection, data_class, epoch)

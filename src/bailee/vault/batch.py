@@ -4,7 +4,7 @@ Rules kept here:
 
 * Nothing is committed here. A batch that fails leaves the caches to be dropped and bytes that
   nothing refers to.
-* An exchange that can't be taken apart, for whatever reason, is kept as its raw bytes.
+* A statement is built once: to build one costs ten times what it takes to run it.
 * What it costs is linear in what came: of a session's places only those are looked up that an
   exchange of the batch asks for.
 * What came before a session's erasure was asked for, and is sealed after, is dropped.
@@ -16,48 +16,63 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, bindparam, insert, select, update
 
 from bailee.db.vault import departed_sessions, exchanges, prefixes, receipts, sessions
 from bailee.keyring import Keyring, Want
 from bailee.keyring.wrapping import NONCE_BYTES
 from bailee.policy.period import expires_at
-from bailee.vault.bounds import Beyond
 from bailee.vault.conversations import Conversations
-from bailee.vault.delta import Draft, Known, digest_key
+from bailee.vault.delta import Place, digest_key
 from bailee.vault.exchange import CapturedExchange, Terms
-from bailee.vault.interpreted import Interpreted
-from bailee.vault.packing import JSON, Unpackable
 from bailee.vault.receipts import ERASURE, INACCESSIBLE, REQUESTED
-from bailee.vault.record import compress, seal_record, subject_of
+from bailee.vault.record import seal_record, subject_of
 from bailee.vault.segments import Segments
 from bailee.vault.terms import PresentTerms, governing, shorter
+from bailee.vault.workbench import USAGE, Apart, Ask, Bench, Missing, Packed
 
 DATA_CLASS = "transcript"
-USAGE = (
-    "input_tokens",
-    "output_tokens",
-    "cache_creation_input_tokens",
-    "cache_read_input_tokens",
-)
+_MOST: Final = (1 << 63) - 1
+_AT_ONCE: Final = 500  # digests in one query
 
-Interpret = Callable[[CapturedExchange], Interpreted]
-_BIGGEST = (1 << 63) - 1
-_AT_ONCE = 500  # digests in one query
+_ASKED: Final = select(receipts.c.subject, receipts.c.requested_at).where(
+    receipts.c.state.in_((REQUESTED, INACCESSIBLE)), receipts.c.kind == ERASURE
+)
+_BY_ID: Final = select(sessions).where(
+    sessions.c.id == bindparam("which"), sessions.c.expires_at > bindparam("now")
+)
+_BY_CLIENT: Final = select(sessions).where(
+    sessions.c.client_session == bindparam("which"), sessions.c.expires_at > bindparam("now")
+)
+_OF_CLIENT: Final = select(sessions.c.id).where(sessions.c.client_session == bindparam("which"))
+_TAKEN: Final = select(sessions.c.id).where(sessions.c.id == bindparam("which"))
+_DEPARTED: Final = select(departed_sessions.c.digest).where(
+    departed_sessions.c.digest == bindparam("which")
+)
+_CHANGE: Final = (
+    update(sessions)
+    .where(sessions.c.id == bindparam("which"))
+    .values({column.name: bindparam(column.name) for column in sessions.c if column.name != "id"})
+)
+_PLACES: Final = select(prefixes.c.digest, prefixes.c.exchange, prefixes.c.position).where(
+    prefixes.c.session_id == bindparam("which"),
+    prefixes.c.digest.in_(bindparam("digests", expanding=True)),
+)
 
 
 @dataclass(slots=True)
 class Item:
-    """An exchange in a batch."""
+    """An exchange in a batch: the `place`-th of what was taken apart."""
 
+    place: int
     exchange: CapturedExchange
-    interpreted: Interpreted
+    apart: Apart
 
 
 @dataclass(slots=True)
@@ -66,7 +81,6 @@ class Working:
 
     values: dict[str, Any]
     new: bool
-    learned: list[dict[str, Any]] = field(default_factory=list)
 
     @property
     def id(self) -> str:
@@ -89,14 +103,6 @@ def moment(seconds: float) -> datetime:
     return datetime.fromtimestamp(seconds, UTC)
 
 
-def interpreted(interpret: Interpret, exchange: CapturedExchange) -> Interpreted:
-    """What the exchange means; its raw bytes when `interpret` fails."""
-    try:
-        return interpret(exchange)
-    except Exception:  # whatever a client or upstream sent must not be lost
-        return Interpreted(raw_request=exchange.request, raw_answer=exchange.answer)
-
-
 class Batch:
     """Exchanges that are committed together."""
 
@@ -105,7 +111,7 @@ class Batch:
         keyring: Keyring,
         segments: Segments,
         conversations: Conversations,
-        known: dict[str, Known],
+        bench: Bench,
         *,
         now: datetime,
         present: PresentTerms,
@@ -114,13 +120,14 @@ class Batch:
         self._keyring = keyring
         self._segments = segments
         self._conversations = conversations
-        self._known = known
+        self._bench = bench
         self._now = now
         self._key = keyring.secret("vault/identifiers")
         self._sessions: dict[str, Working] = {}
         self._by_client: dict[bytes, str] = {}
         self._placed: list[tuple[Item, Working, int]] = []
         self._rows: list[dict[str, Any]] = []
+        self._learned: list[dict[str, Any]] = []
         self._noted: dict[bytes, str] = {}
         self._erasing: dict[str, datetime] = {}
         self.expired = 0
@@ -133,10 +140,7 @@ class Batch:
 
     def place(self, connection: Connection, items: Iterable[Item]) -> None:
         """Find each exchange's session, in order, and move its expiry."""
-        asked = select(receipts.c.subject, receipts.c.requested_at).where(
-            receipts.c.state.in_((REQUESTED, INACCESSIBLE)), receipts.c.kind == ERASURE
-        )
-        self._erasing = {row.subject: row.requested_at for row in connection.execute(asked)}
+        self._erasing = {row.subject: row.requested_at for row in connection.execute(_ASKED)}
         for item in items:
             exchange = item.exchange
             ended = moment(exchange.ended_at)
@@ -169,8 +173,8 @@ class Batch:
             number = values["exchanges"]
             values["exchanges"] += 1
             for name in USAGE:
-                count = item.interpreted.usage.get(name, 0)
-                if isinstance(count, int) and 0 <= count <= _BIGGEST - values[name]:
+                count = item.apart.usage.get(name, 0)
+                if 0 <= count <= _MOST - values[name]:
                     values[name] += count
             self._placed.append((item, session, number))
 
@@ -185,14 +189,14 @@ class Batch:
             Want(subject_of(session.id), DATA_CLASS, session.values["expires_at"])
             for session in self._sessions.values()
         )
-        for item, session, number in self._placed:
-            key = deks[subject_of(session.id)].key
-            known = self._known_of(session, key)
-            compressed = self._compress(connection, item, session, number, known)
+        keys = {session.id: deks[subject_of(session.id)].key for session in self._sessions.values()}
+        for (item, session, number), packed in zip(
+            self._placed, self._packed(connection, keys), strict=True
+        ):
             record_id = os.urandom(16).hex()
             sealed = seal_record(
-                compressed,
-                key,
+                packed.compressed,
+                keys[session.id],
                 session_id=session.id,
                 record_id=record_id,
                 data_class=DATA_CLASS,
@@ -216,22 +220,23 @@ class Batch:
                 }
             )
             session.values["bytes"] += len(sealed)
+            self._learned += [
+                {"session_id": session.id, "digest": digest, "exchange": n, "position": position}
+                for digest, (n, position) in packed.learned.items()
+            ]
 
     def put_rows(self, connection: Connection) -> None:
         """Put everything into the caller's transaction."""
-        for session in self._sessions.values():
-            if session.new:
-                connection.execute(insert(sessions).values(**session.values))
-            else:
-                connection.execute(
-                    update(sessions).where(sessions.c.id == session.id).values(**session.values)
-                )
+        every = self._sessions.values()
+        if new := [session.values for session in every if session.new]:
+            connection.execute(insert(sessions), new)
+        if old := [{**one.values, "which": one.id} for one in every if not one.new]:
+            connection.execute(_CHANGE, old)
         self._segments.put_rows(connection)
         if self._rows:
             connection.execute(insert(exchanges), self._rows)
-        learned = [row for session in self._sessions.values() for row in session.learned]
-        if learned:
-            connection.execute(insert(prefixes), learned)
+        if self._learned:
+            connection.execute(insert(prefixes), self._learned)
 
     def committed(self) -> None:
         """The transaction has been committed."""
@@ -258,7 +263,7 @@ class Batch:
     def _session(self, connection: Connection, item: Item) -> Working | None:
         """The session that an exchange belongs to; None if its erasure was asked for since."""
         owner = item.exchange.owner
-        client = item.interpreted.client_session
+        client = item.apart.client_session
         if client is not None:
             digest = digest_of(self._key, "client", owner, client)
             if self._erasing and self._is_erased(connection, item, digest):
@@ -268,7 +273,7 @@ class Batch:
                 session = self._begin(connection, item, client, digest)
             self._by_client[digest] = session.id
             return session
-        chain = self._conversations.chain(owner, item.interpreted.messages)
+        chain = item.apart.chain
         found = self._conversations.find(chain, self._noted)
         if found is not None and self._came_before(item, found):
             return None
@@ -280,13 +285,8 @@ class Batch:
         return session
 
     def _is_erased(self, connection: Connection, item: Item, client: bytes) -> bool:
-        query = select(sessions.c.id).where(
-            sessions.c.client_session == client, sessions.c.id.in_(self._erasing)
-        )
-        return any(
-            self._came_before(item, session_id)
-            for session_id in connection.execute(query).scalars()
-        )
+        found = connection.execute(_OF_CLIENT, {"which": client}).scalars()
+        return any(self._came_before(item, session_id) for session_id in found)
 
     def _came_before(self, item: Item, session_id: str) -> bool:
         """Whether an exchange had ended when its session's erasure was asked for."""
@@ -300,10 +300,8 @@ class Batch:
             return self._sessions[session_id]
         if session_id is None and client is None:
             return None
-        which = sessions.c.id == session_id if session_id else sessions.c.client_session == client
-        row = connection.execute(
-            select(sessions).where(which, sessions.c.expires_at > self._now)
-        ).first()
+        which = {"which": session_id or client, "now": self._now}
+        row = connection.execute(_BY_ID if session_id else _BY_CLIENT, which).first()
         if row is None:
             return None
         if row.id not in self._sessions:
@@ -349,10 +347,8 @@ class Batch:
         if wanted is not None and wanted not in self._sessions:
             gone = digest_of(self._key, "departed", wanted)
             taken = (
-                connection.execute(select(sessions.c.id).where(sessions.c.id == wanted)).first()
-                or connection.execute(
-                    select(departed_sessions.c.digest).where(departed_sessions.c.digest == gone)
-                ).first()
+                connection.execute(_TAKEN, {"which": wanted}).first()
+                or connection.execute(_DEPARTED, {"which": gone}).first()
             )
             if taken is None:
                 return wanted
@@ -360,60 +356,32 @@ class Batch:
 
     # -- records ---------------------------------------------------------------------------------
 
-    def _known_of(self, session: Working, key: bytes) -> Known:
-        known = self._known.get(session.id)
-        if known is None:
-            known = Known(digest_key(key), complete=session.new)
-            self._known[session.id] = known
-        return known
-
-    def _look_up(
-        self, connection: Connection, session: Working, known: Known, draft: Draft
-    ) -> None:
-        """Have `known` hold what the session has had of what `draft` wants."""
-        if known.complete:
-            return
-        missing = list({digest for digest in draft.wanted() if digest not in known.places})
-        for start in range(0, len(missing), _AT_ONCE):
-            query = select(prefixes).where(
-                prefixes.c.session_id == session.id,
-                prefixes.c.digest.in_(missing[start : start + _AT_ONCE]),
-            )
-            for row in connection.execute(query):
-                known.places[row.digest] = (row.exchange, row.position)
-
-    def _compress(
-        self, connection: Connection, item: Item, session: Working, number: int, known: Known
-    ) -> bytes:
-        exchange, meaning = item.exchange, item.interpreted
-        head: dict[str, JSON] = {
-            "number": number,
-            "exchange_id": exchange.exchange_id,
-            "agent": meaning.agent,
-            "method": exchange.method,
-            "target": exchange.target,
-            "request_headers": [list(pair) for pair in exchange.request_headers],
-            "answer_headers": [list(pair) for pair in exchange.answer_headers],
-            "error": meaning.error,
-            "usage": dict(meaning.usage),
-        }
-        if meaning.beyond is not None:
-            head["beyond"] = str(meaning.beyond)
-        try:
-            draft = Draft(meaning.fields, meaning.messages, meaning.answer, known)
-            self._look_up(connection, session, known, draft)
-            delta = draft.delta(number, known)
-            compressed = compress({**head, **delta.body}, meaning.raw_request, meaning.raw_answer)
-        except Unpackable:
-            plain: dict[str, JSON] = {"answer": None, "fields": [], "marks": []}
-            head |= {"error": None, "usage": {}, "beyond": str(Beyond.DEPTH)}
-            return compress({**head, **plain}, exchange.request, exchange.answer)
-        known.places |= delta.learned
-        session.learned += [
-            {"session_id": session.id, "digest": digest, "exchange": place[0], "position": place[1]}
-            for digest, place in delta.learned.items()
+    def _packed(self, connection: Connection, keys: dict[str, bytes]) -> list[Packed]:
+        asks = [
+            Ask(item.place, session.id, number, digest_key(keys[session.id]), session.new)
+            for item, session, number in self._placed
         ]
-        return compressed
+        packed = self._bench.pack(asks)
+        if isinstance(packed, Missing):
+            places = {
+                session_id: self._places(connection, session_id, digests)
+                for session_id, digests in packed.digests.items()
+                if session_id in self._sessions
+            }
+            packed = self._bench.pack(asks, places)
+        assert not isinstance(packed, Missing)
+        return packed
+
+    def _places(
+        self, connection: Connection, session_id: str, digests: Sequence[bytes]
+    ) -> dict[bytes, Place]:
+        """Of what a session is asked for, what it has had, and where."""
+        found: dict[bytes, Place] = {}
+        for start in range(0, len(digests), _AT_ONCE):
+            which = {"which": session_id, "digests": digests[start : start + _AT_ONCE]}
+            for digest, number, position in connection.execute(_PLACES, which):
+                found[digest] = (number, position)
+        return found
 
 
 def _uuid(text: str | None) -> str | None:

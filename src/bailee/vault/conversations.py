@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from bailee.vault.caching import strip_message
 from bailee.vault.packing import JSON, Unpackable, digestible
@@ -22,25 +22,11 @@ from bailee.vault.packing import JSON, Unpackable, digestible
 class Conversations:
     """The latest conversations: at most `most` of their states."""
 
-    def __init__(self, key: bytes, most: int = 100_000) -> None:
-        self._key = key
+    def __init__(self, most: int = 100_000) -> None:
         self._most = most
         self._sessions: OrderedDict[bytes, str] = OrderedDict()
 
-    def chain(self, owner: str, messages: list[JSON] | None) -> list[bytes]:
-        """The states that a request went through: one for each of its user messages."""
-        link = self._digest(b"owner", owner.encode("utf-8", "surrogatepass"))
-        links: list[bytes] = []
-        for message in messages or []:
-            if isinstance(message, dict) and message.get("role") == "user":
-                try:
-                    link = self._digest(link, digestible(strip_message(message)[0]))
-                except Unpackable:
-                    break
-                links.append(link)
-        return links
-
-    def find(self, chain: list[bytes], newer: Mapping[bytes, str]) -> str | None:
+    def find(self, chain: Sequence[bytes], newer: Mapping[bytes, str]) -> str | None:
         """The session that a request with this chain continues. `newer`: not yet noted links."""
         for link in reversed(chain[:-1]):
             session = newer.get(link) or self._sessions.get(link)
@@ -60,8 +46,23 @@ class Conversations:
         for link in [link for link, known in self._sessions.items() if known == session_id]:
             del self._sessions[link]
 
-    def _digest(self, *parts: bytes) -> bytes:
-        state = hashlib.blake2b(digest_size=16, key=self._key)
-        for part in parts:
-            state.update(part)
-        return state.digest()
+
+def chain(key: bytes, owner: str, messages: list[JSON] | None) -> list[bytes]:
+    """The states that a request went through: one for each of its user messages."""
+    link = _digest(key, b"owner", owner.encode("utf-8", "surrogatepass"))
+    links: list[bytes] = []
+    for message in messages or []:
+        if isinstance(message, dict) and message.get("role") == "user":
+            try:
+                link = _digest(key, link, digestible(strip_message(message)[0]))
+            except Unpackable:
+                break
+            links.append(link)
+    return links
+
+
+def _digest(key: bytes, *parts: bytes) -> bytes:
+    state = hashlib.blake2b(digest_size=16, key=key)
+    for part in parts:
+        state.update(part)
+    return state.digest()

@@ -8,11 +8,11 @@ Rules kept here:
 
 * The queue goes on. A store that fails is tried again; an exchange that fails by itself is kept
   raw, and if even that fails, its frame is put aside and reported.
-* The vault's lock is held, and a transaction is open, for one batch at a time, and a batch has at
-  most `bounds.BATCH_VALUES` JSON values and `BATCH_SIZE` bytes unless it is one exchange.
-* After a batch it pauses for as long as that took, so that it takes half of a processor and leaves
-  the rest to the event loop. It does not pause while somebody waits for it; and, but for large
-  exchanges, while much is queued.
+* The vault's lock is held, and a transaction is open, for one batch at a time: of what a workbench
+  holds at once.
+* After a batch it pauses for as long as its own thread worked, so that it takes half of a processor
+  and leaves the rest to the event loop. It does not pause while somebody waits for it; and, but for
+  large exchanges, while much is queued.
 * What an earlier process left comes first, more warily (`recovery`).
 """
 
@@ -20,12 +20,11 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import OrderedDict
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from typing import Final
 
-from sqlalchemy import Engine, delete, select
+from sqlalchemy import Engine, bindparam, delete, select
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from bailee.clock import Clock
@@ -33,13 +32,8 @@ from bailee.db.engine import reading, storage_errors
 from bailee.db.vault import spool_positions
 from bailee.errors import StorageError
 from bailee.keyring import Keyring
-from bailee.vault import bounds
-from bailee.vault.batch import Batch, Interpret, Item, interpreted
-from bailee.vault.bounds import Beyond
+from bailee.vault.batch import Batch, Item
 from bailee.vault.conversations import Conversations
-from bailee.vault.delta import Known
-from bailee.vault.exchange import CapturedExchange
-from bailee.vault.interpreted import Interpreted
 from bailee.vault.receipts import Record
 from bailee.vault.recovery import Left, Recovery, Step
 from bailee.vault.sealing_queue import BATCH, BATCH_BYTES, Queued, SealingQueue, Unsealed
@@ -47,9 +41,15 @@ from bailee.vault.segments import Segments
 from bailee.vault.spool_reading import SpoolReader
 from bailee.vault.spool_writing import Kept, is_large
 from bailee.vault.terms import PresentTerms
+from bailee.vault.workbench import Bench, How
+from bailee.vault.workbench_process import Ended
 
 _RETRY_SECONDS: Final = 1.0
-_KNOWN_PLACES: Final = 200_000
+_MOVE_ON: Final = (
+    upsert(spool_positions)
+    .values(file=bindparam("file"), next=bindparam("next"))
+    .on_conflict_do_update(index_elements=["file"], set_={"next": bindparam("next")})
+)
 
 
 class Sealer:
@@ -64,7 +64,7 @@ class Sealer:
         reader: SpoolReader,
         recovery: Recovery,
         conversations: Conversations,
-        interpret: Interpret,
+        bench: Bench,
         clock: Clock,
         record: Record,
         lock: AbstractContextManager[object],
@@ -78,13 +78,12 @@ class Sealer:
         self._reader = reader
         self._recovery = recovery
         self._conversations = conversations
-        self._interpret = interpret
+        self._bench = bench
         self._clock = clock
         self._record = record
         self._lock = lock
         self._present = present
         self._retry_seconds = retry_seconds
-        self._known: OrderedDict[str, Known] = OrderedDict()
         self._in_doubt = False  # whether the last batch may have been committed after all
         self.queue = SealingQueue(most_held)
         self._thread = threading.Thread(target=self._run, name="sealer", daemon=True)
@@ -108,19 +107,20 @@ class Sealer:
 
     def forget(self, session_id: str) -> None:
         """Drop what is held in memory of a session. The caller holds the vault's lock."""
-        self._known.pop(session_id, None)
+        self._bench.forget([session_id])
         self._conversations.forget(session_id)
 
     def close(self) -> None:
         """Stop after the present batch. What is queued is in the spool."""
         self.queue.stop()
         self._thread.join()
+        self._bench.close()
 
     # -- the sealer's thread ---------------------------------------------------------------------
 
     def _run(self) -> None:
         while batch := self.queue.batch():
-            began = time.monotonic()
+            began = time.thread_time()
             try:
                 self._work(batch)
             except StorageError as error:
@@ -134,7 +134,7 @@ class Sealer:
             if self.queue.is_short or any(
                 isinstance(item, Kept) and is_large(item.file) for item in batch
             ):
-                self.queue.give_way(time.monotonic() - began)
+                self.queue.give_way(time.thread_time() - began)
 
     def _work(self, batch: list[Queued]) -> None:
         frames = [item for item in batch if isinstance(item, Kept)]
@@ -181,22 +181,22 @@ class Sealer:
             self._recovery.kept_as_bytes(kept)
         attempts.begin(kept, step)
         try:
-            self._seal_group([kept], self._interpret if step is Step.WHOLE else _raw_for_ending)
+            self._seal_group([kept], How.WHOLE if step is Step.WHOLE else How.ENDED)
         finally:
             attempts.end()
 
-    def _seal_group(self, frames: list[Kept], interpret: Interpret | None = None) -> None:
-        interpret = interpret or self._interpret
+    def _seal_group(self, frames: list[Kept], how: How = How.WHOLE) -> None:
         try:
-            self._seal(frames, interpret)
+            self._seal(frames, how)
         except StorageError:
             raise
         except Exception:  # one of them is at fault; the others must not suffer for it
             for kept in self._unsealed(frames):
-                self._seal_alone(kept, interpret)
+                self._seal_alone(kept, how)
 
-    def _seal_alone(self, kept: Kept, interpret: Interpret) -> None:
-        for way in (interpret, _raw):
+    def _seal_alone(self, kept: Kept, how: How) -> None:
+        ways = [how, How.RAW]
+        for way in ways:
             try:
                 self._seal([kept], way)
                 return
@@ -204,6 +204,9 @@ class Sealer:
                 raise
             except Exception as error:
                 kind = type(error).__name__
+                if isinstance(error, Ended) and way is How.WHOLE:
+                    self._recovery.kept_as_bytes(kept)
+                    ways[1] = How.ENDED
         self._put_aside(kept, kind)
 
     def _put_aside(self, kept: Kept, error: str) -> None:
@@ -211,24 +214,16 @@ class Sealer:
         with self._lock:
             self._commit(None, [kept])
 
-    def _seal(self, frames: Sequence[Kept], interpret: Interpret) -> None:
-        """Seal frames, in as many batches as their values ask for."""
-        some: list[Kept] = []
-        items: list[Item] = []
-        values = size = 0
-        for kept in frames:
-            exchange = kept.exchange or self._reader.one(kept)
-            item = Item(exchange, interpreted(interpret, exchange))
-            time.sleep(0)  # let the event loop have its turn between two large bodies
-            values += item.interpreted.values
-            size += item.interpreted.size
-            if items and (values > bounds.BATCH_VALUES or size > bounds.BATCH_SIZE):
-                self._seal_batch(some, items)
-                some, items = [], []
-                values, size = item.interpreted.values, item.interpreted.size
-            some.append(kept)
-            items.append(item)
-        self._seal_batch(some, items)
+    def _seal(self, frames: Sequence[Kept], how: How) -> None:
+        """Seal frames, in as many batches as the workbench asks for."""
+        rest = [(kept, kept.exchange or self._reader.one(kept)) for kept in frames]
+        while rest:
+            apart = self._bench.take_apart([exchange for _, exchange in rest], how)
+            some, rest = rest[: len(apart)], rest[len(apart) :]
+            self._seal_batch(
+                [kept for kept, _ in some],
+                [Item(at, some[at][1], found) for at, found in enumerate(apart)],
+            )
 
     def _seal_batch(self, frames: Sequence[Kept], items: Sequence[Item]) -> None:
         with self._lock:
@@ -237,7 +232,7 @@ class Sealer:
                 self._keyring,
                 self._segments,
                 self._conversations,
-                self._known,
+                self._bench,
                 now=self._clock(),
                 present=self._present,
             )
@@ -253,23 +248,19 @@ class Sealer:
                 self._commit(batch, frames)
             except BaseException:
                 self._segments.doubt()
-                for session_id in batch.session_ids:
-                    self._known.pop(session_id, None)
+                self._bench.forget(batch.session_ids)
                 raise
             batch.committed()
-            self._limit_known(batch)
 
     def _commit(self, batch: Batch | None, frames: Sequence[Kept]) -> None:
         positions = {kept.file: kept.sequence + 1 for kept in frames}
         with storage_errors("the vault's index"), self._engine.begin() as connection:
             if batch is not None:
                 batch.put_rows(connection)
-            for file, position in positions.items():
-                connection.execute(
-                    upsert(spool_positions)
-                    .values(file=file, next=position)
-                    .on_conflict_do_update(index_elements=["file"], set_={"next": position})
-                )
+            connection.execute(
+                _MOVE_ON,
+                [{"file": file, "next": position} for file, position in positions.items()],
+            )
 
     def _release(self, file: str) -> None:
         self._reader.release(file)
@@ -287,22 +278,3 @@ class Sealer:
                 select(spool_positions.c.next).where(spool_positions.c.file == file)
             ).scalar()
         return found or 0
-
-    def _limit_known(self, batch: Batch) -> None:
-        for session_id in batch.session_ids:
-            if session_id in self._known:
-                self._known.move_to_end(session_id)
-        places = sum(len(known.places) for known in self._known.values())
-        while places > _KNOWN_PLACES:
-            _, dropped = self._known.popitem(last=False)
-            places -= len(dropped.places)
-
-
-def _raw(exchange: CapturedExchange) -> Interpreted:
-    return Interpreted(raw_request=exchange.request, raw_answer=exchange.answer)
-
-
-def _raw_for_ending(exchange: CapturedExchange) -> Interpreted:
-    return Interpreted(
-        raw_request=exchange.request, raw_answer=exchange.answer, beyond=Beyond.ENDED
-    )

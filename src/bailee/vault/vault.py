@@ -18,7 +18,7 @@ Rules kept here:
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
@@ -32,7 +32,6 @@ from bailee.db.engine import reading, storage_errors
 from bailee.db.vault import exchanges, sessions, spool_positions
 from bailee.errors import InputError, StorageError
 from bailee.keyring import Keyring, Rotation
-from bailee.vault.batch import Interpret
 from bailee.vault.conversations import Conversations
 from bailee.vault.exporting import as_lines
 from bailee.vault.files import Files
@@ -52,6 +51,7 @@ from bailee.vault.spool_reading import SpoolReader
 from bailee.vault.spool_writing import LIFETIME
 from bailee.vault.terms import PresentTerms, unknown
 from bailee.vault.transcript import Exchange, SessionRow, Transcript, rebuild, transcript
+from bailee.vault.workbench import Bench, Interpret, Workbench
 
 _COLUMNS = [sessions.c[field.name] for field in fields(SessionRow)]
 _SPOOL_AGE = timedelta(minutes=30)
@@ -84,6 +84,7 @@ class Vault:
         keyring: Keyring,
         clock: Clock,
         interpret: Interpret,
+        bench: Callable[[bytes], Bench] | None = None,
         record: Record,
         present: PresentTerms = unknown,
         objects: Objects | None = None,
@@ -96,7 +97,8 @@ class Vault:
     ) -> None:
         """Open the vault in `folder`, indexed in `engine` (migrated). Then call `recover`.
 
-        `interpret` takes exchanges apart; `record` appends to the audit record; `present` says on
+        `interpret` takes exchanges apart, at `bench` when it is given: made with the key by which
+        conversations are told apart. `record` appends to the audit record; `present` says on
         what terms an owner's sessions are kept now. `objects` is where sealed segments go (default:
         a folder). `ship_bytes`, `ship_age`: when a segment goes there.
 
@@ -121,14 +123,15 @@ class Vault:
         self._reader = SpoolReader(folder / "spool", folder / "quarantine", keyring)
         self._recovery = Recovery(self._reader, folder / "attempting", record)
         self._begun = False
+        key = keyring.new_key()
         self._sealer = Sealer(
             engine,
             keyring=keyring,
             segments=self._segments,
             reader=self._reader,
             recovery=self._recovery,
-            conversations=Conversations(keyring.new_key()),
-            interpret=interpret,
+            conversations=Conversations(),
+            bench=bench(key) if bench is not None else Workbench(interpret, key),
             clock=clock,
             record=record,
             lock=self._lock,

@@ -72,13 +72,13 @@ def test_the_end_does_not_wait_for_the_sealer(place: Place, said: list[str]) -> 
     """A sweep that waits for what is being sealed ends, on record as done, when the node does."""
     gate = threading.Event()
     sealer = place.node.vault._sealer
-    inner = sealer._interpret
+    inner = sealer._bench._interpret
 
     def interpret(exchange: CapturedExchange) -> Interpreted:
         gate.wait(60)
         return inner(exchange)
 
-    sealer._interpret = interpret
+    sealer._bench._interpret = interpret
     place.keep(place.begin("11111111-32a5-4d0c-8f0b-0d7c3d1c1a11"))
     running = Schedule(place.node, 60)
     running.start()

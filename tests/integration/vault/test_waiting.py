@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from bailee.errors import StorageError
-from bailee.vault import sealer, vault
+from bailee.vault import vault, workbench
 from bailee.vault.exchange import CapturedExchange
 from bailee.vault.interpreted import Interpreted
 from bailee.vault.recovery import Attempts, Step
@@ -29,7 +29,7 @@ class Gate:
 
     def __init__(self, bench: Bench, owner: str) -> None:
         self.open = threading.Event()
-        inner = bench.vault._sealer._interpret
+        inner = bench.vault._sealer._bench._interpret
 
         def interpret(exchange: CapturedExchange) -> Interpreted:
             if exchange.owner == owner:
@@ -37,7 +37,7 @@ class Gate:
             found: Interpreted = inner(exchange)
             return found
 
-        bench.vault._sealer._interpret = interpret
+        bench.vault._sealer._bench._interpret = interpret
 
 
 @pytest.fixture
@@ -171,13 +171,13 @@ def test_what_is_sealed_together_is_bounded(
 ) -> None:
     """Exchanges with many values, or that unfold to much, are committed alone."""
     bench = make()
-    inner = bench.vault._sealer._interpret
+    inner = bench.vault._sealer._bench._interpret
 
     def interpret(exchange: CapturedExchange) -> Interpreted:
         found = inner(exchange)
         return Interpreted(found.client_session, messages=found.messages, **cost)
 
-    monkeypatch.setattr(bench.vault._sealer, "_interpret", interpret)
+    monkeypatch.setattr(bench.vault._sealer._bench, "_interpret", interpret)
     sealed = []
     seal = bench.vault._sealer._seal_batch
     monkeypatch.setattr(
@@ -197,7 +197,7 @@ def test_a_session_that_is_not_held_in_memory_is_continued(
     """Only what an exchange refers to is looked up, and what is stored is as small as before."""
     history = [turn(f"{n} " * 300) for n in range(20)]
     bench.keep(bench.exchange(history, session=ADA, system=[{"text": "s" * 500}]))
-    monkeypatch.setattr(sealer, "_KNOWN_PLACES", 0)
+    monkeypatch.setattr(workbench, "_KNOWN_PLACES", 0)
     before = bench.vault.sessions(bench.clock())[0].bytes
     for n in range(3):
         history.append(turn(f"more {n}"))

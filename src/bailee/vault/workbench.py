@@ -1,0 +1,293 @@
+"""Where exchanges are taken apart and packed: what of sealing costs processor time.
+
+The sealer asks twice for each batch. `take_apart` says of each exchange what it takes to find its
+session; `pack` then gives what is to be stored of it, as soon as the places of what the session
+has had are known. In between, what was taken apart stays here.
+
+`Workbench` does it in the process that asks; `workbench_process` has one in a process of its own.
+
+Rules kept here:
+
+* No key comes here that opens anything: digest keys are derived, and what is packed is sealed by
+  who asked.
+* An exchange that can't be taken apart, for whatever reason, is kept as its raw bytes.
+* What is asked for together has at most `bounds.BATCH_VALUES` JSON values and `bounds.BATCH_SIZE`
+  bytes, unless it is one exchange; one more may be held, which is the first of the next.
+* Not thread-safe, but for `forget`: used by the sealer's thread.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final, Protocol, TypeAlias
+
+from bailee.vault import bounds
+from bailee.vault.bounds import Beyond
+from bailee.vault.conversations import chain
+from bailee.vault.delta import Delta, Draft, Known, Place
+from bailee.vault.exchange import CapturedExchange
+from bailee.vault.interpreted import Interpreted
+from bailee.vault.packing import JSON, Unpackable
+from bailee.vault.record import compress
+
+Interpret: TypeAlias = Callable[[CapturedExchange], Interpreted]
+Places: TypeAlias = "Mapping[str, Mapping[bytes, Place]]"
+"""By session: what it has had, and where."""
+
+USAGE: Final = (
+    "input_tokens",
+    "output_tokens",
+    "cache_creation_input_tokens",
+    "cache_read_input_tokens",
+)
+_MOST: Final = (1 << 63) - 1
+_KNOWN_PLACES: Final = 200_000
+_A_SESSION: Final = 4  # places that a session counts for by itself
+
+
+class How(StrEnum):
+    """How an exchange is taken apart."""
+
+    WHOLE = "whole"
+    RAW = "raw"  # not at all: the bytes that came
+    ENDED = "ended"  # likewise, since taking it apart ended a process
+
+
+@dataclass(frozen=True, slots=True)
+class Apart:
+    """What it takes to find an exchange's session. `chain`: empty when its client names one."""
+
+    client_session: str | None
+    chain: tuple[bytes, ...]
+    usage: dict[str, int]
+    values: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """What to pack: an exchange, by its place in what was last taken apart, as exchange `number` of
+    a session. `key`: the session's digest key; `new`: the session has had nothing yet.
+    """
+
+    place: int
+    session: str
+    number: int
+    key: bytes
+    new: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Packed:
+    """What to store of an exchange, compressed, and what its session has had from then on."""
+
+    compressed: bytes
+    learned: dict[bytes, Place]
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """By session: digests whose places have to be looked up first."""
+
+    digests: dict[str, list[bytes]]
+
+
+class Bench(Protocol):
+    """What the sealer asks of a workbench."""
+
+    def take_apart(self, exchanges: Sequence[CapturedExchange], how: How) -> list[Apart]:
+        """Take exchanges apart: the first of them, at least one, as many as may be held at once.
+        What was held before is dropped.
+        """
+        ...
+
+    def pack(self, asks: Sequence[Ask], places: Places | None = None) -> list[Packed] | Missing:
+        """Pack what was taken apart. Without `places` it may ask for them; then nothing is packed,
+        and the same is asked again with them: of those that are missing, those that there are.
+        """
+        ...
+
+    def forget(self, sessions: Iterable[str]) -> None:
+        """Drop what is held of sessions. From any thread; done before anything is packed."""
+        ...
+
+    def close(self) -> None:
+        """End it."""
+        ...
+
+
+class Workbench:
+    """A workbench in this process."""
+
+    def __init__(self, interpret: Interpret, key: bytes) -> None:
+        """`key`: for the digests by which conversations are told apart."""
+        self._interpret = interpret
+        self._key = key
+        self._held: list[tuple[CapturedExchange, Interpreted]] = []
+        self._left_over: tuple[str, How, Interpreted] | None = None
+        self._known: OrderedDict[str, Known] = OrderedDict()
+        self._sizes: dict[str, int] = {}
+        self._size = 0
+        self._drafts: dict[int, Draft | None] = {}
+        self._gone: set[str] = set()
+        self._lock = threading.Lock()
+
+    def take_apart(self, exchanges: Sequence[CapturedExchange], how: How) -> list[Apart]:
+        """See `Bench`."""
+        self._drop()
+        found: list[Apart] = []
+        values = size = 0
+        for exchange in exchanges:
+            meaning = self._over(exchange, how) or self._meaning(exchange, how)
+            values += meaning.values
+            size += meaning.size
+            if found and (values > bounds.BATCH_VALUES or size > bounds.BATCH_SIZE):
+                self._left_over = (exchange.exchange_id, how, meaning)
+                break
+            self._held.append((exchange, meaning))
+            found.append(self._apart(exchange, meaning))
+        return found
+
+    def pack(self, asks: Sequence[Ask], places: Places | None = None) -> list[Packed] | Missing:
+        """See `Bench`."""
+        self._forget_gone()
+        if places is None:
+            missing = self._missing(asks)
+            if missing.digests:
+                return missing
+        for session, found in (places or {}).items():
+            if (known := self._known.get(session)) is not None:
+                known.places |= found
+        packed = [self._packed(ask) for ask in asks]
+        self._drop()
+        self._limit_known({ask.session for ask in asks})
+        return packed
+
+    def forget(self, sessions: Iterable[str]) -> None:
+        """See `Bench`."""
+        with self._lock:
+            self._gone.update(sessions)
+
+    def close(self) -> None:
+        """See `Bench`."""
+        self._drop()
+
+    # -- taking apart ----------------------------------------------------------------------------
+
+    def _over(self, exchange: CapturedExchange, how: How) -> Interpreted | None:
+        """What was one too many the last time, if it is this one."""
+        over, self._left_over = self._left_over, None
+        return over[2] if over and over[:2] == (exchange.exchange_id, how) else None
+
+    def _meaning(self, exchange: CapturedExchange, how: How) -> Interpreted:
+        if how is How.WHOLE:
+            try:
+                return self._interpret(exchange)
+            except Exception:  # whatever a client or upstream sent must not be lost
+                how = How.RAW
+        beyond = Beyond.ENDED if how is How.ENDED else None
+        return Interpreted(raw_request=exchange.request, raw_answer=exchange.answer, beyond=beyond)
+
+    def _apart(self, exchange: CapturedExchange, meaning: Interpreted) -> Apart:
+        named = meaning.client_session is not None
+        return Apart(
+            meaning.client_session,
+            () if named else tuple(chain(self._key, exchange.owner, meaning.messages)),
+            {
+                name: count
+                for name in USAGE
+                if isinstance(count := meaning.usage.get(name), int) and 0 <= count <= _MOST
+            },
+            meaning.values,
+            meaning.size,
+        )
+
+    # -- packing ---------------------------------------------------------------------------------
+
+    def _missing(self, asks: Sequence[Ask]) -> Missing:
+        missing: dict[str, dict[bytes, None]] = {}
+        for ask in asks:
+            known = self._known_of(ask)
+            if not known.complete and (draft := self._draft(ask, known)) is not None:
+                wanted = missing.setdefault(ask.session, {})
+                wanted |= dict.fromkeys(d for d in draft.wanted() if d not in known.places)
+        return Missing({session: list(found) for session, found in missing.items() if found})
+
+    def _known_of(self, ask: Ask) -> Known:
+        known = self._known.get(ask.session)
+        if known is None:
+            known = self._known[ask.session] = Known(ask.key, complete=ask.new)
+        self._known.move_to_end(ask.session)
+        return known
+
+    def _draft(self, ask: Ask, known: Known) -> Draft | None:
+        """None: it can't be packed as what it means."""
+        if ask.place not in self._drafts:
+            meaning = self._held[ask.place][1]
+            try:
+                draft = Draft(meaning.fields, meaning.messages, meaning.answer, known)
+            except Unpackable:
+                draft = None
+            self._drafts[ask.place] = draft
+        return self._drafts[ask.place]
+
+    def _packed(self, ask: Ask) -> Packed:
+        exchange, meaning = self._held[ask.place]
+        known = self._known_of(ask)
+        draft = self._draft(ask, known)
+        head = _head(exchange, meaning, ask.number)
+        try:
+            if draft is None:
+                raise Unpackable
+            delta: Delta = draft.delta(ask.number, known)
+            compressed = compress({**head, **delta.body}, meaning.raw_request, meaning.raw_answer)
+        except Unpackable:
+            plain: dict[str, JSON] = {"answer": None, "fields": [], "marks": []}
+            head |= {"error": None, "usage": {}, "beyond": str(Beyond.DEPTH)}
+            whole = compress({**head, **plain}, exchange.request, exchange.answer)
+            return Packed(whole, {})
+        known.places |= delta.learned
+        return Packed(compressed, delta.learned)
+
+    # -- what is held ----------------------------------------------------------------------------
+
+    def _drop(self) -> None:
+        self._held.clear()
+        self._drafts.clear()
+
+    def _forget_gone(self) -> None:
+        with self._lock:
+            gone, self._gone = self._gone, set()
+        for session in gone:
+            self._known.pop(session, None)
+            self._size -= self._sizes.pop(session, 0)
+
+    def _limit_known(self, changed: Iterable[str]) -> None:
+        for session in changed:
+            size = len(self._known[session].places) + _A_SESSION
+            self._size += size - self._sizes.get(session, 0)
+            self._sizes[session] = size
+        while self._size > _KNOWN_PLACES:
+            session, _ = self._known.popitem(last=False)
+            self._size -= self._sizes.pop(session)
+
+
+def _head(exchange: CapturedExchange, meaning: Interpreted, number: int) -> dict[str, JSON]:
+    head: dict[str, JSON] = {
+        "number": number,
+        "exchange_id": exchange.exchange_id,
+        "agent": meaning.agent,
+        "method": exchange.method,
+        "target": exchange.target,
+        "request_headers": [list(pair) for pair in exchange.request_headers],
+        "answer_headers": [list(pair) for pair in exchange.answer_headers],
+        "error": meaning.error,
+        "usage": dict(meaning.usage),
+    }
+    if meaning.beyond is not None:
+        head["beyond"] = str(meaning.beyond)
+    return head

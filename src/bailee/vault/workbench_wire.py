@@ -1,0 +1,222 @@
+"""What goes between the sealer and a workbench in a process of its own. Pure.
+
+A message is
+
+    header length u32 | pieces' count u32 | each piece's length u64 | header | pieces
+
+big-endian; the header is packed JSON, the pieces are bytes: bodies, keys, digests, what was packed.
+Both ends are of one version of bailee, and nothing of it is ever stored.
+
+Rules kept here: what comes from the process is data and never code, and its lengths are checked
+before anything is taken: the process reads what strangers sent.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
+
+from bailee.vault.delta import Place
+from bailee.vault.exchange import CapturedExchange, Outcome, Terms
+from bailee.vault.packing import JSON, pack
+from bailee.vault.workbench import Apart, Ask, How, Missing, Packed, Places
+
+START: Final = struct.Struct(">II")
+_LENGTH: Final = 8
+_DIGEST: Final = 16
+_MOST_PIECES: Final = 1 << 16
+_MOST_BYTES: Final = 1 << 30
+
+
+class Misformed(ValueError):
+    """Not a message of this version."""
+
+
+def message(header: JSON, pieces: Sequence[bytes] = ()) -> list[bytes]:
+    """A message, in parts that are sent one after the other."""
+    packed = pack(header)
+    lengths = b"".join(len(piece).to_bytes(_LENGTH, "big") for piece in pieces)
+    return [START.pack(len(packed), len(pieces)) + lengths + packed, *pieces]
+
+
+def lengths_of(start: bytes) -> tuple[int, int]:
+    """After `START`: bytes of the header, and of what says how long the pieces are.
+
+    Raises:
+        Misformed: they are too many.
+    """
+    header, count = START.unpack(start)
+    if header > _MOST_BYTES or count > _MOST_PIECES:
+        raise Misformed
+    return header, count * _LENGTH
+
+
+def pieces_of(lengths: bytes) -> list[int]:
+    """The pieces' lengths.
+
+    Raises:
+        Misformed: they are too long.
+    """
+    found = [
+        int.from_bytes(lengths[at : at + _LENGTH], "big") for at in range(0, len(lengths), _LENGTH)
+    ]
+    if sum(found) > _MOST_BYTES:
+        raise Misformed
+    return found
+
+
+# -- what is asked --------------------------------------------------------------------------------
+
+
+def take_apart(exchanges: Iterable[CapturedExchange], how: How) -> list[bytes]:
+    """The question of `Bench.take_apart`."""
+    told: list[JSON] = []
+    bodies: list[bytes] = []
+    for one in exchanges:
+        told.append(
+            [
+                *(one.exchange_id, one.owner, one.key_id, one.plan, one.channel, None),
+                *(one.started_at, one.ended_at, str(one.outcome), one.method, one.target),
+                one.status,
+                [list(pair) for pair in one.request_headers],
+                [list(pair) for pair in one.answer_headers],
+                *(None, None),
+            ]
+        )
+        bodies += (one.request, one.answer)
+    return message({"how": str(how), "exchanges": told}, bodies)
+
+
+def exchanges_in(header: Any, pieces: Sequence[bytes]) -> tuple[list[CapturedExchange], How]:
+    """What `take_apart` was asked. The terms are not there: nobody needs them to take it apart."""
+    found: list[CapturedExchange] = []
+    for number, told in enumerate(header["exchanges"]):
+        one = CapturedExchange(*told)
+        found.append(
+            one._replace(
+                terms=Terms("P0D", "", ""),
+                outcome=Outcome(one.outcome),
+                request_headers=tuple((name, value) for name, value in one.request_headers),
+                answer_headers=tuple((name, value) for name, value in one.answer_headers),
+                request=pieces[2 * number],
+                answer=pieces[2 * number + 1],
+            )
+        )
+    return found, How(header["how"])
+
+
+def packing(asks: Sequence[Ask], places: Places | None, gone: Iterable[str]) -> list[bytes]:
+    """The question of `Bench.pack`, and the sessions that are to be forgotten."""
+    told: list[JSON] = [[ask.place, ask.session, ask.number, ask.new] for ask in asks]
+    pieces = [ask.key for ask in asks]
+    known: list[JSON] | None = None
+    if places is not None:
+        known = []
+        for session, found in places.items():
+            known.append([session, _places(found)])
+            pieces.append(b"".join(found))
+    return message({"asks": told, "places": known, "gone": list(gone)}, pieces)
+
+
+def asks_in(
+    header: Any, pieces: Sequence[bytes]
+) -> tuple[list[Ask], dict[str, dict[bytes, Place]] | None, list[str]]:
+    """What `pack` was asked."""
+    asks = [
+        Ask(place, session, number, pieces[index], new)
+        for index, (place, session, number, new) in enumerate(header["asks"])
+    ]
+    places: dict[str, dict[bytes, Place]] | None = None
+    if header["places"] is not None:
+        places = {
+            session: _placed(pieces[len(asks) + index], found)
+            for index, (session, found) in enumerate(header["places"])
+        }
+    return asks, places, header["gone"]
+
+
+# -- what is answered -----------------------------------------------------------------------------
+
+
+def told_apart(found: Iterable[Apart]) -> list[bytes]:
+    """The answer to `take_apart`."""
+    told: list[JSON] = []
+    chains: list[bytes] = []
+    for one in found:
+        told.append([one.client_session, dict(one.usage), one.values, one.size])
+        chains.append(b"".join(one.chain))
+    return message({"apart": told}, chains)
+
+
+def apart_in(header: Any, pieces: Sequence[bytes]) -> list[Apart]:
+    """What came of `take_apart`.
+
+    Raises:
+        Misformed: nothing that it answers.
+    """
+    found: list[Apart] = []
+    for told, links in zip(header["apart"], pieces, strict=True):
+        session, usage, values, size = told
+        if not (session is None or isinstance(session, str)):
+            raise Misformed
+        found.append(
+            Apart(
+                session,
+                tuple(_digests(links)),
+                {str(name): int(count) for name, count in usage.items()},
+                int(values),
+                int(size),
+            )
+        )
+    return found
+
+
+def told_packed(found: Sequence[Packed] | Missing) -> list[bytes]:
+    """The answer to `pack`."""
+    if isinstance(found, Missing):
+        digests = [b"".join(digests) for digests in found.digests.values()]
+        return message({"missing": list(found.digests)}, digests)
+    pieces: list[bytes] = []
+    for one in found:
+        pieces += (one.compressed, b"".join(one.learned))
+    return message({"packed": [_places(one.learned) for one in found]}, pieces)
+
+
+def packed_in(header: Any, pieces: Sequence[bytes]) -> list[Packed] | Missing:
+    """What came of `pack`.
+
+    Raises:
+        Misformed: nothing that it answers.
+    """
+    if "missing" in header:
+        return Missing(
+            {
+                str(session): list(_digests(found))
+                for session, found in zip(header["missing"], pieces, strict=True)
+            }
+        )
+    if len(pieces) != 2 * len(header["packed"]):
+        raise Misformed
+    return [
+        Packed(pieces[2 * index], _placed(pieces[2 * index + 1], places))
+        for index, places in enumerate(header["packed"])
+    ]
+
+
+def _places(found: Mapping[bytes, Place]) -> list[JSON]:
+    return [part for place in found.values() for part in place]
+
+
+def _placed(digests: bytes, places: Sequence[int]) -> dict[bytes, Place]:
+    found = list(_digests(digests))
+    if len(places) != 2 * len(found) or not all(isinstance(part, int) for part in places):
+        raise Misformed
+    pairs = zip(places[::2], places[1::2], strict=True)
+    return dict(zip(found, pairs, strict=True))
+
+
+def _digests(joined: bytes) -> Iterable[bytes]:
+    if len(joined) % _DIGEST:
+        raise Misformed
+    return [joined[at : at + _DIGEST] for at in range(0, len(joined), _DIGEST)]
