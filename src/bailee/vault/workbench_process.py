@@ -47,7 +47,7 @@ _READY: Final = b"ready"
 _MEMORY: Final = 3 << 30  # bytes of address space; at its bounds an exchange takes some 300 MB
 _NICE: Final = 10
 _LITTLE: Final = 1 << 20  # bytes that are sent and taken in one piece
-_PATIENCE: Final = 120.0  # seconds without a byte of an answer
+_PATIENCE: Final = 120.0
 _STARTS: Final = ("PATH", "HOME", "LANG", "LC_ALL", "PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV")
 
 
@@ -59,13 +59,20 @@ class WorkbenchProcess:
     """The sealer's end. Not thread-safe, but for `forget`."""
 
     def __init__(
-        self, command: Sequence[str], key: bytes, environment: Mapping[str, str] | None = None
+        self,
+        command: Sequence[str],
+        key: bytes,
+        *,
+        environment: Mapping[str, str] = os.environ,
+        patience: float = _PATIENCE,
     ) -> None:
-        """Start `command`, which runs `serve` on its standard input."""
+        """Start `command`, which runs `serve` on its standard input. `patience`: seconds without a
+        byte of an answer after which the process is taken to hang.
+        """
         self._command = tuple(command)
         self._key = key
-        given = os.environ if environment is None else environment
-        self._environment = {name: given[name] for name in _STARTS if name in given}
+        self._environment = {name: environment[name] for name in _STARTS if name in environment}
+        self._patience = patience
         self._process: subprocess.Popen[bytes] | None = None
         self._socket: socket.socket | None = None
         self._ready = False
@@ -131,7 +138,7 @@ class WorkbenchProcess:
             StorageError: it can't be started; no exchange is at fault.
         """
         ours, theirs = socket.socketpair()
-        ours.settimeout(_PATIENCE)
+        ours.settimeout(self._patience)
         self._socket = ours
         self._ready = False
         try:
