@@ -259,24 +259,20 @@ def test_done_is_called_later_in_order(stage: Stage) -> None:
 
 
 def test_no_room_and_room_again(stage: Stage) -> None:
-    """Over the limit there is no room; once written, there is, and each callback is called once."""
+    """Over the limit there is no room; once written, there is."""
 
     async def work() -> None:
-        called: list[str] = []
         settled: list[StorageError | None] = []
         stage.hold()
         assert stage.recording.has_room
         for number in range(4):
             stage.recording.submit(exchange(str(number), 30_000), settled.append)
         assert not stage.recording.has_room
-        stage.recording.when_room(lambda: called.append("first"))
         await asyncio.sleep(0.05)
-        assert ([], []) == (called, settled)
+        assert [] == settled
         stage.release()
-        await until(lambda: called == ["first"] and settled == [None] * 4)
+        await until(lambda: settled == [None] * 4)
         assert stage.recording.has_room
-        stage.recording.when_room(lambda: called.append("second"))
-        await until(lambda: called == ["first", "second"])
 
     run(work())
 
@@ -372,27 +368,18 @@ def test_a_small_record_does_not_stand_behind_a_large_one(port: Port) -> None:
 
 
 def test_room(port: Port) -> None:
-    """Over the limit there is no room; when what waits has been written, the loop is told once."""
+    """Over the limit there is no room; when what waits has been written, there is."""
 
     async def work() -> None:
-        loop_thread = threading.get_ident()
         await kept(port, exchange("first"))
         port.files.gate.clear()
-        called: list[int] = []
         assert port.recording.has_room
         waiting = asyncio.ensure_future(kept(port, *[exchange(str(n), 30_000) for n in range(4)]))
         await asyncio.sleep(0)
         assert not port.recording.has_room
-        port.recording.when_room(lambda: called.append(threading.get_ident()))
-        await asyncio.sleep(0.05)
-        assert [] == called
         port.files.gate.set()
         await waiting
-        await until(lambda: bool(called))
         assert port.recording.has_room
-        assert [loop_thread] == called
-        port.recording.when_room(lambda: called.append(1))
-        await until(lambda: len(called) == 2)
 
     run(work())
 

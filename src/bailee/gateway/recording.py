@@ -41,10 +41,6 @@ class Recording(Protocol):
         """What is durable and waits on disk to be sealed, in bytes. Asked for each request."""
         ...
 
-    def when_room(self, callback: Callable[[], None]) -> None:
-        """Calls `callback` on the loop, once, when there is room again."""
-        ...
-
     @property
     def failure(self) -> StorageError | None:
         """Why writing is known to fail, or None."""

@@ -26,7 +26,6 @@ class MemoryRecording:
         self._manual = manual
         self._limit = limit
         self._pending: list[tuple[CapturedExchange, Done]] = []
-        self._callbacks: list[Callable[[], None]] = []
         self._scheduled = False
         self._failure: StorageError | None = None
 
@@ -46,11 +45,6 @@ class MemoryRecording:
     def unsealed(self, owner: str) -> Unsealed:
         """See `bailee.gateway.recording.Recording`."""
         return Unsealed(self.unsealed_bytes.get(owner, 0), sum(self.unsealed_bytes.values()))
-
-    def when_room(self, callback: Callable[[], None]) -> None:
-        """See `bailee.gateway.recording.Recording`."""
-        self._callbacks.append(callback)
-        self._tell()
 
     @property
     def failure(self) -> StorageError | None:
@@ -72,16 +66,9 @@ class MemoryRecording:
             if error is None:
                 self.exchanges.append(exchange)
             done(error)
-        self._tell()
 
     def _write(self, exchange: CapturedExchange) -> StorageError | None:  # noqa: ARG002
         return None
-
-    def _tell(self) -> None:
-        if self._callbacks and self.has_room:
-            callbacks, self._callbacks = self._callbacks, []
-            for callback in callbacks:
-                asyncio.get_running_loop().call_soon(callback)
 
 
 class FaultyRecording(MemoryRecording):

@@ -14,7 +14,7 @@ Rules kept here:
 * Nobody's small record stands behind anybody's large one: what has more than `LARGE` bytes goes to
   the lane for large ones.
 * Of each lane one thread writes at a time: who holds `_turn`. The loop never waits for it.
-* What waits is bounded in bytes by `has_room`; the gateway stops reading meanwhile.
+* What waits is counted in bytes (`has_room`); the gateway lets nothing new in meanwhile.
 * While writing fails, `failure` says so, every exchange is refused at once, and writing is tried
   again by making a new file, which takes the same disk and the same keyring.
 * What a lane wrote is handed on in order: `kept` for each group, before its `done`s or behind an
@@ -135,7 +135,6 @@ class Spool:
         self._queue: SimpleQueue[Submitted | _Order] = SimpleQueue()  # for the spool's thread
         self._submitted = 0  # bytes; written by the loop's thread alone
         self._settled = 0  # bytes; written by whoever holds the turn
-        self._for_room: deque[Callable[[], None]] = deque()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._failure: StorageError | None = None
         self._probed = 0.0
@@ -155,11 +154,7 @@ class Spool:
         if large is not None and weight > LARGE:
             large._loop = loop
 
-            def written(failure: StorageError | None) -> None:
-                done(failure)
-                self._give_room()
-
-            large.submit(exchange, written)
+            large.submit(exchange, done)
             return
         self._submitted += weight
         if not self._waiting:
@@ -170,14 +165,6 @@ class Spool:
     def has_room(self) -> bool:
         """Whether fewer bytes wait than may."""
         return self._unsettled < self._most_waiting
-
-    def when_room(self, callback: Callable[[], None]) -> None:
-        """Call `callback` on the loop when there is room again, which may be at once."""
-        if self._loop is None:
-            self._loop = asyncio.get_running_loop()
-        self._for_room.append(callback)
-        if self.has_room:
-            self._loop.call_soon(self._give_room)
 
     @property
     def failure(self) -> StorageError | None:
@@ -214,7 +201,6 @@ class Spool:
             self._queue.put(_Order())  # wakes the thread, which tries again from now on
         for _, done in batch:
             done(failure)
-        self._give_room()
 
     def _is_quick(self) -> bool:
         """Whether writing what waits would keep the loop for a moment only."""
@@ -327,7 +313,6 @@ class Spool:
         def settle() -> None:
             for done in dones:
                 done(failure)
-            self._give_room()
 
         with contextlib.suppress(RuntimeError):  # the loop has closed: nobody waits any more
             loop.call_soon_threadsafe(settle)
@@ -362,10 +347,6 @@ class Spool:
         self._probed = time.monotonic()
         self._writer.give_up()
         return failure
-
-    def _give_room(self) -> None:
-        while self._for_room and self.has_room:
-            self._for_room.popleft()()
 
 
 def _weight(exchange: CapturedExchange) -> int:
