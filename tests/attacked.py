@@ -129,27 +129,36 @@ class Neighbour(threading.Thread):
 
 
 class _Peak(threading.Thread):
-    """The highest resident memory of a process since it was started, in bytes."""
+    """The highest resident memory of a process and those it started, each by itself, in bytes,
+    since it was started.
+    """
 
     def __init__(self, pid: int) -> None:
         super().__init__(daemon=True)
         self._pid = pid
-        self._before = _status(pid, "VmHWM")
+        self._before = {one: _status(one, "VmHWM") for one in _family(pid)}
         self._over = threading.Event()
-        self.highest = _status(pid, "VmRSS")
+        self._highest: dict[int, int] = {}
 
     def run(self) -> None:
         """Look often; what passes between two looks shows in VmHWM when it was the highest ever."""
         while not self._over.wait(0.01):
-            with contextlib.suppress(OSError, StopIteration):
-                self.highest = max(self.highest, _status(self._pid, "VmRSS"))
+            for one in _family(self._pid):
+                self._look(one, "VmRSS")
 
     def stop(self) -> int:
         """The highest that was seen."""
         self._over.set()
         self.join()
-        ever = _status(self._pid, "VmHWM")
-        return max(self.highest, ever if ever > self._before else 0)
+        for one in _family(self._pid):
+            self._look(one, "VmRSS")
+            if _status(one, "VmHWM") > self._before.get(one, 0):
+                self._look(one, "VmHWM")
+        return sum(self._highest.values())
+
+    def _look(self, pid: int, name: str) -> None:
+        with contextlib.suppress(OSError, StopIteration):
+            self._highest[pid] = max(self._highest.get(pid, 0), _status(pid, name))
 
 
 @dataclass(slots=True)
@@ -344,7 +353,7 @@ class House:
 
     def _standing(self) -> Cost:
         return Cost(
-            memory=_status(self.pid, "VmRSS") / MIB,
+            memory=sum(_status(one, "VmRSS") for one in _family(self.pid)) / MIB,
             cpu=processor(self.pid),
             loop=processor(self.pid, self.pid),
             descriptors=float(_descriptors(self.pid)),
@@ -357,7 +366,8 @@ class House:
         self.bailee.stop(signal.SIGKILL)
         self.ready = _up(self.bailee, self.upstream)
         standing = self._standing()
-        return replace(standing, memory=_status(self.pid, "VmHWM") / MIB)
+        memory = sum(_status(one, "VmHWM") for one in _family(self.pid))
+        return replace(standing, memory=memory / MIB)
 
     @contextlib.contextmanager
     def ended(self) -> Iterator[Node]:
@@ -385,10 +395,31 @@ class House:
 
 
 def processor(pid: int, thread: int | None = None) -> float:
-    """Seconds of processor time that a process, or one of its threads, has used."""
-    of = f"/proc/{pid}/stat" if thread is None else f"/proc/{pid}/task/{thread}/stat"
-    parts = Path(of).read_text().rpartition(")")[2].split()
-    return (int(parts[11]) + int(parts[12])) / _TICKS
+    """Seconds of processor time that a process, with those it started, or one of its threads, has
+    used.
+    """
+    if thread is not None:
+        return sum(_times(f"/proc/{pid}/task/{thread}/stat")[:2])
+    children = sum(sum(_times(f"/proc/{one}/stat")) for one in _family(pid)[1:])
+    return sum(_times(f"/proc/{pid}/stat")) + children
+
+
+def _times(stat: str) -> list[float]:
+    """User and system time, and those of the children that ended, in seconds."""
+    try:
+        parts = Path(stat).read_text().rpartition(")")[2].split()
+    except FileNotFoundError:
+        return [0.0]
+    return [int(part) / _TICKS for part in parts[11:15]]
+
+
+def _family(pid: int) -> list[int]:
+    """A process and those that it started and that are there."""
+    found = [pid]
+    for children in Path(f"/proc/{pid}/task").glob("*/children"):
+        with contextlib.suppress(OSError):  # a thread that ended
+            found += map(int, children.read_text().split())
+    return found
 
 
 def size_of(folder: Path) -> int:
