@@ -46,6 +46,7 @@ from bailee.gateway import (
     Vertex,
     WayOut,
     check_bind,
+    check_upstream,
     proxy_variables,
     server_context,
 )
@@ -220,7 +221,8 @@ class Server:
             self._parts.callback(model.close)
             api, described = Upstream(model.url), LABEL
         else:
-            api, described = Upstream(url, _api_credential(settings), way_out), url
+            api = Upstream(check_upstream(url), _api_credential(settings), way_out)
+            described = url
         config = GatewayConfig(
             api=api,
             bedrock=_bedrock(settings, way_out),
@@ -356,14 +358,15 @@ def _bedrock(settings: Settings, way_out: WayOut) -> Upstream | None:
     if url is None:
         return None
     address = default_url("bedrock", region) if url == "auto" else url
-    return Upstream(address, Bedrock(region, way_out), way_out)
+    return Upstream(check_upstream(address), Bedrock(region, way_out), way_out)
 
 
 def _vertex(settings: Settings, way_out: WayOut) -> Upstream | None:
     url = settings.text("vertex.url")
     if url is None:
         return None
-    return Upstream(default_url("vertex") if url == "auto" else url, Vertex(way_out), way_out)
+    address = default_url("vertex") if url == "auto" else check_upstream(url)
+    return Upstream(address, Vertex(way_out), way_out)
 
 
 def _way_out(settings: Settings) -> WayOut:

@@ -13,7 +13,7 @@ from bailee.gateway.credentials import ApiKey, Bedrock, Credential, NoCredential
 from bailee.gateway.origins import Origins
 from bailee.gateway.recording import Keeping, NotKept, Recording
 from bailee.gateway.server import Gateway
-from bailee.gateway.settings import GatewayConfig, Limits, Upstream, check_bind
+from bailee.gateway.settings import GatewayConfig, Limits, Upstream, check_bind, check_upstream
 from bailee.gateway.summary import ExchangeSummary
 from bailee.gateway.tls import server_context
 from bailee.gateway.way_out import WayOut, proxy_variables
@@ -39,6 +39,7 @@ __all__ = [
     "Vertex",
     "WayOut",
     "check_bind",
+    "check_upstream",
     "proxy_variables",
     "server_context",
 ]

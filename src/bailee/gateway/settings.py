@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
+from urllib.parse import urlsplit
 
 from bailee.errors import InputError
 from bailee.gateway.credentials import Credential, NoCredential
@@ -94,6 +95,23 @@ class GatewayConfig:
     limits: Limits = field(default_factory=Limits)
     trusted_proxy: Callable[[str], bool] = lambda _address: False
     origins: Origins = field(default_factory=Origins)
+
+
+def check_upstream(url: str) -> str:
+    """`url`, if nobody between here and there can read what is sent to it.
+
+    Raises:
+        InputError: it is plain HTTP to another host.
+    """
+    parts = urlsplit(url)
+    if parts.scheme == "http" and not is_loopback(parts.hostname or ""):
+        raise InputError(
+            "The upstream is plain HTTP on another host: prompts and the key would cross the"
+            " network readable.",
+            code="configuration",
+            hint="write https://; for a service without it, put a TLS proxy beside that service",
+        )
+    return url
 
 
 def check_bind(host: str, tls: bool) -> None:

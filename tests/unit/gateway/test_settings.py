@@ -8,7 +8,7 @@ import pytest
 
 from bailee.errors import InputError
 from bailee.gateway.credentials import ApiKey, Bedrock, NoCredential, default_url, split_url
-from bailee.gateway.settings import check_bind
+from bailee.gateway.settings import check_bind, check_upstream
 
 
 @pytest.mark.row("D1")
@@ -104,3 +104,13 @@ def test_regions_give_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
         with pytest.raises(InputError, match="region") as refused:
             default_url(channel)
         assert name in str(refused.value.hint)
+
+
+@pytest.mark.row("D1")
+@pytest.mark.parametrize("url", ["http://model.corp.example:4000", "http://10.0.0.7", "HTTP://x"])
+def test_an_upstream_that_others_can_read_is_refused(url: str) -> None:
+    """Plain HTTP to another host, with what to do; to this one, and under TLS, it is fine."""
+    with pytest.raises(InputError, match="readable"):
+        check_upstream(url)
+    for fine in ("http://127.0.0.1:9", "http://localhost:9", "http://[::1]:9", "https://x.example"):
+        assert fine == check_upstream(fine)
