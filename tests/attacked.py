@@ -63,7 +63,7 @@ class Cost:
     the neighbour's answers that were not right.
     """
 
-    memory: float = 96.0
+    memory: float = 128.0
     cpu: float = 4.0
     loop: float = 1.5
     descriptors: float = 64.0

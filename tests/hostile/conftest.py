@@ -1,4 +1,4 @@
-"""One server for all cases; a new one after a case that found it wanting."""
+"""One server for a file's cases; a new one after a case that found it wanting."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Houses:
             house.end()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def houses(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Houses]:
     """Ends the last one cleanly, which is a claim too: it must still be able to."""
     made = Houses(tmp_path_factory)

@@ -87,7 +87,7 @@ def test_what_it_is_given(process: WorkbenchProcess, bench: Home) -> None:
         opened = {str(file.readlink()).partition(":")[0] for file in (folder / "fd").iterdir()}
         assert opened <= {"socket", "/dev/null"}
         assert b"Max core file size        0 " in (folder / "limits").read_bytes()
-        assert os.getpriority(os.PRIO_PROCESS, other.pid or 0) >= 10
+        assert os.getpriority(os.PRIO_PROCESS, other.pid or 0) >= 5
     finally:
         other.close()
     assert not folder.exists()
