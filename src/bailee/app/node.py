@@ -56,7 +56,7 @@ _RECOVERY_SECONDS = 1.5
 """How long a start waits for what a crash left in the spool. The rest is sealed behind it, and what
 is to be done then (erasures that were broken off) is done by the sweep."""
 
-_NOTHING = Present(Terms("P0D", "", ""), None)
+_NOTHING = Present(Terms("P0D", "", ""), 0, 0)
 """Of who was erased nothing more is kept, not even what was under way."""
 
 
@@ -196,10 +196,13 @@ class Node:
         """Whether a session may be trained on, decided now from what its owner chose."""
         owner = self.accounts.get(session.owner)
         standing = eligibility.Standing(
-            owner.training_choice, owner.chosen_at, owner.partner_programme, owner.partner_since
+            owner.training_choice,
+            owner.chosen_number,
+            owner.partner_programme,
+            owner.partner_number,
         )
         uses = (eligibility.Use(*use.split("/")) for use in session.uses.split())
-        return eligibility.decide(self.policy, standing, uses, session.last_request)
+        return eligibility.decide(self.policy, standing, uses, session.last_consent)
 
     def follow(self, account_id: str) -> None:
         """Let an account's sessions follow its present choice: in the background of a server, at
@@ -236,7 +239,9 @@ class Node:
         self.vault.moving.run(self.clock())
 
     def _present(self, owner: str, plan: str, channel: str) -> Present | None:
-        """On what terms an owner's sessions of a plan and channel are kept now, and since when."""
+        """On what terms an owner's sessions of a plan and channel are kept now, and since which of
+        their choices.
+        """
         if self.erasures.is_gone(owner):
             return _NOTHING
         try:
@@ -254,7 +259,8 @@ class Node:
         consumer = self.policy.plans[plan].segment == "consumer"
         return Present(
             Terms(decision.retention or "P0D", decision.clause, decision.document),
-            account.chosen_at if consumer else account.partner_since,
+            account.chosen_number if consumer else account.partner_number,
+            account.consent,
         )
 
     def _cloud_terms(self, owner: str, plan: str, zero: bool) -> dict[str, Terms]:

@@ -37,7 +37,7 @@ from bailee.vault.packing import JSON, Unpackable
 from bailee.vault.receipts import ERASURE, INACCESSIBLE, REQUESTED
 from bailee.vault.record import compress, seal_record, subject_of
 from bailee.vault.segments import Segments
-from bailee.vault.terms import PresentTerms, governing, shorter
+from bailee.vault.terms import PresentTerms, governing, known_consent, shorter
 
 DATA_CLASS = "transcript"
 USAGE = (
@@ -147,7 +147,7 @@ class Batch:
             values = session.values
             began = max(values["last_request"], moment(exchange.started_at))
             latest = max(values["last_activity"], ended)
-            terms = self._terms(session, exchange, began, latest)
+            terms, consent = self._terms(session, exchange, latest)
             until = expires_at(latest, terms.period)
             if until <= self._now:
                 self.expired += 1
@@ -156,6 +156,7 @@ class Batch:
                 continue
             values["last_activity"] = latest
             values["last_request"] = began
+            values["last_consent"] = consent
             use = f"{exchange.plan}/{exchange.channel}"
             values["uses"] = " ".join(sorted({*values["uses"].split(), use}))
             values["started"] = min(values["started"], moment(exchange.started_at))
@@ -242,18 +243,21 @@ class Batch:
     # -- sessions --------------------------------------------------------------------------------
 
     def _terms(
-        self, session: Working, exchange: CapturedExchange, began: datetime, latest: datetime
-    ) -> Terms:
+        self, session: Working, exchange: CapturedExchange, latest: datetime
+    ) -> tuple[Terms, int]:
         """The terms of the session with this exchange: those captured with it, unless its owner has
-        chosen otherwise while it was under way.
+        chosen otherwise while it was under way. And the last choice before its latest request.
         """
         present = self._present(exchange.owner, exchange.plan, exchange.channel)
         held = exchange.terms
+        consent = known_consent(exchange.consent, present)
+        consent = max(session.values["last_consent"], consent)
         if present is not None and not session.new:
             values = session.values
             before = Terms(values["period"], values["clause"], values["document"])
             held = shorter(held, before, latest)
-        return governing(held, present, last_request=began, last_activity=latest)
+        terms = governing(held, present, last_consent=consent, last_activity=latest)
+        return terms, consent
 
     def _session(self, connection: Connection, item: Item) -> Working | None:
         """The session that an exchange belongs to; None if its erasure was asked for since."""
@@ -325,6 +329,7 @@ class Batch:
             "started": moment(exchange.started_at),
             "last_activity": moment(exchange.ended_at),
             "last_request": moment(exchange.started_at),
+            "last_consent": 0,
             "uses": "",
             "exchanges": 0,
             "bytes": 0,

@@ -41,7 +41,7 @@ HELD_EXPIRY: Final = "held_expiry"
 
 _PORTION: Final = 200
 
-Record = Callable[[str, str, Mapping[str, str | int | float | bool | None]], None]
+Record = Callable[[str, str, Mapping[str, str | int | float | bool | None]], object]
 
 
 @dataclass(frozen=True, slots=True)
