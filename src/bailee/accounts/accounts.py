@@ -40,7 +40,7 @@ from bailee.accounts.roles import OPERATOR, Actor
 from bailee.clock import Clock
 from bailee.db.accounts import accounts, api_keys
 from bailee.db.engine import reading, storage_errors
-from bailee.errors import InputError, IntegrityError
+from bailee.errors import InputError, IntegrityError, PolicyDenied
 from bailee.ledger import Ledger
 from bailee.policy import Policy
 from bailee.shown import named
@@ -430,6 +430,7 @@ class Accounts:
 
         Raises:
             InputError: the account is commercial, or the choice is not one.
+            PolicyDenied: by the policy's dates there is no choice yet.
         """
         if choice not in ("allowed", "refused"):
             raise InputError("a training choice is 'allowed' or 'refused'.")
@@ -493,15 +494,25 @@ class Accounts:
         return changed
 
     def check_has_choice(self, plan: str) -> None:
-        """Go on only if people on this plan have a training choice.
+        """Go on only if people on this plan have a training choice now.
 
         Raises:
             InputError: the plan is commercial.
+            PolicyDenied: by the policy's dates there is no choice yet.
         """
         if self._policy.plans[plan].segment != "consumer":
             raise InputError(
                 f"plan {plan} has no training choice: commercial data is not trained on.",
                 hint="an organisation's admin can join the partner programme instead",
+            )
+        phase = self._policy.phase(self._clock().date())
+        if phase == "before_choice":
+            clause = self._policy.choose(
+                plan=plan, training_choice="none", phase=phase, arrival="existing"
+            ).clause
+            raise PolicyDenied(
+                f"there is no choice about training yet, and nothing counts as one ({clause}).",
+                hint=f"by the policy it can be made from {self._policy.document.choice_from} on",
             )
 
     def _next_moment(self, account_id: str) -> datetime:
