@@ -104,6 +104,16 @@ departed_sessions = Table(
 )
 """Keyed digests of the ids of sessions that are gone, so that no id is used twice."""
 
+tombstones = Table(
+    "tombstones",
+    data,
+    Column("digest", LargeBinary, primary_key=True),
+    Column("owner", String, nullable=False, index=True),
+    Column("until", Moment, nullable=False),
+)
+"""Keyed digests of what was deleted: of the id that a client gave a session, and of how its
+conversations began. Nothing that goes on with it is kept `until` then."""
+
 receipts = Table(
     "receipts",
     data,

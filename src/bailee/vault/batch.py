@@ -7,7 +7,7 @@ Rules kept here:
 * An exchange that can't be taken apart, for whatever reason, is kept as its raw bytes.
 * What it costs is linear in what came: of a session's places only those are looked up that an
   exchange of the batch asks for.
-* What came before a session's erasure was asked for, and is sealed after, is dropped.
+* What goes on with a session that was deleted is dropped (`tombstones`).
 * The client's session id becomes the session's id only when it is a UUID that no other session has
   or had; a session that has expired is not continued.
 """
@@ -24,7 +24,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, insert, select, update
 
-from bailee.db.vault import departed_sessions, exchanges, prefixes, receipts, sessions
+from bailee.db.vault import departed_sessions, exchanges, prefixes, sessions
 from bailee.keyring import Keyring, Want
 from bailee.keyring.wrapping import NONCE_BYTES
 from bailee.policy.period import expires_at
@@ -34,10 +34,10 @@ from bailee.vault.delta import Draft, Known, digest_key
 from bailee.vault.exchange import CapturedExchange, Terms
 from bailee.vault.interpreted import Interpreted
 from bailee.vault.packing import JSON, Unpackable
-from bailee.vault.receipts import ERASURE, INACCESSIBLE, REQUESTED
 from bailee.vault.record import compress, seal_record, subject_of
 from bailee.vault.segments import Segments
 from bailee.vault.terms import PresentTerms, governing, known_consent, shorter
+from bailee.vault.tombstones import Tombstones
 
 DATA_CLASS = "transcript"
 USAGE = (
@@ -109,8 +109,10 @@ class Batch:
         *,
         now: datetime,
         present: PresentTerms,
+        tombstones: Tombstones,
     ) -> None:
         self._present = present
+        self._tombstones = tombstones
         self._keyring = keyring
         self._segments = segments
         self._conversations = conversations
@@ -122,7 +124,6 @@ class Batch:
         self._placed: list[tuple[Item, Working, int]] = []
         self._rows: list[dict[str, Any]] = []
         self._noted: dict[bytes, str] = {}
-        self._erasing: dict[str, datetime] = {}
         self.expired = 0
         self.erased = 0
 
@@ -133,10 +134,6 @@ class Batch:
 
     def place(self, connection: Connection, items: Iterable[Item]) -> None:
         """Find each exchange's session, in order, and move its expiry."""
-        asked = select(receipts.c.subject, receipts.c.requested_at).where(
-            receipts.c.state.in_((REQUESTED, INACCESSIBLE)), receipts.c.kind == ERASURE
-        )
-        self._erasing = {row.subject: row.requested_at for row in connection.execute(asked)}
         for item in items:
             exchange = item.exchange
             ended = moment(exchange.ended_at)
@@ -149,7 +146,7 @@ class Batch:
             latest = max(values["last_activity"], ended)
             terms, consent = self._terms(session, exchange, latest)
             until = expires_at(latest, terms.period)
-            if until <= self._now:
+            if until <= max(self._now, latest):  # kept for no time, whatever the clock says
                 self.expired += 1
                 if session.new and not values["exchanges"]:
                     self._withdraw(session)
@@ -260,13 +257,13 @@ class Batch:
         return terms, consent
 
     def _session(self, connection: Connection, item: Item) -> Working | None:
-        """The session that an exchange belongs to; None if its erasure was asked for since."""
+        """The session that an exchange belongs to; None if that was deleted."""
         owner = item.exchange.owner
         client = item.interpreted.client_session
-        if client is not None:
-            digest = digest_of(self._key, "client", owner, client)
-            if self._erasing and self._is_erased(connection, item, digest):
-                return None
+        digest = None if client is None else digest_of(self._key, "client", owner, client)
+        if self._tombstones.bury(connection, owner, digest, item.interpreted.messages):
+            return None
+        if digest is not None:
             session = self._living(connection, self._by_client.get(digest), digest)
             if session is None:
                 session = self._begin(connection, item, client, digest)
@@ -274,28 +271,12 @@ class Batch:
             return session
         chain = self._conversations.chain(owner, item.interpreted.messages)
         found = self._conversations.find(chain, self._noted)
-        if found is not None and self._came_before(item, found):
-            return None
         session = self._living(connection, found, None) if found is not None else None
         if session is None:
             session = self._begin(connection, item, None, None)
         if chain:
             self._noted[chain[-1]] = session.id
         return session
-
-    def _is_erased(self, connection: Connection, item: Item, client: bytes) -> bool:
-        query = select(sessions.c.id).where(
-            sessions.c.client_session == client, sessions.c.id.in_(self._erasing)
-        )
-        return any(
-            self._came_before(item, session_id)
-            for session_id in connection.execute(query).scalars()
-        )
-
-    def _came_before(self, item: Item, session_id: str) -> bool:
-        """Whether an exchange had ended when its session's erasure was asked for."""
-        asked = self._erasing.get(session_id)
-        return asked is not None and moment(item.exchange.ended_at) <= asked
 
     def _living(
         self, connection: Connection, session_id: str | None, client: bytes | None

@@ -51,6 +51,7 @@ from bailee.vault.spool import Spool
 from bailee.vault.spool_reading import SpoolReader
 from bailee.vault.spool_writing import LIFETIME
 from bailee.vault.terms import PresentTerms, unknown
+from bailee.vault.tombstones import Tombstones
 from bailee.vault.transcript import Exchange, SessionRow, Transcript, rebuild, transcript
 
 _COLUMNS = [sessions.c[field.name] for field in fields(SessionRow)]
@@ -121,6 +122,7 @@ class Vault:
         self._reader = SpoolReader(folder / "spool", folder / "quarantine", keyring)
         self._recovery = Recovery(self._reader, folder / "attempting", record)
         self._begun = False
+        tombstones = Tombstones(engine, keyring.secret("vault/tombstones"))
         self._sealer = Sealer(
             engine,
             keyring=keyring,
@@ -133,6 +135,7 @@ class Vault:
             record=record,
             lock=self._lock,
             present=present,
+            tombstones=tombstones,
         )
         self.moving = Moving(
             engine, keyring=keyring, record=record, lock=self._lock, present=present
@@ -146,6 +149,7 @@ class Vault:
             record=record,
             lock=self._lock,
             holds=self.holds,
+            tombstones=tombstones,
             rotation_interval=rotation_interval,
         )
         self.spool = Spool(
@@ -236,9 +240,10 @@ class Vault:
     # -- forgetting ------------------------------------------------------------------------------
 
     def delete(self, session_id: str, now: datetime) -> Receipt:
-        """Erase a session: its spooled copies, its key, its rows. The receipt says how far it is:
-        while copies may wait in the spool behind those of others, the session is inaccessible, and
-        the next sweep destroys key and copies.
+        """Erase a session: its spooled copies, its key, its rows; from now on nothing is kept that
+        goes on with it (`tombstones`). The receipt says how far it is: while copies may wait in the
+        spool behind those of others, the session is inaccessible, and the next sweep destroys key
+        and copies.
 
         Raises:
             InputError: `not_found`: there is no such session, or no more.

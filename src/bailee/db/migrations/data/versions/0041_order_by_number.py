@@ -1,4 +1,5 @@
 """Choices and what was said are ordered by number: that of a choice's entry in the audit record.
+What was deleted is remembered by digests.
 
 A record takes the number of its entry. A session takes the number of the last record that its owner
 had made before its latest request began; at the same instant, the record counts as the later one.
@@ -6,6 +7,8 @@ had made before its latest request began; at the same instant, the record counts
 
 import sqlalchemy as sa
 from alembic import op
+
+from bailee.db.metadata import Moment
 
 revision = "0041"
 down_revision = "0035"
@@ -20,6 +23,12 @@ def upgrade() -> None:
     _number("accounts", "chosen_number")
     _number("accounts", "partner_number")
     _number("sessions", "last_consent")
+    op.create_table(
+        "tombstones",
+        sa.Column("digest", sa.LargeBinary, primary_key=True),
+        sa.Column("owner", sa.String, nullable=False, index=True),
+        sa.Column("until", Moment, nullable=False),
+    )
     op.execute("DROP TRIGGER consent_records_no_update")
     op.execute(
         "UPDATE consent_records SET number = coalesce((SELECT number FROM audit "
