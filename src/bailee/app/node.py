@@ -19,9 +19,10 @@ from bailee import config
 from bailee.accounts import Account, Registry
 from bailee.app import old_entries
 from bailee.app.erasing import Erasures
+from bailee.app.minding import Minding
 from bailee.app.person_keys import Holders, PersonKeys
 from bailee.app.traces import gather
-from bailee.clock import Clock, system_clock
+from bailee.clock import Clock
 from bailee.cloud.egress.lists import NetworkLists
 from bailee.cloud.git.connections import GitConnections
 from bailee.cloud.sessions import store as cloud
@@ -37,6 +38,7 @@ from bailee.keyring import EnvironmentRoot, FileRoot, Keyring, Root, has_wraps
 from bailee.ledger import Ledger
 from bailee.policy import Decision, Policy, load
 from bailee.registry import load as load_registry
+from bailee.steady import Machine, this_machine
 from bailee.telemetry.issues import Issue
 from bailee.telemetry.records import Row
 from bailee.telemetry.telemetry import Swept, Telemetry
@@ -68,18 +70,25 @@ class Node:
         home: Home,
         settings: Settings,
         policy: Policy,
-        clock: Clock,
+        clock: Clock | Machine,
         environment: Mapping[str, str],
     ) -> None:
         self.home = home
         self.settings = settings
         self.policy = policy
-        self.clock = clock
         self._engines: list[Engine] = []
         data = self._database(home.data_database)
         keys = self._database(home.keyring_database)
         upgrade(data, "data")
         upgrade(keys, "keys")
+        self.minding: Minding | None = None
+        if isinstance(clock, Machine):
+            if home.has_test_clock:
+                clock = clock.wall
+            else:
+                self.minding = Minding(data, clock)
+                clock = self.minding.clock
+        self.clock: Clock = clock
         root = _root(settings, home.root_key_file, environment, may_make=not has_wraps(keys))
         self.keyring = Keyring.open(keys, root, clock)
         holders = Holders(data, self.keyring)
@@ -161,10 +170,12 @@ class Node:
         home: Home,
         *,
         settings: Settings | None = None,
-        clock: Clock = system_clock,
+        clock: Clock | Machine | None = None,
         environment: Mapping[str, str] = os.environ,
     ) -> Self:
         """Open a home whose lock the caller holds; its folders are made if they are not there.
+        `clock`: a time that is taken as it is, or a machine's clocks (default: this machine's),
+        whose steps are minded.
 
         Raises:
             InputError: a setting or the policy document is wrong.
@@ -175,14 +186,39 @@ class Node:
         settings = settings or config.load(home.settings_file, environment, {})
         document = settings.text("policy.document")
         policy = load(None if document is None else Path(document))
-        node = cls(home, settings, policy, clock, environment)
+        node = cls(home, settings, policy, clock or this_machine(), environment)
+        node.mind_clock()
         node.follow_all()
         if node.vault.recover(_RECOVERY_SECONDS) is not None:
-            node.erasures.resume(clock())
+            node.erasures.resume(node.clock())
         node.telemetry.recover()
         node.reports.recover()
         node.note_policy()
         return node
+
+    def mind_clock(self) -> None:
+        """Look whether the machine's clock has stepped (`minding`).
+
+        Raises:
+            StorageError: a store failed.
+        """
+        if self.minding is not None:
+            self.minding.mind(self.ledger, self.settle_time)
+
+    def settle_time(self, now: datetime) -> None:
+        """Destroy all that has come to its time at `now`, so that no earlier time shows it again.
+
+        Raises:
+            StorageError: a store failed; call again.
+        """
+        self._sweep(now)
+        self.vault.end_past(now)
+
+    def latest(self) -> datetime:
+        """The time by which is told what may be read: while the machine's clock has stepped ahead,
+        that time.
+        """
+        return self.clock() if self.minding is None else self.minding.clock.latest()
 
     def note_policy(self) -> None:
         """Record which policy document holds from now on, if it is not the one that held."""
@@ -315,12 +351,16 @@ class Node:
         return decision.retention or "P0D"
 
     def sweep(self, now: datetime) -> tuple[SweepReport, Swept, dict[str, int]]:
-        """Destroy what is due, of telemetry, feedback and sessions; then what was left of erasures.
-        How many reports and days of the survey went is by name.
+        """Look at the clock; then destroy what is due, of telemetry, feedback and sessions, and
+        what was left of erasures. How many reports and days of the survey went is by name.
 
         Raises:
             StorageError: a store failed; the next sweep goes on.
         """
+        self.mind_clock()
+        return self._sweep(now)
+
+    def _sweep(self, now: datetime) -> tuple[SweepReport, Swept, dict[str, int]]:
         swept = self.telemetry.sweep(now)
         gone = {"reports": self.reports.sweep(now), "survey_days": self.survey.sweep(now)}
         self.cloud.sweep(now)

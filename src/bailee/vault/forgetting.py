@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Engine, delete, exists, select, update
+from sqlalchemy import Engine, Select, delete, exists, select, update
 from sqlalchemy.dialects.sqlite import insert as insert_or_ignore
 
 from bailee.db.engine import reading, storage_errors
@@ -322,7 +322,15 @@ class Forgetting:
     def _defer_held(self, now: datetime) -> None:
         """Receipts for held sessions whose epoch has ended: their destruction is deferred."""
         ended = sessions.c.expires_at <= ends_at(last_ended(now))
-        query = select(sessions.c.id).where(ended, sessions.c.id.in_(held_sessions()))
+        self._end(select(sessions.c.id).where(ended, sessions.c.id.in_(held_sessions())), now)
+
+    def end_past(self, now: datetime) -> None:
+        """Destroy each session that is past its time at `now`, whose epoch has not ended yet too,
+        as far as holds allow. The index says of those that are held that no time shows them.
+        """
+        self._end(select(sessions.c.id).where(sessions.c.expires_at <= now), now)
+
+    def _end(self, query: Select[Any], now: datetime) -> None:
         with self._lock:
             with storage_errors("the vault's index"), reading(self._engine) as connection:
                 found = list(connection.execute(query).scalars())

@@ -317,6 +317,15 @@ class Vault:
         self._reader.forget_quarantined()
         return done
 
+    def end_past(self, now: datetime) -> None:
+        """Destroy what is past its time at `now` and not destroyed yet, since the time is to go
+        back: no earlier time shows it again.
+
+        Raises:
+            StorageError: a store failed; call again.
+        """
+        self._forgetting.end_past(now)
+
     def rotate(self, now: datetime) -> Rotation:
         """Rotate the root now: older copies of the keyring open nothing that was destroyed.
 

@@ -1,5 +1,5 @@
 """Choices and what was said are ordered by number: that of a choice's entry in the audit record.
-What was deleted is remembered by digests.
+What was deleted is remembered by digests. The last time that the home has seen is noted.
 
 A record takes the number of its entry. A session takes the number of the last record that its owner
 had made before its latest request began; at the same instant, the record counts as the later one.
@@ -28,6 +28,15 @@ def upgrade() -> None:
         sa.Column("digest", sa.LargeBinary, primary_key=True),
         sa.Column("owner", sa.String, nullable=False, index=True),
         sa.Column("until", Moment, nullable=False),
+    )
+    op.create_table(
+        "home_clock",
+        sa.Column("id", sa.Integer, primary_key=True),
+        sa.Column("now", Moment, nullable=False),
+        sa.Column("unset", sa.Float, nullable=False),
+        sa.Column("boot", sa.String, nullable=False),
+        sa.Column("held", sa.Float),
+        sa.Column("told", sa.Float),
     )
     op.execute("DROP TRIGGER consent_records_no_update")
     op.execute(
