@@ -84,6 +84,7 @@ class Place:
             answer_headers=(),
             request=orjson.dumps(body),
             answer=b"{}",
+            consent=account_now.consent,
         )
 
     def end(self, exchange: CapturedExchange) -> None:

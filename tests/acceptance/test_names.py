@@ -60,6 +60,7 @@ SHOWS: dict[str, list[str]] = {
     "sessions list": [], "sessions show": ["{session}"],
     "hold place": ["--session", "{session}", "--reason", "matter 7"],
     "hold list": [], "hold release": ["{hold}"],
+    "clock show": [],
     "feedback list": [], "feedback show": ["{report}"],
     "feedback draft": ["{report}", "--repository", "a/b"],
     "feedback link": ["{report}", "https://github.com/a/b/issues/1"],
@@ -96,7 +97,7 @@ NOT_HERE = {
     "cloud teleport": "needs machines", "cloud runner": "needs machines", "cloud git add": "an id",
     "cloud git remove": "an id", "cloud image build": "hours", "cloud image list": "digests",
     "cloud network allow": "an entry of plain characters", "cloud network deny": "as `allow`",
-    "cloud network remove": "as `allow`", "keyring rotate": "numbers",
+    "cloud network remove": "as `allow`", "keyring rotate": "numbers", "clock confirm": "a time",
 }  # fmt: skip
 
 

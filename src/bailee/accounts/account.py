@@ -22,8 +22,10 @@ class Account:
 
     `person_id`: whose own it is; `organisation_id`: which organisation's; neither: it is its key
     holder's. `chosen_at` and `partner_since`: since when the present choice and membership in the
-    partner programme hold. `unrecorded_routes`: the operator lets its requests go upstream on the
-    operator's credential although they are no conversations and are not recorded.
+    partner programme hold. `chosen_number` and `partner_number`: the number of the last change of
+    each, which says what came before it and what after; 0: there was none. `unrecorded_routes`:
+    the operator lets its requests go upstream on the operator's credential although they are no
+    conversations and are not recorded.
     """
 
     account_id: str
@@ -37,6 +39,13 @@ class Account:
     organisation_id: str | None = None
     partner_since: datetime | None = None
     unrecorded_routes: bool = False
+    chosen_number: int = 0
+    partner_number: int = 0
+
+    @property
+    def consent(self) -> int:
+        """The number of the last change of any choice of this account's."""
+        return max(self.chosen_number, self.partner_number)
 
 
 @dataclass(frozen=True, slots=True)

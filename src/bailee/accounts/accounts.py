@@ -12,6 +12,7 @@ Rules kept here:
 * A choice is a consent record, appended and never edited, and the account's state in the same
   transaction (T2). There is no way to make one here without saying who chose and by which way.
 * Choosing what holds already changes nothing: the present choice holds since it was made.
+* What came before a choice and what after is said by its number, never by the clock.
 * Authentication reads memory only. This process owns the home, so what it holds is what is true:
   a revoked key stops at once.
 
@@ -39,7 +40,7 @@ from bailee.accounts.roles import OPERATOR, Actor
 from bailee.clock import Clock
 from bailee.db.accounts import accounts, api_keys
 from bailee.db.engine import reading, storage_errors
-from bailee.errors import InputError, IntegrityError
+from bailee.errors import InputError, IntegrityError, PolicyDenied
 from bailee.ledger import Ledger
 from bailee.policy import Policy
 from bailee.shown import named
@@ -429,6 +430,7 @@ class Accounts:
 
         Raises:
             InputError: the account is commercial, or the choice is not one.
+            PolicyDenied: by the policy's dates there is no choice yet.
         """
         if choice not in ("allowed", "refused"):
             raise InputError("a training choice is 'allowed' or 'refused'.")
@@ -447,8 +449,7 @@ class Accounts:
                 source=source,
                 by=by,
             )
-            changed = replace(account, training_choice=choice, chosen_at=now)
-            self._change(changed, record)
+            changed = self._change(replace(account, training_choice=choice, chosen_at=now), record)
         self.retention_follows(account_id)
         return changed
 
@@ -486,26 +487,37 @@ class Accounts:
                 by=by,
             )
             since = now if joined else None
-            changed = replace(account, partner_programme=joined, partner_since=since)
-            self._change(changed, record)
+            changed = self._change(
+                replace(account, partner_programme=joined, partner_since=since), record
+            )
         self.retention_follows(account_id)
         return changed
 
     def check_has_choice(self, plan: str) -> None:
-        """Go on only if people on this plan have a training choice.
+        """Go on only if people on this plan have a training choice now.
 
         Raises:
             InputError: the plan is commercial.
+            PolicyDenied: by the policy's dates there is no choice yet.
         """
         if self._policy.plans[plan].segment != "consumer":
             raise InputError(
                 f"plan {plan} has no training choice: commercial data is not trained on.",
                 hint="an organisation's admin can join the partner programme instead",
             )
+        phase = self._policy.phase(self._clock().date())
+        if phase == "before_choice":
+            clause = self._policy.choose(
+                plan=plan, training_choice="none", phase=phase, arrival="existing"
+            ).clause
+            raise PolicyDenied(
+                f"there is no choice about training yet, and nothing counts as one ({clause}).",
+                hint=f"by the policy it can be made from {self._policy.document.choice_from} on",
+            )
 
     def _next_moment(self, account_id: str) -> datetime:
-        """Now; but after the account's last record, also where the clock was set back: records are
-        in order, and the present choice reaches nothing from before it.
+        """Now; but after the account's last record, also where the clock was set back, so that the
+        moments of records don't belie their order.
         """
         records = self.consent_records(account_id)
         now = self._clock()
@@ -541,9 +553,14 @@ class Accounts:
             actor="" if by is None else by.name,
         )
 
-    def _change(self, changed: Account, record: ConsentRecord) -> None:
+    def _change(self, changed: Account, record: ConsentRecord) -> Account:
+        """Put a choice on record, and the account as it is since, with the record's number."""
         with storage_errors(_WHAT), self._engine.begin() as connection:
-            consent.append(connection, self._ledger, record)
+            number = consent.append(connection, self._ledger, record)
+            if record.purpose == "training":
+                changed = replace(changed, chosen_number=number)
+            else:
+                changed = replace(changed, partner_number=number)
             connection.execute(
                 update(accounts)
                 .where(accounts.c.id == changed.account_id)
@@ -552,9 +569,12 @@ class Accounts:
                     chosen_at=changed.chosen_at,
                     partner_programme=changed.partner_programme,
                     partner_since=changed.partner_since,
+                    chosen_number=changed.chosen_number,
+                    partner_number=changed.partner_number,
                 )
             )
         self.remember(changed)
+        return changed
 
     def allow_unrecorded_routes(self, account_id: str, allowed: bool, *, by: Actor) -> Account:
         """Whether its requests that are no conversations go upstream on the operator's credential;

@@ -63,6 +63,12 @@ class Choices:
             arrival=arrival,
         )
 
+    def check_now(self, plan: str) -> None:
+        """Go on only if people on this plan have a training choice now. Errors as in
+        `Accounts.check_has_choice`.
+        """
+        self._accounts.check_has_choice(plan)
+
     def choose_training(
         self, account_id: str, choice: str, *, language: str, source: str, by: Actor
     ) -> Account:
@@ -70,6 +76,7 @@ class Choices:
 
         Raises:
             InputError: not a choice, a commercial account, `not_found`, or `forbidden`.
+            PolicyDenied: there is no choice yet.
         """
         account = self._accounts.get(account_id)
         self._authority.require(by, "training.choose", account)

@@ -5,6 +5,9 @@ has: who (principal and actor), for what purpose, on what notice (document, vers
 when, what it was and what it is, and by which way it came. The database refuses to change or
 delete one.
 
+Records are in order by their number, which is that of their entry in the audit record: it only
+grows, over the whole home, whatever the clock does. Their moment is for people.
+
 Rows: T2, T6.
 """
 
@@ -32,7 +35,8 @@ class ConsentRecord:
     records from before persons were known). `old` and `new` are `none`, `allowed`, `refused` for
     purpose `training`, `joined` or `left` for `partner_programme`. `notice` is the SHA-256 of the
     policy document that held, `notice_version` its version, `language` that of the notice shown.
-    `source`: `console`, `api` or `terminal`.
+    `source`: `console`, `api` or `terminal`. `number`: of its entry in the audit record; 0: it has
+    none yet.
     """
 
     record_id: str
@@ -46,12 +50,14 @@ class ConsentRecord:
     purpose: str
     notice_version: str
     actor: str
+    number: int = 0
 
     def as_object(self) -> dict[str, object]:
         """The record as plain values, for people and programs."""
         return {
             "schema": SCHEMA,
             "record": self.record_id,
+            "number": self.number,
             "account": self.account_id,
             "actor": self.actor,
             "purpose": self.purpose,
@@ -68,8 +74,22 @@ class ConsentRecord:
         }
 
 
-def append(connection: Connection, ledger: Ledger, record: ConsentRecord) -> None:
-    """Append a record within the caller's transaction, and its entry in the audit record."""
+def append(connection: Connection, ledger: Ledger, record: ConsentRecord) -> int:
+    """Append a record within the caller's transaction, and its entry in the audit record; the
+    number of both.
+    """
+    number = ledger.append(
+        "consent.recorded",
+        record.account_id,
+        {
+            "record": record.record_id,
+            "purpose": record.purpose,
+            "old": record.old,
+            "new": record.new,
+            "actor": record.actor,
+        },
+        connection=connection,
+    )
     connection.execute(
         insert(consent_records).values(
             id=record.record_id,
@@ -83,20 +103,10 @@ def append(connection: Connection, ledger: Ledger, record: ConsentRecord) -> Non
             purpose=record.purpose,
             notice_version=record.notice_version,
             actor=record.actor,
+            number=number,
         )
     )
-    ledger.append(
-        "consent.recorded",
-        record.account_id,
-        {
-            "record": record.record_id,
-            "purpose": record.purpose,
-            "old": record.old,
-            "new": record.new,
-            "actor": record.actor,
-        },
-        connection=connection,
-    )
+    return number
 
 
 def history(engine: Engine, account_id: str) -> list[ConsentRecord]:
@@ -104,7 +114,7 @@ def history(engine: Engine, account_id: str) -> list[ConsentRecord]:
     query = (
         select(consent_records)
         .where(consent_records.c.account_id == account_id)
-        .order_by(consent_records.c.at, consent_records.c.id)
+        .order_by(consent_records.c.number)
     )
     with storage_errors("the consent records"), reading(engine) as connection:
         return [ConsentRecord(*row) for row in connection.execute(query)]

@@ -102,6 +102,7 @@ class PasswordSignIn:
         asked = self._choices.asked_on_plan(plan).effect == "ask"
         if asked or choice is not None:
             choice_named(choice)
+            self._choices.check_now(plan)
         normal = emails.normal(email)
         self._attempts.begin([Subject("sign-up", address)])
         digest = self._passwords.digest(password)

@@ -51,6 +51,7 @@ class PolicyAccess:
             zero_retention=key.zero_retention,
             terms=terms.__getitem__,
             passage=lambda kind, own: passages[kind, own],
+            consent=account.consent,
         )
 
     def _passage(self, key: ApiKey, account: Account, kind: Kind, *, own: bool) -> Passage:

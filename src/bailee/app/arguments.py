@@ -13,9 +13,22 @@ Arguments = Mapping[str, Any]
 
 
 def moment(node: Node, arguments: Arguments) -> datetime:
-    """The moment that an operation is carried out at: `now`, if a test set it, else the clock's."""
+    """The moment that an operation is carried out at: `now`, if a test set it, else the clock's.
+    What may be read goes by it.
+    """
+    return _given(arguments) or node.latest()
+
+
+def due(node: Node, arguments: Arguments) -> datetime:
+    """The moment by which things are due: like `moment`, but the home's time while the machine's
+    clock is ahead of it.
+    """
+    return _given(arguments) or node.clock()
+
+
+def _given(arguments: Arguments) -> datetime | None:
     given = arguments.get("now")
-    return node.clock() if given is None else datetime.fromisoformat(given)
+    return None if given is None else datetime.fromisoformat(given)
 
 
 def text(arguments: Arguments, name: str) -> str:

@@ -19,9 +19,10 @@ from bailee import config
 from bailee.accounts import Account, Registry
 from bailee.app import old_entries
 from bailee.app.erasing import Erasures
+from bailee.app.minding import Minding
 from bailee.app.person_keys import Holders, PersonKeys
 from bailee.app.traces import gather
-from bailee.clock import Clock, system_clock
+from bailee.clock import Clock
 from bailee.cloud.egress.lists import NetworkLists
 from bailee.cloud.git.connections import GitConnections
 from bailee.cloud.sessions import store as cloud
@@ -37,6 +38,7 @@ from bailee.keyring import EnvironmentRoot, FileRoot, Keyring, Root, has_wraps
 from bailee.ledger import Ledger
 from bailee.policy import Decision, Policy, load
 from bailee.registry import load as load_registry
+from bailee.steady import Machine, this_machine
 from bailee.telemetry.issues import Issue
 from bailee.telemetry.records import Row
 from bailee.telemetry.telemetry import Swept, Telemetry
@@ -48,7 +50,7 @@ from bailee.vault.objects import FolderObjects
 from bailee.vault.terms import Present
 from bailee.vault.transcript import SessionRow
 from bailee.vault.vault import Vault
-from bailee.vault.workbench import Bench
+from bailee.vault.workbench import Bench, DigestKeys
 
 if TYPE_CHECKING:
     from bailee.app.cloud_running import Cloud
@@ -57,7 +59,7 @@ _RECOVERY_SECONDS = 1.5
 """How long a start waits for what a crash left in the spool. The rest is sealed behind it, and what
 is to be done then (erasures that were broken off) is done by the sweep."""
 
-_NOTHING = Present(Terms("P0D", "", ""), None)
+_NOTHING = Present(Terms("P0D", "", ""), 0, 0)
 """Of who was erased nothing more is kept, not even what was under way."""
 
 
@@ -69,20 +71,27 @@ class Node:
         home: Home,
         settings: Settings,
         policy: Policy,
-        clock: Clock,
+        clock: Clock | Machine,
         *,
         environment: Mapping[str, str],
-        bench: Callable[[bytes], Bench] | None = None,
+        bench: Callable[[DigestKeys], Bench] | None = None,
     ) -> None:
         self.home = home
         self.settings = settings
         self.policy = policy
-        self.clock = clock
         self._engines: list[Engine] = []
         data = self._database(home.data_database)
         keys = self._database(home.keyring_database)
         upgrade(data, "data")
         upgrade(keys, "keys")
+        self.minding: Minding | None = None
+        if isinstance(clock, Machine):
+            if home.has_test_clock:
+                clock = clock.wall
+            else:
+                self.minding = Minding(data, clock)
+                clock = self.minding.clock
+        self.clock: Clock = clock
         root = _root(settings, home.root_key_file, environment, may_make=not has_wraps(keys))
         self.keyring = Keyring.open(keys, root, clock)
         holders = Holders(data, self.keyring)
@@ -165,12 +174,14 @@ class Node:
         home: Home,
         *,
         settings: Settings | None = None,
-        clock: Clock = system_clock,
+        clock: Clock | Machine | None = None,
         environment: Mapping[str, str] = os.environ,
-        bench: Callable[[bytes], Bench] | None = None,
+        bench: Callable[[DigestKeys], Bench] | None = None,
     ) -> Self:
         """Open a home whose lock the caller holds; its folders are made if they are not there.
-        `bench`: where what was recorded is taken apart; in this process, unless it is given.
+        `clock`: a time that is taken as it is, or a machine's clocks (default: this machine's),
+        whose steps are minded. `bench`: where what was recorded is taken apart; in this process,
+        unless it is given.
 
         Raises:
             InputError: a setting or the policy document is wrong.
@@ -181,14 +192,41 @@ class Node:
         settings = settings or config.load(home.settings_file, environment, {})
         document = settings.text("policy.document")
         policy = load(None if document is None else Path(document))
-        node = cls(home, settings, policy, clock, environment=environment, bench=bench)
+        node = cls(
+            home, settings, policy, clock or this_machine(), environment=environment, bench=bench
+        )
+        node.mind_clock()
         node.follow_all()
         if node.vault.recover(_RECOVERY_SECONDS) is not None:
-            node.erasures.resume(clock())
+            node.erasures.resume(node.clock())
         node.telemetry.recover()
         node.reports.recover()
         node.note_policy()
         return node
+
+    def mind_clock(self) -> None:
+        """Look whether the machine's clock has stepped (`minding`).
+
+        Raises:
+            StorageError: a store failed.
+        """
+        if self.minding is not None:
+            self.minding.mind(self.ledger, self.settle_time)
+
+    def settle_time(self, now: datetime) -> None:
+        """Destroy all that has come to its time at `now`, so that no earlier time shows it again.
+
+        Raises:
+            StorageError: a store failed; call again.
+        """
+        self._sweep(now)
+        self.vault.end_past(now)
+
+    def latest(self) -> datetime:
+        """The time by which is told what may be read: while the machine's clock has stepped ahead,
+        that time.
+        """
+        return self.clock() if self.minding is None else self.minding.clock.latest()
 
     def note_policy(self) -> None:
         """Record which policy document holds from now on, if it is not the one that held."""
@@ -202,10 +240,13 @@ class Node:
         """Whether a session may be trained on, decided now from what its owner chose."""
         owner = self.accounts.get(session.owner)
         standing = eligibility.Standing(
-            owner.training_choice, owner.chosen_at, owner.partner_programme, owner.partner_since
+            owner.training_choice,
+            owner.chosen_number,
+            owner.partner_programme,
+            owner.partner_number,
         )
         uses = (eligibility.Use(*use.split("/")) for use in session.uses.split())
-        return eligibility.decide(self.policy, standing, uses, session.last_request)
+        return eligibility.decide(self.policy, standing, uses, session.last_consent)
 
     def follow(self, account_id: str) -> None:
         """Let an account's sessions follow its present choice: in the background of a server, at
@@ -242,7 +283,9 @@ class Node:
         self.vault.moving.run(self.clock())
 
     def _present(self, owner: str, plan: str, channel: str) -> Present | None:
-        """On what terms an owner's sessions of a plan and channel are kept now, and since when."""
+        """On what terms an owner's sessions of a plan and channel are kept now, and since which of
+        their choices.
+        """
         if self.erasures.is_gone(owner):
             return _NOTHING
         try:
@@ -260,7 +303,8 @@ class Node:
         consumer = self.policy.plans[plan].segment == "consumer"
         return Present(
             Terms(decision.retention or "P0D", decision.clause, decision.document),
-            account.chosen_at if consumer else account.partner_since,
+            account.chosen_number if consumer else account.partner_number,
+            account.consent,
         )
 
     def _cloud_terms(self, owner: str, plan: str, zero: bool) -> dict[str, Terms]:
@@ -315,12 +359,16 @@ class Node:
         return decision.retention or "P0D"
 
     def sweep(self, now: datetime) -> tuple[SweepReport, Swept, dict[str, int]]:
-        """Destroy what is due, of telemetry, feedback and sessions; then what was left of erasures.
-        How many reports and days of the survey went is by name.
+        """Look at the clock; then destroy what is due, of telemetry, feedback and sessions, and
+        what was left of erasures. How many reports and days of the survey went is by name.
 
         Raises:
             StorageError: a store failed; the next sweep goes on.
         """
+        self.mind_clock()
+        return self._sweep(now)
+
+    def _sweep(self, now: datetime) -> tuple[SweepReport, Swept, dict[str, int]]:
         swept = self.telemetry.sweep(now)
         gone = {"reports": self.reports.sweep(now), "survey_days": self.survey.sweep(now)}
         self.cloud.sweep(now)

@@ -14,13 +14,14 @@ from typing import Final
 from bailee.accounts import OPERATOR
 from bailee.app import feedback, telemetry
 from bailee.app.account_routes import ACCOUNT_ROUTES
-from bailee.app.arguments import Arguments, moment, text
+from bailee.app.arguments import Arguments, due, moment, text
 from bailee.app.cloud import CLOUD
 from bailee.app.cloud_git import CLOUD_GIT
 from bailee.app.cloud_network import CLOUD_NETWORK
 from bailee.app.erasure import ERASURE
 from bailee.app.holds import HOLDS
 from bailee.app.keys import KEYS
+from bailee.app.minding import in_words
 from bailee.app.node import Node
 from bailee.app.people import PEOPLE, actor_of, own_account
 from bailee.app.views import as_bytes, leaf_view, move_view, receipt_view, session_view
@@ -109,7 +110,7 @@ def _sessions_delete(node: Node, arguments: Arguments) -> object:
 
 
 def _retention_run(node: Node, arguments: Arguments) -> object:
-    sessions, figures, gone = node.sweep(moment(node, arguments))
+    sessions, figures, gone = node.sweep(due(node, arguments))
     return {**asdict(sessions), "telemetry": asdict(figures), "feedback": gone}
 
 
@@ -134,12 +135,38 @@ def _retention_moves(node: Node, _arguments: Arguments) -> object:
 
 
 def _keyring_rotate(node: Node, arguments: Arguments) -> object:
-    rotation = node.vault.rotate(moment(node, arguments))
+    rotation = node.vault.rotate(due(node, arguments))
     return {
         "generation": rotation.generation,
         "replaced": rotation.replaced_keks,
         "rewrapped": rotation.rewrapped_deks,
     }
+
+
+# The clock
+
+
+def _clock_show(node: Node, _arguments: Arguments) -> object:
+    node.mind_clock()
+    step = None if node.minding is None else node.minding.clock.step()
+    return {
+        "now": node.clock().isoformat(),
+        "minded": node.minding is not None,
+        "step": None
+        if step is None
+        else {
+            "seconds": round(step.by.total_seconds()),
+            "lasted_seconds": round(step.lasted.total_seconds()),
+            "in_words": in_words(step.by.total_seconds()),
+        },
+    }
+
+
+def _clock_confirm(node: Node, _arguments: Arguments) -> object:
+    if node.minding is None:
+        raise InputError("this home's time is a test's: it is what it is set to.")
+    step = node.minding.confirm(node.ledger, node.settle_time, by="confirmed")
+    return {"seconds": round(step.by.total_seconds()), "now": node.clock().isoformat()}
 
 
 # The audit record
@@ -171,6 +198,8 @@ _OPERATIONS: Final[Mapping[str, Callable[[Node, Arguments], Iterator[object] | o
     "retention.receipts": _retention_receipts,
     "retention.moves": _retention_moves,
     "keyring.rotate": _keyring_rotate,
+    "clock.show": _clock_show,
+    "clock.confirm": _clock_confirm,
     "audit.list": _audit_list,
     **telemetry.OPERATIONS,
     **feedback.OPERATIONS,

@@ -37,7 +37,7 @@ def console_parts(
         registry=node.registry,
         policy=node.policy,
         sign_in=sign_in,
-        clock=node.clock,
+        clock=node.latest,
         running=running(node.settings, gateway, upstream, tls, _goes_on(node)),
         names=names,
         defect=defect,

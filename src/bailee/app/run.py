@@ -24,7 +24,7 @@ from bailee import config
 from bailee.app import telemetry
 from bailee.app.node import Node
 from bailee.app.serve import Running, Server
-from bailee.clock import starting_at, system_clock
+from bailee.clock import starting_at
 from bailee.gateway import ExchangeSummary
 from bailee.gateway.taking_apart import COMMAND
 from bailee.home import Home, HomeLock, find
@@ -59,7 +59,7 @@ def run_server(
     home.make(test_clock=test_clock)
     settings = config.load(home.settings_file, environment, command_line)
     now = time_set(home, environment)
-    clock = system_clock if now is None else starting_at(now)
+    clock = None if now is None else starting_at(now)
     told = _Lines()
     apart = partial(WorkbenchProcess, COMMAND)
     with HomeLock(home), Node.open(home, settings=settings, clock=clock, bench=apart) as node:

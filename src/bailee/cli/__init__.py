@@ -15,6 +15,7 @@ from bailee import __version__
 from bailee.cli import (
     account,
     audit,
+    clock,
     cloud,
     cloud_git,
     cloud_image,
@@ -79,6 +80,7 @@ app.add_typer(cloud.app, name="cloud")
 cloud.app.add_typer(cloud_git.app, name="git")
 cloud.app.add_typer(cloud_image.app, name="image")
 cloud.app.add_typer(cloud_network.app, name="network")
+app.add_typer(clock.app, name="clock")
 app.add_typer(keyring.app, name="keyring")
 app.add_typer(audit.app, name="audit")
 app.add_typer(config.app, name="config")

@@ -43,6 +43,9 @@ def report(as_json: JsonOption = False, home: HomeOption = None) -> None:
         if as_json:
             print_json(rows)
             return
+        clock = cast("dict[str, Any]", ask_one(home, "clock.show"))
+        if clock["step"] is not None:
+            say(f"Mind the clock: {clock['step']['in_words']}\n")
         if not rows:
             say("Nothing is kept.")
             return

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Boolean, Column, ForeignKey, LargeBinary, String, Table
+from sqlalchemy import Boolean, Column, ForeignKey, Integer, LargeBinary, String, Table
 
 from bailee.db.metadata import Moment, data
 from bailee.db.people import organisations, persons
@@ -21,8 +21,12 @@ accounts = Table(
     Column("organisation_id", ForeignKey(organisations.c.id), unique=True),
     Column("partner_since", Moment),
     Column("unrecorded_routes", Boolean, nullable=False, server_default="0"),
+    Column("chosen_number", Integer, nullable=False, server_default="0"),
+    Column("partner_number", Integer, nullable=False, server_default="0"),
 )
-"""A person's own, an organisation's, or neither: then it belongs to whoever holds its key."""
+"""A person's own, an organisation's, or neither: then it belongs to whoever holds its key.
+`chosen_number`, `partner_number`: of the last consent record about training, and about the partner
+programme; 0: there is none."""
 
 api_keys = Table(
     "api_keys",
@@ -55,5 +59,7 @@ consent_records = Table(
     Column("purpose", String, nullable=False),
     Column("notice_version", String, nullable=False),
     Column("actor", String, nullable=False),
+    Column("number", Integer, nullable=False, server_default="0"),
 )
-"""Who chose what, when, after which notice (the policy document's hash). Never edited."""
+"""Who chose what, when, after which notice (the policy document's hash). Never edited. `number`:
+that of its entry in the audit record, by which records are in order."""

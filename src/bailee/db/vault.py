@@ -34,11 +34,13 @@ sessions = Table(
     Column("output_tokens", Integer, nullable=False),
     Column("cache_creation_input_tokens", Integer, nullable=False),
     Column("cache_read_input_tokens", Integer, nullable=False),
+    Column("last_consent", Integer, nullable=False, server_default="0"),
 )
 """One row a session. `client_session`: a keyed digest of the id that the client gave it. `key_id`:
 the API key it was last used with. `last_request`: when the latest of its requests began. `uses`:
 every `plan/channel` it was used with, sorted, spaces between. `exchanges` counts what is indexed,
-and numbers the next."""
+and numbers the next. `last_consent`: the highest number of a choice of its owner's that held when a
+request of it began; 0: none."""
 
 Index("ix_sessions_client_session", sessions.c.client_session)
 Index("ix_sessions_owner", sessions.c.owner, sessions.c.id)
@@ -101,6 +103,16 @@ departed_sessions = Table(
     Column("digest", LargeBinary, primary_key=True),
 )
 """Keyed digests of the ids of sessions that are gone, so that no id is used twice."""
+
+tombstones = Table(
+    "tombstones",
+    data,
+    Column("digest", LargeBinary, primary_key=True),
+    Column("owner", String, nullable=False, index=True),
+    Column("until", Moment, nullable=False),
+)
+"""Keyed digests of what was deleted: of the id that a client gave a session, and of how its
+conversations began. Nothing that goes on with it is kept `until` then."""
 
 receipts = Table(
     "receipts",

@@ -36,7 +36,8 @@ class Caller:
     `owner` is the account's id. `terms(channel)` gives the terms on which this caller's exchanges
     over `channel` are kept, or that they are not (zero retention). `passage(kind, own)` says
     whether a request of this kind may go upstream, on the operator's credential or (`own`) with
-    the client's.
+    the client's. `consent`: the number of the owner's last choice (0: none): what comes in now, is
+    said under it.
     """
 
     owner: str
@@ -46,6 +47,7 @@ class Caller:
     zero_retention: bool
     terms: Callable[[str], Terms | Unkept]
     passage: Callable[[Kind, bool], Passage]
+    consent: int = 0
 
 
 class Access(Protocol):

@@ -80,6 +80,7 @@ class Particulars:
             answer_headers=_as_text(answer.noted) if answer is not None else (),
             request=request_body,
             answer=answer_body,
+            consent=caller.consent,
         )
 
     def summary(self, *, status: int, error: BaileeError | None, ended: float) -> ExchangeSummary:

@@ -20,7 +20,7 @@ from datetime import datetime
 from typing import Any, Protocol
 
 import orjson
-from sqlalchemy import Connection, Engine, insert, select, update
+from sqlalchemy import Connection, CursorResult, Engine, insert, select, update
 
 from bailee.clock import Clock
 from bailee.db.audit import audit
@@ -68,7 +68,7 @@ class Sealing(Protocol):
 class Append(Protocol):
     """`Ledger.append`, as those see it who append outside of transactions of their own."""
 
-    def __call__(self, kind: str, subject: str, body: Body, *, whose: str | None = None) -> None:
+    def __call__(self, kind: str, subject: str, body: Body, *, whose: str | None = None) -> object:
         """See `Ledger.append`."""
 
 
@@ -88,8 +88,9 @@ class Ledger:
         *,
         whose: str | None = None,
         connection: Connection | None = None,
-    ) -> None:
+    ) -> int:
         """Add an entry: `kind` is `area.event`, `subject` an id, `body` flat, short and declared.
+        Gives its number, which is higher than that of any before.
 
         `whose`: the person or the account whose particulars are in it, if any are.
 
@@ -114,10 +115,9 @@ class Ledger:
         )
         with storage_errors("the audit record"):
             if connection is not None:
-                connection.execute(row)
-            else:
-                with self._engine.begin() as own:
-                    own.execute(row)
+                return _number(connection.execute(row))
+            with self._engine.begin() as own:
+                return _number(own.execute(row))
 
     def entries(
         self,
@@ -188,6 +188,12 @@ class Ledger:
             return None
         plain = self._sealing.open(row.whose, row.sealed, bound(row.kind, row.subject))
         return None if plain is None else orjson.loads(plain)
+
+
+def _number(result: CursorResult[Any]) -> int:
+    key = result.inserted_primary_key
+    assert key is not None
+    return int(key[0])
 
 
 def bound(kind: str, subject: str) -> bytes:

@@ -161,6 +161,10 @@ KINDS: Final[Mapping[str, Declared]] = {
     },
     "cloud.expired": _HELD,
     "cloud.erased": _HELD,
+    # the machine's clock
+    "clock.stepped": {"seconds": _NUMBER},
+    "clock.set_right": {"seconds": _NUMBER},
+    "clock.followed": {"seconds": _NUMBER, "why": _WORD},
     # the policy
     "policy.activated": {"version": _WORD},
 }  # fmt: skip

@@ -66,7 +66,7 @@ class Days:
         keyring: Keyring,
         registry: Registry,
         *,
-        record: Callable[[str, str, dict[str, str | int]], None],
+        record: Callable[[str, str, dict[str, str | int]], object],
         files: Files | None = None,
     ) -> None:
         self.journal_folder = folder / "journal"

@@ -72,7 +72,7 @@ class Forwarder:
         keyring: Keyring,
         clock: Clock,
         common: frozenset[str],
-        record: Callable[[str, str, dict[str, str | int]], None],
+        record: Callable[[str, str, dict[str, str | int]], object],
         files: Files | None = None,
         post: Post | None = None,
         pause: float = 1.0,

@@ -93,7 +93,7 @@ class Telemetry:
         keyring: Keyring,
         clock: Clock,
         registry: Registry,
-        record: Callable[[str, str, dict[str, str | int]], None],
+        record: Callable[[str, str, dict[str, str | int]], object],
         alert: Alert = lambda *_: None,
         survey: Survey = lambda *_: None,
         files: Files | None = None,

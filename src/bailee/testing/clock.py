@@ -1,8 +1,10 @@
-"""A clock that a test moves."""
+"""Clocks that a test moves."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+
+from bailee.steady import Machine
 
 
 class FakeClock:
@@ -26,3 +28,42 @@ class FakeClock:
     def advance(self, by: timedelta) -> None:
         """Move on by `by`."""
         self.now += by
+
+
+class FakeMachine:
+    """A machine whose clocks a test moves: time passes on both, a step is on the wall alone.
+
+    >>> from datetime import timedelta
+    >>> from bailee.steady import SteadyClock
+    >>> fake = FakeMachine()
+    >>> clock = SteadyClock(fake.machine)
+    >>> start = clock()
+    >>> fake.step(timedelta(days=365))
+    >>> fake.passes(timedelta(hours=1))
+    >>> str(clock() - start), clock.step().by.days
+    ('1:00:00', 365)
+    """
+
+    def __init__(self, now: datetime = datetime(2026, 1, 1, 12, tzinfo=UTC)) -> None:
+        self.wall = FakeClock(now)
+        self.unset = 1000.0
+        self.boot = "first"
+
+    @property
+    def machine(self) -> Machine:
+        """As it is handed over."""
+        return Machine(self.wall, lambda: self.unset, self.boot)
+
+    def passes(self, how_long: timedelta) -> None:
+        """Time passes."""
+        self.wall.advance(how_long)
+        self.unset += how_long.total_seconds()
+
+    def step(self, by: timedelta) -> None:
+        """Somebody sets the wall clock."""
+        self.wall.advance(by)
+
+    def boots(self, off: timedelta) -> None:
+        """The machine is off for a time and starts again."""
+        self.wall.advance(off)
+        self.unset, self.boot = 10.0, self.boot + "+"

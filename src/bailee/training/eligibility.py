@@ -4,7 +4,8 @@ Rules kept here:
 
 * A choice reaches new and resumed sessions. A session is *active since* a choice when a request of
   it began after the present choice was made; whatever lies before, an earlier allowance included,
-  does not count. At the same instant, it does not count either.
+  does not count. Choices are numbered, and a session has the number of the last one before its
+  latest request: so no clock is asked what came first.
 * Of a resumed session the whole is reached: its new requests carry the earlier messages again.
 * A session is judged by every plan and channel that it was ever used with, each by the word that
   holds for it: a consumer's choice, an organisation's membership of the partner programme. One no
@@ -18,7 +19,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
 
 from bailee.errors import InputError
 from bailee.policy import Decision, Policy
@@ -26,14 +26,15 @@ from bailee.policy import Decision, Policy
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """What holds for a session's owner at the moment. `chosen_at`: when the present training choice
-    was made; `joined_at`: when the organisation joined the partner programme. None: never.
+    """What holds for a session's owner at the moment. `chosen`: the number of the present training
+    choice; `joined`: that of the organisation's last joining or leaving of the partner programme.
+    0: there was none.
     """
 
     training_choice: str
-    chosen_at: datetime | None
+    chosen: int
     partner_programme: bool = False
-    joined_at: datetime | None = None
+    joined: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,29 +45,28 @@ class Use:
     channel: str
 
 
-def active_since(word: datetime | None, last_request: datetime) -> bool:
-    """Whether the latest request of a session began after the word was given."""
-    return word is not None and last_request > word
+def active_since(word: int, last_consent: int) -> bool:
+    """Whether a request of a session began after the word was given."""
+    return 0 < word <= last_consent
 
 
-def decide(
-    policy: Policy, standing: Standing, uses: Iterable[Use], last_request: datetime
-) -> Decision:
-    """The decision about a session whose latest request began at `last_request`.
+def decide(policy: Policy, standing: Standing, uses: Iterable[Use], last_consent: int) -> Decision:
+    """The decision about a session, when `last_consent` is the number of its owner's last choice
+    before the latest of its requests.
 
     Raises:
         InputError: a plan or channel that the policy does not know, or no use at all.
     """
-    decisions = [_one(policy, standing, use, last_request) for use in uses]
+    decisions = [_one(policy, standing, use, last_consent) for use in uses]
     if not decisions:
         raise InputError("a session that was used with no plan can't be judged.")
     return next((one for one in decisions if one.effect != "allow"), decisions[0])
 
 
-def _one(policy: Policy, standing: Standing, use: Use, last_request: datetime) -> Decision:
+def _one(policy: Policy, standing: Standing, use: Use, last_consent: int) -> Decision:
     plan = policy.plans.get(use.plan)
     consumer = plan is not None and plan.segment == "consumer"
-    word = standing.chosen_at if consumer else standing.joined_at
+    word = standing.chosen if consumer else standing.joined
     # Who never gave their word is not inactive since; that they never did is what decides.
     given = standing.training_choice != "none" if consumer else standing.partner_programme
     return policy.train(
@@ -76,5 +76,5 @@ def _one(policy: Policy, standing: Standing, use: Use, last_request: datetime) -
         training_choice=standing.training_choice,
         zero_retention=False,  # of such a key nothing is kept that could be asked about
         partner_programme=standing.partner_programme,
-        active_since_choice=not given or active_since(word, last_request),
+        active_since_choice=not given or active_since(word, last_consent),
     )

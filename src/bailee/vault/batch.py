@@ -7,7 +7,7 @@ Rules kept here:
 * A statement is built once: to build one costs ten times what it takes to run it.
 * What it costs is linear in what came: of a session's places only those are looked up that an
   exchange of the batch asks for.
-* What came before a session's erasure was asked for, and is sealed after, is dropped.
+* What goes on with a session that was deleted is dropped (`tombstones`).
 * The client's session id becomes the session's id only when it is a UUID that no other session has
   or had; a session that has expired is not continued.
 """
@@ -24,33 +24,29 @@ from uuid import UUID
 
 from sqlalchemy import Connection, bindparam, insert, select, update
 
-from bailee.db.vault import departed_sessions, exchanges, prefixes, receipts, sessions
+from bailee.db.vault import departed_sessions, exchanges, prefixes, sessions
 from bailee.keyring import Keyring, Want
 from bailee.keyring.wrapping import NONCE_BYTES
 from bailee.policy.period import expires_at
 from bailee.vault.conversations import Conversations
 from bailee.vault.delta import Place, digest_key
 from bailee.vault.exchange import CapturedExchange, Terms
-from bailee.vault.receipts import ERASURE, INACCESSIBLE, REQUESTED
 from bailee.vault.record import seal_record, subject_of
 from bailee.vault.segments import Segments
-from bailee.vault.terms import PresentTerms, governing, shorter
+from bailee.vault.terms import PresentTerms, governing, known_consent, shorter
+from bailee.vault.tombstones import Tombstones
 from bailee.vault.workbench import USAGE, Apart, Ask, Bench, Missing, Packed
 
 DATA_CLASS = "transcript"
 _MOST: Final = (1 << 63) - 1
 _AT_ONCE: Final = 500  # digests in one query
 
-_ASKED: Final = select(receipts.c.subject, receipts.c.requested_at).where(
-    receipts.c.state.in_((REQUESTED, INACCESSIBLE)), receipts.c.kind == ERASURE
-)
 _BY_ID: Final = select(sessions).where(
     sessions.c.id == bindparam("which"), sessions.c.expires_at > bindparam("now")
 )
 _BY_CLIENT: Final = select(sessions).where(
     sessions.c.client_session == bindparam("which"), sessions.c.expires_at > bindparam("now")
 )
-_OF_CLIENT: Final = select(sessions.c.id).where(sessions.c.client_session == bindparam("which"))
 _TAKEN: Final = select(sessions.c.id).where(sessions.c.id == bindparam("which"))
 _DEPARTED: Final = select(departed_sessions.c.digest).where(
     departed_sessions.c.digest == bindparam("which")
@@ -115,8 +111,10 @@ class Batch:
         *,
         now: datetime,
         present: PresentTerms,
+        tombstones: Tombstones,
     ) -> None:
         self._present = present
+        self._tombstones = tombstones
         self._keyring = keyring
         self._segments = segments
         self._conversations = conversations
@@ -129,7 +127,6 @@ class Batch:
         self._rows: list[dict[str, Any]] = []
         self._learned: list[dict[str, Any]] = []
         self._noted: dict[bytes, str] = {}
-        self._erasing: dict[str, datetime] = {}
         self.expired = 0
         self.erased = 0
 
@@ -140,7 +137,6 @@ class Batch:
 
     def place(self, connection: Connection, items: Iterable[Item]) -> None:
         """Find each exchange's session, in order, and move its expiry."""
-        self._erasing = {row.subject: row.requested_at for row in connection.execute(_ASKED)}
         for item in items:
             exchange = item.exchange
             ended = moment(exchange.ended_at)
@@ -151,15 +147,16 @@ class Batch:
             values = session.values
             began = max(values["last_request"], moment(exchange.started_at))
             latest = max(values["last_activity"], ended)
-            terms = self._terms(session, exchange, began, latest)
+            terms, consent = self._terms(session, exchange, latest)
             until = expires_at(latest, terms.period)
-            if until <= self._now:
+            if until <= max(self._now, latest):  # kept for no time, whatever the clock says
                 self.expired += 1
                 if session.new and not values["exchanges"]:
                     self._withdraw(session)
                 continue
             values["last_activity"] = latest
             values["last_request"] = began
+            values["last_consent"] = consent
             use = f"{exchange.plan}/{exchange.channel}"
             values["uses"] = " ".join(sorted({*values["uses"].split(), use}))
             values["started"] = min(values["started"], moment(exchange.started_at))
@@ -247,27 +244,30 @@ class Batch:
     # -- sessions --------------------------------------------------------------------------------
 
     def _terms(
-        self, session: Working, exchange: CapturedExchange, began: datetime, latest: datetime
-    ) -> Terms:
+        self, session: Working, exchange: CapturedExchange, latest: datetime
+    ) -> tuple[Terms, int]:
         """The terms of the session with this exchange: those captured with it, unless its owner has
-        chosen otherwise while it was under way.
+        chosen otherwise while it was under way. And the last choice before its latest request.
         """
         present = self._present(exchange.owner, exchange.plan, exchange.channel)
         held = exchange.terms
+        consent = known_consent(exchange.consent, present)
+        consent = max(session.values["last_consent"], consent)
         if present is not None and not session.new:
             values = session.values
             before = Terms(values["period"], values["clause"], values["document"])
             held = shorter(held, before, latest)
-        return governing(held, present, last_request=began, last_activity=latest)
+        terms = governing(held, present, last_consent=consent, last_activity=latest)
+        return terms, consent
 
     def _session(self, connection: Connection, item: Item) -> Working | None:
-        """The session that an exchange belongs to; None if its erasure was asked for since."""
+        """The session that an exchange belongs to; None if that was deleted."""
         owner = item.exchange.owner
         client = item.apart.client_session
-        if client is not None:
-            digest = digest_of(self._key, "client", owner, client)
-            if self._erasing and self._is_erased(connection, item, digest):
-                return None
+        digest = None if client is None else digest_of(self._key, "client", owner, client)
+        if self._tombstones.bury(connection, owner, digest, item.apart.beginning):
+            return None
+        if digest is not None:
             session = self._living(connection, self._by_client.get(digest), digest)
             if session is None:
                 session = self._begin(connection, item, client, digest)
@@ -275,23 +275,12 @@ class Batch:
             return session
         chain = item.apart.chain
         found = self._conversations.find(chain, self._noted)
-        if found is not None and self._came_before(item, found):
-            return None
         session = self._living(connection, found, None) if found is not None else None
         if session is None:
             session = self._begin(connection, item, None, None)
         if chain:
             self._noted[chain[-1]] = session.id
         return session
-
-    def _is_erased(self, connection: Connection, item: Item, client: bytes) -> bool:
-        found = connection.execute(_OF_CLIENT, {"which": client}).scalars()
-        return any(self._came_before(item, session_id) for session_id in found)
-
-    def _came_before(self, item: Item, session_id: str) -> bool:
-        """Whether an exchange had ended when its session's erasure was asked for."""
-        asked = self._erasing.get(session_id)
-        return asked is not None and moment(item.exchange.ended_at) <= asked
 
     def _living(
         self, connection: Connection, session_id: str | None, client: bytes | None
@@ -323,6 +312,7 @@ class Batch:
             "started": moment(exchange.started_at),
             "last_activity": moment(exchange.ended_at),
             "last_request": moment(exchange.started_at),
+            "last_consent": 0,
             "uses": "",
             "exchanges": 0,
             "bytes": 0,

@@ -42,7 +42,9 @@ class CapturedExchange(NamedTuple):
     `headers` are the request headers that name a session or an agent and the answer's
     `content-type`, `content-encoding` and `request-id`; never a credential.
     `request` and `answer` are the bodies as they crossed the wire (transfer coding removed,
-    content coding kept). `status` is 0 when no answer began.
+    content coding kept). `status` is 0 when no answer began. `consent` is the number of the owner's
+    last choice when the request began, 0 if there was none: by it, and by no clock, the exchange
+    comes before or after a choice.
     """
 
     # A tuple, since one is made for every request: a frozen dataclass takes three times as long.
@@ -62,3 +64,4 @@ class CapturedExchange(NamedTuple):
     answer_headers: tuple[tuple[str, str], ...]
     request: bytes
     answer: bytes
+    consent: int = 0

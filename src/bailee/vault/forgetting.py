@@ -5,24 +5,28 @@ Rules kept here:
 * What is past its time is refused by whoever reads, from that moment on; the sweep makes it true of
   the bytes. Lag: until the end of the half-hour epoch, plus the time to the next sweep. Backups of
   the keyring follow at the next root rotation (by default at most a day later).
+* What is deleted is unreadable whatever the clock does, and nothing brings it back (`tombstones`).
 * The key goes first; rows and segments follow, in portions, and may follow later.
 * Every step is found again after a crash: a receipt that was begun is driven on.
 """
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
-from sqlalchemy import Engine, delete, exists, select, update
+from sqlalchemy import Engine, Select, delete, exists, select, update
 from sqlalchemy.dialects.sqlite import insert as insert_or_ignore
 
 from bailee.db.engine import reading, storage_errors
 from bailee.db.vault import departed_sessions, exchanges, prefixes, segments, sessions
+from bailee.errors import BaileeError
 from bailee.keyring import Keyring, Rotation
 from bailee.keyring.epochs import EPOCH_SECONDS, ends_at, last_ended
 from bailee.vault.batch import DATA_CLASS, digest_of
+from bailee.vault.delta import as_message
 from bailee.vault.holds import Holds, held_sessions, key_name
 from bailee.vault.receipts import (
     DEFERRED,
@@ -36,12 +40,18 @@ from bailee.vault.receipts import (
     Receipts,
     Record,
 )
-from bailee.vault.record import subject_of
+from bailee.vault.record import Record as StoredRecord
+from bailee.vault.record import open_record, subject_of
 from bailee.vault.sealer import Sealer
 from bailee.vault.segments import Segments
+from bailee.vault.tombstones import Tombstones
+from bailee.vault.transcript import rebuild
 
 _PORTION = 500
 _ERASED_AT_ONCE = 100
+_PAST = datetime(1970, 1, 1, tzinfo=UTC)
+_FIRST = 20
+"""Of a deleted session's exchanges so many are looked at for how its conversations began."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +81,7 @@ class Forgetting:
         record: Record,
         lock: AbstractContextManager[object],
         holds: Holds,
+        tombstones: Tombstones,
         rotation_interval: timedelta,
     ) -> None:
         self._engine = engine
@@ -80,6 +91,7 @@ class Forgetting:
         self._record = record
         self._lock = lock
         self._holds = holds
+        self._tombstones = tombstones
         self._rotation_interval = rotation_interval
         self._key = keyring.secret("vault/identifiers")
         self.receipts = Receipts(engine, record)
@@ -165,16 +177,54 @@ class Forgetting:
             self._remove_rows([receipt.subject for receipt in going])
 
     def _deny(self, asked: list[Receipt], now: datetime) -> None:
-        """Past its `expires_at` nothing of a session is shown."""
+        """Past its `expires_at` nothing of a session is shown, and `_PAST` is so by any clock. What
+        its owner deleted gets its tombstone.
+        """
         if asked:
             names = [receipt.subject for receipt in asked]
+            deleted = [one.subject for one in asked if one.kind == ERASURE and not one.part_of]
+            digests = {name: self._digests_of(name) for name in deleted}
             with storage_errors("the vault's index"), self._engine.begin() as connection:
                 connection.execute(
-                    update(sessions)
-                    .where(sessions.c.id.in_(names), sessions.c.expires_at > now)
-                    .values(expires_at=now)
+                    update(sessions).where(sessions.c.id.in_(names)).values(expires_at=_PAST)
                 )
+                for owner, some in digests.values():
+                    self._tombstones.put(connection, owner, some, now)
             self.receipts.advance_all(asked, INACCESSIBLE, now)
+
+    def _digests_of(self, session_id: str) -> tuple[str, set[bytes]]:
+        """Whose a session is, and the digests by which is told what goes on with it: of its
+        client's id, and of how its first conversations began, as far as they can be read.
+        """
+        query = select(sessions.c.owner, sessions.c.client_session, sessions.c.data_class).where(
+            sessions.c.id == session_id
+        )
+        first = (
+            select(exchanges)
+            .where(exchanges.c.session_id == session_id, exchanges.c.number < _FIRST)
+            .order_by(exchanges.c.number)
+        )
+        with storage_errors("the vault's index"), reading(self._engine) as connection:
+            session = connection.execute(query).first()
+            rows = connection.execute(first).all()
+        if session is None:
+            return "", set()
+        found = {session.client_session}
+        with suppress(BaileeError):  # damaged: its id alone tells what goes on with it
+            key = self._keyring.get(subject_of(session_id)).key
+            for exchange, _ in rebuild(
+                (row, self._open(session_id, session.data_class, row, key)) for row in rows
+            ):
+                reply = as_message(exchange.answer)
+                messages = [*exchange.messages, *([] if reply is None else [reply])]
+                found.add(self._tombstones.beginning(session.owner, messages))
+        return session.owner, found - {None}
+
+    def _open(self, session_id: str, data_class: str, row: Any, key: bytes) -> StoredRecord:
+        sealed = self._segments.read(row.segment_id, row.offset, row.length)
+        return open_record(
+            sealed, key, session_id=session_id, record_id=row.id, data_class=data_class
+        )
 
     def _owner(self, session_id: str) -> str | None:
         with storage_errors("the vault's index"), reading(self._engine) as connection:
@@ -232,6 +282,8 @@ class Forgetting:
         if rotate:
             moved += self.rotate(now)[1]
         moved += self.receipts.reclaimed(now)
+        with self._lock:
+            self._tombstones.remove_past(now)
         return SweepReport(keks, removed, reclaimed, shipped, rotate, moved)
 
     def rotate(self, now: datetime) -> tuple[Rotation, int]:
@@ -270,7 +322,15 @@ class Forgetting:
     def _defer_held(self, now: datetime) -> None:
         """Receipts for held sessions whose epoch has ended: their destruction is deferred."""
         ended = sessions.c.expires_at <= ends_at(last_ended(now))
-        query = select(sessions.c.id).where(ended, sessions.c.id.in_(held_sessions()))
+        self._end(select(sessions.c.id).where(ended, sessions.c.id.in_(held_sessions())), now)
+
+    def end_past(self, now: datetime) -> None:
+        """Destroy each session that is past its time at `now`, whose epoch has not ended yet too,
+        as far as holds allow. The index says of those that are held that no time shows them.
+        """
+        self._end(select(sessions.c.id).where(sessions.c.expires_at <= now), now)
+
+    def _end(self, query: Select[Any], now: datetime) -> None:
         with self._lock:
             with storage_errors("the vault's index"), reading(self._engine) as connection:
                 found = list(connection.execute(query).scalars())

@@ -148,6 +148,7 @@ def encode(exchange: CapturedExchange) -> bytes:
             exchange.status,
             [list(pair) for pair in exchange.request_headers],
             [list(pair) for pair in exchange.answer_headers],
+            exchange.consent,
         ]
     )
     lengths = _LENGTHS.pack(len(head), len(exchange.request))
@@ -155,7 +156,9 @@ def encode(exchange: CapturedExchange) -> bytes:
 
 
 def decode(plain: bytes) -> CapturedExchange:
-    """The exchange that `encode` was given."""
+    """The exchange that `encode` was given. One of an older version has no number of a choice, and
+    counts as from before any.
+    """
     head_length, request_length = _LENGTHS.unpack_from(plain)
     request_at = _LENGTHS.size + head_length
     answer_at = request_at + request_length
@@ -164,5 +167,5 @@ def decode(plain: bytes) -> CapturedExchange:
     head[8] = Outcome(head[8])
     for headers in (12, 13):
         head[headers] = tuple((name, value) for name, value in head[headers])
-    fields: Any = (*head, plain[request_at:answer_at], plain[answer_at:])
+    fields: Any = (*head[:14], plain[request_at:answer_at], plain[answer_at:], *head[14:])
     return CapturedExchange(*fields)

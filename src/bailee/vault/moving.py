@@ -43,7 +43,7 @@ from bailee.vault.terms import Present, PresentTerms, governing
 _PORTION: Final = 1000
 _WHAT: Final = "the vault's index"
 _NEEDED: Final = (
-    *("id", "owner", "data_class", "plan", "channel", "last_request", "last_activity"),
+    *("id", "owner", "data_class", "plan", "channel", "last_consent", "last_activity"),
     *("expires_at", "period", "clause", "document"),
 )
 
@@ -217,7 +217,7 @@ class Moving:
             terms = governing(
                 held,
                 presents[use],
-                last_request=row.last_request,
+                last_consent=row.last_consent,
                 last_activity=row.last_activity,
             )
             if terms != held:

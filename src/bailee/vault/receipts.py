@@ -41,14 +41,14 @@ HELD_EXPIRY: Final = "held_expiry"
 
 _PORTION: Final = 200
 
-Record = Callable[[str, str, Mapping[str, str | int | float | bool | None]], None]
+Record = Callable[[str, str, Mapping[str, str | int | float | bool | None]], object]
 
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
     """A receipt as it stands. `kind`: `erasure` (of the session `subject`), `expiry` (of all that
     was under the KEK `subject`), or `held_expiry` (of the session `subject`, whose time has passed
-    while it was held).
+    while it was held, or just before the clock was set back).
     """
 
     id: str

@@ -41,6 +41,7 @@ from bailee.vault.segments import Segments
 from bailee.vault.spool_reading import SpoolReader
 from bailee.vault.spool_writing import Kept, is_large
 from bailee.vault.terms import PresentTerms
+from bailee.vault.tombstones import Tombstones
 from bailee.vault.workbench import Bench, How
 from bailee.vault.workbench_process import Ended
 
@@ -69,6 +70,7 @@ class Sealer:
         record: Record,
         lock: AbstractContextManager[object],
         present: PresentTerms,
+        tombstones: Tombstones,
         most_held: int = 64 << 20,
         retry_seconds: float = _RETRY_SECONDS,
     ) -> None:
@@ -83,6 +85,7 @@ class Sealer:
         self._record = record
         self._lock = lock
         self._present = present
+        self._tombstones = tombstones
         self._retry_seconds = retry_seconds
         self._in_doubt = False  # whether the last batch may have been committed after all
         self.queue = SealingQueue(most_held)
@@ -235,6 +238,7 @@ class Sealer:
                 self._bench,
                 now=self._clock(),
                 present=self._present,
+                tombstones=self._tombstones,
             )
             try:
                 with storage_errors("the vault's index"), reading(self._engine) as connection:

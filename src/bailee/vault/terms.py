@@ -3,11 +3,13 @@
 Rules kept here:
 
 * A choice reaches new and resumed sessions: one of which a request began after the choice is kept
-  on what the policy gives for that choice.
+  on what the policy gives for that choice. What is after what, is said by the choices' numbers,
+  which only grow; no clock is asked.
 * A session that was not resumed since keeps the terms it had, unless the choice gives a shorter
   time: who turns training off has their long-kept sessions moved to the short period, and who turns
   it on lengthens nothing that they do not go on with. A choice never makes anything stay longer
   that was only there before it.
+* A number that the owner's choices have not come to is of another history: it counts as none.
 * Time counts from the session's last activity, as ever.
 
 Rows: R4, T4.
@@ -25,12 +27,13 @@ from bailee.vault.exchange import Terms
 
 @dataclass(frozen=True, slots=True)
 class Present:
-    """What the policy gives an owner now, and since when their present choice holds (None: they
-    never made one).
+    """What the policy gives an owner now, and the number of the choice since which it does (0: they
+    never made one). `latest`: the number of the last choice of any kind that they made.
     """
 
     terms: Terms
-    since: datetime | None
+    since: int
+    latest: int
 
 
 PresentTerms = Callable[[str, str, str], Present | None]
@@ -48,24 +51,29 @@ def shorter(one: Terms, other: Terms, last_activity: datetime) -> Terms:
     return one if ends[0] <= ends[1] else other
 
 
+def known_consent(consent: int, present: Present | None) -> int:
+    """The number of a choice as an exchange brought it; 0 when it is none of this history's."""
+    return consent if present is None or consent <= present.latest else 0
+
+
 def governing(
-    held: Terms, present: Present | None, *, last_request: datetime, last_activity: datetime
+    held: Terms, present: Present | None, *, last_consent: int, last_activity: datetime
 ) -> Terms:
-    """The terms of a session that is held on `held`, whose latest request began at `last_request`
-    and which was last active at `last_activity`.
+    """The terms of a session that is held on `held`, of which a request began when its owner's last
+    choice was `last_consent`, and which was last active at `last_activity`.
 
     >>> from datetime import UTC
     >>> long, short = Terms("P5Y", "allowed", ""), Terms("P30D", "refused", "")
-    >>> before, then, after = (datetime(2026, 1, day, tzinfo=UTC) for day in (1, 2, 3))
-    >>> governing(long, Present(short, then), last_request=before, last_activity=before).period
+    >>> noon = datetime(2026, 1, 1, 12, tzinfo=UTC)
+    >>> governing(long, Present(short, 7, 7), last_consent=3, last_activity=noon).period
     'P30D'
-    >>> governing(short, Present(long, then), last_request=before, last_activity=before).period
+    >>> governing(short, Present(long, 7, 7), last_consent=3, last_activity=noon).period
     'P30D'
-    >>> governing(short, Present(long, then), last_request=after, last_activity=after).period
+    >>> governing(short, Present(long, 7, 7), last_consent=7, last_activity=noon).period
     'P5Y'
     """
     if present is None:
         return held
-    if present.since is None or last_request > present.since:
+    if last_consent >= present.since:
         return present.terms
     return shorter(present.terms, held, last_activity)

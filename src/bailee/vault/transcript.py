@@ -22,8 +22,9 @@ from bailee.vault.record import Record
 
 @dataclass(frozen=True, slots=True)
 class SessionRow:
-    """A session in the index. `last_request`: when the latest request began; `uses`: each
-    `plan/channel` it was used with; `bytes`: of ciphertext; `expires_at`: kept until then.
+    """A session in the index. `last_consent`: the number of its owner's last choice before its
+    latest request; `uses`: each `plan/channel` it was used with; `bytes`: of ciphertext;
+    `expires_at`: kept until then.
     """
 
     id: str
@@ -34,7 +35,7 @@ class SessionRow:
     key_id: str
     started: datetime
     last_activity: datetime
-    last_request: datetime
+    last_consent: int
     uses: str
     exchanges: int
     bytes: int

@@ -22,6 +22,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -50,8 +51,9 @@ from bailee.vault.spool import Spool
 from bailee.vault.spool_reading import SpoolReader
 from bailee.vault.spool_writing import LIFETIME
 from bailee.vault.terms import PresentTerms, unknown
+from bailee.vault.tombstones import Tombstones
 from bailee.vault.transcript import Exchange, SessionRow, Transcript, rebuild, transcript
-from bailee.vault.workbench import Bench, Interpret, Workbench
+from bailee.vault.workbench import Bench, DigestKeys, Interpret, Workbench
 
 _COLUMNS = [sessions.c[field.name] for field in fields(SessionRow)]
 _SPOOL_AGE = timedelta(minutes=30)
@@ -84,7 +86,7 @@ class Vault:
         keyring: Keyring,
         clock: Clock,
         interpret: Interpret,
-        bench: Callable[[bytes], Bench] | None = None,
+        bench: Callable[[DigestKeys], Bench] | None = None,
         record: Record,
         present: PresentTerms = unknown,
         objects: Objects | None = None,
@@ -97,8 +99,8 @@ class Vault:
     ) -> None:
         """Open the vault in `folder`, indexed in `engine` (migrated). Then call `recover`.
 
-        `interpret` takes exchanges apart, at `bench` when it is given: made with the key by which
-        conversations are told apart. `record` appends to the audit record; `present` says on
+        `interpret` takes exchanges apart, at `bench` when it is given: made with the
+        keys of its digests. `record` appends to the audit record; `present` says on
         what terms an owner's sessions are kept now. `objects` is where sealed segments go (default:
         a folder). `ship_bytes`, `ship_age`: when a segment goes there.
 
@@ -123,7 +125,9 @@ class Vault:
         self._reader = SpoolReader(folder / "spool", folder / "quarantine", keyring)
         self._recovery = Recovery(self._reader, folder / "attempting", record)
         self._begun = False
-        key = keyring.new_key()
+        secret = keyring.secret("vault/tombstones")
+        digest_keys = DigestKeys(keyring.new_key(), secret)
+        tombstones = Tombstones(engine, secret)
         self._sealer = Sealer(
             engine,
             keyring=keyring,
@@ -131,11 +135,12 @@ class Vault:
             reader=self._reader,
             recovery=self._recovery,
             conversations=Conversations(),
-            bench=bench(key) if bench is not None else Workbench(interpret, key),
+            bench=(bench or partial(Workbench, interpret))(digest_keys),
             clock=clock,
             record=record,
             lock=self._lock,
             present=present,
+            tombstones=tombstones,
         )
         self.moving = Moving(
             engine, keyring=keyring, record=record, lock=self._lock, present=present
@@ -149,6 +154,7 @@ class Vault:
             record=record,
             lock=self._lock,
             holds=self.holds,
+            tombstones=tombstones,
             rotation_interval=rotation_interval,
         )
         self.spool = Spool(
@@ -239,9 +245,10 @@ class Vault:
     # -- forgetting ------------------------------------------------------------------------------
 
     def delete(self, session_id: str, now: datetime) -> Receipt:
-        """Erase a session: its spooled copies, its key, its rows. The receipt says how far it is:
-        while copies may wait in the spool behind those of others, the session is inaccessible, and
-        the next sweep destroys key and copies.
+        """Erase a session: its spooled copies, its key, its rows; from now on nothing is kept that
+        goes on with it (`tombstones`). The receipt says how far it is: while copies may wait in the
+        spool behind those of others, the session is inaccessible, and the next sweep destroys key
+        and copies.
 
         Raises:
             InputError: `not_found`: there is no such session, or no more.
@@ -314,6 +321,15 @@ class Vault:
             self._sealer.queue.wait()
         self._reader.forget_quarantined()
         return done
+
+    def end_past(self, now: datetime) -> None:
+        """Destroy what is past its time at `now` and not destroyed yet, since the time is to go
+        back: no earlier time shows it again.
+
+        Raises:
+            StorageError: a store failed; call again.
+        """
+        self._forgetting.end_past(now)
 
     def rotate(self, now: datetime) -> Rotation:
         """Rotate the root now: older copies of the keyring open nothing that was destroyed.

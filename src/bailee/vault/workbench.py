@@ -23,7 +23,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final, Protocol, TypeAlias
+from typing import Final, NamedTuple, Protocol, TypeAlias
 
 from bailee.vault import bounds
 from bailee.vault.bounds import Beyond
@@ -33,6 +33,7 @@ from bailee.vault.exchange import CapturedExchange
 from bailee.vault.interpreted import Interpreted
 from bailee.vault.packing import JSON, Unpackable
 from bailee.vault.record import compress
+from bailee.vault.tombstones import beginning
 
 Interpret: TypeAlias = Callable[[CapturedExchange], Interpreted]
 Places: TypeAlias = "Mapping[str, Mapping[bytes, Place]]"
@@ -57,12 +58,22 @@ class How(StrEnum):
     ENDED = "ended"  # likewise, since taking it apart ended a process
 
 
+class DigestKeys(NamedTuple):
+    """Keys of 32 bytes: by which `conversations` are told apart, and `tombstones` known."""
+
+    conversations: bytes
+    tombstones: bytes
+
+
 @dataclass(frozen=True, slots=True)
 class Apart:
-    """What it takes to find an exchange's session. `chain`: empty when its client names one."""
+    """What it takes to find an exchange's session. `chain`: empty when its client names one;
+    `beginning`: see `tombstones`.
+    """
 
     client_session: str | None
     chain: tuple[bytes, ...]
+    beginning: bytes | None
     usage: dict[str, int]
     values: int
     size: int
@@ -123,10 +134,9 @@ class Bench(Protocol):
 class Workbench:
     """A workbench in this process."""
 
-    def __init__(self, interpret: Interpret, key: bytes) -> None:
-        """`key`: for the digests by which conversations are told apart."""
+    def __init__(self, interpret: Interpret, keys: DigestKeys) -> None:
         self._interpret = interpret
-        self._key = key
+        self._keys = keys
         self._held: list[tuple[CapturedExchange, Interpreted]] = []
         self._left_over: tuple[str, How, Interpreted] | None = None
         self._known: OrderedDict[str, Known] = OrderedDict()
@@ -193,10 +203,11 @@ class Workbench:
         return Interpreted(raw_request=exchange.request, raw_answer=exchange.answer, beyond=beyond)
 
     def _apart(self, exchange: CapturedExchange, meaning: Interpreted) -> Apart:
-        named = meaning.client_session is not None
+        owner, named = exchange.owner, meaning.client_session is not None
         return Apart(
             meaning.client_session,
-            () if named else tuple(chain(self._key, exchange.owner, meaning.messages)),
+            () if named else tuple(chain(self._keys.conversations, owner, meaning.messages)),
+            beginning(self._keys.tombstones, owner, meaning.messages),
             {
                 name: count
                 for name in USAGE

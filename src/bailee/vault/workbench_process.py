@@ -3,7 +3,7 @@ neither take turns from who serves others, nor end them.
 
 Rules kept here:
 
-* The process is given a socket, the key by which conversations are told apart, and what there is to
+* The process is given a socket, the keys of its digests, and what there is to
   take apart: no path, no key that opens anything, and of the environment only what starts Python.
 * It gives way to others, has `_MEMORY` bytes at the most, leaves no core, and is the first that a
   machine without memory ends.
@@ -33,6 +33,7 @@ from bailee.vault.workbench import (
     Apart,
     Ask,
     Bench,
+    DigestKeys,
     How,
     Interpret,
     Missing,
@@ -61,7 +62,7 @@ class WorkbenchProcess:
     def __init__(
         self,
         command: Sequence[str],
-        key: bytes,
+        keys: DigestKeys,
         *,
         environment: Mapping[str, str] = os.environ,
         patience: float = _PATIENCE,
@@ -70,7 +71,7 @@ class WorkbenchProcess:
         byte of an answer after which the process is taken to hang.
         """
         self._command = tuple(command)
-        self._key = key
+        self._keys = keys
         self._environment = {name: environment[name] for name in _STARTS if name in environment}
         self._patience = patience
         self._process: subprocess.Popen[bytes] | None = None
@@ -150,7 +151,7 @@ class WorkbenchProcess:
                     stderr=subprocess.DEVNULL,  # a traceback could have content in it
                     env=self._environment,
                 )
-            ours.sendall(self._key)
+            ours.sendall(b"".join(self._keys))
         except OSError as error:
             self.close()
             raise _not_started(type(error).__name__) from error
@@ -185,7 +186,9 @@ def serve(interpret: Interpret) -> None:
     """The process's end: answer on standard input until that is closed."""
     _give_way()
     with socket.socket(fileno=os.dup(0)) as connection, suppress(OSError, EOFError):
-        bench: Bench = Workbench(interpret, _exactly(connection, _KEY))
+        bench: Bench = Workbench(
+            interpret, DigestKeys(_exactly(connection, _KEY), _exactly(connection, _KEY))
+        )
         connection.sendall(_READY)
         while True:
             header, pieces = _receive(connection)

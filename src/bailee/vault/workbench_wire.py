@@ -145,7 +145,7 @@ def told_apart(found: Iterable[Apart]) -> list[bytes]:
     chains: list[bytes] = []
     for one in found:
         told.append([one.client_session, dict(one.usage), one.values, one.size])
-        chains.append(b"".join(one.chain))
+        chains += (b"".join(one.chain), one.beginning or b"")
     return message({"apart": told}, chains)
 
 
@@ -156,7 +156,9 @@ def apart_in(header: Any, pieces: Sequence[bytes]) -> list[Apart]:
         Misformed: nothing that it answers.
     """
     found: list[Apart] = []
-    for told, links in zip(header["apart"], pieces, strict=True):
+    if len(pieces) != 2 * len(header["apart"]):
+        raise Misformed
+    for told, links, begins in zip(header["apart"], pieces[::2], pieces[1::2], strict=True):
         session, usage, values, size = told
         if not (session is None or isinstance(session, str)):
             raise Misformed
@@ -164,6 +166,7 @@ def apart_in(header: Any, pieces: Sequence[bytes]) -> list[Apart]:
             Apart(
                 session,
                 tuple(_digests(links)),
+                begins or None,
                 {str(name): int(count) for name, count in usage.items()},
                 int(values),
                 int(size),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError as DatabaseRefusal
 
 from bailee.accounts import OPERATOR, Account, Actor, ConsentRecord
-from bailee.errors import InputError
+from bailee.errors import InputError, PolicyDenied
 from town import Town
 
 NOTICE = {"language": "en", "source": "terminal"}
@@ -236,6 +236,31 @@ def test_who_is_asked_follows_the_policys_dates(
     asked = town.registry.choices.asked(account)
 
     assert expected == (asked.effect, asked.clause)
+
+
+@pytest.mark.row("T2", "T3")
+@pytest.mark.parametrize("choice", ["allowed", "refused"])
+def test_there_is_no_choice_before_its_day(town: Town, choice: str) -> None:
+    """The day before it is refused, with the clause, and changes nothing; on the day it is made."""
+    person, account = town.person("ada@x.example")
+    assert account is not None
+    first = town.policy.document.choice_from
+    choices, by = town.registry.choices, town.actor(person)
+    town.fake.advance(datetime(first.year, first.month, first.day, tzinfo=UTC) - town.clock())
+    town.fake.advance(timedelta(microseconds=-1))
+
+    with pytest.raises(PolicyDenied, match=r"choose\.not-yet"):
+        choices.choose_training(account.account_id, choice, by=by, **NOTICE)
+
+    unchanged = town.registry.accounts.get(account.account_id)
+    assert ("none", 0, []) == (
+        unchanged.training_choice,
+        unchanged.consent,
+        choices.history(account.account_id, by=by),
+    )
+    town.fake.advance(timedelta(microseconds=1))
+    made = choices.choose_training(account.account_id, choice, by=by, **NOTICE)
+    assert choice == made.training_choice
 
 
 @pytest.mark.row("T2")

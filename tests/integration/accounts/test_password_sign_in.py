@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from argon2 import PasswordHasher
 
 from bailee.accounts import OPERATOR
-from bailee.errors import InputError
+from bailee.errors import InputError, PolicyDenied
 from town import PASSWORD, CountingHasher, Town
 
 ADDRESS = "192.0.2.1"
@@ -51,6 +51,17 @@ def test_a_new_consumer_can_not_sign_up_without_choosing(town: Town, choice: str
     """Nothing is chosen for them, and nobody is made."""
     with pytest.raises(InputError, match="choice"):
         sign_up(town, choice=choice)
+
+    assert [] == town.registry.people.all()
+
+
+@pytest.mark.row("T3")
+def test_nobody_signs_up_with_a_choice_before_there_is_one(town: Town) -> None:
+    """Refused with the clause, and nobody is made."""
+    town.fake.now = datetime(2025, 8, 27, 23, tzinfo=UTC)
+
+    with pytest.raises(PolicyDenied, match=r"choose\.not-yet"):
+        sign_up(town, choice="allowed")
 
     assert [] == town.registry.people.all()
 

@@ -86,10 +86,9 @@ class Life(RuleBasedStateMachine):
     def answer(self) -> None:
         """The answer comes, perhaps after other choices: what counts is when the request began."""
         self._tick()
-        session, (exchange, choice, days) = self.under_way.popitem()
-        began = datetime.fromtimestamp(exchange.started_at, self.place.clock().tzinfo)
+        session, (exchange, _, days) = self.under_way.popitem()
         self.place.end(exchange)
-        if choice == self.choice and self._unchanged_since(began):
+        if exchange.consent == self.place.node.accounts.get(self.place.account).consent:
             self.used.setdefault(session, []).append("use")
             self.days[session] = self._long()
         elif session not in self.used:
@@ -98,10 +97,6 @@ class Life(RuleBasedStateMachine):
         elif "use" not in self._since(session):
             self.days[session] = min(self.days[session], days)
         self.last[session] = self.place.clock()
-
-    def _unchanged_since(self, began: datetime) -> bool:
-        chosen = self.place.node.accounts.get(self.place.account).chosen_at
-        return chosen is None or began > chosen
 
     def _since(self, session: str) -> list[str]:
         """What happened to a session since the present choice."""

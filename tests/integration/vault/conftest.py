@@ -58,6 +58,7 @@ class Bench:
     vault: Vault = field(init=False)
     keyring: Keyring = field(init=False)
     count: int = 0
+    consents: dict[str, int] = field(default_factory=dict)
 
     def open(self) -> Vault:
         """Open everything, as a process does that starts."""
@@ -131,6 +132,7 @@ class Bench:
             answer_headers=(),
             request=json.dumps(body).encode() if request is None else request,
             answer=b"" if answer is None else json.dumps(answer).encode(),
+            consent=self.consents.get(owner, 0),
         )
 
     def submit(self, *exchanges: CapturedExchange) -> list[StorageError | None]:

@@ -174,8 +174,8 @@ def test_a_shorter_period_moves_it_back(bench: Bench) -> None:
 
 
 def test_an_id_is_used_once(bench: Bench) -> None:
-    """A client that goes on with a session that is gone gets a new one, under another id."""
-    bench.keep(bench.exchange([turn("a")], session=ONE))
+    """Whose client names a session that is gone gets a new one, under another id."""
+    bench.keep(bench.exchange([turn("a")], session=ONE, owner="bob"))
     bench.vault.delete(ONE, bench.clock())
     bench.keep(bench.exchange([turn("b")], session=ONE))
     (second,) = ids(bench)

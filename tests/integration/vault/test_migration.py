@@ -13,6 +13,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import inspect, select
 
 import bailee.db
+from bailee.db.accounts import accounts, consent_records
 from bailee.db.engine import open_sqlite
 from bailee.db.metadata import data
 from bailee.db.migrate import configuration, newest, upgrade
@@ -75,6 +76,56 @@ def test_sessions_learn_what_they_need(tmp_path: Path) -> None:
         assert expected == {column["name"] for column in found.get_columns(table)}
         indexed = {index.name for index in data.tables[table].indexes}
         assert indexed <= {index["name"] for index in found.get_indexes(table)}
+    engine.dispose()
+
+
+@pytest.mark.row("T4", "R4")
+def test_sessions_learn_under_which_choice_they_were(tmp_path: Path) -> None:
+    """Choices take the numbers of their entries; a session that of the last one before its latest
+    request began. One at the same instant came after it: so it is not trained on.
+    """
+    engine = open_sqlite(tmp_path / "data.db")
+    at = "2026-01-01 {}:00:00.000000"
+    began = {"before": 11, "between": 13, "tie": 14, "after": 15}
+    with engine.begin() as connection:
+        config = configuration("data")
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0035")
+        connection.exec_driver_sql(
+            "INSERT INTO accounts (id, name, plan, training_choice, chosen_at, partner_programme, "
+            "created_at) VALUES ('acc_1', 'ada', 'pro', 'allowed', ?, 0, ?)",
+            (at.format(14), at.format(10)),
+        )
+        for number, record, when in ((7, "con_b", 12), (9, "con_a", 14)):
+            connection.exec_driver_sql(
+                "INSERT INTO audit (number, at, kind, subject, body) "
+                "VALUES (?, ?, 'consent.recorded', 'acc_1', json_object('record', ?))",
+                (number, at.format(when), record),
+            )
+            connection.exec_driver_sql(
+                "INSERT INTO consent_records VALUES (?, 'acc_1', ?, 'none', 'allowed', 'n', 'en', "
+                "'api', 'training', 'v', '')",
+                (record, at.format(when)),
+            )
+        for name, hour in began.items():
+            connection.exec_driver_sql(
+                "INSERT INTO sessions (id, owner, data_class, plan, channel, key_id, started, "
+                "last_activity, last_request, uses, exchanges, bytes, expires_at, period, clause, "
+                "document, input_tokens, output_tokens, cache_creation_input_tokens, "
+                "cache_read_input_tokens) VALUES (?, 'acc_1', 'transcript', 'pro', 'api', 'k', ?, "
+                "?, ?, 'pro/api', 1, 1, ?, 'P30D', 'c', 'd', 0, 0, 0, 0)",
+                (name, *(at.format(hour) for _ in range(4))),
+            )
+    upgrade(engine, "data")
+    with engine.connect() as connection:
+        numbers = dict(
+            connection.execute(select(consent_records.c.id, consent_records.c.number)).all()
+        )  # type: ignore[arg-type]
+        (account,) = connection.execute(select(accounts)).all()
+        last = dict(connection.execute(select(sessions.c.id, sessions.c.last_consent)).all())  # type: ignore[arg-type]
+    assert {"con_b": 7, "con_a": 9} == numbers
+    assert (9, 0) == (account.chosen_number, account.partner_number)
+    assert {"before": 0, "between": 7, "tie": 7, "after": 9} == last
     engine.dispose()
 
 

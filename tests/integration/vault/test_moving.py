@@ -45,9 +45,10 @@ class Owners:
 
     def choose(self, bench: Bench, terms: Terms, owner: str = "ada") -> None:
         """Choose now; a second later the move is asked for."""
-        self.present[owner] = Present(terms, bench.clock())
+        number = bench.consents[owner] = sum(bench.consents.values()) + 1
+        self.present[owner] = Present(terms, number, number)
         bench.clock.advance(timedelta(seconds=1))
-        bench.vault.moving.request(owner, self.present[owner].since, bench.clock())
+        bench.vault.moving.request(owner, bench.clock(), bench.clock())
 
 
 @pytest.fixture
@@ -161,13 +162,10 @@ def test_an_exchange_under_way_does_not_undo_a_refusal(home: Bench, owners: Owne
     home.vault.moving.run(home.clock())
     home.keep(under_way, fresh)
     assert {"P30D"} == {period for period, _, _ in ends(home).values()}
+    late = home.exchange([turn("s"), turn("late")], session="s", period="P5Y")
     owners.choose(home, LONG)
-    home.keep(home.exchange([turn("s"), turn("late")], session="s", period="P5Y", at=_before(home)))
+    home.keep(late)
     assert "P30D" == ends(home)[session][0]
-
-
-def _before(bench: Bench) -> datetime:
-    return bench.clock() - timedelta(seconds=2)
 
 
 @pytest.mark.row("R4")
@@ -223,7 +221,7 @@ def test_what_is_erased_or_over_is_not_moved(
         patch.setattr(home.keyring, "destroy", _fail)
         with pytest.raises(StorageError):
             home.vault._forgetting.erase(erased, home.clock())
-    owners.present["ada"] = Present(LONG, early - timedelta(days=60))
+    owners.present["ada"] = Present(LONG, 0, 2)
     home.vault.moving.request("ada", home.clock(), home.clock())
     assert 0 == home.vault.moving.run(early)
     assert {} == ends(home)
@@ -238,7 +236,7 @@ def _in_the_index(bench: Bench) -> set[str]:
 def test_a_choice_is_queued_once(home: Bench, owners: Owners) -> None:
     """Asking twice for the same choice is one move; who was asked for is known."""
     owners.choose(home, SHORT)
-    at = owners.present["ada"].since
+    at = home.clock()
     home.vault.moving.request("ada", at, home.clock())
     assert 1 == len(home.vault.moving.all())
     assert {"ada": at} == home.vault.moving.applied()

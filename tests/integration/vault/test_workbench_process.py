@@ -15,20 +15,20 @@ from bailee.errors import StorageError
 from bailee.gateway.interpret import interpret
 from bailee.gateway.taking_apart import COMMAND
 from bailee.vault.bounds import Beyond
-from bailee.vault.workbench import Ask, Bench, How, Missing, Workbench
+from bailee.vault.workbench import Ask, Bench, DigestKeys, How, Missing, Workbench
 from bailee.vault.workbench_process import Ended, WorkbenchProcess
 
 Home = Any
 
 PROGRAM = Path(__file__).parents[2] / "faults" / "workbench_program.py"
-KEY = b"k" * 32
+KEYS = DigestKeys(b"k" * 32, b"t" * 32)
 SESSIONS = [f"{digit * 8}-32a5-4d0c-8f0b-0d7c3d1c1a11" for digit in "1234"]
 
 
 @pytest.fixture
 def process() -> Iterator[WorkbenchProcess]:
     """The process that `bailee up` has."""
-    made = WorkbenchProcess(COMMAND, KEY)
+    made = WorkbenchProcess(COMMAND, KEYS)
     yield made
     made.close()
 
@@ -56,7 +56,7 @@ def test_it_answers_as_one_in_this_process(process: WorkbenchProcess, bench: Hom
         bench.exchange(request=b"\xff not JSON"),
         bench.exchange(history, headers=(("x-claude-code-session-id", "ümläut"),)),
     ]
-    here: Bench = Workbench(interpret, KEY)
+    here: Bench = Workbench(interpret, KEYS)
     for how in How:
         assert here.take_apart(exchanges, how) == process.take_apart(exchanges, how)
         asks = [
@@ -77,7 +77,7 @@ def test_what_it_is_given(process: WorkbenchProcess, bench: Home) -> None:
     """A socket and three files that lead nowhere; no variable but those that start Python."""
     os.environ["BAILEE_ROOT_KEY_FOR_THIS_TEST"] = "secret"
     try:
-        other = WorkbenchProcess(COMMAND, KEY)
+        other = WorkbenchProcess(COMMAND, KEYS)
     finally:
         del os.environ["BAILEE_ROOT_KEY_FOR_THIS_TEST"]
     try:
@@ -145,7 +145,7 @@ def test_it_is_started_again(breaking: Home) -> None:
 def test_one_that_cant_be_started_is_no_exchanges_fault(bench: Home) -> None:
     """It says so, as a store does that fails: what is recorded waits."""
     for command in (["/nowhere/at/all"], ["/bin/false"]):
-        absent = WorkbenchProcess(command, KEY)
+        absent = WorkbenchProcess(command, KEYS)
         with pytest.raises(StorageError, match="can't be started"):
             absent.take_apart([bench.exchange([turn("x")])], How.WHOLE)
 
@@ -155,10 +155,10 @@ def test_what_makes_no_sense_ends_it(bench: Home, tmp_path: Path) -> None:
     for answer in (b"\xff" * 8, b"\x00" * 8, b"\x00\x00\x00\x03\x00\x00\x00\x00o{}"):
         program = tmp_path / "program.py"
         program.write_text(
-            "import socket\nc = socket.socket(fileno=0)\nc.recv(32)\nc.sendall(b'ready')\n"
+            "import socket\nc = socket.socket(fileno=0)\nc.recv(64)\nc.sendall(b'ready')\n"
             f"c.recv(1)\nc.sendall({answer!r})\nc.recv(1 << 20)\n"
         )
-        process = WorkbenchProcess([sys.executable, str(program)], KEY)
+        process = WorkbenchProcess([sys.executable, str(program)], KEYS)
         with pytest.raises(Ended):
             process.take_apart([bench.exchange([turn("x")])], How.WHOLE)
         assert process.pid is None

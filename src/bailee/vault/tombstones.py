@@ -1,0 +1,109 @@
+"""What was deleted stays deleted: nothing that goes on with it is kept, for 30 days.
+
+A client sends the whole conversation again at every turn. So a turn that was under way when its
+session was deleted, and one that comes later, bring the deleted words back. A tombstone says which
+conversation that was: by the id that its client gave it, and by how its conversations began, up to
+their first answer. An exchange of the same owner with that id, or with such a beginning, is not
+kept, whenever it began.
+
+Rules kept here:
+
+* A tombstone is on disk with the word that nobody reads the session any more, in one transaction.
+* No word of the session is in it: keyed digests alone, which go after `LASTS`.
+* Who has deleted nothing pays nothing: only their exchanges are compared who have.
+* What can't be told by an id or a beginning (a client that has summed up the conversation anew, or
+  a body that can't be taken apart, without an id) is a conversation of its own.
+
+Rows: R5.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import Final
+
+from sqlalchemy import Connection, Engine, delete, select
+from sqlalchemy.dialects.sqlite import insert as insert_or_ignore
+
+from bailee.db.engine import reading, storage_errors
+from bailee.db.vault import tombstones
+from bailee.vault.caching import strip_message
+from bailee.vault.packing import JSON, Unpackable, digestible
+
+LASTS: Final = timedelta(days=30)
+"""As long as a client keeps what it can resume, and the spool what is not sealed."""
+
+_WHAT: Final = "the vault's index"
+
+
+def beginning(key: bytes, owner: str, messages: Iterable[JSON] | None) -> bytes | None:
+    """A keyed digest of an owner's conversation up to its first answer; None if it has none yet, or
+    holds what is no message.
+    """
+    state = hashlib.blake2b(digest_size=16, key=key, person=b"beginning")
+    state.update(owner.encode("utf-8", "surrogatepass") + b"\x00")
+    for message in messages or ():
+        try:
+            state.update(digestible(strip_message(message)[0]))
+        except Unpackable:
+            return None
+        if isinstance(message, dict) and message.get("role") == "assistant":
+            return state.digest()
+    return None
+
+
+class Tombstones:
+    """The tombstones of one vault. The caller holds the vault's lock."""
+
+    def __init__(self, engine: Engine, key: bytes) -> None:
+        """Raises: StorageError."""
+        self._engine = engine
+        self._key = key
+        with storage_errors(_WHAT), reading(engine) as connection:
+            found = connection.execute(select(tombstones.c.owner).distinct()).scalars()
+            self._owners = set(found)
+
+    def beginning(self, owner: str, messages: Iterable[JSON] | None) -> bytes | None:
+        """See `beginning`."""
+        return beginning(self._key, owner, messages)
+
+    def put(
+        self, connection: Connection, owner: str, digests: Iterable[bytes], now: datetime
+    ) -> None:
+        """Let nothing be kept that goes on with what `digests` name, of an owner's."""
+        rows = [{"digest": one, "owner": owner, "until": now + LASTS} for one in digests]
+        if rows:
+            statement = insert_or_ignore(tombstones)
+            connection.execute(
+                statement.on_conflict_do_update(
+                    index_elements=["digest"], set_={"until": statement.excluded.until}
+                ),
+                rows,
+            )
+            self._owners.add(owner)
+
+    def bury(
+        self,
+        connection: Connection,
+        owner: str,
+        client: bytes | None,
+        begins: bytes | None,
+    ) -> bool:
+        """Whether an exchange goes on with what its owner deleted. `client`: the digest of the id
+        that its client gave the session; `begins`: how the conversation began (`beginning`).
+        """
+        if owner not in self._owners:
+            return False
+        digests = [one for one in (client, begins) if one is not None]
+        query = select(tombstones.c.digest).where(tombstones.c.digest.in_(digests)).limit(1)
+        return connection.execute(query).first() is not None
+
+    def remove_past(self, now: datetime) -> None:
+        """Remove those whose time is over."""
+        if self._owners:
+            with storage_errors(_WHAT), self._engine.begin() as connection:
+                connection.execute(delete(tombstones).where(tombstones.c.until <= now))
+                left = connection.execute(select(tombstones.c.owner).distinct()).scalars()
+                self._owners = set(left)

@@ -1,0 +1,153 @@
+"""A home whose machine's clock steps: nothing is destroyed by it, prolonged, or shown again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from bailee.app import perform
+from bailee.app.node import Node
+from bailee.errors import InputError, IntegrityError
+from bailee.home import Home
+from bailee.steady import LASTS
+from bailee.testing import FakeMachine
+from bailee.vault.record import subject_of
+from places import Place
+
+ONE = "11111111-32a5-4d0c-8f0b-0d7c3d1c1a11"
+TWO = "22222222-32a5-4d0c-8f0b-0d7c3d1c1a11"
+HELD = "33333333-32a5-4d0c-8f0b-0d7c3d1c1a11"
+YEAR = timedelta(days=365)
+
+
+class Minded(Place):
+    """A place with the machine's clocks, whose steps are minded."""
+
+    def __init__(self, folder: Path) -> None:
+        self.fake = FakeMachine()
+        super().__init__(folder)
+
+    def open(self) -> None:
+        """Start."""
+        Home(self.folder).make()
+        self._lock.acquire()
+        self.node = Node.open(Home(self.folder), clock=self.fake.machine, environment={})
+        self.clock = self.node.clock  # type: ignore[assignment]
+
+    def sweep(self) -> None:
+        """What the schedule does."""
+        self.node.sweep(self.node.clock())
+
+    def listed(self) -> set[str]:
+        """What a person is shown."""
+        rows = perform(self.node, "sessions.list", {})
+        assert isinstance(rows, list)
+        return {row["id"] for row in rows}
+
+    def kept(self) -> set[str]:
+        """What there is, read or not."""
+        return {row.id for row in self.node.vault.owned(self.account)}
+
+    def entered(self) -> list[tuple[str, object]]:
+        """What the audit record says of the clock."""
+        return [
+            (leaf.kind, leaf.body["seconds"])
+            for leaf in self.node.ledger.entries(subject="wall clock")
+        ]
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Iterator[Minded]:
+    """A home of its own."""
+    made = Minded(tmp_path / "home")
+    yield made
+    made.close()
+
+
+@pytest.mark.row("R1", "R5")
+@pytest.mark.parametrize("restart", [False, True])
+def test_a_step_ahead_destroys_nothing_and_shows_nothing(place: Minded, restart: bool) -> None:
+    """A year ahead: what would be past its time is not shown and not destroyed; what is said
+    meanwhile is kept no longer for it; set right, all is as it was. Both are on record, once.
+    """
+    place.end(place.begin(ONE))
+    place.fake.step(YEAR)
+    if restart:
+        place.close()
+        place.open()
+    place.sweep()
+    assert set() == place.listed()
+    place.end(place.begin(TWO))
+    assert {ONE, TWO} == place.kept()
+
+    place.fake.step(-YEAR)
+    place.sweep()
+    place.sweep()
+
+    assert {ONE, TWO} == place.listed()
+    assert 1 == len({row.expires_at for row in place.node.vault.owned(place.account)})
+    year = int(YEAR.total_seconds())
+    assert [("clock.stepped", year), ("clock.set_right", year)] == place.entered()
+
+
+@pytest.mark.row("R5")
+@pytest.mark.parametrize("confirmed", [True, False])
+def test_a_step_that_is_confirmed_or_lasts_is_followed(place: Minded, confirmed: bool) -> None:
+    """The sweep after it destroys what is due by the new time."""
+    place.end(place.begin(ONE))
+    place.fake.step(YEAR)
+    place.sweep()
+    if confirmed:
+        perform(place.node, "clock.confirm", {})
+    else:
+        place.fake.passes(LASTS)
+        place.sweep()
+    place.sweep()
+
+    assert set() == place.kept()
+    assert place.fake.wall() == place.node.clock()
+    assert ["clock.stepped", "clock.followed"] == [kind for kind, _ in place.entered()]
+
+
+@pytest.mark.row("R5", "R6")
+def test_a_step_back_shows_nothing_again(place: Minded) -> None:
+    """Past its time and not swept yet, or held: after the clock was set back and that confirmed,
+    it is not shown, and its key is gone where no hold keeps it. What had time left has it still.
+    """
+    for session in (ONE, HELD):
+        place.end(place.begin(session))
+    place.node.vault.place_hold(HELD, "a case", place.clock())
+    place.fake.passes(timedelta(days=30) - timedelta(minutes=10))
+    place.end(place.begin(TWO))
+    place.fake.passes(timedelta(minutes=11))
+    assert {TWO} == place.listed()
+
+    place.fake.step(-timedelta(days=10))
+    place.sweep()
+    assert {TWO} == place.listed()
+    perform(place.node, "clock.confirm", {})
+
+    assert place.fake.wall() == place.node.clock()
+    assert {TWO} == place.listed()
+    assert {TWO, HELD} == place.kept()
+    with pytest.raises(IntegrityError):
+        place.node.keyring.get(subject_of(ONE))
+
+
+def test_nothing_is_confirmed_that_did_not_happen(place: Minded) -> None:
+    """Without a step there is nothing to follow."""
+    with pytest.raises(InputError, match="has not stepped"):
+        perform(place.node, "clock.confirm", {})
+
+
+def test_a_time_that_a_test_sets_is_taken(tmp_path: Path) -> None:
+    """A home with a test clock goes where it is set to, by years."""
+    home = Home(tmp_path / "home")
+    home.make(test_clock=True)
+    fake = FakeMachine()
+    with Node.open(home, clock=fake.machine, environment={}) as node:
+        fake.step(YEAR)
+        assert (fake.wall(), None) == (node.clock(), node.minding)
