@@ -7,7 +7,8 @@ spool, and gives one object through which the rest is reached. Who opens a home 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
@@ -19,6 +20,7 @@ from bailee import config
 from bailee.accounts import Account, Registry
 from bailee.app import old_entries
 from bailee.app.erasing import Erasures
+from bailee.app.marks import Marks
 from bailee.app.person_keys import Holders, PersonKeys
 from bailee.app.traces import gather
 from bailee.clock import Clock, system_clock
@@ -28,12 +30,12 @@ from bailee.cloud.sessions import store as cloud
 from bailee.config import Settings
 from bailee.db.engine import open_sqlite
 from bailee.db.migrate import upgrade
-from bailee.errors import InputError
+from bailee.errors import InputError, StorageError
 from bailee.feedback.reports import Reports
 from bailee.feedback.survey import Survey, by_telemetry
 from bailee.gateway.interpret import interpret
-from bailee.home import Home
-from bailee.keyring import EnvironmentRoot, FileRoot, Keyring, Root, has_wraps
+from bailee.home import Home, parts
+from bailee.keyring import EnvironmentRoot, FileRoot, Keyring, Root, check_root, wraps
 from bailee.ledger import Ledger
 from bailee.policy import Decision, Policy, load
 from bailee.registry import load as load_registry
@@ -70,21 +72,33 @@ class Node:
         policy: Policy,
         clock: Clock,
         environment: Mapping[str, str],
+        *,
+        accepted: Collection[str] = (),
     ) -> None:
+        standing = parts.examine(home, accepted)  # nothing is opened, made or written before
         self.home = home
         self.settings = settings
         self.policy = policy
         self.clock = clock
         self._engines: list[Engine] = []
+        self.marks = Marks(home, standing)
         data = self._database(home.data_database)
         keys = self._database(home.keyring_database)
+        try:
+            wrapped = wraps(keys)
+            root = _root(settings, home.root_key_file, environment, may_make=not wrapped)
+            check_root(root, wrapped)
+        except BaseException:
+            self._let_go()  # and so leave no file of SQLite's behind
+            raise
         upgrade(data, "data")
         upgrade(keys, "keys")
-        root = _root(settings, home.root_key_file, environment, may_make=not has_wraps(keys))
+        self.marks.begin(data, keys)
         self.keyring = Keyring.open(keys, root, clock)
         holders = Holders(data, self.keyring)
         old_entries.seal(data, holders)
         self.ledger = Ledger(data, clock, holders)
+        self.ledger.appended = self.marks.noted
         self.registry = Registry(
             data,
             policy,
@@ -163,19 +177,22 @@ class Node:
         settings: Settings | None = None,
         clock: Clock = system_clock,
         environment: Mapping[str, str] = os.environ,
+        accepted: Collection[str] = (),
     ) -> Self:
-        """Open a home whose lock the caller holds; its folders are made if they are not there.
+        """Open a home whose lock the caller holds; a new one is made. Of its parts, older ones are
+        `accepted` if they are named.
 
         Raises:
             InputError: a setting or the policy document is wrong.
             StorageError: a store can't be opened.
-            IntegrityError: a store was written by a newer version, or does not authenticate.
+            IntegrityError: a store was written by a newer version, or does not authenticate; code
+                `home_parts`, parts of the home are missing, older, or of another one.
         """
         home.make()
         settings = settings or config.load(home.settings_file, environment, {})
         document = settings.text("policy.document")
         policy = load(None if document is None else Path(document))
-        node = cls(home, settings, policy, clock, environment)
+        node = cls(home, settings, policy, clock, environment, accepted=accepted)
         node.follow_all()
         if node.vault.recover(_RECOVERY_SECONDS) is not None:
             node.erasures.resume(clock())
@@ -320,6 +337,7 @@ class Node:
         self.cloud.sweep(now)
         done = self.vault.sweep(now)
         self.erasures.resume(now)
+        self.marks.catch_up()
         return done, swept, gone
 
     def close(self) -> None:
@@ -328,8 +346,9 @@ class Node:
         if self._webhook is not None:
             self._webhook.close()
         self.vault.close()
-        for engine in self._engines:
-            engine.dispose()
+        with suppress(StorageError):
+            self.marks.advance()
+        self._let_go()
 
     def __enter__(self) -> Self:
         return self
@@ -348,6 +367,10 @@ class Node:
 
     def _unheard(self) -> None:
         self.ledger.append("telemetry.alert_failed", "webhook", {})
+
+    def _let_go(self) -> None:
+        for engine in self._engines:
+            engine.dispose()
 
     def _database(self, path: Path) -> Engine:
         engine = open_sqlite(path)

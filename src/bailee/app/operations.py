@@ -23,7 +23,14 @@ from bailee.app.holds import HOLDS
 from bailee.app.keys import KEYS
 from bailee.app.node import Node
 from bailee.app.people import PEOPLE, actor_of, own_account
-from bailee.app.views import as_bytes, leaf_view, move_view, receipt_view, session_view
+from bailee.app.views import (
+    as_bytes,
+    damaged_view,
+    leaf_view,
+    move_view,
+    receipt_view,
+    session_view,
+)
 from bailee.errors import InputError
 from bailee.vault.exporting import as_object
 
@@ -38,7 +45,10 @@ def perform(node: Node, operation: str, arguments: Arguments) -> Iterator[object
     function = _OPERATIONS.get(operation)
     if function is None:
         raise InputError(f"there is no operation {operation!r}.", code="not_found")
-    return function(node, arguments)
+    try:
+        return function(node, arguments)
+    finally:
+        node.marks.catch_up()
 
 
 # Sessions
@@ -139,7 +149,12 @@ def _keyring_rotate(node: Node, arguments: Arguments) -> object:
         "generation": rotation.generation,
         "replaced": rotation.replaced_keks,
         "rewrapped": rotation.rewrapped_deks,
+        "damaged": len(node.keyring.damaged()),
     }
+
+
+def _keyring_damaged(node: Node, _arguments: Arguments) -> object:
+    return [damaged_view(key) for key in node.keyring.damaged()]
 
 
 # The audit record
@@ -171,6 +186,7 @@ _OPERATIONS: Final[Mapping[str, Callable[[Node, Arguments], Iterator[object] | o
     "retention.receipts": _retention_receipts,
     "retention.moves": _retention_moves,
     "keyring.rotate": _keyring_rotate,
+    "keyring.damaged": _keyring_damaged,
     "audit.list": _audit_list,
     **telemetry.OPERATIONS,
     **feedback.OPERATIONS,

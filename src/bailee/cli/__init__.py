@@ -26,6 +26,7 @@ from bailee.cli import (
     feedback,
     flows,
     hold,
+    home,
     key,
     keyring,
     local,
@@ -80,6 +81,7 @@ cloud.app.add_typer(cloud_git.app, name="git")
 cloud.app.add_typer(cloud_image.app, name="image")
 cloud.app.add_typer(cloud_network.app, name="network")
 app.add_typer(keyring.app, name="keyring")
+app.add_typer(home.app, name="home")
 app.add_typer(audit.app, name="audit")
 app.add_typer(config.app, name="config")
 

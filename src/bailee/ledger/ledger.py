@@ -79,6 +79,7 @@ class Ledger:
         self._engine = engine
         self._clock = clock
         self._sealing = sealing
+        self.appended: Callable[[], None] = lambda: None  # called after each entry
 
     def append(
         self,
@@ -118,6 +119,7 @@ class Ledger:
             else:
                 with self._engine.begin() as own:
                     own.execute(row)
+        self.appended()
 
     def entries(
         self,

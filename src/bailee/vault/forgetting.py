@@ -11,6 +11,7 @@ Rules kept here:
 
 from __future__ import annotations
 
+import re
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -40,6 +41,7 @@ from bailee.vault.record import subject_of
 from bailee.vault.sealer import Sealer
 from bailee.vault.segments import Segments
 
+_NO_ID = re.compile(r"[^A-Za-z0-9_:.~/ \-]")  # a damaged name may be none
 _PORTION = 500
 _ERASED_AT_ONCE = 100
 
@@ -242,6 +244,8 @@ class Forgetting:
             f"generation {rotation.generation}",
             {"replaced": rotation.replaced_keks, "rewrapped": rotation.rewrapped_deks},
         )
+        for kind, name in rotation.damaged:
+            self._record("keyring.damaged", _NO_ID.sub("~", name)[:200], {"key": kind})
         return rotation, self.receipts.rotated(rotation.began, now)
 
     def _destroy_due(self, now: datetime) -> int:
