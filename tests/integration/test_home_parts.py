@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from bailee.accounts import OPERATOR
 from bailee.app.node import Node
 from bailee.app.older import accept_older
 from bailee.errors import InputError, IntegrityError
@@ -127,6 +128,31 @@ def test_an_older_part_is_refused_until_it_is_accepted(
     assert (name, "the disk is lost") == (entry.subject, entry.body["reason"])
     with pytest.raises(InputError, match="no part of this home is older"):
         accept_older(home, [name], "again")
+
+
+@pytest.mark.row("R6")
+def test_who_was_erased_stays_erased_in_older_data(
+    copied: Callable[[], Home], tmp_path: Path
+) -> None:
+    """Whoever accepts the data erases them again; nobody else is refused to be shown."""
+    home = copied()
+    with HomeLock(home), Node.open(home, environment={}) as node:
+        ada, bob = (
+            node.registry.people.create(f"{name}@x.example", plan="pro", by=OPERATOR)[0].person_id
+            for name in ("ada", "bob")
+        )
+    shutil.copytree(home.path / "data", tmp_path / "data")
+    with HomeLock(home), Node.open(home, environment={}) as node:
+        node.erasures.request(ada, node.clock(), by=OPERATOR)
+    shutil.rmtree(home.path / "data")
+    shutil.copytree(tmp_path / "data", home.path / "data")
+
+    assert [ada] == accept_older(home, ["data"], "the disk is lost")["erased_again"]
+
+    with HomeLock(home), Node.open(home, environment={}) as node:
+        known = {one.person_id: one.email for one in node.registry.people.all()}
+        assert {ada: None, bob: "bob@x.example"} == known
+        assert [ada] == [one.person_id for one in node.erasures.all()]
 
 
 @pytest.mark.row("T1", "R6")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from bailee.accounts import OPERATOR
 from bailee.app.node import Node
 from bailee.app.old_entries import NOBODY
 from bailee.errors import InputError
@@ -12,7 +13,7 @@ from bailee.home import Home, HomeLock, parts
 
 def accept_older(home: Home, accepted: Collection[str], reason: str) -> dict[str, object]:
     """Open a home of which `accepted` parts are older than the rest, and have those hold from now
-    on; which they were.
+    on; which they were. Who was erased since is erased again: what names them has no key any more.
 
     Raises:
         InputError: nothing is older than the rest; or the home is not there, or in use.
@@ -28,6 +29,7 @@ def accept_older(home: Home, accepted: Collection[str], reason: str) -> dict[str
                 "no part of this home is older than the others.", hint="bailee up starts it"
             )
         with Node.open(home, accepted=accepted) as node:
+            again = [one for one in node.registry.people.all() if one.email is None]
             for name in standing.older:
                 node.ledger.append(
                     "home.older_accepted",
@@ -35,4 +37,7 @@ def accept_older(home: Home, accepted: Collection[str], reason: str) -> dict[str
                     {"newest": standing.newest, "reason": reason[:300]},
                     whose=NOBODY,
                 )
-    return {"home": str(home.path), "accepted": list(standing.older)}
+            erased = [one.person_id for one in again if one.erased_at is None]
+            for person_id in erased:
+                node.erasures.request(person_id, node.clock(), by=OPERATOR)
+    return {"home": str(home.path), "accepted": list(standing.older), "erased_again": erased}

@@ -52,3 +52,5 @@ def accept_older(
         else:
             names = " and ".join(f"{name}/" for name in done["accepted"])
             say(f"{names} of {done['home']} is what holds from now on. The audit record says so.")
+            for person in done["erased_again"]:
+                say(f"{person} was erased since, and is erased again.")
