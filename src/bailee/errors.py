@@ -80,6 +80,9 @@ CODES: Final[dict[str, Code]] = {
     # IntegrityError: stored bytes are not what was written
     "tampered": Code(500, "api_error", 5, "Stored bytes do not authenticate."),
     "key_destroyed": Code(410, "not_found_error", 5, "The key of this content has been destroyed."),
+    "home_parts": Code(
+        500, "api_error", 5, "Parts of a home are missing, older, or of another home."
+    ),
     "schema": Code(500, "api_error", 5, "A store has a schema this version does not know."),
     # StorageError: whoever runs the disks and databases
     "storage": Code(503, "overloaded_error", 6, "A store can't be read or written."),

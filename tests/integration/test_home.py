@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -43,6 +44,20 @@ def test_a_home_has_one_owner_until_it_lets_go(tmp_path: Path) -> None:
     assert str(holder.pid) in refused.value.message
     with HomeLock(home):
         pass
+
+
+@pytest.mark.row("D4")
+def test_a_home_whose_run_folder_was_removed_still_has_its_owner(tmp_path: Path) -> None:
+    """Nobody else gets in, and is told who has it and that they can't be reached."""
+    home = Home(tmp_path / "home")
+    with HomeLock(home):
+        shutil.rmtree(home.path / "run")
+        with pytest.raises(InputError, match=rf"process {os.getpid()}, and its folder run/"):
+            HomeLock(home).acquire()
+        with pytest.raises(InputError, match="run/"):
+            HomeLock(home).acquire()  # the first attempt has not made it look otherwise
+    with HomeLock(home):
+        assert f"{os.getpid()}\n" == home.lock_file.read_text()
 
 
 def test_what_lies_in_a_home_is_for_its_owner_alone(tmp_path: Path) -> None:

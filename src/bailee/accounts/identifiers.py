@@ -72,6 +72,22 @@ class Identifiers:
             ) from error
         return opened.decode()
 
+    def shown(self, person_id: str, kind: str, sealed: bytes | None) -> str | None:
+        """What was sealed, to be shown; None when there is nothing, or nothing any more: an older
+        copy of the data still names who was erased since, under a key that is gone.
+
+        Raises:
+            IntegrityError: the bytes were changed.
+        """
+        if sealed is None:
+            return None
+        try:
+            return self.open(person_id, kind, sealed)
+        except IntegrityError as error:
+            if error.code != "key_destroyed":
+                raise
+            return None
+
     def index(self, kind: str, *parts: str) -> bytes:
         """The keyed digest by which something is found."""
         message = b"\x00".join(part.encode() for part in (kind, *parts))

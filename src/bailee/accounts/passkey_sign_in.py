@@ -150,7 +150,7 @@ class PasskeySignIn:
         return [
             Passkey(
                 row.id.hex(),
-                self._identifiers.open(person_id, "passkey", row.name),
+                self._identifiers.shown(person_id, "passkey", row.name) or "",
                 row.created_at,
                 row.last_used_at,
             )

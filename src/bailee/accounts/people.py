@@ -274,7 +274,7 @@ class People:
             raise taken()
 
     def _person(self, row: Row[tuple[object, ...]]) -> Person:
-        email = None if row.email is None else self._identifiers.open(row.id, "email", row.email)
+        email = self._identifiers.shown(row.id, "email", row.email)
         return Person(
             row.id, email, row.password is not None, row.operator, row.created_at, row.erased_at
         )

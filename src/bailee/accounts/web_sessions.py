@@ -198,11 +198,7 @@ class WebSessions:
 
     def _session(self, row: Row[tuple[object, ...]]) -> WebSession:
         limits = OF_OPERATORS if row.person_id is None or row.operator else OF_PERSONS
-        client = (
-            self._identifiers.open(row.person_id, "client", row.client)
-            if row.client is not None
-            else None
-        )
+        client = self._identifiers.shown(row.person_id, "client", row.client)
         return WebSession(
             row.id,
             row.person_id,

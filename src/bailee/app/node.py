@@ -7,7 +7,8 @@ spool, and gives one object through which the rest is reached. Who opens a home 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
@@ -19,6 +20,7 @@ from bailee import config
 from bailee.accounts import Account, Registry
 from bailee.app import old_entries
 from bailee.app.erasing import Erasures
+from bailee.app.marks import Marks
 from bailee.app.minding import Minding
 from bailee.app.person_keys import Holders, PersonKeys
 from bailee.app.traces import gather
@@ -29,12 +31,12 @@ from bailee.cloud.sessions import store as cloud
 from bailee.config import Settings
 from bailee.db.engine import open_sqlite
 from bailee.db.migrate import upgrade
-from bailee.errors import InputError
+from bailee.errors import InputError, StorageError
 from bailee.feedback.reports import Reports
 from bailee.feedback.survey import Survey, by_telemetry
 from bailee.gateway.interpret import interpret
-from bailee.home import Home
-from bailee.keyring import EnvironmentRoot, FileRoot, Keyring, Root, has_wraps
+from bailee.home import Home, parts
+from bailee.keyring import EnvironmentRoot, FileRoot, Keyring, Root, check_root, wraps
 from bailee.ledger import Ledger
 from bailee.policy import Decision, Policy, load
 from bailee.registry import load as load_registry
@@ -75,13 +77,23 @@ class Node:
         *,
         environment: Mapping[str, str],
         bench: Callable[[DigestKeys], Bench] | None = None,
+        accepted: Collection[str] = (),
     ) -> None:
+        standing = parts.examine(home, accepted)  # nothing is opened, made or written before
         self.home = home
         self.settings = settings
         self.policy = policy
         self._engines: list[Engine] = []
+        self.marks = Marks(home, standing)
         data = self._database(home.data_database)
         keys = self._database(home.keyring_database)
+        try:
+            wrapped = wraps(keys)
+            root = _root(settings, home.root_key_file, environment, may_make=not wrapped)
+            check_root(root, wrapped)
+        except BaseException:
+            self._let_go()  # and so leave no file of SQLite's behind
+            raise
         upgrade(data, "data")
         upgrade(keys, "keys")
         self.minding: Minding | None = None
@@ -92,11 +104,12 @@ class Node:
                 self.minding = Minding(data, clock)
                 clock = self.minding.clock
         self.clock: Clock = clock
-        root = _root(settings, home.root_key_file, environment, may_make=not has_wraps(keys))
+        self.marks.begin(data, keys)
         self.keyring = Keyring.open(keys, root, clock)
         holders = Holders(data, self.keyring)
         old_entries.seal(data, holders)
         self.ledger = Ledger(data, clock, holders)
+        self.ledger.appended = self.marks.noted
         self.registry = Registry(
             data,
             policy,
@@ -177,23 +190,31 @@ class Node:
         clock: Clock | Machine | None = None,
         environment: Mapping[str, str] = os.environ,
         bench: Callable[[DigestKeys], Bench] | None = None,
+        accepted: Collection[str] = (),
     ) -> Self:
-        """Open a home whose lock the caller holds; its folders are made if they are not there.
-        `clock`: a time that is taken as it is, or a machine's clocks (default: this machine's),
-        whose steps are minded. `bench`: where what was recorded is taken apart; in this process,
-        unless it is given.
+        """Open a home whose lock the caller holds; a new one is made. `clock`: a time that is taken
+        as it is, or a machine's clocks (default: this machine's), whose steps are minded. `bench`:
+        where what was recorded is taken apart; in this process, unless it is given. Of the home's
+        parts, older ones are `accepted` if they are named.
 
         Raises:
             InputError: a setting or the policy document is wrong.
             StorageError: a store can't be opened.
-            IntegrityError: a store was written by a newer version, or does not authenticate.
+            IntegrityError: a store was written by a newer version, or does not authenticate; code
+                `home_parts`, parts of the home are missing, older, or of another one.
         """
         home.make()
         settings = settings or config.load(home.settings_file, environment, {})
         document = settings.text("policy.document")
         policy = load(None if document is None else Path(document))
         node = cls(
-            home, settings, policy, clock or this_machine(), environment=environment, bench=bench
+            home,
+            settings,
+            policy,
+            clock or this_machine(),
+            environment=environment,
+            bench=bench,
+            accepted=accepted,
         )
         node.mind_clock()
         node.follow_all()
@@ -374,6 +395,7 @@ class Node:
         self.cloud.sweep(now)
         done = self.vault.sweep(now)
         self.erasures.resume(now)
+        self.marks.catch_up()
         return done, swept, gone
 
     def close(self) -> None:
@@ -382,8 +404,9 @@ class Node:
         if self._webhook is not None:
             self._webhook.close()
         self.vault.close()
-        for engine in self._engines:
-            engine.dispose()
+        with suppress(StorageError):
+            self.marks.advance()
+        self._let_go()
 
     def __enter__(self) -> Self:
         return self
@@ -402,6 +425,10 @@ class Node:
 
     def _unheard(self) -> None:
         self.ledger.append("telemetry.alert_failed", "webhook", {})
+
+    def _let_go(self) -> None:
+        for engine in self._engines:
+            engine.dispose()
 
     def _database(self, path: Path) -> Engine:
         engine = open_sqlite(path)

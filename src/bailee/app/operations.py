@@ -24,7 +24,14 @@ from bailee.app.keys import KEYS
 from bailee.app.minding import in_words
 from bailee.app.node import Node
 from bailee.app.people import PEOPLE, actor_of, own_account
-from bailee.app.views import as_bytes, leaf_view, move_view, receipt_view, session_view
+from bailee.app.views import (
+    as_bytes,
+    damaged_view,
+    leaf_view,
+    move_view,
+    receipt_view,
+    session_view,
+)
 from bailee.errors import InputError
 from bailee.vault.exporting import as_object
 
@@ -39,7 +46,10 @@ def perform(node: Node, operation: str, arguments: Arguments) -> Iterator[object
     function = _OPERATIONS.get(operation)
     if function is None:
         raise InputError(f"there is no operation {operation!r}.", code="not_found")
-    return function(node, arguments)
+    try:
+        return function(node, arguments)
+    finally:
+        node.marks.catch_up()
 
 
 # Sessions
@@ -140,6 +150,7 @@ def _keyring_rotate(node: Node, arguments: Arguments) -> object:
         "generation": rotation.generation,
         "replaced": rotation.replaced_keks,
         "rewrapped": rotation.rewrapped_deks,
+        "damaged": len(node.keyring.damaged()),
     }
 
 
@@ -167,6 +178,10 @@ def _clock_confirm(node: Node, _arguments: Arguments) -> object:
         raise InputError("this home's time is a test's: it is what it is set to.")
     step = node.minding.confirm(node.ledger, node.settle_time, by="confirmed")
     return {"seconds": round(step.by.total_seconds()), "now": node.clock().isoformat()}
+
+
+def _keyring_damaged(node: Node, _arguments: Arguments) -> object:
+    return [damaged_view(key) for key in node.keyring.damaged()]
 
 
 # The audit record
@@ -200,6 +215,7 @@ _OPERATIONS: Final[Mapping[str, Callable[[Node, Arguments], Iterator[object] | o
     "keyring.rotate": _keyring_rotate,
     "clock.show": _clock_show,
     "clock.confirm": _clock_confirm,
+    "keyring.damaged": _keyring_damaged,
     "audit.list": _audit_list,
     **telemetry.OPERATIONS,
     **feedback.OPERATIONS,

@@ -27,6 +27,7 @@ from bailee.cli import (
     feedback,
     flows,
     hold,
+    home,
     key,
     keyring,
     local,
@@ -82,6 +83,7 @@ cloud.app.add_typer(cloud_image.app, name="image")
 cloud.app.add_typer(cloud_network.app, name="network")
 app.add_typer(clock.app, name="clock")
 app.add_typer(keyring.app, name="keyring")
+app.add_typer(home.app, name="home")
 app.add_typer(audit.app, name="audit")
 app.add_typer(config.app, name="config")
 

@@ -30,3 +30,5 @@ def rotate(as_json: JsonOption = False, home: HomeOption = None) -> None:
                 f"root generation {done['generation']} holds, the ones before are destroyed: "
                 "older copies of the keyring open nothing that was destroyed by now."
             )
+            if done["damaged"]:
+                say(f"{done['damaged']} damaged keys were left aside: bailee retention report")

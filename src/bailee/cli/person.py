@@ -97,7 +97,7 @@ def list_people(as_json: JsonOption = False, home: HomeOption = None) -> None:
         rows = [
             (
                 p["person"],
-                p["email"] or f"erased {moment(p['erased'])}",
+                p["email"] or f"erased {moment(p['erased']) if p['erased'] else ''}",
                 p["account"] or "",
                 p["plan"] or "",
                 ", ".join(f"{m['role']} of {m['organisation']}" for m in p["organisations"]),

@@ -58,8 +58,10 @@ def operate(
         try:
             lock.acquire()
         except BaileeError as error:
-            # Its owner is starting or stopping, or is another command: it will be done soon.
-            if error.code != "home_in_use" or time.monotonic() > deadline:
+            # Its owner is starting or stopping, or is another command: it will be done soon. One
+            # whose run/ was removed can't be reached however long one waits.
+            reachable = home.lock_file.exists()
+            if error.code != "home_in_use" or not reachable or time.monotonic() > deadline:
                 raise
             time.sleep(0.05)
             continue

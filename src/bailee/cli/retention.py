@@ -9,6 +9,7 @@ import typer
 from bailee.cli.errors import reporting
 from bailee.cli.reach import HomeOption, JsonOption, ask_one
 from bailee.cli.show import console, moment, print_json, say, size, table
+from bailee.shown import line
 
 app = typer.Typer(help="Retention: what is kept, and the end of it.", no_args_is_help=True)
 
@@ -40,6 +41,9 @@ def report(as_json: JsonOption = False, home: HomeOption = None) -> None:
     """What is kept, by class, plan and the day it goes: as a table and as a picture."""
     with reporting():
         rows = cast("list[dict[str, Any]]", ask_one(home, "retention.report"))
+        damaged = cast("list[dict[str, Any]]", ask_one(home, "keyring.damaged"))
+        for key in damaged:
+            say(_damaged(key), err=True)
         if as_json:
             print_json(rows)
             return
@@ -68,6 +72,13 @@ def report(as_json: JsonOption = False, home: HomeOption = None) -> None:
                 right=("sessions", "stored"),
             )
         )
+
+
+def _damaged(key: dict[str, Any]) -> str:
+    what = {"kek": "the key of an epoch", "secret": "a secret"}.get(key["kind"], "a key")
+    under = f", {_counted(key['keys'], 'key')} under it" if key["kind"] == "kek" else ""
+    until = f", {key['data_class']}, kept until {moment(key['until'])}" if key["until"] else ""
+    return line(f"damaged: {what}, {key['name']}{under}{until}: it opens nothing any more.")
 
 
 @app.command()

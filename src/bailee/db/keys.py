@@ -58,6 +58,16 @@ destroyed_keks = Table(
 )
 """KEKs that are gone. `emptied`: the rows of the DEKs that were under it are gone, too."""
 
+damaged_keys = Table(
+    "damaged_keys",
+    keys,
+    Column("name", String, primary_key=True),
+    Column("kind", String, primary_key=True),
+    Column("found_at", Moment, nullable=False),
+)
+"""Keys that did not open when they were to be wrapped anew. `kind`: `kek`, `dek` or `secret`;
+`name`: a KEK's id, a subject, a secret's name. A row goes after its key."""
+
 secrets = Table(
     "secrets",
     keys,

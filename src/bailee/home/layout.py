@@ -2,6 +2,7 @@
 
 ```
 bailee.toml          settings, written by people
+home.json            the home's id; data, keyring and vault carry it too
 data/data.db         accounts, audit record, the vault's index
 keyring/keyring.db   keys, in a store of their own
 root/root.json       the root key (mode 0600), sealed if `keyring.root` says so
@@ -14,6 +15,9 @@ test-clock           present only in a home whose time a test may set
 
 A backup takes `data/` and `vault/` together, and `keyring/` apart from them; never `root/` in the
 same place as `keyring/`.
+
+Folders are made for a wholly new home alone. In one that keeps something, a folder that isn't there
+may be a volume that isn't mounted: only what holds nothing to keep is made again.
 """
 
 from __future__ import annotations
@@ -30,6 +34,7 @@ from bailee.errors import InputError, StorageError
 from bailee.home import guarding
 
 _FOLDERS: Final = ("data", "keyring", "root", "vault", "work", "run")
+_MADE_AGAIN: Final = ("work", "run")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +47,16 @@ class Home:
     def settings_file(self) -> Path:
         """Settings, written by people."""
         return self.path / "bailee.toml"
+
+    @property
+    def identity_file(self) -> Path:
+        """The home's id, and how far it is with being made."""
+        return self.path / "home.json"
+
+    @property
+    def vault_mark_file(self) -> Path:
+        """Which home the vault is of, and its mark."""
+        return self.vault / "home.json"
 
     @property
     def data_database(self) -> Path:
@@ -95,8 +110,15 @@ class Home:
 
     @property
     def exists(self) -> bool:
-        """Whether anything was ever kept here."""
-        return self.data_database.exists()
+        """Whether anything was ever kept here, as far as its parts are there."""
+        traces = (
+            self.identity_file,
+            self.data_database,
+            self.keyring_database,
+            self.root_key_file,
+            self.vault_mark_file,
+        )
+        return any(path.exists() for path in traces)
 
     @property
     def has_test_clock(self) -> bool:
@@ -114,7 +136,8 @@ class Home:
         guarding.check_home(self.path, _FOLDERS, settings, guarding.standing())
 
     def make(self, *, test_clock: bool = False) -> None:
-        """Make the folders, for their owner's eyes only. A test clock is only for a new home.
+        """Make the folders of a new home, for their owner's eyes only; of one that keeps something,
+        only those that hold nothing to keep. A test clock is only for a new home.
 
         Raises:
             InputError: a test clock is asked for in a home that already keeps data; or somebody
@@ -132,7 +155,7 @@ class Home:
             missing = [one for one in (self.path, *self.path.parents) if not one.exists()]
             for one in reversed(missing):
                 one.mkdir(exist_ok=True, mode=0o700)
-            for folder in _FOLDERS:
+            for folder in _MADE_AGAIN if self.exists else _FOLDERS:
                 (self.path / folder).mkdir(exist_ok=True, mode=0o700)
             if test_clock:
                 (self.path / "test-clock").touch(mode=0o600)

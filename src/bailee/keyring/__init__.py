@@ -3,12 +3,16 @@
 Rows: R5 (forgetting is destroying a key), D4.
 """
 
+from bailee.keyring.damage import Damaged
 from bailee.keyring.destroying import DestroyedKek
-from bailee.keyring.keyring import Dek, Keyring, Want, has_wraps
+from bailee.keyring.fitting import check as check_root
+from bailee.keyring.fitting import wraps
+from bailee.keyring.keyring import Dek, Keyring, Want
 from bailee.keyring.root import EnvironmentRoot, FileRoot, Root
 from bailee.keyring.rotation import Rotation
 
 __all__ = [
+    "Damaged",
     "Dek",
     "DestroyedKek",
     "EnvironmentRoot",
@@ -17,5 +21,6 @@ __all__ = [
     "Root",
     "Rotation",
     "Want",
-    "has_wraps",
+    "check_root",
+    "wraps",
 ]

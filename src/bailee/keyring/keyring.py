@@ -33,7 +33,9 @@ from bailee.clock import Clock
 from bailee.db.engine import reading, storage_errors
 from bailee.db.keys import deks, former_keks, keks, rotation, secrets
 from bailee.errors import IntegrityError, StorageError
+from bailee.keyring import damage
 from bailee.keyring.checkpoint import truncate_log
+from bailee.keyring.damage import Damaged, listed
 from bailee.keyring.destroying import DestroyedKek, destroy, destroy_due, due, remove_dead
 from bailee.keyring.epochs import epoch_of
 from bailee.keyring.holding import hold
@@ -268,10 +270,19 @@ class Keyring:
         since = (now - row.rotated_at).total_seconds()
         return bool(row.destroyed_since) and since >= interval_seconds
 
+    def damaged(self) -> list[Damaged]:
+        """The keys that were found not to open.
+
+        Raises:
+            StorageError: the store can't be read.
+        """
+        return listed(self)
+
     def rotate_root(self) -> Rotation:
         """Make every older copy of this store worthless for what was destroyed by now.
 
         Raises:
+            IntegrityError: code `home_parts`: the root opens nothing; nothing was changed.
             StorageError: the store can't be written; call again to finish.
         """
         return rotate(self, self._clock)
@@ -290,7 +301,11 @@ class Keyring:
             )
         ).first()
         if row is not None:
-            return row.id, self.open_kek(row)
+            try:
+                return row.id, self.open_kek(row)
+            except IntegrityError:  # what is new goes under another
+                damage.note(connection, damage.KEK, row.id, self._clock())
+                connection.execute(update(keks).where(keks.c.id == row.id).values(current=False))
         kek_id, key = self._random(12).hex(), self.new_key()
         generation = self.root.generations()[-1]
         wrapped = self.root.wrap(generation, key, kek_data(kek_id, data_class, epoch, generation))
@@ -315,6 +330,14 @@ class Keyring:
                 raise _destroyed("a KEK")
             data = kek_data(row.id, row.data_class, row.epoch, row.generation)
             key = self._keks[row.id] = self.root.unwrap(row.generation, row.wrapped, data)
+        return key
+
+    def open_secret(self, row: Any) -> bytes:
+        """The key of a row of `secrets`."""
+        key = self._secrets.get(row.name)
+        if key is None:
+            data = secret_data(row.name, row.generation)
+            key = self.root.unwrap(row.generation, row.wrapped, data)
         return key
 
     def wrap_dek(
@@ -399,8 +422,7 @@ class Keyring:
     def _take_secret(self, connection: Connection, name: str) -> bytes:
         row = connection.execute(select(secrets).where(secrets.c.name == name)).first()
         if row is not None:
-            data = secret_data(name, row.generation)
-            return self.root.unwrap(row.generation, row.wrapped, data)
+            return self.open_secret(row)
         generation, key = self.root.generations()[-1], self.new_key()
         wrapped = self.root.wrap(generation, key, secret_data(name, generation))
         connection.execute(
@@ -417,16 +439,3 @@ class Keyring:
 
 def _destroyed(subject: str) -> IntegrityError:
     return IntegrityError(f"the key of {subject} has been destroyed.", code="key_destroyed")
-
-
-def has_wraps(engine: Engine) -> bool:
-    """Whether the store in `engine` (migrated) has keys that are wrapped under a root.
-
-    Raises:
-        StorageError: it can't be read.
-    """
-    with storage_errors("the keyring"), reading(engine) as connection:
-        return any(
-            connection.execute(select(table).limit(1)).first() is not None
-            for table in (keks, secrets)
-        )

@@ -82,7 +82,6 @@ class FileRoot:
         self._size = 0
         self._ends = ""  # what the last line lacks
         with self._storage():
-            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             if path.exists():
                 if path.stat().st_mode & 0o077:
                     raise InputError(
@@ -113,6 +112,7 @@ class FileRoot:
             head = json.dumps({"generation": number, "driver": self._driver})[:-1] + ', "key": "'
             head = self._ends + head
             line = f'{head}{kept}"}}\n'.encode()
+            self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             self._put_aside()
             descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
             try:

@@ -8,6 +8,10 @@ The steps, each of which may be the last before a crash and is found again by it
 3. Every other KEK and every named secret is rewrapped under the new generation.
 4. The older generations are destroyed. A copy of the store from before now opens nothing at all;
    a copy from during the rotation opens only KEKs that are living, and none that was dirty.
+
+A key that does not open is set aside (`damage`) and stops nothing: the old generation goes all the
+same, since it opens that key no more than the new one. Only where nothing opens at all it is the
+root that does not fit, and nothing is changed.
 """
 
 from __future__ import annotations
@@ -16,12 +20,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import Connection, delete, select, update
 
 from bailee.clock import Clock
 from bailee.db.engine import storage_errors
 from bailee.db.keys import deks, keks, rotation, secrets
+from bailee.errors import IntegrityError
+from bailee.keyring import damage, fitting
 from bailee.keyring.checkpoint import truncate_log
+from bailee.keyring.damage import DEK, KEK, NAMED
 from bailee.keyring.destroying import zero_keks
 from bailee.keyring.wrapping import SEALED_KEY_BYTES, kek_data, secret_data
 
@@ -34,34 +41,60 @@ _ZEROS = bytes(SEALED_KEY_BYTES)
 
 @dataclass(frozen=True, slots=True)
 class Rotation:
-    """What a rotation did. Whatever was destroyed before `began` is gone from older copies, too."""
+    """What a rotation did. Whatever was destroyed before `began` is gone from older copies, too.
+    `damaged`: kind and name of each key that was found damaged, and had not been before.
+    """
 
     generation: int
     began: datetime
     replaced_keks: int
     rewrapped_deks: int
+    damaged: tuple[tuple[str, str], ...] = ()
+
+
+class _Aside:
+    """What one rotation has set aside."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self.keks: list[str] = []
+        self.news: list[tuple[str, str]] = []
+
+    def put(self, connection: Connection, kind: str, name: str) -> None:
+        if damage.note(connection, kind, name, self._clock()):
+            self.news.append((kind, name))
+        if kind == KEK:
+            self.keks.append(name)
+            connection.execute(update(keks).where(keks.c.id == name).values(current=False))
 
 
 def rotate(ring: Keyring, clock: Clock) -> Rotation:
-    """Do or finish a rotation. See the module for the steps."""
+    """Do or finish a rotation. See the module for the steps.
+
+    Raises:
+        IntegrityError: code `home_parts`: nothing opens under the root.
+    """
     replaced = rewrapped = 0
+    aside = _Aside(clock)
     with storage_errors("the keyring"):
+        fitting.check(ring.root, fitting.wraps(ring.engine))
         began, new = _begin(ring, clock)
-        while (kek_id := _next_dirty(ring, new)) is not None:
-            while (moved := _move_portion(ring, kek_id, clock)) > 0:
+        while (kek_id := _next_dirty(ring, new, aside)) is not None:
+            while (moved := _move_portion(ring, kek_id, clock, aside)) > 0:
                 rewrapped += moved
-            replaced += 1
-        while _rewrap_keks(ring, new):
+            replaced += kek_id not in aside.keks
+        while _rewrap_keks(ring, new, aside):
             pass
         with ring.lock:
-            _rewrap_secrets(ring, new)
+            _rewrap_secrets(ring, new, aside)
             truncate_log(ring.engine)
             for generation in ring.root.generations():
                 if generation < new:
                     ring.root.destroy(generation)
             with ring.engine.begin() as connection:
                 connection.execute(update(rotation).values(rotated_at=began))
-    return Rotation(new, began, replaced, rewrapped)
+                damage.forget_gone(connection, new)
+    return Rotation(new, began, replaced, rewrapped, tuple(aside.news))
 
 
 def _begin(ring: Keyring, clock: Clock) -> tuple[datetime, int]:
@@ -83,11 +116,16 @@ def _begin(ring: Keyring, clock: Clock) -> tuple[datetime, int]:
         return began, ring.root.generations()[-1]
 
 
-def _next_dirty(ring: Keyring, new: int) -> str | None:
+def _next_dirty(ring: Keyring, new: int, aside: _Aside) -> str | None:
     with ring.lock, ring.engine.begin() as connection:
         found: str | None = connection.execute(
             select(keks.c.id)
-            .where(keks.c.dirty, keks.c.generation < new, keks.c.wrapped != _ZEROS)
+            .where(
+                keks.c.dirty,
+                keks.c.generation != new,
+                keks.c.wrapped != _ZEROS,
+                keks.c.id.not_in(aside.keks),
+            )
             .limit(1)
         ).scalar()
         if found is not None:
@@ -95,8 +133,10 @@ def _next_dirty(ring: Keyring, new: int) -> str | None:
     return found
 
 
-def _move_portion(ring: Keyring, kek_id: str, clock: Clock) -> int:
-    """Rewrap some DEKs of a dirty KEK; 0 when none was left and the KEK has been destroyed."""
+def _move_portion(ring: Keyring, kek_id: str, clock: Clock, aside: _Aside) -> int:
+    """Rewrap some DEKs of a dirty KEK; 0 when none was left and the KEK has been destroyed, or does
+    not open.
+    """
     with ring.lock:
         with ring.engine.begin() as connection:
             old = connection.execute(select(keks).where(keks.c.id == kek_id)).one()
@@ -104,14 +144,22 @@ def _move_portion(ring: Keyring, kek_id: str, clock: Clock) -> int:
                 select(deks).where(deks.c.kek_id == kek_id).limit(_PORTION)
             ).all()
             if rows:
-                old_key = (old.id, ring.open_kek(old))
+                try:
+                    old_key = (old.id, ring.open_kek(old))
+                except IntegrityError:
+                    aside.put(connection, KEK, kek_id)
+                    return 0
                 kek = ring.current_kek(connection, old.data_class, old.epoch)
                 for row in rows:
-                    key = ring.unwrap_dek(
-                        row.subject, old.data_class, row.version, row.wrapped, old_key
-                    )
-                    version = row.version + 1
-                    wrapped = ring.wrap_dek(row.subject, old.data_class, version, key, kek)
+                    version, wrapped = row.version + 1, row.wrapped
+                    try:
+                        key = ring.unwrap_dek(
+                            row.subject, old.data_class, row.version, row.wrapped, old_key
+                        )
+                        wrapped = ring.wrap_dek(row.subject, old.data_class, version, key, kek)
+                    except IntegrityError:
+                        # It goes along as it is, so that its time comes with that of the others.
+                        aside.put(connection, DEK, row.subject)
                     connection.execute(
                         update(deks)
                         .where(deks.c.subject == row.subject, deks.c.version == row.version)
@@ -128,26 +176,38 @@ def _move_portion(ring: Keyring, kek_id: str, clock: Clock) -> int:
     return 0
 
 
-def _rewrap_keks(ring: Keyring, new: int) -> int:
+def _rewrap_keks(ring: Keyring, new: int, aside: _Aside) -> int:
     with ring.lock, ring.engine.begin() as connection:
         rows = connection.execute(
-            select(keks).where(keks.c.generation < new, keks.c.wrapped != _ZEROS).limit(_PORTION)
+            select(keks)
+            .where(
+                keks.c.generation != new,
+                keks.c.wrapped != _ZEROS,
+                keks.c.id.not_in(aside.keks),
+            )
+            .limit(_PORTION)
         ).all()
         for row in rows:
             data = kek_data(row.id, row.data_class, row.epoch, new)
-            wrapped = ring.root.wrap(new, ring.open_kek(row), data)
+            try:
+                wrapped = ring.root.wrap(new, ring.open_kek(row), data)
+            except IntegrityError:
+                aside.put(connection, KEK, row.id)
+                continue
             connection.execute(
                 update(keks).where(keks.c.id == row.id).values(generation=new, wrapped=wrapped)
             )
     return len(rows)
 
 
-def _rewrap_secrets(ring: Keyring, new: int) -> None:
+def _rewrap_secrets(ring: Keyring, new: int, aside: _Aside) -> None:
     with ring.engine.begin() as connection:
-        for row in connection.execute(select(secrets).where(secrets.c.generation < new)).all():
-            key = ring.root.unwrap(
-                row.generation, row.wrapped, secret_data(row.name, row.generation)
-            )
+        for row in connection.execute(select(secrets).where(secrets.c.generation != new)).all():
+            try:
+                key = ring.open_secret(row)
+            except IntegrityError:
+                aside.put(connection, NAMED, row.name)
+                continue
             wrapped = ring.root.wrap(new, key, secret_data(row.name, new))
             connection.execute(
                 update(secrets)

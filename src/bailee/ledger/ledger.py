@@ -79,6 +79,7 @@ class Ledger:
         self._engine = engine
         self._clock = clock
         self._sealing = sealing
+        self.appended: Callable[[], None] = lambda: None  # called after each entry
 
     def append(
         self,
@@ -115,9 +116,12 @@ class Ledger:
         )
         with storage_errors("the audit record"):
             if connection is not None:
-                return _number(connection.execute(row))
-            with self._engine.begin() as own:
-                return _number(own.execute(row))
+                number = _number(connection.execute(row))
+            else:
+                with self._engine.begin() as own:
+                    number = _number(own.execute(row))
+        self.appended()
+        return number
 
     def entries(
         self,

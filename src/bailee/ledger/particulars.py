@@ -123,6 +123,8 @@ KINDS: Final[Mapping[str, Declared]] = {
     "vault.erased_unsealed": {"exchanges": _NUMBER},
     "vault.closed_unsealed": _NOTHING,
     "vault.spool_expired": _NOTHING,
+    "home.older_accepted": {"newest": _NUMBER, "reason": _SEALED},
+    "keyring.damaged": {"key": _WORD},
     "keyring.rotated": {"replaced": _NUMBER, "rewrapped": _NUMBER},
     "hold.requested": _HOLD,
     "hold.placed": _HOLD,

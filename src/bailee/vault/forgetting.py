@@ -12,6 +12,7 @@ Rules kept here:
 
 from __future__ import annotations
 
+import re
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -47,6 +48,7 @@ from bailee.vault.segments import Segments
 from bailee.vault.tombstones import Tombstones
 from bailee.vault.transcript import rebuild
 
+_NO_ID = re.compile(r"[^A-Za-z0-9_:.~/ \-]")  # a damaged name may be none
 _PORTION = 500
 _ERASED_AT_ONCE = 100
 _PAST = datetime(1970, 1, 1, tzinfo=UTC)
@@ -294,6 +296,8 @@ class Forgetting:
             f"generation {rotation.generation}",
             {"replaced": rotation.replaced_keks, "rewrapped": rotation.rewrapped_deks},
         )
+        for kind, name in rotation.damaged:
+            self._record("keyring.damaged", _NO_ID.sub("~", name)[:200], {"key": kind})
         return rotation, self.receipts.rotated(rotation.began, now)
 
     def _destroy_due(self, now: datetime) -> int:

@@ -7,6 +7,9 @@ never changes again. The steps, and what a crash between them leaves:
 * put the object, commit `shipped`, remove the local file: an object that is put again, or a local
   file that `recover` removes.
 
+A copy that was made while a segment was shipped has the segment on one side and the index of the
+other: `recover` takes it from where it is.
+
 The caller holds the vault's lock for everything but `read`.
 """
 
@@ -16,6 +19,7 @@ import os
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Connection, Engine, delete, select, update
@@ -179,10 +183,7 @@ class Segments:
                     _name(segment.data_class, segment.expiry_day, segment.id), content
                 )
                 self._in_doubt = True
-                with storage_errors("the vault's index"), self._engine.begin() as connection:
-                    connection.execute(
-                        update(segments).where(segments.c.id == segment.id).values(state="shipped")
-                    )
+                self._set(segment.id, "shipped")
                 self._in_doubt = False
                 self._drop(key)
                 shipped += 1
@@ -214,13 +215,17 @@ class Segments:
             StorageError: the disk or the index failed.
         """
         with storage_errors("the vault's index"), reading(self._engine) as connection:
-            rows = connection.execute(select(segments).where(segments.c.state == "open")).all()
+            rows = connection.execute(select(segments)).all()
             used = set(connection.execute(select(exchanges.c.segment_id).distinct()).scalars())
-        known = {row.id: row for row in rows}
+        known = {row.id: row for row in rows if row.state == "open"}
+        shipped = {row.id: row for row in rows if row.state != "open"}
         with _disk():
             self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             for path in self._folder.iterdir():
                 row = known.pop(path.name, None)
+                if row is None and path.name in used and not self._is_kept(shipped[path.name]):
+                    row = shipped[path.name]
+                    self._set(row.id, "open")
                 if row is None:
                     path.unlink()
                     continue
@@ -230,6 +235,10 @@ class Segments:
                 self._open[key] = OpenSegment(
                     row.id, row.data_class, row.expiry_day, row.opened_at, descriptor, row.length
                 )
+        for row in list(known.values()):
+            if row.id in used and self._is_kept(row):
+                self._set(row.id, "shipped")
+                del known[row.id]
         if used & known.keys():  # one that is not used was being removed
             raise StorageError(
                 f"{len(used & known.keys())} open segments are missing from the vault's folder.",
@@ -241,6 +250,20 @@ class Segments:
         for segment in self._open.values():
             os.close(segment.descriptor)
         self._open.clear()
+
+    def _is_kept(self, row: Any) -> bool:
+        """Whether the object store has a segment, as long as the index says it is."""
+        try:
+            self._objects.get(_name(row.data_class, row.expiry_day, row.id), row.length - 1, 1)
+        except StorageError:
+            return False
+        return True
+
+    def _set(self, segment_id: str, state: str) -> None:
+        with storage_errors("the vault's index"), self._engine.begin() as connection:
+            connection.execute(
+                update(segments).where(segments.c.id == segment_id).values(state=state)
+            )
 
     def _waiting(self) -> list[OpenSegment]:
         return [segment for segment in self._open.values() if segment.waiting]

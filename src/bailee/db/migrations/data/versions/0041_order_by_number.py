@@ -11,7 +11,7 @@ from alembic import op
 from bailee.db.metadata import Moment
 
 revision = "0041"
-down_revision = "0035"
+down_revision = "0040"
 
 
 def _number(table: str, name: str) -> None:

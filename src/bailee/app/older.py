@@ -1,0 +1,43 @@
+"""Accepting an older part of a home, at the operator's word and never otherwise."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from bailee.accounts import OPERATOR
+from bailee.app.node import Node
+from bailee.app.old_entries import NOBODY
+from bailee.errors import InputError
+from bailee.home import Home, HomeLock, parts
+
+
+def accept_older(home: Home, accepted: Collection[str], reason: str) -> dict[str, object]:
+    """Open a home of which `accepted` parts are older than the rest, and have those hold from now
+    on; which they were. Who was erased since is erased again: what names them has no key any more.
+
+    Raises:
+        InputError: nothing is older than the rest; or the home is not there, or in use.
+        IntegrityError: code `home_parts`: other parts are older too, or do not belong.
+        StorageError: a store can't be opened.
+    """
+    if not home.exists:
+        raise InputError(f"there is no home at {home.path}.", code="not_found")
+    with HomeLock(home):
+        standing = parts.examine(home, accepted)
+        if not standing.older:
+            raise InputError(
+                "no part of this home is older than the others.", hint="bailee up starts it"
+            )
+        with Node.open(home, accepted=accepted) as node:
+            again = [one for one in node.registry.people.all() if one.email is None]
+            for name in standing.older:
+                node.ledger.append(
+                    "home.older_accepted",
+                    name,
+                    {"newest": standing.newest, "reason": reason[:300]},
+                    whose=NOBODY,
+                )
+            erased = [one.person_id for one in again if one.erased_at is None]
+            for person_id in erased:
+                node.erasures.request(person_id, node.clock(), by=OPERATOR)
+    return {"home": str(home.path), "accepted": list(standing.older), "erased_again": erased}

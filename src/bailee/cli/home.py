@@ -1,0 +1,56 @@
+"""`bailee home`: what is said about a home as a whole."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, Any
+
+import typer
+
+from bailee.cli.errors import reporting
+from bailee.cli.reach import HomeOption, JsonOption
+from bailee.cli.show import print_json, say
+from bailee.home import find
+
+app = typer.Typer(help="The home as a whole.", no_args_is_help=True)
+
+
+class _Part(StrEnum):
+    DATA = "data"
+    KEYRING = "keyring"
+    VAULT = "vault"
+
+
+@app.callback()
+def _group() -> None:
+    pass
+
+
+@app.command("accept-older")
+def accept_older(
+    parts: Annotated[
+        list[_Part],
+        typer.Argument(help="Which, as the error named them."),
+    ],
+    reason: Annotated[str, typer.Option(help="Why; it is in the audit record.")],
+    as_json: JsonOption = False,
+    home: HomeOption = None,
+) -> None:
+    """Take a part that is older than the rest of the home for what holds from now on.
+
+    What happened since is undone and nothing brings it back. Older data: choices, revoked keys,
+    holds and erasures are as they were, and what was recorded since is lost. An older keyring: what
+    was destroyed since can be read again, and what was recorded since can not. An older vault: what
+    was recorded since is lost.
+    """
+    with reporting():
+        from bailee.app.older import accept_older as accept
+
+        done: dict[str, Any] = accept(find(home), parts, reason)
+        if as_json:
+            print_json(done)
+        else:
+            names = " and ".join(f"{name}/" for name in done["accepted"])
+            say(f"{names} of {done['home']} is what holds from now on. The audit record says so.")
+            for person in done["erased_again"]:
+                say(f"{person} was erased since, and is erased again.")

@@ -1,0 +1,105 @@
+"""Keys that are damaged: each is set aside, named and counted, and what is to be done with all keys
+goes on with the others.
+
+Nobody can open such a key, whatever generation of the root is kept: its wrap does not authenticate.
+So it does not keep an old generation alive. Its row stays where it is until its time comes, and is
+destroyed then like every other.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from sqlalchemy import Connection, and_, delete, func, or_, select
+from sqlalchemy.dialects.sqlite import insert as insert_or_ignore
+
+from bailee.db.engine import reading, storage_errors
+from bailee.db.keys import damaged_keys, deks, keks, secrets
+from bailee.keyring.epochs import ends_at
+
+if TYPE_CHECKING:
+    from bailee.keyring.keyring import Keyring
+
+KEK: Final = "kek"
+DEK: Final = "dek"
+NAMED: Final = "secret"
+
+_KEYS: Final = {KEK: keks.c.id, DEK: deks.c.subject, NAMED: secrets.c.name}
+
+
+@dataclass(frozen=True, slots=True)
+class Damaged:
+    """A key that does not open. `kind`: `kek`, `dek` or `secret`. `name`: a KEK's id, a subject, a
+    secret's name. `keys`: how many don't open with it, itself if there is none under it. Of a KEK
+    also what class is under it, and until when.
+    """
+
+    kind: str
+    name: str
+    found_at: datetime
+    keys: int = 1
+    data_class: str | None = None
+    until: datetime | None = None
+
+
+def note(connection: Connection, kind: str, name: str, now: datetime) -> bool:
+    """Note that a key is damaged; whether that is news."""
+    row = insert_or_ignore(damaged_keys).values(kind=kind, name=name, found_at=now)
+    return connection.execute(row.on_conflict_do_nothing()).rowcount == 1
+
+
+def listed(ring: Keyring) -> list[Damaged]:
+    """The damaged keys that were found, as long as they are there; the oldest finding first.
+
+    Raises:
+        StorageError: the store can't be read.
+    """
+    under = select(func.count()).where(deks.c.kek_id == damaged_keys.c.name).scalar_subquery()
+    query = (
+        select(damaged_keys, keks.c.data_class, keks.c.epoch, under.label("under"))
+        .select_from(
+            damaged_keys.outerjoin(
+                keks, and_(damaged_keys.c.kind == KEK, keks.c.id == damaged_keys.c.name)
+            )
+        )
+        .where(_is_there())
+        .order_by(damaged_keys.c.found_at, damaged_keys.c.name)
+    )
+    with storage_errors("the keyring"), reading(ring.engine) as connection:
+        rows = connection.execute(query).all()
+    return [
+        Damaged(row.kind, row.name, row.found_at, row.under, row.data_class, _end(row.epoch))
+        if row.epoch is not None
+        else Damaged(row.kind, row.name, row.found_at)
+        for row in rows
+    ]
+
+
+def _end(epoch: int) -> datetime | None:
+    try:
+        return ends_at(epoch)
+    except (OverflowError, ValueError):
+        return None  # the number is what was damaged
+
+
+def forget_gone(connection: Connection, generation: int) -> None:
+    """Forget the notes of keys that are gone, and of those that are wrapped under the root's newest
+    `generation` after all.
+    """
+    connection.execute(delete(damaged_keys).where(~_is_there()))
+    for kind, name in ((KEK, keks.c.id), (NAMED, secrets.c.name)):
+        whole = select(name).where(name.table.c.generation == generation)
+        connection.execute(
+            delete(damaged_keys).where(damaged_keys.c.kind == kind, damaged_keys.c.name.in_(whole))
+        )
+
+
+def _is_there() -> Any:
+    return or_(
+        *(
+            and_(damaged_keys.c.kind == kind, damaged_keys.c.name.in_(select(name)))
+            for kind, name in _KEYS.items()
+        )
+    )

@@ -1,0 +1,233 @@
+"""A home whose parts are missing, older or another's: refused by name, with nothing written."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from bailee.accounts import OPERATOR
+from bailee.app.node import Node
+from bailee.app.older import accept_older
+from bailee.errors import InputError, IntegrityError
+from bailee.home import Home, HomeLock, parts
+from bailee.home.belonging import PARTS
+from places import Place
+
+FOLDERS = [*PARTS, "root"]
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    """Every file of a home, but for what there is nothing in to keep."""
+    files = {str(p.relative_to(folder)): p for p in folder.rglob("*") if p.is_file()}
+    return {name: path.read_bytes() for name, path in files.items() if name[:4] != "run/"}
+
+
+def refused(home: Home) -> str:
+    """What a start says that is refused; it changes nothing."""
+    before = content(home.path)
+    with HomeLock(home), pytest.raises(IntegrityError) as error:
+        Node.open(home, environment={})
+    assert before == content(home.path)
+    assert "home_parts" == error.value.code or "root key" in error.value.message
+    return f"{error.value.message} {error.value.hint}"
+
+
+@pytest.fixture(scope="module")
+def used(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home with a session in it, closed."""
+    return _used(tmp_path_factory.mktemp("used") / "home")
+
+
+@pytest.fixture(scope="module")
+def another(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Another such home."""
+    return _used(tmp_path_factory.mktemp("another") / "home")
+
+
+def _used(folder: Path) -> Path:
+    place = Place(folder)
+    place.end(place.begin("a"))
+    place.close()
+    return folder
+
+
+@pytest.fixture
+def copied(used: Path, tmp_path: Path) -> Iterator[Callable[[], Home]]:
+    """Makes a copy of the used home."""
+    yield lambda: Home(Path(shutil.copytree(used, tmp_path / "home")))
+
+
+def sessions(home: Home) -> int:
+    """Start, and count what can be shown in full."""
+    with HomeLock(home), Node.open(home, environment={}) as node:
+        rows = node.vault.sessions(node.clock().replace(year=2026, month=1, day=1))
+        return len([node.vault.show(row.id, row.started) for row in rows])
+
+
+@pytest.mark.row("D4", "R1")
+@pytest.mark.parametrize("name", FOLDERS)
+def test_a_folder_that_is_not_there_is_named_until_it_is_put_back(
+    name: str, copied: Callable[[], Home], tmp_path: Path
+) -> None:
+    """No other is made in its place, by two starts either; put back, all is there."""
+    home = copied()
+    shutil.move(home.path / name, tmp_path / name)
+    for _ in range(2):
+        assert f"{name}/" in refused(home)
+        assert not (home.path / name).exists()
+    (home.path / name).mkdir()  # where a volume would be mounted
+    assert f"{name}/" in refused(home)
+    (home.path / name).rmdir()
+    shutil.move(tmp_path / name, home.path / name)
+    assert 1 == sessions(home)
+
+
+@pytest.mark.row("D4", "R1")
+@pytest.mark.parametrize("name", FOLDERS)
+def test_a_folder_of_another_home_is_named(
+    name: str, copied: Callable[[], Home], another: Path, tmp_path: Path
+) -> None:
+    """Nothing of either is changed; with its own the home starts."""
+    home = copied()
+    shutil.move(home.path / name, tmp_path / name)
+    shutil.copytree(another / name, home.path / name)
+    said = refused(home)
+    assert ("root key" if name == "root" else f"{name}/") in said
+    shutil.rmtree(home.path / name)
+    shutil.move(tmp_path / name, home.path / name)
+    assert 1 == sessions(home)
+
+
+@pytest.mark.row("T1", "R5", "R6")
+@pytest.mark.parametrize("name", PARTS)
+def test_an_older_part_is_refused_until_it_is_accepted(
+    name: str, copied: Callable[[], Home], tmp_path: Path
+) -> None:
+    """A copy from before a choice does not undo it in silence: a start refuses the folder by name,
+    and the audit record has who accepted it, and why.
+    """
+    home = copied()
+    shutil.copytree(home.path / name, tmp_path / name)
+    with HomeLock(home), Node.open(home, environment={}) as node:
+        node.accounts.create(plan="pro", name="later")
+    shutil.rmtree(home.path / name)
+    shutil.copytree(tmp_path / name, home.path / name)
+    said = refused(home)
+    assert f"{name}/ is older" in said
+    assert f"accept-older {name}" in said
+
+    assert [name] == accept_older(home, [name], "the disk is lost")["accepted"]
+    assert 1 == sessions(home)
+    with HomeLock(home), Node.open(home, environment={}) as node:
+        (entry,) = node.ledger.entries(kind="home.older_accepted")
+    assert (name, "the disk is lost") == (entry.subject, entry.body["reason"])
+    with pytest.raises(InputError, match="no part of this home is older"):
+        accept_older(home, [name], "again")
+
+
+@pytest.mark.row("R6")
+def test_who_was_erased_stays_erased_in_older_data(
+    copied: Callable[[], Home], tmp_path: Path
+) -> None:
+    """Whoever accepts the data erases them again; nobody else is refused to be shown."""
+    home = copied()
+    with HomeLock(home), Node.open(home, environment={}) as node:
+        ada, bob = (
+            node.registry.people.create(f"{name}@x.example", plan="pro", by=OPERATOR)[0].person_id
+            for name in ("ada", "bob")
+        )
+    shutil.copytree(home.path / "data", tmp_path / "data")
+    with HomeLock(home), Node.open(home, environment={}) as node:
+        node.erasures.request(ada, node.clock(), by=OPERATOR)
+    shutil.rmtree(home.path / "data")
+    shutil.copytree(tmp_path / "data", home.path / "data")
+
+    assert [ada] == accept_older(home, ["data"], "the disk is lost")["erased_again"]
+
+    with HomeLock(home), Node.open(home, environment={}) as node:
+        known = {one.person_id: one.email for one in node.registry.people.all()}
+        assert {ada: None, bob: "bob@x.example"} == known
+        assert [ada] == [one.person_id for one in node.erasures.all()]
+
+
+@pytest.mark.row("T1", "R6")
+def test_data_from_while_a_server_runs_is_older_after_the_next_act(tmp_path: Path) -> None:
+    """The mark does not wait for a stop: what the operator asks for is followed by a new one, also
+    when the process is killed then.
+    """
+    place = Place(tmp_path / "home")
+    place.node.marks.catch_up()
+    before = tmp_path / "before.db"
+    _copy(place.folder / "data/data.db", before)
+    place.node.sweep(place.clock())  # nothing was due: no act
+    home = Home(tmp_path / "copy")
+    shutil.copytree(place.folder, home.path, ignore=lambda *_: ["run"])
+    assert () == parts.examine(home).older
+
+    place.choose("allowed")
+    place.node.sweep(place.clock())
+    shutil.rmtree(home.path)
+    shutil.copytree(place.folder, home.path, ignore=lambda *_: ["run"])  # as a kill leaves it
+    assert () == parts.examine(home).older
+    shutil.copy(before, home.data_database)
+    for left in ("-wal", "-shm"):
+        home.data_database.with_name(f"data.db{left}").unlink(missing_ok=True)
+    assert "data/ is older" in refused(home)
+    place.close()
+
+
+@pytest.mark.row("D4")
+def test_a_copy_in_order_starts_though_a_segment_was_shipped(tmp_path: Path) -> None:
+    """First the data, then vault and keys. The other way round nothing is lost either."""
+    place = Place(tmp_path / "home")
+    place.end(place.begin("a"))
+    place.node.marks.catch_up()
+    copy, reverse = Home(tmp_path / "copy"), Home(tmp_path / "reverse")
+    for home in (copy, reverse):
+        home.data_database.parent.mkdir(parents=True)
+    _copy(place.folder / "data/data.db", copy.data_database)
+    shutil.copytree(place.folder / "vault", reverse.vault)
+    assert 1 == place.node.vault.ship()
+    _copy(place.folder / "data/data.db", reverse.data_database)
+    shutil.copytree(place.folder / "vault", copy.vault)
+    for home in (copy, reverse):
+        home.keyring_database.parent.mkdir()
+        _copy(place.folder / "keyring/keyring.db", home.keyring_database)
+        shutil.copytree(place.folder / "root", home.path / "root")
+    place.close()
+
+    assert (1, 1) == (sessions(copy), sessions(reverse))
+
+
+@pytest.mark.row("D4")
+def test_a_home_from_before_there_were_ids_gets_them_once(copied: Callable[[], Home]) -> None:
+    """At its first start; from then on its parts belong together."""
+    home = copied()
+    home.identity_file.unlink()
+    home.vault_mark_file.unlink()
+    for database in (home.data_database, home.keyring_database):
+        with closing(sqlite3.connect(database)) as connection:
+            connection.execute("DROP TABLE identity")
+            connection.execute("UPDATE alembic_version SET version_num = ?", (_before(database),))
+            if "keyring" in database.name:
+                connection.execute("DROP TABLE damaged_keys")
+            connection.commit()
+    assert 1 == sessions(home)
+    first = parts.examine(home)
+    assert 1 == sessions(home)
+    assert first.home == parts.examine(home).home
+
+
+def _before(database: Path) -> str:
+    return "0001" if "keyring" in database.name else "0035"
+
+
+def _copy(database: Path, to: Path) -> None:
+    """As `.backup` copies a database that is in use."""
+    with closing(sqlite3.connect(database)) as source, closing(sqlite3.connect(to)) as target:
+        source.backup(target)
