@@ -99,7 +99,9 @@ def _move_portion(ring: Keyring, kek_id: str, clock: Clock) -> int:
     """Rewrap some DEKs of a dirty KEK; 0 when none was left and the KEK has been destroyed."""
     with ring.lock:
         with ring.engine.begin() as connection:
-            old = connection.execute(select(keks).where(keks.c.id == kek_id)).one()
+            old = connection.execute(select(keks).where(keks.c.id == kek_id)).first()
+            if old is None:
+                return 0  # its epoch has ended meanwhile
             rows = connection.execute(
                 select(deks).where(deks.c.kek_id == kek_id).limit(_PORTION)
             ).all()

@@ -7,13 +7,17 @@ Rules kept here:
   the keyring follow at the next root rotation (by default at most a day later).
 * The key goes first; rows and segments follow, in portions, and may follow later.
 * Every step is found again after a crash: a receipt that was begun is driven on.
+* One sweep at a time, and one rotation: who comes second waits. A step that fails stops no other,
+  but for what would destroy keys that a hold was to keep.
+* What was denied to everybody stays so, whatever a clock says afterwards.
 """
 
 from __future__ import annotations
 
+import threading
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import Engine, delete, exists, select, update
 from sqlalchemy.dialects.sqlite import insert as insert_or_ignore
@@ -39,9 +43,11 @@ from bailee.vault.receipts import (
 from bailee.vault.record import subject_of
 from bailee.vault.sealer import Sealer
 from bailee.vault.segments import Segments
+from bailee.vault.steps import Steps
 
 _PORTION = 500
 _ERASED_AT_ONCE = 100
+_LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +62,18 @@ class SweepReport:
     shipped: int
     rotated: bool
     receipts: int
+
+
+@dataclass(slots=True)
+class _Done:
+    """What a sweep has done so far: see `SweepReport`."""
+
+    keks: int = 0
+    sessions: int = 0
+    segments: int = 0
+    shipped: int = 0
+    rotated: bool = False
+    receipts: int = 0
 
 
 class Forgetting:
@@ -81,6 +99,7 @@ class Forgetting:
         self._lock = lock
         self._holds = holds
         self._rotation_interval = rotation_interval
+        self._one = threading.RLock()  # taken before the vault's lock, never inside it
         self._key = keyring.secret("vault/identifiers")
         self.receipts = Receipts(engine, record)
 
@@ -165,14 +184,14 @@ class Forgetting:
             self._remove_rows([receipt.subject for receipt in going])
 
     def _deny(self, asked: list[Receipt], now: datetime) -> None:
-        """Past its `expires_at` nothing of a session is shown."""
+        """Past its `expires_at` nothing of a session is shown, nor does it go on. That lies so far
+        back that no clock that is set back reaches it.
+        """
         if asked:
             names = [receipt.subject for receipt in asked]
             with storage_errors("the vault's index"), self._engine.begin() as connection:
                 connection.execute(
-                    update(sessions)
-                    .where(sessions.c.id.in_(names), sessions.c.expires_at > now)
-                    .values(expires_at=now)
+                    update(sessions).where(sessions.c.id.in_(names)).values(expires_at=_LONG_AGO)
                 )
             self.receipts.advance_all(asked, INACCESSIBLE, now)
 
@@ -214,35 +233,53 @@ class Forgetting:
 
     # -- expiry ----------------------------------------------------------------------------------
 
-    def sweep(self, now: datetime) -> SweepReport:
-        """Everything that time brings."""
-        self._holds.finish_placing(now)
-        self.finish_releases(now)
-        self.finish_erasures(now)
-        self._defer_held(now)
-        keks = self._destroy_due(now)
-        removed = self._remove_expired(now)
-        while self._keyring.remove_dead():
-            pass
-        with self._lock:
-            shipped = self._segments.ship(now)
-            reclaimed = self._reclaim()
-        moved = 0
-        rotate = self._keyring.rotation_due(now, self._rotation_interval.total_seconds())
-        if rotate:
-            moved += self.rotate(now)[1]
-        moved += self.receipts.reclaimed(now)
-        return SweepReport(keks, removed, reclaimed, shipped, rotate, moved)
+    def sweep(self, now: datetime, steps: Steps, *, keys: bool = True) -> SweepReport:
+        """Everything that time brings, step by step. Without `keys`, no key of an ended epoch is
+        destroyed yet.
+        """
+        done = _Done()
+        with self._one:
+            damaged = None
+            with steps.step("holds"):
+                damaged = self._holds.finish_placing(now)
+                self.finish_releases(now)
+                self._defer_held(now)
+            with steps.step("damaged holds"):
+                if damaged is not None:
+                    raise damaged
+            with steps.step("deletions"):
+                self.finish_erasures(now)
+            if keys and "holds" not in steps.failures:
+                with steps.step("keys"):
+                    done.keks = self._destroy_due(now)
+                with steps.step("rows"):
+                    done.sessions = self._remove_expired(now)
+                    while self._keyring.remove_dead():
+                        pass
+            with steps.step("segments"), self._lock:
+                done.shipped = self._segments.ship(now)
+                done.segments = self._reclaim()
+            with steps.step("rotation"):
+                done.rotated = self._rotation_is_due(now)
+                if done.rotated:
+                    done.receipts += self.rotate(now)[1]
+            with steps.step("receipts"):
+                done.receipts += self.receipts.reclaimed(now)
+        return SweepReport(**asdict(done))
+
+    def _rotation_is_due(self, now: datetime) -> bool:
+        return self._keyring.rotation_due(now, self._rotation_interval.total_seconds())
 
     def rotate(self, now: datetime) -> tuple[Rotation, int]:
         """Rotate the root; what that did, and how many receipts it moved."""
-        rotation = self._keyring.rotate_root()
-        self._record(
-            "keyring.rotated",
-            f"generation {rotation.generation}",
-            {"replaced": rotation.replaced_keks, "rewrapped": rotation.rewrapped_deks},
-        )
-        return rotation, self.receipts.rotated(rotation.began, now)
+        with self._one:
+            rotation = self._keyring.rotate_root()
+            self._record(
+                "keyring.rotated",
+                f"generation {rotation.generation}",
+                {"replaced": rotation.replaced_keks, "rewrapped": rotation.rewrapped_deks},
+            )
+            return rotation, self.receipts.rotated(rotation.began, now)
 
     def _destroy_due(self, now: datetime) -> int:
         """Destroy the keys of ended epochs; first receipts, so that none is without."""
