@@ -1,4 +1,4 @@
-"""A clock that a test moves."""
+"""Clocks that a test moves: the time of day, and seconds that only grow."""
 
 from __future__ import annotations
 
@@ -26,3 +26,21 @@ class FakeClock:
     def advance(self, by: timedelta) -> None:
         """Move on by `by`."""
         self.now += by
+
+
+class FakeTicks:
+    """`bailee.clock.ticks` that stand still until a test lets seconds pass.
+
+    >>> ticks = FakeTicks()
+    >>> began = ticks()
+    >>> ticks.seconds += 30
+    >>> ticks() - began
+    30.0
+    """
+
+    def __init__(self) -> None:
+        self.seconds = 1000.0
+
+    def __call__(self) -> float:
+        """The seconds so far."""
+        return self.seconds

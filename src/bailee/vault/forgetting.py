@@ -260,14 +260,15 @@ class Forgetting:
                 done.shipped = self._segments.ship(now)
                 done.segments = self._reclaim()
             with steps.step("rotation"):
-                done.rotated = self._rotation_is_due(now)
+                done.rotated = self.rotation_due(now)
                 if done.rotated:
                     done.receipts += self.rotate(now)[1]
             with steps.step("receipts"):
                 done.receipts += self.receipts.reclaimed(now)
         return SweepReport(**asdict(done))
 
-    def _rotation_is_due(self, now: datetime) -> bool:
+    def rotation_due(self, now: datetime) -> bool:
+        """Whether something was destroyed, and an interval has passed since the last rotation."""
         return self._keyring.rotation_due(now, self._rotation_interval.total_seconds())
 
     def rotate(self, now: datetime) -> tuple[Rotation, int]:

@@ -439,6 +439,22 @@ class Vault:
         with self._lock:
             return self._segments.ship(self._clock(), everything=True)
 
+    def stalled(self) -> float:
+        """Seconds in which nothing of what waits to be sealed was; 0 when nothing waits."""
+        return self._sealer.queue.stalled()
+
+    def revive(self) -> bool:
+        """Let the sealer begin anew if a defect has ended it; whether one had."""
+        return self._sealer.revive()
+
+    def rotation_due(self, now: datetime) -> bool:
+        """Whether the next sweep rotates the root.
+
+        Raises:
+            StorageError: the keyring can't be read.
+        """
+        return self._forgetting.rotation_due(now)
+
     def hurry(self) -> None:
         """The end is near: a sweep that waits for the sealer ends, and so does one that comes."""
         self._hurried = True
