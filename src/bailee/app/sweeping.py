@@ -78,6 +78,8 @@ class Sweeping:
         self._since = ticking()
         self.failing: Mapping[str, BaileeError] = {}
         """What failed the last time; replaced as a whole."""
+        self.kept = False
+        """Whether keys were destroyed on time since the opening."""
         self.ending = False
         """Whether the node is about to be closed: what fails now is no news."""
 
@@ -106,7 +108,7 @@ class Sweeping:
                 node.erasures.resume(now)
             kept = _KEYS in steps.done
             if kept:
-                self._since = began
+                self._since, self.kept = began, True
             if not self.ending:
                 self.failing = dict(steps.failures)
                 with suppress(BaileeError):  # the next sweep notes it

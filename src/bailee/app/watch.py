@@ -89,6 +89,8 @@ class Watch:
             self._revived("sweep")
         if self._node.vault.revive():
             self._revived("sealer")
+        if self._node.sweeping.kept:  # by a command, when the schedule's own failed
+            self._begin()
         self._look_at_rotation()
         slow = self._ticks() - self._began > _QUIET
         found = tuple(
@@ -135,11 +137,15 @@ class Watch:
         elif self._rotation_since is None:
             self._rotation_since = self._ticks()
 
-    def _swept(self, done: NodeSweep) -> None:
-        """A sweep has ended: say what fails from now on, and what no longer does."""
-        if not self._begun and (done.kept or done.put_off):
+    def _begin(self) -> None:
+        if not self._begun:
             self._begun = True
             self._ready()
+
+    def _swept(self, done: NodeSweep) -> None:
+        """A sweep has ended: say what fails from now on, and what no longer does."""
+        if done.kept or done.put_off:
+            self._begin()
         failing = {
             name: f"{error.message} hint: {error.hint}" if error.hint else error.message
             for name, error in done.failures.items()
