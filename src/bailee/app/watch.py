@@ -98,9 +98,9 @@ class Watch:
             for reason in promise.reasons(self._standing())
             if slow or reason is not Reason.STARTING
         )
-        if {Reason.SWEEP_LATE, Reason.ROTATION_LATE} & set(found):
-            self.schedule.sweep_soon()
         before, self._reasons = self._reasons, found
+        if {Reason.SWEEP_LATE, Reason.ROTATION_LATE} & (set(found) - set(before)):
+            self.schedule.sweep_soon()  # from then on it is tried again as any that failed
         for reason in found:
             if reason not in before:
                 self._late(reason)

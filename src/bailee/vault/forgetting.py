@@ -252,6 +252,7 @@ class Forgetting:
             if keys and "holds" not in steps.failures:
                 with steps.step("keys"):
                     done.keks = self._destroy_due(now)
+            if "keys" in steps.done:
                 with steps.step("rows"):
                     done.sessions = self._remove_expired(now)
                     while self._keyring.remove_dead():
@@ -260,9 +261,9 @@ class Forgetting:
                 done.shipped = self._segments.ship(now)
                 done.segments = self._reclaim()
             with steps.step("rotation"):
-                done.rotated = self.rotation_due(now)
-                if done.rotated:
+                if self.rotation_due(now):
                     done.receipts += self.rotate(now)[1]
+                    done.rotated = True
             with steps.step("receipts"):
                 done.receipts += self.receipts.reclaimed(now)
         return SweepReport(**asdict(done))
