@@ -104,8 +104,10 @@ def render() -> str:
         "",
         *_table(("route", "method", "kind", *COLUMNS), [*known, *others]),
         "",
-        "Answered by the gateway itself: `GET` and `HEAD` of `/` and `/api/hello`, and every "
-        "`OPTIONS` (see `gateway.origins`). Telemetry (`/v1/metrics`, `/v1/logs`, `/v1/traces`) "
+        "Answered by the gateway itself: `GET` and `HEAD` of `/`, `/api/hello`, `/healthz` (is it "
+        "alive) and `/readyz` (is it ready, and if not, why: "
+        "[operating](../guides/operate.md#is-it-well)), and every `OPTIONS` (see "
+        "`gateway.origins`). Telemetry (`/v1/metrics`, `/v1/logs`, `/v1/traces`) "
         "goes to no upstream, whoever sends it: it belongs to the ingest.",
         "",
         "A Bedrock id may be of any publisher: what passes there is kept, as the bytes it was when "

@@ -6,6 +6,7 @@ the present moment as an aware UTC `datetime`. `bailee.testing.FakeClock` is one
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
@@ -17,6 +18,18 @@ Clock = Callable[[], datetime]
 def system_clock() -> datetime:
     """The machine's time, aware, in UTC."""
     return datetime.now(UTC)
+
+
+Ticks = Callable[[], float]
+"""Seconds that only grow, at the pace of real time, whatever is done to the clock."""
+
+
+def ticks() -> float:
+    """Seconds since the machine started, its sleep included where the system counts it (Linux)."""
+    return time.clock_gettime(_TICKING)
+
+
+_TICKING = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 
 def starting_at(start: datetime) -> Clock:

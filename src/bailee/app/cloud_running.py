@@ -21,8 +21,8 @@ import uvloop
 
 from bailee.accounts import Accounts
 from bailee.app.cloud_serving import Serving
+from bailee.app.durable import CloudQueue
 from bailee.app.node import Node
-from bailee.app.schedule import CloudQueue
 from bailee.cloud.ports import Limits
 from bailee.cloud.runners.pool import Runners
 from bailee.cloud.sessions.around import Admission, Hosts

@@ -9,6 +9,7 @@ Rows: R4.
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
 
 from bailee.app.node import Node
 from bailee.errors import BaileeError
@@ -48,6 +49,8 @@ class Mover:
             try:
                 self._node.vault.moving.run(self._node.clock(), self._ending.is_set)
                 patience = None
-            except BaileeError as error:  # a store that fails is tried again
-                self._node.ledger.append("retention.move_failed", "moves", {"error": error.code})
+            except Exception as error:  # a store that fails is tried again, and so is a defect
+                code = error.code if isinstance(error, BaileeError) else "internal"
+                with suppress(BaileeError):
+                    self._node.ledger.append("retention.move_failed", "moves", {"error": code})
                 patience = self._again

@@ -23,6 +23,7 @@ from bailee.app.erasing import Erasures
 from bailee.app.marks import Marks
 from bailee.app.minding import Minding
 from bailee.app.person_keys import Holders, PersonKeys
+from bailee.app.sweeping import NodeSweep, Sweeping
 from bailee.app.traces import gather
 from bailee.clock import Clock
 from bailee.cloud.egress.lists import NetworkLists
@@ -35,6 +36,7 @@ from bailee.errors import InputError, StorageError
 from bailee.feedback.reports import Reports
 from bailee.feedback.survey import Survey, by_telemetry
 from bailee.gateway.interpret import interpret
+from bailee.health import Ask
 from bailee.home import Home, parts
 from bailee.keyring import EnvironmentRoot, FileRoot, Keyring, Root, check_root, wraps
 from bailee.ledger import Ledger
@@ -43,11 +45,10 @@ from bailee.registry import load as load_registry
 from bailee.steady import Machine, this_machine
 from bailee.telemetry.issues import Issue
 from bailee.telemetry.records import Row
-from bailee.telemetry.telemetry import Swept, Telemetry
+from bailee.telemetry.telemetry import Telemetry
 from bailee.telemetry.webhook import Webhook
 from bailee.training import eligibility
 from bailee.vault.exchange import Terms
-from bailee.vault.forgetting import SweepReport
 from bailee.vault.objects import FolderObjects
 from bailee.vault.terms import Present
 from bailee.vault.transcript import SessionRow
@@ -166,6 +167,8 @@ class Node:
             gather=lambda subject, now: gather(self, subject, now),
         )
         self.moves_wait: Callable[[], None] = self._move_now
+        self.sweeping = Sweeping(self, data)
+        self.health: Ask | None = None  # while a server runs
         self.measured: Callable[[], None] = lambda: None  # where no server runs, nothing waits
         self.accounts.retention_follows = self.follow
         url = settings.text("telemetry.webhook")
@@ -240,7 +243,8 @@ class Node:
         Raises:
             StorageError: a store failed; call again.
         """
-        self._sweep(now)
+        for failure in self.sweeping.sweep(now, minding=False).failures.values():
+            raise failure
         self.vault.end_past(now)
 
     def latest(self) -> datetime:
@@ -379,24 +383,9 @@ class Node:
         )
         return decision.retention or "P0D"
 
-    def sweep(self, now: datetime) -> tuple[SweepReport, Swept, dict[str, int]]:
-        """Look at the clock; then destroy what is due, of telemetry, feedback and sessions, and
-        what was left of erasures. How many reports and days of the survey went is by name.
-
-        Raises:
-            StorageError: a store failed; the next sweep goes on.
-        """
-        self.mind_clock()
-        return self._sweep(now)
-
-    def _sweep(self, now: datetime) -> tuple[SweepReport, Swept, dict[str, int]]:
-        swept = self.telemetry.sweep(now)
-        gone = {"reports": self.reports.sweep(now), "survey_days": self.survey.sweep(now)}
-        self.cloud.sweep(now)
-        done = self.vault.sweep(now)
-        self.erasures.resume(now)
-        self.marks.catch_up()
-        return done, swept, gone
+    def sweep(self, now: datetime) -> NodeSweep:
+        """Look at the clock, and destroy what is due of all that is kept. See `Sweeping`."""
+        return self.sweeping.sweep(now)
 
     def close(self) -> None:
         """Seal what is in the spool and let everything go."""

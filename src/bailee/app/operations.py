@@ -31,6 +31,7 @@ from bailee.app.views import (
     move_view,
     receipt_view,
     session_view,
+    step_view,
 )
 from bailee.errors import InputError
 from bailee.vault.exporting import as_object
@@ -120,8 +121,27 @@ def _sessions_delete(node: Node, arguments: Arguments) -> object:
 
 
 def _retention_run(node: Node, arguments: Arguments) -> object:
-    sessions, figures, gone = node.sweep(due(node, arguments))
-    return {**asdict(sessions), "telemetry": asdict(figures), "feedback": gone}
+    done = node.sweep(due(node, arguments))
+    failed = [
+        {"step": name, "code": error.code, "message": error.message, "hint": error.hint}
+        for name, error in done.failures.items()
+    ]
+    return {
+        **asdict(done.sessions),
+        "telemetry": asdict(done.telemetry),
+        "feedback": done.gone,
+        "failed": failed,
+    }
+
+
+def _retention_watch(node: Node, _arguments: Arguments) -> object:
+    """How the promise stands: by a server that runs, and by what the sweeps have noted."""
+    health = None if node.health is None else node.health()
+    return {
+        "server": health is not None,
+        "reasons": [] if health is None else list(health.reasons),
+        "steps": [step_view(note) for note in node.sweeping.notes()],
+    }
 
 
 def _retention_report(node: Node, arguments: Arguments) -> object:
@@ -209,6 +229,7 @@ _OPERATIONS: Final[Mapping[str, Callable[[Node, Arguments], Iterator[object] | o
     "sessions.export": _sessions_export,
     "sessions.delete": _sessions_delete,
     "retention.run": _retention_run,
+    "retention.watch": _retention_watch,
     "retention.report": _retention_report,
     "retention.receipts": _retention_receipts,
     "retention.moves": _retention_moves,

@@ -116,8 +116,13 @@ async def _serve(server: Server, ready: object) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     async with server as running:
-        ready(running)
-        await stop.wait()
+        stopping = asyncio.ensure_future(stop.wait())
+        swept = asyncio.ensure_future(server.swept.wait())
+        await asyncio.wait((stopping, swept), return_when=asyncio.FIRST_COMPLETED)
+        if swept.done() and not stopping.done():
+            ready(running)
+        swept.cancel()
+        await stopping
 
 
 def _announce_json(home: Home, running: Running) -> None:

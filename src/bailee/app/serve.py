@@ -1,4 +1,4 @@
-"""`bailee up`: gateway, console, ingest, control socket and schedule over one home, in one process.
+"""`bailee up`: gateway, console, ingest, control socket and watch over one home, in one process.
 
 It starts in the order in which things depend on each other and stops in the reverse: the gateway
 first, so that nothing new comes in; the vault last, so that all that came in is sealed.
@@ -23,15 +23,16 @@ from bailee.admission.addresses import TrustedProxies, trusted_proxies
 from bailee.app import feedback, telemetry
 from bailee.app.access import PolicyAccess
 from bailee.app.cloud_running import Cloud
+from bailee.app.durable import DurableQueue
 from bailee.app.key_terms import KeyTerms, terms_of
 from bailee.app.mover import Mover
 from bailee.app.node import Node
 from bailee.app.operations import perform
 from bailee.app.pages import console_parts
-from bailee.app.schedule import Schedule
+from bailee.app.watch import Watch, to_stderr
 from bailee.config import Settings, parse_address
-from bailee.console import Listener, SignIn, bind, check_url, make_site, names
-from bailee.errors import InputError
+from bailee.console import Healthy, Listener, SignIn, bind, check_url, make_site, names
+from bailee.errors import BaileeError, InputError
 from bailee.gateway import (
     ApiKey,
     Bedrock,
@@ -53,6 +54,7 @@ from bailee.gateway import (
 from bailee.gateway.credentials import default_url
 from bailee.gateway.local_model import LABEL, LocalModel
 from bailee.gateway.settings import MIB
+from bailee.health import healthy
 from bailee.home.console_name import console_label
 from bailee.home.control import ControlServer, reachable
 from bailee.home.guarding import check_secret
@@ -107,6 +109,8 @@ class Server:
         self._plan = plan
         self._always_key = always_key
         self._on_exchange = on_exchange
+        self.swept = asyncio.Event()
+        """Set once the first sweep has done what it is for."""
         self._parts = AsyncExitStack()
         self._sign_in = SignIn(node.clock)
         self._descriptors = share_out(raise_limit())
@@ -135,6 +139,8 @@ class Server:
             check_bind(host, tls is not None)
         gateway_config, described = await self._gateway_config(settings)
 
+        watch = self._make_watch()
+        node.health = watch.health
         telemetry.pass_on(node, os.environ)
         own = telemetry.measuring(node, os.environ)
         own.start()
@@ -151,6 +157,7 @@ class Server:
             node.vault.spool,
             node.clock,
             over,
+            health=watch.health,
         )
         port = await gateway.start(*gateway_at, tls)
         self._parts.push_async_callback(gateway.close, _GRACE_SECONDS)
@@ -161,6 +168,14 @@ class Server:
 
         await gateway.start_local(reachable(node.home.gateway_socket))
         cloud = await asyncio.to_thread(self._start_cloud)
+        queue = DurableQueue(
+            node.home.work_database,
+            cloud.queue,
+            clock=node.clock,
+            record=node.ledger.append,
+            say=to_stderr,
+        )
+        await asyncio.to_thread(queue.check)
         await self._start_console(console_at, tls, gateway_url, described)
         mover = Mover(node)
         mover.start()
@@ -170,7 +185,7 @@ class Server:
         await control.start()
         self._parts.push_async_callback(control.close)
         keys = self._first_keys()
-        await self._start_schedule(cloud)
+        await self._start_work(cloud, queue, watch)
         return Running(
             gateway=gateway_url,
             console=self._console,
@@ -266,7 +281,8 @@ class Server:
             tls=gateway.startswith("https://"),
             defect=telemetry.defects(node, os.environ),
         )
-        await self._listen(make_site(parts), listening, self._descriptors.console)
+        site = Healthy(make_site(parts), node.health or healthy)
+        await self._listen(site, listening, self._descriptors.console)
 
     async def _start_ingest(self, at: tuple[str, int], scheme: str) -> str:
         node = self._node
@@ -300,23 +316,34 @@ class Server:
         node.cloud_sessions = cloud
         return cloud
 
-    async def _start_schedule(self, cloud: Cloud) -> None:
-        every = self._node.settings.number("retention.every_minutes")
-        schedule = Schedule(self._node, every, cloud.queue)
+    def _make_watch(self) -> Watch:
+        loop = asyncio.get_running_loop()
 
-        def start() -> None:
-            schedule.start()
-            cloud.begin(schedule.enqueue)
+        def ready() -> None:
+            loop.call_soon_threadsafe(self.swept.set)
 
-        # It takes a second to start and nobody waits for it; but it is stopped only once started.
-        starting = asyncio.create_task(asyncio.to_thread(start))
+        every = self._node.settings.number("retention.every_minutes") * 60.0
+        return Watch(self._node, every, ready=ready)
+
+    async def _start_work(self, cloud: Cloud, queue: DurableQueue, watch: Watch) -> None:
+        # Nobody waits for the queue; but it is stopped only once started.
+        starting = asyncio.create_task(asyncio.to_thread(cloud.begin, queue.enqueue))
+        starting.add_done_callback(_say_what_failed)
 
         async def stop() -> None:
-            await starting
+            await asyncio.gather(starting, return_exceptions=True)
             await asyncio.to_thread(cloud.end)
-            await asyncio.to_thread(schedule.stop)
+            await asyncio.to_thread(queue.stop)
 
         self._parts.push_async_callback(stop)
+        watch.start()
+        self._parts.push_async_callback(asyncio.to_thread, watch.stop)
+
+
+def _say_what_failed(starting: asyncio.Task[None]) -> None:
+    if not starting.cancelled() and (error := starting.exception()) is not None:
+        told = error.message if isinstance(error, BaileeError) else type(error).__name__
+        to_stderr(f"bailee: cloud sessions that waited were not taken up: {told}")
 
 
 def _public(settings: Settings, name: str) -> str | None:

@@ -14,6 +14,7 @@ from bailee.vault.transcript import Exchange, SessionRow
 
 if TYPE_CHECKING:
     from bailee.app.node import Node
+    from bailee.app.sweeping import StepNote
 
 
 def session_view(node: Node, session: SessionRow, *, held: bool) -> dict[str, object]:
@@ -43,6 +44,17 @@ def as_bytes(exchanges: Iterable[Exchange]) -> list[dict[str, object]]:
         for exchange in exchanges
         if exchange.beyond is not None or exchange.fields is None
     ]
+
+
+def step_view(note: StepNote) -> dict[str, object]:
+    """What became of a step of the sweep, the last times."""
+    return {
+        "step": note.name,
+        "succeeded": note.succeeded_at and note.succeeded_at.isoformat(),
+        "failed": note.failed_at and note.failed_at.isoformat(),
+        "error": note.error,
+        "failures": note.failures,
+    }
 
 
 def receipt_view(receipt: Receipt) -> dict[str, object]:

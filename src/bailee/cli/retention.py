@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any, cast
 
 import typer
 
 from bailee.cli.errors import reporting
 from bailee.cli.reach import HomeOption, JsonOption, ask_one
-from bailee.cli.show import console, moment, print_json, say, size, table
+from bailee.cli.show import console, moment, note, print_json, say, size, table
+from bailee.errors import BaileeError
 from bailee.shown import line
 
 app = typer.Typer(help="Retention: what is kept, and the end of it.", no_args_is_help=True)
@@ -23,6 +25,7 @@ def run(as_json: JsonOption = False, home: HomeOption = None) -> None:
         done = cast("dict[str, Any]", ask_one(home, "retention.run"))
         if as_json:
             print_json(done)
+            _raise(done["failed"])
             return
         say(
             f"{_counted(done['sessions'], 'session')} removed, {_counted(done['keks'], 'key')} "
@@ -30,6 +33,37 @@ def run(as_json: JsonOption = False, home: HomeOption = None) -> None:
         )
         if done["rotated"]:
             say("The root key was rotated: older copies of the keyring open none of it.")
+        _raise(done["failed"])
+
+
+def _raise(failed: list[dict[str, Any]]) -> None:
+    """End with what failed first, and name the others."""
+    for one in failed[1:]:
+        say(f"warning: the step {one['step']!r} failed: {one['message']}", err=True)
+    for one in failed[:1]:
+        message = f"the sweep's step {one['step']!r} failed: {one['message']}"
+        raise BaileeError(message, code=one["code"], hint=one["hint"])
+
+
+def _standing(home: Path | None, *, as_json: bool) -> None:
+    """Say what of the promise is not kept, on standard error; to a person, also when nothing is
+    swept since no server runs.
+    """
+    watch = cast("dict[str, Any]", ask_one(home, "retention.watch"))
+    for reason in watch["reasons"]:
+        say(f"warning: the server is not ready: {reason}", err=True)
+    for step in watch["steps"]:
+        if step["error"] is not None:
+            since = moment(step["succeeded"]) if step["succeeded"] else "ever"
+            say(
+                f"warning: the sweep's step {step['step']!r} failed {step['failures']} times in a "
+                f"row ({step['error']}); it has not succeeded since {since}",
+                err=True,
+            )
+    if not watch["server"] and not as_json:
+        last = next((step["succeeded"] for step in watch["steps"] if step["step"] == "keys"), None)
+        when = f"the last sweep was on {moment(last)}" if last else "there was none yet"
+        note(f"No server runs, so nothing is swept: {when}.")
 
 
 def _counted(number: int, what: str) -> str:
@@ -38,8 +72,11 @@ def _counted(number: int, what: str) -> str:
 
 @app.command()
 def report(as_json: JsonOption = False, home: HomeOption = None) -> None:
-    """What is kept, by class, plan and the day it goes: as a table and as a picture."""
+    """What is kept, by class, plan and the day it goes: as a table and as a picture. What keeps it
+    from going on time is said on standard error.
+    """
     with reporting():
+        _standing(home, as_json=as_json)
         rows = cast("list[dict[str, Any]]", ask_one(home, "retention.report"))
         damaged = cast("list[dict[str, Any]]", ask_one(home, "keyring.damaged"))
         for key in damaged:

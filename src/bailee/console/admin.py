@@ -46,6 +46,7 @@ class Admin:
             total=len(sessions),
             unfiled=self._perform("sessions.unfiled", {}),
             report=self._perform("retention.report", {"wait": False}),
+            watch=self._perform("retention.watch", {}),
             keys=self._perform("key.list", {}),
             gateway=self._parts.running.gateway,
         )
@@ -97,6 +98,7 @@ class Admin:
             ask,
             "admin/retention.html",
             here="retention",
+            watch=self._perform("retention.watch", {}),
             report=report,
             picture=picture,
             receipts=receipts[::-1][:_SHOWN],

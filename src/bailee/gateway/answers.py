@@ -48,9 +48,16 @@ def error_event(error: BaileeError, request_id: str) -> bytes:
     return b"event: error\ndata: " + orjson.dumps(error.api_body(request_id)) + b"\n\n"
 
 
-def hello(request_id: str, *, close: bool, bodiless: bool) -> bytes:
-    """The answer to a client that asks whether anyone is there."""
-    return _answer(200, b'{"message":"hello"}', request_id, "", close=close, bodiless=bodiless)
+def hello(
+    request_id: str,
+    *,
+    close: bool,
+    bodiless: bool,
+    status: int = 200,
+    body: bytes = b'{"message":"hello"}',
+) -> bytes:
+    """The answer to a client that asks whether anyone is there; or how the server stands."""
+    return _answer(status, body, request_id, "", close=close, bodiless=bodiless)
 
 
 def preflight(lines: bytes, request_id: str, *, close: bool) -> bytes:

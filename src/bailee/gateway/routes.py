@@ -156,7 +156,7 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """A request that the gateway answers itself: whether it is there, and nothing more."""
+    """A request that the gateway answers itself: whether it is there, or how it stands."""
 
     label: str
 
@@ -176,7 +176,7 @@ _USUAL: Final = {
     for target in (b"/v1/messages", b"/v1/messages?beta=true")
 }
 _USUAL_RECORDED: Final = {target: target.decode("ascii") for target in _USUAL}
-_GREETINGS: Final = {b"/": "/", b"/api/hello": "/api/hello"}
+_GREETINGS: Final = {path.encode(): path for path in ("/", "/api/hello", "/healthz", "/readyz")}
 _CHANNELS_OF: Final = {b"v1": "api", b"bedrock": "bedrock", b"vertex": "vertex"}
 _ABSOLUTE: Final = re.compile(rb"https?://[^/?#]*", re.IGNORECASE)
 _KEPT_PARAMETERS: Final = frozenset({b"beta", b"alt"})

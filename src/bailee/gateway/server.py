@@ -32,6 +32,7 @@ from bailee.gateway.routes import Answered, Refused, Route, route
 from bailee.gateway.settings import GatewayConfig, check_bind
 from bailee.gateway.summary import ExchangeSummary, method_label
 from bailee.gateway.upstream import UpstreamPool
+from bailee.health import ALIVE, Ask, healthy
 from bailee.vault.exchange import CapturedExchange
 
 _log = logging.getLogger("bailee.gateway")
@@ -51,6 +52,8 @@ class Gateway:
         recording: Recording,
         clock: Clock,
         on_exchange: Callable[[ExchangeSummary], None],
+        *,
+        health: Ask = healthy,
     ) -> None:
         self.limits = config.limits
         self.clock = clock
@@ -78,6 +81,7 @@ class Gateway:
         self._access = access
         self._recording = recording
         self._on_exchange = on_exchange
+        self._health = health
         self._pools = {
             channel: UpstreamPool(upstream, config.limits)
             for channel, upstream in (
@@ -242,10 +246,22 @@ class Gateway:
         elif isinstance(where, Refused):
             self.refuse(client, head, where.error, where=where)
         else:
-            bodiless = head.method == b"HEAD"
-            close = self._closes(client, head)
-            client.write(hello(self._new_id(), close=close, bodiless=bodiless))
+            client.write(
+                self._hello(
+                    where, bodiless=head.method == b"HEAD", close=self._closes(client, head)
+                )
+            )
         client.finished()
+
+    def _hello(self, where: Answered, *, bodiless: bool, close: bool) -> bytes:
+        if where.label == "/healthz":
+            status, body = 200, ALIVE
+        elif where.label == "/readyz":
+            health = self._health()
+            status, body = health.status, health.body()
+        else:
+            return hello(self._new_id(), close=close, bodiless=bodiless)
+        return hello(self._new_id(), close=close, bodiless=bodiless, status=status, body=body)
 
     def _preflight(self, client: ClientConnection, head: RequestHead) -> None:
         lines = self._origins.preflight(head)

@@ -99,7 +99,9 @@ def zero_keks(
             .where(keks.c.id == kek_id)
             .values(wrapped=func.zeroblob(SEALED_KEY_BYTES), current=False)
             .returning(keks.c.data_class, keks.c.epoch)
-        ).one()
+        ).first()
+        if row is None:
+            continue  # gone already, and noted then
         connection.execute(
             insert_or_ignore(destroyed_keks)
             .values(

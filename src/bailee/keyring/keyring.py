@@ -260,15 +260,15 @@ class Keyring:
     # -- rotation --------------------------------------------------------------------------------
 
     def rotation_due(self, now: datetime, interval_seconds: float) -> bool:
-        """Whether something was destroyed since the last rotation, and that is `interval` ago; or
-        a rotation was broken off.
+        """Whether something was destroyed since the last rotation, and that is `interval` ago, or
+        is to come, by a clock that was set back; or a rotation was broken off.
         """
         if len(self.root.generations()) > 1:
             return True
         with storage_errors("the keyring"), reading(self.engine) as connection:
             row = connection.execute(select(rotation)).one()
         since = (now - row.rotated_at).total_seconds()
-        return bool(row.destroyed_since) and since >= interval_seconds
+        return bool(row.destroyed_since) and not 0 <= since < interval_seconds
 
     def damaged(self) -> list[Damaged]:
         """The keys that were found not to open.

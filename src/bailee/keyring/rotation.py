@@ -139,7 +139,9 @@ def _move_portion(ring: Keyring, kek_id: str, clock: Clock, aside: _Aside) -> in
     """
     with ring.lock:
         with ring.engine.begin() as connection:
-            old = connection.execute(select(keks).where(keks.c.id == kek_id)).one()
+            old = connection.execute(select(keks).where(keks.c.id == kek_id)).first()
+            if old is None:
+                return 0  # its epoch has ended meanwhile
             rows = connection.execute(
                 select(deks).where(deks.c.kek_id == kek_id).limit(_PORTION)
             ).all()

@@ -134,6 +134,11 @@ KINDS: Final[Mapping[str, Declared]] = {
     "retention.moved": {"seen": _NUMBER, "moved": _NUMBER},
     "retention.move_failed": {"error": _WORD},
     "retention.sweep_failed": {"error": _WORD},
+    "retention.sweep_recovered": {"failures": _NUMBER},
+    "watch.late": {"bound": _NUMBER},
+    "watch.restored": _NOTHING,
+    "watch.revived": _NOTHING,
+    "work.set_aside": {"as": _SETTING},
     # feedback and telemetry
     "report.received": {"clause": _WORD, "for": _WORD},
     "report.changed": {"state": _WORD, "by": _ID, "issue": _SEALED},

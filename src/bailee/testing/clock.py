@@ -1,4 +1,4 @@
-"""Clocks that a test moves."""
+"""Clocks that a test moves: the time of day, and seconds that only grow."""
 
 from __future__ import annotations
 
@@ -67,3 +67,21 @@ class FakeMachine:
         """The machine is off for a time and starts again."""
         self.wall.advance(off)
         self.unset, self.boot = 10.0, self.boot + "+"
+
+
+class FakeTicks:
+    """`bailee.clock.ticks` that stand still until a test lets seconds pass.
+
+    >>> ticks = FakeTicks()
+    >>> began = ticks()
+    >>> ticks.seconds += 30
+    >>> ticks() - began
+    30.0
+    """
+
+    def __init__(self) -> None:
+        self.seconds = 1000.0
+
+    def __call__(self) -> float:
+        """The seconds so far."""
+        return self.seconds

@@ -8,13 +8,17 @@ Rules kept here:
 * What is deleted is unreadable whatever the clock does, and nothing brings it back (`tombstones`).
 * The key goes first; rows and segments follow, in portions, and may follow later.
 * Every step is found again after a crash: a receipt that was begun is driven on.
+* One sweep at a time, and one rotation: who comes second waits. A step that fails stops no other,
+  but for what would destroy keys that a hold was to keep.
+* What was denied to everybody stays so, whatever a clock says afterwards.
 """
 
 from __future__ import annotations
 
 import re
+import threading
 from contextlib import AbstractContextManager, suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -45,6 +49,7 @@ from bailee.vault.record import Record as StoredRecord
 from bailee.vault.record import open_record, subject_of
 from bailee.vault.sealer import Sealer
 from bailee.vault.segments import Segments
+from bailee.vault.steps import Steps
 from bailee.vault.tombstones import Tombstones
 from bailee.vault.transcript import rebuild
 
@@ -68,6 +73,18 @@ class SweepReport:
     shipped: int
     rotated: bool
     receipts: int
+
+
+@dataclass(slots=True)
+class _Done:
+    """What a sweep has done so far: see `SweepReport`."""
+
+    keks: int = 0
+    sessions: int = 0
+    segments: int = 0
+    shipped: int = 0
+    rotated: bool = False
+    receipts: int = 0
 
 
 class Forgetting:
@@ -95,6 +112,7 @@ class Forgetting:
         self._holds = holds
         self._tombstones = tombstones
         self._rotation_interval = rotation_interval
+        self._one = threading.RLock()  # taken before the vault's lock, never inside it
         self._key = keyring.secret("vault/identifiers")
         self.receipts = Receipts(engine, record)
 
@@ -179,8 +197,8 @@ class Forgetting:
             self._remove_rows([receipt.subject for receipt in going])
 
     def _deny(self, asked: list[Receipt], now: datetime) -> None:
-        """Past its `expires_at` nothing of a session is shown, and `_PAST` is so by any clock. What
-        its owner deleted gets its tombstone.
+        """Past its `expires_at` nothing of a session is shown, nor does it go on, and `_PAST` is so
+        by any clock. What its owner deleted gets its tombstone.
         """
         if asked:
             names = [receipt.subject for receipt in asked]
@@ -266,39 +284,59 @@ class Forgetting:
 
     # -- expiry ----------------------------------------------------------------------------------
 
-    def sweep(self, now: datetime) -> SweepReport:
-        """Everything that time brings."""
-        self._holds.finish_placing(now)
-        self.finish_releases(now)
-        self.finish_erasures(now)
-        self._defer_held(now)
-        keks = self._destroy_due(now)
-        removed = self._remove_expired(now)
-        while self._keyring.remove_dead():
-            pass
-        with self._lock:
-            shipped = self._segments.ship(now)
-            reclaimed = self._reclaim()
-        moved = 0
-        rotate = self._keyring.rotation_due(now, self._rotation_interval.total_seconds())
-        if rotate:
-            moved += self.rotate(now)[1]
-        moved += self.receipts.reclaimed(now)
-        with self._lock:
-            self._tombstones.remove_past(now)
-        return SweepReport(keks, removed, reclaimed, shipped, rotate, moved)
+    def sweep(self, now: datetime, steps: Steps, *, keys: bool = True) -> SweepReport:
+        """Everything that time brings, step by step. Without `keys`, no key of an ended epoch is
+        destroyed yet.
+        """
+        done = _Done()
+        with self._one:
+            damaged = None
+            with steps.step("holds"):
+                damaged = self._holds.finish_placing(now)
+                self.finish_releases(now)
+                self._defer_held(now)
+            with steps.step("damaged holds"):
+                if damaged is not None:
+                    raise damaged
+            with steps.step("deletions"):
+                self.finish_erasures(now)
+            if keys and "holds" not in steps.failures:
+                with steps.step("keys"):
+                    done.keks = self._destroy_due(now)
+            if "keys" in steps.done:
+                with steps.step("rows"):
+                    done.sessions = self._remove_expired(now)
+                    while self._keyring.remove_dead():
+                        pass
+            with steps.step("segments"), self._lock:
+                done.shipped = self._segments.ship(now)
+                done.segments = self._reclaim()
+            with steps.step("rotation"):
+                if self.rotation_due(now):
+                    done.receipts += self.rotate(now)[1]
+                    done.rotated = True
+            with steps.step("receipts"):
+                done.receipts += self.receipts.reclaimed(now)
+            with steps.step("tombstones"), self._lock:
+                self._tombstones.remove_past(now)
+        return SweepReport(**asdict(done))
+
+    def rotation_due(self, now: datetime) -> bool:
+        """Whether something was destroyed, and an interval has passed since the last rotation."""
+        return self._keyring.rotation_due(now, self._rotation_interval.total_seconds())
 
     def rotate(self, now: datetime) -> tuple[Rotation, int]:
         """Rotate the root; what that did, and how many receipts it moved."""
-        rotation = self._keyring.rotate_root()
-        self._record(
-            "keyring.rotated",
-            f"generation {rotation.generation}",
-            {"replaced": rotation.replaced_keks, "rewrapped": rotation.rewrapped_deks},
-        )
-        for kind, name in rotation.damaged:
-            self._record("keyring.damaged", _NO_ID.sub("~", name)[:200], {"key": kind})
-        return rotation, self.receipts.rotated(rotation.began, now)
+        with self._one:
+            rotation = self._keyring.rotate_root()
+            self._record(
+                "keyring.rotated",
+                f"generation {rotation.generation}",
+                {"replaced": rotation.replaced_keks, "rewrapped": rotation.rewrapped_deks},
+            )
+            for kind, name in rotation.damaged:
+                self._record("keyring.damaged", _NO_ID.sub("~", name)[:200], {"key": kind})
+            return rotation, self.receipts.rotated(rotation.began, now)
 
     def _destroy_due(self, now: datetime) -> int:
         """Destroy the keys of ended epochs; first receipts, so that none is without."""

@@ -108,11 +108,25 @@ class Holds:
             self._take(self.get(hold_id), now)
             return self.get(hold_id)
 
-    def finish_placing(self, now: datetime) -> None:
-        """Take what a crash left to be taken."""
+    def finish_placing(self, now: datetime) -> IntegrityError | None:
+        """Take what a crash left to be taken. One whose session's key is damaged can't be, and
+        stops no other: an error that names the last such.
+
+        Raises:
+            StorageError: a store failed; call again.
+        """
+        damaged = None
         with self._lock:
             for hold in self._select(select(holds).where(holds.c.state == PLACING)):
-                self._take(hold, now)
+                try:
+                    self._take(hold, now)
+                except IntegrityError as error:
+                    damaged = IntegrityError(
+                        f"the hold {hold.id} can't be placed: its session's key is damaged.",
+                        hint="release it, or put back a keyring that has the key",
+                    )
+                    damaged.__cause__ = error
+        return damaged
 
     def begin_release(self, hold_id: str) -> Hold:
         """Note that a hold is to be released; the vault's forgetting does the rest.

@@ -10,12 +10,14 @@
 * `reclaimed`: no segment with its ciphertext is left.
 
 Each step is entered in the audit record before it is noted here; after a crash between the two it
-may be entered twice, never not at all.
+may be entered twice, never not at all. Two who note the same step enter it once,
+and no step leads back.
 """
 
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -34,6 +36,15 @@ DEFERRED: Final = "deferred"
 KEY_DESTROYED: Final = "key_destroyed"
 BACKUPS_UNRECOVERABLE: Final = "backups_unrecoverable"
 RECLAIMED: Final = "reclaimed"
+
+_ORDER: Final = (
+    REQUESTED,
+    INACCESSIBLE,
+    DEFERRED,
+    KEY_DESTROYED,
+    BACKUPS_UNRECOVERABLE,
+    RECLAIMED,
+)
 
 ERASURE: Final = "erasure"
 EXPIRY: Final = "expiry"
@@ -71,6 +82,7 @@ class Receipts:
     def __init__(self, engine: Engine, record: Record) -> None:
         self._engine = engine
         self._record = record
+        self._noting = threading.Lock()
 
     def request(
         self,
@@ -132,16 +144,28 @@ class Receipts:
         self.advance_all([receipt], state, now)
 
     def advance_all(self, some: Sequence[Receipt], state: str, now: datetime) -> None:
-        """Note that receipts have come to `state`, in one transaction."""
-        for receipt in some:
-            self._record(f"{receipt.kind}.{state}", receipt.subject, {"receipt": receipt.id})
-        if some:
+        """Note that receipts have come to `state`, in one transaction. What has come as far, or
+        further, stays as it is.
+        """
+        if not some:
+            return
+        with self._noting:
+            before = _ORDER[: _ORDER.index(state)]
+            stand = self._states([receipt.id for receipt in some])
+            moved = [receipt for receipt in some if stand.get(receipt.id) in before]
+            for receipt in moved:
+                self._record(f"{receipt.kind}.{state}", receipt.subject, {"receipt": receipt.id})
             with storage_errors("the receipts"), self._engine.begin() as connection:
                 connection.execute(
                     update(receipts)
-                    .where(receipts.c.id.in_([receipt.id for receipt in some]))
+                    .where(receipts.c.id.in_([receipt.id for receipt in moved]))
                     .values(state=state, **{f"{state}_at": now})
                 )
+
+    def _states(self, ids: Sequence[str]) -> dict[str, str]:
+        query = select(receipts.c.id, receipts.c.state).where(receipts.c.id.in_(ids))
+        with storage_errors("the receipts"), reading(self._engine) as connection:
+            return {row.id: row.state for row in connection.execute(query)}
 
     def get(self, receipt_id: str) -> Receipt:
         """A receipt by its id.

@@ -89,8 +89,12 @@ class Sealer:
         self._retry_seconds = retry_seconds
         self._in_doubt = False  # whether the last batch may have been committed after all
         self.queue = SealingQueue(most_held)
-        self._thread = threading.Thread(target=self._run, name="sealer", daemon=True)
-        self._thread.start()
+        self._thread = self._started()
+
+    def _started(self) -> threading.Thread:
+        thread = threading.Thread(target=self._run, name="sealer", daemon=True)
+        thread.start()
+        return thread
 
     # -- from the spool's thread -----------------------------------------------------------------
 
@@ -112,6 +116,14 @@ class Sealer:
         """Drop what is held in memory of a session. The caller holds the vault's lock."""
         self._bench.forget([session_id])
         self._conversations.forget(session_id)
+
+    def revive(self) -> bool:
+        """Begin anew where a defect has ended the thread; whether one had."""
+        if self._thread.is_alive() or self.queue.stopping:
+            return False
+        self._in_doubt = True
+        self._thread = self._started()
+        return True
 
     def close(self) -> None:
         """Stop after the present batch. What is queued is in the spool."""

@@ -75,6 +75,7 @@ class SealingQueue:
         self._asking = 0  # how many wait
         self._stop = False
         self._failure: StorageError | None = None
+        self._moved = time.monotonic()  # when the head of the queue came to be its head
         self._change = threading.Condition()
 
     # -- from any thread -------------------------------------------------------------------------
@@ -82,6 +83,7 @@ class SealingQueue:
     def put(self, group: Iterable[Kept]) -> None:
         """Queue what became durable."""
         with self._change:
+            self._begin_waiting()
             for kept in group:
                 if self._held + kept.length > self._most_held:
                     self._queue.append(replace(kept, exchange=None))
@@ -98,12 +100,22 @@ class SealingQueue:
     def put_file(self, file: Left | str) -> None:
         """Queue a file of an earlier process, or the release of one behind what it holds."""
         with self._change:
+            self._begin_waiting()
             self._queue.append(file)
             self._added += 1
             if isinstance(file, Left):
                 self._left += 1
                 self._all_bytes += file.size
             self._change.notify_all()
+
+    def _begin_waiting(self) -> None:
+        if not self._queue:
+            self._moved = time.monotonic()
+
+    def stalled(self) -> float:
+        """Seconds in which nothing of what waits was sealed; 0 when nothing waits."""
+        with self._change:
+            return time.monotonic() - self._moved if self._queue else 0.0
 
     def unsealed(self, owner: str) -> Unsealed:
         """What waits, in bytes on disk. Takes no lock: it is asked for each request."""
@@ -218,6 +230,7 @@ class SealingQueue:
                         self._owned[item.owner] = (count - 1, last)
                         self._bytes[item.owner] -= item.length
             self._done += len(batch)
+            self._moved = time.monotonic()
             self._failure = None
             self._change.notify_all()
 

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from bailee.gateway import Limits
+from bailee.health import Health
 from bailee.testing.upstream import Exactly, Message, Reply, ScriptedUpstream, Text, sse
 from bailee.vault.exchange import Outcome
 
@@ -546,7 +547,7 @@ def test_an_unfinished_answer_to_http_1_0_is_a_reset(
         assert not answer.complete
 
 
-@pytest.mark.parametrize("line", ["HEAD /", "HEAD /api/hello", "GET /api/hello"])
+@pytest.mark.parametrize("line", ["HEAD /", "HEAD /api/hello", "GET /api/hello", "GET /healthz"])
 def test_a_greeting_needs_no_key(serve: Any, line: str) -> None:
     """Clients connect ahead and ask whether anyone is there."""
     with ScriptedUpstream() as upstream:
@@ -554,6 +555,21 @@ def test_a_greeting_needs_no_key(serve: Any, line: str) -> None:
         for _ in range(2):
             request = f"{line} HTTP/1.1\r\nHost: g\r\n\r\n".encode()
             assert 200 == client.send(request).answer(line.split(" ", maxsplit=1)[0]).status
+        assert [] == upstream.requests
+
+
+@pytest.mark.row("R5")
+def test_how_the_server_stands_needs_no_key(serve: Any) -> None:
+    """By codes, with a status that a load balancer understands."""
+    with ScriptedUpstream() as upstream:
+        serving = serve(upstream)
+        ready = b"GET /readyz HTTP/1.1\r\nHost: g\r\n\r\n"
+        client = serving.connect()
+        assert 200 == client.send(ready).answer().status
+        serving.gateway._health = lambda: Health(("sweep_late",), ("reports",))
+        answer = client.send(ready).answer()
+        said = b'{"ready":false,"reasons":["sweep_late"],"failing":["reports"]}'
+        assert (503, said) == (answer.status, answer.body)
         assert [] == upstream.requests
 
 

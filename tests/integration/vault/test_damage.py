@@ -16,6 +16,7 @@ import pytest
 
 from bailee.errors import IntegrityError, StorageError
 from bailee.vault.sealer import Sealer
+from bailee.vault.steps import Steps
 
 Bench = Any
 
@@ -115,7 +116,7 @@ def test_a_file_is_not_used_past_its_key(
     crashed(bench, monkeypatch, 3)
     bench.clock.advance(timedelta(days=20))
     bench.open()
-    bench.vault._forgetting.sweep(bench.clock())
+    bench.vault._forgetting.sweep(bench.clock(), Steps())
     assert (3, 0) == (bench.vault.recover().exchanges, 0)
     assert ["text 0", "text 1", "text 2"] == texts(bench)
 

@@ -79,7 +79,7 @@ def test_where_a_post_goes(target: bytes, channel: str, goes_to: bytes, kind: st
 
 
 @pytest.mark.parametrize("method", [b"GET", b"HEAD"])
-@pytest.mark.parametrize("target", [b"/", b"/api/hello", b"/?x"])
+@pytest.mark.parametrize("target", [b"/", b"/api/hello", b"/?x", b"/healthz", b"/readyz"])
 def test_greetings_are_answered(method: bytes, target: bytes) -> None:
     """Without going anywhere."""
     assert isinstance(route(method, target), Answered)
@@ -281,7 +281,8 @@ def test_the_sdks_were_read() -> None:
 def test_labels_hold_nothing_that_a_client_wrote(method: bytes, target: bytes) -> None:
     """A label is one of a small set, whatever the path."""
     found = route(method, target)
-    assert found.label in {"*", "/", "/api/hello", *OTHERS.values(), *(k.label for k in KNOWN)}
+    own = {"*", "/", "/api/hello", "/healthz", "/readyz"}
+    assert found.label in {*own, *OTHERS.values(), *(k.label for k in KNOWN)}
     if isinstance(found, Refused):
         assert b"CANARY" not in repr(found.error.api_body()).encode()
 

@@ -1,0 +1,83 @@
+"""When a server keeps its promise, and what it is short of. Pure.
+
+The promise: what comes is recorded; what is past its time is unreadable within the hour (the end
+of its half-hour epoch, and a sweep), older copies of the keyring open nothing that was destroyed a
+day and an hour ago, and what is recorded is sealed. Each has a bound here, in seconds by a clock
+that only grows (`clock.ticks`): a wall clock that steps makes nothing late and nothing early.
+
+Rows: R5.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+SWEEP: Final = 30 * 60.0
+"""Within which a sweep must have destroyed the keys that were due."""
+OVERDUE: Final = 15 * 60.0
+"""After which a sweep waits for the sealer no more."""
+ROTATION: Final = 60 * 60.0
+"""Within which a rotation must follow once it is due, a day after something was destroyed."""
+SEALING: Final = 10 * 60.0
+"""Within which something of what waits must have been sealed."""
+
+
+class Reason(StrEnum):
+    """Why a server is not ready."""
+
+    STARTING = "starting"
+    NOT_RECORDING = "not_recording"
+    SWEEP_LATE = "sweep_late"
+    ROTATION_LATE = "rotation_late"
+    SEALING_LATE = "sealing_late"
+
+
+IN_WORDS: Final = {
+    Reason.STARTING: "the first sweep has not succeeded yet",
+    Reason.NOT_RECORDING: "exchanges can't be recorded",
+    Reason.SWEEP_LATE: "no sweep has destroyed what was due for over 30 minutes",
+    Reason.ROTATION_LATE: "the root key's rotation has been due for over an hour",
+    Reason.SEALING_LATE: "nothing of what waits has been sealed for over 10 minutes",
+}
+BOUNDS: Final = {
+    Reason.SWEEP_LATE: SWEEP,
+    Reason.ROTATION_LATE: ROTATION,
+    Reason.SEALING_LATE: SEALING,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How a server stands. `begun`: its first sweep has succeeded; `records`: what comes is written
+    down; seconds since keys were destroyed on time (`unswept`, from the start on if never), that a
+    rotation has been due (`unrotated`), in which nothing of what waits was sealed (`unsealed`).
+    """
+
+    begun: bool
+    records: bool
+    unswept: float
+    unrotated: float
+    unsealed: float
+
+
+def reasons(standing: Standing) -> tuple[Reason, ...]:
+    """What a server is short of, the gravest first; nothing: it is ready."""
+    found = {
+        Reason.STARTING: not standing.begun,
+        Reason.NOT_RECORDING: not standing.records,
+        Reason.SWEEP_LATE: standing.unswept > SWEEP,
+        Reason.ROTATION_LATE: standing.unrotated > ROTATION,
+        Reason.SEALING_LATE: standing.unsealed > SEALING,
+    }
+    return tuple(reason for reason, holds in found.items() if holds)
+
+
+def pause(every: float, failed: int, *, put_off: bool) -> float:
+    """Seconds until the next sweep. `every`: between two that succeed; `failed`: how many in a row
+    did not; `put_off`: the last destroyed no key, since something waits to be sealed.
+    """
+    if put_off:
+        return min(every, 10.0)
+    return min(every, 30.0 * 2 ** (failed - 1)) if failed else every

@@ -1,0 +1,170 @@
+"""One sweep of everything that a home keeps, and what became of its steps.
+
+Rules kept here:
+
+* One sweep at a time, whoever asks: who comes second waits, and then sweeps what is due still.
+* A step that fails stops no other. It is noted by name, with how many times in a row it has failed;
+  the audit record has the first failure of a row, and its end.
+* That keys were destroyed on time is known by a clock that only grows.
+
+Rows: R5.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from sqlalchemy import Connection, Engine, select
+from sqlalchemy.dialects.sqlite import insert as upsert
+
+from bailee.clock import Ticks, ticks
+from bailee.db.engine import reading, storage_errors
+from bailee.db.watch import sweep_steps
+from bailee.errors import BaileeError
+from bailee.telemetry.telemetry import Swept
+from bailee.vault.forgetting import SweepReport
+from bailee.vault.steps import Steps
+
+if TYPE_CHECKING:
+    from bailee.app.node import Node
+
+_PATIENCE: Final = 60.0
+_WHAT: Final = "the sweep's steps"
+_KEYS: Final = "keys"
+SEALING: Final = "sealing"
+"""The step that waits for the sealer; it has a bound of its own (`promise.SEALING`)."""
+
+
+class NodeSweep(NamedTuple):
+    """What a sweep did; how many reports and days of the survey went is in `gone`, by name; what
+    failed of what in `failures`, by step. `kept`: the keys that were due are destroyed; `put_off`:
+    they are not, since something that waits to be sealed may yet move a session's end.
+    """
+
+    sessions: SweepReport
+    telemetry: Swept
+    gone: dict[str, int]
+    failures: Mapping[str, BaileeError]
+    kept: bool
+    put_off: bool
+
+
+@dataclass(frozen=True, slots=True)
+class StepNote:
+    """What became of a step, the last times. `error`: the code of the latest failure, None when the
+    latest time was none; `failures`: how many in a row.
+    """
+
+    name: str
+    succeeded_at: datetime | None
+    failed_at: datetime | None
+    error: str | None
+    failures: int
+
+
+class Sweeping:
+    """The sweeps of a node. Its methods may be called from any thread."""
+
+    def __init__(self, node: Node, engine: Engine, *, ticking: Ticks = ticks) -> None:
+        self._node = node
+        self._engine = engine
+        self._ticks = ticking
+        self._one = threading.Lock()
+        self._since = ticking()
+        self.failing: Mapping[str, BaileeError] = {}
+        """What failed the last time; replaced as a whole."""
+        self.kept = False
+        """Whether keys were destroyed on time since the opening."""
+        self.ending = False
+        """Whether the node is about to be closed: what fails now is no news."""
+
+    def unswept(self) -> float:
+        """Seconds since keys were destroyed on time; from the opening on, if never."""
+        return self._ticks() - self._since
+
+    def sweep(
+        self,
+        now: datetime,
+        *,
+        patience: float = _PATIENCE,
+        overdue: bool = False,
+        minding: bool = True,
+    ) -> NodeSweep:
+        """Destroy what is due, step by step. For `patience` and `overdue` see `Vault.sweep`.
+        `minding`: first look whether the machine's clock has stepped.
+        """
+        node, steps = self._node, Steps()
+        if minding:
+            with steps.step("clock"):
+                node.mind_clock()
+        figures, gone = Swept(0, 0, 0), {"reports": 0, "survey_days": 0}
+        with self._one:
+            began = self._ticks()
+            with steps.step("telemetry"):
+                figures = node.telemetry.sweep(now)
+            with steps.step("reports"):
+                gone["reports"] = node.reports.sweep(now)
+            with steps.step("survey"):
+                gone["survey_days"] = node.survey.sweep(now)
+            with steps.step("cloud"):
+                node.cloud.sweep(now)
+            done = node.vault.sweep(now, steps, patience=patience, overdue=overdue)
+            with steps.step("erasures"):
+                node.erasures.resume(now)
+            with steps.step("marks"):
+                node.marks.catch_up()
+            kept = _KEYS in steps.done
+            if kept:
+                self._since, self.kept = began, True
+            if not self.ending:
+                self.failing = dict(steps.failures)
+                with suppress(BaileeError):  # the next sweep notes it
+                    self._note(steps, node.clock())
+        sealing = steps.failures.get(SEALING)
+        put_off = not kept and sealing is not None and sealing.code == "overloaded"
+        return NodeSweep(done, figures, gone, steps.failures, kept, put_off)
+
+    def notes(self) -> list[StepNote]:
+        """What became of each step, by name.
+
+        Raises:
+            StorageError: it can't be read.
+        """
+        query = select(sweep_steps).order_by(sweep_steps.c.name)
+        with storage_errors(_WHAT), reading(self._engine) as connection:
+            return [StepNote(**row._mapping) for row in connection.execute(query)]
+
+    def _note(self, steps: Steps, at: datetime) -> None:
+        before = {note.name: note for note in self.notes()}
+        codes: dict[str, str | None] = dict.fromkeys(steps.done)
+        codes |= {name: error.code for name, error in steps.failures.items()}
+        with storage_errors(_WHAT), self._engine.begin() as connection:
+            for name, code in codes.items():
+                known = before.get(name, StepNote(name, None, None, None, 0))
+                self._enter(connection, known, code)
+                values = {
+                    "succeeded_at": at if code is None else known.succeeded_at,
+                    "failed_at": known.failed_at if code is None else at,
+                    "error": code,
+                    "failures": 0 if code is None else known.failures + 1,
+                }
+                connection.execute(
+                    upsert(sweep_steps)
+                    .values(name=name, **values)
+                    .on_conflict_do_update(index_elements=["name"], set_=values)
+                )
+
+    def _enter(self, connection: Connection, known: StepNote, code: str | None) -> None:
+        """Enter the first failure of a row, and its end."""
+        if code == known.error:
+            return
+        kind: str = "retention.sweep_failed"
+        body: dict[str, str | int | None] = {"error": code}
+        if code is None:
+            kind, body = "retention.sweep_recovered", {"failures": known.failures}
+        self._node.ledger.append(kind, known.name, body, connection=connection)

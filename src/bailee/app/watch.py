@@ -1,0 +1,178 @@
+"""The watchdog on a server's promise: it looks every few seconds, acts, and says so.
+
+What it looks at and the bounds are in `promise`. Past a bound it has the sweep run, or begins
+anew the thread that has ended, and says so on standard error and in the audit record; whoever asks
+for the server's health, the console's pages and `bailee retention report` get the same answer.
+
+Rows: R5.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Final
+
+from bailee.app import promise
+from bailee.app.node import Node
+from bailee.app.promise import Reason, Standing
+from bailee.app.schedule import Schedule
+from bailee.app.sweeping import SEALING, NodeSweep
+from bailee.clock import Ticks, ticks
+from bailee.errors import BaileeError
+from bailee.health import Health
+from bailee.shown import line
+
+_EVERY: Final = 5.0
+_QUIET: Final = 10.0  # that a start may take before it says what it waits for
+
+Say = Callable[[str], None]
+
+
+def to_stderr(text: str) -> None:
+    """Say something to whoever runs the server."""
+    with suppress(OSError, ValueError):  # nobody reads it
+        sys.stderr.write(line(text, 2000) + "\n")
+        sys.stderr.flush()
+
+
+class Watch:
+    """Watches a node and its schedule, from `start` to `stop`. `health` is for any thread."""
+
+    def __init__(
+        self,
+        node: Node,
+        every: float,
+        *,
+        say: Say = to_stderr,
+        ready: Callable[[], None] = lambda: None,
+        ticking: Ticks = ticks,
+    ) -> None:
+        """`every`: seconds between sweeps. `ready` is called once, when the first sweep has done
+        what it is for, in another thread.
+        """
+        self._node = node
+        self._say = say
+        self._ready = ready
+        self._ticks = ticking
+        self.schedule = Schedule(node.sweeping, node.clock, every, self._swept, ticking=ticking)
+        self._began = ticking()
+        self._begun = False
+        self._rotation_since: float | None = None
+        self._reasons: tuple[Reason, ...] = ()
+        self._said: dict[str, str] = {}
+        self._ending = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
+
+    def start(self) -> None:
+        """Sweep, and watch."""
+        self.schedule.start()
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop both; the sweep that runs comes to its end, ten seconds at most."""
+        self._ending.set()
+        self._node.vault.hurry()
+        self.schedule.stop()
+        if self._thread.ident is not None:
+            self._thread.join()
+
+    def health(self) -> Health:
+        """How the server stands."""
+        return Health(promise.reasons(self._standing()), tuple(self._node.sweeping.failing))
+
+    def look(self) -> None:
+        """Look once, act on what is late, and say what has changed."""
+        if self.schedule.revive():
+            self._revived("sweep")
+        if self._node.vault.revive():
+            self._revived("sealer")
+        if self._node.sweeping.kept:  # by a command, when the schedule's own failed
+            self._begin()
+        self._look_at_rotation()
+        slow = self._ticks() - self._began > _QUIET
+        found = tuple(
+            reason
+            for reason in promise.reasons(self._standing())
+            if slow or reason is not Reason.STARTING
+        )
+        before, self._reasons = self._reasons, found
+        if {Reason.SWEEP_LATE, Reason.ROTATION_LATE} & (set(found) - set(before)):
+            self.schedule.sweep_soon()  # from then on it is tried again as any that failed
+        for reason in found:
+            if reason not in before:
+                self._late(reason)
+        for reason in before:
+            if reason not in found:
+                self._restored(reason)
+
+    # -- inside ----------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        while not self._ending.wait(_EVERY):
+            try:
+                self.look()
+            except Exception as error:  # whoever watches must not end
+                self._say(f"bailee: the watch failed ({type(error).__name__})")
+
+    def _standing(self) -> Standing:
+        since = self._rotation_since
+        return Standing(
+            begun=self._begun,
+            records=self._node.vault.spool.failure is None,
+            unswept=self._node.sweeping.unswept(),
+            unrotated=0.0 if since is None else self._ticks() - since,
+            unsealed=self._node.vault.stalled(),
+        )
+
+    def _look_at_rotation(self) -> None:
+        try:
+            due = self._node.vault.rotation_due(self._node.clock())
+        except BaileeError:
+            return  # what it was counts on
+        if not due:
+            self._rotation_since = None
+        elif self._rotation_since is None:
+            self._rotation_since = self._ticks()
+
+    def _begin(self) -> None:
+        if not self._begun:
+            self._begun = True
+            self._ready()
+
+    def _swept(self, done: NodeSweep) -> None:
+        """A sweep has ended: say what fails from now on, and what no longer does."""
+        if done.kept or done.put_off:
+            self._begin()
+        failing = {
+            name: f"{error.message} hint: {error.hint}" if error.hint else error.message
+            for name, error in done.failures.items()
+            if name != SEALING
+        }
+        for name, words in failing.items():
+            if self._said.get(name) != words:
+                self._say(f"bailee: the sweep's step {name!r} fails: {words}")
+        for name in self._said:
+            if name not in failing:
+                self._say(f"bailee: the sweep's step {name!r} succeeds again")
+        self._said = failing
+
+    def _late(self, reason: Reason) -> None:
+        self._say(f"bailee: not ready ({reason}): {promise.IN_WORDS[reason]}")
+        if reason in promise.BOUNDS:
+            self._enter("watch.late", reason, {"bound": promise.BOUNDS[reason]})
+
+    def _restored(self, reason: Reason) -> None:
+        self._say(f"bailee: no longer {reason}")
+        if reason in promise.BOUNDS:
+            self._enter("watch.restored", reason, {})
+
+    def _revived(self, thread: str) -> None:
+        self._say(f"bailee: the {thread}'s thread had ended by a defect, and begins anew")
+        self._enter("watch.revived", thread, {})
+
+    def _enter(self, kind: str, subject: str, body: dict[str, float]) -> None:
+        with suppress(BaileeError):  # the store that fails may be the record's own
+            self._node.ledger.append(kind, subject, body)

@@ -1,0 +1,47 @@
+"""What a server says of itself to whoever asks whether to send it work. Pure.
+
+Codes and names of steps, never content: anybody may ask.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+ALIVE: Final = b'{"alive":true}'
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """`reasons`: why it is not ready, by codes of `app.promise.Reason`; none: it is. `failing`:
+    steps of the sweep that failed the last time.
+    """
+
+    reasons: tuple[str, ...] = ()
+    failing: tuple[str, ...] = ()
+
+    @property
+    def ready(self) -> bool:
+        """Whether it can record, forgets on time and seals."""
+        return not self.reasons
+
+    @property
+    def status(self) -> int:
+        """The HTTP status that says so."""
+        return 200 if self.ready else 503
+
+    def body(self) -> bytes:
+        """The answer's JSON."""
+        said = {"ready": self.ready, "reasons": self.reasons, "failing": self.failing}
+        return json.dumps(said, separators=(",", ":")).encode()
+
+
+Ask = Callable[[], Health]
+"""How a listener asks: quick, from the event loop's thread."""
+
+
+def healthy() -> Health:
+    """Of a server that nobody watches."""
+    return Health()

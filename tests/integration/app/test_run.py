@@ -1,0 +1,48 @@
+"""What `bailee up` does between its start and its end."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from typing import Any, cast
+
+import pytest
+
+from bailee.app.run import _serve
+
+
+class Starting:
+    """A server whose first sweep succeeds when a test says so."""
+
+    def __init__(self) -> None:
+        self.swept = asyncio.Event()
+        self.closed = False
+
+    async def __aenter__(self) -> str:
+        return "running"
+
+    async def __aexit__(self, *_exception: object) -> None:
+        self.closed = True
+
+
+@pytest.mark.row("R5")
+@pytest.mark.parametrize("sweeps", [True, False])
+def test_ready_is_said_after_the_first_sweep(*, sweeps: bool) -> None:
+    """And never, when none succeeds before the server is told to stop."""
+    said: list[Any] = []
+
+    async def run() -> bool:
+        server = Starting()
+        serving = asyncio.create_task(_serve(cast(Any, server), said.append))
+        await asyncio.sleep(0.1)
+        assert [] == said
+        if sweeps:
+            server.swept.set()
+            await asyncio.sleep(0.1)
+        os.kill(os.getpid(), signal.SIGTERM)
+        await asyncio.wait_for(serving, 30)
+        return server.closed
+
+    assert asyncio.run(run())
+    assert (["running"] if sweeps else []) == said

@@ -1,0 +1,214 @@
+"""The watchdog on the promise: what it notices, does and says."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from bailee.app import promise
+from bailee.app.watch import Watch
+from bailee.errors import StorageError
+from bailee.testing import FakeTicks
+from bailee.vault.exchange import CapturedExchange
+from bailee.vault.interpreted import Interpreted
+from places import Place
+
+pytestmark = pytest.mark.row("R5")
+
+
+class Watched:
+    """A home, its watch, and what that has said."""
+
+    def __init__(self, folder: Path) -> None:
+        self.place = Place(folder)
+        self.ticks = FakeTicks()
+        self.place.node.sweeping._ticks = self.ticks
+        self.place.node.sweeping._since = self.ticks()
+        self.said: list[str] = []
+        self.ready = threading.Event()
+        self.watch = Watch(
+            self.place.node,
+            300.0,
+            say=self.said.append,
+            ready=self.ready.set,
+            ticking=self.ticks,
+        )
+
+    def entered(self, kind: str) -> list[str]:
+        """What the audit record has of a kind: the subjects."""
+        return [entry.subject for entry in self.place.node.ledger.entries(kind=kind)]
+
+
+@pytest.fixture
+def watched(tmp_path: Path) -> Iterator[Watched]:
+    """A home with a watch that has not begun."""
+    made = Watched(tmp_path / "home")
+    yield made
+    made.watch.stop()
+    made.place.close()
+
+
+def until(there: Callable[[], object]) -> None:
+    """Wait until something is so."""
+    deadline = time.monotonic() + 30
+    while not there():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def failing(*_arguments: object) -> int:
+    """A step that fails."""
+    raise StorageError("the store failed.", hint="mend it")
+
+
+def test_ready_is_who_has_swept(watched: Watched) -> None:
+    """Not ready before the first sweep has succeeded; then with nothing to say."""
+    assert ("starting",) == watched.watch.health().reasons
+    watched.watch.start()
+    assert watched.ready.wait(30)
+    assert (200, b'{"ready":true,"reasons":[],"failing":[]}') == (
+        watched.watch.health().status,
+        watched.watch.health().body(),
+    )
+    watched.watch.look()
+    assert [] == watched.said
+
+
+def test_who_can_not_sweep_is_not_ready_and_says_why(watched: Watched) -> None:
+    """The step that fails is named, once, and the start goes on when it succeeds."""
+    forgetting = watched.place.node.vault._forgetting
+    inner, forgetting._destroy_due = forgetting._destroy_due, failing  # type: ignore[method-assign]
+    watched.watch.start()
+    until(lambda: watched.said)
+    watched.ticks.seconds += 11
+    watched.watch.look()
+    health = watched.watch.health()
+    assert (503, ("starting",), ("keys",)) == (health.status, health.reasons, health.failing)
+    assert not watched.ready.is_set()
+    assert [
+        "bailee: the sweep's step 'keys' fails: the store failed. hint: mend it",
+        "bailee: not ready (starting): the first sweep has not succeeded yet",
+    ] == watched.said
+    forgetting._destroy_due = inner  # type: ignore[method-assign]
+    watched.ticks.seconds += 60
+    watched.watch.schedule._wake.set()
+    assert watched.ready.wait(30)
+    until(lambda: len(watched.said) == 3)
+    assert "bailee: the sweep's step 'keys' succeeds again" == watched.said[2]
+
+
+def test_one_step_that_fails_leaves_the_server_ready(watched: Watched) -> None:
+    """Keys go on time all the same; the step is named, and counted."""
+    watched.place.node.reports.sweep = failing  # type: ignore[method-assign]
+    watched.watch.start()
+    assert watched.ready.wait(30)
+    until(lambda: watched.said)
+    assert ((), ("reports",)) == (
+        watched.watch.health().reasons,
+        watched.watch.health().failing,
+    )
+
+
+def test_a_sweep_that_is_late_is_run_said_and_entered(watched: Watched) -> None:
+    """Past the bound the watch has it run by itself; what it says, it also takes back."""
+    watched.watch.start()
+    assert watched.ready.wait(30)
+    until(lambda: watched.watch.schedule._next > watched.ticks.seconds)
+    gate = threading.Event()
+
+    def held(_now: object) -> int:
+        gate.wait(30)
+        return 0
+
+    watched.place.node.reports.sweep = held  # type: ignore[method-assign]
+    watched.ticks.seconds += promise.SWEEP + 1
+    watched.watch.look()
+    assert ("sweep_late",) == watched.watch.health().reasons
+    assert ["sweep_late"] == watched.entered("watch.late")
+    gate.set()
+    until(lambda: watched.watch.health().ready)
+    watched.watch.look()
+    assert ["sweep_late"] == watched.entered("watch.restored")
+    assert [
+        "bailee: not ready (sweep_late): no sweep has destroyed what was due for over 30 minutes",
+        "bailee: no longer sweep_late",
+    ] == watched.said
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_thread_that_a_defect_has_ended_begins_anew(watched: Watched) -> None:
+    """The sweep's and the sealer's: what waited is sealed, what is due destroyed."""
+    place = watched.place
+    sealer = place.node.vault._sealer
+    inner, sealer._work = sealer._work, failing_otherwise  # type: ignore[method-assign]
+    place.keep(place.begin("11111111-32a5-4d0c-8f0b-0d7c3d1c1a11"))
+    until(lambda: not sealer._thread.is_alive())
+    sealer._work = inner  # type: ignore[method-assign]
+    watched.ticks.seconds += 1
+    watched.watch.look()
+    place.node.vault.flush()
+    assert 1 == len(place.sessions())
+
+    told = watched.watch.schedule._told
+    watched.watch.schedule._told = failing_otherwise
+    watched.watch.start()
+    thread = watched.watch.schedule._thread
+    assert thread is not None
+    thread.join(30)
+    watched.watch.schedule._told = told
+    watched.watch.look()
+    watched.ticks.seconds += 300
+    watched.watch.schedule._wake.set()
+    assert watched.ready.wait(30)
+    assert ["sealer", "sweep"] == watched.entered("watch.revived")
+
+
+def failing_otherwise(*_arguments: object) -> None:
+    """A defect."""
+    raise RuntimeError
+
+
+def test_a_rotation_that_is_late_is_a_reason(watched: Watched) -> None:
+    """When the root can't be rotated for over an hour after that was due."""
+    place = watched.place
+    watched.watch.start()
+    assert watched.ready.wait(30)
+    place.keep(place.begin("11111111-32a5-4d0c-8f0b-0d7c3d1c1a11"))
+    place.node.vault.flush()
+    place.node.vault.delete("11111111-32a5-4d0c-8f0b-0d7c3d1c1a11", place.clock())
+    place.node.vault._forgetting.rotate = failing  # type: ignore[assignment,method-assign]
+    place.clock.advance(timedelta(days=1))
+    watched.watch.look()
+    assert watched.watch.health().ready
+    watched.ticks.seconds += promise.ROTATION + 1
+    place.node.sweep(place.clock())
+    watched.watch.look()
+    health = watched.watch.health()
+    assert (("rotation_late",), ("rotation",)) == (health.reasons, health.failing)
+    assert ["rotation_late"] == watched.entered("watch.late")
+
+
+def test_what_is_not_sealed_is_a_reason(watched: Watched) -> None:
+    """When something waits, and nothing of what waits was sealed within the bound."""
+    watched.watch.start()
+    assert watched.ready.wait(30)
+    place, gate = watched.place, threading.Event()
+    sealer = place.node.vault._sealer
+    inner = sealer._interpret
+
+    def interpret(exchange: CapturedExchange) -> Interpreted:
+        gate.wait(30)
+        return inner(exchange)
+
+    sealer._interpret = interpret
+    place.keep(place.begin("11111111-32a5-4d0c-8f0b-0d7c3d1c1a11"))
+    sealer.queue._moved -= promise.SEALING + 1
+    assert ("sealing_late",) == watched.watch.health().reasons
+    gate.set()
+    place.node.vault.flush()
+    assert watched.watch.health().ready

@@ -1,0 +1,54 @@
+"""When a server is ready."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from bailee.app import promise
+from bailee.app.promise import Reason, Standing, pause, reasons
+
+GOOD = Standing(begun=True, records=True, unswept=0.0, unrotated=0.0, unsealed=0.0)
+
+
+def test_who_keeps_all_of_it_is_ready() -> None:
+    """Up to each bound there is no reason against it."""
+    edge = replace(
+        GOOD, unswept=promise.SWEEP, unrotated=promise.ROTATION, unsealed=promise.SEALING
+    )
+    assert () == reasons(GOOD) == reasons(edge)
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"begun": False}, Reason.STARTING),
+        ({"records": False}, Reason.NOT_RECORDING),
+        ({"unswept": promise.SWEEP + 1}, Reason.SWEEP_LATE),
+        ({"unrotated": promise.ROTATION + 1}, Reason.ROTATION_LATE),
+        ({"unsealed": promise.SEALING + 1}, Reason.SEALING_LATE),
+    ],
+)
+def test_each_lack_has_its_reason(change: dict[str, float], reason: Reason) -> None:
+    """Each by itself is one reason, with words."""
+    assert (reason,) == reasons(replace(GOOD, **change))
+    assert promise.IN_WORDS[reason]
+
+
+def test_the_bounds_keep_the_hour() -> None:
+    """The end of an epoch (half an hour), and the bound of the sweep, are an hour at most."""
+    assert 30 * 60 + promise.SWEEP <= 3600
+    assert promise.OVERDUE < promise.SWEEP
+
+
+@pytest.mark.parametrize(
+    ("failed", "put_off", "seconds"),
+    [(0, False, 300), (1, False, 30), (2, False, 60), (3, False, 120), (99, False, 300),
+     (0, True, 10), (5, True, 10)],
+)  # fmt: skip
+def test_the_next_sweep_comes_sooner_after_a_failure(
+    failed: int, put_off: bool, seconds: float
+) -> None:
+    """Half a minute, doubling up to the interval; ten seconds when it was only put off."""
+    assert seconds == pause(300.0, failed, put_off=put_off)
