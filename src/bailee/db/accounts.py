@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import Boolean, Column, ForeignKey, LargeBinary, String, Table
 
-from bailee.db.metadata import Moment, data
+from bailee.db.metadata import Moment, check, data
 from bailee.db.people import organisations, persons
 
 accounts = Table(
@@ -21,6 +21,7 @@ accounts = Table(
     Column("organisation_id", ForeignKey(organisations.c.id), unique=True),
     Column("partner_since", Moment),
     Column("unrecorded_routes", Boolean, nullable=False, server_default="0"),
+    check(),
 )
 """A person's own, an organisation's, or neither: then it belongs to whoever holds its key."""
 
@@ -37,6 +38,7 @@ api_keys = Table(
     Column("person_id", ForeignKey(persons.c.id), index=True),
     Column("created_by", String, nullable=False),
     Column("scope", String, nullable=False, server_default="full"),
+    check(),
 )
 """`person_id`: who holds the key, so that it speaks for them. `created_by`: `operator` or a person.
 `scope`: `full`, or `ingest`: it opens the ingest listener and nothing else."""
@@ -55,5 +57,6 @@ consent_records = Table(
     Column("purpose", String, nullable=False),
     Column("notice_version", String, nullable=False),
     Column("actor", String, nullable=False),
+    check(),
 )
 """Who chose what, when, after which notice (the policy document's hash). Never edited."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from sqlalchemy import Column, Float, ForeignKey, Index, Integer, LargeBinary, String, Table
 
-from bailee.db.metadata import Moment, data
+from bailee.db.metadata import Moment, check, data
 
 sessions = Table(
     "sessions",
@@ -34,6 +34,7 @@ sessions = Table(
     Column("output_tokens", Integer, nullable=False),
     Column("cache_creation_input_tokens", Integer, nullable=False),
     Column("cache_read_input_tokens", Integer, nullable=False),
+    check(),
 )
 """One row a session. `client_session`: a keyed digest of the id that the client gave it. `key_id`:
 the API key it was last used with. `last_request`: when the latest of its requests began. `uses`:
@@ -142,6 +143,7 @@ retention_moves = Table(
     Column("moved", Integer, nullable=False),
     Column("seen_to", String, nullable=False),
     Column("finished_at", Moment, index=True),
+    check(),
     sqlite_autoincrement=True,
 )
 """Sessions that are to be looked at because their owner chose (at `choice_at`). `seen_to`: the id
@@ -157,6 +159,7 @@ holds = Table(
     Column("requested_at", Moment, nullable=False),
     Column("placed_at", Moment),
     Column("released_at", Moment),
+    check(),
 )
 """Legal holds, each on one session. `state`: `placing`, `placed`, `releasing`, `released`, or
 `void` (the session's key was gone before the hold could take it)."""
@@ -173,6 +176,7 @@ erasures = Table(
     Column("finished_at", Moment),
     Column("receipt", String),
     Column("traces", LargeBinary),
+    check(),
 )
 """Persons who are or were being erased. `state`: `requested`, `deferred` (all is done that no hold
 keeps from being done) or `done`. `receipt`: the signed record, once there is one. `traces`: what is
