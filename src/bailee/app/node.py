@@ -26,6 +26,8 @@ from bailee.cloud.egress.lists import NetworkLists
 from bailee.cloud.git.connections import GitConnections
 from bailee.cloud.sessions import store as cloud
 from bailee.config import Settings
+from bailee.damage import Damages
+from bailee.db.checks import use_key
 from bailee.db.engine import open_sqlite
 from bailee.db.migrate import upgrade
 from bailee.errors import InputError
@@ -56,6 +58,9 @@ _RECOVERY_SECONDS = 1.5
 """How long a start waits for what a crash left in the spool. The rest is sealed behind it, and what
 is to be done then (erasures that were broken off) is done by the sweep."""
 
+_UNDECIDED = "none"
+"""In the place of a clause, where none could be found."""
+
 _NOTHING = Present(Terms("P0D", "", ""), None)
 """Of who was erased nothing more is kept, not even what was under way."""
 
@@ -76,12 +81,14 @@ class Node:
         self.policy = policy
         self.clock = clock
         self._engines: list[Engine] = []
+        self.damages = Damages()
         data = self._database(home.data_database)
         keys = self._database(home.keyring_database)
-        upgrade(data, "data")
         upgrade(keys, "keys")
         root = _root(settings, home.root_key_file, environment, may_make=not has_wraps(keys))
         self.keyring = Keyring.open(keys, root, clock)
+        use_key(data, self.keyring.secret("data/rows"))
+        upgrade(data, "data")
         holders = Holders(data, self.keyring)
         old_entries.seal(data, holders)
         self.ledger = Ledger(data, clock, holders)
@@ -92,6 +99,7 @@ class Node:
             self.ledger,
             keys=PersonKeys(self.keyring),
             sign_up=_sign_up(settings, policy),
+            damages=self.damages,
         )
         self.accounts = self.registry.accounts
         self.vault = Vault(
@@ -102,6 +110,7 @@ class Node:
             interpret=interpret,
             record=self.ledger.append,
             present=self._present,
+            damages=self.damages,
         )
         self.reports = Reports(
             data,
@@ -138,6 +147,7 @@ class Node:
             network_lists=self.network_lists,
             home=home.path,
             gather=lambda subject, now: gather(self, subject, now),
+            damages=self.damages,
         )
         self.moves_wait: Callable[[], None] = self._move_now
         self.measured: Callable[[], None] = lambda: None  # where no server runs, nothing waits
@@ -193,7 +203,14 @@ class Node:
             )
 
     def training(self, session: SessionRow) -> Decision:
-        """Whether a session may be trained on, decided now from what its owner chose."""
+        """Whether a session may be trained on, decided now from what its owner chose. Not, where that
+        can't be decided: its owner's account, or the policy's plan, is not there.
+        """
+        for found in self.damages.each([session], self._training, lambda one: f"session {one.id}"):
+            return found
+        return Decision("deny", _UNDECIDED, self.policy.sha256)
+
+    def _training(self, session: SessionRow) -> Decision:
         owner = self.accounts.get(session.owner)
         standing = eligibility.Standing(
             owner.training_choice, owner.chosen_at, owner.partner_programme, owner.partner_since
@@ -220,8 +237,12 @@ class Node:
         """
         applied = self.vault.moving.applied()
         # Who has no key has no session.
-        for account in {account for _, account in self.accounts.api_keys()}:
-            at = self._last_choice(account)
+        all_of = {account for _, account in self.accounts.api_keys()}
+        for account, at in self.damages.each(
+            all_of,
+            lambda one: (one, self._last_choice(one)),
+            lambda one: f"account {one.account_id}",
+        ):
             if at is not None and applied.get(account.account_id) != at:
                 self.vault.moving.request(account.account_id, at, self.clock())
 
@@ -236,21 +257,23 @@ class Node:
         self.vault.moving.run(self.clock())
 
     def _present(self, owner: str, plan: str, channel: str) -> Present | None:
-        """On what terms an owner's sessions of a plan and channel are kept now, and since when."""
+        """On what terms an owner's sessions of a plan and channel are kept now, and since when.
+        None: the account is not there, or not as it was; or the policy knows no such plan.
+        """
         if self.erasures.is_gone(owner):
             return _NOTHING
         try:
             account = self.accounts.get(owner)
+            decision = self.policy.retain(
+                data_class="transcript",
+                plan=plan,
+                channel=channel,
+                training_choice=account.training_choice,
+                zero_retention=False,  # of such a key there are no sessions
+                partner_programme=account.partner_programme,
+            )
         except InputError:
             return None
-        decision = self.policy.retain(
-            data_class="transcript",
-            plan=plan,
-            channel=channel,
-            training_choice=account.training_choice,
-            zero_retention=False,  # of such a key there are no sessions
-            partner_programme=account.partner_programme,
-        )
         consumer = self.policy.plans[plan].segment == "consumer"
         return Present(
             Terms(decision.retention or "P0D", decision.clause, decision.document),

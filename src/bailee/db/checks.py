@@ -23,7 +23,7 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import Connection, Engine, Table, TextClause, text
+from sqlalchemy import Boolean, ColumnElement, Connection, Engine, Table, literal_column, text
 
 if TYPE_CHECKING:
     from sqlite3 import Connection as Raw
@@ -63,14 +63,14 @@ def use_key(engine: Engine, key: bytes) -> None:
     engine.get_execution_options()[_OPTION].use(key)
 
 
-def sound(table: Table) -> TextClause:
+def sound(table: Table) -> ColumnElement[bool]:
     """The condition that a row of `table` is what was written."""
-    return text(f"({table.name}.{MAC} IS {_mac(table.name, _columns(table), table.name)})")
+    return literal_column(_condition(table), Boolean)
 
 
 def unsound(connection: Connection, table: Table) -> list[str]:
     """The ids of the rows of `table` that are not what was written, as text."""
-    query = f"SELECT CAST(id AS BLOB) FROM {table.name} WHERE NOT {sound(table).text}"  # noqa: S608
+    query = f"SELECT CAST(id AS BLOB) FROM {table.name} WHERE NOT {_condition(table)}"  # noqa: S608
     return sorted(_as_text(bytes(one)) for one in connection.execute(text(query)).scalars())
 
 
@@ -108,6 +108,10 @@ def install(connection: Connection, tables: Sequence[Table], *, renew: bool) -> 
             connection.execute(
                 text(f"UPDATE {table.name} SET {MAC} = {now} WHERE {MAC} {was}")  # noqa: S608
             )
+
+
+def _condition(table: Table) -> str:
+    return f"({table.name}.{MAC} IS {_mac(table.name, _columns(table), table.name)})"
 
 
 def _columns(table: Table) -> list[str]:

@@ -5,6 +5,7 @@ Rows: R5 (forgetting is destroying a key), D4.
 
 from bailee.keyring.destroying import DestroyedKek
 from bailee.keyring.keyring import Dek, Keyring, Want, has_wraps
+from bailee.keyring.moving import Moved
 from bailee.keyring.root import EnvironmentRoot, FileRoot, Root
 from bailee.keyring.rotation import Rotation
 
@@ -14,6 +15,7 @@ __all__ = [
     "EnvironmentRoot",
     "FileRoot",
     "Keyring",
+    "Moved",
     "Root",
     "Rotation",
     "Want",

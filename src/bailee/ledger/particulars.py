@@ -130,6 +130,7 @@ KINDS: Final[Mapping[str, Declared]] = {
     "hold.releasing": _HOLD,
     "hold.released": _HOLD,
     "retention.moved": {"seen": _NUMBER, "moved": _NUMBER},
+    "retention.key_damaged": _NOTHING,
     "retention.move_failed": {"error": _WORD},
     "retention.sweep_failed": {"error": _WORD},
     # feedback and telemetry

@@ -24,6 +24,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, insert, select, update
 
+from bailee.db.checks import sound
 from bailee.db.vault import departed_sessions, exchanges, prefixes, receipts, sessions
 from bailee.keyring import Keyring, Want
 from bailee.keyring.wrapping import NONCE_BYTES
@@ -302,7 +303,7 @@ class Batch:
             return None
         which = sessions.c.id == session_id if session_id else sessions.c.client_session == client
         row = connection.execute(
-            select(sessions).where(which, sessions.c.expires_at > self._now)
+            select(sessions).where(which, sessions.c.expires_at > self._now, sound(sessions))
         ).first()
         if row is None:
             return None
