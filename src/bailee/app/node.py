@@ -203,8 +203,8 @@ class Node:
             )
 
     def training(self, session: SessionRow) -> Decision:
-        """Whether a session may be trained on, decided now from what its owner chose. Not, where that
-        can't be decided: its owner's account, or the policy's plan, is not there.
+        """Whether a session may be trained on, decided now from what its owner chose. It may not if
+        that can't be decided, since its owner's account or the policy's plan is not there.
         """
         for found in self.damages.each([session], self._training, lambda one: f"session {one.id}"):
             return found
@@ -237,9 +237,9 @@ class Node:
         """
         applied = self.vault.moving.applied()
         # Who has no key has no session.
-        all_of = {account for _, account in self.accounts.api_keys()}
+        holders = {account for _, account in self.accounts.api_keys()}
         for account, at in self.damages.each(
-            all_of,
+            holders,
             lambda one: (one, self._last_choice(one)),
             lambda one: f"account {one.account_id}",
         ):

@@ -1,10 +1,10 @@
-"""Rows that decide something are authenticated: on what terms a session is kept and until when, what
-is held, what was chosen, which key is good.
+"""Rows that decide something are authenticated: on what terms a session is kept and until when,
+what is held, what was chosen, which key is good.
 
 Theory of operation: such a table has a column `mac`, HMAC-SHA-256 (RFC 2104) under a key of the
 keyring over the row as it is stored. The database makes it, by triggers that call back into this
-process, wherever a row is written; and reading asks for rows whose `mac` is right (`sound`), in SQL.
-So a row with a flipped bit never reaches the code that decides, not even one that can't be decoded.
+process, wherever a row is written; reading asks for rows whose `mac` is right (`sound`), in SQL. So
+a row with a flipped bit never reaches the code that decides, not even one that can't be decoded.
 
 Rules kept here:
 

@@ -297,8 +297,8 @@ class Keyring:
         return self._random(KEY_BYTES)
 
     def current_kek(self, connection: Connection, data_class: str, epoch: int) -> tuple[str, bytes]:
-        """Id and key of the KEK that takes new DEKs of an epoch; made if there is none, or if the one
-        that is there can't be opened.
+        """Id and key of the KEK that takes new DEKs of an epoch; made if there is none, or it
+        can't be opened.
         """
         row = connection.execute(
             select(keks).where(

@@ -123,6 +123,7 @@ KINDS: Final[Mapping[str, Declared]] = {
     "vault.erased_unsealed": {"exchanges": _NUMBER},
     "vault.closed_unsealed": _NOTHING,
     "vault.spool_expired": _NOTHING,
+    "vault.spool_unopened": {"bytes": _NUMBER, "sealed": _NUMBER},
     "keyring.rotated": {"replaced": _NUMBER, "rewrapped": _NUMBER},
     "hold.requested": _HOLD,
     "hold.placed": _HOLD,
