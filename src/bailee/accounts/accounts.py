@@ -97,11 +97,13 @@ class Accounts:
 
     def _loaded(self, row: Any) -> tuple[bytes, ApiKey]:
         """A key and its digest. There is none without its account."""
-        of = self._accounts[row.account_id].person_id
+        account = self._accounts.get(row.account_id)
+        if account is None:
+            raise IntegrityError(f"its account {row.account_id} is not there, or not sound.")
         key = ApiKey(
             row.id,
             row.account_id,
-            self._opened(row.person_id or of, row.name),
+            self._opened(row.person_id or account.person_id, row.name),
             row.zero_retention,
             row.created_at,
             row.revoked_at,

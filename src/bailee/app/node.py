@@ -82,7 +82,7 @@ class Node:
         self.clock = clock
         self._engines: list[Engine] = []
         self.damages = Damages()
-        data = self._database(home.data_database)
+        self.data = data = self._database(home.data_database)
         keys = self._database(home.keyring_database)
         upgrade(keys, "keys")
         root = _root(settings, home.root_key_file, environment, may_make=not has_wraps(keys))

@@ -41,6 +41,7 @@ from bailee.cli import (
     sessions,
     survey,
     up,
+    verify,
 )
 from bailee.cli.show import say, warn_in_lines
 
@@ -81,6 +82,7 @@ cloud.app.add_typer(cloud_image.app, name="image")
 cloud.app.add_typer(cloud_network.app, name="network")
 app.add_typer(keyring.app, name="keyring")
 app.add_typer(audit.app, name="audit")
+app.command("verify")(verify.verify)
 app.add_typer(config.app, name="config")
 
 

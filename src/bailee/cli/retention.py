@@ -43,6 +43,11 @@ def report(as_json: JsonOption = False, home: HomeOption = None) -> None:
         if as_json:
             print_json(rows)
             return
+        damaged = cast("list[dict[str, str]]", ask_one(home, "retention.damaged"))
+        if damaged:
+            for one in damaged:
+                say(f"damaged: {one['where']}: {one['what']}", err=True)
+            say("hint: bailee verify checks all of the home", err=True)
         if not rows:
             say("Nothing is kept.")
             return

@@ -237,6 +237,29 @@ class Keyring:
         with storage_errors("the keyring"), reading(self.engine) as connection:
             return list(connection.execute(query).scalars())
 
+    def subjects(self, prefix: str) -> list[str]:
+        """The subjects that begin with `prefix` and have a key which nothing has destroyed.
+
+        Raises:
+            StorageError: the store can't be read.
+        """
+        query = (
+            select(deks.c.subject)
+            .join(keks, keks.c.id == deks.c.kek_id)
+            .where(deks.c.subject.startswith(prefix, autoescape=True))
+        )
+        with storage_errors("the keyring"), reading(self.engine) as connection:
+            return list(connection.execute(query).scalars())
+
+    def kek_ids(self) -> list[str]:
+        """The KEKs that nothing has destroyed.
+
+        Raises:
+            StorageError: the store can't be read.
+        """
+        with storage_errors("the keyring"), reading(self.engine) as connection:
+            return list(connection.execute(select(keks.c.id)).scalars())
+
     def ended(self, data_class: str, expires_at: datetime) -> bool:
         """Whether it is on record that the keys of a class that lived until `expires_at` were
         destroyed when their time had come.

@@ -56,6 +56,7 @@ from bailee.vault.spool_reading import SpoolReader
 from bailee.vault.spool_writing import LIFETIME
 from bailee.vault.terms import PresentTerms, unknown
 from bailee.vault.transcript import Exchange, SessionRow, Transcript, rebuild, transcript
+from bailee.vault.verifying import Verifying
 
 _COLUMNS = [sessions.c[field.name] for field in fields(SessionRow)]
 _SPOOL_AGE = timedelta(minutes=30)
@@ -245,6 +246,10 @@ class Vault:
         with storage_errors("the vault's index"), reading(self._engine) as connection:
             return [Holding(*row) for row in connection.execute(query)]
 
+    def verifying(self, checked: dict[str, int]) -> Verifying:
+        """The checks of all that is kept here; they count what they look at in `checked`."""
+        return Verifying(self._engine, self._keyring, self._segments, self._reader, checked)
+
     def receipts(self, subject: str | None = None) -> list[Receipt]:
         """The receipts of what was destroyed, all or those for one session or KEK, oldest first."""
         return self._forgetting.receipts.all(subject)
@@ -271,7 +276,8 @@ class Vault:
         self.spool.roll()
         sealed = self._sealer.queue.wait(_PATIENCE)
         with self._lock:
-            self.row(session_id, now)
+            with suppress(IntegrityError):  # what nobody is shown can be deleted all the same
+                self.row(session_id, now)
             if sealed:
                 return self._forgetting.erase(session_id, now)
             return self._forgetting.make_inaccessible(session_id, now)
