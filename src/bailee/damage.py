@@ -53,6 +53,11 @@ class Damages:
         for one in ids:
             self.note(f"{kind} {one}", UNSOUND)
 
+    def forget(self, where: str) -> None:
+        """A thing is whole again, or gone."""
+        with self._lock:
+            self._found.pop(line(where), None)
+
     def all(self) -> list[Damaged]:
         """All that was noted, by name."""
         with self._lock:

@@ -27,6 +27,7 @@ from bailee.cloud.git.connections import GitConnections
 from bailee.cloud.sessions import store as cloud
 from bailee.config import Settings
 from bailee.damage import Damages
+from bailee.db.checks import KEY as ROW_KEY
 from bailee.db.checks import use_key
 from bailee.db.engine import open_sqlite
 from bailee.db.migrate import upgrade
@@ -87,7 +88,7 @@ class Node:
         upgrade(keys, "keys")
         root = _root(settings, home.root_key_file, environment, may_make=not has_wraps(keys))
         self.keyring = Keyring.open(keys, root, clock)
-        use_key(data, self.keyring.secret("data/rows"))
+        use_key(data, self.keyring.secret(ROW_KEY))
         upgrade(data, "data")
         holders = Holders(data, self.keyring)
         old_entries.seal(data, holders)

@@ -28,7 +28,7 @@ def verify(as_json: JsonOption = False, home: HomeOption = None) -> None:
         say(f"{len(damaged) or 'Nothing'} damaged. Checked: {looked}.")
         if damaged:
             say(
-                "hint: put it back from a backup; until then it counts for nothing, the rest goes on",
+                "hint: restore from a backup; it counts for nothing until then, all else goes on",
                 err=True,
             )
     if damaged:

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from sqlite3 import Connection as Raw
 
 MAC: Final = "mac"
+KEY: Final = "data/rows"
+"""The name of a home's key for this, among the keyring's secrets."""
 _OPTION: Final = "bailee_row_key"
 _NAMED: Final = re.compile(r'quote\(NEW\."(\w+)"\)')
 
