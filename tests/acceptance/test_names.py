@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 import re
-import sqlite3
 import subprocess
 import sys
 import time
@@ -29,7 +28,6 @@ from bailee.cli import app
 from bailee.clock import system_clock
 from bailee.console import Parts, SignIn
 from bailee.console.site import Site
-from bailee.home import Home as Place
 from bailee.policy import load
 from bailee.policy.diagram import Configuration
 from bailee.shown import is_plain

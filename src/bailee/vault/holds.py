@@ -132,7 +132,9 @@ class Holds:
             raise InputError(f"the hold {hold_id} is {hold.state} already.")
         if hold.state != RELEASING:
             self._record("hold.releasing", hold.session_id, {"hold": hold_id})
-            self._note(hold, RELEASING, accepted=True)
+            if hold.state == DAMAGED:
+                self._accept(hold)
+            self._note(hold, RELEASING)
         return self.get(hold_id)
 
     def released(self, hold: Hold, now: datetime) -> None:
@@ -200,13 +202,19 @@ class Holds:
         with storage_errors(_WHAT), reading(self._engine) as connection:
             return connection.execute(query).first() is not None
 
-    def _note(self, hold: Hold, state: str, *, accepted: bool = False, **moments: datetime) -> None:
+    def _accept(self, hold: Hold) -> None:
+        """Let the row of a damaged hold say what is known of it, and count again."""
+        values = {name: getattr(hold, name) for name in Hold.__slots__}
+        with storage_errors(_WHAT), self._engine.begin() as connection:
+            connection.execute(update(holds).where(holds.c.id == hold.id).values(values))
+            accept(connection, holds, hold.id)
+        self._damages.forget(f"{holds.name} {hold.id}")
+
+    def _note(self, hold: Hold, state: str, **moments: datetime) -> None:
         with storage_errors(_WHAT), self._engine.begin() as connection:
             connection.execute(
                 update(holds).where(holds.c.id == hold.id).values(state=state, **moments)
             )
-            if accepted:
-                accept(connection, holds, hold.id)
 
     def _select(self, *where: ColumnElement[bool]) -> list[Hold]:
         """The holds of which that is true, oldest first; then those that are damaged: of these the

@@ -1,5 +1,5 @@
-"""A disk that changes what was written: it is found and named, never served, and one bad item is one
-bad item.
+"""A disk that changes what was written: it is found and named, never served, and one bad item is
+one bad item.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from bailee.app.operations import perform
 from bailee.app.verifying import known, verify
 from bailee.db.engine import open_sqlite
 from bailee.db.keys import deks
-from bailee.db.migrate import DECIDING
 from bailee.db.vault import sessions
 from bailee.errors import InputError, IntegrityError
 from bailee.testing.tampering import rewrite, tamper
@@ -81,9 +80,7 @@ def test_no_column_of_a_session_can_change_unseen(orchard: Orchard) -> None:
     it is whole again when the change is undone.
     """
     assert set() == orchard.damaged()
-    for column in sessions.columns.keys():
-        if column == "id":
-            continue
+    for column in [column.name for column in sessions.c if column.name != "id"]:
         with orchard.node.data.connect() as connection:
             query = f"SELECT {column} FROM sessions WHERE id = '{BOBS}'"
             was = connection.exec_driver_sql(query).scalar()
@@ -268,4 +265,3 @@ def test_what_a_server_says_of_damage_is_what_is_known(orchard: Orchard) -> None
     assert {"sessions": 3, "records": 6, "holds": 1} == {
         name: found["checked"][name] for name in ("sessions", "records", "holds")
     }
-    assert found["checked"]["rows"] >= 4 * len(DECIDING) // 4
