@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
@@ -336,15 +337,21 @@ class Node:
         """Destroy what is due, of telemetry, feedback and sessions; then what was left of erasures.
         How many reports and days of the survey went is by name.
 
+        What fails keeps none of the others from being swept.
+
         Raises:
-            StorageError: a store failed; the next sweep goes on.
+            IntegrityError, StorageError: a part of it failed; the next sweep goes on.
         """
-        swept = self.telemetry.sweep(now)
-        gone = {"reports": self.reports.sweep(now), "survey_days": self.survey.sweep(now)}
-        self.cloud.sweep(now)
-        done = self.vault.sweep(now)
-        self.erasures.resume(now)
-        return done, swept, gone
+        gone: dict[str, int] = {}
+        done: list[SweepReport] = []
+        with ExitStack() as then:  # run from the last to the first, whatever the one before raised
+            then.callback(self.erasures.resume, now)
+            then.callback(lambda: done.append(self.vault.sweep(now)))
+            then.callback(self.cloud.sweep, now)
+            then.callback(lambda: gone.update(survey_days=self.survey.sweep(now)))
+            then.callback(lambda: gone.update(reports=self.reports.sweep(now)))
+            swept = self.telemetry.sweep(now)
+        return done[0], swept, gone
 
     def close(self) -> None:
         """Seal what is in the spool and let everything go."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from sqlalchemy import Connection, Engine, inspect, text
 
-from bailee.db import accounts, checks, vault
+from bailee.db import accounts, checks, cloud, feedback, vault
 from bailee.db.engine import storage_errors
 from bailee.errors import IntegrityError
 
@@ -25,6 +25,10 @@ DECIDING: Final = (
     vault.holds,
     vault.erasures,
     vault.retention_moves,
+    vault.receipts,
+    feedback.feedback_reports,
+    cloud.cloud_sessions,
+    cloud.cloud_holdings,
     accounts.accounts,
     accounts.api_keys,
     accounts.consent_records,

@@ -118,6 +118,7 @@ receipts = Table(
     Column("reclaimed_at", Moment),
     Column("owner", String, index=True),
     Column("part_of", String, index=True),
+    check(),
 )
 """Proofs of destruction. `kind`: `erasure` or `held_expiry` (subject: a session's id) or `expiry`
 (subject: a KEK's id). `state`: the last of the moments that has come. `owner`: whose session it

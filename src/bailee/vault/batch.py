@@ -135,7 +135,9 @@ class Batch:
     def place(self, connection: Connection, items: Iterable[Item]) -> None:
         """Find each exchange's session, in order, and move its expiry."""
         asked = select(receipts.c.subject, receipts.c.requested_at).where(
-            receipts.c.state.in_((REQUESTED, INACCESSIBLE)), receipts.c.kind == ERASURE
+            receipts.c.state.in_((REQUESTED, INACCESSIBLE)),
+            receipts.c.kind == ERASURE,
+            sound(receipts),
         )
         self._erasing = {row.subject: row.requested_at for row in connection.execute(asked)}
         for item in items:

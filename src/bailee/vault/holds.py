@@ -118,8 +118,11 @@ class Holds:
     def finish_placing(self, now: datetime) -> None:
         """Take what a crash left to be taken."""
         with self._lock:
-            for hold in self._select(holds.c.state == PLACING, sound(holds)):
-                self._take(hold, now)
+            begun = self._select(holds.c.state == PLACING, sound(holds))
+            for _ in self._damages.each(
+                begun, lambda hold: self._take(hold, now), lambda hold: f"hold {hold.id}"
+            ):
+                pass
 
     def begin_release(self, hold_id: str) -> Hold:
         """Note that a hold is to be released; the vault's forgetting does the rest.

@@ -127,7 +127,7 @@ class Verifying:
 
     def _receipts(self) -> Iterator[Damaged]:
         query = select(receipts.c.id, receipts.c.kind, receipts.c.subject).where(
-            receipts.c.state.in_(_DESTROYED)
+            receipts.c.state.in_(_DESTROYED), sound(receipts)
         )
         with storage_errors(_WHAT), reading(self.engine) as connection:
             rows = connection.execute(query).all()
