@@ -23,7 +23,16 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import Boolean, ColumnElement, Connection, Engine, Table, literal_column, text
+from sqlalchemy import (
+    Boolean,
+    ColumnElement,
+    Connection,
+    Engine,
+    LargeBinary,
+    Table,
+    literal_column,
+    text,
+)
 
 if TYPE_CHECKING:
     from sqlite3 import Connection as Raw
@@ -32,7 +41,7 @@ MAC: Final = "mac"
 KEY: Final = "data/rows"
 """The name of a home's key for this, among the keyring's secrets."""
 _OPTION: Final = "bailee_row_key"
-_NAMED: Final = re.compile(r'quote\(NEW\."(\w+)"\)')
+_NAMED: Final = re.compile(r'NEW\."(\w+)"')
 
 
 class RowKey:
@@ -81,7 +90,7 @@ def unsound(connection: Connection, table: Table) -> list[str]:
 
 def accept(connection: Connection, table: Table, row_id: str) -> None:
     """Take a row as it now is for what it should be: somebody has looked, and says so."""
-    mac = _mac(table.name, _columns(table), table.name)
+    mac = _mac(table, _columns(table), table.name)
     connection.execute(
         text(f"UPDATE {table.name} SET {MAC} = {mac} WHERE id = :id"),  # noqa: S608
         {"id": row_id},
@@ -108,34 +117,37 @@ def install(connection: Connection, tables: Sequence[Table], *, renew: bool) -> 
             connection.execute(text(f"DROP TRIGGER IF EXISTS {name}"))
             connection.execute(text(sql))
         if renew:
-            was = f"IS {_mac(table.name, before, table.name)}" if before else "IS NULL"
-            now = _mac(table.name, _columns(table), table.name)
+            was = f"IS {_mac(table, before, table.name)}" if before else "IS NULL"
+            now = _mac(table, _columns(table), table.name)
             connection.execute(
                 text(f"UPDATE {table.name} SET {MAC} = {now} WHERE {MAC} {was}")  # noqa: S608
             )
 
 
 def _condition(table: Table) -> str:
-    return f"({table.name}.{MAC} IS {_mac(table.name, _columns(table), table.name)})"
+    return f"({table.name}.{MAC} IS {_mac(table, _columns(table), table.name)})"
 
 
 def _columns(table: Table) -> list[str]:
     return [column.name for column in table.columns if column.name != MAC]
 
 
-def _mac(table: str, columns: Sequence[str], of: str) -> str:
-    """The check over a row, in SQL: `quote` writes a value with its type, so no two rows read the
-    same.
-    """
-    values = " || ',' || ".join(f'quote({of}."{name}")' for name in columns)
-    return f"row_mac(CAST('{table}/1,' || {values} AS BLOB))"
+def _mac(table: Table, columns: Sequence[str], of: str) -> str:
+    """The check over a row, in SQL: each value in quotes, so that no two rows read the same."""
+    form = ",".join("%Q" for _ in columns)
+    values = ", ".join(
+        # As it is, a value of bytes would count up to its first zero.
+        f'quote({of}."{name}")' if isinstance(table.c[name].type, LargeBinary) else f'{of}."{name}"'
+        for name in columns
+    )
+    return f"row_mac(CAST(printf('{table.name}/1,{form}', {values}) AS BLOB))"
 
 
 def _triggers(table: Table) -> dict[str, str]:
     name, columns = table.name, _columns(table)
     listed = ", ".join(f'"{column}"' for column in columns)
-    renew = f"UPDATE {name} SET {MAC} = {_mac(name, columns, 'NEW')} WHERE rowid = NEW.rowid"  # noqa: S608
-    was_sound = f"OLD.{MAC} IS {_mac(name, columns, 'OLD')}"
+    renew = f"UPDATE {name} SET {MAC} = {_mac(table, columns, 'NEW')} WHERE rowid = NEW.rowid"  # noqa: S608
+    was_sound = f"OLD.{MAC} IS {_mac(table, columns, 'OLD')}"
     return {
         f"{name}_{MAC}_insert": (
             f"CREATE TRIGGER {name}_{MAC}_insert AFTER INSERT ON {name} BEGIN {renew}; END"
