@@ -1,4 +1,4 @@
-"""What is damaged: named, kept apart, counted and shown, while everything else goes on. Pure.
+"""What is damaged: named, kept apart, counted and shown, while everything else goes on.
 
 Rules kept here:
 
