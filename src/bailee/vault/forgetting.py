@@ -309,14 +309,16 @@ class Forgetting:
         return removed + self._remove_unsound()
 
     def _remove_unsound(self) -> int:
+        """One that has no exchanges stays, and stays named: its id may be what was changed."""
         unheld = sessions.c.id.not_in(held_sessions())
-        query = select(sessions.c.id).where(not_(sound(sessions)), unheld)
-        with self._lock:
-            with storage_errors("the vault's index"), reading(self._engine) as connection:
-                found = list(connection.execute(query).scalars())
-            living = set(self._keyring.living([subject_of(name) for name in found]))
-            gone = [name for name in found if subject_of(name) not in living]
-            if gone:
+        has_some = exists().where(exchanges.c.session_id == sessions.c.id)
+        query = select(sessions.c.id).where(not_(sound(sessions)), unheld, has_some)
+        with storage_errors("the vault's index"), reading(self._engine) as connection:
+            found = list(connection.execute(query).scalars())
+        living = set(self._keyring.living([subject_of(name) for name in found]))
+        gone = [name for name in found if subject_of(name) not in living]
+        if gone:
+            with self._lock:
                 self._remove_rows(gone)
         return len(gone)
 
