@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 import re
-import sqlite3
 import subprocess
 import sys
 import time
@@ -29,10 +28,10 @@ from bailee.cli import app
 from bailee.clock import system_clock
 from bailee.console import Parts, SignIn
 from bailee.console.site import Site
-from bailee.home import Home as Place
 from bailee.policy import load
 from bailee.policy.diagram import Configuration
 from bailee.shown import is_plain
+from bailee.testing.tampering import rewrite
 from bailee.testing.upstream import ScriptedUpstream
 from browsing import Visitor
 from programs import Bailee, clean_environment
@@ -68,7 +67,7 @@ SHOWS: dict[str, list[str]] = {
     "errors list": [], "metrics list": [], "metrics summary": [], "metrics dropped": [],
     "metrics destinations": [], "metrics fields": [], "survey results": [],
     "retention report": [], "retention moves": [], "retention receipts": [], "retention run": [],
-    "receipts list": [], "receipts key": [], "audit list": [], "config show": [],
+    "receipts list": [], "receipts key": [], "audit list": [], "config show": [], "verify": [],
     "cloud list": [], "cloud git list": ["--account", "{account}"],
     "cloud network list": ["--account", "{account}"],
     "flows": [], "outbox list": [], "local list": [], "policy check": [], "policy show": [],
@@ -142,13 +141,8 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
     other = bailee.json("person", "create", "--email", "otto@x.example", "--plan", "pro")
     acme = bailee.json("organisation", "create", "Acme", "--plan", "team", "--owner", mia["person"])
     spare = bailee.json("key", "create", "--organisation", acme["organisation"])
-    with sqlite3.connect(Place(bailee.home).data_database) as database:
-        for table, column in (
-            ("api_keys", "name"),
-            ("accounts", "name"),
-            ("organisations", "name"),
-        ):
-            database.execute(f"UPDATE {table} SET {column} = ?", (NASTY,))
+    tables = ("api_keys", "accounts", "organisations")
+    rewrite(bailee.home, *(f"UPDATE {table} SET name = :nasty" for table in tables), nasty=NASTY)
     names = {
         "key": mia["key"], "person": mia["person"], "other": other["person"],
         "organisation": acme["organisation"], "spare": spare["key_id"], "account": acme["account"],

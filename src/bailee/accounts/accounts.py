@@ -13,6 +13,7 @@ Rules kept here:
   transaction (T2). There is no way to make one here without saying who chose and by which way.
 * Choosing what holds already changes nothing: the present choice holds since it was made.
 * What came before a choice and what after is said by its number, never by the clock.
+* An account or a key whose row is not sound (`db.checks`) is not there: nobody is let in by it.
 * Authentication reads memory only. This process owns the home, so what it holds is what is true:
   a revoked key stops at once.
 
@@ -29,6 +30,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import Connection, Engine, insert, select, update
 
@@ -38,7 +40,9 @@ from bailee.accounts.consent import ConsentRecord, Purpose
 from bailee.accounts.identifiers import Identifiers
 from bailee.accounts.roles import OPERATOR, Actor
 from bailee.clock import Clock
-from bailee.db.accounts import accounts, api_keys
+from bailee.damage import Damages
+from bailee.db.accounts import accounts, api_keys, consent_records
+from bailee.db.checks import sound, unsound
 from bailee.db.engine import reading, storage_errors
 from bailee.errors import InputError, IntegrityError, PolicyDenied
 from bailee.ledger import Ledger
@@ -65,9 +69,11 @@ class Accounts:
         random: Callable[[int], bytes] = secrets.token_bytes,
         *,
         names: Identifiers | None = None,
+        damages: Damages | None = None,
     ) -> None:
         """`names` seals what people call their keys; without it, names are kept as they are."""
         self._names = names
+        self.damages = damages or Damages()
         self.retention_follows: RetentionFollows = lambda _account_id: None
         self._engine = engine
         self._policy = policy
@@ -81,22 +87,32 @@ class Accounts:
 
     def _load(self) -> None:
         with storage_errors(_WHAT), reading(self._engine) as connection:
-            for row in connection.execute(select(accounts)):
+            for table in (accounts, api_keys, consent_records):
+                self.damages.note_all(table.name, unsound(connection, table))
+            kept = [column for column in accounts.c if column is not accounts.c.mac]
+            for row in connection.execute(select(*kept).where(sound(accounts))):
                 self._accounts[row.id] = Account(*row)
-            for row in connection.execute(select(api_keys)):
-                of = row.person_id or self._accounts[row.account_id].person_id
-                key = ApiKey(
-                    row.id,
-                    row.account_id,
-                    self._opened(of, row.name),
-                    row.zero_retention,
-                    row.created_at,
-                    row.revoked_at,
-                    row.person_id,
-                    row.created_by,
-                    row.scope,
-                )
-                self._keys[row.id] = (row.digest, key)
+            rows = connection.execute(select(api_keys).where(sound(api_keys))).all()
+        for digest, key in self.damages.each(rows, self._loaded, lambda row: f"api_keys {row.id}"):
+            self._keys[key.key_id] = (digest, key)
+
+    def _loaded(self, row: Any) -> tuple[bytes, ApiKey]:
+        """A key and its digest. There is none without its account."""
+        account = self._accounts.get(row.account_id)
+        if account is None:
+            raise IntegrityError(f"its account {row.account_id} is not there, or not sound.")
+        key = ApiKey(
+            row.id,
+            row.account_id,
+            self._opened(row.person_id or account.person_id, row.name),
+            row.zero_retention,
+            row.created_at,
+            row.revoked_at,
+            row.person_id,
+            row.created_by,
+            row.scope,
+        )
+        return row.digest, key
 
     def authenticate(
         self, presented: bytes, *, sending: bool = False

@@ -20,6 +20,7 @@ from typing import Final, Literal
 from sqlalchemy import Connection, Engine, insert, select
 
 from bailee.db.accounts import consent_records
+from bailee.db.checks import sound
 from bailee.db.engine import reading, storage_errors
 from bailee.ledger import Ledger
 
@@ -110,10 +111,11 @@ def append(connection: Connection, ledger: Ledger, record: ConsentRecord) -> int
 
 
 def history(engine: Engine, account_id: str) -> list[ConsentRecord]:
-    """The account's consent records, oldest first."""
+    """The account's consent records, oldest first. One that is not sound says nothing."""
+    kept = [column for column in consent_records.c if column is not consent_records.c.mac]
     query = (
-        select(consent_records)
-        .where(consent_records.c.account_id == account_id)
+        select(*kept)
+        .where(consent_records.c.account_id == account_id, sound(consent_records))
         .order_by(consent_records.c.number)
     )
     with storage_errors("the consent records"), reading(engine) as connection:

@@ -23,6 +23,7 @@ from bailee.accounts.people import People
 from bailee.accounts.staff import Staff
 from bailee.accounts.web_sessions import WebSessions
 from bailee.clock import Clock
+from bailee.damage import Damages
 from bailee.db.engine import reading, storage_errors
 from bailee.db.people import identities
 from bailee.ledger import Ledger
@@ -48,13 +49,16 @@ class Registry:
         hasher: Hasher | None = None,
         environment: Mapping[str, str] = os.environ,
         sign_up: Collection[str] = (),
+        damages: Damages | None = None,
     ) -> None:
         """`keys` has the persons' own; `hasher` is argon2's with its defaults if not given;
         `sign_up`: the plans on which people may make themselves an account.
         """
         self.identifiers = identifiers = Identifiers(keys, random)
         backing = Backing(engine, policy, clock, ledger, identifiers, random)
-        self.accounts = Accounts(engine, policy, clock, ledger, random, names=identifiers)
+        self.accounts = Accounts(
+            engine, policy, clock, ledger, random, names=identifiers, damages=damages
+        )
         self.authority = Authority(engine, self.accounts)
         self.people = People(backing, self.accounts, self.authority)
         self.organisations = Organisations(backing, self.accounts, self.authority)

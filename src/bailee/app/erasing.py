@@ -41,6 +41,8 @@ from bailee.app.person_keys import NEVER
 from bailee.app.subjects import Subject
 from bailee.cloud.egress.lists import NetworkLists
 from bailee.cloud.git.connections import GitConnections
+from bailee.damage import Damages
+from bailee.db.checks import sound, unsound
 from bailee.db.engine import reading, rewrite, storage_errors
 from bailee.db.vault import erasures
 from bailee.errors import InputError, StorageError
@@ -91,6 +93,7 @@ class Erasures:
         network_lists: NetworkLists,
         home: Path,
         gather: Callable[[Subject, datetime], tuple[Trace, ...]],
+        damages: Damages | None = None,
     ) -> None:
         """`first` ends and erases what an account has besides the sessions of the vault; `gather`
         gives what there is to look for of somebody, in `home`.
@@ -107,8 +110,12 @@ class Erasures:
         self._ledger = ledger
         self._git_connections = git_connections
         self._network_lists = network_lists
+        self._damages = damages or Damages()
         self._one = threading.RLock()
-        self._accounts_gone = {one.account_id for one in self.all() if one.account_id is not None}
+        with storage_errors(_WHAT), reading(engine) as connection:  # the damaged ones' too
+            accounts = connection.execute(select(erasures.c.account_id)).scalars().all()
+            self._damages.note_all("erasures", unsound(connection, erasures))
+        self._accounts_gone = {one for one in accounts if one is not None}
 
     def is_gone(self, account_id: str) -> bool:
         """Whether nothing is to be kept of an account any more."""
@@ -141,21 +148,29 @@ class Erasures:
             return self._get(subject.id)
 
     def resume(self, now: datetime) -> None:
-        """Go on with what was broken off, and with what waited for a hold that is released.
+        """Go on with what was broken off, and with what waited for a hold that is released. What is
+        damaged is noted, and the others go on.
 
         Raises:
             StorageError: a store failed; call again.
         """
         with self._one:
-            for erasure in self.all():
-                if erasure.state == REQUESTED or (
-                    erasure.state == WAITING and not self._is_deferred(erasure)
-                ):
-                    self._drive(erasure, now)
+            due = [
+                erasure
+                for erasure in self.all()
+                if erasure.state == REQUESTED
+                or (erasure.state == WAITING and not self._is_deferred(erasure))
+            ]
+            for _ in self._damages.each(
+                due, lambda one: self._drive(one, now), lambda one: f"erasure {one.id}"
+            ):
+                pass
 
     def all(self) -> list[Erasure]:
-        """Every erasure, oldest first."""
-        query = select(erasures).order_by(erasures.c.requested_at, erasures.c.id)
+        """Every erasure whose row is as it was written, oldest first."""
+        query = (
+            select(erasures).where(sound(erasures)).order_by(erasures.c.requested_at, erasures.c.id)
+        )
         with storage_errors(_WHAT), reading(self._engine) as connection:
             return [_erasure(row) for row in connection.execute(query)]
 
@@ -371,7 +386,7 @@ class Erasures:
 def _erasure(row: Any) -> Erasure:
     values = dict(row._mapping)
     receipt = values.pop("receipt")
-    del values["traces"]
+    del values["traces"], values["mac"]
     return Erasure(**values, receipt=None if receipt is None else orjson.loads(receipt))
 
 

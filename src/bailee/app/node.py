@@ -30,6 +30,9 @@ from bailee.cloud.egress.lists import NetworkLists
 from bailee.cloud.git.connections import GitConnections
 from bailee.cloud.sessions import store as cloud
 from bailee.config import Settings
+from bailee.damage import Damages
+from bailee.db.checks import KEY as ROW_KEY
+from bailee.db.checks import use_key
 from bailee.db.engine import open_sqlite
 from bailee.db.migrate import upgrade
 from bailee.errors import InputError, StorageError
@@ -62,6 +65,10 @@ _RECOVERY_SECONDS = 1.5
 """How long a start waits for what a crash left in the spool. The rest is sealed behind it, and what
 is to be done then (erasures that were broken off) is done by the sweep."""
 
+_UNDECIDED = "none"
+"""In the place of a clause, where none could be found."""
+
+_NOTHING = Present(Terms("P0D", "", ""), 0, 0)
 _NOTHING = Present(Terms("P0D", "", ""), 0, 0)
 """Of who was erased nothing more is kept, not even what was under way."""
 
@@ -86,7 +93,8 @@ class Node:
         self.policy = policy
         self._engines: list[Engine] = []
         self.marks = Marks(home, standing)
-        data = self._database(home.data_database)
+        self.damages = Damages()
+        self.data = data = self._database(home.data_database)
         keys = self._database(home.keyring_database)
         try:
             wrapped = wraps(keys)
@@ -95,18 +103,17 @@ class Node:
         except BaseException:
             self._let_go()  # and so leave no file of SQLite's behind
             raise
-        upgrade(data, "data")
         upgrade(keys, "keys")
+        self.clock: Clock = clock.wall if isinstance(clock, Machine) else clock
+        self.keyring = Keyring.open(keys, root, self._time)
+        use_key(data, self.keyring.secret(ROW_KEY))
+        upgrade(data, "data")
         self.minding: Minding | None = None
-        if isinstance(clock, Machine):
-            if home.has_test_clock:
-                clock = clock.wall
-            else:
-                self.minding = Minding(data, clock)
-                clock = self.minding.clock
-        self.clock: Clock = clock
+        if isinstance(clock, Machine) and not home.has_test_clock:
+            self.minding = Minding(data, clock)
+            self.clock = self.minding.clock
+        clock = self.clock
         self.marks.begin(data, keys)
-        self.keyring = Keyring.open(keys, root, clock)
         holders = Holders(data, self.keyring)
         old_entries.seal(data, holders)
         self.ledger = Ledger(data, clock, holders)
@@ -118,6 +125,7 @@ class Node:
             self.ledger,
             keys=PersonKeys(self.keyring),
             sign_up=_sign_up(settings, policy),
+            damages=self.damages,
         )
         self.accounts = self.registry.accounts
         self.vault = Vault(
@@ -129,6 +137,7 @@ class Node:
             bench=bench,
             record=self.ledger.append,
             present=self._present,
+            damages=self.damages,
         )
         self.reports = Reports(
             data,
@@ -165,6 +174,7 @@ class Node:
             network_lists=self.network_lists,
             home=home.path,
             gather=lambda subject, now: gather(self, subject, now),
+            damages=self.damages,
         )
         self.moves_wait: Callable[[], None] = self._move_now
         self.sweeping = Sweeping(self, data)
@@ -228,6 +238,9 @@ class Node:
         node.note_policy()
         return node
 
+    def _time(self) -> datetime:
+        return self.clock()
+
     def mind_clock(self) -> None:
         """Look whether the machine's clock has stepped (`minding`).
 
@@ -262,7 +275,14 @@ class Node:
             )
 
     def training(self, session: SessionRow) -> Decision:
-        """Whether a session may be trained on, decided now from what its owner chose."""
+        """Whether a session may be trained on, decided now from what its owner chose. It may not if
+        that can't be decided, since its owner's account or the policy's plan is not there.
+        """
+        for found in self.damages.each([session], self._training, lambda one: f"session {one.id}"):
+            return found
+        return Decision("deny", _UNDECIDED, self.policy.sha256)
+
+    def _training(self, session: SessionRow) -> Decision:
         owner = self.accounts.get(session.owner)
         standing = eligibility.Standing(
             owner.training_choice,
@@ -292,8 +312,12 @@ class Node:
         """
         applied = self.vault.moving.applied()
         # Who has no key has no session.
-        for account in {account for _, account in self.accounts.api_keys()}:
-            at = self._last_choice(account)
+        holders = {account for _, account in self.accounts.api_keys()}
+        for account, at in self.damages.each(
+            holders,
+            lambda one: (one, self._last_choice(one)),
+            lambda one: f"account {one.account_id}",
+        ):
             if at is not None and applied.get(account.account_id) != at:
                 self.vault.moving.request(account.account_id, at, self.clock())
 
@@ -309,22 +333,23 @@ class Node:
 
     def _present(self, owner: str, plan: str, channel: str) -> Present | None:
         """On what terms an owner's sessions of a plan and channel are kept now, and since which of
-        their choices.
+        their choices. None: the account is not there, or not as it was; or the policy knows no such
+        plan.
         """
         if self.erasures.is_gone(owner):
             return _NOTHING
         try:
             account = self.accounts.get(owner)
+            decision = self.policy.retain(
+                data_class="transcript",
+                plan=plan,
+                channel=channel,
+                training_choice=account.training_choice,
+                zero_retention=False,  # of such a key there are no sessions
+                partner_programme=account.partner_programme,
+            )
         except InputError:
             return None
-        decision = self.policy.retain(
-            data_class="transcript",
-            plan=plan,
-            channel=channel,
-            training_choice=account.training_choice,
-            zero_retention=False,  # of such a key there are no sessions
-            partner_programme=account.partner_programme,
-        )
         consumer = self.policy.plans[plan].segment == "consumer"
         return Present(
             Terms(decision.retention or "P0D", decision.clause, decision.document),

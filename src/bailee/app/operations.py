@@ -12,7 +12,7 @@ from dataclasses import asdict
 from typing import Final
 
 from bailee.accounts import OPERATOR
-from bailee.app import feedback, telemetry
+from bailee.app import feedback, telemetry, verifying
 from bailee.app.account_routes import ACCOUNT_ROUTES
 from bailee.app.arguments import Arguments, due, moment, text
 from bailee.app.cloud import CLOUD
@@ -164,6 +164,14 @@ def _retention_moves(node: Node, _arguments: Arguments) -> object:
     return [move_view(move) for move in node.vault.moving.all()]
 
 
+def _retention_damaged(node: Node, _arguments: Arguments) -> object:
+    return [asdict(one) for one in verifying.known(node)]
+
+
+def _verify(node: Node, arguments: Arguments) -> object:
+    return asdict(verifying.verify(node, moment(node, arguments)))
+
+
 def _keyring_rotate(node: Node, arguments: Arguments) -> object:
     rotation = node.vault.rotate(due(node, arguments))
     return {
@@ -233,6 +241,8 @@ _OPERATIONS: Final[Mapping[str, Callable[[Node, Arguments], Iterator[object] | o
     "retention.report": _retention_report,
     "retention.receipts": _retention_receipts,
     "retention.moves": _retention_moves,
+    "retention.damaged": _retention_damaged,
+    "verify": _verify,
     "keyring.rotate": _keyring_rotate,
     "clock.show": _clock_show,
     "clock.confirm": _clock_confirm,

@@ -24,7 +24,9 @@ from bailee import config
 from bailee.app import telemetry
 from bailee.app.node import Node
 from bailee.app.serve import Running, Server
+from bailee.app.verifying import known
 from bailee.clock import starting_at
+from bailee.errors import BaileeError
 from bailee.gateway import ExchangeSummary
 from bailee.gateway.taking_apart import COMMAND
 from bailee.home import Home, HomeLock, find
@@ -34,6 +36,7 @@ from bailee.vault.workbench_process import WorkbenchProcess
 
 _LINES_WAITING = 1000
 _LONGEST_NAME = 60
+_MOST_DAMAGED = 20
 _PR_SET_DUMPABLE = 4
 
 
@@ -70,7 +73,7 @@ def run_server(
             on_exchange=_ignore if as_json else lambda summary: told.put(describe(summary, node)),
         )
         ready = _announce_json if as_json else _announce
-        uvloop.run(_serve(server, lambda running: ready(home, running)))
+        uvloop.run(_serve(server, lambda running: ready(home, running), node))
     told.close()
 
 
@@ -109,7 +112,7 @@ def _ignore(_summary: ExchangeSummary) -> None:
     pass
 
 
-async def _serve(server: Server, ready: object) -> None:
+async def _serve(server: Server, ready: object, node: Node) -> None:
     assert callable(ready)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -121,8 +124,22 @@ async def _serve(server: Server, ready: object) -> None:
         await asyncio.wait((stopping, swept), return_when=asyncio.FIRST_COMPLETED)
         if swept.done() and not stopping.done():
             ready(running)
+            await asyncio.to_thread(_say_damage, node)
         swept.cancel()
         await stopping
+
+
+def _say_damage(node: Node) -> None:
+    """Say on standard error what is known to be damaged; the rest is served all the same."""
+    try:
+        found = known(node)
+    except BaileeError as error:
+        sys.stderr.write(f"damaged: {line(error.message)}\n")
+        return
+    for one in found[:_MOST_DAMAGED]:
+        sys.stderr.write(f"damaged: {one.where}: {one.what}\n")
+    if found:
+        sys.stderr.write(f"{len(found)} damaged. hint: bailee verify checks all of the home\n")
 
 
 def _announce_json(home: Home, running: Running) -> None:

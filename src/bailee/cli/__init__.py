@@ -43,6 +43,7 @@ from bailee.cli import (
     sessions,
     survey,
     up,
+    verify,
 )
 from bailee.cli.show import say, warn_in_lines
 
@@ -85,6 +86,7 @@ app.add_typer(clock.app, name="clock")
 app.add_typer(keyring.app, name="keyring")
 app.add_typer(home.app, name="home")
 app.add_typer(audit.app, name="audit")
+app.command("verify")(verify.verify)
 app.add_typer(config.app, name="config")
 
 

@@ -87,6 +87,11 @@ def report(as_json: JsonOption = False, home: HomeOption = None) -> None:
         clock = cast("dict[str, Any]", ask_one(home, "clock.show"))
         if clock["step"] is not None:
             say(f"Mind the clock: {clock['step']['in_words']}\n")
+        damaged = cast("list[dict[str, str]]", ask_one(home, "retention.damaged"))
+        if damaged:
+            for one in damaged:
+                say(f"damaged: {one['where']}: {one['what']}", err=True)
+            say("hint: bailee verify checks all of the home", err=True)
         if not rows:
             say("Nothing is kept.")
             return

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import Boolean, Column, ForeignKey, Integer, LargeBinary, String, Table
 
-from bailee.db.metadata import Moment, data
+from bailee.db.metadata import Moment, check, data
 from bailee.db.people import organisations, persons
 
 accounts = Table(
@@ -23,6 +23,7 @@ accounts = Table(
     Column("unrecorded_routes", Boolean, nullable=False, server_default="0"),
     Column("chosen_number", Integer, nullable=False, server_default="0"),
     Column("partner_number", Integer, nullable=False, server_default="0"),
+    check(),
 )
 """A person's own, an organisation's, or neither: then it belongs to whoever holds its key.
 `chosen_number`, `partner_number`: of the last consent record about training, and about the partner
@@ -41,6 +42,7 @@ api_keys = Table(
     Column("person_id", ForeignKey(persons.c.id), index=True),
     Column("created_by", String, nullable=False),
     Column("scope", String, nullable=False, server_default="full"),
+    check(),
 )
 """`person_id`: who holds the key, so that it speaks for them. `created_by`: `operator` or a person.
 `scope`: `full`, or `ingest`: it opens the ingest listener and nothing else."""
@@ -60,6 +62,7 @@ consent_records = Table(
     Column("notice_version", String, nullable=False),
     Column("actor", String, nullable=False),
     Column("number", Integer, nullable=False, server_default="0"),
+    check(),
 )
 """Who chose what, when, after which notice (the policy document's hash). Never edited. `number`:
 that of its entry in the audit record, by which records are in order."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import Boolean, Column, Integer, LargeBinary, String, Table
 
-from bailee.db.metadata import Moment, data
+from bailee.db.metadata import Moment, check, data
 
 cloud_sessions = Table(
     "cloud_sessions",
@@ -25,6 +25,7 @@ cloud_sessions = Table(
     Column("started_at", Moment),
     Column("last_activity", Moment, nullable=False),
     Column("ended_at", Moment),
+    check(),
 )
 """`owner`: the account. `by`: who asked. `end`: why it ended. `problem`: the code of an error that
 ended it. `security`: what isolated its machine. `transcript`: its session in the vault."""
@@ -40,6 +41,7 @@ cloud_holdings = Table(
     Column("expires_at", Moment, nullable=False, index=True),
     Column("pieces", Integer, nullable=False),
     Column("bytes", Integer, nullable=False),
+    check(),
 )
 """What is kept of a session, by data class: each under a key of its own, until `expires_at`."""
 

@@ -3,6 +3,7 @@
 * A commit is on disk when it returns (`synchronous=FULL`, write-ahead log).
 * A transaction that writes takes the write lock when it begins, so two writers queue instead of
   failing half-way; a transaction opened by `reading` never takes it.
+* Rows that decide something are checked where they are read (`checks`).
 * Deleted content is overwritten (`secure_delete`), and the file is readable by its owner alone.
 """
 
@@ -18,6 +19,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import DBAPIError
 
+from bailee.db.checks import RowKey, options
 from bailee.errors import StorageError
 
 _READ = "bailee_read"
@@ -37,12 +39,16 @@ def open_sqlite(path: Path) -> Engine:
             f"the database {path.name} can't be opened ({error.strerror}).",
             hint=f"check that {path.parent} is writable and has room",
         ) from error
+    key = RowKey()
     engine = create_engine(
-        f"sqlite:///{path}", connect_args={"timeout": 30, "check_same_thread": False}
+        f"sqlite:///{path}",
+        connect_args={"timeout": 30, "check_same_thread": False},
+        execution_options=options(key),
     )
 
     @event.listens_for(engine, "connect")
     def _connected(connection: Any, _record: object) -> None:
+        key.register(connection)
         connection.isolation_level = None  # transactions are begun below, not by the driver
         for pragma in (
             "journal_mode=WAL",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from sqlalchemy import Column, Integer, LargeBinary, String, Table
 
-from bailee.db.metadata import Moment, data
+from bailee.db.metadata import Moment, check, data
 
 feedback_reports = Table(
     "feedback_reports",
@@ -28,6 +28,7 @@ feedback_reports = Table(
     Column("state", String, nullable=False, index=True),
     Column("issue", String),
     Column("changed_at", Moment),
+    check(),
 )
 """One row a report. `sent_as`: a keyed digest of what the client calls it, so that sending it again
 makes no second one. `parts`: their names, spaces between. `state`: `arriving` (its bytes are not

@@ -7,10 +7,11 @@ that a newer version has written is refused: an older program would not know wha
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
-from sqlalchemy import Engine, inspect, text
+from sqlalchemy import Connection, Engine, inspect, text
 
+from bailee.db import accounts, checks, cloud, feedback, vault
 from bailee.db.engine import storage_errors
 from bailee.errors import IntegrityError
 
@@ -18,6 +19,21 @@ if TYPE_CHECKING:
     from alembic.config import Config
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
+
+DECIDING: Final = (
+    vault.sessions,
+    vault.holds,
+    vault.erasures,
+    vault.retention_moves,
+    vault.receipts,
+    feedback.feedback_reports,
+    cloud.cloud_sessions,
+    cloud.cloud_holdings,
+    accounts.accounts,
+    accounts.api_keys,
+    accounts.consent_records,
+)
+"""The tables whose rows are checked (`checks`)."""
 
 
 def upgrade(engine: Engine, line: Literal["data", "keys"]) -> None:
@@ -31,21 +47,27 @@ def upgrade(engine: Engine, line: Literal["data", "keys"]) -> None:
         current = None
         if inspect(connection).has_table("alembic_version"):
             current = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
-        if current == newest(line):
-            return
-        from alembic import command  # takes a moment to import, and is seldom needed
-        from alembic.script import ScriptDirectory
+        behind = current != newest(line)
+        if behind:
+            _take_steps(connection, line, current)
+        if line == "data":
+            checks.install(connection, DECIDING, renew=behind)
 
-        config = configuration(line)
-        known = {one.revision for one in ScriptDirectory.from_config(config).walk_revisions()}
-        if current is not None and current not in known:
-            raise IntegrityError(
-                f"the {line} database was written by a newer version (schema {current}).",
-                code="schema",
-                hint="install that version of bailee or newer",
-            )
-        config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+
+def _take_steps(connection: Connection, line: Literal["data", "keys"], current: str | None) -> None:
+    from alembic import command  # takes a moment to import, and is seldom needed
+    from alembic.script import ScriptDirectory
+
+    config = configuration(line)
+    known = {one.revision for one in ScriptDirectory.from_config(config).walk_revisions()}
+    if current is not None and current not in known:
+        raise IntegrityError(
+            f"the {line} database was written by a newer version (schema {current}).",
+            code="schema",
+            hint="install that version of bailee or newer",
+        )
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
 
 
 def newest(line: Literal["data", "keys"]) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from sqlalchemy import Column, Float, ForeignKey, Index, Integer, LargeBinary, String, Table
 
-from bailee.db.metadata import Moment, data
+from bailee.db.metadata import Moment, check, data
 
 sessions = Table(
     "sessions",
@@ -35,6 +35,7 @@ sessions = Table(
     Column("cache_creation_input_tokens", Integer, nullable=False),
     Column("cache_read_input_tokens", Integer, nullable=False),
     Column("last_consent", Integer, nullable=False, server_default="0"),
+    check(),
 )
 """One row a session. `client_session`: a keyed digest of the id that the client gave it. `key_id`:
 the API key it was last used with. `last_request`: when the latest of its requests began. `uses`:
@@ -129,6 +130,7 @@ receipts = Table(
     Column("reclaimed_at", Moment),
     Column("owner", String, index=True),
     Column("part_of", String, index=True),
+    check(),
 )
 """Proofs of destruction. `kind`: `erasure` or `held_expiry` (subject: a session's id) or `expiry`
 (subject: a KEK's id). `state`: the last of the moments that has come. `owner`: whose session it
@@ -154,6 +156,7 @@ retention_moves = Table(
     Column("moved", Integer, nullable=False),
     Column("seen_to", String, nullable=False),
     Column("finished_at", Moment, index=True),
+    check(),
     sqlite_autoincrement=True,
 )
 """Sessions that are to be looked at because their owner chose (at `choice_at`). `seen_to`: the id
@@ -169,6 +172,7 @@ holds = Table(
     Column("requested_at", Moment, nullable=False),
     Column("placed_at", Moment),
     Column("released_at", Moment),
+    check(),
 )
 """Legal holds, each on one session. `state`: `placing`, `placed`, `releasing`, `released`, or
 `void` (the session's key was gone before the hold could take it)."""
@@ -185,6 +189,7 @@ erasures = Table(
     Column("finished_at", Moment),
     Column("receipt", String),
     Column("traces", LargeBinary),
+    check(),
 )
 """Persons who are or were being erased. `state`: `requested`, `deferred` (all is done that no hold
 keeps from being done) or `done`. `receipt`: the signed record, once there is one. `traces`: what is

@@ -26,9 +26,10 @@ from datetime import datetime
 from typing import Any, Final, cast
 
 import zstandard
-from sqlalchemy import ColumnElement, Engine, delete, false, insert, select, update
+from sqlalchemy import ColumnElement, Engine, delete, false, insert, not_, select, update
 
 from bailee.clock import Clock
+from bailee.db.checks import sound
 from bailee.db.engine import reading, storage_errors
 from bailee.db.feedback import feedback_reports as table
 from bailee.errors import BaileeError, InputError, StorageError
@@ -277,7 +278,7 @@ class Reports:
         Raises:
             StorageError: a store failed; if there is a receipt, the next sweep finishes it.
         """
-        (receipt,) = self._destroy(WITHDRAWAL, [report], now)
+        (receipt,) = self._destroy(WITHDRAWAL, [(report.id, report.account_id)], now)
         return receipt
 
     def erase(self, whose: Whose, now: datetime, part_of: str) -> None:
@@ -288,7 +289,7 @@ class Reports:
         """
         self.finish(now)
         with self._lock:
-            self._destroy(ERASURE, self._select(whose.condition), now, part_of)
+            self._destroy(ERASURE, self._ids(whose.condition), now, part_of)
 
     def sweep(self, now: datetime) -> int:
         """Finish what was begun, and destroy what is past its time; how many reports.
@@ -298,7 +299,12 @@ class Reports:
         """
         done = self.finish(now)
         while due := self._select(table.c.expires_at <= now)[:_PORTION]:
-            done += len(self._destroy(EXPIRY, due, now))
+            done += len(self._destroy(EXPIRY, [(one.id, one.account_id) for one in due], now))
+        unsound = self._ids(not_(sound(table)))
+        living = set(self._keyring.living([_subject(name) for name, _ in unsound]))
+        for name, _ in unsound:
+            if _subject(name) not in living:  # gone with its epoch
+                self._discard(name)
         return done
 
     def recover(self) -> None:
@@ -327,17 +333,22 @@ class Reports:
             return len(begun)
 
     def _destroy(
-        self, kind: str, some: Sequence[Report], now: datetime, part_of: str | None = None
+        self,
+        kind: str,
+        some: Sequence[tuple[str, str]],
+        now: datetime,
+        part_of: str | None = None,
     ) -> list[Receipt]:
+        """Destroy reports, each an id and an account's."""
         done = []
         with self._lock:
-            for report in some:
+            for report_id, account_id in some:
                 receipt_id = self._receipts.request(
                     kind,
-                    report.id,
-                    [_subject(report.id)],
+                    report_id,
+                    [_subject(report_id)],
                     now,
-                    owner=report.account_id,
+                    owner=account_id,
                     part_of=part_of,
                 )
                 self._drive(self._receipts.get(receipt_id), now)
@@ -366,10 +377,16 @@ class Reports:
         with storage_errors(_WHAT), self._engine.begin() as connection:
             connection.execute(delete(table).where(table.c.id == report_id))
 
+    def _ids(self, *where: Any) -> list[tuple[str, str]]:
+        """The ids of reports and of their accounts, whether the rows are sound or not."""
+        query = select(table.c.id, table.c.account_id).where(table.c.state != _ARRIVING, *where)
+        with storage_errors(_WHAT), reading(self._engine) as connection:
+            return [(row.id, row.account_id) for row in connection.execute(query)]
+
     def _select(self, *where: Any) -> list[Report]:
         query = (
             select(table)
-            .where(table.c.state != _ARRIVING, *where)
+            .where(table.c.state != _ARRIVING, *where, sound(table))
             .order_by(table.c.received_at.desc(), table.c.id)
         )
         with storage_errors(_WHAT), reading(self._engine) as connection:

@@ -8,6 +8,7 @@ from bailee.keyring.destroying import DestroyedKek
 from bailee.keyring.fitting import check as check_root
 from bailee.keyring.fitting import wraps
 from bailee.keyring.keyring import Dek, Keyring, Want
+from bailee.keyring.moving import Moved
 from bailee.keyring.root import EnvironmentRoot, FileRoot, Root
 from bailee.keyring.rotation import Rotation
 
@@ -18,6 +19,7 @@ __all__ = [
     "EnvironmentRoot",
     "FileRoot",
     "Keyring",
+    "Moved",
     "Root",
     "Rotation",
     "Want",

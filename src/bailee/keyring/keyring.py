@@ -31,15 +31,15 @@ from sqlalchemy.dialects.sqlite import insert as insert_or_ignore
 
 from bailee.clock import Clock
 from bailee.db.engine import reading, storage_errors
-from bailee.db.keys import deks, former_keks, keks, rotation, secrets
+from bailee.db.keys import deks, destroyed_keks, former_keks, keks, rotation, secrets
 from bailee.errors import IntegrityError, StorageError
 from bailee.keyring import damage
 from bailee.keyring.checkpoint import truncate_log
 from bailee.keyring.damage import Damaged, listed
 from bailee.keyring.destroying import DestroyedKek, destroy, destroy_due, due, remove_dead
-from bailee.keyring.epochs import epoch_of
+from bailee.keyring.epochs import ends_at, epoch_of
 from bailee.keyring.holding import hold
-from bailee.keyring.moving import move
+from bailee.keyring.moving import Moved, move
 from bailee.keyring.root import Random, Root
 from bailee.keyring.rotation import Rotation, rotate
 from bailee.keyring.wrapping import (
@@ -158,11 +158,11 @@ class Keyring:
                 self._remember(found[want.subject])
         return found
 
-    def move(self, wants: Sequence[Want]) -> int:
-        """Move keys that exist to other epochs, thousands at once; how many had to be moved.
+    def move(self, wants: Sequence[Want]) -> Moved:
+        """Move keys that exist to other epochs, thousands at once; how many had to be moved, and
+        which could not.
 
         Raises:
-            IntegrityError: a key was tampered with.
             StorageError: the store can't be read or written; call again.
         """
         return move(self, wants)
@@ -240,6 +240,58 @@ class Keyring:
         """
         return remove_dead(self, most)
 
+    def living(self, subjects: Sequence[str]) -> list[str]:
+        """Those of `subjects` that have a key which nothing has destroyed, damaged or not.
+
+        Raises:
+            StorageError: the store can't be read.
+        """
+        query = (
+            select(deks.c.subject)
+            .join(keks, keks.c.id == deks.c.kek_id)
+            .where(deks.c.subject.in_(subjects))
+        )
+        with storage_errors("the keyring"), reading(self.engine) as connection:
+            return list(connection.execute(query).scalars())
+
+    def subjects(self, prefix: str) -> list[str]:
+        """The subjects that begin with `prefix` and have a key which nothing has destroyed.
+
+        Raises:
+            StorageError: the store can't be read.
+        """
+        query = (
+            select(deks.c.subject)
+            .join(keks, keks.c.id == deks.c.kek_id)
+            .where(deks.c.subject.startswith(prefix, autoescape=True))
+        )
+        with storage_errors("the keyring"), reading(self.engine) as connection:
+            return list(connection.execute(query).scalars())
+
+    def kek_ids(self) -> list[str]:
+        """The KEKs that nothing has destroyed.
+
+        Raises:
+            StorageError: the store can't be read.
+        """
+        with storage_errors("the keyring"), reading(self.engine) as connection:
+            return list(connection.execute(select(keks.c.id)).scalars())
+
+    def ended(self, data_class: str, expires_at: datetime) -> bool:
+        """Whether it is on record that the keys of a class that lived until `expires_at` were
+        destroyed when their time had come.
+
+        Raises:
+            StorageError: the store can't be read.
+        """
+        epoch = epoch_of(expires_at)
+        query = select(destroyed_keks.c.destroyed_at).where(
+            destroyed_keks.c.data_class == data_class, destroyed_keks.c.epoch == epoch
+        )
+        with storage_errors("the keyring"), reading(self.engine) as connection:
+            moments = connection.execute(query).scalars().all()
+        return any(moment >= ends_at(epoch) for moment in moments)
+
     def forget(self, subjects: Iterable[str]) -> None:
         """Drop keys from memory."""
         for subject in subjects:
@@ -294,7 +346,9 @@ class Keyring:
         return self._random(KEY_BYTES)
 
     def current_kek(self, connection: Connection, data_class: str, epoch: int) -> tuple[str, bytes]:
-        """Id and key of the KEK that takes new DEKs of an epoch; made if there is none."""
+        """Id and key of the KEK that takes new DEKs of an epoch; made if there is none, or it
+        can't be opened.
+        """
         row = connection.execute(
             select(keks).where(
                 keks.c.data_class == data_class, keks.c.epoch == epoch, keks.c.current
@@ -303,7 +357,7 @@ class Keyring:
         if row is not None:
             try:
                 return row.id, self.open_kek(row)
-            except IntegrityError:  # what is new goes under another
+            except IntegrityError:  # what is new goes under another; this goes with its epoch
                 damage.note(connection, damage.KEK, row.id, self._clock())
                 connection.execute(update(keks).where(keks.c.id == row.id).values(current=False))
         kek_id, key = self._random(12).hex(), self.new_key()

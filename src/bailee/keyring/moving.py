@@ -1,12 +1,14 @@
 """Moving many keys to other epochs at once, when what they protect is to live shorter or longer.
 
 Like `Keyring.many`, in few statements for thousands. A key that is not there, or no more, is not
-made: what moves must exist. Doing it twice changes nothing.
+made: what moves must exist. One that can't be opened stays where it is, and is named; the others
+move. Doing it twice changes nothing.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, bindparam, select, update
@@ -14,7 +16,7 @@ from sqlalchemy.dialects.sqlite import insert as insert_or_ignore
 
 from bailee.db.engine import storage_errors
 from bailee.db.keys import deks, former_keks, keks, rotation
-from bailee.errors import StorageError
+from bailee.errors import IntegrityError, StorageError
 from bailee.keyring.epochs import epoch_of
 from bailee.keyring.wrapping import SEALED_KEY_BYTES
 
@@ -25,26 +27,34 @@ _PORTION = 1000
 _ZEROS = bytes(SEALED_KEY_BYTES)
 
 
-def move(ring: Keyring, wants: Sequence[Want]) -> int:
-    """Wrap the subjects' keys under the KEKs of their new expiry; how many had to be.
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """How many keys had to be moved, and the subjects whose key could not be opened."""
+
+    count: int
+    damaged: tuple[str, ...]
+
+
+def move(ring: Keyring, wants: Sequence[Want]) -> Moved:
+    """Wrap the subjects' keys under the KEKs of their new expiry.
 
     Raises:
-        IntegrityError: a key was tampered with.
         StorageError: the store can't be read or written; call again.
     """
     moved = 0
+    damaged: list[str] = []
     for start in range(0, len(wants), _PORTION):
         some = wants[start : start + _PORTION]
         with ring.lock, storage_errors("the keyring"):
             try:
                 with ring.engine.begin() as connection:
-                    moved += _move(ring, connection, some)
+                    moved += _move(ring, connection, some, damaged)
             finally:  # also when a commit failed, or only seemed to
                 ring.forget(want.subject for want in some)
-    return moved
+    return Moved(moved, tuple(damaged))
 
 
-def _move(ring: Keyring, connection: Connection, wants: Sequence[Want]) -> int:
+def _move(ring: Keyring, connection: Connection, wants: Sequence[Want], damaged: list[str]) -> int:
     by_subject = {want.subject: want for want in wants}
     rows = connection.execute(select(deks).where(deks.c.subject.in_(by_subject))).all()
     held = select(keks).where(keks.c.id.in_({row.kek_id for row in rows}), keks.c.wrapped != _ZEROS)
@@ -60,8 +70,13 @@ def _move(ring: Keyring, connection: Connection, wants: Sequence[Want]) -> int:
             continue
         if target not in targets:
             targets[target] = ring.current_kek(connection, *target)
-        old_key, new_key = (old.id, ring.open_kek(old)), targets[target]
-        key = ring.unwrap_dek(row.subject, old.data_class, row.version, row.wrapped, old_key)
+        new_key = targets[target]
+        try:
+            old_key = (old.id, ring.open_kek(old))
+            key = ring.unwrap_dek(row.subject, old.data_class, row.version, row.wrapped, old_key)
+        except IntegrityError:
+            damaged.append(row.subject)
+            continue
         version = row.version + 1
         wrapped = ring.wrap_dek(row.subject, want.data_class, version, key, new_key)
         swaps.append(

@@ -56,7 +56,7 @@ def unseal(key: bytes, sealed: bytes | memoryview, data: bytes, what: str) -> by
     """
     try:
         return AESGCM(key).decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], data)
-    except (InvalidTag, ValueError) as error:
+    except (InvalidTag, ValueError, TypeError) as error:
         raise IntegrityError(
             f"{what} does not authenticate.",
             hint="the store was changed or damaged; restore it from a backup",

@@ -24,6 +24,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, bindparam, insert, select, update
 
+from bailee.db.checks import sound
 from bailee.db.vault import departed_sessions, exchanges, prefixes, sessions
 from bailee.keyring import Keyring, Want
 from bailee.keyring.wrapping import NONCE_BYTES
@@ -42,10 +43,12 @@ _MOST: Final = (1 << 63) - 1
 _AT_ONCE: Final = 500  # digests in one query
 
 _BY_ID: Final = select(sessions).where(
-    sessions.c.id == bindparam("which"), sessions.c.expires_at > bindparam("now")
+    sessions.c.id == bindparam("which"), sessions.c.expires_at > bindparam("now"), sound(sessions)
 )
 _BY_CLIENT: Final = select(sessions).where(
-    sessions.c.client_session == bindparam("which"), sessions.c.expires_at > bindparam("now")
+    sessions.c.client_session == bindparam("which"),
+    sessions.c.expires_at > bindparam("now"),
+    sound(sessions),
 )
 _TAKEN: Final = select(sessions.c.id).where(sessions.c.id == bindparam("which"))
 _DEPARTED: Final = select(departed_sessions.c.digest).where(

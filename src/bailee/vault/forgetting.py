@@ -22,9 +22,10 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Engine, Select, delete, exists, select, update
+from sqlalchemy import Engine, Select, delete, exists, not_, select, update
 from sqlalchemy.dialects.sqlite import insert as insert_or_ignore
 
+from bailee.db.checks import sound
 from bailee.db.engine import reading, storage_errors
 from bailee.db.vault import departed_sessions, exchanges, prefixes, segments, sessions
 from bailee.errors import BaileeError
@@ -388,26 +389,40 @@ class Forgetting:
                     self._drive([self.receipts.get(receipt_id)], now)
 
     def _remove_expired(self, now: datetime) -> int:
-        """Remove the rows of the sessions whose epoch has ended."""
+        """Remove the rows of the sessions whose epoch has ended, and the key of one that is under
+        another epoch's, since it could not be moved. Of a session whose row is not sound it is the
+        key that says whether its time has come.
+        """
         until = ends_at(last_ended(now))
+        unheld = sessions.c.id.not_in(held_sessions())
+        due = select(sessions.c.id).where(sessions.c.expires_at <= until, sound(sessions), unheld)
         removed = 0
         while True:
             with self._lock:
                 with storage_errors("the vault's index"), reading(self._engine) as connection:
-                    some = list(
-                        connection.execute(
-                            select(sessions.c.id)
-                            .where(
-                                sessions.c.expires_at <= until,
-                                sessions.c.id.not_in(held_sessions()),
-                            )
-                            .limit(_PORTION)
-                        ).scalars()
-                    )
+                    some = list(connection.execute(due.limit(_PORTION)).scalars())
                 if not some:
-                    return removed
+                    break
+                living = self._keyring.living([subject_of(name) for name in some])
+                if living:
+                    self._keyring.destroy(living)
                 self._remove_rows(some)
                 removed += len(some)
+        return removed + self._remove_unsound()
+
+    def _remove_unsound(self) -> int:
+        """One that has no exchanges stays, and stays named: its id may be what was changed."""
+        unheld = sessions.c.id.not_in(held_sessions())
+        has_some = exists().where(exchanges.c.session_id == sessions.c.id)
+        query = select(sessions.c.id).where(not_(sound(sessions)), unheld, has_some)
+        with storage_errors("the vault's index"), reading(self._engine) as connection:
+            found = list(connection.execute(query).scalars())
+        living = set(self._keyring.living([subject_of(name) for name in found]))
+        gone = [name for name in found if subject_of(name) not in living]
+        if gone:
+            with self._lock:
+                self._remove_rows(gone)
+        return len(gone)
 
     def _remove_rows(self, session_ids: list[str]) -> None:
         gone = [{"digest": digest_of(self._key, "departed", name)} for name in session_ids]

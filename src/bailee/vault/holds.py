@@ -10,6 +10,8 @@ Rules kept here:
   other to whoever reads sessions.
 * What would have destroyed a held session is deferred, with a receipt that says so, and goes on by
   itself when the last hold on it is released.
+* A hold whose row is not sound (`db.checks`) still holds, and is listed as damaged. Releasing it is
+  somebody's express word, by which the row counts again.
 * Each step is noted before it is taken, and can be taken twice; a crash is found by its state.
 
 Rows: R6.
@@ -21,11 +23,13 @@ import os
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final
 
-from sqlalchemy import Engine, Select, insert, select, update
+from sqlalchemy import ColumnElement, Engine, Select, insert, not_, or_, select, update
 
+from bailee.damage import UNREADABLE, Damages, why
+from bailee.db.checks import accept, sound
 from bailee.db.engine import reading, storage_errors
 from bailee.db.vault import holds, sessions
 from bailee.errors import InputError, IntegrityError
@@ -39,6 +43,7 @@ PLACED: Final = "placed"
 RELEASING: Final = "releasing"
 RELEASED: Final = "released"
 VOID: Final = "void"
+DAMAGED: Final = "damaged"
 
 _LONGEST_REASON: Final = 300
 _WHAT: Final = "the holds"
@@ -46,7 +51,7 @@ _WHAT: Final = "the holds"
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """A hold on one session."""
+    """A hold on one session. One in the state `damaged` has its ids alone."""
 
     id: str
     session_id: str
@@ -67,11 +72,13 @@ class Holds:
         keyring: Keyring,
         record: Record,
         lock: AbstractContextManager[object],
+        damages: Damages | None = None,
     ) -> None:
         self._engine = engine
         self._keyring = keyring
         self._record = record
         self._lock = lock
+        self._damages = damages or Damages()
 
     def place(self, session_id: str, reason: str, now: datetime) -> Hold:
         """Hold a session that is kept at `now`, or that is held already.
@@ -117,10 +124,11 @@ class Holds:
         """
         damaged = None
         with self._lock:
-            for hold in self._select(select(holds).where(holds.c.state == PLACING)):
+            for hold in self._select(holds.c.state == PLACING, sound(holds)):
                 try:
                     self._take(hold, now)
-                except IntegrityError as error:
+                except UNREADABLE as error:
+                    self._damages.note(f"hold {hold.id}", why(error))
                     damaged = IntegrityError(
                         f"the hold {hold.id} can't be placed: its session's key is damaged.",
                         hint="release it, or put back a keyring that has the key",
@@ -135,10 +143,12 @@ class Holds:
             InputError: `not_found`; or it is not placed.
         """
         hold = self.get(hold_id)
-        if hold.state not in (PLACING, PLACED, RELEASING):
+        if hold.state not in (PLACING, PLACED, RELEASING, DAMAGED):
             raise InputError(f"the hold {hold_id} is {hold.state} already.")
         if hold.state != RELEASING:
             self._record("hold.releasing", hold.session_id, {"hold": hold_id})
+            if hold.state == DAMAGED:
+                self._accept(hold)
             self._note(hold, RELEASING)
         return self.get(hold_id)
 
@@ -150,7 +160,7 @@ class Holds:
 
     def releasing(self) -> list[Hold]:
         """The holds that are to be released."""
-        return self._select(select(holds).where(holds.c.state == RELEASING))
+        return self._select(holds.c.state == RELEASING, sound(holds))
 
     def get(self, hold_id: str) -> Hold:
         """A hold.
@@ -158,7 +168,7 @@ class Holds:
         Raises:
             InputError: code `not_found`.
         """
-        found = self._select(select(holds).where(holds.c.id == hold_id))
+        found = self._select(holds.c.id == hold_id)
         if not found:
             raise InputError(
                 f"there is no hold {hold_id!r}.", code="not_found", hint="see `bailee hold list`"
@@ -167,15 +177,11 @@ class Holds:
 
     def all(self) -> list[Hold]:
         """Every hold, released ones too, oldest first."""
-        return self._select(select(holds).order_by(holds.c.requested_at, holds.c.id))
+        return self._select()
 
     def holding(self, session_id: str) -> list[Hold]:
         """The holds that are on a session now."""
-        return self._select(
-            select(holds).where(
-                holds.c.session_id == session_id, holds.c.state.in_((PLACING, PLACED))
-            )
-        )
+        return self._select(holds.c.session_id == session_id, _holding())
 
     def held(self) -> set[str]:
         """The sessions on which there is a hold."""
@@ -211,20 +217,45 @@ class Holds:
         with storage_errors(_WHAT), reading(self._engine) as connection:
             return connection.execute(query).first() is not None
 
+    def _accept(self, hold: Hold) -> None:
+        """Let the row of a damaged hold say what is known of it, and count again."""
+        values = {name: getattr(hold, name) for name in Hold.__slots__}
+        with storage_errors(_WHAT), self._engine.begin() as connection:
+            connection.execute(update(holds).where(holds.c.id == hold.id).values(values))
+            accept(connection, holds, hold.id)
+        self._damages.forget(f"{holds.name} {hold.id}")
+
     def _note(self, hold: Hold, state: str, **moments: datetime) -> None:
         with storage_errors(_WHAT), self._engine.begin() as connection:
             connection.execute(
                 update(holds).where(holds.c.id == hold.id).values(state=state, **moments)
             )
 
-    def _select(self, query: Select[Any]) -> list[Hold]:
+    def _select(self, *where: ColumnElement[bool]) -> list[Hold]:
+        """The holds of which that is true, oldest first; then those that are damaged: of these the
+        ids are read, and nothing else is believed.
+        """
+        columns = [holds.c[name] for name in Hold.__slots__]
+        good = select(*columns).where(*where, sound(holds))
+        bad = select(holds.c.id, holds.c.session_id).where(*where, not_(sound(holds)))
         with storage_errors(_WHAT), reading(self._engine) as connection:
-            return [Hold(**row._mapping) for row in connection.execute(query)]
+            rows = connection.execute(good.order_by(holds.c.requested_at, holds.c.id))
+            found = [Hold(**row._mapping) for row in rows]
+            damaged = connection.execute(bad.order_by(holds.c.id)).all()
+        self._damages.note_all("holds", [row.id for row in damaged])
+        unknown = datetime.fromtimestamp(0, UTC)
+        return found + [
+            Hold(row.id, row.session_id, "", DAMAGED, unknown, None, None) for row in damaged
+        ]
 
 
 def held_sessions() -> Select[Any]:
     """The ids of the sessions on which there is a hold, as a query."""
-    return select(holds.c.session_id).where(holds.c.state.in_((PLACING, PLACED)))
+    return select(holds.c.session_id).where(_holding())
+
+
+def _holding() -> ColumnElement[bool]:
+    return or_(holds.c.state.in_((PLACING, PLACED)), not_(sound(holds)))
 
 
 def key_name(hold_id: str) -> str:

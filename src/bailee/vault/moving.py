@@ -14,6 +14,8 @@ Rules kept here:
   Moves are finished before a sweep destroys anything, so that the keys of the two agree.
 * A period that is already over puts the session into an epoch that has ended: the next sweep
   destroys it.
+* A session whose row is not sound is not moved: what it would move to can't be known. One whose key
+  does not open ends with the others: `forgetting` destroys the key with the row. Both are named.
 * The vault's lock is held for one portion at a time. What the sealer adds in between is sealed by
   the same rule.
 
@@ -23,7 +25,7 @@ Rows: R4, T4.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -31,6 +33,8 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Engine, bindparam, func, insert, select, update
 
+from bailee.damage import Damages
+from bailee.db.checks import sound
 from bailee.db.engine import reading, storage_errors
 from bailee.db.vault import receipts, retention_moves, sessions
 from bailee.keyring import Keyring, Want
@@ -75,6 +79,7 @@ class Moving:
         record: Record,
         lock: AbstractContextManager[object],
         present: PresentTerms,
+        damages: Damages | None = None,
         portion: int = _PORTION,
     ) -> None:
         self._engine = engine
@@ -82,6 +87,7 @@ class Moving:
         self._record = record
         self._lock = lock
         self._present = present
+        self._damages = damages or Damages()
         self._portion = portion
         self._running = threading.Lock()
 
@@ -119,7 +125,7 @@ class Moving:
         """The choice that the latest move of each owner was for."""
         latest = select(func.max(retention_moves.c.id)).group_by(retention_moves.c.owner)
         query = select(retention_moves.c.owner, retention_moves.c.choice_at).where(
-            retention_moves.c.id.in_(latest)
+            retention_moves.c.id.in_(latest), sound(retention_moves)
         )
         with storage_errors(_WHAT), reading(self._engine) as connection:
             return {row.owner: row.choice_at for row in connection.execute(query)}
@@ -128,7 +134,6 @@ class Moving:
         """Carry out what is queued, to its end or until `stop` says so; how many sessions moved.
 
         Raises:
-            IntegrityError: a key was tampered with.
             StorageError: a store failed; call again to go on.
         """
         moved = 0
@@ -143,8 +148,10 @@ class Moving:
 
     def all(self) -> list[Move]:
         """Every move, oldest first."""
-        query = select(*[retention_moves.c[name] for name in Move.__slots__]).order_by(
-            retention_moves.c.id
+        query = (
+            select(*[retention_moves.c[name] for name in Move.__slots__])
+            .where(sound(retention_moves))
+            .order_by(retention_moves.c.id)
         )
         with storage_errors(_WHAT), reading(self._engine) as connection:
             return [Move(*row) for row in connection.execute(query)]
@@ -154,7 +161,7 @@ class Moving:
     def _next(self) -> Any:
         query = (
             select(retention_moves)
-            .where(retention_moves.c.finished_at.is_(None))
+            .where(retention_moves.c.finished_at.is_(None), sound(retention_moves))
             .order_by(retention_moves.c.id)
             .limit(1)
         )
@@ -164,7 +171,7 @@ class Moving:
     def _step(self, move: Any, now: datetime) -> int:
         query = (
             select(*[sessions.c[name] for name in _NEEDED])
-            .where(sessions.c.owner == move.owner, sessions.c.id > move.seen_to)
+            .where(sessions.c.owner == move.owner, sessions.c.id > move.seen_to, sound(sessions))
             .order_by(sessions.c.id)
             .limit(self._portion)
         )
@@ -174,9 +181,10 @@ class Moving:
         changes = self._changes(
             [row for row in rows if row.expires_at > now and row.id not in leaving]
         )
-        self._keyring.move(
+        moved = self._keyring.move(
             [Want(subject_of(c["of"]), c["data_class"], c["expires_at"]) for c in changes]
         )
+        self._say(moved.damaged)
         finished = len(rows) < self._portion
         with storage_errors(_WHAT), self._engine.begin() as connection:
             self._put(connection, changes)
@@ -197,6 +205,12 @@ class Moving:
                 {"seen": move.seen + len(rows), "moved": move.moved + len(changes)},
             )
         return len(changes)
+
+    def _say(self, damaged: Sequence[str]) -> None:
+        for subject in damaged:
+            name = subject.removeprefix(subject_of(""))
+            self._damages.note(f"session {name}", "its key does not open.")
+            self._record("retention.key_damaged", name, {})
 
     def _leaving(self) -> set[str]:
         """Sessions that are being erased, or would be if they were not held."""

@@ -9,6 +9,8 @@
   don't help.
 * `reclaimed`: no segment with its ciphertext is left.
 
+A receipt whose row is not sound (`db.checks`) says nothing: it is not shown, nor driven on.
+
 Each step is entered in the audit record before it is noted here; after a crash between the two it
 may be entered twice, never not at all. Two who note the same step enter it once,
 and no step leads back.
@@ -26,6 +28,7 @@ from uuid import UUID
 
 from sqlalchemy import Engine, delete, exists, insert, select, update
 
+from bailee.db.checks import sound
 from bailee.db.engine import reading, storage_errors
 from bailee.db.vault import receipt_segments, receipts
 from bailee.errors import InputError
@@ -232,6 +235,11 @@ class Receipts:
             self.advance_all(some[start : start + _PORTION], state, now)
 
     def _select(self, where: Any) -> list[Receipt]:
-        query = select(receipts).where(where).order_by(receipts.c.requested_at, receipts.c.id)
+        columns = [receipts.c[name] for name in Receipt.__slots__]
+        query = (
+            select(*columns)
+            .where(where, sound(receipts))
+            .order_by(receipts.c.requested_at, receipts.c.id)
+        )
         with storage_errors("the receipts"), reading(self._engine) as connection:
             return [Receipt(**row._mapping) for row in connection.execute(query)]

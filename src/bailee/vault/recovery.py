@@ -13,7 +13,7 @@ Rules kept here:
   reported. If that ends the process too, its bytes are put aside. Neither is tried again. A process
   also ends for reasons of its own, as when somebody kills it: a frame that is too small to have
   cost much (`_LARGE`) is given up only when process after process (`_ENDINGS`) has ended at it.
-* What does not open is reported once, and put aside.
+* What does not open is reported once, and put aside: a whole file, if it is its key.
 """
 
 from __future__ import annotations
@@ -51,13 +51,14 @@ class Left:
 @dataclass(frozen=True, slots=True)
 class RecoveryReport:
     """What was found in the spool. `damaged`: what did not open, each also in the audit record;
-    `abandoned`: files whose key had expired.
+    `abandoned`: files whose key had expired; `unopened`: files whose key does not open, put aside.
     """
 
     files: int
     exchanges: int
     damaged: tuple[Damaged, ...]
     abandoned: int
+    unopened: int = 0
 
 
 class Step(StrEnum):
@@ -139,12 +140,14 @@ class Recovery:
         """Raises: StorageError."""
         self._reader = reader
         self._record = record
+        reader.remove_sealed()
         self.files = tuple(reader.names())
         self.attempts = Attempts(attempts)
         self._wary = {True: WARY, False: WARY}  # of each lane
         self._damaged: dict[tuple[str, int], Damaged] = {}
         self._exchanges: dict[str, int] = {}
         self._abandoned: set[str] = set()
+        self._unopened: set[str] = set()
 
     def wary(self, file: str) -> bool:
         """Whether the next frame of a file is to be tried alone; counts it."""
@@ -165,9 +168,10 @@ class Recovery:
             sum(self._exchanges.values()),
             tuple(self._damaged.values()),
             len(self._abandoned),
+            len(self._unopened),
         )
         self.files = ()
-        for found in (self._damaged, self._exchanges, self._abandoned):
+        for found in (self._damaged, self._exchanges, self._abandoned, self._unopened):
             found.clear()
         return report
 
@@ -188,9 +192,13 @@ class Recovery:
                     self._exchanges[file] = max(before, count)
                     yield found
         except IntegrityError:
-            # Abandoned until its key expired; or it had been sealed, or a crash came before its
-            # first use.
-            if not start and file not in self._abandoned and not self._reader.is_blank(file):
+            if self._reader.is_blank(file):
+                return  # a crash came before its first use
+            if not self._reader.expired(file):
+                size = self._reader.quarantine_whole(file)
+                self._record("vault.spool_unopened", file, {"bytes": size, "sealed": start})
+                self._unopened.add(file)
+            elif file not in self._abandoned:
                 self._record("vault.spool_expired", file, {})
                 self._abandoned.add(file)
 

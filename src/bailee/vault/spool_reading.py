@@ -1,25 +1,37 @@
 """Reading spool files back: after a crash, or when the sealer's memory was full.
 
 What does not open is never lost without a word: its bytes go to the quarantine folder, where they
-stay with the file's key until that expires.
+stay with the file's key until that expires. A file whose key does not open goes there whole.
+
+Rules kept here:
+
+* A file is removed unread only where its key was destroyed on purpose, and there is a durable note
+  of that: its name ends in `SEALED` (all of it is in the index), or the keyring has on record that
+  the keys of its time were destroyed when they were 30 days old.
+* The note comes first, then the key goes, then the file.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Final
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from bailee.errors import IntegrityError, StorageError
+from bailee.errors import StorageError
 from bailee.keyring import Keyring
 from bailee.keyring.wrapping import NONCE_BYTES, unseal
 from bailee.vault.exchange import CapturedExchange
 from bailee.vault.frames import HEADER_BYTES, Damage, decode, frame_data, scan
-from bailee.vault.spool_writing import Kept, subject_of
+from bailee.vault.spool_writing import DATA_CLASS, LIFETIME, Kept, subject_of
+
+SEALED: Final = ".sealed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,17 +55,39 @@ class SpoolReader:
         self._keyring = keyring
 
     def names(self) -> list[str]:
-        """The files, oldest first.
+        """The files that are not sealed away, oldest first.
 
         Raises:
             StorageError: the folder can't be read.
         """
         try:
-            return sorted(path.name for path in self._folder.iterdir() if path.is_file())
+            names = [path.name for path in self._folder.iterdir() if path.is_file()]
         except FileNotFoundError:
             return []
         except OSError as error:
             raise _failed(error) from error
+        return sorted(name for name in names if not name.endswith(SEALED))
+
+    def remove_sealed(self) -> None:
+        """Remove the files that a crash left when they had been sealed away, and their keys.
+
+        Raises:
+            StorageError: the keyring or the folder can't be written.
+        """
+        for path in self._folder.glob(f"*{SEALED}"):
+            self._remove(path.name.removesuffix(SEALED))
+
+    def expired(self, name: str) -> bool:
+        """Whether a file's key was destroyed because it was 30 days old, and that is on record.
+
+        Raises:
+            StorageError: the keyring can't be read.
+        """
+        milliseconds = name.partition("-")[0]
+        if not milliseconds.isdecimal():
+            return False
+        begun = datetime.fromtimestamp(int(milliseconds) / 1000, UTC)
+        return self._keyring.ended(DATA_CLASS, begun + LIFETIME)
 
     def size(self, name: str) -> int:
         """A file's size in bytes; 0 when it is gone."""
@@ -66,7 +100,7 @@ class SpoolReader:
         """Everything in a file.
 
         Raises:
-            IntegrityError: the file's key has been destroyed (`key_destroyed`).
+            IntegrityError: the file's key does not open, or is gone.
             StorageError: the file can't be read.
         """
         cipher = AESGCM(self._keyring.get(subject_of(name)).key)
@@ -145,6 +179,22 @@ class SpoolReader:
         except OSError as error:
             raise _failed(error) from error
 
+    def quarantine_whole(self, name: str) -> int:
+        """Put a whole file aside, durable; its size.
+
+        Raises:
+            StorageError: the quarantine can't be written.
+        """
+        try:
+            self._quarantine.mkdir(parents=True, exist_ok=True, mode=0o700)
+            path = self._quarantine / f"{name}-0"
+            (self._folder / name).rename(path)
+            for folder in (self._quarantine, self._folder):
+                _sync(folder)
+            return path.stat().st_size
+        except OSError as error:
+            raise _failed(error) from error
+
     def quarantined(self, name: str) -> bool:
         """Whether bytes of a file have been put aside."""
         return any(self._quarantine.glob(f"{name}-*"))
@@ -155,24 +205,42 @@ class SpoolReader:
         Raises:
             StorageError: the keyring or the folder can't be written.
         """
+        try:
+            with suppress(FileNotFoundError):
+                (self._folder / name).rename(self._folder / f"{name}{SEALED}")
+                _sync(self._folder)
+        except OSError as error:
+            raise _failed(error) from error
+        self._remove(name)
+
+    def _remove(self, name: str) -> None:
         if not self.quarantined(name):
             self._keyring.destroy([subject_of(name)])
         try:
-            (self._folder / name).unlink(missing_ok=True)
+            (self._folder / f"{name}{SEALED}").unlink(missing_ok=True)
         except OSError as error:
             raise _failed(error) from error
 
     def forget_quarantined(self) -> int:
-        """Remove what was put aside and whose key is gone; how many."""
+        """Remove what was put aside and whose key was destroyed when it was due; how many."""
         removed = 0
-        if self._quarantine.is_dir():
-            for path in self._quarantine.iterdir():
-                try:
-                    self._keyring.get(subject_of(path.name.rpartition("-")[0]))
-                except IntegrityError:
-                    path.unlink(missing_ok=True)
-                    removed += 1
+        for path in self.aside():
+            if self.expired(path.name.rpartition("-")[0]):
+                path.unlink(missing_ok=True)
+                removed += 1
         return removed
+
+    def aside(self) -> list[Path]:
+        """What was put aside: a file each, named by its spool file and where it lay in it."""
+        return sorted(self._quarantine.iterdir()) if self._quarantine.is_dir() else []
+
+
+def _sync(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _failed(error: OSError) -> StorageError:

@@ -12,6 +12,8 @@ Rules kept here:
 
 * Who reads does not wait for what others have in the seal queue. `settle` waits for what is one's
   own, and only so long; it says what is not filed yet.
+* A session whose row, or whose exchanges in the index, are not what was written is shown to nobody:
+  `damages` has it, and its key's epoch rules its destruction.
 * A start does not wait for what an earlier process left: `recover` may be told how long.
 """
 
@@ -27,12 +29,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Engine, String, cast, delete, func, select
+from sqlalchemy import Connection, Engine, String, cast, delete, func, not_, select
 
 from bailee.clock import Clock
+from bailee.damage import Damages
+from bailee.db.checks import sound
 from bailee.db.engine import reading, storage_errors
 from bailee.db.vault import exchanges, sessions, spool_positions
-from bailee.errors import InputError, StorageError
+from bailee.errors import InputError, IntegrityError, StorageError
 from bailee.keyring import Keyring, Rotation
 from bailee.vault.conversations import Conversations
 from bailee.vault.exporting import as_lines
@@ -55,6 +59,7 @@ from bailee.vault.steps import Steps
 from bailee.vault.terms import PresentTerms, unknown
 from bailee.vault.tombstones import Tombstones
 from bailee.vault.transcript import Exchange, SessionRow, Transcript, rebuild, transcript
+from bailee.vault.verifying import Verifying
 from bailee.vault.workbench import Bench, DigestKeys, Interpret, Workbench
 
 _COLUMNS = [sessions.c[field.name] for field in fields(SessionRow)]
@@ -93,6 +98,7 @@ class Vault:
         bench: Callable[[DigestKeys], Bench] | None = None,
         record: Record,
         present: PresentTerms = unknown,
+        damages: Damages | None = None,
         objects: Objects | None = None,
         files: Files | None = None,
         spool_file_bytes: int = 16 << 20,
@@ -116,6 +122,7 @@ class Vault:
         self._keyring = keyring
         self._clock = clock
         self._record = record
+        self.damages = damages or Damages()
         self._lock = threading.RLock()
         self._segments = Segments(
             engine,
@@ -148,9 +155,16 @@ class Vault:
             tombstones=tombstones,
         )
         self.moving = Moving(
-            engine, keyring=keyring, record=record, lock=self._lock, present=present
+            engine,
+            keyring=keyring,
+            record=record,
+            lock=self._lock,
+            present=present,
+            damages=self.damages,
         )
-        self.holds = Holds(engine, keyring=keyring, record=record, lock=self._lock)
+        self.holds = Holds(
+            engine, keyring=keyring, record=record, lock=self._lock, damages=self.damages
+        )
         self._forgetting = Forgetting(
             engine,
             keyring=keyring,
@@ -176,7 +190,7 @@ class Vault:
 
     def sessions(self, now: datetime, owner: str | None = None) -> list[SessionRow]:
         """The sessions that are kept at `now`, all or one owner's, latest activity first."""
-        query = select(*_COLUMNS).where(sessions.c.expires_at > now)
+        query = select(*_COLUMNS).where(sessions.c.expires_at > now, sound(sessions))
         if owner is not None:
             query = query.where(sessions.c.owner == owner)
         query = query.order_by(sessions.c.last_activity.desc(), sessions.c.id)
@@ -188,17 +202,28 @@ class Vault:
 
         Raises:
             InputError: `not_found`: there is no such session, or no more.
+            IntegrityError: its row is not what was written.
         """
-        query = select(*_COLUMNS).where(sessions.c.id == session_id, sessions.c.expires_at > now)
         with storage_errors("the vault's index"), reading(self._engine) as connection:
-            row = connection.execute(query).first()
-        if row is None:
-            raise InputError(
-                "there is no such session, or no more.",
-                code="not_found",
-                hint="bailee sessions list shows what is kept",
+            return self._row(connection, session_id, now)
+
+    def _row(self, connection: Connection, session_id: str, now: datetime) -> SessionRow:
+        query = select(*_COLUMNS).where(sessions.c.id == session_id)
+        row = connection.execute(query.where(sessions.c.expires_at > now, sound(sessions))).first()
+        if row is not None:
+            return SessionRow(**row._mapping)
+        bad = select(sessions.c.id).where(sessions.c.id == session_id, not_(sound(sessions)))
+        if connection.execute(bad).first() is not None:
+            self.damages.note_all("sessions", [session_id])
+            raise IntegrityError(
+                f"the index row of session {session_id} is not what was written.",
+                hint="it is shown to nobody and trained on by nobody; see `bailee verify`",
             )
-        return SessionRow(**row._mapping)
+        raise InputError(
+            "there is no such session, or no more.",
+            code="not_found",
+            hint="bailee sessions list shows what is kept",
+        )
 
     def show(self, session_id: str, now: datetime | None = None) -> Transcript:
         """A session that is kept at `now` (None: by the clock), rebuilt: each exchange as it was.
@@ -228,12 +253,16 @@ class Vault:
                 func.sum(sessions.c.exchanges),
                 func.sum(sessions.c.bytes),
             )
-            .where(sessions.c.expires_at > now)
+            .where(sessions.c.expires_at > now, sound(sessions))
             .group_by(sessions.c.data_class, sessions.c.plan, day)
             .order_by(day, sessions.c.data_class, sessions.c.plan)
         )
         with storage_errors("the vault's index"), reading(self._engine) as connection:
             return [Holding(*row) for row in connection.execute(query)]
+
+    def verifying(self, checked: dict[str, int]) -> Verifying:
+        """The checks of all that is kept here; they count what they look at in `checked`."""
+        return Verifying(self._engine, self._keyring, self._segments, self._reader, checked)
 
     def receipts(self, subject: str | None = None) -> list[Receipt]:
         """The receipts of what was destroyed, all or those for one session or KEK, oldest first."""
@@ -262,7 +291,8 @@ class Vault:
         self.spool.roll()
         sealed = self._sealer.queue.wait(_PATIENCE)
         with self._lock:
-            self.row(session_id, now)
+            with suppress(IntegrityError):  # what nobody is shown can be deleted all the same
+                self.row(session_id, now)
             if sealed:
                 return self._forgetting.erase(session_id, now)
             return self._forgetting.make_inaccessible(session_id, now)
@@ -286,7 +316,11 @@ class Vault:
 
     def owned(self, owner: str) -> list[SessionRow]:
         """All that is in the index of an owner, what can't be read any more too, by id."""
-        query = select(*_COLUMNS).where(sessions.c.owner == owner).order_by(sessions.c.id)
+        query = (
+            select(*_COLUMNS)
+            .where(sessions.c.owner == owner, sound(sessions))
+            .order_by(sessions.c.id)
+        )
         with storage_errors("the vault's index"), reading(self._engine) as connection:
             return [SessionRow(**row._mapping) for row in connection.execute(query)]
 
@@ -497,14 +531,22 @@ class Vault:
     # -- inside ----------------------------------------------------------------------------------
 
     def _find(self, session_id: str, now: datetime | None) -> tuple[SessionRow, list[Any]]:
-        session = self.row(session_id, now or self._clock())
         query = (
             select(exchanges)
             .where(exchanges.c.session_id == session_id)
             .order_by(exchanges.c.number)
         )
         with storage_errors("the vault's index"), reading(self._engine) as connection:
-            return session, list(connection.execute(query))
+            session = self._row(connection, session_id, now or self._clock())
+            rows = list(connection.execute(query))
+        if [row.number for row in rows] != list(range(session.exchanges)):
+            found = f"{len(rows)} of {session.exchanges} exchanges are in the index as they were"
+            self.damages.note(f"session {session_id}", f"{found}.")
+            raise IntegrityError(
+                f"of session {session_id} {found}.",
+                hint="a part would look like the whole, so none is shown; see `bailee verify`",
+            )
+        return session, rows
 
     def _records(self, session: SessionRow, rows: list[Any]) -> Iterator[tuple[Any, StoredRecord]]:
         key = self._keyring.get(subject_of(session.id)).key

@@ -13,8 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import delete, insert, update
 
+from bailee.db.keys import deks
+from bailee.db.vault import spool_positions
 from bailee.errors import IntegrityError, StorageError
+from bailee.keyring import Keyring
 from bailee.vault.sealer import Sealer
 from bailee.vault.steps import Steps
 
@@ -275,3 +279,55 @@ def test_a_forbidden_folder(bench: Bench) -> None:
         time.sleep(0.02)
     bench.keep(bench.exchange([turn("after")], session=ONE))
     assert ["before", "after"] == texts(bench)
+
+
+@pytest.mark.row("R5")
+@pytest.mark.parametrize("how", ["changed", "gone", "gone under way"])
+def test_a_spool_file_whose_key_does_not_open_is_kept_aside(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    """Acknowledged exchanges are never called expired: the file is put aside, named, and stays
+    there through sweeps, also when some of it is sealed.
+    """
+    path = crashed(bench, monkeypatch, 3)
+    content = path.read_bytes()
+    bench.open()
+    subject = deks.c.subject == f"spool:{path.name}"
+    with bench.keys.begin() as connection:
+        if how == "changed":
+            connection.execute(update(deks).where(subject).values(wrapped=os.urandom(60)))
+        else:
+            connection.execute(delete(deks).where(subject))
+    if how == "gone under way":
+        with bench.engine.begin() as connection:
+            connection.execute(insert(spool_positions).values(file=path.name, next=1))
+    report = bench.vault.recover()
+    bench.vault.sweep(bench.clock())
+    aside = bench.path / "vault" / "quarantine" / f"{path.name}-0"
+    assert (0, 0, 1) == (report.exchanges, report.abandoned, report.unopened)
+    assert content == aside.read_bytes()
+    assert not path.exists()
+    assert ("vault.spool_unopened", path.name) in {leaf[:2] for leaf in bench.leaves}
+    (named,) = bench.vault.verifying({}).spool()
+    assert f"quarantine/{aside.name}" == named.where
+
+
+def test_a_sealed_file_says_so_before_its_key_goes(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A crash between the two leaves a file with that note, and the next start removes it."""
+    path = crashed(bench, monkeypatch, 1)
+    bench.open()
+    with monkeypatch.context() as patch:
+
+        def fail(*_arguments: object) -> None:
+            raise StorageError("no")
+
+        patch.setattr(Keyring, "destroy", fail)
+        with pytest.raises(StorageError):
+            bench.vault._reader.release(path.name)
+    sealed = path.with_name(f"{path.name}.sealed")
+    assert (False, True) == (path.exists(), sealed.exists())
+    bench.reopen()
+    assert (False, False) == (path.exists(), sealed.exists())
+    assert not bench.keyring.subjects(f"spool:{path.name}")

@@ -23,10 +23,11 @@ from typing import Any, Final
 
 import orjson
 import zstandard
-from sqlalchemy import Engine, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Engine, delete, func, insert, not_, select, update
 
 from bailee.cloud.ports import End
 from bailee.cloud.sessions.states import State, may_follow
+from bailee.db.checks import sound
 from bailee.db.cloud import cloud_holdings, cloud_pieces, cloud_sessions
 from bailee.db.engine import reading, storage_errors
 from bailee.errors import InputError, IntegrityError
@@ -42,6 +43,9 @@ EGRESS: Final = "egress_record"
 CLASSES: Final = (OUTPUT, DIFF, EGRESS)
 _WHAT: Final = "the cloud sessions"
 _PORTION: Final = 200
+
+_Place = tuple[str, str, str]
+"""A session, a data class, and the clause by which something is kept."""
 
 TermsOf = Callable[[str, str, bool], Mapping[str, Terms]]
 """By owner, plan and zero retention: the terms of each data class that may be kept."""
@@ -81,6 +85,9 @@ class Holding:
     bytes: int
 
 
+_COLUMNS: Final = [cloud_sessions.c[name] for name in Record.__slots__]
+
+
 class Store:
     """The cloud sessions of a home. Its methods may be called from any thread."""
 
@@ -116,7 +123,7 @@ class Store:
         Raises:
             InputError: code `not_found`.
         """
-        query = select(cloud_sessions).where(cloud_sessions.c.id == session_id)
+        query = select(*_COLUMNS).where(cloud_sessions.c.id == session_id, sound(cloud_sessions))
         with storage_errors(_WHAT), reading(self._engine) as connection:
             row = connection.execute(query).first()
         if row is None:
@@ -129,7 +136,11 @@ class Store:
 
     def all(self, owner: str | None = None) -> list[Record]:
         """Sessions, the latest first."""
-        query = select(cloud_sessions).order_by(cloud_sessions.c.created_at.desc())
+        query = (
+            select(*_COLUMNS)
+            .where(sound(cloud_sessions))
+            .order_by(cloud_sessions.c.created_at.desc())
+        )
         if owner is not None:
             query = query.where(cloud_sessions.c.owner == owner)
         with storage_errors(_WHAT), reading(self._engine) as connection:
@@ -138,7 +149,8 @@ class Store:
     def unended(self) -> list[Record]:
         """The sessions that have not ended, the oldest first."""
         query = (
-            select(cloud_sessions)
+            select(*_COLUMNS)
+            .where(sound(cloud_sessions))
             .where(cloud_sessions.c.state != State.ENDED)
             .order_by(cloud_sessions.c.created_at)
         )
@@ -284,7 +296,7 @@ class Store:
 
     def holdings(self, session_id: str | None = None) -> list[Holding]:
         """What is kept, of a session or of all."""
-        query = select(cloud_holdings)
+        query = select(cloud_holdings).where(sound(cloud_holdings))
         if session_id is not None:
             query = query.where(cloud_holdings.c.session_id == session_id)
         with storage_errors(_WHAT), reading(self._engine) as connection:
@@ -296,13 +308,34 @@ class Store:
         """Destroy the keys of what is past its time and remove its rows; how many there were."""
         gone = 0
         while True:
-            query = select(cloud_holdings).where(cloud_holdings.c.expires_at <= now)
+            query = select(cloud_holdings).where(
+                cloud_holdings.c.expires_at <= now, sound(cloud_holdings)
+            )
             with storage_errors(_WHAT), reading(self._engine) as connection:
                 due = [_held(row) for row in connection.execute(query.limit(_PORTION))]
             if not due:
-                return gone
-            self._forget(due, "cloud.expired")
+                return gone + self._remove_unsound()
+            self._forget([_place(one) for one in due], "cloud.expired")
             gone += len(due)
+
+    def _remove_unsound(self) -> int:
+        """Remove what is kept of rows that are not sound, once its key is gone with its epoch."""
+        found = self._places(not_(sound(cloud_holdings)))
+        living = set(self._keyring.living([_subject(*place[:2]) for place in found]))
+        gone = [place for place in found if _subject(*place[:2]) not in living]
+        self._forget(gone, "cloud.expired")
+        return len(gone)
+
+    def _places(self, which: ColumnElement[bool]) -> list[_Place]:
+        """Where something is kept, sound or not."""
+        columns = (
+            cloud_holdings.c.session_id,
+            cloud_holdings.c.data_class,
+            cloud_holdings.c.clause,
+        )
+        with storage_errors(_WHAT), reading(self._engine) as connection:
+            rows = connection.execute(select(*columns).where(which))
+            return [(row.session_id, row.data_class, row.clause) for row in rows]
 
     def follow(self, owner: str) -> int:
         """Let what is kept of an owner's ended sessions follow their present choice where that is
@@ -314,7 +347,7 @@ class Store:
             for held in self.holdings(record.id):
                 terms = present.get(held.data_class)
                 if terms is None:
-                    self._forget([held], "cloud.expired")
+                    self._forget([_place(held)], "cloud.expired")
                     moved += 1
                 elif (until := expires_at(record.last_activity, terms.period)) < held.expires_at:
                     self._shorten(held, terms, until)
@@ -341,30 +374,35 @@ class Store:
 
     def erase(self, session_id: str) -> int:
         """Destroy all that is kept of a session; in how many classes there was something."""
-        held = self.holdings(session_id)
+        held = self._places(cloud_holdings.c.session_id == session_id)
         self._forget(held, "cloud.erased")
         return len(held)
 
     def erase_owned(self, owner: str) -> int:
         """Destroy all that is kept of an owner's sessions."""
-        return sum(self.erase(record.id) for record in self.all(owner))
+        query = select(cloud_sessions.c.id).where(cloud_sessions.c.owner == owner)
+        with storage_errors(_WHAT), reading(self._engine) as connection:
+            owned = connection.execute(query).scalars().all()
+        return sum(self.erase(session_id) for session_id in owned)
 
-    def _forget(self, some: Sequence[Holding], kind: str) -> None:
+    def _forget(self, some: Sequence[_Place], kind: str) -> None:
+        if not some:
+            return
         with self._lock:
-            self._keyring.destroy([_subject(one.session_id, one.data_class) for one in some])
+            self._keyring.destroy([_subject(*place[:2]) for place in some])
             with storage_errors(_WHAT), self._engine.begin() as connection:
-                for one in some:
+                for session_id, data_class, clause in some:
                     for table in (cloud_pieces, cloud_holdings):
                         connection.execute(
                             delete(table).where(
-                                table.c.session_id == one.session_id,
-                                table.c.data_class == one.data_class,
+                                table.c.session_id == session_id,
+                                table.c.data_class == data_class,
                             )
                         )
                     self._ledger.append(
                         kind,
-                        one.session_id,
-                        {"data_class": one.data_class, "clause": one.terms.clause},
+                        session_id,
+                        {"data_class": data_class, "clause": clause},
                         connection=connection,
                     )
 
@@ -388,6 +426,10 @@ def _subject(session_id: str, data_class: str) -> str:
 
 def _about(session_id: str, data_class: str, number: int) -> bytes:
     return associated("bailee/cloud/1", session_id, data_class, number)
+
+
+def _place(held: Holding) -> _Place:
+    return held.session_id, held.data_class, held.terms.clause
 
 
 def _values(record: Record) -> dict[str, Any]:

@@ -1,0 +1,109 @@
+"""Checking a whole home: what is wrong with what. Reads, and changes nothing.
+
+`known` is quick and is asked whenever somebody looks; `verify` reads every page, key and record.
+Neither keeps the home from serving what is not damaged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from sqlalchemy import Engine, func, select, text
+
+from bailee.damage import UNSOUND, Damaged
+from bailee.db.accounts import consent_records
+from bailee.db.checks import unsound
+from bailee.db.engine import reading, storage_errors
+from bailee.db.migrate import DECIDING
+from bailee.errors import BaileeError
+from bailee.keyring.verifying import verify as verify_keys
+
+if TYPE_CHECKING:
+    from bailee.app.node import Node
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """What was looked at, counted by kind, and what of it is damaged."""
+
+    checked: dict[str, int]
+    damaged: list[Damaged]
+
+
+def known(node: Node) -> list[Damaged]:
+    """What is known to be damaged without reading what is kept: rows that are not what was written,
+    what lies in quarantine, and what this process has come upon.
+
+    Raises:
+        StorageError: a store can't be read.
+    """
+    found = {*node.damages.all(), *_rows(node, {}), *node.vault.verifying({}).spool()}
+    return _one_each(found)
+
+
+def verify(node: Node, now: datetime) -> Verified:
+    """Check everything. What a store that can't be read at all keeps from being checked is among
+    the damage.
+    """
+    checked: dict[str, int] = {}
+    found = set(node.damages.all())
+    for of, check in (
+        ("data/data.db", _pages(node.data)),
+        ("keyring/keyring.db", _pages(node.keyring.engine)),
+        ("data/data.db", _rows(node, checked)),
+        ("data/data.db", _consents(node)),
+        ("keyring/keyring.db", verify_keys(node.keyring)),
+        ("vault", node.vault.verifying(checked).all(now)),
+    ):
+        try:
+            found.update(check)
+        except BaileeError as error:
+            found.add(Damaged(of, error.message))
+    return Verified(checked, _one_each(found))
+
+
+def _one_each(found: Iterable[Damaged]) -> list[Damaged]:
+    """One line for each thing: the row's own before what was come upon because of it."""
+    named: dict[str, Damaged] = {}
+    for one in sorted(found):
+        if one.where not in named or one.what == UNSOUND:
+            named[one.where] = one
+    return list(named.values())
+
+
+def _pages(engine: Engine) -> Iterator[Damaged]:
+    """What SQLite says of a file's own structure, and of rows that refer to none."""
+    name = str(engine.url.database).rpartition("/")[2]
+    with storage_errors(name), reading(engine) as connection:
+        said = [str(row[0]) for row in connection.execute(text("PRAGMA integrity_check(20)"))]
+        lost = connection.execute(text("PRAGMA foreign_key_check")).all()
+    if said != ["ok"]:
+        yield Damaged(name, f"SQLite finds {len(said)} faults in its structure: {said[0]}")
+    for table in sorted({str(row[0]) for row in lost}):
+        count = sum(row[0] == table for row in lost)
+        yield Damaged(f"{name}, {table}", f"{count} rows refer to a row that is not there.")
+
+
+def _rows(node: Node, checked: dict[str, int]) -> Iterator[Damaged]:
+    with storage_errors("data.db"), reading(node.data) as connection:
+        for table in DECIDING:
+            checked["rows"] = checked.get("rows", 0) + int(
+                connection.execute(select(func.count()).select_from(table)).scalar_one()
+            )
+            for one in unsound(connection, table):
+                yield Damaged(f"{table.name} {one}", UNSOUND)
+
+
+def _consents(node: Node) -> Iterator[Damaged]:
+    """Choices that the audit record has, and the consent records have not."""
+    with storage_errors("data.db"), reading(node.data) as connection:
+        there = set(connection.execute(select(consent_records.c.id)).scalars())
+    for leaf in node.ledger.entries(kind="consent.recorded"):
+        record = leaf.body.get("record")
+        if record not in there:
+            yield Damaged(
+                f"consent_records {record}", f"it is gone; audit entry {leaf.number} has it."
+            )

@@ -1,0 +1,163 @@
+"""Rows that decide something are authenticated: on what terms a session is kept and until when,
+what is held, what was chosen, which key is good.
+
+Theory of operation: such a table has a column `mac`, HMAC-SHA-256 (RFC 2104) under a key of the
+keyring over the row as it is stored. The database makes it, by triggers that call back into this
+process, wherever a row is written; reading asks for rows whose `mac` is right (`sound`), in SQL. So
+a row with a flipped bit never reaches the code that decides, not even one that can't be decoded.
+
+Rules kept here:
+
+* What is not sound is not served, and not made sound by changing it: a change renews the `mac` of a
+  row that had the right one, and of no other. `accept` does, at somebody's express word.
+* Rows from before there were checks get theirs once, when the schema is brought up to date. So do
+  rows whose table gets another column, if they were sound without it.
+* An engine without a key of its own (`use_key`) takes one of zeros: a checksum, no more. Nobody but
+  this process can write these tables, since no other has the function that the triggers call.
+"""
+
+from __future__ import annotations
+
+import hmac
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+from sqlalchemy import (
+    Boolean,
+    ColumnElement,
+    Connection,
+    Engine,
+    LargeBinary,
+    Table,
+    literal_column,
+    text,
+)
+
+if TYPE_CHECKING:
+    from sqlite3 import Connection as Raw
+
+MAC: Final = "mac"
+KEY: Final = "data/rows"
+"""The name of a home's key for this, among the keyring's secrets."""
+_OPTION: Final = "bailee_row_key"
+_NAMED: Final = re.compile(r'NEW\."(\w+)"')
+
+
+class RowKey:
+    """The key of an engine's checks, and the function that the database calls. Any thread."""
+
+    def __init__(self) -> None:
+        self._key = bytes(32)
+
+    def use(self, key: bytes) -> None:
+        """From now on, `key`."""
+        self._key = key
+
+    def register(self, connection: Raw) -> None:
+        """Give a connection of the driver the function."""
+        connection.create_function("row_mac", 1, self._mac, deterministic=True)
+        # Bytes that are no text are read as a text with marks in it, and fail nobody's query.
+        connection.text_factory = _as_text
+
+    def _mac(self, row: bytes) -> bytes:
+        return hmac.digest(self._key, row, "sha256")
+
+
+def options(key: RowKey) -> dict[str, Any]:
+    """What an engine is made with, so that `use_key` finds its key."""
+    return {_OPTION: key}
+
+
+def use_key(engine: Engine, key: bytes) -> None:
+    """Check the rows of a database under `key` (32 bytes): before anything is read from it."""
+    engine.get_execution_options()[_OPTION].use(key)
+
+
+def sound(table: Table) -> ColumnElement[bool]:
+    """The condition that a row of `table` is what was written."""
+    return literal_column(_condition(table), Boolean)
+
+
+def unsound(connection: Connection, table: Table) -> list[str]:
+    """The ids of the rows of `table` that are not what was written, as text; the parts of a key of
+    several columns with a slash between.
+    """
+    ids = " || '/' || ".join(f'"{column.name}"' for column in table.primary_key)
+    query = f"SELECT CAST({ids} AS BLOB) FROM {table.name} WHERE NOT {_condition(table)}"  # noqa: S608
+    return sorted(_as_text(bytes(one)) for one in connection.execute(text(query)).scalars())
+
+
+def accept(connection: Connection, table: Table, row_id: str) -> None:
+    """Take a row as it now is for what it should be: somebody has looked, and says so."""
+    mac = _mac(table, _columns(table), table.name)
+    connection.execute(
+        text(f"UPDATE {table.name} SET {MAC} = {mac} WHERE id = :id"),  # noqa: S608
+        {"id": row_id},
+    )
+
+
+def checked(tables: Sequence[Table]) -> list[Table]:
+    """Those of `tables` whose rows are checked."""
+    return [table for table in tables if MAC in table.c]
+
+
+def install(connection: Connection, tables: Sequence[Table], *, renew: bool) -> None:
+    """Have the database make the checks of `tables`. `renew`: their columns may have changed, or
+    there were none: rows that were sound get a `mac` over the columns that there are now.
+    """
+    rows = connection.execute(text("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'"))
+    there = {row.name: row.sql for row in rows}
+    for table in checked(tables):
+        wanted = _triggers(table)
+        if all(there.get(name) == sql for name, sql in wanted.items()):
+            continue
+        before = _NAMED.findall(there.get(f"{table.name}_{MAC}_insert", ""))
+        for name, sql in wanted.items():
+            connection.execute(text(f"DROP TRIGGER IF EXISTS {name}"))
+            connection.execute(text(sql))
+        if renew:
+            was = f"IS {_mac(table, before, table.name)}" if before else "IS NULL"
+            now = _mac(table, _columns(table), table.name)
+            connection.execute(
+                text(f"UPDATE {table.name} SET {MAC} = {now} WHERE {MAC} {was}")  # noqa: S608
+            )
+
+
+def _condition(table: Table) -> str:
+    return f"({table.name}.{MAC} IS {_mac(table, _columns(table), table.name)})"
+
+
+def _columns(table: Table) -> list[str]:
+    return [column.name for column in table.columns if column.name != MAC]
+
+
+def _mac(table: Table, columns: Sequence[str], of: str) -> str:
+    """The check over a row, in SQL: each value in quotes, so that no two rows read the same."""
+    form = ",".join("%Q" for _ in columns)
+    values = ", ".join(
+        # As it is, a value of bytes would count up to its first zero.
+        f'quote({of}."{name}")' if isinstance(table.c[name].type, LargeBinary) else f'{of}."{name}"'
+        for name in columns
+    )
+    return f"row_mac(CAST(printf('{table.name}/1,{form}', {values}) AS BLOB))"
+
+
+def _triggers(table: Table) -> dict[str, str]:
+    name, columns = table.name, _columns(table)
+    listed = ", ".join(f'"{column}"' for column in columns)
+    renew = f"UPDATE {name} SET {MAC} = {_mac(table, columns, 'NEW')} WHERE rowid = NEW.rowid"  # noqa: S608
+    was_sound = f"OLD.{MAC} IS {_mac(table, columns, 'OLD')}"
+    return {
+        f"{name}_{MAC}_insert": (
+            f"CREATE TRIGGER {name}_{MAC}_insert AFTER INSERT ON {name} BEGIN {renew}; END"
+        ),
+        f"{name}_{MAC}_update": (
+            f"CREATE TRIGGER {name}_{MAC}_update AFTER UPDATE OF {listed} ON {name} "
+            f"WHEN {was_sound} BEGIN {renew}; END"
+        ),
+    }
+
+
+def _as_text(raw: bytes) -> str:
+    return raw.decode("utf-8", "replace")

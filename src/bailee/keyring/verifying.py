@@ -1,0 +1,75 @@
+"""Whether every key in the store opens. Reads, and changes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import select
+
+from bailee.damage import Damaged
+from bailee.db.engine import reading, storage_errors
+from bailee.db.keys import deks, keks, secrets
+from bailee.errors import IntegrityError
+from bailee.keyring.wrapping import kek_data, secret_data
+
+if TYPE_CHECKING:
+    from bailee.keyring.keyring import Keyring
+
+_PORTION = 1000
+
+
+def verify(ring: Keyring) -> Iterator[Damaged]:
+    """The keys that do not open: secrets, KEKs, and DEKs under a KEK that does. What is under one
+    that does not is counted with it.
+
+    Raises:
+        StorageError: the store can't be read.
+    """
+    with storage_errors("the keyring"), reading(ring.engine) as connection:
+        named = connection.execute(select(secrets)).all()
+        ours = connection.execute(select(keks)).all()
+    for row in named:
+        data = secret_data(row.name, row.generation)
+        if not _opens(ring, row.generation, row.wrapped, data):
+            yield Damaged(f"secret {row.name}", "it does not open.")
+    for row in ours:
+        data = kek_data(row.id, row.data_class, row.epoch, row.generation)
+        if _opens(ring, row.generation, row.wrapped, data):
+            yield from _under(ring, row)
+        else:
+            with storage_errors("the keyring"), reading(ring.engine) as connection:
+                under = select(deks.c.subject).where(deks.c.kek_id == row.id)
+                count = len(connection.execute(under).all())
+            yield Damaged(f"KEK {row.id}", f"it does not open, nor do the {count} keys under it.")
+
+
+def _under(ring: Keyring, kek: Any) -> Iterator[Damaged]:
+    key = (kek.id, ring.open_kek(kek))
+    after = ""
+    while True:
+        query = (
+            select(deks)
+            .where(deks.c.kek_id == key[0], deks.c.subject > after)
+            .order_by(deks.c.subject)
+            .limit(_PORTION)
+        )
+        with storage_errors("the keyring"), reading(ring.engine) as connection:
+            rows = connection.execute(query).all()
+        for row in rows:
+            try:
+                data_class = kek.data_class
+                ring.unwrap_dek(row.subject, data_class, row.version, row.wrapped, key)
+            except IntegrityError:
+                yield Damaged(f"key {row.subject}", "it does not open.")
+        if len(rows) < _PORTION:
+            return
+        after = rows[-1].subject
+
+
+def _opens(ring: Keyring, generation: int, wrapped: bytes, data: bytes) -> bool:
+    try:
+        ring.root.unwrap(generation, wrapped, data)
+    except IntegrityError:
+        return False
+    return True

@@ -1,0 +1,152 @@
+"""Whether what the vault keeps is what was written, and agrees with its keys. Reads, and changes
+nothing.
+
+Rules kept here:
+
+* Each check stands alone: what it can't read it reports, and the next one goes on.
+* What is past its time is not looked at: it need not open any more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import Engine, select
+
+from bailee.damage import UNREADABLE, Damaged, why
+from bailee.db.checks import sound
+from bailee.db.engine import reading, storage_errors
+from bailee.db.vault import exchanges, holds, receipts, sessions
+from bailee.errors import StorageError
+from bailee.keyring import Keyring
+from bailee.vault.holds import PLACED, key_name
+from bailee.vault.receipts import (
+    BACKUPS_UNRECOVERABLE,
+    ERASURE,
+    EXPIRY,
+    HELD_EXPIRY,
+    KEY_DESTROYED,
+    RECLAIMED,
+)
+from bailee.vault.record import open_record, subject_of
+from bailee.vault.segments import Segments
+from bailee.vault.spool_reading import SpoolReader
+from bailee.vault.spool_writing import subject_of as spool_subject
+
+_DESTROYED: Final = (KEY_DESTROYED, BACKUPS_UNRECOVERABLE, RECLAIMED)
+_WHAT: Final = "the vault's index"
+
+
+@dataclass(frozen=True, slots=True)
+class Verifying:
+    """The checks of one vault. `checked` counts what was looked at, by kind."""
+
+    engine: Engine
+    keyring: Keyring
+    segments: Segments
+    reader: SpoolReader
+    checked: dict[str, int]
+
+    def all(self, now: datetime) -> Iterator[Damaged]:
+        """What is wrong, of everything.
+
+        Raises:
+            StorageError: a store can't be read at all.
+        """
+        yield from self._sessions(now)
+        yield from self._holds()
+        yield from self._receipts()
+        yield from self.spool()
+
+    def spool(self) -> Iterator[Damaged]:
+        """Spool files whose key does not open, and what was put aside of others."""
+        for name in self.reader.names():
+            self._count("spool files")
+            if not self._opens(spool_subject(name)) and not self.reader.is_blank(name):
+                yield Damaged(f"spool file {name}", "its key does not open; it is put aside next.")
+        for path in self.reader.aside():
+            self._count("bytes aside", path.stat().st_size)
+            yield Damaged(f"quarantine/{path.name}", "bytes of the spool that do not open.")
+
+    def _sessions(self, now: datetime) -> Iterator[Damaged]:
+        columns = [sessions.c[name] for name in ("id", "data_class", "exchanges")]
+        query = select(*columns).where(sessions.c.expires_at > now, sound(sessions))
+        with storage_errors(_WHAT), reading(self.engine) as connection:
+            rows = connection.execute(query.order_by(sessions.c.id)).all()
+        for row in rows:
+            self._count("sessions")
+            try:
+                yield from self._session(row, now)
+            except UNREADABLE as error:
+                yield Damaged(f"session {row.id}", why(error))
+
+    def _session(self, session: Any, now: datetime) -> Iterator[Damaged]:
+        query = select(exchanges).where(exchanges.c.session_id == session.id)
+        still = select(sessions.c.exchanges).where(
+            sessions.c.id == session.id, sessions.c.expires_at > now
+        )
+        with storage_errors(_WHAT), reading(self.engine) as connection:
+            count = connection.execute(still).scalar()
+            rows = connection.execute(query.order_by(exchanges.c.number)).all()
+        if count is None:
+            return  # it has been forgotten meanwhile
+        if [row.number for row in rows] != list(range(count)):
+            yield Damaged(f"session {session.id}", f"{len(rows)} of {count} exchanges are there.")
+        key = self.keyring.get(subject_of(session.id)).key
+        for row in rows:
+            self._count("records")
+            try:
+                sealed = self.segments.read(row.segment_id, row.offset, row.length)
+                open_record(
+                    sealed,
+                    key,
+                    session_id=session.id,
+                    record_id=row.id,
+                    data_class=session.data_class,
+                )
+            except (*UNREADABLE, StorageError) as error:
+                said = error.message if isinstance(error, StorageError) else why(error)
+                yield Damaged(f"session {session.id}, exchange {row.number}", said)
+
+    def _holds(self) -> Iterator[Damaged]:
+        query = select(holds.c.id, holds.c.session_id).where(holds.c.state == PLACED, sound(holds))
+        with storage_errors(_WHAT), reading(self.engine) as connection:
+            placed = connection.execute(query).all()
+            known = set(connection.execute(select(holds.c.id)).scalars())
+        for row in placed:
+            self._count("holds")
+            if not self._opens(key_name(row.id)):
+                yield Damaged(f"hold {row.id}", f"its key of session {row.session_id} is gone.")
+        for subject in self.keyring.subjects(key_name("")):
+            hold_id = subject.removeprefix(key_name(""))
+            if hold_id not in known:
+                yield Damaged(f"hold {hold_id}", "its key is there, and its row is gone.")
+
+    def _receipts(self) -> Iterator[Damaged]:
+        query = select(receipts.c.id, receipts.c.kind, receipts.c.subject).where(
+            receipts.c.state.in_(_DESTROYED), sound(receipts)
+        )
+        with storage_errors(_WHAT), reading(self.engine) as connection:
+            rows = connection.execute(query).all()
+        self._count("receipts", len(rows))
+        said = {subject_of(r.subject): r.id for r in rows if r.kind in (ERASURE, HELD_EXPIRY)}
+        keks = {r.subject: r.id for r in rows if r.kind == EXPIRY}
+        for subject in self.keyring.subjects(subject_of("")):
+            if subject in said:
+                yield Damaged(f"receipt {said[subject]}", f"the key of {subject} is still there.")
+        for kek_id in self.keyring.kek_ids():
+            if kek_id in keks:
+                yield Damaged(f"receipt {keks[kek_id]}", f"the KEK {kek_id} is still there.")
+
+    def _opens(self, subject: str) -> bool:
+        try:
+            self.keyring.get(subject)
+        except UNREADABLE:
+            return False
+        return True
+
+    def _count(self, kind: str, number: int = 1) -> None:
+        self.checked[kind] = self.checked.get(kind, 0) + number
