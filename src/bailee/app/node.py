@@ -33,6 +33,7 @@ from bailee.feedback.reports import Reports
 from bailee.feedback.survey import Survey, by_telemetry
 from bailee.gateway.interpret import interpret
 from bailee.home import Home
+from bailee.home.reserve import Reserve
 from bailee.keyring import EnvironmentRoot, FileRoot, Keyring, Root, has_wraps
 from bailee.ledger import Ledger
 from bailee.policy import Decision, Policy, load
@@ -43,6 +44,7 @@ from bailee.telemetry.telemetry import Swept, Telemetry
 from bailee.telemetry.webhook import Webhook
 from bailee.training import eligibility
 from bailee.vault.exchange import Terms
+from bailee.vault.files import FilesWithin
 from bailee.vault.forgetting import SweepReport
 from bailee.vault.objects import FolderObjects
 from bailee.vault.terms import Present
@@ -70,8 +72,11 @@ class Node:
         policy: Policy,
         clock: Clock,
         environment: Mapping[str, str],
+        *,
+        room: Reserve,
     ) -> None:
         self.home = home
+        self.room = room
         self.settings = settings
         self.policy = policy
         self.clock = clock
@@ -82,6 +87,7 @@ class Node:
         upgrade(keys, "keys")
         root = _root(settings, home.root_key_file, environment, may_make=not has_wraps(keys))
         self.keyring = Keyring.open(keys, root, clock)
+        files = FilesWithin(room.ready)
         holders = Holders(data, self.keyring)
         old_entries.seal(data, holders)
         self.ledger = Ledger(data, clock, holders)
@@ -101,7 +107,10 @@ class Node:
             clock=clock,
             interpret=interpret,
             record=self.ledger.append,
+            record_all=self.ledger.append_all,
             present=self._present,
+            files=files,
+            room=room.writing,
         )
         self.reports = Reports(
             data,
@@ -153,6 +162,7 @@ class Node:
             record=self.ledger.append,
             alert=self._alert,
             survey=by_telemetry(self.survey),
+            files=files,
         )
 
     @classmethod
@@ -175,13 +185,15 @@ class Node:
         settings = settings or config.load(home.settings_file, environment, {})
         document = settings.text("policy.document")
         policy = load(None if document is None else Path(document))
-        node = cls(home, settings, policy, clock, environment)
-        node.follow_all()
-        if node.vault.recover(_RECOVERY_SECONDS) is not None:
-            node.erasures.resume(clock())
-        node.telemetry.recover()
-        node.reports.recover()
-        node.note_policy()
+        room = Reserve(home.stores)
+        with room.deleting():  # on a full disk too: what is deleted there makes room
+            node = cls(home, settings, policy, clock, environment, room=room)
+            node.follow_all()
+            if node.vault.recover(_RECOVERY_SECONDS) is not None:
+                node.erasures.resume(clock())
+            node.telemetry.recover()
+            node.reports.recover()
+            node.note_policy()
         return node
 
     def note_policy(self) -> None:
@@ -315,21 +327,23 @@ class Node:
         Raises:
             StorageError: a store failed; the next sweep goes on.
         """
-        swept = self.telemetry.sweep(now)
-        gone = {"reports": self.reports.sweep(now), "survey_days": self.survey.sweep(now)}
-        self.cloud.sweep(now)
-        done = self.vault.sweep(now)
-        self.erasures.resume(now)
+        with self.room.deleting():
+            swept = self.telemetry.sweep(now)
+            gone = {"reports": self.reports.sweep(now), "survey_days": self.survey.sweep(now)}
+            self.cloud.sweep(now)
+            done = self.vault.sweep(now)
+            self.erasures.resume(now)
         return done, swept, gone
 
     def close(self) -> None:
         """Seal what is in the spool and let everything go."""
-        self.telemetry.close()
-        if self._webhook is not None:
-            self._webhook.close()
-        self.vault.close()
-        for engine in self._engines:
-            engine.dispose()
+        with self.room.deleting():
+            self.telemetry.close()
+            if self._webhook is not None:
+                self._webhook.close()
+            self.vault.close()
+            for engine in self._engines:
+                engine.dispose()
 
     def __enter__(self) -> Self:
         return self
@@ -350,7 +364,7 @@ class Node:
         self.ledger.append("telemetry.alert_failed", "webhook", {})
 
     def _database(self, path: Path) -> Engine:
-        engine = open_sqlite(path)
+        engine = open_sqlite(path, self.room)
         self._engines.append(engine)
         return engine
 

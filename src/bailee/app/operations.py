@@ -38,6 +38,9 @@ def perform(node: Node, operation: str, arguments: Arguments) -> Iterator[object
     function = _OPERATIONS.get(operation)
     if function is None:
         raise InputError(f"there is no operation {operation!r}.", code="not_found")
+    if operation in _MAKE_ROOM:
+        with node.room.deleting():
+            return function(node, arguments)
     return function(node, arguments)
 
 
@@ -153,6 +156,14 @@ def _audit_list(node: Node, arguments: Arguments) -> object:
     )
     return [leaf_view(leaf) for leaf in entries]
 
+
+_MAKE_ROOM: Final = frozenset(
+    {
+        *("sessions.delete", "retention.run", "keyring.rotate", "person.erase", "hold.release"),
+        *("feedback.withdraw", "cloud.delete"),
+    }
+)
+"""What deletes: on a full disk it may use up what is kept for it."""
 
 _OPERATIONS: Final[Mapping[str, Callable[[Node, Arguments], Iterator[object] | object]]] = {
     **PEOPLE,

@@ -6,6 +6,7 @@ content (the holder's process id) is for people to read.
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 from types import TracebackType
@@ -45,8 +46,9 @@ class HomeLock:
                 code="home_in_use",
                 hint="stop that process, or use another --home",
             ) from error
-        os.ftruncate(descriptor, 0)
-        os.write(descriptor, f"{os.getpid()}\n".encode())
+        with contextlib.suppress(OSError):  # on a full disk nobody reads who it is
+            os.ftruncate(descriptor, 0)
+            os.write(descriptor, f"{os.getpid()}\n".encode())
         self._descriptor = descriptor
 
     def release(self) -> None:

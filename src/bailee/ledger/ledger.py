@@ -98,26 +98,22 @@ class Ledger:
                 nobody is named.
             StorageError: the record can't be written; what it was to record must not go ahead.
         """
-        plain, hidden = divide(kind, subject, body)
-        holder, sealed = None, None
-        if hidden:
-            if whose is None:
-                raise BaileeError(f"{kind} has particulars of somebody, and does not say whose.")
-            holder, sealed = self._sealing.seal(whose, orjson.dumps(hidden), bound(kind, subject))
-        row = insert(audit).values(
-            at=self._clock(),
-            kind=kind,
-            subject=subject,
-            body=orjson.dumps(plain).decode(),
-            whose=holder,
-            sealed=sealed,
-        )
+        row = self._row(kind, subject, body, whose)
         with storage_errors("the audit record"):
             if connection is not None:
-                connection.execute(row)
+                connection.execute(insert(audit), [row])
             else:
                 with self._engine.begin() as own:
-                    own.execute(row)
+                    own.execute(insert(audit), [row])
+
+    def append_all(self, kind: str, entries: Iterable[tuple[str, Body]]) -> None:
+        """Add entries of one kind, each a subject and a body, all or none. Nothing in them is
+        anybody's. Errors as in `append`.
+        """
+        rows = [self._row(kind, subject, body, None) for subject, body in entries]
+        if rows:
+            with storage_errors("the audit record"), self._engine.begin() as connection:
+                connection.execute(insert(audit), rows)
 
     def entries(
         self,
@@ -143,6 +139,22 @@ class Ledger:
             rows = connection.execute(query).all()
         for row in reversed(rows):
             yield self._leaf(row)
+
+    def _row(self, kind: str, subject: str, body: Body, whose: str | None) -> dict[str, Any]:
+        plain, hidden = divide(kind, subject, body)
+        holder, sealed = None, None
+        if hidden:
+            if whose is None:
+                raise BaileeError(f"{kind} has particulars of somebody, and does not say whose.")
+            holder, sealed = self._sealing.seal(whose, orjson.dumps(hidden), bound(kind, subject))
+        return {
+            "at": self._clock(),
+            "kind": kind,
+            "subject": subject,
+            "body": orjson.dumps(plain).decode(),
+            "whose": holder,
+            "sealed": sealed,
+        }
 
     def blank(self, names: Callable[[str], bool]) -> int:
         """Destroy the sealed particulars of every entry in which a text is one that `names`

@@ -21,8 +21,8 @@ from __future__ import annotations
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Final
 
 from sqlalchemy import Engine, delete, select
@@ -69,6 +69,7 @@ class Sealer:
         record: Record,
         lock: AbstractContextManager[object],
         present: PresentTerms,
+        room: Callable[[], AbstractContextManager[None]] = nullcontext,
         most_held: int = 64 << 20,
         retry_seconds: float = _RETRY_SECONDS,
     ) -> None:
@@ -83,6 +84,7 @@ class Sealer:
         self._record = record
         self._lock = lock
         self._present = present
+        self._room = room
         self._retry_seconds = retry_seconds
         self._known: OrderedDict[str, Known] = OrderedDict()
         self._in_doubt = False  # whether the last batch may have been committed after all
@@ -122,7 +124,8 @@ class Sealer:
         while batch := self.queue.batch():
             began = time.monotonic()
             try:
-                self._work(batch)
+                with self._room():
+                    self._work(batch)
             except StorageError as error:
                 self._in_doubt = True
                 self.queue.failed(error, self._retry_seconds)

@@ -118,6 +118,14 @@ class SealingQueue:
                 count = sum(count for count, _ in self._owned.values())
             return Unfiled(count, self._left > 0)
 
+    def mark(self) -> int:
+        """Up to where the queue reaches now, for `passed`."""
+        return self._added
+
+    def passed(self, mark: int) -> bool:
+        """Whether all that was queued at a `mark` is in the index."""
+        return self._done >= mark
+
     def wait(self, seconds: float | None = None, owner: str | None = None) -> bool:
         """Wait until all that was queued before is in the index, at most `seconds`; whether it is.
         With `owner`, that owner's exchanges alone, and what an earlier process left.
@@ -159,15 +167,19 @@ class SealingQueue:
         return True
 
     def _failing(self, patient: bool) -> StorageError | None:
-        if self._failure is None and self._over(patient):
-            return StorageError(
-                "the vault is being closed; what is not sealed yet stays in the spool.",
-                hint="start bailee again: it goes on by itself",
-            )
-        return self._failure
+        return _closed() if self._failure is None and self._over(patient) else self._failure
 
     def _over(self, patient: bool) -> bool:
         return self._stop or (patient and self._ending)
+
+    def check_going(self) -> None:
+        """Who takes long asks whether the end is near.
+
+        Raises:
+            StorageError: it is.
+        """
+        if self._over(patient=True):
+            raise _closed()
 
     def hurry(self) -> None:
         """The end is near: nobody waits without a limit any more. The sealer goes on."""
@@ -258,3 +270,10 @@ class SealingQueue:
             if len(batch) >= BATCH or size >= BATCH_BYTES:
                 break
         return batch
+
+
+def _closed() -> StorageError:
+    return StorageError(
+        "the vault is being closed; what is not sealed yet stays in the spool.",
+        hint="start bailee again: it goes on by itself",
+    )

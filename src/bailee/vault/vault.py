@@ -18,8 +18,8 @@ Rules kept here:
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -40,7 +40,7 @@ from bailee.vault.forgetting import Forgetting, SweepReport
 from bailee.vault.holds import Hold, Holds
 from bailee.vault.moving import Moving
 from bailee.vault.objects import FolderObjects, Objects
-from bailee.vault.receipts import Receipt, Record
+from bailee.vault.receipts import Receipt, Record, RecordAll
 from bailee.vault.record import Record as StoredRecord
 from bailee.vault.record import open_record, subject_of
 from bailee.vault.recovery import Left, Recovery, RecoveryReport
@@ -85,9 +85,11 @@ class Vault:
         clock: Clock,
         interpret: Interpret,
         record: Record,
+        record_all: RecordAll | None = None,
         present: PresentTerms = unknown,
         objects: Objects | None = None,
         files: Files | None = None,
+        room: Callable[[], AbstractContextManager[None]] = nullcontext,
         spool_file_bytes: int = 16 << 20,
         most_waiting: int = 64 << 20,
         ship_bytes: int = 8 << 20,
@@ -96,9 +98,10 @@ class Vault:
     ) -> None:
         """Open the vault in `folder`, indexed in `engine` (migrated). Then call `recover`.
 
-        `interpret` takes exchanges apart; `record` appends to the audit record; `present` says on
-        what terms an owner's sessions are kept now. `objects` is where sealed segments go (default:
-        a folder). `ship_bytes`, `ship_age`: when a segment goes there.
+        `interpret` takes exchanges apart; `record` appends to the audit record, `record_all` many
+        entries at once; `present` says on what terms an owner's sessions are kept now. `objects` is
+        where sealed segments go (default: a folder); `ship_bytes`, `ship_age`: when. `room` is
+        entered for writing what was accepted before.
 
         Raises:
             IntegrityError, StorageError: a store can't be used.
@@ -133,6 +136,7 @@ class Vault:
             record=record,
             lock=self._lock,
             present=present,
+            room=room,
         )
         self.moving = Moving(
             engine, keyring=keyring, record=record, lock=self._lock, present=present
@@ -147,6 +151,7 @@ class Vault:
             lock=self._lock,
             holds=self.holds,
             rotation_interval=rotation_interval,
+            record_all=record_all,
         )
         self.spool = Spool(
             folder / "spool",
@@ -245,7 +250,7 @@ class Vault:
             StorageError: a store failed; if there is a receipt, the next sweep finishes it.
         """
         self.spool.roll()
-        sealed = self._sealer.queue.wait(_PATIENCE)
+        sealed = self._is_sealed(_PATIENCE)
         with self._lock:
             self.row(session_id, now)
             if sealed:
@@ -261,7 +266,7 @@ class Vault:
                 again.
         """
         self.spool.roll()
-        if not self._sealer.queue.wait(_ERASING):
+        if not self._is_sealed(_ERASING):
             raise StorageError(
                 "what was recorded before is still being filed; the erasure is on record.",
                 hint="it goes on by itself with the next sweep, within minutes",
@@ -301,12 +306,15 @@ class Vault:
         Raises:
             StorageError: a store failed, or the end is near (`hurry`); the next sweep goes on.
         """
+        ahead = now - self._clock() > LIFETIME - _SPOOL_AGE
         self.spool.roll(older_than=_SPOOL_AGE)
-        self._sealer.queue.wait()
+        if ahead:  # a test's time: keys of the spool are due, too
+            self._sealer.queue.wait()
+        elif not self._is_sealed(_PATIENCE):
+            self._sealer.queue.check_going()
         self.moving.run(now)
         done = self._forgetting.sweep(now)
-        if now - self._clock() > LIFETIME - _SPOOL_AGE:
-            # A test's time, far ahead: the key of the present spool file was due, too.
+        if ahead:
             self.spool.roll()
             self._sealer.queue.wait()
         self._reader.forget_quarantined()
@@ -356,6 +364,14 @@ class Vault:
                 "what was said last is still being filed, and a copy would lack it.",
                 hint="ask again in a minute",
             )
+
+    def _is_sealed(self, seconds: float) -> bool:
+        """Whether all that was submitted before is in the index after so many seconds. It may not
+        be: much waits, or a store fails, as on a full disk.
+        """
+        with suppress(StorageError):
+            return self._sealer.queue.wait(seconds)
+        return False
 
     def _owner(self, session: str) -> str | None:
         query = select(sessions.c.owner).where(sessions.c.id == session)
