@@ -331,6 +331,8 @@ def _limits(settings: Settings, descriptors: Descriptors) -> Limits:
         memory_per_account=settings.number("gateway.memory_per_account_mb") * MIB,
         spool_per_account=settings.number("gateway.spool_per_account_mb") * MIB,
         spool=settings.number("gateway.spool_mb") * MIB,
+        unsealed_per_account=settings.number("gateway.unsealed_per_account"),
+        unsealed=settings.number("gateway.unsealed"),
         idle_upstreams=descriptors.idle_upstreams,
         max_body=settings.number("gateway.max_request_mb") * MIB,
         max_upload=settings.number("gateway.max_upload_mb") * MIB,

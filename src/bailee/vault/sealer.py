@@ -105,7 +105,7 @@ class Sealer:
     # -- from any thread -------------------------------------------------------------------------
 
     def unsealed(self, owner: str) -> Unsealed:
-        """What is on disk and not sealed yet, in bytes."""
+        """What is on disk and not sealed yet."""
         return self.queue.unsealed(owner)
 
     def forget(self, session_id: str) -> None:

@@ -48,12 +48,14 @@ class Unfiled:
 
 @dataclass(frozen=True, slots=True)
 class Unsealed:
-    """Bytes on disk that are not sealed yet: an owner's, and everybody's, to which belongs what an
-    earlier process left, whosever that is.
+    """What is on disk and not sealed yet, in bytes and in exchanges: an owner's, and everybody's.
+    What an earlier process left is among everybody's bytes.
     """
 
     own: int
     all: int
+    own_exchanges: int = 0
+    all_exchanges: int = 0
 
 
 class SealingQueue:
@@ -72,6 +74,7 @@ class SealingQueue:
         self._ending = False
         self._bytes: dict[str, int] = {}  # on disk, by owner
         self._all_bytes = 0
+        self._frames = 0  # that wait, of everybody
         self._asking = 0  # how many wait
         self._stop = False
         self._failure: StorageError | None = None
@@ -93,6 +96,7 @@ class SealingQueue:
                 self._owned[kept.owner] = (count + 1, self._added)
                 self._bytes[kept.owner] = self._bytes.get(kept.owner, 0) + kept.length
                 self._all_bytes += kept.length
+                self._frames += 1
             self._change.notify_all()
 
     def put_file(self, file: Left | str) -> None:
@@ -106,16 +110,14 @@ class SealingQueue:
             self._change.notify_all()
 
     def unsealed(self, owner: str) -> Unsealed:
-        """What waits, in bytes on disk. Takes no lock: it is asked for each request."""
-        return Unsealed(self._bytes.get(owner, 0), self._all_bytes)
+        """What waits on disk. Takes no lock: it is asked for each request."""
+        count, _ = self._owned.get(owner, (0, 0))
+        return Unsealed(self._bytes.get(owner, 0), self._all_bytes, count, self._frames)
 
     def unfiled(self, owner: str | None = None) -> Unfiled:
         """What waits, of an owner or in all."""
         with self._change:
-            if owner is not None:
-                count = self._owned.get(owner, (0, 0))[0]
-            else:
-                count = sum(count for count, _ in self._owned.values())
+            count = self._frames if owner is None else self._owned.get(owner, (0, 0))[0]
             return Unfiled(count, self._left > 0)
 
     def mark(self) -> int:
@@ -223,6 +225,7 @@ class SealingQueue:
                 elif isinstance(item, Kept):
                     self._held -= 0 if item.exchange is None else item.length
                     self._all_bytes -= item.length
+                    self._frames -= 1
                     count, last = self._owned[item.owner]
                     if count == 1:
                         del self._owned[item.owner], self._bytes[item.owner]

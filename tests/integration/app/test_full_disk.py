@@ -42,10 +42,9 @@ class SmallDisk(Place):
 
         async def run() -> None:
             self.node.vault.spool._loop = asyncio.get_running_loop()
-            over = asyncio.Event()
-            done = lambda failure: (refused.append(failure), over.set())  # noqa: E731
-            self.node.vault.spool.submit(self.begin(ONE), done)
-            await over.wait()
+            self.node.vault.spool.submit(self.begin(ONE), refused.append)
+            while not refused:
+                await asyncio.sleep(0.01)
 
         asyncio.run(run())
         return str(refused[0])
