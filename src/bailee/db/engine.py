@@ -25,6 +25,7 @@ from bailee.errors import StorageError
 _READ = "bailee_read"
 _BORROWS: Final = "bailee_borrows"
 _LONGEST_LOG: Final = 4 << 20
+_CACHE: Final = 16 << 20  # of pages, each connection; with SQLite's 2 MiB a large deletion spills
 
 
 class Room(Protocol):
@@ -71,6 +72,7 @@ def open_sqlite(path: Path, room: Room | None = None) -> Engine:
             "secure_delete=ON",
             "busy_timeout=30000",
             "temp_store=MEMORY",
+            f"cache_size=-{_CACHE >> 10}",
             f"journal_size_limit={_LONGEST_LOG}",
         ):
             connection.execute(f"PRAGMA {pragma}").fetchall()

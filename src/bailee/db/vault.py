@@ -42,6 +42,8 @@ and numbers the next."""
 
 Index("ix_sessions_client_session", sessions.c.client_session)
 Index("ix_sessions_owner", sessions.c.owner, sessions.c.id)
+Index("ix_sessions_latest", sessions.c.last_activity.desc(), sessions.c.id)
+Index("ix_sessions_owner_latest", sessions.c.owner, sessions.c.last_activity.desc(), sessions.c.id)
 
 segments = Table(
     "segments",

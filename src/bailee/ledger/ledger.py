@@ -14,10 +14,10 @@ Rules kept here:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import orjson
 from sqlalchemy import Connection, Engine, insert, select, update
@@ -27,6 +27,8 @@ from bailee.db.audit import audit
 from bailee.db.engine import reading, storage_errors
 from bailee.errors import BaileeError, IntegrityError
 from bailee.ledger.particulars import Body, divide, sealed_names
+
+_AT_ONCE: Final = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +141,14 @@ class Ledger:
             rows = connection.execute(query).all()
         for row in reversed(rows):
             yield self._leaf(row)
+
+    def about(self, subjects: Sequence[str]) -> Iterator[Leaf]:
+        """The entries about any of these subjects, in no order in particular."""
+        for start in range(0, len(subjects), _AT_ONCE):
+            query = select(audit).where(audit.c.subject.in_(subjects[start : start + _AT_ONCE]))
+            with storage_errors("the audit record"), reading(self._engine) as connection:
+                rows = connection.execute(query).all()
+            yield from map(self._leaf, rows)
 
     def _row(self, kind: str, subject: str, body: Body, whose: str | None) -> dict[str, Any]:
         plain, hidden = divide(kind, subject, body)

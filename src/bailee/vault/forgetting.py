@@ -46,6 +46,7 @@ from bailee.vault.sealer import Sealer
 from bailee.vault.segments import Segments
 
 _PORTION = 500
+_REMOVED_AT_ONCE = 2000
 
 
 @dataclass(frozen=True, slots=True)
@@ -313,26 +314,26 @@ class Forgetting:
                     self._drive([self.receipts.get(receipt_id)], now)
 
     def _remove_expired(self, now: datetime) -> int:
-        """Remove the rows of the sessions whose epoch has ended."""
-        until = ends_at(last_ended(now))
+        """Remove the rows of the sessions whose epoch has ended, in the order of their ids: so a
+        portion lies close together in most of the index's trees, and few pages are written twice.
+        """
+        ended = (
+            sessions.c.expires_at <= ends_at(last_ended(now)),
+            sessions.c.id.not_in(held_sessions()),
+        )
+        query = select(sessions.c.id).where(*ended).order_by(sessions.c.id)
+        with storage_errors("the vault's index"), reading(self._engine) as connection:
+            due = list(connection.execute(query).scalars())
         removed = 0
-        while True:
+        for start in range(0, len(due), _REMOVED_AT_ONCE):
+            some = due[start : start + _REMOVED_AT_ONCE]
             with self._lock:
+                still = select(sessions.c.id).where(sessions.c.id.in_(some), *ended)
                 with storage_errors("the vault's index"), reading(self._engine) as connection:
-                    some = list(
-                        connection.execute(
-                            select(sessions.c.id)
-                            .where(
-                                sessions.c.expires_at <= until,
-                                sessions.c.id.not_in(held_sessions()),
-                            )
-                            .limit(_PORTION)
-                        ).scalars()
-                    )
-                if not some:
-                    return removed
+                    some = list(connection.execute(still).scalars())
                 self._remove_rows(some)
-                removed += len(some)
+            removed += len(some)
+        return removed
 
     def _remove_rows(self, session_ids: list[str]) -> None:
         gone = [{"digest": digest_of(self._key, "departed", name)} for name in session_ids]

@@ -180,6 +180,11 @@ class Receipts:
         """All receipts, or those for `subject`, oldest first."""
         return self._select(receipts.c.subject == subject if subject else True)
 
+    def about(self, subjects: Sequence[str]) -> list[Receipt]:
+        """The receipts for any of these subjects."""
+        portions = (subjects[at : at + _PORTION] for at in range(0, len(subjects), _PORTION))
+        return [one for some in portions for one in self._select(receipts.c.subject.in_(some))]
+
     def of_owner(self, owner: str) -> list[Receipt]:
         """The receipts of an owner's sessions, oldest first."""
         return self._select(receipts.c.owner == owner)

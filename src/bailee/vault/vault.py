@@ -18,14 +18,14 @@ Rules kept here:
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Engine, String, cast, delete, func, select
+from sqlalchemy import Engine, String, and_, cast, delete, func, or_, select
 
 from bailee.clock import Clock
 from bailee.db.engine import reading, storage_errors
@@ -54,6 +54,7 @@ from bailee.vault.terms import PresentTerms, unknown
 from bailee.vault.transcript import Exchange, SessionRow, Transcript, rebuild, transcript
 
 _COLUMNS = [sessions.c[field.name] for field in fields(SessionRow)]
+_PAGE = 1000
 _SPOOL_AGE = timedelta(minutes=30)
 _PATIENCE = 2.0  # seconds that who reads or deletes waits for what is not sealed yet
 _WHOLE = 60.0  # that who copies a session waits, since a copy is whole or is none
@@ -165,14 +166,44 @@ class Vault:
 
     # -- reading ---------------------------------------------------------------------------------
 
-    def sessions(self, now: datetime, owner: str | None = None) -> list[SessionRow]:
-        """The sessions that are kept at `now`, all or one owner's, latest activity first."""
+    def sessions(
+        self,
+        now: datetime,
+        owner: str | None = None,
+        *,
+        newest: int | None = None,
+        after: SessionRow | None = None,
+    ) -> list[SessionRow]:
+        """The sessions that are kept at `now`, all or one owner's, latest activity first; at most
+        `newest`, and those that come `after` one, if given. A page costs what is on it.
+        """
         query = select(*_COLUMNS).where(sessions.c.expires_at > now)
         if owner is not None:
             query = query.where(sessions.c.owner == owner)
-        query = query.order_by(sessions.c.last_activity.desc(), sessions.c.id)
+        if after is not None:
+            last = sessions.c.last_activity
+            same = and_(last == after.last_activity, sessions.c.id > after.id)
+            query = query.where(last <= after.last_activity, or_(last < after.last_activity, same))
+        query = query.order_by(sessions.c.last_activity.desc(), sessions.c.id).limit(newest)
         with storage_errors("the vault's index"), reading(self._engine) as connection:
             return [SessionRow(**row._mapping) for row in connection.execute(query)]
+
+    def pages(self, now: datetime, owner: str | None = None) -> Iterator[list[SessionRow]]:
+        """All that `sessions` gives, a thousand at a time. What has activity meanwhile may be left
+        out, or come twice.
+        """
+        page = self.sessions(now, owner, newest=_PAGE)
+        while page:
+            yield page
+            page = self.sessions(now, owner, newest=_PAGE, after=page[-1])
+
+    def count(self, now: datetime, owner: str | None = None) -> int:
+        """How many sessions `sessions` would give."""
+        query = select(func.count()).where(sessions.c.expires_at > now)
+        if owner is not None:
+            query = query.where(sessions.c.owner == owner)
+        with storage_errors("the vault's index"), reading(self._engine) as connection:
+            return connection.execute(query).scalar_one()
 
     def row(self, session_id: str, now: datetime) -> SessionRow:
         """The particulars of a session that is kept at `now`.
@@ -229,6 +260,10 @@ class Vault:
     def receipts(self, subject: str | None = None) -> list[Receipt]:
         """The receipts of what was destroyed, all or those for one session or KEK, oldest first."""
         return self._forgetting.receipts.all(subject)
+
+    def receipts_about(self, session_ids: Sequence[str]) -> list[Receipt]:
+        """The receipts for any of these sessions."""
+        return self._forgetting.receipts.about(session_ids)
 
     def receipts_of(self, owner: str) -> list[Receipt]:
         """The receipts of an owner's sessions, oldest first."""
