@@ -133,3 +133,12 @@ def test_what_is_kept_for_deleting_is_not_used_up_by_other_writes(place: SmallDi
     place.filler.unlink()
     assert place.node.room.ready()
     place.choose("allowed")
+
+
+@pytest.mark.row("R1")
+def test_what_was_recorded_is_sealed_on_a_full_disk(place: SmallDisk) -> None:
+    """What was acknowledged before it was full; it may use what is kept, and leaves half of it."""
+    place.fill()
+    place.end(place.begin(ONE))
+    assert 2 == place.sessions()[ONE].exchanges
+    assert place.reserve > 4 << 20

@@ -105,6 +105,28 @@ def test_a_deletion_does_not_wait_and_claims_nothing(bench: Bench, gate: Gate) -
     ]
 
 
+@pytest.mark.row("R5", "R6")
+@pytest.mark.usefixtures("impatient")
+def test_a_sweep_does_not_wait_and_claims_nothing(bench: Bench, gate: Gate) -> None:
+    """While the sealer stands still it destroys what is due, and leaves a deletion whose copies may
+    wait in the spool; what is said after the deletion does not hold it up.
+    """
+    bench.submit(bench.exchange([turn("one"), turn("late")], session=ADA))
+    bench.vault.delete(ADA, bench.clock())
+    bench.vault.sweep(bench.clock())
+    (receipt,) = bench.vault.receipts(ADA)
+    assert "inaccessible" == receipt.state
+
+    gate.open.set()
+    bench.vault.flush()
+    again = Gate(bench, "bob")
+    bench.submit(bench.exchange([turn("b")], session=BOB, owner="bob"))
+    bench.vault.sweep(bench.clock())
+    (receipt,) = bench.vault.receipts(ADA)
+    assert receipt.key_destroyed_at is not None
+    again.open.set()
+
+
 @pytest.mark.row("R5")
 @pytest.mark.usefixtures("impatient")
 def test_what_comes_after_a_deletion_is_kept(bench: Bench, gate: Gate) -> None:
