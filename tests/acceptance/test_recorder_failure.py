@@ -64,7 +64,9 @@ def until_refused(bailee: Bailee) -> tuple[int, str]:
 def test_refuse_serves_nothing_unrecorded_and_recovers(
     small_disk: Path, upstream: ScriptedUpstream
 ) -> None:
-    """Clients get a clear 503; what was acknowledged is there; with room again, it goes on."""
+    """Clients get a clear 503; what was acknowledged is there, and can be deleted; with room again,
+    it goes on.
+    """
     bailee = Bailee(small_disk)
     filler = on_full_disk(bailee, upstream)
     try:
@@ -76,6 +78,8 @@ def test_refuse_serves_nothing_unrecorded_and_recovers(
             with pytest.raises(urllib.error.HTTPError):
                 message(bailee.ready, "while it is full")
         assert asked == len(upstream.conversations)  # the model is not even asked
+        one = bailee.json("sessions", "list", "--newest", "1")[0]["id"]
+        assert "key_destroyed" in bailee.json("sessions", "delete", one)["states"]
 
         filler.unlink()
         deadline = time.monotonic() + 30
