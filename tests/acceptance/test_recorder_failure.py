@@ -68,7 +68,11 @@ def test_refuse_serves_nothing_unrecorded_and_recovers(
     it goes on.
     """
     bailee = Bailee(small_disk)
-    filler = on_full_disk(bailee, upstream)
+    bailee.up("--upstream", upstream.url)
+    message(bailee.ready, "to be deleted")
+    first = bailee.json("sessions", "list")[0]["id"]
+    message(bailee.ready, "before the disk was full")
+    filler = fill(small_disk)
     try:
         status, text = until_refused(bailee)
         assert 503 == status
@@ -78,8 +82,7 @@ def test_refuse_serves_nothing_unrecorded_and_recovers(
             with pytest.raises(urllib.error.HTTPError):
                 message(bailee.ready, "while it is full")
         assert asked == len(upstream.conversations)  # the model is not even asked
-        one = bailee.json("sessions", "list", "--newest", "1")[0]["id"]
-        assert "key_destroyed" in bailee.json("sessions", "delete", one)["states"]
+        assert "inaccessible" in bailee.json("sessions", "delete", first)["states"]
 
         filler.unlink()
         deadline = time.monotonic() + 30

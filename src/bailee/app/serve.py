@@ -303,8 +303,9 @@ class Server:
         schedule = Schedule(self._node, every, cloud.queue)
 
         def start() -> None:
-            schedule.start()
-            cloud.begin(schedule.enqueue)
+            with self._node.room.deleting():  # what it has to note fits on a full disk too
+                schedule.start()
+                cloud.begin(schedule.enqueue)
 
         # It takes a second to start and nobody waits for it; but it is stopped only once started.
         starting = asyncio.create_task(asyncio.to_thread(start))
