@@ -128,9 +128,12 @@ class SealingQueue:
         """Whether all that was queued at a `mark` is in the index."""
         return self._done >= mark
 
-    def wait(self, seconds: float | None = None, owner: str | None = None) -> bool:
+    def wait(
+        self, seconds: float | None = None, owner: str | None = None, *, most: int | None = None
+    ) -> bool:
         """Wait until all that was queued before is in the index, at most `seconds`; whether it is.
-        With `owner`, that owner's exchanges alone, and what an earlier process left.
+        With `owner`, that owner's exchanges alone, and what an earlier process left. Not at all
+        where more than `most` come before that: it would be in vain.
 
         Raises:
             StorageError: a store fails; what is queued stays queued. Or the vault is being closed;
@@ -147,6 +150,8 @@ class SealingQueue:
                 )
             if self._done >= wanted:
                 return True
+            if most is not None and wanted - self._done > most:
+                return False
             self._urgent = True
             self._failure = None
             self._asking += 1

@@ -57,6 +57,7 @@ _COLUMNS = [sessions.c[field.name] for field in fields(SessionRow)]
 _PAGE = 1000
 _SPOOL_AGE = timedelta(minutes=30)
 _PATIENCE = 2.0  # seconds that who reads or deletes waits for what is not sealed yet
+_SOON = 256  # exchanges, that may be sealed in that time; with more before it nobody waits
 _WHOLE = 60.0  # that who copies a session waits, since a copy is whole or is none
 _ERASING = 10.0  # that the erasure of a person waits, before it goes on by itself later
 _CLOSING = 10.0  # that the end waits; what is not sealed then is in the spool
@@ -285,7 +286,7 @@ class Vault:
             StorageError: a store failed; if there is a receipt, the next sweep finishes it.
         """
         self.spool.roll()
-        sealed = self._is_sealed(_PATIENCE)
+        sealed = self._is_sealed(_PATIENCE, most=_SOON)
         with self._lock:
             self.row(session_id, now)
             if sealed:
@@ -345,7 +346,7 @@ class Vault:
         self.spool.roll(older_than=_SPOOL_AGE)
         if ahead:  # a test's time: keys of the spool are due, too
             self._sealer.queue.wait()
-        elif not self._is_sealed(_PATIENCE):
+        elif not self._is_sealed(_PATIENCE, most=_SOON):
             self._sealer.queue.check_going()
         self.moving.run(now)
         done = self._forgetting.sweep(now)
@@ -383,7 +384,7 @@ class Vault:
             owner = self._owner(session)
         self.spool.flush()
         with suppress(StorageError):
-            self._sealer.queue.wait(_PATIENCE, owner)
+            self._sealer.queue.wait(_PATIENCE, owner, most=_SOON)
         return self._sealer.queue.unfiled(owner)
 
     def settle_whole(self, session: str) -> None:
@@ -400,12 +401,12 @@ class Vault:
                 hint="ask again in a minute",
             )
 
-    def _is_sealed(self, seconds: float) -> bool:
+    def _is_sealed(self, seconds: float, *, most: int | None = None) -> bool:
         """Whether all that was submitted before is in the index after so many seconds. It may not
         be: much waits, or a store fails, as on a full disk.
         """
         with suppress(StorageError):
-            return self._sealer.queue.wait(seconds)
+            return self._sealer.queue.wait(seconds, most=most)
         return False
 
     def _owner(self, session: str) -> str | None:

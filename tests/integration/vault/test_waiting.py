@@ -105,6 +105,18 @@ def test_a_deletion_does_not_wait_and_claims_nothing(bench: Bench, gate: Gate) -
     ]
 
 
+@pytest.mark.row("G2")
+def test_nobody_waits_in_vain(bench: Bench, gate: Gate) -> None:
+    """Where more is queued than is sealed in the time that one waits, one does not wait at all.
+    Had anybody waited, the sealer would have been asked to hurry.
+    """
+    bench.submit(*[bench.exchange([turn(f"{n}")], session=ADA) for n in range(300)])
+    assert Unfiled(301, earlier=False) == bench.vault.settle()
+    assert "inaccessible" == bench.vault.delete(ADA, bench.clock()).state
+    bench.vault.sweep(bench.clock())
+    assert not bench.vault._sealer.queue._urgent
+
+
 @pytest.mark.row("R5", "R6")
 @pytest.mark.usefixtures("impatient")
 def test_a_sweep_does_not_wait_and_claims_nothing(bench: Bench, gate: Gate) -> None:
