@@ -148,27 +148,27 @@ class _Place:
         return self._held + self._free >= self._size // 2
 
     def look(self, *, borrowed: bool) -> None:
-        """Give the file up, or make it, as far as that is to be done now."""
-        status = os.statvfs(self.folder)
-        self._free = status.f_bavail * status.f_frsize
-        wanted = step(self._free, self._size, self._held, borrowed=borrowed)
-        if wanted < self._held:
-            self._file.unlink(missing_ok=True)
-            self._free += self._held
-            self._held = 0
-        elif wanted > self._held:
-            self._make(wanted)
+        """Give the file up, or make it, as far as that is to be done now, and can be."""
+        with contextlib.suppress(OSError):
+            status = os.statvfs(self.folder)
+            self._free = status.f_bavail * status.f_frsize
+            wanted = step(self._free, self._size, self._held, borrowed=borrowed)
+            if wanted < self._held:
+                self._file.unlink(missing_ok=True)
+                self._free += self._held
+                self._held = 0
+            elif wanted > self._held:
+                self._make(wanted)
 
     def _make(self, size: int) -> None:
         """Have a file of `size` bytes; what there is stays when there is no room for them."""
         flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
-        with contextlib.suppress(OSError):
-            descriptor = os.open(self._file, flags, 0o600)
-            try:
-                os.posix_fallocate(descriptor, 0, size)
-                self._held = size
-            finally:
-                os.close(descriptor)
+        descriptor = os.open(self._file, flags, 0o600)
+        try:
+            os.posix_fallocate(descriptor, 0, size)
+            self._held = size
+        finally:
+            os.close(descriptor)
 
     def _found(self) -> int:
         """What an earlier process left, if its bytes are allocated; else it is made anew."""

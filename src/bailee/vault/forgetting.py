@@ -155,10 +155,11 @@ class Forgetting:
             going = [
                 receipt
                 for receipt in begun
-                if receipt.subject in left
-                or (
-                    receipt.state != KEY_DESTROYED
-                    and (receipt.owner == at_once or self._is_sealed(receipt.subject))
+                if (
+                    receipt.subject in left
+                    if receipt.state == KEY_DESTROYED
+                    else (at_once is not None and receipt.owner == at_once)
+                    or self._is_sealed(receipt.subject)
                 )
             ]
             for start in range(0, len(going), _PORTION):
