@@ -91,9 +91,17 @@ SETTINGS: Final[tuple[Setting, ...]] = (
     Setting(
         "gateway.spool_mb",
         int,
-        8192,
+        2048,
         "The same of all accounts together, and of what an earlier process left.",
     ),
+    Setting(
+        "gateway.unsealed_per_account",
+        int,
+        5000,
+        "How many exchanges of one account may be recorded and not sealed yet. Beyond it new ones "
+        "are answered 429, until some are sealed.",
+    ),
+    Setting("gateway.unsealed", int, 10_000, "The same of all accounts together."),
     Setting(
         "gateway.max_request_mb",
         int,

@@ -64,9 +64,15 @@ def until_refused(bailee: Bailee) -> tuple[int, str]:
 def test_refuse_serves_nothing_unrecorded_and_recovers(
     small_disk: Path, upstream: ScriptedUpstream
 ) -> None:
-    """Clients get a clear 503; what was acknowledged is there; with room again, it goes on."""
+    """Clients get a clear 503; what was acknowledged is there, and can be deleted; with room again,
+    it goes on.
+    """
     bailee = Bailee(small_disk)
-    filler = on_full_disk(bailee, upstream)
+    bailee.up("--upstream", upstream.url)
+    message(bailee.ready, "to be deleted")
+    first = bailee.json("sessions", "list")[0]["id"]
+    message(bailee.ready, "before the disk was full")
+    filler = fill(small_disk)
     try:
         status, text = until_refused(bailee)
         assert 503 == status
@@ -76,6 +82,7 @@ def test_refuse_serves_nothing_unrecorded_and_recovers(
             with pytest.raises(urllib.error.HTTPError):
                 message(bailee.ready, "while it is full")
         assert asked == len(upstream.conversations)  # the model is not even asked
+        assert "inaccessible" in bailee.json("sessions", "delete", first)["states"]
 
         filler.unlink()
         deadline = time.monotonic() + 30

@@ -7,7 +7,7 @@ One instance of `Connections` for each listener; `descriptors` is asked once, at
 from bailee.admission.connections import ConnectionLimits, Connections, address_group
 from bailee.admission.descriptors import Descriptors, raise_limit, share_out
 from bailee.admission.rounds import Rounds
-from bailee.admission.shares import Held, Over, ShareLimits, Shares
+from bailee.admission.shares import Held, Over, ShareLimits, Shares, Waiting
 
 __all__ = [
     "ConnectionLimits",
@@ -18,6 +18,7 @@ __all__ = [
     "Rounds",
     "ShareLimits",
     "Shares",
+    "Waiting",
     "address_group",
     "raise_limit",
     "share_out",

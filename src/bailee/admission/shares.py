@@ -15,9 +15,10 @@ Rules kept here:
   paid for. So an account holds at most twice `memory`, and a piece.
 * An account hands over for writing a little at a time, or one request's alone, so that another's
   record does not stand behind all that it has.
-* What waits on disk to be sealed is bounded too: an account that has more than `spool` of it, or,
-  when all together have more than `spool_total`, more than a little, gets nothing new in that is
-  recorded; others do.
+* What waits on disk to be sealed is bounded too, in bytes and in number, so that what comes in is
+  bounded by what is sealed: an account that has more than `spool` or `unsealed` of it, or, when all
+  together have more than `spool_total` or `unsealed_total`, more than a little, gets nothing new in
+  that is recorded; others do.
 * While what was handed over for writing piles up (`full`), an account that has more than a little
   of it gets nothing new in; others do.
 
@@ -34,27 +35,40 @@ from typing import Final
 PIECE: Final = 64
 # What an account may have waiting to be written while the writer is behind.
 _A_LITTLE: Final = 1 << 20
+# What of an account may wait to be sealed while much waits of all: about one batch of the sealer.
+_A_FEW: Final = 64
 # What of an account is handed over to the writer at once.
 _AT_ONCE: Final = 4 << 20
 
 
 @dataclass(frozen=True, slots=True)
 class ShareLimits:
-    """Of each account: `requests` under way, `memory` in bytes, `spool` in bytes. Of all together:
-    `total` bytes of memory, `spool_total` bytes on disk.
+    """Of each account: `requests` under way, `memory` in bytes, `spool` in bytes, `unsealed`
+    exchanges. Of all together: `total` bytes of memory, `spool_total` bytes on disk,
+    `unsealed_total` exchanges.
     """
 
     requests: int
     memory: int
     total: int
     spool: int = 1 << 30
-    spool_total: int = 8 << 30
+    spool_total: int = 2 << 30
+    unsealed: int = 5_000
+    unsealed_total: int = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """What waits on disk to be sealed: so many bytes, so many exchanges."""
+
+    bytes: int
+    exchanges: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Over:
     """Who is over their share: `who` is `account` or `key`; `what` is `requests`, `memory`,
-    `writing` or `spool`; `most` is the share (0: there is no fixed one).
+    `writing`, `spool` or `unsealed`; `most` is the share (0: there is no fixed one).
     """
 
     who: str
@@ -149,15 +163,20 @@ class Shares:
             return Over("account", "memory", 0)
         return None
 
-    def spools(self, own: int, everybodys: int) -> Over | None:
-        """Whether an account with `own` bytes on disk that are not sealed yet, of `everybodys`, has
-        a request recorded. What is under way comes on top of it: at most twice `memory`.
+    def spools(self, own: Waiting, everybodys: Waiting) -> Over | None:
+        """Whether an account with `own` on disk that is not sealed yet, of `everybodys`, has a
+        request recorded. What is under way comes on top of it: `requests`, and at most twice
+        `memory`.
         """
         limits = self.limits
-        if own > limits.spool:
+        if own.bytes > limits.spool:
             return Over("account", "spool", limits.spool)
-        if everybodys > limits.spool_total and own > _A_LITTLE:
+        if own.exchanges >= limits.unsealed:
+            return Over("account", "unsealed", limits.unsealed)
+        if everybodys.bytes > limits.spool_total and own.bytes > _A_LITTLE:
             return Over("account", "spool", 0)
+        if everybodys.exchanges >= limits.unsealed_total and own.exchanges > _A_FEW:
+            return Over("account", "unsealed", 0)
         return None
 
     def take(self, held: Held, size: int) -> Over | None:

@@ -264,7 +264,7 @@ def _elsewhere(node: Node, subject: Subject, now: datetime) -> list[dict[str, An
 
 def _receipts(node: Node, subject: Subject, rows: list[SessionRow]) -> list[dict[str, Any]]:
     erasure = node.erasures.of(subject.id)
-    found = [receipt for row in rows for receipt in node.vault.receipts(row.id)]
+    found = node.vault.receipts_about([row.id for row in rows])
     if erasure is not None:
         found += node.vault.parts(erasure.id)
     if subject.account is not None:
@@ -278,7 +278,7 @@ def _audit(node: Node, holder: str, about: list[str]) -> list[dict[str, Any]]:
         leaf.number: leaf_view(leaf)
         for entries in (
             node.ledger.entries(whose=holder),
-            *(node.ledger.entries(subject=subject) for subject in dict.fromkeys(about)),
+            node.ledger.about(list(dict.fromkeys(about))),
         )
         for leaf in entries
     }

@@ -41,6 +41,8 @@ from bailee.feedback.survey import Survey, by_telemetry
 from bailee.gateway.interpret import interpret
 from bailee.health import Ask
 from bailee.home import Home, parts
+from bailee.home.belonging import Standing
+from bailee.home.reserve import Reserve
 from bailee.keyring import EnvironmentRoot, FileRoot, Keyring, Root, check_root, wraps
 from bailee.ledger import Ledger
 from bailee.policy import Decision, Policy, load
@@ -52,6 +54,7 @@ from bailee.telemetry.telemetry import Telemetry
 from bailee.telemetry.webhook import Webhook
 from bailee.training import eligibility
 from bailee.vault.exchange import Terms
+from bailee.vault.files import FilesWithin
 from bailee.vault.objects import FolderObjects
 from bailee.vault.terms import Present
 from bailee.vault.transcript import SessionRow
@@ -84,11 +87,12 @@ class Node:
         clock: Clock | Machine,
         *,
         environment: Mapping[str, str],
+        standing: Standing,
+        room: Reserve,
         bench: Callable[[DigestKeys], Bench] | None = None,
-        accepted: Collection[str] = (),
     ) -> None:
-        standing = parts.examine(home, accepted)  # nothing is opened, made or written before
         self.home = home
+        self.room = room
         self.settings = settings
         self.policy = policy
         self._engines: list[Engine] = []
@@ -114,6 +118,7 @@ class Node:
             self.clock = self.minding.clock
         clock = self.clock
         self.marks.begin(data, keys)
+        files = FilesWithin(room.ready)
         holders = Holders(data, self.keyring)
         old_entries.seal(data, holders)
         self.ledger = Ledger(data, clock, holders)
@@ -136,8 +141,11 @@ class Node:
             interpret=interpret,
             bench=bench,
             record=self.ledger.append,
+            record_all=self.ledger.append_all,
             present=self._present,
             damages=self.damages,
+            files=files,
+            room=room.writing,
         )
         self.reports = Reports(
             data,
@@ -192,6 +200,7 @@ class Node:
             record=self.ledger.append,
             alert=self._alert,
             survey=by_telemetry(self.survey),
+            files=files,
         )
 
     @classmethod
@@ -220,22 +229,27 @@ class Node:
         settings = settings or config.load(home.settings_file, environment, {})
         document = settings.text("policy.document")
         policy = load(None if document is None else Path(document))
-        node = cls(
-            home,
-            settings,
-            policy,
-            clock or this_machine(),
-            environment=environment,
-            bench=bench,
-            accepted=accepted,
-        )
-        node.mind_clock()
-        node.follow_all()
-        if node.vault.recover(_RECOVERY_SECONDS) is not None:
-            node.erasures.resume(node.clock())
-        node.telemetry.recover()
-        node.reports.recover()
-        node.note_policy()
+        # Nothing is opened, made or written before it is known that the parts are of one home.
+        standing = parts.examine(home, accepted)
+        room = Reserve(home.stores)
+        with room.deleting():  # on a full disk too: what is deleted there makes room
+            node = cls(
+                home,
+                settings,
+                policy,
+                clock or this_machine(),
+                environment=environment,
+                standing=standing,
+                room=room,
+                bench=bench,
+            )
+            node.mind_clock()
+            node.follow_all()
+            if node.vault.recover(_RECOVERY_SECONDS) is not None:
+                node.erasures.resume(node.clock())
+            node.telemetry.recover()
+            node.reports.recover()
+            node.note_policy()
         return node
 
     def _time(self) -> datetime:
@@ -414,13 +428,14 @@ class Node:
 
     def close(self) -> None:
         """Seal what is in the spool and let everything go."""
-        self.telemetry.close()
-        if self._webhook is not None:
-            self._webhook.close()
-        self.vault.close()
-        with suppress(StorageError):
-            self.marks.advance()
-        self._let_go()
+        with self.room.deleting():
+            self.telemetry.close()
+            if self._webhook is not None:
+                self._webhook.close()
+            self.vault.close()
+            with suppress(StorageError):
+                self.marks.advance()
+            self._let_go()
 
     def __enter__(self) -> Self:
         return self
@@ -445,7 +460,7 @@ class Node:
             engine.dispose()
 
     def _database(self, path: Path) -> Engine:
-        engine = open_sqlite(path)
+        engine = open_sqlite(path, self.room)
         self._engines.append(engine)
         return engine
 

@@ -48,6 +48,9 @@ def perform(node: Node, operation: str, arguments: Arguments) -> Iterator[object
     if function is None:
         raise InputError(f"there is no operation {operation!r}.", code="not_found")
     try:
+        if operation in _MAKE_ROOM:
+            with node.room.deleting():
+                return function(node, arguments)
         return function(node, arguments)
     finally:
         node.marks.catch_up()
@@ -67,11 +70,36 @@ def _owner(node: Node, arguments: Arguments) -> str | None:
 
 
 def _sessions_list(node: Node, arguments: Arguments) -> object:
+    """The latest sessions, at most `newest`; all, if that is not given."""
     owner = _owner(node, arguments)
     node.vault.settle(owner)
-    rows = node.vault.sessions(moment(node, arguments), owner=owner)
+    rows = node.vault.sessions(moment(node, arguments), owner=owner, newest=arguments.get("newest"))
     held = node.vault.holds.held()
     return [session_view(node, row, held=row.id in held) for row in rows]
+
+
+def _sessions_pages(node: Node, arguments: Arguments) -> Iterator[object]:
+    """All that `sessions.list` gives, as lists that come one after the other."""
+    owner = _owner(node, arguments)
+    node.vault.settle(owner)
+    held = node.vault.holds.held()
+    for page in node.vault.pages(moment(node, arguments), owner):
+        yield [session_view(node, row, held=row.id in held) for row in page]
+
+
+def _sessions_count(node: Node, arguments: Arguments) -> object:
+    """How many sessions `sessions.list` gives without `newest`."""
+    return node.vault.count(moment(node, arguments), _owner(node, arguments))
+
+
+def _sessions_find(node: Node, arguments: Arguments) -> object:
+    """One session's particulars, of whoever may see all; with `owner`, of that owner alone."""
+    owner = _owner(node, arguments)
+    node.vault.settle(session=text(arguments, "id"))
+    row = node.vault.row(text(arguments, "id"), moment(node, arguments))
+    if owner not in (None, row.owner):
+        raise InputError("there is no such session, or no more.", code="not_found")
+    return session_view(node, row, held=bool(node.vault.holds.holding(row.id)))
 
 
 def _sessions_unfiled(node: Node, arguments: Arguments) -> object:
@@ -224,6 +252,14 @@ def _audit_list(node: Node, arguments: Arguments) -> object:
     return [leaf_view(leaf) for leaf in entries]
 
 
+_MAKE_ROOM: Final = frozenset(
+    {
+        *("sessions.delete", "retention.run", "keyring.rotate", "person.erase", "hold.release"),
+        *("feedback.withdraw", "cloud.delete"),
+    }
+)
+"""What deletes: on a full disk it may use up what is kept for it."""
+
 _OPERATIONS: Final[Mapping[str, Callable[[Node, Arguments], Iterator[object] | object]]] = {
     **PEOPLE,
     **ACCOUNT_ROUTES,
@@ -232,6 +268,9 @@ _OPERATIONS: Final[Mapping[str, Callable[[Node, Arguments], Iterator[object] | o
     **ERASURE,
     **CLOUD,
     "sessions.list": _sessions_list,
+    "sessions.pages": _sessions_pages,
+    "sessions.count": _sessions_count,
+    "sessions.find": _sessions_find,
     "sessions.unfiled": _sessions_unfiled,
     "sessions.show": _sessions_show,
     "sessions.export": _sessions_export,

@@ -326,8 +326,12 @@ class Server:
         return Watch(self._node, every, ready=ready)
 
     async def _start_work(self, cloud: Cloud, queue: DurableQueue, watch: Watch) -> None:
+        def begin() -> None:
+            with self._node.room.deleting():  # what it has to note fits on a full disk too
+                cloud.begin(queue.enqueue)
+
         # Nobody waits for the queue; but it is stopped only once started.
-        starting = asyncio.create_task(asyncio.to_thread(cloud.begin, queue.enqueue))
+        starting = asyncio.create_task(asyncio.to_thread(begin))
         starting.add_done_callback(_say_what_failed)
 
         async def stop() -> None:
@@ -360,6 +364,8 @@ def _limits(settings: Settings, descriptors: Descriptors) -> Limits:
         memory_per_account=settings.number("gateway.memory_per_account_mb") * MIB,
         spool_per_account=settings.number("gateway.spool_per_account_mb") * MIB,
         spool=settings.number("gateway.spool_mb") * MIB,
+        unsealed_per_account=settings.number("gateway.unsealed_per_account"),
+        unsealed=settings.number("gateway.unsealed"),
         idle_upstreams=descriptors.idle_upstreams,
         max_body=settings.number("gateway.max_request_mb") * MIB,
         max_upload=settings.number("gateway.max_upload_mb") * MIB,

@@ -99,6 +99,13 @@ class Sweeping:
         `minding`: first look whether the machine's clock has stepped.
         """
         node, steps = self._node, Steps()
+        with node.room.deleting():
+            return self._sweep(now, steps, patience=patience, overdue=overdue, minding=minding)
+
+    def _sweep(
+        self, now: datetime, steps: Steps, *, patience: float, overdue: bool, minding: bool
+    ) -> NodeSweep:
+        node = self._node
         if minding:
             with steps.step("clock"):
                 node.mind_clock()

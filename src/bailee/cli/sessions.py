@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated, Any, cast
 
 import typer
@@ -14,6 +15,7 @@ from bailee.cli.transcript import being_filed, print_transcript
 from bailee.home import find
 
 app = typer.Typer(help="Sessions: what is kept, why, until when.", no_args_is_help=True)
+_SHOWN = 200
 Session = Annotated[str, typer.Argument(help="The session's id, as in `bailee sessions list`.")]
 
 
@@ -23,10 +25,26 @@ ReasonOption = Annotated[
 
 
 @app.command("list")
-def list_sessions(as_json: JsonOption = False, home: HomeOption = None) -> None:
-    """Every session that can be read now, latest first."""
+def list_sessions(
+    newest: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help=f"Only so many of the latest. Without: {_SHOWN}; as JSON, all.",
+            show_default=False,
+        ),
+    ] = None,
+    as_json: JsonOption = False,
+    home: HomeOption = None,
+) -> None:
+    """The sessions that can be read now, latest first."""
     with reporting():
-        sessions = cast("list[dict[str, Any]]", ask_one(home, "sessions.list"))
+        if as_json and newest is None:
+            pages = cast("Iterator[list[object]]", operate(find(home), "sessions.pages"))
+            print_json([session for page in pages for session in page])
+            return
+        asked = {"newest": newest or _SHOWN}
+        sessions = cast("list[dict[str, Any]]", ask_one(home, "sessions.list", asked))
         if as_json:
             print_json(sessions)
             return
@@ -48,6 +66,9 @@ def list_sessions(as_json: JsonOption = False, home: HomeOption = None) -> None:
             "training",
         )  # fmt: skip
         console().print(table(columns, rows, right=("exchanges",)))
+        total = cast("int", ask_one(home, "sessions.count")) if len(sessions) == _SHOWN else 0
+        if newest is None and total > _SHOWN:
+            note(f"The latest {_SHOWN} of {total}. More: --newest N; all: --json.")
         unfiled = cast("dict[str, Any]", ask_one(home, "sessions.unfiled"))
         if said := being_filed(unfiled):
             console().print(Text(f"Being filed, and not in the list yet: {said}.", style="dim"))

@@ -19,8 +19,7 @@ from bailee.console.asking import Ask
 from bailee.console.calendar import calendar
 from bailee.console.frame import Frame, drawn
 from bailee.console.parts import Parts
-from bailee.console.privacy import plain
-from bailee.errors import InputError
+from bailee.console.privacy import particulars, plain
 from bailee.policy import load
 from bailee.policy.diff import change_in_words, compare, who_in_words
 
@@ -37,13 +36,13 @@ class Admin:
 
     def overview(self, ask: Ask) -> Response:
         """What is kept here, by numbers, and the latest sessions."""
-        sessions = self._perform("sessions.list", {})
+        sessions = self._perform("sessions.list", {"newest": 10})
         return self._frame.page(
             ask,
             "admin/overview.html",
             here="overview",
-            sessions=sessions[:10],
-            total=len(sessions),
+            sessions=sessions,
+            total=self._perform("sessions.count", {}),
             unfiled=self._perform("sessions.unfiled", {}),
             report=self._perform("retention.report", {"wait": False}),
             watch=self._perform("retention.watch", {}),
@@ -54,13 +53,13 @@ class Admin:
     def sessions(self, ask: Ask) -> Response:
         """Sessions by their particulars."""
         whose = {"owner": ask.query.get("account") or None}
-        sessions = self._perform("sessions.list", whose)
+        sessions = self._perform("sessions.list", whose | {"newest": _SHOWN})
         return self._frame.page(
             ask,
             "admin/sessions.html",
             here="sessions",
-            sessions=sessions[:_SHOWN],
-            total=len(sessions),
+            sessions=sessions,
+            total=self._perform("sessions.count", whose),
             unfiled=self._perform("sessions.unfiled", whose),
         )
 
@@ -151,8 +150,4 @@ class Admin:
         )
 
     def _session(self, ask: Ask) -> dict[str, Any]:
-        wanted = ask.path["session"]
-        for one in self._perform("sessions.list", {}):
-            if one["id"] == wanted:
-                return dict(one)
-        raise InputError(ask.words("sessions.gone"), code="not_found")
+        return particulars(self._perform, ask, {})

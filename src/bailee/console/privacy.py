@@ -16,7 +16,7 @@ from bailee.accounts import Account
 from bailee.console.asking import Ask
 from bailee.console.frame import Frame
 from bailee.console.label import label
-from bailee.console.parts import Parts
+from bailee.console.parts import Parts, Perform
 from bailee.console.visitor import Visitor
 from bailee.errors import InputError
 from bailee.policy.notice import notice
@@ -38,9 +38,12 @@ class Privacy:
         cookie, account = ask.visitor.cookie, ask.person.account
         label_of = account or self._organisation_account(ask)
         sessions, history, receipts, move, asked, unfiled = [], [], [], None, None, None
+        total = 0
         reports = self._perform("feedback.list", {"cookie": cookie})
         if account is not None:
-            sessions = self._perform("sessions.list", {"owner": account.account_id})
+            whose = {"owner": account.account_id}
+            sessions = self._perform("sessions.list", whose | {"newest": _SHOWN})
+            total = self._perform("sessions.count", whose)
             unfiled = self._perform("sessions.unfiled", {"owner": account.account_id})
             history = self._perform("privacy.history", {"cookie": cookie})
             receipts = self._perform("retention.receipts", {"owner": account.account_id})
@@ -59,8 +62,8 @@ class Privacy:
             asked=asked is not None and asked.effect == "ask",
             asked_clause=asked and asked.clause,
             decide_by=policy.document.decide_by,
-            sessions=sessions[:_SHOWN],
-            total=len(sessions),
+            sessions=sessions,
+            total=total,
             reports=reports[:_SHOWN],
             history=history[::-1],
             receipts=receipts[::-1][:_SHOWN],
@@ -155,13 +158,13 @@ class Privacy:
     def _erase_page(self, ask: Ask, problem: str | None) -> Response:
         account = ask.person.account
         owner = None if account is None else account.account_id
-        sessions = [] if owner is None else self._perform("sessions.list", {"owner": owner})
+        count = 0 if owner is None else self._perform("sessions.count", {"owner": owner})
         return self._frame.page(
             ask,
             "erase.html",
             200 if problem is None else 400,
             here="privacy",
-            sessions=len(sessions),
+            sessions=count,
             problem=problem,
         )
 
@@ -178,12 +181,10 @@ class Privacy:
         """The session in the address, if it is this person's: of nobody else's is said that it
         exists.
         """
-        account, wanted = ask.person.account, ask.path["session"]
-        if account is not None:
-            for one in self._perform("sessions.list", {"owner": account.account_id}):
-                if one["id"] == wanted:
-                    return dict(one)
-        raise InputError(ask.words("sessions.gone"), code="not_found")
+        account = ask.person.account
+        if account is None:
+            raise InputError(ask.words("sessions.gone"), code="not_found")
+        return particulars(self._perform, ask, {"owner": account.account_id})
 
     def _chooses(self, account: Account) -> bool:
         return self._parts.policy.plans[account.plan].segment == "consumer"
@@ -192,6 +193,20 @@ class Privacy:
         for place in ask.person.memberships:
             return self._parts.registry.organisations.account(place.organisation)
         return None
+
+
+def particulars(perform: Perform, ask: Ask, whose: dict[str, str]) -> dict[str, Any]:
+    """The particulars of the session in the address, among those of `whose`.
+
+    Raises:
+        InputError: `not_found`, in the reader's language.
+    """
+    try:
+        return dict(perform("sessions.find", whose | {"id": ask.path["session"]}))
+    except InputError as error:
+        if error.code != "not_found":
+            raise
+        raise InputError(ask.words("sessions.gone"), code="not_found") from None
 
 
 def archive(parts: Parts, ask: Ask, person: str, **who: str) -> Response:

@@ -110,7 +110,9 @@ class Staff:
     def _person(self, ask: Ask, problem: str | None) -> Response:
         shown = self._perform("person.show", {"id": ask.path["person"]})
         sessions = (
-            self._perform("sessions.list", {"owner": shown["account"]}) if shown["account"] else []
+            self._perform("sessions.list", {"owner": shown["account"], "newest": 50})
+            if shown["account"]
+            else []
         )
         return self._frame.page(
             ask,
@@ -118,7 +120,7 @@ class Staff:
             200 if problem is None else 400,
             here="people",
             shown=shown,
-            sessions=sessions[:50],
+            sessions=sessions,
             problem=problem,
         )
 

@@ -5,6 +5,8 @@
   failing half-way; a transaction opened by `reading` never takes it.
 * Rows that decide something are checked where they are read (`checks`).
 * Deleted content is overwritten (`secure_delete`), and the file is readable by its owner alone.
+* On a full disk who writes has the room that is kept for it (`Room`). The write-ahead log is cut
+  back to 4 MiB by the next checkpoint; what SQLite needs in passing it has in memory.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, Protocol
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import DBAPIError
@@ -23,9 +25,28 @@ from bailee.db.checks import RowKey, options
 from bailee.errors import StorageError
 
 _READ = "bailee_read"
+_BORROWS: Final = "bailee_borrows"
+_LONGEST_LOG: Final = 4 << 20
+_CACHE: Final = 16 << 20  # of pages, each connection; with SQLite's 2 MiB a large deletion spills
 
 
-def open_sqlite(path: Path) -> Engine:
+class Room(Protocol):
+    """Room on the disk that who writes may have, from the beginning of a transaction until its
+    connection is let go.
+    """
+
+    def borrow(self) -> None:
+        """A transaction that writes begins.
+
+        Raises:
+            StorageError: there is none left for it.
+        """
+
+    def give_back(self) -> None:
+        """It has ended."""
+
+
+def open_sqlite(path: Path, room: Room | None = None) -> Engine:
     """The engine for the SQLite file at `path`, made (mode 0600) if it is not there.
 
     Raises:
@@ -56,13 +77,24 @@ def open_sqlite(path: Path) -> Engine:
             "foreign_keys=ON",
             "secure_delete=ON",
             "busy_timeout=30000",
+            "temp_store=MEMORY",
+            f"cache_size=-{_CACHE >> 10}",
+            f"journal_size_limit={_LONGEST_LOG}",
         ):
             connection.execute(f"PRAGMA {pragma}").fetchall()
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
         read = connection.get_execution_options().get(_READ, False)
+        if room is not None and not read and _BORROWS not in connection.info:
+            room.borrow()
+            connection.info[_BORROWS] = True
         connection.exec_driver_sql("BEGIN" if read else "BEGIN IMMEDIATE")
+
+    @event.listens_for(engine, "checkin")
+    def _let_go(_connection: object, record: Any) -> None:
+        if room is not None and record.info.pop(_BORROWS, False):
+            room.give_back()
 
     return engine
 
@@ -98,7 +130,13 @@ def storage_errors(what: str) -> Iterator[None]:
     """Turn a database failure into a `StorageError` that names `what`, without its SQL."""
     try:
         yield
-    except DBAPIError as error:
+    except (DBAPIError, sqlite3.Error) as error:
+        own = error.orig if isinstance(error, DBAPIError) else error
+        if getattr(own, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL:
+            raise StorageError(
+                f"{what} can't be written: the disk is full.",
+                hint="delete sessions, or make room on the disk",
+            ) from error
         raise StorageError(
             f"{what} can't be read or written ({type(error).__name__}).",
             hint="check the disk's free space and the file's permissions",

@@ -47,6 +47,7 @@ from bailee.vault.receipts import (
     REQUESTED,
     Receipt,
     Receipts,
+    one_by_one,
 )
 
 DATA_CLASS: Final = "feedback_report"
@@ -131,7 +132,7 @@ class Reports:
         self._keyring = keyring
         self._clock = clock
         self._record = record
-        self._receipts = Receipts(engine, record)
+        self._receipts = Receipts(engine, one_by_one(record))
         self._lock = threading.RLock()
         self._sent_key = keyring.secret("feedback/sent")
         self._withdrawal_key = keyring.secret("feedback/withdrawal")

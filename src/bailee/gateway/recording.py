@@ -38,7 +38,7 @@ class Recording(Protocol):
         ...
 
     def unsealed(self, owner: str) -> Unsealed:
-        """What is durable and waits on disk to be sealed, in bytes. Asked for each request."""
+        """What is durable and waits on disk to be sealed. Asked for each request."""
         ...
 
     @property
@@ -109,8 +109,8 @@ def over_share(over: Over) -> InputError:
         message = f"{whose} has {over.most} requests under way, as many as it may."
     elif over.what == "writing":
         message = f"{whose} has much that is still being written."
-    elif over.what == "spool":
-        message = f"{whose} has as much on disk that is not sealed yet as it may."
+    elif over.what in ("spool", "unsealed"):
+        message = f"{whose} has as much recorded that is not filed yet as it may."
     else:
         message = f"{whose} holds as much of the gateway's memory as it may."
     return InputError(

@@ -18,7 +18,16 @@ import ssl
 from collections import deque
 from collections.abc import Callable
 
-from bailee.admission import ConnectionLimits, Connections, Held, Over, Rounds, ShareLimits, Shares
+from bailee.admission import (
+    ConnectionLimits,
+    Connections,
+    Held,
+    Over,
+    Rounds,
+    ShareLimits,
+    Shares,
+    Waiting,
+)
 from bailee.clock import Clock
 from bailee.errors import BaileeError, InputError, PolicyDenied, StorageError
 from bailee.gateway.access import Access, Caller, Passage, Unkept
@@ -65,6 +74,8 @@ class Gateway:
                 limits.held,
                 spool=limits.spool_per_account,
                 spool_total=limits.spool,
+                unsealed=limits.unsealed_per_account,
+                unsealed_total=limits.unsealed,
             )
         )
         self.connections: Connections[ClientConnection] = Connections(
@@ -308,8 +319,7 @@ class Gateway:
         if isinstance(kept, Keeping):
             if self.refuses_now:
                 return not_recorded()
-            unsealed = self._recording.unsealed(caller.owner)
-            if (over := self.shares.spools(unsealed.own, unsealed.all)) is not None:
+            if (over := self._lags(caller.owner)) is not None:
                 return over_share(over)
         full = not self._recording.has_room
         held = self.shares.enter(caller.owner, caller.key_id, head.length or 0, full=full)
@@ -331,6 +341,13 @@ class Gateway:
             max_body=max_body,
             exchange_id=self._new_id(),
             held=held,
+        )
+
+    def _lags(self, owner: str) -> Over | None:
+        """Whether too much of an account's waits to be sealed for more to be recorded."""
+        waits = self._recording.unsealed(owner)
+        return self.shares.spools(
+            Waiting(waits.own, waits.own_exchanges), Waiting(waits.all, waits.all_exchanges)
         )
 
     def _caller(self, head: RequestHead) -> tuple[Caller | None, bool]:

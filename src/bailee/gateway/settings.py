@@ -35,7 +35,8 @@ class Limits:
     `connections` and `connections_per_address` are clients' connections, see
     `bailee.admission.connections`. `requests_per_account` and `memory_per_account` are shares, see
     `bailee.admission.shares`; `held` is what all accounts together may hold. Likewise
-    `spool_per_account` and `spool`, of what is on disk and not sealed yet.
+    `spool_per_account` and `spool`, of what is on disk and not sealed yet, in bytes, and
+    `unsealed_per_account` and `unsealed`, in exchanges.
 
     A body comes with `body_rate` bytes a second on average, after `body_grace`, and within
     `body_total`; time in which the gateway does not read is not counted. A client that takes
@@ -62,7 +63,9 @@ class Limits:
     max_answer: int = 64 * MIB
     held: int = 512 * MIB
     spool_per_account: int = 1024 * MIB
-    spool: int = 8192 * MIB
+    spool: int = 2048 * MIB
+    unsealed_per_account: int = 5_000
+    unsealed: int = 10_000
     resend: int = 256 * 1024
     idle_upstreams: int = 256
     client_head: float = 30.0

@@ -10,6 +10,7 @@ vault/               spool, open segments, sealed segments, reports
 work/dbos.db         durable work: what runs, what is to be run again
 run/                 lock, control socket; nothing to keep
 console-name         the console's own name on this machine, not for others to know
+data/reserve         room kept for deleting (`reserve`), on each file system of the stores
 test-clock           present only in a home whose time a test may set
 ```
 
@@ -107,6 +108,11 @@ class Home:
     def runner_socket(self) -> Path:
         """Where a running server takes the runners of cloud sessions."""
         return self.path / "run" / "runners.sock"
+
+    @property
+    def stores(self) -> tuple[Path, ...]:
+        """The folders that grow: on the file system of each, room is kept for deleting."""
+        return tuple(self.path / name for name in ("data", "keyring", "vault", "work"))
 
     @property
     def exists(self) -> bool:

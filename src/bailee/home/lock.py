@@ -8,6 +8,7 @@ holder's process id) is for people to read.
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 from pathlib import Path
@@ -40,8 +41,9 @@ class HomeLock:
         try:
             self._take(self._home.path.resolve(), _FOLDER)
             descriptor = self._take(self._home.lock_file, _FILE)
-            os.ftruncate(descriptor, 0)
-            os.write(descriptor, f"{os.getpid()}\n".encode())
+            with contextlib.suppress(OSError):  # on a full disk nobody reads who it is
+                os.ftruncate(descriptor, 0)
+                os.write(descriptor, f"{os.getpid()}\n".encode())
         except BaseException:
             self.release()
             raise

@@ -14,10 +14,10 @@ Rules kept here:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import orjson
 from sqlalchemy import Connection, CursorResult, Engine, insert, select, update
@@ -27,6 +27,8 @@ from bailee.db.audit import audit
 from bailee.db.engine import reading, storage_errors
 from bailee.errors import BaileeError, IntegrityError
 from bailee.ledger.particulars import Body, divide, sealed_names
+
+_AT_ONCE: Final = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,28 +102,25 @@ class Ledger:
                 nobody is named.
             StorageError: the record can't be written; what it was to record must not go ahead.
         """
-        plain, hidden = divide(kind, subject, body)
-        holder, sealed = None, None
-        if hidden:
-            if whose is None:
-                raise BaileeError(f"{kind} has particulars of somebody, and does not say whose.")
-            holder, sealed = self._sealing.seal(whose, orjson.dumps(hidden), bound(kind, subject))
-        row = insert(audit).values(
-            at=self._clock(),
-            kind=kind,
-            subject=subject,
-            body=orjson.dumps(plain).decode(),
-            whose=holder,
-            sealed=sealed,
-        )
+        row = self._row(kind, subject, body, whose)
         with storage_errors("the audit record"):
             if connection is not None:
-                number = _number(connection.execute(row))
+                number = _number(connection.execute(insert(audit), row))
             else:
                 with self._engine.begin() as own:
-                    number = _number(own.execute(row))
+                    number = _number(own.execute(insert(audit), row))
         self.appended()
         return number
+
+    def append_all(self, kind: str, entries: Iterable[tuple[str, Body]]) -> None:
+        """Add entries of one kind, each a subject and a body, all or none. Nothing in them is
+        anybody's. Errors as in `append`.
+        """
+        rows = [self._row(kind, subject, body, None) for subject, body in entries]
+        if rows:
+            with storage_errors("the audit record"), self._engine.begin() as connection:
+                connection.execute(insert(audit), rows)
+            self.appended()
 
     def entries(
         self,
@@ -147,6 +146,30 @@ class Ledger:
             rows = connection.execute(query).all()
         for row in reversed(rows):
             yield self._leaf(row)
+
+    def about(self, subjects: Sequence[str]) -> Iterator[Leaf]:
+        """The entries about any of these subjects, in no order in particular."""
+        for start in range(0, len(subjects), _AT_ONCE):
+            query = select(audit).where(audit.c.subject.in_(subjects[start : start + _AT_ONCE]))
+            with storage_errors("the audit record"), reading(self._engine) as connection:
+                rows = connection.execute(query).all()
+            yield from map(self._leaf, rows)
+
+    def _row(self, kind: str, subject: str, body: Body, whose: str | None) -> dict[str, Any]:
+        plain, hidden = divide(kind, subject, body)
+        holder, sealed = None, None
+        if hidden:
+            if whose is None:
+                raise BaileeError(f"{kind} has particulars of somebody, and does not say whose.")
+            holder, sealed = self._sealing.seal(whose, orjson.dumps(hidden), bound(kind, subject))
+        return {
+            "at": self._clock(),
+            "kind": kind,
+            "subject": subject,
+            "body": orjson.dumps(plain).decode(),
+            "whose": holder,
+            "sealed": sealed,
+        }
 
     def blank(self, names: Callable[[str], bool]) -> int:
         """Destroy the sealed particulars of every entry in which a text is one that `names`

@@ -23,6 +23,7 @@ class MemoryRecording:
         self.exchanges: list[CapturedExchange] = []
         self.waiting = 0  # bytes
         self.unsealed_bytes: dict[str, int] = {}  # by owner; set by a test
+        self.unsealed_exchanges: dict[str, int] = {}  # likewise
         self._manual = manual
         self._limit = limit
         self._pending: list[tuple[CapturedExchange, Done]] = []
@@ -44,7 +45,10 @@ class MemoryRecording:
 
     def unsealed(self, owner: str) -> Unsealed:
         """See `bailee.gateway.recording.Recording`."""
-        return Unsealed(self.unsealed_bytes.get(owner, 0), sum(self.unsealed_bytes.values()))
+        size, count = self.unsealed_bytes, self.unsealed_exchanges
+        return Unsealed(
+            size.get(owner, 0), sum(size.values()), count.get(owner, 0), sum(count.values())
+        )
 
     @property
     def failure(self) -> StorageError | None:

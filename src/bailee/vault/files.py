@@ -6,7 +6,9 @@ is for the owner's eyes only (folders 0700, files 0600).
 
 from __future__ import annotations
 
+import errno
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 _ZEROS = bytes(1 << 20)
@@ -64,3 +66,16 @@ class Files:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+
+class FilesWithin(Files):
+    """The real disk, on which something new takes room only while `may_grow` says so."""
+
+    def __init__(self, may_grow: Callable[[], bool]) -> None:
+        self._may_grow = may_grow
+
+    def make(self, path: Path, size: int) -> int:
+        """See `Files.make`. A file of no size is for what was accepted before."""
+        if size and not self._may_grow():
+            raise OSError(errno.ENOSPC, "the disk is full, but for what is kept for deleting")
+        return super().make(path, size)

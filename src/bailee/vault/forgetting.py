@@ -11,12 +11,15 @@ Rules kept here:
 * One sweep at a time, and one rotation: who comes second waits. A step that fails stops no other,
   but for what would destroy keys that a hold was to keep.
 * What was denied to everybody stays so, whatever a clock says afterwards.
+* Nobody waits for the sealer. What was deleted while copies of it may have waited in the spool is
+  destroyed once all is sealed that was there then.
 """
 
 from __future__ import annotations
 
 import re
 import threading
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
@@ -45,6 +48,8 @@ from bailee.vault.receipts import (
     Receipt,
     Receipts,
     Record,
+    RecordAll,
+    one_by_one,
 )
 from bailee.vault.record import Record as StoredRecord
 from bailee.vault.record import open_record, subject_of
@@ -56,7 +61,7 @@ from bailee.vault.transcript import rebuild
 
 _NO_ID = re.compile(r"[^A-Za-z0-9_:.~/ \-]")  # a damaged name may be none
 _PORTION = 500
-_ERASED_AT_ONCE = 100
+_REMOVED_AT_ONCE = 2000
 _PAST = datetime(1970, 1, 1, tzinfo=UTC)
 _FIRST = 20
 """Of a deleted session's exchanges so many are looked at for how its conversations began."""
@@ -103,6 +108,7 @@ class Forgetting:
         holds: Holds,
         tombstones: Tombstones,
         rotation_interval: timedelta,
+        record_all: RecordAll | None = None,
     ) -> None:
         self._engine = engine
         self._keyring = keyring
@@ -115,7 +121,8 @@ class Forgetting:
         self._rotation_interval = rotation_interval
         self._one = threading.RLock()  # taken before the vault's lock, never inside it
         self._key = keyring.secret("vault/identifiers")
-        self.receipts = Receipts(engine, record)
+        self._behind: dict[str, int] = {}  # deleted: what of the queue has to be sealed first
+        self.receipts = Receipts(engine, record_all or one_by_one(record))
 
     # -- erasure ---------------------------------------------------------------------------------
 
@@ -135,10 +142,11 @@ class Forgetting:
         with self._lock:
             receipt = self._asked(session_id, now)
             self._deny([receipt], now)
+            self._behind[session_id] = self._sealer.queue.mark()
             return self.receipts.get(receipt.id)
 
     def _asked(self, session_id: str, now: datetime) -> Receipt:
-        segments_of_it = self._segments_of([session_id])
+        segments_of_it = self._segments_of([session_id])[session_id]
         owner = self._owner(session_id)
         return self.receipts.get(
             self.receipts.request(ERASURE, session_id, segments_of_it, now, owner=owner)
@@ -149,40 +157,54 @@ class Forgetting:
         was begun before, or is deferred by a hold, becomes part of this. Can be broken off and
         repeated.
         """
-        self.finish_erasures(now)
+        self.finish_erasures(now, at_once=owner)
         query = select(sessions.c.id).where(sessions.c.owner == owner).order_by(sessions.c.id)
         with storage_errors("the vault's index"), reading(self._engine) as connection:
             owned = list(connection.execute(query).scalars())
         self.receipts.take_over(owned, part_of)
         deferred = {receipt.subject for receipt in self.receipts.in_state(DEFERRED)}
         owned = [session_id for session_id in owned if session_id not in deferred]
-        for start in range(0, len(owned), _ERASED_AT_ONCE):
+        for start in range(0, len(owned), _PORTION):
             with self._lock:  # a portion at a time: the sealer gets its turn
-                some = [name for name in owned[start:][:_ERASED_AT_ONCE] if self._exists(name)]
+                some = self._existing(owned[start : start + _PORTION])
                 ids = self.receipts.request_all(
-                    ERASURE,
-                    {name: self._segments_of([name]) for name in some},
-                    now,
-                    owner=owner,
-                    part_of=part_of,
+                    ERASURE, self._segments_of(some), now, owner=owner, part_of=part_of
                 )
-                self._drive([self.receipts.get(receipt_id) for receipt_id in ids], now)
+                self._drive(self.receipts.some(ids), now)
         with self._lock:
             self._reclaim()
             self.receipts.reclaimed(now)
 
-    def finish_erasures(self, now: datetime) -> int:
-        """Drive on the erasures that a crash or a failing store has interrupted."""
+    def finish_erasures(self, now: datetime, *, at_once: str | None = None) -> int:
+        """Drive on the erasures that a crash or a failing store has interrupted, and those whose
+        copies in the spool are sealed, that is dropped, by now; of the owner `at_once` all. How
+        many.
+        """
         with self._lock:
-            begun = [
+            begun = self.receipts.in_state(REQUESTED, INACCESSIBLE, KEY_DESTROYED)
+            begun = [receipt for receipt in begun if receipt.kind in (ERASURE, HELD_EXPIRY)]
+            done = [receipt.subject for receipt in begun if receipt.state == KEY_DESTROYED]
+            left = set(self._existing(done))
+            going = [
                 receipt
-                for receipt in self.receipts.in_state(REQUESTED, INACCESSIBLE, KEY_DESTROYED)
-                if receipt.kind in (ERASURE, HELD_EXPIRY)
-                and (receipt.state != KEY_DESTROYED or self._exists(receipt.subject))
+                for receipt in begun
+                if (
+                    receipt.subject in left
+                    if receipt.state == KEY_DESTROYED
+                    else (at_once is not None and receipt.owner == at_once)
+                    or self._is_sealed(receipt.subject)
+                )
             ]
-            for start in range(0, len(begun), _ERASED_AT_ONCE):
-                self._drive(begun[start : start + _ERASED_AT_ONCE], now)
-        return len(begun)
+            for start in range(0, len(going), _PORTION):
+                self._drive(going[start : start + _PORTION], now)
+        return len(going)
+
+    def _is_sealed(self, session_id: str) -> bool:
+        """Whether nothing of a session that was deleted is in the spool any more. What an earlier
+        process left there is in the queue before this is asked.
+        """
+        mark = self._behind.setdefault(session_id, self._sealer.queue.mark())
+        return self._sealer.queue.passed(mark)
 
     def _drive(self, some: list[Receipt], now: datetime) -> None:
         """Drive receipts of sessions on, as far as holds allow."""
@@ -194,6 +216,8 @@ class Forgetting:
         going = [receipt for receipt in some if receipt.subject not in held]
         destroyed = [receipt for receipt in going if receipt.state != KEY_DESTROYED]
         self.receipts.advance_all(destroyed, KEY_DESTROYED, now)
+        for receipt in some:
+            self._behind.pop(receipt.subject, None)
         if going:
             self._remove_rows([receipt.subject for receipt in going])
 
@@ -253,10 +277,15 @@ class Forgetting:
             owner: str | None = connection.execute(query).scalar()
         return owner
 
-    def _exists(self, session_id: str) -> bool:
+    def _existing(self, session_ids: Sequence[str]) -> list[str]:
+        """Those of the sessions that are in the index, in the order given."""
+        found: set[str] = set()
         with storage_errors("the vault's index"), reading(self._engine) as connection:
-            query = select(sessions.c.id).where(sessions.c.id == session_id)
-            return connection.execute(query).first() is not None
+            for start in range(0, len(session_ids), _PORTION):
+                some = session_ids[start : start + _PORTION]
+                query = select(sessions.c.id).where(sessions.c.id.in_(some))
+                found.update(connection.execute(query).scalars())
+        return [session_id for session_id in session_ids if session_id in found]
 
     def release(self, hold_id: str, now: datetime) -> None:
         """Release a hold, and drive on what it deferred."""
@@ -382,7 +411,7 @@ class Forgetting:
                     receipt_id = self.receipts.request(
                         HELD_EXPIRY,
                         session_id,
-                        self._segments_of([session_id]),
+                        self._segments_of([session_id])[session_id],
                         now,
                         owner=self._owner(session_id),
                     )
@@ -392,22 +421,30 @@ class Forgetting:
         """Remove the rows of the sessions whose epoch has ended, and the key of one that is under
         another epoch's, since it could not be moved. Of a session whose row is not sound it is the
         key that says whether its time has come.
+
+        In the order of their ids: so a portion lies close together in most of the index's trees,
+        and few pages are written twice.
         """
-        until = ends_at(last_ended(now))
-        unheld = sessions.c.id.not_in(held_sessions())
-        due = select(sessions.c.id).where(sessions.c.expires_at <= until, sound(sessions), unheld)
+        ended = (
+            sessions.c.expires_at <= ends_at(last_ended(now)),
+            sessions.c.id.not_in(held_sessions()),
+            sound(sessions),
+        )
+        query = select(sessions.c.id).where(*ended).order_by(sessions.c.id)
+        with storage_errors("the vault's index"), reading(self._engine) as connection:
+            due = list(connection.execute(query).scalars())
         removed = 0
-        while True:
+        for start in range(0, len(due), _REMOVED_AT_ONCE):
+            some = due[start : start + _REMOVED_AT_ONCE]
             with self._lock:
+                still = select(sessions.c.id).where(sessions.c.id.in_(some), *ended)
                 with storage_errors("the vault's index"), reading(self._engine) as connection:
-                    some = list(connection.execute(due.limit(_PORTION)).scalars())
-                if not some:
-                    break
+                    some = list(connection.execute(still).scalars())
                 living = self._keyring.living([subject_of(name) for name in some])
                 if living:
                     self._keyring.destroy(living)
                 self._remove_rows(some)
-                removed += len(some)
+            removed += len(some)
         return removed + self._remove_unsound()
 
     def _remove_unsound(self) -> int:
@@ -435,12 +472,18 @@ class Forgetting:
 
     # -- segments --------------------------------------------------------------------------------
 
-    def _segments_of(self, session_ids: list[str]) -> list[str]:
+    def _segments_of(self, session_ids: Sequence[str]) -> dict[str, list[str]]:
+        """In which segments records of the sessions are, a portion of sessions at the most."""
         query = (
-            select(exchanges.c.segment_id).where(exchanges.c.session_id.in_(session_ids)).distinct()
+            select(exchanges.c.session_id, exchanges.c.segment_id)
+            .where(exchanges.c.session_id.in_(session_ids))
+            .distinct()
         )
+        found: dict[str, list[str]] = {session_id: [] for session_id in session_ids}
         with storage_errors("the vault's index"), reading(self._engine) as connection:
-            return list(connection.execute(query).scalars())
+            for session_id, segment_id in connection.execute(query):
+                found[session_id].append(segment_id)
+        return found
 
     def _segments_expired(self, until: datetime) -> list[str]:
         """Segments with records of the sessions whose epoch ended at `until`."""

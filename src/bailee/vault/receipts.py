@@ -12,8 +12,8 @@
 A receipt whose row is not sound (`db.checks`) says nothing: it is not shown, nor driven on.
 
 Each step is entered in the audit record before it is noted here; after a crash between the two it
-may be entered twice, never not at all. Two who note the same step enter it once,
-and no step leads back.
+may be entered twice, never not at all. Two who note the same step enter it once, and no step leads
+back. Many at once are entered in one transaction.
 """
 
 from __future__ import annotations
@@ -53,9 +53,23 @@ ERASURE: Final = "erasure"
 EXPIRY: Final = "expiry"
 HELD_EXPIRY: Final = "held_expiry"
 
-_PORTION: Final = 200
+_PORTION: Final = 500
 
-Record = Callable[[str, str, Mapping[str, str | int | float | bool | None]], object]
+Body = Mapping[str, str | int | float | bool | None]
+Record = Callable[[str, str, Body], object]
+"""Adds an entry to the audit record: its kind, its subject, its body."""
+RecordAll = Callable[[str, Sequence[tuple[str, Body]]], None]
+"""Adds entries of one kind, each a subject and a body: all or none."""
+
+
+def one_by_one(record: Record) -> RecordAll:
+    """Entries by `record`, where nothing takes many at once."""
+
+    def record_all(kind: str, entries: Sequence[tuple[str, Body]]) -> None:
+        for subject, body in entries:
+            record(kind, subject, body)
+
+    return record_all
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,9 +96,9 @@ class Receipt:
 class Receipts:
     """The receipts in the data database."""
 
-    def __init__(self, engine: Engine, record: Record) -> None:
+    def __init__(self, engine: Engine, record_all: RecordAll) -> None:
         self._engine = engine
-        self._record = record
+        self._record_all = record_all
         self._noting = threading.Lock()
 
     def request(
@@ -116,8 +130,6 @@ class Receipts:
     ) -> list[str]:
         """Like `request`, for many subjects, each with its segments; their ids."""
         ids = {name: str(UUID(bytes=os.urandom(16), version=4)) for name in subjects}
-        for subject, receipt_id in ids.items():
-            self._record(f"{kind}.{REQUESTED}", subject, {"receipt": receipt_id})
         made = [
             {
                 "id": receipt_id,
@@ -135,6 +147,7 @@ class Receipts:
             for subject, names in subjects.items()
             for name in names
         ]
+        self._enter(f"{kind}.{REQUESTED}", ids.items())
         with storage_errors("the receipts"), self._engine.begin() as connection:
             if made:
                 connection.execute(insert(receipts), made)
@@ -156,8 +169,9 @@ class Receipts:
             before = _ORDER[: _ORDER.index(state)]
             stand = self._states([receipt.id for receipt in some])
             moved = [receipt for receipt in some if stand.get(receipt.id) in before]
-            for receipt in moved:
-                self._record(f"{receipt.kind}.{state}", receipt.subject, {"receipt": receipt.id})
+            for kind in sorted({receipt.kind for receipt in moved}):
+                of_kind = [receipt for receipt in moved if receipt.kind == kind]
+                self._enter(f"{kind}.{state}", [(one.subject, one.id) for one in of_kind])
             with storage_errors("the receipts"), self._engine.begin() as connection:
                 connection.execute(
                     update(receipts)
@@ -170,6 +184,10 @@ class Receipts:
         with storage_errors("the receipts"), reading(self._engine) as connection:
             return {row.id: row.state for row in connection.execute(query)}
 
+    def _enter(self, kind: str, some: Iterable[tuple[str, str]]) -> None:
+        """Enter a step of receipts: each a subject and its receipt's id."""
+        self._record_all(kind, [(subject, {"receipt": one}) for subject, one in some])
+
     def get(self, receipt_id: str) -> Receipt:
         """A receipt by its id.
 
@@ -181,9 +199,18 @@ class Receipts:
             raise InputError("there is no such receipt.", code="not_found")
         return found[0]
 
+    def some(self, receipt_ids: Sequence[str]) -> list[Receipt]:
+        """Receipts by their ids, a portion at the most, oldest first."""
+        return self._select(receipts.c.id.in_(receipt_ids))
+
     def all(self, subject: str | None = None) -> list[Receipt]:
         """All receipts, or those for `subject`, oldest first."""
         return self._select(receipts.c.subject == subject if subject else True)
+
+    def about(self, subjects: Sequence[str]) -> list[Receipt]:
+        """The receipts for any of these subjects."""
+        portions = (subjects[at : at + _PORTION] for at in range(0, len(subjects), _PORTION))
+        return [one for some in portions for one in self._select(receipts.c.subject.in_(some))]
 
     def of_owner(self, owner: str) -> list[Receipt]:
         """The receipts of an owner's sessions, oldest first."""
@@ -200,14 +227,15 @@ class Receipts:
                 delete(receipt_segments).where(receipt_segments.c.segment_id == segment_id)
             )
 
-    def take_over(self, session_ids: Iterable[str], erasure_id: str) -> None:
+    def take_over(self, session_ids: Sequence[str], erasure_id: str) -> None:
         """Let the unfinished receipts of these sessions be part of an erasure."""
         open_ones = receipts.c.state.in_((REQUESTED, INACCESSIBLE, DEFERRED))
         with storage_errors("the receipts"), self._engine.begin() as connection:
-            for session_id in session_ids:
+            for start in range(0, len(session_ids), _PORTION):
+                some = session_ids[start : start + _PORTION]
                 connection.execute(
                     update(receipts)
-                    .where(receipts.c.subject == session_id, open_ones)
+                    .where(receipts.c.subject.in_(some), open_ones)
                     .values(part_of=erasure_id)
                 )
 

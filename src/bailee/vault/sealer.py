@@ -20,8 +20,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Final
 
 from sqlalchemy import Engine, bindparam, delete, select
@@ -71,6 +71,7 @@ class Sealer:
         lock: AbstractContextManager[object],
         present: PresentTerms,
         tombstones: Tombstones,
+        room: Callable[[], AbstractContextManager[None]] = nullcontext,
         most_held: int = 64 << 20,
         retry_seconds: float = _RETRY_SECONDS,
     ) -> None:
@@ -86,6 +87,7 @@ class Sealer:
         self._lock = lock
         self._present = present
         self._tombstones = tombstones
+        self._room = room
         self._retry_seconds = retry_seconds
         self._in_doubt = False  # whether the last batch may have been committed after all
         self.queue = SealingQueue(most_held)
@@ -109,7 +111,7 @@ class Sealer:
     # -- from any thread -------------------------------------------------------------------------
 
     def unsealed(self, owner: str) -> Unsealed:
-        """What is on disk and not sealed yet, in bytes."""
+        """What is on disk and not sealed yet."""
         return self.queue.unsealed(owner)
 
     def forget(self, session_id: str) -> None:
@@ -137,7 +139,8 @@ class Sealer:
         while batch := self.queue.batch():
             began = time.thread_time()
             try:
-                self._work(batch)
+                with self._room():
+                    self._work(batch)
             except StorageError as error:
                 self._in_doubt = True
                 self.queue.failed(error, self._retry_seconds)

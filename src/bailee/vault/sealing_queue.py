@@ -48,12 +48,14 @@ class Unfiled:
 
 @dataclass(frozen=True, slots=True)
 class Unsealed:
-    """Bytes on disk that are not sealed yet: an owner's, and everybody's, to which belongs what an
-    earlier process left, whosever that is.
+    """What is on disk and not sealed yet, in bytes and in exchanges: an owner's, and everybody's.
+    What an earlier process left is among everybody's bytes.
     """
 
     own: int
     all: int
+    own_exchanges: int = 0
+    all_exchanges: int = 0
 
 
 class SealingQueue:
@@ -72,6 +74,7 @@ class SealingQueue:
         self._ending = False
         self._bytes: dict[str, int] = {}  # on disk, by owner
         self._all_bytes = 0
+        self._frames = 0  # that wait, of everybody
         self._asking = 0  # how many wait
         self._stop = False
         self._failure: StorageError | None = None
@@ -95,6 +98,7 @@ class SealingQueue:
                 self._owned[kept.owner] = (count + 1, self._added)
                 self._bytes[kept.owner] = self._bytes.get(kept.owner, 0) + kept.length
                 self._all_bytes += kept.length
+                self._frames += 1
             self._change.notify_all()
 
     def put_file(self, file: Left | str) -> None:
@@ -118,21 +122,30 @@ class SealingQueue:
             return time.monotonic() - self._moved if self._queue else 0.0
 
     def unsealed(self, owner: str) -> Unsealed:
-        """What waits, in bytes on disk. Takes no lock: it is asked for each request."""
-        return Unsealed(self._bytes.get(owner, 0), self._all_bytes)
+        """What waits on disk. Takes no lock: it is asked for each request."""
+        count, _ = self._owned.get(owner, (0, 0))
+        return Unsealed(self._bytes.get(owner, 0), self._all_bytes, count, self._frames)
 
     def unfiled(self, owner: str | None = None) -> Unfiled:
         """What waits, of an owner or in all."""
         with self._change:
-            if owner is not None:
-                count = self._owned.get(owner, (0, 0))[0]
-            else:
-                count = sum(count for count, _ in self._owned.values())
+            count = self._frames if owner is None else self._owned.get(owner, (0, 0))[0]
             return Unfiled(count, self._left > 0)
 
-    def wait(self, seconds: float | None = None, owner: str | None = None) -> bool:
+    def mark(self) -> int:
+        """Up to where the queue reaches now, for `passed`."""
+        return self._added
+
+    def passed(self, mark: int) -> bool:
+        """Whether all that was queued at a `mark` is in the index."""
+        return self._done >= mark
+
+    def wait(
+        self, seconds: float | None = None, owner: str | None = None, *, most: int | None = None
+    ) -> bool:
         """Wait until all that was queued before is in the index, at most `seconds`; whether it is.
-        With `owner`, that owner's exchanges alone, and what an earlier process left.
+        With `owner`, that owner's exchanges alone, and what an earlier process left. Not at all
+        where more than `most` come before that: it would be in vain.
 
         Raises:
             StorageError: a store fails; what is queued stays queued. Or the vault is being closed;
@@ -149,6 +162,8 @@ class SealingQueue:
                 )
             if self._done >= wanted:
                 return True
+            if most is not None and wanted - self._done > most:
+                return False
             self._urgent = True
             self._failure = None
             self._asking += 1
@@ -171,15 +186,19 @@ class SealingQueue:
         return True
 
     def _failing(self, patient: bool) -> StorageError | None:
-        if self._failure is None and self._over(patient):
-            return StorageError(
-                "the vault is being closed; what is not sealed yet stays in the spool.",
-                hint="start bailee again: it goes on by itself",
-            )
-        return self._failure
+        return _closed() if self._failure is None and self._over(patient) else self._failure
 
     def _over(self, patient: bool) -> bool:
         return self._stop or (patient and self._ending)
+
+    def check_going(self) -> None:
+        """Who takes long asks whether the end is near.
+
+        Raises:
+            StorageError: it is.
+        """
+        if self._over(patient=True):
+            raise _closed()
 
     def hurry(self) -> None:
         """The end is near: nobody waits without a limit any more. The sealer goes on."""
@@ -223,6 +242,7 @@ class SealingQueue:
                 elif isinstance(item, Kept):
                     self._held -= 0 if item.exchange is None else item.length
                     self._all_bytes -= item.length
+                    self._frames -= 1
                     count, last = self._owned[item.owner]
                     if count == 1:
                         del self._owned[item.owner], self._bytes[item.owner]
@@ -271,3 +291,10 @@ class SealingQueue:
             if len(batch) >= BATCH or size >= BATCH_BYTES:
                 break
         return batch
+
+
+def _closed() -> StorageError:
+    return StorageError(
+        "the vault is being closed; what is not sealed yet stays in the spool.",
+        hint="start bailee again: it goes on by itself",
+    )

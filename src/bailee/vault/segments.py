@@ -116,8 +116,12 @@ class Segments:
         """
         with _disk():
             for segment in self._waiting():
-                self._files.write(segment.descriptor, b"".join(segment.waiting), segment.length)
-                self._files.sync(segment.descriptor)
+                try:
+                    self._files.write(segment.descriptor, b"".join(segment.waiting), segment.length)
+                    self._files.sync(segment.descriptor)
+                except OSError:  # on a full disk a part of it must not take what room there is
+                    os.ftruncate(segment.descriptor, segment.length)
+                    raise
 
     def put_rows(self, connection: Connection) -> None:
         """Put the new lengths into the caller's transaction."""

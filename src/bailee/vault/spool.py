@@ -67,7 +67,7 @@ class Receiver(Protocol):
         """Nothing more will be written to `file`."""
 
     def unsealed(self, owner: str) -> Unsealed:
-        """What was kept and has not left the spool, in bytes."""
+        """What was kept and has not left the spool."""
         ...
 
 
@@ -174,7 +174,7 @@ class Spool:
         return self._failure
 
     def unsealed(self, owner: str) -> Unsealed:
-        """What is on disk and has not left the spool, in bytes."""
+        """What is on disk and has not left the spool."""
         return self._receiver.unsealed(owner)
 
     @property

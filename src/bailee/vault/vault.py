@@ -21,15 +21,26 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, String, cast, delete, func, not_, select
+from sqlalchemy import (
+    Connection,
+    Engine,
+    String,
+    and_,
+    cast,
+    delete,
+    func,
+    not_,
+    or_,
+    select,
+)
 
 from bailee.clock import Clock
 from bailee.damage import Damages
@@ -45,7 +56,7 @@ from bailee.vault.forgetting import Forgetting, SweepReport
 from bailee.vault.holds import Hold, Holds
 from bailee.vault.moving import Moving
 from bailee.vault.objects import FolderObjects, Objects
-from bailee.vault.receipts import Receipt, Record
+from bailee.vault.receipts import Receipt, Record, RecordAll
 from bailee.vault.record import Record as StoredRecord
 from bailee.vault.record import open_record, subject_of
 from bailee.vault.recovery import Left, Recovery, RecoveryReport
@@ -63,8 +74,10 @@ from bailee.vault.verifying import Verifying
 from bailee.vault.workbench import Bench, DigestKeys, Interpret, Workbench
 
 _COLUMNS = [sessions.c[field.name] for field in fields(SessionRow)]
+_PAGE = 1000
 _SPOOL_AGE = timedelta(minutes=30)
 _PATIENCE = 2.0  # seconds that who reads or deletes waits for what is not sealed yet
+_SOON = 256  # exchanges, that may be sealed in that time; with more before it nobody waits
 _WHOLE = 60.0  # that who copies a session waits, since a copy is whole or is none
 _ERASING = 10.0  # that the erasure of a person waits, before it goes on by itself later
 _SETTLING = 60.0  # that a sweep waits for what is to be sealed
@@ -97,10 +110,12 @@ class Vault:
         interpret: Interpret,
         bench: Callable[[DigestKeys], Bench] | None = None,
         record: Record,
+        record_all: RecordAll | None = None,
         present: PresentTerms = unknown,
         damages: Damages | None = None,
         objects: Objects | None = None,
         files: Files | None = None,
+        room: Callable[[], AbstractContextManager[None]] = nullcontext,
         spool_file_bytes: int = 16 << 20,
         most_waiting: int = 64 << 20,
         ship_bytes: int = 8 << 20,
@@ -109,10 +124,11 @@ class Vault:
     ) -> None:
         """Open the vault in `folder`, indexed in `engine` (migrated). Then call `recover`.
 
-        `interpret` takes exchanges apart, at `bench` when it is given: made with the
-        keys of its digests. `record` appends to the audit record; `present` says on
-        what terms an owner's sessions are kept now. `objects` is where sealed segments go (default:
-        a folder). `ship_bytes`, `ship_age`: when a segment goes there.
+        `interpret` takes exchanges apart, at `bench` when it is given: made with the keys of its
+        digests. `record` appends to the audit record, `record_all` many entries at once; `present`
+        says on what terms an owner's sessions are kept now. `objects` is where sealed segments go
+        (default: a folder); `ship_bytes`, `ship_age`: when. `room` is entered for writing what was
+        accepted before.
 
         Raises:
             IntegrityError, StorageError: a store can't be used.
@@ -153,6 +169,7 @@ class Vault:
             lock=self._lock,
             present=present,
             tombstones=tombstones,
+            room=room,
         )
         self.moving = Moving(
             engine,
@@ -175,6 +192,7 @@ class Vault:
             holds=self.holds,
             tombstones=tombstones,
             rotation_interval=rotation_interval,
+            record_all=record_all,
         )
         self.spool = Spool(
             folder / "spool",
@@ -188,14 +206,44 @@ class Vault:
 
     # -- reading ---------------------------------------------------------------------------------
 
-    def sessions(self, now: datetime, owner: str | None = None) -> list[SessionRow]:
-        """The sessions that are kept at `now`, all or one owner's, latest activity first."""
+    def sessions(
+        self,
+        now: datetime,
+        owner: str | None = None,
+        *,
+        newest: int | None = None,
+        after: SessionRow | None = None,
+    ) -> list[SessionRow]:
+        """The sessions that are kept at `now`, all or one owner's, latest activity first; at most
+        `newest`, and those that come `after` one, if given. A page costs what is on it.
+        """
         query = select(*_COLUMNS).where(sessions.c.expires_at > now, sound(sessions))
         if owner is not None:
             query = query.where(sessions.c.owner == owner)
-        query = query.order_by(sessions.c.last_activity.desc(), sessions.c.id)
+        if after is not None:
+            last = sessions.c.last_activity
+            same = and_(last == after.last_activity, sessions.c.id > after.id)
+            query = query.where(last <= after.last_activity, or_(last < after.last_activity, same))
+        query = query.order_by(sessions.c.last_activity.desc(), sessions.c.id).limit(newest)
         with storage_errors("the vault's index"), reading(self._engine) as connection:
             return [SessionRow(**row._mapping) for row in connection.execute(query)]
+
+    def pages(self, now: datetime, owner: str | None = None) -> Iterator[list[SessionRow]]:
+        """All that `sessions` gives, a thousand at a time. What has activity meanwhile may be left
+        out, or come twice.
+        """
+        page = self.sessions(now, owner, newest=_PAGE)
+        while page:
+            yield page
+            page = self.sessions(now, owner, newest=_PAGE, after=page[-1])
+
+    def count(self, now: datetime, owner: str | None = None) -> int:
+        """How many sessions `sessions` would give."""
+        query = select(func.count()).where(sessions.c.expires_at > now)
+        if owner is not None:
+            query = query.where(sessions.c.owner == owner)
+        with storage_errors("the vault's index"), reading(self._engine) as connection:
+            return connection.execute(query).scalar_one()
 
     def row(self, session_id: str, now: datetime) -> SessionRow:
         """The particulars of a session that is kept at `now`.
@@ -268,6 +316,10 @@ class Vault:
         """The receipts of what was destroyed, all or those for one session or KEK, oldest first."""
         return self._forgetting.receipts.all(subject)
 
+    def receipts_about(self, session_ids: Sequence[str]) -> list[Receipt]:
+        """The receipts for any of these sessions."""
+        return self._forgetting.receipts.about(session_ids)
+
     def receipts_of(self, owner: str) -> list[Receipt]:
         """The receipts of an owner's sessions, oldest first."""
         return self._forgetting.receipts.of_owner(owner)
@@ -289,7 +341,7 @@ class Vault:
             StorageError: a store failed; if there is a receipt, the next sweep finishes it.
         """
         self.spool.roll()
-        sealed = self._sealer.queue.wait(_PATIENCE)
+        sealed = self._is_sealed(_PATIENCE, most=_SOON)
         with self._lock:
             with suppress(IntegrityError):  # what nobody is shown can be deleted all the same
                 self.row(session_id, now)
@@ -306,7 +358,7 @@ class Vault:
                 again.
         """
         self.spool.roll()
-        if not self._sealer.queue.wait(_ERASING):
+        if not self._is_sealed(_ERASING):
             raise StorageError(
                 "what was recorded before is still being filed; the erasure is on record.",
                 hint="it goes on by itself with the next sweep, within minutes",
@@ -437,7 +489,7 @@ class Vault:
             owner = self._owner(session)
         self.spool.flush()
         with suppress(StorageError):
-            self._sealer.queue.wait(_PATIENCE, owner)
+            self._sealer.queue.wait(_PATIENCE, owner, most=_SOON)
         return self._sealer.queue.unfiled(owner)
 
     def settle_whole(self, session: str) -> None:
@@ -453,6 +505,14 @@ class Vault:
                 "what was said last is still being filed, and a copy would lack it.",
                 hint="ask again in a minute",
             )
+
+    def _is_sealed(self, seconds: float, *, most: int | None = None) -> bool:
+        """Whether all that was submitted before is in the index after so many seconds. It may not
+        be: much waits, or a store fails, as on a full disk.
+        """
+        with suppress(StorageError):
+            return self._sealer.queue.wait(seconds, most=most)
+        return False
 
     def _owner(self, session: str) -> str | None:
         query = select(sessions.c.owner).where(sessions.c.id == session)

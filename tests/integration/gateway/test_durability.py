@@ -332,6 +332,22 @@ def test_what_waits_to_be_sealed_is_bounded(serve: Any, post: Callable[..., byte
 
 
 @pytest.mark.row("G1")
+def test_who_outruns_the_sealer_is_refused(serve: Any, post: Callable[..., bytes]) -> None:
+    """Many small exchanges that wait to be sealed count as such; nobody else waits for them."""
+    recording = MemoryRecording()
+    with ScriptedUpstream([TURN] * 3) as upstream:
+        serving = serve(upstream, recording=recording, limits=Limits(unsealed_per_account=100))
+        assert 200 == serving.connect().send(post()).answer().status
+        owner = recording.exchanges[0].owner
+        recording.unsealed_exchanges[owner] = 100
+        refused = serving.connect().send(post()).answer()
+        assert (429, "2") == (refused.status, refused.field("retry-after"))
+        assert 200 == serving.connect().send(post(key="bl_else")).answer().status
+        recording.unsealed_exchanges[owner] = 99
+        assert 200 == serving.connect().send(post()).answer().status
+
+
+@pytest.mark.row("G1")
 def test_requests_that_only_announce_a_body_take_nothing(
     serve: Any, post: Callable[..., bytes]
 ) -> None:

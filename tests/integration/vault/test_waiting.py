@@ -105,6 +105,40 @@ def test_a_deletion_does_not_wait_and_claims_nothing(bench: Bench, gate: Gate) -
     ]
 
 
+@pytest.mark.row("G2")
+def test_nobody_waits_in_vain(bench: Bench, gate: Gate) -> None:
+    """Where more is queued than is sealed in the time that one waits, one does not wait at all.
+    Had anybody waited, the sealer would have been asked to hurry.
+    """
+    bench.submit(*[bench.exchange([turn(f"{n}")], session=ADA) for n in range(300)])
+    assert Unfiled(301, earlier=False) == bench.vault.settle()
+    assert "inaccessible" == bench.vault.delete(ADA, bench.clock()).state
+    bench.vault.sweep(bench.clock())
+    assert not bench.vault._sealer.queue._urgent
+
+
+@pytest.mark.row("R5", "R6")
+@pytest.mark.usefixtures("impatient")
+def test_a_sweep_does_not_wait_and_claims_nothing(bench: Bench, gate: Gate) -> None:
+    """While the sealer stands still it destroys what is due, and leaves a deletion whose copies may
+    wait in the spool; what is said after the deletion does not hold it up.
+    """
+    bench.submit(bench.exchange([turn("one"), turn("late")], session=ADA))
+    bench.vault.delete(ADA, bench.clock())
+    bench.vault.sweep(bench.clock())
+    (receipt,) = bench.vault.receipts(ADA)
+    assert "inaccessible" == receipt.state
+
+    gate.open.set()
+    bench.vault.flush()
+    again = Gate(bench, "bob")
+    bench.submit(bench.exchange([turn("b")], session=BOB, owner="bob"))
+    bench.vault.sweep(bench.clock())
+    (receipt,) = bench.vault.receipts(ADA)
+    assert receipt.key_destroyed_at is not None
+    again.open.set()
+
+
 @pytest.mark.row("R5")
 @pytest.mark.usefixtures("impatient")
 def test_what_comes_after_a_deletion_in_another_session_is_kept(bench: Bench, gate: Gate) -> None:

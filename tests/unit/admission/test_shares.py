@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bailee.admission import Held, Over, ShareLimits, Shares
+from bailee.admission import Held, Over, ShareLimits, Shares, Waiting
 from bailee.admission.shares import PIECE
 
 
@@ -188,12 +188,25 @@ def test_nothing_is_lost_count_of(steps: list[tuple[str, int, int]]) -> None:
 def test_what_is_not_sealed_yet_has_a_share() -> None:
     """Who has more of it on disk than their share gets nothing recorded; others do."""
     of = Shares(ShareLimits(8, 10_000, 100_000, spool=4 << 20, spool_total=8 << 20))
-    assert of.spools(4 << 20, 8 << 20) is None
-    assert Over("account", "spool", 4 << 20) == of.spools((4 << 20) + 1, 5 << 20)
+    assert of.spools(Waiting(4 << 20), Waiting(8 << 20)) is None
+    over = of.spools(Waiting((4 << 20) + 1), Waiting(5 << 20))
+    assert Over("account", "spool", 4 << 20) == over
 
 
 def test_when_the_disks_share_is_full_who_has_little_of_it_goes_on() -> None:
     """Whoever else filled it, an earlier process included."""
     of = Shares(ShareLimits(8, 10_000, 100_000, spool=4 << 20, spool_total=8 << 20))
-    assert of.spools(1 << 20, 9 << 20) is None
-    assert Over("account", "spool", 0) == of.spools((1 << 20) + 1, 9 << 20)
+    assert of.spools(Waiting(1 << 20), Waiting(9 << 20)) is None
+    assert Over("account", "spool", 0) == of.spools(Waiting((1 << 20) + 1), Waiting(9 << 20))
+
+
+@pytest.mark.row("G1")
+def test_what_comes_in_is_bounded_by_what_is_sealed() -> None:
+    """However small exchanges are: who has too many that wait is refused; while all together have,
+    who has a few goes on.
+    """
+    of = Shares(ShareLimits(8, 10_000, 100_000, unsealed=500, unsealed_total=800))
+    assert of.spools(Waiting(0, 499), Waiting(0, 799)) is None
+    assert Over("account", "unsealed", 500) == of.spools(Waiting(0, 500), Waiting(0, 600))
+    assert Over("account", "unsealed", 0) == of.spools(Waiting(0, 65), Waiting(0, 800))
+    assert of.spools(Waiting(0, 64), Waiting(0, 800)) is None
