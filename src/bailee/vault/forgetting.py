@@ -147,6 +147,7 @@ class Forgetting:
                 )
                 self._drive([self.receipts.get(receipt_id) for receipt_id in ids], now)
         with self._lock:
+            self._tombstones.forget(owner)
             self._reclaim()
             self.receipts.reclaimed(now)
 
