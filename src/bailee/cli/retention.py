@@ -45,7 +45,7 @@ def report(as_json: JsonOption = False, home: HomeOption = None) -> None:
             return
         clock = cast("dict[str, Any]", ask_one(home, "clock.show"))
         if clock["step"] is not None:
-            say(f"Mind the clock: {clock['step']['in_words']}\n")
+            say(f"Mind the clock: {clock['step']['in_words']}")
         if not rows:
             say("Nothing is kept.")
             return
