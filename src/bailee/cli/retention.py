@@ -78,19 +78,19 @@ def report(as_json: JsonOption = False, home: HomeOption = None) -> None:
     with reporting():
         _standing(home, as_json=as_json)
         rows = cast("list[dict[str, Any]]", ask_one(home, "retention.report"))
-        damaged = cast("list[dict[str, Any]]", ask_one(home, "keyring.damaged"))
-        for key in damaged:
+        keys = cast("list[dict[str, Any]]", ask_one(home, "keyring.damaged"))
+        for key in keys:
             say(_damaged(key), err=True)
         if as_json:
             print_json(rows)
             return
         clock = cast("dict[str, Any]", ask_one(home, "clock.show"))
         if clock["step"] is not None:
-            say(f"Mind the clock: {clock['step']['in_words']}\n")
+            say(f"Mind the clock: {clock['step']['in_words']}")
         damaged = cast("list[dict[str, str]]", ask_one(home, "retention.damaged"))
-        if damaged:
-            for one in damaged:
-                say(f"damaged: {one['where']}: {one['what']}", err=True)
+        for one in damaged:
+            say(f"damaged: {one['where']}: {one['what']}", err=True)
+        if damaged or keys:
             say("hint: bailee verify checks all of the home", err=True)
         if not rows:
             say("Nothing is kept.")

@@ -172,6 +172,7 @@ class Forgetting:
                 )
                 self._drive(self.receipts.some(ids), now)
         with self._lock:
+            self._tombstones.forget(owner)
             self._reclaim()
             self.receipts.reclaimed(now)
 

@@ -100,6 +100,13 @@ class Tombstones:
         query = select(tombstones.c.digest).where(tombstones.c.digest.in_(digests)).limit(1)
         return connection.execute(query).first() is not None
 
+    def forget(self, owner: str) -> None:
+        """Remove an owner's: they are erased, and nothing of theirs is kept any more anyway."""
+        if owner in self._owners:
+            with storage_errors(_WHAT), self._engine.begin() as connection:
+                connection.execute(delete(tombstones).where(tombstones.c.owner == owner))
+            self._owners.discard(owner)
+
     def remove_past(self, now: datetime) -> None:
         """Remove those whose time is over."""
         if self._owners:

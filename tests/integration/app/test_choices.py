@@ -72,7 +72,7 @@ class Life(RuleBasedStateMachine):
         self.place.end(self.place.begin(session))
         self.used.setdefault(session, []).append("use")
         self.days[session] = self._long()
-        self.last[session] = self.place.clock()
+        self.last[session] = max(self.place.clock(), self.last.get(session, self.place.clock()))
 
     @precondition(lambda self: not self.under_way)
     @rule(session=st.sampled_from(NAMES))
@@ -96,13 +96,18 @@ class Life(RuleBasedStateMachine):
             self.days[session] = min(days, self._long())
         elif "use" not in self._since(session):
             self.days[session] = min(self.days[session], days)
-        self.last[session] = self.place.clock()
+        self.last[session] = max(self.place.clock(), self.last.get(session, self.place.clock()))
 
     def _since(self, session: str) -> list[str]:
         """What happened to a session since the present choice."""
         events = self.used[session]
         words = [n for n, event in enumerate(events) if event != "use"]
         return events[words[-1] :] if words else events
+
+    @rule(minutes=st.integers(1, 90))
+    def set_back(self, minutes: int) -> None:
+        """Somebody sets the clock back: the order of things is what it was."""
+        self.place.clock.advance(timedelta(minutes=-minutes))
 
     @rule()
     def restart(self) -> None:

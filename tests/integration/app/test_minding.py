@@ -117,6 +117,7 @@ def test_a_step_back_shows_nothing_again(place: Minded) -> None:
     """Past its time and not swept yet, or held: after the clock was set back and that confirmed,
     it is not shown, and its key is gone where no hold keeps it. What had time left has it still.
     """
+    place.fake.passes(timedelta(minutes=5))  # so that it goes in the middle of an epoch
     for session in (ONE, HELD):
         place.end(place.begin(session))
     place.node.vault.place_hold(HELD, "a case", place.clock())

@@ -6,7 +6,9 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
+from bailee.db.vault import tombstones
 from bailee.vault.tombstones import LASTS
 
 Bench = Any
@@ -85,6 +87,17 @@ def test_a_tombstone_goes_after_its_time(bench: Bench) -> None:
     bench.keep(bench.exchange([ONE, ANSWER, TWO], session=ADA))
 
     assert ["ada"] == listed(bench)
+
+
+@pytest.mark.row("R6")
+def test_of_who_is_erased_no_tombstone_stays(bench: Bench) -> None:
+    """Not even a digest of what they said."""
+    bench.keep(bench.exchange([ONE], ANSWER, session=ADA))
+    bench.vault.delete(ADA, bench.clock())
+    bench.vault.erase_owned("ada", bench.clock(), "era_1")
+
+    with bench.engine.connect() as connection:
+        assert [] == connection.execute(select(tombstones)).all()
 
 
 @pytest.mark.row("R5", "R6")

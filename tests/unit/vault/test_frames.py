@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+
 import pytest
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -10,6 +12,7 @@ from hypothesis import strategies as st
 
 from bailee.vault.exchange import CapturedExchange, Outcome, Terms
 from bailee.vault.frames import Damage, Frame, decode, encode, frame_data, header, scan
+from bailee.vault.packing import pack, unpack
 
 KEY = AESGCM(bytes(range(32)))
 PLAINS = [b"first" * 9, b"BLF1 second", b"third" * 20]
@@ -117,3 +120,22 @@ def test_exchanges_come_back(request: bytes, answer: bytes, text: str, moment: f
         answer=answer,
     )
     assert exchange == decode(encode(exchange))
+
+
+@pytest.mark.row("T4")
+def test_an_exchange_of_an_older_version_counts_as_from_before_every_choice() -> None:
+    """It comes back whole, and without the number of a choice."""
+    exchange = CapturedExchange(
+        *("x", "o", "k", "pro", "api", Terms("P30D", "c", "d"), 1.0, 2.0, Outcome.COMPLETE),
+        *("POST", "/v1/messages", 200, (), (("a", "b"),), b"request", b"answer"),
+        consent=7,
+    )
+    plain = encode(exchange)
+    length, request_length = struct.unpack_from(">II", plain)
+    head = unpack(plain[8 : 8 + length])
+    assert isinstance(head, list)
+    older = pack(head[:14])
+    before = struct.pack(">II", len(older), request_length) + older + plain[8 + length :]
+
+    assert exchange == decode(plain)
+    assert exchange._replace(consent=0) == decode(before)
