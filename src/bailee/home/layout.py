@@ -7,7 +7,7 @@ data/data.db         accounts, audit record, the vault's index
 keyring/keyring.db   keys, in a store of their own
 root/root.json       the root key (mode 0600), sealed if `keyring.root` says so
 vault/               spool, open segments, sealed segments, reports
-work/dbos.db         durable work: what runs, what is to be run again
+work/dbos.db         the queue of cloud sessions, once there was one
 run/                 lock, control socket; nothing to keep
 console-name         the console's own name on this machine, not for others to know
 data/reserve         room kept for deleting (`reserve`), on each file system of the stores

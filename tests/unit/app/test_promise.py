@@ -8,6 +8,7 @@ import pytest
 
 from bailee.app import promise
 from bailee.app.promise import Reason, Standing, pause, reasons
+from bailee.console.language import words
 
 GOOD = Standing(begun=True, records=True, unswept=0.0, unrotated=0.0, unsealed=0.0)
 
@@ -52,3 +53,10 @@ def test_the_next_sweep_comes_sooner_after_a_failure(
 ) -> None:
     """Half a minute, doubling up to the interval; ten seconds when it was only put off."""
     assert seconds == pause(300.0, failed, put_off=put_off)
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_the_console_has_words_for_each_reason(language: str) -> None:
+    """In each of its languages."""
+    said = words(language)
+    assert all(said(f"watch.{reason}") for reason in Reason)
