@@ -16,8 +16,6 @@ from typing import Final
 
 SWEEP: Final = 30 * 60.0
 """Within which a sweep must have destroyed the keys that were due."""
-OVERDUE: Final = 15 * 60.0
-"""After which a sweep waits for the sealer no more."""
 ROTATION: Final = 60 * 60.0
 """Within which a rotation must follow once it is due, a day after something was destroyed."""
 SEALING: Final = 10 * 60.0
@@ -74,10 +72,8 @@ def reasons(standing: Standing) -> tuple[Reason, ...]:
     return tuple(reason for reason, holds in found.items() if holds)
 
 
-def pause(every: float, failed: int, *, put_off: bool) -> float:
+def pause(every: float, failed: int) -> float:
     """Seconds until the next sweep. `every`: between two that succeed; `failed`: how many in a row
-    did not; `put_off`: the last destroyed no key, since something waits to be sealed.
+    did not.
     """
-    if put_off:
-        return min(every, 10.0)
     return min(every, 30.0 * 2 ** (failed - 1)) if failed else every

@@ -16,12 +16,10 @@ import threading
 from collections.abc import Callable
 from typing import Final
 
-from bailee.app.promise import OVERDUE, pause
+from bailee.app.promise import pause
 from bailee.app.sweeping import SEALING, NodeSweep, Sweeping
 from bailee.clock import Clock, Ticks, ticks
 
-_FIRST_PATIENCE: Final = 2.0
-_PATIENCE: Final = 60.0
 _LOOK: Final = 10.0  # a machine's sleep is not counted by a thread that waits
 _ENDING: Final = 10.0
 
@@ -73,19 +71,16 @@ class Schedule:
             self._thread.join(_ENDING)
 
     def _run(self) -> None:
-        patience = _FIRST_PATIENCE
         while not self._ending.is_set():
             left = self._next - self._ticks()
             if left > 0:
                 self._wake.wait(min(left, _LOOK))
                 self._wake.clear()
                 continue
-            overdue = self._sweeping.unswept() > OVERDUE
-            done = self._sweeping.sweep(self._clock(), patience=patience, overdue=overdue)
-            patience = _PATIENCE
+            done = self._sweeping.sweep(self._clock())
             if self._ending.is_set():
                 return
-            failed = not (done.kept or done.put_off) or bool(set(done.failures) - {SEALING})
+            failed = not done.kept or bool(set(done.failures) - {SEALING})
             self._failed = self._failed + 1 if failed else 0
-            self._next = self._ticks() + pause(self._every, self._failed, put_off=done.put_off)
+            self._next = self._ticks() + pause(self._every, self._failed)
             self._told(done)

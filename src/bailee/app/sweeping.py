@@ -33,7 +33,6 @@ from bailee.vault.steps import Steps
 if TYPE_CHECKING:
     from bailee.app.node import Node
 
-_PATIENCE: Final = 60.0
 _WHAT: Final = "the sweep's steps"
 _KEYS: Final = "keys"
 SEALING: Final = "sealing"
@@ -42,8 +41,7 @@ SEALING: Final = "sealing"
 
 class NodeSweep(NamedTuple):
     """What a sweep did; how many reports and days of the survey went is in `gone`, by name; what
-    failed of what in `failures`, by step. `kept`: the keys that were due are destroyed; `put_off`:
-    they are not, since something that waits to be sealed may yet move a session's end.
+    failed of what in `failures`, by step. `kept`: the keys that were due are destroyed.
     """
 
     sessions: SweepReport
@@ -51,7 +49,6 @@ class NodeSweep(NamedTuple):
     gone: dict[str, int]
     failures: Mapping[str, BaileeError]
     kept: bool
-    put_off: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,20 +88,16 @@ class Sweeping:
         self,
         now: datetime,
         *,
-        patience: float = _PATIENCE,
-        overdue: bool = False,
         minding: bool = True,
     ) -> NodeSweep:
-        """Destroy what is due, step by step. For `patience` and `overdue` see `Vault.sweep`.
-        `minding`: first look whether the machine's clock has stepped.
+        """Destroy what is due, step by step. `minding`: first look whether the machine's clock has
+        stepped.
         """
         node, steps = self._node, Steps()
         with node.room.deleting():
-            return self._sweep(now, steps, patience=patience, overdue=overdue, minding=minding)
+            return self._sweep(now, steps, minding=minding)
 
-    def _sweep(
-        self, now: datetime, steps: Steps, *, patience: float, overdue: bool, minding: bool
-    ) -> NodeSweep:
+    def _sweep(self, now: datetime, steps: Steps, *, minding: bool) -> NodeSweep:
         node = self._node
         if minding:
             with steps.step("clock"):
@@ -120,7 +113,7 @@ class Sweeping:
                 gone["survey_days"] = node.survey.sweep(now)
             with steps.step("cloud"):
                 node.cloud.sweep(now)
-            done = node.vault.sweep(now, steps, patience=patience, overdue=overdue)
+            done = node.vault.sweep(now, steps)
             with steps.step("erasures"):
                 node.erasures.resume(now)
             with steps.step("marks"):
@@ -132,9 +125,7 @@ class Sweeping:
                 self.failing = dict(steps.failures)
                 with suppress(BaileeError):  # the next sweep notes it
                     self._note(steps, node.clock())
-        sealing = steps.failures.get(SEALING)
-        put_off = not kept and sealing is not None and sealing.code == "overloaded"
-        return NodeSweep(done, figures, gone, steps.failures, kept, put_off)
+        return NodeSweep(done, figures, gone, steps.failures, kept)
 
     def notes(self) -> list[StepNote]:
         """What became of each step, by name.

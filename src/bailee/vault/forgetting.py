@@ -315,10 +315,8 @@ class Forgetting:
 
     # -- expiry ----------------------------------------------------------------------------------
 
-    def sweep(self, now: datetime, steps: Steps, *, keys: bool = True) -> SweepReport:
-        """Everything that time brings, step by step. Without `keys`, no key of an ended epoch is
-        destroyed yet.
-        """
+    def sweep(self, now: datetime, steps: Steps) -> SweepReport:
+        """Everything that time brings, step by step."""
         done = _Done()
         with self._one:
             damaged = None
@@ -331,7 +329,7 @@ class Forgetting:
                     raise damaged
             with steps.step("deletions"):
                 self.finish_erasures(now)
-            if keys and "holds" not in steps.failures:
+            if "holds" not in steps.failures:
                 with steps.step("keys"):
                     done.keks = self._destroy_due(now)
             if "keys" in steps.done:

@@ -20,7 +20,6 @@ Rules kept here:
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, fields
@@ -80,8 +79,6 @@ _PATIENCE = 2.0  # seconds that who reads or deletes waits for what is not seale
 _SOON = 256  # exchanges, that may be sealed in that time; with more before it nobody waits
 _WHOLE = 60.0  # that who copies a session waits, since a copy is whole or is none
 _ERASING = 10.0  # that the erasure of a person waits, before it goes on by itself later
-_SETTLING = 60.0  # that a sweep waits for what is to be sealed
-_SLICE = 0.25  # after which it looks whether the end is near
 _CLOSING = 10.0  # that the end waits; what is not sealed then is in the spool
 
 
@@ -152,7 +149,6 @@ class Vault:
         self._reader = SpoolReader(folder / "spool", folder / "quarantine", keyring)
         self._recovery = Recovery(self._reader, folder / "attempting", record)
         self._begun = False
-        self._hurried = False
         secret = keyring.secret("vault/tombstones")
         digest_keys = DigestKeys(keyring.new_key(), secret)
         tombstones = Tombstones(engine, secret)
@@ -395,39 +391,33 @@ class Vault:
         self._forgetting.release(hold_id, now)
         return self.holds.get(hold_id)
 
-    def sweep(
-        self,
-        now: datetime,
-        steps: Steps | None = None,
-        *,
-        patience: float = _SETTLING,
-        overdue: bool = False,
-    ) -> SweepReport:
+    def sweep(self, now: datetime, steps: Steps | None = None) -> SweepReport:
         """Move what is to be moved, destroy what is due and remove its rows, reclaim and ship
         segments, rotate the root if due. What a step failed of is in `steps`; without, the first
         failure is raised once the others are done.
 
-        What waits to be sealed may move a session's end, so it is waited for, `patience` seconds.
-        If it is not sealed then, no key is destroyed, unless that is `overdue`.
+        What waits to be sealed may move a session's end, so it is waited for, but a moment only:
+        whatever waits, keys go on time.
 
         Raises:
-            StorageError: no `steps` were given and a store failed, or what waits is not sealed in
-                time, or the end is near (`hurry`); the next sweep goes on.
+            StorageError: no `steps` were given and a store failed, or the end is near (`hurry`);
+                the next sweep goes on.
         """
         taken = Steps() if steps is None else steps
+        ahead = now - self._clock() > LIFETIME - _SPOOL_AGE
         with taken.step("sealing"):
             self.spool.roll(older_than=_SPOOL_AGE)
-            self._sealed(patience)
-        sealed = "sealing" in taken.done
-        if sealed or overdue:
-            with taken.step("moves"):
-                self.moving.run(now)
-        done = self._forgetting.sweep(now, taken, keys=sealed or overdue)
-        if now - self._clock() > LIFETIME - _SPOOL_AGE:
-            # A test's time, far ahead: the key of the present spool file was due, too.
+            if ahead:  # a test's time: keys of the spool are due, too
+                self._sealer.queue.wait()
+            elif not self._is_sealed(_PATIENCE, most=_SOON):
+                self._sealer.queue.check_going()
+        with taken.step("moves"):
+            self.moving.run(now)
+        done = self._forgetting.sweep(now, taken)
+        if ahead:
             with taken.step("sealing"):
                 self.spool.roll()
-                self._sealed(patience)
+                self._sealer.queue.wait()
         with taken.step("quarantine"):
             self._reader.forget_quarantined()
         if steps is None:
@@ -442,24 +432,6 @@ class Vault:
             StorageError: a store failed; call again.
         """
         self._forgetting.end_past(now)
-
-    def _sealed(self, patience: float) -> None:
-        """Wait until all that was submitted before is in the index.
-
-        Raises:
-            StorageError: it is not so after `patience` seconds, or a store fails, or the end is
-                near.
-        """
-        until = time.monotonic() + patience
-        while not self._sealer.queue.wait(_SLICE):
-            if self._hurried or time.monotonic() > until:
-                raise StorageError(
-                    "the vault is being closed."
-                    if self._hurried
-                    else "what waits to be sealed is not sealed yet.",
-                    code="overloaded",
-                    hint="it goes on by itself, and the next sweep comes soon",
-                )
 
     def rotate(self, now: datetime) -> Rotation:
         """Rotate the root now: older copies of the keyring open nothing that was destroyed.
@@ -570,7 +542,6 @@ class Vault:
 
     def hurry(self) -> None:
         """The end is near: a sweep that waits for the sealer ends, and so does one that comes."""
-        self._hurried = True
         self._sealer.queue.hurry()
 
     def close(self) -> None:

@@ -170,31 +170,6 @@ def test_no_key_goes_before_a_hold_has_it(bench: Bench) -> None:
     assert 0 < bench.vault.sweep(bench.clock()).keks
 
 
-@pytest.mark.row("R5")
-def test_a_sweep_does_not_wait_for_ever_for_the_sealer(bench: Bench) -> None:
-    """What is not sealed in time may move a session's end, so its key waits for the next sweep;
-    when that is overdue, keys go on time whatever waits.
-    """
-    bench.keep(bench.exchange([turn("a")], session=ONE))
-    bench.clock.advance(PAST)
-    gate = threading.Event()
-    sealer = bench.vault._sealer
-    inner = sealer._interpret
-
-    def interpret(exchange: object) -> Any:
-        gate.wait(60)
-        return inner(exchange)
-
-    sealer._interpret = interpret
-    bench.submit(bench.exchange([turn("b")]))
-    steps = Steps()
-    assert 0 == bench.vault.sweep(bench.clock(), steps, patience=0.0).keks
-    assert {"sealing": "overloaded"} == {name: e.code for name, e in steps.failures.items()}
-    assert 0 < bench.vault.sweep(bench.clock(), Steps(), patience=0.0, overdue=True).keks
-    gate.set()
-    bench.vault.flush()
-
-
 @pytest.mark.row("R5", "R6")
 def test_a_hold_on_a_damaged_key_stops_nobodys_forgetting(bench: Bench) -> None:
     """A hold that was begun, and whose session's key does not open, is named by the sweep; what is
