@@ -12,7 +12,7 @@ import resource
 import signal
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -73,7 +73,7 @@ def run_server(
             on_exchange=_ignore if as_json else lambda summary: told.put(describe(summary, node)),
         )
         ready = _announce_json if as_json else _announce
-        uvloop.run(_serve(server, lambda running: ready(home, running), node))
+        uvloop.run(_serve(server, lambda running: ready(home, running), partial(_say_damage, node)))
     told.close()
 
 
@@ -112,8 +112,10 @@ def _ignore(_summary: ExchangeSummary) -> None:
     pass
 
 
-async def _serve(server: Server, ready: object, node: Node) -> None:
-    assert callable(ready)
+async def _serve(
+    server: Server, ready: Callable[[Running], None], behind: Callable[[], None]
+) -> None:
+    """Serve until told to stop. `ready` is called after the first sweep; then `behind`, elsewhere."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -124,7 +126,7 @@ async def _serve(server: Server, ready: object, node: Node) -> None:
         await asyncio.wait((stopping, swept), return_when=asyncio.FIRST_COMPLETED)
         if swept.done() and not stopping.done():
             ready(running)
-            await asyncio.to_thread(_say_damage, node)
+            await asyncio.to_thread(behind)
         swept.cancel()
         await stopping
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+from functools import partial
 from typing import Any, cast
 
 import pytest
@@ -34,7 +35,8 @@ def test_ready_is_said_after_the_first_sweep(*, sweeps: bool) -> None:
 
     async def run() -> bool:
         server = Starting()
-        serving = asyncio.create_task(_serve(cast(Any, server), said.append))
+        then = partial(said.append, "then")
+        serving = asyncio.create_task(_serve(cast(Any, server), said.append, then))
         await asyncio.sleep(0.1)
         assert [] == said
         if sweeps:
@@ -45,4 +47,4 @@ def test_ready_is_said_after_the_first_sweep(*, sweeps: bool) -> None:
         return server.closed
 
     assert asyncio.run(run())
-    assert (["running"] if sweeps else []) == said
+    assert (["running", "then"] if sweeps else []) == said

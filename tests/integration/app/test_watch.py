@@ -199,13 +199,13 @@ def test_what_is_not_sealed_is_a_reason(watched: Watched) -> None:
     assert watched.ready.wait(30)
     place, gate = watched.place, threading.Event()
     sealer = place.node.vault._sealer
-    inner = sealer._interpret
+    inner = sealer._bench._interpret
 
     def interpret(exchange: CapturedExchange) -> Interpreted:
         gate.wait(30)
         return inner(exchange)
 
-    sealer._interpret = interpret
+    sealer._bench._interpret = interpret
     place.keep(place.begin("11111111-32a5-4d0c-8f0b-0d7c3d1c1a11"))
     sealer.queue._moved -= promise.SEALING + 1
     assert ("sealing_late",) == watched.watch.health().reasons

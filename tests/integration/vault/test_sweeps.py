@@ -85,11 +85,12 @@ def test_a_rotation_bears_that_an_epoch_ends_meanwhile(bench: Bench) -> None:
     bench.keep(bench.exchange([turn("a")], session=ONE), bench.exchange([turn("b")], session=TWO))
     bench.vault.delete(TWO, bench.clock())
     ring = bench.keyring
+    aside = rotation._Aside(bench.clock)
     _, new = rotation._begin(ring, bench.clock)
-    dirty = rotation._next_dirty(ring, new)
+    dirty = rotation._next_dirty(ring, new, aside)
     assert dirty is not None
     assert 0 < len(ring.destroy_due(bench.clock() + PAST))
-    assert 0 == rotation._move_portion(ring, dirty, bench.clock)
+    assert 0 == rotation._move_portion(ring, dirty, bench.clock, aside)
     assert new == bench.vault.rotate(bench.clock()).generation
 
 
