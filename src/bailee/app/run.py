@@ -115,7 +115,7 @@ def _ignore(_summary: ExchangeSummary) -> None:
 async def _serve(
     server: Server, ready: Callable[[Running], None], behind: Callable[[], None]
 ) -> None:
-    """Serve until told to stop. `ready` is called after the first sweep; then `behind`, elsewhere."""
+    """Serve until told to stop. `ready` is called after the first sweep; then `behind`, apart."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
