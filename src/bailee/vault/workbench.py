@@ -284,7 +284,7 @@ class Workbench:
             self._sizes[session] = size
         while self._size > _KNOWN_PLACES:
             session, _ = self._known.popitem(last=False)
-            self._size -= self._sizes.pop(session)
+            self._size -= self._sizes.pop(session, 0)
 
 
 def _head(exchange: CapturedExchange, meaning: Interpreted, number: int) -> dict[str, JSON]:
