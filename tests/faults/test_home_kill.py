@@ -35,7 +35,6 @@ ERASING = [
     ("bailee.vault.receipts:Receipts.advance_all", 1),
     ("bailee.vault.receipts:Receipts.advance_all", 3),
     ("bailee.vault.forgetting:Forgetting._remove_rows", 1),
-    ("bailee.vault.forgetting:Forgetting._remove_rows", 2),
     ("bailee.vault.segments:Segments.remove", 1),
     ("bailee.keyring.keyring:Keyring.destroy", 2),
     ("bailee.keyring.keyring:Keyring.destroy", 3),
