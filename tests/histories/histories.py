@@ -180,7 +180,7 @@ class Histories(RuleBasedStateMachine):
     @rule()
     def sweep(self) -> None:
         """The schedule comes round."""
-        self._followed(swept=True)
+        self._looked()
         self.product.sweep()
         self.model.sweep()
 
@@ -228,7 +228,7 @@ class Histories(RuleBasedStateMachine):
         self.model.set_wall(by)
         self.product.node.clock()
 
-    def _followed(self, *, swept: bool) -> None:
+    def _looked(self) -> None:
         """Somebody looks at the clock: a step that has lasted is followed."""
         self.product.node.mind_clock()
         self.nudges = 0
@@ -243,21 +243,25 @@ class Histories(RuleBasedStateMachine):
     def restart(self, meanwhile: timedelta) -> None:
         """Stop, and start some time later."""
         self.product.close()
+        self._starts(meanwhile)
+
+    def _starts(self, meanwhile: timedelta) -> None:
         self.product.fake.passes(meanwhile)
         self.model.passes(meanwhile)
         self.product.open()
-        self._followed(swept=False)
+        self.model.starts()
+        self._looked()
 
     @precondition(lambda self: self.model.step is None)
     @rule(off=st.sampled_from([timedelta(minutes=3), timedelta(hours=20)]))
     def boot(self, off: timedelta) -> None:
         """The machine is off for less than a day."""
-        self._followed(swept=False)
+        self._looked()
         self.product.close()
         self.product.fake.boots(off)
         self.model.passes(off)
         self.product.open()
-        self._followed(swept=False)
+        self._looked()
 
     @rule(some=st.lists(NUMBERS, max_size=3), meanwhile=st.sampled_from([timedelta(), 2 * DAY]))
     def crash(self, some: list[int], meanwhile: timedelta = timedelta()) -> None:
@@ -271,12 +275,9 @@ class Histories(RuleBasedStateMachine):
                     if self.model.is_settled(said.client):
                         self.product.end(self.captured[said])
                         self.model.end(said)
-        self.model.crash()
-        self.product.fake.passes(meanwhile)
-        self.model.passes(meanwhile)
-        self.product.open()
+        self.model.under_way.clear()
+        self._starts(meanwhile)
         self.product.node.vault.flush()
-        self._followed(swept=False)
 
     # -- the two agree ---------------------------------------------------------------------------
 
@@ -294,7 +295,7 @@ class Histories(RuleBasedStateMachine):
 
     @invariant()
     def words_agree(self) -> None:
-        """What is listed and read, until when, by which clause, for what, and whether it is held."""
+        """What is listed and read, until when, by which clause, for what, and if it is held."""
         shown = {row["id"]: row for row in self.product.listed()}
         words = {tuple(self.product.words(name)): name for name in shown}
         wanted = {tuple(said.text for said in one.said): one for one in self.model.readable}
@@ -324,9 +325,7 @@ class Histories(RuleBasedStateMachine):
             if session.since is None:
                 assert self.product.has_key(session.row)
                 continue
-            states = [
-                one.state for one in self.product.receipts(session.row) if one.kind in WORDS
-            ]
+            states = [one.state for one in self.product.receipts(session.row) if one.kind in WORDS]
             if session.holds:
                 assert set(states) <= {"requested", "inaccessible", "deferred"}
                 if session.swept:
@@ -345,7 +344,8 @@ class Histories(RuleBasedStateMachine):
         """Whether a receipt says of an epoch that its keys are gone."""
         least = STATES[session.forgotten]
         return any(
-            one.kind == "expiry" and one.state in least for one in self.product.node.vault.receipts()
+            one.kind == "expiry" and one.state in least
+            for one in self.product.node.vault.receipts()
         )
 
     @invariant()
@@ -370,5 +370,3 @@ class Histories(RuleBasedStateMachine):
                 assert erasure is not None
                 held = any(one.holds for one in self.model.sessions if one.owner is owner)
                 assert erasure.state == ("deferred" if held else "done")
-
-

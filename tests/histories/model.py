@@ -4,8 +4,8 @@ Written from rows T1 to T6 and R1 to R6, and from what issue 11 says of clocks a
 
 * a choice reaches sessions with a request that began after it (T2, T4), and is kept on record;
 * there is none before 2025-08-28 (T3); no choice is not a yes;
-* 5 years for what a consumer allowed, 30 days for everything else, from the last activity (R1, R4);
-* commercial data is trained on only after an admin's word, and of the first-party API alone (T5, T6);
+* 5 years for what a consumer allowed, 30 days for all else, from the last activity (R1, R4);
+* commercial data is trained on only after an admin's word, the first-party API's alone (T5, T6);
 * past its time nobody reads it, and within the hour nobody can (R5);
 * deleted or erased, it stays so, whatever is under way; a hold defers that and says so (R6);
 * a clock that steps destroys, prolongs and shows again nothing until it is confirmed or has lasted.
@@ -273,8 +273,7 @@ class Model:
         self.home, self.step = self.wall, None
         self._time_ends(before)
 
-    def crash(self) -> None:
-        """The process ends without a word. What was acknowledged is there; the rest is broken off."""
-        self.under_way.clear()
+    def starts(self) -> None:
+        """The process starts again. Since when a step lasts, it knows if that was noted."""
         if self.step is not None and not self.noted:
             self.surely_lasted = timedelta()
