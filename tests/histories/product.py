@@ -178,7 +178,7 @@ class Product:
 
     def erase(self, name: str) -> None:
         """A person is erased."""
-        self.node.erasures.request(self.accounts[name], self.node.clock(), by=OPERATOR)
+        self.ask("person.erase", id=self.accounts[name])
 
     def sweep(self) -> None:
         """What the schedule does."""
