@@ -162,6 +162,20 @@ def test_what_is_destroyed_during_a_step_goes_from_backups_with_the_next_rotatio
     assert "backups_unrecoverable" == receipt.state
 
 
+@pytest.mark.row("R5")
+def test_what_was_destroyed_before_a_step_back_is_gone_from_backups_with_it(place: Minded) -> None:
+    """Deleted, the clock set back by days, and that confirmed: the receipt does not wait for the
+    day of the deletion to come again.
+    """
+    place.end(place.begin(ONE))
+    place.node.vault.delete(ONE, place.clock())
+    place.fake.step(-timedelta(days=40))
+    perform(place.node, "clock.confirm", {})
+
+    (receipt,) = place.node.vault.receipts(ONE)
+    assert "backups_unrecoverable" == receipt.state
+
+
 def test_nothing_is_confirmed_that_did_not_happen(place: Minded) -> None:
     """Without a step there is nothing to follow."""
     with pytest.raises(InputError, match="has not stepped"):
