@@ -113,6 +113,7 @@ class Model:
         self.sessions: list[Session] = []
         self.under_way: list[Said] = []
         self.buried: dict[str, datetime] = {}
+        self.open_again: set[str] = set()  # deleted so long ago that nothing is promised any more
         self.home = self.wall = now
         self.step: timedelta | None = None  # as it was when it was noticed
         self.lasted = timedelta()
@@ -162,7 +163,7 @@ class Model:
 
     def is_settled(self, client: str) -> bool:
         """Whether it is promised what becomes of more that is said under this name."""
-        return client not in self.buried or self.home < self.buried[client] + RESUMABLE
+        return client not in self.open_again
 
     # -- forgetting ------------------------------------------------------------------------------
 
@@ -223,6 +224,8 @@ class Model:
         for session in self.sessions:
             if session.since is None and session.until <= self.home:
                 session.since = max(session.until, before or self.home)
+        over = [one for one, at in self.buried.items() if at + RESUMABLE <= self.home]
+        self.open_again.update(over)
 
     # -- time ------------------------------------------------------------------------------------
 
