@@ -169,6 +169,15 @@ class Histories(RuleBasedStateMachine):
         self.model.release(session, hold)
 
     @rule(who=NUMBERS)
+    def copy(self, who: int) -> None:
+        """A person asks for a copy of all that is held about them."""
+        owners = [one for one in self.model.owners if one.consumer and not one.erased]
+        if owners:
+            owner = owners[who % len(owners)]
+            wanted = {one.row for one in self.model.readable if one.owner is owner}
+            assert wanted == self.product.copied(owner.name)
+
+    @rule(who=NUMBERS)
     def erase(self, who: int) -> None:
         """A person is erased."""
         owners = [one for one in self.model.owners if one.consumer and not one.erased]
@@ -249,7 +258,7 @@ class Histories(RuleBasedStateMachine):
         self.product.fake.passes(meanwhile)
         self.model.passes(meanwhile)
         self.product.open()
-        self.model.starts()
+        self.model.starts(self.product.node.clock())
         self._looked()
 
     @precondition(lambda self: self.model.step is None)

@@ -276,7 +276,12 @@ class Model:
         self.home, self.step = self.wall, None
         self._time_ends(before)
 
-    def starts(self) -> None:
-        """The process starts again. Since when a step lasts, it knows if that was noted."""
+    def starts(self, now: datetime) -> None:
+        """The process starts again, and takes it to be `now`: it may have lost by how little the
+        clock was set before. Since when a step lasts, it knows if that was noted.
+        """
+        if abs(now - self.home) <= SMALL:
+            self.home = now
+            self._time_ends()
         if self.step is not None and not self.noted:
             self.surely_lasted = timedelta()

@@ -5,7 +5,10 @@ the test moves.
 from __future__ import annotations
 
 import asyncio
+import base64
+import io
 import shutil
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
@@ -197,6 +200,14 @@ class Product:
         shown = self.node.vault.show(row, self.node.latest())
         messages: list[Any] = [said for one in shown.exchanges for said in one.messages]
         return [said["content"] for said in messages]
+
+    def copied(self, name: str) -> set[str]:
+        """The sessions of which there is a transcript in a person's copy of what is held."""
+        items = self.ask("person.export", id=self.accounts[name])
+        pieces = [base64.b64decode(item["data"]) for item in items if "data" in item]
+        with zipfile.ZipFile(io.BytesIO(b"".join(pieces))) as archive:
+            names = [Path(one) for one in archive.namelist() if one.startswith("sessions/")]
+        return {one.stem for one in names if one.suffix == ".jsonl"}
 
     def records(self, name: str) -> list[ConsentRecord]:
         """Their consent records."""
