@@ -281,7 +281,10 @@ class Histories(RuleBasedStateMachine):
             for which in some:
                 if self.model.under_way:
                     said = self.model.under_way[which % len(self.model.under_way)]
-                    if self.model.is_settled(said.client):
+                    # What goes on in the last moment before its time is over, and is sealed only
+                    # after it, may lose what is older (decision 82).
+                    ends = self.model.home + meanwhile
+                    if self.model.is_settled(said.client) and not self.model.ends(said, ends):
                         self.product.end(self.captured[said])
                         self.model.end(said)
         self.model.under_way.clear()

@@ -161,6 +161,11 @@ class Model:
             self.sessions.append(Session(said.owner, said.client, [said], self.home))
         self._time_ends()
 
+    def ends(self, said: Said, by: datetime) -> bool:
+        """Whether the session that this goes on with is over by then, without it."""
+        living = [one for one in self.sessions if one.client == said.client and one.since is None]
+        return any(one.until <= by for one in living)
+
     def is_settled(self, client: str) -> bool:
         """Whether it is promised what becomes of more that is said under this name."""
         return client not in self.open_again
