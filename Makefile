@@ -3,14 +3,16 @@
 #
 #   make up ARGS="--gateway 127.0.0.1:8080"     flags for `bailee up`
 #   make test ARGS="tests/unit -k policy"       flags for pytest (-n 0: in one process)
+#   make test-long SECONDS=600                  for how long
 #   make bench ARGS="policy vault"              which benchmarks
 #   make up PYTHON=/path/to/python              which Python makes .venv
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test check bench docs
+.PHONY: help setup demo up test test-long check bench docs
 
 PYTHON ?=
 ARGS ?=
+SECONDS ?= 3600
 export PYTHON
 
 # Programs are run as modules: a script's first line breaks when the checkout's path is long
@@ -18,7 +20,7 @@ export PYTHON
 RUN := .venv/bin/python -m
 
 help: ## Say what the verbs do
-	@sed -n 's/^\([a-z]*\): .*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{printf "%-16s %s\n", $$1, $$2}'
+	@sed -n 's/^\([a-z-]*\): .*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{printf "%-17s %s\n", $$1, $$2}'
 
 setup: ## Make .venv and install everything a developer needs
 	@tools/setup.sh dev
@@ -34,6 +36,10 @@ up: ## Run bailee on this machine
 test: ## Run every test this machine can run, and say which it can't
 	@tools/setup.sh dev
 	@$(RUN) pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(ARGS)
+
+test-long: ## Tell random histories for an hour, against the model of the mission
+	@tools/setup.sh dev
+	@BAILEE_HISTORIES_SECONDS=$(SECONDS) $(RUN) pytest -n 0 tests/histories $(ARGS)
 
 check: ## Lint, types, import contracts, generated pages, docs site
 	@tools/setup.sh dev

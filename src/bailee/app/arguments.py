@@ -21,7 +21,7 @@ def moment(node: Node, arguments: Arguments) -> datetime:
 
 def due(node: Node, arguments: Arguments) -> datetime:
     """The moment by which things are due: like `moment`, but the home's time while the machine's
-    clock is ahead of it.
+    clock is ahead of it. What is done is noted by it, so that no note is from a time to come.
     """
     return _given(arguments) or node.clock()
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
 from bailee.accounts import Actor
-from bailee.app.arguments import Arguments, moment
+from bailee.app.arguments import Arguments, due, moment
 from bailee.app.erasing import Erasure
 from bailee.app.exporting import export
 from bailee.app.node import Node
@@ -48,7 +48,7 @@ def _items(pieces: Iterator[bytes], told: list[dict[str, int]]) -> Iterator[obje
 
 def _person_erase(node: Node, arguments: Arguments) -> object:
     by = actor_of(node, arguments)
-    erasure = node.erasures.request(_whom(arguments, by), moment(node, arguments), by=by)
+    erasure = node.erasures.request(_whom(arguments, by), due(node, arguments), by=by)
     return erasure_view(erasure)
 
 

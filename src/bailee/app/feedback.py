@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from bailee.accounts import Account, Actor, ApiKey
-from bailee.app.arguments import Arguments, moment, text
+from bailee.app.arguments import Arguments, due, moment, text
 from bailee.app.node import Node
 from bailee.app.people import actor_of
 from bailee.app.views import receipt_view, report_view
@@ -139,7 +139,7 @@ def _withdraw(node: Node, arguments: Arguments) -> object:
         report = _report(node, arguments)
         if not _is_sender(arguments):
             _triages(node, arguments)
-    return receipt_view(node.reports.withdraw(report, moment(node, arguments)))
+    return receipt_view(node.reports.withdraw(report, due(node, arguments)))
 
 
 def _set(node: Node, arguments: Arguments) -> object:

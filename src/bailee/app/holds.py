@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from bailee.app.arguments import Arguments, moment, text
+from bailee.app.arguments import Arguments, due, moment, text
 from bailee.app.node import Node
 from bailee.app.people import actor_of
 from bailee.vault.holds import Hold
@@ -24,7 +24,7 @@ def _place(node: Node, arguments: Arguments) -> object:
 
 def _release(node: Node, arguments: Arguments) -> object:
     _require(node, arguments)
-    now = moment(node, arguments)
+    now = due(node, arguments)
     hold = node.vault.release_hold(text(arguments, "id"), now)
     node.erasures.resume(now)
     return hold_view(hold) | {

@@ -265,7 +265,8 @@ class Node:
             self.minding.mind(self.ledger, self.settle_time)
 
     def settle_time(self, now: datetime) -> None:
-        """Destroy all that has come to its time at `now`, so that no earlier time shows it again.
+        """Destroy all that has come to its time at `now`, so that no earlier time shows it again;
+        in older copies too, or its receipts would wait until the earlier time has come to `now`.
 
         Raises:
             StorageError: a store failed; call again.
@@ -273,6 +274,7 @@ class Node:
         for failure in self.sweeping.sweep(now, minding=False).failures.values():
             raise failure
         self.vault.end_past(now)
+        self.vault.rotate(now)
 
     def latest(self) -> datetime:
         """The time by which is told what may be read: while the machine's clock has stepped ahead,

@@ -142,7 +142,8 @@ def _sessions_export(node: Node, arguments: Arguments) -> Iterator[object]:
 
 
 def _sessions_delete(node: Node, arguments: Arguments) -> object:
-    return receipt_view(node.vault.delete(text(arguments, "id"), moment(node, arguments)))
+    now, shown = due(node, arguments), moment(node, arguments)
+    return receipt_view(node.vault.delete(text(arguments, "id"), now, shown=shown))
 
 
 # Retention

@@ -326,11 +326,11 @@ class Vault:
 
     # -- forgetting ------------------------------------------------------------------------------
 
-    def delete(self, session_id: str, now: datetime) -> Receipt:
+    def delete(self, session_id: str, now: datetime, *, shown: datetime | None = None) -> Receipt:
         """Erase a session: its spooled copies, its key, its rows; from now on nothing is kept that
         goes on with it (`tombstones`). The receipt says how far it is: while copies may wait in the
         spool behind those of others, the session is inaccessible, and the next sweep destroys key
-        and copies.
+        and copies. `shown`: the moment at which it has to be readable, if that is not `now`.
 
         Raises:
             InputError: `not_found`: there is no such session, or no more.
@@ -340,7 +340,7 @@ class Vault:
         sealed = self._is_sealed(_PATIENCE, most=_SOON)
         with self._lock:
             with suppress(IntegrityError):  # what nobody is shown can be deleted all the same
-                self.row(session_id, now)
+                self.row(session_id, shown or now)
             if sealed:
                 return self._forgetting.erase(session_id, now)
             return self._forgetting.make_inaccessible(session_id, now)

@@ -138,6 +138,44 @@ def test_a_step_back_shows_nothing_again(place: Minded) -> None:
         place.node.keyring.get(subject_of(ONE))
 
 
+@pytest.mark.row("R5")
+@pytest.mark.parametrize("act", ["sessions.delete", "person.erase", "hold.release"])
+def test_what_is_destroyed_during_a_step_goes_from_backups_with_the_next_rotation(
+    place: Minded, act: str
+) -> None:
+    """Destroyed while the clock was ahead, it is noted by the home's time: once the clock is set
+    right, the next rotation moves its receipt.
+    """
+    place.choose("allowed")
+    place.end(place.begin(ONE))
+    arguments = {"id": place.account if act == "person.erase" else ONE}
+    if act == "hold.release":
+        hold = place.node.vault.place_hold(ONE, "a case", place.clock())
+        perform(place.node, "sessions.delete", {"id": ONE})
+        arguments = {"id": hold.id}
+    place.fake.step(YEAR)
+    perform(place.node, act, arguments)
+    place.fake.step(-YEAR)
+    place.node.vault.rotate(place.clock())
+
+    (receipt,) = place.node.vault.receipts(ONE)
+    assert "backups_unrecoverable" == receipt.state
+
+
+@pytest.mark.row("R5")
+def test_what_was_destroyed_before_a_step_back_is_gone_from_backups_with_it(place: Minded) -> None:
+    """Deleted, the clock set back by days, and that confirmed: the receipt does not wait for the
+    day of the deletion to come again.
+    """
+    place.end(place.begin(ONE))
+    place.node.vault.delete(ONE, place.clock())
+    place.fake.step(-timedelta(days=40))
+    perform(place.node, "clock.confirm", {})
+
+    (receipt,) = place.node.vault.receipts(ONE)
+    assert "backups_unrecoverable" == receipt.state
+
+
 def test_nothing_is_confirmed_that_did_not_happen(place: Minded) -> None:
     """Without a step there is nothing to follow."""
     with pytest.raises(InputError, match="has not stepped"):
