@@ -19,7 +19,9 @@ from bailee.db.checks import unsound
 from bailee.db.engine import reading, storage_errors
 from bailee.db.migrate import DECIDING
 from bailee.errors import BaileeError
+from bailee.keyring.verifying import found as found_keys
 from bailee.keyring.verifying import verify as verify_keys
+from bailee.shown import line
 
 if TYPE_CHECKING:
     from bailee.app.node import Node
@@ -35,12 +37,14 @@ class Verified:
 
 def known(node: Node) -> list[Damaged]:
     """What is known to be damaged without reading what is kept: rows that are not what was written,
-    what lies in quarantine, and what this process has come upon.
+    what lies in quarantine, keys that a rotation found not to open, and what this process has come
+    upon.
 
     Raises:
         StorageError: a store can't be read.
     """
     found = {*node.damages.all(), *_rows(node, {}), *node.vault.verifying({}).spool()}
+    found.update(found_keys(node.keyring))
     return _one_each(found)
 
 
@@ -66,9 +70,11 @@ def verify(node: Node, now: datetime) -> Verified:
 
 
 def _one_each(found: Iterable[Damaged]) -> list[Damaged]:
-    """One line for each thing: the row's own before what was come upon because of it."""
+    """One line for each thing: the row's own before what was come upon because of it. A name may be
+    what is damaged, and hold anything.
+    """
     named: dict[str, Damaged] = {}
-    for one in sorted(found):
+    for one in sorted(Damaged(line(one.where), line(one.what)) for one in found):
         if one.where not in named or one.what == UNSOUND:
             named[one.where] = one
     return list(named.values())

@@ -16,7 +16,7 @@ from sqlalchemy import func, select, update
 from bailee.app.operations import perform
 from bailee.app.verifying import known, verify
 from bailee.db.engine import open_sqlite
-from bailee.db.keys import deks
+from bailee.db.keys import deks, keks
 from bailee.db.vault import sessions
 from bailee.errors import InputError, IntegrityError
 from bailee.testing.tampering import rewrite, tamper
@@ -254,6 +254,21 @@ def test_a_rubbish_erasure_keeps_no_server_from_starting(orchard: Orchard) -> No
     assert {"erasures era_x"} == orchard.damaged()
     assert orchard.node.erasures.is_gone("acc_x")
     assert {ONE, TWO, THREE, BOBS} == orchard.listed()
+
+
+@pytest.mark.row("R5")
+def test_a_key_that_a_rotation_could_not_open_is_said_once(orchard: Orchard) -> None:
+    """By the report, the start and `verify`, under one name."""
+    with orchard.node.keyring.engine.begin() as connection:
+        connection.execute(
+            update(deks).where(deks.c.subject == subject_of(BOBS)).values(wrapped=os.urandom(60))
+        )
+        connection.execute(update(keks).values(dirty=True))
+    orchard.again()
+    orchard.node.vault.rotate(orchard.clock())
+    named = f"key {subject_of(BOBS)}"
+    assert [named] == [one.where for one in known(orchard.node)]
+    assert {named, f"session {BOBS}"} == orchard.damaged()
 
 
 def test_what_a_server_says_of_damage_is_what_is_known(orchard: Orchard) -> None:
