@@ -571,7 +571,7 @@ FAULTS: Final[tuple[Fault, ...]] = (
     # Folders
     *(
         Fault(
-            f"`{name}/`",
+            f"the folder `{name}`",
             "missing, or of another home",
             said,
             "Nothing.",
@@ -588,7 +588,7 @@ FAULTS: Final[tuple[Fault, ...]] = (
         )
     ),
     Fault(
-        "`vault/segments/`",
+        "the folder `vault/segments`",
         "missing, or of another home",
         "exchange 0",
         "What was shipped, until it is put back.",
@@ -597,7 +597,7 @@ FAULTS: Final[tuple[Fault, ...]] = (
         loses=SEALED,
     ),
     Fault(
-        "`vault/spool/`",
+        "the folder `vault/spool`",
         "missing, or of another home",
         "it is not there, though its key is",
         "What was not filed yet.",
@@ -606,7 +606,7 @@ FAULTS: Final[tuple[Fault, ...]] = (
         loses=frozenset({UNSEALED}),
     ),
     Fault(
-        "`vault/reports/`",
+        "the folder `vault/reports`",
         "missing, or of another home",
         "report fb_",
         "The reports, until it is put back.",
@@ -615,7 +615,7 @@ FAULTS: Final[tuple[Fault, ...]] = (
         loses=frozenset({"report"}),
     ),
     Fault(
-        "`vault/telemetry/`",
+        "the folder `vault/telemetry`",
         "missing, or of another home",
         "telemetry metric~",
         "The figures, until it is put back.",

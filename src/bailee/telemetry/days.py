@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -91,9 +91,7 @@ class Days:
         with self._lock:
             indexed = set(self._indexed())
             for path in self._folder.iterdir():
-                # What was being made is in the journal still, or in the files it was to replace.
-                left = (self.journal_folder / path.name).exists()
-                if path.name not in indexed and (left or path.name.rpartition("-")[0] in indexed):
+                if path.name not in indexed and self._is_left(path.name, indexed):
                     path.unlink()
             count = 0
             for name in self._journals():
@@ -102,6 +100,20 @@ class Days:
                 else:
                     count += self.compact(name, seen)
             return count
+
+    def _is_left(self, name: str, indexed: Collection[str]) -> bool:
+        """Whether a file that is not in the index can go: it was being made, and is in the journal
+        still or in the files that it was to replace; or its key is gone.
+        """
+        if (self.journal_folder / name).exists() or name.rpartition("-")[0] in indexed:
+            return True
+        try:
+            self._keyring.get(shelf_of(name).subject)
+        except IntegrityError as error:
+            return error.code == "key_destroyed"
+        except ValueError:
+            return False
+        return False
 
     def compact(
         self, name: str, seen: Callable[[DataClass, Sequence[Row]], None] | None = None
