@@ -11,6 +11,7 @@ import cli_page
 import configuration_page
 import coverage_page
 import errors_page
+import faults_page
 import routes_page
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -20,6 +21,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "docs/reference/cli.md": cli_page.render,
     "docs/reference/configuration.md": configuration_page.render,
     "docs/reference/errors.md": errors_page.render,
+    "docs/reference/faults.md": faults_page.render,
     "docs/reference/routes.md": routes_page.render,
 }
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
+from bailee.testing.tampering import tamper
 from browsing import Answer, Visitor
 from programs import SIGN_UP, Bailee, message
 
@@ -163,3 +164,16 @@ def test_no_page_brings_its_own_style_or_script(served: Serve) -> None:
         for path, answer in pages.items()
         if "<style" in answer.text or " style=" in answer.text or "<script>" in answer.text
     ]
+
+
+def test_the_operator_sees_that_something_is_damaged(served: Serve) -> None:
+    """How many things, and who names them; nothing while all is whole."""
+    bailee = served(env=SIGN_UP)
+    operator = Visitor(bailee.ready["console"])
+    operator.get(bailee.ready["sign_in"])
+    before = operator.get("/admin/retention").text
+    sign_up(Visitor(bailee.ready["console"]), "ada@example.org", choice="refused")
+    tamper(bailee.home / "data" / "data.db", "UPDATE consent_records SET new = 'allowed'")
+    after = operator.get("/admin/retention").text
+    assert (False, True) == ("Damaged: " in before, "Damaged: 1." in after)
+    assert "bailee verify" in after

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sqlalchemy import Engine
 
 from bailee.accounts.identifiers import Identifiers
 from bailee.clock import Clock
+from bailee.damage import Damages
 from bailee.ledger import Ledger
 from bailee.policy import Policy
 
@@ -24,3 +25,4 @@ class Backing:
     ledger: Ledger
     identifiers: Identifiers
     random: Callable[[int], bytes] = secrets.token_bytes
+    damages: Damages = field(default_factory=Damages)

@@ -50,6 +50,7 @@ class People:
         self._clock = backing.clock
         self._ledger = backing.ledger
         self._random = backing.random
+        self._damages = backing.damages
         self._accounts = accounts
         self._authority = authority
 
@@ -152,10 +153,13 @@ class People:
         return found
 
     def all(self) -> list[Person]:
-        """Everybody, in the order in which they came; those who were erased too."""
+        """Everybody, in the order in which they came; those who were erased too. Whose particulars
+        are damaged is left out, and noted.
+        """
         query = select(persons).order_by(persons.c.created_at, persons.c.id)
         with storage_errors(_WHAT), reading(self._engine) as connection:
-            return [self._person(row) for row in connection.execute(query)]
+            rows = connection.execute(query).all()
+        return list(self._damages.each(rows, self._person, lambda row: f"person {row.id}"))
 
     def set_operator(self, person_id: str, operator: bool, *, by: Actor) -> None:
         """Make a person an operator, or no longer.

@@ -55,7 +55,8 @@ class Registry:
         `sign_up`: the plans on which people may make themselves an account.
         """
         self.identifiers = identifiers = Identifiers(keys, random)
-        backing = Backing(engine, policy, clock, ledger, identifiers, random)
+        damages = damages or Damages()
+        backing = Backing(engine, policy, clock, ledger, identifiers, random, damages)
         self.accounts = Accounts(
             engine, policy, clock, ledger, random, names=identifiers, damages=damages
         )

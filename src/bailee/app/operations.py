@@ -26,7 +26,6 @@ from bailee.app.node import Node
 from bailee.app.people import PEOPLE, actor_of, own_account
 from bailee.app.views import (
     as_bytes,
-    damaged_view,
     leaf_view,
     move_view,
     receipt_view,
@@ -237,10 +236,6 @@ def _clock_confirm(node: Node, _arguments: Arguments) -> object:
     return {"seconds": round(step.by.total_seconds()), "now": node.clock().isoformat()}
 
 
-def _keyring_damaged(node: Node, _arguments: Arguments) -> object:
-    return [damaged_view(key) for key in node.keyring.damaged()]
-
-
 # The audit record
 
 
@@ -286,7 +281,6 @@ _OPERATIONS: Final[Mapping[str, Callable[[Node, Arguments], Iterator[object] | o
     "keyring.rotate": _keyring_rotate,
     "clock.show": _clock_show,
     "clock.confirm": _clock_confirm,
-    "keyring.damaged": _keyring_damaged,
     "audit.list": _audit_list,
     **telemetry.OPERATIONS,
     **feedback.OPERATIONS,

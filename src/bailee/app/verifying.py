@@ -13,13 +13,16 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import Engine, func, select, text
 
-from bailee.damage import UNSOUND, Damaged
+from bailee.damage import UNREADABLE, UNSOUND, Damaged, why
 from bailee.db.accounts import consent_records
 from bailee.db.checks import unsound
 from bailee.db.engine import reading, storage_errors
 from bailee.db.migrate import DECIDING
-from bailee.errors import BaileeError
+from bailee.errors import BaileeError, StorageError
+from bailee.keyring.verifying import found as found_keys
 from bailee.keyring.verifying import verify as verify_keys
+from bailee.shown import line
+from bailee.telemetry.shelves import shelf_of
 
 if TYPE_CHECKING:
     from bailee.app.node import Node
@@ -35,12 +38,14 @@ class Verified:
 
 def known(node: Node) -> list[Damaged]:
     """What is known to be damaged without reading what is kept: rows that are not what was written,
-    what lies in quarantine, and what this process has come upon.
+    what lies in quarantine, keys that a rotation found not to open, and what this process has come
+    upon.
 
     Raises:
         StorageError: a store can't be read.
     """
     found = {*node.damages.all(), *_rows(node, {}), *node.vault.verifying({}).spool()}
+    found.update(found_keys(node.keyring))
     return _one_each(found)
 
 
@@ -57,6 +62,8 @@ def verify(node: Node, now: datetime) -> Verified:
         ("data/data.db", _consents(node)),
         ("keyring/keyring.db", verify_keys(node.keyring)),
         ("vault", node.vault.verifying(checked).all(now)),
+        ("vault/reports", _reports(node, now, checked)),
+        ("vault/telemetry", _telemetry(node, now)),
     ):
         try:
             found.update(check)
@@ -66,9 +73,11 @@ def verify(node: Node, now: datetime) -> Verified:
 
 
 def _one_each(found: Iterable[Damaged]) -> list[Damaged]:
-    """One line for each thing: the row's own before what was come upon because of it."""
+    """One line for each thing: the row's own before what was come upon because of it. A name may be
+    what is damaged, and hold anything.
+    """
     named: dict[str, Damaged] = {}
-    for one in sorted(found):
+    for one in sorted(Damaged(line(one.where), line(one.what)) for one in found):
         if one.where not in named or one.what == UNSOUND:
             named[one.where] = one
     return list(named.values())
@@ -95,6 +104,25 @@ def _rows(node: Node, checked: dict[str, int]) -> Iterator[Damaged]:
             )
             for one in unsound(connection, table):
                 yield Damaged(f"{table.name} {one}", UNSOUND)
+
+
+def _reports(node: Node, now: datetime, checked: dict[str, int]) -> Iterator[Damaged]:
+    for report in node.reports.all(now):
+        checked["reports"] = checked.get("reports", 0) + 1
+        try:
+            node.reports.open(report)
+        except (*UNREADABLE, StorageError) as error:
+            said = error.message if isinstance(error, StorageError) else why(error)
+            yield Damaged(f"report {report.id}", said)
+
+
+def _telemetry(node: Node, now: datetime) -> Iterator[Damaged]:
+    """Files that can't be read, and what of the journal did not open and is in no file now."""
+    yield from node.telemetry.damaged(now)
+    for leaf in node.ledger.entries(kind="telemetry.damaged"):
+        if shelf_of(leaf.subject).expires_at > now:
+            said = f"{leaf.body.get('length')} bytes of its journal did not open."
+            yield Damaged(f"telemetry {leaf.subject}", said)
 
 
 def _consents(node: Node) -> Iterator[Damaged]:

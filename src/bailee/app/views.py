@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from bailee.feedback.reports import Report
-from bailee.keyring import Damaged
 from bailee.ledger import Leaf
 from bailee.vault.moving import Move
 from bailee.vault.receipts import Receipt
@@ -103,18 +102,6 @@ def leaf_view(leaf: Leaf) -> dict[str, object]:
         "subject": leaf.subject,
         "body": dict(leaf.body),
         **({"erased": list(leaf.erased)} if leaf.erased else {}),
-    }
-
-
-def damaged_view(key: Damaged) -> dict[str, object]:
-    """A key that does not open, and what can't be read with it."""
-    return {
-        "kind": key.kind,
-        "name": key.name,
-        "found": key.found_at.isoformat(),
-        "keys": key.keys,
-        "data_class": key.data_class,
-        "until": key.until and key.until.isoformat(),
     }
 
 

@@ -11,7 +11,6 @@ from bailee.cli.errors import reporting
 from bailee.cli.reach import HomeOption, JsonOption, ask_one
 from bailee.cli.show import console, moment, note, print_json, say, size, table
 from bailee.errors import BaileeError
-from bailee.shown import line
 
 app = typer.Typer(help="Retention: what is kept, and the end of it.", no_args_is_help=True)
 
@@ -78,19 +77,16 @@ def report(as_json: JsonOption = False, home: HomeOption = None) -> None:
     with reporting():
         _standing(home, as_json=as_json)
         rows = cast("list[dict[str, Any]]", ask_one(home, "retention.report"))
-        keys = cast("list[dict[str, Any]]", ask_one(home, "keyring.damaged"))
-        for key in keys:
-            say(_damaged(key), err=True)
+        damaged = cast("list[dict[str, str]]", ask_one(home, "retention.damaged"))
+        for one in damaged:
+            say(f"damaged: {one['where']}: {one['what']}", err=True)
         if as_json:
             print_json(rows)
             return
         clock = cast("dict[str, Any]", ask_one(home, "clock.show"))
         if clock["step"] is not None:
             say(f"Mind the clock: {clock['step']['in_words']}")
-        damaged = cast("list[dict[str, str]]", ask_one(home, "retention.damaged"))
-        for one in damaged:
-            say(f"damaged: {one['where']}: {one['what']}", err=True)
-        if damaged or keys:
+        if damaged:
             say("hint: bailee verify checks all of the home", err=True)
         if not rows:
             say("Nothing is kept.")
@@ -114,13 +110,6 @@ def report(as_json: JsonOption = False, home: HomeOption = None) -> None:
                 right=("sessions", "stored"),
             )
         )
-
-
-def _damaged(key: dict[str, Any]) -> str:
-    what = {"kek": "the key of an epoch", "secret": "a secret"}.get(key["kind"], "a key")
-    under = f", {_counted(key['keys'], 'key')} under it" if key["kind"] == "kek" else ""
-    until = f", {key['data_class']}, kept until {moment(key['until'])}" if key["until"] else ""
-    return line(f"damaged: {what}, {key['name']}{under}{until}: it opens nothing any more.")
 
 
 @app.command()

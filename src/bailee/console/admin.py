@@ -98,6 +98,7 @@ class Admin:
             "admin/retention.html",
             here="retention",
             watch=self._perform("retention.watch", {}),
+            damaged=len(self._perform("retention.damaged", {})),
             report=report,
             picture=picture,
             receipts=receipts[::-1][:_SHOWN],

@@ -6,6 +6,7 @@ the vault; with the data lies also `sure`, the number that all parts were seen t
 
 * The data is older when any other part's number is above its own.
 * Another part is older when its number is below `sure`. One step behind is a crash in between.
+* A part whose write-ahead log is damaged (`logs`) has lost what was written last: it is older.
 * A part that isn't there, while others are, is missing. A new one is never made in its place.
 * A part of another home, or without an id where others have one, does not belong.
 
@@ -46,10 +47,13 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A part as it was found. Without a mark it is from before there were any, or being made."""
+    """A part as it was found. Without a mark it is from before there were any, or being made.
+    `torn`: its write-ahead log is damaged, so that what was written last is not in it.
+    """
 
     there: bool
     mark: Mark | None = None
+    torn: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +96,10 @@ def judge(
     lowest = min((mark.number for mark in marks.values()), default=0)
     older: list[str] = []
     if stage in (None, Stage.WHOLE):
-        older = _older(parts, newest)
+        torn = [name for name, part in parts.items() if part.torn]
+        if set(torn) - set(accepted):
+            raise _refused_as_torn(torn)
+        older = [*dict.fromkeys((*torn, *_older(parts, newest)))]
         if set(older) - set(accepted):
             raise _refused_as_older(older, newest, marks)
         lowest = 0 if len(marks) < len(parts) else lowest
@@ -116,7 +123,13 @@ def _check_same(ids: Mapping[str, str]) -> str | None:
     if len(counted) < 2:
         return counted[0][0] if counted else None
     named = [name for name, found in ids.items() if found != counted[0][0] and name]
-    if counted[0][1] == counted[1][1] or not named:
+    if counted[0][1] > counted[1][1] and not named:
+        raise IntegrityError(
+            "home.json is of another home than the rest, or is damaged.",
+            code="home_parts",
+            hint="remove it: it is made again from the rest; nothing was changed",
+        )
+    if counted[0][1] == counted[1][1]:
         named = [name for name in ids if name]
         message = f"{_folders(named)} are not all of the same home."
     else:
@@ -137,6 +150,16 @@ def _older(parts: Mapping[str, Part], newest: int) -> list[str]:
         for name, part in parts.items()
         if part.mark is None or (not data_is_newest if name == "data" else part.mark.number < floor)
     ]
+
+
+def _refused_as_torn(torn: list[str]) -> IntegrityError:
+    return IntegrityError(
+        f"the write-ahead log of {_folders(torn)} is damaged: what was written last is lost with "
+        "it, and may be a choice, a hold or a deletion.",
+        code="home_parts",
+        hint=f"put back what was there last; if that is lost, read what is undone by an older part "
+        f'(guide, "Backups"), then: bailee home accept-older {" ".join(torn)} --reason "..."',
+    )
 
 
 def _refused_as_older(older: list[str], newest: int, marks: Mapping[str, Mark]) -> IntegrityError:

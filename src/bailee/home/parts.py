@@ -23,6 +23,7 @@ from typing import Any
 from urllib.parse import quote
 
 from bailee.errors import IntegrityError, StorageError
+from bailee.home import logs
 from bailee.home.belonging import Mark, Part, Stage, Standing, judge
 from bailee.home.layout import Home
 
@@ -74,8 +75,10 @@ def _database(path: Path) -> Part:
         if not path.stat().st_size:
             return Part(there=False)
         log = path.with_name(f"{path.name}-wal")
+        written = log.exists() and log.stat().st_size > 0
+        torn = written and logs.lost_more_than_a_crash_can(log.read_bytes())
         # Without a log nobody is writing: the lock is ours. `immutable` leaves no file beside it.
-        how = "mode=ro" if log.exists() and log.stat().st_size else "mode=ro&immutable=1"
+        how = "mode=ro" if written else "mode=ro&immutable=1"
         uri = f"file:{quote(str(path))}?{how}"
         with closing(sqlite3.connect(uri, uri=True, timeout=30)) as connection:
             connection.row_factory = sqlite3.Row
@@ -86,7 +89,7 @@ def _database(path: Path) -> Part:
             if row is None:
                 return Part(there=True)
             sure = row["sure"] if "sure" in row.keys() else 0  # noqa: SIM118 - a Row has values
-            return Part(True, Mark(str(row["home"]), int(row["mark"]), int(sure)))
+            return Part(True, Mark(str(row["home"]), int(row["mark"]), int(sure)), torn)
     except FileNotFoundError:
         return Part(there=False)
     except OSError as error:

@@ -52,6 +52,7 @@ from bailee.keyring.wrapping import (
     secret_data,
     unseal,
 )
+from bailee.shown import line
 
 _ZEROS = bytes(SEALED_KEY_BYTES)
 _CACHED_DEKS = 8192
@@ -391,7 +392,14 @@ class Keyring:
         key = self._secrets.get(row.name)
         if key is None:
             data = secret_data(row.name, row.generation)
-            key = self.root.unwrap(row.generation, row.wrapped, data)
+            try:
+                key = self.root.unwrap(row.generation, row.wrapped, data)
+            except IntegrityError as error:
+                raise IntegrityError(
+                    f"the secret {line(row.name)} of the keyring does not open: {error.message}",
+                    code=error.code,
+                    hint="put back the keyring that was there last; nothing was changed",
+                ) from error
         return key
 
     def wrap_dek(

@@ -11,12 +11,32 @@ from bailee.damage import Damaged
 from bailee.db.engine import reading, storage_errors
 from bailee.db.keys import deks, keks, secrets
 from bailee.errors import IntegrityError
+from bailee.keyring import damage
 from bailee.keyring.wrapping import kek_data, secret_data
 
 if TYPE_CHECKING:
     from bailee.keyring.keyring import Keyring
 
 _PORTION = 1000
+_NAMES = {damage.NAMED: "secret", damage.KEK: "KEK", damage.DEK: "key"}
+
+
+def found(ring: Keyring) -> Iterator[Damaged]:
+    """The keys that were found not to open, before now, named as `verify` names them.
+
+    Raises:
+        StorageError: the store can't be read.
+    """
+    for key in ring.damaged():
+        yield said(key.kind, key.name, key.keys)
+
+
+def said(kind: str, name: str, under: int = 0) -> Damaged:
+    """How a key that does not open is named. `under`: how many are wrapped under a KEK."""
+    what = "it does not open."
+    if kind == damage.KEK:
+        what = f"it does not open, nor do the {under} keys under it."
+    return Damaged(f"{_NAMES[kind]} {name}", what)
 
 
 def verify(ring: Keyring) -> Iterator[Damaged]:
@@ -32,7 +52,7 @@ def verify(ring: Keyring) -> Iterator[Damaged]:
     for row in named:
         data = secret_data(row.name, row.generation)
         if not _opens(ring, row.generation, row.wrapped, data):
-            yield Damaged(f"secret {row.name}", "it does not open.")
+            yield said(damage.NAMED, row.name)
     for row in ours:
         data = kek_data(row.id, row.data_class, row.epoch, row.generation)
         if _opens(ring, row.generation, row.wrapped, data):
@@ -41,7 +61,7 @@ def verify(ring: Keyring) -> Iterator[Damaged]:
             with storage_errors("the keyring"), reading(ring.engine) as connection:
                 under = select(deks.c.subject).where(deks.c.kek_id == row.id)
                 count = len(connection.execute(under).all())
-            yield Damaged(f"KEK {row.id}", f"it does not open, nor do the {count} keys under it.")
+            yield said(damage.KEK, row.id, count)
 
 
 def _under(ring: Keyring, kek: Any) -> Iterator[Damaged]:
@@ -61,7 +81,7 @@ def _under(ring: Keyring, kek: Any) -> Iterator[Damaged]:
                 data_class = kek.data_class
                 ring.unwrap_dek(row.subject, data_class, row.version, row.wrapped, key)
             except IntegrityError:
-                yield Damaged(f"key {row.subject}", "it does not open.")
+                yield said(damage.DEK, row.subject)
         if len(rows) < _PORTION:
             return
         after = rows[-1].subject

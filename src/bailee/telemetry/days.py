@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 from sqlalchemy import Engine, delete, insert, select
 
+from bailee.damage import UNREADABLE, Damaged, why
 from bailee.db.engine import reading, storage_errors
 from bailee.db.telemetry import telemetry_files
 from bailee.errors import IntegrityError, StorageError
@@ -90,7 +91,7 @@ class Days:
         with self._lock:
             indexed = set(self._indexed())
             for path in self._folder.iterdir():
-                if path.name not in indexed:
+                if path.name not in indexed and self._is_left(path.name, indexed):
                     path.unlink()
             count = 0
             for name in self._journals():
@@ -99,6 +100,20 @@ class Days:
                 else:
                     count += self.compact(name, seen)
             return count
+
+    def _is_left(self, name: str, indexed: Collection[str]) -> bool:
+        """Whether a file that is not in the index can go: it was being made, and is in the journal
+        still or in the files that it was to replace; or its key is gone.
+        """
+        if (self.journal_folder / name).exists() or name.rpartition("-")[0] in indexed:
+            return True
+        try:
+            self._keyring.get(shelf_of(name).subject)
+        except IntegrityError as error:
+            return error.code == "key_destroyed"
+        except ValueError:
+            return False
+        return False
 
     def compact(
         self, name: str, seen: Callable[[DataClass, Sequence[Row]], None] | None = None
@@ -119,7 +134,7 @@ class Days:
                         rows.append(found)
             except IntegrityError as error:
                 if error.code != "key_destroyed":
-                    raise
+                    return 0  # it stays until its time is over, and keeps nothing else from going
                 rows = []
             if rows:
                 self._write(name, shelf, rows)
@@ -208,11 +223,10 @@ class Days:
         wanted = columns.schema(shelf.data_class, self._registry)
         try:
             key = self._keyring.get(shelf.subject).key
-        except IntegrityError:
-            return 0
-        whole = columns.joined(
-            [columns.opened(self._read(name), key, name, wanted.names) for name in names]
-        )
+            opened = [columns.opened(self._read(name), key, name, wanted.names) for name in names]
+        except (IntegrityError, StorageError):
+            return 0  # a damaged one stays as it is, and those beside it
+        whole = columns.joined(opened)
         between = (min(row.first_ms for row in rows), max(row.last_ms for row in rows))
         name = f"{names[-1]}-{os.urandom(4).hex()}"
         self._put(name, shelf, whole, between, names)
@@ -252,6 +266,11 @@ class Days:
                     key = self._keyring.get(shelf_of(name).subject).key
                 except IntegrityError:
                     continue  # destroyed, and about to be swept
+                except ValueError as error:
+                    raise IntegrityError(
+                        "a row of telemetry's index is not what was written.",
+                        hint="bailee verify says which",
+                    ) from error
                 tables.append(columns.opened(self._read(name), key, name, columns_wanted))
             indexed = set(self._indexed())
             for name in self._journals():
@@ -272,13 +291,43 @@ class Days:
         except (IntegrityError, StorageError):
             return []  # gone between listing and reading
 
+    def damaged(self, now: datetime) -> Iterator[Damaged]:
+        """The files that are kept at `now` and can't be read. Whose key does not open is the
+        key's damage.
+
+        Raises:
+            StorageError: the index can't be read.
+        """
+        from bailee.telemetry import columns
+
+        query = select(telemetry_files).where(telemetry_files.c.expires_at > now)
+        with storage_errors(_WHAT), reading(self._engine) as connection:
+            names = [row.name for row in connection.execute(query)]
+        for name in names:
+            try:
+                shelf = shelf_of(name)
+                wanted = columns.schema(shelf.data_class, self._registry)
+                try:
+                    key = self._keyring.get(shelf.subject).key
+                except IntegrityError:
+                    continue
+                with self._lock:
+                    if name in set(self._indexed()):  # and not merged meanwhile
+                        columns.opened(self._read(name), key, name, wanted.names)
+            except (*UNREADABLE, StorageError) as error:
+                said = error.message if isinstance(error, StorageError) else why(error)
+                yield Damaged(f"telemetry {name}", said)
+
     def holdings(self, now: datetime) -> list[Holding]:
         """What is kept at `now`, by shelf. Rows in the journal are not counted yet."""
         totals: dict[Shelf, tuple[int, int]] = {}
         query = select(telemetry_files).where(telemetry_files.c.expires_at > now)
         with storage_errors(_WHAT), reading(self._engine) as connection:
             for row in connection.execute(query):
-                shelf = shelf_of(row.name)
+                try:
+                    shelf = shelf_of(row.name)
+                except ValueError:
+                    continue  # damaged; `damaged` names it
                 rows, size = totals.get(shelf, (0, 0))
                 totals[shelf] = (rows + row.rows, size + row.bytes)
         return [

@@ -24,6 +24,7 @@ from typing import Any
 from sqlalchemy import Engine
 
 from bailee.clock import Clock
+from bailee.damage import Damaged
 from bailee.errors import BaileeError, InputError
 from bailee.ingest.bodies import check_objects
 from bailee.keyring import Keyring
@@ -340,6 +341,14 @@ class Telemetry:
     def _seen(self, data_class: DataClass, rows: Sequence[Row]) -> None:
         if data_class == ERROR:
             self.issues.note(rows, self._clock())
+
+    def damaged(self, now: datetime) -> Iterator[Damaged]:
+        """What is kept at `now` and can't be read.
+
+        Raises:
+            StorageError: the index can't be read.
+        """
+        return self._days.damaged(now)
 
     def settle(self) -> None:
         """Return when what was kept before has been noticed by the issues."""

@@ -26,6 +26,7 @@ from sqlalchemy import Connection, bindparam, insert, select, update
 
 from bailee.db.checks import sound
 from bailee.db.vault import departed_sessions, exchanges, prefixes, sessions
+from bailee.errors import IntegrityError
 from bailee.keyring import Keyring, Want
 from bailee.keyring.wrapping import NONCE_BYTES
 from bailee.policy.period import expires_at
@@ -45,10 +46,14 @@ _AT_ONCE: Final = 500  # digests in one query
 _BY_ID: Final = select(sessions).where(
     sessions.c.id == bindparam("which"), sessions.c.expires_at > bindparam("now"), sound(sessions)
 )
-_BY_CLIENT: Final = select(sessions).where(
-    sessions.c.client_session == bindparam("which"),
-    sessions.c.expires_at > bindparam("now"),
-    sound(sessions),
+_BY_CLIENT: Final = (
+    select(sessions)
+    .where(
+        sessions.c.client_session == bindparam("which"),
+        sessions.c.expires_at > bindparam("now"),
+        sound(sessions),
+    )
+    .order_by(sessions.c.started.desc())  # the latest, where the key of another is damaged
 )
 _TAKEN: Final = select(sessions.c.id).where(sessions.c.id == bindparam("which"))
 _DEPARTED: Final = select(departed_sessions.c.digest).where(
@@ -115,7 +120,10 @@ class Batch:
         now: datetime,
         present: PresentTerms,
         tombstones: Tombstones,
+        wary: bool = False,
     ) -> None:
+        """`wary`: a session whose key is damaged is not continued; another one begins."""
+        self._wary = wary
         self._present = present
         self._tombstones = tombstones
         self._keyring = keyring
@@ -293,12 +301,20 @@ class Batch:
         if session_id is None and client is None:
             return None
         which = {"which": session_id or client, "now": self._now}
-        row = connection.execute(_BY_ID if session_id else _BY_CLIENT, which).first()
-        if row is None:
-            return None
-        if row.id not in self._sessions:
-            self._sessions[row.id] = Working(dict(row._mapping), new=False)
-        return self._sessions[row.id]
+        for row in connection.execute(_BY_ID if session_id else _BY_CLIENT, which).all():
+            if row.id in self._sessions:
+                return self._sessions[row.id]
+            if not self._wary or self._opens(row.id):
+                found = self._sessions[row.id] = Working(dict(row._mapping), new=False)
+                return found
+        return None
+
+    def _opens(self, session_id: str) -> bool:
+        try:
+            self._keyring.get(subject_of(session_id))
+        except IntegrityError as error:
+            return error.code == "key_destroyed"  # it is about to go, and goes as ever
+        return True
 
     def _begin(
         self, connection: Connection, item: Item, client: str | None, digest: bytes | None

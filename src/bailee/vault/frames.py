@@ -130,6 +130,15 @@ def _tail(content: bytes, position: int, used: int) -> Damage:
     return Damage(position, max(used, min(end, len(content))), torn=used < end)
 
 
+def is_cut(content: bytes, position: int) -> bool:
+    """Whether a file ends within the frame at `position`. One is made whole before it is written
+    to, so it was cut later, and not by a crash.
+    """
+    lengths = _lengths(content, position)
+    length = 0 if lengths is None else lengths[1]
+    return position + HEADER_BYTES + length > len(content)
+
+
 def encode(exchange: CapturedExchange) -> bytes:
     """An exchange as a frame's plaintext."""
     head = pack(

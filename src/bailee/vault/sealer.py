@@ -254,6 +254,7 @@ class Sealer:
                 now=self._clock(),
                 present=self._present,
                 tombstones=self._tombstones,
+                wary=len(items) == 1,  # one that is at fault is sealed alone
             )
             try:
                 with storage_errors("the vault's index"), reading(self._engine) as connection:

@@ -16,6 +16,7 @@ The caller holds the vault's lock for everything but `read`.
 from __future__ import annotations
 
 import os
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -213,10 +214,12 @@ class Segments:
             )
 
     def recover(self) -> None:
-        """Take up the open segments where the index left them; remove what it does not know.
+        """Take up the open segments where the index left them; remove what it does not know. One
+        that is missing among others is its sessions' loss (`verify` names them). When none is
+        there it is the folder that is missing, and nothing is changed.
 
         Raises:
-            StorageError: the disk or the index failed.
+            StorageError: the disk or the index failed; or all open segments are missing.
         """
         with storage_errors("the vault's index"), reading(self._engine) as connection:
             rows = connection.execute(select(segments)).all()
@@ -225,8 +228,11 @@ class Segments:
         shipped = {row.id: row for row in rows if row.state != "open"}
         with _disk():
             self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._check_there(known, used)
             for path in self._folder.iterdir():
                 row = known.pop(path.name, None)
+                if row is None and path.name in used and path.name not in shipped:
+                    continue  # its row in the index is damaged
                 if row is None and path.name in used and not self._is_kept(shipped[path.name]):
                     row = shipped[path.name]
                     self._set(row.id, "open")
@@ -242,11 +248,23 @@ class Segments:
         for row in list(known.values()):
             if row.id in used and self._is_kept(row):
                 self._set(row.id, "shipped")
-                del known[row.id]
-        if used & known.keys():  # one that is not used was being removed
+
+    def _check_there(self, known: Mapping[str, Any], used: Collection[str]) -> None:
+        """Whether the folder is the one that the index is of. A segment that is not used was being
+        removed.
+        """
+        missing = [
+            row
+            for row in known.values()
+            if row.id in used and not (self._folder / row.id).exists() and not self._is_kept(row)
+        ]
+        there = any((self._folder / segment_id).exists() for segment_id in known)
+        if missing and not there:
             raise StorageError(
-                f"{len(used & known.keys())} open segments are missing from the vault's folder.",
-                hint="restore the folder and the data database from the same backup",
+                f"{len(missing)} open segments are missing from the vault's folder.",
+                hint="put vault/open back, or restore the vault and the data database from the "
+                "same backup; if they are lost, make an empty file of each one's name there: "
+                + ", ".join(sorted(row.id for row in missing)[:10]),
             )
 
     def close(self) -> None:

@@ -28,7 +28,7 @@ from bailee.errors import StorageError
 from bailee.keyring import Keyring
 from bailee.keyring.wrapping import NONCE_BYTES, unseal
 from bailee.vault.exchange import CapturedExchange
-from bailee.vault.frames import HEADER_BYTES, Damage, decode, frame_data, scan
+from bailee.vault.frames import HEADER_BYTES, Damage, decode, frame_data, is_cut, scan
 from bailee.vault.spool_writing import DATA_CLASS, LIFETIME, Kept, subject_of
 
 SEALED: Final = ".sealed"
@@ -117,12 +117,16 @@ class SpoolReader:
             content = (self._folder / name).read_bytes()
         except OSError as error:
             raise _failed(error) from error
+        if not content:  # a file is made whole, with zeros, before anything is written to it
+            self.quarantine(name, 0, b"")
+            yield Damaged(name, 0, 0, torn=False)
         for found in scan(content, opener):
             if isinstance(found, Damage):
                 length = found.end - found.offset
-                if not found.torn and length:
+                torn = found.torn and not is_cut(content, found.offset)
+                if not torn and length:
                     self.quarantine(name, found.offset, content[found.offset : found.end])
-                yield Damaged(name, found.offset, length, found.torn)
+                yield Damaged(name, found.offset, length, torn)
             else:
                 length = found.end - found.offset
                 exchange = decode(found.plain)
@@ -229,6 +233,25 @@ class SpoolReader:
                 path.unlink(missing_ok=True)
                 removed += 1
         return removed
+
+    def missing(self) -> list[str]:
+        """The files that have a key and are not there, in whichever form.
+
+        Raises:
+            StorageError: the keyring or the folder can't be read.
+        """
+        prefix = subject_of("")
+        with_keys = [one.removeprefix(prefix) for one in self._keyring.subjects(prefix)]
+        gone = [
+            name
+            for name in with_keys
+            if not (self._folder / name).exists()
+            and not (self._folder / f"{name}{SEALED}").exists()
+            and not self.quarantined(name)
+        ]
+        # One that was sealed away meanwhile has no key any more.
+        living = self._keyring.living([subject_of(name) for name in gone])
+        return sorted(one.removeprefix(prefix) for one in living)
 
     def aside(self) -> list[Path]:
         """What was put aside: a file each, named by its spool file and where it lay in it."""

@@ -250,8 +250,8 @@ class SpoolWriter:
         """Remove a file that nothing was kept in."""
         os.close(file.descriptor)
         with contextlib.suppress(OSError, StorageError):
+            self._keyring.destroy([subject_of(file.name)])  # a key without a file is a loss
             (self._folder / file.name).unlink(missing_ok=True)
-            self._keyring.destroy([subject_of(file.name)])
 
 
 def _seal(parts: list[bytes], file: _File, nonce: bytes, plain: bytes, data: bytes) -> None:

@@ -62,11 +62,16 @@ class Verifying:
         yield from self.spool()
 
     def spool(self) -> Iterator[Damaged]:
-        """Spool files whose key does not open, and what was put aside of others."""
+        """Spool files whose key does not open, or that are missing, and what was put aside of
+        others.
+        """
         for name in self.reader.names():
             self._count("spool files")
             if not self._opens(spool_subject(name)) and not self.reader.is_blank(name):
                 yield Damaged(f"spool file {name}", "its key does not open; it is put aside next.")
+        for name in self.reader.missing():
+            said = "it is not there, though its key is: what was in it is lost."
+            yield Damaged(f"spool file {name}", said)
         for path in self.reader.aside():
             self._count("bytes aside", path.stat().st_size)
             yield Damaged(f"quarantine/{path.name}", "bytes of the spool that do not open.")

@@ -16,7 +16,7 @@ from sqlalchemy import func, select, update
 from bailee.app.operations import perform
 from bailee.app.verifying import known, verify
 from bailee.db.engine import open_sqlite
-from bailee.db.keys import deks
+from bailee.db.keys import deks, keks
 from bailee.db.vault import sessions
 from bailee.errors import InputError, IntegrityError
 from bailee.testing.tampering import rewrite, tamper
@@ -256,6 +256,21 @@ def test_a_rubbish_erasure_keeps_no_server_from_starting(orchard: Orchard) -> No
     assert {ONE, TWO, THREE, BOBS} == orchard.listed()
 
 
+@pytest.mark.row("R5")
+def test_a_key_that_a_rotation_could_not_open_is_said_once(orchard: Orchard) -> None:
+    """By the report, the start and `verify`, under one name."""
+    with orchard.node.keyring.engine.begin() as connection:
+        connection.execute(
+            update(deks).where(deks.c.subject == subject_of(BOBS)).values(wrapped=os.urandom(60))
+        )
+        connection.execute(update(keks).values(dirty=True))
+    orchard.again()
+    orchard.node.vault.rotate(orchard.clock())
+    named = f"key {subject_of(BOBS)}"
+    assert [named] == [one.where for one in known(orchard.node)]
+    assert {named, f"session {BOBS}"} == orchard.damaged()
+
+
 def test_what_a_server_says_of_damage_is_what_is_known(orchard: Orchard) -> None:
     """`retention.damaged` names it without reading what is kept; `verify` counts what it read."""
     tamper(orchard.data, "UPDATE sessions SET uses = '' WHERE id = ?", [BOBS])
@@ -265,3 +280,43 @@ def test_what_a_server_says_of_damage_is_what_is_known(orchard: Orchard) -> None
     assert {"sessions": 3, "records": 6, "holds": 1} == {
         name: found["checked"][name] for name in ("sessions", "records", "holds")
     }
+
+
+@pytest.mark.row("R1")
+def test_a_turn_of_a_session_whose_key_is_damaged_begins_a_new_one(orchard: Orchard) -> None:
+    """Nothing that is said after it is lost, whoever talks beside it; and the next turn goes on
+    with the new session.
+    """
+    with orchard.node.keyring.engine.begin() as connection:
+        connection.execute(
+            update(deks).where(deks.c.subject == subject_of(BOBS)).values(wrapped=os.urandom(60))
+        )
+    orchard.again()
+    bob = orchard.bob["account"]
+    for text in ("three", "four"):
+        with orchard.node.vault._lock:  # so that they are sealed together
+            orchard.keep(orchard.begin(BOBS, account=bob, text=text))
+            orchard.keep(orchard.begin(TWO, text=text))
+        orchard.node.vault.flush()
+        orchard.clock.advance(timedelta(seconds=1))
+    (new,) = orchard.listed() - {ONE, TWO, THREE, BOBS}
+    shown = orchard.node.vault.show(new)
+    assert (bob, 2) == (shown.session.owner, len(shown.exchanges))
+    assert 4 == len(orchard.node.vault.show(TWO).exchanges)
+    assert {f"session {BOBS}", f"key {subject_of(BOBS)}"} == orchard.damaged()
+
+
+def test_one_whose_particulars_do_not_open_is_left_out_of_the_list_of_people(
+    orchard: Orchard,
+) -> None:
+    """And named; the others are listed."""
+    with orchard.node.keyring.engine.begin() as connection:
+        connection.execute(
+            update(deks)
+            .where(deks.c.subject == orchard.bob["person"])
+            .values(wrapped=os.urandom(60))
+        )
+    orchard.again()
+    people: Any = perform(orchard.node, "person.list", {})
+    assert ["ada@x.example"] == [one["email"] for one in people]
+    assert f"person {orchard.bob['person']}" in {one.where for one in known(orchard.node)}

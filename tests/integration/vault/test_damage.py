@@ -91,10 +91,22 @@ def test_a_torn_end_is_cut(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Non
     """A last frame that was cut short is cut off, and the rest is there."""
     path = crashed(bench, monkeypatch, 3)
     content = path.read_bytes().rstrip(b"\0")
-    path.write_bytes(content[:-7])
+    path.write_bytes(content[:-7] + bytes(4096))  # a file is made whole before it is written to
     report = recovered(bench)
     assert [True] == [damage.torn for damage in report.damaged]
     assert ["text 0", "text 1"] == texts(bench)
+
+
+@pytest.mark.parametrize("left", [0, 7, 200])
+def test_a_file_that_was_cut_is_damaged_and_not_torn(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, left: int
+) -> None:
+    """No crash leaves one that ends within a frame, or that is empty: it is put aside, and said."""
+    path = crashed(bench, monkeypatch, 1)
+    path.write_bytes(path.read_bytes()[:left])
+    report = recovered(bench)
+    assert [False] == [damage.torn for damage in report.damaged]
+    assert [] == texts(bench)
 
 
 def test_a_spool_that_was_abandoned(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -93,3 +93,20 @@ def test_a_part_from_before_an_act_is_older(number: int, acts: int, name: str) -
         judge(WHOLE, found)
     accepted = judge(WHOLE, found, (name,))
     assert ((name,), now, number) == (accepted.older, accepted.newest, accepted.sure)
+
+
+@pytest.mark.row("R1")
+def test_a_part_whose_log_is_damaged_is_older_whatever_its_mark_says() -> None:
+    """It is refused by name, and taken at somebody's word."""
+    parts = {name: Part(True, Mark("a", 5, 5), torn=name == "keyring") for name in PARTS}
+    with pytest.raises(IntegrityError, match="log of keyring/ is damaged") as error:
+        judge(("a", Stage.WHOLE), parts)
+    assert "accept-older keyring" in str(error.value.hint)
+    assert ("keyring",) == judge(("a", Stage.WHOLE), parts, ["keyring"]).older
+
+
+def test_when_the_homes_own_file_is_the_odd_one_it_is_named() -> None:
+    """And not the parts, which agree."""
+    parts = {name: Part(True, Mark("a", 5, 5)) for name in PARTS}
+    with pytest.raises(IntegrityError, match=r"home.json is of another home"):
+        judge(("b", Stage.WHOLE), parts)

@@ -1,0 +1,66 @@
+"""The page of what may happen to the files of a home, from the table that the tests hold it to."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
+
+FAULTS: Sequence[Any] = importlib.import_module("fault_table").FAULTS
+
+_HEAD = """# Damage, and what it costs
+
+Generated from the faults that `tests/faults/test_damaged_home.py` does to a home, one after the
+other. Each line holds for every place that is tried: nothing is served that is not what was
+written, what was forgotten stays so, and what the line does not name is as it was.
+
+`bailee verify` reads everything and names what is damaged. A start that is refused changes nothing
+that is not said here. "..." stands for a name.
+
+| what | what happens to it | said | what is lost | what to do |
+|---|---|---|---|---|
+"""
+
+_TAIL = """
+Tested elsewhere:
+
+| what | what happens to it | said | what is lost | what to do | test |
+|---|---|---|---|---|---|
+| `work/dbos.db` | damaged, or cut | it is set aside, which is said and entered | nothing: it \
+is made anew from the sessions | nothing | `tests/integration/app/test_durable.py` |
+| a disk | full | the disk is full | nothing; deleting goes on | delete, or make room \
+| `tests/integration/app/test_full_disk.py` |
+| the clock | set | the clock has stepped | nothing | `bailee clock confirm` \
+| `tests/integration/app/test_minding.py` |
+| the schedule | fails | the server is not ready | nothing | see `bailee retention report` \
+| `tests/integration/app/test_schedule.py` |
+
+Not noticed: a log that was cut short behind the last act, and held recorded exchanges alone; a
+session's row that is gone with all its exchanges; that all parts of a home were put back from the
+same older copy; a byte of an entry of the audit record, unless SQLite's indexes show it.
+"""
+
+
+def render() -> str:
+    """The page's text."""
+    return _HEAD + "".join(map(_line, FAULTS)) + _TAIL
+
+
+def _line(fault: Any) -> str:
+    said = fault.said.rstrip(".") or "nothing"
+    where = "the start is refused: " if fault.refused else ""
+    if fault.said:
+        said = f"{where}*...{_nameless(said)}...*"
+    return f"| {fault.what} | {fault.fault} | {said} | {fault.lost} | {fault.do} |\n"
+
+
+def _nameless(said: str) -> str:
+    """Without the ids of the test's home."""
+    return " ".join(
+        "..." if word.strip(":,").count("-") == 4 else word
+        for word in said.replace("session:", "session: ").split()
+    )
