@@ -9,10 +9,13 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from alembic import command
 
 from bailee.accounts import OPERATOR
 from bailee.app.node import Node
 from bailee.app.older import accept_older
+from bailee.db.engine import open_sqlite
+from bailee.db.migrate import configuration
 from bailee.errors import InputError, IntegrityError
 from bailee.home import Home, HomeLock, parts
 from bailee.home.belonging import PARTS
@@ -205,26 +208,25 @@ def test_a_copy_in_order_starts_though_a_segment_was_shipped(tmp_path: Path) -> 
 
 
 @pytest.mark.row("D4")
-def test_a_home_from_before_there_were_ids_gets_them_once(copied: Callable[[], Home]) -> None:
+def test_a_home_from_before_there_were_ids_gets_them_once(tmp_path: Path) -> None:
     """At its first start; from then on its parts belong together."""
-    home = copied()
-    home.identity_file.unlink()
-    home.vault_mark_file.unlink()
-    for database in (home.data_database, home.keyring_database):
-        with closing(sqlite3.connect(database)) as connection:
-            connection.execute("DROP TABLE identity")
-            connection.execute("UPDATE alembic_version SET version_num = ?", (_before(database),))
-            if "keyring" in database.name:
-                connection.execute("DROP TABLE damaged_keys")
-            connection.commit()
-    assert 1 == sessions(home)
+    home = Home(tmp_path / "home")
+    home.make()
+    for line, database, before in (
+        ("data", home.data_database, "0035"),
+        ("keys", home.keyring_database, "0001"),
+    ):
+        engine = open_sqlite(database)
+        with engine.begin() as connection:
+            config = configuration(line)
+            config.attributes["connection"] = connection
+            command.upgrade(config, before)
+        engine.dispose()
+    (home.vault / "spool").mkdir()
+    assert 0 == sessions(home)
     first = parts.examine(home)
-    assert 1 == sessions(home)
+    assert 0 == sessions(home)
     assert first.home == parts.examine(home).home
-
-
-def _before(database: Path) -> str:
-    return "0001" if "keyring" in database.name else "0035"
 
 
 def _copy(database: Path, to: Path) -> None:
