@@ -9,7 +9,8 @@ import sys
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-# Imports every module while what only developers have is not there.
+# Imports every module while what only developers have is not there, but for programs and what is
+# for tests.
 _PROGRAM = """
 import importlib, pkgutil, sys
 
@@ -18,10 +19,14 @@ class NotThere:
         if name.partition(".")[0] in BLOCKED:
             raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 
+LEFT_OUT = (
+    "bailee.testing", "bailee.__main__", "bailee.db.migrations", "bailee.cloud.guest",
+    "bailee.cloud.machine.launch",
+)
 sys.meta_path.insert(0, NotThere())
 import bailee
 for found in pkgutil.walk_packages(bailee.__path__, "bailee."):
-    if not found.name.startswith(("bailee.testing", "bailee.__main__", "bailee.db.migrations")):
+    if not found.name.startswith(LEFT_OUT):
         importlib.import_module(found.name)
 """
 _EXTRAS = {"", "server", "agent", "keyring", "cloud", "local-model", "ray"}
