@@ -142,8 +142,12 @@ class _Peak(threading.Thread):
 
     def run(self) -> None:
         """Look often; what passes between two looks shows in VmHWM when it was the highest ever."""
+        looks = 0
         while not self._over.wait(0.01):
-            for one in _family(self._pid):
+            if looks % 50 == 0:  # it takes reading a file for each thread
+                family = _family(self._pid)
+            looks += 1
+            for one in family:
                 self._look(one, "VmRSS")
 
     def stop(self) -> int:

@@ -12,7 +12,7 @@ import socket
 import ssl
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from starlette.types import ASGIApp
@@ -231,15 +231,12 @@ class Server:
         """The gateway's upstreams, and the first one in words."""
         way_out = _way_out(settings)
         url = settings.text("upstream.url")
-        if url is None:
-            model = await asyncio.to_thread(LocalModel)
-            self._parts.callback(model.close)
-            api, described = Upstream(model.url), LABEL
-        else:
-            api = Upstream(check_upstream(url), _api_credential(settings), way_out)
-            described = url
         config = GatewayConfig(
-            api=api,
+            api=(
+                None
+                if url is None
+                else Upstream(check_upstream(url), _api_credential(settings), way_out)
+            ),
             bedrock=_bedrock(settings, way_out),
             vertex=_vertex(settings, way_out),
             on_recorder_failure=(
@@ -251,7 +248,12 @@ class Server:
             trusted_proxy=self._proxies.trusts,
             origins=Origins((settings.text("gateway.origins") or "").replace(",", " ").split()),
         )
-        return config, described
+        if url is not None:
+            return config, url
+        # Last, when no setting can stop the start any more: a model that is ended at once hangs.
+        model = await asyncio.to_thread(LocalModel)
+        self._parts.callback(model.close)
+        return replace(config, api=Upstream(model.url)), LABEL
 
     async def _start_console(
         self,
