@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import time
 import urllib.error
 from collections.abc import Iterator
@@ -14,33 +13,16 @@ import pytest
 
 from bailee.testing.upstream import ScriptedUpstream, Text
 from programs import Bailee, message
+from small_disks import fill, small_disk
 
 SHIPPED = Path(__file__).parents[2] / "src/bailee/policy/documents/2025-08-28.toml"
 
 
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
+@pytest.fixture(name="small_disk")
+def mounted(tmp_path: Path) -> Iterator[Path]:
     """A file system of its own that can be filled."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=80m", "tmpfs", str(folder)]
-    if os.geteuid() != 0 or subprocess.run(mount, check=False, capture_output=True).returncode:
-        pytest.skip("a small disk can't be mounted")
-    yield folder
-    subprocess.run(["umount", "-l", str(folder)], check=True)
-
-
-def fill(folder: Path) -> Path:
-    """Take every byte that is left."""
-    filler = folder / "filler"
-    with filler.open("wb", buffering=0) as file:
-        for size in (1 << 20, 4096, 1):
-            try:
-                while True:
-                    file.write(bytes(size))
-            except OSError:
-                continue
-    return filler
+    with small_disk(tmp_path / "disk", 80) as folder:
+        yield folder
 
 
 def on_full_disk(bailee: Bailee, upstream: ScriptedUpstream, *arguments: str) -> Path:

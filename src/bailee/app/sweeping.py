@@ -84,21 +84,15 @@ class Sweeping:
         """Seconds since keys were destroyed on time; from the opening on, if never."""
         return self._ticks() - self._since
 
-    def sweep(
-        self,
-        now: datetime,
-        *,
-        minding: bool = True,
-    ) -> NodeSweep:
+    def sweep(self, now: datetime, *, minding: bool = True) -> NodeSweep:
         """Destroy what is due, step by step. `minding`: first look whether the machine's clock has
         stepped.
         """
-        node, steps = self._node, Steps()
-        with node.room.deleting():
-            return self._sweep(now, steps, minding=minding)
+        with self._node.room.deleting():
+            return self._sweep(now, minding=minding)
 
-    def _sweep(self, now: datetime, steps: Steps, *, minding: bool) -> NodeSweep:
-        node = self._node
+    def _sweep(self, now: datetime, *, minding: bool) -> NodeSweep:
+        node, steps = self._node, Steps()
         if minding:
             with steps.step("clock"):
                 node.mind_clock()

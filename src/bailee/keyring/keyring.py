@@ -56,7 +56,6 @@ from bailee.shown import line
 
 _ZEROS = bytes(SEALED_KEY_BYTES)
 _CACHED_DEKS = 8192
-_PORTION = 500
 _AT_ONCE = 500  # subjects in one query
 
 # Built once: to build a statement costs several times what it takes to run it.

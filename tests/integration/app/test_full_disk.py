@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import subprocess
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -14,6 +12,7 @@ import pytest
 from bailee.app.operations import perform
 from bailee.errors import StorageError
 from places import Place
+from small_disks import fill, small_disk
 
 ONE, TWO, THREE = (f"{n}{n}{n}{n}{n}{n}{n}{n}-32a5-4d0c-8f0b-0d7c3d1c1a11" for n in range(1, 4))
 
@@ -23,14 +22,7 @@ class SmallDisk(Place):
 
     def fill(self) -> None:
         """Take every byte that is left."""
-        self.filler = self.folder.parent / "filler"
-        with self.filler.open("wb", buffering=0) as file:
-            for size in (1 << 20, 4096, 1):
-                try:
-                    while True:
-                        file.write(bytes(size))
-                except OSError:
-                    continue
+        self.filler = fill(self.folder.parent)
 
     def ask(self, operation: str, **arguments: object) -> object:
         """An operation, as the command line asks for it."""
@@ -64,19 +56,12 @@ class SmallDisk(Place):
 @pytest.fixture
 def place(tmp_path: Path) -> Iterator[SmallDisk]:
     """With three sessions in it."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", str(folder)]
-    if os.geteuid() != 0 or subprocess.run(mount, check=False, capture_output=True).returncode:
-        pytest.skip("a small disk can't be mounted")
-    try:
+    with small_disk(tmp_path / "disk", 64) as folder:
         made = SmallDisk(folder / "home")
         for session in (ONE, TWO, THREE):
             made.end(made.begin(session))
         yield made
         made.close()
-    finally:
-        subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
 @pytest.mark.row("R5")
