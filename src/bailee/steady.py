@@ -67,13 +67,15 @@ def this_machine() -> Machine:
 @dataclass(frozen=True, slots=True)
 class Seen:
     """What is noted for the next start: the home's time, when it was by the unset clock, of which
-    start of the machine. `held`: for how many seconds a step has been held; None: there is none.
+    start of the machine. `held`: for how many seconds a step has been held, one `by` so many
+    seconds; None: there is none.
     """
 
     now: datetime
     unset: float
     boot: str
     held: float | None
+    by: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,8 +108,9 @@ class SteadyClock:
     def _go_on(self, seen: Seen, wall: datetime, unset: float) -> None:
         if seen.boot and seen.boot == self._machine.boot and unset >= seen.unset:
             self._at, self._unset = seen.now, seen.unset
-            if seen.held is not None:
-                self._by = wall - self._expected(unset)
+            if seen.held is not None and seen.by is not None:
+                # Another step than that one is seen as soon as the two are compared.
+                self._by = timedelta(seconds=seen.by)
                 self._since = seen.unset - seen.held
             return
         most = OFF if seen.held is None else BOUND
@@ -145,8 +148,10 @@ class SteadyClock:
         """What to note for the next start."""
         with self._lock:
             now, _ = self._look()
-            held = None if self._since is None else self._unset - self._since
-            return Seen(now, self._unset, self._machine.boot, held)
+            if self._since is None:
+                return Seen(now, self._unset, self._machine.boot, None)
+            held, by = self._unset - self._since, self._by.total_seconds()
+            return Seen(now, self._unset, self._machine.boot, held, by)
 
     def _expected(self, unset: float) -> datetime:
         return self._at + timedelta(seconds=unset - self._unset)

@@ -132,3 +132,22 @@ def test_a_step_that_is_held_is_not_believed_for_a_start() -> None:
     seen = before.seen()
     fake.boots(timedelta(minutes=1))
     assert SteadyClock(fake.machine, seen).step() is not None
+
+
+def test_another_step_while_nothing_was_noted_has_not_lasted() -> None:
+    """A step was noted, ten days went by, and the clock stepped again: after a restart the second
+    one is held from then on, however long the first had been.
+    """
+    fake = FakeMachine()
+    clock = SteadyClock(fake.machine)
+    start = fake.wall()
+    fake.step(timedelta(hours=3))
+    clock()
+    noted = clock.seen()
+    fake.passes(timedelta(days=10))
+    fake.step(timedelta(days=400))
+    again = SteadyClock(fake.machine, noted)
+    step = again.step()
+    assert step is not None
+    assert not step.has_lasted
+    assert start + timedelta(days=10) == again()

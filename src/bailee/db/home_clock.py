@@ -32,7 +32,10 @@ def last_seen(engine: Engine) -> tuple[Seen | None, float | None]:
     """
     with storage_errors(_WHAT), reading(engine) as connection:
         row = connection.execute(select(home_clock)).first()
-    return (None, None) if row is None else (Seen(row.now, row.unset, row.boot, row.held), row.told)
+    if row is None:
+        return None, None
+    # What was entered is, within the bound that makes a step, what is held.
+    return Seen(row.now, row.unset, row.boot, row.held, row.told), row.told
 
 
 def note(engine: Engine, seen: Seen, told: float | None) -> None:
