@@ -44,11 +44,6 @@ class Wanted:
     begun: int = 0
     waiting: int = 0
 
-    @property
-    def seconds(self) -> float:
-        """The loop's time that it would have used."""
-        return self.used * (1 + self.waiting / max(1, self.begun))
-
 
 @dataclass(slots=True)
 class _Bucket:
@@ -65,6 +60,7 @@ class Pace:
     def __init__(self, target: float = TARGET) -> None:
         self._target = target
         self._buckets: dict[str, _Bucket] = {}
+        self._costs: dict[str, float] = {}  # seconds that an account's request took lately
 
     def __bool__(self) -> bool:
         """Whether anybody is paced."""
@@ -88,17 +84,20 @@ class Pace:
             return 0.0
         return (1.0 - bucket.tokens) / bucket.rate
 
-    def adjust(
-        self, now: float, seconds: float, late: float, wanted: Mapping[str, Wanted]
-    ) -> None:
+    def adjust(self, now: float, seconds: float, late: float, wanted: Mapping[str, Wanted]) -> None:
         """Look back at the last `seconds`, in which the loop was `late` by so much on average and
         these accounts were there.
         """
+        self._costs = {account: self._cost(account, one) for account, one in wanted.items()}
         if late > self._target and len(wanted) > 1:
-            part = sum(one.seconds for one in wanted.values()) / len(wanted)
-            for account, one in wanted.items():
-                if one.seconds > part and one.used > _NEXT_TO_NOTHING * seconds:
-                    self._slow(account, one.begun / seconds, now)
+            wants = {
+                account: one.used + one.waiting * self._costs[account]
+                for account, one in wanted.items()
+            }
+            least = max(sum(wants.values()) / len(wants), _NEXT_TO_NOTHING * seconds)
+            for account, want in wants.items():
+                if want > least:
+                    self._slow(account, wanted[account].begun / seconds, now)
         elif late < self._target / 2 or len(wanted) < 2:
             for account in tuple(self._buckets):
                 there = wanted.get(account)
@@ -106,6 +105,13 @@ class Pace:
                     del self._buckets[account]
                 else:
                     self._buckets[account].rate *= _MORE
+
+    def _cost(self, account: str, one: Wanted) -> float:
+        before = self._costs.get(account)
+        if not one.begun:
+            return before or 0.0
+        lately = one.used / one.begun
+        return lately if before is None else before + (lately - before) / 4
 
     def _slow(self, account: str, lately: float, now: float) -> None:
         bucket = self._buckets.get(account)

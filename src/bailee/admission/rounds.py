@@ -94,7 +94,10 @@ class Rounds:
 
     def look(self) -> None:
         """Called now and then: forgets who was not there since the time before the last."""
-        self.crowded = len(self._seen | self._before) > 1
+        if len(self._seen | self._before) > 1:
+            self._crowd()
+        else:
+            self.crowded = False
         self._before, self._seen = self._seen, set(self._queues)
 
     # -- turns ---------------------------------------------------------------------------------

@@ -15,8 +15,8 @@ from __future__ import annotations
 
 import asyncio
 import select
-import time
 import ssl
+import time
 from typing import TYPE_CHECKING, Final, cast
 
 from bailee.errors import UpstreamError
