@@ -81,7 +81,11 @@ class Accounts:
         self._ledger = ledger
         self._random = random
         self._changing = threading.Lock()
+        # Other threads read these while one changes them: never gone through but by way of a copy
+        # that is made in one step.
         self._accounts: dict[str, Account] = {}
+        self._of_person: dict[str, str] = {}
+        self._of_organisation: dict[str, str] = {}
         self._keys: dict[str, tuple[bytes, ApiKey]] = {}
         self._load()
 
@@ -91,7 +95,7 @@ class Accounts:
                 self.damages.note_all(table.name, unsound(connection, table))
             kept = [column for column in accounts.c if column is not accounts.c.mac]
             for row in connection.execute(select(*kept).where(sound(accounts))):
-                self._accounts[row.id] = Account(*row)
+                self.remember(Account(*row))
             rows = connection.execute(select(api_keys).where(sound(api_keys))).all()
         for digest, key in self.damages.each(rows, self._loaded, lambda row: f"api_keys {row.id}"):
             self._keys[key.key_id] = (digest, key)
@@ -197,6 +201,10 @@ class Accounts:
     def remember(self, account: Account) -> None:
         """Hold an account in memory as it now is on disk."""
         self._accounts[account.account_id] = account
+        if account.person_id is not None:
+            self._of_person.setdefault(account.person_id, account.account_id)
+        if account.organisation_id is not None:
+            self._of_organisation.setdefault(account.organisation_id, account.account_id)
 
     def create_key(
         self,
@@ -427,7 +435,7 @@ class Accounts:
                 stored, key = self._keys[key_id]
                 self._keys[key_id] = (stored, replace(key, name=""))
             if account_id is not None:
-                self._accounts[account_id] = replace(self._accounts[account_id], name="")
+                self.remember(replace(self._accounts[account_id], name=""))
 
     def choose_training(
         self,
@@ -621,7 +629,7 @@ class Accounts:
 
     def all(self) -> list[Account]:
         """Every account, oldest first."""
-        return sorted(self._accounts.values(), key=lambda account: account.created_at)
+        return sorted(tuple(self._accounts.values()), key=lambda account: account.created_at)
 
     def get(self, account_id: str) -> Account:
         """The account, from memory.
@@ -649,7 +657,8 @@ class Accounts:
 
     def of_person(self, person_id: str) -> Account | None:
         """A person's own account, if they have one."""
-        return next((a for a in self._accounts.values() if a.person_id == person_id), None)
+        account_id = self._of_person.get(person_id)
+        return None if account_id is None else self._accounts[account_id]
 
     def of_organisation(self, organisation_id: str) -> Account:
         """An organisation's account.
@@ -657,16 +666,17 @@ class Accounts:
         Raises:
             InputError: code `not_found`.
         """
-        for account in self._accounts.values():
-            if account.organisation_id == organisation_id:
-                return account
-        raise InputError(f"there is no organisation {organisation_id!r}.", code="not_found")
+        account_id = self._of_organisation.get(organisation_id)
+        if account_id is None:
+            raise InputError(f"there is no organisation {organisation_id!r}.", code="not_found")
+        return self._accounts[account_id]
 
     def first(self) -> Account | None:
         """The account that was made first of those that are nobody's in particular, if there is
         any: a person's or an organisation's is not the operator's to use.
         """
-        nobodys = (a for a in self._accounts.values() if not (a.person_id or a.organisation_id))
+        every = tuple(self._accounts.values())
+        nobodys = (one for one in every if not (one.person_id or one.organisation_id))
         return min(nobodys, key=lambda a: a.created_at, default=None)
 
     @property
@@ -676,7 +686,7 @@ class Accounts:
 
     def api_keys(self) -> list[tuple[ApiKey, Account]]:
         """Every key with its account, oldest first."""
-        held = [(key, self._accounts[key.account_id]) for _, key in self._keys.values()]
+        held = [(key, self._accounts[key.account_id]) for _, key in tuple(self._keys.values())]
         return sorted(held, key=lambda pair: pair[0].created_at)
 
     def consent_records(self, account_id: str) -> list[ConsentRecord]:

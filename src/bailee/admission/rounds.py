@@ -1,6 +1,7 @@
 """Whose request begins next when several accounts want more than one thread can do.
 
-Pure, but for `soon`: a callable that calls back at the loop's next turn.
+Pure, but for what it is made with: a clock, and two callables that call back, at the loop's next
+turn (`soon`) or after so many seconds (`later`).
 
 Rules kept here:
 
@@ -8,7 +9,8 @@ Rules kept here:
 * Otherwise each account begins at most `most` requests in a turn of the loop; what is more waits
   for the next turn, in the order in which it came, the keys of an account one after the other. So
   another account's request stands behind a few of them, never behind all.
-* Nothing waits while there is nobody else: a turn is as long as what is done in it.
+* Nothing waits for that while there is nobody else: a turn is as long as what is done in it.
+* While the loop is late, who wants most of it is paced (`pace`), and waits for that.
 
 Rows: G1.
 """
@@ -19,7 +21,12 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final
 
-_MOST: Final = 4
+from bailee.admission.pace import Pace, Wanted
+
+_MOST: Final = 2
+_LOOK_SECONDS: Final = 0.005
+_LOOKS: Final = 20  # between two adjustments
+_LONGEST: Final = 0.1  # seconds until a turn is looked for again
 
 Go = Callable[[], None]
 
@@ -29,63 +36,161 @@ class Rounds:
     account, of the empty name.
     """
 
-    def __init__(self, soon: Callable[[Go], object], most: int = _MOST) -> None:
+    def __init__(
+        self,
+        soon: Callable[[Go], object],
+        later: Callable[[float, Go], object],
+        now: Callable[[], float],
+        *,
+        most: int = _MOST,
+        pace: Pace | None = None,
+    ) -> None:
+        self.crowded = False
+        """Whether several accounts are there, so that what each costs is to be told (`spent`)."""
         self._soon = soon
+        self._later = later
+        self._now = now
         self._most = most
+        self._pace = pace or Pace()
         self._seen: set[str] = set()
         self._before: set[str] = set()
-        self._crowded = False
         self._begun: dict[str, int] = {}
         self._queues: dict[str, dict[str, deque[Go]]] = {}
+        self._turns = False  # whether the next turn of the loop is ours too
+        self._wakes = 0.0  # when a turn is looked for again, while all that wait are paced
+        self._wanted: dict[str, Wanted] = {}
+        self._looking = False
+        self._due = self._adjusted = 0.0
+        self._late = 0.0
+        self._looks = 0
 
     @property
     def waiting(self) -> int:
         """How many requests wait for their turn."""
-        return sum(len(queue) for keys in self._queues.values() for queue in keys.values())
+        return sum(map(self._waiting, self._queues))
 
     def begins(self, account: str) -> bool:
         """Whether a request begins now; otherwise its caller goes on with `wait`."""
-        if not self._crowded:
-            self._seen.add(account)
-            self._crowded = len(self._seen) > 1
-            return True
         self._seen.add(account)
-        begun = self._begun
-        count = begun.get(account, 0)
-        if count >= self._most or account in self._queues:
+        if not self.crowded:
+            if len(self._seen) > 1:
+                self._crowd()
+            return True
+        count = self._begun.get(account, 0)
+        if count >= self._most or account in self._queues or self._pace.wait(account, self._now()):
             return False
-        if not begun:
-            self._soon(self._turn)
-        begun[account] = count + 1
+        self._take_turn()
+        self._begin(account, count + 1)
         return True
 
     def wait(self, account: str, key: str, go: Go) -> None:
         """`go` is called when the request's turn comes."""
-        if not (self._begun or self._queues):
-            self._soon(self._turn)
+        self._take_turn()
         self._queues.setdefault(account, {}).setdefault(key, deque()).append(go)
+
+    def spent(self, account: str, seconds: float) -> None:
+        """So much of the loop's time went on an account. Told while it is `crowded`."""
+        self._want(account).used += seconds
 
     def look(self) -> None:
         """Called now and then: forgets who was not there since the time before the last."""
-        self._crowded = len(self._seen | self._before) > 1
-        self._before, self._seen = self._seen, set()
+        if len(self._seen | self._before) > 1:
+            self._crowd()
+        else:
+            self.crowded = False
+        self._before, self._seen = self._seen, set(self._queues)
+
+    # -- turns ---------------------------------------------------------------------------------
+
+    def _take_turn(self) -> None:
+        if not self._turns:
+            self._turns = True
+            self._soon(self._turn)
 
     def _turn(self) -> None:
+        self._turns = False
         self._begun.clear()
         if not self._queues:
             return
         due: list[Go] = []
-        for account, keys in tuple(self._queues.items()):
-            for _ in range(self._most):
-                key = next(iter(keys))
-                queue = keys.pop(key)
-                due.append(queue.popleft())
-                if queue:
-                    keys[key] = queue  # behind the account's other keys
-                if not keys:
-                    del self._queues[account]
-                    break
-            self._begun[account] = self._most
-        self._soon(self._turn)
+        now, pause = self._now(), _LONGEST
+        for account in tuple(self._queues):
+            pause = min(pause, self._take(account, now, due))
+        if not pause:
+            self._take_turn()
+        elif self._queues and not now < self._wakes <= now + pause:
+            self._wake(now + pause, pause)
         for go in due:
             go()
+
+    def _wake(self, at: float, seconds: float) -> None:
+        self._wakes = at
+
+        def due() -> None:
+            if self._wakes == at:  # else there is another, which was sooner
+                self._wakes = 0.0
+                self._take_turn()
+
+        self._later(seconds, due)
+
+    def _take(self, account: str, now: float, due: list[Go]) -> float:
+        """What of an account begins in this turn; seconds until more of it may."""
+        keys = self._queues[account]
+        for count in range(1, self._most + 1):
+            if pause := self._pace.wait(account, now):
+                return pause
+            key = next(iter(keys))
+            queue = keys.pop(key)
+            due.append(queue.popleft())
+            self._begin(account, count)
+            if queue:
+                keys[key] = queue  # behind the account's other keys
+            if not keys:
+                del self._queues[account]
+                break
+        return 0.0
+
+    def _begin(self, account: str, count: int) -> None:
+        self._begun[account] = count
+        self._want(account).begun += 1
+
+    # -- how late the loop is --------------------------------------------------------------------
+
+    def _crowd(self) -> None:
+        self.crowded = True
+        if not self._looking:
+            self._looking = True
+            self._adjusted = self._now()
+            self._wanted.clear()
+            self._look_again()
+
+    def _look_again(self) -> None:
+        self._due = self._now() + _LOOK_SECONDS
+        self._later(_LOOK_SECONDS, self._look_late)
+
+    def _look_late(self) -> None:
+        self._late += max(0.0, self._now() - self._due)
+        self._looks += 1
+        if self._looks == _LOOKS:
+            self._adjust()
+        if self.crowded or self._pace:
+            self._look_again()
+        else:
+            self._looking = False
+
+    def _adjust(self) -> None:
+        now = self._now()
+        for account in self._queues:
+            self._want(account).waiting = self._waiting(account)
+        wanted = self._wanted if self.crowded else {}
+        self._pace.adjust(now, now - self._adjusted, self._late / _LOOKS, wanted)
+        self._wanted, self._adjusted, self._late, self._looks = {}, now, 0.0, 0
+
+    def _want(self, account: str) -> Wanted:
+        found = self._wanted.get(account)
+        if found is None:
+            found = self._wanted[account] = Wanted()
+        return found
+
+    def _waiting(self, account: str) -> int:
+        return sum(map(len, self._queues.get(account, {}).values()))

@@ -12,6 +12,7 @@ import asyncio
 import contextlib
 import socket
 import struct
+import time
 from enum import IntEnum
 from typing import TYPE_CHECKING, Final, cast
 
@@ -57,6 +58,7 @@ class ClientConnection(asyncio.Protocol):
         "_unsent",
         "_until",
         "_waits",
+        "account",
         "arriving",
         "closes",
         "exchange",
@@ -80,6 +82,7 @@ class ClientConnection(asyncio.Protocol):
         self._since = self._heard = gateway.now
         self.transport: asyncio.Transport = cast(asyncio.Transport, None)
         self.exchange: Exchange | None = None
+        self.account = ""  # of the last request; the empty name while nobody is known
         self.closes = False  # whether the connection ends with the present answer
         self.gone = False
         self.arriving: socket.socket | None = None  # until `connection_made`
@@ -97,6 +100,15 @@ class ClientConnection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """See `asyncio.Protocol`."""
+        rounds = self._gateway.rounds
+        if not rounds.crowded:
+            self._received(data)
+            return
+        began = time.perf_counter()
+        self._received(data)
+        rounds.spent(self.account, time.perf_counter() - began)
+
+    def _received(self, data: bytes) -> None:
         self._heard = self._gateway.now
         state = self._state
         if state is _HEAD:

@@ -110,6 +110,11 @@ class Exchange:
         self._over = False
 
     @property
+    def account(self) -> str:
+        """Whose request it is."""
+        return self._particulars.caller.owner
+
+    @property
     def ended(self) -> bool:
         """Whether nothing more is taken from either side."""
         return self._over or self._failure is not None

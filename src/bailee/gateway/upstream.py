@@ -16,6 +16,7 @@ from __future__ import annotations
 import asyncio
 import select
 import ssl
+import time
 from typing import TYPE_CHECKING, Final, cast
 
 from bailee.errors import UpstreamError
@@ -89,6 +90,15 @@ class UpstreamConnection(asyncio.Protocol):
         if exchange is None:  # nobody asked
             self.transport.abort()
             return
+        rounds = exchange.gateway.rounds
+        if not rounds.crowded:
+            self._received(exchange, data)
+            return
+        began = time.perf_counter()
+        self._received(exchange, data)
+        rounds.spent(exchange.account, time.perf_counter() - began)
+
+    def _received(self, exchange: Exchange, data: bytes) -> None:
         self.heard = True
         exchange.heard = exchange.gateway.now
         try:

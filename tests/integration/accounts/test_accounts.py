@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+import threading
 from datetime import timedelta
 from pathlib import Path
 
@@ -222,3 +224,33 @@ def test_a_zero_retention_key_of_a_named_account_keeps_nothing(place: Place) -> 
     assert caller is not None
     assert Unkept("retain.zero-retention") == caller.terms("api")
     assert Passage(True, "pass.named-account") == caller.passage("other", False)
+
+
+def test_who_lists_while_others_make_accounts_is_not_disturbed(place: Place) -> None:
+    """One thread makes accounts and keys, another lists, finds and looks for the first of them."""
+    made = 0
+    failed: list[str] = []
+
+    def make() -> None:
+        nonlocal made
+        for number in range(150):
+            place.accounts.create(plan="team", name=f"a{number}")
+            made += 1
+
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)  # so that the other has its turn in the middle of anything
+    thread = threading.Thread(target=make)
+    thread.start()
+    try:
+        while thread.is_alive():
+            try:
+                place.accounts.all()
+                place.accounts.api_keys()
+                place.accounts.first()
+                place.accounts.of_person("nobody")
+            except RuntimeError as error:
+                failed.append(str(error))
+    finally:
+        sys.setswitchinterval(before)
+        thread.join()
+    assert (150, []) == (made, failed[:1])

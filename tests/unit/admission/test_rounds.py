@@ -9,13 +9,23 @@ import pytest
 from bailee.admission import Rounds
 
 
+def _at(timer: tuple[float, Callable[[], None]]) -> float:
+    return timer[0]
+
+
 class Loop:
-    """Calls back when told to, as a loop at its next turn."""
+    """Calls back when told to, as a loop at its next turn, and when its clock is moved on."""
 
     def __init__(self) -> None:
+        self.now = 0.0
         self.soon: list[Callable[[], None]] = []
-        self.rounds = Rounds(self.soon.append, most=2)
+        self.timers: list[tuple[float, Callable[[], None]]] = []
+        self.rounds = Rounds(self.soon.append, self.later, lambda: self.now, most=2)
         self.begun: list[str] = []
+
+    def later(self, seconds: float, call: Callable[[], None]) -> None:
+        """A timer."""
+        self.timers.append((self.now + seconds, call))
 
     def ask(self, account: str, key: str, name: str) -> None:
         """A request that begins now or later."""
@@ -29,6 +39,20 @@ class Loop:
         due, self.soon[:] = self.soon[:], []
         for call in due:
             call()
+        begun, self.begun = self.begun, []
+        return begun
+
+    def passes(self, seconds: float, late: float = 0.0) -> list[str]:
+        """So much time passes, and each timer comes `late`; what began meanwhile."""
+        end = self.now + seconds
+        while due := min((one for one in self.timers if one[0] <= end), key=_at, default=None):
+            self.timers.remove(due)
+            self.now = max(self.now, due[0] + late)
+            due[1]()
+            while self.soon:
+                call = self.soon.pop(0)
+                call()
+        self.now = max(self.now, end)
         begun, self.begun = self.begun, []
         return begun
 
@@ -97,3 +121,48 @@ def test_who_was_there_long_ago_counts_no_more() -> None:
     for number in range(9):
         loop.ask("a", "k", str(number))
     assert 9 == len(loop.begun)
+
+
+def _flood(loop: Loop, late: float) -> tuple[int, int]:
+    """Two seconds of an account that wants 500 requests of 2 ms at once, and of one that wants one
+    of 2 ms each 20 ms, at a loop that is `late`; how many each began in the last second.
+    """
+    loop.ask("quiet", "k", "quiet")
+    waiting = 0
+    counted = {"flood": 0, "quiet": 0}
+    for step in range(100):
+        while waiting < 500:
+            loop.ask("flood", "k", "flood")
+            waiting += 1
+        loop.ask("quiet", "k", "quiet")
+        begun = loop.passes(0.02, late)
+        for name in begun:
+            loop.rounds.spent(name, 0.002)
+            counted[name] += step >= 50
+        waiting -= begun.count("flood")
+    return counted["flood"], counted["quiet"]
+
+
+@pytest.mark.row("G1")
+def test_who_makes_the_loop_late_waits_for_that() -> None:
+    """A flood is slowed while the loop is late for others, whose requests all begin."""
+    flood, quiet = _flood(Loop(), late=0.01)
+    assert 50 == quiet
+    assert flood <= 10
+
+
+def test_a_loop_in_time_slows_nobody() -> None:
+    """However much one of two wants: it begins as many in each turn as ever."""
+    flood, quiet = _flood(Loop(), late=0.0)
+    assert 50 == quiet
+    assert flood > 200
+
+
+def test_what_waits_keeps_one_timer() -> None:
+    """However many come while an account is paced."""
+    loop = Loop()
+    _flood(loop, late=0.01)
+    for _ in range(500):
+        loop.ask("flood", "k", "flood")
+        loop.turn()
+    assert len(loop.timers) <= 4

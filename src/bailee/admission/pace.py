@@ -1,0 +1,121 @@
+"""How many requests a second an account may begin while the event loop is late.
+
+Pure: it is told how late the loop was and who wanted what; it says who waits, and how long.
+
+The measure is what everybody notices: by how much the loop is late for what is due. It holds for
+whatever costs time (a request's work, a flood of small ones, a thread that has the interpreter, a
+processor that others use), and nobody has to know beforehand what a request costs.
+
+Rules kept here:
+
+* Nobody is paced while one account alone is there, or while the loop is in time.
+* While it is late, who wants more than an equal part of its time begins a third fewer at each
+  adjustment, from what they began lately, and at least one request a second. What an account
+  wants is what it used, and as much again for each request of its that waits as one has cost. So
+  whoever is slowed by others is not taken for their cause.
+* While it is in time again, each pace grows by a tenth; who has nothing waiting has none any more.
+* Who uses next to nothing is not the cause, whatever is late.
+
+Rows: G1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+TARGET: Final = 0.002
+"""Seconds that the loop may be late on average."""
+_FEWER: Final = 0.7
+_MORE: Final = 1.1
+_AT_LEAST: Final = 1.0
+_NEXT_TO_NOTHING: Final = 0.02  # of the loop's time
+_AT_ONCE: Final = 2.0  # requests that may begin together
+
+
+@dataclass(slots=True)
+class Wanted:
+    """What an account wanted since the last adjustment: seconds of the loop that it `used`,
+    requests that it `begun`, and how many wait now.
+    """
+
+    used: float = 0.0
+    begun: int = 0
+    waiting: int = 0
+
+
+@dataclass(slots=True)
+class _Bucket:
+    rate: float  # requests a second
+    tokens: float
+    at: float
+
+
+class Pace:
+    """The paces of all accounts. All methods are called on the event loop's thread, with `now` in
+    its seconds.
+    """
+
+    def __init__(self, target: float = TARGET) -> None:
+        self._target = target
+        self._buckets: dict[str, _Bucket] = {}
+        self._costs: dict[str, float] = {}  # seconds that an account's request took lately
+
+    def __bool__(self) -> bool:
+        """Whether anybody is paced."""
+        return bool(self._buckets)
+
+    def rate(self, account: str) -> float | None:
+        """Requests a second that an account may begin; None: as many as come."""
+        bucket = self._buckets.get(account)
+        return None if bucket is None else bucket.rate
+
+    def wait(self, account: str, now: float) -> float:
+        """Seconds until an account's next request may begin. 0.0: it begins now, and is counted."""
+        bucket = self._buckets.get(account)
+        if bucket is None:
+            return 0.0
+        gone = now - bucket.at
+        bucket.tokens = min(_AT_ONCE, bucket.tokens + gone * bucket.rate)
+        bucket.at = now
+        if bucket.tokens >= 1.0:
+            bucket.tokens -= 1.0
+            return 0.0
+        return (1.0 - bucket.tokens) / bucket.rate
+
+    def adjust(self, now: float, seconds: float, late: float, wanted: Mapping[str, Wanted]) -> None:
+        """Look back at the last `seconds`, in which the loop was `late` by so much on average and
+        these accounts were there.
+        """
+        self._costs = {account: self._cost(account, one) for account, one in wanted.items()}
+        if late > self._target and len(wanted) > 1:
+            wants = {
+                account: one.used + one.waiting * self._costs[account]
+                for account, one in wanted.items()
+            }
+            least = max(sum(wants.values()) / len(wants), _NEXT_TO_NOTHING * seconds)
+            for account, want in wants.items():
+                if want > least:
+                    self._slow(account, wanted[account].begun / seconds, now)
+        elif late < self._target / 2 or len(wanted) < 2:
+            for account in tuple(self._buckets):
+                there = wanted.get(account)
+                if there is None or not there.waiting or len(wanted) < 2:
+                    del self._buckets[account]
+                else:
+                    self._buckets[account].rate *= _MORE
+
+    def _cost(self, account: str, one: Wanted) -> float:
+        before = self._costs.get(account)
+        if not one.begun:
+            return before or 0.0
+        lately = one.used / one.begun
+        return lately if before is None else before + (lately - before) / 4
+
+    def _slow(self, account: str, lately: float, now: float) -> None:
+        bucket = self._buckets.get(account)
+        if bucket is None:
+            self._buckets[account] = _Bucket(max(_AT_LEAST, lately * _FEWER), 0.0, now)
+        else:
+            bucket.rate = max(_AT_LEAST, min(bucket.rate, lately) * _FEWER)
