@@ -117,6 +117,18 @@ tombstones = Table(
 """Keyed digests of what was deleted: of the id that a client gave a session, and of how its
 conversations began. Nothing that goes on with it is kept `until` then."""
 
+unkept = Table(
+    "unkept",
+    data,
+    Column("owner", String, primary_key=True),
+    Column("clause", String, primary_key=True),
+    Column("exchanges", Integer, nullable=False),
+    Column("since", Moment, nullable=False),
+    Column("last", Moment, nullable=False),
+)
+"""How many exchanges of an owner's went on with what they had deleted, and were not kept, by which
+clause; when the first and the last of them came. It decides nothing."""
+
 receipts = Table(
     "receipts",
     data,

@@ -7,7 +7,8 @@ Rules kept here:
 * A statement is built once: to build one costs ten times what it takes to run it.
 * What it costs is linear in what came: of a session's places only those are looked up that an
   exchange of the batch asks for.
-* What goes on with a session that was deleted is dropped (`tombstones`).
+* What goes on with a session that was deleted is dropped (`tombstones`), and counted (`unkept`).
+  Whatever is dropped, `dropped` says whose it was and by which clause.
 * The client's session id becomes the session's id only when it is a UUID that no other session has
   or had; a session that has expired is not continued.
 """
@@ -16,6 +17,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -37,6 +39,7 @@ from bailee.vault.record import seal_record, subject_of
 from bailee.vault.segments import Segments
 from bailee.vault.terms import PresentTerms, governing, known_consent, shorter
 from bailee.vault.tombstones import Tombstones
+from bailee.vault.unkept import count
 from bailee.vault.workbench import USAGE, Apart, Ask, Bench, Missing, Packed
 
 DATA_CLASS = "transcript"
@@ -120,12 +123,16 @@ class Batch:
         now: datetime,
         present: PresentTerms,
         tombstones: Tombstones,
+        deleted_by: str,
         wary: bool = False,
     ) -> None:
-        """`wary`: a session whose key is damaged is not continued; another one begins."""
+        """`deleted_by`: the clause by which nothing is kept that goes on with what was deleted.
+        `wary`: a session whose key is damaged is not continued; another one begins.
+        """
         self._wary = wary
         self._present = present
         self._tombstones = tombstones
+        self._deleted_by = deleted_by
         self._keyring = keyring
         self._segments = segments
         self._conversations = conversations
@@ -138,8 +145,9 @@ class Batch:
         self._rows: list[dict[str, Any]] = []
         self._learned: list[dict[str, Any]] = []
         self._noted: dict[bytes, str] = {}
+        self._met: set[bytes] = set()
         self.expired = 0
-        self.erased = 0
+        self.dropped: Counter[tuple[str, str]] = Counter()
 
     @property
     def session_ids(self) -> Iterable[str]:
@@ -153,7 +161,7 @@ class Batch:
             ended = moment(exchange.ended_at)
             session = self._session(connection, item)
             if session is None:
-                self.erased += 1
+                self.dropped[exchange.owner, self._deleted_by] += 1
                 continue
             values = session.values
             began = max(values["last_request"], moment(exchange.started_at))
@@ -161,7 +169,10 @@ class Batch:
             terms, consent = self._terms(session, exchange, latest)
             until = expires_at(latest, terms.period)
             if until <= max(self._now, latest):  # kept for no time, whatever the clock says
-                self.expired += 1
+                if until <= latest:
+                    self.dropped[exchange.owner, terms.clause] += 1
+                else:
+                    self.expired += 1
                 if session.new and not values["exchanges"]:
                     self._withdraw(session)
                 continue
@@ -235,6 +246,11 @@ class Batch:
 
     def put_rows(self, connection: Connection) -> None:
         """Put everything into the caller's transaction."""
+        self._tombstones.renew(connection, self._met, self._now)
+        deleted = {
+            who: n for (who, clause), n in self.dropped.items() if clause == self._deleted_by
+        }
+        count(connection, deleted, self._deleted_by, self._now)
         every = self._sessions.values()
         if new := [session.values for session in every if session.new]:
             connection.execute(insert(sessions), new)
@@ -276,7 +292,8 @@ class Batch:
         owner = item.exchange.owner
         client = item.apart.client_session
         digest = None if client is None else digest_of(self._key, "client", owner, client)
-        if self._tombstones.bury(connection, owner, digest, item.apart.beginning):
+        if met := self._tombstones.bury(connection, owner, digest, item.apart.beginning):
+            self._met.update(met)
             return None
         if digest is not None:
             session = self._living(connection, self._by_client.get(digest), digest)

@@ -69,6 +69,7 @@ from bailee.vault.steps import Steps
 from bailee.vault.terms import PresentTerms, unknown
 from bailee.vault.tombstones import Tombstones
 from bailee.vault.transcript import Exchange, SessionRow, Transcript, rebuild, transcript
+from bailee.vault.unkept import Unkept, counted
 from bailee.vault.verifying import Verifying
 from bailee.vault.workbench import Bench, DigestKeys, Interpret, Workbench
 
@@ -109,6 +110,7 @@ class Vault:
         record: Record,
         record_all: RecordAll | None = None,
         present: PresentTerms = unknown,
+        deleted_by: str = "resume.deleted",
         damages: Damages | None = None,
         objects: Objects | None = None,
         files: Files | None = None,
@@ -123,7 +125,8 @@ class Vault:
 
         `interpret` takes exchanges apart, at `bench` when it is given: made with the keys of its
         digests. `record` appends to the audit record, `record_all` many entries at once; `present`
-        says on what terms an owner's sessions are kept now. `objects` is where sealed segments go
+        says on what terms an owner's sessions are kept now; `deleted_by` is the clause by which
+        what goes on with a deleted session is not. `objects` is where sealed segments go
         (default: a folder); `ship_bytes`, `ship_age`: when. `room` is entered for writing what was
         accepted before.
 
@@ -165,6 +168,7 @@ class Vault:
             lock=self._lock,
             present=present,
             tombstones=tombstones,
+            deleted_by=deleted_by,
             room=room,
         )
         self.moving = Moving(
@@ -307,6 +311,12 @@ class Vault:
     def verifying(self, checked: dict[str, int]) -> Verifying:
         """The checks of all that is kept here; they count what they look at in `checked`."""
         return Verifying(self._engine, self._keyring, self._segments, self._reader, checked)
+
+    def unkept(self, owner: str | None = None) -> list[Unkept]:
+        """How much of an owner's, or of everybody's, went on with what had been deleted, and was
+        not kept.
+        """
+        return counted(self._engine, owner)
 
     def receipts(self, subject: str | None = None) -> list[Receipt]:
         """The receipts of what was destroyed, all or those for one session or KEK, oldest first."""

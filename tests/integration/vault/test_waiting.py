@@ -100,7 +100,7 @@ def test_a_deletion_does_not_wait_and_claims_nothing(bench: Bench, gate: Gate) -
     (receipt,) = bench.vault.receipts(ADA)
     assert receipt.key_destroyed_at is not None
     assert [] == bench.vault.sessions(bench.clock(), "ada")
-    assert ("vault.erased_unsealed", {"exchanges": 1}) in [
+    assert ("vault.unkept", {"exchanges": 1, "clause": "resume.deleted"}) in [
         (kind, body) for kind, _, body in bench.leaves
     ]
 
