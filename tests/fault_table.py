@@ -396,6 +396,16 @@ FAULTS: Final[tuple[Fault, ...]] = (
         loses=PEOPLE,
     ),
     Fault(
+        "the key of a person",
+        "under which KEK it is, changed",
+        "it does not open.",
+        "Who that is, until it is restored. It does not count as erased.",
+        RESTORE,
+        _row(KEYS, "deks", 5, which="subject LIKE 'per_%'"),
+        folded=True,
+        loses=PEOPLE,
+    ),
+    Fault(
         "the key of a day's telemetry",
         "a byte changed",
         "it does not open.",
