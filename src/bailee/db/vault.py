@@ -144,11 +144,13 @@ receipts = Table(
     Column("reclaimed_at", Moment),
     Column("owner", String, index=True),
     Column("part_of", String, index=True),
+    Column("generation", Integer),
     check(),
 )
 """Proofs of destruction. `kind`: `erasure` or `held_expiry` (subject: a session's id) or `expiry`
 (subject: a KEK's id). `state`: the last of the moments that has come. `owner`: whose session it
-was. `part_of`: the erasure of a person that this is a part of."""
+was. `part_of`: the erasure of a person that this is a part of. `generation`: the root's newest
+when the key had been destroyed."""
 
 receipt_segments = Table(
     "receipt_segments",
