@@ -240,9 +240,11 @@ class Node:
                 room=room,
                 bench=bench,
             )
+            # What was left goes first: it may have moved the end of what is destroyed next.
+            recovered = node.vault.recover(_RECOVERY_SECONDS) is not None
             node.mind_clock()
             node.follow_all()
-            if node.vault.recover(_RECOVERY_SECONDS) is not None:
+            if recovered:
                 node.erasures.resume(node.clock())
             node.telemetry.recover()
             node.reports.recover()

@@ -8,6 +8,7 @@ caller has checked that this home has a test clock.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import asdict
 from typing import Final
 
@@ -33,8 +34,9 @@ from bailee.app.views import (
     step_view,
     unkept_view,
 )
-from bailee.errors import InputError
+from bailee.errors import InputError, StorageError
 from bailee.vault.exporting import as_object
+from bailee.vault.recovery import WAITS
 
 
 def perform(node: Node, operation: str, arguments: Arguments) -> Iterator[object] | object:
@@ -157,6 +159,9 @@ def _sessions_delete(node: Node, arguments: Arguments) -> object:
 
 
 def _retention_run(node: Node, arguments: Arguments) -> object:
+    if node.health is None:  # no server goes on with what was left
+        with suppress(StorageError):
+            node.vault.recover(WAITS)
     done = node.sweep(due(node, arguments))
     failed = [
         {"step": name, "code": error.code, "message": error.message, "hint": error.hint}

@@ -10,7 +10,9 @@ Rules kept here:
 * What goes on with a session that was deleted is dropped (`tombstones`), and counted (`unkept`).
   Whatever is dropped, `dropped` says whose it was and by which clause.
 * The client's session id becomes the session's id only when it is a UUID that no other session has
-  or had; a session that has expired is not continued.
+  or had.
+* A session is continued by what came before its end, however much later that is sealed, as long as
+  its key is there. What came after its end begins another.
 """
 
 from __future__ import annotations
@@ -47,13 +49,13 @@ _MOST: Final = (1 << 63) - 1
 _AT_ONCE: Final = 500  # digests in one query
 
 _BY_ID: Final = select(sessions).where(
-    sessions.c.id == bindparam("which"), sessions.c.expires_at > bindparam("now"), sound(sessions)
+    sessions.c.id == bindparam("which"), sessions.c.expires_at > bindparam("at"), sound(sessions)
 )
 _BY_CLIENT: Final = (
     select(sessions)
     .where(
         sessions.c.client_session == bindparam("which"),
-        sessions.c.expires_at > bindparam("now"),
+        sessions.c.expires_at > bindparam("at"),
         sound(sessions),
     )
     .order_by(sessions.c.started.desc())  # the latest, where the key of another is damaged
@@ -295,15 +297,16 @@ class Batch:
         if met := self._tombstones.bury(connection, owner, digest, item.apart.beginning):
             self._met.update(met)
             return None
+        came = min(self._now, moment(item.exchange.ended_at))
         if digest is not None:
-            session = self._living(connection, self._by_client.get(digest), digest)
+            session = self._living(connection, self._by_client.get(digest), digest, came)
             if session is None:
                 session = self._begin(connection, item, client, digest)
             self._by_client[digest] = session.id
             return session
         chain = item.apart.chain
         found = self._conversations.find(chain, self._noted)
-        session = self._living(connection, found, None) if found is not None else None
+        session = self._living(connection, found, None, came) if found is not None else None
         if session is None:
             session = self._begin(connection, item, None, None)
         if chain:
@@ -311,26 +314,31 @@ class Batch:
         return session
 
     def _living(
-        self, connection: Connection, session_id: str | None, client: bytes | None
+        self, connection: Connection, session_id: str | None, client: bytes | None, at: datetime
     ) -> Working | None:
+        """The session that lived `at` a moment, by its id or its client's."""
         if session_id is not None and session_id in self._sessions:
             return self._sessions[session_id]
         if session_id is None and client is None:
             return None
-        which = {"which": session_id or client, "now": self._now}
+        which = {"which": session_id or client, "at": at}
         for row in connection.execute(_BY_ID if session_id else _BY_CLIENT, which).all():
             if row.id in self._sessions:
                 return self._sessions[row.id]
-            if not self._wary or self._opens(row.id):
+            if self._goes_on(row):
                 found = self._sessions[row.id] = Working(dict(row._mapping), new=False)
                 return found
         return None
 
-    def _opens(self, session_id: str) -> bool:
+    def _goes_on(self, row: Any) -> bool:
+        past = bool(row.expires_at <= self._now)
+        if not past and not self._wary:
+            return True
         try:
-            self._keyring.get(subject_of(session_id))
+            self._keyring.get(subject_of(row.id))
         except IntegrityError as error:
-            return error.code == "key_destroyed"  # it is about to go, and goes as ever
+            # One that is not past is about to go, and goes as ever.
+            return error.code == "key_destroyed" and not past
         return True
 
     def _begin(

@@ -41,7 +41,7 @@ from sqlalchemy import (
     select,
 )
 
-from bailee.clock import Clock
+from bailee.clock import Clock, Ticks, ticks
 from bailee.damage import Damages
 from bailee.db.checks import sound
 from bailee.db.engine import reading, storage_errors
@@ -58,7 +58,7 @@ from bailee.vault.objects import FolderObjects, Objects
 from bailee.vault.receipts import Receipt, Record, RecordAll
 from bailee.vault.record import Record as StoredRecord
 from bailee.vault.record import open_record, subject_of
-from bailee.vault.recovery import Left, Recovery, RecoveryReport
+from bailee.vault.recovery import WAITS, Left, Recovery, RecoveryReport
 from bailee.vault.sealer import Sealer
 from bailee.vault.sealing_queue import Unfiled
 from bailee.vault.segments import Segments
@@ -120,6 +120,7 @@ class Vault:
         ship_bytes: int = 8 << 20,
         ship_age: timedelta = timedelta(hours=1),
         rotation_interval: timedelta = timedelta(days=1),
+        ticking: Ticks = ticks,
     ) -> None:
         """Open the vault in `folder`, indexed in `engine` (migrated). Then call `recover`.
 
@@ -152,6 +153,8 @@ class Vault:
         self._reader = SpoolReader(folder / "spool", folder / "quarantine", keyring)
         self._recovery = Recovery(self._reader, folder / "attempting", record)
         self._begun = False
+        self._ticks = ticking
+        self._opened = ticking()
         secret = keyring.secret("vault/tombstones")
         digest_keys = DigestKeys(keyring.new_key(), secret)
         tombstones = Tombstones(engine, secret)
@@ -407,7 +410,8 @@ class Vault:
         failure is raised once the others are done.
 
         What waits to be sealed may move a session's end, so it is waited for, but a moment only:
-        whatever waits, keys go on time.
+        whatever waits, keys go on time. Only what an earlier process left keeps them longer
+        (`recovery.WAITS`): it may have waited for days.
 
         Raises:
             StorageError: no `steps` were given and a store failed, or the end is near (`hurry`);
@@ -423,7 +427,7 @@ class Vault:
                 self._sealer.queue.check_going()
         with taken.step("moves"):
             self.moving.run(now)
-        done = self._forgetting.sweep(now, taken)
+        done = self._forgetting.sweep(now, taken, waits=self._waits_for_left())
         if ahead:
             with taken.step("sealing"):
                 self.spool.roll()
@@ -433,6 +437,11 @@ class Vault:
         if steps is None:
             taken.raise_first()
         return done
+
+    def _waits_for_left(self) -> bool:
+        """Whether what is due by its time still waits for what an earlier process left."""
+        left = self._sealer.queue.unfiled().earlier or (not self._begun and self._recovery.files)
+        return bool(left) and self._ticks() - self._opened < WAITS
 
     def end_past(self, now: datetime) -> None:
         """Destroy what is past its time at `now` and not destroyed yet, since the time is to go
