@@ -285,6 +285,16 @@ FAULTS: Final[tuple[Fault, ...]] = (
         loses=PEOPLE,
     ),
     Fault(
+        "a row of `persons`",
+        "a byte changed",
+        UNSOUND,
+        "They sign in nowhere, and are in no list.",
+        RESTORE,
+        _row(DATA, "persons", -3, 9),
+        folded=True,
+        loses=PEOPLE,
+    ),
+    Fault(
         "a row of `api_keys`",
         "a byte changed",
         UNSOUND,

@@ -1,4 +1,6 @@
-"""Counts of what went on with a deleted session, and was not kept."""
+"""Counts of what went on with a deleted session, and was not kept. And of which generation the root
+was when a key was destroyed: by it, and by no clock, is told which rotation came after.
+"""
 
 import sqlalchemy as sa
 from alembic import op
@@ -18,3 +20,4 @@ def upgrade() -> None:
         sa.Column("since", Moment, nullable=False),
         sa.Column("last", Moment, nullable=False),
     )
+    op.add_column("receipts", sa.Column("generation", sa.Integer))
