@@ -122,8 +122,10 @@ class Bailee:
         return made if now is None else {**made, "BAILEE_NOW": now}
 
 
-def message(ready: dict[str, Any], text: str, key: str | None = None) -> dict[str, Any]:
-    """One exchange over plain HTTP, as any client would do it."""
+def message(
+    ready: dict[str, Any], text: str, key: str | None = None, *, session: str | None = None
+) -> dict[str, Any]:
+    """One exchange over plain HTTP, as any client would do it. `session`: the id it has there."""
     body = {
         "model": "m",
         "max_tokens": 50,
@@ -132,7 +134,11 @@ def message(ready: dict[str, Any], text: str, key: str | None = None) -> dict[st
     request = urllib.request.Request(
         ready["gateway"] + "/v1/messages",
         json.dumps(body).encode(),
-        {"x-api-key": key or ready["key"], "content-type": "application/json"},
+        {
+            "x-api-key": key or ready["key"],
+            "content-type": "application/json",
+            **({} if session is None else {"x-claude-code-session-id": session}),
+        },
     )
     with urllib.request.urlopen(request, timeout=30) as response:
         answer: dict[str, Any] = json.loads(response.read())

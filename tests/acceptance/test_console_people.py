@@ -92,6 +92,38 @@ def test_a_session_of_somebody_else_is_not_there(served: Serve) -> None:
     assert [session] == [one["id"] for one in bailee.json("sessions", "list")]
 
 
+@pytest.mark.row("G2", "R5", "R6")
+def test_who_talks_on_in_a_deleted_session_is_told(served: Serve) -> None:
+    """The page says before deleting that what goes on is not kept; afterwards lists, the privacy
+    page and the audit record say how much that was, and by which clause.
+    """
+    bailee, session = served(env=SIGN_UP), "0d7c3d1c-32a5-4d0c-8f0b-0d7c3d1c1a11"
+    ada, operator = Visitor(bailee.ready["console"]), Visitor(bailee.ready["console"])
+    sign_up(ada, "ada@example.org", choice="refused")
+    key = new_key(bailee, ada)
+    message(bailee.ready, "the orchard gate", key=key, session=session)
+    bailee.json("sessions", "list")
+    path = f"/settings/sessions/{session}"
+    said = "What goes on with a deleted session is answered and not kept."
+    assert said in ada.get(path).text
+    ada.submit("/settings/privacy", f"{path}/delete")
+    message(bailee.ready, "and the orchard wall", key=key, session=session)
+    message(bailee.ready, "and the orchard path", key=key, session=session)
+
+    listed = bailee.run("sessions", "list")
+    operator.get(bailee.ready["sign_in"])
+
+    assert "2 exchanges went on with deleted sessions" in " ".join(listed.stdout.split())
+    assert "resume.deleted" in listed.stdout
+    told = "2 exchanges went on with deleted sessions and are not kept."
+    assert told in ada.get("/settings/privacy").text
+    assert told in operator.get("/admin/sessions").text
+    assert {"resume.deleted"} == {
+        leaf["body"]["clause"] for leaf in bailee.json("audit", "list", "--kind", "vault.unkept")
+    }
+    assert [] == bailee.holds(b"orchard wall")
+
+
 def test_the_operator_reads_for_a_reason_that_goes_on_record_first(served: Serve) -> None:
     """Particulars without; the content only with a reason, which the audit record then has."""
     bailee = served(env=SIGN_UP)

@@ -233,3 +233,30 @@ def _copy(database: Path, to: Path) -> None:
     """As `.backup` copies a database that is in use."""
     with closing(sqlite3.connect(database)) as source, closing(sqlite3.connect(to)) as target:
         source.backup(target)
+
+
+@pytest.mark.row("R6")
+@pytest.mark.parametrize("column", ["kek_id", "subject"])
+def test_a_flipped_bit_in_the_keyring_erases_nobody(
+    column: str, copied: Callable[[], Home], tmp_path: Path
+) -> None:
+    """Whoever accepts older data is told whose key can't be found, and nobody is erased for it."""
+    home = copied()
+    with HomeLock(home), Node.open(home, environment={}) as node:
+        people = node.registry.people
+        ada = people.create("ada@x.example", plan="pro", by=OPERATOR)[0].person_id
+    shutil.copytree(home.path / "data", tmp_path / "data")
+    with HomeLock(home), Node.open(home, environment={}) as node:
+        node.accounts.create(plan="pro", name="later")
+    shutil.rmtree(home.path / "data")
+    shutil.copytree(tmp_path / "data", home.path / "data")
+    with closing(sqlite3.connect(home.keyring_database)) as connection:
+        flipped = f"{column} = substr({column}, 1, 8) || '~' || substr({column}, 10)"
+        connection.execute(f"UPDATE deks SET {flipped} WHERE subject = ?", (ada,))
+        connection.commit()
+
+    done = accept_older(home, ["data"], "the disk is lost")
+
+    assert ([], [ada] if column == "subject" else []) == (done["erased_again"], done["unnamed"])
+    with HomeLock(home), Node.open(home, environment={}) as node:
+        assert [] == node.erasures.all()

@@ -41,6 +41,7 @@ from bailee.accounts.identifiers import Identifiers
 from bailee.accounts.roles import OPERATOR, Actor
 from bailee.clock import Clock
 from bailee.damage import Damages
+from bailee.db import people
 from bailee.db.accounts import accounts, api_keys, consent_records
 from bailee.db.checks import sound, unsound
 from bailee.db.engine import reading, storage_errors
@@ -91,7 +92,7 @@ class Accounts:
 
     def _load(self) -> None:
         with storage_errors(_WHAT), reading(self._engine) as connection:
-            for table in (accounts, api_keys, consent_records):
+            for table in (accounts, api_keys, consent_records, *people.CHECKED):
                 self.damages.note_all(table.name, unsound(connection, table))
             kept = [column for column in accounts.c if column is not accounts.c.mac]
             for row in connection.execute(select(*kept).where(sound(accounts))):

@@ -7,12 +7,13 @@ that was taken away is gone with the next question.
 
 from __future__ import annotations
 
-from sqlalchemy import ColumnElement, Engine, exists, or_, select
+from sqlalchemy import ColumnElement, Engine, and_, exists, or_, select
 
 from bailee.accounts.account import Account
 from bailee.accounts.accounts import Accounts
 from bailee.accounts.roles import Action, Actor, Role, Standing, require
 from bailee.db.accounts import accounts
+from bailee.db.checks import sound
 from bailee.db.engine import reading, storage_errors
 from bailee.db.people import memberships, persons
 from bailee.errors import InputError
@@ -21,12 +22,15 @@ from bailee.errors import InputError
 def place_here() -> ColumnElement[bool]:
     """Of a row of `persons`: whether there is anything here that is theirs to see to. An account of
     their own, a membership, or that they run the service; who has none of these does not sign in,
-    whatever password, passkey or cookie they still have.
+    whatever password, passkey or cookie they still have. Nor does whose row is not sound.
     """
-    return or_(
-        persons.c.operator,
-        exists().where(accounts.c.person_id == persons.c.id),
-        exists().where(memberships.c.person_id == persons.c.id),
+    return and_(
+        sound(persons),
+        or_(
+            persons.c.operator,
+            exists().where(accounts.c.person_id == persons.c.id),
+            exists().where(memberships.c.person_id == persons.c.id, sound(memberships)),
+        ),
     )
 
 
@@ -63,7 +67,9 @@ class Authority:
         """
         with storage_errors("the people"), reading(self._engine) as connection:
             row = connection.execute(
-                select(persons.c.operator, persons.c.erased_at).where(persons.c.id == person_id)
+                select(persons.c.operator, persons.c.erased_at).where(
+                    persons.c.id == person_id, sound(persons)
+                )
             ).first()
         if row is None or row.erased_at is not None:
             raise InputError("there is no such person.", code="authentication")
@@ -95,6 +101,7 @@ class Authority:
                 select(memberships.c.role).where(
                     memberships.c.organisation_id == organisation_id,
                     memberships.c.person_id == person_id,
+                    sound(memberships),
                 )
             ).scalar()
         return role

@@ -22,12 +22,14 @@ from bailee.accounts.accounts import Accounts
 from bailee.accounts.authority import Authority
 from bailee.accounts.backing import Backing
 from bailee.accounts.roles import ROLES, Actor, Role
+from bailee.db.checks import sound
 from bailee.db.engine import reading, storage_errors
 from bailee.db.people import memberships, organisations
 from bailee.errors import InputError
 from bailee.shown import named
 
 _WHAT = "the organisations"
+_MEMBERSHIP = [column for column in memberships.c if column is not memberships.c.mac]
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +155,13 @@ class Organisations:
             if before == "owner" and role != "owner":
                 _keep_an_owner(connection, organisation_id)
             if before is None:
+                # There is no row, or one that is not sound.
+                connection.execute(
+                    delete(memberships).where(
+                        memberships.c.organisation_id == organisation_id,
+                        memberships.c.person_id == person_id,
+                    )
+                )
                 connection.execute(
                     insert(memberships).values(
                         organisation_id=organisation_id,
@@ -228,8 +237,8 @@ class Organisations:
 
     def _memberships(self, condition: ColumnElement[bool]) -> list[Membership]:
         query = (
-            select(memberships)
-            .where(condition)
+            select(*_MEMBERSHIP)
+            .where(condition, sound(memberships))
             .order_by(memberships.c.joined_at, memberships.c.person_id)
         )
         with storage_errors(_WHAT), reading(self._engine) as connection:
@@ -246,7 +255,9 @@ def _role(role: str) -> Role:
 def _role_of(connection: Connection, organisation_id: str, person_id: str) -> str | None:
     role: str | None = connection.execute(
         select(memberships.c.role).where(
-            memberships.c.organisation_id == organisation_id, memberships.c.person_id == person_id
+            memberships.c.organisation_id == organisation_id,
+            memberships.c.person_id == person_id,
+            sound(memberships),
         )
     ).scalar()
     return role
@@ -256,7 +267,11 @@ def _keep_an_owner(connection: Connection, organisation_id: str) -> None:
     owners = connection.execute(
         select(func.count())
         .select_from(memberships)
-        .where(memberships.c.organisation_id == organisation_id, memberships.c.role == "owner")
+        .where(
+            memberships.c.organisation_id == organisation_id,
+            memberships.c.role == "owner",
+            sound(memberships),
+        )
     ).scalar_one()
     if owners < 2:
         raise InputError(

@@ -37,6 +37,7 @@ from bailee.accounts.pending import Pending
 from bailee.accounts.people import People
 from bailee.accounts.roles import Actor
 from bailee.accounts.ways_in import Passkey, Place
+from bailee.db.checks import sound
 from bailee.db.engine import reading, storage_errors
 from bailee.db.people import identities, passkeys
 from bailee.errors import InputError
@@ -238,7 +239,8 @@ class PasskeySignIn:
         """The row of the passkey that a credential names; LookupError when there is none."""
         named = base64url_to_bytes(str(credential["id"]))
         with storage_errors(_WHAT), reading(self._engine) as connection:
-            row = connection.execute(select(passkeys).where(passkeys.c.id == named)).first()
+            query = select(passkeys).where(passkeys.c.id == named, sound(passkeys))
+            row = connection.execute(query).first()
         handle = credential["response"].get("userHandle")
         if row is None or (handle and base64url_to_bytes(handle) != row.person_id.encode()):
             raise LookupError
@@ -247,7 +249,7 @@ class PasskeySignIn:
     def _rows(self, person_id: str) -> list[Row[Any]]:
         query = (
             select(passkeys)
-            .where(passkeys.c.person_id == person_id)
+            .where(passkeys.c.person_id == person_id, sound(passkeys))
             .order_by(passkeys.c.created_at, passkeys.c.id)
         )
         with storage_errors(_WHAT), reading(self._engine) as connection:
@@ -256,7 +258,9 @@ class PasskeySignIn:
     def _other_way_in(self, person_id: str) -> bool:
         if self._people.get(person_id).has_password:
             return True
-        query = select(identities.c.person_id).where(identities.c.person_id == person_id)
+        query = select(identities.c.person_id).where(
+            identities.c.person_id == person_id, sound(identities)
+        )
         with storage_errors(_WHAT), reading(self._engine) as connection:
             return connection.execute(query).first() is not None
 

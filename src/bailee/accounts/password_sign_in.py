@@ -34,6 +34,7 @@ from bailee.accounts.passwords import Passwords
 from bailee.accounts.people import People, Person
 from bailee.accounts.roles import Actor
 from bailee.accounts.web_sessions import WebSessions
+from bailee.db.checks import sound
 from bailee.db.engine import reading, storage_errors
 from bailee.db.people import persons, providers
 from bailee.errors import InputError
@@ -135,7 +136,9 @@ class PasswordSignIn:
         index = self._identifiers.index("email", normal)
         with storage_errors(_WHAT), reading(self._engine) as connection:
             row = connection.execute(
-                select(persons.c.id, persons.c.password).where(persons.c.email_index == index)
+                select(persons.c.id, persons.c.password).where(
+                    persons.c.email_index == index, sound(persons)
+                )
             ).first()
         kept: str | None = None if row is None else row.password
         if not self._passwords.match(kept, password) or row is None or kept is None:
@@ -171,7 +174,7 @@ class PasswordSignIn:
         self._authority.require_for_person(by, "person.change", person_id)
         with storage_errors(_WHAT), reading(self._engine) as connection:
             kept: str | None = connection.execute(
-                select(persons.c.password).where(persons.c.id == person_id)
+                select(persons.c.password).where(persons.c.id == person_id, sound(persons))
             ).scalar()
         if kept is not None:
             subjects = [Subject("email", person_id), Subject("address", address)]

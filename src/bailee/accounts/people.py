@@ -22,9 +22,10 @@ from bailee.accounts.accounts import Accounts
 from bailee.accounts.authority import Authority
 from bailee.accounts.backing import Backing
 from bailee.accounts.roles import Actor
+from bailee.db.checks import sound, unsound
 from bailee.db.engine import reading, storage_errors
 from bailee.db.people import identities, memberships, passkeys, persons, web_sessions
-from bailee.errors import InputError
+from bailee.errors import InputError, IntegrityError
 
 _WHAT = "the people"
 
@@ -117,9 +118,18 @@ class People:
 
         Raises:
             InputError: code `not_found`.
+            IntegrityError: their row is not what was written.
         """
         with storage_errors(_WHAT), reading(self._engine) as connection:
-            row = connection.execute(select(persons).where(persons.c.id == person_id)).first()
+            this = persons.c.id == person_id
+            row = connection.execute(select(persons).where(this, sound(persons))).first()
+            bad = row is None and connection.execute(select(persons.c.id).where(this)).first()
+        if bad:
+            self._damages.note_all("persons", [person_id])
+            raise IntegrityError(
+                f"the row of person {person_id} is not what was written.",
+                hint="they can't sign in; restore it from a backup, and see `bailee verify`",
+            )
         if row is None:
             raise InputError(
                 f"there is no person {person_id!r}.",
@@ -132,7 +142,8 @@ class People:
         """Who has this email, if anyone."""
         index = self._identifiers.index("email", emails.normal(email))
         with storage_errors(_WHAT), reading(self._engine) as connection:
-            row = connection.execute(select(persons).where(persons.c.email_index == index)).first()
+            theirs = select(persons).where(persons.c.email_index == index, sound(persons))
+            row = connection.execute(theirs).first()
         return None if row is None else self._person(row)
 
     def find(self, named: str) -> Person:
@@ -156,8 +167,10 @@ class People:
         """Everybody, in the order in which they came; those who were erased too. Whose particulars
         are damaged is left out, and noted.
         """
-        query = select(persons).order_by(persons.c.created_at, persons.c.id)
+        query = select(persons).where(sound(persons))
+        query = query.order_by(persons.c.created_at, persons.c.id)
         with storage_errors(_WHAT), reading(self._engine) as connection:
+            self._damages.note_all("persons", unsound(connection, persons))
             rows = connection.execute(query).all()
         return list(self._damages.each(rows, self._person, lambda row: f"person {row.id}"))
 

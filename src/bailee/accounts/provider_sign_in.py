@@ -47,12 +47,14 @@ from bailee.accounts.people import People
 from bailee.accounts.provider_calls import Visits, mount
 from bailee.accounts.roles import OPERATOR, Actor
 from bailee.accounts.ways_in import Begun, Provider
+from bailee.db.checks import sound
 from bailee.db.engine import reading, storage_errors
 from bailee.db.people import identities, passkeys, persons, providers, web_sessions
 from bailee.errors import InputError, UpstreamError
 from bailee.shown import named
 
 _WHAT: Final = "the providers"
+_PROVIDER: Final = [column for column in providers.c if column is not providers.c.mac]
 _SECONDS: Final = 5
 _LONGEST_ADDRESS: Final = 1000
 _LEEWAY: Final = 60
@@ -174,7 +176,7 @@ class ProviderSignIn:
 
     def _one(self, condition: Any) -> Provider | None:
         with storage_errors(_WHAT), reading(self._engine) as connection:
-            row = connection.execute(select(providers).where(condition)).first()
+            row = connection.execute(select(*_PROVIDER).where(condition, sound(providers))).first()
         return None if row is None else Provider(*row)
 
     # -- there and back --------------------------------------------------------------------------
@@ -286,7 +288,7 @@ class ProviderSignIn:
         with storage_errors(_WHAT), reading(self._engine) as connection:
             row = connection.execute(
                 select(identities.c.person_id, identities.c.organisation_id).where(
-                    identities.c.subject_index == index
+                    identities.c.subject_index == index, sound(identities)
                 )
             ).first()
         if row is not None and row.organisation_id == provider.organisation_id:
@@ -314,6 +316,8 @@ class ProviderSignIn:
                 raise _refused("an operator does not sign in through an organisation.")
             self._take_over(person.person_id)
         with storage_errors(_WHAT), self._engine.begin() as connection:
+            # There is none, or one that is not sound.
+            connection.execute(delete(identities).where(identities.c.subject_index == index))
             connection.execute(
                 insert(identities).values(
                     subject_index=index,

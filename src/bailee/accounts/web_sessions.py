@@ -23,6 +23,7 @@ from sqlalchemy import ColumnElement, Row, delete, insert, or_, select, update
 from bailee.accounts.authority import Authority, place_here
 from bailee.accounts.backing import Backing
 from bailee.accounts.roles import OPERATOR, Actor
+from bailee.db.checks import sound
 from bailee.db.engine import reading, storage_errors
 from bailee.db.people import persons, web_sessions
 from bailee.errors import InputError
@@ -187,7 +188,11 @@ class WebSessions:
         query = (
             select(web_sessions, persons.c.operator)
             .select_from(web_sessions.outerjoin(persons))
-            .where(which, or_(web_sessions.c.person_id.is_(None), place_here()))
+            .where(
+                which,
+                sound(web_sessions),
+                or_(web_sessions.c.person_id.is_(None), place_here()),
+            )
             .order_by(web_sessions.c.created_at.desc(), web_sessions.c.id)
         )
         now = self._clock()

@@ -29,7 +29,7 @@ from bailee.app.cloud_network import entry_view
 from bailee.app.key_terms import key_view
 from bailee.app.people import membership_view, training_view, web_session_view
 from bailee.app.subjects import Subject
-from bailee.app.views import leaf_view, receipt_view, report_view, session_view
+from bailee.app.views import leaf_view, receipt_view, report_view, session_view, unkept_view
 from bailee.errors import BaileeError
 from bailee.feedback.reports import Report
 from bailee.vault.transcript import SessionRow
@@ -168,6 +168,9 @@ def _tables(
             dict(report_view(report)) | {"content": f"{_REPORTS}/{report.id}.json"}
             for report in node.reports.of(subject.whose, now)
         ],
+        "not-kept": []
+        if own is None
+        else [unkept_view(one) for one in node.vault.unkept(own.account_id)],
         "receipts": _receipts(node, subject, rows),
     }
     if person is not None:

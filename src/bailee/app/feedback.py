@@ -72,7 +72,7 @@ class PolicyAccess:
 
 def make_receiver(node: Node) -> Receiver:
     """The ingest's addresses for feedback, over a home."""
-    return Receiver(node.reports, node.survey, PolicyAccess(node), node.clock)
+    return Receiver(node.reports, node.survey, PolicyAccess(node), node.clock, latest=node.latest)
 
 
 def whose(node: Node, actor: Actor) -> Whose:

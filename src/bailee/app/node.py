@@ -71,10 +71,6 @@ is to be done then (erasures that were broken off) is done by the sweep."""
 _UNDECIDED = "none"
 """In the place of a clause, where none could be found."""
 
-_NOTHING = Present(Terms("P0D", "", ""), 0, 0)
-_NOTHING = Present(Terms("P0D", "", ""), 0, 0)
-"""Of who was erased nothing more is kept, not even what was under way."""
-
 
 class Node:
     """An open home: its policy, accounts, keyring, vault, telemetry, feedback and audit record."""
@@ -143,6 +139,7 @@ class Node:
             record=self.ledger.append,
             record_all=self.ledger.append_all,
             present=self._present,
+            deleted_by=policy.resumes(session_deleted=True, account_erased=False).clause,
             damages=self.damages,
             files=files,
             room=room.writing,
@@ -243,9 +240,11 @@ class Node:
                 room=room,
                 bench=bench,
             )
+            # What was left goes first: it may have moved the end of what is destroyed next.
+            recovered = node.vault.recover(_RECOVERY_SECONDS) is not None
             node.mind_clock()
             node.follow_all()
-            if node.vault.recover(_RECOVERY_SECONDS) is not None:
+            if recovered:
                 node.erasures.resume(node.clock())
             node.telemetry.recover()
             node.reports.recover()
@@ -353,7 +352,8 @@ class Node:
         plan.
         """
         if self.erasures.is_gone(owner):
-            return _NOTHING
+            dropped = self.policy.resumes(session_deleted=False, account_erased=True)
+            return Present(Terms("P0D", dropped.clause, dropped.document), 0, 0)
         try:
             account = self.accounts.get(owner)
             decision = self.policy.retain(

@@ -9,11 +9,14 @@ from bailee.app.node import Node
 from bailee.app.old_entries import NOBODY
 from bailee.errors import InputError
 from bailee.home import Home, HomeLock, parts
+from bailee.keyring.verifying import verify
 
 
 def accept_older(home: Home, accepted: Collection[str], reason: str) -> dict[str, object]:
     """Open a home of which `accepted` parts are older than the rest, and have those hold from now
     on; which they were. Who was erased since is erased again: what names them has no key any more.
+    But where the keyring is older, or has keys that do not open, a key that is not there says
+    nothing about its person: nobody is erased, and `unnamed` says who that concerns.
 
     Raises:
         InputError: nothing is older than the rest; or the home is not there, or in use.
@@ -37,7 +40,14 @@ def accept_older(home: Home, accepted: Collection[str], reason: str) -> dict[str
                     {"newest": standing.newest, "reason": reason[:300]},
                     whose=NOBODY,
                 )
-            erased = [one.person_id for one in again if one.erased_at is None]
+            unnamed = [one.person_id for one in again if one.erased_at is None]
+            whole = "keyring" not in standing.older and not any(verify(node.keyring))
+            erased, unnamed = (unnamed, []) if whole else ([], unnamed)
             for person_id in erased:
                 node.erasures.request(person_id, node.clock(), by=OPERATOR)
-    return {"home": str(home.path), "accepted": list(standing.older), "erased_again": erased}
+    return {
+        "home": str(home.path),
+        "accepted": list(standing.older),
+        "erased_again": erased,
+        "unnamed": unnamed,
+    }

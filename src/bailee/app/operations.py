@@ -8,6 +8,7 @@ caller has checked that this home has a test clock.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import asdict
 from typing import Final
 
@@ -31,9 +32,11 @@ from bailee.app.views import (
     receipt_view,
     session_view,
     step_view,
+    unkept_view,
 )
-from bailee.errors import InputError
+from bailee.errors import InputError, StorageError
 from bailee.vault.exporting import as_object
+from bailee.vault.recovery import WAITS
 
 
 def perform(node: Node, operation: str, arguments: Arguments) -> Iterator[object] | object:
@@ -106,6 +109,11 @@ def _sessions_unfiled(node: Node, arguments: Arguments) -> object:
     return asdict(node.vault.unfiled(_owner(node, arguments)))
 
 
+def _sessions_unkept(node: Node, arguments: Arguments) -> object:
+    """What went on with deleted sessions and is in no list, since it is not kept, by account."""
+    return [unkept_view(one) for one in node.vault.unkept(_owner(node, arguments))]
+
+
 def _on_record(node: Node, arguments: Arguments) -> None:
     """Content that the operator reads at the terminal is on record before it is read. Pages see to
     that themselves: they know whether a person reads what is their own.
@@ -142,13 +150,18 @@ def _sessions_export(node: Node, arguments: Arguments) -> Iterator[object]:
 
 def _sessions_delete(node: Node, arguments: Arguments) -> object:
     now, shown = due(node, arguments), moment(node, arguments)
-    return receipt_view(node.vault.delete(text(arguments, "id"), now, shown=shown))
+    receipt = receipt_view(node.vault.delete(text(arguments, "id"), now, shown=shown))
+    resumed = node.policy.resumes(session_deleted=True, account_erased=False)
+    return receipt | {"resumed": {"effect": resumed.effect, "clause": resumed.clause}}
 
 
 # Retention
 
 
 def _retention_run(node: Node, arguments: Arguments) -> object:
+    if node.health is None:  # no server goes on with what was left
+        with suppress(StorageError):
+            node.vault.recover(WAITS)
     done = node.sweep(due(node, arguments))
     failed = [
         {"step": name, "code": error.code, "message": error.message, "hint": error.hint}
@@ -268,6 +281,7 @@ _OPERATIONS: Final[Mapping[str, Callable[[Node, Arguments], Iterator[object] | o
     "sessions.count": _sessions_count,
     "sessions.find": _sessions_find,
     "sessions.unfiled": _sessions_unfiled,
+    "sessions.unkept": _sessions_unkept,
     "sessions.show": _sessions_show,
     "sessions.export": _sessions_export,
     "sessions.delete": _sessions_delete,

@@ -1,9 +1,10 @@
 """When a server keeps its promise, and what it is short of. Pure.
 
 The promise: what comes is recorded; what is past its time is unreadable within the hour (the end
-of its half-hour epoch, and a sweep), older copies of the keyring open nothing that was destroyed a
-day and an hour ago, and what is recorded is sealed. Each has a bound here, in seconds by a clock
-that only grows (`clock.ticks`): a wall clock that steps makes nothing late and nothing early.
+of its half-hour epoch, and a sweep; after a start, up to 15 minutes for what an earlier process
+left to be sealed), older copies of the keyring open nothing that was destroyed a day and an hour
+ago, and what is recorded is sealed. Each has a bound here, in seconds by a clock that only grows
+(`clock.ticks`): a wall clock that steps makes nothing late and nothing early.
 
 Rows: R5.
 """

@@ -81,6 +81,8 @@ class Schedule:
             if self._ending.is_set():
                 return
             failed = not done.kept or bool(set(done.failures) - {SEALING})
+            if done.sessions.waits:  # not long; and each time like the first
+                self._failed = 0
             self._failed = self._failed + 1 if failed else 0
             self._next = self._ticks() + pause(self._every, self._failed)
             self._told(done)

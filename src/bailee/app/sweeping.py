@@ -41,7 +41,8 @@ SEALING: Final = "sealing"
 
 class NodeSweep(NamedTuple):
     """What a sweep did; how many reports and days of the survey went is in `gone`, by name; what
-    failed of what in `failures`, by step. `kept`: the keys that were due are destroyed.
+    failed of what in `failures`, by step. `kept`: the keys that were due are destroyed; it is not
+    late that they are not where `sessions.waits`.
     """
 
     sessions: SweepReport

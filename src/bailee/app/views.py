@@ -10,6 +10,7 @@ from bailee.ledger import Leaf
 from bailee.vault.moving import Move
 from bailee.vault.receipts import Receipt
 from bailee.vault.transcript import Exchange, SessionRow
+from bailee.vault.unkept import Unkept
 
 if TYPE_CHECKING:
     from bailee.app.node import Node
@@ -53,6 +54,17 @@ def step_view(note: StepNote) -> dict[str, object]:
         "failed": note.failed_at and note.failed_at.isoformat(),
         "error": note.error,
         "failures": note.failures,
+    }
+
+
+def unkept_view(one: Unkept) -> dict[str, object]:
+    """How much of an account went on with what it had deleted, and was not kept."""
+    return {
+        "account": one.owner,
+        "clause": one.clause,
+        "exchanges": one.exchanges,
+        "since": one.since.isoformat(),
+        "last": one.last.isoformat(),
     }
 
 

@@ -144,7 +144,7 @@ class Watch:
 
     def _swept(self, done: NodeSweep) -> None:
         """A sweep has ended: say what fails from now on, and what no longer does."""
-        if done.kept:
+        if done.kept or done.sessions.waits:
             self._begin()
         failing = {
             name: f"{error.message} hint: {error.hint}" if error.hint else error.message

@@ -54,3 +54,8 @@ def accept_older(
             say(f"{names} of {done['home']} is what holds from now on. The audit record says so.")
             for person in done["erased_again"]:
                 say(f"{person} was erased since, and is erased again.")
+            for person in done["unnamed"]:
+                say(
+                    f"What names {person} can't be read, and whether they were erased the keyring "
+                    f"can't say. If they were: bailee person erase {person}"
+                )

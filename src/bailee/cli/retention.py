@@ -30,6 +30,11 @@ def run(as_json: JsonOption = False, home: HomeOption = None) -> None:
             f"{_counted(done['sessions'], 'session')} removed, {_counted(done['keks'], 'key')} "
             f"destroyed, {_counted(done['segments'], 'segment')} reclaimed."
         )
+        if done["waits"]:
+            note(
+                "What is due waits for what an earlier run left to be filed, 15 minutes at most: "
+                "it may have gone on. Nobody is shown it."
+            )
         if done["rotated"]:
             say("The root key was rotated: older copies of the keyring open none of it.")
         _raise(done["failed"])

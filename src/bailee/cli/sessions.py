@@ -72,6 +72,13 @@ def list_sessions(
         unfiled = cast("dict[str, Any]", ask_one(home, "sessions.unfiled"))
         if said := being_filed(unfiled):
             console().print(Text(f"Being filed, and not in the list yet: {said}.", style="dim"))
+        for one in cast("list[dict[str, Any]]", ask_one(home, "sessions.unkept")):
+            exchanges = one["exchanges"]
+            what = "1 exchange" if exchanges == 1 else f"{exchanges} exchanges"
+            note(
+                f"{one['account']}: {what} went on with deleted sessions, the last on "
+                f"{moment(one['last'])}; not kept, by {one['clause']}. A new session is kept."
+            )
 
 
 @app.command()
@@ -125,3 +132,5 @@ def delete(session: Session, as_json: JsonOption = False, home: HomeOption = Non
         rows = [(state, moment(at)) for state, at in receipt["states"].items()]
         console().print(table(("state", "since"), rows))
         note(f"still to come: {', '.join(receipt['to_come'])}")
+        clause = receipt["resumed"]["clause"]
+        note(f"What goes on with it is not kept, by {clause}. A new session is kept.")

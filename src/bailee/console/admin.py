@@ -61,6 +61,7 @@ class Admin:
             sessions=sessions,
             total=self._perform("sessions.count", whose),
             unfiled=self._perform("sessions.unfiled", whose),
+            unkept=self._perform("sessions.unkept", whose),
         )
 
     def session(self, ask: Ask) -> Response:

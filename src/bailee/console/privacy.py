@@ -37,14 +37,15 @@ class Privacy:
         policy, language = self._parts.policy, ask.words.language
         cookie, account = ask.visitor.cookie, ask.person.account
         label_of = account or self._organisation_account(ask)
-        sessions, history, receipts, move, asked, unfiled = [], [], [], None, None, None
+        sessions, history, receipts, move, asked, unfiled, unkept = [], [], [], None, None, None, []
         total = 0
         reports = self._perform("feedback.list", {"cookie": cookie})
         if account is not None:
             whose = {"owner": account.account_id}
             sessions = self._perform("sessions.list", whose | {"newest": _SHOWN})
             total = self._perform("sessions.count", whose)
-            unfiled = self._perform("sessions.unfiled", {"owner": account.account_id})
+            unfiled = self._perform("sessions.unfiled", whose)
+            unkept = self._perform("sessions.unkept", whose)
             history = self._perform("privacy.history", {"cookie": cookie})
             receipts = self._perform("retention.receipts", {"owner": account.account_id})
             move = self._move(account)
@@ -69,6 +70,7 @@ class Privacy:
             receipts=receipts[::-1][:_SHOWN],
             move=move,
             unfiled=unfiled,
+            unkept=unkept,
         )
 
     def choice_page(self, ask: Ask) -> Response:
@@ -125,6 +127,9 @@ class Privacy:
             session=session,
             messages=[plain(one) for one in shown["messages"]],
             as_bytes=shown["as_bytes"],
+            resumed_by=self._parts.policy.resumes(
+                session_deleted=True, account_erased=False
+            ).clause,
         )
 
     def delete(self, ask: Ask) -> Response:

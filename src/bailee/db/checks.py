@@ -80,10 +80,13 @@ def sound(table: Table) -> ColumnElement[bool]:
 
 
 def unsound(connection: Connection, table: Table) -> list[str]:
-    """The ids of the rows of `table` that are not what was written, as text; the parts of a key of
-    several columns with a slash between.
+    """The ids of the rows of `table` that are not what was written, as text, bytes in hexadecimal
+    digits; the parts of a key of several columns with a slash between.
     """
-    ids = " || '/' || ".join(f'"{column.name}"' for column in table.primary_key)
+    ids = " || '/' || ".join(
+        f'hex("{column.name}")' if isinstance(column.type, LargeBinary) else f'"{column.name}"'
+        for column in table.primary_key
+    )
     query = f"SELECT CAST({ids} AS BLOB) FROM {table.name} WHERE NOT {_condition(table)}"  # noqa: S608
     return sorted(_as_text(bytes(one)) for one in connection.execute(text(query)).scalars())
 

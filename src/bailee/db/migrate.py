@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from sqlalchemy import Connection, Engine, inspect, text
 
-from bailee.db import accounts, checks, cloud, feedback, vault
+from bailee.db import accounts, checks, cloud, feedback, people, vault
 from bailee.db.engine import storage_errors
 from bailee.errors import IntegrityError
 
@@ -32,6 +32,7 @@ DECIDING: Final = (
     accounts.accounts,
     accounts.api_keys,
     accounts.consent_records,
+    *people.CHECKED,
 )
 """The tables whose rows are checked (`checks`)."""
 

@@ -3,13 +3,17 @@
 What names a person (email, a browser's description, a provider's subject) is kept sealed under the
 person's own key, which is in the keyring; to find a person there is a keyed digest. So destroying
 the key makes a person unreadable in every copy of this database.
+
+What lets somebody in, or says what they may do, is checked (`checks`).
 """
 
 from __future__ import annotations
 
+from typing import Final
+
 from sqlalchemy import Boolean, Column, ForeignKey, Integer, LargeBinary, String, Table
 
-from bailee.db.metadata import Moment, data
+from bailee.db.metadata import Moment, check, data
 
 persons = Table(
     "persons",
@@ -21,6 +25,7 @@ persons = Table(
     Column("operator", Boolean, nullable=False),
     Column("created_at", Moment, nullable=False),
     Column("erased_at", Moment),
+    check(),
 )
 """`email` is sealed, `email_index` its keyed digest, `password` an argon2 string. Who was erased
 keeps a row with nothing in it, so that what must stay (consent records) has someone to be of."""
@@ -40,6 +45,7 @@ memberships = Table(
     Column("person_id", ForeignKey("persons.id"), primary_key=True, index=True),
     Column("role", String, nullable=False),
     Column("joined_at", Moment, nullable=False),
+    check(),
 )
 
 providers = Table(
@@ -50,6 +56,7 @@ providers = Table(
     Column("issuer", String, nullable=False),
     Column("client_id", String, nullable=False),
     Column("secret_env", String),
+    check(),
 )
 """An organisation's OpenID provider, and the email domain that is bound to the organisation.
 `secret_env` names the environment variable that holds the client's secret."""
@@ -61,6 +68,7 @@ identities = Table(
     Column("person_id", ForeignKey("persons.id"), nullable=False, index=True),
     Column("organisation_id", ForeignKey("organisations.id"), nullable=False),
     Column("created_at", Moment, nullable=False),
+    check(),
 )
 """Who a provider's (issuer, subject) is; found by a keyed digest."""
 
@@ -74,6 +82,7 @@ passkeys = Table(
     Column("name", LargeBinary, nullable=False),
     Column("created_at", Moment, nullable=False),
     Column("last_used_at", Moment),
+    check(),
 )
 
 web_sessions = Table(
@@ -85,6 +94,7 @@ web_sessions = Table(
     Column("client", LargeBinary),
     Column("created_at", Moment, nullable=False),
     Column("last_used_at", Moment, nullable=False),
+    check(),
 )
 """Who is signed in: the cookie's SHA-256. No person: the operator, by the printed link."""
 
@@ -97,3 +107,6 @@ sign_in_attempts = Table(
     Column("blocked_until", Moment),
 )
 """Failed attempts to sign in, by a keyed digest of the account's email or of the address."""
+
+CHECKED: Final = (persons, memberships, providers, identities, passkeys, web_sessions)
+"""What says who somebody is, and lets them in."""

@@ -117,6 +117,18 @@ tombstones = Table(
 """Keyed digests of what was deleted: of the id that a client gave a session, and of how its
 conversations began. Nothing that goes on with it is kept `until` then."""
 
+unkept = Table(
+    "unkept",
+    data,
+    Column("owner", String, primary_key=True),
+    Column("clause", String, primary_key=True),
+    Column("exchanges", Integer, nullable=False),
+    Column("since", Moment, nullable=False),
+    Column("last", Moment, nullable=False),
+)
+"""How many exchanges of an owner's went on with what they had deleted, and were not kept, by which
+clause; when the first and the last of them came. It decides nothing."""
+
 receipts = Table(
     "receipts",
     data,
@@ -132,11 +144,13 @@ receipts = Table(
     Column("reclaimed_at", Moment),
     Column("owner", String, index=True),
     Column("part_of", String, index=True),
+    Column("generation", Integer),
     check(),
 )
 """Proofs of destruction. `kind`: `erasure` or `held_expiry` (subject: a session's id) or `expiry`
 (subject: a KEK's id). `state`: the last of the moments that has come. `owner`: whose session it
-was. `part_of`: the erasure of a person that this is a part of."""
+was. `part_of`: the erasure of a person that this is a part of. `generation`: the root's newest
+when the key had been destroyed."""
 
 receipt_segments = Table(
     "receipt_segments",

@@ -103,13 +103,16 @@ class Receiver:
         access: Access,
         clock: Clock,
         *,
+        latest: Clock | None = None,
         limits: Limits = REPORTS,
         answers: Limits = ANSWERS,
     ) -> None:
+        """`latest`: the time by which is told what may be read, if that is not `clock`'s."""
         self._reports = reports
         self._survey = survey
         self._access = access
         self._clock = clock
+        self._latest = latest or clock
         self._door = Door(access.sender, limits)
         self._answers: Door[Sender] = Door(access.sender, answers)
         self._worker = ThreadPoolExecutor(1, "reports")
@@ -180,7 +183,7 @@ class Receiver:
                 await self._door.anonymous(request, 0)
                 if not self._reports.is_secret(report_id, secret):
                     raise _no_such()
-                report = await self._in_thread(lambda: self._reports.get(report_id, self._clock()))
+                report = await self._in_thread(lambda: self._reports.get(report_id, self._latest()))
             else:
                 async with self._door.admitted(request, bearer(request)) as (sender, _):
                     if sender.whose is None:
@@ -191,7 +194,7 @@ class Receiver:
                         )
                     whose = sender.whose
                     report = await self._in_thread(
-                        lambda: self._reports.get(report_id, self._clock(), whose)
+                        lambda: self._reports.get(report_id, self._latest(), whose)
                     )
             receipt = await self._in_thread(lambda: self._reports.withdraw(report, self._clock()))
             return _json({"feedback_id": report_id, "receipt": receipt.id, "state": receipt.state})

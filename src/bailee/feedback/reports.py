@@ -132,7 +132,7 @@ class Reports:
         self._keyring = keyring
         self._clock = clock
         self._record = record
-        self._receipts = Receipts(engine, one_by_one(record))
+        self._receipts = Receipts(engine, one_by_one(record), keyring.generation)
         self._lock = threading.RLock()
         self._sent_key = keyring.secret("feedback/sent")
         self._withdrawal_key = keyring.secret("feedback/withdrawal")

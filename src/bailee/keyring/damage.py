@@ -4,6 +4,9 @@ goes on with the others.
 Nobody can open such a key, whatever generation of the root is kept: its wrap does not authenticate.
 So it does not keep an old generation alive. Its row stays where it is until its time comes, and is
 destroyed then like every other.
+
+A key under a KEK that is neither there nor on record as destroyed is damaged too, not destroyed:
+what says under which KEK it is, or which KEK that is, is not what was written.
 """
 
 from __future__ import annotations
@@ -12,11 +15,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import Connection, and_, delete, func, or_, select
+from sqlalchemy import ColumnElement, Connection, and_, delete, func, or_, select
 from sqlalchemy.dialects.sqlite import insert as insert_or_ignore
 
 from bailee.db.engine import reading, storage_errors
-from bailee.db.keys import damaged_keys, deks, keks, secrets
+from bailee.db.keys import damaged_keys, deks, destroyed_keks, keks, secrets
 from bailee.keyring.epochs import ends_at
 
 if TYPE_CHECKING:
@@ -42,6 +45,17 @@ class Damaged:
     keys: int = 1
     data_class: str | None = None
     until: datetime | None = None
+
+
+def undestroyed() -> ColumnElement[bool]:
+    """The condition that nothing has destroyed a key: it may be damaged."""
+    return and_(deks.c.kek_id != "", deks.c.kek_id.not_in(select(destroyed_keks.c.id)))
+
+
+def astray(connection: Connection) -> list[str]:
+    """The subjects whose keys are under a KEK that nothing knows, in order."""
+    query = select(deks.c.subject).where(undestroyed(), deks.c.kek_id.not_in(select(keks.c.id)))
+    return list(connection.execute(query.order_by(deks.c.subject)).scalars())
 
 
 def note(connection: Connection, kind: str, name: str, now: datetime) -> bool:

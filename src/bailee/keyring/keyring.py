@@ -246,25 +246,19 @@ class Keyring:
         Raises:
             StorageError: the store can't be read.
         """
-        query = (
-            select(deks.c.subject)
-            .join(keks, keks.c.id == deks.c.kek_id)
-            .where(deks.c.subject.in_(subjects))
-        )
+        query = select(deks.c.subject).where(deks.c.subject.in_(subjects), damage.undestroyed())
         with storage_errors("the keyring"), reading(self.engine) as connection:
             return list(connection.execute(query).scalars())
 
     def subjects(self, prefix: str) -> list[str]:
-        """The subjects that begin with `prefix` and have a key which nothing has destroyed.
+        """The subjects that begin with `prefix` and have a key which nothing has destroyed, damaged
+        or not.
 
         Raises:
             StorageError: the store can't be read.
         """
-        query = (
-            select(deks.c.subject)
-            .join(keks, keks.c.id == deks.c.kek_id)
-            .where(deks.c.subject.startswith(prefix, autoescape=True))
-        )
+        of_it = deks.c.subject.startswith(prefix, autoescape=True)
+        query = select(deks.c.subject).where(of_it, damage.undestroyed())
         with storage_errors("the keyring"), reading(self.engine) as connection:
             return list(connection.execute(query).scalars())
 
@@ -321,6 +315,14 @@ class Keyring:
             row = connection.execute(select(rotation)).one()
         since = (now - row.rotated_at).total_seconds()
         return bool(row.destroyed_since) and not 0 <= since < interval_seconds
+
+    def generation(self) -> int:
+        """The root's newest generation. It grows by one with each rotation, whatever a clock does.
+
+        Raises:
+            StorageError: the root can't be read.
+        """
+        return self.root.generations()[-1]
 
     def damaged(self) -> list[Damaged]:
         """The keys that were found not to open.
@@ -421,6 +423,11 @@ class Keyring:
 
     def _open_dek(self, row: Any) -> Dek:
         if row.id is None:
+            if self.living([row.subject]):
+                raise IntegrityError(
+                    f"the key of {line(row.subject)} is under a KEK that nothing knows.",
+                    hint="it is damaged; put back the keyring that was there last",
+                )
             raise _destroyed(row.subject)
         kek = (row.id, self.open_kek(row))
         key = self.unwrap_dek(row.subject, row.data_class, row.version, row.wrapped_dek, kek)

@@ -59,6 +59,8 @@ def _move(ring: Keyring, connection: Connection, wants: Sequence[Want], damaged:
     rows = connection.execute(select(deks).where(deks.c.subject.in_(by_subject))).all()
     held = select(keks).where(keks.c.id.in_({row.kek_id for row in rows}), keks.c.wrapped != _ZEROS)
     olds = {row.id: row for row in connection.execute(held)}
+    # Under no KEK that is there: destroyed, or damaged.
+    lost = {*ring.living([row.subject for row in rows if row.kek_id not in olds])}
     targets: dict[tuple[str, int], tuple[str, bytes]] = {}
     swaps: list[dict[str, Any]] = []
     left: list[dict[str, Any]] = []
@@ -66,7 +68,11 @@ def _move(ring: Keyring, connection: Connection, wants: Sequence[Want], damaged:
     for row in rows:
         want, old = by_subject[row.subject], olds.get(row.kek_id)
         target = (want.data_class, epoch_of(want.expires_at))
-        if old is None or target == (old.data_class, old.epoch):
+        if old is None:
+            if row.subject in lost:
+                damaged.append(row.subject)
+            continue
+        if target == (old.data_class, old.epoch):
             continue
         if target not in targets:
             targets[target] = ring.current_kek(connection, *target)

@@ -62,6 +62,10 @@ def verify(ring: Keyring) -> Iterator[Damaged]:
                 under = select(deks.c.subject).where(deks.c.kek_id == row.id)
                 count = len(connection.execute(under).all())
             yield said(damage.KEK, row.id, count)
+    with storage_errors("the keyring"), reading(ring.engine) as connection:
+        lost = damage.astray(connection)
+    for subject in lost:
+        yield said(damage.DEK, subject)
 
 
 def _under(ring: Keyring, kek: Any) -> Iterator[Damaged]:

@@ -120,7 +120,7 @@ KINDS: Final[Mapping[str, Declared]] = {
     "vault.torn": _PLACE,
     "vault.damaged": _PLACE,
     "vault.expired_unsealed": {"exchanges": _NUMBER},
-    "vault.erased_unsealed": {"exchanges": _NUMBER},
+    "vault.unkept": {"exchanges": _NUMBER, "clause": _WORD},
     "vault.closed_unsealed": _NOTHING,
     "vault.spool_expired": _NOTHING,
     "home.older_accepted": {"newest": _NUMBER, "reason": _SEALED},

@@ -36,6 +36,8 @@ FLAGS: Final = (
     "active_since_choice",
     "unrecorded_routes",
     "cloud_session",
+    "session_deleted",
+    "account_erased",
 )
 
 # Values that the software itself gives or asks for: a document without them can't be used.
@@ -115,6 +117,12 @@ ACTIONS: Final[dict[str, Action]] = {
             "May this request go to the model's provider?",
             ("route", "credential", "unrecorded_routes", "cloud_session"),
             ("deny", "allow"),
+        ),
+        Action(
+            "resume",
+            "Is what goes on with a session kept?",
+            ("session_deleted", "account_erased"),
+            ("drop", "keep"),
         ),
     )
 }

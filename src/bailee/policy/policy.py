@@ -33,7 +33,8 @@ class Decision:
     """What the policy says.
 
     `effect`: "keep" (for `retain`), "allow" or "deny" (`train`, `send`, `pass`), "ask" or "skip"
-    (`choose`). `retention`: for "keep", an ISO 8601 period, "P0D" included; else None.
+    (`choose`), "keep" or "drop" (`resume`). `retention`: for `retain`, an ISO 8601 period, "P0D"
+    included; else None.
     `clause`: the clause that decided. `document`: SHA-256 (hex) of the document's bytes.
     """
 
@@ -261,6 +262,14 @@ class Policy:
                 "unrecorded_routes": unrecorded_routes,
                 "cloud_session": cloud_session,
             },
+        )
+
+    def resumes(self, *, session_deleted: bool, account_erased: bool) -> Decision:
+        """Whether what goes on with a session is kept, on the terms that `retain` gives. Raises
+        `InputError` as `decide` does.
+        """
+        return self.decide(
+            "resume", {"session_deleted": session_deleted, "account_erased": account_erased}
         )
 
     def choose(self, *, plan: str, training_choice: str, phase: str, arrival: str) -> Decision:

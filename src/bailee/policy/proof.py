@@ -11,7 +11,9 @@ Rules kept here: a document is refused for
   all that the earlier, laxer clause decides lies inside the later one (an exception to a rule);
 * a **broken invariant**, and one that covers no combination at all;
 * a **broken flow**: a flow that is not on or off exactly as its defaults and switches say;
-* **local transcripts** that the setting could keep longer than the clauses do.
+* **local transcripts** that the setting could keep longer than the clauses do;
+* **resuming what is gone**: a clause that keeps what goes on with a session that was deleted, or an
+  account that was erased. No document brings that back.
 
 Stricter means: an effect listed earlier in `actions`, or for what is kept, a shorter period.
 """
@@ -60,6 +62,7 @@ def problems(document: Document) -> Iterator[Problem]:
         yield from _invariant(document, invariant, reached[invariant.action])
     yield from _flows(document, reached["send"])
     yield from _local_transcripts(document, reached["retain"])
+    yield from _resuming(document, reached["resume"])
 
 
 def written(combination: Combination, space: Space) -> str:
@@ -215,3 +218,17 @@ def _local_transcripts(document: Document, found: list[Reach]) -> Iterator[Probl
                     f"{local.setting} can be {local.max_days} days, "
                     f"but {reach.clause.id} keeps local transcripts {period}.",
                 )
+
+
+def _resuming(document: Document, found: list[Reach]) -> Iterator[Problem]:
+    space = document.spaces["resume"]
+    gone = space.where("session_deleted", (True,)) | space.where("account_erased", (True,))
+    for reach in found:
+        if reach.decides & gone and reach.clause.effect != "drop":
+            yield Problem(
+                document.file,
+                reach.clause.line,
+                f"{reach.clause.id} keeps what goes on with what is gone: "
+                f"{written(space.first(reach.decides & gone), space)}.",
+                "what was deleted or erased stays so: drop it",
+            )

@@ -13,8 +13,22 @@ from bailee.policy.policy import Explanation, PassedOver
 from bailee.policy.space import Value
 
 _OUTCOMES: dict[Language, dict[str, str]] = {
-    "en": {"allow": "allowed", "deny": "not allowed", "ask": "asked", "skip": "not asked"},
-    "zh": {"allow": "允许", "deny": "不允许", "ask": "询问", "skip": "不询问"},
+    "en": {
+        "allow": "allowed",
+        "deny": "not allowed",
+        "ask": "asked",
+        "skip": "not asked",
+        "keep": "kept",
+        "drop": "not kept",
+    },
+    "zh": {
+        "allow": "允许",
+        "deny": "不允许",
+        "ask": "询问",
+        "skip": "不询问",
+        "keep": "保留",
+        "drop": "不保留",
+    },
 }
 _STATES: dict[Language, dict[str, str]] = {
     "en": {"absent": "not set", "empty": "empty", "set": "set"},
@@ -27,6 +41,7 @@ QUESTIONS: dict[Language, dict[str, str]] = {
         "retain": "How long is it kept?",
         "send": "May it leave the machine?",
         "pass": "May a request go to the model's provider?",
+        "resume": "Is what goes on with a session kept?",
     },
     "zh": {
         "choose": "是否询问训练选择?",
@@ -34,6 +49,7 @@ QUESTIONS: dict[Language, dict[str, str]] = {
         "retain": "保留多久?",
         "send": "是否可以离开设备?",
         "pass": "请求是否可以发往模型提供方?",
+        "resume": "会话继续的内容是否保留?",
     },
 }
 
@@ -89,6 +105,11 @@ def sentence(document: Document, found: Explanation, language: Language) -> str:
             goes = "goes to" if allowed else "does not go to"
             return f"This request ({route}, {credential}) {goes} the model's provider."
         return f"这个请求({route},{credential}){'会' if allowed else '不会'}发往模型提供方。"
+    if found.action == "resume":
+        kept = decision.effect == "keep"
+        if english:
+            return f"What goes on with this session is {'kept with it' if kept else 'not kept'}."
+        return f"这个会话继续的内容{'随会话保留' if kept else '不保留'}。"
     thing, plan = label("data_class"), label("plan")
     if found.action == "train":
         allowed = decision.effect == "allow"

@@ -7,15 +7,19 @@ Rules kept here:
 * A statement is built once: to build one costs ten times what it takes to run it.
 * What it costs is linear in what came: of a session's places only those are looked up that an
   exchange of the batch asks for.
-* What goes on with a session that was deleted is dropped (`tombstones`).
+* What goes on with a session that was deleted is dropped (`tombstones`), and counted (`unkept`).
+  Whatever is dropped, `dropped` says whose it was and by which clause.
 * The client's session id becomes the session's id only when it is a UUID that no other session has
-  or had; a session that has expired is not continued.
+  or had.
+* A session is continued by what came before its end, however much later that is sealed, as long as
+  its key is there. What came after its end begins another.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -37,6 +41,7 @@ from bailee.vault.record import seal_record, subject_of
 from bailee.vault.segments import Segments
 from bailee.vault.terms import PresentTerms, governing, known_consent, shorter
 from bailee.vault.tombstones import Tombstones
+from bailee.vault.unkept import count
 from bailee.vault.workbench import USAGE, Apart, Ask, Bench, Missing, Packed
 
 DATA_CLASS = "transcript"
@@ -44,13 +49,13 @@ _MOST: Final = (1 << 63) - 1
 _AT_ONCE: Final = 500  # digests in one query
 
 _BY_ID: Final = select(sessions).where(
-    sessions.c.id == bindparam("which"), sessions.c.expires_at > bindparam("now"), sound(sessions)
+    sessions.c.id == bindparam("which"), sessions.c.expires_at > bindparam("at"), sound(sessions)
 )
 _BY_CLIENT: Final = (
     select(sessions)
     .where(
         sessions.c.client_session == bindparam("which"),
-        sessions.c.expires_at > bindparam("now"),
+        sessions.c.expires_at > bindparam("at"),
         sound(sessions),
     )
     .order_by(sessions.c.started.desc())  # the latest, where the key of another is damaged
@@ -120,12 +125,16 @@ class Batch:
         now: datetime,
         present: PresentTerms,
         tombstones: Tombstones,
+        deleted_by: str,
         wary: bool = False,
     ) -> None:
-        """`wary`: a session whose key is damaged is not continued; another one begins."""
+        """`deleted_by`: the clause by which nothing is kept that goes on with what was deleted.
+        `wary`: a session whose key is damaged is not continued; another one begins.
+        """
         self._wary = wary
         self._present = present
         self._tombstones = tombstones
+        self._deleted_by = deleted_by
         self._keyring = keyring
         self._segments = segments
         self._conversations = conversations
@@ -138,8 +147,9 @@ class Batch:
         self._rows: list[dict[str, Any]] = []
         self._learned: list[dict[str, Any]] = []
         self._noted: dict[bytes, str] = {}
+        self._met: set[bytes] = set()
         self.expired = 0
-        self.erased = 0
+        self.dropped: Counter[tuple[str, str]] = Counter()
 
     @property
     def session_ids(self) -> Iterable[str]:
@@ -153,7 +163,7 @@ class Batch:
             ended = moment(exchange.ended_at)
             session = self._session(connection, item)
             if session is None:
-                self.erased += 1
+                self.dropped[exchange.owner, self._deleted_by] += 1
                 continue
             values = session.values
             began = max(values["last_request"], moment(exchange.started_at))
@@ -161,7 +171,10 @@ class Batch:
             terms, consent = self._terms(session, exchange, latest)
             until = expires_at(latest, terms.period)
             if until <= max(self._now, latest):  # kept for no time, whatever the clock says
-                self.expired += 1
+                if until <= latest:
+                    self.dropped[exchange.owner, terms.clause] += 1
+                else:
+                    self.expired += 1
                 if session.new and not values["exchanges"]:
                     self._withdraw(session)
                 continue
@@ -235,6 +248,11 @@ class Batch:
 
     def put_rows(self, connection: Connection) -> None:
         """Put everything into the caller's transaction."""
+        self._tombstones.renew(connection, self._met, self._now)
+        deleted = {
+            who: n for (who, clause), n in self.dropped.items() if clause == self._deleted_by
+        }
+        count(connection, deleted, self._deleted_by, self._now)
         every = self._sessions.values()
         if new := [session.values for session in every if session.new]:
             connection.execute(insert(sessions), new)
@@ -276,17 +294,19 @@ class Batch:
         owner = item.exchange.owner
         client = item.apart.client_session
         digest = None if client is None else digest_of(self._key, "client", owner, client)
-        if self._tombstones.bury(connection, owner, digest, item.apart.beginning):
+        if met := self._tombstones.bury(connection, owner, digest, item.apart.beginning):
+            self._met.update(met)
             return None
+        came = min(self._now, moment(item.exchange.ended_at))
         if digest is not None:
-            session = self._living(connection, self._by_client.get(digest), digest)
+            session = self._living(connection, self._by_client.get(digest), digest, came)
             if session is None:
                 session = self._begin(connection, item, client, digest)
             self._by_client[digest] = session.id
             return session
         chain = item.apart.chain
         found = self._conversations.find(chain, self._noted)
-        session = self._living(connection, found, None) if found is not None else None
+        session = self._living(connection, found, None, came) if found is not None else None
         if session is None:
             session = self._begin(connection, item, None, None)
         if chain:
@@ -294,26 +314,31 @@ class Batch:
         return session
 
     def _living(
-        self, connection: Connection, session_id: str | None, client: bytes | None
+        self, connection: Connection, session_id: str | None, client: bytes | None, at: datetime
     ) -> Working | None:
+        """The session that lived `at` a moment, by its id or its client's."""
         if session_id is not None and session_id in self._sessions:
             return self._sessions[session_id]
         if session_id is None and client is None:
             return None
-        which = {"which": session_id or client, "now": self._now}
+        which = {"which": session_id or client, "at": at}
         for row in connection.execute(_BY_ID if session_id else _BY_CLIENT, which).all():
             if row.id in self._sessions:
                 return self._sessions[row.id]
-            if not self._wary or self._opens(row.id):
+            if self._goes_on(row):
                 found = self._sessions[row.id] = Working(dict(row._mapping), new=False)
                 return found
         return None
 
-    def _opens(self, session_id: str) -> bool:
+    def _goes_on(self, row: Any) -> bool:
+        past = bool(row.expires_at <= self._now)
+        if not past and not self._wary:
+            return True
         try:
-            self._keyring.get(subject_of(session_id))
+            self._keyring.get(subject_of(row.id))
         except IntegrityError as error:
-            return error.code == "key_destroyed"  # it is about to go, and goes as ever
+            # One that is not past is about to go, and goes as ever.
+            return error.code == "key_destroyed" and not past
         return True
 
     def _begin(

@@ -70,7 +70,8 @@ _FIRST = 20
 @dataclass(frozen=True, slots=True)
 class SweepReport:
     """What one sweep did. `keks`: keys destroyed, each for a whole epoch; `sessions`: rows removed;
-    `segments`: reclaimed; `shipped`: put into the object store; `rotated`: the root was.
+    `segments`: reclaimed; `shipped`: put into the object store; `rotated`: the root was. `waits`:
+    what is due by its time waits for what an earlier process left (`recovery.WAITS`).
     """
 
     keks: int
@@ -79,6 +80,7 @@ class SweepReport:
     shipped: int
     rotated: bool
     receipts: int
+    waits: bool
 
 
 @dataclass(slots=True)
@@ -91,6 +93,7 @@ class _Done:
     shipped: int = 0
     rotated: bool = False
     receipts: int = 0
+    waits: bool = False
 
 
 class Forgetting:
@@ -122,7 +125,7 @@ class Forgetting:
         self._one = threading.RLock()  # taken before the vault's lock, never inside it
         self._key = keyring.secret("vault/identifiers")
         self._behind: dict[str, int] = {}  # deleted: what of the queue has to be sealed first
-        self.receipts = Receipts(engine, record_all or one_by_one(record))
+        self.receipts = Receipts(engine, record_all or one_by_one(record), keyring.generation)
 
     # -- erasure ---------------------------------------------------------------------------------
 
@@ -315,21 +318,22 @@ class Forgetting:
 
     # -- expiry ----------------------------------------------------------------------------------
 
-    def sweep(self, now: datetime, steps: Steps) -> SweepReport:
-        """Everything that time brings, step by step."""
-        done = _Done()
+    def sweep(self, now: datetime, steps: Steps, *, waits: bool = False) -> SweepReport:
+        """Everything that time brings, step by step. `waits`: but for what is due by its time."""
+        done = _Done(waits=waits)
         with self._one:
             damaged = None
             with steps.step("holds"):
                 damaged = self._holds.finish_placing(now)
                 self.finish_releases(now)
-                self._defer_held(now)
+                if not waits:
+                    self._defer_held(now)
             with steps.step("damaged holds"):
                 if damaged is not None:
                     raise damaged
             with steps.step("deletions"):
                 self.finish_erasures(now)
-            if "holds" not in steps.failures:
+            if "holds" not in steps.failures and not waits:
                 with steps.step("keys"):
                     done.keks = self._destroy_due(now)
             if "keys" in steps.done:
@@ -365,7 +369,7 @@ class Forgetting:
             )
             for kind, name in rotation.damaged:
                 self._record("keyring.damaged", _NO_ID.sub("~", name)[:200], {"key": kind})
-            return rotation, self.receipts.rotated(rotation.began, now)
+            return rotation, self.receipts.rotated(rotation.generation, rotation.began, now)
 
     def _destroy_due(self, now: datetime) -> int:
         """Destroy the keys of ended epochs; first receipts, so that none is without."""

@@ -6,7 +6,8 @@
 
 * `inaccessible`: nothing reads it any more. `key_destroyed`: nothing can.
 * `backups_unrecoverable`: a root rotation has begun and ended since, so older copies of the keyring
-  don't help.
+  don't help. What is since, the root's generations say, and no clock: the number is noted once the
+  key is destroyed, and a rotation to a higher one began after that.
 * `reclaimed`: no segment with its ciphertext is left.
 
 A receipt whose row is not sound (`db.checks`) says nothing: it is not shown, nor driven on.
@@ -96,8 +97,12 @@ class Receipt:
 class Receipts:
     """The receipts in the data database."""
 
-    def __init__(self, engine: Engine, record_all: RecordAll) -> None:
+    def __init__(
+        self, engine: Engine, record_all: RecordAll, generation: Callable[[], int]
+    ) -> None:
+        """`generation`: the root's newest."""
         self._engine = engine
+        self._generation = generation
         self._record_all = record_all
         self._noting = threading.Lock()
 
@@ -165,6 +170,9 @@ class Receipts:
         """
         if not some:
             return
+        noted: dict[str, object] = {"state": state, f"{state}_at": now}
+        if state == KEY_DESTROYED:
+            noted["generation"] = self._generation()
         with self._noting:
             before = _ORDER[: _ORDER.index(state)]
             stand = self._states([receipt.id for receipt in some])
@@ -176,7 +184,7 @@ class Receipts:
                 connection.execute(
                     update(receipts)
                     .where(receipts.c.id.in_([receipt.id for receipt in moved]))
-                    .values(state=state, **{f"{state}_at": now})
+                    .values(noted)
                 )
 
     def _states(self, ids: Sequence[str]) -> dict[str, str]:
@@ -243,11 +251,13 @@ class Receipts:
         """The receipts that stand at one of `states`, oldest first."""
         return self._select(receipts.c.state.in_(states))
 
-    def rotated(self, began: datetime, now: datetime) -> int:
-        """A root rotation that began at `began` has ended; how many receipts that moved."""
-        moved = self._select(
-            (receipts.c.state == KEY_DESTROYED) & (receipts.c.key_destroyed_at <= began)
-        )
+    def rotated(self, generation: int, began: datetime, now: datetime) -> int:
+        """A root rotation to `generation`, that began at `began`, has ended; how many receipts that
+        moved. Those from before generations were noted go by the time.
+        """
+        unnumbered = receipts.c.generation.is_(None) & (receipts.c.key_destroyed_at <= began)
+        before = (receipts.c.generation < generation) | unnumbered
+        moved = self._select((receipts.c.state == KEY_DESTROYED) & before)
         self._advance_portions(moved, BACKUPS_UNRECOVERABLE, now)
         return len(moved)
 

@@ -36,6 +36,11 @@ WARY: Final = 64
 _LARGE: Final = 1 << 20
 """Bytes of a frame that can itself have been too much for the machine."""
 
+WAITS: Final = 15 * 60.0
+"""Seconds after an opening in which no key is destroyed by its time while something is left: it may
+be a turn that came before its session's end, and moved that end. With an epoch's half hour and the
+time between two sweeps that is within the hour (`app.promise`)."""
+
 _ENDINGS: Final = 3
 """At a smaller frame so many processes end, one after the other, before it is given up."""
 

@@ -71,6 +71,7 @@ class Sealer:
         lock: AbstractContextManager[object],
         present: PresentTerms,
         tombstones: Tombstones,
+        deleted_by: str,
         room: Callable[[], AbstractContextManager[None]] = nullcontext,
         most_held: int = 64 << 20,
         retry_seconds: float = _RETRY_SECONDS,
@@ -87,6 +88,7 @@ class Sealer:
         self._lock = lock
         self._present = present
         self._tombstones = tombstones
+        self._deleted_by = deleted_by
         self._room = room
         self._retry_seconds = retry_seconds
         self._in_doubt = False  # whether the last batch may have been committed after all
@@ -254,6 +256,7 @@ class Sealer:
                 now=self._clock(),
                 present=self._present,
                 tombstones=self._tombstones,
+                deleted_by=self._deleted_by,
                 wary=len(items) == 1,  # one that is at fault is sealed alone
             )
             try:
@@ -261,10 +264,11 @@ class Sealer:
                     batch.place(connection, items)
                     batch.encode(connection)
                 self._segments.write()
-                for kind, count in (("expired", batch.expired), ("erased", batch.erased)):
-                    if count:
-                        body = {"exchanges": count}
-                        self._record(f"vault.{kind}_unsealed", frames[0].file, body)
+                if batch.expired:
+                    body = {"exchanges": batch.expired}
+                    self._record("vault.expired_unsealed", frames[0].file, body)
+                for (owner, clause), count in batch.dropped.items():
+                    self._record("vault.unkept", owner, {"exchanges": count, "clause": clause})
                 self._commit(batch, frames)
             except BaseException:
                 self._segments.doubt()

@@ -1,15 +1,18 @@
-"""What was deleted stays deleted: nothing that goes on with it is kept, for 30 days.
+"""What was deleted stays deleted: nothing that goes on with it is kept, until 30 days after the
+last that did.
 
 A client sends the whole conversation again at every turn. So a turn that was under way when its
 session was deleted, and one that comes later, bring the deleted words back. A tombstone says which
 conversation that was: by the id that its client gave it, and by how its conversations began, up to
 their first answer. An exchange of the same owner with that id, or with such a beginning, is not
-kept, whenever it began.
+kept, whenever it began. The policy's clause on resuming says so; how many these were is counted
+(`unkept`).
 
 Rules kept here:
 
 * A tombstone is on disk with the word that nobody reads the session any more, in one transaction.
-* No word of the session is in it: keyed digests alone, which go after `LASTS`.
+* No word of the session is in it: keyed digests alone, which go `LASTS` after they were last met:
+  a conversation that goes on would bring everything back on the day after.
 * Who has deleted nothing pays nothing: only their exchanges are compared who have.
 * What can't be told by an id or a beginning (a client that has summed up the conversation anew, or
   a body that can't be taken apart, without an id) is a conversation of its own.
@@ -20,15 +23,15 @@ Rows: R5.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
 from typing import Final
 
-from sqlalchemy import Connection, Engine, delete, select
+from sqlalchemy import Connection, Engine, delete, select, update
 from sqlalchemy.dialects.sqlite import insert as insert_or_ignore
 
 from bailee.db.engine import reading, storage_errors
-from bailee.db.vault import tombstones
+from bailee.db.vault import tombstones, unkept
 from bailee.vault.caching import strip_message
 from bailee.vault.packing import JSON, Unpackable, digestible
 
@@ -90,21 +93,30 @@ class Tombstones:
         owner: str,
         client: bytes | None,
         begins: bytes | None,
-    ) -> bool:
-        """Whether an exchange goes on with what its owner deleted. `client`: the digest of the id
-        that its client gave the session; `begins`: how the conversation began (`beginning`).
+    ) -> list[bytes]:
+        """The digests by which an exchange goes on with what its owner deleted; none: it does not.
+        `client`: the digest of the id that its client gave the session; `begins`: how the
+        conversation began (`beginning`).
         """
         if owner not in self._owners:
-            return False
+            return []
         digests = [one for one in (client, begins) if one is not None]
-        query = select(tombstones.c.digest).where(tombstones.c.digest.in_(digests)).limit(1)
-        return connection.execute(query).first() is not None
+        query = select(tombstones.c.digest).where(tombstones.c.digest.in_(digests))
+        return list(connection.execute(query).scalars())
+
+    def renew(self, connection: Connection, digests: Collection[bytes], now: datetime) -> None:
+        """Let those that were met last on from `now`."""
+        if digests:
+            until = now + LASTS
+            older = tombstones.c.digest.in_(digests) & (tombstones.c.until < until)
+            connection.execute(update(tombstones).where(older).values(until=until))
 
     def forget(self, owner: str) -> None:
         """Remove an owner's: they are erased, and nothing of theirs is kept any more anyway."""
         if owner in self._owners:
             with storage_errors(_WHAT), self._engine.begin() as connection:
                 connection.execute(delete(tombstones).where(tombstones.c.owner == owner))
+                connection.execute(delete(unkept).where(unkept.c.owner == owner))
             self._owners.discard(owner)
 
     def remove_past(self, now: datetime) -> None:
@@ -112,5 +124,6 @@ class Tombstones:
         if self._owners:
             with storage_errors(_WHAT), self._engine.begin() as connection:
                 connection.execute(delete(tombstones).where(tombstones.c.until <= now))
+                connection.execute(delete(unkept).where(unkept.c.last <= now - LASTS))
                 left = connection.execute(select(tombstones.c.owner).distinct()).scalars()
                 self._owners = set(left)

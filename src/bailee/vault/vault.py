@@ -41,7 +41,7 @@ from sqlalchemy import (
     select,
 )
 
-from bailee.clock import Clock
+from bailee.clock import Clock, Ticks, ticks
 from bailee.damage import Damages
 from bailee.db.checks import sound
 from bailee.db.engine import reading, storage_errors
@@ -58,7 +58,7 @@ from bailee.vault.objects import FolderObjects, Objects
 from bailee.vault.receipts import Receipt, Record, RecordAll
 from bailee.vault.record import Record as StoredRecord
 from bailee.vault.record import open_record, subject_of
-from bailee.vault.recovery import Left, Recovery, RecoveryReport
+from bailee.vault.recovery import WAITS, Left, Recovery, RecoveryReport
 from bailee.vault.sealer import Sealer
 from bailee.vault.sealing_queue import Unfiled
 from bailee.vault.segments import Segments
@@ -69,6 +69,7 @@ from bailee.vault.steps import Steps
 from bailee.vault.terms import PresentTerms, unknown
 from bailee.vault.tombstones import Tombstones
 from bailee.vault.transcript import Exchange, SessionRow, Transcript, rebuild, transcript
+from bailee.vault.unkept import Unkept, counted
 from bailee.vault.verifying import Verifying
 from bailee.vault.workbench import Bench, DigestKeys, Interpret, Workbench
 
@@ -109,6 +110,7 @@ class Vault:
         record: Record,
         record_all: RecordAll | None = None,
         present: PresentTerms = unknown,
+        deleted_by: str = "resume.deleted",
         damages: Damages | None = None,
         objects: Objects | None = None,
         files: Files | None = None,
@@ -118,12 +120,14 @@ class Vault:
         ship_bytes: int = 8 << 20,
         ship_age: timedelta = timedelta(hours=1),
         rotation_interval: timedelta = timedelta(days=1),
+        ticking: Ticks = ticks,
     ) -> None:
         """Open the vault in `folder`, indexed in `engine` (migrated). Then call `recover`.
 
         `interpret` takes exchanges apart, at `bench` when it is given: made with the keys of its
         digests. `record` appends to the audit record, `record_all` many entries at once; `present`
-        says on what terms an owner's sessions are kept now. `objects` is where sealed segments go
+        says on what terms an owner's sessions are kept now; `deleted_by` is the clause by which
+        what goes on with a deleted session is not. `objects` is where sealed segments go
         (default: a folder); `ship_bytes`, `ship_age`: when. `room` is entered for writing what was
         accepted before.
 
@@ -149,6 +153,8 @@ class Vault:
         self._reader = SpoolReader(folder / "spool", folder / "quarantine", keyring)
         self._recovery = Recovery(self._reader, folder / "attempting", record)
         self._begun = False
+        self._ticks = ticking
+        self._opened = ticking()
         secret = keyring.secret("vault/tombstones")
         digest_keys = DigestKeys(keyring.new_key(), secret)
         tombstones = Tombstones(engine, secret)
@@ -165,6 +171,7 @@ class Vault:
             lock=self._lock,
             present=present,
             tombstones=tombstones,
+            deleted_by=deleted_by,
             room=room,
         )
         self.moving = Moving(
@@ -308,6 +315,12 @@ class Vault:
         """The checks of all that is kept here; they count what they look at in `checked`."""
         return Verifying(self._engine, self._keyring, self._segments, self._reader, checked)
 
+    def unkept(self, owner: str | None = None) -> list[Unkept]:
+        """How much of an owner's, or of everybody's, went on with what had been deleted, and was
+        not kept.
+        """
+        return counted(self._engine, owner)
+
     def receipts(self, subject: str | None = None) -> list[Receipt]:
         """The receipts of what was destroyed, all or those for one session or KEK, oldest first."""
         return self._forgetting.receipts.all(subject)
@@ -397,7 +410,8 @@ class Vault:
         failure is raised once the others are done.
 
         What waits to be sealed may move a session's end, so it is waited for, but a moment only:
-        whatever waits, keys go on time.
+        whatever waits, keys go on time. Only what an earlier process left keeps them longer
+        (`recovery.WAITS`): it may have waited for days.
 
         Raises:
             StorageError: no `steps` were given and a store failed, or the end is near (`hurry`);
@@ -413,7 +427,7 @@ class Vault:
                 self._sealer.queue.check_going()
         with taken.step("moves"):
             self.moving.run(now)
-        done = self._forgetting.sweep(now, taken)
+        done = self._forgetting.sweep(now, taken, waits=self._waits_for_left())
         if ahead:
             with taken.step("sealing"):
                 self.spool.roll()
@@ -423,6 +437,11 @@ class Vault:
         if steps is None:
             taken.raise_first()
         return done
+
+    def _waits_for_left(self) -> bool:
+        """Whether what is due by its time still waits for what an earlier process left."""
+        left = self._sealer.queue.unfiled().earlier or (not self._begun and self._recovery.files)
+        return bool(left) and self._ticks() - self._opened < WAITS
 
     def end_past(self, now: datetime) -> None:
         """Destroy what is past its time at `now` and not destroyed yet, since the time is to go

@@ -11,9 +11,13 @@ import pytest
 from bailee.app import perform
 from bailee.app.node import Node
 from bailee.errors import InputError, IntegrityError
+from bailee.feedback.reports import Origin
 from bailee.home import Home
 from bailee.steady import LASTS
+from bailee.telemetry.records import figure
+from bailee.telemetry.telemetry import Taken
 from bailee.testing import FakeMachine
+from bailee.vault.exchange import Terms
 from bailee.vault.record import subject_of
 from places import Place
 
@@ -136,6 +140,42 @@ def test_a_step_back_shows_nothing_again(place: Minded) -> None:
     assert {TWO, HELD} == place.kept()
     with pytest.raises(IntegrityError):
         place.node.keyring.get(subject_of(ONE))
+
+
+@pytest.mark.row("R5", "F1", "S1")
+def test_reports_and_figures_follow_the_same_rule(place: Minded) -> None:
+    """A step ahead hides them and destroys nothing; past their time and not swept yet, a step back
+    that is followed shows neither again, and their keys are gone.
+    """
+    node = place.node
+    origin = Origin(place.account, None, "k")
+    report = node.reports.keep(
+        origin, {"description": "words"}, Terms("P30D", "retain.test", "d"), None
+    )
+    at = int(node.clock().timestamp() * 1000)
+    command = {"command": "up", "duration_ms": 3.0}
+    taken = Taken(figures=[figure(at, "bailee.command", "event", 3.0, command)])
+    node.telemetry.prepare(taken, {"metric": "P30D"})
+    node.telemetry.keep_now(taken)
+
+    def shown() -> tuple[list[str], bool]:
+        now = node.latest()
+        return [one.id for one in node.reports.all(now)], bool(node.telemetry.metrics.names(now))
+
+    assert ([report.id], True) == shown()
+    place.fake.step(YEAR)
+    place.sweep()
+    assert ([], False) == shown()
+    place.fake.step(-YEAR)
+    place.sweep()
+    assert ([report.id], True) == shown()
+
+    place.fake.passes(timedelta(days=31))
+    place.fake.step(-timedelta(days=10))
+    perform(node, "clock.confirm", {})
+
+    assert ([], False) == shown()
+    assert [] == [*node.keyring.subjects("metric"), *node.keyring.subjects("report")]
 
 
 @pytest.mark.row("R5")

@@ -16,6 +16,8 @@ from bailee.db.engine import open_sqlite
 from bailee.db.migrate import upgrade
 from bailee.errors import IntegrityError
 from bailee.keyring import FileRoot, Keyring
+from bailee.keyring.keyring import Want
+from bailee.keyring.verifying import verify
 from bailee.testing import FakeClock
 
 
@@ -46,6 +48,12 @@ class Store:
                 changed = bytes([wrapped[0] ^ 1]) + wrapped[1:]
                 update = f"UPDATE {table} SET wrapped = ? WHERE rowid = ?"
                 connection.execute(update, (changed, row))
+            connection.commit()
+
+    def write(self, statement: str) -> None:
+        """Change something behind everybody's back."""
+        with closing(sqlite3.connect(self.folder / "keyring.db")) as connection:
+            connection.execute(statement)
             connection.commit()
 
     def opens(self) -> set[str]:
@@ -102,6 +110,34 @@ def test_a_damaged_kek_does_not_keep_the_root_from_rotating(store: Store, dirty:
     for left in store.folder.glob("keyring.db-*"):
         left.unlink()
     assert set() == store.opens()
+
+
+ELSEWHERE = "kek_id = substr(kek_id, 1, 23) || 'x'"
+"""As a flipped bit leaves it."""
+
+
+@pytest.mark.row("R5", "R6")
+def test_a_key_under_a_kek_that_nothing_knows_is_damaged_not_destroyed(store: Store) -> None:
+    """It is named, moved by nobody, destroyed at a word; what was under a KEK that was destroyed is
+    destroyed as ever.
+    """
+    store.write(f"UPDATE deks SET {ELSEWHERE} WHERE subject = 'a'")
+    ring = store.open()
+
+    for subject, code in (("a", "tampered"), ("nobody", "key_destroyed")):
+        with pytest.raises(IntegrityError) as error:
+            ring.get(subject)
+        assert code == error.value.code
+    assert ["a", "b"] == ring.living(["a", "b"])
+    assert ["key a"] == [one.where for one in verify(ring)]
+    later = store.clock() + timedelta(days=5)
+    assert ("a",) == ring.move([Want(name, "transcript", later) for name in "ab"]).damaged
+
+    store.clock.now += timedelta(days=61)
+    ring.destroy_due(store.clock())
+    assert ["a"] == ring.living(["a", "b", "c"])
+    assert 1 == ring.destroy(["a"])
+    assert ([], []) == (ring.living(["a"]), list(verify(ring)))
 
 
 @pytest.mark.row("R5")

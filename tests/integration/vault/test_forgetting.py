@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 from bailee.errors import BaileeError, InputError, IntegrityError, StorageError
-from bailee.keyring import FileRoot, Keyring
+from bailee.keyring import FileRoot, Keyring, rotation
 from bailee.keyring.checkpoint import truncate_log
 from bailee.testing import Fault, FaultyStore
-from bailee.vault.receipts import RECLAIMED
+from bailee.vault.receipts import BACKUPS_UNRECOVERABLE, KEY_DESTROYED, RECLAIMED
 from bailee.vault.record import subject_of
 
 Bench = Any
@@ -103,6 +103,28 @@ def test_a_receipt_runs_to_its_end(bench: Bench) -> None:
     bench.vault.sweep(bench.clock())
     (now,) = bench.vault.receipts(ONE)
     assert (RECLAIMED, bench.clock()) == (now.state, now.reclaimed_at)
+
+
+@pytest.mark.row("R5")
+@pytest.mark.parametrize("step", [timedelta(0), timedelta(hours=-1)])
+def test_a_rotation_that_was_under_way_counts_for_nothing_since(
+    bench: Bench, step: timedelta
+) -> None:
+    """What was destroyed after a rotation began waits for the next one, and a clock that is set
+    back between the two does not make the receipt say more.
+    """
+    bench.keep(bench.exchange([turn("a")], session=ONE))
+    rotation._begin(bench.keyring, bench.clock)
+    bench.clock.advance(step)
+    bench.vault.delete(ONE, bench.clock())
+
+    bench.vault.rotate(bench.clock())
+    (receipt,) = bench.vault.receipts(ONE)
+    assert KEY_DESTROYED == receipt.state
+
+    bench.vault.rotate(bench.clock())
+    (receipt,) = bench.vault.receipts(ONE)
+    assert BACKUPS_UNRECOVERABLE == receipt.state
 
 
 @pytest.mark.row("R5")

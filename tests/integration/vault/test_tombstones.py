@@ -49,7 +49,8 @@ def test_a_turn_under_way_does_not_bring_it_back(
     bench.keep(bench.exchange([ONE, ANSWER, TWO], ANSWER, session=session, owner="bob"))
 
     assert ["bob"] == listed(bench)
-    assert [{"exchanges": 1}] == [b for k, _, b in bench.leaves if k == "vault.erased_unsealed"]
+    entered = {"exchanges": 1, "clause": "resume.deleted"}
+    assert [("ada", entered)] == [(s, b) for k, s, b in bench.leaves if k == "vault.unkept"]
 
 
 @pytest.mark.row("R5")
@@ -89,15 +90,45 @@ def test_a_tombstone_goes_after_its_time(bench: Bench) -> None:
     assert ["ada"] == listed(bench)
 
 
-@pytest.mark.row("R6")
-def test_of_who_is_erased_no_tombstone_stays(bench: Bench) -> None:
-    """Not even a digest of what they said."""
+@pytest.mark.row("G2", "R5")
+def test_what_goes_on_is_counted_and_stays_away(bench: Bench) -> None:
+    """Who deletes a session and talks on in it for weeks is told how much is not kept, by which
+    clause, and finds none of it later either: thirty days count from the last turn. Then the count
+    goes too.
+    """
     bench.keep(bench.exchange([ONE], ANSWER, session=ADA))
     bench.vault.delete(ADA, bench.clock())
+    began = bench.clock()
+    for _ in range(3):
+        bench.clock.advance(LASTS - timedelta(days=1))
+        bench.vault.sweep(bench.clock())
+        bench.keep(bench.exchange([ONE, ANSWER, TWO], session=ADA))
+    bench.keep(bench.exchange([OTHER], session=ADA, owner="bob"))
+
+    (one,) = bench.vault.unkept("ada")
+    assert ("resume.deleted", 3, bench.clock()) == (one.clause, one.exchanges, one.last)
+    assert began < one.since < one.last
+    assert [one] == bench.vault.unkept()
+    assert ["bob"] == listed(bench)
+    assert [] == bench.holds(b"the deleted words")
+
+    bench.clock.advance(LASTS)
+    bench.vault.sweep(bench.clock())
+    assert [] == bench.vault.unkept()
+
+
+@pytest.mark.row("R6")
+def test_of_who_is_erased_no_tombstone_stays(bench: Bench) -> None:
+    """Not even a digest of what they said, nor a count of what they said later."""
+    bench.keep(bench.exchange([ONE], ANSWER, session=ADA))
+    bench.vault.delete(ADA, bench.clock())
+    bench.keep(bench.exchange([ONE, ANSWER, TWO], session=ADA))
+    assert 1 == len(bench.vault.unkept("ada"))
     bench.vault.erase_owned("ada", bench.clock(), "era_1")
 
     with bench.engine.connect() as connection:
         assert [] == connection.execute(select(tombstones)).all()
+    assert [] == bench.vault.unkept()
 
 
 @pytest.mark.row("R5", "R6")

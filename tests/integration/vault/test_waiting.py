@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from bailee.errors import StorageError
 from bailee.vault import vault, workbench
 from bailee.vault.exchange import CapturedExchange
 from bailee.vault.interpreted import Interpreted
-from bailee.vault.recovery import Attempts, Step
+from bailee.vault.recovery import WAITS, Attempts, Step
 from bailee.vault.sealing_queue import Unfiled, Unsealed
 
 Bench = Any
@@ -100,7 +101,7 @@ def test_a_deletion_does_not_wait_and_claims_nothing(bench: Bench, gate: Gate) -
     (receipt,) = bench.vault.receipts(ADA)
     assert receipt.key_destroyed_at is not None
     assert [] == bench.vault.sessions(bench.clock(), "ada")
-    assert ("vault.erased_unsealed", {"exchanges": 1}) in [
+    assert ("vault.unkept", {"exchanges": 1, "clause": "resume.deleted"}) in [
         (kind, body) for kind, _, body in bench.leaves
     ]
 
@@ -158,10 +159,7 @@ def test_a_start_does_not_wait_for_what_is_left(make: Callable[..., Bench]) -> N
     bench = make()
     gate = Gate(bench, "ada")
     bench.submit(*[bench.exchange([turn(f"{n}")], session=ADA) for n in range(3)])
-    bench.vault.spool.close()
-    bench.vault._sealer.queue.stop()  # as if the process had ended
-    gate.open.set()
-    bench.close()
+    end_at_once(bench, gate)
 
     bench.open()
     gate = Gate(bench, "ada")
@@ -176,6 +174,82 @@ def test_a_start_does_not_wait_for_what_is_left(make: Callable[..., Bench]) -> N
     assert NOTHING == bench.vault.unfiled("ada")
     assert Unsealed(0, 0) == bench.vault.spool.unsealed("ada")
     assert ["0", "1", "2"] == said(bench)
+
+
+def end_at_once(bench: Bench, gate: Gate) -> None:
+    """End as a process does that is killed: what is in the spool stays there."""
+    bench.vault.spool.close()
+    bench.vault._sealer.queue.stop()
+    gate.open.set()
+    bench.close()
+
+
+@pytest.mark.row("R5", "D4")
+@pytest.mark.parametrize("session", [ADA, "by a name of its client's"])
+def test_a_turn_before_the_end_keeps_its_session(make: Callable[..., Bench], session: str) -> None:
+    """Killed after a turn was acknowledged, and started again when its session's time, as it was
+    known to the index, is past: the sweep waits for the turn, which has moved the end. Meanwhile
+    the session is not shown, and a server may say that it is ready.
+    """
+    bench = make()
+    bench.keep(bench.exchange([turn("one")], session=session))
+    bench.clock.advance(timedelta(days=29))
+    gate = Gate(bench, "ada")
+    bench.submit(bench.exchange([turn("one"), turn("two")], session=session))
+    end_at_once(bench, gate)
+    bench.clock.advance(timedelta(days=2))
+
+    bench.open()
+    gate = Gate(bench, "ada")
+    assert bench.vault.recover(0.1) is None
+    done = bench.vault.sweep(bench.clock())
+    assert (True, 0, 0) == (done.waits, done.keks, done.sessions)
+    assert [] == bench.vault.sessions(bench.clock())
+    gate.open.set()
+    bench.vault.recover()
+
+    assert not bench.vault.sweep(bench.clock()).waits
+    (row,) = bench.vault.sessions(bench.clock())
+    assert 2 == row.exchanges
+    assert [1, 2] == [len(x.messages) for x in bench.vault.show(row.id).exchanges]
+
+
+@pytest.mark.row("R5")
+def test_what_is_due_does_not_wait_for_ever(make: Callable[..., Bench]) -> None:
+    """Past the bound keys go, whatever is left; what then comes of it begins anew, with a turn that
+    was before the old end and is not lost.
+    """
+    seconds = [0.0]
+    bench = make(ticking=lambda: seconds[0])
+    bench.keep(bench.exchange([turn("one")], session=ADA))
+    bench.clock.advance(timedelta(days=29))
+    gate = Gate(bench, "ada")
+    bench.submit(bench.exchange([turn("one"), turn("two")], session=ADA))
+    end_at_once(bench, gate)
+    bench.clock.advance(timedelta(days=2))
+    bench.open()
+    gate = Gate(bench, "ada")
+    assert bench.vault.recover(0.1) is None
+
+    seconds[0] = WAITS - 1
+    assert bench.vault.sweep(bench.clock()).waits
+    seconds[0] = WAITS
+    done = bench.vault.sweep(bench.clock())
+    assert (False, 1, 1) == (done.waits, done.keks, done.sessions)
+    gate.open.set()
+    bench.vault.recover()
+    (row,) = bench.vault.sessions(bench.clock())
+    assert (1, True) == (row.exchanges, row.id != ADA)
+
+
+@pytest.mark.row("R5")
+def test_what_came_after_the_end_begins_anew(bench: Bench) -> None:
+    """A session past its time is not continued, swept or not."""
+    bench.keep(bench.exchange([turn("one")], session=ADA))
+    bench.clock.advance(timedelta(days=30, seconds=1))
+    bench.keep(bench.exchange([turn("one"), turn("two")], session=ADA))
+    (row,) = bench.vault.sessions(bench.clock())
+    assert (1, True) == (row.exchanges, row.id != ADA)
 
 
 @pytest.mark.row("R5")

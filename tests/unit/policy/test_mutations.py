@@ -11,10 +11,11 @@ from bailee.policy import Unsound
 from bailee.policy.loading import content, from_bytes
 
 SHIPPED = content().decode()
-OTHER_EFFECT = {"allow": "deny", "deny": "allow", "ask": "skip", "skip": "ask"}
+OTHER_EFFECT = {"allow": "deny", "deny": "allow", "ask": "skip", "skip": "ask", "drop": "keep"}
 OTHER_PERIOD = {"P5Y": ("P30D", "P0D"), "P30D": ("P5Y", "P0D", "P31D"), "P0D": ("P30D", "P1D")}
+ACTIONS = "choose|train|retain|send|pass|resume"
 CLAUSE = re.compile(
-    r"^\[\[(choose|train|retain|send|pass)\]\]\nid = \"(.*?)\"\n.*?(?=^\[|^#)",
+    rf"^\[\[({ACTIONS})\]\]\nid = \"(.*?)\"\n.*?(?=^\[|^#)",
     re.MULTILINE | re.DOTALL,
 )
 
@@ -59,7 +60,7 @@ def sound(text: str) -> bool:
 
 def test_every_clause_is_mutated() -> None:
     """The mutants cover all clauses that decide."""
-    ids = set(re.findall(r'^id = "((?:choose|train|retain|send|pass)\..*?)"$', SHIPPED, re.M))
+    ids = set(re.findall(rf'^id = "((?:{ACTIONS})\..*?)"$', SHIPPED, re.M))
     assert ids == {name.split()[0] for name in MUTANTS}
     assert sound(SHIPPED)
 

@@ -172,3 +172,12 @@ def test_passing_is_what_was_promised(policy: Policy) -> None:
         assert decision.clause.startswith("pass.")
         count += 1
     assert policy.document.spaces["pass"].size == count
+
+
+@pytest.mark.row("R5", "R6", "G2")
+def test_what_goes_on_is_kept_unless_it_was_deleted(policy: Policy) -> None:
+    """For every combination: nothing of a deleted session, nor of who was erased."""
+    for deleted, erased in product(YES_NO, YES_NO):
+        decision = policy.resumes(session_deleted=deleted, account_erased=erased)
+        assert ("drop" if deleted or erased else "keep") == decision.effect
+        assert decision.clause.startswith("resume.")

@@ -245,7 +245,7 @@ UNSOUND: dict[str, tuple[str, str, str, str]] = {
         'when = { segment = "commercial" }\nthen = "deny"',
         'when = { segment = "commercial" }\nthen = "allow"',
         '[[train]]\nid = "train.commercial"',
-        "train.commercial breaks the invariant commercial-needs-opt-in (line 789): allow for "
+        "train.commercial breaks the invariant commercial-needs-opt-in (line 828): allow for "
         "data_class=transcript, plan=team, channel=api, training_choice=allowed, "
         "zero_retention=false, partner_programme=false, active_since_choice=true; 45 combinations.",
     ),
@@ -338,3 +338,16 @@ def test_too_many_combinations_to_try_are_refused(shipped: str, refused: Refused
 def test_deep_nesting_is_refused_and_does_not_crash(refused: Refused) -> None:
     """A hostile document ends in a refusal."""
     assert refused("a = " + "[" * 100_000 + "]" * 100_000).problems
+
+
+@pytest.mark.row("R5", "R6", "P2")
+def test_no_document_brings_back_what_was_deleted(shipped: str, refused: Refused) -> None:
+    """A clause that keeps what goes on with it is refused, also where no invariant forbids it."""
+    start = shipped.index('[[invariant]]\nid = "deleted-stays-deleted"')
+    end = shipped.index('[[invariant]]\nid = "erased-stays-erased"')
+    text = (shipped[:start] + shipped[end:]).replace(
+        'when = { session_deleted = true }\nthen = "drop"',
+        'when = { session_deleted = true }\nthen = "keep"',
+    )
+    (problem,) = refused(text).problems
+    assert "resume.deleted keeps what goes on with what is gone" in problem.reason
