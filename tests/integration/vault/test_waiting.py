@@ -13,7 +13,7 @@ from bailee.errors import StorageError
 from bailee.vault import vault, workbench
 from bailee.vault.exchange import CapturedExchange
 from bailee.vault.interpreted import Interpreted
-from bailee.vault.recovery import Attempts, Step
+from bailee.vault.recovery import WARY, Attempts, Step
 from bailee.vault.sealing_queue import Unfiled, Unsealed
 
 Bench = Any
@@ -279,12 +279,12 @@ def test_bytes_that_are_not_sealed_are_counted(bench: Bench, gate: Gate) -> None
     assert Unsealed(0, 0) == bench.vault.spool.unsealed("ada")
 
 
-def test_each_lane_is_begun_warily(bench: Bench) -> None:
-    """The process before may have ended at the first that is left of either."""
+def test_each_owner_and_lane_is_begun_warily(bench: Bench) -> None:
+    """The process before may have ended at any of the first few that are left of an owner's, in
+    either lane.
+    """
+    (small,) = bench.vault.spool._writer.write([bench.exchange([turn("x")])])
+    large, other = replace(small, file="2-000001-cd-large"), replace(small, owner="bob")
     recovery = bench.vault._recovery
-    small, large = "1-000000-ab", "2-000001-cd-large"
-    assert recovery.wary(small)
-    recovery.read_all(small)
-    assert (False, True) == (recovery.wary(small), recovery.wary(large))
-    recovery.read_all(large)
-    assert not recovery.wary(large)
+    assert [True] * WARY + [False] == [recovery.wary(small) for _ in range(WARY + 1)]
+    assert (True, True) == (recovery.wary(large), recovery.wary(other))
