@@ -59,11 +59,14 @@ class ShareLimits:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """What waits on disk to be sealed: so many bytes, so many exchanges, of so many accounts."""
+    """What waits on disk to be sealed: so many bytes, so many exchanges, of so many accounts. Of
+    `nobodys` bytes it is not known yet whose they are.
+    """
 
     bytes: int
     exchanges: int = 0
     accounts: int = 1
+    nobodys: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +178,7 @@ class Shares:
         if own.exchanges >= limits.unsealed:
             return Over("account", "unsealed", limits.unsealed)
         accounts = max(1, everybodys.accounts)
-        part = max(_A_LITTLE, limits.spool_total // accounts)
+        part = max(_A_LITTLE, (limits.spool_total - everybodys.nobodys) // accounts)
         if everybodys.bytes > limits.spool_total and own.bytes > part:
             return Over("account", "spool", 0)
         few = max(_A_FEW, limits.unsealed_total // accounts)

@@ -348,7 +348,7 @@ class Gateway:
         waits = self._recording.unsealed(owner)
         return self.shares.spools(
             Waiting(waits.own, waits.own_exchanges),
-            Waiting(waits.all, waits.all_exchanges, waits.owners),
+            Waiting(waits.all, waits.all_exchanges, waits.owners, waits.left),
         )
 
     def _caller(self, head: RequestHead) -> tuple[Caller | None, bool]:

@@ -60,7 +60,7 @@ class Unfiled:
 @dataclass(frozen=True, slots=True)
 class Unsealed:
     """What is on disk and not sealed yet, in bytes and in exchanges: an owner's, and everybody's,
-    which are `owners`. What an earlier process left is among everybody's bytes.
+    who are `owners`. Among everybody's bytes are `left`, which an earlier process left.
     """
 
     own: int
@@ -68,6 +68,7 @@ class Unsealed:
     own_exchanges: int = 0
     all_exchanges: int = 0
     owners: int = 0
+    left: int = 0
 
 
 @dataclass(slots=True)
@@ -106,6 +107,7 @@ class SealingQueue:
         self._held = 0
         self._spent = 0
         self._bytes = 0  # on disk, that wait
+        self._left_bytes = 0  # of these
         self._frames = 0  # likewise
         self._urgent = False
         self._ending = False
@@ -138,6 +140,7 @@ class SealingQueue:
             self._left.append((self._number(), file))
             self._lefts += 1
             self._bytes += file.size
+            self._left_bytes += file.size
             self._change.notify_all()
 
     def release(self, name: str) -> None:
@@ -171,7 +174,7 @@ class SealingQueue:
         owned = self._turns.owned
         one = owned.get(owner)
         size, count = (0, 0) if one is None else (one.bytes, one.count)
-        return Unsealed(size, self._bytes, count, self._frames, len(owned))
+        return Unsealed(size, self._bytes, count, self._frames, len(owned), self._left_bytes)
 
     def unfiled(self, owner: str | None = None) -> Unfiled:
         """What waits, of an owner or in all."""
@@ -310,6 +313,7 @@ class SealingQueue:
                 if isinstance(item, Left):
                     self._lefts_done += 1
                     self._bytes -= item.size
+                    self._left_bytes -= item.size
                 elif isinstance(item, Kept):
                     self._done(item)
                 else:

@@ -101,7 +101,7 @@ def test_what_was_taken_is_taken_again_until_it_is_done(spool: Spooling) -> None
 
 
 def test_a_file_goes_when_all_of_it_is_sealed(spool: Spooling) -> None:
-    """At once then, in whatever order that was, and not before nothing is written to it any more."""
+    """At once then, in whatever order that was, and never while it may be written to."""
     spool.write("bob", 100)
     spool.roll()
     spool.write("ada")
