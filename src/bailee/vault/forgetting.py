@@ -35,6 +35,7 @@ from bailee.errors import BaileeError
 from bailee.keyring import Keyring, Rotation
 from bailee.keyring.epochs import EPOCH_SECONDS, ends_at, last_ended
 from bailee.vault.batch import DATA_CLASS, digest_of
+from bailee.vault.compressing import Record as StoredRecord
 from bailee.vault.delta import as_message
 from bailee.vault.holds import Holds, held_sessions, key_name
 from bailee.vault.receipts import (
@@ -51,7 +52,6 @@ from bailee.vault.receipts import (
     RecordAll,
     one_by_one,
 )
-from bailee.vault.record import Record as StoredRecord
 from bailee.vault.record import open_record, subject_of
 from bailee.vault.sealer import Sealer
 from bailee.vault.sealing_queue import Mark

@@ -48,6 +48,7 @@ from bailee.db.engine import reading, storage_errors
 from bailee.db.vault import exchanges, sessions, spool_positions
 from bailee.errors import InputError, IntegrityError, StorageError
 from bailee.keyring import Keyring, Rotation
+from bailee.vault.compressing import Record as StoredRecord
 from bailee.vault.conversations import Conversations
 from bailee.vault.exporting import as_lines
 from bailee.vault.files import Files
@@ -56,7 +57,6 @@ from bailee.vault.holds import Hold, Holds
 from bailee.vault.moving import Moving
 from bailee.vault.objects import FolderObjects, Objects
 from bailee.vault.receipts import Receipt, Record, RecordAll
-from bailee.vault.record import Record as StoredRecord
 from bailee.vault.record import open_record, subject_of
 from bailee.vault.recovery import Left, Recovery, RecoveryReport
 from bailee.vault.sealer import Sealer

@@ -11,7 +11,7 @@ import brotli
 import pytest
 import zstandard
 
-from bailee.gateway import Limits
+from bailee.gateway.settings import Limits
 from bailee.testing.recording import FaultyRecording, MemoryRecording
 from bailee.testing.upstream import (
     Exactly,
