@@ -9,7 +9,8 @@ Rules kept here:
 * An owner's own are taken in the order in which they came.
 * Who comes new begins at the present least; who comes again does, too, but not before what they
   had has been paid for. So nothing is saved up by being silent, and nothing won by coming in bits.
-* While somebody waits, no other has more taken than them by more than one frame of each.
+* While somebody waits, no other has more taken than them by more than one frame of each, but for
+  `take_oldest`.
 
 Rows: G1.
 """
