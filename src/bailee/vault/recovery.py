@@ -34,7 +34,10 @@ from bailee.vault.spool_reading import Damaged, SpoolReader
 from bailee.vault.spool_writing import Kept, is_large
 
 WARY: Final = 64
-"""So many frames of each owner are tried alone; the sealer's batches are no larger."""
+WARY_BYTES: Final = 8 << 20
+"""So many frames of each owner, and those that begin within so many bytes, are tried alone; the
+sealer's batches are no larger.
+"""
 
 _LARGE: Final = 1 << 20
 """Bytes of a frame that can itself have been too much for the machine."""
@@ -146,7 +149,8 @@ class Recovery:
         reader.remove_sealed()
         self.files = tuple(reader.names())
         self.attempts = Attempts(attempts)
-        self._tried: Counter[tuple[str, bool]] = Counter()  # alone, by owner and lane
+        self._tried: Counter[tuple[str, bool]] = Counter()  # frames by owner and lane
+        self._tried_bytes: Counter[tuple[str, bool]] = Counter()
         self._damaged: dict[tuple[str, int], Damaged] = {}
         self._exchanges: dict[str, int] = {}
         self._abandoned: set[str] = set()
@@ -155,8 +159,10 @@ class Recovery:
     def wary(self, kept: Kept) -> bool:
         """Whether the next frame that is left is to be tried alone; counts it."""
         whose = kept.owner, is_large(kept.file)
+        wary = self._tried[whose] < WARY and self._tried_bytes[whose] < WARY_BYTES
         self._tried[whose] += 1
-        return self._tried[whose] <= WARY
+        self._tried_bytes[whose] += kept.length
+        return wary
 
     def report(self) -> RecoveryReport:
         """What was found, once all has been read; nothing when it is asked for again."""

@@ -16,8 +16,8 @@ from bailee.vault import vault, workbench
 from bailee.vault.exchange import CapturedExchange
 from bailee.vault.interpreted import Interpreted
 from bailee.vault.progress import Progress
-from bailee.vault.recovery import WARY, Attempts, Step
-from bailee.vault.sealing_queue import Unfiled, Unsealed
+from bailee.vault.recovery import WARY, WARY_BYTES, Attempts, Step
+from bailee.vault.sealing_queue import BATCH, BATCH_BYTES, Unfiled, Unsealed
 
 Bench = Any
 
@@ -363,3 +363,6 @@ def test_each_owner_and_lane_is_begun_warily(bench: Bench) -> None:
     recovery = bench.vault._recovery
     assert [True] * WARY + [False] == [recovery.wary(small) for _ in range(WARY + 1)]
     assert (True, True) == (recovery.wary(large), recovery.wary(other))
+    other = replace(large, owner="bob", length=BATCH_BYTES // 2)
+    assert [True, True, False] == [recovery.wary(other) for _ in range(3)]
+    assert (BATCH, BATCH_BYTES) == (WARY, WARY_BYTES)
