@@ -26,8 +26,10 @@ from typing import Any, cast
 from bailee.clock import system_clock
 from bailee.db.engine import open_sqlite
 from bailee.db.migrate import upgrade
-from bailee.gateway import Caller, Gateway, GatewayConfig, Passage, Upstream
+from bailee.gateway.access import Caller, Passage
 from bailee.gateway.recording import Recording
+from bailee.gateway.server import Gateway
+from bailee.gateway.settings import GatewayConfig, Upstream
 from bailee.keyring import FileRoot, Keyring
 from bailee.testing.recording import MemoryRecording
 from bailee.vault.exchange import Terms

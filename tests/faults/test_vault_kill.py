@@ -30,6 +30,7 @@ POINTS = [
     ("bailee.vault.sealer:Sealer._seal", 8),
     ("bailee.vault.sealer:Sealer._commit", 8),
     ("bailee.vault.sealer:Sealer._release", 2),
+    ("bailee.vault.sealing_queue:SealingQueue.done", 5),
     ("bailee.vault.batch:Batch.put_rows", 9),
     ("bailee.vault.segments:Segments.write", 9),
     ("bailee.vault.segments:Segments.committed", 7),
@@ -78,6 +79,8 @@ def verify(home: Path, acknowledged: set[int]) -> None:
             found[number] += 1
             expected: Any = json.loads(vault_process.exchange(number).request)
             assert expected == exchange.request
+        numbers = [int(exchange.exchange_id) for exchange in shown.exchanges]
+        assert sorted(numbers) == numbers
     vault.close()
     assert set() == acknowledged - found.keys()
     assert [] == [number for number, times in found.items() if times != 1]

@@ -25,6 +25,7 @@ from bailee.vault.interpreted import Interpreted
 from bailee.vault.vault import Vault
 
 SESSIONS = 3
+OWNERS = ("ada", "bob", "bob")  # of the sessions: one has twice as much waiting as the other
 
 
 def interpret(exchange: CapturedExchange) -> Interpreted:
@@ -64,7 +65,7 @@ def exchange(number: int) -> CapturedExchange:
     now = system_clock().timestamp()
     return CapturedExchange(
         exchange_id=str(number),
-        owner="o",
+        owner=OWNERS[number % SESSIONS],
         key_id="k",
         plan="pro",
         channel="api",

@@ -630,7 +630,7 @@ class Accounts:
 
     def all(self) -> list[Account]:
         """Every account, oldest first."""
-        return sorted(tuple(self._accounts.values()), key=lambda account: account.created_at)
+        return sorted(self._accounts.values(), key=lambda account: account.created_at)
 
     def get(self, account_id: str) -> Account:
         """The account, from memory.

@@ -17,8 +17,8 @@ Rules kept here:
   record does not stand behind all that it has.
 * What waits on disk to be sealed is bounded too, in bytes and in number, so that what comes in is
   bounded by what is sealed: an account that has more than `spool` or `unsealed` of it, or, when all
-  together have more than `spool_total` or `unsealed_total`, more than a little, gets nothing new in
-  that is recorded; others do.
+  together have more than `spool_total` or `unsealed_total`, more than a little and an equal part
+  of that, gets nothing new in that is recorded; others do.
 * While what was handed over for writing piles up (`full`), an account that has more than a little
   of it gets nothing new in; others do.
 
@@ -35,7 +35,7 @@ from typing import Final
 PIECE: Final = 64
 # What an account may have waiting to be written while the writer is behind.
 _A_LITTLE: Final = 1 << 20
-# What of an account may wait to be sealed while much waits of all: about one batch of the sealer.
+# What of an account may wait to be sealed, however many wait: about one batch of the sealer.
 _A_FEW: Final = 64
 # What of an account is handed over to the writer at once.
 _AT_ONCE: Final = 4 << 20
@@ -59,10 +59,14 @@ class ShareLimits:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """What waits on disk to be sealed: so many bytes, so many exchanges."""
+    """What waits on disk to be sealed: so many bytes, so many exchanges, of so many accounts. Of
+    `nobodys` bytes it is not known yet whose they are.
+    """
 
     bytes: int
     exchanges: int = 0
+    accounts: int = 1
+    nobodys: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,9 +177,12 @@ class Shares:
             return Over("account", "spool", limits.spool)
         if own.exchanges >= limits.unsealed:
             return Over("account", "unsealed", limits.unsealed)
-        if everybodys.bytes > limits.spool_total and own.bytes > _A_LITTLE:
+        accounts = max(1, everybodys.accounts)
+        part = max(_A_LITTLE, (limits.spool_total - everybodys.nobodys) // accounts)
+        if everybodys.bytes > limits.spool_total and own.bytes > part:
             return Over("account", "spool", 0)
-        if everybodys.exchanges >= limits.unsealed_total and own.exchanges > _A_FEW:
+        few = max(_A_FEW, limits.unsealed_total // accounts)
+        if everybodys.exchanges >= limits.unsealed_total and own.exchanges > few:
             return Over("account", "unsealed", 0)
         return None
 

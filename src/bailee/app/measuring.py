@@ -37,7 +37,7 @@ from bailee.client.telemetry import own_frames
 from bailee.clock import Clock
 from bailee.config import Settings
 from bailee.errors import CODES, BaileeError, InputError
-from bailee.gateway import ExchangeSummary
+from bailee.gateway.summary import ExchangeSummary
 from bailee.policy import Policy
 from bailee.registry import Guard, Refusals
 from bailee.telemetry import sentry

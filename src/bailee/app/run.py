@@ -27,7 +27,7 @@ from bailee.app.serve import Running, Server
 from bailee.app.verifying import known
 from bailee.clock import starting_at
 from bailee.errors import BaileeError
-from bailee.gateway import ExchangeSummary
+from bailee.gateway.summary import ExchangeSummary
 from bailee.gateway.taking_apart import COMMAND
 from bailee.home import Home, HomeLock, find
 from bailee.home.set_clock import time_set

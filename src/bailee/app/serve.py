@@ -33,27 +33,21 @@ from bailee.app.watch import Watch, to_stderr
 from bailee.config import Settings, parse_address
 from bailee.console import Healthy, Listener, SignIn, bind, check_url, make_site, names
 from bailee.errors import BaileeError, InputError
-from bailee.gateway import (
+from bailee.gateway.credentials import (
     ApiKey,
     Bedrock,
     Credential,
-    ExchangeSummary,
-    Gateway,
-    GatewayConfig,
-    Limits,
     NoCredential,
-    Origins,
-    Upstream,
     Vertex,
-    WayOut,
-    check_bind,
-    check_upstream,
-    proxy_variables,
-    server_context,
+    default_url,
 )
-from bailee.gateway.credentials import default_url
 from bailee.gateway.local_model import LABEL, LocalModel
-from bailee.gateway.settings import MIB
+from bailee.gateway.origins import Origins
+from bailee.gateway.server import Gateway
+from bailee.gateway.settings import MIB, GatewayConfig, Limits, Upstream, check_bind, check_upstream
+from bailee.gateway.summary import ExchangeSummary
+from bailee.gateway.tls import server_context
+from bailee.gateway.way_out import WayOut, proxy_variables
 from bailee.health import healthy
 from bailee.home.console_name import console_label
 from bailee.home.control import ControlServer, reachable

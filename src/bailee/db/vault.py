@@ -97,8 +97,10 @@ spool_positions = Table(
     data,
     Column("file", String, primary_key=True),
     Column("next", Integer, nullable=False),
+    Column("ahead", LargeBinary),
 )
-"""Up to where a spool file has been sealed: its first `next` frames are in the index."""
+"""What of a spool file has been sealed: its first `next` frames are in the index, and of those
+beyond, the ones that `ahead` has a bit for (`vault.progress`)."""
 
 departed_sessions = Table(
     "departed_sessions",

@@ -355,7 +355,8 @@ class Gateway:
         """Whether too much of an account's waits to be sealed for more to be recorded."""
         waits = self._recording.unsealed(owner)
         return self.shares.spools(
-            Waiting(waits.own, waits.own_exchanges), Waiting(waits.all, waits.all_exchanges)
+            Waiting(waits.own, waits.own_exchanges),
+            Waiting(waits.all, waits.all_exchanges, waits.owners, waits.left),
         )
 
     def _caller(self, head: RequestHead) -> tuple[Caller | None, bool]:

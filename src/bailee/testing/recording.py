@@ -47,7 +47,11 @@ class MemoryRecording:
         """See `bailee.gateway.recording.Recording`."""
         size, count = self.unsealed_bytes, self.unsealed_exchanges
         return Unsealed(
-            size.get(owner, 0), sum(size.values()), count.get(owner, 0), sum(count.values())
+            size.get(owner, 0),
+            sum(size.values()),
+            count.get(owner, 0),
+            sum(count.values()),
+            len(size.keys() | count.keys()),
         )
 
     @property

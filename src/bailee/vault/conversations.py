@@ -6,14 +6,14 @@ Anything else begins a session.
 
 Rules kept here: memory only, the least recently used forgotten first, and keyed digests instead of
 messages, under a key that dies with the process. After a restart, a conversation that goes on
-begins a new session.
+begins a new session. How one began is a digest of its own, under a key that lasts (`tombstones`).
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from bailee.vault.caching import strip_message
 from bailee.vault.packing import JSON, Unpackable, digestible
@@ -59,6 +59,22 @@ def chain(key: bytes, owner: str, messages: list[JSON] | None) -> list[bytes]:
                 break
             links.append(link)
     return links
+
+
+def beginning(key: bytes, owner: str, messages: Iterable[JSON] | None) -> bytes | None:
+    """A keyed digest of an owner's conversation up to its first answer; None if it has none yet, or
+    holds what is no message.
+    """
+    state = hashlib.blake2b(digest_size=16, key=key, person=b"beginning")
+    state.update(owner.encode("utf-8", "surrogatepass") + b"\x00")
+    for message in messages or ():
+        try:
+            state.update(digestible(strip_message(message)[0]))
+        except Unpackable:
+            return None
+        if isinstance(message, dict) and message.get("role") == "assistant":
+            return state.digest()
+    return None
 
 
 def _digest(key: bytes, *parts: bytes) -> bytes:

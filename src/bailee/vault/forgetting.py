@@ -35,6 +35,7 @@ from bailee.errors import BaileeError
 from bailee.keyring import Keyring, Rotation
 from bailee.keyring.epochs import EPOCH_SECONDS, ends_at, last_ended
 from bailee.vault.batch import DATA_CLASS, digest_of
+from bailee.vault.compressing import Record as StoredRecord
 from bailee.vault.delta import as_message
 from bailee.vault.holds import Holds, held_sessions, key_name
 from bailee.vault.receipts import (
@@ -51,9 +52,9 @@ from bailee.vault.receipts import (
     RecordAll,
     one_by_one,
 )
-from bailee.vault.record import Record as StoredRecord
 from bailee.vault.record import open_record, subject_of
 from bailee.vault.sealer import Sealer
+from bailee.vault.sealing_queue import Mark
 from bailee.vault.segments import Segments
 from bailee.vault.steps import Steps
 from bailee.vault.tombstones import Tombstones
@@ -124,7 +125,7 @@ class Forgetting:
         self._rotation_interval = rotation_interval
         self._one = threading.RLock()  # taken before the vault's lock, never inside it
         self._key = keyring.secret("vault/identifiers")
-        self._behind: dict[str, int] = {}  # deleted: what of the queue has to be sealed first
+        self._behind: dict[str, Mark] = {}  # deleted: what has to be gone from the spool first
         self.receipts = Receipts(engine, record_all or one_by_one(record), keyring.generation)
 
     # -- erasure ---------------------------------------------------------------------------------
@@ -145,7 +146,7 @@ class Forgetting:
         with self._lock:
             receipt = self._asked(session_id, now)
             self._deny([receipt], now)
-            self._behind[session_id] = self._sealer.queue.mark()
+            self._behind[session_id] = self._sealer.queue.mark(receipt.owner)
             return self.receipts.get(receipt.id)
 
     def _asked(self, session_id: str, now: datetime) -> Receipt:
@@ -196,18 +197,20 @@ class Forgetting:
                     receipt.subject in left
                     if receipt.state == KEY_DESTROYED
                     else (at_once is not None and receipt.owner == at_once)
-                    or self._is_sealed(receipt.subject)
+                    or self._is_gone(receipt)
                 )
             ]
             for start in range(0, len(going), _PORTION):
                 self._drive(going[start : start + _PORTION], now)
         return len(going)
 
-    def _is_sealed(self, session_id: str) -> bool:
+    def _is_gone(self, receipt: Receipt) -> bool:
         """Whether nothing of a session that was deleted is in the spool any more. What an earlier
         process left there is in the queue before this is asked.
         """
-        mark = self._behind.setdefault(session_id, self._sealer.queue.mark())
+        mark = self._behind.get(receipt.subject)
+        if mark is None:
+            mark = self._behind[receipt.subject] = self._sealer.queue.mark(receipt.owner)
         return self._sealer.queue.passed(mark)
 
     def _drive(self, some: list[Receipt], now: datetime) -> None:

@@ -6,9 +6,10 @@ first; it asks here what is in a file, and how warily to go.
 
 Rules kept here:
 
-* Files are sealed in order, and frames within them, so the frame at which a process ended is among
-  the first few that are left of the oldest file of one of the spool's two lanes. Each of those is
-  tried alone, and is on disk as being tried (`Attempts`) while it is interpreted.
+* Files are taken up in order, and frames within them. Before, owners had their turns, each in its
+  own order: so the frame at which a process ended is among the first few that are left of its
+  owner's, in one of the spool's two lanes. Each of those is tried alone, and is on disk as being
+  tried (`Attempts`) while it is interpreted.
 * A frame that a process ended at while it was tried alone is sealed as the bytes that came, and
   reported. If that ends the process too, its bytes are put aside. Neither is tried again. A process
   also ends for reasons of its own, as when somebody kills it: a frame that is too small to have
@@ -19,6 +20,7 @@ Rules kept here:
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
@@ -26,12 +28,16 @@ from pathlib import Path
 from typing import Final
 
 from bailee.errors import IntegrityError, StorageError
+from bailee.vault.progress import Progress
 from bailee.vault.receipts import Record
 from bailee.vault.spool_reading import Damaged, SpoolReader
 from bailee.vault.spool_writing import Kept, is_large
 
 WARY: Final = 64
-"""So many frames are tried alone; the sealer's batches are no larger."""
+WARY_BYTES: Final = 8 << 20
+"""So many frames of each owner, and those that begin within so many bytes, are tried alone; the
+sealer's batches are no larger.
+"""
 
 _LARGE: Final = 1 << 20
 """Bytes of a frame that can itself have been too much for the machine."""
@@ -148,23 +154,20 @@ class Recovery:
         reader.remove_sealed()
         self.files = tuple(reader.names())
         self.attempts = Attempts(attempts)
-        self._wary = {True: WARY, False: WARY}  # of each lane
+        self._tried: Counter[tuple[str, bool]] = Counter()  # frames by owner and lane
+        self._tried_bytes: Counter[tuple[str, bool]] = Counter()
         self._damaged: dict[tuple[str, int], Damaged] = {}
         self._exchanges: dict[str, int] = {}
         self._abandoned: set[str] = set()
         self._unopened: set[str] = set()
 
-    def wary(self, file: str) -> bool:
-        """Whether the next frame of a file is to be tried alone; counts it."""
-        left = self._wary[is_large(file)]
-        self._wary[is_large(file)] = max(0, left - 1)
-        return left > 0
-
-    def read_all(self, file: str) -> None:
-        """A file had frames that were left, and they are sealed: of its lane, the process before
-        ended in this one.
-        """
-        self._wary[is_large(file)] = 0
+    def wary(self, kept: Kept) -> bool:
+        """Whether the next frame that is left is to be tried alone; counts it."""
+        whose = kept.owner, is_large(kept.file)
+        wary = self._tried[whose] < WARY and self._tried_bytes[whose] < WARY_BYTES
+        self._tried[whose] += 1
+        self._tried_bytes[whose] += kept.length
+        return wary
 
     def report(self) -> RecoveryReport:
         """What was found, once all has been read; nothing when it is asked for again."""
@@ -180,8 +183,8 @@ class Recovery:
             found.clear()
         return report
 
-    def frames(self, file: str, start: int) -> Iterator[Kept]:
-        """The frames of a file from number `start` on. Can be repeated.
+    def frames(self, file: str, sealed: Progress) -> Iterator[Kept]:
+        """The frames of a file that are not sealed, in order. Can be repeated.
 
         Raises:
             StorageError: the file can't be read.
@@ -192,7 +195,7 @@ class Recovery:
             for found in self._reader.read(file):
                 if isinstance(found, Damaged):
                     self._note(found)
-                elif found.sequence >= start:
+                elif found.sequence not in sealed:
                     count += 1
                     self._exchanges[file] = max(before, count)
                     yield found
@@ -201,7 +204,7 @@ class Recovery:
                 return  # a crash came before its first use
             if not self._reader.expired(file):
                 size = self._reader.quarantine_whole(file)
-                self._record("vault.spool_unopened", file, {"bytes": size, "sealed": start})
+                self._record("vault.spool_unopened", file, {"bytes": size, "sealed": sealed.count})
                 self._unopened.add(file)
             elif file not in self._abandoned:
                 self._record("vault.spool_expired", file, {})

@@ -1,8 +1,9 @@
 """The sealer: takes exchanges from the spool into records, segments and the index.
 
-A thread of its own, off the critical path: it works in batches after a short delay. One database
-transaction holds a batch's rows and the spool position, so that an exchange is in the index exactly
-once, wherever a crash falls. A spool file goes, with its key, when all of it has been sealed.
+A thread of its own, off the critical path: it works in batches after a short delay, in which
+owners have their turns. One database transaction holds a batch's rows and what of its spool files
+is sealed, so that an exchange is in the index exactly once, wherever a crash falls. A spool file
+goes, with its key, when all of it has been sealed.
 
 Rules kept here:
 
@@ -24,7 +25,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Final
 
-from sqlalchemy import Engine, bindparam, delete, select
+from sqlalchemy import Connection, Engine, bindparam, delete, select
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from bailee.clock import Clock
@@ -34,6 +35,7 @@ from bailee.errors import StorageError
 from bailee.keyring import Keyring
 from bailee.vault.batch import Batch, Item
 from bailee.vault.conversations import Conversations
+from bailee.vault.progress import Progress
 from bailee.vault.receipts import Record
 from bailee.vault.recovery import Left, Recovery, Step
 from bailee.vault.sealing_queue import BATCH, BATCH_BYTES, Queued, SealingQueue, Unsealed
@@ -48,8 +50,13 @@ from bailee.vault.workbench_process import Ended
 _RETRY_SECONDS: Final = 1.0
 _MOVE_ON: Final = (
     upsert(spool_positions)
-    .values(file=bindparam("file"), next=bindparam("next"))
-    .on_conflict_do_update(index_elements=["file"], set_={"next": bindparam("next")})
+    .values(file=bindparam("file"), next=bindparam("next"), ahead=bindparam("ahead"))
+    .on_conflict_do_update(
+        index_elements=["file"], set_={"next": bindparam("next"), "ahead": bindparam("ahead")}
+    )
+)
+_POSITION: Final = select(spool_positions.c.next, spool_positions.c.ahead).where(
+    spool_positions.c.file == bindparam("which")
 )
 
 
@@ -108,7 +115,7 @@ class Sealer:
 
     def closed(self, file: str) -> None:
         """Queue the release of a file, behind what it holds."""
-        self.queue.put_file(file)
+        self.queue.release(file)
 
     # -- from any thread -------------------------------------------------------------------------
 
@@ -150,7 +157,7 @@ class Sealer:
             if self.queue.stopping:
                 return  # perhaps in the middle of what was left
             self._in_doubt = False
-            self.queue.done(batch)
+            self.queue.done()
             if self.queue.is_short or any(
                 isinstance(item, Kept) and is_large(item.file) for item in batch
             ):
@@ -171,12 +178,11 @@ class Sealer:
     def _work_left(self, file: str) -> None:
         """Seal what an earlier process left in a file, the first few frames warily."""
         group: list[Kept] = []
-        size = found = 0
-        for kept in self._recovery.frames(file, self.position(file)):
+        size = 0
+        for kept in self._recovery.frames(file, self.sealed(file)):
             if self.queue.stopping:
                 return
-            found += 1
-            if self._recovery.wary(file):
+            if self._recovery.wary(kept):
                 self._seal_warily(kept)
                 continue
             group.append(kept)
@@ -186,8 +192,6 @@ class Sealer:
                 group, size = [], 0
         if group:
             self._seal_group(group)
-        if found:
-            self._recovery.read_all(file)
         self._release(file)
 
     def _seal_warily(self, kept: Kept) -> None:
@@ -277,14 +281,17 @@ class Sealer:
             batch.committed()
 
     def _commit(self, batch: Batch | None, frames: Sequence[Kept]) -> None:
-        positions = {kept.file: kept.sequence + 1 for kept in frames}
+        sequences: dict[str, list[int]] = {}
+        for kept in frames:
+            sequences.setdefault(kept.file, []).append(kept.sequence)
         with storage_errors("the vault's index"), self._engine.begin() as connection:
             if batch is not None:
                 batch.put_rows(connection)
-            connection.execute(
-                _MOVE_ON,
-                [{"file": file, "next": position} for file, position in positions.items()],
-            )
+            positions = []
+            for file, some in sequences.items():
+                sealed = _sealed(connection, file).plus(some)
+                positions.append({"file": file, "next": sealed.next, "ahead": sealed.ahead_bytes})
+            connection.execute(_MOVE_ON, positions)
 
     def _release(self, file: str) -> None:
         self._reader.release(file)
@@ -292,13 +299,15 @@ class Sealer:
             connection.execute(delete(spool_positions).where(spool_positions.c.file == file))
 
     def _unsealed(self, frames: Sequence[Kept]) -> list[Kept]:
-        start = {file: self.position(file) for file in {kept.file for kept in frames}}
-        return [kept for kept in frames if kept.sequence >= start[kept.file]]
+        sealed = {file: self.sealed(file) for file in {kept.file for kept in frames}}
+        return [kept for kept in frames if kept.sequence not in sealed[kept.file]]
 
-    def position(self, file: str) -> int:
-        """How many of a file's frames are in the index."""
+    def sealed(self, file: str) -> Progress:
+        """Which of a file's frames are in the index."""
         with storage_errors("the vault's index"), reading(self._engine) as connection:
-            found: int | None = connection.execute(
-                select(spool_positions.c.next).where(spool_positions.c.file == file)
-            ).scalar()
-        return found or 0
+            return _sealed(connection, file)
+
+
+def _sealed(connection: Connection, file: str) -> Progress:
+    row = connection.execute(_POSITION, {"which": file}).first()
+    return Progress() if row is None else Progress.stored(row.next, row.ahead)

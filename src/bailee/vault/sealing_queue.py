@@ -1,11 +1,16 @@
 """What waits to be sealed: where the spool, the sealer and those who ask meet.
 
-First in, first out: a spool file's position in the index says how many of its frames are sealed, so
-they are sealed in order. Who asks may wait until what was queued when they asked is done, of one
+In turns (`turns`): what an owner has waits for what they had before, and for about as much of each
+other's, whoever floods. Who asks may wait until what was queued when they asked is done, of one
 owner or of everybody, and only so long.
 
 Rules kept here:
 
+* What an earlier process left comes first.
+* A file goes when all of it is sealed, so one exchange that waits keeps what others had in the same
+  file on the disk. When that is much (`most_spent`), it is the oldest one's turn.
+* What was taken is the next batch again until it is done: after a failure it is known what may have
+  been committed after all.
 * What waits is held in memory up to a limit; beyond, only its place is, and it is read back.
 * Nobody who waits is forgotten: a failure, and the end, wake them.
 """
@@ -15,22 +20,28 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
 from typing import Final, TypeAlias
 
 from bailee.errors import StorageError
+from bailee.vault.progress import Progress
 from bailee.vault.recovery import Left
 from bailee.vault.spool_writing import Kept
+from bailee.vault.turns import Turns
 
 BATCH: Final = 64
 BATCH_BYTES: Final = 8 << 20
 _DELAY_SECONDS: Final = 0.5
 _LONGEST_PAUSE: Final = 0.5
 _LITTLE: Final = 256 << 20  # bytes on disk
+_MOST_SPENT: Final = 1 << 30
 
 Queued: TypeAlias = "Kept | Left | str"
-"""A frame, a file of an earlier process, or the name of a file that is written to no more."""
+"""A frame, a file of an earlier process, or the name of a file all of which is sealed."""
+
+Mark: TypeAlias = "frozenset[int]"
+"""What has to be done before something is gone from the spool."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,37 +59,62 @@ class Unfiled:
 
 @dataclass(frozen=True, slots=True)
 class Unsealed:
-    """What is on disk and not sealed yet, in bytes and in exchanges: an owner's, and everybody's.
-    What an earlier process left is among everybody's bytes.
+    """What is on disk and not sealed yet, in bytes and in exchanges: an owner's, and everybody's,
+    who are `owners`. Among everybody's bytes are `left`, which an earlier process left.
     """
 
     own: int
     all: int
     own_exchanges: int = 0
     all_exchanges: int = 0
+    owners: int = 0
+    left: int = 0
+
+
+@dataclass(slots=True)
+class _File:
+    """A file of this process. `waiting`: frames; `spent`: bytes of what is sealed, which lie there
+    until it goes; `owners`: whose frames it has, or had; `release`: the number of its release, once
+    nothing more is written to it.
+    """
+
+    waiting: int = 0
+    spent: int = 0
+    owners: set[str] = field(default_factory=set)
+    release: int | None = None
 
 
 class SealingQueue:
-    """Its methods may be called from any thread; `batch` and `done` from the sealer's alone."""
+    """Its methods may be called from any thread; `batch`, `done` and `failed` from the sealer's
+    alone. What is queued has numbers: frames, files of an earlier process, and releases.
+    """
 
-    def __init__(self, most_held: int) -> None:
-        """`most_held`: bytes of exchanges that are held in memory."""
+    def __init__(self, most_held: int, most_spent: int = _MOST_SPENT) -> None:
+        """`most_held`: bytes of exchanges that are held in memory; `most_spent`: bytes of what is
+        sealed that lie in files with others that are not.
+        """
         self._most_held = most_held
-        self._queue: deque[Queued] = deque()
-        self._held = 0
+        self._most_spent = most_spent
+        self._turns = Turns()
+        self._left: deque[tuple[int, Left]] = deque()
+        self._ready: deque[tuple[int, str]] = deque()  # files that may go
+        self._taken: list[tuple[int, Queued]] = []
+        self._files: dict[str, _File] = {}
         self._added = 0
-        self._done = 0
-        self._owned: dict[str, tuple[int, int]] = {}  # how many wait, and the last one's number
-        self._left = 0  # files of an earlier process, which come first
+        self._progress = Progress()
+        self._lefts = 0  # how many files of an earlier process there ever were
+        self._lefts_done = 0
+        self._held = 0
+        self._spent = 0
+        self._bytes = 0  # on disk, that wait
+        self._left_bytes = 0  # of these
+        self._frames = 0  # likewise
         self._urgent = False
         self._ending = False
-        self._bytes: dict[str, int] = {}  # on disk, by owner
-        self._all_bytes = 0
-        self._frames = 0  # that wait, of everybody
         self._asking = 0  # how many wait
         self._stop = False
         self._failure: StorageError | None = None
-        self._moved = time.monotonic()  # when the head of the queue came to be its head
+        self._moved = time.monotonic()  # when something was done, or came when nothing waited
         self._change = threading.Condition()
 
     # -- from any thread -------------------------------------------------------------------------
@@ -86,59 +122,80 @@ class SealingQueue:
     def put(self, group: Iterable[Kept]) -> None:
         """Queue what became durable."""
         with self._change:
-            self._begin_waiting()
             for kept in group:
-                if self._held + kept.length > self._most_held:
-                    self._queue.append(replace(kept, exchange=None))
-                else:
+                held = self._held + kept.length <= self._most_held
+                if held:
                     self._held += kept.length
-                    self._queue.append(kept)
-                self._added += 1
-                count, _ = self._owned.get(kept.owner, (0, 0))
-                self._owned[kept.owner] = (count + 1, self._added)
-                self._bytes[kept.owner] = self._bytes.get(kept.owner, 0) + kept.length
-                self._all_bytes += kept.length
+                self._turns.put(self._number(), kept if held else replace(kept, exchange=None))
+                file = self._files.setdefault(kept.file, _File())
+                file.waiting += 1
+                file.owners.add(kept.owner)
+                self._bytes += kept.length
                 self._frames += 1
             self._change.notify_all()
 
-    def put_file(self, file: Left | str) -> None:
-        """Queue a file of an earlier process, or the release of one behind what it holds."""
+    def put_left(self, file: Left) -> None:
+        """Queue a file of an earlier process."""
         with self._change:
-            self._begin_waiting()
-            self._queue.append(file)
-            self._added += 1
-            if isinstance(file, Left):
-                self._left += 1
-                self._all_bytes += file.size
+            self._left.append((self._number(), file))
+            self._lefts += 1
+            self._bytes += file.size
+            self._left_bytes += file.size
             self._change.notify_all()
 
-    def _begin_waiting(self) -> None:
-        if not self._queue:
+    def release(self, name: str) -> None:
+        """Queue the release of a file, which nothing more is written to, behind what it holds."""
+        with self._change:
+            file = self._files.setdefault(name, _File())
+            file.release = self._number()
+            self._release_if_sealed(name, file)
+            self._change.notify_all()
+
+    def _number(self) -> int:
+        if self._nothing_waits():
             self._moved = time.monotonic()
+        self._added += 1
+        return self._added - 1
+
+    def _nothing_waits(self) -> bool:
+        return self._progress.next == self._added
+
+    def _release_if_sealed(self, name: str, file: _File) -> None:
+        if file.release is not None and file.waiting == 0:
+            self._ready.append((file.release, name))
 
     def stalled(self) -> float:
         """Seconds in which nothing of what waits was sealed; 0 when nothing waits."""
         with self._change:
-            return time.monotonic() - self._moved if self._queue else 0.0
+            return 0.0 if self._nothing_waits() else time.monotonic() - self._moved
 
     def unsealed(self, owner: str) -> Unsealed:
         """What waits on disk. Takes no lock: it is asked for each request."""
-        count, _ = self._owned.get(owner, (0, 0))
-        return Unsealed(self._bytes.get(owner, 0), self._all_bytes, count, self._frames)
+        owned = self._turns.owned
+        one = owned.get(owner)
+        size, count = (0, 0) if one is None else (one.bytes, one.count)
+        return Unsealed(size, self._bytes, count, self._frames, len(owned), self._left_bytes)
 
     def unfiled(self, owner: str | None = None) -> Unfiled:
         """What waits, of an owner or in all."""
         with self._change:
-            count = self._frames if owner is None else self._owned.get(owner, (0, 0))[0]
-            return Unfiled(count, self._left > 0)
+            count = self._frames if owner is None else self.unsealed(owner).own_exchanges
+            return Unfiled(count, self._lefts > self._lefts_done)
 
-    def mark(self) -> int:
-        """Up to where the queue reaches now, for `passed`."""
-        return self._added
+    def mark(self, owner: str | None = None) -> Mark:
+        """What has to be done before all copies are gone that there are now of an owner, or of
+        everybody, in files that nothing more is written to; for `passed`.
+        """
+        with self._change:
+            files = self._files.values()
+            going = [file for file in files if owner is None or owner in file.owners]
+            lefts = [number for number, item in self._taken if isinstance(item, Left)]
+            lefts += [number for number, _ in self._left]
+            return frozenset(lefts) | {one.release for one in going if one.release is not None}
 
-    def passed(self, mark: int) -> bool:
-        """Whether all that was queued at a `mark` is in the index."""
-        return self._done >= mark
+    def passed(self, mark: Mark) -> bool:
+        """Whether the copies that a `mark` stands for are gone."""
+        return all(number in self._progress for number in mark)
 
     def wait(
         self, seconds: float | None = None, owner: str | None = None, *, most: int | None = None
@@ -151,39 +208,54 @@ class SealingQueue:
             StorageError: a store fails; what is queued stays queued. Or the vault is being closed;
                 without `seconds`, it is about to be (`hurry`).
         """
+        with self._change:
+            if owner is None:
+                end = self._added
+                return self._wait(
+                    lambda: self._progress.next >= end, self._progress.missing(end), seconds, most
+                )
+            lefts, one = self._lefts, self._turns.owned.get(owner)
+            wanted = 0 if one is None else one.added
+
+            def reached() -> bool:
+                own = one is None or one.done >= wanted
+                return own and self._lefts_done >= lefts
+
+            before = lefts - self._lefts_done + self._turns.before(owner)
+            return self._wait(reached, before, seconds, most)
+
+    def wait_for(self, mark: Mark, seconds: float, *, most: int | None = None) -> bool:
+        """Wait until the copies that a `mark` stands for are gone; otherwise as `wait`."""
+        with self._change:
+            before = self._progress.missing(max(mark, default=-1) + 1)
+            return self._wait(lambda: self.passed(mark), before, seconds, most)
+
+    def _wait(
+        self, reached: Callable[[], bool], before: int, seconds: float | None, most: int | None
+    ) -> bool:
+        if reached():
+            return True
+        if most is not None and before > most:
+            return False
         patient = seconds is None
         deadline = None if seconds is None else time.monotonic() + seconds
-        with self._change:
-            wanted = self._added
-            if owner is not None:
-                # Files of an earlier process come first.
-                wanted = max(
-                    self._owned.get(owner, (0, 0))[1], self._done + self._left if self._left else 0
-                )
-            if self._done >= wanted:
-                return True
-            if most is not None and wanted - self._done > most:
-                return False
-            self._urgent = True
-            self._failure = None
-            self._asking += 1
-            self._change.notify_all()
-            try:
-                return self._wait_for(wanted, deadline, patient)
-            finally:
-                self._asking -= 1
-
-    def _wait_for(self, wanted: int, deadline: float | None, patient: bool) -> bool:
-        while self._done < wanted:
-            left = None if deadline is None else deadline - time.monotonic()
-            if left is not None and left <= 0:
-                return False
-            if not self._over(patient):  # else nobody would wake it
-                self._change.wait(left)
-            failure = self._failing(patient)
-            if failure is not None and self._done < wanted:
-                raise failure
-        return True
+        self._urgent = True
+        self._failure = None
+        self._asking += 1
+        self._change.notify_all()
+        try:
+            while not reached():
+                left = None if deadline is None else deadline - time.monotonic()
+                if left is not None and left <= 0:
+                    return False
+                if not self._over(patient):  # else nobody would wake it
+                    self._change.wait(left)
+                failure = self._failing(patient)
+                if failure is not None and not reached():
+                    raise failure
+            return True
+        finally:
+            self._asking -= 1
 
     def _failing(self, patient: bool) -> StorageError | None:
         return _closed() if self._failure is None and self._over(patient) else self._failure
@@ -220,39 +292,48 @@ class SealingQueue:
     # -- the sealer's thread ---------------------------------------------------------------------
 
     def batch(self) -> list[Queued]:
-        """Wait until there is something worth doing: frames, or one file. It stays in the queue
-        until `done`. Empty when the sealer is to stop.
+        """Wait until there is something worth doing: frames, or one file. It is what the next call
+        gives, too, until `done`. Empty when the sealer is to stop.
         """
         with self._change:
-            while not self._queue and not self._stop:
+            while not self._something_to_do() and not self._stop:
                 self._urgent = False
                 self._change.wait()
             if not self._stop:
                 self._change.wait_for(self._worth_it, _DELAY_SECONDS)
-            return [] if self._stop else self._next()
+            if self._stop:
+                return []
+            self._taken = self._taken or self._next()
+            return [item for _, item in self._taken]
 
-    def done(self, batch: Sequence[Queued]) -> None:
-        """The head of the queue is in the index."""
+    def done(self) -> None:
+        """The last batch is in the index, or gone."""
         with self._change:
-            for item in batch:
-                self._queue.popleft()
+            for _, item in self._taken:
                 if isinstance(item, Left):
-                    self._left -= 1
-                    self._all_bytes -= item.size
+                    self._lefts_done += 1
+                    self._bytes -= item.size
+                    self._left_bytes -= item.size
                 elif isinstance(item, Kept):
-                    self._held -= 0 if item.exchange is None else item.length
-                    self._all_bytes -= item.length
-                    self._frames -= 1
-                    count, last = self._owned[item.owner]
-                    if count == 1:
-                        del self._owned[item.owner], self._bytes[item.owner]
-                    else:
-                        self._owned[item.owner] = (count - 1, last)
-                        self._bytes[item.owner] -= item.length
-            self._done += len(batch)
+                    self._done(item)
+                else:
+                    self._spent -= self._files.pop(item).spent
+            self._progress = self._progress.plus(number for number, _ in self._taken)
+            self._taken = []
             self._moved = time.monotonic()
             self._failure = None
             self._change.notify_all()
+
+    def _done(self, kept: Kept) -> None:
+        self._turns.done(kept)
+        self._held -= 0 if kept.exchange is None else kept.length
+        self._bytes -= kept.length
+        self._frames -= 1
+        self._spent += kept.length
+        file = self._files[kept.file]
+        file.spent += kept.length
+        file.waiting -= 1
+        self._release_if_sealed(kept.file, file)
 
     def failed(self, failure: StorageError, pause: float) -> None:
         """A store failed: tell those who wait, and pause for so many seconds, or until the end."""
@@ -264,7 +345,7 @@ class SealingQueue:
     @property
     def is_short(self) -> bool:
         """Whether little waits, so that there is time for a pause."""
-        return self._all_bytes < _LITTLE
+        return self._bytes < _LITTLE
 
     def give_way(self, seconds: float) -> None:
         """Pause, so that others have the processor; at once back when somebody waits."""
@@ -273,23 +354,28 @@ class SealingQueue:
                 lambda: self._stop or self._asking > 0, min(seconds, _LONGEST_PAUSE)
             )
 
+    def _something_to_do(self) -> bool:
+        return bool(self._frames or self._left or self._ready or self._taken)
+
     def _worth_it(self) -> bool:
         """Whether to begin now. To wait a little makes fewer, larger commits, whose syncs the
         spool's own have to share the disk with.
         """
-        full = len(self._queue) >= BATCH or self._held >= BATCH_BYTES
-        return self._stop or self._urgent or self._left > 0 or full
+        full = self._frames >= BATCH or self._held >= BATCH_BYTES
+        return self._stop or self._urgent or bool(self._left) or full
 
-    def _next(self) -> list[Queued]:
-        batch: list[Queued] = []
+    def _next(self) -> list[tuple[int, Queued]]:
+        for files in (self._left, self._ready):
+            if files:
+                return [files.popleft()]
+        take = self._turns.take
+        if self._spent > self._most_spent:
+            take = self._turns.take_oldest()
+        batch: list[tuple[int, Queued]] = []
         size = 0
-        for item in self._queue:
-            if not isinstance(item, Kept):
-                return batch or [item]
-            batch.append(item)
-            size += item.length
-            if len(batch) >= BATCH or size >= BATCH_BYTES:
-                break
+        while len(batch) < BATCH and size < BATCH_BYTES and (found := take()) is not None:
+            batch.append(found)
+            size += found[1].length
         return batch
 
 

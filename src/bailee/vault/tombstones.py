@@ -22,7 +22,6 @@ Rows: R5.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
 from typing import Final
@@ -32,29 +31,13 @@ from sqlalchemy.dialects.sqlite import insert as insert_or_ignore
 
 from bailee.db.engine import reading, storage_errors
 from bailee.db.vault import tombstones, unkept
-from bailee.vault.caching import strip_message
-from bailee.vault.packing import JSON, Unpackable, digestible
+from bailee.vault.conversations import beginning
+from bailee.vault.packing import JSON
 
 LASTS: Final = timedelta(days=30)
 """As long as a client keeps what it can resume, and the spool what is not sealed."""
 
 _WHAT: Final = "the vault's index"
-
-
-def beginning(key: bytes, owner: str, messages: Iterable[JSON] | None) -> bytes | None:
-    """A keyed digest of an owner's conversation up to its first answer; None if it has none yet, or
-    holds what is no message.
-    """
-    state = hashlib.blake2b(digest_size=16, key=key, person=b"beginning")
-    state.update(owner.encode("utf-8", "surrogatepass") + b"\x00")
-    for message in messages or ():
-        try:
-            state.update(digestible(strip_message(message)[0]))
-        except Unpackable:
-            return None
-        if isinstance(message, dict) and message.get("role") == "assistant":
-            return state.digest()
-    return None
 
 
 class Tombstones:
@@ -69,7 +52,7 @@ class Tombstones:
             self._owners = set(found)
 
     def beginning(self, owner: str, messages: Iterable[JSON] | None) -> bytes | None:
-        """See `beginning`."""
+        """See `conversations.beginning`."""
         return beginning(self._key, owner, messages)
 
     def put(

@@ -15,9 +15,9 @@ from datetime import datetime
 from typing import Any
 
 from bailee.errors import IntegrityError
+from bailee.vault.compressing import Record
 from bailee.vault.delta import Messages, Rebuilder, as_message
 from bailee.vault.packing import JSON
-from bailee.vault.record import Record
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,8 @@ Everything lies in one folder:
 
 Rules kept here:
 
-* Who reads does not wait for what others have in the seal queue. `settle` waits for what is one's
-  own, and only so long; it says what is not filed yet.
+* Who reads or deletes does not wait for what others have in the seal queue, but in turns. `settle`
+  waits for what is one's own, and only so long; it says what is not filed yet.
 * A session whose row, or whose exchanges in the index, are not what was written is shown to nobody:
   `damages` has it, and its key's epoch rules its destruction.
 * A start does not wait for what an earlier process left: `recover` may be told how long.
@@ -48,6 +48,7 @@ from bailee.db.engine import reading, storage_errors
 from bailee.db.vault import exchanges, sessions, spool_positions
 from bailee.errors import InputError, IntegrityError, StorageError
 from bailee.keyring import Keyring, Rotation
+from bailee.vault.compressing import Record as StoredRecord
 from bailee.vault.conversations import Conversations
 from bailee.vault.exporting import as_lines
 from bailee.vault.files import Files
@@ -56,7 +57,6 @@ from bailee.vault.holds import Hold, Holds
 from bailee.vault.moving import Moving
 from bailee.vault.objects import FolderObjects, Objects
 from bailee.vault.receipts import Receipt, Record, RecordAll
-from bailee.vault.record import Record as StoredRecord
 from bailee.vault.record import open_record, subject_of
 from bailee.vault.recovery import WAITS, Left, Recovery, RecoveryReport
 from bailee.vault.sealer import Sealer
@@ -341,20 +341,19 @@ class Vault:
 
     def delete(self, session_id: str, now: datetime, *, shown: datetime | None = None) -> Receipt:
         """Erase a session: its spooled copies, its key, its rows; from now on nothing is kept that
-        goes on with it (`tombstones`). The receipt says how far it is: while copies may wait in the
-        spool behind those of others, the session is inaccessible, and the next sweep destroys key
-        and copies. `shown`: the moment at which it has to be readable, if that is not `now`.
+        goes on with it (`tombstones`). The receipt says how far it is: while copies may be in the
+        spool, in files with what others have there, the session is inaccessible, and the next sweep
+        destroys key and copies. `shown`: when it has to be readable, if that is not `now`.
 
         Raises:
             InputError: `not_found`: there is no such session, or no more.
             StorageError: a store failed; if there is a receipt, the next sweep finishes it.
         """
-        self.spool.roll()
-        sealed = self._is_sealed(_PATIENCE, most=_SOON)
+        gone = self._is_gone(self._owner(session_id), _PATIENCE, most=_SOON)
         with self._lock:
             with suppress(IntegrityError):  # what nobody is shown can be deleted all the same
                 self.row(session_id, shown or now)
-            if sealed:
+            if gone:
                 return self._forgetting.erase(session_id, now)
             return self._forgetting.make_inaccessible(session_id, now)
 
@@ -366,8 +365,7 @@ class Vault:
             StorageError: a store failed, or what was recorded before is still being filed; call
                 again.
         """
-        self.spool.roll()
-        if not self._is_sealed(_ERASING):
+        if not self._is_gone(owner, _ERASING):
             raise StorageError(
                 "what was recorded before is still being filed; the erasure is on record.",
                 hint="it goes on by itself with the next sweep, within minutes",
@@ -391,7 +389,7 @@ class Vault:
         Raises:
             InputError, StorageError: as `Holds.place`.
         """
-        self.settle()
+        self.settle(session=session_id)
         return self.holds.place(session_id, reason, now)
 
     def release_hold(self, hold_id: str, now: datetime) -> Hold:
@@ -505,8 +503,19 @@ class Vault:
             return self._sealer.queue.wait(seconds, most=most)
         return False
 
+    def _is_gone(self, owner: str | None, seconds: float, *, most: int | None = None) -> bool:
+        """Whether no copies of what was submitted before are in the spool after so many seconds, of
+        an owner or of everybody. There may be, for the same reasons.
+        """
+        self.spool.roll()
+        queue = self._sealer.queue
+        with suppress(StorageError):
+            return queue.wait_for(queue.mark(owner), seconds, most=most)
+        return False
+
     def _owner(self, session: str) -> str | None:
-        query = select(sessions.c.owner).where(sessions.c.id == session)
+        """Whose a session is; None if there is none, or its row is not what was written."""
+        query = select(sessions.c.owner).where(sessions.c.id == session, sound(sessions))
         with storage_errors("the vault's index"), reading(self._engine) as connection:
             owner: str | None = connection.execute(query).scalar()
         return owner
@@ -525,7 +534,7 @@ class Vault:
         if not self._begun:
             self._begun = True
             for name in self._recovery.files:
-                self._sealer.queue.put_file(Left(name, self._reader.size(name)))
+                self._sealer.queue.put_left(Left(name, self._reader.size(name)))
         if not self._sealer.queue.wait(within):
             return None
         self._forget_positions()

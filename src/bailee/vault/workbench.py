@@ -27,13 +27,12 @@ from typing import Final, NamedTuple, Protocol, TypeAlias
 
 from bailee.vault import bounds
 from bailee.vault.bounds import Beyond
-from bailee.vault.conversations import chain
+from bailee.vault.compressing import compress
+from bailee.vault.conversations import beginning, chain
 from bailee.vault.delta import Delta, Draft, Known, Place
 from bailee.vault.exchange import CapturedExchange
 from bailee.vault.interpreted import Interpreted
 from bailee.vault.packing import JSON, Unpackable
-from bailee.vault.record import compress
-from bailee.vault.tombstones import beginning
 
 Interpret: TypeAlias = Callable[[CapturedExchange], Interpreted]
 Places: TypeAlias = "Mapping[str, Mapping[bytes, Place]]"

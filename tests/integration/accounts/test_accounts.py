@@ -16,7 +16,7 @@ from bailee.app.access import PolicyAccess
 from bailee.db.engine import open_sqlite
 from bailee.db.migrate import upgrade
 from bailee.errors import BaileeError, InputError
-from bailee.gateway import Passage, Unkept
+from bailee.gateway.access import Passage, Unkept
 from bailee.gateway.routes import KINDS
 from bailee.ledger import Ledger
 from bailee.policy import load

@@ -16,18 +16,12 @@ import pytest
 import uvloop
 
 from bailee.clock import system_clock
-from bailee.gateway import (
-    ApiKey,
-    Caller,
-    ExchangeSummary,
-    Gateway,
-    GatewayConfig,
-    Limits,
-    Passage,
-    Unkept,
-    Upstream,
-)
+from bailee.gateway.access import Caller, Passage, Unkept
+from bailee.gateway.credentials import ApiKey
 from bailee.gateway.routes import Kind
+from bailee.gateway.server import Gateway
+from bailee.gateway.settings import GatewayConfig, Limits, Upstream
+from bailee.gateway.summary import ExchangeSummary
 from bailee.testing.recording import MemoryRecording
 from bailee.testing.upstream import ScriptedUpstream
 from bailee.vault.exchange import Terms

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 import trustme
 
-from bailee.gateway import Limits
+from bailee.gateway.settings import Limits
 from bailee.testing.upstream import Exactly, Part, Reply, ScriptedUpstream, Text
 
 HALF = b"POST /v1/messages HTTP/1.1\r\nHost: g\r\nX-A: "
@@ -103,7 +103,8 @@ def test_without_descriptors_accepting_goes_on(tmp_path: Path) -> None:
     script.write_text("""
 import asyncio, resource, uvloop
 from bailee.clock import system_clock
-from bailee.gateway import Gateway, GatewayConfig
+from bailee.gateway.server import Gateway
+from bailee.gateway.settings import GatewayConfig
 from bailee.testing.recording import MemoryRecording
 
 class Nobody:

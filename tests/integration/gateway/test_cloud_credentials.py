@@ -14,7 +14,8 @@ import trustme
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from bailee.gateway import Bedrock, Vertex, WayOut, proxy_variables
+from bailee.gateway.credentials import Bedrock, Vertex
+from bailee.gateway.way_out import WayOut, proxy_variables
 from bailee.testing.upstream import Exactly, Failure, Received, Reply, ScriptedUpstream
 from corporate_network import free_port, squid_with_password
 

@@ -11,7 +11,7 @@ import brotli
 import pytest
 import zstandard
 
-from bailee.gateway import Limits
+from bailee.gateway.settings import Limits
 from bailee.testing.recording import FaultyRecording, MemoryRecording
 from bailee.testing.upstream import (
     Exactly,
@@ -344,6 +344,22 @@ def test_who_outruns_the_sealer_is_refused(serve: Any, post: Callable[..., bytes
         assert (429, "2") == (refused.status, refused.field("retry-after"))
         assert 200 == serving.connect().send(post(key="bl_else")).answer().status
         recording.unsealed_exchanges[owner] = 99
+        assert 200 == serving.connect().send(post()).answer().status
+
+
+@pytest.mark.row("G1")
+def test_when_all_is_full_who_floods_is_refused(serve: Any, post: Callable[..., bytes]) -> None:
+    """Who has more waiting than an equal part of what all may have; whoever has no more goes on."""
+    recording = MemoryRecording()
+    with ScriptedUpstream([TURN] * 3) as upstream:
+        serving = serve(upstream, recording=recording, limits=Limits(unsealed=400))
+        assert 200 == serving.connect().send(post()).answer().status
+        owner = recording.exchanges[0].owner
+        recording.unsealed_exchanges |= {owner: 201, "another": 300}
+        refused = serving.connect().send(post()).answer()
+        assert (429, "2") == (refused.status, refused.field("retry-after"))
+        assert 200 == serving.connect().send(post(key="bl_else")).answer().status
+        recording.unsealed_exchanges[owner] = 200
         assert 200 == serving.connect().send(post()).answer().status
 
 

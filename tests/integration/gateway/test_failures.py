@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from bailee.gateway import Limits
+from bailee.gateway.settings import Limits
 from bailee.health import Health
 from bailee.testing.upstream import Exactly, Message, Reply, ScriptedUpstream, Text, sse
 from bailee.vault.exchange import Outcome

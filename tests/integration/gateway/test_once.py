@@ -16,7 +16,8 @@ import anthropic
 import pytest
 import trustme
 
-from bailee.gateway import Limits, WayOut
+from bailee.gateway.settings import Limits
+from bailee.gateway.way_out import WayOut
 from bailee.testing.upstream import Exactly, Reply, ScriptedUpstream
 
 pytestmark = pytest.mark.row("G2")

@@ -14,7 +14,10 @@ from botocore.config import Config
 from botocore.session import Session
 from sdk_verbs import Verb, filled, verbs
 
-from bailee.gateway import Bedrock, Limits, Origins, WayOut
+from bailee.gateway.credentials import Bedrock
+from bailee.gateway.origins import Origins
+from bailee.gateway.settings import Limits
+from bailee.gateway.way_out import WayOut
 from bailee.testing.upstream import ScriptedUpstream, Text
 
 pytestmark = pytest.mark.row("G2")

@@ -13,7 +13,10 @@ import trustme
 
 from bailee.clock import system_clock
 from bailee.errors import InputError
-from bailee.gateway import Gateway, GatewayConfig, WayOut, server_context
+from bailee.gateway.server import Gateway
+from bailee.gateway.settings import GatewayConfig
+from bailee.gateway.tls import server_context
+from bailee.gateway.way_out import WayOut
 from bailee.testing.recording import MemoryRecording
 from bailee.testing.upstream import ScriptedUpstream, Text
 

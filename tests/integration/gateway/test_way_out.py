@@ -18,7 +18,8 @@ import pytest
 import trustme
 
 from bailee.errors import InputError
-from bailee.gateway import Limits, WayOut, proxy_variables
+from bailee.gateway.settings import Limits
+from bailee.gateway.way_out import WayOut, proxy_variables
 from bailee.testing.upstream import ScriptedUpstream
 from corporate_network import free_port, opening_proxy, receiver, squid, squid_with_password
 

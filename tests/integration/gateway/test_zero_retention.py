@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from bailee.gateway import Keeping
+from bailee.gateway.recording import Keeping
 from bailee.testing.recording import FaultyRecording, MemoryRecording
 from bailee.testing.upstream import Exactly, Failure, Message, Reply, ScriptedUpstream, Text
 

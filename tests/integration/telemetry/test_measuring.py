@@ -18,7 +18,7 @@ from bailee.app.measuring import (
     reports_errors,
 )
 from bailee.errors import InputError
-from bailee.gateway import ExchangeSummary
+from bailee.gateway.summary import ExchangeSummary
 from bailee.policy import load
 from bailee.policy.period import parse
 from telemetry_bench import Bench

@@ -9,13 +9,16 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
+from bailee.db.vault import spool_positions
 from bailee.errors import StorageError
 from bailee.vault import vault, workbench
 from bailee.vault.exchange import CapturedExchange
 from bailee.vault.interpreted import Interpreted
-from bailee.vault.recovery import WAITS, Attempts, Step
-from bailee.vault.sealing_queue import Unfiled, Unsealed
+from bailee.vault.progress import Progress
+from bailee.vault.recovery import WAITS, WARY, WARY_BYTES, Attempts, Step
+from bailee.vault.sealing_queue import BATCH, BATCH_BYTES, Unfiled, Unsealed
 
 Bench = Any
 
@@ -82,6 +85,37 @@ def test_a_list_does_not_wait_for_others(bench: Bench, gate: Gate) -> None:
     bench.vault.flush()
     assert NOTHING == bench.vault.unfiled()
     assert ["one", "two"] == said(bench)
+
+
+def flood(bench: Bench, count: int) -> None:
+    """So many exchanges of Bob, who has none filed before anybody waits."""
+    bench.submit(*[bench.exchange([turn(f"{n}")], session=BOB, owner="bob") for n in range(count)])
+
+
+@pytest.mark.row("G1", "G2")
+def test_a_flood_delays_nobody_elses_filing(bench: Bench, gate: Gate) -> None:
+    """Who waits for their own while another has hundreds before them has it with the next batch."""
+    flood(bench, 600)
+    bench.submit(bench.exchange([turn("one")], session=ADA))
+    waiting = threading.Timer(0.2, gate.open.set)
+    waiting.start()
+    assert NOTHING == bench.vault.settle("ada")
+    waiting.join()
+    assert bench.vault.unfiled("bob").exchanges > 300
+    assert ["one", "one"] == said(bench)
+    bench.vault.flush()
+    assert [601] == [row.exchanges for row in bench.vault.sessions(bench.clock(), "bob")]
+
+
+@pytest.mark.row("G2", "R5")
+def test_a_flood_delays_nobody_elses_deletion(bench: Bench, gate: Gate) -> None:
+    """A deletion waits for the files that hold what its owner said, and for no others."""
+    bench.vault.spool.roll()
+    flood(bench, 600)
+    gate.open.set()
+    receipt = bench.vault.delete(ADA, bench.clock())
+    assert receipt.key_destroyed_at is not None
+    assert bench.vault.unfiled("bob").exchanges > 300
 
 
 @pytest.mark.row("G2", "R5")
@@ -167,6 +201,7 @@ def test_a_start_does_not_wait_for_what_is_left(make: Callable[..., Bench]) -> N
     assert bench.vault.unfiled("ada").earlier
     unsealed = bench.vault.spool.unsealed("ada")
     assert (0, True) == (unsealed.own, unsealed.all >= 1 << 18)  # a file, whosever it is
+    assert unsealed.left == unsealed.all
     gate.open.set()
     report = bench.vault.recover()
     assert report is not None
@@ -250,6 +285,44 @@ def test_what_came_after_the_end_begins_anew(bench: Bench) -> None:
     bench.keep(bench.exchange([turn("one"), turn("two")], session=ADA))
     (row,) = bench.vault.sessions(bench.clock())
     assert (1, True) == (row.exchanges, row.id != ADA)
+@pytest.mark.row("G1", "D4")
+def test_what_is_sealed_out_of_turn_is_sealed_once(make: Callable[..., Bench]) -> None:
+    """A process ends when of a file some is in the index that comes behind what is not: the next
+    one files the rest, each once, and in its owner's order.
+    """
+    bench = make()
+    gate = Gate(bench, "bob")
+    bench.submit(bench.exchange([turn("b")], session=BOB, owner="bob"))
+    flood(bench, 200)
+    bench.submit(*[bench.exchange([turn(f"{n}")], session=ADA) for n in range(9)])
+    queue, done = bench.vault._sealer.queue, []
+    inner = queue.done
+
+    def ending() -> None:
+        inner()
+        done.append(queue.unfiled().exchanges)
+        if not queue.unfiled("ada"):
+            queue.stop()  # as if the process had ended
+
+    queue.done = ending
+    gate.open.set()
+    bench.vault._sealer._thread.join(60)
+    bench.close()
+
+    left = list((bench.path / "vault" / "spool").iterdir())
+    bench.open()
+    with bench.engine.connect() as connection:
+        ((start, ahead),) = connection.execute(
+            select(spool_positions.c.next, spool_positions.c.ahead)
+        )
+    assert (True, 210 - done[-1]) == (start < 201, Progress.stored(start, ahead).count)
+    report = bench.vault.recover()
+    assert report is not None
+    assert (1, done[-1], ()) == (report.files, report.exchanges, report.damaged)
+    assert [str(n) for n in range(9)] == said(bench)
+    shown = [x.messages[-1]["content"] for x in bench.vault.show(BOB).exchanges]
+    assert ["b", *map(str, range(200))] == shown
+    assert [False] == [path.exists() for path in left]
 
 
 @pytest.mark.row("R5")
@@ -353,12 +426,15 @@ def test_bytes_that_are_not_sealed_are_counted(bench: Bench, gate: Gate) -> None
     assert Unsealed(0, 0) == bench.vault.spool.unsealed("ada")
 
 
-def test_each_lane_is_begun_warily(bench: Bench) -> None:
-    """The process before may have ended at the first that is left of either."""
+def test_each_owner_and_lane_is_begun_warily(bench: Bench) -> None:
+    """The process before may have ended at any of the first few that are left of an owner's, in
+    either lane.
+    """
+    (small,) = bench.vault.spool._writer.write([bench.exchange([turn("x")])])
+    large, other = replace(small, file="2-000001-cd-large"), replace(small, owner="bob")
     recovery = bench.vault._recovery
-    small, large = "1-000000-ab", "2-000001-cd-large"
-    assert recovery.wary(small)
-    recovery.read_all(small)
-    assert (False, True) == (recovery.wary(small), recovery.wary(large))
-    recovery.read_all(large)
-    assert not recovery.wary(large)
+    assert [True] * WARY + [False] == [recovery.wary(small) for _ in range(WARY + 1)]
+    assert (True, True) == (recovery.wary(large), recovery.wary(other))
+    other = replace(large, owner="bob", length=BATCH_BYTES // 2)
+    assert [True, True, False] == [recovery.wary(other) for _ in range(3)]
+    assert (BATCH, BATCH_BYTES) == (WARY, WARY_BYTES)

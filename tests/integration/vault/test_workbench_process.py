@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -45,6 +46,16 @@ def breaking(make: Callable[..., Home]) -> Home:
 def turn(text: str) -> dict[str, str]:
     """A user's message."""
     return {"role": "user", "content": text}
+
+
+def test_it_holds_no_more_than_it_needs() -> None:
+    """No database, no keyring and no server is so much as imported: half of what it would take."""
+    program = "import sys, bailee.gateway.taking_apart; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-P", "-c", program], capture_output=True, check=True)
+    modules = set(done.stdout.decode().split())
+    assert {"bailee.gateway.interpret", "bailee.vault.workbench"} <= modules
+    foreign = {"asyncio", "bailee.db", "bailee.gateway.server", "bailee.keyring", "cryptography"}
+    assert set() == modules & {*foreign, "sqlalchemy", "ssl"}
 
 
 def test_it_answers_as_one_in_this_process(process: WorkbenchProcess, bench: Home) -> None:

@@ -196,8 +196,9 @@ def test_what_is_not_sealed_yet_has_a_share() -> None:
 def test_when_the_disks_share_is_full_who_has_little_of_it_goes_on() -> None:
     """Whoever else filled it, an earlier process included."""
     of = Shares(ShareLimits(8, 10_000, 100_000, spool=4 << 20, spool_total=8 << 20))
-    assert of.spools(Waiting(1 << 20), Waiting(9 << 20)) is None
-    assert Over("account", "spool", 0) == of.spools(Waiting((1 << 20) + 1), Waiting(9 << 20))
+    left = Waiting(9 << 20, nobodys=9 << 20)
+    assert of.spools(Waiting(1 << 20), left) is None
+    assert Over("account", "spool", 0) == of.spools(Waiting((1 << 20) + 1), left)
 
 
 @pytest.mark.row("G1")
@@ -208,5 +209,18 @@ def test_what_comes_in_is_bounded_by_what_is_sealed() -> None:
     of = Shares(ShareLimits(8, 10_000, 100_000, unsealed=500, unsealed_total=800))
     assert of.spools(Waiting(0, 499), Waiting(0, 799)) is None
     assert Over("account", "unsealed", 500) == of.spools(Waiting(0, 500), Waiting(0, 600))
-    assert Over("account", "unsealed", 0) == of.spools(Waiting(0, 65), Waiting(0, 800))
-    assert of.spools(Waiting(0, 64), Waiting(0, 800)) is None
+    assert Over("account", "unsealed", 0) == of.spools(Waiting(0, 65), Waiting(0, 800, 400))
+    assert of.spools(Waiting(0, 64), Waiting(0, 800, 400)) is None
+
+
+@pytest.mark.row("G1")
+def test_who_has_no_more_than_an_equal_part_is_never_refused() -> None:
+    """However much all together have waiting: of what may wait, divided by those who wait."""
+    of = Shares(
+        ShareLimits(8, 1, 1, spool=40 << 20, spool_total=60 << 20, unsealed=500, unsealed_total=800)
+    )
+    assert of.spools(Waiting(0, 200), Waiting(0, 900, 4)) is None
+    assert Over("account", "unsealed", 0) == of.spools(Waiting(0, 201), Waiting(0, 900, 4))
+    assert of.spools(Waiting(20 << 20), Waiting(61 << 20, 3, 3)) is None
+    over = of.spools(Waiting((20 << 20) + 1), Waiting(61 << 20, 3, 3))
+    assert Over("account", "spool", 0) == over

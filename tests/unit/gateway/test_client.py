@@ -6,16 +6,11 @@ import socket
 from typing import Any, cast
 
 from bailee.clock import system_clock
-from bailee.gateway import (
-    Caller,
-    ExchangeSummary,
-    Gateway,
-    GatewayConfig,
-    Passage,
-    Unkept,
-    Upstream,
-)
+from bailee.gateway.access import Caller, Passage, Unkept
 from bailee.gateway.client import ClientConnection
+from bailee.gateway.server import Gateway
+from bailee.gateway.settings import GatewayConfig, Upstream
+from bailee.gateway.summary import ExchangeSummary
 from bailee.gateway.upstream import UpstreamConnection
 from bailee.testing.recording import MemoryRecording
 from bailee.vault.exchange import Terms

@@ -1,0 +1,170 @@
+"""What waits to be sealed, and who waits for it."""
+
+from __future__ import annotations
+
+import pytest
+
+from bailee.vault.recovery import Left
+from bailee.vault.sealing_queue import BATCH, Queued, SealingQueue, Unfiled, Unsealed
+from bailee.vault.spool_writing import Kept
+
+pytestmark = pytest.mark.row("G1")
+
+
+class Spooling:
+    """A spool's end of a queue: frames are written to `file`, until it is rolled."""
+
+    def __init__(self, **options: int) -> None:
+        self.queue = SealingQueue(1 << 20, **options)
+        self.file = 0
+        self.sequence = 0
+
+    def write(self, owner: str, count: int = 1, length: int = 100) -> None:
+        """So many frames of an owner."""
+        for _ in range(count):
+            kept = Kept(f"f{self.file}", self.sequence, 0, length, owner, None)
+            self.queue.put([kept])
+            self.sequence += 1
+
+    def roll(self) -> None:
+        """Nothing more is written to the file."""
+        self.queue.release(f"f{self.file}")
+        self.file += 1
+        self.sequence = 0
+
+    def batch(self) -> list[Queued]:
+        """What the sealer is given, at once."""
+        self.queue.wait(0)
+        return self.queue.batch()
+
+    def seal(self, batches: int = 1) -> list[str]:
+        """Seal so many batches; what each was: its owners, or the file that went."""
+        said = []
+        for _ in range(batches):
+            batch = self.batch()
+            said.append(" ".join(x.owner if isinstance(x, Kept) else str(x) for x in batch))
+            self.queue.done()
+        return said
+
+
+@pytest.fixture
+def spool() -> Spooling:
+    """Nothing is queued."""
+    return Spooling()
+
+
+def test_a_flood_delays_nobody_elses(spool: Spooling) -> None:
+    """What another says behind it is in the next batch, and only the rest of it waits."""
+    spool.write("bob", 500)
+    spool.write("ada", 2)
+    spool.write("bob", 500)
+    assert ["bob ada bob ada" + " bob" * (BATCH - 4)] == spool.seal()
+    assert spool.queue.wait(0, "ada")
+    assert not spool.queue.wait(0, "bob")
+    assert Unfiled(0, earlier=False) == spool.queue.unfiled("ada")
+    left = 1000 - BATCH + 2
+    assert Unfiled(left, earlier=False) == spool.queue.unfiled("bob") == spool.queue.unfiled()
+    assert Unsealed(0, left * 100, 0, left, 1) == spool.queue.unsealed("ada")
+
+
+def test_who_waits_waits_for_what_was_there(spool: Spooling) -> None:
+    """What an owner says later is not waited for: one can't be kept waiting by going on."""
+    spool.write("ada", BATCH)
+    spool.write("ada")
+    assert not spool.queue.wait(0, "ada", most=BATCH)
+    spool.seal()
+    assert not spool.queue.wait(0, "ada")
+    assert 1 == spool.queue.unfiled("ada").exchanges
+
+
+def test_nobody_waits_in_vain_and_all_in_turns(spool: Spooling) -> None:
+    """What comes before counts in turns: one's own, and about as much of each other's."""
+    spool.write("bob", 500)
+    spool.write("ada")
+    queue = spool.queue
+    queue.wait(0, "ada", most=1)
+    queue.wait(0, "bob", most=500)
+    queue.wait(0, most=500)
+    assert not queue._urgent
+    queue.wait(0, "ada", most=2)
+    assert queue._urgent
+
+
+def test_what_was_taken_is_taken_again_until_it_is_done(spool: Spooling) -> None:
+    """Whoever comes between a failure and the next try: what may have been committed is known."""
+    spool.write("bob", 3)
+    first = spool.batch()
+    spool.write("ada")
+    assert first == spool.batch()
+    spool.queue.done()
+    assert ["ada"] == spool.seal()
+
+
+def test_a_file_goes_when_all_of_it_is_sealed(spool: Spooling) -> None:
+    """At once then, in whatever order that was, and never while it may be written to."""
+    spool.write("bob", 100)
+    spool.roll()
+    spool.write("ada")
+    spool.roll()
+    spool.write("ada", 1)
+    assert ["bob ada bob ada" + " bob" * (BATCH - 4), "f1"] == spool.seal(2)
+    assert ["bob " * (100 - BATCH + 2)] == [found + " " for found in spool.seal()]
+    assert ["f0"] == spool.seal()
+    assert 0.0 == spool.queue.stalled()
+    spool.roll()
+    assert spool.queue.stalled() > 0
+    assert ["f2"] == spool.seal()
+    assert (True, {}) == (spool.queue.wait(0), spool.queue._files)
+
+
+@pytest.mark.row("R5")
+def test_copies_are_gone_when_the_files_are_that_have_them(spool: Spooling) -> None:
+    """Of an owner: what they had in files that are closed, with whom they shared those; others'
+    files, and what is said later, do not matter.
+    """
+    spool.write("bob", 100)
+    spool.roll()
+    spool.write("ada")
+    spool.write("bob", 2)
+    spool.roll()
+    spool.write("ada")
+    spool.write("bob", 200)
+    mark = spool.queue.mark("ada")
+    assert (False, True) == (spool.queue.passed(mark), spool.queue.passed(spool.queue.mark("cy")))
+    assert ["f0", "f1"] == [found for found in spool.seal(4) if found.startswith("f")]
+    assert spool.queue.wait_for(mark, 0)
+    assert spool.queue.unfiled("bob").exchanges
+    assert spool.queue.passed(spool.queue.mark())
+
+
+def test_what_an_earlier_process_left_comes_first(spool: Spooling) -> None:
+    """And is waited for by everybody: whose it is, is not known before it is read."""
+    spool.write("ada")
+    spool.queue.put_left(Left("l0", 5000))
+    spool.queue.put_left(Left("l1", 50))
+    mark = spool.queue.mark("ada")
+    assert ["Left(file='l0', size=5000)"] == spool.seal()
+    spool.batch()
+    assert mark >= spool.queue.mark("ada") != frozenset()
+    assert not spool.queue.wait(0, "cy")
+    assert (0, True) == (spool.queue.unfiled("cy").exchanges, spool.queue.unfiled("cy").earlier)
+    spool.queue.done()
+    assert (True, True) == (spool.queue.wait(0, "cy"), spool.queue.passed(mark))
+    assert (False, ["ada"]) == (spool.queue.wait(0, "ada"), spool.seal())
+
+
+def test_what_is_sealed_does_not_fill_the_disk() -> None:
+    """An exchange that waits keeps its whole file. When much is kept so, the oldest is next."""
+    spool = Spooling(most_spent=3 << 20)
+    spool.write("bob", 2000, length=1 << 10)
+    for _ in range(6):
+        spool.write("ada", length=1 << 20)
+    spool.roll()
+    owners = [set(found.split()) for found in spool.seal(25)]
+    turn = owners.index({"bob"})
+    assert all(found >= {"ada", "bob"} for found in owners[: turn - 1])
+    assert owners[turn:].count({"bob"}) >= 15
+    assert spool.queue._spent < 5 << 20
+    while spool.queue.unfiled():
+        spool.seal()
+    assert (["f0"], 0) == (spool.seal(), spool.queue._spent)
