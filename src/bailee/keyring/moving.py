@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import Connection, bindparam, select, update
 from sqlalchemy.dialects.sqlite import insert as insert_or_ignore
@@ -25,6 +25,13 @@ if TYPE_CHECKING:
 
 _PORTION = 1000
 _ZEROS = bytes(SEALED_KEY_BYTES)
+
+MOVE: Final = (
+    update(deks)
+    .where(deks.c.subject == bindparam("of"), deks.c.version == bindparam("was"))
+    .values(kek_id=bindparam("to"), version=bindparam("next"), wrapped=bindparam("wrap"))
+)
+"""Puts a key under another KEK (`to`), by compare-and-swap on its version."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,12 +100,7 @@ def _move(ring: Keyring, connection: Connection, wants: Sequence[Want], damaged:
             dirty.add(old.id)
     if not swaps:
         return 0
-    swapped = connection.execute(
-        update(deks)
-        .where(deks.c.subject == bindparam("of"), deks.c.version == bindparam("was"))
-        .values(kek_id=bindparam("to"), version=bindparam("next"), wrapped=bindparam("wrap")),
-        swaps,
-    ).rowcount
+    swapped = connection.execute(MOVE, swaps).rowcount
     if swapped != len(swaps):
         raise StorageError("a key was moved by someone else at the same time.", hint="try again")
     connection.execute(insert_or_ignore(former_keks).on_conflict_do_nothing(), left)

@@ -17,19 +17,33 @@ Rules kept here:
 
 from __future__ import annotations
 
+import os
 import re
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Engine, Select, delete, exists, not_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Engine,
+    Select,
+    bindparam,
+    delete,
+    exists,
+    func,
+    not_,
+    select,
+    update,
+)
 from sqlalchemy.dialects.sqlite import insert as insert_or_ignore
 
 from bailee.db.checks import sound
 from bailee.db.engine import reading, storage_errors
+from bailee.db.metadata import Moment
 from bailee.db.vault import departed_sessions, exchanges, prefixes, segments, sessions
 from bailee.errors import BaileeError
 from bailee.keyring import Keyring, Rotation
@@ -59,9 +73,20 @@ from bailee.vault.steps import Steps
 from bailee.vault.tombstones import Tombstones
 from bailee.vault.transcript import rebuild
 
+_EXPIRED = (
+    select(exchanges.c.segment_id)
+    .join(sessions, sessions.c.id == exchanges.c.session_id)
+    .where(
+        sessions.c.expires_at > bindparam("after", type_=Moment),
+        sessions.c.expires_at <= bindparam("until", type_=Moment),
+    )
+    .distinct()
+)
 _NO_ID = re.compile(r"[^A-Za-z0-9_:.~/ \-]")  # a damaged name may be none
-_PORTION = 500
+_PORTION = 1000
 _REMOVED_AT_ONCE = 2000
+_LOOKED_AT = 5000  # sessions whose check is made in one sweep,
+_PARTS = 40  # or one of so many parts of all, so that a day has enough sweeps for all
 _PAST = datetime(1970, 1, 1, tzinfo=UTC)
 _FIRST = 20
 """Of a deleted session's exchanges so many are looked at for how its conversations began."""
@@ -122,6 +147,8 @@ class Forgetting:
         self._one = threading.RLock()  # taken before the vault's lock, never inside it
         self._key = keyring.secret("vault/identifiers")
         self._behind: dict[str, int] = {}  # deleted: what of the queue has to be sealed first
+        # Begun anywhere, so that a server that starts often comes to all of them too.
+        self._looked_to = os.urandom(2).hex()
         self.receipts = Receipts(engine, record_all or one_by_one(record))
 
     # -- erasure ---------------------------------------------------------------------------------
@@ -148,9 +175,7 @@ class Forgetting:
     def _asked(self, session_id: str, now: datetime) -> Receipt:
         segments_of_it = self._segments_of([session_id])[session_id]
         owner = self._owner(session_id)
-        return self.receipts.get(
-            self.receipts.request(ERASURE, session_id, segments_of_it, now, owner=owner)
-        )
+        return self.receipts.request(ERASURE, session_id, segments_of_it, now, owner=owner)
 
     def erase_owned(self, owner: str, now: datetime, part_of: str) -> None:
         """Erase all that there is of an owner, what is past its time and not yet swept too. What
@@ -167,10 +192,10 @@ class Forgetting:
         for start in range(0, len(owned), _PORTION):
             with self._lock:  # a portion at a time: the sealer gets its turn
                 some = self._existing(owned[start : start + _PORTION])
-                ids = self.receipts.request_all(
+                asked = self.receipts.request_all(
                     ERASURE, self._segments_of(some), now, owner=owner, part_of=part_of
                 )
-                self._drive(self.receipts.some(ids), now)
+                self._drive(asked, now)
         with self._lock:
             self._tombstones.forget(owner)
             self._reclaim()
@@ -182,17 +207,15 @@ class Forgetting:
         many.
         """
         with self._lock:
-            begun = self.receipts.in_state(REQUESTED, INACCESSIBLE, KEY_DESTROYED)
-            begun = [receipt for receipt in begun if receipt.kind in (ERASURE, HELD_EXPIRY)]
-            done = [receipt.subject for receipt in begun if receipt.state == KEY_DESTROYED]
-            left = set(self._existing(done))
+            begun = self.receipts.in_state(REQUESTED, INACCESSIBLE)
+            left = self.receipts.in_state(KEY_DESTROYED, of=select(sessions.c.id))
             going = [
                 receipt
-                for receipt in begun
-                if (
-                    receipt.subject in left
-                    if receipt.state == KEY_DESTROYED
-                    else (at_once is not None and receipt.owner == at_once)
+                for receipt in (*begun, *left)
+                if receipt.kind in (ERASURE, HELD_EXPIRY)
+                and (
+                    receipt.state == KEY_DESTROYED
+                    or (at_once is not None and receipt.owner == at_once)
                     or self._is_sealed(receipt.subject)
                 )
             ]
@@ -369,25 +392,18 @@ class Forgetting:
 
     def _destroy_due(self, now: datetime) -> int:
         """Destroy the keys of ended epochs; first receipts, so that none is without."""
-        due = self._keyring.due(now)
-        begun = {
-            receipt.subject: receipt
-            for receipt in self.receipts.in_state(REQUESTED, INACCESSIBLE)
-            if receipt.kind == "expiry"
-        }
-        for kek in due:
-            if kek.data_class == DATA_CLASS and kek.kek_id not in begun:
-                until = ends_at(kek.epoch)
-                receipt_id = self.receipts.request(
-                    "expiry", kek.kek_id, self._segments_expired(until), now
-                )
-                begun[kek.kek_id] = self.receipts.get(receipt_id)
-        for receipt in begun.values():
-            if receipt.state == REQUESTED:
-                self.receipts.advance(receipt, INACCESSIBLE, now)
+        due = [kek for kek in self._keyring.due(now) if kek.data_class == DATA_CLASS]
+        begun = [
+            one for one in self.receipts.in_state(REQUESTED, INACCESSIBLE) if one.kind == EXPIRY
+        ]
+        known = {receipt.subject for receipt in begun}
+        new = {kek.kek_id: ends_at(kek.epoch) for kek in due if kek.kek_id not in known}
+        if new:
+            begun += self.receipts.request_all(EXPIRY, self._segments_expired(new), now)
+        asked = [receipt for receipt in begun if receipt.state == REQUESTED]
+        self.receipts.advance_all(asked, INACCESSIBLE, now)
         destroyed = self._keyring.destroy_due(now)
-        for receipt in begun.values():
-            self.receipts.advance(receipt, KEY_DESTROYED, now)
+        self.receipts.advance_all(begun, KEY_DESTROYED, now)
         return len(destroyed)
 
     def _defer_held(self, now: datetime) -> None:
@@ -407,14 +423,14 @@ class Forgetting:
                 found = list(connection.execute(query).scalars())
             for session_id in found:
                 if not any(receipt.kind != EXPIRY for receipt in self.receipts.all(session_id)):
-                    receipt_id = self.receipts.request(
+                    receipt = self.receipts.request(
                         HELD_EXPIRY,
                         session_id,
                         self._segments_of([session_id])[session_id],
                         now,
                         owner=self._owner(session_id),
                     )
-                    self._drive([self.receipts.get(receipt_id)], now)
+                    self._drive([receipt], now)
 
     def _remove_expired(self, now: datetime) -> int:
         """Remove the rows of the sessions whose epoch has ended, and the key of one that is under
@@ -427,7 +443,6 @@ class Forgetting:
         ended = (
             sessions.c.expires_at <= ends_at(last_ended(now)),
             sessions.c.id.not_in(held_sessions()),
-            sound(sessions),
         )
         query = select(sessions.c.id).where(*ended).order_by(sessions.c.id)
         with storage_errors("the vault's index"), reading(self._engine) as connection:
@@ -436,7 +451,9 @@ class Forgetting:
         for start in range(0, len(due), _REMOVED_AT_ONCE):
             some = due[start : start + _REMOVED_AT_ONCE]
             with self._lock:
-                still = select(sessions.c.id).where(sessions.c.id.in_(some), *ended)
+                still = select(sessions.c.id).where(
+                    sessions.c.id.in_(some), *ended, sound(sessions)
+                )
                 with storage_errors("the vault's index"), reading(self._engine) as connection:
                     some = list(connection.execute(still).scalars())
                 living = self._keyring.living([subject_of(name) for name in some])
@@ -447,11 +464,16 @@ class Forgetting:
         return removed + self._remove_unsound()
 
     def _remove_unsound(self) -> int:
-        """One that has no exchanges stays, and stays named: its id may be what was changed."""
+        """Remove the rows that are not sound and whose key is gone. A part is looked at, as large
+        as all is in a small home: what decides is checked where it is read, so there is time.
+
+        One that has no exchanges stays, and stays named: its id may be what was changed.
+        """
         unheld = sessions.c.id.not_in(held_sessions())
         has_some = exists().where(exchanges.c.session_id == sessions.c.id)
-        query = select(sessions.c.id).where(not_(sound(sessions)), unheld, has_some)
         with storage_errors("the vault's index"), reading(self._engine) as connection:
+            part = self._next_part(connection)
+            query = select(sessions.c.id).where(*part, not_(sound(sessions)), unheld, has_some)
             found = list(connection.execute(query).scalars())
         living = set(self._keyring.living([subject_of(name) for name in found]))
         gone = [name for name in found if subject_of(name) not in living]
@@ -459,6 +481,18 @@ class Forgetting:
             with self._lock:
                 self._remove_rows(gone)
         return len(gone)
+
+    def _next_part(self, connection: Connection) -> list[ColumnElement[bool]]:
+        """Which sessions are looked at next, in the order of their ids and round again."""
+        total = connection.execute(select(func.count()).select_from(sessions)).scalar_one()
+        most = max(_LOOKED_AT, total // _PARTS)
+        if total <= most:
+            return []
+        after = sessions.c.id > self._looked_to
+        last = select(sessions.c.id).where(after).order_by(sessions.c.id).offset(most - 1).limit(1)
+        part = [after] if self._looked_to else []
+        self._looked_to = connection.execute(last).scalar() or ""
+        return [*part, sessions.c.id <= self._looked_to] if self._looked_to else part
 
     def _remove_rows(self, session_ids: list[str]) -> None:
         gone = [{"digest": digest_of(self._key, "departed", name)} for name in session_ids]
@@ -484,19 +518,16 @@ class Forgetting:
                 found[session_id].append(segment_id)
         return found
 
-    def _segments_expired(self, until: datetime) -> list[str]:
-        """Segments with records of the sessions whose epoch ended at `until`."""
-        query = (
-            select(exchanges.c.segment_id)
-            .join(sessions, sessions.c.id == exchanges.c.session_id)
-            .where(
-                sessions.c.expires_at <= until,
-                sessions.c.expires_at > until - timedelta(seconds=EPOCH_SECONDS),
-            )
-            .distinct()
-        )
+    def _segments_expired(self, ends: Mapping[str, datetime]) -> dict[str, list[str]]:
+        """Segments with records of the sessions whose epoch ended then, by whatever is so named."""
+        width = timedelta(seconds=EPOCH_SECONDS)
         with storage_errors("the vault's index"), reading(self._engine) as connection:
-            return list(connection.execute(query).scalars())
+            return {
+                name: list(
+                    connection.execute(_EXPIRED, {"after": end - width, "until": end}).scalars()
+                )
+                for name, end in ends.items()
+            }
 
     def _reclaim(self) -> int:
         """Remove the segments that no record is left in."""
