@@ -24,6 +24,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.sqlite import insert as insert_or_ignore
 
+from bailee.db.among import among
 from bailee.db.engine import storage_errors
 from bailee.db.keys import deks, destroyed_keks, former_keks, keks, rotation
 from bailee.db.metadata import Moment
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from bailee.keyring.keyring import Keyring
 
 _ZEROS = bytes(SEALED_KEY_BYTES)
-_PORTION = 500
+_PORTION = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +55,8 @@ def destroy(ring: Keyring, subjects: Sequence[str]) -> int:
             some = subjects[start : start + _PORTION]
             ring.forget(some)
             with ring.engine.begin() as connection:
-                under = select(deks.c.kek_id).where(deks.c.subject.in_(some))
-                before = select(former_keks.c.kek_id).where(former_keks.c.subject.in_(some))
+                under = select(deks.c.kek_id).where(among(deks.c.subject, some))
+                before = select(former_keks.c.kek_id).where(among(former_keks.c.subject, some))
                 connection.execute(
                     update(keks)
                     .where(or_(keks.c.id.in_(under), keks.c.id.in_(before)))
@@ -63,13 +64,13 @@ def destroy(ring: Keyring, subjects: Sequence[str]) -> int:
                 )
                 count += connection.execute(
                     update(deks)
-                    .where(deks.c.subject.in_(some), deks.c.wrapped != _ZEROS)
+                    .where(among(deks.c.subject, some), deks.c.wrapped != _ZEROS)
                     .values(wrapped=func.zeroblob(SEALED_KEY_BYTES), kek_id="")
                 ).rowcount
                 connection.execute(update(rotation).values(destroyed_since=True))
             with ring.engine.begin() as connection:
-                connection.execute(delete(deks).where(deks.c.subject.in_(some)))
-                connection.execute(delete(former_keks).where(former_keks.c.subject.in_(some)))
+                connection.execute(delete(deks).where(among(deks.c.subject, some)))
+                connection.execute(delete(former_keks).where(among(former_keks.c.subject, some)))
         ring.truncate_log()
     return count
 
@@ -105,29 +106,27 @@ def zero_keks(
     that is gone already was noted then.
     """
     ring.forget_under(ids)
-    for start in range(0, len(ids), _PORTION):
-        there = keks.c.id.in_(ids[start : start + _PORTION])
-        noted = select(
-            keks.c.id,
-            keks.c.data_class,
-            keks.c.epoch,
-            literal(destroyed_at, Moment).label("destroyed_at"),
-            literal(False).label("emptied"),
-        ).where(there)
-        names = [column.name for column in noted.selected_columns]
-        connection.execute(
-            insert_or_ignore(destroyed_keks).from_select(names, noted).on_conflict_do_nothing()
-        )
-        connection.execute(
-            update(keks).where(there).values(wrapped=func.zeroblob(SEALED_KEY_BYTES), current=False)
-        )
+    there = among(keks.c.id, ids)
+    noted = select(
+        keks.c.id,
+        keks.c.data_class,
+        keks.c.epoch,
+        literal(destroyed_at, Moment).label("destroyed_at"),
+        literal(False).label("emptied"),
+    ).where(there)
+    names = [column.name for column in noted.selected_columns]
+    connection.execute(
+        insert_or_ignore(destroyed_keks).from_select(names, noted).on_conflict_do_nothing()
+    )
+    connection.execute(
+        update(keks).where(there).values(wrapped=func.zeroblob(SEALED_KEY_BYTES), current=False)
+    )
     connection.execute(update(rotation).values(destroyed_since=True))
 
 
 def remove_keks(connection: Connection, ids: Sequence[str]) -> None:
     """The second half: remove their rows."""
-    for start in range(0, len(ids), _PORTION):
-        connection.execute(delete(keks).where(keks.c.id.in_(ids[start : start + _PORTION])))
+    connection.execute(delete(keks).where(among(keks.c.id, ids)))
 
 
 def remove_dead(ring: Keyring, most: int) -> int:

@@ -30,6 +30,7 @@ from sqlalchemy import Connection, Engine, bindparam, delete, insert, select, up
 from sqlalchemy.dialects.sqlite import insert as insert_or_ignore
 
 from bailee.clock import Clock
+from bailee.db.among import among
 from bailee.db.engine import reading, storage_errors
 from bailee.db.keys import deks, destroyed_keks, former_keks, keks, rotation, secrets
 from bailee.errors import IntegrityError, StorageError
@@ -249,7 +250,7 @@ class Keyring:
         query = (
             select(deks.c.subject)
             .join(keks, keks.c.id == deks.c.kek_id)
-            .where(deks.c.subject.in_(subjects))
+            .where(among(deks.c.subject, subjects))
         )
         with storage_errors("the keyring"), reading(self.engine) as connection:
             return list(connection.execute(query).scalars())

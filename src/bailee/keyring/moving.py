@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from sqlalchemy import Connection, bindparam, select, update
 from sqlalchemy.dialects.sqlite import insert as insert_or_ignore
 
+from bailee.db.among import among
 from bailee.db.engine import storage_errors
 from bailee.db.keys import deks, former_keks, keks, rotation
 from bailee.errors import IntegrityError, StorageError
@@ -63,7 +64,7 @@ def move(ring: Keyring, wants: Sequence[Want]) -> Moved:
 
 def _move(ring: Keyring, connection: Connection, wants: Sequence[Want], damaged: list[str]) -> int:
     by_subject = {want.subject: want for want in wants}
-    rows = connection.execute(select(deks).where(deks.c.subject.in_(by_subject))).all()
+    rows = connection.execute(select(deks).where(among(deks.c.subject, by_subject))).all()
     held = select(keks).where(keks.c.id.in_({row.kek_id for row in rows}), keks.c.wrapped != _ZEROS)
     olds = {row.id: row for row in connection.execute(held)}
     targets: dict[tuple[str, int], tuple[str, bytes]] = {}

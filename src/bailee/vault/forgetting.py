@@ -41,6 +41,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.sqlite import insert as insert_or_ignore
 
+from bailee.db.among import among
 from bailee.db.checks import sound
 from bailee.db.engine import reading, storage_errors
 from bailee.db.metadata import Moment
@@ -255,7 +256,7 @@ class Forgetting:
             digests = {name: self._digests_of(name) for name in deleted}
             with storage_errors("the vault's index"), self._engine.begin() as connection:
                 connection.execute(
-                    update(sessions).where(sessions.c.id.in_(names)).values(expires_at=_PAST)
+                    update(sessions).where(among(sessions.c.id, names)).values(expires_at=_PAST)
                 )
                 for owner, some in digests.values():
                     self._tombstones.put(connection, owner, some, now)
@@ -303,12 +304,9 @@ class Forgetting:
 
     def _existing(self, session_ids: Sequence[str]) -> list[str]:
         """Those of the sessions that are in the index, in the order given."""
-        found: set[str] = set()
+        query = select(sessions.c.id).where(among(sessions.c.id, session_ids))
         with storage_errors("the vault's index"), reading(self._engine) as connection:
-            for start in range(0, len(session_ids), _PORTION):
-                some = session_ids[start : start + _PORTION]
-                query = select(sessions.c.id).where(sessions.c.id.in_(some))
-                found.update(connection.execute(query).scalars())
+            found = set(connection.execute(query).scalars())
         return [session_id for session_id in session_ids if session_id in found]
 
     def release(self, hold_id: str, now: datetime) -> None:
@@ -452,7 +450,7 @@ class Forgetting:
             some = due[start : start + _REMOVED_AT_ONCE]
             with self._lock:
                 still = select(sessions.c.id).where(
-                    sessions.c.id.in_(some), *ended, sound(sessions)
+                    among(sessions.c.id, some), *ended, sound(sessions)
                 )
                 with storage_errors("the vault's index"), reading(self._engine) as connection:
                     some = list(connection.execute(still).scalars())
@@ -499,17 +497,17 @@ class Forgetting:
         with storage_errors("the vault's index"), self._engine.begin() as connection:
             connection.execute(insert_or_ignore(departed_sessions).on_conflict_do_nothing(), gone)
             for column in (prefixes.c.session_id, exchanges.c.session_id, sessions.c.id):
-                connection.execute(delete(column.table).where(column.in_(session_ids)))
+                connection.execute(delete(column.table).where(among(column, session_ids)))
         for session_id in session_ids:
             self._sealer.forget(session_id)
 
     # -- segments --------------------------------------------------------------------------------
 
     def _segments_of(self, session_ids: Sequence[str]) -> dict[str, list[str]]:
-        """In which segments records of the sessions are, a portion of sessions at the most."""
+        """In which segments records of the sessions are."""
         query = (
             select(exchanges.c.session_id, exchanges.c.segment_id)
-            .where(exchanges.c.session_id.in_(session_ids))
+            .where(among(exchanges.c.session_id, session_ids))
             .distinct()
         )
         found: dict[str, list[str]] = {session_id: [] for session_id in session_ids}

@@ -28,6 +28,7 @@ from uuid import UUID
 
 from sqlalchemy import Engine, Select, and_, delete, exists, insert, select, update
 
+from bailee.db.among import among
 from bailee.db.checks import sound
 from bailee.db.engine import reading, storage_errors
 from bailee.db.vault import receipt_segments, receipts
@@ -187,12 +188,12 @@ class Receipts:
         with storage_errors("the receipts"), self._engine.begin() as connection:
             connection.execute(
                 update(receipts)
-                .where(receipts.c.id.in_([receipt.id for receipt in moved]))
+                .where(among(receipts.c.id, [receipt.id for receipt in moved]))
                 .values(state=state, **{f"{state}_at": now})
             )
 
     def _states(self, ids: Sequence[str]) -> dict[str, str]:
-        query = select(receipts.c.id, receipts.c.state).where(receipts.c.id.in_(ids))
+        query = select(receipts.c.id, receipts.c.state).where(among(receipts.c.id, ids))
         with storage_errors("the receipts"), reading(self._engine) as connection:
             return {row.id: row.state for row in connection.execute(query)}
 
@@ -216,9 +217,8 @@ class Receipts:
         return self._select(receipts.c.subject == subject if subject else True)
 
     def about(self, subjects: Sequence[str]) -> list[Receipt]:
-        """The receipts for any of these subjects."""
-        portions = (subjects[at : at + _PORTION] for at in range(0, len(subjects), _PORTION))
-        return [one for some in portions for one in self._select(receipts.c.subject.in_(some))]
+        """The receipts for any of these subjects, oldest first."""
+        return self._select(among(receipts.c.subject, subjects))
 
     def of_owner(self, owner: str) -> list[Receipt]:
         """The receipts of an owner's sessions, oldest first."""
@@ -239,13 +239,11 @@ class Receipts:
         """Let the unfinished receipts of these sessions be part of an erasure."""
         open_ones = receipts.c.state.in_((REQUESTED, INACCESSIBLE, DEFERRED))
         with storage_errors("the receipts"), self._engine.begin() as connection:
-            for start in range(0, len(session_ids), _PORTION):
-                some = session_ids[start : start + _PORTION]
-                connection.execute(
-                    update(receipts)
-                    .where(receipts.c.subject.in_(some), open_ones)
-                    .values(part_of=erasure_id)
-                )
+            connection.execute(
+                update(receipts)
+                .where(among(receipts.c.subject, session_ids), open_ones)
+                .values(part_of=erasure_id)
+            )
 
     def in_state(self, *states: str, of: Select[Any] | None = None) -> list[Receipt]:
         """The receipts that stand at one of `states`, oldest first; for the subjects `of` a query,

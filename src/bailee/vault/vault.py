@@ -362,6 +362,12 @@ class Vault:
         self._forgetting.erase_owned(owner, now, part_of)
         return self._forgetting.receipts.parts(part_of)
 
+    def owned_ids(self, owner: str) -> list[str]:
+        """The ids of all that is in the index of an owner, damaged or not."""
+        query = select(sessions.c.id).where(sessions.c.owner == owner).order_by(sessions.c.id)
+        with storage_errors("the vault's index"), reading(self._engine) as connection:
+            return list(connection.execute(query).scalars())
+
     def owned(self, owner: str) -> list[SessionRow]:
         """All that is in the index of an owner, what can't be read any more too, by id."""
         query = (
