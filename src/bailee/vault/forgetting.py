@@ -17,7 +17,6 @@ Rules kept here:
 
 from __future__ import annotations
 
-import os
 import re
 import threading
 from collections.abc import Mapping, Sequence
@@ -27,14 +26,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import (
-    ColumnElement,
-    Connection,
     Engine,
     Select,
     bindparam,
     delete,
     exists,
-    func,
     not_,
     select,
     update,
@@ -51,6 +47,7 @@ from bailee.keyring import Keyring, Rotation
 from bailee.keyring.epochs import EPOCH_SECONDS, ends_at, last_ended
 from bailee.vault.batch import DATA_CLASS, digest_of
 from bailee.vault.delta import as_message
+from bailee.vault.going_round import Round
 from bailee.vault.holds import Holds, held_sessions, key_name
 from bailee.vault.receipts import (
     DEFERRED,
@@ -86,8 +83,6 @@ _EXPIRED = (
 _NO_ID = re.compile(r"[^A-Za-z0-9_:.~/ \-]")  # a damaged name may be none
 _PORTION = 1000
 _REMOVED_AT_ONCE = 2000
-_LOOKED_AT = 5000  # sessions whose check is made in one sweep,
-_PARTS = 40  # or one of so many parts of all, so that a day has enough sweeps for all
 _PAST = datetime(1970, 1, 1, tzinfo=UTC)
 _FIRST = 20
 """Of a deleted session's exchanges so many are looked at for how its conversations began."""
@@ -148,8 +143,7 @@ class Forgetting:
         self._one = threading.RLock()  # taken before the vault's lock, never inside it
         self._key = keyring.secret("vault/identifiers")
         self._behind: dict[str, int] = {}  # deleted: what of the queue has to be sealed first
-        # Begun anywhere, so that a server that starts often comes to all of them too.
-        self._looked_to = os.urandom(2).hex()
+        self._round = Round()
         self.receipts = Receipts(engine, record_all or one_by_one(record))
 
     # -- erasure ---------------------------------------------------------------------------------
@@ -462,15 +456,15 @@ class Forgetting:
         return removed + self._remove_unsound()
 
     def _remove_unsound(self) -> int:
-        """Remove the rows that are not sound and whose key is gone. A part is looked at, as large
-        as all is in a small home: what decides is checked where it is read, so there is time.
+        """Remove the rows that are not sound and whose key is gone, of one part of the sessions:
+        what decides is checked where it is read, so there is time.
 
         One that has no exchanges stays, and stays named: its id may be what was changed.
         """
         unheld = sessions.c.id.not_in(held_sessions())
         has_some = exists().where(exchanges.c.session_id == sessions.c.id)
         with storage_errors("the vault's index"), reading(self._engine) as connection:
-            part = self._next_part(connection)
+            part = self._round.next(connection)
             query = select(sessions.c.id).where(*part, not_(sound(sessions)), unheld, has_some)
             found = list(connection.execute(query).scalars())
         living = set(self._keyring.living([subject_of(name) for name in found]))
@@ -479,18 +473,6 @@ class Forgetting:
             with self._lock:
                 self._remove_rows(gone)
         return len(gone)
-
-    def _next_part(self, connection: Connection) -> list[ColumnElement[bool]]:
-        """Which sessions are looked at next, in the order of their ids and round again."""
-        total = connection.execute(select(func.count()).select_from(sessions)).scalar_one()
-        most = max(_LOOKED_AT, total // _PARTS)
-        if total <= most:
-            return []
-        after = sessions.c.id > self._looked_to
-        last = select(sessions.c.id).where(after).order_by(sessions.c.id).offset(most - 1).limit(1)
-        part = [after] if self._looked_to else []
-        self._looked_to = connection.execute(last).scalar() or ""
-        return [*part, sessions.c.id <= self._looked_to] if self._looked_to else part
 
     def _remove_rows(self, session_ids: list[str]) -> None:
         gone = [{"digest": digest_of(self._key, "departed", name)} for name in session_ids]
