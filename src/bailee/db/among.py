@@ -1,8 +1,8 @@
 """The condition that a column has one of many values, as one parameter of a statement.
 
 `column.in_(values)` makes a parameter of each: for thousands of ids it takes longer to write such a
-statement than to run it, and SQLite takes 32,766 at the most. It is for texts. SQLite's JSON
-functions: https://www.sqlite.org/json1.html#jeach
+statement than to run it, and SQLite takes 32,766 at the most. SQLite's JSON functions:
+https://www.sqlite.org/json1.html#jeach
 """
 
 from __future__ import annotations
@@ -15,6 +15,9 @@ from sqlalchemy import ColumnElement, func, select
 
 
 def among(column: ColumnElement[Any], values: Iterable[str]) -> ColumnElement[bool]:
-    """Whether `column` is one of `values`."""
-    listed = func.json_each(orjson.dumps(list(values)).decode()).table_valued("value")
+    """Whether `column` is one of `values`, texts as they were read from rows. A damaged row may
+    have given something else: that is left out, and keeps nobody from the others.
+    """
+    texts = [value for value in values if isinstance(value, str)]
+    listed = func.json_each(orjson.dumps(texts).decode()).table_valued("value")
     return column.in_(select(listed.c.value))

@@ -24,6 +24,12 @@ from bailee.keyring.wrapping import SEALED_KEY_BYTES, kek_data, secret_data
 
 _ZEROS = bytes(SEALED_KEY_BYTES)
 _AT_ONCE = 100  # rows that are fetched
+_NEWEST = (
+    select(keks.c.generation)
+    .where(keks.c.wrapped != _ZEROS)
+    .order_by(keks.c.generation.desc())
+    .limit(1)
+)
 
 
 def newest_generation(engine: Engine) -> int | None:
@@ -38,17 +44,9 @@ def newest_generation(engine: Engine) -> int | None:
             return None
         found = [
             connection.execute(select(func.max(secrets.c.generation))).scalar(),
-            connection.execute(_newest_kek).scalar(),
+            connection.execute(_NEWEST).scalar(),
         ]
     return max((one for one in found if one is not None), default=None)
-
-
-_newest_kek = (
-    select(keks.c.generation)
-    .where(keks.c.wrapped != _ZEROS)
-    .order_by(keks.c.generation.desc())
-    .limit(1)
-)
 
 
 def check(root: Root, engine: Engine) -> None:

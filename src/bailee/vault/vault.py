@@ -375,7 +375,8 @@ class Vault:
         """The ids of all that is in the index of an owner, damaged or not."""
         query = select(sessions.c.id).where(sessions.c.owner == owner).order_by(sessions.c.id)
         with storage_errors("the vault's index"), reading(self._engine) as connection:
-            return list(connection.execute(query).scalars())
+            found = connection.execute(query).scalars().all()
+        return [one for one in found if isinstance(one, str)]
 
     def owned(self, owner: str) -> list[SessionRow]:
         """All that is in the index of an owner, what can't be read any more too, by id."""

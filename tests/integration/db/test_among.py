@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import delete, insert, select, text
 
@@ -14,7 +15,9 @@ from bailee.testing import FakeClock
 
 
 def test_more_than_a_statement_takes_parameters(tmp_path: Path) -> None:
-    """50,000 values, also such as are quoted in JSON, in one statement, by the column's index."""
+    """50,000 values, also such as are quoted in JSON, in one statement, by the column's index. What
+    is no text is left out.
+    """
     engine = open_sqlite(tmp_path / "data.db")
     upgrade(engine, "data")
     owners = ["", "a", 'a"b', "a\\b", "日本", "a\x01"]
@@ -34,5 +37,12 @@ def test_more_than_a_statement_takes_parameters(tmp_path: Path) -> None:
         assert ["stays"] == list(connection.execute(select(tombstones.c.owner)).scalars())
         assert (
             [] == connection.execute(select(tombstones).where(among(tombstones.c.owner, []))).all()
+        )
+        damaged: list[Any] = [b"stays", 7, None, "stays"]
+        assert (
+            1
+            == connection.execute(
+                delete(tombstones).where(among(tombstones.c.owner, damaged))
+            ).rowcount
         )
     engine.dispose()
