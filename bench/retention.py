@@ -2,6 +2,8 @@
 
 Against it, on the same disk in the same run: `UPDATE` of as many plain rows, one statement, which
 is what a store without keys would do to change a date (and which forgets nothing by itself).
+
+And what a home of 50,000 sessions costs otherwise: `size`.
 """
 
 from __future__ import annotations
@@ -25,6 +27,7 @@ from bailee.vault.exchange import Terms
 from bailee.vault.interpreted import Interpreted
 from bailee.vault.terms import Present
 from bailee.vault.vault import Vault
+from bench import size
 from bench.result import Line
 
 SESSIONS = 100_000
@@ -45,6 +48,7 @@ def main() -> list[Line]:
             f"UPDATE of as many plain rows {plain:.2f} s ({took / plain:,.0f}x)",
         ),
         ("longest that it kept the sealer waiting", f"{portion * 1e3:.0f} ms", "one portion"),
+        *size.lines(),
     ]
 
 

@@ -210,8 +210,9 @@ class Erasures:
         traces, known = self._traces(erasure, subject, now)
         self._take_ways_in(subject)
         self._reports.erase(subject.whose, now, erasure.id)
-        parts = self._vault.parts(erasure.id)
-        if erasure.account_id is not None:
+        if erasure.account_id is None:
+            parts = self._vault.parts(erasure.id)
+        else:
             self._first(erasure.account_id)
             parts = self._vault.erase_owned(erasure.account_id, now, erasure.id)
         self._forget_what_was_said(erasure, traces)
@@ -247,9 +248,13 @@ class Erasures:
 
         if emails:
             self._ledger.blank(names)
-        account = erasure.account_id
-        receipts = [] if account is None else self._vault.receipts_of(account)
-        theirs = {one.subject for one in (*self._vault.parts(erasure.id), *receipts)}
+        held = {hold.session_id for hold in self._vault.holds.all()}
+        theirs = {
+            one.subject
+            for one in self._vault.receipts_about(list(held))
+            if one.part_of == erasure.id
+            or (one.owner is not None and one.owner == erasure.account_id)
+        }
         self._vault.holds.forget_reasons(
             lambda hold: hold.session_id in theirs or names(hold.reason)
         )

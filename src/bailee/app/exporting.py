@@ -32,6 +32,7 @@ from bailee.app.subjects import Subject
 from bailee.app.views import leaf_view, receipt_view, report_view, session_view, unkept_view
 from bailee.errors import BaileeError
 from bailee.feedback.reports import Report
+from bailee.vault.exporting import as_lines
 from bailee.vault.transcript import SessionRow
 
 if TYPE_CHECKING:
@@ -106,10 +107,7 @@ def _session(node: Node, row: SessionRow, now: datetime) -> Iterator[tuple[str, 
         yield f"{name}.problem.txt", [_problem(error)]
         return
     # One line at a time: together the lines grow with the square of the session.
-    problems: list[BaileeError] = []
-    yield f"{name}.jsonl", _lines(node, row, now, problems)
-    for problem in problems:
-        yield f"{name}.problem.txt", [_problem(problem)]
+    yield f"{name}.jsonl", as_lines(shown.session, shown.exchanges)
     parts = [("", shown.main)]
     parts += [(f", agent {agent}", messages) for agent, messages in shown.agents.items()]
     parts += [(", aside", messages) for messages in shown.aside]
@@ -121,15 +119,6 @@ def _session(node: Node, row: SessionRow, now: datetime) -> Iterator[tuple[str, 
             for piece in readable.transcript(row.id, messages, title)
         ),
     )
-
-
-def _lines(
-    node: Node, row: SessionRow, now: datetime, problems: list[BaileeError]
-) -> Iterator[bytes]:
-    try:
-        yield from node.vault.export(row.id, now)
-    except BaileeError as error:  # deleted, or at its end, since it was shown
-        problems.append(error)
 
 
 def _problem(error: BaileeError) -> bytes:

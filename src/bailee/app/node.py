@@ -43,7 +43,7 @@ from bailee.health import Ask
 from bailee.home import Home, parts
 from bailee.home.belonging import Standing
 from bailee.home.reserve import Reserve
-from bailee.keyring import EnvironmentRoot, FileRoot, Keyring, Root, check_root, wraps
+from bailee.keyring import EnvironmentRoot, FileRoot, Keyring, Root, check_root, newest_generation
 from bailee.ledger import Ledger
 from bailee.policy import Decision, Policy, load
 from bailee.registry import load as load_registry
@@ -97,9 +97,9 @@ class Node:
         self.data = data = self._database(home.data_database)
         keys = self._database(home.keyring_database)
         try:
-            wrapped = wraps(keys)
-            root = _root(settings, home.root_key_file, environment, may_make=not wrapped)
-            check_root(root, wrapped)
+            new = newest_generation(keys) is None
+            root = _root(settings, home.root_key_file, environment, may_make=new)
+            check_root(root, keys)
         except BaseException:
             self._let_go()  # and so leave no file of SQLite's behind
             raise

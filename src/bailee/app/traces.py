@@ -91,7 +91,7 @@ def _words(
     hosts = [_host(str(leaf.body["entry"])) for leaf in leaves if leaf.body.get("entry")]
     if own is not None:
         yield NAME, [] if own.name == subject.id else [own.name]
-        mine = {row.id for row in node.vault.owned(own.account_id)}
+        mine = set(node.vault.owned_ids(own.account_id))
         yield SAID, [hold.reason for hold in node.vault.holds.all() if hold.session_id in mine]
         places += [one.place for one in node.git_connections.all(own.account_id)]
         hosts += [_host(one.entry) for one in node.network_lists.all(own.account_id)]
@@ -156,5 +156,5 @@ def _ids(node: Node, subject: Subject, now: datetime) -> Iterator[tuple[str, Ite
         account = subject.account.account_id
         yield OURS, [account, *(one.id for one in node.git_connections.all(account))]
         yield OURS, [one.id for one in node.cloud.all(account)]
-        yield SESSION, [row.id for row in node.vault.owned(account)]
+        yield SESSION, node.vault.owned_ids(account)
         yield SESSION, [one.subject for one in node.vault.receipts_of(account)]

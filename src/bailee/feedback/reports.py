@@ -325,9 +325,11 @@ class Reports:
         with self._lock:
             begun = [
                 receipt
-                for receipt in self._receipts.in_state(REQUESTED, INACCESSIBLE, KEY_DESTROYED)
+                for receipt in (
+                    *self._receipts.in_state(REQUESTED, INACCESSIBLE),
+                    *self._receipts.in_state(KEY_DESTROYED, of=select(table.c.id)),
+                )
                 if receipt.kind in _KINDS
-                and (receipt.state != KEY_DESTROYED or self._select(table.c.id == receipt.subject))
             ]
             for receipt in begun:
                 self._drive(receipt, now)
@@ -344,7 +346,7 @@ class Reports:
         done = []
         with self._lock:
             for report_id, account_id in some:
-                receipt_id = self._receipts.request(
+                receipt = self._receipts.request(
                     kind,
                     report_id,
                     [_subject(report_id)],
@@ -352,8 +354,8 @@ class Reports:
                     owner=account_id,
                     part_of=part_of,
                 )
-                self._drive(self._receipts.get(receipt_id), now)
-                done.append(self._receipts.get(receipt_id))
+                self._drive(receipt, now)
+                done.append(self._receipts.get(receipt.id))
         return done
 
     def _drive(self, receipt: Receipt, now: datetime) -> None:

@@ -6,7 +6,7 @@ Rows: R5 (forgetting is destroying a key), D4.
 from bailee.keyring.damage import Damaged
 from bailee.keyring.destroying import DestroyedKek
 from bailee.keyring.fitting import check as check_root
-from bailee.keyring.fitting import wraps
+from bailee.keyring.fitting import newest_generation
 from bailee.keyring.keyring import Dek, Keyring, Want
 from bailee.keyring.moving import Moved
 from bailee.keyring.root import EnvironmentRoot, FileRoot, Root
@@ -24,5 +24,5 @@ __all__ = [
     "Rotation",
     "Want",
     "check_root",
-    "wraps",
+    "newest_generation",
 ]

@@ -11,11 +11,23 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Connection, delete, func, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    delete,
+    func,
+    literal,
+    literal_column,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.dialects.sqlite import insert as insert_or_ignore
 
+from bailee.db.among import among
 from bailee.db.engine import storage_errors
 from bailee.db.keys import deks, destroyed_keks, former_keks, keks, rotation
+from bailee.db.metadata import Moment
 from bailee.keyring.epochs import last_ended
 from bailee.keyring.wrapping import SEALED_KEY_BYTES
 
@@ -23,7 +35,7 @@ if TYPE_CHECKING:
     from bailee.keyring.keyring import Keyring
 
 _ZEROS = bytes(SEALED_KEY_BYTES)
-_PORTION = 500
+_PORTION = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +55,8 @@ def destroy(ring: Keyring, subjects: Sequence[str]) -> int:
             some = subjects[start : start + _PORTION]
             ring.forget(some)
             with ring.engine.begin() as connection:
-                under = select(deks.c.kek_id).where(deks.c.subject.in_(some))
-                before = select(former_keks.c.kek_id).where(former_keks.c.subject.in_(some))
+                under = select(deks.c.kek_id).where(among(deks.c.subject, some))
+                before = select(former_keks.c.kek_id).where(among(former_keks.c.subject, some))
                 connection.execute(
                     update(keks)
                     .where(or_(keks.c.id.in_(under), keks.c.id.in_(before)))
@@ -52,13 +64,13 @@ def destroy(ring: Keyring, subjects: Sequence[str]) -> int:
                 )
                 count += connection.execute(
                     update(deks)
-                    .where(deks.c.subject.in_(some), deks.c.wrapped != _ZEROS)
+                    .where(among(deks.c.subject, some), deks.c.wrapped != _ZEROS)
                     .values(wrapped=func.zeroblob(SEALED_KEY_BYTES), kek_id="")
                 ).rowcount
                 connection.execute(update(rotation).values(destroyed_since=True))
             with ring.engine.begin() as connection:
-                connection.execute(delete(deks).where(deks.c.subject.in_(some)))
-                connection.execute(delete(former_keks).where(former_keks.c.subject.in_(some)))
+                connection.execute(delete(deks).where(among(deks.c.subject, some)))
+                connection.execute(delete(former_keks).where(among(former_keks.c.subject, some)))
         ring.truncate_log()
     return count
 
@@ -82,8 +94,7 @@ def destroy_due(ring: Keyring, now: datetime, destroyed_at: datetime) -> list[De
                 zero_keks(ring, connection, [kek.kek_id for kek in ended], destroyed_at)
         if ended:
             with ring.engine.begin() as connection:
-                for kek in ended:
-                    connection.execute(delete(keks).where(keks.c.id == kek.kek_id))
+                remove_keks(connection, [kek.kek_id for kek in ended])
         ring.truncate_log(if_long=not ended)
     return ended
 
@@ -91,29 +102,31 @@ def destroy_due(ring: Keyring, now: datetime, destroyed_at: datetime) -> list[De
 def zero_keks(
     ring: Keyring, connection: Connection, ids: Sequence[str], destroyed_at: datetime
 ) -> None:
-    """The first half of destroying KEKs: overwrite their wraps, forget the keys under them."""
+    """The first half of destroying KEKs: overwrite their wraps, forget the keys under them. One
+    that is gone already was noted then.
+    """
     ring.forget_under(ids)
-    for kek_id in ids:
-        row = connection.execute(
-            update(keks)
-            .where(keks.c.id == kek_id)
-            .values(wrapped=func.zeroblob(SEALED_KEY_BYTES), current=False)
-            .returning(keks.c.data_class, keks.c.epoch)
-        ).first()
-        if row is None:
-            continue  # gone already, and noted then
-        connection.execute(
-            insert_or_ignore(destroyed_keks)
-            .values(
-                id=kek_id,
-                data_class=row.data_class,
-                epoch=row.epoch,
-                destroyed_at=destroyed_at,
-                emptied=False,
-            )
-            .on_conflict_do_nothing()
-        )
+    there = among(keks.c.id, ids)
+    noted = select(
+        keks.c.id,
+        keks.c.data_class,
+        keks.c.epoch,
+        literal(destroyed_at, Moment).label("destroyed_at"),
+        literal(False).label("emptied"),
+    ).where(there)
+    names = [column.name for column in noted.selected_columns]
+    connection.execute(
+        insert_or_ignore(destroyed_keks).from_select(names, noted).on_conflict_do_nothing()
+    )
+    connection.execute(
+        update(keks).where(there).values(wrapped=func.zeroblob(SEALED_KEY_BYTES), current=False)
+    )
     connection.execute(update(rotation).values(destroyed_since=True))
+
+
+def remove_keks(connection: Connection, ids: Sequence[str]) -> None:
+    """The second half: remove their rows."""
+    connection.execute(delete(keks).where(among(keks.c.id, ids)))
 
 
 def remove_dead(ring: Keyring, most: int) -> int:
@@ -129,16 +142,16 @@ def remove_dead(ring: Keyring, most: int) -> int:
 def _remove(connection: Connection, most: int) -> int:
     removed = 0
     connection.execute(delete(deks).where(deks.c.kek_id == ""))
-    unemptied = select(destroyed_keks.c.id).where(~destroyed_keks.c.emptied)
-    for kek_id in connection.execute(unemptied).scalars().all():
-        for table in (deks, former_keks):
-            some = select(table.c.subject).where(table.c.kek_id == kek_id).limit(most - removed)
-            removed += connection.execute(
-                delete(table).where(table.c.kek_id == kek_id, table.c.subject.in_(some))
-            ).rowcount
-            if removed >= most:
-                return removed
-        connection.execute(
-            update(destroyed_keks).where(destroyed_keks.c.id == kek_id).values(emptied=True)
-        )
+    dead = select(destroyed_keks.c.id).where(~destroyed_keks.c.emptied)
+    if connection.execute(dead.limit(1)).first() is None:
+        return 0
+    for table in (deks, former_keks):
+        row: ColumnElement[int] = literal_column(f"{table.name}.rowid")
+        some = select(row).where(table.c.kek_id.in_(dead)).limit(most - removed)
+        removed += connection.execute(
+            delete(table).where(literal_column("rowid").in_(some))
+        ).rowcount
+        if removed >= most:
+            return removed
+    connection.execute(update(destroyed_keks).where(~destroyed_keks.c.emptied).values(emptied=True))
     return removed

@@ -4,13 +4,17 @@ What is wrapped names the root's generation. A root that has not come as far as 
 the keyring; a keyring whose every wrap is under generations that the root has destroyed is older
 than the root. And a root of the right generations under which nothing opens is another one's: the
 few wraps that don't open, while others do, are damaged, and no matter of the root's.
+
+One wrap that opens says that the two belong together, so it costs the same however many there are:
+all are read only where none opens. Which of the others are damaged is found where they are used, by
+the next rotation, and by `verify`.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator
 
-from sqlalchemy import Engine, inspect, select
+from sqlalchemy import Engine, func, inspect, select
 
 from bailee.db.engine import reading, storage_errors
 from bailee.db.keys import keks, secrets
@@ -19,51 +23,42 @@ from bailee.keyring.root import Root
 from bailee.keyring.wrapping import SEALED_KEY_BYTES, kek_data, secret_data
 
 _ZEROS = bytes(SEALED_KEY_BYTES)
+_AT_ONCE = 100  # rows that are fetched
+_NEWEST = (
+    select(keks.c.generation)
+    .where(keks.c.wrapped != _ZEROS)
+    .order_by(keks.c.generation.desc())
+    .limit(1)
+)
 
 
-@dataclass(frozen=True, slots=True)
-class Wrap:
-    """A key that is wrapped under a generation of the root, and what it is bound to."""
-
-    generation: int
-    wrapped: bytes
-    data: bytes
-
-
-def wraps(engine: Engine) -> list[Wrap]:
-    """What the store in `engine` has under a root. It need not be migrated yet.
+def newest_generation(engine: Engine) -> int | None:
+    """The newest generation of a root that something in the store is wrapped under; None: there is
+    nothing. The store need not be migrated yet.
 
     Raises:
         StorageError: it can't be read.
     """
     with storage_errors("the keyring"), reading(engine) as connection:
         if not inspect(connection).has_table(keks.name):
-            return []
+            return None
         found = [
-            Wrap(row.generation, row.wrapped, secret_data(row.name, row.generation))
-            for row in connection.execute(select(secrets))
+            connection.execute(select(func.max(secrets.c.generation))).scalar(),
+            connection.execute(_NEWEST).scalar(),
         ]
-        found += [
-            Wrap(
-                row.generation,
-                row.wrapped,
-                kek_data(row.id, row.data_class, row.epoch, row.generation),
-            )
-            for row in connection.execute(select(keks).where(keks.c.wrapped != _ZEROS))
-        ]
-    return found
+    return max((one for one in found if one is not None), default=None)
 
 
-def check(root: Root, found: list[Wrap]) -> None:
-    """Whether `root` is the one that the wraps were `found` under. Changes nothing.
+def check(root: Root, engine: Engine) -> None:
+    """Whether `root` is the one that the store in `engine` is under. Changes nothing.
 
     Raises:
         IntegrityError: code `home_parts`: it is another one's, or older, or the keyring is.
+        StorageError: the store can't be read.
     """
-    living = root.generations()
-    if not found or any(_opens(root, wrap) for wrap in found if wrap.generation in living):
+    newest, living = newest_generation(engine), root.generations()
+    if newest is None or any(_opens(root, *wrap) for wrap in _wraps(engine, living)):
         return
-    newest = max(wrap.generation for wrap in found)
     if newest > max(living):
         raise _refused(
             "the root key is older than the keyring: it lacks the generation that keys are under.",
@@ -80,9 +75,23 @@ def check(root: Root, found: list[Wrap]) -> None:
     )
 
 
-def _opens(root: Root, wrap: Wrap) -> bool:
+def _wraps(engine: Engine, living: Collection[int]) -> Iterator[tuple[int, bytes, bytes]]:
+    """What is wrapped under these generations, one after the other: the generation, the wrap, and
+    what that is bound to.
+    """
+    named = select(secrets).where(secrets.c.generation.in_(living))
+    ours = select(keks).where(keks.c.generation.in_(living), keks.c.wrapped != _ZEROS)
+    with storage_errors("the keyring"), reading(engine) as connection:
+        for row in connection.execute(named):
+            yield row.generation, row.wrapped, secret_data(row.name, row.generation)
+        for row in connection.execute(ours).yield_per(_AT_ONCE):
+            data = kek_data(row.id, row.data_class, row.epoch, row.generation)
+            yield row.generation, row.wrapped, data
+
+
+def _opens(root: Root, generation: int, wrapped: bytes, data: bytes) -> bool:
     try:
-        root.unwrap(wrap.generation, wrap.wrapped, wrap.data)
+        root.unwrap(generation, wrapped, data)
     except IntegrityError:
         return False
     return True

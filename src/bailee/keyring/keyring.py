@@ -30,6 +30,7 @@ from sqlalchemy import Connection, Engine, bindparam, delete, insert, select, up
 from sqlalchemy.dialects.sqlite import insert as insert_or_ignore
 
 from bailee.clock import Clock
+from bailee.db.among import among
 from bailee.db.engine import reading, storage_errors
 from bailee.db.keys import deks, destroyed_keks, former_keks, keks, rotation, secrets
 from bailee.errors import IntegrityError, StorageError
@@ -246,7 +247,9 @@ class Keyring:
         Raises:
             StorageError: the store can't be read.
         """
-        query = select(deks.c.subject).where(deks.c.subject.in_(subjects), damage.undestroyed())
+        query = select(deks.c.subject).where(
+            among(deks.c.subject, subjects), damage.undestroyed()
+        )
         with storage_errors("the keyring"), reading(self.engine) as connection:
             return list(connection.execute(query).scalars())
 

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import Connection, bindparam, select, update
 from sqlalchemy.dialects.sqlite import insert as insert_or_ignore
 
+from bailee.db.among import among
 from bailee.db.engine import storage_errors
 from bailee.db.keys import deks, former_keks, keks, rotation
 from bailee.errors import IntegrityError, StorageError
@@ -25,6 +26,13 @@ if TYPE_CHECKING:
 
 _PORTION = 1000
 _ZEROS = bytes(SEALED_KEY_BYTES)
+
+MOVE: Final = (
+    update(deks)
+    .where(deks.c.subject == bindparam("of"), deks.c.version == bindparam("was"))
+    .values(kek_id=bindparam("to"), version=bindparam("next"), wrapped=bindparam("wrap"))
+)
+"""Puts a key under another KEK (`to`), by compare-and-swap on its version."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +64,7 @@ def move(ring: Keyring, wants: Sequence[Want]) -> Moved:
 
 def _move(ring: Keyring, connection: Connection, wants: Sequence[Want], damaged: list[str]) -> int:
     by_subject = {want.subject: want for want in wants}
-    rows = connection.execute(select(deks).where(deks.c.subject.in_(by_subject))).all()
+    rows = connection.execute(select(deks).where(among(deks.c.subject, by_subject))).all()
     held = select(keks).where(keks.c.id.in_({row.kek_id for row in rows}), keks.c.wrapped != _ZEROS)
     olds = {row.id: row for row in connection.execute(held)}
     # Under no KEK that is there: destroyed, or damaged.
@@ -99,12 +107,7 @@ def _move(ring: Keyring, connection: Connection, wants: Sequence[Want], damaged:
             dirty.add(old.id)
     if not swaps:
         return 0
-    swapped = connection.execute(
-        update(deks)
-        .where(deks.c.subject == bindparam("of"), deks.c.version == bindparam("was"))
-        .values(kek_id=bindparam("to"), version=bindparam("next"), wrapped=bindparam("wrap")),
-        swaps,
-    ).rowcount
+    swapped = connection.execute(MOVE, swaps).rowcount
     if swapped != len(swaps):
         raise StorageError("a key was moved by someone else at the same time.", hint="try again")
     connection.execute(insert_or_ignore(former_keks).on_conflict_do_nothing(), left)

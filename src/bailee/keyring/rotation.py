@@ -18,9 +18,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, delete, select, update
+from sqlalchemy import Connection, bindparam, select, update
 
 from bailee.clock import Clock
 from bailee.db.engine import storage_errors
@@ -29,13 +29,15 @@ from bailee.errors import IntegrityError
 from bailee.keyring import damage, fitting
 from bailee.keyring.checkpoint import truncate_log
 from bailee.keyring.damage import DEK, KEK, NAMED
-from bailee.keyring.destroying import zero_keks
+from bailee.keyring.destroying import remove_keks, zero_keks
+from bailee.keyring.moving import MOVE
 from bailee.keyring.wrapping import SEALED_KEY_BYTES, kek_data, secret_data
 
 if TYPE_CHECKING:
     from bailee.keyring.keyring import Keyring
 
 _PORTION = 1000
+_DIRTY = 200  # KEKs that are replaced together
 _ZEROS = bytes(SEALED_KEY_BYTES)
 
 
@@ -77,12 +79,12 @@ def rotate(ring: Keyring, clock: Clock) -> Rotation:
     replaced = rewrapped = 0
     aside = _Aside(clock)
     with storage_errors("the keyring"):
-        fitting.check(ring.root, fitting.wraps(ring.engine))
+        fitting.check(ring.root, ring.engine)
         began, new = _begin(ring, clock)
-        while (kek_id := _next_dirty(ring, new, aside)) is not None:
-            while (moved := _move_portion(ring, kek_id, clock, aside)) > 0:
+        while dirty := _next_dirty(ring, new, aside):
+            while (moved := _move_portion(ring, dirty, clock, aside)) > 0:
                 rewrapped += moved
-            replaced += kek_id not in aside.keks
+            replaced += len(set(dirty).difference(aside.keks))
         while _rewrap_keks(ring, new, aside):
             pass
         with ring.lock:
@@ -116,65 +118,78 @@ def _begin(ring: Keyring, clock: Clock) -> tuple[datetime, int]:
         return began, ring.root.generations()[-1]
 
 
-def _next_dirty(ring: Keyring, new: int, aside: _Aside) -> str | None:
+def _next_dirty(ring: Keyring, new: int, aside: _Aside) -> list[str]:
+    """Some KEKs that are to be replaced; from now on nothing new goes under them."""
     with ring.lock, ring.engine.begin() as connection:
-        found: str | None = connection.execute(
-            select(keks.c.id)
-            .where(
-                keks.c.dirty,
-                keks.c.generation != new,
-                keks.c.wrapped != _ZEROS,
-                keks.c.id.not_in(aside.keks),
-            )
-            .limit(1)
-        ).scalar()
-        if found is not None:
-            connection.execute(update(keks).where(keks.c.id == found).values(current=False))
+        found = list(
+            connection.execute(
+                select(keks.c.id)
+                .where(
+                    keks.c.dirty,
+                    keks.c.generation != new,
+                    keks.c.wrapped != _ZEROS,
+                    keks.c.id.not_in(aside.keks),
+                )
+                .limit(_DIRTY)
+            ).scalars()
+        )
+        connection.execute(update(keks).where(keks.c.id.in_(found)).values(current=False))
     return found
 
 
-def _move_portion(ring: Keyring, kek_id: str, clock: Clock, aside: _Aside) -> int:
-    """Rewrap some DEKs of a dirty KEK; 0 when none was left and the KEK has been destroyed, or does
-    not open.
+def _move_portion(ring: Keyring, dirty: list[str], clock: Clock, aside: _Aside) -> int:
+    """Rewrap some DEKs of dirty KEKs; 0 when none was left and the KEKs have been destroyed. One
+    that does not open is set aside, with what is under it.
     """
     with ring.lock:
         with ring.engine.begin() as connection:
-            old = connection.execute(select(keks).where(keks.c.id == kek_id)).first()
-            if old is None:
-                return 0  # its epoch has ended meanwhile
-            rows = connection.execute(
-                select(deks).where(deks.c.kek_id == kek_id).limit(_PORTION)
-            ).all()
-            if rows:
+            living = select(keks).where(keks.c.id.in_(dirty), keks.c.id.not_in(aside.keks))
+            olds = {row.id: row for row in connection.execute(living)}  # epochs end meanwhile
+            full = select(deks.c.kek_id).where(deks.c.kek_id.in_(olds)).distinct()
+            opened: dict[str, tuple[str, bytes]] = {}
+            for kek_id in connection.execute(full).scalars().all():
                 try:
-                    old_key = (old.id, ring.open_kek(old))
+                    opened[kek_id] = (kek_id, ring.open_kek(olds[kek_id]))
                 except IntegrityError:
                     aside.put(connection, KEK, kek_id)
-                    return 0
-                kek = ring.current_kek(connection, old.data_class, old.epoch)
-                for row in rows:
-                    version, wrapped = row.version + 1, row.wrapped
-                    try:
-                        key = ring.unwrap_dek(
-                            row.subject, old.data_class, row.version, row.wrapped, old_key
-                        )
-                        wrapped = ring.wrap_dek(row.subject, old.data_class, version, key, kek)
-                    except IntegrityError:
-                        # It goes along as it is, so that its time comes with that of the others.
-                        aside.put(connection, DEK, row.subject)
-                    connection.execute(
-                        update(deks)
-                        .where(deks.c.subject == row.subject, deks.c.version == row.version)
-                        .values(kek_id=kek[0], version=version, wrapped=wrapped)
+                    del olds[kek_id]
+            rows = connection.execute(
+                select(deks).where(deks.c.kek_id.in_(olds)).order_by(deks.c.kek_id).limit(_PORTION)
+            ).all()
+            news: dict[str, tuple[str, bytes]] = {}
+            moves: list[dict[str, Any]] = []
+            for row in rows:
+                old, version, wrapped = olds[row.kek_id], row.version + 1, row.wrapped
+                if old.id not in news:
+                    news[old.id] = ring.current_kek(connection, old.data_class, old.epoch)
+                kek = news[old.id]
+                try:
+                    key = ring.unwrap_dek(
+                        row.subject, old.data_class, row.version, row.wrapped, opened[old.id]
                     )
+                    wrapped = ring.wrap_dek(row.subject, old.data_class, version, key, kek)
+                except IntegrityError:
+                    # It goes along as it is, so that its time comes with that of the others.
+                    aside.put(connection, DEK, row.subject)
+                moves.append(
+                    {
+                        "of": row.subject,
+                        "was": row.version,
+                        "to": kek[0],
+                        "next": version,
+                        "wrap": wrapped,
+                    }
+                )
+            if moves:
+                connection.execute(MOVE, moves)
                 ring.forget(row.subject for row in rows)
                 return len(rows)
             destroyed_since = connection.execute(select(rotation.c.destroyed_since)).scalar()
-            zero_keks(ring, connection, [kek_id], clock())
+            zero_keks(ring, connection, list(olds), clock())
             # This destruction is part of the rotation and calls for no further one.
             connection.execute(update(rotation).values(destroyed_since=destroyed_since))
         with ring.engine.begin() as connection:
-            connection.execute(delete(keks).where(keks.c.id == kek_id))
+            remove_keks(connection, list(olds))
     return 0
 
 
@@ -189,15 +204,19 @@ def _rewrap_keks(ring: Keyring, new: int, aside: _Aside) -> int:
             )
             .limit(_PORTION)
         ).all()
+        wraps = []
         for row in rows:
             data = kek_data(row.id, row.data_class, row.epoch, new)
             try:
-                wrapped = ring.root.wrap(new, ring.open_kek(row), data)
+                wraps.append({"of": row.id, "wrap": ring.root.wrap(new, ring.open_kek(row), data)})
             except IntegrityError:
                 aside.put(connection, KEK, row.id)
-                continue
+        if wraps:
             connection.execute(
-                update(keks).where(keks.c.id == row.id).values(generation=new, wrapped=wrapped)
+                update(keks)
+                .where(keks.c.id == bindparam("of"))
+                .values(generation=new, wrapped=bindparam("wrap")),
+                wraps,
             )
     return len(rows)
 

@@ -25,7 +25,7 @@ SEALED_KEY_BYTES: Final = NONCE_BYTES + KEY_BYTES + 16
 def associated(*parts: str | int) -> bytes:
     """The parts as bytes that no other list of parts gives."""
     encoded = [str(part).encode() for part in parts]
-    return b"".join(len(part).to_bytes(4, "big") + part for part in encoded)
+    return b"".join([len(part).to_bytes(4, "big") + part for part in encoded])
 
 
 def kek_data(kek_id: str, data_class: str, epoch: int, generation: int) -> bytes:

@@ -23,6 +23,7 @@ import orjson
 from sqlalchemy import Connection, CursorResult, Engine, insert, select, update
 
 from bailee.clock import Clock
+from bailee.db.among import among
 from bailee.db.audit import audit
 from bailee.db.engine import reading, storage_errors
 from bailee.errors import BaileeError, IntegrityError
@@ -150,7 +151,7 @@ class Ledger:
     def about(self, subjects: Sequence[str]) -> Iterator[Leaf]:
         """The entries about any of these subjects, in no order in particular."""
         for start in range(0, len(subjects), _AT_ONCE):
-            query = select(audit).where(audit.c.subject.in_(subjects[start : start + _AT_ONCE]))
+            query = select(audit).where(among(audit.c.subject, subjects[start : start + _AT_ONCE]))
             with storage_errors("the audit record"), reading(self._engine) as connection:
                 rows = connection.execute(query).all()
             yield from map(self._leaf, rows)

@@ -19,17 +19,28 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Engine, Select, delete, exists, not_, select, update
+from sqlalchemy import (
+    Engine,
+    Select,
+    bindparam,
+    delete,
+    exists,
+    not_,
+    select,
+    update,
+)
 from sqlalchemy.dialects.sqlite import insert as insert_or_ignore
 
+from bailee.db.among import among
 from bailee.db.checks import sound
 from bailee.db.engine import reading, storage_errors
+from bailee.db.metadata import Moment
 from bailee.db.vault import departed_sessions, exchanges, prefixes, segments, sessions
 from bailee.errors import BaileeError
 from bailee.keyring import Keyring, Rotation
@@ -37,6 +48,7 @@ from bailee.keyring.epochs import EPOCH_SECONDS, ends_at, last_ended
 from bailee.vault.batch import DATA_CLASS, digest_of
 from bailee.vault.compressing import Record as StoredRecord
 from bailee.vault.delta import as_message
+from bailee.vault.going_round import Round
 from bailee.vault.holds import Holds, held_sessions, key_name
 from bailee.vault.receipts import (
     DEFERRED,
@@ -60,8 +72,17 @@ from bailee.vault.steps import Steps
 from bailee.vault.tombstones import Tombstones
 from bailee.vault.transcript import rebuild
 
+_EXPIRED = (
+    select(exchanges.c.segment_id)
+    .join(sessions, sessions.c.id == exchanges.c.session_id)
+    .where(
+        sessions.c.expires_at > bindparam("after", type_=Moment),
+        sessions.c.expires_at <= bindparam("until", type_=Moment),
+    )
+    .distinct()
+)
 _NO_ID = re.compile(r"[^A-Za-z0-9_:.~/ \-]")  # a damaged name may be none
-_PORTION = 500
+_PORTION = 1000
 _REMOVED_AT_ONCE = 2000
 _PAST = datetime(1970, 1, 1, tzinfo=UTC)
 _FIRST = 20
@@ -126,6 +147,7 @@ class Forgetting:
         self._one = threading.RLock()  # taken before the vault's lock, never inside it
         self._key = keyring.secret("vault/identifiers")
         self._behind: dict[str, Mark] = {}  # deleted: what has to be gone from the spool first
+        self._round = Round()
         self.receipts = Receipts(engine, record_all or one_by_one(record), keyring.generation)
 
     # -- erasure ---------------------------------------------------------------------------------
@@ -152,9 +174,7 @@ class Forgetting:
     def _asked(self, session_id: str, now: datetime) -> Receipt:
         segments_of_it = self._segments_of([session_id])[session_id]
         owner = self._owner(session_id)
-        return self.receipts.get(
-            self.receipts.request(ERASURE, session_id, segments_of_it, now, owner=owner)
-        )
+        return self.receipts.request(ERASURE, session_id, segments_of_it, now, owner=owner)
 
     def erase_owned(self, owner: str, now: datetime, part_of: str) -> None:
         """Erase all that there is of an owner, what is past its time and not yet swept too. What
@@ -171,10 +191,10 @@ class Forgetting:
         for start in range(0, len(owned), _PORTION):
             with self._lock:  # a portion at a time: the sealer gets its turn
                 some = self._existing(owned[start : start + _PORTION])
-                ids = self.receipts.request_all(
+                asked = self.receipts.request_all(
                     ERASURE, self._segments_of(some), now, owner=owner, part_of=part_of
                 )
-                self._drive(self.receipts.some(ids), now)
+                self._drive(asked, now)
         with self._lock:
             self._tombstones.forget(owner)
             self._reclaim()
@@ -186,17 +206,15 @@ class Forgetting:
         many.
         """
         with self._lock:
-            begun = self.receipts.in_state(REQUESTED, INACCESSIBLE, KEY_DESTROYED)
-            begun = [receipt for receipt in begun if receipt.kind in (ERASURE, HELD_EXPIRY)]
-            done = [receipt.subject for receipt in begun if receipt.state == KEY_DESTROYED]
-            left = set(self._existing(done))
+            begun = self.receipts.in_state(REQUESTED, INACCESSIBLE)
+            left = self.receipts.in_state(KEY_DESTROYED, of=select(sessions.c.id))
             going = [
                 receipt
-                for receipt in begun
-                if (
-                    receipt.subject in left
-                    if receipt.state == KEY_DESTROYED
-                    else (at_once is not None and receipt.owner == at_once)
+                for receipt in (*begun, *left)
+                if receipt.kind in (ERASURE, HELD_EXPIRY)
+                and (
+                    receipt.state == KEY_DESTROYED
+                    or (at_once is not None and receipt.owner == at_once)
                     or self._is_gone(receipt)
                 )
             ]
@@ -238,7 +256,7 @@ class Forgetting:
             digests = {name: self._digests_of(name) for name in deleted}
             with storage_errors("the vault's index"), self._engine.begin() as connection:
                 connection.execute(
-                    update(sessions).where(sessions.c.id.in_(names)).values(expires_at=_PAST)
+                    update(sessions).where(among(sessions.c.id, names)).values(expires_at=_PAST)
                 )
                 for owner, some in digests.values():
                     self._tombstones.put(connection, owner, some, now)
@@ -286,12 +304,9 @@ class Forgetting:
 
     def _existing(self, session_ids: Sequence[str]) -> list[str]:
         """Those of the sessions that are in the index, in the order given."""
-        found: set[str] = set()
+        query = select(sessions.c.id).where(among(sessions.c.id, session_ids))
         with storage_errors("the vault's index"), reading(self._engine) as connection:
-            for start in range(0, len(session_ids), _PORTION):
-                some = session_ids[start : start + _PORTION]
-                query = select(sessions.c.id).where(sessions.c.id.in_(some))
-                found.update(connection.execute(query).scalars())
+            found = set(connection.execute(query).scalars())
         return [session_id for session_id in session_ids if session_id in found]
 
     def release(self, hold_id: str, now: datetime) -> None:
@@ -376,25 +391,18 @@ class Forgetting:
 
     def _destroy_due(self, now: datetime) -> int:
         """Destroy the keys of ended epochs; first receipts, so that none is without."""
-        due = self._keyring.due(now)
-        begun = {
-            receipt.subject: receipt
-            for receipt in self.receipts.in_state(REQUESTED, INACCESSIBLE)
-            if receipt.kind == "expiry"
-        }
-        for kek in due:
-            if kek.data_class == DATA_CLASS and kek.kek_id not in begun:
-                until = ends_at(kek.epoch)
-                receipt_id = self.receipts.request(
-                    "expiry", kek.kek_id, self._segments_expired(until), now
-                )
-                begun[kek.kek_id] = self.receipts.get(receipt_id)
-        for receipt in begun.values():
-            if receipt.state == REQUESTED:
-                self.receipts.advance(receipt, INACCESSIBLE, now)
+        due = [kek for kek in self._keyring.due(now) if kek.data_class == DATA_CLASS]
+        begun = [
+            one for one in self.receipts.in_state(REQUESTED, INACCESSIBLE) if one.kind == EXPIRY
+        ]
+        known = {receipt.subject for receipt in begun}
+        new = {kek.kek_id: ends_at(kek.epoch) for kek in due if kek.kek_id not in known}
+        if new:
+            begun += self.receipts.request_all(EXPIRY, self._segments_expired(new), now)
+        asked = [receipt for receipt in begun if receipt.state == REQUESTED]
+        self.receipts.advance_all(asked, INACCESSIBLE, now)
         destroyed = self._keyring.destroy_due(now)
-        for receipt in begun.values():
-            self.receipts.advance(receipt, KEY_DESTROYED, now)
+        self.receipts.advance_all(begun, KEY_DESTROYED, now)
         return len(destroyed)
 
     def _defer_held(self, now: datetime) -> None:
@@ -414,14 +422,14 @@ class Forgetting:
                 found = list(connection.execute(query).scalars())
             for session_id in found:
                 if not any(receipt.kind != EXPIRY for receipt in self.receipts.all(session_id)):
-                    receipt_id = self.receipts.request(
+                    receipt = self.receipts.request(
                         HELD_EXPIRY,
                         session_id,
                         self._segments_of([session_id])[session_id],
                         now,
                         owner=self._owner(session_id),
                     )
-                    self._drive([self.receipts.get(receipt_id)], now)
+                    self._drive([receipt], now)
 
     def _remove_expired(self, now: datetime) -> int:
         """Remove the rows of the sessions whose epoch has ended, and the key of one that is under
@@ -434,7 +442,6 @@ class Forgetting:
         ended = (
             sessions.c.expires_at <= ends_at(last_ended(now)),
             sessions.c.id.not_in(held_sessions()),
-            sound(sessions),
         )
         query = select(sessions.c.id).where(*ended).order_by(sessions.c.id)
         with storage_errors("the vault's index"), reading(self._engine) as connection:
@@ -443,7 +450,9 @@ class Forgetting:
         for start in range(0, len(due), _REMOVED_AT_ONCE):
             some = due[start : start + _REMOVED_AT_ONCE]
             with self._lock:
-                still = select(sessions.c.id).where(sessions.c.id.in_(some), *ended)
+                still = select(sessions.c.id).where(
+                    among(sessions.c.id, some), *ended, sound(sessions)
+                )
                 with storage_errors("the vault's index"), reading(self._engine) as connection:
                     some = list(connection.execute(still).scalars())
                 living = self._keyring.living([subject_of(name) for name in some])
@@ -454,11 +463,16 @@ class Forgetting:
         return removed + self._remove_unsound()
 
     def _remove_unsound(self) -> int:
-        """One that has no exchanges stays, and stays named: its id may be what was changed."""
+        """Remove the rows that are not sound and whose key is gone, of one part of the sessions:
+        what decides is checked where it is read, so there is time.
+
+        One that has no exchanges stays, and stays named: its id may be what was changed.
+        """
         unheld = sessions.c.id.not_in(held_sessions())
         has_some = exists().where(exchanges.c.session_id == sessions.c.id)
-        query = select(sessions.c.id).where(not_(sound(sessions)), unheld, has_some)
         with storage_errors("the vault's index"), reading(self._engine) as connection:
+            part = self._round.next(connection)
+            query = select(sessions.c.id).where(*part, not_(sound(sessions)), unheld, has_some)
             found = list(connection.execute(query).scalars())
         living = set(self._keyring.living([subject_of(name) for name in found]))
         gone = [name for name in found if subject_of(name) not in living]
@@ -472,17 +486,17 @@ class Forgetting:
         with storage_errors("the vault's index"), self._engine.begin() as connection:
             connection.execute(insert_or_ignore(departed_sessions).on_conflict_do_nothing(), gone)
             for column in (prefixes.c.session_id, exchanges.c.session_id, sessions.c.id):
-                connection.execute(delete(column.table).where(column.in_(session_ids)))
+                connection.execute(delete(column.table).where(among(column, session_ids)))
         for session_id in session_ids:
             self._sealer.forget(session_id)
 
     # -- segments --------------------------------------------------------------------------------
 
     def _segments_of(self, session_ids: Sequence[str]) -> dict[str, list[str]]:
-        """In which segments records of the sessions are, a portion of sessions at the most."""
+        """In which segments records of the sessions are."""
         query = (
             select(exchanges.c.session_id, exchanges.c.segment_id)
-            .where(exchanges.c.session_id.in_(session_ids))
+            .where(among(exchanges.c.session_id, session_ids))
             .distinct()
         )
         found: dict[str, list[str]] = {session_id: [] for session_id in session_ids}
@@ -491,19 +505,16 @@ class Forgetting:
                 found[session_id].append(segment_id)
         return found
 
-    def _segments_expired(self, until: datetime) -> list[str]:
-        """Segments with records of the sessions whose epoch ended at `until`."""
-        query = (
-            select(exchanges.c.segment_id)
-            .join(sessions, sessions.c.id == exchanges.c.session_id)
-            .where(
-                sessions.c.expires_at <= until,
-                sessions.c.expires_at > until - timedelta(seconds=EPOCH_SECONDS),
-            )
-            .distinct()
-        )
+    def _segments_expired(self, ends: Mapping[str, datetime]) -> dict[str, list[str]]:
+        """Segments with records of the sessions whose epoch ended then, by whatever is so named."""
+        width = timedelta(seconds=EPOCH_SECONDS)
         with storage_errors("the vault's index"), reading(self._engine) as connection:
-            return list(connection.execute(query).scalars())
+            return {
+                name: list(
+                    connection.execute(_EXPIRED, {"after": end - width, "until": end}).scalars()
+                )
+                for name, end in ends.items()
+            }
 
     def _reclaim(self) -> int:
         """Remove the segments that no record is left in."""

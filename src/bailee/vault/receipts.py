@@ -27,8 +27,9 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import Engine, delete, exists, insert, select, update
+from sqlalchemy import Engine, Select, and_, delete, exists, insert, select, update
 
+from bailee.db.among import among
 from bailee.db.checks import sound
 from bailee.db.engine import reading, storage_errors
 from bailee.db.vault import receipt_segments, receipts
@@ -54,7 +55,7 @@ ERASURE: Final = "erasure"
 EXPIRY: Final = "expiry"
 HELD_EXPIRY: Final = "held_expiry"
 
-_PORTION: Final = 500
+_PORTION: Final = 1000
 
 Body = Mapping[str, str | int | float | bool | None]
 Record = Callable[[str, str, Body], object]
@@ -115,14 +116,14 @@ class Receipts:
         *,
         owner: str | None = None,
         part_of: str | None = None,
-    ) -> str:
-        """Write a receipt for `subject`, whose ciphertext is in those segments; its id. `owner`:
-        whose session it is; `part_of`: the erasure that it belongs to.
+    ) -> Receipt:
+        """Write a receipt for `subject`, whose ciphertext is in those segments. `owner`: whose
+        session it is; `part_of`: the erasure that it belongs to.
         """
-        (receipt_id,) = self.request_all(
+        (receipt,) = self.request_all(
             kind, {subject: segment_ids}, now, owner=owner, part_of=part_of
         )
-        return receipt_id
+        return receipt
 
     def request_all(
         self,
@@ -132,63 +133,75 @@ class Receipts:
         *,
         owner: str | None = None,
         part_of: str | None = None,
-    ) -> list[str]:
-        """Like `request`, for many subjects, each with its segments; their ids."""
-        ids = {name: str(UUID(bytes=os.urandom(16), version=4)) for name in subjects}
+    ) -> list[Receipt]:
+        """Like `request`, for many subjects, each with its segments."""
         made = [
-            {
-                "id": receipt_id,
-                "kind": kind,
-                "subject": subject,
-                "state": REQUESTED,
-                "requested_at": now,
-                "owner": owner,
-                "part_of": part_of,
-            }
-            for subject, receipt_id in ids.items()
+            Receipt(
+                id=str(UUID(bytes=os.urandom(16), version=4)),
+                kind=kind,
+                subject=subject,
+                state=REQUESTED,
+                requested_at=now,
+                inaccessible_at=None,
+                deferred_at=None,
+                key_destroyed_at=None,
+                backups_unrecoverable_at=None,
+                reclaimed_at=None,
+                owner=owner,
+                part_of=part_of,
+            )
+            for subject in subjects
         ]
         rows = [
-            {"receipt_id": ids[subject], "segment_id": name}
-            for subject, names in subjects.items()
-            for name in names
+            {"receipt_id": receipt.id, "segment_id": name}
+            for receipt in made
+            for name in subjects[receipt.subject]
         ]
-        self._enter(f"{kind}.{REQUESTED}", ids.items())
+        self._enter(f"{kind}.{REQUESTED}", [(one.subject, one.id) for one in made])
         with storage_errors("the receipts"), self._engine.begin() as connection:
             if made:
-                connection.execute(insert(receipts), made)
+                connection.execute(insert(receipts), [_row(receipt) for receipt in made])
             if rows:
                 connection.execute(insert(receipt_segments), rows)
-        return list(ids.values())
+        return made
 
     def advance(self, receipt: Receipt, state: str, now: datetime) -> None:
         """Note that a receipt has come to `state`."""
         self.advance_all([receipt], state, now)
 
     def advance_all(self, some: Sequence[Receipt], state: str, now: datetime) -> None:
-        """Note that receipts have come to `state`, in one transaction. What has come as far, or
-        further, stays as it is.
+        """Note that receipts have come to `state`, many in one transaction. What has come as far,
+        or further, stays as it is.
         """
-        if not some:
+        before = _ORDER[: _ORDER.index(state)]
+        for start in range(0, len(some), _PORTION):
+            with self._noting:
+                stand = self._states([one.id for one in some[start : start + _PORTION]])
+                moved = [
+                    receipt
+                    for receipt in some[start : start + _PORTION]
+                    if stand.get(receipt.id) in before
+                ]
+                self._note(moved, state, now)
+
+    def _note(self, moved: Sequence[Receipt], state: str, now: datetime) -> None:
+        if not moved:
             return
         noted: dict[str, object] = {"state": state, f"{state}_at": now}
         if state == KEY_DESTROYED:
             noted["generation"] = self._generation()
-        with self._noting:
-            before = _ORDER[: _ORDER.index(state)]
-            stand = self._states([receipt.id for receipt in some])
-            moved = [receipt for receipt in some if stand.get(receipt.id) in before]
-            for kind in sorted({receipt.kind for receipt in moved}):
-                of_kind = [receipt for receipt in moved if receipt.kind == kind]
-                self._enter(f"{kind}.{state}", [(one.subject, one.id) for one in of_kind])
-            with storage_errors("the receipts"), self._engine.begin() as connection:
-                connection.execute(
-                    update(receipts)
-                    .where(receipts.c.id.in_([receipt.id for receipt in moved]))
-                    .values(noted)
-                )
+        for kind in sorted({receipt.kind for receipt in moved}):
+            of_kind = [receipt for receipt in moved if receipt.kind == kind]
+            self._enter(f"{kind}.{state}", [(one.subject, one.id) for one in of_kind])
+        with storage_errors("the receipts"), self._engine.begin() as connection:
+            connection.execute(
+                update(receipts)
+                .where(among(receipts.c.id, [receipt.id for receipt in moved]))
+                .values(noted)
+            )
 
     def _states(self, ids: Sequence[str]) -> dict[str, str]:
-        query = select(receipts.c.id, receipts.c.state).where(receipts.c.id.in_(ids))
+        query = select(receipts.c.id, receipts.c.state).where(among(receipts.c.id, ids))
         with storage_errors("the receipts"), reading(self._engine) as connection:
             return {row.id: row.state for row in connection.execute(query)}
 
@@ -207,18 +220,13 @@ class Receipts:
             raise InputError("there is no such receipt.", code="not_found")
         return found[0]
 
-    def some(self, receipt_ids: Sequence[str]) -> list[Receipt]:
-        """Receipts by their ids, a portion at the most, oldest first."""
-        return self._select(receipts.c.id.in_(receipt_ids))
-
     def all(self, subject: str | None = None) -> list[Receipt]:
         """All receipts, or those for `subject`, oldest first."""
         return self._select(receipts.c.subject == subject if subject else True)
 
     def about(self, subjects: Sequence[str]) -> list[Receipt]:
-        """The receipts for any of these subjects."""
-        portions = (subjects[at : at + _PORTION] for at in range(0, len(subjects), _PORTION))
-        return [one for some in portions for one in self._select(receipts.c.subject.in_(some))]
+        """The receipts for any of these subjects, oldest first."""
+        return self._select(among(receipts.c.subject, subjects))
 
     def of_owner(self, owner: str) -> list[Receipt]:
         """The receipts of an owner's sessions, oldest first."""
@@ -239,17 +247,18 @@ class Receipts:
         """Let the unfinished receipts of these sessions be part of an erasure."""
         open_ones = receipts.c.state.in_((REQUESTED, INACCESSIBLE, DEFERRED))
         with storage_errors("the receipts"), self._engine.begin() as connection:
-            for start in range(0, len(session_ids), _PORTION):
-                some = session_ids[start : start + _PORTION]
-                connection.execute(
-                    update(receipts)
-                    .where(receipts.c.subject.in_(some), open_ones)
-                    .values(part_of=erasure_id)
-                )
+            connection.execute(
+                update(receipts)
+                .where(among(receipts.c.subject, session_ids), open_ones)
+                .values(part_of=erasure_id)
+            )
 
-    def in_state(self, *states: str) -> list[Receipt]:
-        """The receipts that stand at one of `states`, oldest first."""
-        return self._select(receipts.c.state.in_(states))
+    def in_state(self, *states: str, of: Select[Any] | None = None) -> list[Receipt]:
+        """The receipts that stand at one of `states`, oldest first; for the subjects `of` a query,
+        if it is given.
+        """
+        there = receipts.c.state.in_(states)
+        return self._select(there if of is None else and_(there, receipts.c.subject.in_(of)))
 
     def rotated(self, generation: int, began: datetime, now: datetime) -> int:
         """A root rotation to `generation`, that began at `began`, has ended; how many receipts that
@@ -258,19 +267,15 @@ class Receipts:
         unnumbered = receipts.c.generation.is_(None) & (receipts.c.key_destroyed_at <= began)
         before = (receipts.c.generation < generation) | unnumbered
         moved = self._select((receipts.c.state == KEY_DESTROYED) & before)
-        self._advance_portions(moved, BACKUPS_UNRECOVERABLE, now)
+        self.advance_all(moved, BACKUPS_UNRECOVERABLE, now)
         return len(moved)
 
     def reclaimed(self, now: datetime) -> int:
         """Close the receipts that no segment is left of; how many."""
         left = exists().where(receipt_segments.c.receipt_id == receipts.c.id)
         done = self._select((receipts.c.state == BACKUPS_UNRECOVERABLE) & ~left)
-        self._advance_portions(done, RECLAIMED, now)
+        self.advance_all(done, RECLAIMED, now)
         return len(done)
-
-    def _advance_portions(self, some: Sequence[Receipt], state: str, now: datetime) -> None:
-        for start in range(0, len(some), _PORTION):
-            self.advance_all(some[start : start + _PORTION], state, now)
 
     def _select(self, where: Any) -> list[Receipt]:
         columns = [receipts.c[name] for name in Receipt.__slots__]
@@ -281,3 +286,7 @@ class Receipts:
         )
         with storage_errors("the receipts"), reading(self._engine) as connection:
             return [Receipt(**row._mapping) for row in connection.execute(query)]
+
+
+def _row(receipt: Receipt) -> dict[str, Any]:
+    return {name: getattr(receipt, name) for name in Receipt.__slots__}

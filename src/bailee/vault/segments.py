@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Engine, delete, select, update
+from sqlalchemy import Connection, Engine, bindparam, delete, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from bailee.db.engine import reading, storage_errors
@@ -31,6 +31,8 @@ from bailee.db.vault import exchanges, receipt_segments, segments
 from bailee.errors import StorageError
 from bailee.vault.files import Files
 from bailee.vault.objects import Objects
+
+_NAMED = select(segments).where(segments.c.id == bindparam("which"))  # built once, read often
 
 
 @dataclass(slots=True)
@@ -298,7 +300,7 @@ class Segments:
 
     def _name(self, segment_id: str) -> str:
         with storage_errors("the vault's index"), reading(self._engine) as connection:
-            row = connection.execute(select(segments).where(segments.c.id == segment_id)).first()
+            row = connection.execute(_NAMED, {"which": segment_id}).first()
         if row is None:
             raise StorageError("a segment is not in the index any more.")
         return _name(row.data_class, row.expiry_day, segment_id)

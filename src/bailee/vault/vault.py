@@ -33,6 +33,7 @@ from sqlalchemy import (
     Engine,
     String,
     and_,
+    bindparam,
     cast,
     delete,
     func,
@@ -74,6 +75,15 @@ from bailee.vault.verifying import Verifying
 from bailee.vault.workbench import Bench, DigestKeys, Interpret, Workbench
 
 _COLUMNS = [sessions.c[field.name] for field in fields(SessionRow)]
+# Built once: to build a statement costs several times what it takes to run it.
+_ONE = select(*_COLUMNS).where(
+    sessions.c.id == bindparam("which"), sessions.c.expires_at > bindparam("now"), sound(sessions)
+)
+_EXCHANGES = (
+    select(exchanges)
+    .where(exchanges.c.session_id == bindparam("which"))
+    .order_by(exchanges.c.number)
+)
 _PAGE = 1000
 _SPOOL_AGE = timedelta(minutes=30)
 _PATIENCE = 2.0  # seconds that who reads or deletes waits for what is not sealed yet
@@ -259,8 +269,7 @@ class Vault:
             return self._row(connection, session_id, now)
 
     def _row(self, connection: Connection, session_id: str, now: datetime) -> SessionRow:
-        query = select(*_COLUMNS).where(sessions.c.id == session_id)
-        row = connection.execute(query.where(sessions.c.expires_at > now, sound(sessions))).first()
+        row = connection.execute(_ONE, {"which": session_id, "now": now}).first()
         if row is not None:
             return SessionRow(**row._mapping)
         bad = select(sessions.c.id).where(sessions.c.id == session_id, not_(sound(sessions)))
@@ -372,6 +381,13 @@ class Vault:
             )
         self._forgetting.erase_owned(owner, now, part_of)
         return self._forgetting.receipts.parts(part_of)
+
+    def owned_ids(self, owner: str) -> list[str]:
+        """The ids of all that is in the index of an owner, damaged or not."""
+        query = select(sessions.c.id).where(sessions.c.owner == owner).order_by(sessions.c.id)
+        with storage_errors("the vault's index"), reading(self._engine) as connection:
+            found = connection.execute(query).scalars().all()
+        return [one for one in found if isinstance(one, str)]
 
     def owned(self, owner: str) -> list[SessionRow]:
         """All that is in the index of an owner, what can't be read any more too, by id."""
@@ -590,14 +606,9 @@ class Vault:
     # -- inside ----------------------------------------------------------------------------------
 
     def _find(self, session_id: str, now: datetime | None) -> tuple[SessionRow, list[Any]]:
-        query = (
-            select(exchanges)
-            .where(exchanges.c.session_id == session_id)
-            .order_by(exchanges.c.number)
-        )
         with storage_errors("the vault's index"), reading(self._engine) as connection:
             session = self._row(connection, session_id, now or self._clock())
-            rows = list(connection.execute(query))
+            rows = list(connection.execute(_EXCHANGES, {"which": session_id}))
         if [row.number for row in rows] != list(range(session.exchanges)):
             found = f"{len(rows)} of {session.exchanges} exchanges are in the index as they were"
             self.damages.note(f"session {session_id}", f"{found}.")

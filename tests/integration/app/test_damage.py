@@ -117,6 +117,21 @@ def test_a_time_that_is_put_off_is_not_believed(orchard: Orchard) -> None:
         orchard.node.vault.row(BOBS, orchard.clock())
 
 
+@pytest.mark.row("R5", "R6")
+def test_an_id_that_is_no_text_stops_nobodys_forgetting(orchard: Orchard) -> None:
+    """One flipped bit makes bytes of it: the others' time comes all the same, and its owner can be
+    erased.
+    """
+    tamper(orchard.data, "UPDATE sessions SET id = CAST(id AS BLOB) WHERE id = ?", [BOBS])
+    tamper(orchard.data, "UPDATE sessions SET id = 7 WHERE id = ?", [TWO])
+    perform(orchard.node, "person.erase", {"id": orchard.bob["person"]})
+    orchard.clock.advance(timedelta(days=5 * 366))
+    assert {} == orchard.node.sweep(orchard.clock()).failures
+    with orchard.node.data.connect() as connection:
+        left = connection.execute(select(sessions.c.id)).scalars().all()
+    assert THREE not in left
+
+
 @pytest.mark.row("R5")
 def test_what_is_damaged_can_be_deleted(orchard: Orchard) -> None:
     """Its owner's word needs no row that can be believed."""

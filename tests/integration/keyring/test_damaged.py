@@ -15,7 +15,7 @@ from sqlalchemy import Engine
 from bailee.db.engine import open_sqlite
 from bailee.db.migrate import upgrade
 from bailee.errors import IntegrityError
-from bailee.keyring import FileRoot, Keyring
+from bailee.keyring import FileRoot, Keyring, check_root
 from bailee.keyring.keyring import Want
 from bailee.keyring.verifying import verify
 from bailee.testing import FakeClock
@@ -200,3 +200,41 @@ def test_a_root_that_opens_nothing_destroys_nothing(store: Store) -> None:
         ring.rotate_root()
     assert "home_parts" == refused.value.code
     assert (1,) == ring.root.generations()
+
+
+@pytest.mark.row("R5")
+def test_dirty_keks_are_replaced_together(store: Store) -> None:
+    """Of several, one of which does not open: the others are replaced, each one's living keys go
+    under another of the same epoch, and what had none is gone.
+    """
+    ring = store.open()
+    epochs = {}
+    for n in range(3):
+        for name in (f"stays {n}", f"goes {n}"):
+            until = store.clock() + timedelta(days=31 + n)
+            epochs[f"stays {n}"] = ring.dek(name, "transcript", until).epoch
+    ring.dek("alone", "transcript", store.clock() + timedelta(days=40))
+    before = {name: ring.get(name).kek_id for name in epochs}
+    ring.destroy(["goes 0", "goes 1", "goes 2", "alone"])
+    store.damage("keks", f"id = '{before['stays 1']}'")
+    ring = store.open()
+
+    done = ring.rotate_root()
+
+    assert (("kek", before["stays 1"]),) == done.damaged
+    assert (3, 2) == (done.replaced_keks, done.rewrapped_deks)
+    after = {name: ring.get(name) for name in ("stays 0", "stays 2")}
+    assert {name: epochs[name] for name in after} == {n: dek.epoch for n, dek in after.items()}
+    assert all(before[name] != dek.kek_id for name, dek in after.items())
+    assert {before["stays 1"]} == {*before.values()} & set(ring.kek_ids())
+
+
+@pytest.mark.row("R5")
+def test_one_key_that_opens_says_whose_the_keyring_is(store: Store) -> None:
+    """Though all others are damaged, the secret among them; where none opens, it is refused."""
+    store.damage("secrets", "1")
+    store.damage("keks", KEK_OF_A)
+    check_root(FileRoot(store.folder / "root.json"), store.engines[0])
+    store.damage("keks", f"NOT {KEK_OF_A}")
+    with pytest.raises(IntegrityError, match="opens no key"):
+        check_root(FileRoot(store.folder / "root.json"), store.engines[0])
