@@ -227,7 +227,7 @@ def test_sweeps_of_several_processes_meet(tmp_path: Path) -> None:
             for text in ("one", "two"):
                 message(served.ready, text)
             if not runs:
-                served.stop()
+                served.end()
             assert 2 == at_once(served, 4 if runs else 2, later(days=days))
         served.up("--upstream", upstream.url, "--test-clock")
         once_each(served)
