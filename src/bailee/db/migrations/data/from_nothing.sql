@@ -27,8 +27,6 @@ CREATE TABLE api_keys (
 	CONSTRAINT fk_api_keys_account_id_accounts FOREIGN KEY(account_id) REFERENCES accounts (id)
 );
 
-CREATE INDEX ix_api_keys_account_id ON api_keys (account_id);
-
 CREATE TABLE consent_records (
 	id VARCHAR NOT NULL, 
 	account_id VARCHAR NOT NULL, 
@@ -42,8 +40,6 @@ CREATE TABLE consent_records (
 	CONSTRAINT fk_consent_records_account_id_accounts FOREIGN KEY(account_id) REFERENCES accounts (id)
 );
 
-CREATE INDEX ix_consent_records_account_id ON consent_records (account_id);
-
 CREATE TABLE audit (
 	number INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT, 
 	at DATETIME NOT NULL, 
@@ -51,14 +47,6 @@ CREATE TABLE audit (
 	subject VARCHAR NOT NULL, 
 	body VARCHAR NOT NULL
 , whose VARCHAR, sealed BLOB);
-
-CREATE INDEX ix_audit_kind ON audit (kind);
-
-CREATE INDEX ix_audit_subject ON audit (subject);
-
-CREATE TRIGGER consent_records_no_delete BEFORE DELETE ON consent_records BEGIN SELECT RAISE(ABORT, 'consent_records is append-only'); END;
-
-CREATE TRIGGER audit_no_delete BEFORE DELETE ON audit BEGIN SELECT RAISE(ABORT, 'audit is append-only'); END;
 
 CREATE TABLE sessions (
 	id VARCHAR NOT NULL, 
@@ -83,8 +71,6 @@ CREATE TABLE sessions (
 	CONSTRAINT pk_sessions PRIMARY KEY (id)
 );
 
-CREATE INDEX ix_sessions_expires_at ON sessions (expires_at);
-
 CREATE TABLE segments (
 	id VARCHAR NOT NULL, 
 	data_class VARCHAR NOT NULL, 
@@ -94,8 +80,6 @@ CREATE TABLE segments (
 	state VARCHAR NOT NULL, 
 	CONSTRAINT pk_segments PRIMARY KEY (id)
 );
-
-CREATE INDEX ix_segments_state ON segments (state);
 
 CREATE TABLE exchanges (
 	id VARCHAR NOT NULL, 
@@ -113,8 +97,6 @@ CREATE TABLE exchanges (
 	CONSTRAINT fk_exchanges_session_id_sessions FOREIGN KEY(session_id) REFERENCES sessions (id), 
 	CONSTRAINT fk_exchanges_segment_id_segments FOREIGN KEY(segment_id) REFERENCES segments (id)
 );
-
-CREATE INDEX ix_exchanges_segment_id ON exchanges (segment_id);
 
 CREATE TABLE prefixes (
 	session_id VARCHAR NOT NULL, 
@@ -152,22 +134,12 @@ CREATE TABLE receipts (
 	CONSTRAINT pk_receipts PRIMARY KEY (id)
 );
 
-CREATE INDEX ix_receipts_state ON receipts (state);
-
-CREATE INDEX ix_receipts_subject ON receipts (subject);
-
 CREATE TABLE receipt_segments (
 	receipt_id VARCHAR NOT NULL, 
 	segment_id VARCHAR NOT NULL, 
 	CONSTRAINT pk_receipt_segments PRIMARY KEY (receipt_id, segment_id), 
 	CONSTRAINT fk_receipt_segments_receipt_id_receipts FOREIGN KEY(receipt_id) REFERENCES receipts (id)
 );
-
-CREATE INDEX ix_receipt_segments_segment_id ON receipt_segments (segment_id);
-
-CREATE INDEX ix_sessions_client_session ON sessions (client_session);
-
-CREATE UNIQUE INDEX uq_exchanges_number ON exchanges (session_id, number);
 
 CREATE TABLE persons (
 	id VARCHAR NOT NULL, 
@@ -198,8 +170,6 @@ CREATE TABLE memberships (
 	CONSTRAINT fk_memberships_person_id_persons FOREIGN KEY(person_id) REFERENCES persons (id)
 );
 
-CREATE INDEX ix_memberships_person_id ON memberships (person_id);
-
 CREATE TABLE providers (
 	organisation_id VARCHAR NOT NULL, 
 	domain VARCHAR NOT NULL, 
@@ -221,8 +191,6 @@ CREATE TABLE identities (
 	CONSTRAINT fk_identities_organisation_id_organisations FOREIGN KEY(organisation_id) REFERENCES organisations (id)
 );
 
-CREATE INDEX ix_identities_person_id ON identities (person_id);
-
 CREATE TABLE passkeys (
 	id BLOB NOT NULL, 
 	person_id VARCHAR NOT NULL, 
@@ -234,8 +202,6 @@ CREATE TABLE passkeys (
 	CONSTRAINT pk_passkeys PRIMARY KEY (id), 
 	CONSTRAINT fk_passkeys_person_id_persons FOREIGN KEY(person_id) REFERENCES persons (id)
 );
-
-CREATE INDEX ix_passkeys_person_id ON passkeys (person_id);
 
 CREATE TABLE web_sessions (
 	id VARCHAR NOT NULL, 
@@ -249,8 +215,6 @@ CREATE TABLE web_sessions (
 	CONSTRAINT fk_web_sessions_person_id_persons FOREIGN KEY(person_id) REFERENCES persons (id)
 );
 
-CREATE INDEX ix_web_sessions_person_id ON web_sessions (person_id);
-
 CREATE TABLE sign_in_attempts (
 	subject BLOB NOT NULL, 
 	failures INTEGER NOT NULL, 
@@ -258,20 +222,6 @@ CREATE TABLE sign_in_attempts (
 	blocked_until DATETIME, 
 	CONSTRAINT pk_sign_in_attempts PRIMARY KEY (subject)
 );
-
-CREATE INDEX ix_sign_in_attempts_last_at ON sign_in_attempts (last_at);
-
-CREATE UNIQUE INDEX uq_accounts_person_id ON accounts (person_id);
-
-CREATE UNIQUE INDEX uq_accounts_organisation_id ON accounts (organisation_id);
-
-CREATE INDEX ix_api_keys_person_id ON api_keys (person_id);
-
-CREATE INDEX ix_sessions_owner ON sessions (owner, id);
-
-CREATE INDEX ix_receipts_owner ON receipts (owner);
-
-CREATE INDEX ix_receipts_part_of ON receipts (part_of);
 
 CREATE TABLE retention_moves (
 	id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT, 
@@ -285,10 +235,6 @@ CREATE TABLE retention_moves (
 	finished_at DATETIME
 , mac BLOB);
 
-CREATE INDEX ix_retention_moves_owner ON retention_moves (owner);
-
-CREATE INDEX ix_retention_moves_finished_at ON retention_moves (finished_at);
-
 CREATE TABLE holds (
 	id VARCHAR NOT NULL, 
 	session_id VARCHAR NOT NULL, 
@@ -299,10 +245,6 @@ CREATE TABLE holds (
 	released_at DATETIME, mac BLOB, 
 	CONSTRAINT pk_holds PRIMARY KEY (id)
 );
-
-CREATE INDEX ix_holds_state ON holds (state);
-
-CREATE INDEX ix_holds_session_id ON holds (session_id);
 
 CREATE TABLE erasures (
 	id VARCHAR NOT NULL, 
@@ -317,8 +259,6 @@ CREATE TABLE erasures (
 	CONSTRAINT uq_erasures_person_id UNIQUE (person_id)
 );
 
-CREATE INDEX ix_erasures_state ON erasures (state);
-
 CREATE TABLE telemetry_files (
 	name VARCHAR NOT NULL, 
 	shelf VARCHAR NOT NULL, 
@@ -330,10 +270,6 @@ CREATE TABLE telemetry_files (
 	CONSTRAINT pk_telemetry_files PRIMARY KEY (name)
 );
 
-CREATE INDEX ix_telemetry_files_shelf ON telemetry_files (shelf);
-
-CREATE INDEX ix_telemetry_files_expires_at ON telemetry_files (expires_at);
-
 CREATE TABLE error_issues (
 	id VARCHAR NOT NULL, 
 	first_seen DATETIME NOT NULL, 
@@ -344,8 +280,6 @@ CREATE TABLE error_issues (
 	regressed BOOLEAN NOT NULL, 
 	CONSTRAINT pk_error_issues PRIMARY KEY (id)
 );
-
-CREATE INDEX ix_error_issues_last_seen ON error_issues (last_seen);
 
 CREATE TABLE telemetry_dropped (
 	day VARCHAR NOT NULL, 
@@ -377,14 +311,6 @@ CREATE TABLE feedback_reports (
 	CONSTRAINT uq_feedback_reports_sent_as UNIQUE (sent_as)
 );
 
-CREATE INDEX ix_feedback_reports_person_id ON feedback_reports (person_id);
-
-CREATE INDEX ix_feedback_reports_expires_at ON feedback_reports (expires_at);
-
-CREATE INDEX ix_feedback_reports_account_id ON feedback_reports (account_id);
-
-CREATE INDEX ix_feedback_reports_state ON feedback_reports (state);
-
 CREATE TABLE survey_counts (
 	day VARCHAR NOT NULL, 
 	version VARCHAR NOT NULL, 
@@ -404,8 +330,6 @@ CREATE TABLE git_connections (
 	CONSTRAINT pk_git_connections PRIMARY KEY (id), 
 	CONSTRAINT fk_git_connections_account_id_accounts FOREIGN KEY(account_id) REFERENCES accounts (id)
 );
-
-CREATE INDEX ix_git_connections_account_id ON git_connections (account_id);
 
 CREATE TABLE cloud_sessions (
 	id VARCHAR NOT NULL, 
@@ -427,12 +351,6 @@ CREATE TABLE cloud_sessions (
 	CONSTRAINT pk_cloud_sessions PRIMARY KEY (id)
 );
 
-CREATE INDEX ix_cloud_sessions_owner ON cloud_sessions (owner);
-
-CREATE INDEX ix_cloud_sessions_state ON cloud_sessions (state);
-
-CREATE INDEX ix_cloud_sessions_created_at ON cloud_sessions (created_at);
-
 CREATE TABLE cloud_holdings (
 	session_id VARCHAR NOT NULL, 
 	data_class VARCHAR NOT NULL, 
@@ -444,8 +362,6 @@ CREATE TABLE cloud_holdings (
 	bytes INTEGER NOT NULL, mac BLOB, 
 	CONSTRAINT pk_cloud_holdings PRIMARY KEY (session_id, data_class)
 );
-
-CREATE INDEX ix_cloud_holdings_expires_at ON cloud_holdings (expires_at);
 
 CREATE TABLE cloud_pieces (
 	session_id VARCHAR NOT NULL, 
@@ -467,12 +383,6 @@ CREATE TABLE network_entries (
 	CONSTRAINT fk_network_entries_account_id_accounts FOREIGN KEY(account_id) REFERENCES accounts (id)
 );
 
-CREATE INDEX ix_network_entries_account_id ON network_entries (account_id);
-
-CREATE INDEX ix_audit_whose ON audit (whose);
-
-CREATE TRIGGER audit_no_update BEFORE UPDATE ON audit WHEN OLD.whose IS NOT '?' AND NOT (NEW.sealed IS NULL AND NEW.number IS OLD.number AND NEW.at IS OLD.at AND NEW.kind IS OLD.kind AND NEW.subject IS OLD.subject AND NEW.body IS OLD.body AND NEW.whose IS OLD.whose) BEGIN SELECT RAISE(ABORT, 'audit is append-only'); END;
-
 CREATE TABLE identity (
 	id INTEGER NOT NULL, 
 	home VARCHAR NOT NULL, 
@@ -487,8 +397,6 @@ CREATE TABLE tombstones (
 	until DATETIME NOT NULL, 
 	CONSTRAINT pk_tombstones PRIMARY KEY (digest)
 );
-
-CREATE INDEX ix_tombstones_owner ON tombstones (owner);
 
 CREATE TABLE home_clock (
 	id INTEGER NOT NULL, 
@@ -509,11 +417,103 @@ CREATE TABLE sweep_steps (
 	CONSTRAINT pk_sweep_steps PRIMARY KEY (name)
 );
 
+CREATE TRIGGER audit_no_delete BEFORE DELETE ON audit BEGIN SELECT RAISE(ABORT, 'audit is append-only'); END;
+
+CREATE TRIGGER audit_no_update BEFORE UPDATE ON audit WHEN OLD.whose IS NOT '?' AND NOT (NEW.sealed IS NULL AND NEW.number IS OLD.number AND NEW.at IS OLD.at AND NEW.kind IS OLD.kind AND NEW.subject IS OLD.subject AND NEW.body IS OLD.body AND NEW.whose IS OLD.whose) BEGIN SELECT RAISE(ABORT, 'audit is append-only'); END;
+
+CREATE TRIGGER consent_records_no_delete BEFORE DELETE ON consent_records BEGIN SELECT RAISE(ABORT, 'consent_records is append-only'); END;
+
 CREATE TRIGGER consent_records_no_update BEFORE UPDATE ON consent_records WHEN NOT (NEW."id" IS OLD."id" AND NEW."account_id" IS OLD."account_id" AND NEW."at" IS OLD."at" AND NEW."old" IS OLD."old" AND NEW."new" IS OLD."new" AND NEW."notice" IS OLD."notice" AND NEW."language" IS OLD."language" AND NEW."source" IS OLD."source" AND NEW."purpose" IS OLD."purpose" AND NEW."notice_version" IS OLD."notice_version" AND NEW."actor" IS OLD."actor" AND NEW."number" IS OLD."number") BEGIN SELECT RAISE(ABORT, 'consent_records is append-only'); END;
+
+CREATE INDEX ix_api_keys_account_id ON api_keys (account_id);
+
+CREATE INDEX ix_api_keys_person_id ON api_keys (person_id);
+
+CREATE INDEX ix_audit_kind ON audit (kind);
+
+CREATE INDEX ix_audit_subject ON audit (subject);
+
+CREATE INDEX ix_audit_whose ON audit (whose);
+
+CREATE INDEX ix_cloud_holdings_expires_at ON cloud_holdings (expires_at);
+
+CREATE INDEX ix_cloud_sessions_created_at ON cloud_sessions (created_at);
+
+CREATE INDEX ix_cloud_sessions_owner ON cloud_sessions (owner);
+
+CREATE INDEX ix_cloud_sessions_state ON cloud_sessions (state);
+
+CREATE INDEX ix_consent_records_account_id ON consent_records (account_id);
+
+CREATE INDEX ix_erasures_state ON erasures (state);
+
+CREATE INDEX ix_error_issues_last_seen ON error_issues (last_seen);
+
+CREATE INDEX ix_exchanges_segment_id ON exchanges (segment_id);
+
+CREATE INDEX ix_feedback_reports_account_id ON feedback_reports (account_id);
+
+CREATE INDEX ix_feedback_reports_expires_at ON feedback_reports (expires_at);
+
+CREATE INDEX ix_feedback_reports_person_id ON feedback_reports (person_id);
+
+CREATE INDEX ix_feedback_reports_state ON feedback_reports (state);
+
+CREATE INDEX ix_git_connections_account_id ON git_connections (account_id);
+
+CREATE INDEX ix_holds_session_id ON holds (session_id);
+
+CREATE INDEX ix_holds_state ON holds (state);
+
+CREATE INDEX ix_identities_person_id ON identities (person_id);
+
+CREATE INDEX ix_memberships_person_id ON memberships (person_id);
+
+CREATE INDEX ix_network_entries_account_id ON network_entries (account_id);
+
+CREATE INDEX ix_passkeys_person_id ON passkeys (person_id);
+
+CREATE INDEX ix_receipt_segments_segment_id ON receipt_segments (segment_id);
+
+CREATE INDEX ix_receipts_owner ON receipts (owner);
+
+CREATE INDEX ix_receipts_part_of ON receipts (part_of);
+
+CREATE INDEX ix_receipts_state ON receipts (state);
+
+CREATE INDEX ix_receipts_subject ON receipts (subject);
+
+CREATE INDEX ix_retention_moves_finished_at ON retention_moves (finished_at);
+
+CREATE INDEX ix_retention_moves_owner ON retention_moves (owner);
+
+CREATE INDEX ix_segments_state ON segments (state);
+
+CREATE INDEX ix_sessions_client_session ON sessions (client_session);
+
+CREATE INDEX ix_sessions_expires_at ON sessions (expires_at);
 
 CREATE INDEX ix_sessions_latest ON sessions (last_activity DESC, id);
 
+CREATE INDEX ix_sessions_owner ON sessions (owner, id);
+
 CREATE INDEX ix_sessions_owner_latest ON sessions (owner, last_activity DESC, id);
+
+CREATE INDEX ix_sign_in_attempts_last_at ON sign_in_attempts (last_at);
+
+CREATE INDEX ix_telemetry_files_expires_at ON telemetry_files (expires_at);
+
+CREATE INDEX ix_telemetry_files_shelf ON telemetry_files (shelf);
+
+CREATE INDEX ix_tombstones_owner ON tombstones (owner);
+
+CREATE INDEX ix_web_sessions_person_id ON web_sessions (person_id);
+
+CREATE UNIQUE INDEX uq_accounts_organisation_id ON accounts (organisation_id);
+
+CREATE UNIQUE INDEX uq_accounts_person_id ON accounts (person_id);
+
+CREATE UNIQUE INDEX uq_exchanges_number ON exchanges (session_id, number);
 
 INSERT INTO alembic_version VALUES ('0044');
 

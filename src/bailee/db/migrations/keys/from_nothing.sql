@@ -15,12 +15,6 @@ CREATE TABLE keks (
 	CONSTRAINT pk_keks PRIMARY KEY (id)
 );
 
-CREATE INDEX ix_keks_epoch ON keks (epoch);
-
-CREATE INDEX ix_keks_generation ON keks (generation);
-
-CREATE UNIQUE INDEX uq_keks_current ON keks (data_class, epoch) WHERE current;
-
 CREATE TABLE deks (
 	subject VARCHAR NOT NULL, 
 	kek_id VARCHAR NOT NULL, 
@@ -29,15 +23,11 @@ CREATE TABLE deks (
 	CONSTRAINT pk_deks PRIMARY KEY (subject)
 );
 
-CREATE INDEX ix_deks_kek_id ON deks (kek_id);
-
 CREATE TABLE former_keks (
 	subject VARCHAR NOT NULL, 
 	kek_id VARCHAR NOT NULL, 
 	CONSTRAINT pk_former_keks PRIMARY KEY (subject, kek_id)
 );
-
-CREATE INDEX ix_former_keks_kek_id ON former_keks (kek_id);
 
 CREATE TABLE destroyed_keks (
 	id VARCHAR NOT NULL, 
@@ -47,8 +37,6 @@ CREATE TABLE destroyed_keks (
 	emptied BOOLEAN NOT NULL, 
 	CONSTRAINT pk_destroyed_keks PRIMARY KEY (id)
 );
-
-CREATE INDEX ix_destroyed_keks_emptied ON destroyed_keks (emptied);
 
 CREATE TABLE secrets (
 	name VARCHAR NOT NULL, 
@@ -78,6 +66,18 @@ CREATE TABLE damaged_keys (
 	found_at DATETIME NOT NULL, 
 	CONSTRAINT pk_damaged_keys PRIMARY KEY (name, kind)
 );
+
+CREATE INDEX ix_deks_kek_id ON deks (kek_id);
+
+CREATE INDEX ix_destroyed_keks_emptied ON destroyed_keks (emptied);
+
+CREATE INDEX ix_former_keks_kek_id ON former_keks (kek_id);
+
+CREATE INDEX ix_keks_epoch ON keks (epoch);
+
+CREATE INDEX ix_keks_generation ON keks (generation);
+
+CREATE UNIQUE INDEX uq_keks_current ON keks (data_class, epoch) WHERE current;
 
 INSERT INTO alembic_version VALUES ('0040');
 
