@@ -67,8 +67,9 @@ class Served(Bailee):
         """A conversation with one exchange; what is listed of it."""
         before = {one["id"] for one in self.listed()}
         message(self.ready, text, key)
-        (made,) = (one for one in self.listed() if one["id"] not in before)
-        return dict(made)
+        while not (made := [one for one in self.listed() if one["id"] not in before]):
+            time.sleep(0.05)  # it is not sealed yet
+        return dict(made[0])
 
     def listed(self) -> list[dict[str, Any]]:
         """What a person is shown."""
@@ -97,8 +98,10 @@ def serving(folder: Path) -> Iterator[tuple[Served, ScriptedUpstream]]:
     """A server that is not started yet, and its upstream."""
     served = Served(folder)
     with ScriptedUpstream(tools_only=False, after=Text("ok")) as upstream:
-        yield served, upstream
-        served.close()
+        try:
+            yield served, upstream
+        finally:
+            served.close()
 
 
 def moment(text: str) -> datetime:

@@ -60,6 +60,7 @@ class Webhook:
     def close(self) -> None:
         """Stop; what still waits is tried once."""
         self._stopping.set()
+        self.thread.revive()  # else nobody makes room in the queue
         self._queue.put(None)
         self.thread.join(_SECONDS)
 
