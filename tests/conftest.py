@@ -30,6 +30,7 @@ REMEDIES: tuple[tuple[str, str], ...] = (
     ("claude", "install node and npm, and make the npm registry reachable"),
     ("nginx", "apt-get install nginx-light"),
     ("squid", "apt-get install squid"),
+    ("faketime", "apt-get install faketime"),
     ("model", "tools/setup.sh dev, which installs the extra local-model"),
     ("virtual machine", "apt-get install qemu-system-x86 squashfs-tools, on x86-64 Linux"),
     ("root", "run as an ordinary user: root passes every permission check"),

@@ -92,13 +92,18 @@ class Bailee:
         )  # fmt: skip
 
     def stop(self, number: int = signal.SIGTERM) -> int:
-        """Send the server a signal and wait for its end; its exit status."""
+        """Send the server a signal and wait for its end; its exit status. It has said nothing."""
+        status, errors = self.end(number)
+        assert "" == errors
+        return status
+
+    def end(self, number: int = signal.SIGTERM) -> tuple[int, str]:
+        """The same; its exit status, and what it said on standard error."""
         assert self._process is not None
         process, self._process = self._process, None
         process.send_signal(number)
         _, errors = process.communicate(timeout=SECONDS)
-        assert "" == errors
-        return process.returncode
+        return process.returncode, errors
 
     def close(self) -> None:
         """End what still runs."""

@@ -17,7 +17,7 @@ def render() -> str:
     """The page, as Markdown: every command with its arguments and options."""
     from bailee import cli  # here, so that a broken command breaks this page and no other
 
-    root: Any = typer.main.get_command(cli.app)
+    root: Any = typer.main.get_command(cli.whole())
     lines = [
         "# Command line",
         "",

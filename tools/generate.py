@@ -1,4 +1,4 @@
-"""Writes the generated pages of the docs; with `--check`, only says which are out of date."""
+"""Writes the generated pages and the schema; with `--check`, only says which are out of date."""
 
 from __future__ import annotations
 
@@ -12,11 +12,14 @@ import configuration_page
 import coverage_page
 import errors_page
 import faults_page
+import from_nothing
 import routes_page
 
 ROOT = Path(__file__).resolve().parent.parent
 
 PAGES: dict[str, Callable[[], str]] = {
+    "src/bailee/db/migrations/data/from_nothing.sql": lambda: from_nothing.render("data"),
+    "src/bailee/db/migrations/keys/from_nothing.sql": lambda: from_nothing.render("keys"),
     "docs/coverage.md": lambda: coverage_page.render(coverage_page.collect(ROOT)),
     "docs/reference/cli.md": cli_page.render,
     "docs/reference/configuration.md": configuration_page.render,

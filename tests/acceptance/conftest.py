@@ -42,6 +42,16 @@ def served(bailee: Bailee, upstream: ScriptedUpstream) -> Callable[..., Bailee]:
     return serve
 
 
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bailee]:
+    """A server for all tests of a file that do not need one to themselves."""
+    made = Bailee(tmp_path_factory.mktemp("shared"))
+    with ScriptedUpstream(tools_only=False) as upstream:
+        made.up("--upstream", upstream.url)
+        yield made
+        made.close()
+
+
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     """A git repository with a file."""

@@ -43,7 +43,7 @@ import sys
 from bailee import cli
 from bailee.cli import code
 
-@cli.app.command("crash")
+@cli.whole().command("crash")
 def crash(quincename: str = "QuinceCode") -> None:
     raise KeyError("QuinceCrash " + quincename)
 

@@ -24,7 +24,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from bailee.cli import app
+from bailee.cli import whole
 from bailee.clock import system_clock
 from bailee.console import Parts, SignIn
 from bailee.console.site import Site
@@ -119,7 +119,7 @@ class Home:
             "HOME": str(self.bailee.home.parent),
             "COLUMNS": "200",  # A narrow terminal folds a name over two lines.
         }
-        done = CliRunner().invoke(app, list(arguments), env=environment)
+        done = CliRunner().invoke(whole(), list(arguments), env=environment)
         assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
         return done.exit_code, done.output
 
@@ -194,7 +194,9 @@ def _visited(bailee: Bailee, output: Path, names: dict[str, str]) -> Home:
     names["session"] = json.loads(found.run("sessions", "list", "--json")[1])[0]["id"]
     environment = {"BAILEE_HOME": str(bailee.home)}
     typed = f"{PASSWORD}\n{PASSWORD}\n"
-    CliRunner().invoke(app, ["person", "password", "--key", names["key"]], typed, env=environment)
+    CliRunner().invoke(
+        whole(), ["person", "password", "--key", names["key"]], typed, env=environment
+    )
     signed = person.submit("/sign-in", "/sign-in", {"email": "mia@x.example", "password": PASSWORD})
     assert 200 == signed.status
     return found
@@ -213,7 +215,7 @@ def commands(group: typer.Typer, before: tuple[str, ...] = ()) -> Iterator[str]:
 
 def test_every_command_is_in_the_tables() -> None:
     """A new one is tried with nasty names, or says why it can show none."""
-    assert set(commands(app)) == {*SHOWS, *NOT_HERE}
+    assert set(commands(whole())) == {*SHOWS, *NOT_HERE}
 
 
 def obeyed(text: str) -> list[str]:

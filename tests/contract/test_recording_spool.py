@@ -72,9 +72,12 @@ class Receiver:
     def __init__(self) -> None:
         self.ids: list[str] = []
         self.files: list[str] = []
+        self.defect = False
 
     def kept(self, group: Sequence[Kept]) -> None:
-        """Note a group."""
+        """Note a group, or fail by a defect."""
+        if self.defect:
+            raise RuntimeError
         self.ids += [kept.exchange.exchange_id for kept in group if kept.exchange]
 
     def closed(self, file: str) -> None:
@@ -441,6 +444,22 @@ def test_a_defect_does_not_leave_clients_waiting(
             assert isinstance(error, StorageError)
         await until(lambda: port.recording.failure is None)
         assert [None] == await kept(port, exchange("2"))
+
+    run(work())
+
+
+@pytest.mark.parametrize("size", [10, 2 * LARGE])
+def test_a_defect_in_what_comes_after_writing_leaves_nobody_waiting(port: Port, size: int) -> None:
+    """By the loop or by a lane: it is refused; and what comes later is written, and handed on."""
+
+    async def work() -> None:
+        port.receiver.defect = True
+        for _ in range(3):  # the first one is written by the spool's thread
+            assert [True] == [error is not None for error in await kept(port, exchange("1", size))]
+        port.receiver.defect = False
+        await until(lambda: port.recording.failure is None)
+        assert [None, None] == await kept(port, exchange("2"), exchange("3", size))
+        assert {"2", "3"} == set(port.receiver.ids)
 
     run(work())
 

@@ -16,9 +16,10 @@ from bailee.app.node import Node
 from bailee.clock import system_clock
 from bailee.home import Home, HomeLock
 from bailee.testing.upstream import ScriptedUpstream, Text
-from bailee.vault.exchange import CapturedExchange, Outcome, Terms
+from bailee.vault.exchange import Terms
 from bailee.vault.files import Files
 from bailee.vault.spool_writing import SpoolWriter
+from captured import captured
 from programs import Bailee, message
 
 POISONED = Path(__file__).with_name("poisoned_process.py")
@@ -69,28 +70,19 @@ def fill(home: Path, mebibytes: int) -> None:
         )
         text = os.urandom(4 * MIB).hex().encode()
         for _ in range(mebibytes // 8):
-            now = system_clock().timestamp()
             session = str(uuid.uuid4())
             start = b'{"model":"m","messages":[{"role":"user","content":"' + session.encode()
+            request = start + text + b'"}]}'
+            terms = Terms("P30D", "c", "d")
             writer.write(
                 [
-                    CapturedExchange(
-                        exchange_id=session,
+                    captured(
+                        session,
+                        request,
+                        system_clock(),
                         owner=first.account_id,
-                        key_id="k",
-                        plan="pro",
-                        channel="api",
-                        terms=Terms("P30D", "c", "d"),
-                        started_at=now,
-                        ended_at=now,
-                        outcome=Outcome.COMPLETE,
-                        method="POST",
-                        target="/v1/messages",
-                        status=200,
-                        request_headers=(("x-claude-code-session-id", session),),
-                        answer_headers=(),
-                        request=start + text + b'"}]}',
-                        answer=b"{}",
+                        terms=terms,
+                        exchange_id=session,
                     )
                 ]
             )

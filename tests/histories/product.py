@@ -4,7 +4,6 @@ the test moves.
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import io
 import shutil
@@ -16,19 +15,18 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-import orjson
-
 from bailee.accounts import OPERATOR
 from bailee.accounts.consent import ConsentRecord
 from bailee.app import perform
 from bailee.app.node import Node
-from bailee.errors import IntegrityError, StorageError
+from bailee.errors import IntegrityError
 from bailee.home import Home, HomeLock
 from bailee.testing import FakeMachine
-from bailee.vault.exchange import CapturedExchange, Outcome, Terms
+from bailee.vault.exchange import CapturedExchange
 from bailee.vault.holds import key_name
 from bailee.vault.receipts import Receipt
 from bailee.vault.record import subject_of
+from captured import begun, end
 
 START = datetime.fromisoformat("2026-01-01T12:10:00+00:00")
 ORGANISATION = "Acme"
@@ -134,50 +132,11 @@ class Product:
 
     def begin(self, name: str, client: str, text: str, channel: str) -> CapturedExchange:
         """A request that begins now, on the terms that hold now; as the gateway does it."""
-        account = self.node.accounts.get(self.accounts[name])
-        decision = self.node.policy.retain(
-            data_class="transcript",
-            plan=account.plan,
-            channel=channel,
-            training_choice=account.training_choice,
-            zero_retention=False,
-            partner_programme=account.partner_programme,
-        )
-        assert decision.retention is not None
-        now = self.node.clock().timestamp()
-        body = {"model": "m", "messages": [{"role": "user", "content": text}]}
-        return CapturedExchange(
-            exchange_id=text,
-            owner=account.account_id,
-            key_id="k",
-            plan=account.plan,
-            channel=channel,
-            terms=Terms(decision.retention, decision.clause, decision.document),
-            started_at=now,
-            ended_at=now,
-            outcome=Outcome.COMPLETE,
-            method="POST",
-            target="/v1/messages",
-            status=200,
-            request_headers=(("x-claude-code-session-id", client),),
-            answer_headers=(),
-            request=orjson.dumps(body),
-            answer=b"{}",
-            consent=account.consent,
-        )
+        return begun(self.node, self.accounts[name], client, text, channel=channel)
 
     def end(self, exchange: CapturedExchange) -> None:
         """Its answer ends now, and that is acknowledged."""
-        exchange = exchange._replace(ended_at=self.node.clock().timestamp())
-
-        async def run() -> None:
-            loop = asyncio.get_running_loop()
-            self.node.vault.spool._loop = loop  # a test's loop lives for one call
-            future: asyncio.Future[StorageError | None] = loop.create_future()
-            self.node.vault.spool.submit(exchange, future.set_result)
-            assert await asyncio.wait_for(future, 30) is None
-
-        asyncio.run(run())
+        end(self.node, exchange)
 
     def erase(self, name: str) -> None:
         """A person is erased."""

@@ -38,6 +38,7 @@ from bailee.clock import Clock
 from bailee.config import Settings
 from bailee.errors import CODES, BaileeError, InputError
 from bailee.gateway.summary import ExchangeSummary
+from bailee.lasting import Lasting
 from bailee.policy import Policy
 from bailee.registry import Guard, Refusals
 from bailee.telemetry import sentry
@@ -99,16 +100,16 @@ class Own:
         self._periods: dict[str, str] = {}
         self._lock = threading.Lock()
         self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="measuring", daemon=True)
+        self.thread = Lasting("measuring", self._run)
 
     def start(self) -> None:
         """Keep what was added up each minute from now on."""
-        self._thread.start()
+        self.thread.start()
 
     def stop(self) -> None:
         """Keep what is left, and stop."""
         self._stopping.set()
-        self._thread.join()
+        self.thread.join()
 
     def exchange(self, summary: ExchangeSummary) -> None:
         """Add an exchange that is over. Called on the gateway's loop: it only adds up."""

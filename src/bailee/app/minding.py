@@ -102,6 +102,6 @@ def in_words(seconds: float) -> str:
 
 def _roughly(seconds: float) -> str:
     for unit, size in (("days", 86400), ("hours", 3600)):
-        if seconds >= 2 * size:
+        if round(seconds / size) >= 2:
             return f"{seconds / size:.0f} {unit}"
     return f"{seconds / 60:.0f} minutes"

@@ -13,6 +13,7 @@ from contextlib import suppress
 
 from bailee.app.node import Node
 from bailee.errors import BaileeError
+from bailee.lasting import Lasting
 
 _AGAIN_SECONDS = 30.0
 
@@ -25,19 +26,19 @@ class Mover:
         self._again = again_seconds
         self._wake = threading.Event()
         self._ending = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="mover", daemon=True)
+        self.thread = Lasting("mover", self._run)
 
     def start(self) -> None:
         """Take up what was left unfinished, and whatever is asked for from now on."""
         self._node.moves_wait = self._wake.set
         self._wake.set()
-        self._thread.start()
+        self.thread.start()
 
     def stop(self) -> None:
         """Stop after the present portion."""
         self._ending.set()
         self._wake.set()
-        self._thread.join()
+        self.thread.join()
 
     def _run(self) -> None:
         patience = None

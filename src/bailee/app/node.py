@@ -44,6 +44,7 @@ from bailee.home import Home, parts
 from bailee.home.belonging import Standing
 from bailee.home.reserve import Reserve
 from bailee.keyring import EnvironmentRoot, FileRoot, Keyring, Root, check_root, newest_generation
+from bailee.lasting import Lasting
 from bailee.ledger import Ledger
 from bailee.policy import Decision, Policy, load
 from bailee.registry import load as load_registry
@@ -253,6 +254,11 @@ class Node:
 
     def _time(self) -> datetime:
         return self.clock()
+
+    def threads(self) -> list[Lasting]:
+        """Its threads, for whoever watches."""
+        told = [] if self._webhook is None else [self._webhook.thread]
+        return [*self.vault.threads(), *self.telemetry.threads(), *told]
 
     def mind_clock(self) -> None:
         """Look whether the machine's clock has stepped (`minding`).

@@ -31,6 +31,7 @@ class Reason(StrEnum):
     SWEEP_LATE = "sweep_late"
     ROTATION_LATE = "rotation_late"
     SEALING_LATE = "sealing_late"
+    THREAD_ENDED = "thread_ended"
 
 
 IN_WORDS: Final = {
@@ -39,6 +40,7 @@ IN_WORDS: Final = {
     Reason.SWEEP_LATE: "no sweep has destroyed what was due for over 30 minutes",
     Reason.ROTATION_LATE: "the root key's rotation has been due for over an hour",
     Reason.SEALING_LATE: "nothing of what waits has been sealed for over 10 minutes",
+    Reason.THREAD_ENDED: "a thread that was begun anew has ended again by a defect",
 }
 BOUNDS: Final = {
     Reason.SWEEP_LATE: SWEEP,
@@ -51,7 +53,8 @@ BOUNDS: Final = {
 class Standing:
     """How a server stands. `begun`: its first sweep has succeeded; `records`: what comes is written
     down; seconds since keys were destroyed on time (`unswept`, from the start on if never), that a
-    rotation has been due (`unrotated`), in which nothing of what waits was sealed (`unsealed`).
+    rotation has been due (`unrotated`), in which nothing of what waits was sealed (`unsealed`);
+    `lasting`: no thread that was begun anew has ended at once again.
     """
 
     begun: bool
@@ -59,6 +62,7 @@ class Standing:
     unswept: float
     unrotated: float
     unsealed: float
+    lasting: bool = True
 
 
 def reasons(standing: Standing) -> tuple[Reason, ...]:
@@ -69,6 +73,7 @@ def reasons(standing: Standing) -> tuple[Reason, ...]:
         Reason.SWEEP_LATE: standing.unswept > SWEEP,
         Reason.ROTATION_LATE: standing.unrotated > ROTATION,
         Reason.SEALING_LATE: standing.unsealed > SEALING,
+        Reason.THREAD_ENDED: not standing.lasting,
     }
     return tuple(reason for reason, holds in found.items() if holds)
 

@@ -12,6 +12,7 @@ import resource
 import signal
 import sys
 import threading
+import traceback
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import partial
@@ -25,6 +26,7 @@ from bailee.app import telemetry
 from bailee.app.node import Node
 from bailee.app.serve import Running, Server
 from bailee.app.verifying import known
+from bailee.app.watch import to_stderr
 from bailee.clock import starting_at
 from bailee.errors import BaileeError
 from bailee.gateway.summary import ExchangeSummary
@@ -34,6 +36,7 @@ from bailee.home.set_clock import time_set
 from bailee.shown import line, lines
 from bailee.vault.workbench_process import WorkbenchProcess
 
+_OURS = Path(config.__file__).parent
 _LINES_WAITING = 1000
 _LONGEST_NAME = 60
 _MOST_DAMAGED = 20
@@ -58,6 +61,7 @@ def run_server(
     os.umask(0o077)  # whatever a library writes into the home is for its owner alone
     leave_no_core()
     log_as_text()
+    threading.excepthook = thread_ended
     home = find(given_home, environment)
     home.make(test_clock=test_clock)
     settings = config.load(home.settings_file, environment, command_line)
@@ -75,6 +79,19 @@ def run_server(
         ready = _announce_json if as_json else _announce
         uvloop.run(_serve(server, lambda running: ready(home, running), partial(_say_damage, node)))
     told.close()
+
+
+def thread_ended(ended: threading.ExceptHookArgs) -> None:
+    """Say that a defect ended a thread: of what class, and where in bailee's own code. Its message
+    may hold what it was about.
+    """
+    name = "a thread" if ended.thread is None else f"the thread {ended.thread.name!r}"
+    at = [
+        f"{Path(frame.filename).stem}:{frame.lineno}"
+        for frame in traceback.extract_tb(ended.exc_traceback)
+        if Path(frame.filename).is_relative_to(_OURS)
+    ]
+    to_stderr(f"bailee: {name} ended by a defect ({ended.exc_type.__name__} at {' '.join(at)})")
 
 
 class _LogLines(logging.Formatter):

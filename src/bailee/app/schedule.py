@@ -19,6 +19,7 @@ from typing import Final
 from bailee.app.promise import pause
 from bailee.app.sweeping import SEALING, NodeSweep, Sweeping
 from bailee.clock import Clock, Ticks, ticks
+from bailee.lasting import Lasting
 
 _LOOK: Final = 10.0  # a machine's sleep is not counted by a thread that waits
 _ENDING: Final = 10.0
@@ -43,19 +44,11 @@ class Schedule:
         self._ending = threading.Event()
         self._failed = 0
         self._next = ticking()
-        self._thread: threading.Thread | None = None
+        self.thread = Lasting("sweep", self._run)
 
     def start(self) -> None:
         """Sweep now and on schedule."""
-        self._thread = threading.Thread(target=self._run, name="sweep", daemon=True)
-        self._thread.start()
-
-    def revive(self) -> bool:
-        """Begin anew where a defect has ended the thread; whether one had."""
-        if self._ending.is_set() or self._thread is None or self._thread.is_alive():
-            return False
-        self.start()
-        return True
+        self.thread.start()
 
     def sweep_soon(self) -> None:
         """Let the next sweep be now, unless one is under way."""
@@ -67,8 +60,7 @@ class Schedule:
         self._ending.set()
         self._sweeping.ending = True
         self._wake.set()
-        if self._thread is not None:
-            self._thread.join(_ENDING)
+        self.thread.join(_ENDING)
 
     def _run(self) -> None:
         while not self._ending.is_set():

@@ -138,6 +138,7 @@ class Server:
         telemetry.pass_on(node, os.environ)
         own = telemetry.measuring(node, os.environ)
         own.start()
+        watch.mind([own.thread])
         self._parts.push_async_callback(asyncio.to_thread, own.stop)
         node.measured = own.settle
 
@@ -173,8 +174,11 @@ class Server:
         await self._start_console(console_at, tls, gateway_url, described)
         mover = Mover(node)
         mover.start()
+        watch.mind([mover.thread])
         self._parts.push_async_callback(asyncio.to_thread, mover.stop)
-        ingest = await self._start_ingest(ingest_at, scheme) if ingest_at is not None else None
+        ingest = (
+            await self._start_ingest(ingest_at, scheme, watch) if ingest_at is not None else None
+        )
         control = ControlServer(node.home.control_socket, self._operate)
         await control.start()
         self._parts.push_async_callback(control.close)
@@ -280,10 +284,11 @@ class Server:
         site = Healthy(make_site(parts), node.health or healthy)
         await self._listen(site, listening, self._descriptors.console)
 
-    async def _start_ingest(self, at: tuple[str, int], scheme: str) -> str:
+    async def _start_ingest(self, at: tuple[str, int], scheme: str, watch: Watch) -> str:
         node = self._node
         listening = bind(*at, "ingest")
         ingest, receiver = telemetry.make_ingest(node), feedback.make_receiver(node)
+        watch.mind(ingest.threads())
         self._parts.callback(ingest.close)
         self._parts.callback(receiver.close)
         ingest.app.router.routes.extend(receiver.routes)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Final
 
@@ -23,6 +23,7 @@ from bailee.app.sweeping import SEALING, NodeSweep
 from bailee.clock import Ticks, ticks
 from bailee.errors import BaileeError
 from bailee.health import Health
+from bailee.lasting import Lasting
 from bailee.shown import line
 
 _EVERY: Final = 5.0
@@ -61,6 +62,9 @@ class Watch:
         self._began = ticking()
         self._begun = False
         self._rotation_since: float | None = None
+        self._threads: list[Lasting] = []
+        self._ended: set[str] = set()  # threads that had ended when last looked at
+        self._again: set[str] = set()  # those that had the time before, too
         self._reasons: tuple[Reason, ...] = ()
         self._said: dict[str, str] = {}
         self._ending = threading.Event()
@@ -70,6 +74,10 @@ class Watch:
         """Sweep, and watch."""
         self.schedule.start()
         self._thread.start()
+
+    def mind(self, threads: Iterable[Lasting]) -> None:
+        """Watch these threads too: what the node has are watched anyway. Before `start`."""
+        self._threads += threads
 
     def stop(self) -> None:
         """Stop both; the sweep that runs comes to its end, ten seconds at most."""
@@ -85,10 +93,7 @@ class Watch:
 
     def look(self) -> None:
         """Look once, act on what is late, and say what has changed."""
-        if self.schedule.revive():
-            self._revived("sweep")
-        if self._node.vault.revive():
-            self._revived("sealer")
+        self._look_at_threads()
         if self._node.sweeping.kept:  # by a command, when the schedule's own failed
             self._begin()
         self._look_at_rotation()
@@ -125,7 +130,15 @@ class Watch:
             unswept=self._node.sweeping.unswept(),
             unrotated=0.0 if since is None else self._ticks() - since,
             unsealed=self._node.vault.stalled(),
+            lasting=not self._again,
         )
+
+    def _look_at_threads(self) -> None:
+        threads = [self.schedule.thread, *self._node.threads(), *self._threads]
+        ended = {thread.name for thread in threads if thread.revive()}
+        for name in sorted(ended - self._again):
+            self._revived(name)
+        self._ended, self._again = ended, ended & self._ended
 
     def _look_at_rotation(self) -> None:
         try:

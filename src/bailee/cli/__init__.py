@@ -1,93 +1,56 @@
 """The `bailee` command: one file per command group, thin.
 
 Nothing of the server is imported until a command needs it, so that the base install has every
-command that needs no server, and a plain refusal for the others.
+command that needs no server, and a plain refusal for the others. Of the groups only the one is
+imported and built that the first word names: all of them take several times as long.
 """
 
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+from collections.abc import Iterable
+from functools import cache
+from importlib import import_module
+from typing import Annotated, Final
 
 import typer
 
 from bailee import __version__
-from bailee.cli import (
-    account,
-    audit,
-    clock,
-    cloud,
-    cloud_git,
-    cloud_image,
-    cloud_network,
-    code,
-    config,
-    demo,
-    errors_command,
-    feedback,
-    flows,
-    hold,
-    home,
-    key,
-    keyring,
-    local,
-    metrics,
-    organisation,
-    outbox,
-    person,
-    personal_data,
-    policy,
-    privacy,
-    retention,
-    run,
-    sessions,
-    survey,
-    up,
-    verify,
-)
 from bailee.cli.show import say, warn_in_lines
 
-app = typer.Typer(
-    name="bailee",
-    help="The self-hostable data plane for coding agents.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-)
-app.command("up")(up.up)
-app.command("sign-in")(up.sign_in)
-app.command("demo")(demo.demo)
-app.command("code", cls=code.CodeCommand)(code.code)
-app.command("flows")(flows.flows)
-app.command("run", context_settings=run.CONTEXT)(run.run)
-app.add_typer(outbox.app, name="outbox")
-app.add_typer(local.app, name="local")
-app.add_typer(policy.app, name="policy")
-app.add_typer(person.app, name="person")
-person.app.command("export")(personal_data.export)
-person.app.command("erase")(personal_data.erase)
-app.add_typer(hold.app, name="hold")
-app.add_typer(personal_data.receipts, name="receipts")
-app.add_typer(organisation.app, name="organisation")
-app.add_typer(account.app, name="account")
-app.add_typer(key.app, name="key")
-app.add_typer(privacy.app, name="privacy")
-app.add_typer(sessions.app, name="sessions")
-app.add_typer(retention.app, name="retention")
-app.add_typer(metrics.app, name="metrics")
-app.add_typer(errors_command.app, name="errors")
-app.add_typer(feedback.app, name="feedback")
-app.add_typer(survey.app, name="survey")
-app.add_typer(cloud.app, name="cloud")
-cloud.app.add_typer(cloud_git.app, name="git")
-cloud.app.add_typer(cloud_image.app, name="image")
-cloud.app.add_typer(cloud_network.app, name="network")
-app.add_typer(clock.app, name="clock")
-app.add_typer(keyring.app, name="keyring")
-app.add_typer(home.app, name="home")
-app.add_typer(audit.app, name="audit")
-app.command("verify")(verify.verify)
-app.add_typer(config.app, name="config")
+_COMMANDS: Final = {
+    "up": "up:up",
+    "sign-in": "up:sign_in",
+    "demo": "demo:demo",
+    "code": "code:code",
+    "flows": "flows:flows",
+    "run": "run:run",
+    "outbox": "outbox:app",
+    "local": "local:app",
+    "policy": "policy:app",
+    "person": "person:app",
+    "hold": "hold:app",
+    "receipts": "personal_data:receipts",
+    "organisation": "organisation:app",
+    "account": "account:app",
+    "key": "key:app",
+    "privacy": "privacy:app",
+    "sessions": "sessions:app",
+    "retention": "retention:app",
+    "metrics": "metrics:app",
+    "errors": "errors_command:app",
+    "feedback": "feedback:app",
+    "survey": "survey:app",
+    "cloud": "cloud:app",
+    "clock": "clock:app",
+    "keyring": "keyring:app",
+    "home": "home:app",
+    "audit": "audit:app",
+    "verify": "verify:verify",
+    "config": "config:app",
+}
+"""Each first word, and what it names: module and attribute. A module's `HOW` says more of its
+command."""
 
 
 def _version(wanted: bool) -> None:
@@ -96,7 +59,6 @@ def _version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def _root(
     _version: Annotated[
         bool,
@@ -106,14 +68,42 @@ def _root(
     pass
 
 
+def _made(names: Iterable[str]) -> typer.Typer:
+    made = typer.Typer(
+        name="bailee",
+        help="The self-hostable data plane for coding agents.",
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+    )
+    made.callback()(_root)
+    for name in names:
+        module_name, attribute = _COMMANDS[name].split(":")
+        module = import_module(f"bailee.cli.{module_name}")
+        command = getattr(module, attribute)
+        if isinstance(command, typer.Typer):
+            made.add_typer(command, name=name)
+        else:
+            made.command(name, **getattr(module, "HOW", {}))(command)
+    return made
+
+
+@cache
+def whole() -> typer.Typer:
+    """Every command. What is added to it, `main` has too."""
+    return _made(_COMMANDS)
+
+
 def main() -> None:
     """Run the command line. A fault of our own is reported where that is on, and stays a fault."""
+    first = sys.argv[1:2]
     try:
+        app = _made(first) if first and first[0] in _COMMANDS else whole()
         app()
     except Exception as error:
         from bailee.client.crashes import crashed
 
-        told = crashed(error, "bailee-code" if "code" in sys.argv[1:2] else "bailee")
+        told = crashed(error, "bailee-code" if "code" in first else "bailee")
         if told is not None:
             warn_in_lines(told)
         raise

@@ -10,7 +10,7 @@ from typing import Annotated, Any, cast
 
 import typer
 
-from bailee.cli import cloud_show
+from bailee.cli import cloud_git, cloud_image, cloud_network, cloud_show
 from bailee.cli.errors import reporting
 from bailee.cli.reach import HomeOption, JsonOption, ask_one, operate
 from bailee.cli.show import console, moment, note, print_json, say, table
@@ -312,3 +312,8 @@ def runner(
                 hint="name it with --home or BAILEE_HOME",
             )
         run_runner(found, os.environ, slots)
+
+
+app.add_typer(cloud_git.app, name="git")
+app.add_typer(cloud_image.app, name="image")
+app.add_typer(cloud_network.app, name="network")

@@ -42,6 +42,10 @@ class CodeCommand(TyperCommand):
         return super().parse_args(ctx, made)
 
 
+HOW = {"cls": CodeCommand}
+"""How the command is built."""
+
+
 def code(  # noqa: PLR0917 - each is an option
     prompt: Annotated[str | None, typer.Argument(help="What to do, to begin with.")] = None,
     print_: Annotated[

@@ -9,6 +9,7 @@ from typing import Annotated, Any, cast
 
 import typer
 
+from bailee.cli import personal_data
 from bailee.cli.errors import reporting
 from bailee.cli.key import told_once
 from bailee.cli.reach import HomeOption, JsonOption, ask_one
@@ -135,3 +136,7 @@ def show(
             say(f"             {key['terms']['in_words']}")
         for record in shown["consent"]:
             say(f"consent    {moment(record['at'])}  {record['old']} → {record['new']}")
+
+
+app.command("export")(personal_data.export)
+app.command("erase")(personal_data.erase)

@@ -2,6 +2,9 @@
 
 Each database has its own line of revisions, `migrations/data` and `migrations/keys`. A database
 that a newer version has written is refused: an older program would not know what it means.
+
+A database with nothing in it is made in one go from `from_nothing.sql`, which `make docs` writes
+from the steps; what steps have come since are taken then. So the file may be behind, never wrong.
 """
 
 from __future__ import annotations
@@ -19,6 +22,10 @@ if TYPE_CHECKING:
     from alembic.config import Config
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
+BETWEEN: Final = ";\n\n"
+"""What stands between two statements of `from_nothing.sql`, and in none."""
+
+_IS_EMPTY: Final = text("SELECT count(*) = 0 FROM sqlite_master")
 
 DECIDING: Final = (
     vault.sessions,
@@ -49,24 +56,41 @@ def upgrade(engine: Engine, line: Literal["data", "keys"]) -> None:
         if inspect(connection).has_table("alembic_version"):
             current = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
         behind = current != newest(line)
-        if behind:
-            _take_steps(connection, line, current)
+        if current is None and connection.execute(_IS_EMPTY).scalar():
+            current = _make(connection, line)
+        if current != newest(line):
+            _check_known(line, current)
+            steps(connection, line)
         if line == "data":
             checks.install(connection, DECIDING, renew=behind)
 
 
-def _take_steps(connection: Connection, line: Literal["data", "keys"], current: str | None) -> None:
-    from alembic import command  # takes a moment to import, and is seldom needed
-    from alembic.script import ScriptDirectory
+def _make(connection: Connection, line: Literal["data", "keys"]) -> str | None:
+    """Make the schema in a database that is empty; which revision it is."""
+    file = (_MIGRATIONS / line / "from_nothing.sql").read_text("utf-8")
+    for statement in file.split(BETWEEN)[:-1]:
+        connection.exec_driver_sql(statement)
+    return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
 
-    config = configuration(line)
-    known = {one.revision for one in ScriptDirectory.from_config(config).walk_revisions()}
+
+def _check_known(line: Literal["data", "keys"], current: str | None) -> None:
+    from alembic.script import ScriptDirectory  # takes a moment to import, and is seldom needed
+
+    scripts = ScriptDirectory.from_config(configuration(line))
+    known = {one.revision for one in scripts.walk_revisions()}
     if current is not None and current not in known:
         raise IntegrityError(
             f"the {line} database was written by a newer version (schema {current}).",
             code="schema",
             hint="install that version of bailee or newer",
         )
+
+
+def steps(connection: Connection, line: Literal["data", "keys"]) -> None:
+    """Take the steps from where the database is to the head of a line."""
+    from alembic import command
+
+    config = configuration(line)
     config.attributes["connection"] = connection
     command.upgrade(config, "head")
 

@@ -109,6 +109,7 @@ class Keyring:
         self.lock = threading.RLock()
         self._keks: dict[str, bytes] = {}
         self._deks: OrderedDict[str, Dek] = OrderedDict()
+        self._holding = threading.Lock()  # while what is held in memory changes, or is gone through
         self._secrets: dict[str, bytes] = {}
         self._log_is_long = False
 
@@ -247,9 +248,7 @@ class Keyring:
         Raises:
             StorageError: the store can't be read.
         """
-        query = select(deks.c.subject).where(
-            among(deks.c.subject, subjects), damage.undestroyed()
-        )
+        query = select(deks.c.subject).where(among(deks.c.subject, subjects), damage.undestroyed())
         with storage_errors("the keyring"), reading(self.engine) as connection:
             return list(connection.execute(query).scalars())
 
@@ -299,7 +298,9 @@ class Keyring:
         gone = set(kek_ids)
         for kek_id in gone:
             self._keks.pop(kek_id, None)
-        self.forget([subject for subject, dek in self._deks.items() if dek.kek_id in gone])
+        with self._holding:
+            under = [subject for subject, dek in self._deks.items() if dek.kek_id in gone]
+        self.forget(under)
 
     def truncate_log(self, *, if_long: bool = False) -> None:
         """Cut the write-ahead log; with `if_long`, only if readers blocked that the last time."""
@@ -502,10 +503,11 @@ class Keyring:
         return key
 
     def _remember(self, dek: Dek) -> None:
-        self._deks[dek.subject] = dek
-        self._deks.move_to_end(dek.subject)
-        while len(self._deks) > _CACHED_DEKS:
-            self._deks.popitem(last=False)
+        with self._holding:
+            self._deks[dek.subject] = dek
+            self._deks.move_to_end(dek.subject)
+            while len(self._deks) > _CACHED_DEKS:
+                self._deks.popitem(last=False)
 
 
 def _destroyed(subject: str) -> IntegrityError:

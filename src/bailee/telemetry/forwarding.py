@@ -30,6 +30,7 @@ from typing import Any, Final
 from bailee.clock import Clock
 from bailee.errors import IntegrityError, StorageError
 from bailee.keyring import Keyring
+from bailee.lasting import Lasting
 from bailee.telemetry import journal, outward
 from bailee.telemetry.destinations import Address
 from bailee.telemetry.journal import Batch, Journal
@@ -100,7 +101,7 @@ class Forwarder:
         self._journal = Journal(
             folder, keyring, clock, self._closed, files=files, file_bytes=_FILE_BYTES
         )
-        self._thread = threading.Thread(target=self._run, name="forwarding", daemon=True)
+        self._thread = Lasting(f"forwarding of {data_class}s", self._run)
         self._thread.start()
 
     @property
@@ -137,6 +138,10 @@ class Forwarder:
             self._record("telemetry.undelivered", self.data_class, {"files": gone})
         return gone
 
+    def threads(self) -> list[Lasting]:
+        """Its threads, for whoever watches."""
+        return [self._thread, self._journal.thread]
+
     def close(self) -> None:
         """Write what waits, and stop; what is not delivered is at the next start."""
         self._stopping.set()
@@ -161,6 +166,7 @@ class Forwarder:
         self._sizes.pop(name, None)
 
     def _run(self) -> None:
+        self._dirty.set()  # what came before a defect is not left lying
         while not self._stopping.is_set():
             try:
                 name = self._queue.get_nowait()

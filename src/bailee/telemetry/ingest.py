@@ -36,6 +36,7 @@ from starlette.routing import Route
 from bailee.errors import InputError
 from bailee.ingest.bodies import unpacked
 from bailee.ingest.door import Door, Limits, bearer
+from bailee.lasting import Lasting
 from bailee.telemetry import sentry, statsig
 from bailee.telemetry.telemetry import Periods, Taken, Telemetry
 from bailee.telemetry.turns import Turns
@@ -97,6 +98,10 @@ class Ingest:
                 Route("/v1/get_id_lists/{key}", _nothing_listed, methods=["GET", "POST"]),
             ],
         )
+
+    def threads(self) -> list[Lasting]:
+        """Its thread, for whoever watches."""
+        return [self._turns.thread]
 
     def close(self) -> None:
         """Let the thread end."""

@@ -34,6 +34,7 @@ from bailee.clock import Clock
 from bailee.errors import BaileeError, StorageError
 from bailee.keyring import Keyring
 from bailee.keyring.wrapping import NONCE_BYTES, associated
+from bailee.lasting import Lasting
 from bailee.telemetry.records import DataClass, Row
 from bailee.telemetry.shelves import Shelf, shelf_of
 from bailee.vault.files import Files
@@ -99,8 +100,8 @@ class Journal:
         self._queue: SimpleQueue[_Waiting | _Order] = SimpleQueue()
         self._submitted = 0
         self._settled = 0
-        self._thread = threading.Thread(target=self._run, name="telemetry", daemon=True)
-        self._thread.start()
+        self.thread = Lasting("telemetry", self._run)
+        self.thread.start()
 
     # -- any thread ------------------------------------------------------------------------------
 
@@ -145,11 +146,12 @@ class Journal:
 
     def close(self) -> None:
         """Write what waits, close the files, stop."""
+        self.thread.revive()
         self._ask(roll=True, stop=True)
-        self._thread.join()
+        self.thread.join()
 
     def _submit(self, waiting: _Waiting) -> None:
-        weight = sum(len(rows) for _, _, rows in waiting.batches)
+        weight = _weight(waiting)
         if self._submitted - self._settled + weight > _MOST_WAITING:
             raise StorageError("too much telemetry is waiting to be written.", code="overloaded")
         self._submitted += weight
@@ -159,7 +161,7 @@ class Journal:
         order = _Order(threading.Event(), roll, stop)
         self._queue.put(order)
         while not order.obeyed.wait(0.2):
-            if not self._thread.is_alive():
+            if not self.thread.is_alive():
                 return
 
     # -- the journal's thread --------------------------------------------------------------------
@@ -168,14 +170,20 @@ class Journal:
         stop = False
         while not stop:
             group, order = self._take()
-            if group:
+            weight = sum(_weight(waiting) for waiting in group)
+            try:
                 self._keep(group)
-            if order is not None:
-                if order.roll:
+                if order is not None and order.roll:
                     for shelf in list(self._open):
                         self._close(shelf)
-                stop = order.stop
-                order.obeyed.set()
+            except BaseException as error:  # a defect; who was answered hears no more
+                self._answer([(waiting, _failure(error)) for waiting in group])
+                raise
+            finally:
+                self._settled += weight
+                if order is not None:
+                    stop = order.stop
+                    order.obeyed.set()
 
     def _take(self) -> tuple[list[_Waiting], _Order | None]:
         group: list[_Waiting] = []
@@ -186,7 +194,7 @@ class Journal:
                 if isinstance(item, _Order):
                     return group, item
                 group.append(item)
-                size += sum(len(rows) for _, _, rows in item.batches)
+                size += _weight(item)
                 if size >= _GROUP_BYTES:
                     return group, None
                 item = self._queue.get_nowait()
@@ -206,9 +214,8 @@ class Journal:
             except Exception as error:  # a defect here must not leave senders waiting
                 failures[shelf] = _failure(error)
                 self._give_up(shelf)
-        answers: dict[asyncio.AbstractEventLoop | None, list[Callable[[], None]]] = {}
+        answers: list[tuple[_Waiting, StorageError | None]] = []
         for waiting in group:
-            self._settled += sum(len(rows) for _, _, rows in waiting.batches)
             failed = next(
                 (
                     failures[shelf]
@@ -217,8 +224,15 @@ class Journal:
                 ),
                 None,
             )
-            answers.setdefault(waiting.loop, []).append(_bound(waiting.answer, failed))
-        for loop, calls in answers.items():
+            answers.append((waiting, failed))
+        self._answer(answers)
+        group.clear()
+
+    def _answer(self, answers: Sequence[tuple[_Waiting, StorageError | None]]) -> None:
+        by_loop: dict[asyncio.AbstractEventLoop | None, list[Callable[[], None]]] = {}
+        for waiting, failed in answers:
+            by_loop.setdefault(waiting.loop, []).append(_bound(waiting.answer, failed))
+        for loop, calls in by_loop.items():
             if loop is None:
                 _all(calls)
             else:
@@ -310,12 +324,16 @@ def _bound(
     return lambda: answer(failure)
 
 
+def _weight(waiting: _Waiting) -> int:
+    return sum(len(rows) for _, _, rows in waiting.batches)
+
+
 def _all(calls: Sequence[Callable[[], None]]) -> None:
     for call in calls:
         call()
 
 
-def _failure(error: Exception) -> StorageError:
+def _failure(error: BaseException) -> StorageError:
     if isinstance(error, StorageError):
         return error
     what = error.strerror if isinstance(error, OSError) and error.strerror else type(error).__name__

@@ -28,6 +28,7 @@ from bailee.damage import Damaged
 from bailee.errors import BaileeError, InputError
 from bailee.ingest.bodies import check_objects
 from bailee.keyring import Keyring
+from bailee.lasting import Lasting
 from bailee.registry import OTHER, Guard, Refusals, Registry
 from bailee.telemetry import otlp_json, sentry, statsig
 from bailee.telemetry.days import Days, as_json
@@ -374,6 +375,11 @@ class Telemetry:
         )
         self.dropped.forget(now.date() - timedelta(days=30))
         return Swept(shelves, merged, forgotten)
+
+    def threads(self) -> list[Lasting]:
+        """Its threads, for whoever watches."""
+        onward = [one for forwarder in self.forwarders.values() for one in forwarder.threads()]
+        return [self._journal.thread, *onward]
 
     def close(self) -> None:
         """Write what waits and stop; what is not compacted yet is at the next start."""

@@ -11,6 +11,8 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
+from bailee.lasting import Lasting
+
 T = TypeVar("T")
 _Job = tuple[Future[Any], Callable[[], Any]]
 
@@ -22,8 +24,8 @@ class Turns:
         self._waiting: OrderedDict[str, deque[_Job]] = OrderedDict()
         self._change = threading.Condition()
         self._closed = False
-        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
-        self._thread.start()
+        self.thread = Lasting(name, self._run)
+        self.thread.start()
 
     async def do(self, sender: str, job: Callable[[], T]) -> T:
         """What the job gives, when it is the sender's turn. Raises whatever the job does."""
@@ -40,7 +42,8 @@ class Turns:
         with self._change:
             self._closed = True
             self._change.notify()
-        self._thread.join()
+        self.thread.revive()
+        self.thread.join()
 
     def _run(self) -> None:
         while (taken := self._next()) is not None:

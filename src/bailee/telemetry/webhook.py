@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import orjson
 
+from bailee.lasting import Lasting
 from bailee.telemetry.destinations import check_address
 from bailee.telemetry.issues import Issue
 from bailee.telemetry.records import Row
@@ -33,8 +34,8 @@ class Webhook:
         self._failed = failed
         self._queue: queue.Queue[dict[str, Any] | None] = queue.Queue(_WAITING)
         self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="webhook", daemon=True)
-        self._thread.start()
+        self.thread = Lasting("webhook", self._run)
+        self.thread.start()
 
     def __call__(self, kind: str, issue: Issue, row: Row) -> None:
         """Queue what is to be told of an issue; `kind` is `new` or `regression`."""
@@ -59,13 +60,18 @@ class Webhook:
     def close(self) -> None:
         """Stop; what still waits is tried once."""
         self._stopping.set()
+        self.thread.revive()  # else nobody makes room in the queue
         self._queue.put(None)
-        self._thread.join(_SECONDS)
+        self.thread.join(_SECONDS)
 
     def _run(self) -> None:
         while (told := self._queue.get()) is not None:
-            if not any(self._tell(told, pause) for pause in _PAUSES):
-                self._failed()
+            heard = False
+            try:
+                heard = any(self._tell(told, pause) for pause in _PAUSES)
+            finally:
+                if not heard:
+                    self._failed()
 
     def _tell(self, told: dict[str, Any], pause: float) -> bool:
         import requests  # takes a moment, and most have no such address

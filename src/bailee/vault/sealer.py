@@ -19,7 +19,6 @@ Rules kept here:
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -33,6 +32,7 @@ from bailee.db.engine import reading, storage_errors
 from bailee.db.vault import spool_positions
 from bailee.errors import StorageError
 from bailee.keyring import Keyring
+from bailee.lasting import Lasting
 from bailee.vault.batch import Batch, Item
 from bailee.vault.conversations import Conversations
 from bailee.vault.progress import Progress
@@ -100,12 +100,8 @@ class Sealer:
         self._retry_seconds = retry_seconds
         self._in_doubt = False  # whether the last batch may have been committed after all
         self.queue = SealingQueue(most_held)
-        self._thread = self._started()
-
-    def _started(self) -> threading.Thread:
-        thread = threading.Thread(target=self._run, name="sealer", daemon=True)
-        thread.start()
-        return thread
+        self.thread = Lasting("sealer", self._run)
+        self.thread.start()
 
     # -- from the spool's thread -----------------------------------------------------------------
 
@@ -128,18 +124,10 @@ class Sealer:
         self._bench.forget([session_id])
         self._conversations.forget(session_id)
 
-    def revive(self) -> bool:
-        """Begin anew where a defect has ended the thread; whether one had."""
-        if self._thread.is_alive() or self.queue.stopping:
-            return False
-        self._in_doubt = True
-        self._thread = self._started()
-        return True
-
     def close(self) -> None:
         """Stop after the present batch. What is queued is in the spool."""
         self.queue.stop()
-        self._thread.join()
+        self.thread.join()
         self._bench.close()
 
     # -- the sealer's thread ---------------------------------------------------------------------
@@ -150,8 +138,10 @@ class Sealer:
             try:
                 with self._room():
                     self._work(batch)
-            except StorageError as error:
+            except BaseException as error:
                 self._in_doubt = True
+                if not isinstance(error, StorageError):  # a defect: the thread begins anew
+                    raise
                 self.queue.failed(error, self._retry_seconds)
                 continue
             if self.queue.stopping:

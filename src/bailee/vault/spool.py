@@ -17,6 +17,8 @@ Rules kept here:
 * What waits is counted in bytes (`has_room`); the gateway lets nothing new in meanwhile.
 * While writing fails, `failure` says so, every exchange is refused at once, and writing is tried
   again by making a new file, which takes the same disk and the same keyring.
+* A lane's thread that ends by a defect refuses what it had in hand, and all that comes, until it is
+  begun anew (`threads`).
 * What a lane wrote is handed on in order: `kept` for each group, before its `done`s or behind an
   order that waits for it; `closed` after a file's last one.
 """
@@ -37,6 +39,7 @@ from typing import Protocol
 from bailee.clock import Clock
 from bailee.errors import StorageError
 from bailee.keyring import Keyring
+from bailee.lasting import Lasting
 from bailee.vault.exchange import CapturedExchange
 from bailee.vault.files import Files
 from bailee.vault.sealing_queue import Unsealed
@@ -139,7 +142,7 @@ class Spool:
         self._failure: StorageError | None = None
         self._probed = 0.0
         self._stopped = False
-        self._thread = threading.Thread(target=self._run, name="spool", daemon=True)
+        self._thread = Lasting("spool of large exchanges" if large else "spool", self._run)
         self._thread.start()
 
     # -- the port, on the event loop's thread ----------------------------------------------------
@@ -153,7 +156,6 @@ class Spool:
         large = self._large
         if large is not None and weight > LARGE:
             large._loop = loop
-
             large.submit(exchange, done)
             return
         self._submitted += weight
@@ -237,9 +239,14 @@ class Spool:
         if self._large is not None:
             self._large.roll(older_than=older_than)
 
+    def threads(self) -> list[Lasting]:
+        """Its threads, one for each lane, for whoever watches."""
+        return [self._thread] if self._large is None else [self._thread, *self._large.threads()]
+
     def close(self) -> None:
         """Write what waits, close the file, stop."""
         if not self._stopped:
+            self._thread.revive()
             self._ask(_Order(roll=True, stop=True))
             self._thread.join()
             self._stopped = True
@@ -259,25 +266,35 @@ class Spool:
 
     def _run(self) -> None:
         if self._large is not None:
-            with self._turn, contextlib.suppress(StorageError):
+            with self._turn, contextlib.suppress(Exception):  # the first write says what fails
                 self._writer.prepare()
         stop = False
         while not stop:
             batch, order = self._take()
-            with self._turn:
-                if batch:
-                    failure = self._keep(batch)
-                    self._wake([done for _, done in batch], failure)
-                elif self._failure is not None and order is None:
-                    self._probe()
-                if order is not None and order.roll:
-                    self._writer.roll(order.older_than)
-                    if not order.stop and self._large is not None:
-                        self._writer.make_ahead()
-            if order is not None:
-                stop = order.stop
-                order.obeyed.set()
+            try:
+                with self._turn:
+                    self._work(batch, order)
+            finally:
+                if order is not None:
+                    stop = order.stop
+                    order.obeyed.set()
         self._writer.close()
+
+    def _work(self, batch: list[Submitted], order: _Order | None) -> None:
+        try:
+            if batch:
+                failure = self._keep(batch)
+                self._wake([done for _, done in batch], failure)
+                batch = []
+            elif self._failure is not None and order is None:
+                self._probe()
+            if order is not None and order.roll:
+                self._writer.roll(order.older_than)
+                if not order.stop and self._large is not None:
+                    self._writer.make_ahead()
+        except BaseException as error:  # a defect: nothing is accepted until the thread is anew
+            self._wake([done for _, done in batch], self._failed(error))
+            raise
 
     def _take(self) -> tuple[list[Submitted], _Order | None]:
         """All that was handed over, up to a group's size, or up to an order."""
@@ -328,25 +345,26 @@ class Spool:
             failure = self._failure
         else:
             try:
-                group = self._writer.write([exchange for exchange, _ in batch])
+                self._receiver.kept(self._writer.write([exchange for exchange, _ in batch]))
+                self._writer.make_ahead()
                 self._failure = None
             except Exception as error:  # a defect here must not leave clients waiting
                 failure = self._failed(error)
         self._settled += sum(_weight(exchange) for exchange, _ in batch)
-        if failure is None:
-            self._receiver.kept(group)
-            self._writer.make_ahead()
         return failure
 
-    def _failed(self, error: Exception) -> StorageError:
-        if isinstance(error, StorageError):
-            failure = error
-        else:
-            failure = StorageError(f"the spool failed ({type(error).__name__}).")
-        self._failure = failure
+    def _failed(self, error: BaseException) -> StorageError:
+        failure = self._failure = _failure(error)
         self._probed = time.monotonic()
-        self._writer.give_up()
+        with contextlib.suppress(Exception):  # who waits is told, whatever else fails
+            self._writer.give_up()
         return failure
+
+
+def _failure(error: BaseException) -> StorageError:
+    if isinstance(error, StorageError):
+        return error
+    return StorageError(f"the spool failed ({type(error).__name__}).")
 
 
 def _weight(exchange: CapturedExchange) -> int:

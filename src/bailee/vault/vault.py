@@ -49,6 +49,7 @@ from bailee.db.engine import reading, storage_errors
 from bailee.db.vault import exchanges, sessions, spool_positions
 from bailee.errors import InputError, IntegrityError, StorageError
 from bailee.keyring import Keyring, Rotation
+from bailee.lasting import Lasting
 from bailee.vault.compressing import Record as StoredRecord
 from bailee.vault.conversations import Conversations
 from bailee.vault.exporting import as_lines
@@ -572,9 +573,9 @@ class Vault:
         """Seconds in which nothing of what waits to be sealed was; 0 when nothing waits."""
         return self._sealer.queue.stalled()
 
-    def revive(self) -> bool:
-        """Let the sealer begin anew if a defect has ended it; whether one had."""
-        return self._sealer.revive()
+    def threads(self) -> list[Lasting]:
+        """The sealer's and the spool's, for whoever watches."""
+        return [self._sealer.thread, *self.spool.threads()]
 
     def rotation_due(self, now: datetime) -> bool:
         """Whether the next sweep rotates the root.

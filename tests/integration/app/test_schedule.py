@@ -89,8 +89,7 @@ def test_the_end_does_not_wait_for_the_sealer(place: Place) -> None:
     until(lambda: sealer.queue._urgent)
     place.node.vault.hurry()
     running.stop()
-    assert running._thread is not None
-    assert not running._thread.is_alive()
+    assert not running.thread.is_alive()
     gate.set()
     assert sealer.queue.wait(30)
     assert [] == failures(place)

@@ -13,10 +13,14 @@ import pytest
 from bailee.app import promise
 from bailee.app.watch import Watch
 from bailee.errors import StorageError
+from bailee.lasting import Lasting
+from bailee.telemetry.journal import Batch
 from bailee.testing import FakeTicks
 from bailee.vault.exchange import CapturedExchange
 from bailee.vault.interpreted import Interpreted
 from places import Place
+
+ONE, TWO, THREE = (f"{n * 8}-32a5-4d0c-8f0b-0d7c3d1c1a11" for n in "123")
 
 pytestmark = pytest.mark.row("R5")
 
@@ -147,7 +151,7 @@ def test_a_thread_that_a_defect_has_ended_begins_anew(watched: Watched) -> None:
     sealer = place.node.vault._sealer
     inner, sealer._work = sealer._work, failing_otherwise  # type: ignore[method-assign]
     place.keep(place.begin("11111111-32a5-4d0c-8f0b-0d7c3d1c1a11"))
-    until(lambda: not sealer._thread.is_alive())
+    until(lambda: sealer.thread.ended)
     sealer._work = inner  # type: ignore[method-assign]
     watched.ticks.seconds += 1
     watched.watch.look()
@@ -157,15 +161,91 @@ def test_a_thread_that_a_defect_has_ended_begins_anew(watched: Watched) -> None:
     told = watched.watch.schedule._told
     watched.watch.schedule._told = failing_otherwise
     watched.watch.start()
-    thread = watched.watch.schedule._thread
-    assert thread is not None
-    thread.join(30)
+    watched.watch.schedule.thread.join(30)
     watched.watch.schedule._told = told
     watched.watch.look()
     watched.ticks.seconds += 300
     watched.watch.schedule._wake.set()
     assert watched.ready.wait(30)
     assert ["sealer", "sweep"] == watched.entered("watch.revived")
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+@pytest.mark.parametrize("name", ["spool", "spool of large exchanges"])
+def test_a_lane_of_the_spool_that_a_defect_has_ended_begins_anew(
+    watched: Watched, name: str
+) -> None:
+    """Meanwhile the server is not ready, and nothing is accepted; afterwards all is, and what was
+    kept before is there.
+    """
+    place, spool = watched.place, watched.place.node.vault.spool
+    watched.watch.start()
+    assert watched.ready.wait(30)
+    place.keep(place.begin(ONE))
+    large = "x" * (2 << 20)
+    place.keep(place.begin(TWO, text=large))
+    lane = spool if name == "spool" else spool._large
+    assert lane is not None
+    inner, lane._writer.roll = lane._writer.roll, failing_otherwise  # type: ignore[method-assign]
+    spool.roll()
+    until(lambda: lane._thread.ended)
+    assert ("not_recording",) == watched.watch.health().reasons
+    lane._writer.roll = inner  # type: ignore[method-assign]
+    watched.watch.look()
+    until(lambda: watched.watch.health().ready)
+    place.keep(place.begin(THREE, text="hello" if name == "spool" else large))
+    spool.roll()
+    place.node.vault.flush()
+    assert {ONE, TWO, THREE} == set(place.sessions())
+    assert [name] == watched.entered("watch.revived")
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_the_journals_thread_begins_anew(watched: Watched) -> None:
+    """What was to be written meanwhile is; what it had in hand was refused, not left waiting."""
+    rows: list[Batch] = [("metric", "P30D", b"[]")]
+    journal = watched.place.node.telemetry._journal
+    inner, journal._keep = journal._keep, failing_otherwise  # type: ignore[method-assign]
+    with pytest.raises(StorageError):
+        journal.append_now(rows)
+    until(lambda: journal.thread.ended)
+    waiting = threading.Thread(target=journal.append_now, args=(rows,), daemon=True)
+    waiting.start()
+    journal._keep = inner  # type: ignore[method-assign]
+    watched.watch.look()
+    waiting.join(30)
+    assert not waiting.is_alive()
+    assert ["telemetry"] == watched.entered("watch.revived")
+    journal.roll()
+    assert journal._submitted == journal._settled
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_thread_that_ends_again_and_again_is_a_reason(watched: Watched) -> None:
+    """Found ended twice in a row: the server is not ready; taken back when it lasts, or is over."""
+    mended = threading.Event()
+
+    def run() -> None:
+        if not mended.is_set():
+            raise RuntimeError
+
+    one = Lasting("errands", run)
+    watched.watch.mind([one])
+    watched.watch.start()
+    assert watched.ready.wait(30)
+    one.start()
+    for _ in range(2):
+        until(lambda: one.ended)
+        watched.watch.look()
+    assert ("thread_ended",) == watched.watch.health().reasons
+    until(lambda: one.ended)
+    mended.set()
+    watched.watch.look()
+    one.join(30)
+    watched.watch.look()
+    assert watched.watch.health().ready
+    assert "bailee: no longer thread_ended" == watched.said[-1]
+    assert not one.revive()
 
 
 def failing_otherwise(*_arguments: object) -> None:

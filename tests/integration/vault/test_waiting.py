@@ -285,6 +285,8 @@ def test_what_came_after_the_end_begins_anew(bench: Bench) -> None:
     bench.keep(bench.exchange([turn("one"), turn("two")], session=ADA))
     (row,) = bench.vault.sessions(bench.clock())
     assert (1, True) == (row.exchanges, row.id != ADA)
+
+
 @pytest.mark.row("G1", "D4")
 def test_what_is_sealed_out_of_turn_is_sealed_once(make: Callable[..., Bench]) -> None:
     """A process ends when of a file some is in the index that comes behind what is not: the next
