@@ -125,6 +125,11 @@ def stepping(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         yield served
 
 
+def _overview(served: Served) -> str:
+    """The console's first page, as the operator has it."""
+    return Visitor(served.ready["console"]).get(served.ask("console.sign_in")["sign_in"]).text
+
+
 @pytest.mark.row("R1", "R5")
 def test_a_step_is_held_entered_and_shown(stepping: Served) -> None:
     """Two hours, three days, forward and back: nothing is destroyed or kept longer by it, the audit
@@ -141,10 +146,12 @@ def test_a_step_is_held_entered_and_shown(stepping: Served) -> None:
         swept = stepping.ask("retention.run")
         assert (0, 0, []) == (swept["sessions"], swept["keks"], swept["failed"])
         assert "Mind the clock" in stepping.run("retention", "report").stdout
+        assert "bailee clock confirm" in _overview(stepping)
         stepping.time.set("+0")
         assert None is stepping.ask("clock.show")["step"]
     (kept,) = (one for one in stepping.listed() if one["id"] == first["id"])
     assert first == kept
+    assert "bailee clock confirm" not in _overview(stepping)
     assert 1 + len(STEPS) == len(stepping.listed())
     seconds = (7200, 259200, -7200, -259200)
     assert [

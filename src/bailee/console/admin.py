@@ -46,6 +46,7 @@ class Admin:
             unfiled=self._perform("sessions.unfiled", {}),
             report=self._perform("retention.report", {"wait": False}),
             watch=self._perform("retention.watch", {}),
+            step=self._perform("clock.show", {})["step"],
             keys=self._perform("key.list", {}),
             gateway=self._parts.running.gateway,
         )
@@ -99,6 +100,7 @@ class Admin:
             "admin/retention.html",
             here="retention",
             watch=self._perform("retention.watch", {}),
+            step=self._perform("clock.show", {})["step"],
             damaged=len(self._perform("retention.damaged", {})),
             report=report,
             picture=picture,
