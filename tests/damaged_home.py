@@ -16,8 +16,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from asking import perform
 from bailee.app.node import Node
-from bailee.app.operations import perform
 from bailee.app.verifying import known, verify
 from bailee.damage import Damaged
 from bailee.errors import BaileeError

@@ -9,8 +9,8 @@ import threading
 from pathlib import Path
 from typing import Any
 
+from asking import perform
 from bailee.app.feedback import PolicyAccess, make_receiver
-from bailee.app.operations import perform
 from bailee.app.telemetry import make_ingest
 from bailee.client.payloads import report
 from bailee.console import Listener, bind

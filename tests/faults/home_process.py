@@ -15,6 +15,7 @@ from pathlib import Path
 
 from killing import die_at
 
+from bailee.accounts import OPERATOR
 from bailee.app.node import Node
 from bailee.app.operations import perform
 from bailee.home import Home, HomeLock
@@ -30,7 +31,7 @@ def main() -> None:
         forgetting._ERASED_AT_ONCE = 2  # so that there is more than one portion
         if point:
             die_at(point[0], int(point[1]), point[2])
-        perform(node, operation, json.loads(arguments))
+        perform(node, operation, json.loads(arguments), by=OPERATOR)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from bailee.app.operations import perform
+from asking import perform
 from bailee.errors import IntegrityError
 from bailee.keyring import signing
 from bailee.vault.record import subject_of

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+from asking import perform
 from bailee.accounts import OPERATOR
 from bailee.accounts.consent import ConsentRecord
-from bailee.app import perform
 from bailee.app.node import Node
 from bailee.errors import IntegrityError
 from bailee.home import Home, HomeLock

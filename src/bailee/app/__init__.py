@@ -4,7 +4,8 @@
 is what the gateway asks of it, `serve` is `bailee up`, `schedule` what it does by itself.
 """
 
+from bailee.app.arguments import at_terminal
 from bailee.app.node import Node
 from bailee.app.operations import perform
 
-__all__ = ["Node", "perform"]
+__all__ = ["Node", "at_terminal", "perform"]

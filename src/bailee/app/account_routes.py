@@ -9,19 +9,18 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from bailee.accounts import Account
-from bailee.app.arguments import Arguments, text
+from bailee.app.arguments import Arguments, require, text
 from bailee.app.node import Node
-from bailee.app.people import actor_of
 from bailee.errors import InputError
 
 
 def _list(node: Node, arguments: Arguments) -> object:
-    node.registry.authority.require(actor_of(node, arguments), "account.list")
+    require(node, arguments, "account.list")
     return [account_view(account) for account in node.accounts.all()]
 
 
 def _allow(node: Node, arguments: Arguments) -> object:
-    by = actor_of(node, arguments)
+    by = arguments.by
     node.registry.authority.require(by, "account.allow")
     account = _named(node, text(arguments, "account"))
     allowed = arguments.get("unrecorded_routes")

@@ -1,15 +1,77 @@
-"""How operations read their arguments: plain values by name, as they came from a command."""
+"""What an operation is given: who asks, and plain values by name, as they came from a command.
+
+Rules kept here:
+
+* Who asks is worked out once, at the edge where the question came in, and handed on: no operation
+  finds it among the values, and there is no one whom it takes for granted.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
+from bailee.accounts import OPERATOR, Account, Actor
+from bailee.accounts.roles import Action
 from bailee.app.node import Node
 from bailee.errors import InputError
 
-Arguments = Mapping[str, Any]
+_PROOFS: Final = frozenset({"key", "cookie"})
+"""What proves who asks. It is not among what an operation is given."""
+
+
+class Arguments(Mapping[str, Any]):
+    """The values of one question, and `by`: who asks."""
+
+    __slots__ = ("_values", "by")
+
+    def __init__(self, values: Mapping[str, Any], by: Actor) -> None:
+        self._values = {name: value for name, value in values.items() if name not in _PROOFS}
+        self.by = by
+
+    def __getitem__(self, name: str) -> Any:
+        return self._values[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+
+def at_terminal(node: Node, values: Mapping[str, Any]) -> Actor:
+    """Who asks by a command on this machine: the person or key whose `key` is among the values;
+    else the operator, who has the home.
+
+    Raises:
+        InputError: code `authentication`, the key is not good.
+    """
+    if values.get("key") is not None:
+        return node.registry.authority.by_key(_text(values, "key"))
+    return OPERATOR
+
+
+def from_outside(node: Node, values: Mapping[str, Any]) -> Actor:
+    """Who asks by a page or over HTTP: whose `key` or `cookie` is among the values.
+
+    Raises:
+        InputError: code `authentication`, neither is, or it is not good.
+    """
+    if values.get("key") is not None:
+        return node.registry.authority.by_key(_text(values, "key"))
+    return node.registry.web_sessions.actor(values.get("cookie"))
+
+
+def require(
+    node: Node, arguments: Arguments, action: Action, account: Account | None = None
+) -> None:
+    """Go on only if who asks may do this, to an account or to the service as a whole.
+
+    Raises:
+        InputError: code `forbidden`.
+    """
+    node.registry.authority.require(arguments.by, action, account)
 
 
 def moment(node: Node, arguments: Arguments) -> datetime:
@@ -37,7 +99,11 @@ def text(arguments: Arguments, name: str) -> str:
     Raises:
         InputError: it is missing, or not a text.
     """
-    value = arguments.get(name)
+    return _text(arguments, name)
+
+
+def _text(values: Mapping[str, Any], name: str) -> str:
+    value = values.get(name)
     if not isinstance(value, str):
         raise InputError(f"the argument {name!r} is missing.")
     return value

@@ -18,7 +18,6 @@ from bailee.accounts.roles import Action
 from bailee.app.arguments import Arguments, moment, text
 from bailee.app.keys import account_for
 from bailee.app.node import Node
-from bailee.app.people import actor_of
 from bailee.cloud.sessions import asked as asking
 from bailee.cloud.sessions.log import flat
 from bailee.cloud.sessions.sessions import events_of
@@ -44,7 +43,7 @@ def _running(node: Node) -> Cloud:
 
 def _start(node: Node, arguments: Arguments) -> object:
     cloud = _running(node)
-    by = actor_of(node, arguments)
+    by = arguments.by
     account = _account(node, by, arguments)
     zero = _zero(node, by, account, arguments)
     session = cloud.sessions.new_id()
@@ -95,7 +94,7 @@ def _zero(node: Node, by: Actor, account: Account, arguments: Arguments) -> bool
 
 
 def _list(node: Node, arguments: Arguments) -> object:
-    by = actor_of(node, arguments)
+    by = arguments.by
     wanted = arguments.get("state")
     return [
         view(one)
@@ -218,7 +217,7 @@ def _mine(node: Node, arguments: Arguments, action: Action) -> Record:
         InputError: `not_found`, or `forbidden`.
     """
     record = node.cloud.get(text(arguments, "id"))
-    by = actor_of(node, arguments)
+    by = arguments.by
     if by.operator and (action != "cloud.start" or not _is_staff(node, arguments, record)):
         return record
     account = node.accounts.get(record.owner)
@@ -239,14 +238,14 @@ def _may_see(node: Node, by: Actor, record: Record) -> bool:
 
 def _is_staff(node: Node, arguments: Arguments, record: Record) -> bool:
     """Whether the operator looks at what is not the operator's own."""
-    by = actor_of(node, arguments)
+    by = arguments.by
     return by.operator and by.name != record.by and not _may_see(node, by, record)
 
 
 def _on_record(node: Node, arguments: Arguments, record: Record) -> None:
     """Content that the operator reads is on record before it is read."""
     if _is_staff(node, arguments, record):
-        by = actor_of(node, arguments)
+        by = arguments.by
         reason = arguments.get("reason") or "at the terminal, no reason given"
         node.registry.staff.read(by, record.id, reason, whose=record.owner)
 

@@ -15,13 +15,13 @@ from bailee.accounts import Account, Actor
 from bailee.accounts.roles import Action
 from bailee.app.arguments import Arguments, text
 from bailee.app.node import Node
-from bailee.app.people import actor_of, own_account
+from bailee.app.people import own_account
 from bailee.cloud.git.connections import Connection, Secret
 from bailee.errors import InputError
 
 
 def _add(node: Node, arguments: Arguments) -> object:
-    by = actor_of(node, arguments)
+    by = arguments.by
     account = account_of(node, by, arguments)
     secret = Secret(
         text(arguments, "secret"),
@@ -36,12 +36,12 @@ def _add(node: Node, arguments: Arguments) -> object:
 
 
 def _list(node: Node, arguments: Arguments) -> object:
-    account = account_of(node, actor_of(node, arguments), arguments)
+    account = account_of(node, arguments.by, arguments)
     return [connection_view(one) for one in node.git_connections.all(account.account_id)]
 
 
 def _remove(node: Node, arguments: Arguments) -> object:
-    by = actor_of(node, arguments)
+    by = arguments.by
     connection = node.git_connections.get(text(arguments, "id"))
     account = node.accounts.get(connection.account_id)
     node.registry.authority.require(by, "git_connection.change", account)

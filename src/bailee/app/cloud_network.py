@@ -13,20 +13,19 @@ from typing import Final
 from bailee.app.arguments import Arguments, text
 from bailee.app.cloud_git import account_of
 from bailee.app.node import Node
-from bailee.app.people import actor_of
 from bailee.cloud.egress.lists import Entry, Side
 
 _ACTION: Final = "cloud_network.change"
 
 
 def _list(node: Node, arguments: Arguments) -> object:
-    account = account_of(node, actor_of(node, arguments), arguments, _ACTION)
+    account = account_of(node, arguments.by, arguments, _ACTION)
     return [entry_view(one) for one in node.network_lists.all(account.account_id)]
 
 
 def _add(side: Side) -> Callable[[Node, Arguments], object]:
     def add(node: Node, arguments: Arguments) -> object:
-        by = actor_of(node, arguments)
+        by = arguments.by
         account = account_of(node, by, arguments, _ACTION)
         entry = text(arguments, "entry")
         return entry_view(node.network_lists.add(account.account_id, side, entry, by=by.name))
@@ -35,7 +34,7 @@ def _add(side: Side) -> Callable[[Node, Arguments], object]:
 
 
 def _remove(node: Node, arguments: Arguments) -> object:
-    by = actor_of(node, arguments)
+    by = arguments.by
     entry = node.network_lists.get(text(arguments, "id"))
     node.registry.authority.require(by, _ACTION, node.accounts.get(entry.account_id))
     return entry_view(node.network_lists.remove(entry.id, by=by.name))

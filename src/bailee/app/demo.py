@@ -163,7 +163,7 @@ async def _walk(node: Node, running: Running, clock: _Clock) -> AsyncIterator[St
         ("5 years and a day later", timedelta(days=5 * 365 + 3), ("ada", "bob", "corp")),
     ):
         clock.now = _START + until
-        swept = await asyncio.to_thread(perform, node, "retention.run", {})
+        swept = await asyncio.to_thread(perform, node, "retention.run", {}, by=OPERATOR)
         left = await _sessions(node)
         stay = {name for name, s in kept.items() if s is not None and name not in gone}
         yield Step(
@@ -183,7 +183,9 @@ async def _walk(node: Node, running: Running, clock: _Clock) -> AsyncIterator[St
 def _erase(node: Node) -> Step:
     """Someone comes, names a host and a repository, is read by staff, and is erased."""
     email, host, owner = "eve@plum.example", "notes.eves-plums.example", "eves-orchard"
-    eve: Any = perform(node, "person.create", {"email": email, "plan": "pro", "name": "eve's key"})
+    eve: Any = perform(
+        node, "person.create", {"email": email, "plan": "pro", "name": "eve's key"}, by=OPERATOR
+    )
     account = eve["account"]
     node.network_lists.add(account, "allow", host, by=eve["person"])
     node.git_connections.add(
@@ -193,7 +195,7 @@ def _erase(node: Node) -> Step:
     node.registry.staff.read(OPERATOR, "a-session", reason, whose=account)
     named = [word.encode() for word in (email, host, owner, reason)]
     before = _search(node.home.path, named)
-    erased: Any = perform(node, "person.erase", {"id": eve["person"]})
+    erased: Any = perform(node, "person.erase", {"id": eve["person"]}, by=OPERATOR)
     receipt = signing.verify(erased["signed"])[0]
     after = _search(node.home.path, named)
     return Step(
@@ -220,6 +222,7 @@ def _key(node: Node, person: Person) -> str:
         node,
         "key.create",
         {"plan": person.plan, "name": person.name, "zero_retention": person.zero_retention},
+        by=OPERATOR,
     )
     assert isinstance(made, dict)
     return str(made["key"])
@@ -232,7 +235,7 @@ def _account(node: Node, key: str) -> str:
 
 
 async def _sessions(node: Node) -> dict[str, dict[str, Any]]:
-    listed: Any = await asyncio.to_thread(perform, node, "sessions.list", {})
+    listed: Any = await asyncio.to_thread(perform, node, "sessions.list", {}, by=OPERATOR)
     return {session["account"]: session for session in listed}
 
 
@@ -264,7 +267,7 @@ def _swept(swept: Any) -> Mapping[str, object]:
 
 
 def _complete(node: Node, session: Mapping[str, Any], person: Person) -> bool:
-    shown: Any = perform(node, "sessions.show", {"id": session["id"]})
+    shown: Any = perform(node, "sessions.show", {"id": session["id"]}, by=OPERATOR)
     roles = [message["role"] for message in shown["messages"]]
     text = orjson.dumps(shown["messages"]).decode()
     return roles == ["user", "assistant", "user", "assistant"] and person.mark in text

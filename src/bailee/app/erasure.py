@@ -13,11 +13,10 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
 from bailee.accounts import Actor
-from bailee.app.arguments import Arguments, due, moment
+from bailee.app.arguments import Arguments, due, moment, require
 from bailee.app.erasing import Erasure
 from bailee.app.exporting import export
 from bailee.app.node import Node
-from bailee.app.people import actor_of
 from bailee.errors import InputError
 from bailee.keyring import signing
 
@@ -26,7 +25,7 @@ _PIECE: Final = 48 << 10
 
 def _person_export(node: Node, arguments: Arguments) -> Iterator[object]:
     """Items: `{"data": base64}` pieces of a ZIP archive, and `{"done": n, "of": n}` in between."""
-    by = actor_of(node, arguments)
+    by = arguments.by
     told: list[dict[str, int]] = []
     pieces = export(
         node,
@@ -47,13 +46,13 @@ def _items(pieces: Iterator[bytes], told: list[dict[str, int]]) -> Iterator[obje
 
 
 def _person_erase(node: Node, arguments: Arguments) -> object:
-    by = actor_of(node, arguments)
+    by = arguments.by
     erasure = node.erasures.request(_whom(arguments, by), due(node, arguments), by=by)
     return erasure_view(erasure)
 
 
 def _receipts_list(node: Node, arguments: Arguments) -> object:
-    node.registry.authority.require(actor_of(node, arguments), "person.create")
+    require(node, arguments, "person.create")
     return [erasure_view(erasure) for erasure in node.erasures.all()]
 
 

@@ -13,10 +13,9 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from bailee.accounts import Account, Actor, ApiKey
+from bailee.accounts import OPERATOR, Account, Actor, ApiKey
 from bailee.app.arguments import Arguments, due, moment, text
 from bailee.app.node import Node
-from bailee.app.people import actor_of
 from bailee.app.views import receipt_view, report_view
 from bailee.client import issues_api
 from bailee.client.bug_report import Issue
@@ -96,12 +95,13 @@ def whose(node: Node, actor: Actor) -> Whose:
 
 
 def _is_sender(arguments: Arguments) -> bool:
-    return arguments.get("key") is not None or "cookie" in arguments
+    """Whether they are asked for their own reports; the operator is asked for `all`."""
+    return arguments.by != OPERATOR and arguments.get("all") is not True
 
 
 def _triages(node: Node, arguments: Arguments) -> Actor:
-    """The operator who asks; of the pages, by their cookie."""
-    actor = actor_of(node, arguments)
+    """The operator who asks."""
+    actor = arguments.by
     node.registry.authority.require(actor, "feedback.triage")
     return actor
 
@@ -109,7 +109,7 @@ def _triages(node: Node, arguments: Arguments) -> Actor:
 def _list(node: Node, arguments: Arguments) -> object:
     now = moment(node, arguments)
     if _is_sender(arguments):
-        found = node.reports.of(whose(node, actor_of(node, arguments)), now)
+        found = node.reports.of(whose(node, arguments.by), now)
     else:
         _triages(node, arguments)
         found = node.reports.all(now, state=arguments.get("state"))
@@ -125,7 +125,7 @@ def _show(node: Node, arguments: Arguments) -> object:
 
 def _on_record(node: Node, arguments: Arguments, report: Report) -> None:
     reason = arguments.get("reason") or "at the terminal, no reason given"
-    node.registry.staff.read(_triages(node, {}), report.id, reason, whose=report.whose)
+    node.registry.staff.read(_triages(node, arguments), report.id, reason, whose=report.whose)
 
 
 def _withdraw(node: Node, arguments: Arguments) -> object:
@@ -208,12 +208,15 @@ def _issue(node: Node, arguments: Arguments, report: Report) -> Issue:
 
 
 def _report(node: Node, arguments: Arguments) -> Report:
-    """The report that is named; of who asks with a key or cookie, only their own."""
-    theirs = whose(node, actor_of(node, arguments)) if _is_sender(arguments) else None
+    """The report that is named; but for the operator, only one's own."""
+    if not _is_sender(arguments):
+        _triages(node, arguments)
+    theirs = whose(node, arguments.by) if _is_sender(arguments) else None
     return node.reports.get(text(arguments, "id"), moment(node, arguments), theirs)
 
 
 def _results(node: Node, arguments: Arguments) -> object:
+    _triages(node, arguments)
     counts = node.survey.all(moment(node, arguments))
     found = suppression.results(
         ((one.day, one.version, one.answer, one.count) for one in counts), node.survey.answers

@@ -8,9 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from bailee.app.arguments import Arguments, due, moment, text
+from bailee.app.arguments import Arguments, due, moment, require, text
 from bailee.app.node import Node
-from bailee.app.people import actor_of
 from bailee.vault.holds import Hold
 
 
@@ -19,12 +18,15 @@ def _place(node: Node, arguments: Arguments) -> object:
     hold = node.vault.place_hold(
         text(arguments, "session"), text(arguments, "reason"), moment(node, arguments)
     )
+    node.ledger.append("hold.placing_asked", hold.id, {"by": arguments.by.name})
     return hold_view(hold)
 
 
 def _release(node: Node, arguments: Arguments) -> object:
     _require(node, arguments)
     now = due(node, arguments)
+    asked = node.vault.holds.get(text(arguments, "id"))
+    node.ledger.append("hold.release_asked", asked.id, {"by": arguments.by.name})
     hold = node.vault.release_hold(text(arguments, "id"), now)
     node.erasures.resume(now)
     return hold_view(hold) | {
@@ -55,7 +57,7 @@ def hold_view(hold: Hold) -> dict[str, object]:
 
 
 def _require(node: Node, arguments: Arguments) -> None:
-    node.registry.authority.require(actor_of(node, arguments), "hold.change")
+    require(node, arguments, "hold.change")
 
 
 HOLDS: Final[Mapping[str, Callable[[Node, Arguments], object]]] = {

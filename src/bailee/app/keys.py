@@ -20,7 +20,6 @@ from bailee.accounts.roles import may
 from bailee.app.arguments import Arguments, text
 from bailee.app.key_terms import key_view, terms_of
 from bailee.app.node import Node
-from bailee.app.people import actor_of
 from bailee.errors import InputError
 
 _WHOSE: Final = "name it: --account, --person or --organisation"
@@ -58,7 +57,7 @@ def account_for(node: Node, person_id: str, *, own: bool = False) -> Account:
 
 def _key_create(node: Node, arguments: Arguments) -> object:
     """A key of a person or an organisation if one is named, else of a new account."""
-    by = actor_of(node, arguments)
+    by = arguments.by
     name = text(arguments, "name")
     zero_retention = arguments.get("zero_retention") is True
     scope: Scope = "ingest" if arguments.get("ingest") is True else "full"
@@ -104,7 +103,7 @@ def _key_places(node: Node, arguments: Arguments) -> object:
     """Where whoever asks may make a key for themselves, and on whose terms it would be there: their
     organisations' accounts first, then their own. `place` is an organisation's id, or `own`.
     """
-    by = actor_of(node, arguments)
+    by = arguments.by
     if by.person_id is None:
         return []
     places = [
@@ -121,7 +120,7 @@ def _key_places(node: Node, arguments: Arguments) -> object:
 
 def _key_show(node: Node, arguments: Arguments) -> object:
     """The key that is presented: on whose terms it is."""
-    by = actor_of(node, arguments)
+    by = arguments.by
     if by.key_id is None:
         raise InputError("there is no API key.", code="authentication")
     key = node.accounts.api_key(by.key_id)
@@ -129,13 +128,13 @@ def _key_show(node: Node, arguments: Arguments) -> object:
 
 
 def _key_list(node: Node, arguments: Arguments) -> object:
-    by = actor_of(node, arguments)
+    by = arguments.by
     node.registry.authority.require(by, "person.create")
     return [key_view(node.policy, key, account) for key, account in node.accounts.api_keys()]
 
 
 def _key_revoke(node: Node, arguments: Arguments) -> object:
-    key = node.registry.people.revoke_key(text(arguments, "key_id"), by=actor_of(node, arguments))
+    key = node.registry.people.revoke_key(text(arguments, "key_id"), by=arguments.by)
     return key_view(node.policy, key, node.accounts.get(key.account_id))
 
 

@@ -1,8 +1,14 @@
 """What a person can ask of a home, by name, with plain values in and out.
 
 The command line reaches these through the control socket or in its own process, the console by
-calling them; they are the same in each case. `now` among the arguments is an ISO moment: the
-caller has checked that this home has a test clock.
+calling them; they are the same in each case. `now` among the values is an ISO moment: the caller
+has checked that this home has a test clock.
+
+Rules kept here:
+
+* Each operation is told who asks, and asks the table of `accounts.roles` whether they may, whatever
+  the caller has looked at before.
+* Of what is not theirs, who is not the operator is told that it is not there.
 """
 
 from __future__ import annotations
@@ -12,10 +18,11 @@ from contextlib import suppress
 from dataclasses import asdict
 from typing import Final
 
-from bailee.accounts import OPERATOR
+from bailee.accounts import Account, Actor
+from bailee.accounts.roles import Action, may
 from bailee.app import feedback, telemetry, verifying
 from bailee.app.account_routes import ACCOUNT_ROUTES
-from bailee.app.arguments import Arguments, due, moment, text
+from bailee.app.arguments import Arguments, due, moment, require, text
 from bailee.app.cloud import CLOUD
 from bailee.app.cloud_git import CLOUD_GIT
 from bailee.app.cloud_network import CLOUD_NETWORK
@@ -24,7 +31,7 @@ from bailee.app.holds import HOLDS
 from bailee.app.keys import KEYS
 from bailee.app.minding import in_words
 from bailee.app.node import Node
-from bailee.app.people import PEOPLE, actor_of, own_account
+from bailee.app.people import PEOPLE, own_account
 from bailee.app.views import (
     as_bytes,
     leaf_view,
@@ -34,13 +41,16 @@ from bailee.app.views import (
     step_view,
     unkept_view,
 )
-from bailee.errors import InputError, StorageError
+from bailee.errors import InputError, IntegrityError, StorageError
 from bailee.vault.exporting import as_object
 from bailee.vault.recovery import WAITS
+from bailee.vault.transcript import SessionRow
 
 
-def perform(node: Node, operation: str, arguments: Arguments) -> Iterator[object] | object:
-    """Carry out one operation; an iterator gives items as they come.
+def perform(
+    node: Node, operation: str, values: Mapping[str, object], *, by: Actor
+) -> Iterator[object] | object:
+    """Carry out one operation for whoever asks; an iterator gives items as they come.
 
     Raises:
         InputError: there is no such operation, or an argument is missing or wrong.
@@ -49,6 +59,7 @@ def perform(node: Node, operation: str, arguments: Arguments) -> Iterator[object
     function = _OPERATIONS.get(operation)
     if function is None:
         raise InputError(f"there is no operation {operation!r}.", code="not_found")
+    arguments = Arguments(values, by)
     try:
         if operation in _MAKE_ROOM:
             with node.room.deleting():
@@ -61,14 +72,53 @@ def perform(node: Node, operation: str, arguments: Arguments) -> Iterator[object
 # Sessions
 
 
-def _owner(node: Node, arguments: Arguments) -> str | None:
-    """Whose sessions are asked for; None: everybody's."""
-    if arguments.get("key") is None:
-        owner: str | None = arguments.get("owner")
+def _owner(node: Node, arguments: Arguments, action: Action = "sessions.list") -> str | None:
+    """Whose sessions, or what became of them, are asked for; None: everybody's, by the operator.
+    Who names nobody asks for their own.
+    """
+    owner: str | None = arguments.get("owner")
+    if arguments.by.operator:
+        require(node, arguments, action)
         return owner
-    account = own_account(node, arguments)
-    node.registry.authority.require(actor_of(node, arguments), "sessions.read", account)
+    account = own_account(node, arguments) if owner is None else node.accounts.get(owner)
+    require(node, arguments, action, account)
     return account.account_id
+
+
+def _session(node: Node, arguments: Arguments, action: Action) -> SessionRow:
+    """The session that is named, if who asks may do this with it.
+
+    Raises:
+        InputError: `not_found`, there is none that they may know of; or `forbidden`.
+    """
+    row = node.vault.row(text(arguments, "id"), moment(node, arguments))
+    if arguments.by.operator or _is_theirs(node, arguments, row):
+        require(node, arguments, action, _account_of(node, row))
+        return row
+    raise InputError("there is no such session, or no more.", code="not_found")
+
+
+def _account_of(node: Node, row: SessionRow) -> Account | None:
+    try:
+        return node.accounts.get(row.owner)
+    except InputError:
+        return None
+
+
+def _is_theirs(node: Node, arguments: Arguments, row: SessionRow) -> bool:
+    """Whether they may read it for what they are to its account, and not as staff."""
+    account = _account_of(node, row)
+    standings = node.registry.authority.standings(arguments.by, account)
+    return may("sessions.read", standings)
+
+
+def _read(node: Node, arguments: Arguments) -> None:
+    """The content of a session is about to be read. By staff that is on record first."""
+    row = _session(node, arguments, "sessions.list")
+    if not _is_theirs(node, arguments, row):
+        require(node, arguments, "content.read_as_staff")
+        reason = arguments.get("reason") or "at the terminal, no reason given"
+        node.registry.staff.read(arguments.by, row.id, reason, whose=row.owner)
 
 
 def _sessions_list(node: Node, arguments: Arguments) -> object:
@@ -95,11 +145,10 @@ def _sessions_count(node: Node, arguments: Arguments) -> object:
 
 
 def _sessions_find(node: Node, arguments: Arguments) -> object:
-    """One session's particulars, of whoever may see all; with `owner`, of that owner alone."""
-    owner = _owner(node, arguments)
+    """One session's particulars; with `owner`, of that owner alone."""
     node.vault.settle(session=text(arguments, "id"))
-    row = node.vault.row(text(arguments, "id"), moment(node, arguments))
-    if owner not in (None, row.owner):
+    row = _session(node, arguments, "sessions.list")
+    if arguments.get("owner") not in (None, row.owner):
         raise InputError("there is no such session, or no more.", code="not_found")
     return session_view(node, row, held=bool(node.vault.holds.holding(row.id)))
 
@@ -114,20 +163,10 @@ def _sessions_unkept(node: Node, arguments: Arguments) -> object:
     return [unkept_view(one) for one in node.vault.unkept(_owner(node, arguments))]
 
 
-def _on_record(node: Node, arguments: Arguments) -> None:
-    """Content that the operator reads at the terminal is on record before it is read. Pages see to
-    that themselves: they know whether a person reads what is their own.
-    """
-    if arguments.get("staff") is True:
-        reason = arguments.get("reason") or "at the terminal, no reason given"
-        session = node.vault.row(text(arguments, "id"), moment(node, arguments))
-        node.registry.staff.read(OPERATOR, session.id, reason, whose=session.owner)
-
-
 def _sessions_show(node: Node, arguments: Arguments) -> object:
-    _on_record(node, arguments)
     if arguments.get("wait", True):  # a page has waited when it found the session
         node.vault.settle(session=text(arguments, "id"))
+    _read(node, arguments)
     shown = node.vault.show(text(arguments, "id"), moment(node, arguments))
     unfiled = node.vault.unfiled(shown.session.owner)
     held = shown.session.id in node.vault.holds.held()
@@ -142,14 +181,19 @@ def _sessions_show(node: Node, arguments: Arguments) -> object:
 
 
 def _sessions_export(node: Node, arguments: Arguments) -> Iterator[object]:
-    _on_record(node, arguments)
     node.vault.settle_whole(text(arguments, "id"))
+    _read(node, arguments)
     lines = node.vault.export(text(arguments, "id"), moment(node, arguments))
     return (line.decode() for line in lines)
 
 
 def _sessions_delete(node: Node, arguments: Arguments) -> object:
     now, shown = due(node, arguments), moment(node, arguments)
+    try:
+        _session(node, arguments, "sessions.delete")
+    except IntegrityError:  # what nobody is shown can be deleted all the same
+        require(node, arguments, "sessions.delete")
+    node.ledger.append("session.deletion_asked", text(arguments, "id"), {"by": arguments.by.name})
     receipt = receipt_view(node.vault.delete(text(arguments, "id"), now, shown=shown))
     resumed = node.policy.resumes(session_deleted=True, account_erased=False)
     return receipt | {"resumed": {"effect": resumed.effect, "clause": resumed.clause}}
@@ -159,6 +203,7 @@ def _sessions_delete(node: Node, arguments: Arguments) -> object:
 
 
 def _retention_run(node: Node, arguments: Arguments) -> object:
+    require(node, arguments, "retention.run")
     if node.health is None:  # no server goes on with what was left
         with suppress(StorageError):
             node.vault.recover(WAITS)
@@ -175,8 +220,9 @@ def _retention_run(node: Node, arguments: Arguments) -> object:
     }
 
 
-def _retention_watch(node: Node, _arguments: Arguments) -> object:
+def _retention_watch(node: Node, arguments: Arguments) -> object:
     """How the promise stands: by a server that runs, and by what the sweeps have noted."""
+    require(node, arguments, "retention.read")
     health = None if node.health is None else node.health()
     return {
         "server": health is not None,
@@ -186,13 +232,14 @@ def _retention_watch(node: Node, _arguments: Arguments) -> object:
 
 
 def _retention_report(node: Node, arguments: Arguments) -> object:
+    require(node, arguments, "retention.read")
     if arguments.get("wait", True):
         node.vault.settle()
     return [asdict(row) for row in node.vault.report(moment(node, arguments))]
 
 
 def _retention_receipts(node: Node, arguments: Arguments) -> object:
-    owner = arguments.get("owner")
+    owner = _owner(node, arguments, "retention.read")
     found = (
         node.vault.receipts(arguments.get("subject"))
         if owner is None
@@ -201,19 +248,23 @@ def _retention_receipts(node: Node, arguments: Arguments) -> object:
     return [receipt_view(receipt) for receipt in found]
 
 
-def _retention_moves(node: Node, _arguments: Arguments) -> object:
-    return [move_view(move) for move in node.vault.moving.all()]
+def _retention_moves(node: Node, arguments: Arguments) -> object:
+    owner = _owner(node, arguments, "retention.read")
+    return [move_view(move) for move in node.vault.moving.all() if owner in (None, move.owner)]
 
 
-def _retention_damaged(node: Node, _arguments: Arguments) -> object:
+def _retention_damaged(node: Node, arguments: Arguments) -> object:
+    require(node, arguments, "retention.read")
     return [asdict(one) for one in verifying.known(node)]
 
 
 def _verify(node: Node, arguments: Arguments) -> object:
+    require(node, arguments, "home.verify")
     return asdict(verifying.verify(node, moment(node, arguments)))
 
 
 def _keyring_rotate(node: Node, arguments: Arguments) -> object:
+    require(node, arguments, "keyring.rotate")
     rotation = node.vault.rotate(due(node, arguments))
     return {
         "generation": rotation.generation,
@@ -226,7 +277,8 @@ def _keyring_rotate(node: Node, arguments: Arguments) -> object:
 # The clock
 
 
-def _clock_show(node: Node, _arguments: Arguments) -> object:
+def _clock_show(node: Node, arguments: Arguments) -> object:
+    require(node, arguments, "retention.read")
     node.mind_clock()
     step = None if node.minding is None else node.minding.clock.step()
     return {
@@ -242,7 +294,8 @@ def _clock_show(node: Node, _arguments: Arguments) -> object:
     }
 
 
-def _clock_confirm(node: Node, _arguments: Arguments) -> object:
+def _clock_confirm(node: Node, arguments: Arguments) -> object:
+    require(node, arguments, "clock.confirm")
     if node.minding is None:
         raise InputError("this home's time is a test's: it is what it is set to.")
     step = node.minding.confirm(node.ledger, node.settle_time, by="confirmed")
@@ -253,6 +306,7 @@ def _clock_confirm(node: Node, _arguments: Arguments) -> object:
 
 
 def _audit_list(node: Node, arguments: Arguments) -> object:
+    require(node, arguments, "audit.read")
     entries = node.ledger.entries(
         kind=arguments.get("kind"),
         subject=arguments.get("subject"),

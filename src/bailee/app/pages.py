@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 from urllib.parse import urlsplit
 
+from bailee.app.arguments import from_outside
 from bailee.app.node import Node
 from bailee.app.operations import perform
 from bailee.app.telemetry import listening_at
@@ -33,7 +34,9 @@ def console_parts(
     could not foresee.
     """
     return Parts(
-        perform=lambda operation, arguments: perform(node, operation, arguments),
+        operate=lambda operation, values: perform(
+            node, operation, values, by=from_outside(node, values)
+        ),
         registry=node.registry,
         policy=node.policy,
         sign_in=sign_in,

@@ -1,8 +1,6 @@
 """What can be asked of a home about people, organisations, keys and choices.
 
-Who asks is among the arguments: `key` (an API key) or `cookie` (of a console session) prove a
-person or a key; with neither it is the operator, who has the machine. What each may do is for
-`bailee.accounts` to say, which every operation here goes through.
+What whoever asks may do is for `bailee.accounts` to say, which every operation here goes through.
 
 Rows: T2, T3, T6.
 """
@@ -13,9 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
 from bailee.accounts import (
-    OPERATOR,
     Account,
-    Actor,
     Membership,
     Organisation,
     Person,
@@ -23,32 +19,19 @@ from bailee.accounts import (
     WebSession,
 )
 from bailee.accounts.roles import may
-from bailee.app.arguments import Arguments, text
+from bailee.app.arguments import Arguments, require, text
 from bailee.app.key_terms import key_view
 from bailee.app.node import Node
 from bailee.errors import InputError
 
 
-def actor_of(node: Node, arguments: Arguments) -> Actor:
-    """Who asks.
-
-    Raises:
-        InputError: code `authentication`, the key or the cookie is not good.
-    """
-    if arguments.get("key") is not None:
-        return node.registry.authority.by_key(text(arguments, "key"))
-    if "cookie" in arguments:
-        return node.registry.web_sessions.actor(arguments["cookie"])
-    return OPERATOR
-
-
 def own_account(node: Node, arguments: Arguments) -> Account:
-    """The account that the key or cookie is of: the key's, or the person's own.
+    """The account of who asks: their key's, or the person's own.
 
     Raises:
-        InputError: code `authentication`; or this person has no account of their own.
+        InputError: code `authentication`, neither; or this person has no account of their own.
     """
-    actor = actor_of(node, arguments)
+    actor = arguments.by
     if actor.account_id is not None:
         return node.accounts.get(actor.account_id)
     if actor.person_id is None:
@@ -69,7 +52,7 @@ def _person_create(node: Node, arguments: Arguments) -> object:
     """A person with a key: of an account of their own, or with `organisation` of the organisation
     that they are taken into, and then without an own account.
     """
-    by = actor_of(node, arguments)
+    by = arguments.by
     registry, place = node.registry, arguments.get("organisation") or None
     if place is not None and arguments.get("plan") is not None:
         raise InputError(
@@ -97,13 +80,13 @@ def _person_create(node: Node, arguments: Arguments) -> object:
 
 
 def _person_list(node: Node, arguments: Arguments) -> object:
-    node.registry.authority.require(actor_of(node, arguments), "person.create")
+    require(node, arguments, "person.create")
     return [person_view(node, person) for person in node.registry.people.all()]
 
 
 def _person_show(node: Node, arguments: Arguments) -> object:
     person = node.registry.people.find(text(arguments, "id"))
-    by = actor_of(node, arguments)
+    by = arguments.by
     node.registry.authority.require_for_person(by, "person.read", person.person_id)
     account = node.accounts.of_person(person.person_id)
     return person_view(node, person) | {
@@ -128,7 +111,7 @@ def _person_show(node: Node, arguments: Arguments) -> object:
 
 def _person_password(node: Node, arguments: Arguments) -> object:
     """Set one's own password; the first one without an old one."""
-    by = actor_of(node, arguments)
+    by = arguments.by
     if by.person_id is None:
         raise InputError("a password is a person's own: it takes their key.", code="authentication")
     node.registry.passwords.set_password(
@@ -173,7 +156,7 @@ def web_session_view(session: WebSession) -> dict[str, object]:
 
 
 def _organisation_create(node: Node, arguments: Arguments) -> object:
-    by = actor_of(node, arguments)
+    by = arguments.by
     owner = arguments.get("owner")
     first = None if owner is None else node.registry.people.find(owner)
     organisations = node.registry.organisations
@@ -186,7 +169,7 @@ def _organisation_create(node: Node, arguments: Arguments) -> object:
 
 
 def _organisation_list(node: Node, arguments: Arguments) -> object:
-    node.registry.authority.require(actor_of(node, arguments), "organisation.create")
+    require(node, arguments, "organisation.create")
     organisations = node.registry.organisations
     return [
         organisation_view(one, organisations.account(one.organisation_id))
@@ -201,7 +184,7 @@ def _organisation_show(node: Node, arguments: Arguments) -> object:
     organisations = node.registry.organisations
     organisation = organisations.get(text(arguments, "organisation"))
     account = organisations.account(organisation.organisation_id)
-    by = actor_of(node, arguments)
+    by = arguments.by
     authority = node.registry.authority
     authority.require(by, "members.read", account)
     everyones = may("key.revoke", authority.standings(by, account))
@@ -233,7 +216,7 @@ def _organisation_member(node: Node, arguments: Arguments) -> object:
         text(arguments, "organisation"),
         person.person_id,
         text(arguments, "role"),
-        by=actor_of(node, arguments),
+        by=arguments.by,
     )
     return membership_view(member)
 
@@ -241,7 +224,7 @@ def _organisation_member(node: Node, arguments: Arguments) -> object:
 def _organisation_remove_member(node: Node, arguments: Arguments) -> object:
     person = node.registry.people.find(text(arguments, "person"))
     organisation = text(arguments, "organisation")
-    by = actor_of(node, arguments)
+    by = arguments.by
     ended = node.registry.organisations.remove(organisation, person.person_id, by=by)
     if not node.registry.authority.has_place(person.person_id):
         node.registry.web_sessions.end_all(person.person_id)
@@ -269,7 +252,7 @@ def _organisation_provider(node: Node, arguments: Arguments) -> object:
         issuer=text(arguments, "issuer"),
         client_id=text(arguments, "client_id"),
         secret_env=arguments.get("secret_env"),
-        by=actor_of(node, arguments),
+        by=arguments.by,
     )
     return provider_view(provider)
 
@@ -292,7 +275,7 @@ def _partner_join(node: Node, arguments: Arguments) -> object:
         confirmation=text(arguments, "confirmation"),
         language=arguments.get("language") or "en",
         source=arguments.get("source") or "terminal",
-        by=actor_of(node, arguments),
+        by=arguments.by,
     )
     return organisation_view(organisation, account)
 
@@ -303,7 +286,7 @@ def _partner_leave(node: Node, arguments: Arguments) -> object:
         organisation.organisation_id,
         language=arguments.get("language") or "en",
         source=arguments.get("source") or "terminal",
-        by=actor_of(node, arguments),
+        by=arguments.by,
     )
     return organisation_view(organisation, account)
 
@@ -345,14 +328,14 @@ def _privacy_choose(node: Node, arguments: Arguments) -> object:
         text(arguments, "choice"),
         language=arguments.get("language") or "en",
         source=arguments.get("source") or "terminal",
-        by=actor_of(node, arguments),
+        by=arguments.by,
     )
     return training_view(node, changed)
 
 
 def _privacy_history(node: Node, arguments: Arguments) -> object:
     account = own_account(node, arguments)
-    by = actor_of(node, arguments)
+    by = arguments.by
     return [r.as_object() for r in node.registry.choices.history(account.account_id, by=by)]
 
 

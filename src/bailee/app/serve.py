@@ -22,6 +22,7 @@ from bailee.admission import ConnectionLimits, Descriptors, raise_limit, share_o
 from bailee.admission.addresses import TrustedProxies, trusted_proxies
 from bailee.app import feedback, telemetry
 from bailee.app.access import PolicyAccess
+from bailee.app.arguments import at_terminal
 from bailee.app.cloud_running import Cloud
 from bailee.app.durable import DurableQueue
 from bailee.app.key_terms import KeyTerms, terms_of
@@ -202,7 +203,7 @@ class Server:
     ) -> Iterator[object] | object:
         if operation == "console.sign_in":
             return {"sign_in": self._link()}
-        return perform(self._node, operation, arguments)
+        return perform(self._node, operation, arguments, by=at_terminal(self._node, arguments))
 
     def _link(self) -> str:
         return f"{self._console}/sign-in?token={self._sign_in.link_token()}"

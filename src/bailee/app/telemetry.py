@@ -8,10 +8,9 @@ from functools import partial
 from typing import Final
 
 from bailee.accounts import Account, ApiKey
-from bailee.app.arguments import Arguments, moment, text
+from bailee.app.arguments import Arguments, moment, require, text
 from bailee.app.measuring import Defects, Own, measured_channels, reports_errors
 from bailee.app.node import Node
-from bailee.app.people import actor_of
 from bailee.config import Settings, parse_address
 from bailee.errors import InputError
 from bailee.telemetry.destinations import Destination, destination
@@ -160,6 +159,7 @@ def _span(text: str, name: str) -> timedelta:
 
 
 def _metrics_list(node: Node, arguments: Arguments) -> object:
+    require(node, arguments, "metrics.read")
     node.measured()
     return node.telemetry.metrics.names(moment(node, arguments))
 
@@ -172,6 +172,7 @@ def _between(node: Node, arguments: Arguments) -> Between:
 
 
 def _metrics_query(node: Node, arguments: Arguments) -> object:
+    require(node, arguments, "metrics.read")
     node.measured()
     step = arguments.get("step")
     return node.telemetry.metrics.query(
@@ -185,6 +186,7 @@ def _metrics_query(node: Node, arguments: Arguments) -> object:
 
 
 def _metrics_summary(node: Node, arguments: Arguments) -> object:
+    require(node, arguments, "metrics.read")
     node.measured()
     return node.telemetry.summaries.summary(
         _between(node, arguments),
@@ -194,7 +196,8 @@ def _metrics_summary(node: Node, arguments: Arguments) -> object:
     )
 
 
-def _destinations(node: Node, _arguments: Arguments) -> object:
+def _destinations(node: Node, arguments: Arguments) -> object:
+    require(node, arguments, "metrics.read")
     # From the settings: where no server runs, nothing is passed on.
     chosen = _chosen(node.settings, None)
     return [
@@ -218,7 +221,8 @@ def _onward(forwarder: Forwarder | None) -> dict[str, object]:
     }
 
 
-def _metrics_dropped(node: Node, _arguments: Arguments) -> object:
+def _metrics_dropped(node: Node, arguments: Arguments) -> object:
+    require(node, arguments, "metrics.read")
     refused = node.telemetry.registry.refused
     return [
         {
@@ -235,18 +239,20 @@ def _metrics_dropped(node: Node, _arguments: Arguments) -> object:
 
 
 def _errors_list(node: Node, arguments: Arguments) -> object:
+    require(node, arguments, "error_issue.read")
     node.telemetry.settle()
     return node.telemetry.errors.issues(moment(node, arguments), state=arguments.get("state"))
 
 
 def _errors_show(node: Node, arguments: Arguments) -> object:
+    require(node, arguments, "error_issue.read")
     node.telemetry.settle()
     return node.telemetry.errors.show(text(arguments, "id"), moment(node, arguments))
 
 
 def _errors_set(node: Node, arguments: Arguments) -> object:
-    actor = actor_of(node, arguments)
-    node.registry.authority.require(actor, "error_issue.change")
+    actor = arguments.by
+    require(node, arguments, "error_issue.change")
     release = arguments.get("resolved_in") or None
     if (
         release is not None

@@ -73,10 +73,10 @@ def operate(
 
 
 def _here(home: Home, operation: str, arguments: Mapping[str, object]) -> Iterator[object]:
-    from bailee.app import Node, perform
+    from bailee.app import Node, at_terminal, perform
 
     with Node.open(home) as node:
-        result = perform(node, operation, arguments)
+        result = perform(node, operation, arguments, by=at_terminal(node, arguments))
         yield from result if isinstance(result, Iterator) else (result,)
 
 

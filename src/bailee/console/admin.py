@@ -36,33 +36,33 @@ class Admin:
 
     def overview(self, ask: Ask) -> Response:
         """What is kept here, by numbers, and the latest sessions."""
-        sessions = self._perform("sessions.list", {"newest": 10})
+        sessions = self._perform(ask, "sessions.list", {"newest": 10})
         return self._frame.page(
             ask,
             "admin/overview.html",
             here="overview",
             sessions=sessions,
-            total=self._perform("sessions.count", {}),
-            unfiled=self._perform("sessions.unfiled", {}),
-            report=self._perform("retention.report", {"wait": False}),
-            watch=self._perform("retention.watch", {}),
-            step=self._perform("clock.show", {})["step"],
-            keys=self._perform("key.list", {}),
+            total=self._perform(ask, "sessions.count", {}),
+            unfiled=self._perform(ask, "sessions.unfiled", {}),
+            report=self._perform(ask, "retention.report", {"wait": False}),
+            watch=self._perform(ask, "retention.watch", {}),
+            step=self._perform(ask, "clock.show", {})["step"],
+            keys=self._perform(ask, "key.list", {}),
             gateway=self._parts.running.gateway,
         )
 
     def sessions(self, ask: Ask) -> Response:
         """Sessions by their particulars."""
         whose = {"owner": ask.query.get("account") or None}
-        sessions = self._perform("sessions.list", whose | {"newest": _SHOWN})
+        sessions = self._perform(ask, "sessions.list", whose | {"newest": _SHOWN})
         return self._frame.page(
             ask,
             "admin/sessions.html",
             here="sessions",
             sessions=sessions,
-            total=self._perform("sessions.count", whose),
-            unfiled=self._perform("sessions.unfiled", whose),
-            unkept=self._perform("sessions.unkept", whose),
+            total=self._perform(ask, "sessions.count", whose),
+            unfiled=self._perform(ask, "sessions.unfiled", whose),
+            unkept=self._perform(ask, "sessions.unkept", whose),
         )
 
     def session(self, ask: Ask) -> Response:
@@ -73,11 +73,9 @@ class Admin:
 
     def read(self, ask: Ask) -> Response:
         """A session's content, for a reason that goes on record first."""
-        session = self._session(ask)
-        registry = self._parts.registry
-        reader = registry.web_sessions.actor(ask.visitor.cookie)
-        registry.staff.read(reader, session["id"], ask.given("reason"), whose=session["account"])
-        shown = self._perform("sessions.show", {"id": session["id"], "wait": False})
+        session, reason = self._session(ask), ask.given("reason")
+        asked = {"id": session["id"], "reason": reason, "wait": False}
+        shown = self._perform(ask, "sessions.show", asked)
         return self._frame.page(
             ask,
             "admin/session.html",
@@ -89,19 +87,19 @@ class Admin:
 
     def retention(self, ask: Ask) -> Response:
         """What goes when, as a picture and as a table; and what went, by receipt."""
-        report = self._perform("retention.report", {})
+        report = self._perform(ask, "retention.report", {})
         going: Counter[date] = Counter()
         for row in report:
             going[date.fromisoformat(row["expiry_day"])] += row["sessions"]
-        receipts = self._perform("retention.receipts", {})
+        receipts = self._perform(ask, "retention.receipts", {})
         picture = drawn(calendar(going, ask.now.date(), ask.words))
         return self._frame.page(
             ask,
             "admin/retention.html",
             here="retention",
-            watch=self._perform("retention.watch", {}),
-            step=self._perform("clock.show", {})["step"],
-            damaged=len(self._perform("retention.damaged", {})),
+            watch=self._perform(ask, "retention.watch", {}),
+            step=self._perform(ask, "clock.show", {})["step"],
+            damaged=len(self._perform(ask, "retention.damaged", {})),
             report=report,
             picture=picture,
             receipts=receipts[::-1][:_SHOWN],
@@ -111,7 +109,7 @@ class Admin:
         """The newest entries of the audit record."""
         kind, subject = ask.query.get("kind", "").strip(), ask.query.get("subject", "").strip()
         entries = self._perform(
-            "audit.list", {"kind": kind or None, "subject": subject or None, "newest": _SHOWN}
+            ask, "audit.list", {"kind": kind or None, "subject": subject or None, "newest": _SHOWN}
         )
         return self._frame.page(
             ask,
@@ -154,4 +152,4 @@ class Admin:
         )
 
     def _session(self, ask: Ask) -> dict[str, Any]:
-        return particulars(self._perform, ask, {})
+        return particulars(self._parts, ask, {})

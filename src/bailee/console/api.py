@@ -20,11 +20,11 @@ class Api:
     """The handlers; each takes an `Ask` and answers JSON."""
 
     def __init__(self, parts: Parts) -> None:
-        self._perform = parts.perform
+        self._operate = parts.operate
 
     def training(self, ask: Ask) -> Response:
         """The choice about training, and what follows from it."""
-        return as_json(self._perform("privacy.show", {"key": presented(ask.request)}))
+        return as_json(self._operate("privacy.show", {"key": presented(ask.request)}))
 
     def choose(self, ask: Ask) -> Response:
         """Make the choice."""
@@ -34,33 +34,33 @@ class Api:
             "language": ask.words.language,
             "source": "api",
         }
-        return as_json(self._perform("privacy.choose", arguments))
+        return as_json(self._operate("privacy.choose", arguments))
 
     def key(self, ask: Ask) -> Response:
         """On whose terms the key is. None is made here: a key that was stolen could make another
         that outlives it.
         """
-        return as_json(self._perform("key.show", {"key": presented(ask.request)}))
+        return as_json(self._operate("key.show", {"key": presented(ask.request)}))
 
     def sessions(self, ask: Ask) -> Response:
         """The sessions of the key's account; of an organisation's, for those who administer it."""
-        return as_json(self._perform("sessions.list", {"key": presented(ask.request)}))
+        return as_json(self._operate("sessions.list", {"key": presented(ask.request)}))
 
     def reports(self, ask: Ask) -> Response:
         """The bug reports that the key's holder sent."""
-        return as_json(self._perform("feedback.list", {"key": presented(ask.request)}))
+        return as_json(self._operate("feedback.list", {"key": presented(ask.request)}))
 
     def report(self, ask: Ask) -> Response:
         """One of them, with what is in it."""
         arguments = {"key": presented(ask.request), "id": ask.path["report"]}
-        found = self._perform("feedback.show", arguments)
+        found = self._operate("feedback.show", arguments)
         # What a client cut within a character is kept as it was sent, and only this can say it.
         return Response(json.dumps(found), media_type="application/json")
 
     def withdraw(self, ask: Ask) -> Response:
         """Withdraw one; the answer is the receipt."""
         arguments = {"key": presented(ask.request), "id": ask.path["report"]}
-        return as_json(self._perform("feedback.withdraw", arguments))
+        return as_json(self._operate("feedback.withdraw", arguments))
 
 
 def as_json(value: object, status: int = 200) -> Response:

@@ -129,7 +129,7 @@ class Cloud:
     # -- inside ----------------------------------------------------------------------------------
 
     def _do(self, ask: Ask, operation: str, arguments: Mapping[str, object]) -> Any:
-        return self._perform(operation, {"cookie": ask.visitor.cookie, **arguments})
+        return self._perform(ask, operation, arguments)
 
     def _own(self, ask: Ask) -> dict[str, Any]:
         """The session, if it is the visitor's own to read."""

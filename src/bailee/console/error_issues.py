@@ -31,11 +31,11 @@ class ErrorIssues:
     def page(self, ask: Ask) -> Response:
         """The issues of a state, the one that was seen last first."""
         state = ask.query.get("state", "open")
-        every = self._perform("errors.list", {})
+        every = self._perform(ask, "errors.list", {})
         issues = [one for one in every if state in ("all", one["state"])]
         (to,) = (
             one["to"]
-            for one in self._perform("metrics.destinations", {})
+            for one in self._perform(ask, "metrics.destinations", {})
             if one["flow"] == "errors"
         )
         return self._frame.page(
@@ -65,9 +65,9 @@ class ErrorIssues:
         issue = ask.path["issue"]
         try:
             self._perform(
+                ask,
                 "errors.set",
                 {
-                    "cookie": ask.visitor.cookie,
                     "id": issue,
                     "state": ask.given("state"),
                     "resolved_in": ask.form.get("release", "").strip() or None,
@@ -78,7 +78,7 @@ class ErrorIssues:
         return RedirectResponse(f"/admin/errors/{issue}", 303)
 
     def _issue(self, ask: Ask, error: InputError | None) -> Response:
-        found = self._perform("errors.show", {"id": ask.path["issue"]})
+        found = self._perform(ask, "errors.show", {"id": ask.path["issue"]})
         words, days = ask.words, found["trend"]
         moments = [datetime.fromisoformat(day["day"]) for day in days]
         series = [Series(words("errors.events"), [float(day["count"]) for day in days])]

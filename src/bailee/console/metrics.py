@@ -66,7 +66,7 @@ class Metrics:
         moments = span.moments(ask.now)
         latency = ask.query.get("latency") or None
         found = self._perform(
-            "metrics.summary", {"since": span.name, "step": span.step, "latency": latency}
+            ask, "metrics.summary", {"since": span.name, "step": span.step, "latency": latency}
         )
         quick = _in_milliseconds(found["latency"])
         return self._frame.page(
@@ -81,8 +81,8 @@ class Metrics:
                 key: _spread(found["usage"][key], by, key)
                 for key, by in (("sessions", "program"), ("tokens", "type"))
             },
-            measures=self._perform("metrics.list", {}),
-            destinations=self._perform("metrics.destinations", {}),
+            measures=self._perform(ask, "metrics.list", {}),
+            destinations=self._perform(ask, "metrics.destinations", {}),
         )
 
     def measure(self, ask: Ask) -> Response:
@@ -90,8 +90,8 @@ class Metrics:
         span = _range(ask)
         name, by = ask.path["measure"], ask.query.get("by") or None
         asked = {"name": name, "since": span.name, "by": [by] if by else []}
-        found = self._perform("metrics.query", asked)
-        steps = self._perform("metrics.query", asked | {"step": span.step})
+        found = self._perform(ask, "metrics.query", asked)
+        steps = self._perform(ask, "metrics.query", asked | {"step": span.step})
         return self._frame.page(
             ask,
             "admin/measure.html",
@@ -110,7 +110,7 @@ class Metrics:
 
     def dropped(self, ask: Ask) -> Response:
         """What clients sent that may not be kept, by field."""
-        rows = _by_field(self._perform("metrics.dropped", {}))
+        rows = _by_field(self._perform(ask, "metrics.dropped", {}))
         words = ask.words
         said = Said("dropped", words("metrics.dropped_title"), words("metrics.dropped_picture"))
         return self._frame.page(

@@ -57,9 +57,7 @@ class Organisations:
     def revoke_key(self, ask: Ask) -> Response:
         """Revoke a key of the organisation, whoever made it."""
         try:
-            self._parts.perform(
-                "key.revoke", {"cookie": ask.visitor.cookie, "key_id": ask.given("key_id")}
-            )
+            self._parts.perform(ask, "key.revoke", {"key_id": ask.given("key_id")})
         except InputError as error:
             return self._page(ask, error)
         return self._back(ask)
@@ -90,8 +88,8 @@ class Organisations:
     # -- inside ----------------------------------------------------------------------------------
 
     def _perform(self, ask: Ask, operation: str, **arguments: object) -> Any:
-        given = {"cookie": ask.visitor.cookie, "organisation": ask.path["organisation"]}
-        return self._parts.perform(operation, given | arguments)
+        given = {"organisation": ask.path["organisation"]}
+        return self._parts.perform(ask, operation, given | arguments)
 
     def _back(self, ask: Ask) -> Response:
         return RedirectResponse(f"/organisations/{ask.path['organisation']}", 303)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bailee.accounts import Registry
 from bailee.clock import Clock
@@ -13,7 +13,10 @@ from bailee.console.sign_in import SignIn
 from bailee.policy import Policy
 from bailee.policy.diagram import Configuration
 
-Perform = Callable[[str, Mapping[str, object]], Any]
+if TYPE_CHECKING:
+    from bailee.console.asking import Ask
+
+Operate = Callable[[str, Mapping[str, object]], Any]
 
 
 def _untold(_error: BaseException) -> None:
@@ -22,13 +25,13 @@ def _untold(_error: BaseException) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """`perform` carries out an operation by name, as the command line does, for the person whose
-    `cookie` is among the arguments, or for the operator; `registry` has the people; `running` is
-    what the diagram is drawn from; `names` are the console's own; `defect` is told of errors that
-    no page foresaw.
+    """`operate` carries out an operation by name, as the command line does, for whoever proves who
+    they are by a `cookie` or a `key` among the values; `registry` has the people; `running` is what
+    the diagram is drawn from; `names` are the console's own; `defect` is told of errors that no
+    page foresaw.
     """
 
-    perform: Perform
+    operate: Operate
     registry: Registry
     policy: Policy
     sign_in: SignIn
@@ -36,6 +39,10 @@ class Parts:
     running: Configuration
     names: Names
     defect: Callable[[BaseException], None] = _untold
+
+    def perform(self, ask: Ask, operation: str, values: Mapping[str, object]) -> Any:
+        """Carry out an operation for whoever asks for a page."""
+        return self.operate(operation, {**values, "cookie": ask.visitor.cookie})
 
     @property
     def secure(self) -> bool:

@@ -137,9 +137,9 @@ class People:
             return self._account(ask, problem=ask.words("keys.say_whose"), status=400)
         try:
             made = self._parts.perform(
+                ask,
                 "key.create",
                 {
-                    "cookie": ask.visitor.cookie,
                     "person": ask.person.person,
                     "name": ask.form.get("name", "").strip() or ask.words("account.key_unnamed"),
                     "ingest": ask.form.get("ingest") == "yes",
@@ -152,15 +152,13 @@ class People:
 
     def revoke_key(self, ask: Ask) -> Response:
         """Revoke a key of one's own."""
-        self._parts.perform(
-            "key.revoke", {"cookie": ask.visitor.cookie, "key_id": ask.given("key_id")}
-        )
+        self._parts.perform(ask, "key.revoke", {"key_id": ask.given("key_id")})
         return RedirectResponse("/settings/account", 303)
 
     # -- inside ----------------------------------------------------------------------------------
 
     def _places(self, ask: Ask) -> list[Mapping[str, Any]]:
-        return list(self._parts.perform("key.places", {"cookie": ask.visitor.cookie}))
+        return list(self._parts.perform(ask, "key.places", {}))
 
     def _only_place(self, ask: Ask) -> str | None:
         places = self._places(ask)
@@ -175,9 +173,7 @@ class People:
         problem: str | None = None,
         status: int = 200,
     ) -> Response:
-        shown = self._parts.perform(
-            "person.show", {"cookie": ask.visitor.cookie, "id": ask.person.person}
-        )
+        shown = self._parts.perform(ask, "person.show", {"id": ask.person.person})
         current = self._registry.web_sessions.find(ask.visitor.cookie)
         return self._frame.page(
             ask,

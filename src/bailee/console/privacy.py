@@ -16,7 +16,7 @@ from bailee.accounts import Account
 from bailee.console.asking import Ask
 from bailee.console.frame import Frame
 from bailee.console.label import label
-from bailee.console.parts import Parts, Perform
+from bailee.console.parts import Parts
 from bailee.console.visitor import Visitor
 from bailee.errors import InputError
 from bailee.policy.notice import notice
@@ -35,20 +35,20 @@ class Privacy:
     def page(self, ask: Ask) -> Response:
         """The label first, then the switch, then all that is held."""
         policy, language = self._parts.policy, ask.words.language
-        cookie, account = ask.visitor.cookie, ask.person.account
+        account = ask.person.account
         label_of = account or self._organisation_account(ask)
         sessions, history, receipts, move, asked, unfiled, unkept = [], [], [], None, None, None, []
         total = 0
-        reports = self._perform("feedback.list", {"cookie": cookie})
+        reports = self._perform(ask, "feedback.list", {})
         if account is not None:
             whose = {"owner": account.account_id}
-            sessions = self._perform("sessions.list", whose | {"newest": _SHOWN})
-            total = self._perform("sessions.count", whose)
-            unfiled = self._perform("sessions.unfiled", whose)
-            unkept = self._perform("sessions.unkept", whose)
-            history = self._perform("privacy.history", {"cookie": cookie})
-            receipts = self._perform("retention.receipts", {"owner": account.account_id})
-            move = self._move(account)
+            sessions = self._perform(ask, "sessions.list", whose | {"newest": _SHOWN})
+            total = self._perform(ask, "sessions.count", whose)
+            unfiled = self._perform(ask, "sessions.unfiled", whose)
+            unkept = self._perform(ask, "sessions.unkept", whose)
+            history = self._perform(ask, "privacy.history", {})
+            receipts = self._perform(ask, "retention.receipts", {"owner": account.account_id})
+            move = self._move(ask, account)
             asked = self._parts.registry.choices.asked(account)
         return self._frame.page(
             ask,
@@ -106,9 +106,9 @@ class Privacy:
         if choice not in ("allowed", "refused"):
             raise InputError(ask.words("sign_up.choose"))
         self._perform(
+            ask,
             "privacy.choose",
             {
-                "cookie": ask.visitor.cookie,
                 "choice": choice,
                 "language": ask.words.language,
                 "source": "console",
@@ -119,7 +119,7 @@ class Privacy:
     def session(self, ask: Ask) -> Response:
         """One of the person's own sessions: what is known of it, what was said, deleting it."""
         session = self._own_session(ask)
-        shown = self._perform("sessions.show", {"id": session["id"], "wait": False})
+        shown = self._perform(ask, "sessions.show", {"id": session["id"], "wait": False})
         return self._frame.page(
             ask,
             "session.html",
@@ -135,12 +135,12 @@ class Privacy:
     def delete(self, ask: Ask) -> Response:
         """Delete one of the person's own sessions; the receipt is on the page that follows."""
         session = self._own_session(ask)
-        self._perform("sessions.delete", {"id": session["id"]})
+        self._perform(ask, "sessions.delete", {"id": session["id"]})
         return RedirectResponse("/settings/privacy#receipts", 303)
 
     def export(self, ask: Ask) -> Response:
         """A copy of all that is held about the person, streamed as it is made."""
-        return archive(self._parts, ask, ask.person.person, cookie=ask.visitor.cookie)
+        return archive(self._parts, ask, ask.person.person)
 
     def erase_page(self, ask: Ask) -> Response:
         """What goes, what stays, and the form to type one's email into."""
@@ -150,9 +150,7 @@ class Privacy:
         """Erase oneself; what follows is the receipt, and nobody is signed in any more."""
         if ask.form.get("confirmation", "").strip().lower() != ask.person.email.lower():
             return self._erase_page(ask, ask.words("erase.not_the_email"))
-        erased = self._perform(
-            "person.erase", {"cookie": ask.visitor.cookie, "id": ask.person.person}
-        )
+        erased = self._perform(ask, "person.erase", {"id": ask.person.person})
         gone = replace(ask, visitor=Visitor())
         response = self._frame.page(gone, "erased.html", erased=erased, signed=as_text(erased))
         response.delete_cookie(self._parts.cookie, secure=self._parts.secure)
@@ -163,7 +161,7 @@ class Privacy:
     def _erase_page(self, ask: Ask, problem: str | None) -> Response:
         account = ask.person.account
         owner = None if account is None else account.account_id
-        count = 0 if owner is None else self._perform("sessions.count", {"owner": owner})
+        count = 0 if owner is None else self._perform(ask, "sessions.count", {"owner": owner})
         return self._frame.page(
             ask,
             "erase.html",
@@ -173,12 +171,12 @@ class Privacy:
             problem=problem,
         )
 
-    def _move(self, account: Account) -> Any:
+    def _move(self, ask: Ask, account: Account) -> Any:
         """How far the account's sessions have come in following the choice, while they do."""
         moves = [
             one
-            for one in self._perform("retention.moves", {})
-            if one["account"] == account.account_id and one["state"] == "moving"
+            for one in self._perform(ask, "retention.moves", {"owner": account.account_id})
+            if one["state"] == "moving"
         ]
         return moves[-1] if moves else None
 
@@ -189,7 +187,7 @@ class Privacy:
         account = ask.person.account
         if account is None:
             raise InputError(ask.words("sessions.gone"), code="not_found")
-        return particulars(self._perform, ask, {"owner": account.account_id})
+        return particulars(self._parts, ask, {"owner": account.account_id})
 
     def _chooses(self, account: Account) -> bool:
         return self._parts.policy.plans[account.plan].segment == "consumer"
@@ -200,24 +198,24 @@ class Privacy:
         return None
 
 
-def particulars(perform: Perform, ask: Ask, whose: dict[str, str]) -> dict[str, Any]:
+def particulars(parts: Parts, ask: Ask, whose: dict[str, str]) -> dict[str, Any]:
     """The particulars of the session in the address, among those of `whose`.
 
     Raises:
         InputError: `not_found`, in the reader's language.
     """
     try:
-        return dict(perform("sessions.find", whose | {"id": ask.path["session"]}))
+        return dict(parts.perform(ask, "sessions.find", whose | {"id": ask.path["session"]}))
     except InputError as error:
         if error.code != "not_found":
             raise
         raise InputError(ask.words("sessions.gone"), code="not_found") from None
 
 
-def archive(parts: Parts, ask: Ask, person: str, **who: str) -> Response:
-    """A ZIP archive of all that is held about a person; `who` asks (`cookie`), or the operator."""
+def archive(parts: Parts, ask: Ask, person: str) -> Response:
+    """A ZIP archive of all that is held about a person."""
     found = parts.registry.people.get(person).person_id  # also what the file is named by
-    items = parts.perform("person.export", {"id": found, **who})
+    items = parts.perform(ask, "person.export", {"id": found})
     pieces = (base64.b64decode(item["data"]) for item in items if "data" in item)
     name = f"bailee-{found}-{ask.now:%Y-%m-%d}.zip"
     return StreamingResponse(

@@ -33,9 +33,9 @@ class Staff:
         place = ask.form.get("organisation") or None
         try:
             made = self._perform(
+                ask,
                 "person.create",
                 {
-                    "cookie": ask.visitor.cookie,
                     "email": ask.given("email"),
                     "organisation": place,
                     "plan": ask.given("plan") if place is None else None,
@@ -58,7 +58,7 @@ class Staff:
         person = ask.path["person"]
         if ask.form.get("confirmation", "").strip() != person:
             return self._person(ask, ask.words("erase.not_the_id"))
-        erased = self._perform("person.erase", {"cookie": ask.visitor.cookie, "id": person})
+        erased = self._perform(ask, "person.erase", {"id": person})
         return self._frame.page(ask, "erased.html", erased=erased, signed=as_text(erased))
 
     def holds(self, ask: Ask) -> Response:
@@ -69,9 +69,9 @@ class Staff:
         """Hold a session against destruction."""
         try:
             self._perform(
+                ask,
                 "hold.place",
                 {
-                    "cookie": ask.visitor.cookie,
                     "session": ask.given("session").strip(),
                     "reason": ask.given("reason"),
                 },
@@ -82,7 +82,7 @@ class Staff:
 
     def release_hold(self, ask: Ask) -> Response:
         """Release a hold; what it put off goes on by itself."""
-        self._perform("hold.release", {"cookie": ask.visitor.cookie, "id": ask.given("hold")})
+        self._perform(ask, "hold.release", {"id": ask.given("hold")})
         return RedirectResponse("/admin/holds", 303)
 
     def organisations(self, ask: Ask) -> Response:
@@ -93,9 +93,9 @@ class Staff:
         """A new organisation, with its first owner."""
         try:
             made = self._perform(
+                ask,
                 "organisation.create",
                 {
-                    "cookie": ask.visitor.cookie,
                     "name": ask.given("name"),
                     "plan": ask.given("plan"),
                     "owner": ask.form.get("owner", "").strip() or None,
@@ -108,9 +108,9 @@ class Staff:
     # -- inside ----------------------------------------------------------------------------------
 
     def _person(self, ask: Ask, problem: str | None) -> Response:
-        shown = self._perform("person.show", {"id": ask.path["person"]})
+        shown = self._perform(ask, "person.show", {"id": ask.path["person"]})
         sessions = (
-            self._perform("sessions.list", {"owner": shown["account"], "newest": 50})
+            self._perform(ask, "sessions.list", {"owner": shown["account"], "newest": 50})
             if shown["account"]
             else []
         )
@@ -130,7 +130,7 @@ class Staff:
             "admin/holds.html",
             200 if error is None else error.http_status,
             here="holds",
-            holds=self._perform("hold.list", {})[::-1],
+            holds=self._perform(ask, "hold.list", {})[::-1],
             session=ask.query.get("session", ""),
             problem=None if error is None else ask.words.of_error(error),
         )
@@ -141,7 +141,7 @@ class Staff:
         wanted = ask.query.get("q", "").strip().lower()
         people = [
             one
-            for one in self._perform("person.list", {})
+            for one in self._perform(ask, "person.list", {})
             if wanted in (one["email"] or "").lower() or wanted in one["person"]
         ]
         return self._frame.page(
@@ -152,7 +152,7 @@ class Staff:
             people=people,
             wanted=wanted,
             plans=list(self._parts.policy.plans),
-            organisations=self._perform("organisation.list", {}),
+            organisations=self._perform(ask, "organisation.list", {}),
             made=made,
             problem=None if error is None else ask.words.of_error(error),
         )
@@ -164,7 +164,7 @@ class Staff:
             "admin/organisations.html",
             200 if error is None else error.http_status,
             here="organisations",
-            organisations=self._perform("organisation.list", {}),
+            organisations=self._perform(ask, "organisation.list", {}),
             plans=[one.name for one in plans if one.segment == "commercial"],
             problem=None if error is None else ask.words.of_error(error),
         )

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from bailee.app import Node, perform
+from asking import perform
+from bailee.app import Node
 from bailee.app.keys import KEYS
 from bailee.app.people import PEOPLE
 from bailee.errors import BaileeError

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select, update
 
-from bailee.app.operations import perform
+from asking import perform
 from bailee.app.verifying import known, verify
 from bailee.db.engine import open_sqlite
 from bailee.db.keys import deks, keks

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from bailee.app.operations import perform
+from asking import perform
 from bailee.errors import StorageError
 from places import Place
 from small_disks import fill, small_disk

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bailee.app import perform
+from asking import perform
 from bailee.app.node import Node
 from bailee.errors import InputError, IntegrityError
 from bailee.feedback.reports import Origin

@@ -15,9 +15,9 @@ from typing import Any
 import orjson
 import pytest
 
+from asking import perform
 from bailee.accounts import OPERATOR
 from bailee.app import old_entries
-from bailee.app.operations import perform
 from bailee.cloud.git.connections import Secret
 from bailee.db.audit import audit
 from bailee.db.engine import open_sqlite

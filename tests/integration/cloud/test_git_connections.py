@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from joserfc.jwk import RSAKey
 
-from bailee.app.operations import perform
+from asking import perform
 from bailee.cloud.git import Access, GitProxy, Repository
 from bailee.cloud.git.connections import Connection, GitConnections, Kind, Secret, _place
 from bailee.cloud.git.github import Api

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from bailee.app.operations import perform
+from asking import perform
 from bailee.cloud.network import read_host
 from bailee.errors import InputError
 from places import Place

@@ -1,0 +1,14 @@
+"""Asking a home something, as a command does, or a page: who asks is who proves it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from bailee.app import Node, operations
+from bailee.app.arguments import at_terminal, from_outside
+
+
+def perform(node: Node, operation: str, values: Mapping[str, object]) -> Iterator[object] | object:
+    """Carry out an operation for whose `key` or `cookie` is among the values, else the operator."""
+    edge = from_outside if "cookie" in values else at_terminal
+    return operations.perform(node, operation, values, by=edge(node, values))

@@ -1,0 +1,188 @@
+"""Every operation about what a home keeps, asked for by everybody there is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from asking import perform
+from bailee.app import Node, operations
+from bailee.app.keys import KEYS
+from bailee.app.people import PEOPLE
+from bailee.errors import BaileeError
+from bailee.home import Home
+from captured import begun, end
+
+# Of the organisation Acme, Olive is the owner, Ada an admin, Mia a member. `stranger` is a person in
+# no organisation, `bare` a key of Acme's that speaks for nobody, `nobody` has no proof of anything.
+# `staff` is a person who was made an operator, and has signed in to the console.
+EVERYBODY = {"operator", "staff", "owner", "admin", "mia", "stranger", "bare", "nobody"}
+OPERATORS = {"operator", "staff"}
+
+MIAS: Mapping[str, set[str]] = dict.fromkeys(
+    (
+        "sessions.list", "sessions.pages", "sessions.count", "sessions.unfiled",
+        "sessions.unkept", "sessions.find", "sessions.show", "sessions.export",
+        "retention.receipts", "retention.moves", "sessions.delete",
+    ),
+    {*OPERATORS, "mia"},
+)  # fmt: skip
+"""About what Mia said on her own account."""
+
+ACMES: Mapping[str, set[str]] = dict.fromkeys(MIAS, {*OPERATORS, "owner", "admin", "bare"}) | {
+    "sessions.delete": {*OPERATORS, "owner", "admin"}
+}
+"""About what was said on the organisation's."""
+
+THE_HOMES: Mapping[str, set[str]] = dict.fromkeys(
+    (
+        "retention.run", "retention.watch", "retention.report", "retention.damaged", "verify",
+        "keyring.rotate", "clock.show", "clock.confirm", "audit.list",
+        "metrics.list", "metrics.query", "metrics.summary", "metrics.dropped",
+        "metrics.destinations", "errors.list", "errors.show", "errors.set",
+        "hold.place", "hold.release", "hold.list", "account.list", "account.allow",
+        "receipts.list", "survey.results", "feedback.set", "feedback.draft", "feedback.file",
+    ),
+    OPERATORS,
+) | {"receipts.key": EVERYBODY - {"nobody"}}  # fmt: skip
+"""About the home as a whole."""
+
+ELSEWHERE = {
+    *PEOPLE, *KEYS,  # accounts/test_operations.py
+    "person.export", "person.erase",  # app/test_person_data.py
+    "feedback.list", "feedback.show", "feedback.withdraw",  # feedback/
+    "cloud.start", "cloud.list", "cloud.show", "cloud.stop", "cloud.send", "cloud.attach",
+    "cloud.logs", "cloud.diff", "cloud.teleport", "cloud.delete",  # cloud_sessions/
+    "cloud.git.add", "cloud.git.list", "cloud.git.remove",  # cloud/test_git_connections.py
+    "cloud.network.list", "cloud.network.allow", "cloud.network.deny",
+    "cloud.network.remove",  # cloud/test_network_lists.py
+}  # fmt: skip
+
+
+class Stage:
+    """A home in which Mia and Acme have said something, and a way to ask as anybody."""
+
+    def __init__(self, folder: Path) -> None:
+        self.node = Node.open(Home(folder / "home"))
+        self.proofs: dict[str, dict[str, object]] = {"operator": {}, "nobody": {"cookie": None}}
+        person: dict[str, Any] = {}
+        for name in ("owner", "admin", "mia", "stranger", "staff"):
+            person[name] = made = self.ask(
+                "operator", "person.create", email=f"{name}@x.example", plan="pro",
+                operator=name == "staff",
+            )  # fmt: skip
+            self.proofs[name] = {"key": made["key"]}
+        cookie = self.node.registry.web_sessions.begin(person["staff"]["person"], client="test")
+        self.proofs["staff"] = {"cookie": cookie}
+        self.staff = person["staff"]["person"]
+        acme = self.ask("operator", "organisation.create", name="Acme", plan="team")
+        for name, role in (("owner", "owner"), ("admin", "admin"), ("mia", "member")):
+            self.ask(
+                "operator", "organisation.member", organisation=acme["organisation"],
+                person=person[name]["person"], role=role,
+            )  # fmt: skip
+        made = self.ask("operator", "key.create", name="ci", organisation=acme["organisation"])
+        self.proofs["bare"] = {"key": made["key"]}
+        self.account = {"mia": person["mia"]["account"], "acme": acme["account"]}
+        for owner in self.account.values():
+            end(self.node, begun(self.node, owner, f"of {owner}", "pears"))
+        self.node.vault.settle()
+
+    def ask(self, who: str, operation: str, **values: object) -> Any:
+        """Carry out an operation as somebody, to the end."""
+        result = perform(self.node, operation, {**values, **self.proofs[who]})
+        return list(result) if isinstance(result, Iterator) else result
+
+    def session(self, whose: str) -> str:
+        """The id of what was said on an account."""
+        (row,) = self.ask("operator", "sessions.list", owner=self.account[whose])
+        return str(row["id"])
+
+    def may(self, operation: str, expected: set[str], **values: object) -> set[str]:
+        """Who is not refused; those first who should be."""
+        found = set()
+        for who in sorted(EVERYBODY, key=lambda who: (who in expected, who)):
+            try:
+                self.ask(who, operation, **values)
+            except BaileeError as error:
+                if error.code in ("forbidden", "authentication"):
+                    continue
+                if error.code == "not_found" and who not in expected:
+                    continue
+            found.add(who)
+        return found
+
+
+@pytest.fixture(scope="module")
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    """One home for all that changes nothing for the next."""
+    made = Stage(tmp_path_factory.mktemp("asks"))
+    yield made
+    made.node.close()
+
+
+def test_no_operation_is_without_a_rule() -> None:
+    """Whoever adds one says who may ask for it."""
+    assert {*MIAS, *THE_HOMES, *ELSEWHERE} == set(operations._OPERATIONS)
+
+
+@pytest.mark.row("G2")
+@pytest.mark.parametrize("whose", ["mia", "acme"])
+@pytest.mark.parametrize("operation", [one for one in MIAS if one != "sessions.delete"])
+def test_what_is_somebodys_is_theirs(stage: Stage, operation: str, whose: str) -> None:
+    """Lists, particulars, words and receipts of an account are for who has to do with it, and for
+    the operator; for nobody else is there anything.
+    """
+    expected = (MIAS if whose == "mia" else ACMES)[operation]
+    values = {"owner": stage.account[whose], "id": stage.session(whose)}
+    assert expected == stage.may(operation, expected, **values)
+
+
+@pytest.mark.row("G2")
+@pytest.mark.parametrize("operation", THE_HOMES)
+def test_what_is_the_homes_is_the_operators(stage: Stage, operation: str) -> None:
+    """Whatever they name."""
+    expected = THE_HOMES[operation]
+    values = {"id": stage.session("mia"), "session": "none", "reason": "r", "name": "n"}
+    assert expected == stage.may(operation, expected, **values)
+
+
+@pytest.mark.row("R5", "R6")
+@pytest.mark.parametrize(("whose", "by"), [("mia", "mia"), ("acme", "admin"), ("mia", "staff")])
+def test_a_deletion_says_who_asked(tmp_path: Path, whose: str, by: str) -> None:
+    """Who may not is refused, and it stays; who may is named in the audit record, by their id."""
+    stage = Stage(tmp_path)
+    try:
+        session = stage.session(whose)
+        expected = (MIAS if whose == "mia" else ACMES)["sessions.delete"]
+        for who in EVERYBODY - expected:
+            with pytest.raises(BaileeError):
+                stage.ask(who, "sessions.delete", id=session)
+        assert session == stage.session(whose)
+        stage.ask(by, "sessions.delete", id=session)
+        (entry,) = stage.ask("operator", "audit.list", kind="session.deletion_asked")
+        key = stage.proofs[by].get("key")
+        authority = stage.node.registry.authority
+        name = stage.staff if key is None else authority.by_key(str(key)).person_id
+        assert {"by": name} == entry["body"]
+    finally:
+        stage.node.close()
+
+
+@pytest.mark.row("G2")
+def test_who_reads_as_staff_is_on_record_by_name(stage: Stage) -> None:
+    """Mia reads her own without an entry; a person who was made an operator with theirs."""
+
+    def entries() -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = stage.ask("operator", "audit.list", kind="access.read")
+        return found
+
+    session = stage.session("mia")
+    before = len(entries())
+    stage.ask("mia", "sessions.show", id=session)
+    assert before == len(entries())
+    stage.ask("staff", "sessions.show", id=session, reason="a complaint")
+    assert (before + 1, stage.staff) == (len(entries()), entries()[-1]["body"]["by"])
