@@ -16,28 +16,28 @@ from bailee.errors import BaileeError
 from bailee.home import Home
 from captured import begun, end
 
-# Of the organisation Acme, Olive is the owner, Ada an admin, Mia a member. `stranger` is a person in
-# no organisation, `bare` a key of Acme's that speaks for nobody, `nobody` has no proof of anything.
-# `staff` is a person who was made an operator, and has signed in to the console.
+# `owner`, `admin` and Mia, a member, are of the organisation Acme; `stranger` is a person in none,
+# `bare` a key of Acme's that speaks for nobody; `nobody` has no proof of anything. `staff` is a
+# person who was made an operator, and has signed in to the console.
 EVERYBODY = {"operator", "staff", "owner", "admin", "mia", "stranger", "bare", "nobody"}
-OPERATORS = {"operator", "staff"}
+OPERATORS = frozenset({"operator", "staff"})
 
-MIAS: Mapping[str, set[str]] = dict.fromkeys(
+MIAS: Mapping[str, frozenset[str]] = dict.fromkeys(
     (
         "sessions.list", "sessions.pages", "sessions.count", "sessions.unfiled",
         "sessions.unkept", "sessions.find", "sessions.show", "sessions.export",
         "retention.receipts", "retention.moves", "sessions.delete",
     ),
-    {*OPERATORS, "mia"},
+    OPERATORS | {"mia"},
 )  # fmt: skip
 """About what Mia said on her own account."""
 
-ACMES: Mapping[str, set[str]] = dict.fromkeys(MIAS, {*OPERATORS, "owner", "admin", "bare"}) | {
-    "sessions.delete": {*OPERATORS, "owner", "admin"}
-}
+ACMES: Mapping[str, frozenset[str]] = dict.fromkeys(
+    MIAS, OPERATORS | {"owner", "admin", "bare"}
+) | {"sessions.delete": OPERATORS | {"owner", "admin"}}
 """About what was said on the organisation's."""
 
-THE_HOMES: Mapping[str, set[str]] = dict.fromkeys(
+THE_HOMES: Mapping[str, frozenset[str]] = dict.fromkeys(
     (
         "retention.run", "retention.watch", "retention.report", "retention.damaged", "verify",
         "keyring.rotate", "clock.show", "clock.confirm", "audit.list",
@@ -47,7 +47,7 @@ THE_HOMES: Mapping[str, set[str]] = dict.fromkeys(
         "receipts.list", "survey.results", "feedback.set", "feedback.draft", "feedback.file",
     ),
     OPERATORS,
-) | {"receipts.key": EVERYBODY - {"nobody"}}  # fmt: skip
+) | {"receipts.key": frozenset(EVERYBODY - {"nobody"})}  # fmt: skip
 """About the home as a whole."""
 
 ELSEWHERE = {
@@ -101,7 +101,7 @@ class Stage:
         (row,) = self.ask("operator", "sessions.list", owner=self.account[whose])
         return str(row["id"])
 
-    def may(self, operation: str, expected: set[str], **values: object) -> set[str]:
+    def may(self, operation: str, expected: frozenset[str], **values: object) -> set[str]:
         """Who is not refused; those first who should be."""
         found = set()
         for who in sorted(EVERYBODY, key=lambda who: (who in expected, who)):
