@@ -67,7 +67,7 @@ def _move(home: Path) -> tuple[float, float]:
         clock=clock,
         interpret=lambda _exchange: Interpreted(),
         record=lambda _kind, _subject, _body: None,
-        present=lambda _owner, _plan, _channel: Present(_SHORT, chosen),
+        present=lambda _owner, _plan, _channel: Present(_SHORT, 1, 1),
     )
     rows = [_row(n, clock) for n in range(SESSIONS)]
     for start in range(0, SESSIONS, 10_000):
