@@ -21,8 +21,8 @@ from enum import StrEnum
 from typing import Final
 
 from bailee.cloud.egress.trusted import GROUP_OF, TRUSTED
-from bailee.cloud.network.hosts import Host, NotAHost, read_authority, read_host
 from bailee.errors import InputError
+from bailee.outbound.hosts import Host, NotAHost, read_authority, read_host
 
 PORTS: Final = frozenset({80, 443})
 
