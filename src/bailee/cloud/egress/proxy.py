@@ -4,7 +4,7 @@ Rules kept here:
 
 * The order is: what is asked for, is it a host; may it (`rules.py`), has it the means
   (`budgets.py`); and only then is a name resolved, every address checked, one of them connected to
-  (`network/dialing.py`); then the first bytes are read, and must be of that host.
+  (`outbound/dialing.py`); then the first bytes are read, and must be of that host.
 * Each attempt is recorded once, however it ends; when that fails, the session ends.
 * A refusal says its rule where the client shows it: in the status line, the field `x-bailee-rule`,
   and the body.
