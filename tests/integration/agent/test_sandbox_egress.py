@@ -142,6 +142,42 @@ def test_a_private_address_stays_out_of_reach_under_an_allowed_name(
     assert "localhost is on this machine or in a private network" in got
 
 
+def asked(host: str) -> bytes:
+    """What the way out answers to a tunnel to a host that its list allows."""
+
+    async def ask() -> bytes:
+        egress = Egress((host.strip("[]"),), Network({}))
+        await egress.start()
+        try:
+            reader, writer = await asyncio.open_unix_connection(str(egress.path))
+            writer.write(f"CONNECT {host}:443 HTTP/1.1\r\nhost: {host}:443\r\n\r\n".encode())
+            writer.write_eof()
+            answer = await reader.read()
+            writer.close()
+            return answer
+        finally:
+            await egress.close()
+
+    return asyncio.run(ask())
+
+
+@pytest.mark.parametrize(
+    "host", ["168.63.129.16", "[64:ff9b:1::a00:1]", "[fec0::1]", "[64:ff9b::a9fe:a9fe]"]
+)
+def test_what_python_takes_for_public_is_refused_all_the_same(host: str) -> None:
+    """A cloud's own service, local NAT64, site-local: inside, though the list names them."""
+    answer = asked(host)
+
+    assert answer.startswith(b"HTTP/1.1 403 ")
+    assert b"is on this machine or in a private network" in answer
+
+
+@pytest.mark.parametrize("host", ["127.1", "0x7f.1", "a@localhost", "::1"])
+def test_a_host_that_can_be_read_in_two_ways_is_no_host(host: str) -> None:
+    """It is refused before anything is looked up."""
+    assert asked(host).startswith(b"HTTP/1.1 400 ")
+
+
 @pytest.mark.row("D2")
 def test_behind_a_companys_proxy_the_way_out_is_that_proxy(
     runs: Runs, sites: tuple[int, int]
