@@ -16,9 +16,10 @@ import time
 from pathlib import Path
 
 from bailee.cloud.coupling import couple
-from bailee.cloud.ports import Command, Limits, Output, Writer
+from bailee.cloud.ports import Command, Limits, Output
 from bailee.cloud.runners.pool import Runners
 from bailee.cloud.runners.runner import run
+from bailee.outbound.streams import Writer
 from bailee.testing.machines import ScriptedMachines
 from bench.result import Line
 

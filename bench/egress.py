@@ -27,7 +27,7 @@ from typing import Any
 
 from bailee.cloud.egress import Budgets, EgressProxy, Rules
 from bailee.cloud.git import GitProxy, Repository
-from bailee.cloud.network import Dialer
+from bailee.outbound.dialing import Dialer
 from bench.result import Line, Unavailable
 
 ROOT = Path(__file__).parent.parent

@@ -51,6 +51,7 @@ from bailee.db.checks import sound
 from bailee.db.engine import reading, storage_errors
 from bailee.db.people import identities, passkeys, persons, providers, web_sessions
 from bailee.errors import InputError, UpstreamError
+from bailee.loopback import is_loopback
 from bailee.shown import named
 
 _WHAT: Final = "the providers"
@@ -386,7 +387,7 @@ class ProviderSignIn:
 def _check_address(url: str) -> None:
     """Refuse an address that is not reached by TLS, unless it is on this machine."""
     parts = urlsplit(url)
-    local = parts.hostname in ("127.0.0.1", "::1", "localhost")
+    local = is_loopback(parts.hostname or "")
     if (
         not parts.hostname
         or parts.query

@@ -66,7 +66,7 @@ def address_group(address: str) -> str:
     if isinstance(parsed, ipaddress.IPv6Address):
         if parsed.ipv4_mapped is not None:
             mapped = parsed.ipv4_mapped
-            return LOCAL if mapped.is_loopback else str(mapped)
+            return LOCAL if is_loopback(str(mapped)) else str(mapped)
         return str(ipaddress.IPv6Network((int(parsed) >> 64 << 64, 64)))
     return str(parsed)
 

@@ -17,6 +17,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from bailee.errors import UpstreamError
+from bailee.loopback import is_loopback
 
 _SECONDS: Final = 3
 _GATEWAY_PORT: Final = 8787
@@ -100,7 +101,7 @@ def console_of(base_url: str | None, environment: Mapping[str, str]) -> str | No
         return None
     parts = urlsplit(base_url)
     try:
-        near = parts.hostname in ("127.0.0.1", "localhost", "::1") and parts.port == _GATEWAY_PORT
+        near = is_loopback(parts.hostname or "") and parts.port == _GATEWAY_PORT
     except ValueError:
         return None
     return f"http://127.0.0.1:{_CONSOLE_PORT}" if near else None

@@ -20,14 +20,16 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
-import socket
 import tempfile
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Container, Sequence
 from pathlib import Path
 from typing import Final
 from urllib.parse import unquote, urlsplit
 
-from bailee.client.network import Network, is_public
+from bailee.client.network import Network
+from bailee.outbound import dialing
+from bailee.outbound.dialing import Dialer, Unreachable
+from bailee.outbound.hosts import Host, read_authority
 
 _HEAD: Final = 32 * 1024
 _PIECE: Final = 64 * 1024
@@ -60,14 +62,14 @@ class Egress:
         hosts: Sequence[str],
         network: Network,
         *,
-        public: Callable[[str], bool] = is_public,
+        dialer: Dialer | None = None,
         ports: Container[int] = (80, 443),
     ) -> None:
         self.hosts = tuple(hosts)
         self._ports = ports
         self.refused: dict[str, int] = {}
         self._network = network
-        self._public = public
+        self._dialer = dialer or Dialer(seconds=_SECONDS)
         self._server: asyncio.Server | None = None
         self._folder: tempfile.TemporaryDirectory[str] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -127,10 +129,10 @@ class Egress:
             method, target, _version = line.decode("latin-1").split(" ")
             tunnel = method == "CONNECT"
             parts = urlsplit(f"//{target}" if tunnel else target)
-            host, port = parts.hostname or "", parts.port or (443 if tunnel else 80)
+            host, port = read_authority(parts.netloc, 443 if tunnel else 80)
         except ValueError:
             raise Refused("400 Bad Request", "this is no request for a proxy.") from None
-        if not host or not (tunnel or parts.scheme == "http"):
+        if not (tunnel or parts.scheme == "http"):
             raise Refused("400 Bad Request", "this is no request for a proxy.")
         self._judge(host, port)
         far_in, far_out = await self._reach(host, port, tunnel=tunnel)
@@ -150,47 +152,38 @@ class Egress:
         except (asyncio.LimitOverrunError, TimeoutError):
             raise Refused("431 Request Header Fields Too Large", "the head is too long.") from None
 
-    def _judge(self, host: str, port: int) -> None:
-        if not allows(self.hosts, host):
-            self.refused[host] = self.refused.get(host, 0) + 1
-            raise Refused("403 Forbidden", f"{host} is not in sandbox.network of the settings.")
+    def _judge(self, host: Host, port: int) -> None:
+        if not allows(self.hosts, host.name):
+            self._count(host)
+            raise Refused(
+                "403 Forbidden", f"{host.name} is not in sandbox.network of the settings."
+            )
         if port not in self._ports:
             raise Refused("403 Forbidden", f"port {port} is neither 80 nor 443.")
 
+    def _count(self, host: Host) -> None:
+        self.refused[host.name] = self.refused.get(host.name, 0) + 1
+
     async def _reach(
-        self, host: str, port: int, *, tunnel: bool
+        self, host: Host, port: int, *, tunnel: bool
     ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        proxy = self._network.proxy(f"{'https' if tunnel else 'http'}://{host}:{port}")
+        place = f"{host.bracketed}:{port}"
+        proxy = self._network.proxy(f"{'https' if tunnel else 'http'}://{place}")
         try:
             if proxy is not None:
-                return await self._by_proxy(proxy, host, port, tunnel=tunnel)
-            return await self._connect(await self._looked_up(host, port), port)
-        except (OSError, TimeoutError):
-            raise Refused("502 Bad Gateway", f"{host} can't be reached.") from None
-
-    async def _connect(
-        self, addresses: Sequence[str], port: int
-    ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        """To the first of the addresses that takes a connection."""
-        last: Exception = OSError("there is no address")
-        for address in addresses:
-            try:
-                return await asyncio.wait_for(asyncio.open_connection(address, port), _SECONDS)
-            except (OSError, TimeoutError) as error:
-                last = error
-        raise last
-
-    async def _looked_up(self, host: str, port: int) -> list[str]:
-        loop = asyncio.get_running_loop()
-        found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        addresses = [str(one[4][0]).partition("%")[0] for one in found]
-        if not all(self._public(address) for address in addresses):
-            self.refused[host] = self.refused.get(host, 0) + 1
-            raise Refused("403 Forbidden", f"{host} is on this machine or in a private network.")
-        return addresses
+                return await self._by_proxy(proxy, place, tunnel=tunnel)
+            reader, writer, _ = await self._dialer.connect(host, port)
+        except dialing.Refused:
+            self._count(host)
+            raise Refused(
+                "403 Forbidden", f"{host.name} is on this machine or in a private network."
+            ) from None
+        except (OSError, TimeoutError, Unreachable):
+            raise Refused("502 Bad Gateway", f"{host.name} can't be reached.") from None
+        return reader, writer
 
     async def _by_proxy(
-        self, proxy: str, host: str, port: int, *, tunnel: bool
+        self, proxy: str, place: str, *, tunnel: bool
     ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         parts = urlsplit(proxy)
         tls = self._network.tls() if parts.scheme == "https" else None
@@ -201,7 +194,7 @@ class Egress:
             _SECONDS,
         )
         if tunnel:
-            lines = [f"CONNECT {host}:{port} HTTP/1.1", f"host: {host}:{port}", *_known(proxy)]
+            lines = [f"CONNECT {place} HTTP/1.1", f"host: {place}", *_known(proxy)]
             far_out.write("\r\n".join([*lines, "", ""]).encode())
             answer = await asyncio.wait_for(far_in.readuntil(b"\r\n\r\n"), _SECONDS)
             if answer.split(b" ", 2)[1][:1] != b"2":

@@ -20,8 +20,7 @@ from typing import Any, Final
 from bailee.cloud.coupling import couple
 from bailee.cloud.egress import EgressProxy, EgressRecord, Rules
 from bailee.cloud.git import Credential, GitProxy, GitRecord, Repository
-from bailee.cloud.network import Dialer
-from bailee.cloud.ports import End, Service, Writer
+from bailee.cloud.ports import End, Service
 from bailee.cloud.sessions.asked import Asked
 from bailee.cloud.sessions.store import Record
 from bailee.config import Settings
@@ -29,6 +28,8 @@ from bailee.errors import InputError
 from bailee.home import Home
 from bailee.home.control import reachable
 from bailee.ledger import Ledger
+from bailee.outbound.dialing import Dialer
+from bailee.outbound.streams import Writer
 
 Credentials = Callable[[str, Repository], Credential]
 """By account and repository: where the git server's credential comes from."""

@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     import httpx2
 
 SECONDS: Final = 20.0
-_NAT64: Final = ipaddress.IPv6Network("64:ff9b::/96")
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,15 +181,3 @@ def _in_network(host: str, name: str) -> bool:
         return ipaddress.ip_address(host) in ipaddress.ip_network(name, strict=False)
     except ValueError:
         return False
-
-
-def is_public(address: str) -> bool:
-    """Whether an IP address is one of the public internet. Pure."""
-    found = ipaddress.ip_address(address)
-    if isinstance(found, ipaddress.IPv6Address):
-        inner = found.ipv4_mapped or found.sixtofour or (found.teredo or (None, None))[1]
-        if found in _NAT64:
-            inner = ipaddress.IPv4Address(int(found) & 0xFFFFFFFF)
-        if inner is not None and not inner.is_global:
-            return False
-    return found.is_global and not found.is_multicast

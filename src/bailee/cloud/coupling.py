@@ -6,7 +6,7 @@ import asyncio
 from contextlib import suppress
 from typing import Final
 
-from bailee.cloud.ports import Writer
+from bailee.outbound.streams import Writer
 
 _PIECE: Final = 64 << 10
 

@@ -17,32 +17,16 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
+
+if TYPE_CHECKING:
+    from bailee.outbound.streams import Writer
 
 GUEST_PORTS: Final[Mapping[str, int]] = {"egress": 3128, "git": 8418, "model": 8787}
 """The service behind each port of the guest's loopback."""
 
 
-class Writer(Protocol):
-    """The half of a stream that is written to; `asyncio.StreamWriter` is one."""
-
-    def write(self, data: bytes) -> None:
-        """Queue bytes."""
-
-    async def drain(self) -> None:
-        """Wait until the other side takes more."""
-
-    def write_eof(self) -> None:
-        """Say that nothing more will be written."""
-
-    def close(self) -> None:
-        """End both directions."""
-
-    async def wait_closed(self) -> None:
-        """Wait until both directions have ended."""
-
-
-Service = Callable[[asyncio.StreamReader, Writer], Awaitable[None]]
+Service = Callable[[asyncio.StreamReader, "Writer"], Awaitable[None]]
 """Serves one stream from its first byte to its end; it closes the stream itself."""
 
 Output = Callable[[str, bytes], None]

@@ -17,7 +17,6 @@ Rows: D1, D2.
 from __future__ import annotations
 
 import base64
-import ipaddress
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -27,9 +26,9 @@ from urllib.parse import quote, unquote, urlsplit
 
 from bailee.client.network import Network
 from bailee.errors import InputError
+from bailee.outbound.addresses import keeps_credentials
 
 _OF_THE_ENVIRONMENT: Final = ("HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
-_METADATA: Final = "metadata.google.internal"
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +95,7 @@ class WayOut:
             InputError: code `configuration`; what is named is no HTTP proxy.
         """
         parts = urlsplit(url)
-        if parts.scheme != "https" or _is_metadata(parts.hostname or ""):
+        if parts.scheme != "https" or keeps_credentials(parts.hostname or ""):
             return None
         found = Network(self.variables).proxy(url)
         if found is not None:
@@ -164,13 +163,6 @@ def _read(address: str) -> Proxy:
         pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}".encode()
         authorization = b"Basic " + base64.b64encode(pair)
     return Proxy(host, port or (443 if tls else 80), tls, authorization)
-
-
-def _is_metadata(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_link_local
-    except ValueError:
-        return host.lower().rstrip(".") == _METADATA
 
 
 def _wrong(message: str) -> InputError:

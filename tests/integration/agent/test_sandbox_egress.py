@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import http.server
+import ipaddress
 import ssl
 import sys
 import threading
@@ -19,8 +20,10 @@ from bailee.agent.tools.arguments import Arguments
 from bailee.agent.tools.bash import Bash
 from bailee.agent.workspace import Workspace
 from bailee.client.network import Network
+from bailee.outbound.dialing import Dialer
 from corporate_network import squid_with_password
 
+HERE = (ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("::1/128"))
 FETCH = (
     f"{sys.executable} -c 'import sys, urllib.request, urllib.error\n"
     "try: print(urllib.request.urlopen(sys.argv[1], timeout=20).read().decode())\n"
@@ -68,7 +71,7 @@ def runs(tmp_path: Path) -> Runs:
         hosts: tuple[str, ...],
         ports: tuple[int, ...],
         network: Network | None = None,
-        everything_is_public: bool = True,
+        this_machine_too: bool = True,
     ) -> list[str]:
         box = find(hosts=hosts)
         if box.program is None:
@@ -78,11 +81,11 @@ def runs(tmp_path: Path) -> Runs:
             "PATH": "/usr/bin:/bin", "SSL_CERT_FILE": str(tmp_path / "authority.pem"),
             "HOME": str(tmp_path), "https_proxy": "http://ann:pears@127.0.0.1:9",
         }  # fmt: skip
-        judge = {"public": lambda _: True} if everything_is_public else {}
+        dialer = Dialer(private=HERE if this_machine_too else ())
         way = network or Network({})
 
         async def work() -> list[str]:
-            egress = Egress(hosts, way, ports=ports, **judge)  # type: ignore[arg-type]
+            egress = Egress(hosts, way, ports=ports, dialer=dialer)
             bash = Bash(Workspace(tmp_path / "work"), box, environment, egress)
             try:
                 return [
@@ -133,10 +136,46 @@ def test_a_private_address_stays_out_of_reach_under_an_allowed_name(
     """A name that is allowed and stands for this machine is refused."""
     (got,) = runs(
         f"{FETCH} http://localhost:{sites[0]}/", hosts=("localhost",), ports=sites,
-        everything_is_public=False,
+        this_machine_too=False,
     )  # fmt: skip
 
     assert "localhost is on this machine or in a private network" in got
+
+
+def asked(host: str) -> bytes:
+    """What the way out answers to a tunnel to a host that its list allows."""
+
+    async def ask() -> bytes:
+        egress = Egress((host.strip("[]"),), Network({}))
+        await egress.start()
+        try:
+            reader, writer = await asyncio.open_unix_connection(str(egress.path))
+            writer.write(f"CONNECT {host}:443 HTTP/1.1\r\nhost: {host}:443\r\n\r\n".encode())
+            writer.write_eof()
+            answer = await reader.read()
+            writer.close()
+            return answer
+        finally:
+            await egress.close()
+
+    return asyncio.run(ask())
+
+
+@pytest.mark.parametrize(
+    "host", ["168.63.129.16", "[64:ff9b:1::a00:1]", "[fec0::1]", "[64:ff9b::a9fe:a9fe]"]
+)
+def test_what_python_takes_for_public_is_refused_all_the_same(host: str) -> None:
+    """A cloud's own service, local NAT64, site-local: inside, though the list names them."""
+    answer = asked(host)
+
+    assert answer.startswith(b"HTTP/1.1 403 ")
+    assert b"is on this machine or in a private network" in answer
+
+
+@pytest.mark.parametrize("host", ["127.1", "0x7f.1", "a@localhost", "::1"])
+def test_a_host_that_can_be_read_in_two_ways_is_no_host(host: str) -> None:
+    """It is refused before anything is looked up."""
+    assert asked(host).startswith(b"HTTP/1.1 400 ")
 
 
 @pytest.mark.row("D2")

@@ -14,7 +14,7 @@ import pytest
 import trustme
 
 from bailee.cloud.git import Access, GitProxy, GitRecord, Limits, Repository
-from bailee.cloud.network import Dialer
+from bailee.outbound.dialing import Dialer
 from git_server import GitServer, git, git_environment
 from serving import Served
 

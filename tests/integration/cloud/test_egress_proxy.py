@@ -17,8 +17,9 @@ import pytest
 import trustme
 
 from bailee.cloud.egress import Budgets, EgressProxy, EgressRecord, Outcome, Rules
-from bailee.cloud.network import Address, Dialer
 from bailee.cloud.ports import End
+from bailee.outbound.addresses import Address
+from bailee.outbound.dialing import Dialer
 from registries import WebServer
 from serving import Served
 

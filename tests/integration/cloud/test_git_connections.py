@@ -23,8 +23,8 @@ from asking import perform
 from bailee.cloud.git import Access, GitProxy, Repository
 from bailee.cloud.git.connections import Connection, GitConnections, Kind, Secret, _place
 from bailee.cloud.git.github import Api
-from bailee.cloud.network import Dialer
 from bailee.errors import BaileeError, InputError, IntegrityError, UpstreamError
+from bailee.outbound.dialing import Dialer
 from github_app import GitHubApi
 from places import Place
 

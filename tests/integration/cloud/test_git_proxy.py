@@ -15,8 +15,9 @@ from pathlib import Path
 import pytest
 
 from bailee.cloud.git import Access, Ask, GitRecord, Limits, Outcome, Repository
-from bailee.cloud.network import Address, Dialer
 from bailee.errors import InputError, StorageError, UpstreamError
+from bailee.outbound.addresses import Address
+from bailee.outbound.dialing import Dialer
 from git_server import git, git_environment
 
 from .conftest import BRANCH, TOKEN, Setting
@@ -399,7 +400,7 @@ class TestUpstream:
         class Elsewhere(Dialer):
             """Says that the address is a public one."""
 
-            def is_private(self, address: Address) -> bool:
+            def permits(self, address: Address) -> bool:
                 return False
 
             def check(self, address: Address) -> None:

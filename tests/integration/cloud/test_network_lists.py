@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from asking import perform
-from bailee.cloud.network import read_host
 from bailee.errors import InputError
+from bailee.outbound.hosts import read_host
 from places import Place
 
 pytestmark = pytest.mark.row("C3")

@@ -29,7 +29,8 @@ import pytest
 import trustme
 
 from bailee.cloud.egress import EgressProxy, EgressRecord, Outcome, Rules
-from bailee.cloud.network import Address, Dialer, system_resolver, why_not_public
+from bailee.outbound.addresses import Address, why_not_public
+from bailee.outbound.dialing import Dialer, system_resolver
 from registries import WebServer
 from serving import Served
 

@@ -9,12 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from bailee.cloud.ports import GUEST_PORTS, Command, End, Limits, Machine, Output, Writer
+from bailee.cloud.ports import GUEST_PORTS, Command, End, Limits, Machine, Output
 from bailee.cloud.runners import wire
 from bailee.cloud.runners.pool import Runners
 from bailee.cloud.runners.runner import run
 from bailee.cloud.runners.warm import WarmMachines
 from bailee.errors import MachineError
+from bailee.outbound.streams import Writer
 from bailee.testing.machines import HostMachines, ScriptedMachine, ScriptedMachines
 
 LIMITS = Limits()

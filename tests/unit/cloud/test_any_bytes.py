@@ -13,7 +13,9 @@ from hypothesis import strategies as st
 
 from bailee.cloud.egress import Budgets, EgressProxy, EgressRecord, Outcome, Rules
 from bailee.cloud.git import Access, GitProxy, GitRecord, Limits, Repository
-from bailee.cloud.network import Address, Dialer, Host, Unreachable, read_host
+from bailee.outbound.addresses import Address
+from bailee.outbound.dialing import Dialer, Unreachable
+from bailee.outbound.hosts import Host, read_host
 
 LINE = b"%b %b refs/heads/bailee/s\0report-status" % (b"0" * 40, b"1" * 40)
 PUSH = b"%04x%b0000" % (len(LINE) + 4, LINE)

@@ -15,15 +15,17 @@ Rows: D2, S7.
 from __future__ import annotations
 
 import asyncio
-import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urljoin, urlsplit, urlunsplit
 
 from bailee.agent.ports import Intent, Outcome
 from bailee.agent.tools.arguments import Arguments, field, schema
-from bailee.client.network import Network, is_public
+from bailee.client.network import Network
 from bailee.errors import InputError, UpstreamError
+from bailee.outbound.addresses import Address
+from bailee.outbound.dialing import Dialer, Refused, Unreachable
+from bailee.outbound.hosts import Host, NotAHost, read_host
 
 if TYPE_CHECKING:
     import httpx2
@@ -37,7 +39,7 @@ _NOISE: Final = ("script", "style", "noscript", "svg", "iframe", "form", "nav", 
 
 
 class WebFetch:
-    """Fetches a page. `public` says which IP addresses may be reached."""
+    """Fetches a page. `dialer` says which IP addresses may be reached."""
 
     name = "WebFetch"
     description = (
@@ -46,9 +48,9 @@ class WebFetch:
     )
     input_schema: dict[str, Any] = schema({"url": field("string", "The page's address, https.")})
 
-    def __init__(self, network: Network, public: Callable[[str], bool] = is_public) -> None:
+    def __init__(self, network: Network, dialer: Dialer | None = None) -> None:
         self._network = network
-        self._public = public
+        self._dialer = dialer or Dialer(seconds=_SECONDS)
 
     def intent(self, arguments: Arguments) -> Intent:
         """The whole address."""
@@ -92,18 +94,18 @@ class WebFetch:
         import httpx2
 
         parts = urlsplit(address)
-        host = parts.hostname or ""
+        host = _host(parts.hostname or "")
         port = parts.port or 443
         found = await self._looked_up(host, port)
         if self._network.proxy(address) is not None:
             return await self._asked(address, address, {})
         if not found:
-            raise UpstreamError(f"there is no host {host}.", code="upstream_unreachable")
+            raise UpstreamError(f"there is no host {host.name}.", code="upstream_unreachable")
         for number in found:
-            at = f"[{number}]" if ":" in number else number
+            at = Host(str(number), number).bracketed
             target = urlunsplit(parts._replace(netloc=f"{at}:{port}"))
             try:
-                return await self._asked(address, target, {"sni_hostname": host})
+                return await self._asked(address, target, {"sni_hostname": host.name})
             except httpx2.ConnectError:
                 if number == found[-1]:
                     raise
@@ -133,19 +135,25 @@ class WebFetch:
                     )
             return answer.status_code, answer.headers, body
 
-    async def _looked_up(self, host: str, port: int) -> Sequence[str]:
+    async def _looked_up(self, host: Host, port: int) -> Sequence[Address]:
         """The addresses of a host, all of them public; none where the name is not known here."""
-        loop = asyncio.get_running_loop()
         try:
-            found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        except OSError:
+            return await self._dialer.addresses(host, port)
+        except Unreachable:
             return []
-        addresses = [str(one[4][0]).partition("%")[0] for one in found]
-        if not all(self._public(address) for address in addresses):
+        except Refused:
             raise InputError(
-                f"{host} is on this machine or in a private network.", code="forbidden"
-            )
-        return addresses
+                f"{host.name} is on this machine or in a private network.", code="forbidden"
+            ) from None
+
+
+def _host(name: str) -> Host:
+    """The host of an address's `hostname`; a name beyond ASCII in its xn-- form."""
+    try:
+        ascii_name = name if name.isascii() else name.encode("idna").decode("ascii")
+        return read_host(f"[{ascii_name}]" if ":" in ascii_name else ascii_name)
+    except (NotAHost, UnicodeError):
+        raise InputError("there is no host that is written so.", hint="as in example.org") from None
 
 
 def normal(address: str) -> str:

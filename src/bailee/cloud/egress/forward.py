@@ -21,8 +21,8 @@ import h11
 from bailee.cloud.egress.attempts import Attempt, Stopped, idle
 from bailee.cloud.egress.budgets import Budgets
 from bailee.cloud.egress.records import Outcome
-from bailee.cloud.network.hosts import Host, NotAHost, read_authority
-from bailee.cloud.network.http1 import Conversation, Headers, end_to_end, values
+from bailee.outbound.hosts import Host, NotAHost, read_authority
+from bailee.outbound.http1 import Conversation, Headers, end_to_end, values
 
 _SCHEME: Final = "http://"
 

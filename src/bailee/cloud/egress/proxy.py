@@ -4,7 +4,7 @@ Rules kept here:
 
 * The order is: what is asked for, is it a host; may it (`rules.py`), has it the means
   (`budgets.py`); and only then is a name resolved, every address checked, one of them connected to
-  (`network/dialing.py`); then the first bytes are read, and must be of that host.
+  (`outbound/dialing.py`); then the first bytes are read, and must be of that host.
 * Each attempt is recorded once, however it ends; when that fails, the session ends.
 * A refusal says its rule where the client shows it: in the status line, the field `x-bailee-rule`,
   and the body.
@@ -29,16 +29,11 @@ from bailee.cloud.egress.forward import Forward, check_host, malformed, target_o
 from bailee.cloud.egress.records import EgressRecord, Outcome
 from bailee.cloud.egress.rules import Rules
 from bailee.cloud.egress.tunnel import carry_both_ways, first_message
-from bailee.cloud.network import (
-    Dialer,
-    Host,
-    NotAHost,
-    Refused,
-    Unreachable,
-    read_authority,
-)
-from bailee.cloud.network.http1 import PIECE, Conversation, values
-from bailee.cloud.ports import End, Writer
+from bailee.cloud.ports import End
+from bailee.outbound.dialing import Dialer, Refused, Unreachable
+from bailee.outbound.hosts import Host, NotAHost, read_authority
+from bailee.outbound.http1 import PIECE, Conversation, values
+from bailee.outbound.streams import Writer
 
 _FLOOD: Final = 10
 """How many refusals for want of a budget weigh as much as one violation."""

@@ -7,10 +7,10 @@ Rules kept here, in this order; the first that speaks decides:
 3. The organisation's allow list; an entry may name a port of its own.
 4. The port: 80 and 443 unless the rules say otherwise.
 5. Level `trusted`: the hosts of `trusted.py`, of the groups that are on.
-6. Level `full`: every name, and every address written in the one way (`network/hosts.py`).
+6. Level `full`: every name, and every address written in the one way (`outbound/hosts.py`).
 
 This comes before any resolving. What the name's addresses are is decided after, for every level
-(`network/dialing.py`): none of these rules makes a private address reachable.
+(`outbound/dialing.py`): none of these rules makes a private address reachable.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from enum import StrEnum
 from typing import Final
 
 from bailee.cloud.egress.trusted import GROUP_OF, TRUSTED
-from bailee.cloud.network.hosts import Host, NotAHost, read_authority, read_host
 from bailee.errors import InputError
+from bailee.outbound.hosts import Host, NotAHost, read_authority, read_host
 
 PORTS: Final = frozenset({80, 443})
 

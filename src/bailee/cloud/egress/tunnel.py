@@ -19,8 +19,8 @@ from bailee.cloud.egress.attempts import Attempt, Stopped, idle
 from bailee.cloud.egress.budgets import Budgets
 from bailee.cloud.egress.client_hello import NotAClientHello, read_client_hello
 from bailee.cloud.egress.records import Outcome
-from bailee.cloud.network.hosts import Host
-from bailee.cloud.ports import Writer
+from bailee.outbound.hosts import Host
+from bailee.outbound.streams import Writer
 
 _PIECE: Final = 256 * 1024
 _UNRECOGNIZED_NAME: Final = b"\x15\x03\x03\x00\x02\x02\x70"

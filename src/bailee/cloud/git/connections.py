@@ -29,13 +29,14 @@ from bailee.clock import Clock
 from bailee.cloud.git.github import Api, App, check_private_key, installation_token
 from bailee.cloud.git.proxy import Access, Credential
 from bailee.cloud.git.routes import Repository
-from bailee.cloud.network import Dialer, NotAHost, read_authority
 from bailee.db.cloud_git import git_connections
 from bailee.db.engine import reading, storage_errors
 from bailee.errors import InputError
 from bailee.keyring import Keyring
 from bailee.keyring.wrapping import NONCE_BYTES, associated, seal, unseal
 from bailee.ledger import Ledger
+from bailee.outbound.dialing import Dialer
+from bailee.outbound.hosts import NotAHost, read_authority
 
 _WHAT: Final = "the Git connections"
 _DATA_CLASS: Final = "git_connection"

@@ -23,9 +23,11 @@ import orjson
 from joserfc import jwt
 from joserfc.jwk import RSAKey
 
-from bailee.cloud.network import Dialer, Host, NotAHost, Refused, Unreachable, read_authority
-from bailee.cloud.network.http1 import Conversation
 from bailee.errors import InputError, UpstreamError
+from bailee.loopback import is_loopback
+from bailee.outbound.dialing import Dialer, Refused, Unreachable
+from bailee.outbound.hosts import Host, NotAHost, read_authority
+from bailee.outbound.http1 import Conversation
 
 _LONGEST: Final = 1 << 20
 _SECONDS: Final = 20.0
@@ -53,7 +55,7 @@ class Api:
             host, port = read_authority(parts.netloc, 443 if parts.scheme == "https" else 80)
         except NotAHost as error:
             raise InputError(f"GitHub's API: {error}.", code="configuration") from None
-        local = host.address is not None and host.address.is_loopback
+        local = host.address is not None and is_loopback(host.name)
         if parts.scheme != "https" and not (parts.scheme == "http" and local):
             raise InputError("GitHub's API is reached over https.", code="configuration")
         return cls(host, port, parts.path.rstrip("/"), parts.scheme == "https")

@@ -40,10 +40,11 @@ from bailee.cloud.git.reports import ReportReader
 from bailee.cloud.git.routes import FETCH, PUSH, Ask, Repository, Route, route
 from bailee.cloud.git.rules import NOT_FORWARD, refused
 from bailee.cloud.git.upstream import Refusal, Request, Upstream, silent
-from bailee.cloud.network import Dialer
-from bailee.cloud.network.http1 import Conversation, values
-from bailee.cloud.ports import GUEST_PORTS, Writer
+from bailee.cloud.ports import GUEST_PORTS
 from bailee.errors import BaileeError
+from bailee.outbound.dialing import Dialer
+from bailee.outbound.http1 import Conversation, values
+from bailee.outbound.streams import Writer
 
 _PROBE: Final = encode(Marker.FLUSH)
 _PROTOCOL: Final = re.compile(rb"[a-z0-9=:.-]{1,100}\Z")

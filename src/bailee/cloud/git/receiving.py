@@ -10,7 +10,7 @@ import h11
 from bailee.cloud.git.bodies import BadBody, Inflater
 from bailee.cloud.git.records import Limits, Outcome
 from bailee.cloud.git.upstream import Refusal
-from bailee.cloud.network.http1 import Conversation, values
+from bailee.outbound.http1 import Conversation, values
 
 
 async def received(

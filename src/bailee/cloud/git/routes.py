@@ -15,8 +15,8 @@ from enum import StrEnum
 from typing import Final
 from urllib.parse import urlsplit
 
-from bailee.cloud.network.hosts import Host, NotAHost, read_authority
 from bailee.errors import InputError
+from bailee.outbound.hosts import Host, NotAHost, read_authority
 
 FETCH: Final = "git-upload-pack"
 PUSH: Final = "git-receive-pack"

@@ -23,8 +23,8 @@ import h11
 
 from bailee.cloud.git.records import Outcome
 from bailee.cloud.git.routes import Repository
-from bailee.cloud.network import Dialer, Refused, Unreachable
-from bailee.cloud.network.http1 import Conversation, values
+from bailee.outbound.dialing import Dialer, Refused, Unreachable
+from bailee.outbound.http1 import Conversation, values
 
 BUFFERED: Final = 1 << 20
 """A body up to this size is sent with its length; git does the same."""
@@ -83,7 +83,7 @@ class Upstream:
             ) from None
         except Unreachable as failed:
             raise Refusal(Outcome.FAILED, failed.rule, f"the git server: {failed.reason}") from None
-        if not repository.tls and not self._dialer.is_private(address):
+        if not repository.tls and not self._dialer.permits(address):
             writer.close()
             reason = "no credential goes to a public address without TLS; use https://"
             raise Refusal(Outcome.REFUSED, "upstream.plain", reason)

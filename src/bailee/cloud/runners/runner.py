@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from bailee.cloud.coupling import couple
-from bailee.cloud.ports import End, Limits, Machine, Machines, Service, Writer
+from bailee.cloud.ports import End, Limits, Machine, Machines, Service
 from bailee.cloud.runners import wire
 from bailee.errors import BaileeError, MachineError
 from bailee.home.control import reachable
+from bailee.outbound.streams import Writer
 
 _PIECE: Final = 48 << 10
 _BACKLOG: Final = 32 << 20

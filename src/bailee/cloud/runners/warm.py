@@ -17,8 +17,9 @@ from collections import deque
 from collections.abc import Mapping
 from typing import Final
 
-from bailee.cloud.ports import GUEST_PORTS, End, Limits, Machine, Machines, Service, Writer
+from bailee.cloud.ports import GUEST_PORTS, End, Limits, Machine, Machines, Service
 from bailee.errors import BaileeError
+from bailee.outbound.streams import Writer
 
 _AGE_SECONDS: Final = 300.0
 _AGAIN_SECONDS: Final = 30.0

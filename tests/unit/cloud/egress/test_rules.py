@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from bailee.cloud.egress.budgets import Budgets, Spending
 from bailee.cloud.egress.rules import Level, Pattern, Rules
 from bailee.cloud.egress.trusted import GROUP_OF, TRUSTED
-from bailee.cloud.network import read_host
 from bailee.errors import InputError
+from bailee.outbound.hosts import read_host
 
 hosts = st.sampled_from(
     [

@@ -21,8 +21,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
-from bailee.cloud.network.addresses import Address, Network, embedded, why_not_public
-from bailee.cloud.network.hosts import Host
+from bailee.outbound.addresses import Address, Subnet, embedded, why_not_public, within
+from bailee.outbound.hosts import Host
 
 Resolver = Callable[[str, int], Awaitable[Sequence[Address]]]
 """All addresses of a name (and port), in the order to try; empty or `OSError` when it has none."""
@@ -74,8 +74,8 @@ class Dialer:
     """
 
     resolve: Resolver = system_resolver
-    private: Sequence[Network] = ()
-    denied: Sequence[Network] = ()
+    private: Sequence[Subnet] = ()
+    denied: Sequence[Subnet] = ()
     seconds: float = 15.0
 
     async def addresses(self, host: Host, port: int) -> Sequence[Address]:
@@ -105,15 +105,15 @@ class Dialer:
             Refused: it may not.
         """
         inner = embedded(address)
-        if _within(inner, self.denied) or _within(address, self.denied):
+        if within(inner, self.denied) or within(address, self.denied):
             raise Refused("address.denied", "its address is on the list of denied networks", inner)
         why = why_not_public(address)
-        if why is not None and not self.is_private(address):
+        if why is not None and not self.permits(address):
             raise Refused("address.not_public", f"its address is not public ({why})", inner)
 
-    def is_private(self, address: Address) -> bool:
-        """Whether an address is in one of the operator's networks."""
-        return _within(embedded(address), self.private)
+    def permits(self, address: Address) -> bool:
+        """Whether an address is in one of the networks of `private`."""
+        return within(embedded(address), self.private)
 
     async def connect(
         self, host: Host, port: int, tls: ssl.SSLContext | None = None
@@ -148,7 +148,3 @@ class Dialer:
         except TimeoutError:
             raise Unreachable("connect.timeout", "no connection was to be had in time") from None
         raise Unreachable("connect.failed", "it took no connection")
-
-
-def _within(address: Address, networks: Sequence[Network]) -> bool:
-    return any(address.version == n.version and address in n for n in networks)

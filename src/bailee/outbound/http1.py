@@ -16,7 +16,7 @@ from typing import Any, Final
 
 import h11
 
-from bailee.cloud.ports import Writer
+from bailee.outbound.streams import Writer
 
 PIECE: Final = 64 * 1024
 LONGEST_HEAD: Final = 32 * 1024

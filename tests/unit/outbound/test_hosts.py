@@ -9,8 +9,8 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from bailee.cloud.network import NotAHost, read_authority, read_host, read_port, why_not_public
-from bailee.cloud.network.addresses import embedded
+from bailee.outbound.addresses import embedded, why_not_public
+from bailee.outbound.hosts import NotAHost, read_authority, read_host, read_port
 
 labels = st.from_regex(r"[a-z0-9_]([a-z0-9_-]{0,10}[a-z0-9_])?", fullmatch=True)
 names = st.lists(labels, min_size=1, max_size=4).map(".".join)

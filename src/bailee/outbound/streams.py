@@ -1,0 +1,24 @@
+"""The half of a stream that is written to, whoever made it. Pure."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+
+class Writer(Protocol):
+    """The half of a stream that is written to; `asyncio.StreamWriter` is one."""
+
+    def write(self, data: bytes) -> None:
+        """Queue bytes."""
+
+    async def drain(self) -> None:
+        """Wait until the other side takes more."""
+
+    def write_eof(self) -> None:
+        """Say that nothing more will be written."""
+
+    def close(self) -> None:
+        """End both directions."""
+
+    async def wait_closed(self) -> None:
+        """Wait until both directions have ended."""
