@@ -86,7 +86,7 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         int,
         1024,
         "Disk (MiB) that what was recorded of one account takes until it is sealed. What is sealed "
-        "is kept as the policy says, and has no share.",
+        "has a limit of its own.",
     ),
     Setting(
         "gateway.spool_mb",
@@ -102,6 +102,23 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         "are answered 429, until some are sealed.",
     ),
     Setting("gateway.unsealed", int, 10_000, "The same of all accounts together."),
+    Setting(
+        "gateway.stored_per_account_mb",
+        int,
+        0,
+        "Disk (MiB) that what is kept of one account takes; 0: no limit, so as much as the policy "
+        "keeps. Beyond it, what would be recorded is answered 429, until sessions are deleted or "
+        "their time comes. `bailee account limit` sets another for one account.",
+        least=0,
+    ),
+    Setting(
+        "gateway.free_mb",
+        int,
+        1024,
+        "Disk (MiB), a twentieth of it at the most, below which who has more than an equal part of "
+        "what is stored gets nothing more recorded; 0: none is kept free for others.",
+        least=0,
+    ),
     Setting(
         "gateway.max_request_mb",
         int,

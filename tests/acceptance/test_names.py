@@ -56,6 +56,7 @@ SHOWS: dict[str, list[str]] = {
     "privacy show": ["--key", "{key}"], "privacy history": ["--key", "{key}"],
     "account list": [], "account allow": ["{account}", "--unrecorded-routes"],
     "account forbid": ["{account}", "--unrecorded-routes"],
+    "account limit": ["{account}", "--stored-mb", "0"],
     "sessions list": [], "sessions show": ["{session}"],
     "hold place": ["--session", "{session}", "--reason", "matter 7"],
     "hold list": [], "hold release": ["{hold}"],

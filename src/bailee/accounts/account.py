@@ -25,7 +25,8 @@ class Account:
     partner programme hold. `chosen_number` and `partner_number`: the number of the last change of
     each, which says what came before it and what after; 0: there was none. `unrecorded_routes`:
     the operator lets its requests go upstream on the operator's credential although they are no
-    conversations and are not recorded.
+    conversations and are not recorded. `stored_mb`: how much (MiB) of it may be kept on disk (0: no
+    limit; None: as much as of everybody).
     """
 
     account_id: str
@@ -41,6 +42,7 @@ class Account:
     unrecorded_routes: bool = False
     chosen_number: int = 0
     partner_number: int = 0
+    stored_mb: int | None = None
 
     @property
     def consent(self) -> int:

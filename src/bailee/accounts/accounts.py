@@ -628,6 +628,31 @@ class Accounts:
             self.remember(changed)
             return changed
 
+    def limit_stored(self, account_id: str, mb: int | None, *, by: Actor) -> Account:
+        """How much of it may be kept on disk, in MiB (0: no limit; None: as much as of everybody);
+        it holds for the next request. What holds already changes nothing.
+
+        Raises:
+            InputError: no such account.
+        """
+        with self._changing:
+            account = self.get(account_id)
+            if account.stored_mb == mb:
+                return account
+            changed = replace(account, stored_mb=mb)
+            with storage_errors(_WHAT), self._engine.begin() as connection:
+                connection.execute(
+                    update(accounts).where(accounts.c.id == account_id).values(stored_mb=mb)
+                )
+                self._ledger.append(
+                    "account.stored_limit",
+                    account_id,
+                    {"mb": mb, "by": by.name},
+                    connection=connection,
+                )
+            self.remember(changed)
+            return changed
+
     def all(self) -> list[Account]:
         """Every account, oldest first."""
         return sorted(self._accounts.values(), key=lambda account: account.created_at)

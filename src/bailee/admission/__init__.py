@@ -6,6 +6,7 @@ One instance of `Connections` for each listener; `descriptors` is asked once, at
 
 from bailee.admission.connections import ConnectionLimits, Connections, address_group
 from bailee.admission.descriptors import Descriptors, raise_limit, share_out
+from bailee.admission.disk import OnDisk, floor, stores
 from bailee.admission.rounds import Rounds
 from bailee.admission.shares import Held, Over, ShareLimits, Shares, Waiting
 
@@ -14,12 +15,15 @@ __all__ = [
     "Connections",
     "Descriptors",
     "Held",
+    "OnDisk",
     "Over",
     "Rounds",
     "ShareLimits",
     "Shares",
     "Waiting",
     "address_group",
+    "floor",
     "raise_limit",
     "share_out",
+    "stores",
 ]

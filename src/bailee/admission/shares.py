@@ -72,7 +72,8 @@ class Waiting:
 @dataclass(frozen=True, slots=True)
 class Over:
     """Who is over their share: `who` is `account` or `key`; `what` is `requests`, `memory`,
-    `writing`, `spool` or `unsealed`; `most` is the share (0: there is no fixed one).
+    `writing`, `spool` or `unsealed`, or of what is sealed `kept`, `deleted` or `disk`; `most` is
+    the share (0: there is no fixed one).
     """
 
     who: str

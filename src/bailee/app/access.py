@@ -5,6 +5,7 @@ from __future__ import annotations
 from bailee.accounts import Account, Accounts, ApiKey
 from bailee.gateway.access import Caller, Passage, Unkept
 from bailee.gateway.routes import KINDS, Kind
+from bailee.gateway.settings import MIB
 from bailee.policy import Policy
 from bailee.vault.exchange import Terms
 
@@ -52,6 +53,7 @@ class PolicyAccess:
             terms=terms.__getitem__,
             passage=lambda kind, own: passages[kind, own],
             consent=account.consent,
+            stored=None if account.stored_mb is None else account.stored_mb * MIB,
         )
 
     def _passage(self, key: ApiKey, account: Account, kind: Kind, *, own: bool) -> Passage:

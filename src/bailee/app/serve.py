@@ -10,6 +10,7 @@ import asyncio
 import os
 import socket
 import ssl
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
@@ -24,6 +25,7 @@ from bailee.app import feedback, telemetry
 from bailee.app.access import PolicyAccess
 from bailee.app.arguments import at_terminal
 from bailee.app.cloud_running import Cloud
+from bailee.app.disk import Disk
 from bailee.app.durable import DurableQueue
 from bailee.app.key_terms import KeyTerms, terms_of
 from bailee.app.mover import Mover
@@ -147,6 +149,8 @@ class Server:
             own.exchange(summary)
             self._on_exchange(summary)
 
+        free = settings.number("gateway.free_mb") * MIB
+        disk = Disk(node.vault.stored, node.home.stores, free, time.monotonic)
         gateway = Gateway(
             gateway_config,
             PolicyAccess(node.accounts, node.policy),
@@ -154,6 +158,7 @@ class Server:
             node.clock,
             over,
             health=watch.health,
+            disk=disk.of,
         )
         port = await gateway.start(*gateway_at, tls)
         self._parts.push_async_callback(gateway.close, _GRACE_SECONDS)
@@ -368,6 +373,7 @@ def _limits(settings: Settings, descriptors: Descriptors) -> Limits:
         spool=settings.number("gateway.spool_mb") * MIB,
         unsealed_per_account=settings.number("gateway.unsealed_per_account"),
         unsealed=settings.number("gateway.unsealed"),
+        stored_per_account=settings.number("gateway.stored_per_account_mb") * MIB,
         idle_upstreams=descriptors.idle_upstreams,
         max_body=settings.number("gateway.max_request_mb") * MIB,
         max_upload=settings.number("gateway.max_upload_mb") * MIB,

@@ -1,4 +1,4 @@
-"""`bailee account`: the accounts of a home, and what the operator lets them do upstream."""
+"""`bailee account`: the accounts of a home, and what the operator lets them send and keep."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from bailee.cli.reach import HomeOption, JsonOption, ask_one
 from bailee.cli.show import console, moment, print_json, say, table
 from bailee.errors import InputError
 
-app = typer.Typer(help="Accounts, and what they may send upstream.", no_args_is_help=True)
+app = typer.Typer(help="Accounts: what they may send upstream, and keep.", no_args_is_help=True)
 
 _Account = Annotated[str, typer.Argument(help="acc_…, org_…, or a person (per_… or email).")]
 _Routes = Annotated[
@@ -20,6 +20,15 @@ _Routes = Annotated[
         "--unrecorded-routes",
         help="Requests that are no conversations (files, batches, other APIs), on the operator's "
         "credential. Nothing of them is recorded.",
+    ),
+]
+
+_StoredMb = Annotated[
+    int | None,
+    typer.Option(
+        "--stored-mb",
+        min=0,
+        help="MiB; 0: no limit; not given: gateway.stored_per_account_mb holds again.",
     ),
 ]
 
@@ -39,11 +48,12 @@ def list_accounts(as_json: JsonOption = False, home: HomeOption = None) -> None:
                 one["plan"],
                 one["person"] or one["organisation"] or "its key holder",
                 "allowed" if one["unrecorded_routes"] else "",
+                _share(one["stored_bytes"], one["stored_mb"]),
                 moment(one["created"]),
             )
             for one in found
         ]
-        columns = ("account", "name", "plan", "whose", "unrecorded routes", "created")
+        columns = ("account", "name", "plan", "whose", "unrecorded routes", "on disk", "created")
         console().print(table(columns, rows))
 
 
@@ -84,3 +94,26 @@ def _change(home: HomeOption, account: str, named: bool, allowed: bool, as_json:
             )
         else:
             say(f"{changed['account']} may not use unrecorded routes.")
+
+
+@app.command()
+def limit(
+    account: _Account,
+    stored_mb: _StoredMb = None,
+    as_json: JsonOption = False,
+    home: HomeOption = None,
+) -> None:
+    """How much of an account is kept on disk; without a number, as much as of everybody."""
+    with reporting():
+        asked = {"account": account, "stored_mb": stored_mb}
+        changed = cast("dict[str, Any]", ask_one(home, "account.limit", asked))
+        if as_json:
+            print_json(changed)
+        else:
+            told = _share(changed["stored_bytes"], changed["stored_mb"])
+            say(f"{changed['account']} has {told} on disk.")
+
+
+def _share(size: int, limit_mb: int) -> str:
+    used = f"{-(-size // (1 << 20))} MiB"
+    return f"{used} of {limit_mb}" if limit_mb else used

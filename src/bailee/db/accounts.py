@@ -23,6 +23,7 @@ accounts = Table(
     Column("unrecorded_routes", Boolean, nullable=False, server_default="0"),
     Column("chosen_number", Integer, nullable=False, server_default="0"),
     Column("partner_number", Integer, nullable=False, server_default="0"),
+    Column("stored_mb", Integer),
     check(),
 )
 """A person's own, an organisation's, or neither: then it belongs to whoever holds its key.

@@ -92,6 +92,25 @@ prefixes = Table(
 )
 """What a session has had: keyed digest → exchange number and position."""
 
+stored = Table(
+    "stored",
+    data,
+    Column("owner", String, primary_key=True),
+    Column("living", Integer, nullable=False),
+    Column("gone", Integer, nullable=False),
+)
+"""How many bytes on disk each account has that are sealed: of what is kept, and of what was
+deleted and lies in a segment still. They decide nothing of what is kept, or for how long."""
+
+unreclaimed = Table(
+    "unreclaimed",
+    data,
+    Column("segment_id", String, primary_key=True),
+    Column("owner", String, primary_key=True),
+    Column("bytes", Integer, nullable=False),
+)
+"""Where what is `gone` lies."""
+
 spool_positions = Table(
     "spool_positions",
     data,

@@ -37,7 +37,8 @@ class Caller:
     over `channel` are kept, or that they are not (zero retention). `passage(kind, own)` says
     whether a request of this kind may go upstream, on the operator's credential or (`own`) with
     the client's. `consent`: the number of the owner's last choice (0: none): what comes in now, is
-    said under it.
+    said under it. `stored`: how many bytes of theirs may be on disk (0: no limit; None: as many as
+    everybody's).
     """
 
     owner: str
@@ -48,6 +49,7 @@ class Caller:
     terms: Callable[[str], Terms | Unkept]
     passage: Callable[[Kind, bool], Passage]
     consent: int = 0
+    stored: int | None = None
 
 
 class Access(Protocol):

@@ -37,7 +37,9 @@ def error_answer(
     """
     body = orjson.dumps(error.api_body(request_id))
     extra = f"allow: {allow}\r\n" if allow else ""
-    if error.http_status in (429, 503, 529):
+    if error.code == "over_quota":  # somebody has to act first: SDKs heed this, and show the error
+        extra += "retry-after: 300\r\nx-should-retry: false\r\n"
+    elif error.http_status in (429, 503, 529):
         extra += "retry-after: 2\r\n"
     extra += lines.decode("ascii")
     return _answer(error.http_status, body, request_id, extra, close=close, bodiless=bodiless)

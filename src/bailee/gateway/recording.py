@@ -104,6 +104,8 @@ def not_recorded() -> PolicyDenied:
 
 def over_share(over: Over) -> InputError:
     """Why a request is refused, or ends, while its account or key holds more than its share."""
+    if over.what in _ON_DISK:
+        return _over_quota(over)
     whose = f"This {over.who}"
     if over.what == "requests":
         message = f"{whose} has {over.most} requests under way, as many as it may."
@@ -118,3 +120,24 @@ def over_share(over: Over) -> InputError:
         code="over_share",
         hint="let requests end, then send this one again; the operator sets the shares",
     )
+
+
+_ON_DISK = ("kept", "deleted", "disk")
+
+
+def _over_quota(over: Over) -> InputError:
+    """Why nothing more is recorded of an account that has as much on disk as it may."""
+    raise_it = "or ask the operator for more (`bailee account limit`)"
+    if over.what == "kept":
+        message = f"What is kept of this account takes {over.most >> 20} MiB, as much as it may."
+        hint = f"delete sessions, {raise_it}"
+    elif over.what == "deleted":
+        message = (
+            "What was deleted of this account lies beside what is not, and takes, with what is "
+            f"kept, {2 * over.most >> 20} MiB, as much as it may."
+        )
+        hint = f"wait until it is removed, {raise_it}"
+    else:
+        message = "The disk is nearly full, and this account has more than its part of it."
+        hint = "delete sessions, or ask the operator to make room on the disk"
+    return InputError(message, code="over_quota", hint=hint)

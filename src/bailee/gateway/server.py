@@ -24,11 +24,13 @@ from bailee.admission import (
     ConnectionLimits,
     Connections,
     Held,
+    OnDisk,
     Over,
     Rounds,
     ShareLimits,
     Shares,
     Waiting,
+    stores,
 )
 from bailee.clock import Clock
 from bailee.errors import BaileeError, InputError, PolicyDenied, StorageError
@@ -55,7 +57,8 @@ _Record = tuple[CapturedExchange, Callable[[StorageError | None], None], Held]
 class Gateway:
     """See the module. All methods are called on one event loop.
 
-    `on_exchange` is called with a summary after every exchange, refused ones included.
+    `on_exchange` is called with a summary after every exchange, refused ones included. `disk` says
+    how an account stands with the disk.
     """
 
     def __init__(
@@ -67,6 +70,7 @@ class Gateway:
         on_exchange: Callable[[ExchangeSummary], None],
         *,
         health: Ask = healthy,
+        disk: Callable[[str], OnDisk] = lambda _owner: OnDisk(),
     ) -> None:
         self.limits = config.limits
         self.clock = clock
@@ -97,6 +101,7 @@ class Gateway:
         self._recording = recording
         self._on_exchange = on_exchange
         self._health = health
+        self._disk = disk
         self._pools = {
             channel: UpstreamPool(upstream, config.limits)
             for channel, upstream in (
@@ -327,7 +332,7 @@ class Gateway:
         if isinstance(kept, Keeping):
             if self.refuses_now:
                 return not_recorded()
-            if (over := self._lags(caller.owner)) is not None:
+            if (over := self._lags(caller.owner) or self._stores(caller)) is not None:
                 return over_share(over)
         full = not self._recording.has_room
         held = self.shares.enter(caller.owner, caller.key_id, head.length or 0, full=full)
@@ -357,6 +362,13 @@ class Gateway:
         return self.shares.spools(
             Waiting(waits.own, waits.own_exchanges),
             Waiting(waits.all, waits.all_exchanges, waits.owners, waits.left),
+        )
+
+    def _stores(self, caller: Caller) -> Over | None:
+        """Whether an account has as much sealed on disk as it may."""
+        own = caller.stored
+        return stores(
+            self._disk(caller.owner), self.limits.stored_per_account if own is None else own
         )
 
     def _caller(self, head: RequestHead) -> tuple[Caller | None, bool]:

@@ -85,6 +85,7 @@ KINDS: Final[Mapping[str, Declared]] = {
     # accounts
     "account.created": {"plan": _WORD},
     "account.unrecorded_routes": {"allowed": _NUMBER, "by": _ID},
+    "account.stored_limit": {"mb": _NUMBER, "by": _ID},
     "key.created": {
         "account": _ID, "zero_retention": _NUMBER, "scope": _WORD, "by": _ID,
         "run_only": _NUMBER, "cloud_session": _ID,

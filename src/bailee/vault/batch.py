@@ -39,6 +39,7 @@ from bailee.vault.delta import Place, digest_key
 from bailee.vault.exchange import CapturedExchange, Terms
 from bailee.vault.record import seal_record, subject_of
 from bailee.vault.segments import Segments
+from bailee.vault.stored import EXCHANGE, PLACE, SESSION, Stored, Sums
 from bailee.vault.terms import PresentTerms, governing, known_consent, shorter
 from bailee.vault.tombstones import Tombstones
 from bailee.vault.unkept import count
@@ -126,6 +127,7 @@ class Batch:
         present: PresentTerms,
         tombstones: Tombstones,
         deleted_by: str,
+        stored: Stored,
         wary: bool = False,
     ) -> None:
         """`deleted_by`: the clause by which nothing is kept that goes on with what was deleted.
@@ -135,6 +137,7 @@ class Batch:
         self._present = present
         self._tombstones = tombstones
         self._deleted_by = deleted_by
+        self._stored = stored
         self._keyring = keyring
         self._segments = segments
         self._conversations = conversations
@@ -148,6 +151,8 @@ class Batch:
         self._learned: list[dict[str, Any]] = []
         self._noted: dict[bytes, str] = {}
         self._met: set[bytes] = set()
+        self._grown: dict[str, int] = {}  # bytes, by owner
+        self._sums: Sums = {}
         self.expired = 0
         self.dropped: Counter[tuple[str, str]] = Counter()
 
@@ -241,6 +246,7 @@ class Batch:
                 }
             )
             session.values["bytes"] += len(sealed)
+            self._grow(session, len(sealed) + EXCHANGE + PLACE * len(packed.learned))
             self._learned += [
                 {"session_id": session.id, "digest": digest, "exchange": n, "position": position}
                 for digest, (n, position) in packed.learned.items()
@@ -254,8 +260,11 @@ class Batch:
         }
         count(connection, deleted, self._deleted_by, self._now)
         every = self._sessions.values()
-        if new := [session.values for session in every if session.new]:
-            connection.execute(insert(sessions), new)
+        new = [session for session in every if session.new]
+        if new:
+            connection.execute(insert(sessions), [session.values for session in new])
+            for session in new:
+                self._grow(session, SESSION)
         if old := [{**one.values, "which": one.id} for one in every if not one.new]:
             connection.execute(_CHANGE, old)
         self._segments.put_rows(connection)
@@ -263,12 +272,18 @@ class Batch:
             connection.execute(insert(exchanges), self._rows)
         if self._learned:
             connection.execute(insert(prefixes), self._learned)
+        self._sums = self._stored.add(connection, self._grown)
 
     def committed(self) -> None:
         """The transaction has been committed."""
         self._segments.committed()
+        self._stored.note(self._sums)
         for link, session_id in self._noted.items():
             self._conversations.note(link, session_id)
+
+    def _grow(self, session: Working, size: int) -> None:
+        owner = session.values["owner"]
+        self._grown[owner] = self._grown.get(owner, 0) + size
 
     # -- sessions --------------------------------------------------------------------------------
 

@@ -69,6 +69,7 @@ from bailee.vault.sealer import Sealer
 from bailee.vault.sealing_queue import Mark
 from bailee.vault.segments import Segments
 from bailee.vault.steps import Steps
+from bailee.vault.stored import Stored
 from bailee.vault.tombstones import Tombstones
 from bailee.vault.transcript import rebuild
 
@@ -132,6 +133,7 @@ class Forgetting:
         lock: AbstractContextManager[object],
         holds: Holds,
         tombstones: Tombstones,
+        stored: Stored,
         rotation_interval: timedelta,
         record_all: RecordAll | None = None,
     ) -> None:
@@ -143,6 +145,7 @@ class Forgetting:
         self._lock = lock
         self._holds = holds
         self._tombstones = tombstones
+        self._stored = stored
         self._rotation_interval = rotation_interval
         self._one = threading.RLock()  # taken before the vault's lock, never inside it
         self._key = keyring.secret("vault/identifiers")
@@ -198,6 +201,7 @@ class Forgetting:
         with self._lock:
             self._tombstones.forget(owner)
             self._reclaim()
+            self._stored.forget(owner)
             self.receipts.reclaimed(now)
 
     def finish_erasures(self, now: datetime, *, at_once: str | None = None) -> int:
@@ -484,9 +488,11 @@ class Forgetting:
     def _remove_rows(self, session_ids: list[str]) -> None:
         gone = [{"digest": digest_of(self._key, "departed", name)} for name in session_ids]
         with storage_errors("the vault's index"), self._engine.begin() as connection:
+            sums = self._stored.remove(connection, session_ids)
             connection.execute(insert_or_ignore(departed_sessions).on_conflict_do_nothing(), gone)
             for column in (prefixes.c.session_id, exchanges.c.session_id, sessions.c.id):
                 connection.execute(delete(column.table).where(among(column, session_ids)))
+        self._stored.note(sums)
         for session_id in session_ids:
             self._sealer.forget(session_id)
 
@@ -523,4 +529,5 @@ class Forgetting:
             empty = list(connection.execute(select(segments.c.id).where(~used)).scalars())
         for segment_id in empty:
             self._segments.remove(segment_id)
+        self._stored.reclaimed()
         return len(empty)

@@ -42,6 +42,7 @@ from bailee.vault.sealing_queue import BATCH, BATCH_BYTES, Queued, SealingQueue,
 from bailee.vault.segments import Segments
 from bailee.vault.spool_reading import SpoolReader
 from bailee.vault.spool_writing import Kept, is_large
+from bailee.vault.stored import Stored
 from bailee.vault.terms import PresentTerms
 from bailee.vault.tombstones import Tombstones
 from bailee.vault.workbench import Bench, How
@@ -79,6 +80,7 @@ class Sealer:
         present: PresentTerms,
         tombstones: Tombstones,
         deleted_by: str,
+        stored: Stored,
         room: Callable[[], AbstractContextManager[None]] = nullcontext,
         most_held: int = 64 << 20,
         retry_seconds: float = _RETRY_SECONDS,
@@ -96,6 +98,7 @@ class Sealer:
         self._present = present
         self._tombstones = tombstones
         self._deleted_by = deleted_by
+        self._stored = stored
         self._room = room
         self._retry_seconds = retry_seconds
         self._in_doubt = False  # whether the last batch may have been committed after all
@@ -251,6 +254,7 @@ class Sealer:
                 present=self._present,
                 tombstones=self._tombstones,
                 deleted_by=self._deleted_by,
+                stored=self._stored,
                 wary=len(items) == 1,  # one that is at fault is sealed alone
             )
             try:

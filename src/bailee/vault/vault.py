@@ -68,6 +68,7 @@ from bailee.vault.spool import Spool
 from bailee.vault.spool_reading import SpoolReader
 from bailee.vault.spool_writing import LIFETIME
 from bailee.vault.steps import Steps
+from bailee.vault.stored import Stored
 from bailee.vault.terms import PresentTerms, unknown
 from bailee.vault.tombstones import Tombstones
 from bailee.vault.transcript import Exchange, SessionRow, Transcript, rebuild, transcript
@@ -169,6 +170,7 @@ class Vault:
         secret = keyring.secret("vault/tombstones")
         digest_keys = DigestKeys(keyring.new_key(), secret)
         tombstones = Tombstones(engine, secret)
+        self.stored = Stored(engine)
         self._sealer = Sealer(
             engine,
             keyring=keyring,
@@ -183,6 +185,7 @@ class Vault:
             present=present,
             tombstones=tombstones,
             deleted_by=deleted_by,
+            stored=self.stored,
             room=room,
         )
         self.moving = Moving(
@@ -205,6 +208,7 @@ class Vault:
             lock=self._lock,
             holds=self.holds,
             tombstones=tombstones,
+            stored=self.stored,
             rotation_interval=rotation_interval,
             record_all=record_all,
         )

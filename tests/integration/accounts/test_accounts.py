@@ -215,6 +215,25 @@ def test_what_passes_follows_the_account_and_the_key(place: Place) -> None:
     assert place.accounts.get(account.account_id).unrecorded_routes
 
 
+@pytest.mark.row("G1")
+def test_a_limit_of_its_own_holds_for_the_next_request(place: Place) -> None:
+    """And after a restart; taken back, that of everybody holds. 0 is a limit of its own: none."""
+    account, _, secret = place.accounts.create(plan="team", name="n")
+    access = PolicyAccess(place.accounts, place.policy)
+
+    def stored() -> int | None:
+        caller = access.authenticate(secret.encode())
+        assert caller is not None
+        return caller.stored
+
+    found = [stored()]
+    for mb in (3, 0, None, 5):
+        place.accounts.limit_stored(account.account_id, mb, by=OPERATOR)
+        found.append(stored())
+    assert [None, 3 << 20, 0, None, 5 << 20] == found
+    assert 5 == place.reopened().get(account.account_id).stored_mb
+
+
 @pytest.mark.row("G2", "R2")
 def test_a_zero_retention_key_of_a_named_account_keeps_nothing(place: Place) -> None:
     """Its policy holds: no terms, whatever passes, and the clause says why."""

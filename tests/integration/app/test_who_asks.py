@@ -43,7 +43,7 @@ THE_HOMES: Mapping[str, frozenset[str]] = dict.fromkeys(
         "keyring.rotate", "clock.show", "clock.confirm", "audit.list",
         "metrics.list", "metrics.query", "metrics.summary", "metrics.dropped",
         "metrics.destinations", "errors.list", "errors.show", "errors.set",
-        "hold.place", "hold.release", "hold.list", "account.list", "account.allow",
+        "hold.place", "hold.release", "hold.list", "account.list", "account.allow", "account.limit",
         "receipts.list", "survey.results", "feedback.set", "feedback.draft", "feedback.file",
     ),
     OPERATORS,

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 import pytest
 import uvloop
 
+from bailee.admission import OnDisk
 from bailee.clock import system_clock
 from bailee.gateway.access import Caller, Passage, Unkept
 from bailee.gateway.credentials import ApiKey
@@ -184,6 +185,7 @@ class Serving:
 
     def __init__(self, config: GatewayConfig, recording: Any, context: Any = None) -> None:
         self.recording = recording
+        self.disk: dict[str, OnDisk] = {}  # by owner; set by a test
         self.summaries: list[ExchangeSummary] = []
         self._config = config
         self._context = context
@@ -202,7 +204,12 @@ class Serving:
         self.loop = asyncio.get_running_loop()
         self._stop = asyncio.Event()
         self.gateway = Gateway(
-            self._config, Keys(), self.recording, system_clock, self.summaries.append
+            self._config,
+            Keys(),
+            self.recording,
+            system_clock,
+            self.summaries.append,
+            disk=lambda owner: self.disk.get(owner, OnDisk()),
         )
         try:
             started.set_result(await self.gateway.start("127.0.0.1", 0, self._context))

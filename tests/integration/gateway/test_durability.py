@@ -11,6 +11,7 @@ import brotli
 import pytest
 import zstandard
 
+from bailee.admission import OnDisk
 from bailee.gateway.settings import Limits
 from bailee.testing.recording import FaultyRecording, MemoryRecording
 from bailee.testing.upstream import (
@@ -361,6 +362,31 @@ def test_when_all_is_full_who_floods_is_refused(serve: Any, post: Callable[..., 
         assert 200 == serving.connect().send(post(key="bl_else")).answer().status
         recording.unsealed_exchanges[owner] = 200
         assert 200 == serving.connect().send(post()).answer().status
+
+
+@pytest.mark.row("G1")
+def test_who_has_as_much_on_disk_as_they_may_is_refused(
+    serve: Any, post: Callable[..., bytes]
+) -> None:
+    """Nothing goes upstream, and the client is told who must act and not to come again by itself;
+    what is not recorded passes, and so do others. With less on disk they go on.
+    """
+    with ScriptedUpstream([TURN] * 4) as upstream:
+        serving = serve(upstream, limits=Limits(stored_per_account=2 << 20))
+        serving.disk["acc_1"] = OnDisk(living=2 << 20)
+        refused = serving.connect().send(post()).answer()
+        assert (429, "false") == (refused.status, refused.field("x-should-retry"))
+        assert b"2 MiB" in refused.body
+        assert b"delete sessions" in refused.body
+        assert [] == upstream.requests
+        assert 200 == serving.connect().send(post(key="bl_else")).answer().status
+        assert 200 == serving.connect().send(post(key="bl_zero")).answer().status
+        serving.disk["acc_1"] = OnDisk(living=1 << 20)
+        assert 200 == serving.connect().send(post()).answer().status
+        serving.disk["acc_1"] = OnDisk(living=9, all=10, accounts=2, low=True)
+        refused = serving.connect().send(post()).answer()
+        assert 429 == refused.status
+        assert b"make room on the disk" in refused.body
 
 
 @pytest.mark.row("G1")

@@ -11,7 +11,7 @@ CREATE TABLE accounts (
 	training_choice VARCHAR NOT NULL, 
 	chosen_at DATETIME, 
 	partner_programme BOOLEAN NOT NULL, 
-	created_at DATETIME NOT NULL, person_id VARCHAR REFERENCES persons (id), organisation_id VARCHAR REFERENCES organisations (id), partner_since DATETIME, unrecorded_routes BOOLEAN DEFAULT '0' NOT NULL, chosen_number INTEGER DEFAULT '0' NOT NULL, partner_number INTEGER DEFAULT '0' NOT NULL, mac BLOB, 
+	created_at DATETIME NOT NULL, person_id VARCHAR REFERENCES persons (id), organisation_id VARCHAR REFERENCES organisations (id), partner_since DATETIME, unrecorded_routes BOOLEAN DEFAULT '0' NOT NULL, chosen_number INTEGER DEFAULT '0' NOT NULL, partner_number INTEGER DEFAULT '0' NOT NULL, mac BLOB, stored_mb INTEGER, 
 	CONSTRAINT pk_accounts PRIMARY KEY (id)
 );
 
@@ -426,6 +426,20 @@ CREATE TABLE unkept (
 	CONSTRAINT pk_unkept PRIMARY KEY (owner, clause)
 );
 
+CREATE TABLE stored (
+	owner VARCHAR NOT NULL, 
+	living INTEGER NOT NULL, 
+	gone INTEGER NOT NULL, 
+	CONSTRAINT pk_stored PRIMARY KEY (owner)
+);
+
+CREATE TABLE unreclaimed (
+	segment_id VARCHAR NOT NULL, 
+	owner VARCHAR NOT NULL, 
+	bytes INTEGER NOT NULL, 
+	CONSTRAINT pk_unreclaimed PRIMARY KEY (segment_id, owner)
+);
+
 CREATE TRIGGER audit_no_delete BEFORE DELETE ON audit BEGIN SELECT RAISE(ABORT, 'audit is append-only'); END;
 
 CREATE TRIGGER audit_no_update BEFORE UPDATE ON audit WHEN OLD.whose IS NOT '?' AND NOT (NEW.sealed IS NULL AND NEW.number IS OLD.number AND NEW.at IS OLD.at AND NEW.kind IS OLD.kind AND NEW.subject IS OLD.subject AND NEW.body IS OLD.body AND NEW.whose IS OLD.whose) BEGIN SELECT RAISE(ABORT, 'audit is append-only'); END;
@@ -524,5 +538,5 @@ CREATE UNIQUE INDEX uq_accounts_person_id ON accounts (person_id);
 
 CREATE UNIQUE INDEX uq_exchanges_number ON exchanges (session_id, number);
 
-INSERT INTO alembic_version VALUES ('0047');
+INSERT INTO alembic_version VALUES ('0049');
 

@@ -1,0 +1,180 @@
+"""What each account has on disk that is sealed, in bytes: a sum that is kept, never searched for.
+
+The table `stored` has the sums and changes in the transactions that change what they are of, so a
+crash leaves both or neither; memory has a copy, since it is asked for each request.
+
+Rules kept here:
+
+* What is counted is the ciphertext and, by a fixed reckoning, the index: an exchange of a few bytes
+  with thousands of messages takes more room there than in its segment.
+* What was deleted is not `living` from then on. Its ciphertext lies in its segment until nothing
+  else does, and is counted as `gone` until that is removed.
+* A copy in memory is set to what the table says, not added to: a transaction whose success was lost
+  makes it wrong until the account's next one, no longer.
+
+Rows: G1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from sqlalchemy import Connection, Engine, bindparam, delete, func, select
+from sqlalchemy.dialects.sqlite import insert as upsert
+
+from bailee.db.among import among
+from bailee.db.engine import reading, storage_errors
+from bailee.db.vault import exchanges, prefixes, segments, sessions, stored, unreclaimed
+
+SESSION: Final = 1200
+EXCHANGE: Final = 500
+PLACE: Final = 100
+"""Bytes that a row takes in the index, with its keys: of `sessions`, `exchanges`, `prefixes`."""
+
+_ADD = upsert(stored).values(
+    owner=bindparam("owner"), living=bindparam("living"), gone=bindparam("gone")
+)
+_ADD_TO: Final = _ADD.on_conflict_do_update(
+    index_elements=["owner"],
+    set_={
+        # Never under nothing: rows may have been lost before they were removed.
+        "living": func.max(0, stored.c.living + _ADD.excluded.living),
+        "gone": func.max(0, stored.c.gone + _ADD.excluded.gone),
+    },
+).returning(stored.c.living, stored.c.gone)
+_LEAVE = upsert(unreclaimed).values(
+    segment_id=bindparam("segment_id"), owner=bindparam("owner"), bytes=bindparam("bytes")
+)
+_LEAVE_IN: Final = _LEAVE.on_conflict_do_update(
+    index_elements=["segment_id", "owner"],
+    set_={"bytes": unreclaimed.c.bytes + _LEAVE.excluded.bytes},
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Sum:
+    """Bytes: of what is kept, and of what was deleted and lies in a segment still."""
+
+    living: int = 0
+    gone: int = 0
+
+
+Sums = dict[str, Sum]
+"""By account."""
+
+
+class Stored:
+    """The sums of one vault. What changes them is called with the vault's lock held, in the
+    caller's transaction, and `note` once that is committed; `of` and `all` from any thread.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        """Of a vault that is indexed in `engine` (migrated).
+
+        Raises:
+            StorageError: the index can't be read.
+        """
+        self._engine = engine
+        with storage_errors("the vault's index"), reading(engine) as connection:
+            self._sums = {
+                row.owner: Sum(row.living, row.gone) for row in connection.execute(select(stored))
+            }
+        self._all = sum(one.living + one.gone for one in self._sums.values())
+
+    def of(self, owner: str) -> Sum:
+        """An account's. Takes no lock and asks nobody."""
+        return self._sums.get(owner, _NOTHING)
+
+    @property
+    def all(self) -> int:
+        """Everybody's, in bytes."""
+        return self._all
+
+    @property
+    def accounts(self) -> int:
+        """How many accounts have something."""
+        return len(self._sums)
+
+    def add(self, connection: Connection, living: Mapping[str, int]) -> Sums:
+        """So many bytes more are kept of these accounts; their new sums, to `note`."""
+        return {owner: self._add(connection, owner, size, 0) for owner, size in living.items()}
+
+    def remove(self, connection: Connection, session_ids: Sequence[str]) -> Sums:
+        """The rows of these sessions are about to be removed. New sums, to `note`."""
+        living: dict[str, int] = {}
+        gone: dict[str, int] = {}
+        whose = select(sessions.c.owner, func.count()).group_by(sessions.c.owner)
+        for owner, count in connection.execute(whose.where(among(sessions.c.id, session_ids))):
+            living[owner] = count * SESSION
+        within = among(sessions.c.id, session_ids)
+        places = select(sessions.c.owner, func.count()).join(
+            prefixes, prefixes.c.session_id == sessions.c.id
+        )
+        for owner, count in connection.execute(places.where(within).group_by(sessions.c.owner)):
+            living[owner] += count * PLACE
+        records = select(
+            sessions.c.owner, exchanges.c.segment_id, func.count(), func.sum(exchanges.c.length)
+        ).join(exchanges, exchanges.c.session_id == sessions.c.id)
+        left = []
+        for owner, segment_id, count, size in connection.execute(
+            records.where(within).group_by(sessions.c.owner, exchanges.c.segment_id)
+        ):
+            living[owner] += count * EXCHANGE + size
+            gone[owner] = gone.get(owner, 0) + size
+            left.append({"segment_id": segment_id, "owner": owner, "bytes": size})
+        if left:
+            connection.execute(_LEAVE_IN, left)
+        return {
+            owner: self._add(connection, owner, -size, gone.get(owner, 0))
+            for owner, size in living.items()
+        }
+
+    def note(self, sums: Sums) -> None:
+        """A transaction is committed that came to these sums."""
+        held = dict(self._sums)
+        held.update(sums)
+        self._sums = {owner: one for owner, one in held.items() if one != _NOTHING}
+        self._all = sum(one.living + one.gone for one in self._sums.values())
+
+    def reclaimed(self) -> None:
+        """Segments were removed: what lay in them lies nowhere.
+
+        Raises:
+            StorageError: the index can't be written; call again.
+        """
+        removed = unreclaimed.c.segment_id.not_in(select(segments.c.id))
+        query = select(unreclaimed.c.owner, func.sum(unreclaimed.c.bytes)).where(removed)
+        with storage_errors("the vault's index"), self._engine.begin() as connection:
+            sizes = connection.execute(query.group_by(unreclaimed.c.owner)).all()
+            sums = {owner: self._add(connection, owner, 0, -size) for owner, size in sizes}
+            if sums:
+                connection.execute(delete(unreclaimed).where(removed))
+                self._drop_empty(connection)
+        self.note(sums)
+
+    def forget(self, owner: str) -> None:
+        """An account is gone, and nobody is to be told of what lies in segments of it.
+
+        Raises:
+            StorageError: the index can't be written; call again.
+        """
+        with storage_errors("the vault's index"), self._engine.begin() as connection:
+            connection.execute(delete(unreclaimed).where(unreclaimed.c.owner == owner))
+            found = self.of(owner)
+            sums = {owner: self._add(connection, owner, 0, -found.gone)}
+            self._drop_empty(connection)
+        self.note(sums)
+
+    @staticmethod
+    def _drop_empty(connection: Connection) -> None:
+        connection.execute(delete(stored).where(stored.c.living <= 0, stored.c.gone <= 0))
+
+    @staticmethod
+    def _add(connection: Connection, owner: str, living: int, gone: int) -> Sum:
+        row = connection.execute(_ADD_TO, {"owner": owner, "living": living, "gone": gone}).one()
+        return Sum(row.living, row.gone)
+
+
+_NOTHING: Final = Sum()
