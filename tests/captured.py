@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import datetime
+from hashlib import sha256
 
 import orjson
 
@@ -71,7 +72,7 @@ def begun(
         at,
         owner=account.account_id,
         terms=Terms(decision.retention, decision.clause, decision.document),
-        exchange_id=f"{text[:20]} {at.timestamp()}",
+        exchange_id=f"{sha256(text.encode()).hexdigest()[:16]} {at.timestamp()}",
         key=key,
         plan=account.plan,
         channel=channel,

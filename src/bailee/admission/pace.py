@@ -84,24 +84,28 @@ class Pace:
             return 0.0
         return (1.0 - bucket.tokens) / bucket.rate
 
-    def adjust(self, now: float, seconds: float, late: float, wanted: Mapping[str, Wanted]) -> None:
+    def adjust(
+        self, now: float, seconds: float, late: float, wanted: Mapping[str, Wanted], crowded: bool
+    ) -> None:
         """Look back at the last `seconds`, in which the loop was `late` by so much on average and
-        these accounts were there.
+        these accounts wanted something. `crowded`: whether several are there, if silent just then.
         """
         self._costs = {account: self._cost(account, one) for account, one in wanted.items()}
-        if late > self._target and len(wanted) > 1:
+        if not crowded:
+            self._buckets.clear()
+        elif late > self._target:
             wants = {
                 account: one.used + one.waiting * self._costs[account]
                 for account, one in wanted.items()
             }
-            least = max(sum(wants.values()) / len(wants), _NEXT_TO_NOTHING * seconds)
+            part = sum(wants.values()) / max(2, len(wants))
             for account, want in wants.items():
-                if want > least:
+                if want > max(part, _NEXT_TO_NOTHING * seconds):
                     self._slow(account, wanted[account].begun / seconds, now)
-        elif late < self._target / 2 or len(wanted) < 2:
+        elif late < self._target / 2:
             for account in tuple(self._buckets):
                 there = wanted.get(account)
-                if there is None or not there.waiting or len(wanted) < 2:
+                if there is None or not there.waiting:
                     del self._buckets[account]
                 else:
                     self._buckets[account].rate *= _MORE

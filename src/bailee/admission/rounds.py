@@ -182,8 +182,8 @@ class Rounds:
         now = self._now()
         for account in self._queues:
             self._want(account).waiting = self._waiting(account)
-        wanted = self._wanted if self.crowded else {}
-        self._pace.adjust(now, now - self._adjusted, self._late / _LOOKS, wanted)
+        late = self._late / _LOOKS
+        self._pace.adjust(now, now - self._adjusted, late, self._wanted, self.crowded)
         self._wanted, self._adjusted, self._late, self._looks = {}, now, 0.0, 0
 
     def _want(self, account: str) -> Wanted:

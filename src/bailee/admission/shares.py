@@ -71,9 +71,9 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class Over:
-    """Who is over their share: `who` is `account` or `key`; `what` is `requests`, `memory`,
-    `writing`, `spool` or `unsealed`, or of what is sealed `kept`, `deleted` or `disk`; `most` is
-    the share (0: there is no fixed one).
+    """Who is over their share: `who` is `account` or `key`; `what` is `requests`, `turns`,
+    `memory`, `writing`, `spool` or `unsealed`, or of what is sealed `kept`, `deleted` or `disk`;
+    `most` is the share (0: there is no fixed one).
     """
 
     who: str

@@ -16,8 +16,10 @@ import time
 from enum import IntEnum
 from typing import TYPE_CHECKING, Final, cast
 
+from bailee.admission import Over
 from bailee.errors import InputError
 from bailee.gateway.http1 import Body, Malformed, RequestHead, find_head_end, parse_request_head
+from bailee.gateway.recording import over_share
 
 if TYPE_CHECKING:
     from bailee.gateway.exchange import Exchange
@@ -260,9 +262,11 @@ class ClientConnection(asyncio.Protocol):
     # -- for the exchange and the gateway --------------------------------------------------------
 
     def turn(self) -> bool:
-        """The turn of a request that waited has come. False when its client has gone."""
-        self._waits = False
-        return not self.gone
+        """The turn of a request that waited has come. False when its client has gone, or was turned
+        away.
+        """
+        waited, self._waits = self._waits, False
+        return waited and not self.gone
 
     def write(self, data: bytes) -> None:
         """Writes unless the client has gone."""
@@ -406,6 +410,10 @@ class ClientConnection(asyncio.Protocol):
         elif state is _LINGER:
             if not self._sending(now) and now - self._since > limits.linger:
                 self.transport.abort()
+        elif self._waits:
+            if now - self._since > limits.turn:
+                self._waits = False
+                self._reject(over_share(Over("account", "turns", 0)))
         elif self._full:
             self._sending(now)
         elif state is _HEAD and self._buffer:

@@ -109,6 +109,8 @@ def over_share(over: Over) -> InputError:
     whose = f"This {over.who}"
     if over.what == "requests":
         message = f"{whose} has {over.most} requests under way, as many as it may."
+    elif over.what == "turns":
+        message = f"{whose} sends more requests than have their turn while others want theirs."
     elif over.what == "writing":
         message = f"{whose} has much that is still being written."
     elif over.what in ("spool", "unsealed"):

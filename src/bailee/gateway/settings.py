@@ -44,6 +44,8 @@ class Limits:
     nothing of its answer for `client_stalled` is given up; and one that is waited for longer than
     that in all, when it takes less than `body_rate` meanwhile.
 
+    A request waits for its turn for `turn`, and is then turned away.
+
     `max_body` is the largest request; `max_upload` the largest that passes unrecorded with the
     client's own credential, and so is never held. `max_answer` holds for exchanges that are kept:
     a longer answer is stopped with an error, since a record may not lack its end. `resend` is the
@@ -71,6 +73,7 @@ class Limits:
     resend: int = 256 * 1024
     idle_upstreams: int = 256
     client_head: float = 30.0
+    turn: float = 30.0
     client_body_idle: float = 60.0
     body_rate: int = 1024
     body_grace: float = 30.0

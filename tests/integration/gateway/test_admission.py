@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 import trustme
 
+from bailee.admission.pace import Wanted
 from bailee.gateway.settings import Limits
 from bailee.testing.upstream import Exactly, Part, Reply, ScriptedUpstream, Text
 
@@ -104,6 +105,7 @@ def test_without_descriptors_accepting_goes_on(tmp_path: Path) -> None:
 import asyncio, resource, uvloop
 from bailee.clock import system_clock
 from bailee.gateway.server import Gateway
+from bailee.admission.pace import Wanted
 from bailee.gateway.settings import GatewayConfig
 from bailee.testing.recording import MemoryRecording
 
@@ -163,6 +165,34 @@ def test_requests_that_wait_for_their_turn_are_all_answered(
             if expected == 200:
                 assert [200, 200] == [client.answer("GET").status, client.answer().status]
         assert 0 == serving.on_loop(lambda: serving.gateway.rounds.waiting)
+
+
+@pytest.mark.row("G1")
+def test_who_waits_too_long_for_a_turn_is_told_so(serve: Any, post: Callable[..., bytes]) -> None:
+    """An account that makes the loop late is answered 429 when its turn does not come; what was
+    turned away is not begun afterwards, and another account has its turn.
+    """
+    with ScriptedUpstream(after=Text("x")) as upstream:
+        serving = serve(upstream, limits=Limits(turn=0.3))
+        for key in ("bl_keep", "bl_else"):
+            assert 200 == serving.connect().send(post(key=key)).answer().status
+        owner = serving.recording.exchanges[0].owner
+        found = {owner: Wanted(0.9, 1, 0), "another": Wanted(0.1, 1, 0)}
+        rounds = serving.gateway.rounds
+
+        def slow() -> None:
+            rounds._pace._target = -1.0  # never in time
+            rounds._pace.adjust(rounds._now(), 1.0, 0.0, found, crowded=True)
+
+        serving.on_loop(slow)
+        clients = [serving.connect().send(post(b'{"a":"' + b"x" * 99 + b'"}')) for _ in range(9)]
+        assert 200 == serving.connect().send(post(key="bl_else")).answer().status
+        answers = [client.answer() for client in clients]
+        refused = [one for one in answers if one.status == 429]
+        assert 6 <= len(refused)
+        assert {"2"} == {one.field("retry-after") for one in refused}
+        assert all(b"their turn" in one.body for one in refused)
+        assert len(answers) - len(refused) + 3 == len(upstream.requests)
 
 
 @pytest.mark.row("G1")

@@ -16,7 +16,7 @@ def _begun(pace: Pace, account: str, start: float, seconds: float) -> int:
     while now < start + seconds:
         wait = pace.wait(account, now)
         count += not wait
-        now += wait
+        now += max(wait, 1e-6)
         if not wait and pace.rate(account) is None:
             return 1_000_000
     return count
@@ -28,7 +28,13 @@ def test_who_wants_most_begins_fewer_while_the_loop_is_late() -> None:
     pace = Pace()
     for at, expected in ((0.0, 700), (1.0, 490), (2.0, 343)):
         begun = _begun(pace, "flood", at, 1.0) if at else 1000
-        pace.adjust(at, 1.0, LATE, {"flood": Wanted(0.6, begun, 300), "quiet": Wanted(0.1, 300, 0)})
+        pace.adjust(
+            at,
+            1.0,
+            LATE,
+            {"flood": Wanted(0.6, begun, 300), "quiet": Wanted(0.1, 300, 0)},
+            crowded=True,
+        )
         rate = pace.rate("flood")
         assert rate is not None
         assert expected - 5 <= rate <= expected + 5
@@ -39,9 +45,17 @@ def test_who_wants_most_begins_fewer_while_the_loop_is_late() -> None:
 def test_who_is_slowed_by_another_is_not_taken_for_the_cause() -> None:
     """One that begins next to nothing, and has many waiting that cost much, still wants most."""
     pace = Pace()
-    pace.adjust(0.0, 1.0, LATE, {"flood": Wanted(0.8, 16, 16), "quiet": Wanted(0.1, 100, 0)})
+    pace.adjust(
+        0.0, 1.0, LATE, {"flood": Wanted(0.8, 16, 16), "quiet": Wanted(0.1, 100, 0)}, crowded=True
+    )
     for second in range(1, 9):
-        pace.adjust(second, 1.0, LATE, {"flood": Wanted(0.0, 0, 16), "quiet": Wanted(0.2, 300, 0)})
+        pace.adjust(
+            second,
+            1.0,
+            LATE,
+            {"flood": Wanted(0.0, 0, 16), "quiet": Wanted(0.2, 300, 0)},
+            crowded=True,
+        )
     assert 1.0 == pace.rate("flood")
     assert pace.rate("quiet") is None
 
@@ -50,22 +64,22 @@ def test_a_pace_grows_again_and_ends() -> None:
     """By a tenth while the loop is in time; with nothing waiting, or nobody else, it is gone."""
     pace = Pace()
     there = {"a": Wanted(0.6, 100, 50), "b": Wanted(0.1, 10, 0)}
-    pace.adjust(0.0, 1.0, LATE, there)
-    pace.adjust(1.0, 1.0, IN_TIME, there)
+    pace.adjust(0.0, 1.0, LATE, there, crowded=True)
+    pace.adjust(1.0, 1.0, IN_TIME, there, crowded=True)
     assert pytest.approx(77.0) == pace.rate("a")
-    pace.adjust(2.0, 1.0, (LATE + IN_TIME) / 3, there)
+    pace.adjust(2.0, 1.0, (LATE + IN_TIME) / 3, there, crowded=True)
     assert pytest.approx(77.0) == pace.rate("a"), "between the two it stays"
-    pace.adjust(3.0, 1.0, IN_TIME, {"a": Wanted(0.1, 70, 0), "b": Wanted(0.1, 10, 0)})
+    pace.adjust(3.0, 1.0, IN_TIME, {"a": Wanted(0.1, 70, 0), "b": Wanted(0.1, 10, 0)}, crowded=True)
     assert not pace
-    pace.adjust(4.0, 1.0, LATE, there)
-    pace.adjust(5.0, 1.0, LATE, {"a": Wanted(0.6, 100, 50)})
+    pace.adjust(4.0, 1.0, LATE, there, crowded=True)
+    pace.adjust(5.0, 1.0, LATE, {"a": Wanted(0.6, 100, 50)}, crowded=False)
     assert not pace
 
 
 def test_who_uses_next_to_nothing_is_not_slowed() -> None:
     """The loop is late for another reason, such as a processor that others use."""
     pace = Pace()
-    pace.adjust(0.0, 1.0, LATE, {"a": Wanted(0.01, 40, 0), "b": Wanted(0.002, 8, 0)})
+    pace.adjust(0.0, 1.0, LATE, {"a": Wanted(0.01, 40, 0), "b": Wanted(0.002, 8, 0)}, crowded=True)
     assert not pace
 
 
@@ -75,7 +89,7 @@ def test_many_that_flood_are_all_slowed() -> None:
     wanted = {f"f{number}": Wanted(0.1 + number / 1000, 100, 20) for number in range(9)}
     wanted["quiet"] = Wanted(0.02, 20, 0)
     for second in range(5):
-        pace.adjust(second, 1.0, LATE, wanted)
+        pace.adjust(second, 1.0, LATE, wanted, crowded=True)
     assert all(pace.rate(f"f{number}") is not None for number in range(9))
     assert pace.rate("quiet") is None
 
@@ -83,5 +97,5 @@ def test_many_that_flood_are_all_slowed() -> None:
 def test_a_pace_saves_up_little() -> None:
     """After a long silence two begin at once, no more."""
     pace = Pace()
-    pace.adjust(0.0, 1.0, LATE, {"a": Wanted(0.6, 10, 50), "b": Wanted(0.1, 10, 0)})
+    pace.adjust(0.0, 1.0, LATE, {"a": Wanted(0.6, 10, 50), "b": Wanted(0.1, 10, 0)}, crowded=True)
     assert [True, True, False] == [not pace.wait("a", 1000.0) for _ in range(3)]

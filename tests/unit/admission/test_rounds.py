@@ -124,13 +124,13 @@ def test_who_was_there_long_ago_counts_no_more() -> None:
 
 
 def _flood(loop: Loop, late: float) -> tuple[int, int]:
-    """Two seconds of an account that wants 500 requests of 2 ms at once, and of one that wants one
+    """Ten seconds of an account that wants 500 requests of 2 ms at once, and of one that wants one
     of 2 ms each 20 ms, at a loop that is `late`; how many each began in the last second.
     """
     loop.ask("quiet", "k", "quiet")
     waiting = 0
     counted = {"flood": 0, "quiet": 0}
-    for step in range(100):
+    for step in range(500):
         while waiting < 500:
             loop.ask("flood", "k", "flood")
             waiting += 1
@@ -138,7 +138,7 @@ def _flood(loop: Loop, late: float) -> tuple[int, int]:
         begun = loop.passes(0.02, late)
         for name in begun:
             loop.rounds.spent(name, 0.002)
-            counted[name] += step >= 50
+            counted[name] += step >= 450
         waiting -= begun.count("flood")
     return counted["flood"], counted["quiet"]
 
