@@ -130,7 +130,10 @@ def rule_to_remember(intent: Intent) -> str | None:
         return None
     if intent.tool == "Bash":
         prefix = shell.prefix_to_offer(intent.subject)
-        return None if prefix is None else f"Bash({prefix}:*)"
+        # A name with a space in it, or none to see, can't be written in a rule.
+        if prefix is None or not _matches_command(f"{prefix}:*", intent.subject, denying=False):
+            return None
+        return f"Bash({prefix}:*)"
     if intent.tool in ("Edit", "Write"):
         outside = intent.subject.startswith(("/", "~"))
         return None if outside else intent.tool

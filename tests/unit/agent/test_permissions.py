@@ -6,7 +6,7 @@ import shlex
 import subprocess
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from bailee.agent import shell
@@ -208,6 +208,7 @@ def test_always_is_offered_only_where_it_is_narrow(intent: Intent, rule: str | N
 
 
 @given(lines)
+@example("' /a'")
 def test_what_is_remembered_allows_what_was_asked(line: str) -> None:
     """What is always allowed covers at least the command that it was said to."""
     offered = rule_to_remember(bash(line))
