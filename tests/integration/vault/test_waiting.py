@@ -308,7 +308,7 @@ def test_what_is_sealed_out_of_turn_is_sealed_once(make: Callable[..., Bench]) -
 
     queue.done = ending
     gate.open.set()
-    bench.vault._sealer._thread.join(60)
+    bench.vault._sealer.thread.join(60)
     bench.close()
 
     left = list((bench.path / "vault" / "spool").iterdir())
