@@ -608,25 +608,9 @@ class Accounts:
         Raises:
             InputError: no such account.
         """
-        with self._changing:
-            account = self.get(account_id)
-            if account.unrecorded_routes == allowed:
-                return account
-            changed = replace(account, unrecorded_routes=allowed)
-            with storage_errors(_WHAT), self._engine.begin() as connection:
-                connection.execute(
-                    update(accounts)
-                    .where(accounts.c.id == account_id)
-                    .values(unrecorded_routes=allowed)
-                )
-                self._ledger.append(
-                    "account.unrecorded_routes",
-                    account_id,
-                    {"allowed": allowed, "by": by.name},
-                    connection=connection,
-                )
-            self.remember(changed)
-            return changed
+        return self._set(
+            account_id, "unrecorded_routes", allowed, ("unrecorded_routes", "allowed"), by
+        )
 
     def limit_stored(self, account_id: str, mb: int | None, *, by: Actor) -> Account:
         """How much of it may be kept on disk, in MiB (0: no limit; None: as much as of everybody);
@@ -635,19 +619,28 @@ class Accounts:
         Raises:
             InputError: no such account.
         """
+        return self._set(account_id, "stored_mb", mb, ("stored_limit", "mb"), by)
+
+    def _set(
+        self, account_id: str, name: str, value: int | None, entry: tuple[str, str], by: Actor
+    ) -> Account:
+        """Set what the operator decides of an account, unless it is so already. `entry`: its kind
+        in the audit record, and what the value is called there.
+        """
         with self._changing:
             account = self.get(account_id)
-            if account.stored_mb == mb:
+            if getattr(account, name) == value:
                 return account
-            changed = replace(account, stored_mb=mb)
+            changed: Account = replace(account, **{name: value})  # type: ignore[arg-type]
             with storage_errors(_WHAT), self._engine.begin() as connection:
                 connection.execute(
-                    update(accounts).where(accounts.c.id == account_id).values(stored_mb=mb)
+                    update(accounts).where(accounts.c.id == account_id).values({name: value})
                 )
+                kind, field = entry
                 self._ledger.append(
-                    "account.stored_limit",
+                    f"account.{kind}",
                     account_id,
-                    {"mb": mb, "by": by.name},
+                    {field: value, "by": by.name},
                     connection=connection,
                 )
             self.remember(changed)

@@ -24,7 +24,7 @@ def _list(node: Node, arguments: Arguments) -> object:
 
 def _allow(node: Node, arguments: Arguments) -> object:
     by = arguments.by
-    node.registry.authority.require(by, "account.allow")
+    require(node, arguments, "account.allow")
     account = _named(node, text(arguments, "account"))
     allowed = arguments.get("unrecorded_routes")
     if not isinstance(allowed, bool):
@@ -35,7 +35,7 @@ def _allow(node: Node, arguments: Arguments) -> object:
 
 def _limit(node: Node, arguments: Arguments) -> object:
     by = arguments.by
-    node.registry.authority.require(by, "account.allow")
+    require(node, arguments, "account.allow")
     account = _named(node, text(arguments, "account"))
     mb = arguments.get("stored_mb")
     if mb is not None and not (type(mb) is int and 0 <= mb <= _MOST_MB):
