@@ -15,7 +15,7 @@ from pathlib import Path
 
 from killing import die_at
 
-from bailee.accounts import OPERATOR
+from bailee.app.arguments import at_terminal
 from bailee.app.node import Node
 from bailee.app.operations import perform
 from bailee.home import Home, HomeLock
@@ -31,7 +31,8 @@ def main() -> None:
         forgetting._ERASED_AT_ONCE = 2  # so that there is more than one portion
         if point:
             die_at(point[0], int(point[1]), point[2])
-        perform(node, operation, json.loads(arguments), by=OPERATOR)
+        values = json.loads(arguments)
+        perform(node, operation, values, by=at_terminal(node, values))
 
 
 if __name__ == "__main__":

@@ -35,14 +35,16 @@ def test_a_start_over_content_that_asks_for_much(house: House) -> None:
 
 
 def test_a_start_over_a_gigabyte(house: House) -> None:
-    """Killed with a gigabyte in the spool: the same, and the rest is done behind."""
+    """Killed with a gigabyte in the spool: ready for as little on the thread that starts and serves,
+    and the rest is done behind, which has begun by then.
+    """
     plain = house.killed()
     with house.ended() as node:
         asyncio.run(_spool(node, 1024 * MIB))
     house.killed()
     left = size_of(node.home.path / "vault" / "spool")
     after = house.killed()
-    assert after.cpu < plain.cpu + 3.0 and after.memory < plain.memory + 300, (plain, after)
+    assert after.loop < plain.loop + 1.0 and after.memory < plain.memory + 300, (plain, after)
     assert left > 768 * MIB
     assert 200 == house.post(WELL)[0]
 

@@ -10,6 +10,7 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -240,12 +241,13 @@ def test_a_head_has_a_largest_size(site: Callable[..., Site]) -> None:
 
 def test_an_answer_that_nobody_reads_is_let_go(site: Callable[..., Site]) -> None:
     """64 MB for a client that takes nothing: cut off, and not held."""
-    served = site(patience=IMPATIENT)
+    served = site(patience=replace(IMPATIENT, reading=2.0))
 
-    connect(served, b"GET /much HTTP/1.1\r\nHost: x\r\n\r\n")
+    connection = connect(served, b"GET /much HTTP/1.1\r\nHost: x\r\n\r\n")
 
     assert settled(lambda: served.counted() == 1)
     assert settled(lambda: served.counted() == 0)
+    connection.close()
 
 
 def test_an_answer_that_is_read_slowly_comes_whole(site: Callable[..., Site]) -> None:
