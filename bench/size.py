@@ -27,14 +27,14 @@ import orjson
 from sqlalchemy import insert, select
 
 from bailee.accounts import OPERATOR
-from bailee.app import exporting
-from bailee.app.node import Node
-from bailee.app.operations import perform
 from bailee.db.vault import exchanges, prefixes, sessions
 from bailee.errors import StorageError
 from bailee.home import Home, HomeLock
 from bailee.keyring import Want
 from bailee.keyring.wrapping import NONCE_BYTES
+from bailee.node.node import Node
+from bailee.operations import exporting
+from bailee.operations.operations import perform
 from bailee.policy.period import expires_at
 from bailee.testing import FakeClock
 from bailee.vault.batch import DATA_CLASS

@@ -27,8 +27,8 @@ from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2 as serv
 
 from bailee import config
 from bailee.app import measuring
-from bailee.app.node import Node
 from bailee.home import Home, HomeLock
+from bailee.node.node import Node
 from bailee.telemetry.queries import Between
 from bailee.telemetry.records import ERROR, METRIC, figure
 from bailee.telemetry.telemetry import Taken
@@ -42,7 +42,7 @@ import asyncio, sys
 from pathlib import Path
 from bailee import config
 from bailee.app import telemetry
-from bailee.app.node import Node
+from bailee.node.node import Node
 from bailee.console import Listener, bind
 from bailee.home import Home, HomeLock
 from bailee.ingest.door import Limits

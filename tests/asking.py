@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from bailee.app import Node, operations
-from bailee.app.arguments import at_terminal, from_outside
+from bailee.node import Node
+from bailee.operations import operations
+from bailee.operations.arguments import at_terminal, from_outside
 
 
 def perform(node: Node, operation: str, values: Mapping[str, object]) -> Iterator[object] | object:

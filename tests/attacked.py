@@ -30,9 +30,9 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import SplitResult, urlsplit
 
-from bailee.app.node import Node
 from bailee.home import Home, HomeLock
 from bailee.home.control import ask
+from bailee.node.node import Node
 from bailee.testing.upstream import ScriptedUpstream, Text
 from browsing import Visitor
 from programs import Bailee

@@ -8,8 +8,8 @@ from hashlib import sha256
 
 import orjson
 
-from bailee.app.node import Node
 from bailee.errors import StorageError
+from bailee.node.node import Node
 from bailee.vault.exchange import CapturedExchange, Outcome, Terms
 
 

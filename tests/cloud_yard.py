@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from bailee.app.cloud_running import SessionKeys
-from bailee.app.node import Node
 from bailee.cloud.ports import Command, End, Limits, Output, Service
 from bailee.cloud.sessions.around import Admission
 from bailee.cloud.sessions.asked import Asked
@@ -20,6 +19,7 @@ from bailee.cloud.sessions.sessions import Sessions
 from bailee.cloud.sessions.states import State
 from bailee.cloud.sessions.store import Record
 from bailee.home import Home
+from bailee.node.node import Node
 from bailee.testing.clock import FakeClock
 from bailee.testing.machines import ScriptedMachines
 

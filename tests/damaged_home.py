@@ -17,12 +17,12 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from asking import perform
-from bailee.app.node import Node
-from bailee.app.verifying import known, verify
 from bailee.damage import Damaged
 from bailee.errors import BaileeError
 from bailee.feedback.reports import Origin
 from bailee.home import Home, HomeLock
+from bailee.node.node import Node
+from bailee.node.verifying import known, verify
 from bailee.telemetry.queries import Between
 from bailee.telemetry.records import figure
 from bailee.telemetry.telemetry import Taken

@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from pathlib import Path
 
-from bailee.app.node import Node
 from bailee.home import Home, HomeLock
+from bailee.node.node import Node
 from bailee.testing import FakeClock
 from bailee.vault.exchange import CapturedExchange
 from bailee.vault.transcript import SessionRow

@@ -15,10 +15,10 @@ from pathlib import Path
 
 from killing import die_at
 
-from bailee.app.arguments import at_terminal
-from bailee.app.node import Node
-from bailee.app.operations import perform
 from bailee.home import Home, HomeLock
+from bailee.node.node import Node
+from bailee.operations.arguments import at_terminal
+from bailee.operations.operations import perform
 from bailee.testing import FakeClock
 from bailee.vault import forgetting
 

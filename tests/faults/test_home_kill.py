@@ -26,8 +26,8 @@ NAMES = [f"{n}{n}{n}{n}{n}{n}{n}{n}-32a5-4d0c-8f0b-0d7c3d1c1a11" for n in range(
 WHEN = ["before", "after"]
 
 ERASING = [
-    ("bailee.app.erasing:Erasures._begin", 1),
-    ("bailee.app.erasing:Erasures._drive", 1),
+    ("bailee.node.erasing:Erasures._begin", 1),
+    ("bailee.node.erasing:Erasures._drive", 1),
     ("bailee.accounts.accounts:Accounts.revoke", 1),
     ("bailee.accounts.accounts:Accounts.unname", 1),
     ("bailee.accounts.people:People.forget", 1),
@@ -38,7 +38,7 @@ ERASING = [
     ("bailee.vault.segments:Segments.remove", 1),
     ("bailee.keyring.keyring:Keyring.destroy", 2),
     ("bailee.keyring.keyring:Keyring.destroy", 3),
-    ("bailee.app.erasing:Erasures._finish", 1),
+    ("bailee.node.erasing:Erasures._finish", 1),
 ]
 PLACING = [
     ("bailee.vault.holds:Holds._take", 1),

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from bailee.app.node import Node
 from bailee.clock import system_clock
 from bailee.home import Home, HomeLock
+from bailee.node.node import Node
 from bailee.testing.upstream import ScriptedUpstream, Text
 from bailee.vault.exchange import Terms
 from bailee.vault.files import Files

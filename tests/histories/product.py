@@ -18,9 +18,9 @@ from uuid import UUID
 from asking import perform
 from bailee.accounts import OPERATOR
 from bailee.accounts.consent import ConsentRecord
-from bailee.app.node import Node
 from bailee.errors import IntegrityError
 from bailee.home import Home, HomeLock
+from bailee.node.node import Node
 from bailee.testing import FakeMachine
 from bailee.vault.exchange import CapturedExchange
 from bailee.vault.holds import key_name

@@ -15,9 +15,9 @@ from sqlalchemy import select
 
 from bailee import steady
 from bailee.accounts import Accounts
-from bailee.app.node import Node
 from bailee.db.vault import holds
 from bailee.keyring import Keyring
+from bailee.node.node import Node
 from bailee.policy import Decision
 from bailee.training import eligibility
 from bailee.vault import forgetting

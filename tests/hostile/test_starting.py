@@ -8,8 +8,8 @@ import os
 import pytest
 
 from attacked import MIB, House, size_of
-from bailee.app.node import Node
 from bailee.errors import StorageError
+from bailee.node.node import Node
 from bailee.testing.upstream import Failure
 from bombs import MANY_MESSAGES, unfolding
 from costs import exchange
@@ -35,8 +35,8 @@ def test_a_start_over_content_that_asks_for_much(house: House) -> None:
 
 
 def test_a_start_over_a_gigabyte(house: House) -> None:
-    """Killed with a gigabyte in the spool: ready for as little on the thread that starts and serves,
-    and the rest is done behind, which has begun by then.
+    """Killed with a gigabyte in the spool: the thread that starts does as little, and the rest is
+    done behind, which has begun by then.
     """
     plain = house.killed()
     with house.ended() as node:

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from bailee.app.node import Node
 from bailee.errors import BaileeError, InputError, IntegrityError, StorageError
 from bailee.home import Home, HomeLock
 from bailee.home.control import ControlServer, ask
+from bailee.node.node import Node
 
 
 def test_a_home_has_one_owner_until_it_lets_go(tmp_path: Path) -> None:

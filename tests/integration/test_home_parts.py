@@ -12,13 +12,13 @@ import pytest
 from alembic import command
 
 from bailee.accounts import OPERATOR
-from bailee.app.node import Node
 from bailee.app.older import accept_older
 from bailee.db.engine import open_sqlite
 from bailee.db.migrate import configuration
 from bailee.errors import InputError, IntegrityError
 from bailee.home import Home, HomeLock, parts
 from bailee.home.belonging import PARTS
+from bailee.node.node import Node
 from places import Place
 
 FOLDERS = [*PARTS, "root"]

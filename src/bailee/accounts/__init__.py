@@ -21,7 +21,7 @@ from bailee.accounts.identifiers import Identifiers, PersonKeys
 from bailee.accounts.organisations import Membership, Organisation, Organisations
 from bailee.accounts.people import People, Person
 from bailee.accounts.registry import Registry
-from bailee.accounts.roles import OPERATOR, Action, Actor, Role, Standing
+from bailee.accounts.roles import OPERATOR, Actor, Permission, Role, Standing
 from bailee.accounts.ways_in import Begun, Passkey, Place, Provider
 from bailee.accounts.web_sessions import WebSession, WebSessions
 
@@ -29,7 +29,6 @@ __all__ = [
     "OPERATOR",
     "Account",
     "Accounts",
-    "Action",
     "Actor",
     "ApiKey",
     "Authority",
@@ -43,6 +42,7 @@ __all__ = [
     "Organisations",
     "Passkey",
     "People",
+    "Permission",
     "Person",
     "PersonKeys",
     "Place",

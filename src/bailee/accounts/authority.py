@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, Engine, and_, exists, or_, select
 
 from bailee.accounts.account import Account
 from bailee.accounts.accounts import Accounts
-from bailee.accounts.roles import Action, Actor, Role, Standing, require
+from bailee.accounts.roles import Actor, Permission, Role, Standing, require
 from bailee.db.accounts import accounts
 from bailee.db.checks import sound
 from bailee.db.engine import reading, storage_errors
@@ -137,15 +137,15 @@ class Authority:
         owner = self._accounts.get(actor.account_id).person_id
         return owner is not None and owner == actor.person_id
 
-    def require(self, actor: Actor, action: Action, account: Account | None = None) -> None:
+    def require(self, actor: Actor, permission: Permission, account: Account | None = None) -> None:
         """Go on only if the actor may do this.
 
         Raises:
             InputError: code `forbidden`, with who could.
         """
-        require(action, self.standings(actor, account))
+        require(permission, self.standings(actor, account))
 
-    def require_for_person(self, actor: Actor, action: Action, person_id: str) -> None:
+    def require_for_person(self, actor: Actor, permission: Permission, person_id: str) -> None:
         """Go on only if the actor may do this to a person.
 
         Raises:
@@ -155,4 +155,4 @@ class Authority:
         proved = actor.account_id is None or self._is_own_key(actor)
         if actor.person_id == person_id and proved:
             standings.add("self")
-        require(action, standings)
+        require(permission, standings)

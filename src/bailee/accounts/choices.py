@@ -21,7 +21,7 @@ from bailee.accounts.authority import Authority
 from bailee.accounts.backing import Backing
 from bailee.accounts.consent import ConsentRecord
 from bailee.accounts.organisations import Organisations
-from bailee.accounts.roles import Actor
+from bailee.accounts.roles import Actor, Permission
 from bailee.errors import InputError
 from bailee.policy import Decision
 
@@ -79,7 +79,7 @@ class Choices:
             PolicyDenied: there is no choice yet.
         """
         account = self._accounts.get(account_id)
-        self._authority.require(by, "training.choose", account)
+        self._authority.require(by, Permission.TRAINING_CHOOSE, account)
         return self._accounts.choose_training(
             account_id,
             choice_named(choice),
@@ -97,7 +97,7 @@ class Choices:
             InputError: another name was typed, `not_found`, or `forbidden`.
         """
         account = self._organisations.account(organisation_id)
-        self._authority.require(by, "partner.change", account)
+        self._authority.require(by, Permission.PARTNER_CHANGE, account)
         name = self._organisations.get(organisation_id).name
         if not hmac.compare_digest(confirmation.strip().encode(), name.encode()):
             raise InputError(
@@ -117,7 +117,7 @@ class Choices:
             InputError: `not_found`, or `forbidden`.
         """
         account = self._organisations.account(organisation_id)
-        self._authority.require(by, "partner.change", account)
+        self._authority.require(by, Permission.PARTNER_CHANGE, account)
         return self._accounts.set_partner(
             account.account_id, False, language=language_named(language), source=source, by=by
         )
@@ -128,7 +128,7 @@ class Choices:
         Raises:
             InputError: `not_found`, or `forbidden`.
         """
-        self._authority.require(by, "account.read", self._accounts.get(account_id))
+        self._authority.require(by, Permission.ACCOUNT_READ, self._accounts.get(account_id))
         return self._accounts.consent_records(account_id)
 
 

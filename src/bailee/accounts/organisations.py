@@ -21,7 +21,7 @@ from bailee.accounts.account import Account, ApiKey
 from bailee.accounts.accounts import Accounts
 from bailee.accounts.authority import Authority
 from bailee.accounts.backing import Backing
-from bailee.accounts.roles import ROLES, Actor, Role
+from bailee.accounts.roles import ROLES, Actor, Permission, Role
 from bailee.db.checks import sound
 from bailee.db.engine import reading, storage_errors
 from bailee.db.people import memberships, organisations
@@ -69,7 +69,7 @@ class Organisations:
         Raises:
             InputError: no name, an unknown or consumer plan; `forbidden`.
         """
-        self._authority.require(by, "organisation.create")
+        self._authority.require(by, Permission.ORGANISATION_CREATE)
         name = named(name, "an organisation's name")
         if not name:
             raise InputError("an organisation has a name.")
@@ -231,9 +231,9 @@ class Organisations:
         account = self.account(organisation_id)
         leaves = role is None and by.person_id == person_id
         if not leaves:
-            self._authority.require(by, "members.change", account)
+            self._authority.require(by, Permission.MEMBERS_CHANGE, account)
         if role == "owner" or self._authority.role(person_id, organisation_id) == "owner":
-            self._authority.require(by, "members.change_owner", account)
+            self._authority.require(by, Permission.MEMBERS_CHANGE_OWNER, account)
 
     def _memberships(self, condition: ColumnElement[bool]) -> list[Membership]:
         query = (

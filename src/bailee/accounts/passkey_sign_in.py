@@ -35,7 +35,7 @@ from bailee.accounts.authority import Authority
 from bailee.accounts.backing import Backing
 from bailee.accounts.pending import Pending
 from bailee.accounts.people import People
-from bailee.accounts.roles import Actor
+from bailee.accounts.roles import Actor, Permission
 from bailee.accounts.ways_in import Passkey, Place
 from bailee.db.checks import sound
 from bailee.db.engine import reading, storage_errors
@@ -80,7 +80,7 @@ class PasskeySignIn:
         Raises:
             InputError: `forbidden`, `not_found`; the person has very many.
         """
-        self._authority.require_for_person(by, "person.change", person_id)
+        self._authority.require_for_person(by, Permission.PERSON_CHANGE, person_id)
         person = self._people.get(person_id)
         held = self._rows(person_id)
         if len(held) >= _MOST:
@@ -112,7 +112,7 @@ class PasskeySignIn:
         begun = self._pending.take(token)
         if begun is None or begun.person_id is None:
             raise _stale()
-        self._authority.require_for_person(by, "person.change", begun.person_id)
+        self._authority.require_for_person(by, Permission.PERSON_CHANGE, begun.person_id)
         try:
             verified = webauthn.verify_registration_response(
                 credential=dict(credential),
@@ -164,7 +164,7 @@ class PasskeySignIn:
         Raises:
             InputError: `not_found`; nothing else is left to sign in with; `forbidden`.
         """
-        self._authority.require_for_person(by, "person.change", person_id)
+        self._authority.require_for_person(by, Permission.PERSON_CHANGE, person_id)
         held = [row.id for row in self._rows(person_id)]
         wanted = next((one for one in held if one.hex() == passkey_id), None)
         if wanted is None:

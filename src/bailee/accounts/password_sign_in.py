@@ -32,7 +32,7 @@ from bailee.accounts.backing import Backing
 from bailee.accounts.choices import Choices, choice_named, language_named
 from bailee.accounts.passwords import Passwords
 from bailee.accounts.people import People, Person
-from bailee.accounts.roles import Actor
+from bailee.accounts.roles import Actor, Permission
 from bailee.accounts.web_sessions import WebSessions
 from bailee.db.checks import sound
 from bailee.db.engine import reading, storage_errors
@@ -171,7 +171,7 @@ class PasswordSignIn:
             InputError: `authentication`, the old password is wrong; the new one is too short;
                 `forbidden`; `too_many_attempts`.
         """
-        self._authority.require_for_person(by, "person.change", person_id)
+        self._authority.require_for_person(by, Permission.PERSON_CHANGE, person_id)
         with storage_errors(_WHAT), reading(self._engine) as connection:
             kept: str | None = connection.execute(
                 select(persons.c.password).where(persons.c.id == person_id, sound(persons))

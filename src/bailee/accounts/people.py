@@ -21,7 +21,7 @@ from bailee.accounts.account import Account, ApiKey, Scope
 from bailee.accounts.accounts import Accounts
 from bailee.accounts.authority import Authority
 from bailee.accounts.backing import Backing
-from bailee.accounts.roles import Actor
+from bailee.accounts.roles import Actor, Permission
 from bailee.db.checks import sound, unsound
 from bailee.db.engine import reading, storage_errors
 from bailee.db.people import identities, memberships, passkeys, persons, web_sessions
@@ -66,7 +66,7 @@ class People:
         Raises:
             InputError: not an email, or one that is taken; an unknown plan; `forbidden`.
         """
-        self._authority.require(by, "person.create")
+        self._authority.require(by, Permission.PERSON_CREATE)
         return self.insert(email, plan=plan, password=None, by=by, operator=operator)
 
     def insert(
@@ -180,7 +180,7 @@ class People:
         Raises:
             InputError: `not_found`, or `forbidden`.
         """
-        self._authority.require(by, "person.create")
+        self._authority.require(by, Permission.PERSON_CREATE)
         self.get(person_id)
         with storage_errors(_WHAT), self._engine.begin() as connection:
             connection.execute(
@@ -201,7 +201,7 @@ class People:
         Raises:
             InputError: `not_found` or `forbidden`.
         """
-        self._authority.require_for_person(by, "person.erase", person_id)
+        self._authority.require_for_person(by, Permission.PERSON_ERASE, person_id)
         self.get(person_id)
 
         def theirs(key: ApiKey, of: Account) -> bool:
@@ -250,13 +250,13 @@ class People:
         """
         speaks_for = person_id or (None if shared or by.operator else by.person_id)
         if speaks_for is None:
-            self._authority.require(by, "key.create", account)
+            self._authority.require(by, Permission.KEY_CREATE, account)
         elif speaks_for == by.person_id:
-            self._authority.require(by, "key.create_own", account)
+            self._authority.require(by, Permission.KEY_CREATE_OWN, account)
         else:
-            self._authority.require(by, "key.create_for", account)
+            self._authority.require(by, Permission.KEY_CREATE_FOR, account)
         if zero_retention:
-            self._authority.require(by, "key.zero_retention", account)
+            self._authority.require(by, Permission.KEY_ZERO_RETENTION, account)
         return self._accounts.create_key(
             account.account_id,
             name,
@@ -275,7 +275,7 @@ class People:
         """
         key = self._accounts.api_key(key_id)
         if by.person_id is None or key.person_id != by.person_id:
-            self._authority.require(by, "key.revoke", self._accounts.get(key.account_id))
+            self._authority.require(by, Permission.KEY_REVOKE, self._accounts.get(key.account_id))
         return self._accounts.revoke(key_id, by=by)
 
     # -- inside ----------------------------------------------------------------------------------

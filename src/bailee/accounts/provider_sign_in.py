@@ -45,7 +45,7 @@ from bailee.accounts.organisations import Organisations
 from bailee.accounts.pending import Pending
 from bailee.accounts.people import People
 from bailee.accounts.provider_calls import Visits, mount
-from bailee.accounts.roles import OPERATOR, Actor
+from bailee.accounts.roles import OPERATOR, Actor, Permission
 from bailee.accounts.ways_in import Begun, Provider
 from bailee.db.checks import sound
 from bailee.db.engine import reading, storage_errors
@@ -125,7 +125,7 @@ class ProviderSignIn:
             InputError: a domain that is none or that another organisation has; an issuer that is
                 not reached by TLS; `forbidden`.
         """
-        self._authority.require(by, "provider.change")
+        self._authority.require(by, Permission.PROVIDER_CHANGE)
         self._organisations.get(organisation_id)
         bound = domain.strip().lower()
         if not _DOMAIN.fullmatch(bound) or len(bound) > 253:

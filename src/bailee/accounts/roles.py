@@ -1,4 +1,4 @@
-"""Who may do what: one table, from actions to the standings that suffice. Pure.
+"""Who may do what: one table, from permissions to the standings that suffice. Pure.
 
 An *actor* is who asks: the operator, a person, or a key that no person holds. What counts is how
 they *stand* to the account that is asked about, and one may stand to it in more than one way.
@@ -19,6 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Final, Literal
 
 from bailee.errors import InputError
@@ -31,94 +32,101 @@ Standing = Literal["operator", "self", "holder", "owner", "admin", "member", "se
 presented. `owner`, `admin`, `member`: of the organisation whose account it is. `service`: a key of
 an organisation's account that speaks for nobody."""
 
-Action = Literal[
-    "account.read",
-    "account.list",
-    "account.allow",
-    "sessions.list",
-    "sessions.read",
-    "sessions.delete",
-    "training.choose",
-    "partner.change",
-    "key.create",
-    "key.create_own",
-    "key.create_for",
-    "key.zero_retention",
-    "key.revoke",
-    "members.read",
-    "members.change",
-    "members.change_owner",
-    "organisation.create",
-    "provider.change",
-    "person.create",
-    "person.read",
-    "person.change",
-    "person.erase",
-    "content.read_as_staff",
-    "hold.change",
-    "feedback.triage",
-    "error_issue.read",
-    "error_issue.change",
-    "metrics.read",
-    "retention.read",
-    "retention.run",
-    "keyring.rotate",
-    "clock.confirm",
-    "home.verify",
-    "audit.read",
-    "account.export",
-    "account.erase",
-    "cloud.start",
-    "cloud.read",
-    "cloud.change",
-    "git_connection.change",
-    "cloud_network.change",
-]
 
-MAY: Final[Mapping[Action, frozenset[Standing]]] = {
-    "account.read": frozenset(
+class Permission(StrEnum):
+    """What may be done, or may not."""
+
+    ACCOUNT_READ = "account.read"
+    ACCOUNT_LIST = "account.list"
+    ACCOUNT_ALLOW = "account.allow"
+    SESSIONS_LIST = "sessions.list"
+    SESSIONS_READ = "sessions.read"
+    SESSIONS_DELETE = "sessions.delete"
+    TRAINING_CHOOSE = "training.choose"
+    PARTNER_CHANGE = "partner.change"
+    KEY_CREATE = "key.create"
+    KEY_CREATE_OWN = "key.create_own"
+    KEY_CREATE_FOR = "key.create_for"
+    KEY_ZERO_RETENTION = "key.zero_retention"
+    KEY_REVOKE = "key.revoke"
+    MEMBERS_READ = "members.read"
+    MEMBERS_CHANGE = "members.change"
+    MEMBERS_CHANGE_OWNER = "members.change_owner"
+    ORGANISATION_CREATE = "organisation.create"
+    PROVIDER_CHANGE = "provider.change"
+    PERSON_CREATE = "person.create"
+    PERSON_READ = "person.read"
+    PERSON_CHANGE = "person.change"
+    PERSON_ERASE = "person.erase"
+    CONTENT_READ_AS_STAFF = "content.read_as_staff"
+    HOLD_CHANGE = "hold.change"
+    FEEDBACK_TRIAGE = "feedback.triage"
+    ERROR_ISSUE_READ = "error_issue.read"
+    ERROR_ISSUE_CHANGE = "error_issue.change"
+    METRICS_READ = "metrics.read"
+    RETENTION_READ = "retention.read"
+    RETENTION_RUN = "retention.run"
+    KEYRING_ROTATE = "keyring.rotate"
+    CLOCK_CONFIRM = "clock.confirm"
+    HOME_VERIFY = "home.verify"
+    AUDIT_READ = "audit.read"
+    ACCOUNT_EXPORT = "account.export"
+    ACCOUNT_ERASE = "account.erase"
+    CLOUD_START = "cloud.start"
+    CLOUD_READ = "cloud.read"
+    CLOUD_CHANGE = "cloud.change"
+    GIT_CONNECTION_CHANGE = "git_connection.change"
+    CLOUD_NETWORK_CHANGE = "cloud_network.change"
+
+
+MAY: Final[Mapping[Permission, frozenset[Standing]]] = {
+    Permission.ACCOUNT_READ: frozenset(
         {"operator", "self", "holder", "owner", "admin", "member", "service"}
     ),
-    "account.list": frozenset({"operator"}),
-    "account.allow": frozenset({"operator"}),
-    "sessions.list": frozenset({"operator", "self", "holder", "owner", "admin", "service"}),
-    "sessions.read": frozenset({"self", "holder", "owner", "admin", "service"}),
-    "sessions.delete": frozenset({"operator", "self", "holder", "owner", "admin"}),
-    "training.choose": frozenset({"self", "holder"}),
-    "partner.change": frozenset({"owner", "admin"}),
-    "key.create": frozenset({"operator", "self", "owner", "admin"}),
-    "key.create_own": frozenset({"operator", "self", "owner", "admin", "member"}),
-    "key.create_for": frozenset({"operator"}),
-    "key.zero_retention": frozenset({"operator", "owner", "admin"}),
-    "key.revoke": frozenset({"operator", "self", "owner", "admin"}),
-    "members.read": frozenset({"operator", "owner", "admin", "member"}),
-    "members.change": frozenset({"operator", "owner", "admin"}),
-    "members.change_owner": frozenset({"operator", "owner"}),
-    "organisation.create": frozenset({"operator"}),
-    "provider.change": frozenset({"operator"}),
-    "person.create": frozenset({"operator"}),
-    "person.read": frozenset({"operator", "self"}),
-    "person.change": frozenset({"self"}),
-    "person.erase": frozenset({"operator", "self"}),
-    "content.read_as_staff": frozenset({"operator"}),
-    "hold.change": frozenset({"operator"}),
-    "feedback.triage": frozenset({"operator"}),
-    "error_issue.read": frozenset({"operator"}),
-    "error_issue.change": frozenset({"operator"}),
-    "metrics.read": frozenset({"operator"}),
-    "retention.read": frozenset({"operator", "self", "holder", "owner", "admin", "service"}),
-    "retention.run": frozenset({"operator"}),
-    "keyring.rotate": frozenset({"operator"}),
-    "clock.confirm": frozenset({"operator"}),
-    "home.verify": frozenset({"operator"}),
-    "audit.read": frozenset({"operator"}),
-    "account.export": frozenset({"operator", "self", "holder"}),
-    "account.erase": frozenset({"operator", "self", "holder"}),
-    "cloud.start": frozenset({"self", "holder", "owner", "admin", "member", "service"}),
-    "cloud.read": frozenset({"self", "holder", "owner", "admin", "service"}),
-    "cloud.change": frozenset({"operator", "self", "holder", "owner", "admin", "service"}),
-    "git_connection.change": frozenset({"operator", "self", "holder", "owner", "admin"}),
-    "cloud_network.change": frozenset({"operator", "self", "holder", "owner", "admin"}),
+    Permission.ACCOUNT_LIST: frozenset({"operator"}),
+    Permission.ACCOUNT_ALLOW: frozenset({"operator"}),
+    Permission.SESSIONS_LIST: frozenset(
+        {"operator", "self", "holder", "owner", "admin", "service"}
+    ),
+    Permission.SESSIONS_READ: frozenset({"self", "holder", "owner", "admin", "service"}),
+    Permission.SESSIONS_DELETE: frozenset({"operator", "self", "holder", "owner", "admin"}),
+    Permission.TRAINING_CHOOSE: frozenset({"self", "holder"}),
+    Permission.PARTNER_CHANGE: frozenset({"owner", "admin"}),
+    Permission.KEY_CREATE: frozenset({"operator", "self", "owner", "admin"}),
+    Permission.KEY_CREATE_OWN: frozenset({"operator", "self", "owner", "admin", "member"}),
+    Permission.KEY_CREATE_FOR: frozenset({"operator"}),
+    Permission.KEY_ZERO_RETENTION: frozenset({"operator", "owner", "admin"}),
+    Permission.KEY_REVOKE: frozenset({"operator", "self", "owner", "admin"}),
+    Permission.MEMBERS_READ: frozenset({"operator", "owner", "admin", "member"}),
+    Permission.MEMBERS_CHANGE: frozenset({"operator", "owner", "admin"}),
+    Permission.MEMBERS_CHANGE_OWNER: frozenset({"operator", "owner"}),
+    Permission.ORGANISATION_CREATE: frozenset({"operator"}),
+    Permission.PROVIDER_CHANGE: frozenset({"operator"}),
+    Permission.PERSON_CREATE: frozenset({"operator"}),
+    Permission.PERSON_READ: frozenset({"operator", "self"}),
+    Permission.PERSON_CHANGE: frozenset({"self"}),
+    Permission.PERSON_ERASE: frozenset({"operator", "self"}),
+    Permission.CONTENT_READ_AS_STAFF: frozenset({"operator"}),
+    Permission.HOLD_CHANGE: frozenset({"operator"}),
+    Permission.FEEDBACK_TRIAGE: frozenset({"operator"}),
+    Permission.ERROR_ISSUE_READ: frozenset({"operator"}),
+    Permission.ERROR_ISSUE_CHANGE: frozenset({"operator"}),
+    Permission.METRICS_READ: frozenset({"operator"}),
+    Permission.RETENTION_READ: frozenset(
+        {"operator", "self", "holder", "owner", "admin", "service"}
+    ),
+    Permission.RETENTION_RUN: frozenset({"operator"}),
+    Permission.KEYRING_ROTATE: frozenset({"operator"}),
+    Permission.CLOCK_CONFIRM: frozenset({"operator"}),
+    Permission.HOME_VERIFY: frozenset({"operator"}),
+    Permission.AUDIT_READ: frozenset({"operator"}),
+    Permission.ACCOUNT_EXPORT: frozenset({"operator", "self", "holder"}),
+    Permission.ACCOUNT_ERASE: frozenset({"operator", "self", "holder"}),
+    Permission.CLOUD_START: frozenset({"self", "holder", "owner", "admin", "member", "service"}),
+    Permission.CLOUD_READ: frozenset({"self", "holder", "owner", "admin", "service"}),
+    Permission.CLOUD_CHANGE: frozenset({"operator", "self", "holder", "owner", "admin", "service"}),
+    Permission.GIT_CONNECTION_CHANGE: frozenset({"operator", "self", "holder", "owner", "admin"}),
+    Permission.CLOUD_NETWORK_CHANGE: frozenset({"operator", "self", "holder", "owner", "admin"}),
 }
 
 
@@ -146,18 +154,18 @@ OPERATOR: Final = Actor(operator=True)
 """Whoever has the machine: the command line, and who followed the link that it printed."""
 
 
-def may(action: Action, standings: Iterable[Standing]) -> bool:
+def may(permission: Permission, standings: Iterable[Standing]) -> bool:
     """Whether one of these standings suffices."""
-    return not MAY[action].isdisjoint(standings)
+    return not MAY[permission].isdisjoint(standings)
 
 
-def require(action: Action, standings: Iterable[Standing]) -> None:
+def require(permission: Permission, standings: Iterable[Standing]) -> None:
     """Go on only if `may`.
 
     Raises:
         InputError: code `forbidden`, with who could.
     """
-    if not may(action, standings):
+    if not may(permission, standings):
         words = {
             "self": "the person themselves",
             "holder": "whoever holds the account's key",
@@ -167,9 +175,9 @@ def require(action: Action, standings: Iterable[Standing]) -> None:
             "member": "a member of the organisation",
             "service": "a key of the organisation",
         }
-        who = [words[standing] for standing in words if standing in MAY[action]]
+        who = [words[standing] for standing in words if standing in MAY[permission]]
         raise InputError(
-            f"you may not do this ({action}).",
+            f"you may not do this ({permission}).",
             code="forbidden",
             hint="it takes " + " or ".join(who),
         )

@@ -13,7 +13,7 @@ from typing import Final
 
 from bailee.accounts.authority import Authority
 from bailee.accounts.backing import Backing
-from bailee.accounts.roles import Actor
+from bailee.accounts.roles import Actor, Permission
 from bailee.errors import InputError
 from bailee.shown import is_plain
 
@@ -37,7 +37,7 @@ class Staff:
             InputError: no reason worth the name; `forbidden`, the actor is not staff.
             StorageError: it can't be recorded.
         """
-        self._authority.require(actor, "content.read_as_staff")
+        self._authority.require(actor, Permission.CONTENT_READ_AS_STAFF)
         said = " ".join(reason.split())
         if len(said) < SHORTEST_REASON or not is_plain(said):
             raise InputError(

@@ -22,7 +22,6 @@ import uvloop
 from bailee.accounts import Accounts
 from bailee.app.cloud_serving import Serving
 from bailee.app.durable import CloudQueue
-from bailee.app.node import Node
 from bailee.cloud.ports import Limits
 from bailee.cloud.runners.pool import Runners
 from bailee.cloud.sessions.around import Admission, Hosts
@@ -30,6 +29,7 @@ from bailee.cloud.sessions.log import Event
 from bailee.cloud.sessions.sessions import Sessions
 from bailee.cloud.sessions.store import Record
 from bailee.config import Settings
+from bailee.node.node import Node
 
 _MB: Final = 1 << 20
 _PASSED_ON: Final = (

@@ -24,8 +24,6 @@ from sqlalchemy import select
 
 from bailee import config
 from bailee.accounts import OPERATOR
-from bailee.app.node import Node
-from bailee.app.operations import perform
 from bailee.app.serve import Running, Server
 from bailee.cloud.git.connections import Secret
 from bailee.db.engine import reading
@@ -33,6 +31,8 @@ from bailee.db.keys import deks, keks
 from bailee.home import Home, HomeLock
 from bailee.home.searching import Trace, search
 from bailee.keyring import signing
+from bailee.node.node import Node
+from bailee.operations.operations import perform
 from bailee.vault.record import subject_of
 
 _START = datetime(2026, 1, 1, 12, tzinfo=UTC)

@@ -11,9 +11,9 @@ from __future__ import annotations
 import threading
 from contextlib import suppress
 
-from bailee.app.node import Node
 from bailee.errors import BaileeError
 from bailee.lasting import Lasting
+from bailee.node.node import Node
 
 _AGAIN_SECONDS = 30.0
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from bailee.accounts import OPERATOR
-from bailee.app.node import Node
-from bailee.app.old_entries import NOBODY
 from bailee.errors import InputError
 from bailee.home import Home, HomeLock, parts
 from bailee.keyring.verifying import verify
+from bailee.node.node import Node
+from bailee.node.old_entries import NOBODY
 
 
 def accept_older(home: Home, accepted: Collection[str], reason: str) -> dict[str, object]:

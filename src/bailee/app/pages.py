@@ -6,12 +6,12 @@ from collections.abc import Callable, Mapping
 from typing import Final
 from urllib.parse import urlsplit
 
-from bailee.app.arguments import from_outside
-from bailee.app.node import Node
-from bailee.app.operations import perform
 from bailee.app.telemetry import listening_at
 from bailee.config import Settings
 from bailee.console import Names, Parts, SignIn
+from bailee.node.node import Node
+from bailee.operations.arguments import from_outside
+from bailee.operations.operations import perform
 from bailee.policy.diagram import Configuration, Upstream
 from bailee.telemetry.records import FLOWS
 

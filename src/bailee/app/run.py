@@ -23,9 +23,7 @@ import uvloop
 
 from bailee import config
 from bailee.app import telemetry
-from bailee.app.node import Node
 from bailee.app.serve import Running, Server
-from bailee.app.verifying import known
 from bailee.app.watch import to_stderr
 from bailee.clock import starting_at
 from bailee.errors import BaileeError
@@ -33,6 +31,8 @@ from bailee.gateway.summary import ExchangeSummary
 from bailee.gateway.taking_apart import COMMAND
 from bailee.home import Home, HomeLock, find
 from bailee.home.set_clock import time_set
+from bailee.node.node import Node
+from bailee.node.verifying import known
 from bailee.shown import line, lines
 from bailee.vault.workbench_process import WorkbenchProcess
 

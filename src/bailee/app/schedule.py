@@ -17,9 +17,9 @@ from collections.abc import Callable
 from typing import Final
 
 from bailee.app.promise import pause
-from bailee.app.sweeping import SEALING, NodeSweep, Sweeping
 from bailee.clock import Clock, Ticks, ticks
 from bailee.lasting import Lasting
+from bailee.node.sweeping import SEALING, NodeSweep, Sweeping
 
 _LOOK: Final = 10.0  # a machine's sleep is not counted by a thread that waits
 _ENDING: Final = 10.0

@@ -23,14 +23,10 @@ from bailee.admission import ConnectionLimits, Descriptors, raise_limit, share_o
 from bailee.admission.addresses import TrustedProxies, trusted_proxies
 from bailee.app import feedback, telemetry
 from bailee.app.access import PolicyAccess
-from bailee.app.arguments import at_terminal
 from bailee.app.cloud_running import Cloud
 from bailee.app.disk import Disk
 from bailee.app.durable import DurableQueue
-from bailee.app.key_terms import KeyTerms, terms_of
 from bailee.app.mover import Mover
-from bailee.app.node import Node
-from bailee.app.operations import perform
 from bailee.app.pages import console_parts
 from bailee.app.watch import Watch, to_stderr
 from bailee.config import Settings, parse_address
@@ -55,6 +51,10 @@ from bailee.health import healthy
 from bailee.home.console_name import console_label
 from bailee.home.control import ControlServer, reachable
 from bailee.home.guarding import check_secret
+from bailee.node.node import Node
+from bailee.operations.arguments import at_terminal
+from bailee.operations.key_terms import KeyTerms, terms_of
+from bailee.operations.operations import perform
 
 _GRACE_SECONDS = 10.0
 _BY_ADDRESS = 128  # connections of one address to console or ingest

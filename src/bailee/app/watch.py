@@ -16,14 +16,14 @@ from contextlib import suppress
 from typing import Final
 
 from bailee.app import promise
-from bailee.app.node import Node
 from bailee.app.promise import Reason, Standing
 from bailee.app.schedule import Schedule
-from bailee.app.sweeping import SEALING, NodeSweep
 from bailee.clock import Ticks, ticks
 from bailee.errors import BaileeError
 from bailee.health import Health
 from bailee.lasting import Lasting
+from bailee.node.node import Node
+from bailee.node.sweeping import SEALING, NodeSweep
 from bailee.shown import line
 
 _EVERY: Final = 5.0

@@ -1,7 +1,7 @@
 """The marks of a home's parts, on the disk. What they mean says `belonging`.
 
 Reading writes nothing, but for SQLite's own index of a log that a crash left (`-shm`). The marks of
-the two databases are written where those are open (`bailee.app.marks`).
+the two databases are written where those are open (`bailee.node.marks`).
 
 ```
 home.json            the home's id, and how far it is with being made

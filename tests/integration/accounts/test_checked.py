@@ -9,10 +9,10 @@ import pytest
 from sqlalchemy import insert
 
 from bailee.accounts import OPERATOR
-from bailee.app.verifying import verify
 from bailee.db.people import passkeys
 from bailee.errors import InputError, IntegrityError
 from bailee.home import Home
+from bailee.node.verifying import verify
 from bailee.testing.tampering import tamper
 from places import Place
 

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from asking import perform
-from bailee.app import Node
-from bailee.app.keys import KEYS
-from bailee.app.people import PEOPLE
 from bailee.errors import BaileeError
 from bailee.home import Home
+from bailee.node import Node
+from bailee.operations.keys import KEYS
+from bailee.operations.people import PEOPLE
 
 OPERATOR = "operator"
 # Who may ask for an operation about the organisation Acme or about Mia, who is a member of it.

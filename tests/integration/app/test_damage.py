@@ -14,11 +14,11 @@ import pytest
 from sqlalchemy import func, select, update
 
 from asking import perform
-from bailee.app.verifying import known, verify
 from bailee.db.engine import open_sqlite
 from bailee.db.keys import deks, keks
 from bailee.db.vault import sessions
 from bailee.errors import InputError, IntegrityError
+from bailee.node.verifying import known, verify
 from bailee.testing.tampering import rewrite, tamper
 from bailee.vault.record import subject_of
 from places import Place

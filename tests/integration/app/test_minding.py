@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from asking import perform
-from bailee.app.node import Node
 from bailee.errors import InputError, IntegrityError
 from bailee.feedback.reports import Origin
 from bailee.home import Home
+from bailee.node.node import Node
 from bailee.steady import LASTS
 from bailee.telemetry.records import figure
 from bailee.telemetry.telemetry import Taken

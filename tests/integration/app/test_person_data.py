@@ -17,7 +17,6 @@ import pytest
 
 from asking import perform
 from bailee.accounts import OPERATOR
-from bailee.app import old_entries
 from bailee.cloud.git.connections import Secret
 from bailee.db.audit import audit
 from bailee.db.engine import open_sqlite
@@ -25,6 +24,7 @@ from bailee.db.people import passkeys
 from bailee.errors import BaileeError, InputError, IntegrityError
 from bailee.home import searching
 from bailee.keyring import FileRoot, Keyring, signing
+from bailee.node import old_entries
 from places import Place
 
 ADA, BOB = "ada.planted@example.org", "bob@example.org"

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from bailee.app.schedule import Schedule
-from bailee.app.sweeping import NodeSweep
 from bailee.errors import BaileeError, StorageError
+from bailee.node.sweeping import NodeSweep
 from bailee.testing import FakeTicks
 from bailee.vault.exchange import CapturedExchange
 from bailee.vault.interpreted import Interpreted

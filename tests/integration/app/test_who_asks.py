@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 
 from asking import perform
-from bailee.app import Node, operations
-from bailee.app.keys import KEYS
-from bailee.app.people import PEOPLE
 from bailee.errors import BaileeError
 from bailee.home import Home
+from bailee.node import Node
+from bailee.operations import operations
+from bailee.operations.keys import KEYS
+from bailee.operations.people import PEOPLE
 from captured import begun, end
 
 # `owner`, `admin` and Mia, a member, are of the organisation Acme; `stranger` is a person in none,

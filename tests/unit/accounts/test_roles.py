@@ -6,15 +6,15 @@ from typing import get_args
 
 import pytest
 
-from bailee.accounts.roles import MAY, OPERATOR, Action, Actor, Standing, may, require
+from bailee.accounts.roles import MAY, OPERATOR, Actor, Permission, Standing, may, require
 from bailee.errors import InputError
 
 STANDINGS = get_args(Standing)
 
 
 def test_every_action_has_a_rule_and_every_rule_an_action() -> None:
-    """An action without a rule would be an error at the moment it is asked for."""
-    assert set(get_args(Action)) == set(MAY)
+    """An permission without a rule would be an error at the moment it is asked for."""
+    assert set(Permission) == set(MAY)
     assert all(rule <= set(STANDINGS) for rule in MAY.values())
 
 
@@ -37,18 +37,18 @@ def test_a_member_may_what_an_admin_may_not_do_less() -> None:
         assert "admin" not in rule or "owner" in rule
 
 
-@pytest.mark.parametrize("action", MAY)
+@pytest.mark.parametrize("permission", MAY)
 @pytest.mark.parametrize("standing", STANDINGS)
-def test_require_goes_on_exactly_when_one_may(action: Action, standing: Standing) -> None:
+def test_require_goes_on_exactly_when_one_may(permission: Permission, standing: Standing) -> None:
     """And names who could, when not. Who stands in no way to an account may nothing."""
-    if may(action, {standing}):
-        require(action, {standing})
+    if may(permission, {standing}):
+        require(permission, {standing})
     else:
         with pytest.raises(InputError) as refused:
-            require(action, {standing})
+            require(permission, {standing})
         assert "forbidden" == refused.value.code
         assert (refused.value.hint or "").startswith("it takes ")
-    assert not may(action, set())
+    assert not may(permission, set())
 
 
 def test_records_name_the_person_before_the_key() -> None:

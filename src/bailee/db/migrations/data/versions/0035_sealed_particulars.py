@@ -3,7 +3,7 @@ for.
 
 The entries that are there keep their order and numbers. Those that may hold such particulars in the
 clear are marked (`whose` is `?`): sealing them takes the keyring, so it is done when the home is
-next opened (`bailee.app.old_entries`). From then on the table lets a sealed value be emptied and
+next opened (`bailee.node.old_entries`). From then on the table lets a sealed value be emptied and
 refuses every other change.
 """
 

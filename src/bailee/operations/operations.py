@@ -19,20 +19,22 @@ from dataclasses import asdict
 from typing import Final
 
 from bailee.accounts import Account, Actor
-from bailee.accounts.roles import Action, may
-from bailee.app import feedback, telemetry, verifying
-from bailee.app.account_routes import ACCOUNT_ROUTES
-from bailee.app.arguments import Arguments, due, moment, require, text
-from bailee.app.cloud import CLOUD
-from bailee.app.cloud_git import CLOUD_GIT
-from bailee.app.cloud_network import CLOUD_NETWORK
-from bailee.app.erasure import ERASURE
-from bailee.app.holds import HOLDS
-from bailee.app.keys import KEYS
-from bailee.app.minding import in_words
-from bailee.app.node import Node
-from bailee.app.people import PEOPLE, own_account
-from bailee.app.views import (
+from bailee.accounts.roles import Permission, may
+from bailee.errors import InputError, IntegrityError, StorageError
+from bailee.node import verifying
+from bailee.node.minding import in_words
+from bailee.node.node import Node
+from bailee.operations import feedback, telemetry
+from bailee.operations.account_routes import ACCOUNT_ROUTES
+from bailee.operations.arguments import Arguments, due, moment, require, text
+from bailee.operations.cloud import CLOUD
+from bailee.operations.cloud_git import CLOUD_GIT
+from bailee.operations.cloud_network import CLOUD_NETWORK
+from bailee.operations.erasure import ERASURE
+from bailee.operations.holds import HOLDS
+from bailee.operations.keys import KEYS
+from bailee.operations.people import PEOPLE, own_account
+from bailee.operations.views import (
     as_bytes,
     leaf_view,
     move_view,
@@ -41,7 +43,6 @@ from bailee.app.views import (
     step_view,
     unkept_view,
 )
-from bailee.errors import InputError, IntegrityError, StorageError
 from bailee.vault.exporting import as_object
 from bailee.vault.recovery import WAITS
 from bailee.vault.transcript import SessionRow
@@ -72,20 +73,22 @@ def perform(
 # Sessions
 
 
-def _owner(node: Node, arguments: Arguments, action: Action = "sessions.list") -> str | None:
+def _owner(
+    node: Node, arguments: Arguments, permission: Permission = Permission.SESSIONS_LIST
+) -> str | None:
     """Whose sessions, or what became of them, are asked for; None: everybody's, by the operator.
     Who names nobody asks for their own.
     """
     owner: str | None = arguments.get("owner")
     if arguments.by.operator:
-        require(node, arguments, action)
+        require(node, arguments, permission)
         return owner
     account = own_account(node, arguments) if owner is None else node.accounts.get(owner)
-    require(node, arguments, action, account)
+    require(node, arguments, permission, account)
     return account.account_id
 
 
-def _session(node: Node, arguments: Arguments, action: Action) -> SessionRow:
+def _session(node: Node, arguments: Arguments, permission: Permission) -> SessionRow:
     """The session that is named, if who asks may do this with it.
 
     Raises:
@@ -93,7 +96,7 @@ def _session(node: Node, arguments: Arguments, action: Action) -> SessionRow:
     """
     row = node.vault.row(text(arguments, "id"), moment(node, arguments))
     if arguments.by.operator or _is_theirs(node, arguments, row):
-        require(node, arguments, action, _account_of(node, row))
+        require(node, arguments, permission, _account_of(node, row))
         return row
     raise InputError("there is no such session, or no more.", code="not_found")
 
@@ -109,14 +112,14 @@ def _is_theirs(node: Node, arguments: Arguments, row: SessionRow) -> bool:
     """Whether they may read it for what they are to its account, and not as staff."""
     account = _account_of(node, row)
     standings = node.registry.authority.standings(arguments.by, account)
-    return may("sessions.read", standings)
+    return may(Permission.SESSIONS_READ, standings)
 
 
 def _read(node: Node, arguments: Arguments) -> None:
     """The content of a session is about to be read. By staff that is on record first."""
-    row = _session(node, arguments, "sessions.list")
+    row = _session(node, arguments, Permission.SESSIONS_LIST)
     if not _is_theirs(node, arguments, row):
-        require(node, arguments, "content.read_as_staff")
+        require(node, arguments, Permission.CONTENT_READ_AS_STAFF)
         reason = arguments.get("reason") or "at the terminal, no reason given"
         node.registry.staff.read(arguments.by, row.id, reason, whose=row.owner)
 
@@ -147,7 +150,7 @@ def _sessions_count(node: Node, arguments: Arguments) -> object:
 def _sessions_find(node: Node, arguments: Arguments) -> object:
     """One session's particulars; with `owner`, of that owner alone."""
     node.vault.settle(session=text(arguments, "id"))
-    row = _session(node, arguments, "sessions.list")
+    row = _session(node, arguments, Permission.SESSIONS_LIST)
     if arguments.get("owner") not in (None, row.owner):
         raise InputError("there is no such session, or no more.", code="not_found")
     return session_view(node, row, held=bool(node.vault.holds.holding(row.id)))
@@ -190,9 +193,9 @@ def _sessions_export(node: Node, arguments: Arguments) -> Iterator[object]:
 def _sessions_delete(node: Node, arguments: Arguments) -> object:
     now, shown = due(node, arguments), moment(node, arguments)
     try:
-        _session(node, arguments, "sessions.delete")
+        _session(node, arguments, Permission.SESSIONS_DELETE)
     except IntegrityError:  # what nobody is shown can be deleted all the same
-        require(node, arguments, "sessions.delete")
+        require(node, arguments, Permission.SESSIONS_DELETE)
     node.ledger.append("session.deletion_asked", text(arguments, "id"), {"by": arguments.by.name})
     receipt = receipt_view(node.vault.delete(text(arguments, "id"), now, shown=shown))
     resumed = node.policy.resumes(session_deleted=True, account_erased=False)
@@ -203,7 +206,7 @@ def _sessions_delete(node: Node, arguments: Arguments) -> object:
 
 
 def _retention_run(node: Node, arguments: Arguments) -> object:
-    require(node, arguments, "retention.run")
+    require(node, arguments, Permission.RETENTION_RUN)
     if node.health is None:  # no server goes on with what was left
         with suppress(StorageError):
             node.vault.recover(WAITS)
@@ -222,7 +225,7 @@ def _retention_run(node: Node, arguments: Arguments) -> object:
 
 def _retention_watch(node: Node, arguments: Arguments) -> object:
     """How the promise stands: by a server that runs, and by what the sweeps have noted."""
-    require(node, arguments, "retention.read")
+    require(node, arguments, Permission.RETENTION_READ)
     health = None if node.health is None else node.health()
     return {
         "server": health is not None,
@@ -232,14 +235,14 @@ def _retention_watch(node: Node, arguments: Arguments) -> object:
 
 
 def _retention_report(node: Node, arguments: Arguments) -> object:
-    require(node, arguments, "retention.read")
+    require(node, arguments, Permission.RETENTION_READ)
     if arguments.get("wait", True):
         node.vault.settle()
     return [asdict(row) for row in node.vault.report(moment(node, arguments))]
 
 
 def _retention_receipts(node: Node, arguments: Arguments) -> object:
-    owner = _owner(node, arguments, "retention.read")
+    owner = _owner(node, arguments, Permission.RETENTION_READ)
     found = (
         node.vault.receipts(arguments.get("subject"))
         if owner is None
@@ -249,22 +252,22 @@ def _retention_receipts(node: Node, arguments: Arguments) -> object:
 
 
 def _retention_moves(node: Node, arguments: Arguments) -> object:
-    owner = _owner(node, arguments, "retention.read")
+    owner = _owner(node, arguments, Permission.RETENTION_READ)
     return [move_view(move) for move in node.vault.moving.all() if owner in (None, move.owner)]
 
 
 def _retention_damaged(node: Node, arguments: Arguments) -> object:
-    require(node, arguments, "retention.read")
+    require(node, arguments, Permission.RETENTION_READ)
     return [asdict(one) for one in verifying.known(node)]
 
 
 def _verify(node: Node, arguments: Arguments) -> object:
-    require(node, arguments, "home.verify")
+    require(node, arguments, Permission.HOME_VERIFY)
     return asdict(verifying.verify(node, moment(node, arguments)))
 
 
 def _keyring_rotate(node: Node, arguments: Arguments) -> object:
-    require(node, arguments, "keyring.rotate")
+    require(node, arguments, Permission.KEYRING_ROTATE)
     rotation = node.vault.rotate(due(node, arguments))
     return {
         "generation": rotation.generation,
@@ -278,7 +281,7 @@ def _keyring_rotate(node: Node, arguments: Arguments) -> object:
 
 
 def _clock_show(node: Node, arguments: Arguments) -> object:
-    require(node, arguments, "retention.read")
+    require(node, arguments, Permission.RETENTION_READ)
     node.mind_clock()
     step = None if node.minding is None else node.minding.clock.step()
     return {
@@ -295,7 +298,7 @@ def _clock_show(node: Node, arguments: Arguments) -> object:
 
 
 def _clock_confirm(node: Node, arguments: Arguments) -> object:
-    require(node, arguments, "clock.confirm")
+    require(node, arguments, Permission.CLOCK_CONFIRM)
     if node.minding is None:
         raise InputError("this home's time is a test's: it is what it is set to.")
     step = node.minding.confirm(node.ledger, node.settle_time, by="confirmed")
@@ -306,7 +309,7 @@ def _clock_confirm(node: Node, arguments: Arguments) -> object:
 
 
 def _audit_list(node: Node, arguments: Arguments) -> object:
-    require(node, arguments, "audit.read")
+    require(node, arguments, Permission.AUDIT_READ)
     entries = node.ledger.entries(
         kind=arguments.get("kind"),
         subject=arguments.get("subject"),

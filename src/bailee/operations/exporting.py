@@ -20,23 +20,25 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from bailee.accounts import Actor
-from bailee.app import readable, subjects
-from bailee.app.archive import archive
-from bailee.app.cloud import kept as cloud_kept
-from bailee.app.cloud import view as cloud_view
-from bailee.app.cloud_git import connection_view
-from bailee.app.cloud_network import entry_view
-from bailee.app.key_terms import key_view
-from bailee.app.people import membership_view, training_view, web_session_view
-from bailee.app.subjects import Subject
-from bailee.app.views import leaf_view, receipt_view, report_view, session_view, unkept_view
+from bailee.accounts.roles import Permission
 from bailee.errors import BaileeError
 from bailee.feedback.reports import Report
+from bailee.node import subjects
+from bailee.node.subjects import Subject
+from bailee.operations import readable
+from bailee.operations.archive import archive
+from bailee.operations.cloud import kept as cloud_kept
+from bailee.operations.cloud import view as cloud_view
+from bailee.operations.cloud_git import connection_view
+from bailee.operations.cloud_network import entry_view
+from bailee.operations.key_terms import key_view
+from bailee.operations.people import membership_view, training_view, web_session_view
+from bailee.operations.views import leaf_view, receipt_view, report_view, session_view, unkept_view
 from bailee.vault.exporting import as_lines
 from bailee.vault.transcript import SessionRow
 
 if TYPE_CHECKING:
-    from bailee.app.node import Node
+    from bailee.node.node import Node
 
 Progress = Callable[[int, int], None]
 """Told how many sessions of how many are done."""
@@ -62,9 +64,11 @@ def export(
     """
     subject = subjects.find(node.registry.people, node.accounts, named)
     if subject.person is not None:
-        node.registry.authority.require_for_person(by, "person.read", subject.person.person_id)
+        node.registry.authority.require_for_person(
+            by, Permission.PERSON_READ, subject.person.person_id
+        )
     else:
-        node.registry.authority.require(by, "account.export", subject.account)
+        node.registry.authority.require(by, Permission.ACCOUNT_EXPORT, subject.account)
     node.ledger.append("person.exported", subject.id, {"by": by.name})
     if subject.account is not None:
         node.vault.settle(subject.account.account_id)

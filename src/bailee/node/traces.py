@@ -18,15 +18,15 @@ from urllib.parse import quote
 
 from bailee.accounts.attempts import digest_of
 from bailee.accounts.identifiers import Identifiers
-from bailee.app import subjects
-from bailee.app.subjects import Subject
 from bailee.cloud.egress.trusted import GROUP_OF
 from bailee.cloud.sessions.store import EGRESS, OUTPUT
 from bailee.errors import IntegrityError
 from bailee.home.searching import Trace
+from bailee.node import subjects
+from bailee.node.subjects import Subject
 
 if TYPE_CHECKING:
-    from bailee.app.node import Node
+    from bailee.node.node import Node
 
 EMAIL: Final = "email"
 NAME: Final = "name that they gave"

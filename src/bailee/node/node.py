@@ -12,19 +12,12 @@ from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 from sqlalchemy import Engine
 
 from bailee import config
 from bailee.accounts import Account, Registry
-from bailee.app import old_entries
-from bailee.app.erasing import Erasures
-from bailee.app.marks import Marks
-from bailee.app.minding import Minding
-from bailee.app.person_keys import Holders, PersonKeys
-from bailee.app.sweeping import NodeSweep, Sweeping
-from bailee.app.traces import gather
 from bailee.clock import Clock
 from bailee.cloud.egress.lists import NetworkLists
 from bailee.cloud.git.connections import GitConnections
@@ -46,6 +39,14 @@ from bailee.home.reserve import Reserve
 from bailee.keyring import EnvironmentRoot, FileRoot, Keyring, Root, check_root, newest_generation
 from bailee.lasting import Lasting
 from bailee.ledger import Ledger
+from bailee.node import old_entries
+from bailee.node.erasing import Erasures
+from bailee.node.marks import Marks
+from bailee.node.minding import Minding
+from bailee.node.person_keys import Holders, PersonKeys
+from bailee.node.running import RunningCloud
+from bailee.node.sweeping import NodeSweep, Sweeping
+from bailee.node.traces import gather
 from bailee.policy import Decision, Policy, load
 from bailee.registry import load as load_registry
 from bailee.steady import Machine, this_machine
@@ -61,9 +62,6 @@ from bailee.vault.terms import Present
 from bailee.vault.transcript import SessionRow
 from bailee.vault.vault import Vault
 from bailee.vault.workbench import Bench, DigestKeys
-
-if TYPE_CHECKING:
-    from bailee.app.cloud_running import Cloud
 
 _RECOVERY_SECONDS = 1.5
 """How long a start waits for what a crash left in the spool. The rest is sealed behind it, and what
@@ -163,7 +161,7 @@ class Node:
             data, keyring=self.keyring, ledger=self.ledger, terms=self._cloud_terms
         )
         self.stop_cloud_sessions: Callable[[str], None] = lambda _account: None
-        self.cloud_sessions: Cloud | None = None  # while a server runs
+        self.cloud_sessions: RunningCloud | None = None  # while a server runs
         self.git_connections = GitConnections(
             data, keyring=self.keyring, ledger=self.ledger, clock=clock
         )

@@ -11,8 +11,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from bailee.app.traces import OURS, SAID, SESSION, TOO_SHORT
 from bailee.home.searching import Finding, Search, Trace
+from bailee.node.traces import OURS, SAID, SESSION, TOO_SHORT
 
 TYPE: Final = "bailee/erasure/2"
 

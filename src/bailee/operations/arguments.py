@@ -13,9 +13,9 @@ from datetime import datetime
 from typing import Any, Final
 
 from bailee.accounts import OPERATOR, Account, Actor
-from bailee.accounts.roles import Action
-from bailee.app.node import Node
+from bailee.accounts.roles import Permission
 from bailee.errors import InputError
+from bailee.node.node import Node
 
 _PROOFS: Final = frozenset({"key", "cookie"})
 """What proves who asks. It is not among what an operation is given."""
@@ -64,14 +64,14 @@ def from_outside(node: Node, values: Mapping[str, Any]) -> Actor:
 
 
 def require(
-    node: Node, arguments: Arguments, action: Action, account: Account | None = None
+    node: Node, arguments: Arguments, permission: Permission, account: Account | None = None
 ) -> None:
     """Go on only if who asks may do this, to an account or to the service as a whole.
 
     Raises:
         InputError: code `forbidden`.
     """
-    node.registry.authority.require(arguments.by, action, account)
+    node.registry.authority.require(arguments.by, permission, account)
 
 
 def moment(node: Node, arguments: Arguments) -> datetime:

@@ -10,21 +10,22 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from bailee.accounts import Account
-from bailee.app.arguments import Arguments, require, text
-from bailee.app.node import Node
+from bailee.accounts.roles import Permission
 from bailee.errors import InputError
+from bailee.node.node import Node
+from bailee.operations.arguments import Arguments, require, text
 
 _MOST_MB: Final = 1 << 40
 
 
 def _list(node: Node, arguments: Arguments) -> object:
-    require(node, arguments, "account.list")
+    require(node, arguments, Permission.ACCOUNT_LIST)
     return [account_view(node, account) for account in node.accounts.all()]
 
 
 def _allow(node: Node, arguments: Arguments) -> object:
     by = arguments.by
-    require(node, arguments, "account.allow")
+    require(node, arguments, Permission.ACCOUNT_ALLOW)
     account = _named(node, text(arguments, "account"))
     allowed = arguments.get("unrecorded_routes")
     if not isinstance(allowed, bool):
@@ -35,7 +36,7 @@ def _allow(node: Node, arguments: Arguments) -> object:
 
 def _limit(node: Node, arguments: Arguments) -> object:
     by = arguments.by
-    require(node, arguments, "account.allow")
+    require(node, arguments, Permission.ACCOUNT_ALLOW)
     account = _named(node, text(arguments, "account"))
     mb = arguments.get("stored_mb")
     if mb is not None and not (type(mb) is int and 0 <= mb <= _MOST_MB):

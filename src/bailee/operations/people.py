@@ -18,11 +18,11 @@ from bailee.accounts import (
     Provider,
     WebSession,
 )
-from bailee.accounts.roles import may
-from bailee.app.arguments import Arguments, require, text
-from bailee.app.key_terms import key_view
-from bailee.app.node import Node
+from bailee.accounts.roles import Permission, may
 from bailee.errors import InputError
+from bailee.node.node import Node
+from bailee.operations.arguments import Arguments, require, text
+from bailee.operations.key_terms import key_view
 
 
 def own_account(node: Node, arguments: Arguments) -> Account:
@@ -80,14 +80,14 @@ def _person_create(node: Node, arguments: Arguments) -> object:
 
 
 def _person_list(node: Node, arguments: Arguments) -> object:
-    require(node, arguments, "person.create")
+    require(node, arguments, Permission.PERSON_CREATE)
     return [person_view(node, person) for person in node.registry.people.all()]
 
 
 def _person_show(node: Node, arguments: Arguments) -> object:
     person = node.registry.people.find(text(arguments, "id"))
     by = arguments.by
-    node.registry.authority.require_for_person(by, "person.read", person.person_id)
+    node.registry.authority.require_for_person(by, Permission.PERSON_READ, person.person_id)
     account = node.accounts.of_person(person.person_id)
     return person_view(node, person) | {
         "training": None if account is None else training_view(node, account),
@@ -169,7 +169,7 @@ def _organisation_create(node: Node, arguments: Arguments) -> object:
 
 
 def _organisation_list(node: Node, arguments: Arguments) -> object:
-    require(node, arguments, "organisation.create")
+    require(node, arguments, Permission.ORGANISATION_CREATE)
     organisations = node.registry.organisations
     return [
         organisation_view(one, organisations.account(one.organisation_id))
@@ -186,8 +186,8 @@ def _organisation_show(node: Node, arguments: Arguments) -> object:
     account = organisations.account(organisation.organisation_id)
     by = arguments.by
     authority = node.registry.authority
-    authority.require(by, "members.read", account)
-    everyones = may("key.revoke", authority.standings(by, account))
+    authority.require(by, Permission.MEMBERS_READ, account)
+    everyones = may(Permission.KEY_REVOKE, authority.standings(by, account))
     members = [
         membership_view(one) | {"email": node.registry.people.get(one.person_id).email}
         for one in organisations.members(organisation.organisation_id)

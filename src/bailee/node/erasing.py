@@ -34,11 +34,7 @@ import orjson
 from sqlalchemy import Engine, insert, select, update
 
 from bailee.accounts import OPERATOR, Accounts, Actor, Registry
-from bailee.app import erasure_receipt as said
-from bailee.app import subjects
-from bailee.app import traces as traces_of
-from bailee.app.person_keys import NEVER
-from bailee.app.subjects import Subject
+from bailee.accounts.roles import Permission
 from bailee.cloud.egress.lists import NetworkLists
 from bailee.cloud.git.connections import GitConnections
 from bailee.damage import Damages
@@ -53,6 +49,11 @@ from bailee.keyring import Keyring, signing
 from bailee.keyring.checkpoint import truncate_log
 from bailee.keyring.wrapping import NONCE_BYTES, seal, unseal
 from bailee.ledger import Ledger
+from bailee.node import erasure_receipt as said
+from bailee.node import subjects
+from bailee.node import traces as traces_of
+from bailee.node.person_keys import NEVER
+from bailee.node.subjects import Subject
 from bailee.vault.receipts import DEFERRED, Receipt
 from bailee.vault.vault import Vault
 
@@ -133,10 +134,10 @@ class Erasures:
             subject = subjects.find(self._registry.people, self._accounts, named)
             if subject.person is not None:
                 self._registry.authority.require_for_person(
-                    by, "person.erase", subject.person.person_id
+                    by, Permission.PERSON_ERASE, subject.person.person_id
                 )
             else:
-                self._registry.authority.require(by, "account.erase", subject.account)
+                self._registry.authority.require(by, Permission.ACCOUNT_ERASE, subject.account)
             before = self.of(subject.id)
             if before is None:
                 self._begin(subject, now, by)

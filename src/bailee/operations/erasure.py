@@ -13,12 +13,13 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
 from bailee.accounts import Actor
-from bailee.app.arguments import Arguments, due, moment, require
-from bailee.app.erasing import Erasure
-from bailee.app.exporting import export
-from bailee.app.node import Node
+from bailee.accounts.roles import Permission
 from bailee.errors import InputError
 from bailee.keyring import signing
+from bailee.node.erasing import Erasure
+from bailee.node.node import Node
+from bailee.operations.arguments import Arguments, due, moment, require
+from bailee.operations.exporting import export
 
 _PIECE: Final = 48 << 10
 
@@ -52,7 +53,7 @@ def _person_erase(node: Node, arguments: Arguments) -> object:
 
 
 def _receipts_list(node: Node, arguments: Arguments) -> object:
-    require(node, arguments, "person.create")
+    require(node, arguments, Permission.PERSON_CREATE)
     return [erasure_view(erasure) for erasure in node.erasures.all()]
 
 

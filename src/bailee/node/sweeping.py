@@ -31,7 +31,7 @@ from bailee.vault.forgetting import SweepReport
 from bailee.vault.steps import Steps
 
 if TYPE_CHECKING:
-    from bailee.app.node import Node
+    from bailee.node.node import Node
 
 _WHAT: Final = "the sweep's steps"
 _KEYS: Final = "keys"

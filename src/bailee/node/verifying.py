@@ -25,7 +25,7 @@ from bailee.shown import line
 from bailee.telemetry.shelves import shelf_of
 
 if TYPE_CHECKING:
-    from bailee.app.node import Node
+    from bailee.node.node import Node
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,12 +12,12 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from bailee.accounts import Account, Actor
-from bailee.accounts.roles import Action
-from bailee.app.arguments import Arguments, text
-from bailee.app.node import Node
-from bailee.app.people import own_account
+from bailee.accounts.roles import Permission
 from bailee.cloud.git.connections import Connection, Secret
 from bailee.errors import InputError
+from bailee.node.node import Node
+from bailee.operations.arguments import Arguments, text
+from bailee.operations.people import own_account
 
 
 def _add(node: Node, arguments: Arguments) -> object:
@@ -44,13 +44,16 @@ def _remove(node: Node, arguments: Arguments) -> object:
     by = arguments.by
     connection = node.git_connections.get(text(arguments, "id"))
     account = node.accounts.get(connection.account_id)
-    node.registry.authority.require(by, "git_connection.change", account)
+    node.registry.authority.require(by, Permission.GIT_CONNECTION_CHANGE, account)
     node.git_connections.remove(connection.id, by=by.name)
     return connection_view(connection)
 
 
 def account_of(
-    node: Node, by: Actor, arguments: Arguments, action: Action = "git_connection.change"
+    node: Node,
+    by: Actor,
+    arguments: Arguments,
+    permission: Permission = Permission.GIT_CONNECTION_CHANGE,
 ) -> Account:
     """Whose it is; who asks may do this there.
 
@@ -69,7 +72,7 @@ def account_of(
         account = first
     else:
         account = own_account(node, arguments)
-    node.registry.authority.require(by, action, account)
+    node.registry.authority.require(by, permission, account)
     return account
 
 

@@ -16,11 +16,11 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from bailee.accounts import Account, Actor, Person, Scope
-from bailee.accounts.roles import may
-from bailee.app.arguments import Arguments, text
-from bailee.app.key_terms import key_view, terms_of
-from bailee.app.node import Node
+from bailee.accounts.roles import Permission, may
 from bailee.errors import InputError
+from bailee.node.node import Node
+from bailee.operations.arguments import Arguments, text
+from bailee.operations.key_terms import key_view, terms_of
 
 _WHOSE: Final = "name it: --account, --person or --organisation"
 
@@ -65,7 +65,7 @@ def _key_create(node: Node, arguments: Arguments) -> object:
     person = node.registry.people.find(text(arguments, "person")) if named else None
     account = _account(node, by, person, arguments)
     if account is None:
-        node.registry.authority.require(by, "organisation.create")
+        node.registry.authority.require(by, Permission.ORGANISATION_CREATE)
         if scope == "ingest":
             raise InputError("an ingest key is of an account that is there.", hint=_WHOSE)
         account, key, secret = node.accounts.create(
@@ -114,7 +114,7 @@ def _key_places(node: Node, arguments: Arguments) -> object:
     return [
         {"place": place, "terms": terms_of(node.policy, account).as_object()}
         for place, account in [*places, *([("own", own)] if own is not None else [])]
-        if may("key.create_own", node.registry.authority.standings(by, account))
+        if may(Permission.KEY_CREATE_OWN, node.registry.authority.standings(by, account))
     ]
 
 
@@ -129,7 +129,7 @@ def _key_show(node: Node, arguments: Arguments) -> object:
 
 def _key_list(node: Node, arguments: Arguments) -> object:
     by = arguments.by
-    node.registry.authority.require(by, "person.create")
+    node.registry.authority.require(by, Permission.PERSON_CREATE)
     return [key_view(node.policy, key, account) for key, account in node.accounts.api_keys()]
 
 

@@ -13,8 +13,8 @@ from bailee.vault.transcript import Exchange, SessionRow
 from bailee.vault.unkept import Unkept
 
 if TYPE_CHECKING:
-    from bailee.app.node import Node
-    from bailee.app.sweeping import StepNote
+    from bailee.node.node import Node
+    from bailee.node.sweeping import StepNote
 
 
 def session_view(node: Node, session: SessionRow, *, held: bool) -> dict[str, object]:

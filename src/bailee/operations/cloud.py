@@ -11,27 +11,25 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from bailee.accounts import Account, Actor
-from bailee.accounts.roles import Action
-from bailee.app.arguments import Arguments, moment, text
-from bailee.app.keys import account_for
-from bailee.app.node import Node
+from bailee.accounts.roles import Permission
 from bailee.cloud.sessions import asked as asking
 from bailee.cloud.sessions.log import flat
 from bailee.cloud.sessions.sessions import events_of
 from bailee.cloud.sessions.states import State
 from bailee.cloud.sessions.store import DIFF, EGRESS, OUTPUT, Record
 from bailee.errors import InputError, MachineError
-
-if TYPE_CHECKING:
-    from bailee.app.cloud_running import Cloud
+from bailee.node.node import Node
+from bailee.node.running import RunningCloud
+from bailee.operations.arguments import Arguments, moment, text
+from bailee.operations.keys import account_for
 
 Operation = Callable[[Node, Arguments], Iterator[object] | object]
 
 
-def _running(node: Node) -> Cloud:
+def _running(node: Node) -> RunningCloud:
     if node.cloud_sessions is None:
         raise MachineError(
             "no server runs here, and cloud sessions live in one.",
@@ -78,7 +76,7 @@ def _account(node: Node, by: Actor, arguments: Arguments) -> Account:
         account = first
     unowned = account.person_id is None and account.organisation_id is None
     if not (by.operator and unowned):
-        node.registry.authority.require(by, "cloud.start", account)
+        node.registry.authority.require(by, Permission.CLOUD_START, account)
     return account
 
 
@@ -104,7 +102,7 @@ def _list(node: Node, arguments: Arguments) -> object:
 
 
 def _show(node: Node, arguments: Arguments) -> object:
-    record = _mine(node, arguments, "cloud.read")
+    record = _mine(node, arguments, Permission.CLOUD_READ)
     now = moment(node, arguments)
     shown = view(record)
     return shown | {
@@ -123,7 +121,7 @@ def _asked(node: Node, record: Record, arguments: Arguments) -> dict[str, Any] |
 
 
 def _stop(node: Node, arguments: Arguments) -> object:
-    record = _mine(node, arguments, "cloud.change")
+    record = _mine(node, arguments, Permission.CLOUD_CHANGE)
     cloud = _running(node)
     if record.state is not State.ENDED:
         cloud.call(cloud.sessions.stop(record.id))
@@ -131,7 +129,7 @@ def _stop(node: Node, arguments: Arguments) -> object:
 
 
 def _send(node: Node, arguments: Arguments) -> object:
-    record = _mine(node, arguments, "cloud.start")
+    record = _mine(node, arguments, Permission.CLOUD_START)
     words = text(arguments, "text").strip()
     if not words:
         raise InputError("there is nothing to ask for.")
@@ -143,7 +141,7 @@ def _send(node: Node, arguments: Arguments) -> object:
 
 
 def _attach(node: Node, arguments: Arguments) -> AsyncIterator[object]:
-    record = _mine(node, arguments, "cloud.read")
+    record = _mine(node, arguments, Permission.CLOUD_READ)
     _on_record(node, arguments, record)
     after = arguments.get("after", -1)
     if not isinstance(after, int):
@@ -151,14 +149,14 @@ def _attach(node: Node, arguments: Arguments) -> AsyncIterator[object]:
     return _each(_running(node), record.id, after)
 
 
-async def _each(cloud: Cloud, session: str, after: int) -> AsyncIterator[object]:
+async def _each(cloud: RunningCloud, session: str, after: int) -> AsyncIterator[object]:
     async for events in cloud.events(session, after):
         for event in events:
             yield event
 
 
 def _logs(node: Node, arguments: Arguments) -> object:
-    record = _mine(node, arguments, "cloud.read")
+    record = _mine(node, arguments, Permission.CLOUD_READ)
     _on_record(node, arguments, record)
     now = moment(node, arguments)
     events, _, connections = _held(node, record)
@@ -169,7 +167,7 @@ def _logs(node: Node, arguments: Arguments) -> object:
 
 
 def _diff(node: Node, arguments: Arguments) -> object:
-    record = _mine(node, arguments, "cloud.read")
+    record = _mine(node, arguments, Permission.CLOUD_READ)
     _on_record(node, arguments, record)
     _, held, _ = _held(node, record)
     if held is None:
@@ -180,7 +178,7 @@ def _diff(node: Node, arguments: Arguments) -> object:
 
 def _teleport(node: Node, arguments: Arguments) -> object:
     """What it takes to go on elsewhere: the branch, and the agent's own records."""
-    record = _mine(node, arguments, "cloud.read")
+    record = _mine(node, arguments, Permission.CLOUD_READ)
     _on_record(node, arguments, record)
     pieces = list(node.cloud.read(record.id, OUTPUT, moment(node, arguments)))
     if not pieces:
@@ -200,7 +198,7 @@ def _teleport(node: Node, arguments: Arguments) -> object:
 
 
 def _delete(node: Node, arguments: Arguments) -> object:
-    record = _mine(node, arguments, "cloud.change")
+    record = _mine(node, arguments, Permission.CLOUD_CHANGE)
     if record.state is not State.ENDED:
         raise InputError("a session that runs can't be deleted.", hint="stop it first")
     return {"session": record.id, "destroyed": node.cloud.erase(record.id)}
@@ -209,7 +207,7 @@ def _delete(node: Node, arguments: Arguments) -> object:
 # Who asks
 
 
-def _mine(node: Node, arguments: Arguments, action: Action) -> Record:
+def _mine(node: Node, arguments: Arguments, permission: Permission) -> Record:
     """The session, if who asks may do this with it. The operator looks at another's only on record
     (`_on_record`), ends it, and asks nothing of its agent.
 
@@ -218,13 +216,15 @@ def _mine(node: Node, arguments: Arguments, action: Action) -> Record:
     """
     record = node.cloud.get(text(arguments, "id"))
     by = arguments.by
-    if by.operator and (action != "cloud.start" or not _is_staff(node, arguments, record)):
+    if by.operator and (
+        permission is not Permission.CLOUD_START or not _is_staff(node, arguments, record)
+    ):
         return record
     account = node.accounts.get(record.owner)
     if not node.registry.authority.standings(by, account):
         raise InputError("there is no such cloud session.", code="not_found")
     if by.name != record.by:
-        node.registry.authority.require(by, action, account)
+        node.registry.authority.require(by, permission, account)
     return record
 
 

@@ -10,12 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from bailee.app.arguments import Arguments, text
-from bailee.app.cloud_git import account_of
-from bailee.app.node import Node
+from bailee.accounts.roles import Permission
 from bailee.cloud.egress.lists import Entry, Side
+from bailee.node.node import Node
+from bailee.operations.arguments import Arguments, text
+from bailee.operations.cloud_git import account_of
 
-_ACTION: Final = "cloud_network.change"
+_ACTION: Final = Permission.CLOUD_NETWORK_CHANGE
 
 
 def _list(node: Node, arguments: Arguments) -> object:

@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from bailee.app.arguments import Arguments, due, moment, require, text
-from bailee.app.node import Node
+from bailee.accounts.roles import Permission
+from bailee.node.node import Node
+from bailee.operations.arguments import Arguments, due, moment, require, text
 from bailee.vault.holds import Hold
 
 
@@ -57,7 +58,7 @@ def hold_view(hold: Hold) -> dict[str, object]:
 
 
 def _require(node: Node, arguments: Arguments) -> None:
-    require(node, arguments, "hold.change")
+    require(node, arguments, Permission.HOLD_CHANGE)
 
 
 HOLDS: Final[Mapping[str, Callable[[Node, Arguments], object]]] = {
