@@ -34,7 +34,7 @@ from bailee.keyring import Want
 from bailee.keyring.wrapping import NONCE_BYTES
 from bailee.node.node import Node
 from bailee.operations import exporting
-from bailee.operations.operations import perform
+from bailee.operations.table import perform
 from bailee.policy.period import expires_at
 from bailee.testing import FakeClock
 from bailee.vault.batch import DATA_CLASS

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from bailee.node import Node
-from bailee.operations import operations
-from bailee.operations.arguments import at_terminal, from_outside
+from bailee.operations import table
+from bailee.operations.asks import at_terminal, from_outside
 
 
 def perform(node: Node, operation: str, values: Mapping[str, object]) -> Iterator[object] | object:
     """Carry out an operation for whose `key` or `cookie` is among the values, else the operator."""
     edge = from_outside if "cookie" in values else at_terminal
-    return operations.perform(node, operation, values, by=edge(node, values))
+    return table.perform(node, operation, values, by=edge(node, values))

@@ -269,7 +269,8 @@ def test_no_page_lets_a_name_out_as_anything_but_text(home: Home) -> None:
     """Every page there is, as a person and as the operator."""
     nothing: Any = None
     running = Configuration("http://127.0.0.1:1", False, (), "folder", "file")
-    site = Site(Parts(nothing, nothing, load(), SignIn(system_clock), system_clock, running, False))
+    sign_in, clock = SignIn(system_clock), system_clock
+    site = Site(Parts(nothing, nothing, nothing, load(), sign_in, clock, running, nothing))
     given = {**home.names, "measure": "no.such.measure", "issue": "no-such-issue"}
     seen, problems = set(), {}
     for entry in site.entries:

@@ -17,8 +17,8 @@ from killing import die_at
 
 from bailee.home import Home, HomeLock
 from bailee.node.node import Node
-from bailee.operations.arguments import at_terminal
-from bailee.operations.operations import perform
+from bailee.operations.asks import at_terminal
+from bailee.operations.table import perform
 from bailee.testing import FakeClock
 from bailee.vault import forgetting
 

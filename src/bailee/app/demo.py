@@ -32,7 +32,7 @@ from bailee.home import Home, HomeLock
 from bailee.home.searching import Trace, search
 from bailee.keyring import signing
 from bailee.node.node import Node
-from bailee.operations.operations import perform
+from bailee.operations.table import perform
 from bailee.vault.record import subject_of
 
 _START = datetime(2026, 1, 1, 12, tzinfo=UTC)

@@ -10,8 +10,8 @@ from bailee.app.telemetry import listening_at
 from bailee.config import Settings
 from bailee.console import Names, Parts, SignIn
 from bailee.node.node import Node
-from bailee.operations.arguments import from_outside
-from bailee.operations.operations import perform
+from bailee.operations.asks import from_outside
+from bailee.operations.table import perform
 from bailee.policy.diagram import Configuration, Upstream
 from bailee.telemetry.records import FLOWS
 
@@ -37,6 +37,7 @@ def console_parts(
         operate=lambda operation, values: perform(
             node, operation, values, by=from_outside(node, values)
         ),
+        node=node,
         registry=node.registry,
         policy=node.policy,
         sign_in=sign_in,

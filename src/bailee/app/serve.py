@@ -52,9 +52,9 @@ from bailee.home.console_name import console_label
 from bailee.home.control import ControlServer, reachable
 from bailee.home.guarding import check_secret
 from bailee.node.node import Node
-from bailee.operations.arguments import at_terminal
+from bailee.operations.asks import at_terminal
 from bailee.operations.key_terms import KeyTerms, terms_of
-from bailee.operations.operations import perform
+from bailee.operations.table import perform
 
 _GRACE_SECONDS = 10.0
 _BY_ADDRESS = 128  # connections of one address to console or ingest
@@ -208,7 +208,9 @@ class Server:
     ) -> Iterator[object] | object:
         if operation == "console.sign_in":
             return {"sign_in": self._link()}
-        return perform(self._node, operation, arguments, by=at_terminal(self._node, arguments))
+        by = at_terminal(self._node, arguments)
+        result: Iterator[object] | object = perform(self._node, operation, arguments, by=by)
+        return result
 
     def _link(self) -> str:
         return f"{self._console}/sign-in?token={self._sign_in.link_token()}"

@@ -74,7 +74,8 @@ def operate(
 
 def _here(home: Home, operation: str, arguments: Mapping[str, object]) -> Iterator[object]:
     from bailee.node import Node
-    from bailee.operations import at_terminal, perform
+    from bailee.operations.asks import at_terminal
+    from bailee.operations.table import perform
 
     with Node.open(home) as node:
         result = perform(node, operation, arguments, by=at_terminal(node, arguments))

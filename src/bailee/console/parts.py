@@ -10,6 +10,9 @@ from bailee.accounts import Registry
 from bailee.clock import Clock
 from bailee.console.names import Names
 from bailee.console.sign_in import SignIn
+from bailee.node import Node
+from bailee.operations.asks import Via, asked_by
+from bailee.operations.operation import Given, Operation, Result
 from bailee.policy import Policy
 from bailee.policy.diagram import Configuration
 
@@ -26,12 +29,13 @@ def _untold(_error: BaseException) -> None:
 @dataclass(frozen=True, slots=True)
 class Parts:
     """`operate` carries out an operation by name, as the command line does, for whoever proves who
-    they are by a `cookie` or a `key` among the values; `registry` has the people; `running` is what
-    the diagram is drawn from; `names` are the console's own; `defect` is told of errors that no
-    page foresaw.
+    they are by a `cookie` or a `key` among the values; of `node` typed operations are asked (`do`);
+    `registry` has the people; `running` is what the diagram is drawn from; `names` are the
+    console's own; `defect` is told of errors that no page foresaw.
     """
 
     operate: Operate
+    node: Node
     registry: Registry
     policy: Policy
     sign_in: SignIn
@@ -39,6 +43,21 @@ class Parts:
     running: Configuration
     names: Names
     defect: Callable[[BaseException], None] = _untold
+
+    def do(
+        self,
+        ask: Ask,
+        operation: Operation[Given, Result],
+        /,
+        *args: Given.args,
+        **given: Given.kwargs,
+    ) -> Result:
+        """Carry out an operation for whoever asks for a page; what they gave as a reason is the
+        reason.
+        """
+        actor = self.registry.web_sessions.actor(ask.visitor.cookie)
+        asks = asked_by(self.node, actor, Via.PAGE, reason=ask.form.get("reason"))
+        return operation(asks, self.node, *args, **given)
 
     def perform(self, ask: Ask, operation: str, values: Mapping[str, object]) -> Any:
         """Carry out an operation for whoever asks for a page."""

@@ -12,6 +12,7 @@ from bailee.console.frame import Frame
 from bailee.console.parts import Parts
 from bailee.console.privacy import archive, as_text
 from bailee.errors import InputError
+from bailee.operations import holds
 
 
 class Staff:
@@ -19,6 +20,7 @@ class Staff:
 
     def __init__(self, parts: Parts, frame: Frame) -> None:
         self._parts = parts
+        self._do = parts.do
         self._perform = parts.perform
         self._frame = frame
 
@@ -68,21 +70,14 @@ class Staff:
     def place_hold(self, ask: Ask) -> Response:
         """Hold a session against destruction."""
         try:
-            self._perform(
-                ask,
-                "hold.place",
-                {
-                    "session": ask.given("session").strip(),
-                    "reason": ask.given("reason"),
-                },
-            )
+            self._do(ask, holds.place, ask.given("session").strip(), ask.given("reason"))
         except InputError as error:
             return self._holds(ask, error)
         return RedirectResponse("/admin/holds", 303)
 
     def release_hold(self, ask: Ask) -> Response:
         """Release a hold; what it put off goes on by itself."""
-        self._perform(ask, "hold.release", {"id": ask.given("hold")})
+        self._do(ask, holds.release, ask.given("hold"))
         return RedirectResponse("/admin/holds", 303)
 
     def organisations(self, ask: Ask) -> Response:
@@ -130,7 +125,7 @@ class Staff:
             "admin/holds.html",
             200 if error is None else error.http_status,
             here="holds",
-            holds=self._perform(ask, "hold.list", {})[::-1],
+            holds=self._do(ask, holds.list_)[::-1],
             session=ask.query.get("session", ""),
             problem=None if error is None else ask.words.of_error(error),
         )

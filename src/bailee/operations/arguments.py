@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any, Final
 
-from bailee.accounts import OPERATOR, Account, Actor
+from bailee.accounts import Account, Actor
 from bailee.accounts.roles import Permission
 from bailee.errors import InputError
 from bailee.node.node import Node
@@ -38,29 +38,6 @@ class Arguments(Mapping[str, Any]):
 
     def __len__(self) -> int:
         return len(self._values)
-
-
-def at_terminal(node: Node, values: Mapping[str, Any]) -> Actor:
-    """Who asks by a command on this machine: the person or key whose `key` is among the values;
-    else the operator, who has the home.
-
-    Raises:
-        InputError: code `authentication`, the key is not good.
-    """
-    if values.get("key") is not None:
-        return node.registry.authority.by_key(_text(values, "key"))
-    return OPERATOR
-
-
-def from_outside(node: Node, values: Mapping[str, Any]) -> Actor:
-    """Who asks by a page or over HTTP: whose `key` or `cookie` is among the values.
-
-    Raises:
-        InputError: code `authentication`, neither is, or it is not good.
-    """
-    if values.get("key") is not None:
-        return node.registry.authority.by_key(_text(values, "key"))
-    return node.registry.web_sessions.actor(values.get("cookie"))
 
 
 def require(

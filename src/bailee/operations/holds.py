@@ -5,64 +5,95 @@ Rows: R6.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
 from bailee.accounts.roles import Permission
-from bailee.node.node import Node
-from bailee.operations.arguments import Arguments, due, moment, require, text
-from bailee.vault.holds import Hold
+from bailee.node import Node
+from bailee.operations.asks import Asks
+from bailee.operations.codec import Function
+from bailee.operations.operation import operation
+from bailee.vault import holds
 
 
-def _place(node: Node, arguments: Arguments) -> object:
-    _require(node, arguments)
-    hold = node.vault.place_hold(
-        text(arguments, "session"), text(arguments, "reason"), moment(node, arguments)
-    )
-    node.ledger.append("hold.placing_asked", hold.id, {"by": arguments.by.name})
-    return hold_view(hold)
-
-
-def _release(node: Node, arguments: Arguments) -> object:
-    _require(node, arguments)
-    now = due(node, arguments)
-    asked = node.vault.holds.get(text(arguments, "id"))
-    node.ledger.append("hold.release_asked", asked.id, {"by": arguments.by.name})
-    hold = node.vault.release_hold(text(arguments, "id"), now)
-    node.erasures.resume(now)
-    return hold_view(hold) | {
-        "driven": [
-            {"receipt": receipt.id, "kind": receipt.kind, "state": receipt.state}
-            for receipt in node.vault.receipts(hold.session_id)
-            if receipt.deferred_at is not None
-        ]
-    }
-
-
-def _list(node: Node, arguments: Arguments) -> object:
-    _require(node, arguments)
-    return [hold_view(hold) for hold in node.vault.holds.all()]
-
-
-def hold_view(hold: Hold) -> dict[str, object]:
+@dataclass(frozen=True, slots=True)
+class Hold:
     """A hold as lists show it."""
-    return {
-        "hold": hold.id,
-        "session": hold.session_id,
-        "reason": hold.reason,
-        "state": hold.state,
-        "requested": hold.requested_at.isoformat(),
-        "placed": hold.placed_at and hold.placed_at.isoformat(),
-        "released": hold.released_at and hold.released_at.isoformat(),
-    }
+
+    hold: str
+    session: str
+    reason: str
+    state: str
+    requested: datetime
+    placed: datetime | None
+    released: datetime | None
 
 
-def _require(node: Node, arguments: Arguments) -> None:
-    require(node, arguments, Permission.HOLD_CHANGE)
+@dataclass(frozen=True, slots=True)
+class Driven:
+    """What waited for a hold's end, and how far it has come."""
+
+    receipt: str
+    kind: str
+    state: str
 
 
-HOLDS: Final[Mapping[str, Callable[[Node, Arguments], object]]] = {
-    "hold.place": _place,
-    "hold.release": _release,
-    "hold.list": _list,
+@dataclass(frozen=True, slots=True)
+class Released(Hold):
+    """A hold that was released, and what it had deferred."""
+
+    driven: list[Driven]
+
+
+@operation()
+def place(asks: Asks, node: Node, session: str, reason: str) -> Hold:
+    """Hold a session: nothing of it is destroyed until the hold is released."""
+    asks.require(node, Permission.HOLD_CHANGE)
+    hold = node.vault.place_hold(session, reason, asks.at)
+    node.ledger.append("hold.placing_asked", hold.id, {"by": asks.actor.name})
+    return _shown(hold)
+
+
+@operation(makes_room=True)
+def release(asks: Asks, node: Node, id: str) -> Released:
+    """Release a hold; what it had deferred is done."""
+    asks.require(node, Permission.HOLD_CHANGE)
+    asked = node.vault.holds.get(id)
+    node.ledger.append("hold.release_asked", asked.id, {"by": asks.actor.name})
+    hold = node.vault.release_hold(id, asks.due)
+    node.erasures.resume(asks.due)
+    driven = [
+        Driven(receipt.id, receipt.kind, receipt.state)
+        for receipt in node.vault.receipts(hold.session_id)
+        if receipt.deferred_at is not None
+    ]
+    return Released(*_fields(hold), driven)
+
+
+@operation()
+def list_(asks: Asks, node: Node) -> list[Hold]:
+    """All holds, also those that were released."""
+    asks.require(node, Permission.HOLD_CHANGE)
+    return [_shown(hold) for hold in node.vault.holds.all()]
+
+
+def _shown(hold: holds.Hold) -> Hold:
+    return Hold(*_fields(hold))
+
+
+def _fields(
+    hold: holds.Hold,
+) -> tuple[str, str, str, str, datetime, datetime | None, datetime | None]:
+    return (
+        hold.id, hold.session_id, hold.reason, hold.state,
+        hold.requested_at, hold.placed_at, hold.released_at,
+    )  # fmt: skip
+
+
+OPERATIONS: Final[Mapping[str, Function]] = {
+    "hold.place": place,
+    "hold.release": release,
+    "hold.list": list_,
 }

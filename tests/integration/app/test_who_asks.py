@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from asking import perform
 from bailee.errors import BaileeError
 from bailee.home import Home
 from bailee.node import Node
-from bailee.operations import operations
+from bailee.operations import codec, table
 from bailee.operations.keys import KEYS
 from bailee.operations.people import PEOPLE
 from captured import begun, end
@@ -94,6 +95,10 @@ class Stage:
 
     def ask(self, who: str, operation: str, **values: object) -> Any:
         """Carry out an operation as somebody, to the end."""
+        function = table.OPERATIONS[operation]
+        if "asks" in inspect.signature(function).parameters:  # it takes what it says that it takes
+            taken = codec.parameters(function).__struct_fields__
+            values = {name: value for name, value in values.items() if name in taken}
         result = perform(self.node, operation, {**values, **self.proofs[who]})
         return list(result) if isinstance(result, Iterator) else result
 
@@ -127,7 +132,7 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
 
 def test_no_operation_is_without_a_rule() -> None:
     """Whoever adds one says who may ask for it."""
-    assert {*MIAS, *THE_HOMES, *ELSEWHERE} == set(operations._OPERATIONS)
+    assert {*MIAS, *THE_HOMES, *ELSEWHERE} == set(table.OPERATIONS)
 
 
 @pytest.mark.row("G2")

@@ -1,15 +1,4 @@
-"""What a person can ask of a home, by name, with plain values in and out.
-
-The command line reaches these through the control socket or in its own process, the console by
-calling them; they are the same in each case. `now` among the values is an ISO moment: the caller
-has checked that this home has a test clock.
-
-Rules kept here:
-
-* Each operation is told who asks, and asks the table of `accounts.roles` whether they may, whatever
-  the caller has looked at before.
-* Of what is not theirs, who is not the operator is told that it is not there.
-"""
+"""What can be asked of a home about sessions, what is kept, the clock and the audit record."""
 
 from __future__ import annotations
 
@@ -18,22 +7,14 @@ from contextlib import suppress
 from dataclasses import asdict
 from typing import Final
 
-from bailee.accounts import Account, Actor
+from bailee.accounts import Account
 from bailee.accounts.roles import Permission, may
 from bailee.errors import InputError, IntegrityError, StorageError
 from bailee.node import verifying
 from bailee.node.minding import in_words
 from bailee.node.node import Node
-from bailee.operations import feedback, telemetry
-from bailee.operations.account_routes import ACCOUNT_ROUTES
 from bailee.operations.arguments import Arguments, due, moment, require, text
-from bailee.operations.cloud import CLOUD
-from bailee.operations.cloud_git import CLOUD_GIT
-from bailee.operations.cloud_network import CLOUD_NETWORK
-from bailee.operations.erasure import ERASURE
-from bailee.operations.holds import HOLDS
-from bailee.operations.keys import KEYS
-from bailee.operations.people import PEOPLE, own_account
+from bailee.operations.people import own_account
 from bailee.operations.views import (
     as_bytes,
     leaf_view,
@@ -46,29 +27,6 @@ from bailee.operations.views import (
 from bailee.vault.exporting import as_object
 from bailee.vault.recovery import WAITS
 from bailee.vault.transcript import SessionRow
-
-
-def perform(
-    node: Node, operation: str, values: Mapping[str, object], *, by: Actor
-) -> Iterator[object] | object:
-    """Carry out one operation for whoever asks; an iterator gives items as they come.
-
-    Raises:
-        InputError: there is no such operation, or an argument is missing or wrong.
-        BaileeError: whatever the operation itself raises.
-    """
-    function = _OPERATIONS.get(operation)
-    if function is None:
-        raise InputError(f"there is no operation {operation!r}.", code="not_found")
-    arguments = Arguments(values, by)
-    try:
-        if operation in _MAKE_ROOM:
-            with node.room.deleting():
-                return function(node, arguments)
-        return function(node, arguments)
-    finally:
-        node.marks.catch_up()
-
 
 # Sessions
 
@@ -318,21 +276,7 @@ def _audit_list(node: Node, arguments: Arguments) -> object:
     return [leaf_view(leaf) for leaf in entries]
 
 
-_MAKE_ROOM: Final = frozenset(
-    {
-        *("sessions.delete", "retention.run", "keyring.rotate", "person.erase", "hold.release"),
-        *("feedback.withdraw", "cloud.delete"),
-    }
-)
-"""What deletes: on a full disk it may use up what is kept for it."""
-
-_OPERATIONS: Final[Mapping[str, Callable[[Node, Arguments], Iterator[object] | object]]] = {
-    **PEOPLE,
-    **ACCOUNT_ROUTES,
-    **KEYS,
-    **HOLDS,
-    **ERASURE,
-    **CLOUD,
+SESSIONS: Final[Mapping[str, Callable[[Node, Arguments], Iterator[object] | object]]] = {
     "sessions.list": _sessions_list,
     "sessions.pages": _sessions_pages,
     "sessions.count": _sessions_count,
@@ -353,8 +297,4 @@ _OPERATIONS: Final[Mapping[str, Callable[[Node, Arguments], Iterator[object] | o
     "clock.show": _clock_show,
     "clock.confirm": _clock_confirm,
     "audit.list": _audit_list,
-    **telemetry.OPERATIONS,
-    **feedback.OPERATIONS,
-    **CLOUD_GIT,
-    **CLOUD_NETWORK,
 }

@@ -1,0 +1,89 @@
+"""Who asks for an operation, when, why, and by which way in.
+
+Rules kept here:
+
+* Who asks is worked out once, at the edge where the question came in, and handed on: no operation
+  finds it among its values, and there is no one whom it takes for granted.
+* What may be read goes by `at`. What is due, and what is noted, goes by `due`: the home's time,
+  which stays behind while the machine's clock is ahead of it, so that no note is from a time to
+  come.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Final
+
+from bailee.accounts import OPERATOR, Account, Actor
+from bailee.accounts.roles import Permission
+from bailee.errors import InputError
+from bailee.node import Node
+
+PROOFS: Final = frozenset({"key", "cookie"})
+"""What proves who asks. It is not among what an operation is given."""
+
+
+class Via(StrEnum):
+    """The way in."""
+
+    TERMINAL = "terminal"
+    PAGE = "page"
+    API = "api"
+
+
+@dataclass(frozen=True, slots=True)
+class Asks:
+    """`reason`: what they gave for it, where something is read or held that is another's."""
+
+    actor: Actor
+    at: datetime
+    due: datetime
+    via: Via
+    reason: str | None = None
+
+    def require(self, node: Node, permission: Permission, account: Account | None = None) -> None:
+        """Go on only if who asks may do this, to an account or to the service as a whole.
+
+        Raises:
+            InputError: code `forbidden`.
+        """
+        node.registry.authority.require(self.actor, permission, account)
+
+
+def asked_by(
+    node: Node, actor: Actor, via: Via, *, now: datetime | None = None, reason: str | None = None
+) -> Asks:
+    """The question of an actor who is known. `now`: a test's moment, in a home made for it."""
+    return Asks(actor, now or node.latest(), now or node.clock(), via, reason)
+
+
+def at_terminal(node: Node, values: Mapping[str, Any]) -> Actor:
+    """Who asks by a command on this machine: the person or key whose `key` is among the values;
+    else the operator, who has the home.
+
+    Raises:
+        InputError: code `authentication`, the key is not good.
+    """
+    key = values.get("key")
+    return OPERATOR if key is None else _by_key(node, key)
+
+
+def from_outside(node: Node, values: Mapping[str, Any]) -> Actor:
+    """Who asks by a page or over HTTP: whose `key` or `cookie` is among the values.
+
+    Raises:
+        InputError: code `authentication`, neither is, or it is not good.
+    """
+    key = values.get("key")
+    if key is not None:
+        return _by_key(node, key)
+    return node.registry.web_sessions.actor(values.get("cookie"))
+
+
+def _by_key(node: Node, key: object) -> Actor:
+    if not isinstance(key, str):
+        raise InputError("the API key is not a text.", code="authentication")
+    return node.registry.authority.by_key(key)

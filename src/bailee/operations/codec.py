@@ -1,0 +1,119 @@
+"""From JSON, or the text of an address, to an operation's arguments; from its result to JSON.
+
+An operation is a function `(asks, node, **arguments) -> result`. What it takes is read off its
+signature, so that there is one place that says it; results are frozen dataclasses.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from dataclasses import dataclass, fields, is_dataclass
+from datetime import datetime
+from enum import Enum
+from functools import cache
+from typing import Annotated, Any, Final, Generic, TypeVar, get_type_hints
+
+import msgspec
+
+from bailee.errors import InputError
+
+Item = TypeVar("Item")
+Function = Callable[..., object]
+"""An operation: `(asks, node, **arguments) -> result`."""
+
+Limit = Annotated[int, msgspec.Meta(ge=1, le=1000)]
+"""How many items a page may have."""
+
+_MISSING: Final = re.compile(r"Object missing required field `(\w+)`")
+_UNKNOWN: Final = re.compile(r"Object contains unknown field `(\w+)`")
+_WRONG: Final = re.compile(r"(.*) - at `\$\.(\w+)[^`]*`")
+_GIVEN: Final = 2  # `asks` and `node`
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[Item]):
+    """Some of a list. `next`: what to give as `after` for those that follow; None: that was all."""
+
+    items: list[Item]
+    next: str | None = None
+
+
+@cache
+def parameters(function: Function) -> type[msgspec.Struct]:
+    """What an operation takes beside who asks, as one type."""
+    hints = get_type_hints(function, include_extras=True)
+    taken = list(inspect.signature(function).parameters.values())[_GIVEN:]
+    made: type[msgspec.Struct] = msgspec.defstruct(
+        f"{function.__module__}.{function.__qualname__}",
+        [
+            (one.name, hints[one.name])
+            if one.default is one.empty
+            else (one.name, hints[one.name], one.default)
+            for one in taken
+        ],
+        kw_only=True,
+        forbid_unknown_fields=True,
+    )
+    return made
+
+
+@cache
+def result(function: Function) -> Any:
+    """The type of what an operation gives."""
+    return get_type_hints(function, include_extras=True)["return"]
+
+
+def arguments(
+    function: Function, values: Mapping[str, Any], *, texts: bool = False
+) -> dict[str, Any]:
+    """An operation's arguments. None among the values is as good as nothing. `texts`: they stood in
+    an address, where everything is text.
+
+    Raises:
+        InputError: one is missing, of the wrong kind, or none that the operation takes.
+    """
+    given = {name: value for name, value in values.items() if value is not None}
+    taken = parameters(function)
+    try:
+        read = msgspec.convert(given, taken, strict=not texts)
+    except msgspec.ValidationError as error:
+        raise InputError(_in_words(str(error))) from None
+    return {name: getattr(read, name) for name in taken.__struct_fields__}
+
+
+def _in_words(problem: str) -> str:
+    if missing := _MISSING.match(problem):
+        return f"the argument {missing[1]!r} is missing."
+    if unknown := _UNKNOWN.match(problem):
+        return f"there is no argument {unknown[1]!r} here."
+    if wrong := _WRONG.match(problem):
+        return f"the argument {wrong[2]!r} is not as it must be: {wrong[1][:200]}."
+    return "the arguments are not as they must be."
+
+
+def plain(value: object) -> Any:
+    """A result as JSON has it: dataclasses as objects, moments in ISO 8601. What comes piece by
+    piece still does.
+    """
+    if value is None or isinstance(value, str | int | float):
+        return value.value if isinstance(value, Enum) else value
+    if isinstance(value, Mapping):
+        return {plain(name): plain(one) for name, one in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [plain(one) for one in value]
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, AsyncIterator):
+        return _each(value)
+    if isinstance(value, Iterator):
+        return map(plain, value)
+    if is_dataclass(value):
+        return {one.name: plain(getattr(value, one.name)) for one in fields(value)}
+    raise TypeError(f"no JSON is known for a {type(value).__name__}")
+
+
+async def _each(items: AsyncIterator[object]) -> AsyncIterator[Any]:
+    async for item in items:
+        yield plain(item)

@@ -1,0 +1,114 @@
+"""Where each operation is under `/api/v1`: the table of contents of the HTTP API.
+
+It imports nothing of what carries them out, so that a command can reach a server far away by it.
+What stands in braces is an argument by that name; a GET or DELETE takes the others in its query,
+the rest take them in a JSON object.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final, Literal, NamedTuple
+
+Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
+
+
+class Route(NamedTuple):
+    """`path` begins below `/api/v1`."""
+
+    method: Method
+    path: str
+
+
+ROUTES: Final[Mapping[str, Route]] = {
+    # People and organisations
+    "person.list": Route("GET", "/people"),
+    "person.create": Route("POST", "/people"),
+    "person.show": Route("GET", "/people/{id}"),
+    "person.export": Route("GET", "/people/{id}/export"),
+    "person.erase": Route("DELETE", "/people/{id}"),
+    "person.password": Route("PUT", "/password"),
+    "organisation.list": Route("GET", "/organisations"),
+    "organisation.create": Route("POST", "/organisations"),
+    "organisation.show": Route("GET", "/organisations/{organisation}"),
+    "organisation.member": Route("PUT", "/organisations/{organisation}/members/{person}"),
+    "organisation.remove_member": Route("DELETE", "/organisations/{organisation}/members/{person}"),
+    "organisation.provider": Route("PUT", "/organisations/{organisation}/provider"),
+    "partner.join": Route("PUT", "/organisations/{organisation}/partner-programme"),
+    "partner.leave": Route("DELETE", "/organisations/{organisation}/partner-programme"),
+    # A person's own choice
+    "privacy.show": Route("GET", "/privacy/training"),
+    "privacy.choose": Route("PUT", "/privacy/training"),
+    "privacy.history": Route("GET", "/privacy/training/history"),
+    # Accounts and keys
+    "account.list": Route("GET", "/accounts"),
+    "account.allow": Route("PUT", "/accounts/{account}/routes"),
+    "account.limit": Route("PUT", "/accounts/{account}/limits"),
+    "key.list": Route("GET", "/keys"),
+    "key.create": Route("POST", "/keys"),
+    "key.show": Route("GET", "/key"),
+    "key.places": Route("GET", "/key/places"),
+    "key.revoke": Route("DELETE", "/keys/{key_id}"),
+    # Sessions
+    "sessions.list": Route("GET", "/sessions"),
+    "sessions.count": Route("GET", "/sessions/count"),
+    "sessions.unfiled": Route("GET", "/sessions/unfiled"),
+    "sessions.unkept": Route("GET", "/sessions/unkept"),
+    "sessions.find": Route("GET", "/sessions/{id}"),
+    "sessions.show": Route("GET", "/sessions/{id}/transcript"),
+    "sessions.export": Route("GET", "/sessions/{id}/export"),
+    "sessions.delete": Route("DELETE", "/sessions/{id}"),
+    # Retention, holds, receipts, the audit record
+    "retention.run": Route("POST", "/retention/sweeps"),
+    "retention.watch": Route("GET", "/retention/watch"),
+    "retention.report": Route("GET", "/retention/report"),
+    "retention.receipts": Route("GET", "/retention/receipts"),
+    "retention.moves": Route("GET", "/retention/moves"),
+    "retention.damaged": Route("GET", "/retention/damaged"),
+    "hold.list": Route("GET", "/holds"),
+    "hold.place": Route("POST", "/holds"),
+    "hold.release": Route("DELETE", "/holds/{id}"),
+    "receipts.list": Route("GET", "/erasures"),
+    "receipts.key": Route("GET", "/erasures/key"),
+    "audit.list": Route("GET", "/audit"),
+    # The home
+    "verify": Route("POST", "/home/verification"),
+    "keyring.rotate": Route("POST", "/keyring/rotations"),
+    "clock.show": Route("GET", "/clock"),
+    "clock.confirm": Route("POST", "/clock/confirmation"),
+    # Figures and errors
+    "metrics.list": Route("GET", "/metrics"),
+    "metrics.query": Route("GET", "/metrics/query"),
+    "metrics.summary": Route("GET", "/metrics/summary"),
+    "metrics.dropped": Route("GET", "/metrics/dropped"),
+    "metrics.destinations": Route("GET", "/metrics/destinations"),
+    "errors.list": Route("GET", "/errors"),
+    "errors.show": Route("GET", "/errors/{id}"),
+    "errors.set": Route("PATCH", "/errors/{id}"),
+    # Feedback
+    "feedback.list": Route("GET", "/feedback"),
+    "feedback.show": Route("GET", "/feedback/{id}"),
+    "feedback.set": Route("PATCH", "/feedback/{id}"),
+    "feedback.withdraw": Route("DELETE", "/feedback/{id}"),
+    "feedback.draft": Route("GET", "/feedback/{id}/issue"),
+    "feedback.file": Route("POST", "/feedback/{id}/issue"),
+    "survey.results": Route("GET", "/survey"),
+    # Cloud sessions
+    "cloud.list": Route("GET", "/cloud/sessions"),
+    "cloud.start": Route("POST", "/cloud/sessions"),
+    "cloud.show": Route("GET", "/cloud/sessions/{id}"),
+    "cloud.stop": Route("POST", "/cloud/sessions/{id}/stop"),
+    "cloud.send": Route("POST", "/cloud/sessions/{id}/messages"),
+    "cloud.attach": Route("GET", "/cloud/sessions/{id}/events"),
+    "cloud.logs": Route("GET", "/cloud/sessions/{id}/logs"),
+    "cloud.diff": Route("GET", "/cloud/sessions/{id}/diff"),
+    "cloud.teleport": Route("GET", "/cloud/sessions/{id}/teleport"),
+    "cloud.delete": Route("DELETE", "/cloud/sessions/{id}"),
+    "cloud.git.list": Route("GET", "/cloud/git-connections"),
+    "cloud.git.add": Route("POST", "/cloud/git-connections"),
+    "cloud.git.remove": Route("DELETE", "/cloud/git-connections/{id}"),
+    "cloud.network.list": Route("GET", "/cloud/network"),
+    "cloud.network.allow": Route("POST", "/cloud/network/allowed"),
+    "cloud.network.deny": Route("POST", "/cloud/network/denied"),
+    "cloud.network.remove": Route("DELETE", "/cloud/network/{id}"),
+}
