@@ -52,6 +52,12 @@ CODES: Final[dict[str, Code]] = {
     "too_many_attempts": Code(
         429, "rate_limit_error", 2, "There were too many attempts; wait before the next."
     ),
+    "idempotency_key": Code(
+        409,
+        "invalid_request_error",
+        2,
+        "The idempotency key is another request's, or it is not known how this one ended.",
+    ),
     "over_share": Code(
         429, "rate_limit_error", 2, "The account or key has as much under way as it may."
     ),

@@ -11,7 +11,7 @@ from typing import Literal
 
 Choice = Literal["allowed", "refused"]
 
-Scope = Literal["full", "ingest", "cloud"]
+Scope = Literal["full", "ingest", "cloud", "operator"]
 """What a key opens: all that its account may do; the ingest listener alone; or, for one cloud
 session, the gateway alone."""
 

@@ -120,10 +120,11 @@ class Accounts:
         return row.digest, key
 
     def authenticate(
-        self, presented: bytes, *, sending: bool = False
+        self, presented: bytes, *, sending: bool = False, asking: bool = False
     ) -> tuple[ApiKey, Account] | None:
         """Who presents this key; None when it is unknown, malformed or revoked. An ingest key is
-        known only where it is presented for `sending`, a cloud session's only where it is not.
+        known only where it is presented for `sending`, a cloud session's only where it is not; one
+        that speaks for the operator only where something is asked of the home (`asking`).
         """
         name = keys.key_id(presented)
         held = self._keys.get(name) if name is not None else None
@@ -133,6 +134,8 @@ class Accounts:
         if not hmac.compare_digest(stored, keys.digest(presented)) or key.revoked_at is not None:
             return None
         if key.scope == ("cloud" if sending else "ingest"):
+            return None
+        if key.scope == "operator" and not asking:
             return None
         return key, self._accounts[key.account_id]
 

@@ -44,20 +44,26 @@ class Authority:
     def by_key(self, presented: str) -> Actor:
         """Who presents this API key: the person it speaks for, else the key itself.
 
-        A key of a person's own account speaks for that person.
+        A key of a person's own account speaks for that person; as operator only one that was made
+        for it, and while they are one.
 
         Raises:
             InputError: code `authentication`, it is unknown or revoked; `forbidden`, it is one that
                 only the gateway takes.
         """
-        found = self._accounts.authenticate(presented.encode())
+        found = self._accounts.authenticate(presented.encode(), asking=True)
         if found is None:
             raise InputError("the API key is unknown or revoked.", code="authentication")
         key, account = found
         if key.scope == "cloud":
             raise InputError("a cloud session's key speaks for nobody.", code="forbidden")
         person = key.person_id or account.person_id
-        return Actor(person_id=person, key_id=key.key_id, account_id=account.account_id)
+        operator = (
+            key.scope == "operator" and person is not None and self.by_person(person).operator
+        )
+        if key.scope == "operator" and not operator:
+            raise InputError("whom the key speaks for is no operator any more.", code="forbidden")
+        return Actor(person, key.key_id, account.account_id, operator)
 
     def by_person(self, person_id: str) -> Actor:
         """A person who has signed in; as operator, if they were made one.

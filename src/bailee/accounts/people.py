@@ -243,7 +243,8 @@ class People:
     ) -> tuple[ApiKey, str]:
         """A key of an account, and its text. Who makes one in an account that they have a part in
         makes it for themselves; an owner or admin may have it speak for the organisation alone
-        (`shared`). The operator makes it for whoever has a part in it, or for nobody.
+        (`shared`). The operator makes it for whoever has a part in it, or for nobody; and one that
+        speaks for the operator (scope `operator`) for a person who is one.
 
         Raises:
             InputError: `forbidden`, or as `Accounts.create_key`.
@@ -255,6 +256,8 @@ class People:
             self._authority.require(by, Permission.KEY_CREATE_OWN, account)
         else:
             self._authority.require(by, Permission.KEY_CREATE_FOR, account)
+        if scope == "operator":
+            self._require_operators(by, speaks_for)
         if zero_retention:
             self._authority.require(by, Permission.KEY_ZERO_RETENTION, account)
         return self._accounts.create_key(
@@ -277,6 +280,23 @@ class People:
         if by.person_id is None or key.person_id != by.person_id:
             self._authority.require(by, Permission.KEY_REVOKE, self._accounts.get(key.account_id))
         return self._accounts.revoke(key_id, by=by)
+
+    def _require_operators(self, by: Actor, person_id: str | None) -> None:
+        """A key that speaks for the operator: no key makes one, or who stole one would have it for
+        good.
+        """
+        self._authority.require(by, Permission.KEY_CREATE_FOR)
+        if by.key_id is not None:
+            raise InputError(
+                "with a key no other is made that speaks for the operator.",
+                code="forbidden",
+                hint="make it where the service runs, or signed in to the console",
+            )
+        if person_id is None or not self._authority.by_person(person_id).operator:
+            raise InputError(
+                "such a key speaks for a person who is an operator.",
+                hint="name one who was made an operator: bailee person create --operator",
+            )
 
     # -- inside ----------------------------------------------------------------------------------
 

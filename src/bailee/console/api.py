@@ -1,92 +1,193 @@
-"""The small HTTP API beside the pages: a person's own choice, sessions and reports, by their key.
+"""The HTTP API: every operation under its route (`operations.routes`), by key or cookie.
 
-Rows: T2 (the choice over HTTP).
+Rules kept here:
+
+* Who asks is known before a body is read. A key comes as `x-api-key`, or `Authorization: Bearer`.
+  With a cookie something is changed only from a page of this console, and only by JSON, which no
+  form of another site can send.
+* Arguments stand in the address's path, in its query, and for what changes something in a JSON
+  object.
+* What comes piece by piece comes as JSON Lines. One that fails on the way is broken off, so that
+  nobody takes a part for the whole; what fails before the first piece is an error like any other.
+* Errors have one shape: the Messages API's, with `code` and `hint` beside it.
+* With an `Idempotency-Key` something is done once, however often it is asked for (`node.once`).
+
+Rows: P2, T2 (the choice over HTTP).
 """
 
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import AsyncIterator, Iterator
+from itertools import chain
+from typing import Any, Final
 
 import orjson
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 
+from bailee.accounts import Actor, Registry
 from bailee.console.asking import Ask
 from bailee.console.parts import Parts
-from bailee.errors import InputError
+from bailee.errors import CODES, BaileeError, InputError
+from bailee.operations import openapi
+from bailee.operations.asks import Via
+from bailee.operations.routes import ROUTES, Route
+from bailee.operations.table import OPERATIONS, perform
+
+LINES: Final = "application/x-ndjson"
+_SAFE: Final = ("GET", "HEAD")
+_KEY: Final = re.compile(r"[\x21-\x7e]{1,200}")
+_NOTHING_MORE: Final = object()
 
 
 class Api:
-    """The handlers; each takes an `Ask` and answers JSON."""
+    """The handlers: one for each route, and the API's description."""
 
     def __init__(self, parts: Parts) -> None:
-        self._operate = parts.operate
+        self._parts = parts
+        self._described: bytes | None = None
 
-    def training(self, ask: Ask) -> Response:
-        """The choice about training, and what follows from it."""
-        return as_json(self._operate("privacy.show", {"key": presented(ask.request)}))
+    def describe(self, ask: Ask) -> Response:
+        """The API's description: OpenAPI 3.1."""
+        del ask
+        if self._described is None:
+            self._described = orjson.dumps(openapi.document(OPERATIONS, ROUTES))
+        return Response(self._described, media_type="application/json")
 
-    def choose(self, ask: Ask) -> Response:
-        """Make the choice."""
-        arguments = {
-            "key": presented(ask.request),
-            "choice": _object(ask.body).get("choice"),
-            "language": ask.words.language,
-            "source": "api",
-        }
-        return as_json(self._operate("privacy.choose", arguments))
+    def operation(self, name: str, route: Route, ask: Ask) -> Response:
+        """Carry one out."""
+        assert ask.actor is not None
+        by, node = ask.actor, self._parts.node
+        values = _values(route, ask)
+        texts = route.method in ("GET", "DELETE")
+        key = ask.request.headers.get("idempotency-key")
+        if key is None or route.method in _SAFE:
+            return _answer(perform(node, name, values, by=by, via=Via.API, texts=texts))
+        if not _KEY.fullmatch(key):
+            raise InputError("the Idempotency-Key is no text of 1 to 200 plain characters.")
+        done, again = node.once.do(
+            by.name,
+            key,
+            [name, values],
+            lambda: _whole(perform(node, name, values, by=by, via=Via.API, texts=texts)),
+        )
+        response = as_json(done)
+        if again:
+            response.headers["idempotent-replayed"] = "true"
+        return response
 
-    def key(self, ask: Ask) -> Response:
-        """On whose terms the key is. None is made here: a key that was stolen could make another
-        that outlives it.
-        """
-        return as_json(self._operate("key.show", {"key": presented(ask.request)}))
 
-    def sessions(self, ask: Ask) -> Response:
-        """The sessions of the key's account; of an organisation's, for those who administer it."""
-        return as_json(self._operate("sessions.list", {"key": presented(ask.request)}))
+def who(registry: Registry, request: Request, cookie: str) -> Actor:
+    """Who asks: whose key it is, else whose cookie.
 
-    def reports(self, ask: Ask) -> Response:
-        """The bug reports that the key's holder sent."""
-        return as_json(self._operate("feedback.list", {"key": presented(ask.request)}))
+    Raises:
+        InputError: code `authentication`, there is neither, or it is not good; `forbidden`, with a
+            cookie something is to be changed that no page of ours asks for.
+    """
+    key = request.headers.get("x-api-key")
+    scheme, _, bearer = request.headers.get("authorization", "").partition(" ")
+    if key is None and scheme.lower() == "bearer":
+        key = bearer.strip()
+    if key:
+        return registry.authority.by_key(key)
+    if not request.cookies.get(cookie):
+        raise InputError(
+            "there is no API key.",
+            code="authentication",
+            hint="send it as x-api-key, or as Authorization: Bearer",
+        )
+    actor = registry.web_sessions.actor(request.cookies.get(cookie))
+    ours = request.headers.get("sec-fetch-site") == "same-origin"
+    if request.method not in _SAFE and not (ours and _is_json(request)):
+        raise InputError(
+            "with a cookie only this console's own pages change something.",
+            code="forbidden",
+            hint="use an API key",
+        )
+    return actor
 
-    def report(self, ask: Ask) -> Response:
-        """One of them, with what is in it."""
-        arguments = {"key": presented(ask.request), "id": ask.path["report"]}
-        found = self._operate("feedback.show", arguments)
-        # What a client cut within a character is kept as it was sent, and only this can say it.
-        return Response(json.dumps(found), media_type="application/json")
 
-    def withdraw(self, ask: Ask) -> Response:
-        """Withdraw one; the answer is the receipt."""
-        arguments = {"key": presented(ask.request), "id": ask.path["report"]}
-        return as_json(self._operate("feedback.withdraw", arguments))
+def refusal(error: BaileeError) -> Response:
+    """An error as the API gives it."""
+    code = CODES[error.code]
+    body = {
+        "type": "error",
+        "error": {
+            "type": code.api_type,
+            "code": error.code,
+            "message": error.message,
+            "hint": error.hint,
+        },
+    }
+    return as_json(body, error.http_status)
+
+
+def _values(route: Route, ask: Ask) -> dict[str, Any]:
+    """An operation's arguments as they came."""
+    values: dict[str, Any] = {}
+    for name, value in ask.request.query_params.multi_items():
+        values.setdefault(name, []).append(value)
+    if route.method not in ("GET", "DELETE"):
+        if values:
+            raise InputError("its arguments stand in the body, not in the address.")
+        values = _object(ask.body)
+    for name, value in ask.path.items():
+        if name in values:
+            raise InputError(f"{name!r} stands in the address's path, and once more elsewhere.")
+        values[name] = value
+    if "source" in values:
+        raise InputError("there is no argument 'source' here.")
+    return values
+
+
+def _answer(result: Any) -> Response:
+    if isinstance(result, AsyncIterator):
+        return StreamingResponse(_lines_of(result), media_type=LINES)
+    if isinstance(result, Iterator):
+        first = next(result, _NOTHING_MORE)
+        rest = result if first is _NOTHING_MORE else chain((first,), result)
+        return StreamingResponse(map(_line, rest), media_type=LINES)
+    return as_json(result)
+
+
+async def _lines_of(items: AsyncIterator[Any]) -> AsyncIterator[bytes]:
+    async for item in items:
+        yield _line(item)
+
+
+def _whole(result: Any) -> Any:
+    """What is kept so that it can be said again; nothing that changes something comes in pieces."""
+    assert not isinstance(result, Iterator | AsyncIterator)
+    return result
 
 
 def as_json(value: object, status: int = 200) -> Response:
     """A JSON answer."""
-    return Response(orjson.dumps(value), status, media_type="application/json")
+    return Response(_line(value).rstrip(b"\n"), status, media_type="application/json")
 
 
-def presented(request: Request) -> str:
-    """The key that a request came with.
-
-    Raises:
-        InputError: code `authentication`, there is none.
+def _line(value: object) -> bytes:
+    """JSON on one line. The standard library's writer is exact for what a transcript may hold:
+    whole
+    numbers of any size, halves of surrogate pairs.
     """
-    key = request.headers.get("x-api-key")
-    if not key:
-        raise InputError("there is no API key.", code="authentication", hint="send it as x-api-key")
-    return key
+    return json.dumps(value, separators=(",", ":")).encode() + b"\n"
 
 
-def _object(raw: bytes) -> dict[str, object]:
+def _is_json(request: Request) -> bool:
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    return kind == "application/json"
+
+
+def _object(raw: bytes) -> dict[str, Any]:
+    if not raw:
+        return {}
     try:
         body = orjson.loads(raw)
     except orjson.JSONDecodeError:
         body = None
     if not isinstance(body, dict):
-        raise InputError(
-            "the request's body is not a JSON object.", hint='send {"choice": "refused"}'
-        )
+        raise InputError("the request's body is not a JSON object.")
     return body

@@ -14,6 +14,7 @@ from urllib.parse import parse_qsl
 
 from starlette.requests import Request
 
+from bailee.accounts import Actor
 from bailee.console.language import Words
 from bailee.console.visitor import SignedIn, Visitor
 from bailee.errors import InputError
@@ -28,8 +29,9 @@ LARGEST_TASK = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """A request. `form`: the fields that were sent, the last of each name. `body`: raw, for the
-    HTTP API. `path`: the parts of the address.
+    """A request. `form`: the fields that were sent, the last of each name. `body`: raw, and
+    `actor`:
+    who asks, for the HTTP API. `path`: the parts of the address.
     """
 
     request: Request
@@ -38,6 +40,7 @@ class Ask:
     now: datetime
     form: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
+    actor: Actor | None = None
 
     @property
     def path(self) -> Mapping[str, str]:

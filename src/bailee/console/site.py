@@ -21,7 +21,6 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from functools import partial
 
-import orjson
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
@@ -33,7 +32,7 @@ from starlette.types import ASGIApp
 from bailee.accounts import Registry, csrf
 from bailee.admission.requests import admit
 from bailee.console.admin import Admin
-from bailee.console.api import Api, presented
+from bailee.console.api import Api, refusal, who
 from bailee.console.arriving import Arriving
 from bailee.console.asking import Ask, fields, read_body, within
 from bailee.console.cloud import Cloud
@@ -55,6 +54,7 @@ from bailee.console.table import Areas, Entry, table
 from bailee.console.visitor import Admission, Membership, Rule, SignedIn, Visitor, admits
 from bailee.console.ways_in import WaysIn
 from bailee.errors import BaileeError, InputError
+from bailee.operations.routes import BASE
 
 VISIT_COOKIE = "bailee_visit"
 
@@ -139,11 +139,14 @@ class Site:
 
     def _coming(self, entry: Entry, request: Request) -> _Coming | Response:
         """Who asks, if they may: before anything of a body is read."""
+        if entry.rule is Rule.API:
+            registry, language = self._parts.registry, _words(request)
+            actor = who(registry, request, self._parts.cookie)
+            nobody = Visitor(cookie="")
+            ask = Ask(request, nobody, language, self._parts.clock(), actor=actor)
+            return _Coming(ask, None, known=True)
         ask, fresh = self._ask(request)
         visitor = ask.visitor
-        if entry.rule is Rule.API_KEY:
-            self._check_key(request)
-            return _Coming(ask, fresh, known=True)
         admission = admits(entry.rule, visitor, ask.path)
         if admission is Admission.UNKNOWN:
             problem = ask.words("sign_in.first")
@@ -152,16 +155,10 @@ class Site:
             raise InputError(ask.words("error.not_yours"), code="forbidden")
         return _Coming(ask, fresh, known=visitor.operator or visitor.person is not None)
 
-    def _check_key(self, request: Request) -> None:
-        """Refuse who has no good key; what a good one may is for the operation to say."""
-        key = presented(request).encode("latin-1", "replace")
-        if self._parts.registry.accounts.authenticate(key, sending=True) is None:
-            raise InputError("the API key is unknown or revoked.", code="authentication")
-
     def _answer(self, entry: Entry, coming: _Coming, body: bytes) -> Response:
         ask, fresh = coming.ask, coming.fresh
         form = {}
-        if entry.method == "POST" and entry.rule is not Rule.API_KEY:
+        if entry.method == "POST" and entry.rule is not Rule.API:
             form = fields(body)
             self._check(ask, form)
         response = entry.handler(replace(ask, form=form, body=body))
@@ -200,9 +197,8 @@ class Site:
         )
 
     def _refused(self, rule: Rule, request: Request, error: BaileeError) -> Response:
-        if rule is Rule.API_KEY:
-            body = orjson.dumps(error.api_body())
-            return Response(body, error.http_status, media_type="application/json")
+        if rule is Rule.API:
+            return refusal(error)
         ask, _ = self._ask(request)
         return self._frame.page(
             ask,
@@ -214,6 +210,11 @@ class Site:
 
     async def _not_found(self, request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
+        if request.url.path.startswith(f"{BASE}/"):
+            code = "not_found" if error.status_code == 404 else "method_not_allowed"
+            response = refusal(InputError("the API has no such operation.", code=code))
+            response.headers.update(error.headers or {})
+            return response
         ask, _ = await run_in_threadpool(self._ask, request)
         name = "error.no_page" if error.status_code == 404 else "error.no_method"
         response = self._frame.page(

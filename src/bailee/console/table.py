@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
+from typing import Final
 
 from starlette.responses import Response
 
@@ -28,6 +30,17 @@ from bailee.console.public import Public
 from bailee.console.staff import Staff
 from bailee.console.visitor import Rule
 from bailee.console.ways_in import WaysIn
+from bailee.operations.routes import BASE, ROUTES
+
+_LARGER: Final[Mapping[str, int]] = {
+    "cloud.start": LARGEST_TASK,
+    "cloud.send": LARGEST_TASK,
+    "cloud.git.add": LARGEST_CREDENTIAL,
+    "feedback.file": LARGEST_DOCUMENT,
+}
+"""Operations that take a larger body over HTTP than others."""
+_OUTSIDE: Final = frozenset({"feedback.file"})
+"""Operations that wait for a server that is not ours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +86,7 @@ def table(areas: Areas) -> tuple[Entry, ...]:
         areas.api,
     )
     feedback = areas.feedback
-    anyone, person, operator, key = Rule.PUBLIC, Rule.PERSON, Rule.OPERATOR, Rule.API_KEY
+    anyone, person, operator = Rule.PUBLIC, Rule.PERSON, Rule.OPERATOR
     cloud, someone = areas.cloud, Rule.SOMEONE
     of = "/organisations/{organisation}"
     return (
@@ -166,11 +179,16 @@ def table(areas: Areas) -> tuple[Entry, ...]:
         Entry("POST", "/admin/errors/{issue}", operator, areas.errors.change),
         Entry("GET", "/policy/difference", operator, admin.difference),
         Entry("POST", "/policy/difference", operator, admin.difference, LARGEST_DOCUMENT),
-        Entry("GET", "/api/v1/privacy/training", key, api.training),
-        Entry("PUT", "/api/v1/privacy/training", key, api.choose),
-        Entry("GET", "/api/v1/key", key, api.key),
-        Entry("GET", "/api/v1/sessions", key, api.sessions),
-        Entry("GET", "/api/v1/feedback", key, api.reports),
-        Entry("GET", "/api/v1/feedback/{report}", key, api.report),
-        Entry("DELETE", "/api/v1/feedback/{report}", key, api.withdraw),
+        Entry("GET", f"{BASE}/openapi.json", anyone, api.describe),
+        *(
+            Entry(
+                route.method,
+                BASE + route.path,
+                Rule.API,
+                partial(api.operation, name, route),
+                _LARGER.get(name, LARGEST_BODY),
+                outside=name in _OUTSIDE,
+            )
+            for name, route in ROUTES.items()
+        ),
     )

@@ -22,7 +22,7 @@ class Rule(Enum):
     KEEPER = "an admin or owner of the organisation, or the operator"
     ADMIN = "an admin or owner of the organisation"
     OPERATOR = "the operator"
-    API_KEY = "whoever has an API key"
+    API = "whoever has an API key, or is signed in; what they may, each operation says"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,10 +72,10 @@ class Admission(Enum):
 def admits(rule: Rule, visitor: Visitor, path: Mapping[str, str]) -> Admission:
     """Whether a visitor may use a route. `path` holds the address's parts; `organisation` counts.
 
-    A key is no visitor: routes under `API_KEY` read it themselves, so a cookie never admits there.
+    A key is no visitor: who asks under `API` is worked out by `api.who`.
     """
     match rule:
-        case Rule.PUBLIC | Rule.API_KEY:
+        case Rule.PUBLIC | Rule.API:
             return Admission.ADMITTED
         case Rule.OPERATOR:
             good = visitor.operator

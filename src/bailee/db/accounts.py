@@ -46,7 +46,8 @@ api_keys = Table(
     check(),
 )
 """`person_id`: who holds the key, so that it speaks for them. `created_by`: `operator` or a person.
-`scope`: `full`, or `ingest`: it opens the ingest listener and nothing else."""
+`scope`: `full`; `ingest`, it opens the ingest listener and nothing else; `operator`, it speaks for
+the operator to the HTTP API, and opens nothing else."""
 
 consent_records = Table(
     "consent_records",

@@ -92,12 +92,14 @@ class Erasures:
         first: Callable[[str], None] = lambda _account: None,
         git_connections: GitConnections,
         network_lists: NetworkLists,
+        forget_answers: Callable[[], None],
         home: Path,
         gather: Callable[[Subject, datetime], tuple[Trace, ...]],
         damages: Damages | None = None,
     ) -> None:
-        """`first` ends and erases what an account has besides the sessions of the vault; `gather`
-        gives what there is to look for of somebody, in `home`.
+        """`first` ends and erases what an account has besides the sessions of the vault;
+        `forget_answers` forgets what was answered to whoever asked; `gather` gives what there is to
+        look for of somebody, in `home`.
         """
         self._home = home
         self._gather = gather
@@ -111,6 +113,7 @@ class Erasures:
         self._ledger = ledger
         self._git_connections = git_connections
         self._network_lists = network_lists
+        self._forget_answers = forget_answers
         self._damages = damages or Damages()
         self._one = threading.RLock()
         with storage_errors(_WHAT), reading(engine) as connection:  # the damaged ones' too
@@ -210,6 +213,7 @@ class Erasures:
         subject = subjects.find(self._registry.people, self._accounts, erasure.person_id)
         traces, known = self._traces(erasure, subject, now)
         self._take_ways_in(subject)
+        self._forget_answers()
         self._reports.erase(subject.whose, now, erasure.id)
         if erasure.account_id is None:
             parts = self._vault.parts(erasure.id)

@@ -43,6 +43,7 @@ from bailee.node import old_entries
 from bailee.node.erasing import Erasures
 from bailee.node.marks import Marks
 from bailee.node.minding import Minding
+from bailee.node.once import Once
 from bailee.node.person_keys import Holders, PersonKeys
 from bailee.node.running import RunningCloud
 from bailee.node.sweeping import NodeSweep, Sweeping
@@ -166,6 +167,7 @@ class Node:
             data, keyring=self.keyring, ledger=self.ledger, clock=clock
         )
         self.network_lists = NetworkLists(data, ledger=self.ledger, clock=clock)
+        self.once = Once(data, self.keyring.secret, clock)
         self.erasures = Erasures(
             data,
             registry=self.registry,
@@ -176,6 +178,7 @@ class Node:
             first=self._erase_cloud_sessions,
             git_connections=self.git_connections,
             network_lists=self.network_lists,
+            forget_answers=self.once.forget_all,
             home=home.path,
             gather=lambda subject, now: gather(self, subject, now),
             damages=self.damages,

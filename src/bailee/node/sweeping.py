@@ -108,6 +108,8 @@ class Sweeping:
                 gone["survey_days"] = node.survey.sweep(now)
             with steps.step("cloud"):
                 node.cloud.sweep(now)
+            with steps.step("answers"):
+                node.once.sweep(now)
             done = node.vault.sweep(now, steps)
             with steps.step("erasures"):
                 node.erasures.resume(now)

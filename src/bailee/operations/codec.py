@@ -13,7 +13,7 @@ from dataclasses import dataclass, fields, is_dataclass
 from datetime import datetime
 from enum import Enum
 from functools import cache
-from typing import Annotated, Any, Final, Generic, TypeVar, get_type_hints
+from typing import Annotated, Any, Final, Generic, TypeVar, get_args, get_origin, get_type_hints
 
 import msgspec
 
@@ -69,18 +69,41 @@ def arguments(
     function: Function, values: Mapping[str, Any], *, texts: bool = False
 ) -> dict[str, Any]:
     """An operation's arguments. None among the values is as good as nothing. `texts`: they stood in
-    an address, where everything is text.
+    an address, where everything is text, and each name may have been given several times.
 
     Raises:
         InputError: one is missing, of the wrong kind, or none that the operation takes.
     """
     given = {name: value for name, value in values.items() if value is not None}
     taken = parameters(function)
+    if texts:
+        given = {name: _one(taken, name, value) for name, value in given.items()}
     try:
         read = msgspec.convert(given, taken, strict=not texts)
     except msgspec.ValidationError as error:
         raise InputError(_in_words(str(error))) from None
     return {name: getattr(read, name) for name in taken.__struct_fields__}
+
+
+def _one(taken: type[msgspec.Struct], name: str, value: object) -> object:
+    """What was given in an address by a name: all of it where an operation takes several."""
+    if not isinstance(value, list):
+        return value
+    kind = _kinds(taken).get(name)
+    if kind is not None and _is_several(kind):
+        return value
+    if len(value) != 1:
+        raise InputError(f"the argument {name!r} stands there twice.")
+    return value[0]
+
+
+@cache
+def _kinds(taken: type[msgspec.Struct]) -> dict[str, Any]:
+    return {field.name: field.type for field in msgspec.structs.fields(taken)}
+
+
+def _is_several(kind: Any) -> bool:
+    return get_origin(kind) in (list, tuple) or any(_is_several(one) for one in get_args(kind))
 
 
 def _in_words(problem: str) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final, Literal, NamedTuple
 
+BASE: Final = "/api/v1"
 Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
 
 

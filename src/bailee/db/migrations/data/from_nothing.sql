@@ -440,6 +440,13 @@ CREATE TABLE unreclaimed (
 	CONSTRAINT pk_unreclaimed PRIMARY KEY (segment_id, owner)
 );
 
+CREATE TABLE answers (
+	id VARCHAR NOT NULL, 
+	at DATETIME NOT NULL, 
+	sealed BLOB NOT NULL, 
+	CONSTRAINT pk_answers PRIMARY KEY (id)
+);
+
 CREATE TRIGGER audit_no_delete BEFORE DELETE ON audit BEGIN SELECT RAISE(ABORT, 'audit is append-only'); END;
 
 CREATE TRIGGER audit_no_update BEFORE UPDATE ON audit WHEN OLD.whose IS NOT '?' AND NOT (NEW.sealed IS NULL AND NEW.number IS OLD.number AND NEW.at IS OLD.at AND NEW.kind IS OLD.kind AND NEW.subject IS OLD.subject AND NEW.body IS OLD.body AND NEW.whose IS OLD.whose) BEGIN SELECT RAISE(ABORT, 'audit is append-only'); END;
@@ -447,6 +454,8 @@ CREATE TRIGGER audit_no_update BEFORE UPDATE ON audit WHEN OLD.whose IS NOT '?' 
 CREATE TRIGGER consent_records_no_delete BEFORE DELETE ON consent_records BEGIN SELECT RAISE(ABORT, 'consent_records is append-only'); END;
 
 CREATE TRIGGER consent_records_no_update BEFORE UPDATE ON consent_records WHEN NOT (NEW."id" IS OLD."id" AND NEW."account_id" IS OLD."account_id" AND NEW."at" IS OLD."at" AND NEW."old" IS OLD."old" AND NEW."new" IS OLD."new" AND NEW."notice" IS OLD."notice" AND NEW."language" IS OLD."language" AND NEW."source" IS OLD."source" AND NEW."purpose" IS OLD."purpose" AND NEW."notice_version" IS OLD."notice_version" AND NEW."actor" IS OLD."actor" AND NEW."number" IS OLD."number") BEGIN SELECT RAISE(ABORT, 'consent_records is append-only'); END;
+
+CREATE INDEX ix_answers_at ON answers (at);
 
 CREATE INDEX ix_api_keys_account_id ON api_keys (account_id);
 
@@ -538,5 +547,5 @@ CREATE UNIQUE INDEX uq_accounts_person_id ON accounts (person_id);
 
 CREATE UNIQUE INDEX uq_exchanges_number ON exchanges (session_id, number);
 
-INSERT INTO alembic_version VALUES ('0049');
+INSERT INTO alembic_version VALUES ('0050');
 

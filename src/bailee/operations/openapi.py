@@ -1,0 +1,160 @@
+"""The HTTP API's description (OpenAPI 3.1), made from what operations take and give. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from typing import Any, Final, get_args, get_origin
+
+import msgspec
+
+from bailee import __version__
+from bailee.errors import CODES
+from bailee.operations import codec
+from bailee.operations.routes import BASE, Route
+
+_IN_PATH: Final = re.compile(r"\{(\w+)\}")
+_REFERENCE: Final = "#/components/schemas/{name}"
+_ERROR: Final = {
+    "type": "object",
+    "required": ["type", "error"],
+    "properties": {
+        "type": {"const": "error"},
+        "error": {
+            "type": "object",
+            "required": ["type", "code", "message", "hint"],
+            "properties": {
+                "type": {
+                    "type": "string",
+                    "enum": sorted({one.api_type for one in CODES.values()}),
+                },
+                "code": {"type": "string", "enum": sorted(CODES)},
+                "message": {"type": "string"},
+                "hint": {"type": ["string", "null"]},
+            },
+        },
+    },
+}
+
+
+def document(
+    operations: Mapping[str, Callable[..., object]], routes: Mapping[str, Route]
+) -> dict[str, Any]:
+    """The description of these operations at these routes."""
+    types: list[Any] = []
+    for name in routes:
+        function = operations[name]
+        types += [field.type for field in msgspec.structs.fields(codec.parameters(function))]
+        types.append(_given(function)[0])
+    schemas, components = msgspec.json.schema_components(types, ref_template=_REFERENCE)
+    described = iter(schemas)
+    paths: dict[str, Any] = {}
+    for name, route in routes.items():
+        function = operations[name]
+        fields = msgspec.structs.fields(codec.parameters(function))
+        taken = [(field, next(described)) for field in fields]
+        entry = _operation(name, route, function, taken, next(described))
+        paths.setdefault(BASE + route.path, {})[route.method.lower()] = entry
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "bailee",
+            "version": __version__,
+            "description": (
+                "What a person, an admin or the operator can ask of a home. Each operation asks "
+                "whether who asks may; of what is not theirs they are told that it is not there."
+            ),
+        },
+        "security": [{"key": []}, {"bearer": []}, {"cookie": []}],
+        "paths": paths,
+        "components": {
+            "schemas": {**components, "Error": _ERROR},
+            "securitySchemes": {
+                "key": {"type": "apiKey", "in": "header", "name": "x-api-key"},
+                "bearer": {"type": "http", "scheme": "bearer"},
+                "cookie": {"type": "apiKey", "in": "cookie", "name": "bailee_session"},
+            },
+        },
+    }
+
+
+def _given(function: Callable[..., object]) -> tuple[Any, bool]:
+    """The type of what an operation gives, and whether it comes piece by piece."""
+    kind = codec.result(function)
+    if get_origin(kind) in (Iterator, AsyncIterator):
+        return get_args(kind)[0], True
+    return kind, False
+
+
+def _operation(
+    name: str,
+    route: Route,
+    function: Callable[..., object],
+    taken: list[tuple[Any, dict[str, Any]]],
+    given: dict[str, Any],
+) -> dict[str, Any]:
+    in_path = _IN_PATH.findall(route.path)
+    media = "application/x-ndjson" if _given(function)[1] else "application/json"
+    entry: dict[str, Any] = {
+        "operationId": name,
+        "summary": " ".join((function.__doc__ or name).split("\n\n")[0].split()),
+        "tags": [name.rpartition(".")[0].replace(".", "-") or name],
+        "responses": {
+            "200": {"description": "Done.", "content": {media: {"schema": given}}},
+            "default": {
+                "description": "Refused, or failed; `code` says which.",
+                "content": {
+                    "application/json": {"schema": {"$ref": _REFERENCE.format(name="Error")}}
+                },
+            },
+        },
+    }
+    in_query = route.method in ("GET", "DELETE")
+    parameters = [
+        {
+            "name": field.encode_name,
+            "in": "path" if field.encode_name in in_path else "query",
+            "required": field.encode_name in in_path or field.required,
+            "schema": _with_default(field, schema),
+        }
+        for field, schema in taken
+        if in_query or field.encode_name in in_path
+    ]
+    if route.method not in ("GET",):
+        parameters.append(
+            {
+                "name": "Idempotency-Key",
+                "in": "header",
+                "required": False,
+                "description": "With it this is done once, however often it is asked for in a day.",
+                "schema": {"type": "string", "minLength": 1, "maxLength": 200},
+            }
+        )
+    if parameters:
+        entry["parameters"] = parameters
+    body = [one for one in taken if not in_query and one[0].encode_name not in in_path]
+    if body:
+        required = [field.encode_name for field, _ in body if field.required]
+        entry["requestBody"] = {
+            "required": bool(required),
+            "content": {
+                "application/json": {
+                    "schema": {
+                        "type": "object",
+                        "properties": {
+                            field.encode_name: _with_default(field, schema)
+                            for field, schema in body
+                        },
+                        "additionalProperties": False,
+                        **({"required": required} if required else {}),
+                    }
+                }
+            },
+        }
+    return entry
+
+
+def _with_default(field: Any, schema: dict[str, Any]) -> dict[str, Any]:
+    if field.default in (msgspec.NODEFAULT, None):
+        return schema
+    return {**schema, "default": codec.plain(field.default)}
