@@ -12,14 +12,14 @@ Rules kept here:
 * Errors have one shape: the Messages API's, with `code` and `hint` beside it.
 * With an `Idempotency-Key` something is done once, however often it is asked for (`node.once`).
 
-Rows: P2, T2 (the choice over HTTP).
+Rows: T2 (the choice over HTTP), G2.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from itertools import chain
 from typing import Any, Final
 
@@ -61,10 +61,11 @@ class Api:
         assert ask.actor is not None
         by, node = ask.actor, self._parts.node
         values = _values(route, ask)
-        texts = route.method in ("GET", "DELETE")
+        texts = route.in_address
         key = ask.request.headers.get("idempotency-key")
         if key is None or route.method in _SAFE:
-            return _answer(perform(node, name, values, by=by, via=Via.API, texts=texts))
+            result = perform(node, name, values, by=by, via=Via.API, texts=texts)
+            return _answer(result, _text if route.lines else _line)
         if not _KEY.fullmatch(key):
             raise InputError("the Idempotency-Key is no text of 1 to 200 plain characters.")
         done, again = node.once.do(
@@ -129,11 +130,13 @@ def _values(route: Route, ask: Ask) -> dict[str, Any]:
     values: dict[str, Any] = {}
     for name, value in ask.request.query_params.multi_items():
         values.setdefault(name, []).append(value)
-    if route.method not in ("GET", "DELETE"):
+    if not route.in_address:
         if values:
             raise InputError("its arguments stand in the body, not in the address.")
         values = _object(ask.body)
     for name, value in ask.path.items():
+        if (name, value) == ("id", "me"):
+            continue
         if name in values:
             raise InputError(f"{name!r} stands in the address's path, and once more elsewhere.")
         values[name] = value
@@ -142,19 +145,21 @@ def _values(route: Route, ask: Ask) -> dict[str, Any]:
     return values
 
 
-def _answer(result: Any) -> Response:
+def _answer(result: Any, line: Callable[[Any], bytes]) -> Response:
     if isinstance(result, AsyncIterator):
-        return StreamingResponse(_lines_of(result), media_type=LINES)
+        return StreamingResponse(_lines_of(result, line), media_type=LINES)
     if isinstance(result, Iterator):
         first = next(result, _NOTHING_MORE)
         rest = result if first is _NOTHING_MORE else chain((first,), result)
-        return StreamingResponse(map(_line, rest), media_type=LINES)
+        return StreamingResponse(map(line, rest), media_type=LINES)
     return as_json(result)
 
 
-async def _lines_of(items: AsyncIterator[Any]) -> AsyncIterator[bytes]:
+async def _lines_of(
+    items: AsyncIterator[Any], line: Callable[[Any], bytes]
+) -> AsyncIterator[bytes]:
     async for item in items:
-        yield _line(item)
+        yield line(item)
 
 
 def _whole(result: Any) -> Any:
@@ -174,6 +179,11 @@ def _line(value: object) -> bytes:
     numbers of any size, halves of surrogate pairs.
     """
     return json.dumps(value, separators=(",", ":")).encode() + b"\n"
+
+
+def _text(line: str) -> bytes:
+    """A line that an operation gives as text. What is no Unicode can't be in JSON that it made."""
+    return line.rstrip("\n").encode("utf-8", "surrogatepass") + b"\n"
 
 
 def _is_json(request: Request) -> bool:

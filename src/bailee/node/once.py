@@ -11,7 +11,7 @@ Rules kept here:
 * Nothing of a question or an answer is in the clear, who asked included: an answer may be a new
   key. Of erased people nothing is left here: an erasure forgets all answers.
 
-Rows: P2, R6.
+Rows: R6.
 """
 
 from __future__ import annotations

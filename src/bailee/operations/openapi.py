@@ -109,7 +109,7 @@ def _operation(
             },
         },
     }
-    in_query = route.method in ("GET", "DELETE")
+    in_query = route.in_address
     parameters = [
         {
             "name": field.encode_name,

@@ -2,7 +2,8 @@
 
 It imports nothing of what carries them out, so that a command can reach a server far away by it.
 What stands in braces is an argument by that name; a GET or DELETE takes the others in its query,
-the rest take them in a JSON object.
+the rest take them in a JSON object. `me` in the place of an `id` is whoever asks, where an
+operation can do without it.
 """
 
 from __future__ import annotations
@@ -15,10 +16,16 @@ Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
 
 
 class Route(NamedTuple):
-    """`path` begins below `/api/v1`."""
+    """`path` begins below `/api/v1`. `lines`: what it gives are lines of text, and go out so."""
 
     method: Method
     path: str
+    lines: bool = False
+
+    @property
+    def in_address(self) -> bool:
+        """Whether its arguments stand in the address."""
+        return self.method in ("GET", "DELETE")
 
 
 ROUTES: Final[Mapping[str, Route]] = {
@@ -57,7 +64,7 @@ ROUTES: Final[Mapping[str, Route]] = {
     "sessions.unkept": Route("GET", "/sessions/unkept"),
     "sessions.find": Route("GET", "/sessions/{id}"),
     "sessions.show": Route("GET", "/sessions/{id}/transcript"),
-    "sessions.export": Route("GET", "/sessions/{id}/export"),
+    "sessions.export": Route("GET", "/sessions/{id}/export", lines=True),
     "sessions.delete": Route("DELETE", "/sessions/{id}"),
     # Retention, holds, receipts, the audit record
     "retention.run": Route("POST", "/retention/sweeps"),
