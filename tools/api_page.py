@@ -1,5 +1,7 @@
 """docs/reference/http-api.md, from `bailee.operations`."""
 
+# ruff: noqa: E501 - the page's own lines are as long as the other pages'
+
 from __future__ import annotations
 
 import msgspec

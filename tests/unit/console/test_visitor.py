@@ -32,7 +32,7 @@ ADMITTED = {
     Rule.KEEPER: {"admin", "owner", "operator"},
     Rule.ADMIN: {"admin", "owner"},
     Rule.OPERATOR: {"operator"},
-    Rule.API_KEY: set(VISITORS),
+    Rule.API: set(VISITORS),
 }
 
 
