@@ -123,7 +123,8 @@ class Bailee:
         self, now: str | None = None, env: dict[str, str] | None = None
     ) -> dict[str, str]:
         """What its processes find in theirs: this home, and nothing else of this machine."""
-        made = clean_environment(self._user, BAILEE_HOME=str(self.home), **(env or {}))
+        ours = clean_environment(self._user, BAILEE_HOME=str(self.home))
+        made = {**ours, **(env or {})}
         return made if now is None else {**made, "BAILEE_NOW": now}
 
 

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import api_page
 import cli_page
 import configuration_page
 import coverage_page
@@ -24,6 +25,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "docs/reference/cli.md": cli_page.render,
     "docs/reference/configuration.md": configuration_page.render,
     "docs/reference/errors.md": errors_page.render,
+    "docs/reference/http-api.md": api_page.render,
     "docs/reference/faults.md": faults_page.render,
     "docs/reference/routes.md": routes_page.render,
 }
