@@ -202,7 +202,9 @@ def test_the_command_line_reaches_a_server_elsewhere(people: People) -> None:
         "person", "create", "--email", "far@x.example", "--plan", "pro", key=people.operator
     )
     env = {"BAILEE_HOME": str(people.server.home.parent / "none")}
-    bare = people.server.run("hold", "list", "--server", people.server.ready["console_api"], env=env)
+    bare = people.server.run(
+        "hold", "list", "--server", people.server.ready["console_api"], env=env
+    )
     nowhere = people.server.run(
         "hold", "list", "--server", "http://127.0.0.1:9", env={**env, "BAILEE_API_KEY": "x"}
     )

@@ -9,7 +9,9 @@ Rules kept here:
   follows. Only ports 80 and 443.
 * Each address that a name stands for must be a public one, and the one that was looked at is
   connected to: this machine, the local network and clouds' metadata are out of reach, loopback too.
-* TLS passes through unopened. Behind a company's proxy, the way out is that proxy.
+* TLS passes through unopened, once it has named the host that was asked for; a plain request is
+  written anew, and its Host is where it goes: no allowed name leads to another's site on the same
+  machines. Behind a company's proxy, the way out is that proxy.
 * What is refused is refused with a sentence that says why; it is counted, by host.
 
 Rows: D2, S7.
@@ -18,18 +20,28 @@ Rows: D2, S7.
 from __future__ import annotations
 
 import asyncio
-import base64
 import contextlib
 import tempfile
 from collections.abc import Container, Sequence
 from pathlib import Path
 from typing import Final
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
 from bailee.client.network import Network
 from bailee.outbound import dialing
 from bailee.outbound.dialing import Dialer, Unreachable
-from bailee.outbound.hosts import Host, read_authority
+from bailee.outbound.forward_proxy import (
+    NotServed,
+    as_bytes,
+    check_host,
+    first_in_tunnel,
+    head_onward,
+    read_head,
+    target_of,
+    tunnel_by_proxy,
+    tunnel_of,
+)
+from bailee.outbound.hosts import Host
 
 _HEAD: Final = 32 * 1024
 _PIECE: Final = 64 * 1024
@@ -123,28 +135,46 @@ class Egress:
             writer.close()
 
     async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        head = await self._head(reader)
-        line, _, fields = head.partition(b"\r\n")
         try:
-            method, target, _version = line.decode("latin-1").split(" ")
-            tunnel = method == "CONNECT"
-            parts = urlsplit(f"//{target}" if tunnel else target)
-            host, port = read_authority(parts.netloc, 443 if tunnel else 80)
-        except ValueError:
-            raise Refused("400 Bad Request", "this is no request for a proxy.") from None
-        if not (tunnel or parts.scheme == "http"):
-            raise Refused("400 Bad Request", "this is no request for a proxy.")
+            request = read_head(await self._head(reader))
+            tunnel = request.method == b"CONNECT"
+            if tunnel:
+                host, port = tunnel_of(request)
+            else:
+                target = target_of(request)
+                check_host(request, target)
+                host, port = target.host, target.port
+        except NotServed as refusal:
+            raise _refused(refusal) from None
         self._judge(host, port)
         far_in, far_out = await self._reach(host, port, tunnel=tunnel)
         try:
             if tunnel:
                 writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
+                far_out.write(await self._first(reader, writer, host, port))
             else:
-                path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-                far_out.write(self._forwarded(method, target, path, fields))
+                proxy = self._network.proxy(f"http://{host.bracketed}:{port}")
+                far_out.write(as_bytes(head_onward(request, target, proxy)))
             await _both(reader, writer, far_in, far_out)
         finally:
             far_out.close()
+
+    async def _first(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, host: Host, port: int
+    ) -> bytes:
+        """What goes on first through a tunnel, and is for its host. An address needs no name: TLS
+        can't name one.
+        """
+        try:
+            async with asyncio.timeout(_SECONDS):
+                unnamed = host.address is not None
+                return await first_in_tunnel(reader, host, port, without_name=unnamed)
+        except NotServed as refusal:
+            self._count(host)
+            writer.write(refusal.alert)
+            raise ConnectionAbortedError from None
+        except TimeoutError:
+            raise ConnectionAbortedError from None
 
     async def _head(self, reader: asyncio.StreamReader) -> bytes:
         try:
@@ -194,35 +224,19 @@ class Egress:
             _SECONDS,
         )
         if tunnel:
-            lines = [f"CONNECT {place} HTTP/1.1", f"host: {place}", *_known(proxy)]
-            far_out.write("\r\n".join([*lines, "", ""]).encode())
-            answer = await asyncio.wait_for(far_in.readuntil(b"\r\n\r\n"), _SECONDS)
-            if answer.split(b" ", 2)[1][:1] != b"2":
+            try:
+                async with asyncio.timeout(_SECONDS):
+                    await tunnel_by_proxy(far_in, far_out, place, proxy)
+            except BaseException:
                 far_out.close()
-                raise OSError("the proxy refused")
+                raise
         return far_in, far_out
 
-    def _forwarded(self, method: str, target: str, path: str, fields: bytes) -> bytes:
-        """A plain request's head for the next hop: one request for each connection."""
-        proxy = self._network.proxy(target)
-        hop = ("proxy-", "connection:", "keep-alive:")
-        lines = [
-            one
-            for one in fields.decode("latin-1").split("\r\n")
-            if one and not one.lower().startswith(hop)
-        ]
-        start = f"{method} {path if proxy is None else target} HTTP/1.1"
-        known = [] if proxy is None else _known(proxy)
-        return "\r\n".join([start, *lines, *known, "connection: close", "", ""]).encode("latin-1")
 
-
-def _known(proxy: str) -> list[str]:
-    """The header that tells a proxy who asks."""
-    parts = urlsplit(proxy)
-    if parts.username is None:
-        return []
-    pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}".encode()
-    return [f"proxy-authorization: Basic {base64.b64encode(pair).decode()}"]
+def _refused(refusal: NotServed) -> Refused:
+    """In HTTP's words."""
+    words = {400: "Bad Request", 403: "Forbidden", 431: "Request Header Fields Too Large"}
+    return Refused(f"{refusal.status} {words[refusal.status]}", f"{refusal.reason}.")
 
 
 async def _both(

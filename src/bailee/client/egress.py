@@ -8,7 +8,8 @@ Rules kept here:
   path or what was said.
 * A program that does not use the proxy is looked at through the kernel (`/proc`, Linux): its open
   connections are sampled, so a very short one can be missed. The report says which were seen so.
-* With `only_promised`, what the switches do not promise is refused with 403.
+* With `only_promised`, what the switches do not promise is refused with 403; so is a plain request
+  whose Host is another than its address.
 * Behind a company's proxy, the way out is that proxy.
 
 Rows: S7, D2.
@@ -17,8 +18,8 @@ Rows: S7, D2.
 from __future__ import annotations
 
 import asyncio
-import base64
 import contextlib
+import http
 import ipaddress
 import threading
 from collections.abc import Callable, Iterator
@@ -26,15 +27,29 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
+
+import h11
 
 from bailee.client.network import Network
 from bailee.loopback import is_loopback
+from bailee.outbound.forward_proxy import (
+    NotServed,
+    Target,
+    as_bytes,
+    check_host,
+    head_onward,
+    read_head,
+    target_of,
+    tunnel_by_proxy,
+    tunnel_of,
+)
 
 _HEAD: Final = 64 * 1024
 _PIECE: Final = 64 * 1024
 _SECONDS: Final = 20.0
 _EVERY: Final = 0.05
+_NO_BODY: Final = b"content-length: 0\r\nconnection: close\r\n\r\n"
 
 
 @dataclass(slots=True)
@@ -180,77 +195,72 @@ class EgressWatch:
         except asyncio.LimitOverrunError:
             near_out.write(b"HTTP/1.1 431 Request Header Fields Too Large\r\n\r\n")
             return
-        line, _, fields = head.partition(b"\r\n")
-        method, target, _ = line.decode("latin-1").split(" ", 2)
-        tunnel = method == "CONNECT"
-        parts = urlsplit(f"//{target}" if tunnel else target)
-        host, port = parts.hostname or "", parts.port or (443 if tunnel else 80)
-        if not host:
-            near_out.write(b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\n\r\n")
+        try:
+            request = read_head(head)
+            tunnel = request.method == b"CONNECT"
+            if tunnel:
+                target = Target(*tunnel_of(request), "")
+            else:
+                target = target_of(request)
+        except NotServed as refusal:
+            status = http.HTTPStatus(refusal.status)
+            near_out.write(f"HTTP/1.1 {status} {status.phrase}\r\n".encode() + _NO_BODY)
             return
+        host, port = target.host.name, target.port
         contact = self._contact(f"{host}:{port}")
         contact.count += 1
         contact.round_proxy = False
-        if self.only_promised and not contact.promised:
+        if not (tunnel or _names(request, target)) or (self.only_promised and not contact.promised):
             contact.refused += 1
-            near_out.write(
-                b"HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
-            )
+            near_out.write(b"HTTP/1.1 403 Forbidden\r\n" + _NO_BODY)
             return
         try:
-            far_in, far_out = await asyncio.wait_for(
-                self._reach(host, port, tunnel=tunnel), _SECONDS
-            )
+            far_in, far_out = await asyncio.wait_for(self._reach(target, tunnel=tunnel), _SECONDS)
         except (OSError, TimeoutError, ValueError):
             contact.unreached += 1
-            near_out.write(
-                b"HTTP/1.1 502 Bad Gateway\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
-            )
+            near_out.write(b"HTTP/1.1 502 Bad Gateway\r\n" + _NO_BODY)
             return
         try:
             if tunnel:
                 near_out.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
             else:
-                first = self._forwarded(method, target, parts.path or "/", parts.query, fields)
+                proxy = self.network.proxy(f"http://{target.host.bracketed}:{port}")
+                first = as_bytes(head_onward(request, target, proxy))
                 far_out.write(first)
                 contact.sent += len(first)
             await _both(near_in, near_out, far_in, far_out, contact)
         finally:
             far_out.close()
 
-    def _forwarded(self, method: str, target: str, path: str, query: str, fields: bytes) -> bytes:
-        """A plain request's head for the next hop: one request for each connection."""
-        proxied = self.network.proxy(target) is not None
-        address = target if proxied else path + (f"?{query}" if query else "")
-        hop = (b"proxy-", b"connection:", b"keep-alive:")
-        lines = [one for one in fields.split(b"\r\n") if one and not one.lower().startswith(hop)]
-        lines.append(b"connection: close")
-        if proxied:
-            lines += _credentials(self.network.proxy(target) or "")
-        start = f"{method} {address} HTTP/1.1".encode("latin-1")
-        return b"\r\n".join([start, *lines, b"", b""])
-
     async def _reach(
-        self, host: str, port: int, *, tunnel: bool
+        self, target: Target, *, tunnel: bool
     ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         scheme = "https" if tunnel else "http"
-        name = f"[{host}]" if ":" in host else host
-        proxy = self.network.proxy(f"{scheme}://{name}:{port}")
+        place = f"{target.host.bracketed}:{target.port}"
+        proxy = self.network.proxy(f"{scheme}://{place}")
         if proxy is None:
-            return await asyncio.open_connection(host, port)
+            return await asyncio.open_connection(target.host.name, target.port)
         parts = urlsplit(proxy)
         tls = self.network.tls() if parts.scheme == "https" else None
         far_in, far_out = await asyncio.open_connection(
             parts.hostname, parts.port or (443 if tls else 80), ssl=tls
         )
         if tunnel:
-            lines = [f"CONNECT {name}:{port} HTTP/1.1".encode(), f"host: {name}:{port}".encode()]
-            far_out.write(b"\r\n".join([*lines, *_credentials(proxy), b"", b""]))
-            answer = await far_in.readuntil(b"\r\n\r\n")
-            if answer.split(b" ", 2)[1][:1] != b"2":
+            try:
+                await tunnel_by_proxy(far_in, far_out, place, proxy)
+            except BaseException:
                 far_out.close()
-                raise OSError("the proxy refused")
+                raise
         return far_in, far_out
+
+
+def _names(request: h11.Request, target: Target) -> bool:
+    """Whether a request's Host is where it goes."""
+    try:
+        check_host(request, target)
+    except NotServed:
+        return False
+    return True
 
 
 def connections(process: int) -> Iterator[tuple[str, int]]:
@@ -296,14 +306,6 @@ def _address(text: str) -> tuple[str, int] | None:
     if address.is_unspecified or int(port, 16) == 0:
         return None
     return str(address), int(port, 16)
-
-
-def _credentials(proxy: str) -> list[bytes]:
-    parts = urlsplit(proxy)
-    if parts.username is None:
-        return []
-    pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}".encode()
-    return [b"proxy-authorization: Basic " + base64.b64encode(pair)]
 
 
 async def _both(

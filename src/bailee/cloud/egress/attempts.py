@@ -8,6 +8,7 @@ from typing import Final
 
 from bailee.cloud.egress.budgets import Budgets, Spending
 from bailee.cloud.egress.records import EgressRecord, Outcome
+from bailee.outbound.forward_proxy import NotServed
 
 
 class Stopped(Exception):
@@ -29,6 +30,13 @@ class Stopped(Exception):
     def is_flood(self) -> bool:
         """Whether the session asked for more than its budgets have."""
         return self.status == 429
+
+
+def stopped(refusal: NotServed) -> Stopped:
+    """What a client asked, or said in a tunnel, and was not served."""
+    within = refusal.rule.startswith(("tls.", "sni.", "tunnel."))
+    outcome = Outcome.CUT if within else Outcome.REFUSED
+    return Stopped(outcome, refusal.rule, refusal.reason, refusal.status)
 
 
 @dataclass(slots=True)

@@ -2,117 +2,22 @@
 
 Rules kept here:
 
-* The head that goes out is made of what was parsed (h11), never of the client's bytes: what two
-  readers could understand differently does not get out.
-* Host equals the address that was asked for, or the request is refused; it never goes along as
-  the client wrote it.
-* Fields of the hop go no further, an upgrade neither; trailers are dropped.
+* The head that goes out is `outbound.forward_proxy`'s: made of what was parsed, for the host that
+  was asked for. Trailers are dropped.
 * The connection to the server is closed after one answer, so no answer can be taken for another's.
 """
 
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
-from typing import Final
 
 import h11
 
-from bailee.cloud.egress.attempts import Attempt, Stopped, idle
+from bailee.cloud.egress.attempts import Attempt, Stopped, idle, stopped
 from bailee.cloud.egress.budgets import Budgets
 from bailee.cloud.egress.records import Outcome
-from bailee.outbound.hosts import Host, NotAHost, read_authority
-from bailee.outbound.http1 import Conversation, Headers, end_to_end, values
-
-_SCHEME: Final = "http://"
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """Where a request goes, and the path that is asked for there."""
-
-    host: Host
-    port: int
-    path: str
-
-    @property
-    def authority(self) -> str:
-        """As Host has it."""
-        port = "" if self.port == 80 else f":{self.port}"
-        return f"{self.host.bracketed}{port}"
-
-
-def target_of(request: h11.Request, within: tuple[Host, int] | None = None) -> Target:
-    """Where a request goes. `within`: the tunnel that it came through, if it did.
-
-    Raises:
-        Stopped: it has no place here.
-    """
-    if _two_lengths(request.headers):
-        raise malformed("it has a length and a transfer coding")
-    text = request.target.decode("ascii")
-    if within is not None:
-        if not text.startswith("/"):
-            raise malformed("inside a tunnel, a request asks for a path")
-        return Target(*within, text)
-    return _absolute(text)
-
-
-def check_host(request: h11.Request, target: Target) -> None:
-    """A request's Host is where it goes.
-
-    Raises:
-        Stopped: it is another, or none.
-    """
-    hosts = values(request.headers, b"host")
-    if request.http_version == b"1.0" and not hosts:
-        return
-    try:
-        named = read_authority(hosts[0].decode("ascii"), 80)
-    except (NotAHost, UnicodeDecodeError, IndexError):
-        raise malformed("its Host is no host") from None
-    if (named[0].name, named[1]) != (target.host.name, target.port):
-        raise Stopped(Outcome.REFUSED, "http.host", "its Host is another than its address")
-
-
-def _two_lengths(headers: Headers) -> bool:
-    return bool(values(headers, b"content-length") and values(headers, b"transfer-encoding"))
-
-
-def _absolute(text: str) -> Target:
-    if text.startswith("/"):
-        raise malformed("this is a proxy: a request names the whole address")
-    if not text.lower().startswith(_SCHEME):
-        raise malformed("only http:// goes through a proxy like this; for TLS, use CONNECT")
-    rest = text[len(_SCHEME) :]
-    end = min((at for at in (rest.find("/"), rest.find("?")) if at >= 0), default=len(rest))
-    path = rest[end:]
-    if "#" in rest:
-        raise malformed("an address for a server has no fragment")
-    try:
-        host, port = read_authority(rest[:end], 80)
-    except NotAHost as error:
-        raise Stopped(Outcome.REFUSED, "host.malformed", str(error), 400) from None
-    return Target(host, port, path if path.startswith("/") else "/" + path)
-
-
-def malformed(reason: str) -> Stopped:
-    """A request that is none, or none for here."""
-    return Stopped(Outcome.REFUSED, "request.malformed", reason, 400)
-
-
-def _head(request: h11.Request, target: Target) -> h11.Request:
-    chunked = bool(values(request.headers, b"transfer-encoding"))
-    headers = [(b"host", target.authority.encode())]
-    headers += [
-        (name, value)
-        for name, value in end_to_end(request.headers)
-        if name not in (b"host", b"expect")
-    ]
-    if chunked:
-        headers.append((b"transfer-encoding", b"chunked"))
-    headers.append((b"connection", b"close"))
-    return h11.Request(method=request.method, target=target.path, headers=headers)
+from bailee.outbound.forward_proxy import Target, head_onward, malformed, two_lengths
+from bailee.outbound.http1 import Conversation, end_to_end
 
 
 class Forward:
@@ -136,7 +41,7 @@ class Forward:
         """
         try:
             async with asyncio.timeout(self._budgets.idle) as self._timer:
-                sending = asyncio.create_task(self._up(_head(request, target)))
+                sending = asyncio.create_task(self._up(head_onward(request, target)))
                 try:
                     await self._down()
                 except Stopped:
@@ -174,7 +79,7 @@ class Forward:
             self._count()
             if isinstance(event, h11.InformationalResponse):
                 continue
-            if isinstance(event, h11.Response) and _two_lengths(event.headers):
+            if isinstance(event, h11.Response) and two_lengths(event.headers):
                 event = h11.ConnectionClosed()
             if isinstance(event, h11.Response):
                 answered = self._attempt.established = True
@@ -210,4 +115,4 @@ def _explain(error: BaseException | None) -> None:
     if isinstance(error, Stopped):
         raise error
     if isinstance(error, h11.RemoteProtocolError):
-        raise malformed("its body is not HTTP/1.1") from None
+        raise stopped(malformed("its body is not HTTP/1.1")) from None

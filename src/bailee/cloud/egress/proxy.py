@@ -22,17 +22,24 @@ from typing import Final
 import h11
 
 from bailee.clock import Clock, system_clock
-from bailee.cloud.egress.attempts import Attempt, Stopped, too_long
+from bailee.cloud.egress.attempts import Attempt, Stopped, stopped, too_long
 from bailee.cloud.egress.budgets import Budgets, Spending
-from bailee.cloud.egress.client_hello import looks_like_tls
-from bailee.cloud.egress.forward import Forward, check_host, malformed, target_of
+from bailee.cloud.egress.forward import Forward
 from bailee.cloud.egress.records import EgressRecord, Outcome
 from bailee.cloud.egress.rules import Rules
 from bailee.cloud.egress.tunnel import carry_both_ways, first_message
 from bailee.cloud.ports import End
+from bailee.outbound.client_hello import looks_like_tls
 from bailee.outbound.dialing import Dialer, Refused, Unreachable
-from bailee.outbound.hosts import Host, NotAHost, read_authority
-from bailee.outbound.http1 import PIECE, Conversation, values
+from bailee.outbound.forward_proxy import (
+    NotServed,
+    check_host,
+    malformed,
+    target_of,
+    tunnel_of,
+)
+from bailee.outbound.hosts import Host
+from bailee.outbound.http1 import PIECE, Conversation
 from bailee.outbound.streams import Writer
 
 _FLOOD: Final = 10
@@ -107,11 +114,12 @@ class EgressProxy:
                 return False
             client.http.start_next_cycle()
             return True
-        except Stopped as stopped:
+        except (Stopped, NotServed) as error:
             seen = True
-            attempt.stop(stopped)
-            self._count(stopped)
-            await self._refuse(client, attempt, stopped)
+            why = stopped(error) if isinstance(error, NotServed) else error
+            attempt.stop(why)
+            self._count(why)
+            await self._refuse(client, attempt, why)
             return False
         finally:
             if seen:
@@ -139,14 +147,7 @@ class EgressProxy:
     # -- CONNECT ---------------------------------------------------------------------------------
 
     async def _tunnel(self, client: Conversation, request: h11.Request, attempt: Attempt) -> None:
-        if values(request.headers, b"content-length") or values(
-            request.headers, b"transfer-encoding"
-        ):
-            raise malformed("CONNECT has no body")
-        try:
-            host, port = read_authority(request.target.decode("ascii"))
-        except NotAHost as error:
-            raise Stopped(Outcome.REFUSED, "host.malformed", str(error), 400) from None
+        host, port = tunnel_of(request)
         self._decide(host, port, attempt)
         async with self._timed(), self._connected(host, port, attempt) as upstream:
             await client.next()  # the end of the request, which has no body
@@ -200,10 +201,11 @@ class EgressProxy:
             await Forward(inner, Conversation(h11.CLIENT, *upstream), attempt, self.budgets).run(
                 request, target
             )
-        except Stopped as stopped:
-            await self._refuse(inner, attempt, stopped)
+        except (Stopped, NotServed) as error:
+            why = stopped(error) if isinstance(error, NotServed) else error
+            await self._refuse(inner, attempt, why)
             attempt.established = True
-            raise
+            raise why from None
 
     # -- plain requests --------------------------------------------------------------------------
 
@@ -253,22 +255,22 @@ class EgressProxy:
         except TimeoutError:
             raise too_long(self.budgets) from None
 
-    async def _refuse(self, client: Conversation, attempt: Attempt, stopped: Stopped) -> None:
+    async def _refuse(self, client: Conversation, attempt: Attempt, why: Stopped) -> None:
         """Answer with the reason, if an answer can still be given."""
         if attempt.established:
             return
         where = f" to {attempt.host} port {attempt.port}" if attempt.host else ""
-        body = f"bailee: no connection{where}: {stopped.reason}.\nrule: {stopped.rule}\n".encode()
+        body = f"bailee: no connection{where}: {why.reason}.\nrule: {why.rule}\n".encode()
         headers = [
             ("content-type", "text/plain; charset=utf-8"),
             ("content-length", str(len(body))),
-            ("x-bailee-rule", stopped.rule),
+            ("x-bailee-rule", why.rule),
             ("connection", "close"),
         ]
-        reason = f"bailee: {stopped.reason} (rule {stopped.rule})"
+        reason = f"bailee: {why.reason} (rule {why.rule})"
         with contextlib.suppress(OSError, h11.LocalProtocolError):
             await client.send(
-                h11.Response(status_code=stopped.status, headers=headers, reason=reason.encode()),
+                h11.Response(status_code=why.status, headers=headers, reason=reason.encode()),
                 h11.Data(data=body),
                 h11.EndOfMessage(),
             )
@@ -283,9 +285,9 @@ class EgressProxy:
             self._end_session()  # what can't be recorded does not go on
             raise
 
-    def _count(self, stopped: Stopped) -> None:
-        self.violations += stopped.is_violation
-        self._floods += stopped.is_flood
+    def _count(self, why: Stopped) -> None:
+        self.violations += why.is_violation
+        self._floods += why.is_flood
         weight = self.violations + self._floods // _FLOOD
         if weight >= self._most_violations:
             self._end_session()

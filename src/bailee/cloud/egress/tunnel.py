@@ -15,16 +15,13 @@ import contextlib
 from collections.abc import Callable
 from typing import Final
 
-from bailee.cloud.egress.attempts import Attempt, Stopped, idle
+from bailee.cloud.egress.attempts import Attempt, idle, stopped
 from bailee.cloud.egress.budgets import Budgets
-from bailee.cloud.egress.client_hello import NotAClientHello, read_client_hello
-from bailee.cloud.egress.records import Outcome
+from bailee.outbound.forward_proxy import NotServed, check_name, read_hello
 from bailee.outbound.hosts import Host
 from bailee.outbound.streams import Writer
 
 _PIECE: Final = 256 * 1024
-_UNRECOGNIZED_NAME: Final = b"\x15\x03\x03\x00\x02\x02\x70"
-_DECODE_ERROR: Final = b"\x15\x03\x03\x00\x02\x02\x32"
 
 
 async def first_message(
@@ -41,32 +38,15 @@ async def first_message(
     Raises:
         Stopped: it is not TLS, or names another host, or none and `without_name` is not set.
     """
-    while True:
-        try:
-            hello = read_client_hello(data)
-        except NotAClientHello as error:
-            _alert(writer, _DECODE_ERROR)
-            raise Stopped(Outcome.CUT, "tls.malformed", f"it is not TLS: {error}") from None
-        if hello is not None:
-            break
-        piece = await reader.read(_PIECE)
-        if not piece:
-            raise Stopped(Outcome.CUT, "tls.none", "it ended before TLS began", 504)
-        data += piece
-    attempt.ech = hello.ech
-    if hello.server_name is None:
-        if not without_name:
-            _alert(writer, _UNRECOGNIZED_NAME)
-            raise Stopped(Outcome.CUT, "sni.missing", "TLS names no server")
-    elif hello.server_name != host.name:
-        _alert(writer, _UNRECOGNIZED_NAME)
-        raise Stopped(Outcome.CUT, "sni.mismatch", "TLS names another server than the tunnel")
+    try:
+        data, hello = await read_hello(reader, data)
+        attempt.ech = hello.ech
+        check_name(hello, host, without_name=without_name)
+    except NotServed as refusal:
+        with contextlib.suppress(OSError):
+            writer.write(refusal.alert)
+        raise stopped(refusal) from None
     return data
-
-
-def _alert(writer: Writer, alert: bytes) -> None:
-    with contextlib.suppress(OSError):
-        writer.write(alert)
 
 
 async def carry_both_ways(

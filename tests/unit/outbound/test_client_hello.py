@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bailee.cloud.egress.client_hello import (
+from bailee.outbound.client_hello import (
     ClientHello,
     NotAClientHello,
     looks_like_tls,
