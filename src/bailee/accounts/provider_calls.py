@@ -26,6 +26,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 from bailee.errors import UpstreamError
+from bailee.outbound.calls import unsigned
 
 SECONDS: Final = 10.0
 _LARGEST: Final = 1 << 20
@@ -108,7 +109,8 @@ class Visits:
 
 
 def mount(session: requests.Session) -> None:
-    """Have a session's calls keep to the rules."""
+    """Have a session's calls keep to the rules, and sign in nowhere by ~/.netrc."""
+    session.auth = unsigned
     for scheme in ("https://", "http://"):
         session.mount(scheme, _Bounded())
 

@@ -198,10 +198,7 @@ class EgressWatch:
         try:
             request = read_head(head)
             tunnel = request.method == b"CONNECT"
-            if tunnel:
-                target = Target(*tunnel_of(request), "")
-            else:
-                target = target_of(request)
+            target = Target(*tunnel_of(request), "") if tunnel else target_of(request)
         except NotServed as refusal:
             status = http.HTTPStatus(refusal.status)
             near_out.write(f"HTTP/1.1 {status} {status.phrase}\r\n".encode() + _NO_BODY)

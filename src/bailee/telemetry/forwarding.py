@@ -25,12 +25,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from bailee.clock import Clock
 from bailee.errors import IntegrityError, StorageError
 from bailee.keyring import Keyring
 from bailee.lasting import Lasting
+from bailee.outbound.calls import unsigned
 from bailee.telemetry import journal, outward
 from bailee.telemetry.destinations import Address
 from bailee.telemetry.journal import Batch, Journal
@@ -241,15 +242,10 @@ def _poster() -> Post:
                 headers=request.headers,
                 timeout=_SECONDS,
                 allow_redirects=False,
-                # Nothing of ~/.netrc goes to whoever has this name.
-                auth=_as_it_is,
+                auth=unsigned,
             )
         except requests.RequestException:
             return 0, None
         return answer.status_code, answer.headers.get("retry-after")
 
     return post
-
-
-def _as_it_is(request: Any) -> Any:
-    return request

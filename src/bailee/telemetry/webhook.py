@@ -15,6 +15,7 @@ from typing import Any, Final
 import orjson
 
 from bailee.lasting import Lasting
+from bailee.outbound.calls import unsigned
 from bailee.telemetry.destinations import check_address
 from bailee.telemetry.issues import Issue
 from bailee.telemetry.records import Row
@@ -85,6 +86,7 @@ class Webhook:
                 headers={"content-type": "application/json"},
                 timeout=_SECONDS,
                 allow_redirects=False,
+                auth=unsigned,
             )
         except requests.RequestException:
             return False

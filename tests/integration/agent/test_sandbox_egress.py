@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import http.server
 import ipaddress
 import ssl
@@ -209,3 +210,114 @@ def test_which_names_a_list_allows() -> None:
         for name in ("a.pypi.org", "pypi.org.evil.example", "xpypi.org", "pythonhosted.org", "",
                      "evilpythonhosted.org", "*.pythonhosted.org.evil.example")
     )  # fmt: skip
+
+
+def through(said: Callable[[int], bytes], then: bytes = b"") -> tuple[bytes, bytes]:
+    """What the way out answers to `said` to a port where somebody listens, and `then` when it has
+    answered; and what came to whoever listens.
+    """
+    came = bytearray()
+
+    async def listen(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(1):
+                came.extend(await reader.read(65_536))
+        writer.close()
+
+    async def ask() -> bytes:
+        server = await asyncio.start_server(listen, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        egress = Egress(("localhost",), Network({}), ports=(port,), dialer=Dialer(private=HERE))
+        await egress.start()
+        try:
+            reader, writer = await asyncio.open_unix_connection(str(egress.path))
+            writer.write(said(port))
+            answer = await reader.readuntil(b"\r\n\r\n") if then else b""
+            writer.write(then)
+            writer.write_eof()
+            answer += await reader.read()
+            writer.close()
+            return answer
+        finally:
+            await egress.close()
+            server.close()
+
+    return asyncio.run(ask()), bytes(came)
+
+
+def hello(name: str | None) -> bytes:
+    """TLS's first message, which names a server, or none."""
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    context = ssl.create_default_context()
+    context.check_hostname = name is not None
+    talk = context.wrap_bio(incoming, outgoing, server_hostname=name)
+    with contextlib.suppress(ssl.SSLWantReadError):
+        talk.do_handshake()
+    return outgoing.read()
+
+
+def tunnel(port: int) -> bytes:
+    """A tunnel to localhost is asked for."""
+    return f"CONNECT localhost:{port} HTTP/1.1\r\nhost: localhost:{port}\r\n\r\n".encode()
+
+
+@pytest.mark.row("S7")
+def test_an_allowed_name_leads_to_no_other_site() -> None:
+    """A Host, or a name in TLS, that is another than the address: nothing of it goes out; the name
+    that was asked for does, written anew.
+    """
+    plain, came = through(
+        lambda port: f"GET http://localhost:{port}/ HTTP/1.1\r\nhost: evil.example\r\n\r\n".encode()
+    )
+    hidden, came_hidden = through(tunnel, b"GET / HTTP/1.1\r\nhost: evil.example\r\n\r\n")
+    fronted, came_fronted = through(tunnel, hello("evil.example"))
+    unnamed, came_unnamed = through(tunnel, hello(None))
+    unknown, came_unknown = through(tunnel, b"\x00\x01\x02 pears")
+    ours = hello("localhost")
+    good, came_good = through(tunnel, ours)
+    sloppy, came_sloppy = through(
+        lambda port: (
+            f"GET http://localhost:{port}/a HTTP/1.1\nhost: localhost:{port}\n"
+            f"proxy-authorization: pears\nx: 1\n\n\r\n\r\n".encode()
+        )
+    )
+
+    assert plain.startswith(b"HTTP/1.1 403 ") and b"its Host is another" in plain
+    assert (b"", b"", b"", b"", b"") == (
+        came, came_hidden, came_fronted, came_unnamed, came_unknown,
+    )  # fmt: skip
+    assert b"\x15\x03\x03\x00\x02\x02\x70" == fronted[-7:] == unnamed[-7:]
+    assert hidden.startswith(b"HTTP/1.1 200 ") and unknown.startswith(b"HTTP/1.1 200 ")
+    assert good.startswith(b"HTTP/1.1 200 ") and came_good == ours
+    assert came_sloppy.startswith(b"GET /a HTTP/1.1\r\n") and b"pears" not in came_sloppy
+    assert b"connection: close" in came_sloppy.lower() and sloppy == b""
+
+
+@pytest.mark.row("D2")
+@pytest.mark.parametrize(
+    "answer", [b"\r\n\r\n", b"pears\r\n\r\n", b"HTTP/1.1\r\n\r\n", b"", b"x" * 99]
+)
+def test_a_companys_proxy_that_answers_nonsense_is_unreachable(answer: bytes) -> None:
+    """The program is told, and nothing breaks."""
+
+    async def proxy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(answer)
+        writer.close()
+
+    async def ask() -> bytes:
+        server = await asyncio.start_server(proxy, "127.0.0.1", 0)
+        at = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        egress = Egress(("bailee.example",), Network({"HTTPS_PROXY": at}))
+        await egress.start()
+        try:
+            reader, writer = await asyncio.open_unix_connection(str(egress.path))
+            writer.write(b"CONNECT bailee.example:443 HTTP/1.1\r\nhost: bailee.example:443\r\n\r\n")
+            told = await reader.read()
+            writer.close()
+            return told
+        finally:
+            await egress.close()
+            server.close()
+
+    assert asyncio.run(ask()).startswith(b"HTTP/1.1 502 ")
