@@ -14,33 +14,31 @@ from starlette.responses import Response
 from bailee.console.asking import Ask
 from bailee.console.parts import Parts
 from bailee.errors import InputError
+from bailee.operations import choices, codec, keys
+from bailee.operations.asks import Via, asked_by
 
 
 class Api:
     """The handlers; each takes an `Ask` and answers JSON."""
 
     def __init__(self, parts: Parts) -> None:
+        self._parts = parts
         self._operate = parts.operate
 
     def training(self, ask: Ask) -> Response:
         """The choice about training, and what follows from it."""
-        return as_json(self._operate("privacy.show", {"key": presented(ask.request)}))
+        return self._answer(ask, choices.show)
 
     def choose(self, ask: Ask) -> Response:
         """Make the choice."""
-        arguments = {
-            "key": presented(ask.request),
-            "choice": _object(ask.body).get("choice"),
-            "language": ask.words.language,
-            "source": "api",
-        }
-        return as_json(self._operate("privacy.choose", arguments))
+        choice = _object(ask.body).get("choice")
+        return self._answer(ask, choices.choose, choice=choice, language=ask.words.language)
 
     def key(self, ask: Ask) -> Response:
         """On whose terms the key is. None is made here: a key that was stolen could make another
         that outlives it.
         """
-        return as_json(self._operate("key.show", {"key": presented(ask.request)}))
+        return self._answer(ask, keys.show)
 
     def sessions(self, ask: Ask) -> Response:
         """The sessions of the key's account; of an organisation's, for those who administer it."""
@@ -61,6 +59,12 @@ class Api:
         """Withdraw one; the answer is the receipt."""
         arguments = {"key": presented(ask.request), "id": ask.path["report"]}
         return as_json(self._operate("feedback.withdraw", arguments))
+
+    def _answer(self, ask: Ask, operation: codec.Function, **values: object) -> Response:
+        """Carry out an operation for whose key it is."""
+        actor = self._parts.registry.authority.by_key(presented(ask.request))
+        asks, given = asked_by(self._parts.node, actor, Via.API), codec.arguments(operation, values)
+        return as_json(codec.plain(operation(asks, self._parts.node, **given)))
 
 
 def as_json(value: object, status: int = 200) -> Response:

@@ -1,0 +1,84 @@
+"""Which account is meant: of who asks, of a person, or of whoever is named.
+
+Rules kept here:
+
+* Who has a part in more than one account says which: nothing is guessed where a company's code and
+  a person's own terms could be mistaken for each other.
+
+Rows: T1, T5.
+"""
+
+from __future__ import annotations
+
+from bailee.accounts import Account, Actor
+from bailee.errors import InputError
+from bailee.node import Node
+
+
+def own_account(node: Node, by: Actor) -> Account:
+    """The account of who asks: their key's, or the person's own.
+
+    Raises:
+        InputError: code `authentication`, neither; or this person has no account of their own.
+    """
+    if by.account_id is not None:
+        return node.accounts.get(by.account_id)
+    if by.person_id is None:
+        raise InputError(
+            "the choice is a person's own: it takes their key, or that they have signed in.",
+            code="authentication",
+        )
+    account = node.accounts.of_person(by.person_id)
+    if account is None:
+        raise InputError("you have no account of your own.", code="not_found")
+    return account
+
+
+def persons_own(node: Node, person_id: str) -> Account:
+    """A person's own account.
+
+    Raises:
+        InputError: code `not_found`, they have none.
+    """
+    account = node.accounts.of_person(person_id)
+    if account is None:
+        raise InputError("this person has no account of their own.", code="not_found")
+    return account
+
+
+def account_for(node: Node, person_id: str) -> Account:
+    """The account that pays for what a person does: the only one that they have a part in.
+
+    Raises:
+        InputError: `not_found`, there is none; or there are several, and nobody said which.
+    """
+    mine = node.accounts.of_person(person_id)
+    places = node.registry.organisations.of_person(person_id)
+    if mine is not None and not places:
+        return mine
+    if mine is None and len(places) == 1:
+        return node.accounts.of_organisation(places[0].organisation_id)
+    if mine is None and not places:
+        raise InputError(
+            "this person has no account of their own, and is in no organisation.",
+            code="not_found",
+            hint="an admin takes them in: bailee organisation member add",
+        )
+    named = [f"--organisation {place.organisation_id}" for place in places]
+    raise InputError(
+        "on whose terms? This person has a part in more than one account.",
+        hint="say which: " + ", ".join([*named, *(["--own"] if mine is not None else [])]),
+    )
+
+
+def named(node: Node, name: str) -> Account:
+    """The account of this id, or the own one of this person, or this organisation's.
+
+    Raises:
+        InputError: code `not_found`.
+    """
+    if name.startswith("acc_"):
+        return node.accounts.get(name)
+    if name.startswith("org_"):
+        return node.accounts.of_organisation(name)
+    return persons_own(node, node.registry.people.find(name).person_id)
