@@ -32,11 +32,11 @@ def read_place(text: str) -> tuple[datetime, str]:
     at, _, name = text.partition("~")
     try:
         moment = datetime.fromisoformat(at)
-    except ValueError:
-        moment = datetime.min
-    if moment.tzinfo is None:
-        raise InputError("`after` is no place in this list.", hint="give what `next` of a page was")
-    return moment, name
+        if moment.tzinfo is not None and name.isascii():
+            return moment.astimezone(UTC), name
+    except (ValueError, OverflowError):
+        pass
+    raise InputError("`after` is no place in this list.", hint="give what `next` of a page was")
 
 
 def following(
@@ -55,7 +55,10 @@ def following(
     if after is None:
         return true()
     moment, last = read_place(after)
-    return or_(at > moment if oldest_first else at < moment, and_(at == moment, name > last))
+    # By the moment first, alone, so that an index begins where the page does.
+    if oldest_first:
+        return and_(at >= moment, or_(at > moment, name > last))
+    return and_(at <= moment, or_(at < moment, name > last))
 
 
 def cut(

@@ -73,7 +73,7 @@ class Consent:
 @operation()
 def show(asks: Asks, node: Node) -> Training:
     """What you chose about training, and what follows from it."""
-    return training_of(node, own_account(node, asks.actor))
+    return training_of(node, own_account(asks, node))
 
 
 @operation()
@@ -82,7 +82,7 @@ def choose(asks: Asks, node: Node, choice: Choice, language: Language = "en") ->
     the notice.
     """
     changed = node.registry.choices.choose_training(
-        own_account(node, asks.actor).account_id,
+        own_account(asks, node).account_id,
         choice,
         language=language,
         source=SOURCES[asks.via],
@@ -94,7 +94,7 @@ def choose(asks: Asks, node: Node, choice: Choice, language: Language = "en") ->
 @operation()
 def history(asks: Asks, node: Node) -> list[Consent]:
     """Every choice that was made for your account, oldest first."""
-    account = own_account(node, asks.actor)
+    account = own_account(asks, node)
     records = node.registry.choices.history(account.account_id, by=asks.actor)
     return [consent_of(record) for record in records]
 

@@ -17,6 +17,7 @@ from bailee.cloud.git.connections import Connection, Secret
 from bailee.errors import InputError
 from bailee.node.node import Node
 from bailee.operations.arguments import Arguments, text
+from bailee.operations.asks import Via, asked_by
 from bailee.operations.whose import own_account
 
 
@@ -71,7 +72,7 @@ def account_of(
             )
         account = first
     else:
-        account = own_account(node, arguments.by)
+        account = own_account(asked_by(node, arguments.by, Via.TERMINAL), node)
     node.registry.authority.require(by, permission, account)
     return account
 

@@ -10,25 +10,27 @@ Rows: T1, T5.
 
 from __future__ import annotations
 
-from bailee.accounts import Account, Actor
+from bailee.accounts import Account
 from bailee.errors import InputError
 from bailee.node import Node
+from bailee.operations.asks import Asks
 
 
-def own_account(node: Node, by: Actor) -> Account:
+def own_account(asks: Asks, node: Node) -> Account:
     """The account of who asks: their key's, or the person's own.
 
     Raises:
         InputError: code `authentication`, neither; or this person has no account of their own.
     """
-    if by.account_id is not None:
-        return node.accounts.get(by.account_id)
-    if by.person_id is None:
+    actor = asks.actor
+    if actor.account_id is not None:
+        return node.accounts.get(actor.account_id)
+    if actor.person_id is None:
         raise InputError(
             "the choice is a person's own: it takes their key, or that they have signed in.",
             code="authentication",
         )
-    account = node.accounts.of_person(by.person_id)
+    account = node.accounts.of_person(actor.person_id)
     if account is None:
         raise InputError("you have no account of your own.", code="not_found")
     return account
