@@ -31,6 +31,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
+from operator import attrgetter
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, insert, select, update
@@ -655,12 +656,8 @@ class Accounts:
         Raises:
             InputError: there is no such place.
         """
-        return _page(
-            tuple(self._accounts.values()),
-            lambda one: (one.created_at, one.account_id),
-            after,
-            limit,
-        )
+        held = tuple(self._accounts.values())
+        return _page(held, attrgetter("created_at", "account_id"), after, limit)
 
     def get(self, account_id: str) -> Account:
         """The account, from memory.
@@ -724,13 +721,9 @@ class Accounts:
         self, after: str | None, limit: int
     ) -> tuple[list[tuple[ApiKey, Account]], str | None]:
         """Like `page`, of keys, each with its account; those too that are kept in memory only."""
-        held, following = _page(
-            tuple(key for _, key in tuple(self._keys.values())),
-            lambda key: (key.created_at, key.key_id),
-            after,
-            limit,
-        )
-        return [(key, self._accounts[key.account_id]) for key in held], following
+        held = [key for _, key in tuple(self._keys.values())]
+        found, following = _page(held, attrgetter("created_at", "key_id"), after, limit)
+        return [(key, self._accounts[key.account_id]) for key in found], following
 
     def consent_records(self, account_id: str) -> list[ConsentRecord]:
         """The account's consent records, oldest first."""

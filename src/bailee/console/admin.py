@@ -38,7 +38,7 @@ class Admin:
     def overview(self, ask: Ask) -> Response:
         """What is kept here, by numbers, and the latest sessions."""
         sessions = self._perform(ask, "sessions.list", {"newest": 10})
-        page = self._parts.do(ask, keys.list_, ask.query.get("after"), _SHOWN)
+        page = self._parts.do(ask, keys.list_, ask.query.get("after") or None, _SHOWN)
         return self._frame.page(
             ask,
             "admin/overview.html",

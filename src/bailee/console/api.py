@@ -15,7 +15,7 @@ from bailee.console.asking import Ask
 from bailee.console.parts import Parts
 from bailee.errors import InputError
 from bailee.operations import choices, codec, keys
-from bailee.operations.asks import Via, asked_by
+from bailee.operations.asks import Asks, Via, asked_by
 
 
 class Api:
@@ -27,18 +27,19 @@ class Api:
 
     def training(self, ask: Ask) -> Response:
         """The choice about training, and what follows from it."""
-        return self._answer(ask, choices.show)
+        return as_json(codec.plain(choices.show(self._asks(ask), self._parts.node)))
 
     def choose(self, ask: Ask) -> Response:
         """Make the choice."""
-        choice = _object(ask.body).get("choice")
-        return self._answer(ask, choices.choose, choice=choice, language=ask.words.language)
+        asks, said = self._asks(ask), {"choice": _object(ask.body).get("choice")}
+        given = codec.arguments(choices.choose, said | {"language": ask.words.language})
+        return as_json(codec.plain(choices.choose(asks, self._parts.node, **given)))
 
     def key(self, ask: Ask) -> Response:
         """On whose terms the key is. None is made here: a key that was stolen could make another
         that outlives it.
         """
-        return self._answer(ask, keys.show)
+        return as_json(codec.plain(keys.show(self._asks(ask), self._parts.node)))
 
     def sessions(self, ask: Ask) -> Response:
         """The sessions of the key's account; of an organisation's, for those who administer it."""
@@ -60,11 +61,10 @@ class Api:
         arguments = {"key": presented(ask.request), "id": ask.path["report"]}
         return as_json(self._operate("feedback.withdraw", arguments))
 
-    def _answer(self, ask: Ask, operation: codec.Function, **values: object) -> Response:
-        """Carry out an operation for whose key it is."""
+    def _asks(self, ask: Ask) -> Asks:
+        """Whose key it is."""
         actor = self._parts.registry.authority.by_key(presented(ask.request))
-        asks, given = asked_by(self._parts.node, actor, Via.API), codec.arguments(operation, values)
-        return as_json(codec.plain(operation(asks, self._parts.node, **given)))
+        return asked_by(self._parts.node, actor, Via.API)
 
 
 def as_json(value: object, status: int = 200) -> Response:

@@ -134,7 +134,7 @@ class Staff:
         self, ask: Ask, *, made: MadeKey | None = None, error: InputError | None = None
     ) -> Response:
         wanted = ask.query.get("q", "").strip()
-        page = self._do(ask, people.list_, wanted, ask.query.get("after"), _SHOWN)
+        page = self._do(ask, people.list_, wanted, ask.query.get("after") or None, _SHOWN)
         return self._frame.page(
             ask,
             "admin/people.html",
@@ -153,7 +153,7 @@ class Staff:
 
     def _organisations(self, ask: Ask, error: InputError | None = None) -> Response:
         plans = self._parts.policy.plans.values()
-        page = self._do(ask, organisations.list_, ask.query.get("after"), _SHOWN)
+        page = self._do(ask, organisations.list_, ask.query.get("after") or None, _SHOWN)
         return self._frame.page(
             ask,
             "admin/organisations.html",

@@ -15,7 +15,7 @@ Rows: T1, T5, T6.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, Literal
 
@@ -87,7 +87,7 @@ class Key:
 
 @dataclass(frozen=True)
 class _Secret:
-    key: str
+    key: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -68,15 +68,17 @@ def test_a_place_that_no_page_gave_is_refused(node: Node, of: str, after: str) -
         LISTS[of](asked_by(node, OPERATOR, Via.TERMINAL), node, after=after)
 
 
-@pytest.mark.parametrize(("named", "found"), [("E@x", ["dee", "eve"]), ("ADA", ["ada"]), ("q", [])])
+@pytest.mark.parametrize(
+    ("named", "found"), [("E@x", ["dee", "eve"]), ("ADA@", ["ada"]), ("q", [])]
+)
 def test_people_are_found_by_a_part_of_their_email(
     node: Node, named: str, found: list[str]
 ) -> None:
     """In upper case or lower, and over pages too."""
     asks = asked_by(node, OPERATOR, Via.TERMINAL)
     one_by_one = every(lambda after: people.list_(asks, node, named, after, 1))
-    assert [f"{name}@x.example" for name in found] == [one.email for one in one_by_one]
-    assert [] == [one for one in one_by_one if one.organisations]
+    assert {f"{name}@x.example" for name in found} == {one.email for one in one_by_one}
+    assert len(found) == len(one_by_one)
 
 
 def test_a_key_that_was_made_shows_its_secret_first(node: Node) -> None:
