@@ -16,6 +16,7 @@ from bailee import accounts
 from bailee.accounts.roles import Permission
 from bailee.errors import InputError
 from bailee.node import Node
+from bailee.node.subjects import Subject, keys_of
 from bailee.operations.asks import Asks
 from bailee.operations.choices import Consent, Training, consent_of, training_of
 from bailee.operations.codec import Function, Limit, Page, extended
@@ -125,8 +126,7 @@ def show(asks: Asks, node: Node, id: str) -> Particulars:
         training=None if account is None else training_of(node, account),
         keys=[
             key_of(node.policy, key, of)
-            for key, of in node.accounts.api_keys()
-            if whose in (key.person_id, of.person_id)
+            for key, of in keys_of(node.accounts, Subject(person, account))
         ],
         web_sessions=[
             web_session_of(session) for session in node.registry.web_sessions.of_person(whose)
