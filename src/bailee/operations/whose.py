@@ -1,4 +1,4 @@
-"""Which account is meant: of who asks, of a person, or of whoever is named.
+"""Whose things are asked for: who names nobody asks for their own, the operator for everybody's.
 
 Rules kept here:
 
@@ -11,6 +11,7 @@ Rows: T1, T5.
 from __future__ import annotations
 
 from bailee.accounts import Account
+from bailee.accounts.roles import Permission
 from bailee.errors import InputError
 from bailee.node import Node
 from bailee.operations.asks import Asks
@@ -34,6 +35,20 @@ def own_account(asks: Asks, node: Node) -> Account:
     if account is None:
         raise InputError("you have no account of your own.", code="not_found")
     return account
+
+
+def asked_for(asks: Asks, node: Node, owner: str | None, permission: Permission) -> str | None:
+    """The account that is asked for, if who asks may; None: everybody's, by the operator.
+
+    Raises:
+        InputError: `forbidden`, or there is no such account.
+    """
+    if asks.actor.operator:
+        asks.require(node, permission)
+        return owner
+    account = own_account(asks, node) if owner is None else node.accounts.get(owner)
+    asks.require(node, permission, account)
+    return account.account_id
 
 
 def persons_own(node: Node, person_id: str) -> Account:
