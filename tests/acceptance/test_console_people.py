@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from html import unescape
 
 import pytest
 
+from bailee.accounts import OPERATOR
+from bailee.home import Home, HomeLock
+from bailee.node import Node
 from bailee.testing.tampering import tamper
 from browsing import Answer, Visitor
 from programs import SIGN_UP, Bailee, message
@@ -209,3 +213,26 @@ def test_the_operator_sees_that_something_is_damaged(served: Serve) -> None:
     after = operator.get("/admin/retention").text
     assert (False, True) == ("Damaged: " in before, "Damaged: 1." in after)
     assert "bailee verify" in after
+
+
+def test_a_list_of_people_goes_on_on_the_next_page(bailee: Bailee, served: Serve) -> None:
+    """Everybody is on one page or the next, once; a search leads on among what it found."""
+    home = Home(bailee.home)
+    with HomeLock(home), Node.open(home) as node:
+        for number in range(210):
+            email = f"p{number:03}@{'y' if number < 5 else 'x'}.example"
+            node.registry.people.create(email, plan="pro", by=OPERATOR)
+    served()
+    operator = Visitor(bailee.ready["console"])
+    operator.get(bailee.ready["sign_in"])
+
+    for query, expected in (("", 210), ("?q=@X", 205)):
+        page = operator.get(f"/admin/people{query}").text
+        found = []
+        while True:
+            found += re.findall(r"p\d{3}@[xy]", page)
+            link = re.search(r'rel="next" href="([^"]+)"', page)
+            if link is None:
+                break
+            page = operator.get(unescape(link[1])).text
+        assert (expected, expected) == (len(found), len(set(found)))

@@ -22,6 +22,7 @@ Rows: T1, T2, T6.
 
 from __future__ import annotations
 
+import heapq
 import hmac
 import secrets
 import threading
@@ -30,7 +31,8 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any
+from operator import attrgetter
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, insert, select, update
 
@@ -45,11 +47,13 @@ from bailee.db import people
 from bailee.db.accounts import accounts, api_keys, consent_records
 from bailee.db.checks import sound, unsound
 from bailee.db.engine import reading, storage_errors
+from bailee.db.pages import cut, place, read_place
 from bailee.errors import InputError, IntegrityError, PolicyDenied
 from bailee.ledger import Ledger
 from bailee.policy import Policy
 from bailee.shown import named
 
+_Item = TypeVar("_Item")
 RetentionFollows = Callable[[str], None]
 """Told the id of an account whose terms have changed, after the change is on disk."""
 
@@ -649,9 +653,14 @@ class Accounts:
             self.remember(changed)
             return changed
 
-    def all(self) -> list[Account]:
-        """Every account, oldest first."""
-        return sorted(self._accounts.values(), key=lambda account: account.created_at)
+    def page(self, after: str | None, limit: int) -> tuple[list[Account], str | None]:
+        """The accounts after a place, oldest first, and the place where the next page begins.
+
+        Raises:
+            InputError: there is no such place.
+        """
+        held = tuple(self._accounts.values())
+        return _page(held, attrgetter("created_at", "account_id"), after, limit)
 
     def get(self, account_id: str) -> Account:
         """The account, from memory.
@@ -711,6 +720,29 @@ class Accounts:
         held = [(key, self._accounts[key.account_id]) for _, key in tuple(self._keys.values())]
         return sorted(held, key=lambda pair: pair[0].created_at)
 
+    def keys_page(
+        self, after: str | None, limit: int
+    ) -> tuple[list[tuple[ApiKey, Account]], str | None]:
+        """Like `page`, of keys, each with its account; those too that are kept in memory only."""
+        held = [key for _, key in tuple(self._keys.values())]
+        found, following = _page(held, attrgetter("created_at", "key_id"), after, limit)
+        return [(key, self._accounts[key.account_id]) for key in found], following
+
     def consent_records(self, account_id: str) -> list[ConsentRecord]:
         """The account's consent records, oldest first."""
         return consent.history(self._engine, account_id)
+
+
+def _page(
+    items: Iterable[_Item],
+    of: Callable[[_Item], tuple[datetime, str]],
+    after: str | None,
+    limit: int,
+) -> tuple[list[_Item], str | None]:
+    """A page of what is in memory, and the place where it ends if there is more. `of`: by what
+    items are in order.
+    """
+    if after is not None:
+        last = read_place(after)
+        items = (one for one in items if of(one) > last)
+    return cut(heapq.nsmallest(limit + 1, items, key=of), limit, lambda one: place(*of(one)))

@@ -53,27 +53,6 @@ class ConsentRecord:
     actor: str
     number: int = 0
 
-    def as_object(self) -> dict[str, object]:
-        """The record as plain values, for people and programs."""
-        return {
-            "schema": SCHEMA,
-            "record": self.record_id,
-            "number": self.number,
-            "account": self.account_id,
-            "actor": self.actor,
-            "purpose": self.purpose,
-            "legal_basis": "consent",
-            "notice": {
-                "sha256": self.notice,
-                "version": self.notice_version,
-                "language": self.language,
-            },
-            "at": self.at.isoformat(),
-            "old": self.old,
-            "new": self.new,
-            "source": self.source,
-        }
-
 
 def append(connection: Connection, ledger: Ledger, record: ConsentRecord) -> int:
     """Append a record within the caller's transaction, and its entry in the audit record; the

@@ -12,6 +12,7 @@ Rows: T1, T5.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -24,6 +25,7 @@ from bailee.accounts.backing import Backing
 from bailee.accounts.roles import ROLES, Actor, Permission, Role
 from bailee.db.checks import sound
 from bailee.db.engine import reading, storage_errors
+from bailee.db.pages import cut, following, place
 from bailee.db.people import memberships, organisations
 from bailee.errors import InputError
 from bailee.shown import named
@@ -115,11 +117,18 @@ class Organisations:
             )
         return Organisation(*row)
 
-    def all(self) -> list[Organisation]:
-        """Every organisation, oldest first."""
-        query = select(organisations).order_by(organisations.c.created_at, organisations.c.id)
+    def page(self, after: str | None, limit: int) -> tuple[list[Organisation], str | None]:
+        """The organisations after a place, oldest first, and the place where the next page begins.
+
+        Raises:
+            InputError: there is no such place.
+        """
+        at, name = organisations.c.created_at, organisations.c.id
+        query = select(organisations).where(following(at, name, after, oldest_first=True))
         with storage_errors(_WHAT), reading(self._engine) as connection:
-            return [Organisation(*row) for row in connection.execute(query)]
+            rows = connection.execute(query.order_by(at, name).limit(limit + 1))
+            found = [Organisation(*row) for row in rows]
+        return cut(found, limit, lambda one: place(one.created_at, one.organisation_id))
 
     def account(self, organisation_id: str) -> Account:
         """An organisation's account.
@@ -137,13 +146,20 @@ class Organisations:
         """Where a person is in."""
         return self._memberships(memberships.c.person_id == person_id)
 
+    def of_people(self, person_ids: Collection[str]) -> dict[str, list[Membership]]:
+        """Where each of some persons is in."""
+        found: dict[str, list[Membership]] = {one: [] for one in person_ids}
+        for one in self._memberships(memberships.c.person_id.in_(person_ids)):
+            found[one.person_id].append(one)
+        return found
+
     def add(self, organisation_id: str, person_id: str, role: str, *, by: Actor) -> Membership:
         """Take a person in, or change the role of one who is in.
 
         Raises:
             InputError: no such organisation or role; the last owner made less; `forbidden`.
         """
-        wanted = _role(role)
+        wanted = role_named(role)
         self._require(by, organisation_id, person_id, wanted)
         return self.put(organisation_id, person_id, wanted, by=by.name)
 
@@ -245,7 +261,12 @@ class Organisations:
             return [Membership(*row) for row in connection.execute(query)]
 
 
-def _role(role: str) -> Role:
+def role_named(role: str) -> Role:
+    """The role, if it is one.
+
+    Raises:
+        InputError: it is not.
+    """
     for known in ROLES:
         if role == known:
             return known

@@ -10,8 +10,10 @@ Rules kept here:
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
 
 from sqlalchemy import Connection, Row, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError as Conflict
@@ -24,6 +26,7 @@ from bailee.accounts.backing import Backing
 from bailee.accounts.roles import Actor, Permission
 from bailee.db.checks import sound, unsound
 from bailee.db.engine import reading, storage_errors
+from bailee.db.pages import cut, following, place
 from bailee.db.people import identities, memberships, passkeys, persons, web_sessions
 from bailee.errors import InputError, IntegrityError
 
@@ -174,6 +177,35 @@ class People:
             rows = connection.execute(query).all()
         return list(self._damages.each(rows, self._person, lambda row: f"person {row.id}"))
 
+    def page(
+        self, after: str | None, limit: int, *, named: str = ""
+    ) -> tuple[list[Person], str | None]:
+        """Those of `all` whose email or id has `named` in it, after a place, and the place where
+        the next page begins. Emails are sealed, so everybody's is opened until a page is full.
+
+        Raises:
+            InputError: there is no such place.
+        """
+        wanted = named.lower()
+        found = (
+            one
+            for one in self._in_order(after, limit + 1)
+            if wanted in (one.email or "").lower() or wanted in one.person_id
+        )
+        return cut(list(islice(found, limit + 1)), limit, _place)
+
+    def _in_order(self, after: str | None, at_once: int) -> Iterator[Person]:
+        at, name = persons.c.created_at, persons.c.id
+        while True:
+            follows = following(at, name, after, oldest_first=True)
+            query = select(persons).where(follows, sound(persons)).order_by(at, name)
+            with storage_errors(_WHAT), reading(self._engine) as connection:
+                rows = connection.execute(query.limit(at_once)).all()
+            yield from self._damages.each(rows, self._person, lambda row: f"person {row.id}")
+            if len(rows) < at_once:
+                return
+            after = place(rows[-1].created_at, rows[-1].id)
+
     def set_operator(self, person_id: str, operator: bool, *, by: Actor) -> None:
         """Make a person an operator, or no longer.
 
@@ -315,6 +347,10 @@ class People:
         return Person(
             row.id, email, row.password is not None, row.operator, row.created_at, row.erased_at
         )
+
+
+def _place(person: Person) -> str:
+    return place(person.created_at, person.person_id)
 
 
 def taken() -> InputError:

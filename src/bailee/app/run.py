@@ -33,6 +33,7 @@ from bailee.home import Home, HomeLock, find
 from bailee.home.set_clock import time_set
 from bailee.node.node import Node
 from bailee.node.verifying import known
+from bailee.operations.codec import plain
 from bailee.shown import line, lines
 from bailee.vault.workbench_process import WorkbenchProcess
 
@@ -169,7 +170,7 @@ def _announce_json(home: Home, running: Running) -> None:
         "console_api": running.console_api,
         "key": running.key,
         "key_is_for_this_run": running.key_is_for_this_run,
-        "key_terms": running.key_terms and running.key_terms.as_object(),
+        "key_terms": plain(running.key_terms),
         "sign_in": running.sign_in,
         "upstream": running.upstream,
         "ingest": telemetry.addresses(running.ingest, running.ingest_key),
@@ -185,7 +186,7 @@ def _announce(home: Home, running: Running) -> None:
     ingest_key = (
         f"\n            (key for sending alone: {running.ingest_key})" if running.ingest_key else ""
     )
-    terms = f"\n            ({line(running.key_terms.in_words())})" if running.key_terms else ""
+    terms = f"\n            ({line(running.key_terms.in_words)})" if running.key_terms else ""
     text = f"""\
 bailee is ready.
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any, cast
 import typer
 
 from bailee.cli.errors import reporting
-from bailee.cli.reach import HomeOption, JsonOption, ask_one
+from bailee.cli.reach import HomeOption, JsonOption, ask_one, ask_pages
 from bailee.cli.show import console, moment, print_json, say, table
 from bailee.errors import InputError
 
@@ -37,7 +37,7 @@ _StoredMb = Annotated[
 def list_accounts(as_json: JsonOption = False, home: HomeOption = None) -> None:
     """Every account, and whose it is."""
     with reporting():
-        found = cast("list[dict[str, Any]]", ask_one(home, "account.list"))
+        found = list(ask_pages(home, "account.list"))
         if as_json:
             print_json(found)
             return

@@ -8,7 +8,7 @@ from typing import Annotated, Any, cast
 import typer
 
 from bailee.cli.errors import reporting
-from bailee.cli.reach import HomeOption, JsonOption, ask_one
+from bailee.cli.reach import HomeOption, JsonOption, ask_one, ask_pages
 from bailee.cli.show import console, moment, note, print_json, say, table
 from bailee.errors import InputError
 from bailee.policy.wording import period_in_words
@@ -99,7 +99,7 @@ def told_once(made: dict[str, Any]) -> None:
 def list_keys(as_json: JsonOption = False, home: HomeOption = None) -> None:
     """Every key, without its secret."""
     with reporting():
-        keys = cast("list[dict[str, Any]]", ask_one(home, "key.list"))
+        keys = list(ask_pages(home, "key.list"))
         if as_json:
             print_json(keys)
             return

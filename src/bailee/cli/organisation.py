@@ -13,7 +13,7 @@ from typing import Annotated, Any, cast
 import typer
 
 from bailee.cli.errors import reporting
-from bailee.cli.reach import HomeOption, JsonOption, ask_one
+from bailee.cli.reach import HomeOption, JsonOption, ask_one, ask_pages
 from bailee.cli.show import console, moment, print_json, say, table
 from bailee.errors import InputError
 from bailee.shown import line
@@ -76,7 +76,7 @@ def create(
 def list_organisations(as_json: JsonOption = False, home: HomeOption = None) -> None:
     """Every organisation."""
     with reporting():
-        found = cast("list[dict[str, Any]]", ask_one(home, "organisation.list"))
+        found = list(ask_pages(home, "organisation.list"))
         if as_json:
             print_json(found)
             return

@@ -12,7 +12,7 @@ import typer
 from bailee.cli import personal_data
 from bailee.cli.errors import reporting
 from bailee.cli.key import told_once
-from bailee.cli.reach import HomeOption, JsonOption, ask_one
+from bailee.cli.reach import HomeOption, JsonOption, ask_one, ask_pages
 from bailee.cli.show import console, moment, note, print_json, say, table
 from bailee.errors import InputError
 from bailee.shown import line
@@ -91,7 +91,7 @@ def password(
 def list_people(as_json: JsonOption = False, home: HomeOption = None) -> None:
     """Everybody; those who were erased without a name."""
     with reporting():
-        people = cast("list[dict[str, Any]]", ask_one(home, "person.list"))
+        people = list(ask_pages(home, "person.list"))
         if as_json:
             print_json(people)
             return

@@ -20,6 +20,7 @@ from bailee.console.calendar import calendar
 from bailee.console.frame import Frame, drawn
 from bailee.console.parts import Parts
 from bailee.console.privacy import particulars, plain
+from bailee.operations import keys
 from bailee.policy import load
 from bailee.policy.diff import change_in_words, compare, who_in_words
 
@@ -37,6 +38,7 @@ class Admin:
     def overview(self, ask: Ask) -> Response:
         """What is kept here, by numbers, and the latest sessions."""
         sessions = self._perform(ask, "sessions.list", {"newest": 10})
+        page = self._parts.do(ask, keys.list_, ask.query.get("after") or None, _SHOWN)
         return self._frame.page(
             ask,
             "admin/overview.html",
@@ -47,7 +49,8 @@ class Admin:
             report=self._perform(ask, "retention.report", {"wait": False}),
             watch=self._perform(ask, "retention.watch", {}),
             step=self._perform(ask, "clock.show", {})["step"],
-            keys=self._perform(ask, "key.list", {}),
+            keys=page.items,
+            next=page.next,
             gateway=self._parts.running.gateway,
         )
 

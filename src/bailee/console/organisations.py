@@ -10,15 +10,15 @@ Rows: T5, T6.
 
 from __future__ import annotations
 
-from typing import Any
-
 from starlette.responses import RedirectResponse, Response
 
+from bailee.accounts.organisations import role_named
 from bailee.console.asking import Ask
 from bailee.console.frame import Frame
 from bailee.console.label import label
 from bailee.console.parts import Parts
 from bailee.errors import InputError
+from bailee.operations import keys, organisations
 from bailee.policy.document import Clause
 
 
@@ -27,6 +27,7 @@ class Organisations:
 
     def __init__(self, parts: Parts, frame: Frame) -> None:
         self._parts = parts
+        self._do = parts.do
         self._frame = frame
 
     def page(self, ask: Ask) -> Response:
@@ -36,12 +37,8 @@ class Organisations:
     def set_role(self, ask: Ask) -> Response:
         """Take a person in, or give one another role."""
         try:
-            self._perform(
-                ask,
-                "organisation.member",
-                person=ask.given("person").strip(),
-                role=ask.given("role"),
-            )
+            person, role = ask.given("person").strip(), role_named(ask.given("role"))
+            self._do(ask, organisations.member, ask.path["organisation"], person, role)
         except InputError as error:
             return self._page(ask, error)
         return self._back(ask)
@@ -49,7 +46,9 @@ class Organisations:
     def remove(self, ask: Ask) -> Response:
         """Let a person go."""
         try:
-            self._perform(ask, "organisation.remove_member", person=ask.given("person"))
+            self._do(
+                ask, organisations.remove_member, ask.path["organisation"], ask.given("person")
+            )
         except InputError as error:
             return self._page(ask, error)
         return self._back(ask)
@@ -57,7 +56,7 @@ class Organisations:
     def revoke_key(self, ask: Ask) -> Response:
         """Revoke a key of the organisation, whoever made it."""
         try:
-            self._parts.perform(ask, "key.revoke", {"key_id": ask.given("key_id")})
+            self._do(ask, keys.revoke, ask.given("key_id"))
         except InputError as error:
             return self._page(ask, error)
         return self._back(ask)
@@ -69,12 +68,12 @@ class Organisations:
     def join(self, ask: Ask) -> Response:
         """Join the partner programme."""
         try:
-            self._perform(
+            self._do(
                 ask,
-                "partner.join",
+                organisations.join_partners,
+                ask.path["organisation"],
                 confirmation=ask.form.get("confirmation", ""),
                 language=ask.words.language,
-                source="console",
             )
         except InputError as error:
             return self._partner(ask, error)
@@ -82,32 +81,33 @@ class Organisations:
 
     def leave(self, ask: Ask) -> Response:
         """Leave it again."""
-        self._perform(ask, "partner.leave", language=ask.words.language, source="console")
+        self._do(
+            ask,
+            organisations.leave_partners,
+            ask.path["organisation"],
+            language=ask.words.language,
+        )
         return self._back(ask)
 
     # -- inside ----------------------------------------------------------------------------------
-
-    def _perform(self, ask: Ask, operation: str, **arguments: object) -> Any:
-        given = {"organisation": ask.path["organisation"]}
-        return self._parts.perform(ask, operation, given | arguments)
 
     def _back(self, ask: Ask) -> Response:
         return RedirectResponse(f"/organisations/{ask.path['organisation']}", 303)
 
     def _page(self, ask: Ask, error: InputError | None = None) -> Response:
-        shown = self._perform(ask, "organisation.show")
+        shown = self._do(ask, organisations.show, ask.path["organisation"])
         account = self._parts.registry.organisations.account(ask.path["organisation"])
         person = ask.visitor.person
         mine = [
             one
             for one in (person.memberships if person else ())
-            if one.organisation == shown["organisation"]
+            if one.organisation == shown.organisation
         ]
         return self._frame.page(
             ask,
             "organisation.html",
             200 if error is None else error.http_status,
-            here=shown["organisation"],
+            here=shown.organisation,
             shown=shown,
             may_keep=ask.visitor.operator or any(one.administers for one in mine),
             may_join=any(one.administers for one in mine),
@@ -119,12 +119,12 @@ class Organisations:
         )
 
     def _partner(self, ask: Ask, error: InputError | None) -> Response:
-        shown = self._perform(ask, "organisation.show")
+        shown = self._do(ask, organisations.show, ask.path["organisation"])
         return self._frame.page(
             ask,
             "partner.html",
             200 if error is None else error.http_status,
-            here=shown["organisation"],
+            here=shown.organisation,
             shown=shown,
             clauses=self._clauses(),
             problem=None if error is None else ask.words.of_error(error),

@@ -13,7 +13,6 @@ Rows: T3.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from starlette.responses import RedirectResponse, Response
 
@@ -22,6 +21,8 @@ from bailee.console.asking import Ask
 from bailee.console.frame import Frame
 from bailee.console.parts import Parts
 from bailee.errors import InputError
+from bailee.operations import keys, people
+from bailee.operations.key_terms import MadeKey
 from bailee.policy.notice import notice
 
 
@@ -30,6 +31,7 @@ class People:
 
     def __init__(self, parts: Parts, frame: Frame, arriving: Arriving) -> None:
         self._parts = parts
+        self._do = parts.do
         self._registry = parts.registry
         self._frame = frame
         self._arriving = arriving
@@ -136,15 +138,14 @@ class People:
         if place is None:
             return self._account(ask, problem=ask.words("keys.say_whose"), status=400)
         try:
-            made = self._parts.perform(
+            made = self._do(
                 ask,
-                "key.create",
-                {
-                    "person": ask.person.person,
-                    "name": ask.form.get("name", "").strip() or ask.words("account.key_unnamed"),
-                    "ingest": ask.form.get("ingest") == "yes",
-                    **({"own": True} if place == "own" else {"organisation": place}),
-                },
+                keys.create,
+                ask.form.get("name", "").strip() or ask.words("account.key_unnamed"),
+                person=ask.person.person,
+                ingest=ask.form.get("ingest") == "yes",
+                own=place == "own",
+                organisation=None if place == "own" else place,
             )
         except InputError as error:
             return self._account(ask, problem=ask.words.of_error(error), status=error.http_status)
@@ -152,28 +153,25 @@ class People:
 
     def revoke_key(self, ask: Ask) -> Response:
         """Revoke a key of one's own."""
-        self._parts.perform(ask, "key.revoke", {"key_id": ask.given("key_id")})
+        self._do(ask, keys.revoke, ask.given("key_id"))
         return RedirectResponse("/settings/account", 303)
 
     # -- inside ----------------------------------------------------------------------------------
 
-    def _places(self, ask: Ask) -> list[Mapping[str, Any]]:
-        return list(self._parts.perform(ask, "key.places", {}))
-
     def _only_place(self, ask: Ask) -> str | None:
-        places = self._places(ask)
-        return places[0]["place"] if len(places) == 1 else None
+        places = self._do(ask, keys.places)
+        return places[0].place if len(places) == 1 else None
 
     def _account(
         self,
         ask: Ask,
         *,
-        made: Mapping[str, Any] | None = None,
+        made: MadeKey | None = None,
         said: str | None = None,
         problem: str | None = None,
         status: int = 200,
     ) -> Response:
-        shown = self._parts.perform(ask, "person.show", {"id": ask.person.person})
+        shown = self._do(ask, people.show, ask.person.person)
         current = self._registry.web_sessions.find(ask.visitor.cookie)
         return self._frame.page(
             ask,
@@ -182,7 +180,7 @@ class People:
             here="account",
             shown=shown,
             current=current.session_id if current else None,
-            places=self._places(ask),
+            places=self._do(ask, keys.places),
             gateway=self._parts.running.gateway,
             passkeys=self._registry.passkeys.of_person(ask.person.person),
             has_password=self._registry.people.get(ask.person.person).has_password,

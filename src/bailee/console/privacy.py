@@ -13,12 +13,14 @@ import orjson
 from starlette.responses import RedirectResponse, Response, StreamingResponse
 
 from bailee.accounts import Account
+from bailee.accounts.choices import choice_named
 from bailee.console.asking import Ask
 from bailee.console.frame import Frame
 from bailee.console.label import label
 from bailee.console.parts import Parts
 from bailee.console.visitor import Visitor
 from bailee.errors import InputError
+from bailee.operations import choices
 from bailee.policy.notice import notice
 
 _SHOWN = 200
@@ -46,7 +48,7 @@ class Privacy:
             total = self._perform(ask, "sessions.count", whose)
             unfiled = self._perform(ask, "sessions.unfiled", whose)
             unkept = self._perform(ask, "sessions.unkept", whose)
-            history = self._perform(ask, "privacy.history", {})
+            history = self._parts.do(ask, choices.history)
             receipts = self._perform(ask, "retention.receipts", {"owner": account.account_id})
             move = self._move(ask, account)
             asked = self._parts.registry.choices.asked(account)
@@ -105,15 +107,7 @@ class Privacy:
         choice = ask.form.get("choice")
         if choice not in ("allowed", "refused"):
             raise InputError(ask.words("sign_up.choose"))
-        self._perform(
-            ask,
-            "privacy.choose",
-            {
-                "choice": choice,
-                "language": ask.words.language,
-                "source": "console",
-            },
-        )
+        self._parts.do(ask, choices.choose, choice_named(choice), ask.words.language)
         return RedirectResponse("/settings/privacy#choice", 303)
 
     def session(self, ask: Ask) -> Response:

@@ -12,7 +12,11 @@ from bailee.console.frame import Frame
 from bailee.console.parts import Parts
 from bailee.console.privacy import archive, as_text
 from bailee.errors import InputError
-from bailee.operations import holds
+from bailee.operations import holds, organisations, people
+from bailee.operations.codec import LARGEST_PAGE, every
+from bailee.operations.key_terms import MadeKey
+
+_SHOWN = 200
 
 
 class Staff:
@@ -34,14 +38,12 @@ class Staff:
         """
         place = ask.form.get("organisation") or None
         try:
-            made = self._perform(
+            made = self._do(
                 ask,
-                "person.create",
-                {
-                    "email": ask.given("email"),
-                    "organisation": place,
-                    "plan": ask.given("plan") if place is None else None,
-                },
+                people.create,
+                ask.given("email"),
+                organisation=place,
+                plan=ask.given("plan") if place is None else None,
             )
         except InputError as error:
             return self._people(ask, error=error)
@@ -87,26 +89,24 @@ class Staff:
     def add_organisation(self, ask: Ask) -> Response:
         """A new organisation, with its first owner."""
         try:
-            made = self._perform(
+            made = self._do(
                 ask,
-                "organisation.create",
-                {
-                    "name": ask.given("name"),
-                    "plan": ask.given("plan"),
-                    "owner": ask.form.get("owner", "").strip() or None,
-                },
+                organisations.create,
+                ask.given("name"),
+                ask.given("plan"),
+                ask.form.get("owner", "").strip() or None,
             )
         except InputError as error:
             return self._organisations(ask, error)
-        return RedirectResponse(f"/organisations/{made['organisation']}", 303)
+        return RedirectResponse(f"/organisations/{made.organisation}", 303)
 
     # -- inside ----------------------------------------------------------------------------------
 
     def _person(self, ask: Ask, problem: str | None) -> Response:
-        shown = self._perform(ask, "person.show", {"id": ask.path["person"]})
+        shown = self._do(ask, people.show, ask.path["person"])
         sessions = (
-            self._perform(ask, "sessions.list", {"owner": shown["account"], "newest": 50})
-            if shown["account"]
+            self._perform(ask, "sessions.list", {"owner": shown.account, "newest": 50})
+            if shown.account
             else []
         )
         return self._frame.page(
@@ -131,35 +131,36 @@ class Staff:
         )
 
     def _people(
-        self, ask: Ask, *, made: object = None, error: InputError | None = None
+        self, ask: Ask, *, made: MadeKey | None = None, error: InputError | None = None
     ) -> Response:
-        wanted = ask.query.get("q", "").strip().lower()
-        people = [
-            one
-            for one in self._perform(ask, "person.list", {})
-            if wanted in (one["email"] or "").lower() or wanted in one["person"]
-        ]
+        wanted = ask.query.get("q", "").strip()
+        page = self._do(ask, people.list_, wanted, ask.query.get("after") or None, _SHOWN)
         return self._frame.page(
             ask,
             "admin/people.html",
             200 if error is None else error.http_status,
             here="people",
-            people=people,
+            people=page.items,
+            next=page.next,
             wanted=wanted,
             plans=list(self._parts.policy.plans),
-            organisations=self._perform(ask, "organisation.list", {}),
+            organisations=every(
+                lambda after: self._do(ask, organisations.list_, after, LARGEST_PAGE)
+            ),
             made=made,
             problem=None if error is None else ask.words.of_error(error),
         )
 
     def _organisations(self, ask: Ask, error: InputError | None = None) -> Response:
         plans = self._parts.policy.plans.values()
+        page = self._do(ask, organisations.list_, ask.query.get("after") or None, _SHOWN)
         return self._frame.page(
             ask,
             "admin/organisations.html",
             200 if error is None else error.http_status,
             here="organisations",
-            organisations=self._perform(ask, "organisation.list", {}),
+            organisations=page.items,
+            next=page.next,
             plans=[one.name for one in plans if one.segment == "commercial"],
             problem=None if error is None else ask.words.of_error(error),
         )

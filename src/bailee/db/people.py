@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from sqlalchemy import Boolean, Column, ForeignKey, Integer, LargeBinary, String, Table
+from sqlalchemy import Boolean, Column, ForeignKey, Index, Integer, LargeBinary, String, Table
 
 from bailee.db.metadata import Moment, check, data
 
@@ -30,6 +30,8 @@ persons = Table(
 """`email` is sealed, `email_index` its keyed digest, `password` an argon2 string. Who was erased
 keeps a row with nothing in it, so that what must stay (consent records) has someone to be of."""
 
+Index("ix_persons_created_at", persons.c.created_at, persons.c.id)
+
 organisations = Table(
     "organisations",
     data,
@@ -37,6 +39,8 @@ organisations = Table(
     Column("name", String, nullable=False),
     Column("created_at", Moment, nullable=False),
 )
+
+Index("ix_organisations_created_at", organisations.c.created_at, organisations.c.id)
 
 memberships = Table(
     "memberships",

@@ -24,7 +24,7 @@ from bailee.errors import InputError, MachineError
 from bailee.node.node import Node
 from bailee.node.running import RunningCloud
 from bailee.operations.arguments import Arguments, moment, text
-from bailee.operations.keys import account_for
+from bailee.operations.whose import account_for
 
 Operation = Callable[[Node, Arguments], Iterator[object] | object]
 

@@ -17,7 +17,8 @@ from bailee.cloud.git.connections import Connection, Secret
 from bailee.errors import InputError
 from bailee.node.node import Node
 from bailee.operations.arguments import Arguments, text
-from bailee.operations.people import own_account
+from bailee.operations.asks import Via, asked_by
+from bailee.operations.whose import own_account
 
 
 def _add(node: Node, arguments: Arguments) -> object:
@@ -71,7 +72,7 @@ def account_of(
             )
         account = first
     else:
-        account = own_account(node, arguments)
+        account = own_account(asked_by(node, arguments.by, Via.TERMINAL), node)
     node.registry.authority.require(by, permission, account)
     return account
 

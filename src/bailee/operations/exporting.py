@@ -27,12 +27,15 @@ from bailee.node import subjects
 from bailee.node.subjects import Subject
 from bailee.operations import readable
 from bailee.operations.archive import archive
+from bailee.operations.choices import consent_of, training_of
 from bailee.operations.cloud import kept as cloud_kept
 from bailee.operations.cloud import view as cloud_view
 from bailee.operations.cloud_git import connection_view
 from bailee.operations.cloud_network import entry_view
-from bailee.operations.key_terms import key_view
-from bailee.operations.people import membership_view, training_view, web_session_view
+from bailee.operations.codec import plain
+from bailee.operations.key_terms import key_of
+from bailee.operations.organisations import membership_of
+from bailee.operations.people import web_session_of
 from bailee.operations.views import leaf_view, receipt_view, report_view, session_view, unkept_view
 from bailee.vault.exporting import as_lines
 from bailee.vault.transcript import SessionRow
@@ -146,8 +149,8 @@ def _tables(
     held = node.vault.holds.held()
     tables: dict[str, list[dict[str, Any]]] = {
         "profile": [_profile(subject)],
-        "accounts": [] if own is None else [dict(training_view(node, own)) | {"name": own.name}],
-        "keys": [dict(key_view(node.policy, key, account)) for key, account in keys],
+        "accounts": [] if own is None else [plain(training_of(node, own)) | {"name": own.name}],
+        "keys": [plain(key_of(node.policy, key, account)) for key, account in keys],
         "organisations": [],
         "passkeys": [],
         "signed-in": [],
@@ -168,7 +171,7 @@ def _tables(
     }
     if person is not None:
         tables["organisations"] = [
-            dict(membership_view(one))
+            plain(membership_of(one))
             | {"name": node.registry.organisations.get(one.organisation_id).name}
             for one in node.registry.organisations.of_person(person.person_id)
         ]
@@ -182,12 +185,12 @@ def _tables(
             for one in node.registry.passkeys.of_person(person.person_id)
         ]
         tables["signed-in"] = [
-            dict(web_session_view(one))
+            plain(web_session_of(one))
             for one in node.registry.web_sessions.of_person(person.person_id)
         ]
     if own is not None:
         tables["consent"] = [
-            record.as_object() for record in node.accounts.consent_records(own.account_id)
+            plain(consent_of(record)) for record in node.accounts.consent_records(own.account_id)
         ]
         tables["git-connections"] = [
             connection_view(one) for one in node.git_connections.all(own.account_id)

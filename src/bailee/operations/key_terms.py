@@ -15,7 +15,8 @@ Rows: T1, T5, T6.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Final, Literal
 
 from bailee.accounts import Account, ApiKey, Scope
@@ -32,10 +33,26 @@ _OF_WHOM: Final = {
 
 
 @dataclass(frozen=True, slots=True)
+class Kept:
+    """For how long a conversation is kept (ISO 8601), and the clause that says so."""
+
+    period: str | None
+    clause: str
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """What is decided, and by which clause."""
+
+    effect: str
+    clause: str
+
+
+@dataclass(frozen=True, slots=True)
 class KeyTerms:
     """Who pays for a key (`payer_id`: an organisation's, person's or account's id), their plan and
     its segment, and what is decided of a conversation: `retention` and `training`; both None for a
-    key that is for sending alone and has no conversations.
+    key that is for sending alone and has no conversations. `in_words`: one line for a terminal.
     """
 
     payer: Payer
@@ -45,39 +62,37 @@ class KeyTerms:
     plan: str
     segment: str
     zero_retention: bool
-    retention: Decision | None
-    training: Decision | None
+    retention: Kept | None
+    training: Effect | None
+    in_words: str
 
-    def as_object(self) -> dict[str, object]:
-        """As lists and the HTTP API show it."""
-        return {
-            "payer": self.payer,
-            "payer_id": self.payer_id,
-            "payer_name": self.payer_name,
-            "account": self.account,
-            "plan": self.plan,
-            "segment": self.segment,
-            "zero_retention": self.zero_retention,
-            "retention": self.retention
-            and {"period": self.retention.retention, "clause": self.retention.clause},
-            "training": self.training
-            and {"effect": self.training.effect, "clause": self.training.clause},
-            "in_words": self.in_words(),
-        }
 
-    def in_words(self) -> str:
-        """One line for a terminal."""
-        whose = _OF_WHOM[self.payer].format(name=self.payer_name, id=self.payer_id)
-        said = [f"{whose}: {self.segment}, plan {self.plan}"]
-        if self.retention is None or self.training is None:
-            return f"{said[0]}; for sending alone"
-        if self.zero_retention:
-            said.append("zero retention")
-        else:
-            said.append(f"kept {period_in_words(self.retention.retention or 'P0D', 'en')}")
-        trained = self.training.effect == "allow"
-        said.append("may be trained on" if trained else "not trained on")
-        return "; ".join(said)
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A key as lists show it: on whose terms it is, and without its secret."""
+
+    key_id: str
+    account: str
+    person: str | None
+    name: str
+    plan: str
+    zero_retention: bool
+    scope: Scope
+    unrecorded_routes: bool
+    created: datetime
+    created_by: str
+    revoked: datetime | None
+    terms: KeyTerms
+
+
+@dataclass(frozen=True)
+class _Secret:
+    key: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class MadeKey(Key, _Secret):
+    """A key that was just made, with its secret, which is shown this once: first, as `key`."""
 
 
 def terms_of(
@@ -104,36 +119,49 @@ def terms_of(
             partner_programme=account.partner_programme,
             active_since_choice=True,
         )
+    segment = policy.plans[account.plan].segment
+    whose = _OF_WHOM[payer].format(name=name, id=payer_id)
     return KeyTerms(
         payer,
         payer_id,
         name,
         account.account_id,
         account.plan,
-        policy.plans[account.plan].segment,
+        segment,
         zero_retention,
-        retention,
-        training,
+        None if retention is None else Kept(retention.retention, retention.clause),
+        None if training is None else Effect(training.effect, training.clause),
+        f"{whose}: {segment}, plan {account.plan}; "
+        + _in_words(retention, training, zero_retention=zero_retention),
     )
 
 
-def key_view(policy: Policy, key: ApiKey, account: Account) -> dict[str, object]:
-    """A key as lists show it: on whose terms it is, and without its secret."""
-    terms = terms_of(policy, account, zero_retention=key.zero_retention, scope=key.scope)
-    return {
-        "key_id": key.key_id,
-        "account": account.account_id,
-        "person": key.person_id,
-        "name": key.name,
-        "plan": account.plan,
-        "zero_retention": key.zero_retention,
-        "scope": key.scope,
-        "unrecorded_routes": account.unrecorded_routes,
-        "created": key.created_at.isoformat(),
-        "created_by": key.created_by,
-        "revoked": key.revoked_at and key.revoked_at.isoformat(),
-        "terms": terms.as_object(),
-    }
+def _in_words(
+    retention: Decision | None, training: Decision | None, *, zero_retention: bool
+) -> str:
+    if retention is None or training is None:
+        return "for sending alone"
+    period = period_in_words(retention.retention or "P0D", "en")
+    kept = "zero retention" if zero_retention else f"kept {period}"
+    return f"{kept}; {'may be' if training.effect == 'allow' else 'not'} trained on"
+
+
+def key_of(policy: Policy, key: ApiKey, account: Account) -> Key:
+    """A key as lists show it."""
+    return Key(
+        key.key_id,
+        account.account_id,
+        key.person_id,
+        key.name,
+        account.plan,
+        key.zero_retention,
+        key.scope,
+        account.unrecorded_routes,
+        key.created_at,
+        key.created_by,
+        key.revoked_at,
+        terms_of(policy, account, zero_retention=key.zero_retention, scope=key.scope),
+    )
 
 
 def _payer(account: Account) -> tuple[Payer, str, str]:

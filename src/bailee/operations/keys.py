@@ -2,9 +2,8 @@
 
 Rules kept here:
 
-* A key is of an account that was named, or of the only one that whoever it is for has a part in.
-  Who has a part in more than one says which: nothing is guessed where a company's code and a
-  person's own terms could be mistaken for each other.
+* A key is of an account that was named, or of the only one that whoever it is for has a part in
+  (`whose`).
 * What is made says on whose terms it is (`key_terms`), and shows the key this once.
 
 Rows: T1, T5.
@@ -12,136 +11,135 @@ Rows: T1, T5.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Final
 
-from bailee.accounts import Account, Actor, Person, Scope
+from bailee.accounts import Scope
 from bailee.accounts.roles import Permission, may
 from bailee.errors import InputError
-from bailee.node.node import Node
-from bailee.operations.arguments import Arguments, text
-from bailee.operations.key_terms import key_view, terms_of
+from bailee.node import Node
+from bailee.operations.asks import Asks
+from bailee.operations.codec import Function, Limit, Page, extended
+from bailee.operations.key_terms import Key, KeyTerms, MadeKey, key_of, terms_of
+from bailee.operations.operation import operation
+from bailee.operations.whose import account_for, persons_own
 
 _WHOSE: Final = "name it: --account, --person or --organisation"
 
 
-def account_for(node: Node, person_id: str, *, own: bool = False) -> Account:
-    """The account that pays for what a person does: the only one that they have a part in, or with
-    `own` their own.
-
-    Raises:
-        InputError: `not_found`, there is none; or there are several, and nobody said which.
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a key can be made, and on whose terms it would be. `place`: an organisation's id, or
+    `own`.
     """
-    mine = node.accounts.of_person(person_id)
-    places = node.registry.organisations.of_person(person_id)
-    if own:
-        if mine is None:
-            raise InputError("this person has no account of their own.", code="not_found")
-        return mine
-    if mine is not None and not places:
-        return mine
-    if mine is None and len(places) == 1:
-        return node.accounts.of_organisation(places[0].organisation_id)
-    if mine is None and not places:
-        raise InputError(
-            "this person has no account of their own, and is in no organisation.",
-            code="not_found",
-            hint="an admin takes them in: bailee organisation member add",
-        )
-    named = [f"--organisation {place.organisation_id}" for place in places]
-    raise InputError(
-        "on whose terms? This person has a part in more than one account.",
-        hint="say which: " + ", ".join([*named, *(["--own"] if mine is not None else [])]),
-    )
+
+    place: str
+    terms: KeyTerms
 
 
-def _key_create(node: Node, arguments: Arguments) -> object:
-    """A key of a person or an organisation if one is named, else of a new account."""
-    by = arguments.by
-    name = text(arguments, "name")
-    zero_retention = arguments.get("zero_retention") is True
-    scope: Scope = "ingest" if arguments.get("ingest") is True else "full"
-    named = arguments.get("person")
-    person = node.registry.people.find(text(arguments, "person")) if named else None
-    account = _account(node, by, person, arguments)
-    if account is None:
-        node.registry.authority.require(by, Permission.ORGANISATION_CREATE)
-        if scope == "ingest":
+@operation()
+def create(
+    asks: Asks,
+    node: Node,
+    name: str,
+    *,
+    plan: str | None = None,
+    person: str | None = None,
+    organisation: str | None = None,
+    account: str | None = None,
+    own: bool = False,
+    shared: bool = False,
+    ingest: bool = False,
+    zero_retention: bool = False,
+) -> MadeKey:
+    """Make a key of a person or an organisation if one is named, else of a new account. `own`: of
+    the person's own account, though they are in an organisation. `shared`: it speaks for the
+    organisation alone. `ingest`: for sending metrics, errors and feedback alone.
+    """
+    by, accounts = asks.actor, node.accounts
+    whose = node.registry.people.find(person).person_id if person else None
+    scope: Scope = "ingest" if ingest else "full"
+    if organisation:
+        paying = node.registry.organisations.account(organisation)
+    elif whose is None and account:
+        paying = accounts.get(account)
+    elif whose is None and (by.person_id is None or plan is not None):
+        asks.require(node, Permission.ORGANISATION_CREATE)
+        if ingest:
             raise InputError("an ingest key is of an account that is there.", hint=_WHOSE)
-        account, key, secret = node.accounts.create(
-            plan=text(arguments, "plan"), name=name, zero_retention=zero_retention, by=by
+        if plan is None:
+            raise InputError("the argument 'plan' is missing.")
+        paying, key, secret = accounts.create(
+            plan=plan, name=name, zero_retention=zero_retention, by=by
         )
+        return extended(MadeKey, key_of(node.policy, key, paying), key=secret)
+    elif whose is None and by.account_id is not None:
+        paying = accounts.get(by.account_id)  # with a key one stays where it is of
     else:
-        key, secret = node.registry.people.create_key(
-            account,
-            name,
-            by=by,
-            zero_retention=zero_retention,
-            person_id=None if person is None else person.person_id,
-            shared=arguments.get("shared") is True,
-            scope=scope,
-        )
-    return {"key": secret, **key_view(node.policy, key, account)}
+        holder = whose or by.person_id
+        assert holder is not None
+        paying = persons_own(node, holder) if own else account_for(node, holder)
+    key, secret = node.registry.people.create_key(
+        paying,
+        name,
+        by=by,
+        zero_retention=zero_retention,
+        person_id=whose,
+        shared=shared,
+        scope=scope,
+    )
+    return extended(MadeKey, key_of(node.policy, key, paying), key=secret)
 
 
-def _account(node: Node, by: Actor, person: Person | None, arguments: Arguments) -> Account | None:
-    """The account that is to pay; None: a new one, of whoever holds its key."""
-    if arguments.get("organisation"):
-        return node.registry.organisations.account(text(arguments, "organisation"))
-    if person is not None:
-        return account_for(node, person.person_id, own=arguments.get("own") is True)
-    if arguments.get("account"):
-        return node.accounts.get(text(arguments, "account"))
-    if by.person_id is not None and arguments.get("plan") is None:
-        if by.account_id is not None:
-            return node.accounts.get(by.account_id)  # with a key one stays where it is of
-        return account_for(node, by.person_id, own=arguments.get("own") is True)
-    return None
-
-
-def _key_places(node: Node, arguments: Arguments) -> object:
-    """Where whoever asks may make a key for themselves, and on whose terms it would be there: their
-    organisations' accounts first, then their own. `place` is an organisation's id, or `own`.
+@operation()
+def places(asks: Asks, node: Node) -> list[Place]:
+    """Where you may make a key for yourself, and on whose terms it would be there: your
+    organisations' accounts first, then your own.
     """
-    by = arguments.by
+    by = asks.actor
     if by.person_id is None:
         return []
-    places = [
+    found = [
         (one.organisation_id, node.accounts.of_organisation(one.organisation_id))
         for one in node.registry.organisations.of_person(by.person_id)
     ]
     own = node.accounts.of_person(by.person_id)
     return [
-        {"place": place, "terms": terms_of(node.policy, account).as_object()}
-        for place, account in [*places, *([("own", own)] if own is not None else [])]
+        Place(place, terms_of(node.policy, account))
+        for place, account in [*found, *([("own", own)] if own is not None else [])]
         if may(Permission.KEY_CREATE_OWN, node.registry.authority.standings(by, account))
     ]
 
 
-def _key_show(node: Node, arguments: Arguments) -> object:
-    """The key that is presented: on whose terms it is."""
-    by = arguments.by
-    if by.key_id is None:
+@operation()
+def show(asks: Asks, node: Node) -> Key:
+    """The key that you ask with: on whose terms it is."""
+    if asks.actor.key_id is None:
         raise InputError("there is no API key.", code="authentication")
-    key = node.accounts.api_key(by.key_id)
-    return key_view(node.policy, key, node.accounts.get(key.account_id))
+    key = node.accounts.api_key(asks.actor.key_id)
+    return key_of(node.policy, key, node.accounts.get(key.account_id))
 
 
-def _key_list(node: Node, arguments: Arguments) -> object:
-    by = arguments.by
-    node.registry.authority.require(by, Permission.PERSON_CREATE)
-    return [key_view(node.policy, key, account) for key, account in node.accounts.api_keys()]
+@operation()
+def list_(asks: Asks, node: Node, after: str | None = None, limit: Limit = 100) -> Page[Key]:
+    """Every key, oldest first, without its secret."""
+    asks.require(node, Permission.PERSON_CREATE)
+    found, following = node.accounts.keys_page(after, limit)
+    return Page([key_of(node.policy, key, account) for key, account in found], following)
 
 
-def _key_revoke(node: Node, arguments: Arguments) -> object:
-    key = node.registry.people.revoke_key(text(arguments, "key_id"), by=arguments.by)
-    return key_view(node.policy, key, node.accounts.get(key.account_id))
+@operation()
+def revoke(asks: Asks, node: Node, key_id: str) -> Key:
+    """Revoke a key, at once and for good."""
+    key = node.registry.people.revoke_key(key_id, by=asks.actor)
+    return key_of(node.policy, key, node.accounts.get(key.account_id))
 
 
-KEYS: Final[Mapping[str, Callable[[Node, Arguments], object]]] = {
-    "key.create": _key_create,
-    "key.show": _key_show,
-    "key.places": _key_places,
-    "key.list": _key_list,
-    "key.revoke": _key_revoke,
+OPERATIONS: Final[Mapping[str, Function]] = {
+    "key.create": create,
+    "key.show": show,
+    "key.places": places,
+    "key.list": list_,
+    "key.revoke": revoke,
 }

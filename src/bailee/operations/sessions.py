@@ -14,7 +14,7 @@ from bailee.node import verifying
 from bailee.node.minding import in_words
 from bailee.node.node import Node
 from bailee.operations.arguments import Arguments, due, moment, require, text
-from bailee.operations.people import own_account
+from bailee.operations.asks import Via, asked_by
 from bailee.operations.views import (
     as_bytes,
     leaf_view,
@@ -24,6 +24,7 @@ from bailee.operations.views import (
     step_view,
     unkept_view,
 )
+from bailee.operations.whose import own_account
 from bailee.vault.exporting import as_object
 from bailee.vault.recovery import WAITS
 from bailee.vault.transcript import SessionRow
@@ -41,7 +42,11 @@ def _owner(
     if arguments.by.operator:
         require(node, arguments, permission)
         return owner
-    account = own_account(node, arguments) if owner is None else node.accounts.get(owner)
+    account = (
+        own_account(asked_by(node, arguments.by, Via.TERMINAL), node)
+        if owner is None
+        else node.accounts.get(owner)
+    )
     require(node, arguments, permission, account)
     return account.account_id
 

@@ -19,16 +19,24 @@ from typing import Any, Final
 from bailee.accounts import Actor
 from bailee.errors import InputError
 from bailee.node import Node
-from bailee.operations import codec, feedback, holds, sessions, telemetry
-from bailee.operations.account_routes import ACCOUNT_ROUTES
+from bailee.operations import (
+    accounts,
+    choices,
+    codec,
+    feedback,
+    holds,
+    keys,
+    organisations,
+    people,
+    sessions,
+    telemetry,
+)
 from bailee.operations.arguments import Arguments
 from bailee.operations.asks import PROOFS, Via, asked_by
 from bailee.operations.cloud import CLOUD
 from bailee.operations.cloud_git import CLOUD_GIT
 from bailee.operations.cloud_network import CLOUD_NETWORK
 from bailee.operations.erasure import ERASURE
-from bailee.operations.keys import KEYS
-from bailee.operations.people import PEOPLE
 
 
 def perform(
@@ -85,9 +93,11 @@ MAKE_ROOM: Final = frozenset(
 """What deletes: on a full disk it may use up what is kept for it."""
 
 OPERATIONS: Final[Mapping[str, codec.Function]] = {
-    **PEOPLE,
-    **ACCOUNT_ROUTES,
-    **KEYS,
+    **people.OPERATIONS,
+    **organisations.OPERATIONS,
+    **choices.OPERATIONS,
+    **accounts.OPERATIONS,
+    **keys.OPERATIONS,
     **holds.OPERATIONS,
     **ERASURE,
     **CLOUD,

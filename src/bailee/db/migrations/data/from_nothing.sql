@@ -503,7 +503,11 @@ CREATE INDEX ix_memberships_person_id ON memberships (person_id);
 
 CREATE INDEX ix_network_entries_account_id ON network_entries (account_id);
 
+CREATE INDEX ix_organisations_created_at ON organisations (created_at, id);
+
 CREATE INDEX ix_passkeys_person_id ON passkeys (person_id);
+
+CREATE INDEX ix_persons_created_at ON persons (created_at, id);
 
 CREATE INDEX ix_receipt_segments_segment_id ON receipt_segments (segment_id);
 
@@ -547,5 +551,5 @@ CREATE UNIQUE INDEX uq_accounts_person_id ON accounts (person_id);
 
 CREATE UNIQUE INDEX uq_exchanges_number ON exchanges (session_id, number);
 
-INSERT INTO alembic_version VALUES ('0050');
+INSERT INTO alembic_version VALUES ('0051');
 

@@ -1,0 +1,94 @@
+"""What can be asked of a home about accounts: which the operator lets send more upstream than
+conversations, and how much of each may be kept on disk.
+
+Rows: G1, G2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Final
+
+import msgspec
+
+from bailee import accounts
+from bailee.accounts.roles import Permission
+from bailee.node import Node
+from bailee.operations.asks import Asks
+from bailee.operations.codec import Function, Limit, Page
+from bailee.operations.operation import operation
+from bailee.operations.whose import named
+
+MiB = Annotated[int, msgspec.Meta(ge=0, le=1 << 40)]
+"""How much may be kept; 0: no limit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """An account as lists show it. `stored_bytes`: of it on disk, what is kept; `deleted_bytes`:
+    what was deleted and lies beside others' still; `stored_mb`: its limit, 0: none.
+    """
+
+    account: str
+    name: str
+    plan: str
+    person: str | None
+    organisation: str | None
+    unrecorded_routes: bool
+    stored_bytes: int
+    deleted_bytes: int
+    stored_mb: int
+    created: datetime
+
+
+@operation()
+def list_(asks: Asks, node: Node, after: str | None = None, limit: Limit = 100) -> Page[Account]:
+    """Every account, and whose it is."""
+    asks.require(node, Permission.ACCOUNT_LIST)
+    found, following = node.accounts.page(after, limit)
+    return Page([_shown(node, one) for one in found], following)
+
+
+@operation()
+def allow(asks: Asks, node: Node, account: str, unrecorded_routes: bool) -> Account:
+    """Whether an account may send requests that are no conversations, and are not recorded."""
+    asks.require(node, Permission.ACCOUNT_ALLOW)
+    found = named(node, account)
+    changed = node.accounts.allow_unrecorded_routes(
+        found.account_id, unrecorded_routes, by=asks.actor
+    )
+    return _shown(node, changed)
+
+
+@operation()
+def limit(asks: Asks, node: Node, account: str, stored_mb: MiB | None = None) -> Account:
+    """How much of an account is kept on disk; without a number, as much as of everybody."""
+    asks.require(node, Permission.ACCOUNT_ALLOW)
+    found = named(node, account)
+    return _shown(node, node.accounts.limit_stored(found.account_id, stored_mb, by=asks.actor))
+
+
+def _shown(node: Node, account: accounts.Account) -> Account:
+    stored = node.vault.stored.of(account.account_id)
+    own = account.stored_mb
+    return Account(
+        account.account_id,
+        account.name,
+        account.plan,
+        account.person_id,
+        account.organisation_id,
+        account.unrecorded_routes,
+        stored.living,
+        stored.gone,
+        node.settings.number("gateway.stored_per_account_mb") if own is None else own,
+        account.created_at,
+    )
+
+
+OPERATIONS: Final[Mapping[str, Function]] = {
+    "account.list": list_,
+    "account.allow": allow,
+    "account.limit": limit,
+}

@@ -1,0 +1,267 @@
+"""What can be asked of a home about organisations: making one, who is in it, the partner programme.
+
+Rows: T5, T6.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from bailee import accounts
+from bailee.accounts import Role
+from bailee.accounts.roles import Permission, may
+from bailee.node import Node
+from bailee.operations.asks import Asks
+from bailee.operations.choices import SOURCES, Consent, consent_of
+from bailee.operations.codec import Function, Limit, Page, extended
+from bailee.operations.key_terms import Key, key_of
+from bailee.operations.operation import operation
+from bailee.policy.document import Language
+
+
+@dataclass(frozen=True, slots=True)
+class Organisation:
+    """An organisation as lists show it."""
+
+    organisation: str
+    name: str
+    account: str
+    plan: str
+    partner_programme: bool
+    partner_since: datetime | None
+    created: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Membership:
+    """A person's place in an organisation."""
+
+    organisation: str
+    person: str
+    role: Role
+    joined: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Member(Membership):
+    """A membership with its person's email; None: they were erased."""
+
+    email: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class OrganisationKey(Key):
+    """A key with the emails of whom it speaks for and of who made it, while they are members."""
+
+    person_email: str | None
+    maker: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Particulars(Organisation):
+    """An organisation with its members, and with the keys that who asks may know of."""
+
+    members: list[Member]
+    keys: list[OrganisationKey]
+    consent: list[Consent]
+
+
+@dataclass(frozen=True, slots=True)
+class Removed:
+    """Who was let go: the keys that ended with it, and those that they made and know, which speak
+    for the organisation and are left to an admin's decision.
+    """
+
+    organisation: str
+    person: str
+    role: None
+    keys_revoked: list[str]
+    keys_left: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Provider:
+    """An organisation's OpenID provider; where its secret is, never the secret."""
+
+    organisation: str
+    domain: str
+    issuer: str
+    client_id: str
+    secret_env: str | None
+
+
+@operation()
+def create(asks: Asks, node: Node, name: str, plan: str, owner: str | None = None) -> Organisation:
+    """Make an organisation with its account. `owner`: its first, by id or email."""
+    first = None if owner is None else node.registry.people.find(owner)
+    organisations = node.registry.organisations
+    made, account = organisations.create(name, plan=plan, by=asks.actor)
+    if first is not None:
+        organisations.add(made.organisation_id, first.person_id, "owner", by=asks.actor)
+    return _shown(made, account)
+
+
+@operation()
+def list_(
+    asks: Asks, node: Node, after: str | None = None, limit: Limit = 100
+) -> Page[Organisation]:
+    """Every organisation, oldest first."""
+    asks.require(node, Permission.ORGANISATION_CREATE)
+    organisations = node.registry.organisations
+    found, following = organisations.page(after, limit)
+    return Page(
+        [_shown(one, organisations.account(one.organisation_id)) for one in found], following
+    )
+
+
+@operation()
+def show(asks: Asks, node: Node, organisation: str) -> Particulars:
+    """One organisation: members, consent records, and keys: all of them for who may revoke them,
+    else one's own.
+    """
+    organisations, authority, by = node.registry.organisations, node.registry.authority, asks.actor
+    found = organisations.get(organisation)
+    account = organisations.account(organisation)
+    asks.require(node, Permission.MEMBERS_READ, account)
+    everyones = may(Permission.KEY_REVOKE, authority.standings(by, account))
+    emails = {
+        one.person_id: (one, node.registry.people.get(one.person_id).email)
+        for one in organisations.members(organisation)
+    }
+    return extended(
+        Particulars,
+        _shown(found, account),
+        members=[
+            extended(Member, membership_of(one), email=email) for one, email in emails.values()
+        ],
+        keys=[
+            extended(
+                OrganisationKey,
+                key_of(node.policy, key, of),
+                person_email=emails[key.person_id][1] if key.person_id in emails else None,
+                maker=emails[key.created_by][1] if key.created_by in emails else None,
+            )
+            for key, of in node.accounts.api_keys()
+            if of.account_id == account.account_id
+            and key.scope != "cloud"
+            and (everyones or key.person_id == by.person_id)
+        ],
+        consent=[
+            consent_of(record)
+            for record in node.registry.choices.history(account.account_id, by=by)
+        ],
+    )
+
+
+@operation()
+def member(asks: Asks, node: Node, organisation: str, person: str, role: Role) -> Membership:
+    """Take a person in, or give a member another role."""
+    found = node.registry.people.find(person)
+    made = node.registry.organisations.add(organisation, found.person_id, role, by=asks.actor)
+    return membership_of(made)
+
+
+@operation()
+def remove_member(asks: Asks, node: Node, organisation: str, person: str) -> Removed:
+    """Let a person go; their keys there are revoked."""
+    registry = node.registry
+    gone = registry.people.find(person).person_id
+    ended = registry.organisations.remove(organisation, gone, by=asks.actor)
+    if not registry.authority.has_place(gone):
+        registry.web_sessions.end_all(gone)
+    account = registry.organisations.account(organisation)
+    left = [
+        key.key_id
+        for key, of in node.accounts.api_keys()
+        if of.account_id == account.account_id and key.created_by == gone and key.revoked_at is None
+    ]
+    return Removed(organisation, gone, None, ended, left)
+
+
+@operation()
+def provider(
+    asks: Asks,
+    node: Node,
+    organisation: str,
+    *,
+    domain: str,
+    issuer: str,
+    client_id: str,
+    secret_env: str | None = None,
+) -> Provider:
+    """Let the people of a domain sign in through their organisation's OpenID provider."""
+    bound = node.registry.providers.bind(
+        organisation,
+        domain=domain,
+        issuer=issuer,
+        client_id=client_id,
+        secret_env=secret_env,
+        by=asks.actor,
+    )
+    return Provider(
+        bound.organisation_id, bound.domain, bound.issuer, bound.client_id, bound.secret_env
+    )
+
+
+@operation()
+def join_partners(
+    asks: Asks, node: Node, organisation: str, confirmation: str, language: Language = "en"
+) -> Organisation:
+    """Offer an organisation's sessions on the first-party API for training. `confirmation`: its
+    name, typed out.
+    """
+    found = node.registry.organisations.get(organisation)
+    account = node.registry.choices.join_partner_programme(
+        organisation,
+        confirmation=confirmation,
+        language=language,
+        source=SOURCES[asks.via],
+        by=asks.actor,
+    )
+    return _shown(found, account)
+
+
+@operation()
+def leave_partners(
+    asks: Asks, node: Node, organisation: str, language: Language = "en"
+) -> Organisation:
+    """Take that back, from now on."""
+    found = node.registry.organisations.get(organisation)
+    account = node.registry.choices.leave_partner_programme(
+        organisation, language=language, source=SOURCES[asks.via], by=asks.actor
+    )
+    return _shown(found, account)
+
+
+def membership_of(membership: accounts.Membership) -> Membership:
+    """A person's place in an organisation as lists show it."""
+    return Membership(
+        membership.organisation_id, membership.person_id, membership.role, membership.joined_at
+    )
+
+
+def _shown(organisation: accounts.Organisation, account: accounts.Account) -> Organisation:
+    return Organisation(
+        organisation.organisation_id,
+        organisation.name,
+        account.account_id,
+        account.plan,
+        account.partner_programme,
+        account.partner_since,
+        organisation.created_at,
+    )
+
+
+OPERATIONS: Final[Mapping[str, Function]] = {
+    "organisation.create": create,
+    "organisation.list": list_,
+    "organisation.show": show,
+    "organisation.member": member,
+    "organisation.remove_member": remove_member,
+    "organisation.provider": provider,
+    "partner.join": join_partners,
+    "partner.leave": leave_partners,
+}
