@@ -25,12 +25,8 @@ from bailee.errors import BaileeError
 from bailee.feedback.reports import Report
 from bailee.node import subjects
 from bailee.node.subjects import Subject
-from bailee.operations import readable
+from bailee.operations import cloud, cloud_git, cloud_network, codec, readable
 from bailee.operations.archive import archive
-from bailee.operations.cloud import kept as cloud_kept
-from bailee.operations.cloud import view as cloud_view
-from bailee.operations.cloud_git import connection_view
-from bailee.operations.cloud_network import entry_view
 from bailee.operations.key_terms import key_view
 from bailee.operations.people import membership_view, training_view, web_session_view
 from bailee.operations.views import leaf_view, receipt_view, report_view, session_view, unkept_view
@@ -190,10 +186,10 @@ def _tables(
             record.as_object() for record in node.accounts.consent_records(own.account_id)
         ]
         tables["git-connections"] = [
-            connection_view(one) for one in node.git_connections.all(own.account_id)
+            codec.plain(cloud_git.shown(one)) for one in node.git_connections.all(own.account_id)
         ]
         tables["network-lists"] = [
-            entry_view(one) for one in node.network_lists.all(own.account_id)
+            codec.plain(cloud_network.shown(one)) for one in node.network_lists.all(own.account_id)
         ]
     about = [subject.id, *([] if own is None else [own.account_id])]
     about += [key.key_id for key, _ in keys]
@@ -229,7 +225,7 @@ def _session_entry(node: Node, row: SessionRow, held: bool, now: datetime) -> di
 
 def _cloud_entries(node: Node, owner: str, now: datetime) -> list[dict[str, Any]]:
     return [
-        cloud_view(record) | {"kept": cloud_kept(node, record, now)}
+        codec.plain(cloud.shown(record)) | {"kept": codec.plain(cloud.kept(node, record, now))}
         for record in node.cloud.all(owner)
     ]
 

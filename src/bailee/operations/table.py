@@ -19,13 +19,19 @@ from typing import Any, Final
 from bailee.accounts import Actor
 from bailee.errors import InputError
 from bailee.node import Node
-from bailee.operations import codec, feedback, holds, sessions, telemetry
+from bailee.operations import (
+    cloud,
+    cloud_git,
+    cloud_network,
+    codec,
+    feedback,
+    holds,
+    sessions,
+    telemetry,
+)
 from bailee.operations.account_routes import ACCOUNT_ROUTES
 from bailee.operations.arguments import Arguments
 from bailee.operations.asks import PROOFS, Via, asked_by
-from bailee.operations.cloud import CLOUD
-from bailee.operations.cloud_git import CLOUD_GIT
-from bailee.operations.cloud_network import CLOUD_NETWORK
 from bailee.operations.erasure import ERASURE
 from bailee.operations.keys import KEYS
 from bailee.operations.people import PEOPLE
@@ -79,7 +85,7 @@ def _typed(function: Callable[..., object]) -> bool:
 MAKE_ROOM: Final = frozenset(
     {
         *("sessions.delete", "retention.run", "keyring.rotate", "person.erase"),
-        *("feedback.withdraw", "cloud.delete"),
+        "feedback.withdraw",
     }
 )
 """What deletes: on a full disk it may use up what is kept for it."""
@@ -90,10 +96,10 @@ OPERATIONS: Final[Mapping[str, codec.Function]] = {
     **KEYS,
     **holds.OPERATIONS,
     **ERASURE,
-    **CLOUD,
+    **cloud.OPERATIONS,
     **sessions.SESSIONS,
     **telemetry.OPERATIONS,
     **feedback.OPERATIONS,
-    **CLOUD_GIT,
-    **CLOUD_NETWORK,
+    **cloud_git.OPERATIONS,
+    **cloud_network.OPERATIONS,
 }
