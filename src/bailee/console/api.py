@@ -6,6 +6,7 @@ Rows: T2 (the choice over HTTP).
 from __future__ import annotations
 
 import json
+from typing import Final
 
 import orjson
 from starlette.requests import Request
@@ -14,6 +15,8 @@ from starlette.responses import Response
 from bailee.console.asking import Ask
 from bailee.console.parts import Parts
 from bailee.errors import InputError
+
+_AT_ONCE: Final = 1000
 
 
 class Api:
@@ -48,7 +51,14 @@ class Api:
 
     def reports(self, ask: Ask) -> Response:
         """The bug reports that the key's holder sent."""
-        return as_json(self._operate("feedback.list", {"key": presented(ask.request)}))
+        items, place = [], None
+        while True:
+            asked = {"key": presented(ask.request), "limit": _AT_ONCE, "after": place}
+            page = self._operate("feedback.list", asked)
+            items += page["items"]
+            place = page["next"]
+            if place is None:
+                return as_json(items)
 
     def report(self, ask: Ask) -> Response:
         """One of them, with what is in it."""

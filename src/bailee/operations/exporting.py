@@ -25,11 +25,11 @@ from bailee.errors import BaileeError
 from bailee.feedback.reports import Report
 from bailee.node import subjects
 from bailee.node.subjects import Subject
-from bailee.operations import cloud, cloud_git, cloud_network, codec, readable
+from bailee.operations import cloud, cloud_git, cloud_network, codec, feedback, readable
 from bailee.operations.archive import archive
 from bailee.operations.key_terms import key_view
 from bailee.operations.people import membership_view, training_view, web_session_view
-from bailee.operations.views import leaf_view, receipt_view, report_view, session_view, unkept_view
+from bailee.operations.views import leaf_view, receipt_view, session_view, unkept_view
 from bailee.vault.exporting import as_lines
 from bailee.vault.transcript import SessionRow
 
@@ -154,7 +154,7 @@ def _tables(
         _CLOUD: [] if own is None else _cloud_entries(node, own.account_id, now),
         "sessions-of-organisations": _elsewhere(node, subject, now),
         _REPORTS: [
-            dict(report_view(report)) | {"content": f"{_REPORTS}/{report.id}.json"}
+            codec.plain(feedback.shown(report)) | {"content": f"{_REPORTS}/{report.id}.json"}
             for report in node.reports.of(subject.whose, now)
         ],
         "not-kept": []

@@ -85,7 +85,6 @@ def _typed(function: Callable[..., object]) -> bool:
 MAKE_ROOM: Final = frozenset(
     {
         *("sessions.delete", "retention.run", "keyring.rotate", "person.erase"),
-        "feedback.withdraw",
     }
 )
 """What deletes: on a full disk it may use up what is kept for it."""
