@@ -22,6 +22,7 @@ from bailee.console.frame import Frame, drawn
 from bailee.console.parts import Parts
 from bailee.console.plots import Said, Series
 from bailee.errors import InputError
+from bailee.operations import telemetry
 
 _SHOWN = 6
 
@@ -57,7 +58,7 @@ class Metrics:
     """The handlers; each takes an `Ask`."""
 
     def __init__(self, parts: Parts, frame: Frame) -> None:
-        self._perform = parts.perform
+        self._do = parts.do
         self._frame = frame
 
     def page(self, ask: Ask) -> Response:
@@ -65,9 +66,7 @@ class Metrics:
         span = _range(ask)
         moments = span.moments(ask.now)
         latency = ask.query.get("latency") or None
-        found = self._perform(
-            ask, "metrics.summary", {"since": span.name, "step": span.step, "latency": latency}
-        )
+        found = self._do(ask, telemetry.summary, span.name, span.step, latency)
         quick = _in_milliseconds(found["latency"])
         return self._frame.page(
             ask,
@@ -81,17 +80,17 @@ class Metrics:
                 key: _spread(found["usage"][key], by, key)
                 for key, by in (("sessions", "program"), ("tokens", "type"))
             },
-            measures=self._perform(ask, "metrics.list", {}),
-            destinations=self._perform(ask, "metrics.destinations", {}),
+            measures=self._do(ask, telemetry.measures),
+            destinations=self._do(ask, telemetry.destinations),
         )
 
     def measure(self, ask: Ask) -> Response:
         """One measure, by a field if wanted."""
         span = _range(ask)
         name, by = ask.path["measure"], ask.query.get("by") or None
-        asked = {"name": name, "since": span.name, "by": [by] if by else []}
-        found = self._perform(ask, "metrics.query", asked)
-        steps = self._perform(ask, "metrics.query", asked | {"step": span.step})
+        fields = (by,) if by else ()
+        found = self._do(ask, telemetry.query, name, since=span.name, by=fields)
+        steps = self._do(ask, telemetry.query, name, since=span.name, by=fields, step=span.step)
         return self._frame.page(
             ask,
             "admin/measure.html",
@@ -110,7 +109,7 @@ class Metrics:
 
     def dropped(self, ask: Ask) -> Response:
         """What clients sent that may not be kept, by field."""
-        rows = _by_field(self._perform(ask, "metrics.dropped", {}))
+        rows = _by_field(self._do(ask, telemetry.dropped))
         words = ask.words
         said = Said("dropped", words("metrics.dropped_title"), words("metrics.dropped_picture"))
         return self._frame.page(
@@ -336,23 +335,23 @@ def _added(amounts: Iterable[tuple[str, int]]) -> Counter[str]:
     return found
 
 
-def _by_field(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def _by_field(rows: Iterable[telemetry.Dropped]) -> list[dict[str, Any]]:
     """Counts of what was dropped, added up by field and reason, the most first."""
     found: dict[tuple[str, str], dict[str, Any]] = {}
     for row in rows:
         into = found.setdefault(
-            (row["field"], row["reason"]),
+            (row.field, row.reason),
             {
-                "field": row["field"],
-                "reason": row["reason"],
-                "why": row["why"],
+                "field": row.field,
+                "reason": row.reason,
+                "why": row.why,
                 "count": 0,
-                "last": row["day"],
+                "last": row.day,
                 "senders": {},
             },
         )
-        into["count"] += row["count"]
-        into["last"] = max(into["last"], row["day"])
-        sender = f"{row['service']} ({row['protocol']})"
-        into["senders"][sender] = into["senders"].get(sender, 0) + row["count"]
+        into["count"] += row.count
+        into["last"] = max(into["last"], row.day)
+        sender = f"{row.service} ({row.protocol})"
+        into["senders"][sender] = into["senders"].get(sender, 0) + row.count
     return sorted(found.values(), key=lambda row: -row["count"])

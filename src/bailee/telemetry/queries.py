@@ -9,8 +9,8 @@ Rules kept here:
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
@@ -44,6 +44,65 @@ class Between:
         return int(self.since.timestamp() * 1000), int(self.until.timestamp() * 1000)
 
 
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """A measure of which something is kept: in how many rows, from when to when."""
+
+    name: str
+    kind: str
+    unit: str | None
+    points: int
+    first: datetime
+    last: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """How many events of an issue there were on a day."""
+
+    day: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class SeenIssue:
+    """An issue by the events of it that are kept. `where`: the innermost function of a program's
+    own that has a name; `trend`: the last days, the latest last.
+    """
+
+    id: str
+    type: str
+    where: str | None
+    platform: str
+    level: str
+    state: str
+    regressed: bool
+    resolved_in: str | None
+    first_seen: datetime
+    last_seen: datetime
+    count: int
+    releases: list[str]
+    trend: list[Day]
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """A place in a stack. `ours`: it is in the program's own code."""
+
+    module: str | None
+    function: str | None
+    line: int | None
+    ours: bool
+
+
+@dataclass(frozen=True, slots=True)
+class WholeIssue(SeenIssue):
+    """One issue with the stack of its latest event, and how often it was seen, by field."""
+
+    frames: list[Frame]
+    by: Mapping[str, Mapping[str, int]]
+
+
 class MetricQueries:
     """Questions to the figures."""
 
@@ -51,7 +110,7 @@ class MetricQueries:
         self._days = days
         self._registry = registry
 
-    def names(self, now: datetime, between: Between | None = None) -> list[dict[str, Any]]:
+    def names(self, now: datetime, between: Between | None = None) -> list[Measured]:
         """The measures of which something is kept, with how much; of a stretch of time if given."""
         since, until = (0, 1 << 62) if between is None else between.milliseconds
         wanted = ["at", "name", "kind", "count"]
@@ -62,17 +121,17 @@ class MetricQueries:
         )
         return sorted(
             (
-                {
-                    "name": row["name"],
-                    "kind": row["kind"],
-                    "unit": self._unit(row["name"]),
-                    "points": row["count_count"],
-                    "first": _iso(row["at_min"]),
-                    "last": _iso(row["at_max"]),
-                }
+                Measured(
+                    row["name"],
+                    row["kind"],
+                    self._unit(row["name"]),
+                    row["count_count"],
+                    _moment(row["at_min"]),
+                    _moment(row["at_max"]),
+                )
                 for row in grouped.to_pylist()
             ),
-            key=lambda row: str(row["name"]),
+            key=lambda measured: measured.name,
         )
 
     def query(
@@ -109,7 +168,7 @@ class MetricQueries:
         rows = self._rows(measure, table, keys, column)
         for row in rows:
             if "step" in row["group"]:
-                row["at"] = _iso(row["group"].pop("step"))
+                row["at"] = _moment(row["group"].pop("step")).isoformat()
         return {
             "name": name,
             "kind": measure.kind,
@@ -225,17 +284,12 @@ class ErrorQueries:
         self._days = days
         self._states = issues
 
-    def issues(self, now: datetime, *, state: str | None = None) -> list[dict[str, Any]]:
-        """The issues of which events are kept, latest first; of one state if given."""
+    def issues(self, now: datetime) -> list[SeenIssue]:
+        """The issues of which events are kept, latest first."""
         columns = ["at", "issue", "type", "level", "platform", "release", "frames"]
-        table = self._days.read(ERROR, columns, now=now)
-        return [
-            found
-            for found in self._issues_of(table, now)
-            if state is None or found["state"] == state
-        ]
+        return self._issues_of(self._days.read(ERROR, columns, now=now), now)
 
-    def show(self, issue_id: str, now: datetime) -> dict[str, Any]:
+    def show(self, issue_id: str, now: datetime) -> WholeIssue:
         """One issue with its stack, its versions and its days.
 
         Raises:
@@ -253,23 +307,21 @@ class ErrorQueries:
                 code="not_found",
                 hint="bailee errors list shows them",
             )
-        issue: dict[str, Any]
         (issue,) = self._issues_of(table, now, days=30)
         latest = table.sort_by([("at", "descending")]).slice(0, 1).to_pylist()[0]
-        issue["frames"] = [
-            {"module": module, "function": function, "line": line, "ours": ours}
-            for module, function, line, ours in orjson.loads(latest["frames"])
-        ]
+        by = {}
         for column in ("release", "environment", "handled", *columns[-4:]):
             counts = table.group_by([column]).aggregate([("at", "count")]).to_pylist()
-            issue.setdefault("by", {})[column.removeprefix("a.")] = {
+            by[column.removeprefix("a.")] = {
                 str(row[column]): row["at_count"]
                 for row in sorted(counts, key=lambda row: -row["at_count"])[:20]
                 if row[column] is not None
             }
-        return issue
+        about = {one.name: getattr(issue, one.name) for one in fields(issue)}
+        frames = [Frame(*frame) for frame in orjson.loads(latest["frames"])]
+        return WholeIssue(**about, frames=frames, by=by)
 
-    def _issues_of(self, table: pa.Table, now: datetime, *, days: int = 14) -> list[dict[str, Any]]:
+    def _issues_of(self, table: pa.Table, now: datetime, *, days: int = 14) -> list[SeenIssue]:
         import pyarrow as pa
 
         table = table.append_column("row", pa.array(range(table.num_rows), type=pa.int64()))
@@ -303,7 +355,8 @@ class ErrorQueries:
             )
             for found, about in zip(grouped.to_pylist(), latest.to_pylist(), strict=True)
         ]
-        return sorted(rows, key=lambda row: row["last_seen"], reverse=True)
+        rows.sort(key=lambda issue: issue.id)
+        return sorted(rows, key=lambda issue: issue.last_seen, reverse=True)
 
 
 def _issue(
@@ -314,32 +367,29 @@ def _issue(
     today: date,
     *,
     back_to: int,
-) -> dict[str, Any]:
+) -> SeenIssue:
     frames = orjson.loads(found["frames"])
     named = next((f for f in reversed(frames) if f[0] is not None and f[3]), None)
     where = None
     if named is not None:
         where = named[0] if named[1] is None else f"{named[0]}.{named[1]}"
-    days = trend[found["issue"]]
-    first = known.first_seen.isoformat() if known is not None else _iso(found["at_min"])
-    return {
-        "id": found["issue"],
-        "type": found["type"],
-        "where": where,
-        "platform": found["platform"],
-        "level": found["level"],
-        "state": "open" if known is None else known.state,
-        "regressed": known is not None and known.regressed,
-        "resolved_in": None if known is None else known.resolved_in,
-        "first_seen": first,
-        "last_seen": _iso(found["at_max"]),
-        "count": found["at_count"],
-        "releases": sorted(versions.get(found["issue"], [])),
-        "trend": [
-            {"day": str(day), "count": days.get(str(day), 0)}
-            for day in (today - timedelta(days=back) for back in range(back_to - 1, -1, -1))
-        ],
-    }
+    counts = trend[found["issue"]]
+    days = [str(today - timedelta(days=back)) for back in range(back_to - 1, -1, -1)]
+    return SeenIssue(
+        id=found["issue"],
+        type=found["type"],
+        where=where,
+        platform=found["platform"],
+        level=found["level"],
+        state="open" if known is None else known.state,
+        regressed=known is not None and known.regressed,
+        resolved_in=None if known is None else known.resolved_in,
+        first_seen=_moment(found["at_min"]) if known is None else known.first_seen,
+        last_seen=_moment(found["at_max"]),
+        count=found["at_count"],
+        releases=sorted(versions.get(found["issue"], [])),
+        trend=[Day(day, counts.get(day, 0)) for day in days],
+    )
 
 
 def _within(table: pa.Table, since: int, until: int, column: str, value: str) -> pa.Table:
@@ -417,5 +467,5 @@ def _named(quantiles: Sequence[float | None]) -> dict[str, Any]:
     }
 
 
-def _iso(milliseconds: int) -> str:
-    return datetime.fromtimestamp(milliseconds / 1000, UTC).isoformat()
+def _moment(milliseconds: int) -> datetime:
+    return datetime.fromtimestamp(milliseconds / 1000, UTC)

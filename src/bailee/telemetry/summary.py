@@ -93,8 +93,8 @@ class Summaries:
         """
         if latency is not None and not self.is_time(latency):
             raise InputError("there is no such measure of time.", code="not_found")
-        names = {row["name"]: row for row in self._metrics.names(now, between)}
-        timed = [name for name in names if self.is_time(name)]
+        names = [one.name for one in self._metrics.names(now, between)]
+        timed = [name for name in dict.fromkeys(names) if self.is_time(name)]
         timed.sort(key=lambda name: (name != "bailee.exchange.duration", name))
         chosen = latency or next(iter(timed), None)
         table = self._read(between, now)
