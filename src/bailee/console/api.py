@@ -15,6 +15,8 @@ from starlette.responses import Response
 from bailee.console.asking import Ask
 from bailee.console.parts import Parts
 from bailee.errors import InputError
+from bailee.operations import codec, feedback
+from bailee.operations.asks import Asks, Via, asked_by
 
 _AT_ONCE: Final = 1000
 
@@ -23,6 +25,7 @@ class Api:
     """The handlers; each takes an `Ask` and answers JSON."""
 
     def __init__(self, parts: Parts) -> None:
+        self._parts = parts
         self._operate = parts.operate
 
     def training(self, ask: Ask) -> Response:
@@ -51,26 +54,25 @@ class Api:
 
     def reports(self, ask: Ask) -> Response:
         """The bug reports that the key's holder sent."""
-        items, place = [], None
-        while True:
-            asked = {"key": presented(ask.request), "limit": _AT_ONCE, "after": place}
-            page = self._operate("feedback.list", asked)
-            items += page["items"]
-            place = page["next"]
-            if place is None:
-                return as_json(items)
+        asks, node = self._asks(ask), self._parts.node
+        found = codec.every(lambda after: feedback.list_(asks, node, after=after, limit=_AT_ONCE))
+        return as_json(codec.plain(found))
 
     def report(self, ask: Ask) -> Response:
         """One of them, with what is in it."""
-        arguments = {"key": presented(ask.request), "id": ask.path["report"]}
-        found = self._operate("feedback.show", arguments)
+        found = feedback.show(self._asks(ask), self._parts.node, ask.path["report"])
         # What a client cut within a character is kept as it was sent, and only this can say it.
-        return Response(json.dumps(found), media_type="application/json")
+        return Response(json.dumps(codec.plain(found)), media_type="application/json")
 
     def withdraw(self, ask: Ask) -> Response:
         """Withdraw one; the answer is the receipt."""
-        arguments = {"key": presented(ask.request), "id": ask.path["report"]}
-        return as_json(self._operate("feedback.withdraw", arguments))
+        found = feedback.withdraw(self._asks(ask), self._parts.node, ask.path["report"])
+        return as_json(codec.plain(found))
+
+    def _asks(self, ask: Ask) -> Asks:
+        """Whose key it is."""
+        actor = self._parts.registry.authority.by_key(presented(ask.request))
+        return asked_by(self._parts.node, actor, Via.API)
 
 
 def as_json(value: object, status: int = 200) -> Response:

@@ -1,4 +1,4 @@
-"""Pages of a list that the database sorts: the newest first, what is of one moment by its id.
+"""Pages of a list that the database sorts: by moment, what is of one moment by its id.
 
 A page ends at a place, which is the moment and the id of its last item; what follows is asked for
 by it (keyset pagination). So a page costs the same wherever it is, and what comes or goes meanwhile
@@ -32,17 +32,22 @@ def read_place(text: str) -> tuple[datetime, str]:
     at, _, name = text.partition("~")
     try:
         moment = datetime.fromisoformat(at)
-    except ValueError:
-        moment = datetime.min
-    if moment.tzinfo is None:
-        raise InputError("`after` is no place in this list.", hint="give what `next` of a page was")
-    return moment, name
+        if moment.tzinfo is not None and name.isascii():
+            return moment.astimezone(UTC), name
+    except (ValueError, OverflowError):
+        pass
+    raise InputError("`after` is no place in this list.", hint="give what `next` of a page was")
 
 
 def following(
-    at: ColumnElement[datetime], name: ColumnElement[str], after: str | None
+    at: ColumnElement[datetime],
+    name: ColumnElement[str],
+    after: str | None,
+    *,
+    oldest_first: bool = False,
 ) -> ColumnElement[bool]:
-    """The condition for what follows a place; None: all.
+    """The condition for what follows a place in a list with the newest first, or the oldest; None:
+    all.
 
     Raises:
         InputError: there is no such place.
@@ -50,7 +55,10 @@ def following(
     if after is None:
         return true()
     moment, last = read_place(after)
-    return or_(at < moment, and_(at == moment, name > last))
+    # By the moment first, alone, so that an index begins where the page does.
+    if oldest_first:
+        return and_(at >= moment, or_(at > moment, name > last))
+    return and_(at <= moment, or_(at < moment, name > last))
 
 
 def cut(

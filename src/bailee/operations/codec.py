@@ -40,6 +40,16 @@ class Page(Generic[Item]):
     next: str | None = None
 
 
+def every(page: Callable[[str | None], Page[Item]]) -> list[Item]:
+    """All of a list, a page after the other. `page`: gives the one after a place."""
+    found = page(None)
+    items = found.items
+    while found.next is not None:
+        found = page(found.next)
+        items = items + found.items
+    return items
+
+
 @cache
 def parameters(function: Function) -> type[msgspec.Struct]:
     """What an operation takes beside who asks, as one type."""

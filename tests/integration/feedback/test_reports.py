@@ -193,6 +193,36 @@ def test_a_report_through_an_organisation_is_its_senders(site: Site) -> None:
     assert set() == ids(key=bobs)
 
 
+@pytest.mark.row("F4")
+def test_a_list_comes_in_pages(site: Site) -> None:
+    """Each report once, the latest first, those of one moment too; and how many there are."""
+    sent = [site.send()["feedback_id"] for _ in range(3)]
+    site.clock.advance(timedelta(minutes=1))
+    latest = site.send()["feedback_id"]
+    site.send("bob")
+    found, after = [], None
+    while True:
+        page = site.ask("feedback.list", key=site.keys["ada"], limit=2, after=after)
+        found += [one["id"] for one in page["items"]]
+        after = page["next"]
+        assert 4 == page["total"]
+        if after is None:
+            break
+    assert [latest, *sorted(sent)] == found
+    for wrong in ({"after": "no place"}, {"limit": 0}, {"state": "lost"}):
+        with pytest.raises(InputError):
+            site.ask("feedback.list", **wrong)
+
+
+@pytest.mark.row("F4", "P4")
+def test_a_reports_particulars_are_no_reading(site: Site) -> None:
+    """Without its content it is shown without a reason, and that is not on record."""
+    report = site.send()["feedback_id"]
+    shown = site.ask("feedback.show", id=report, content=False)
+    assert (report, list(REPORT), None) == (shown["id"], shown["parts"], shown["content"])
+    assert [] == site.ask("audit.list", kind="access.read", subject=report)
+
+
 @pytest.mark.row("F4", "P4")
 def test_staff_read_for_a_reason_that_is_on_record_first(site: Site) -> None:
     """Without one worth the name nothing is read; who was read, by whom and why stays."""
