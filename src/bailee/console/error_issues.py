@@ -18,7 +18,7 @@ from bailee.console.parts import Parts
 from bailee.console.plots import Said, Series
 from bailee.errors import InputError
 from bailee.operations import telemetry
-from bailee.telemetry.queries import Day
+from bailee.telemetry.error_queries import Day
 
 STATES: Final = ("open", "resolved", "muted")
 _SHOWN: Final = 200

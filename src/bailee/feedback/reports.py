@@ -253,9 +253,11 @@ class Reports:
         )
         beyond = following(table.c.received_at, table.c.id, after)
         found = self._select(*wanted, beyond, limit=limit + 1)
-        query = select(func.count()).where(table.c.state != _ARRIVING, *wanted, sound(table))
-        with storage_errors(_WHAT), reading(self._engine) as connection:
-            total = connection.execute(query).scalar_one()
+        total = len(found)
+        if after is not None or total > limit:
+            query = select(func.count()).where(table.c.state != _ARRIVING, *wanted)
+            with storage_errors(_WHAT), reading(self._engine) as connection:
+                total = connection.execute(query).scalar_one()
         return *cut(found, limit, lambda one: place(one.received_at, one.id)), total
 
     def of(self, whose: Whose, now: datetime) -> list[Report]:

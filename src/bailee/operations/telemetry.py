@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Final
 
 from bailee.accounts.roles import Permission
 from bailee.config import Settings
@@ -17,8 +17,10 @@ from bailee.operations.asks import Asks
 from bailee.operations.codec import Function, Limit, Page
 from bailee.operations.operation import operation
 from bailee.telemetry.destinations import Destination, destination
-from bailee.telemetry.queries import Between, Measured, SeenIssue, WholeIssue
+from bailee.telemetry.error_queries import SeenIssue, WholeIssue
+from bailee.telemetry.queries import Between, Figures, Measured
 from bailee.telemetry.records import FLOWS, DataClass
+from bailee.telemetry.summary import Summary
 
 _SPANS: Final = {"m": 60, "h": 3600, "d": 86_400}
 
@@ -91,7 +93,7 @@ def query(
     by: tuple[str, ...] = (),
     of: str | None = None,
     step: str | None = None,
-) -> dict[str, Any]:
+) -> Figures:
     """Counts, sums and percentiles of one measure, by fields and by steps of time."""
     asks.require(node, Permission.METRICS_READ)
     node.measured()
@@ -108,7 +110,7 @@ def query(
 @operation()
 def summary(
     asks: Asks, node: Node, since: str = "24h", step: str = "1h", latency: str | None = None
-) -> dict[str, Any]:
+) -> Summary:
     """How quick, how reliable and how used the service was."""
     asks.require(node, Permission.METRICS_READ)
     node.measured()
