@@ -77,8 +77,9 @@ class Feedback:
 
     def read(self, ask: Ask) -> Response:
         """A report's content, for a reason that goes on record first; with the issue's draft."""
+        report = self._found(ask)
         ask.given("reason")
-        shown = self._do(ask, feedback.show, ask.path["report"], staff=True, all=True)
+        shown = self._do(ask, feedback.show, report.id, staff=True, all=True)
         return self._report(ask, content=readable(shown.content or {}), draft=self._draft(ask))
 
     def change(self, ask: Ask) -> Response:
@@ -134,6 +135,19 @@ class Feedback:
 
     # -- inside ----------------------------------------------------------------------------------
 
+    def _found(self, ask: Ask) -> feedback.Opened:
+        """The report in the address by its particulars.
+
+        Raises:
+            InputError: `not_found`, in the reader's language.
+        """
+        try:
+            return self._do(ask, feedback.show, ask.path["report"], content=False, all=True)
+        except InputError as error:
+            if error.code != "not_found":
+                raise
+            raise InputError(ask.words("feedback.gone"), code="not_found") from None
+
     def _draft(self, ask: Ask) -> feedback.Issue | None:
         """The draft of a public issue, where there is a repository for it."""
         try:
@@ -156,7 +170,7 @@ class Feedback:
             "admin/report.html",
             200 if error is None else error.http_status,
             here="feedback",
-            report=self._do(ask, feedback.show, ask.path["report"], content=False, all=True),
+            report=self._found(ask),
             content=content,
             draft=draft,
             problem=None if error is None else ask.words.of_error(error),
