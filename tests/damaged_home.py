@@ -207,7 +207,7 @@ class Original:
     def _figures(self, node: Node) -> Any:
         at = self.clock.now
         between = Between(at - timedelta(days=2), at + timedelta(minutes=1))
-        return node.telemetry.metrics.query("bailee.command", between, at)["rows"]
+        return node.telemetry.metrics.query("bailee.command", between, at).rows
 
 
 def fold(home: Path) -> None:

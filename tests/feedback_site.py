@@ -58,6 +58,11 @@ class Site(Place):
         """Carry out an operation."""
         return perform(self.node, operation, arguments)
 
+    def listed(self, **arguments: Any) -> list[dict[str, Any]]:
+        """The reports on the first page of `feedback.list`."""
+        items: list[dict[str, Any]] = self.ask("feedback.list", **arguments)["items"]
+        return items
+
     def listen(self, limits: Limits = REPORTS, answers: Limits = ANSWERS) -> None:
         """Start the listener over the open home."""
         self.loop = asyncio.new_event_loop()

@@ -99,17 +99,14 @@ class Bench:
         """The one row of all commands."""
         at = now or self.clock()
         between = Between(at - timedelta(days=40), at + timedelta(minutes=1))
-        rows = self.telemetry.metrics.query("bailee.command", between, at)["rows"]
+        rows = self.telemetry.metrics.query("bailee.command", between, at).rows
         return rows[0] if rows else {"count": 0}
 
     def query(self, name: str, **asked: Any) -> list[dict[str, Any]]:
         """The rows of a measure, of the last day."""
         now = self.clock()
         between = Between(now - timedelta(days=1), now + timedelta(minutes=1))
-        rows: list[dict[str, Any]] = self.telemetry.metrics.query(name, between, now, **asked)[
-            "rows"
-        ]
-        return rows
+        return self.telemetry.metrics.query(name, between, now, **asked).rows
 
     def files_of(self, folder: str) -> list[Path]:
         """The files of `journal` or `days`."""

@@ -12,7 +12,7 @@ import typer
 
 from bailee.cli import cloud_git, cloud_image, cloud_network, cloud_show
 from bailee.cli.errors import reporting
-from bailee.cli.reach import HomeOption, JsonOption, ask_one, operate
+from bailee.cli.reach import HomeOption, JsonOption, ask_one, ask_pages, operate
 from bailee.cli.show import console, moment, note, print_json, say, table
 from bailee.errors import InputError
 from bailee.home import find
@@ -113,7 +113,7 @@ def list_sessions(
     """Cloud sessions, the latest first."""
     with reporting():
         arguments = {**_who(key), "state": state}
-        found = cast("list[dict[str, Any]]", ask_one(home, "cloud.list", arguments))
+        found = list(ask_pages(home, "cloud.list", arguments))
         if as_json:
             print_json(found)
             return

@@ -7,7 +7,7 @@ from typing import Annotated, Any, cast
 import typer
 
 from bailee.cli.errors import reporting
-from bailee.cli.reach import HomeOption, JsonOption, ask_one
+from bailee.cli.reach import HomeOption, JsonOption, ask_one, ask_pages
 from bailee.cli.show import console, moment, print_json, say, table
 
 app = typer.Typer(help="Errors of clients, grouped into issues.", no_args_is_help=True)
@@ -23,7 +23,7 @@ def list_issues(
 ) -> None:
     """The issues, the one that was seen last first."""
     with reporting():
-        issues = cast("list[dict[str, Any]]", ask_one(home, "errors.list", {"state": state}))
+        issues = list(ask_pages(home, "errors.list", {"state": state}))
         if as_json:
             print_json(issues)
             return

@@ -12,7 +12,7 @@ import typer
 from rich.text import Text
 
 from bailee.cli.errors import reporting
-from bailee.cli.reach import HomeOption, JsonOption, ask_one
+from bailee.cli.reach import HomeOption, JsonOption, ask_one, ask_pages
 from bailee.cli.show import console, moment, note, print_json, say, size, table
 from bailee.errors import InputError
 from bailee.shown import line
@@ -54,6 +54,8 @@ def _own(
     """An operation on the home here; or with a key, on the console where the server runs."""
     key = arguments.get("key")
     if console_at is None or not isinstance(key, str):
+        if operation == "feedback.list":
+            return list(ask_pages(home, operation, arguments))
         return ask_one(home, operation, arguments)
     from bailee.agent.console_api import ConsoleApi
     from bailee.client.network import checked

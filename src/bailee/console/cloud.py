@@ -14,21 +14,22 @@ Rows: C5.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from typing import Any, Final
 
 import orjson
 from starlette.responses import RedirectResponse, Response, StreamingResponse
 
 from bailee.accounts import Account
+from bailee.cloud.sessions.log import Event
 from bailee.console.asking import Ask
 from bailee.console.cloud_events import said
 from bailee.console.frame import Frame
 from bailee.console.language import Words
 from bailee.console.parts import Parts
 from bailee.errors import BaileeError, InputError
+from bailee.operations import cloud
 
-_SHOWN: Final = 100
 _KEEP_ALIVE_SECONDS: Final = 15.0
 
 
@@ -37,7 +38,7 @@ class Cloud:
 
     def __init__(self, parts: Parts, frame: Frame) -> None:
         self._parts = parts
-        self._perform = parts.perform
+        self._do = parts.do
         self._frame = frame
 
     def sessions(self, ask: Ask) -> Response:
@@ -47,20 +48,21 @@ class Cloud:
     def start(self, ask: Ask) -> Response:
         """Start one; then its page."""
         form = ask.form
-        wanted = {
-            "task": form.get("task", ""),
-            "repository": form.get("repository", "").strip(),
-            "branch": form.get("branch", "").strip() or None,
-            "network": form.get("network") or None,
-            "agent": form.get("agent") or None,
-            "account": form.get("account") or None,
-            "zero_retention": form.get("zero_retention") == "yes",
-        }
         try:
-            made = self._do(ask, "cloud.start", wanted)
+            made = self._do(
+                ask,
+                cloud.start,
+                form.get("task", ""),
+                form.get("repository", "").strip(),
+                branch=form.get("branch", "").strip() or None,
+                network=form.get("network") or None,
+                agent=form.get("agent") or None,
+                account=form.get("account") or None,
+                zero_retention=form.get("zero_retention") == "yes",
+            )
         except BaileeError as error:
             return self._sessions(ask, form, error)
-        return RedirectResponse(f"/cloud/{made['session']}", 303)
+        return RedirectResponse(f"/cloud/{made.session}", 303)
 
     def session(self, ask: Ask) -> Response:
         """One session, live."""
@@ -68,40 +70,41 @@ class Cloud:
 
     def read(self, ask: Ask) -> Response:
         """What is another's, for a reason that goes on record first."""
-        return self._session(ask, None, reason=ask.given("reason"))
+        ask.given("reason")
+        return self._session(ask, None, on_record=True)
 
     def send(self, ask: Ask) -> Response:
         """A follow-up."""
         try:
-            self._do(ask, "cloud.send", {"id": ask.path["session"], "text": ask.given("text")})
+            self._do(ask, cloud.send, ask.path["session"], ask.given("text"))
         except InputError as error:
             return self._session(ask, error)
         return RedirectResponse(f"/cloud/{ask.path['session']}#end", 303)
 
     def stop(self, ask: Ask) -> Response:
         """End it."""
-        self._do(ask, "cloud.stop", {"id": ask.path["session"]})
+        self._do(ask, cloud.stop, ask.path["session"])
         return RedirectResponse(f"/cloud/{ask.path['session']}", 303)
 
     def delete(self, ask: Ask) -> Response:
         """Destroy what is kept of it."""
-        self._do(ask, "cloud.delete", {"id": ask.path["session"]})
+        self._do(ask, cloud.delete, ask.path["session"])
         return RedirectResponse("/cloud", 303)
 
     def changes(self, ask: Ask) -> Response:
         """All that it changed."""
         shown = self._own(ask)
-        found = self._do(ask, "cloud.diff", {"id": shown["session"]})
+        found = self._do(ask, cloud.diff, shown.session)
         return self._frame.page(
-            ask, "cloud/changes.html", here="cloud", shown=shown, lines=_lines(found["diff"])
+            ask, "cloud/changes.html", here="cloud", shown=shown, lines=_lines(found.diff)
         )
 
     def connections(self, ask: Ask) -> Response:
         """Where it connected to, and what the proxy decided."""
         shown = self._own(ask)
-        found = self._do(ask, "cloud.logs", {"id": shown["session"], "egress": True})
+        found = self._do(ask, cloud.logs, shown.session, egress=True)
         return self._frame.page(
-            ask, "cloud/connections.html", here="cloud", shown=shown, connections=list(found)
+            ask, "cloud/connections.html", here="cloud", shown=shown, connections=found
         )
 
     def events(self, ask: Ask) -> Response:
@@ -110,7 +113,7 @@ class Cloud:
         after = ask.request.headers.get("last-event-id") or ask.query.get("after", "-1")
         if not after.lstrip("-").isdecimal() or len(after) > 12:
             raise InputError("`after` is the number of an event.")
-        found = self._do(ask, "cloud.attach", {"id": shown["session"], "after": int(after)})
+        found = self._do(ask, cloud.attach, shown.session, int(after))
         return StreamingResponse(
             _stream(found, ask.words),
             media_type="text/event-stream",
@@ -128,18 +131,14 @@ class Cloud:
 
     # -- inside ----------------------------------------------------------------------------------
 
-    def _do(self, ask: Ask, operation: str, arguments: Mapping[str, object]) -> Any:
-        return self._perform(ask, operation, arguments)
-
-    def _own(self, ask: Ask) -> dict[str, Any]:
+    def _own(self, ask: Ask) -> cloud.Shown:
         """The session, if it is the visitor's own to read."""
-        shown: dict[str, Any] = self._do(ask, "cloud.show", {"id": ask.path["session"]})
-        if not shown["yours"]:
+        shown = self._do(ask, cloud.show, ask.path["session"])
+        if not shown.yours:
             raise InputError(ask.words("cloud.reason_first"), code="forbidden")
         return shown
 
     def _sessions(self, ask: Ask, given: Any, error: BaileeError | None) -> Response:
-        found = self._do(ask, "cloud.list", {})
         person = ask.visitor.person
         accounts: list[tuple[Account, str | None]] = []
         for place in () if person is None else person.memberships:
@@ -158,19 +157,17 @@ class Cloud:
             "cloud/sessions.html",
             200 if error is None else error.http_status,
             here="cloud",
-            sessions=found[:_SHOWN],
-            total=len(found),
+            sessions=self._do(ask, cloud.list_).items,
             accounts=accounts,
             zero_possible=commercial or person is None,
             given=given,
             problem=None if error is None else ask.words.of_error(error),
         )
 
-    def _session(self, ask: Ask, error: BaileeError | None, reason: str | None = None) -> Response:
-        asked = {"id": ask.path["session"]}
-        shown = self._do(ask, "cloud.show", asked)
-        readable = shown["yours"] or reason is not None
-        events = list(self._do(ask, "cloud.logs", {**asked, "reason": reason})) if readable else []
+    def _session(self, ask: Ask, error: BaileeError | None, *, on_record: bool = False) -> Response:
+        shown = self._do(ask, cloud.show, ask.path["session"])
+        readable = shown.yours or on_record
+        events = self._do(ask, cloud.logs, shown.session) if readable else []
         return self._frame.page(
             ask,
             "cloud/session.html",
@@ -184,9 +181,9 @@ class Cloud:
         )
 
 
-async def _stream(events: AsyncIterator[dict[str, Any]], words: Words) -> AsyncIterator[bytes]:
+async def _stream(events: AsyncIterator[Event], words: Words) -> AsyncIterator[bytes]:
     """Server-sent events (HTML, section 9.2): one for each thing said; `state` and `end` beside."""
-    waiting: asyncio.Future[dict[str, Any]] | None = None
+    waiting: asyncio.Future[Event] | None = None
     try:
         while True:
             waiting = waiting or asyncio.ensure_future(anext(events))

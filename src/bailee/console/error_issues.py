@@ -5,6 +5,7 @@ Rows: S2.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
@@ -16,6 +17,8 @@ from bailee.console.frame import Frame, drawn
 from bailee.console.parts import Parts
 from bailee.console.plots import Said, Series
 from bailee.errors import InputError
+from bailee.operations import telemetry
+from bailee.telemetry.error_queries import Day
 
 STATES: Final = ("open", "resolved", "muted")
 _SHOWN: Final = 200
@@ -25,34 +28,30 @@ class ErrorIssues:
     """The handlers; each takes an `Ask`."""
 
     def __init__(self, parts: Parts, frame: Frame) -> None:
-        self._perform = parts.perform
+        self._do = parts.do
         self._frame = frame
 
     def page(self, ask: Ask) -> Response:
         """The issues of a state, the one that was seen last first."""
         state = ask.query.get("state", "open")
-        every = self._perform(ask, "errors.list", {})
-        issues = [one for one in every if state in ("all", one["state"])]
-        (to,) = (
-            one["to"]
-            for one in self._perform(ask, "metrics.destinations", {})
-            if one["flow"] == "errors"
+        found = self._do(
+            ask, telemetry.issues, state=None if state == "all" else state, limit=_SHOWN
         )
+        counts = {one: found.states.get(one, 0) for one in STATES}
+        counts["all"] = sum(counts.values())
+        (to,) = (one.to for one in self._do(ask, telemetry.destinations) if one.flow == "errors")
         return self._frame.page(
             ask,
             "admin/errors.html",
             here="errors",
             state=state,
             states=[*STATES, "all"],
-            counts={one: sum(i["state"] == one for i in every) for one in STATES}
-            | {"all": len(every)},
+            counts=counts,
             elsewhere=None if to.startswith("store") else to,
-            issues=issues[:_SHOWN],
-            total=len(issues),
+            issues=found.items,
+            total=counts.get(state, 0),
             trend=lambda issue: drawn(
-                plots.trend(
-                    [day["count"] for day in issue["trend"]], _trend_in_words(ask, issue["trend"])
-                )
+                plots.trend([day.count for day in issue.trend], _trend_in_words(ask, issue.trend))
             ),
         )
 
@@ -64,24 +63,22 @@ class ErrorIssues:
         """Resolve, mute or open an issue."""
         issue = ask.path["issue"]
         try:
-            self._perform(
+            self._do(
                 ask,
-                "errors.set",
-                {
-                    "id": issue,
-                    "state": ask.given("state"),
-                    "resolved_in": ask.form.get("release", "").strip() or None,
-                },
+                telemetry.decide,
+                issue,
+                ask.given("state"),
+                ask.form.get("release", "").strip() or None,
             )
         except InputError as error:
             return self._issue(ask, error)
         return RedirectResponse(f"/admin/errors/{issue}", 303)
 
     def _issue(self, ask: Ask, error: InputError | None) -> Response:
-        found = self._perform(ask, "errors.show", {"id": ask.path["issue"]})
-        words, days = ask.words, found["trend"]
-        moments = [datetime.fromisoformat(day["day"]) for day in days]
-        series = [Series(words("errors.events"), [float(day["count"]) for day in days])]
+        found = self._do(ask, telemetry.issue, ask.path["issue"])
+        words, days = ask.words, found.trend
+        moments = [datetime.fromisoformat(day.day) for day in days]
+        series = [Series(words("errors.events"), [float(day.count) for day in days])]
         said = Said("days", words("errors.days"), _trend_in_words(ask, days))
         return self._frame.page(
             ask,
@@ -94,8 +91,8 @@ class ErrorIssues:
         )
 
 
-def _trend_in_words(ask: Ask, days: list[dict[str, object]]) -> str:
-    counts = [int(str(day["count"])) for day in days]
+def _trend_in_words(ask: Ask, days: Sequence[Day]) -> str:
+    counts = [day.count for day in days]
     return ask.words(
         "errors.trend", days=len(days), total=sum(counts), most=max(counts), last=counts[-1]
     )

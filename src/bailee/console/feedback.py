@@ -9,6 +9,7 @@ Rows: F2, F3, F4.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from markupsafe import Markup
@@ -20,6 +21,7 @@ from bailee.console.parts import Parts
 from bailee.console.privacy import plain
 from bailee.console.shares import Week, shares
 from bailee.errors import BaileeError, InputError
+from bailee.operations import feedback
 
 _SHOWN = 200
 _LONGEST = 200_000
@@ -31,21 +33,25 @@ class Feedback:
 
     def __init__(self, parts: Parts, frame: Frame) -> None:
         self._parts = parts
-        self._perform = parts.perform
+        self._do = parts.do
         self._frame = frame
 
     # -- one's own -------------------------------------------------------------------------------
 
     def own(self, ask: Ask) -> Response:
         """One of the person's own reports, with what is in it."""
-        report = self._perform(ask, "feedback.show", {"id": ask.path["report"]})
+        report = self._do(ask, feedback.show, ask.path["report"])
         return self._frame.page(
-            ask, "report.html", here="privacy", report=report, content=readable(report["content"])
+            ask,
+            "report.html",
+            here="privacy",
+            report=report,
+            content=readable(report.content or {}),
         )
 
     def withdraw(self, ask: Ask) -> Response:
         """Withdraw one; the receipt is on the page that follows."""
-        self._perform(ask, "feedback.withdraw", {"id": ask.path["report"]})
+        self._do(ask, feedback.withdraw, ask.path["report"])
         return RedirectResponse("/settings/privacy#receipts", 303)
 
     # -- triage ----------------------------------------------------------------------------------
@@ -54,13 +60,13 @@ class Feedback:
         """Every report by its particulars, those of one state if one is asked for."""
         state = ask.query.get("state")
         state = state if state in _STATES else None
-        found = self._perform(ask, "feedback.list", {"state": state, "all": True})
+        found = self._do(ask, feedback.list_, state=state, all=True, limit=_SHOWN)
         return self._frame.page(
             ask,
             "admin/feedback.html",
             here="feedback",
-            reports=found[:_SHOWN],
-            total=len(found),
+            reports=found.items,
+            total=found.total,
             state=state,
             states=_STATES,
         )
@@ -72,21 +78,19 @@ class Feedback:
     def read(self, ask: Ask) -> Response:
         """A report's content, for a reason that goes on record first; with the issue's draft."""
         report = self._found(ask)
-        asked = {"id": report["id"], "reason": ask.given("reason"), "staff": True, "all": True}
-        shown = self._perform(ask, "feedback.show", asked)
-        return self._report(ask, content=readable(shown["content"]), draft=self._draft(ask))
+        ask.given("reason")
+        shown = self._do(ask, feedback.show, report.id, staff=True, all=True)
+        return self._report(ask, content=readable(shown.content or {}), draft=self._draft(ask))
 
     def change(self, ask: Ask) -> Response:
         """Link a report to an issue, close it, or open it again."""
         try:
-            self._perform(
+            self._do(
                 ask,
-                "feedback.set",
-                {
-                    "id": ask.path["report"],
-                    "state": ask.given("state"),
-                    "issue": ask.form.get("issue", "").strip() or None,
-                },
+                feedback.set_,
+                ask.path["report"],
+                ask.given("state"),
+                ask.form.get("issue", "").strip() or None,
             )
         except InputError as error:
             return self._report(ask, error)
@@ -95,14 +99,12 @@ class Feedback:
     def file(self, ask: Ask) -> Response:
         """File the draft, as it was edited, as a public issue."""
         try:
-            self._perform(
+            self._do(
                 ask,
-                "feedback.file",
-                {
-                    "id": ask.path["report"],
-                    "title": ask.given("title"),
-                    "body": ask.given("body"),
-                },
+                feedback.file,
+                ask.path["report"],
+                title=ask.given("title"),
+                body=ask.given("body"),
             )
         except BaileeError as error:
             return self._report(ask, error)
@@ -112,13 +114,13 @@ class Feedback:
 
     def survey(self, ask: Ask) -> Response:
         """The answers' distribution over time, as a picture and as tables."""
-        found, words = self._perform(ask, "survey.results", {}), ask.words
+        found, words = self._do(ask, feedback.results), ask.words
         language = words.language
         names = [
             (answer, words("survey.dismissed") if answer == "dismissed" else answer)
-            for answer in found["answers"]
+            for answer in found.answers
         ]
-        weeks = [Week(one["week"], one["counts"], one["total"]) for one in found["weeks"]]
+        weeks = [Week(one.week, one.counts, one.total) for one in found.weeks]
         # Made here from numbers and days, every text escaped: markup of our own.
         picture = Markup(shares(weeks, names, words))  # noqa: S704
         return self._frame.page(
@@ -133,17 +135,23 @@ class Feedback:
 
     # -- inside ----------------------------------------------------------------------------------
 
-    def _found(self, ask: Ask) -> dict[str, Any]:
-        wanted = ask.path["report"]
-        for one in self._perform(ask, "feedback.list", {"all": True}):
-            if one["id"] == wanted:
-                return dict(one)
-        raise InputError(ask.words("feedback.gone"), code="not_found")
+    def _found(self, ask: Ask) -> feedback.Opened:
+        """The report in the address by its particulars.
 
-    def _draft(self, ask: Ask) -> Any:
+        Raises:
+            InputError: `not_found`, in the reader's language.
+        """
+        try:
+            return self._do(ask, feedback.show, ask.path["report"], content=False, all=True)
+        except InputError as error:
+            if error.code != "not_found":
+                raise
+            raise InputError(ask.words("feedback.gone"), code="not_found") from None
+
+    def _draft(self, ask: Ask) -> feedback.Issue | None:
         """The draft of a public issue, where there is a repository for it."""
         try:
-            return self._perform(ask, "feedback.draft", {"id": ask.path["report"]})
+            return self._do(ask, feedback.draft, ask.path["report"])
         except InputError as error:
             if error.code != "configuration":
                 raise
@@ -155,7 +163,7 @@ class Feedback:
         error: BaileeError | None = None,
         *,
         content: list[dict[str, Any]] | None = None,
-        draft: Any = None,
+        draft: feedback.Issue | None = None,
     ) -> Response:
         return self._frame.page(
             ask,
@@ -169,7 +177,7 @@ class Feedback:
         )
 
 
-def readable(content: Any) -> list[dict[str, Any]]:
+def readable(content: Mapping[str, object]) -> list[dict[str, Any]]:
     """A report's parts as pages show them: messages where they are messages, else text. What is
     very long is cut, and says so.
     """

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from starlette.responses import Response
 
@@ -22,6 +22,9 @@ from bailee.console.frame import Frame, drawn
 from bailee.console.parts import Parts
 from bailee.console.plots import Said, Series
 from bailee.errors import InputError
+from bailee.operations import telemetry
+from bailee.telemetry.queries import Figures
+from bailee.telemetry.summary import Latency, Summary
 
 _SHOWN = 6
 
@@ -45,6 +48,14 @@ class Range:
         ]
 
 
+class Amount(NamedTuple):
+    """How much there was of something in a step of time."""
+
+    at: datetime
+    name: str
+    amount: float
+
+
 RANGES: Final[Mapping[str, Range]] = {
     "1h": Range("1h", "1m", 3600, 60),
     "24h": Range("24h", "30m", 86_400, 1800),
@@ -57,7 +68,7 @@ class Metrics:
     """The handlers; each takes an `Ask`."""
 
     def __init__(self, parts: Parts, frame: Frame) -> None:
-        self._perform = parts.perform
+        self._do = parts.do
         self._frame = frame
 
     def page(self, ask: Ask) -> Response:
@@ -65,10 +76,8 @@ class Metrics:
         span = _range(ask)
         moments = span.moments(ask.now)
         latency = ask.query.get("latency") or None
-        found = self._perform(
-            ask, "metrics.summary", {"since": span.name, "step": span.step, "latency": latency}
-        )
-        quick = _in_milliseconds(found["latency"])
+        found = self._do(ask, telemetry.summary, span.name, span.step, latency)
+        quick = _in_milliseconds(found.latency)
         return self._frame.page(
             ask,
             "admin/metrics.html",
@@ -77,40 +86,37 @@ class Metrics:
             found=found,
             quick=quick,
             pictures=_pictures(ask, moments, found, quick),
-            spread={
-                key: _spread(found["usage"][key], by, key)
-                for key, by in (("sessions", "program"), ("tokens", "type"))
-            },
-            measures=self._perform(ask, "metrics.list", {}),
-            destinations=self._perform(ask, "metrics.destinations", {}),
+            spread={"sessions": _spread(_sessions(found)), "tokens": _spread(_tokens(found))},
+            measures=self._do(ask, telemetry.measures),
+            destinations=self._do(ask, telemetry.destinations),
         )
 
     def measure(self, ask: Ask) -> Response:
         """One measure, by a field if wanted."""
         span = _range(ask)
         name, by = ask.path["measure"], ask.query.get("by") or None
-        asked = {"name": name, "since": span.name, "by": [by] if by else []}
-        found = self._perform(ask, "metrics.query", asked)
-        steps = self._perform(ask, "metrics.query", asked | {"step": span.step})
+        fields = (by,) if by else ()
+        found = self._do(ask, telemetry.query, name, since=span.name, by=fields)
+        steps = self._do(ask, telemetry.query, name, since=span.name, by=fields, step=span.step)
         return self._frame.page(
             ask,
             "admin/measure.html",
             here="metrics",
             **_chosen(ask, span),
             found=found,
-            steps=steps["rows"],
+            steps=steps.rows,
             by=by,
             picture=_measure_picture(ask, span.moments(ask.now), steps, by),
             figures=[
                 key
-                for key in (found["rows"][0] if found["rows"] else {})
+                for key in (found.rows[0] if found.rows else {})
                 if key not in ("group", "at", "approximate")
             ],
         )
 
     def dropped(self, ask: Ask) -> Response:
         """What clients sent that may not be kept, by field."""
-        rows = _by_field(self._perform(ask, "metrics.dropped", {}))
+        rows = _by_field(self._do(ask, telemetry.dropped))
         words = ask.words
         said = Said("dropped", words("metrics.dropped_title"), words("metrics.dropped_picture"))
         return self._frame.page(
@@ -139,9 +145,9 @@ def _chosen(ask: Ask, span: Range) -> dict[str, Any]:
     }
 
 
-def _in_milliseconds(latency: Mapping[str, Any]) -> dict[str, Any]:
+def _in_milliseconds(latency: Latency) -> Latency:
     """Latency with every figure in milliseconds, whatever the measure's own unit."""
-    times = 1000 if latency["unit"] == "s" else 1
+    times = 1000 if latency.unit == "s" else 1
     keys = ("p50", "p90", "p95", "p99", "mean")
 
     def scaled(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -150,42 +156,51 @@ def _in_milliseconds(latency: Mapping[str, Any]) -> dict[str, Any]:
             **{key: row[key] * times for key in keys if row.get(key) is not None},
         }
 
-    whole = latency["whole"]
-    return {
-        **latency,
-        "whole": None if whole is None else scaled(whole),
-        "rows": [scaled(row) for row in latency["rows"]],
-    }
+    whole = latency.whole
+    return replace(
+        latency,
+        whole=None if whole is None else scaled(whole),
+        rows=[scaled(row) for row in latency.rows],
+    )
+
+
+def _sessions(found: Summary) -> list[Amount]:
+    return [Amount(one.at, one.program, one.sessions) for one in found.usage.sessions]
+
+
+def _tokens(found: Summary) -> list[Amount]:
+    return [Amount(one.at, one.type, one.tokens) for one in found.usage.tokens]
 
 
 def _pictures(
-    ask: Ask, moments: Sequence[datetime], found: Mapping[str, Any], quick: Mapping[str, Any]
+    ask: Ask, moments: Sequence[datetime], found: Summary, quick: Latency
 ) -> dict[str, object]:
     words = ask.words
-    divisor, unit = _time_unit(row["p99"] for row in quick["rows"])
+    divisor, unit = _time_unit(row["p99"] for row in quick.rows)
     latency = [
         Series(
-            name,
-            _over(moments, quick["rows"], lambda row, name=name: _divided(row[name], divisor)),
+            name, _over(moments, ((row["at"], _divided(row[name], divisor)) for row in quick.rows))
         )
         for name in ("p50", "p95", "p99")
     ]
-    made = found["reliability"]
+    made, usage = found.reliability, found.usage
     errors = [
         Series(
-            one["program"],
+            one.program,
             _over(
                 moments,
-                [row for row in made["rows"] if row["program"] == one["program"]],
-                lambda row: None if row["error_rate"] is None else row["error_rate"] * 100,
+                (
+                    (row.at, None if row.error_rate is None else row.error_rate * 100)
+                    for row in made.rows
+                    if row.program == one.program
+                ),
             ),
         )
-        for one in made["programs"]
+        for one in made.programs
     ]
     most = max((v for one in errors for v in one.values if v is not None), default=0.0)
-    usage = found["usage"]
-    sessions = _stacked(moments, usage["sessions"], "program", "sessions")
-    tokens = _stacked(moments, usage["tokens"], "type", "tokens")
+    sessions = _stacked(moments, _sessions(found))
+    tokens = _stacked(moments, _tokens(found))
     made_of = {
         "latency": plots.lines(
             moments, latency, _said(ask, "latency", latency, moments, unit=unit)
@@ -199,13 +214,13 @@ def _pictures(
         "sessions": plots.stack(moments, sessions, _said(ask, "sessions", sessions, moments)),
         "tokens": plots.stack(moments, tokens, _said(ask, "tokens", tokens, moments)),
         "models": plots.bars(
-            {row["model"]: row["tokens"] for row in usage["models"]},
+            {row.model: row.tokens for row in usage.models},
             Said("models", words("metrics.models"), words("metrics.bars")),
         ),
         "features": plots.bars(
             {
-                f"{row['feature']} ({words('metrics.kind_' + row['kind'])})": row["uses"]
-                for row in usage["features"]
+                f"{row.feature} ({words('metrics.kind_' + row.kind)})": row.uses
+                for row in usage.features
             },
             Said("features", words("metrics.features"), words("metrics.bars")),
         ),
@@ -214,29 +229,24 @@ def _pictures(
 
 
 def _measure_picture(
-    ask: Ask, moments: Sequence[datetime], steps: Mapping[str, Any], by: str | None
+    ask: Ask, moments: Sequence[datetime], steps: Figures, by: str | None
 ) -> object:
     """One measure over time: what was added of a counter, the last of a gauge; of others the p95 by
     group, or several percentiles of the whole.
     """
-    rows = steps["rows"]
-    kind = steps["kind"]
+    rows, kind = steps.rows, steps.kind
     if kind == "counter":
-        flat = [
-            {"at": row["at"], "group": _group(row, by, steps["name"]), "value": row["sum"]}
-            for row in rows
-        ]
-        series = _stacked(moments, flat, "group", "value")
+        flat = [Amount(row["at"], _group(row, by, steps.name), row["sum"]) for row in rows]
+        series = _stacked(moments, flat)
         return drawn(plots.stack(moments, series, _said(ask, "measure", series, moments)))
     keys = ["last"] if kind == "gauge" else (["p95"] if by else ["p50", "p95", "p99"])
-    groups = list(dict.fromkeys(_group(row, by, steps["name"]) for row in rows))[:_SHOWN]
+    groups = list(dict.fromkeys(_group(row, by, steps.name) for row in rows))[:_SHOWN]
     series = [
         Series(
             key if by is None else group,
             _over(
                 moments,
-                [row for row in rows if _group(row, by, steps["name"]) == group],
-                lambda row, key=key: row[key],
+                ((row["at"], row[key]) for row in rows if _group(row, by, steps.name) == group),
             ),
         )
         for group in groups
@@ -253,37 +263,30 @@ def _group(row: Mapping[str, Any], by: str | None, whole: str) -> str:
 
 
 def _over(
-    moments: Sequence[datetime], rows: Iterable[Mapping[str, Any]], value: Any
+    moments: Sequence[datetime], values: Iterable[tuple[datetime, float | None]]
 ) -> list[float | None]:
-    """The rows' values at the moments; None where there is no row."""
-    by_moment = {datetime.fromisoformat(row["at"]): value(row) for row in rows}
+    """The values at the moments; None where there is none."""
+    by_moment = dict(values)
     return [by_moment.get(at) for at in moments]
 
 
-def _stacked(
-    moments: Sequence[datetime], rows: Sequence[Mapping[str, Any]], by: str, amount: str
-) -> list[Series]:
-    """A series for each value of `by`, the largest first."""
+def _stacked(moments: Sequence[datetime], amounts: Sequence[Amount]) -> list[Series]:
+    """A series for each name, the largest first."""
     totals: dict[str, float] = {}
-    for row in rows:
-        totals[row[by]] = totals.get(row[by], 0) + row[amount]
+    for one in amounts:
+        totals[one.name] = totals.get(one.name, 0) + one.amount
     return [
-        Series(
-            name,
-            _over(moments, [row for row in rows if row[by] == name], lambda row: row[amount]),
-        )
+        Series(name, _over(moments, ((one.at, one.amount) for one in amounts if one.name == name)))
         for name in sorted(totals, key=lambda name: -totals[name])[:_SHOWN]
     ]
 
 
-def _spread(
-    rows: Sequence[Mapping[str, Any]], by: str, amount: str
-) -> tuple[list[str], dict[str, list[int]]]:
-    """The values of `by`, and for each moment an amount for each of them."""
-    columns = sorted({str(row[by]) for row in rows})
-    moments: dict[str, list[int]] = {}
-    for row in rows:
-        moments.setdefault(row["at"], [0] * len(columns))[columns.index(row[by])] = row[amount]
+def _spread(amounts: Sequence[Amount]) -> tuple[list[str], dict[datetime, list[float]]]:
+    """The names, and for each moment an amount for each of them."""
+    columns = sorted({one.name for one in amounts})
+    moments: dict[datetime, list[float]] = {}
+    for one in amounts:
+        moments.setdefault(one.at, [0] * len(columns))[columns.index(one.name)] = one.amount
     return columns, moments
 
 
@@ -336,23 +339,23 @@ def _added(amounts: Iterable[tuple[str, int]]) -> Counter[str]:
     return found
 
 
-def _by_field(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def _by_field(rows: Iterable[telemetry.Dropped]) -> list[dict[str, Any]]:
     """Counts of what was dropped, added up by field and reason, the most first."""
     found: dict[tuple[str, str], dict[str, Any]] = {}
     for row in rows:
         into = found.setdefault(
-            (row["field"], row["reason"]),
+            (row.field, row.reason),
             {
-                "field": row["field"],
-                "reason": row["reason"],
-                "why": row["why"],
+                "field": row.field,
+                "reason": row.reason,
+                "why": row.why,
                 "count": 0,
-                "last": row["day"],
+                "last": row.day,
                 "senders": {},
             },
         )
-        into["count"] += row["count"]
-        into["last"] = max(into["last"], row["day"])
-        sender = f"{row['service']} ({row['protocol']})"
-        into["senders"][sender] = into["senders"].get(sender, 0) + row["count"]
+        into["count"] += row.count
+        into["last"] = max(into["last"], row.day)
+        sender = f"{row.service} ({row.protocol})"
+        into["senders"][sender] = into["senders"].get(sender, 0) + row.count
     return sorted(found.values(), key=lambda row: -row["count"])

@@ -20,7 +20,7 @@ from bailee.console.label import label
 from bailee.console.parts import Parts
 from bailee.console.visitor import Visitor
 from bailee.errors import InputError
-from bailee.operations import choices
+from bailee.operations import choices, feedback
 from bailee.policy.notice import notice
 
 _SHOWN = 200
@@ -31,6 +31,7 @@ class Privacy:
 
     def __init__(self, parts: Parts, frame: Frame) -> None:
         self._parts = parts
+        self._do = parts.do
         self._perform = parts.perform
         self._frame = frame
 
@@ -41,7 +42,7 @@ class Privacy:
         label_of = account or self._organisation_account(ask)
         sessions, history, receipts, move, asked, unfiled, unkept = [], [], [], None, None, None, []
         total = 0
-        reports = self._perform(ask, "feedback.list", {})
+        reports = self._do(ask, feedback.list_, limit=_SHOWN).items
         if account is not None:
             whose = {"owner": account.account_id}
             sessions = self._perform(ask, "sessions.list", whose | {"newest": _SHOWN})
@@ -67,7 +68,7 @@ class Privacy:
             decide_by=policy.document.decide_by,
             sessions=sessions,
             total=total,
-            reports=reports[:_SHOWN],
+            reports=reports,
             history=history[::-1],
             receipts=receipts[::-1][:_SHOWN],
             move=move,

@@ -26,12 +26,24 @@ from datetime import datetime
 from typing import Any, Final, cast
 
 import zstandard
-from sqlalchemy import ColumnElement, Engine, delete, false, insert, not_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Engine,
+    delete,
+    false,
+    func,
+    insert,
+    not_,
+    select,
+    true,
+    update,
+)
 
 from bailee.clock import Clock
 from bailee.db.checks import sound
 from bailee.db.engine import reading, storage_errors
 from bailee.db.feedback import feedback_reports as table
+from bailee.db.pages import cut, following, place
 from bailee.errors import BaileeError, InputError, StorageError
 from bailee.feedback.parts import Parts
 from bailee.keyring import Keyring
@@ -213,12 +225,40 @@ class Reports:
 
     # -- reading ---------------------------------------------------------------------------------
 
-    def all(self, now: datetime, *, state: str | None = None) -> list[Report]:
+    def all(self, now: datetime) -> list[Report]:
         """Every report that can be read at `now`, the latest first."""
+        return self._select(table.c.expires_at > now)
+
+    def page(
+        self,
+        whose: Whose | None,
+        now: datetime,
+        *,
+        state: str | None,
+        after: str | None,
+        limit: int,
+    ) -> tuple[list[Report], str | None, int]:
+        """What somebody sent (None: everybody) and can be read at `now`, the latest first, of one
+        state if it is given; the place where more follow (`db.pages`); how many there are in all.
+
+        Raises:
+            InputError: there is no such state, or place.
+        """
         if state not in (None, *STATES):
             raise InputError("a report is open, linked or closed.")
-        wanted = True if state is None else table.c.state == state
-        return self._select(table.c.expires_at > now, wanted)
+        wanted = (
+            table.c.expires_at > now,
+            true() if whose is None else whose.condition,
+            true() if state is None else table.c.state == state,
+        )
+        beyond = following(table.c.received_at, table.c.id, after)
+        found = self._select(*wanted, beyond, limit=limit + 1)
+        total = len(found)
+        if after is not None or total > limit:
+            query = select(func.count()).where(table.c.state != _ARRIVING, *wanted)
+            with storage_errors(_WHAT), reading(self._engine) as connection:
+                total = connection.execute(query).scalar_one()
+        return *cut(found, limit, lambda one: place(one.received_at, one.id)), total
 
     def of(self, whose: Whose, now: datetime) -> list[Report]:
         """What somebody sent and can be read at `now`, the latest first."""
@@ -386,11 +426,12 @@ class Reports:
         with storage_errors(_WHAT), reading(self._engine) as connection:
             return [(row.id, row.account_id) for row in connection.execute(query)]
 
-    def _select(self, *where: Any) -> list[Report]:
+    def _select(self, *where: Any, limit: int | None = None) -> list[Report]:
         query = (
             select(table)
             .where(table.c.state != _ARRIVING, *where, sound(table))
             .order_by(table.c.received_at.desc(), table.c.id)
+            .limit(limit)
         )
         with storage_errors(_WHAT), reading(self._engine) as connection:
             return [_report(row) for row in connection.execute(query)]

@@ -1,32 +1,274 @@
 """What can be asked of a home about cloud sessions.
 
 Starting, following, asking for more and stopping take a server that runs; what is kept of a session
-can be read without one. Who asks is among the arguments, as in `people.py`: a session is its
-account's, and who started one in an organisation may see to it too.
+can be read without one. A session is its account's, and who started one in an organisation may see
+to it too. What the operator reads of another's is on record before it is read.
 
 Rows: C4, C5.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
 from bailee.accounts import Account, Actor
 from bailee.accounts.roles import Permission
+from bailee.cloud.ports import End
 from bailee.cloud.sessions import asked as asking
-from bailee.cloud.sessions.log import flat
+from bailee.cloud.sessions.asked import Asked, Wanted
+from bailee.cloud.sessions.log import Event, flat
 from bailee.cloud.sessions.sessions import events_of
 from bailee.cloud.sessions.states import State
 from bailee.cloud.sessions.store import DIFF, EGRESS, OUTPUT, Record
 from bailee.errors import InputError, MachineError
-from bailee.node.node import Node
+from bailee.node import Node
 from bailee.node.running import RunningCloud
-from bailee.operations.arguments import Arguments, moment, text
-from bailee.operations.whose import account_for
+from bailee.operations.asks import Asks
+from bailee.operations.cloud_whose import account_for_new, is_staff, mine, on_record, visible
+from bailee.operations.codec import Function, Limit, Page
+from bailee.operations.operation import operation
 
-Operation = Callable[[Node, Arguments], Iterator[object] | object]
+_Particulars = tuple[
+    str, str, str, str, bool, str, str, State, End | None, str | None, str | None, str | None,
+    datetime, datetime | None, datetime, datetime | None,
+]  # fmt: skip
+
+_Held = tuple[list[Event], str | None, list[dict[str, Any]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A session by its particulars. `end`: why it ended; `problem`: the error that ended it;
+    `security`: what isolated its machine; `transcript`: its conversation among the sessions.
+    """
+
+    session: str
+    account: str
+    by: str
+    plan: str
+    zero_retention: bool
+    agent: str
+    network: str
+    state: State
+    end: End | None
+    problem: str | None
+    security: str | None
+    transcript: str | None
+    created: datetime
+    started: datetime | None
+    last_activity: datetime
+    ended: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Started(Session):
+    """A session that was asked for. `push_branch`: the only branch that it can push to."""
+
+    push_branch: str
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What is kept of a session in one data class."""
+
+    data_class: str
+    clause: str
+    period: str
+    kept_until: datetime
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Shown(Session):
+    """One session. `asked`: as it was asked for, if that is kept and it is `yours`: of another's
+    the operator reads it on record alone, and so not here.
+    """
+
+    kept: list[Kept]
+    asked: Asked | None
+    yours: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """All that a session changed, as a patch."""
+
+    session: str
+    diff: str
+
+
+@dataclass(frozen=True, slots=True)
+class Teleport(Session):
+    """What it takes to go on elsewhere: the branch, and the agent's own records, line by line."""
+
+    repository: str
+    push_branch: str
+    conversation: str | None
+    records: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Destroyed:
+    """How many data classes of a session were destroyed."""
+
+    session: str
+    destroyed: int
+
+
+@operation()
+def start(
+    asks: Asks,
+    node: Node,
+    task: str,
+    repository: str,
+    *,
+    branch: str | None = None,
+    push_branch: str | None = None,
+    network: str | None = None,
+    agent: str | None = None,
+    model: str | None = None,
+    linger: float | None = None,
+    account: str | None = None,
+    zero_retention: bool = False,
+) -> Started:
+    """Let an agent work on a repository in a machine of its own; linger: seconds that it waits for
+    more once it is done.
+    """
+    cloud = _running(node)
+    owner = account_for_new(node, asks.actor, account)
+    zero = _zero(node, asks.actor, owner, zero_retention)
+    session = cloud.sessions.new_id()
+    wanted = asking.read(
+        Wanted(task, repository, branch, push_branch, network, agent, linger, model),
+        session,
+        network=node.settings.text("cloud.network") or "trusted",
+        linger=node.settings.number("cloud.linger_minutes") * 60.0,
+        plain=cloud.plain,
+    )
+    record = cloud.sessions.request(
+        session,
+        wanted,
+        owner=owner.account_id,
+        by=asks.actor.name,
+        plan=owner.plan,
+        zero=zero,
+    )
+    return Started(*_fields(record), wanted.push_branch)
+
+
+@operation()
+def list_(
+    asks: Asks, node: Node, state: State | None = None, after: str | None = None, limit: Limit = 100
+) -> Page[Session]:
+    """The cloud sessions that whoever asks may see, the latest first."""
+    found, more = node.cloud.page(visible(node, asks.actor), state=state, after=after, limit=limit)
+    return Page([shown(one) for one in found], more)
+
+
+@operation()
+def show(asks: Asks, node: Node, id: str) -> Shown:
+    """One session: how far it has come, and what is kept of it until when."""
+    record = mine(asks, node, id, Permission.CLOUD_READ)
+    yours = not is_staff(asks, node, record)
+    first = next(node.cloud.read(record.id, OUTPUT, asks.at), None) if yours else None
+    return Shown(
+        *_fields(record),
+        kept(node, record, asks.at),
+        None if first is None else Asked(**first["asked"]),
+        yours,
+    )
+
+
+@operation()
+def stop(asks: Asks, node: Node, id: str) -> Session:
+    """End a session now; its machine and its token are gone when this returns."""
+    record = mine(asks, node, id, Permission.CLOUD_CHANGE)
+    cloud = _running(node)
+    if record.state is not State.ENDED:
+        cloud.call(cloud.sessions.stop(record.id))
+    return shown(node.cloud.get(record.id))
+
+
+@operation()
+def send(asks: Asks, node: Node, id: str, text: str) -> Session:
+    """Ask a session's agent for more, once it is done with what it does."""
+    record = mine(asks, node, id, Permission.CLOUD_START)
+    words = text.strip()
+    if not words:
+        raise InputError("there is nothing to ask for.")
+    if len(words) > asking.LONGEST_TASK:
+        raise InputError("the follow-up is too long.", code="request_too_large")
+    cloud = _running(node)
+    cloud.call(cloud.sessions.send(record.id, words))
+    return shown(node.cloud.get(record.id))
+
+
+@operation()
+def attach(asks: Asks, node: Node, id: str, after: int = -1) -> AsyncIterator[Event]:
+    """The events of a session after one, by its number, as they come, until it has ended."""
+    record = on_record(asks, node, id)
+    return _each(_running(node), record.id, after)
+
+
+async def _each(cloud: RunningCloud, session: str, after: int) -> AsyncIterator[Event]:
+    async for events in cloud.events(session, after):
+        for event in events:
+            yield event
+
+
+@operation()
+def logs(asks: Asks, node: Node, id: str, egress: bool = False) -> list[dict[str, Any]]:
+    """What happened in a session, as far as it is kept; with egress its connections instead."""
+    record = on_record(asks, node, id)
+    events, _, connections = _held(node, record)
+    if egress:
+        pieces = node.cloud.read(record.id, EGRESS, asks.at)
+        return connections or flat(piece["connections"] for piece in pieces)
+    return events or events_of(node.cloud, record.id, asks.at)
+
+
+@operation()
+def diff(asks: Asks, node: Node, id: str) -> Changes:
+    """All that a session changed, as a patch that git applies."""
+    record = on_record(asks, node, id)
+    _, held, _ = _held(node, record)
+    if held is None:
+        piece = next(node.cloud.read(record.id, DIFF, asks.at), None)
+        held = None if piece is None else piece["diff"]
+    return Changes(record.id, held or "")
+
+
+@operation()
+def teleport(asks: Asks, node: Node, id: str) -> Teleport:
+    """What it takes to go on with a session elsewhere: its branch, and the agent's records."""
+    record = on_record(asks, node, id)
+    pieces = list(node.cloud.read(record.id, OUTPUT, asks.at))
+    if not pieces:
+        raise InputError(
+            "nothing is kept of this session that one could go on with.",
+            code="not_found",
+            hint="its time has passed, or it was one of zero retention",
+        )
+    asked = Asked(**pieces[0]["asked"])
+    return Teleport(
+        *_fields(record),
+        asked.repository,
+        asked.push_branch,
+        record.transcript,
+        [line for piece in pieces for line in piece.get("conversation", ())],
+    )
+
+
+@operation(makes_room=True)
+def delete(asks: Asks, node: Node, id: str) -> Destroyed:
+    """Destroy what is kept of a session that has ended."""
+    record = mine(asks, node, id, Permission.CLOUD_CHANGE)
+    if record.state is not State.ENDED:
+        raise InputError("a session that runs can't be deleted.", hint="stop it first")
+    return Destroyed(record.id, node.cloud.erase(record.id))
 
 
 def _running(node: Node) -> RunningCloud:
@@ -39,271 +281,56 @@ def _running(node: Node) -> RunningCloud:
     return node.cloud_sessions
 
 
-def _start(node: Node, arguments: Arguments) -> object:
-    cloud = _running(node)
-    by = arguments.by
-    account = _account(node, by, arguments)
-    zero = _zero(node, by, account, arguments)
-    session = cloud.sessions.new_id()
-    wanted = asking.read(
-        arguments,
-        session,
-        network=node.settings.text("cloud.network") or "trusted",
-        linger=node.settings.number("cloud.linger_minutes") * 60.0,
-        plain=cloud.plain,
-    )
-    record = cloud.sessions.request(
-        session, wanted, owner=account.account_id, by=by.name, plan=account.plan, zero=zero
-    )
-    return view(record) | {"push_branch": wanted.push_branch}
-
-
-def _account(node: Node, by: Actor, arguments: Arguments) -> Account:
-    """Whose session it is to be: the named account's, the key's, the only one that the person has a
-    part in; for the operator the first that is nobody's: people's own are not theirs to use.
-    """
-    accounts, named = node.accounts, arguments.get("account")
-    if named is not None:
-        account = accounts.get(named)
-    elif by.account_id is not None:
-        account = accounts.get(by.account_id)
-    elif by.person_id is not None:
-        account = account_for(node, by.person_id)
-    else:
-        first = accounts.first()
-        if first is None:
-            raise InputError("there is no account yet.", code="not_found")
-        account = first
-    unowned = account.person_id is None and account.organisation_id is None
-    if not (by.operator and unowned):
-        node.registry.authority.require(by, Permission.CLOUD_START, account)
-    return account
-
-
-def _zero(node: Node, by: Actor, account: Account, arguments: Arguments) -> bool:
+def _zero(node: Node, by: Actor, account: Account, asked: bool) -> bool:
     """Whether nothing may be kept: because the key is such a one, or because it is asked for."""
     if by.key_id is not None and node.accounts.api_key(by.key_id).zero_retention:
         return True
-    if arguments.get("zero_retention") is not True:
-        return False
-    if node.policy.plans[account.plan].segment != "commercial":
+    if asked and node.policy.plans[account.plan].segment != "commercial":
         raise InputError("zero retention is for commercial plans.", code="forbidden")
-    return True
+    return asked
 
 
-def _list(node: Node, arguments: Arguments) -> object:
-    by = arguments.by
-    wanted = arguments.get("state")
-    return [
-        view(one)
-        for one in node.cloud.all()
-        if (by.operator or _may_see(node, by, one)) and wanted in (None, one.state)
-    ]
-
-
-def _show(node: Node, arguments: Arguments) -> object:
-    record = _mine(node, arguments, Permission.CLOUD_READ)
-    now = moment(node, arguments)
-    shown = view(record)
-    return shown | {
-        "kept": kept(node, record, now),
-        "asked": _asked(node, record, arguments),
-        "yours": not _is_staff(node, arguments, record),
-    }
-
-
-def _asked(node: Node, record: Record, arguments: Arguments) -> dict[str, Any] | None:
-    """What was asked for; of the operator only once that is on record, and so not here."""
-    if _is_staff(node, arguments, record):
-        return None
-    first = next(node.cloud.read(record.id, OUTPUT, moment(node, arguments)), None)
-    return None if first is None else dict(first["asked"])
-
-
-def _stop(node: Node, arguments: Arguments) -> object:
-    record = _mine(node, arguments, Permission.CLOUD_CHANGE)
-    cloud = _running(node)
-    if record.state is not State.ENDED:
-        cloud.call(cloud.sessions.stop(record.id))
-    return view(node.cloud.get(record.id))
-
-
-def _send(node: Node, arguments: Arguments) -> object:
-    record = _mine(node, arguments, Permission.CLOUD_START)
-    words = text(arguments, "text").strip()
-    if not words:
-        raise InputError("there is nothing to ask for.")
-    if len(words) > asking.LONGEST_TASK:
-        raise InputError("the follow-up is too long.", code="request_too_large")
-    cloud = _running(node)
-    cloud.call(cloud.sessions.send(record.id, words))
-    return view(node.cloud.get(record.id))
-
-
-def _attach(node: Node, arguments: Arguments) -> AsyncIterator[object]:
-    record = _mine(node, arguments, Permission.CLOUD_READ)
-    _on_record(node, arguments, record)
-    after = arguments.get("after", -1)
-    if not isinstance(after, int):
-        raise InputError("`after` is the number of an event.")
-    return _each(_running(node), record.id, after)
-
-
-async def _each(cloud: RunningCloud, session: str, after: int) -> AsyncIterator[object]:
-    async for events in cloud.events(session, after):
-        for event in events:
-            yield event
-
-
-def _logs(node: Node, arguments: Arguments) -> object:
-    record = _mine(node, arguments, Permission.CLOUD_READ)
-    _on_record(node, arguments, record)
-    now = moment(node, arguments)
-    events, _, connections = _held(node, record)
-    if arguments.get("egress") is True:
-        pieces = node.cloud.read(record.id, EGRESS, now)
-        return connections or flat(piece["connections"] for piece in pieces)
-    return events or events_of(node.cloud, record.id, now)
-
-
-def _diff(node: Node, arguments: Arguments) -> object:
-    record = _mine(node, arguments, Permission.CLOUD_READ)
-    _on_record(node, arguments, record)
-    _, held, _ = _held(node, record)
-    if held is None:
-        piece = next(node.cloud.read(record.id, DIFF, moment(node, arguments)), None)
-        held = None if piece is None else piece["diff"]
-    return {"session": record.id, "diff": held or ""}
-
-
-def _teleport(node: Node, arguments: Arguments) -> object:
-    """What it takes to go on elsewhere: the branch, and the agent's own records."""
-    record = _mine(node, arguments, Permission.CLOUD_READ)
-    _on_record(node, arguments, record)
-    pieces = list(node.cloud.read(record.id, OUTPUT, moment(node, arguments)))
-    if not pieces:
-        raise InputError(
-            "nothing is kept of this session that one could go on with.",
-            code="not_found",
-            hint="its time has passed, or it was one of zero retention",
-        )
-    first = pieces[0]["asked"]
-    return {
-        **view(record),
-        "repository": first["repository"],
-        "push_branch": first["push_branch"],
-        "conversation": record.transcript,
-        "records": [line for piece in pieces for line in piece.get("conversation", ())],
-    }
-
-
-def _delete(node: Node, arguments: Arguments) -> object:
-    record = _mine(node, arguments, Permission.CLOUD_CHANGE)
-    if record.state is not State.ENDED:
-        raise InputError("a session that runs can't be deleted.", hint="stop it first")
-    return {"session": record.id, "destroyed": node.cloud.erase(record.id)}
-
-
-# Who asks
-
-
-def _mine(node: Node, arguments: Arguments, permission: Permission) -> Record:
-    """The session, if who asks may do this with it. The operator looks at another's only on record
-    (`_on_record`), ends it, and asks nothing of its agent.
-
-    Raises:
-        InputError: `not_found`, or `forbidden`.
-    """
-    record = node.cloud.get(text(arguments, "id"))
-    by = arguments.by
-    if by.operator and (
-        permission is not Permission.CLOUD_START or not _is_staff(node, arguments, record)
-    ):
-        return record
-    account = node.accounts.get(record.owner)
-    if not node.registry.authority.standings(by, account):
-        raise InputError("there is no such cloud session.", code="not_found")
-    if by.name != record.by:
-        node.registry.authority.require(by, permission, account)
-    return record
-
-
-def _may_see(node: Node, by: Actor, record: Record) -> bool:
-    """Whether it is theirs: they started it and belong to its account, or they see to that."""
-    standings = node.registry.authority.standings(by, node.accounts.get(record.owner))
-    if by.name == record.by:
-        return bool(standings)
-    return not standings.isdisjoint({"self", "holder", "owner", "admin", "service"})
-
-
-def _is_staff(node: Node, arguments: Arguments, record: Record) -> bool:
-    """Whether the operator looks at what is not the operator's own."""
-    by = arguments.by
-    return by.operator and by.name != record.by and not _may_see(node, by, record)
-
-
-def _on_record(node: Node, arguments: Arguments, record: Record) -> None:
-    """Content that the operator reads is on record before it is read."""
-    if _is_staff(node, arguments, record):
-        by = arguments.by
-        reason = arguments.get("reason") or "at the terminal, no reason given"
-        node.registry.staff.read(by, record.id, reason, whose=record.owner)
-
-
-def _held(node: Node, record: Record) -> tuple[list[Any], str | None, list[Any]]:
+def _held(node: Node, record: Record) -> _Held:
+    """What a running server has in memory: events, changes, connections."""
     cloud = node.cloud_sessions
     if cloud is None or record.state is State.ENDED:
         return [], None, []
-    found: tuple[list[Any], str | None, list[Any]] = cloud.call(cloud.sessions.held(record.id))
+    found: _Held = cloud.call(cloud.sessions.held(record.id))
     return found
 
 
-def kept(node: Node, record: Record, now: datetime) -> list[dict[str, Any]]:
+def kept(node: Node, record: Record, now: datetime) -> list[Kept]:
     """What is kept of a session, by data class."""
     return [
-        {
-            "data_class": held.data_class,
-            "clause": held.terms.clause,
-            "period": held.terms.period,
-            "kept_until": held.expires_at.isoformat(),
-            "bytes": held.bytes,
-        }
-        for held in node.cloud.holdings(record.id)
-        if held.expires_at > now
+        Kept(one.data_class, one.terms.clause, one.terms.period, one.expires_at, one.bytes)
+        for one in node.cloud.holdings(record.id)
+        if one.expires_at > now
     ]
 
 
-def view(record: Record) -> dict[str, Any]:
+def shown(record: Record) -> Session:
     """A session by its particulars."""
-    return {
-        "session": record.id,
-        "account": record.owner,
-        "by": record.by,
-        "plan": record.plan,
-        "zero_retention": record.zero_retention,
-        "agent": record.agent,
-        "network": record.network,
-        "state": record.state,
-        "end": record.end,
-        "problem": record.problem,
-        "security": record.security,
-        "transcript": record.transcript,
-        "created": record.created_at.isoformat(),
-        "started": record.started_at and record.started_at.isoformat(),
-        "last_activity": record.last_activity.isoformat(),
-        "ended": record.ended_at and record.ended_at.isoformat(),
-    }
+    return Session(*_fields(record))
 
 
-CLOUD: Final[Mapping[str, Operation]] = {
-    "cloud.start": _start,
-    "cloud.list": _list,
-    "cloud.show": _show,
-    "cloud.stop": _stop,
-    "cloud.send": _send,
-    "cloud.attach": _attach,
-    "cloud.logs": _logs,
-    "cloud.diff": _diff,
-    "cloud.teleport": _teleport,
-    "cloud.delete": _delete,
+def _fields(record: Record) -> _Particulars:
+    return (
+        record.id, record.owner, record.by, record.plan, record.zero_retention, record.agent,
+        record.network, record.state, record.end, record.problem, record.security,
+        record.transcript, record.created_at, record.started_at, record.last_activity,
+        record.ended_at,
+    )  # fmt: skip
+
+
+OPERATIONS: Final[Mapping[str, Function]] = {
+    "cloud.start": start,
+    "cloud.list": list_,
+    "cloud.show": show,
+    "cloud.stop": stop,
+    "cloud.send": send,
+    "cloud.attach": attach,
+    "cloud.logs": logs,
+    "cloud.diff": diff,
+    "cloud.teleport": teleport,
+    "cloud.delete": delete,
 }

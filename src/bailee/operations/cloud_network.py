@@ -1,61 +1,81 @@
 """What can be asked of a home about the lists of hosts that an account's cloud sessions reach.
 
-Whose: as with Git connections (`cloud_git.py`).
-
 Rows: C3.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
 from bailee.accounts.roles import Permission
-from bailee.cloud.egress.lists import Entry, Side
-from bailee.node.node import Node
-from bailee.operations.arguments import Arguments, text
-from bailee.operations.cloud_git import account_of
+from bailee.cloud.egress import lists
+from bailee.cloud.egress.lists import Side
+from bailee.node import Node
+from bailee.operations.asks import Asks
+from bailee.operations.cloud_whose import account_named
+from bailee.operations.codec import Function
+from bailee.operations.operation import operation
 
-_ACTION: Final = Permission.CLOUD_NETWORK_CHANGE
-
-
-def _list(node: Node, arguments: Arguments) -> object:
-    account = account_of(node, arguments.by, arguments, _ACTION)
-    return [entry_view(one) for one in node.network_lists.all(account.account_id)]
+_CHANGE: Final = Permission.CLOUD_NETWORK_CHANGE
 
 
-def _add(side: Side) -> Callable[[Node, Arguments], object]:
-    def add(node: Node, arguments: Arguments) -> object:
-        by = arguments.by
-        account = account_of(node, by, arguments, _ACTION)
-        entry = text(arguments, "entry")
-        return entry_view(node.network_lists.add(account.account_id, side, entry, by=by.name))
-
-    return add
-
-
-def _remove(node: Node, arguments: Arguments) -> object:
-    by = arguments.by
-    entry = node.network_lists.get(text(arguments, "id"))
-    node.registry.authority.require(by, _ACTION, node.accounts.get(entry.account_id))
-    return entry_view(node.network_lists.remove(entry.id, by=by.name))
-
-
-def entry_view(entry: Entry) -> dict[str, object]:
+@dataclass(frozen=True, slots=True)
+class Entry:
     """An entry as lists show it."""
-    return {
-        "id": entry.id,
-        "account": entry.account_id,
-        "verdict": entry.side,
-        "entry": entry.entry,
-        "created": entry.created_at.isoformat(),
-        "created_by": entry.created_by,
-    }
+
+    id: str
+    account: str
+    verdict: Side
+    entry: str
+    created: datetime
+    created_by: str
 
 
-CLOUD_NETWORK: Final[Mapping[str, Callable[[Node, Arguments], object]]] = {
-    "cloud.network.list": _list,
-    "cloud.network.allow": _add("allow"),
-    "cloud.network.deny": _add("deny"),
-    "cloud.network.remove": _remove,
+@operation()
+def list_(asks: Asks, node: Node, account: str | None = None) -> list[Entry]:
+    """The hosts that an account allows and denies its cloud sessions."""
+    owner = account_named(asks, node, account, _CHANGE)
+    return [shown(one) for one in node.network_lists.all(owner.account_id)]
+
+
+@operation()
+def allow(asks: Asks, node: Node, entry: str, account: str | None = None) -> Entry:
+    """Allow a host to sessions that have a network; what was denied is so no more."""
+    return _add(asks, node, "allow", entry, account)
+
+
+@operation()
+def deny(asks: Asks, node: Node, entry: str, account: str | None = None) -> Entry:
+    """Deny a host at every level; what was allowed is so no more."""
+    return _add(asks, node, "deny", entry, account)
+
+
+@operation()
+def remove(asks: Asks, node: Node, id: str) -> Entry:
+    """Take an entry away."""
+    entry = node.network_lists.get(id)
+    asks.require(node, _CHANGE, node.accounts.get(entry.account_id))
+    return shown(node.network_lists.remove(entry.id, by=asks.actor.name))
+
+
+def _add(asks: Asks, node: Node, side: Side, entry: str, account: str | None) -> Entry:
+    owner = account_named(asks, node, account, _CHANGE)
+    return shown(node.network_lists.add(owner.account_id, side, entry, by=asks.actor.name))
+
+
+def shown(entry: lists.Entry) -> Entry:
+    """A stored entry as lists show it."""
+    return Entry(
+        entry.id, entry.account_id, entry.side, entry.entry, entry.created_at, entry.created_by
+    )
+
+
+OPERATIONS: Final[Mapping[str, Function]] = {
+    "cloud.network.list": list_,
+    "cloud.network.allow": allow,
+    "cloud.network.deny": deny,
+    "cloud.network.remove": remove,
 }

@@ -25,18 +25,14 @@ from bailee.errors import BaileeError
 from bailee.feedback.reports import Report
 from bailee.node import subjects
 from bailee.node.subjects import Subject
-from bailee.operations import readable
+from bailee.operations import cloud, cloud_git, cloud_network, codec, feedback, readable
 from bailee.operations.archive import archive
 from bailee.operations.choices import consent_of, training_of
-from bailee.operations.cloud import kept as cloud_kept
-from bailee.operations.cloud import view as cloud_view
-from bailee.operations.cloud_git import connection_view
-from bailee.operations.cloud_network import entry_view
 from bailee.operations.codec import plain
 from bailee.operations.key_terms import key_of
 from bailee.operations.organisations import membership_of
 from bailee.operations.people import web_session_of
-from bailee.operations.views import leaf_view, receipt_view, report_view, session_view, unkept_view
+from bailee.operations.views import leaf_view, receipt_view, session_view, unkept_view
 from bailee.vault.exporting import as_lines
 from bailee.vault.transcript import SessionRow
 
@@ -161,7 +157,7 @@ def _tables(
         _CLOUD: [] if own is None else _cloud_entries(node, own.account_id, now),
         "sessions-of-organisations": _elsewhere(node, subject, now),
         _REPORTS: [
-            dict(report_view(report)) | {"content": f"{_REPORTS}/{report.id}.json"}
+            codec.plain(feedback.shown(report)) | {"content": f"{_REPORTS}/{report.id}.json"}
             for report in node.reports.of(subject.whose, now)
         ],
         "not-kept": []
@@ -193,10 +189,10 @@ def _tables(
             plain(consent_of(record)) for record in node.accounts.consent_records(own.account_id)
         ]
         tables["git-connections"] = [
-            connection_view(one) for one in node.git_connections.all(own.account_id)
+            codec.plain(cloud_git.shown(one)) for one in node.git_connections.all(own.account_id)
         ]
         tables["network-lists"] = [
-            entry_view(one) for one in node.network_lists.all(own.account_id)
+            codec.plain(cloud_network.shown(one)) for one in node.network_lists.all(own.account_id)
         ]
     about = [subject.id, *([] if own is None else [own.account_id])]
     about += [key.key_id for key, _ in keys]
@@ -232,7 +228,7 @@ def _session_entry(node: Node, row: SessionRow, held: bool, now: datetime) -> di
 
 def _cloud_entries(node: Node, owner: str, now: datetime) -> list[dict[str, Any]]:
     return [
-        cloud_view(record) | {"kept": cloud_kept(node, record, now)}
+        codec.plain(cloud.shown(record)) | {"kept": codec.plain(cloud.kept(node, record, now))}
         for record in node.cloud.all(owner)
     ]
 

@@ -10,25 +10,126 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Mapping
-from typing import Any, Final
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
 
 from bailee.accounts import OPERATOR, Actor
 from bailee.accounts.roles import Permission
-from bailee.client import issues_api
-from bailee.client.bug_report import Issue
+from bailee.client import bug_report, issues_api
 from bailee.client.network import Network
 from bailee.client.sender import NETWORK_VARIABLES
 from bailee.errors import InputError
-from bailee.feedback import suppression
-from bailee.feedback.draft import draft
-from bailee.feedback.reports import STATES, Report, Whose
-from bailee.node.node import Node
-from bailee.operations.arguments import Arguments, due, moment, text
-from bailee.operations.views import receipt_view, report_view
+from bailee.feedback import reports, suppression
+from bailee.feedback.draft import draft as drafted
+from bailee.feedback.reports import STATES, Whose
+from bailee.node import Node
+from bailee.operations.asks import Asks
+from bailee.operations.codec import Function, Limit, Page
+from bailee.operations.operation import operation
+from bailee.operations.views import receipt_view
 
 _ISSUE: Final = re.compile(r"https?://[^\s/@?#]{1,200}(?:/[^\s?#]*)?(?:#[\w-]*)?")
 _LONGEST_ISSUE: Final = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Retention:
+    """By which clause something is kept, and for how long."""
+
+    clause: str
+    period: str
+
+
+_Fields = tuple[
+    str, str, str | None, list[str], int, datetime, datetime, Retention, str, str | None, str
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A report as lists show it: without its content, of which `parts` are the names."""
+
+    id: str
+    state: str
+    issue: str | None
+    parts: list[str]
+    bytes: int
+    received: datetime
+    kept_until: datetime
+    retention: Retention
+    account: str
+    person: str | None
+    key_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Opened(Report):
+    """A report and what is in it, by part; None: that was not asked for."""
+
+    content: Mapping[str, object] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Filed(Report):
+    """A report of which a public issue was made, and the issue's number."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reports(Page[Report]):
+    """Some reports. `total`: how many there are on all pages."""
+
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class Issue:
+    """The draft of a public issue. `masked`: what was masked in it, by kind; `url`: where it can be
+    filed by hand, filled in.
+    """
+
+    repository: str
+    title: str
+    body: str
+    masked: list[str]
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """How often each answer was given, and any; None: so seldom that it is not shown."""
+
+    counts: Mapping[str, int | None]
+    total: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Week(Line):
+    """The answers of a week, by its Monday."""
+
+    week: str
+
+
+@dataclass(frozen=True, slots=True)
+class Version(Line):
+    """The answers about a version."""
+
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
+class Results:
+    """The survey's results as far as they may be shown. `least`: what is shown of a count."""
+
+    question: str
+    answers: list[str]
+    least: int
+    all: Line
+    weeks: list[Week]
+    versions: list[Version]
 
 
 def whose(node: Node, actor: Actor) -> Whose:
@@ -48,84 +149,106 @@ def whose(node: Node, actor: Actor) -> Whose:
     return Whose(None if own else actor.account_id, actor.person_id)
 
 
-def _is_sender(arguments: Arguments) -> bool:
-    """Whether they are asked for their own reports; the operator is asked for `all`."""
-    return arguments.by != OPERATOR and arguments.get("all") is not True
+@operation()
+def list_(
+    asks: Asks,
+    node: Node,
+    *,
+    state: str | None = None,
+    all: bool = False,
+    after: str | None = None,
+    limit: Limit = 100,
+) -> Reports:
+    """What whoever asks sent, the latest first; for the operator what everybody sent."""
+    found, more, total = node.reports.page(
+        _theirs(asks, node, all), asks.at, state=state, after=after, limit=limit
+    )
+    return Reports([shown(report) for report in found], more, total=total)
 
 
-def _triages(node: Node, arguments: Arguments) -> Actor:
-    """The operator who asks."""
-    actor = arguments.by
-    node.registry.authority.require(actor, Permission.FEEDBACK_TRIAGE)
-    return actor
+@operation()
+def show(
+    asks: Asks,
+    node: Node,
+    id: str,
+    *,
+    content: bool = True,
+    staff: bool = False,
+    all: bool = False,
+) -> Opened:
+    """A report with its content; for the operator, as staff, with a reason that goes on record."""
+    theirs = _theirs(asks, node, all)
+    report = node.reports.get(id, asks.at, theirs)
+    if not content:
+        return Opened(*_fields(report), None)
+    if staff and theirs is None:
+        _on_record(asks, node, report)
+    found = node.reports.open(report)
+    return Opened(*_fields(report), {str(part): value for part, value in found.items()})
 
 
-def _list(node: Node, arguments: Arguments) -> object:
-    now = moment(node, arguments)
-    if _is_sender(arguments):
-        found = node.reports.of(whose(node, arguments.by), now)
-    else:
-        _triages(node, arguments)
-        found = node.reports.all(now, state=arguments.get("state"))
-    return [report_view(report) for report in found]
-
-
-def _show(node: Node, arguments: Arguments) -> object:
-    report = _report(node, arguments)
-    if arguments.get("staff") is True and not _is_sender(arguments):
-        _on_record(node, arguments, report)
-    return report_view(report) | {"content": node.reports.open(report)}
-
-
-def _on_record(node: Node, arguments: Arguments, report: Report) -> None:
-    reason = arguments.get("reason") or "at the terminal, no reason given"
-    node.registry.staff.read(_triages(node, arguments), report.id, reason, whose=report.whose)
-
-
-def _withdraw(node: Node, arguments: Arguments) -> object:
-    secret = arguments.get("secret")
+@operation(makes_room=True)
+def withdraw(
+    asks: Asks, node: Node, id: str, secret: str | None = None, all: bool = False
+) -> dict[str, object]:
+    """Destroy a report at the word of its sender, or of who has its secret; gives the receipt."""
     if secret is not None:
-        named = text(arguments, "id")
-        if not node.reports.is_secret(named, str(secret)):
+        if not node.reports.is_secret(id, secret):
             raise InputError("there is no such report, or no more.", code="not_found")
-        report = node.reports.get(named, moment(node, arguments))
+        report = node.reports.get(id, asks.at)
     else:
-        report = _report(node, arguments)
-        if not _is_sender(arguments):
-            _triages(node, arguments)
-    return receipt_view(node.reports.withdraw(report, due(node, arguments)))
+        report = node.reports.get(id, asks.at, _theirs(asks, node, all))
+    return receipt_view(node.reports.withdraw(report, asks.due))
 
 
-def _set(node: Node, arguments: Arguments) -> object:
-    by = _triages(node, arguments)
-    report = node.reports.get(text(arguments, "id"), moment(node, arguments))
-    state, issue = text(arguments, "state"), arguments.get("issue")
+@operation()
+def set_(asks: Asks, node: Node, id: str, state: str, issue: str | None = None) -> Report:
+    """Link a report to an issue's address, close it, or open it again."""
+    asks.require(node, Permission.FEEDBACK_TRIAGE)
+    report = node.reports.get(id, asks.at)
     if state not in STATES:
         raise InputError("a report is open, linked or closed.")
     if state == "linked":
-        fits = isinstance(issue, str) and len(issue) <= _LONGEST_ISSUE and _ISSUE.fullmatch(issue)
+        fits = issue is not None and len(issue) <= _LONGEST_ISSUE and _ISSUE.fullmatch(issue)
         if not fits:
             raise InputError(
                 "this is no issue's address.", hint="like https://github.com/owner/name/issues/7"
             )
-    return report_view(node.reports.set(report, state, by=by.name, issue=issue))
+    return shown(node.reports.set(report, state, by=asks.actor.name, issue=issue))
 
 
-def _draft(node: Node, arguments: Arguments) -> object:
-    _triages(node, arguments)
-    report = node.reports.get(text(arguments, "id"), moment(node, arguments))
-    if arguments.get("staff") is True:
-        _on_record(node, arguments, report)
-    return issue_view(_issue(node, arguments, report))
+@operation()
+def draft(
+    asks: Asks, node: Node, id: str, repository: str | None = None, staff: bool = False
+) -> Issue:
+    """The draft of a public issue: without the transcript, secrets masked."""
+    asks.require(node, Permission.FEEDBACK_TRIAGE)
+    report = node.reports.get(id, asks.at)
+    if staff:
+        _on_record(asks, node, report)
+    made = _issue(node, report, repository)
+    masked = [one.kind for one in made.removed]
+    return Issue(made.repository, made.title, made.body, masked, made.url)
 
 
-def _file(node: Node, arguments: Arguments) -> object:
-    """File the draft, edited or as it is, as an issue; the report is linked to it."""
-    by = _triages(node, arguments)
-    report = node.reports.get(text(arguments, "id"), moment(node, arguments))
-    if arguments.get("staff") is True:
-        _on_record(node, arguments, report)
-    if report.issue is not None and arguments.get("again") is not True:
+@operation()
+def file(
+    asks: Asks,
+    node: Node,
+    id: str,
+    *,
+    repository: str | None = None,
+    title: str | None = None,
+    body: str | None = None,
+    again: bool = False,
+    staff: bool = False,
+) -> Filed:
+    """File the draft, edited or as it is, as a public issue; the report is linked to it."""
+    asks.require(node, Permission.FEEDBACK_TRIAGE)
+    report = node.reports.get(id, asks.at)
+    if staff:
+        _on_record(asks, node, report)
+    if report.issue is not None and not again:
         raise InputError("there is an issue already.", hint=report.issue)
     variable = node.settings.text("feedback.github_token_env")
     token = None if variable is None else os.environ.get(variable)
@@ -135,18 +258,58 @@ def _file(node: Node, arguments: Arguments) -> object:
             code="configuration",
             hint="set feedback.github_token_env, or open the draft's address in a browser",
         )
+    issue = _issue(node, report, repository)
+    if title is not None or body is not None:
+        issue = issue.edited(title or issue.title, issue.body if body is None else body)
     filed = issues_api.file_issue(
-        _issue(node, arguments, report),
+        issue,
         token=token,
         network=Network({n: os.environ[n] for n in NETWORK_VARIABLES if n in os.environ}),
         api=node.settings.text("feedback.github_api") or issues_api.API,
     )
-    changed = node.reports.set(report, "linked", by=by.name, issue=filed.url[:_LONGEST_ISSUE])
-    return report_view(changed) | {"number": filed.number}
+    changed = node.reports.set(
+        report, "linked", by=asks.actor.name, issue=filed.url[:_LONGEST_ISSUE]
+    )
+    return Filed(*_fields(changed), filed.number)
 
 
-def _issue(node: Node, arguments: Arguments, report: Report) -> Issue:
-    repository = arguments.get("repository") or node.settings.text("feedback.repository")
+@operation()
+def results(asks: Asks, node: Node) -> Results:
+    """The survey's answers by week and by version; counts too small to be shown are not."""
+    asks.require(node, Permission.FEEDBACK_TRIAGE)
+    counts = node.survey.all(asks.at)
+    found = suppression.results(
+        ((one.day, one.version, one.answer, one.count) for one in counts), node.survey.answers
+    )
+    return Results(
+        node.policy.document.survey.question.of("en"),
+        list(found.answers),
+        suppression.LEAST,
+        Line(found.all.counts, found.all.total),
+        [Week(one.counts, one.total, one.name) for one in found.weeks],
+        [Version(one.counts, one.total, one.name) for one in found.versions],
+    )
+
+
+def _theirs(asks: Asks, node: Node, all: bool) -> Whose | None:
+    """Whose reports are meant: those of who asks; None: everybody's, for who triages.
+
+    Raises:
+        InputError: `forbidden`, or `authentication`: it is nobody.
+    """
+    if asks.actor != OPERATOR and not all:
+        return whose(node, asks.actor)
+    asks.require(node, Permission.FEEDBACK_TRIAGE)
+    return None
+
+
+def _on_record(asks: Asks, node: Node, report: reports.Report) -> None:
+    reason = asks.reason or "at the terminal, no reason given"
+    node.registry.staff.read(asks.actor, report.id, reason, whose=report.whose)
+
+
+def _issue(node: Node, report: reports.Report, named: str | None) -> bug_report.Issue:
+    repository = named or node.settings.text("feedback.repository")
     if not repository:
         raise InputError(
             "no repository to file issues in.",
@@ -154,58 +317,29 @@ def _issue(node: Node, arguments: Arguments, report: Report) -> Issue:
             hint="set feedback.repository to owner/name",
         )
     content = node.reports.open(report)
-    made = draft(repository, content.get("description"), content.get("environment"))
-    title, body = arguments.get("title"), arguments.get("body")
-    if title is None and body is None:
-        return made
-    return made.edited(title or made.title, made.body if body is None else body)
+    return drafted(repository, content.get("description"), content.get("environment"))
 
 
-def _report(node: Node, arguments: Arguments) -> Report:
-    """The report that is named; but for the operator, only one's own."""
-    if not _is_sender(arguments):
-        _triages(node, arguments)
-    theirs = whose(node, arguments.by) if _is_sender(arguments) else None
-    return node.reports.get(text(arguments, "id"), moment(node, arguments), theirs)
+def shown(report: reports.Report) -> Report:
+    """A report as lists show it."""
+    return Report(*_fields(report))
 
 
-def _results(node: Node, arguments: Arguments) -> object:
-    _triages(node, arguments)
-    counts = node.survey.all(moment(node, arguments))
-    found = suppression.results(
-        ((one.day, one.version, one.answer, one.count) for one in counts), node.survey.answers
-    )
-    return {
-        "question": node.policy.document.survey.question.of("en"),
-        "answers": list(found.answers),
-        "least": suppression.LEAST,
-        "all": _line(found.all),
-        "weeks": [_line(line) | {"week": line.name} for line in found.weeks],
-        "versions": [_line(line) | {"version": line.name} for line in found.versions],
-    }
+def _fields(report: reports.Report) -> _Fields:
+    return (
+        report.id, report.state, report.issue, list(report.parts), report.bytes,
+        report.received_at, report.expires_at,
+        Retention(report.terms.clause, report.terms.period),
+        report.account_id, report.person_id, report.key_id,
+    )  # fmt: skip
 
 
-def _line(line: suppression.Line) -> dict[str, Any]:
-    return {"counts": dict(line.counts), "total": line.total}
-
-
-def issue_view(issue: Issue) -> dict[str, object]:
-    """The draft of a public issue; what was masked in it, by kind."""
-    return {
-        "repository": issue.repository,
-        "title": issue.title,
-        "body": issue.body,
-        "masked": [one.kind for one in issue.removed],
-        "url": issue.url,
-    }
-
-
-OPERATIONS: Final[Mapping[str, Callable[[Node, Arguments], object]]] = {
-    "feedback.list": _list,
-    "feedback.show": _show,
-    "feedback.withdraw": _withdraw,
-    "feedback.set": _set,
-    "feedback.draft": _draft,
-    "feedback.file": _file,
-    "survey.results": _results,
+OPERATIONS: Final[Mapping[str, Function]] = {
+    "feedback.list": list_,
+    "feedback.show": show,
+    "feedback.withdraw": withdraw,
+    "feedback.set": set_,
+    "feedback.draft": draft,
+    "feedback.file": file,
+    "survey.results": results,
 }

@@ -22,6 +22,9 @@ from bailee.node import Node
 from bailee.operations import (
     accounts,
     choices,
+    cloud,
+    cloud_git,
+    cloud_network,
     codec,
     feedback,
     holds,
@@ -33,9 +36,6 @@ from bailee.operations import (
 )
 from bailee.operations.arguments import Arguments
 from bailee.operations.asks import PROOFS, Via, asked_by
-from bailee.operations.cloud import CLOUD
-from bailee.operations.cloud_git import CLOUD_GIT
-from bailee.operations.cloud_network import CLOUD_NETWORK
 from bailee.operations.erasure import ERASURE
 
 
@@ -87,7 +87,6 @@ def _typed(function: Callable[..., object]) -> bool:
 MAKE_ROOM: Final = frozenset(
     {
         *("sessions.delete", "retention.run", "keyring.rotate", "person.erase"),
-        *("feedback.withdraw", "cloud.delete"),
     }
 )
 """What deletes: on a full disk it may use up what is kept for it."""
@@ -100,10 +99,10 @@ OPERATIONS: Final[Mapping[str, codec.Function]] = {
     **keys.OPERATIONS,
     **holds.OPERATIONS,
     **ERASURE,
-    **CLOUD,
+    **cloud.OPERATIONS,
     **sessions.SESSIONS,
     **telemetry.OPERATIONS,
     **feedback.OPERATIONS,
-    **CLOUD_GIT,
-    **CLOUD_NETWORK,
+    **cloud_git.OPERATIONS,
+    **cloud_network.OPERATIONS,
 }

@@ -2,21 +2,68 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from datetime import timedelta
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Final
 
 from bailee.accounts.roles import Permission
 from bailee.config import Settings
+from bailee.db.pages import cut, place, read_place
 from bailee.errors import InputError
-from bailee.node.node import Node
-from bailee.operations.arguments import Arguments, moment, require, text
+from bailee.node import Node
+from bailee.operations.asks import Asks
+from bailee.operations.codec import Function, Limit, Page
+from bailee.operations.operation import operation
 from bailee.telemetry.destinations import Destination, destination
-from bailee.telemetry.forwarding import Forwarder
-from bailee.telemetry.queries import Between
+from bailee.telemetry.error_queries import SeenIssue, WholeIssue
+from bailee.telemetry.queries import Between, Figures, Measured
 from bailee.telemetry.records import FLOWS, DataClass
+from bailee.telemetry.summary import Summary
 
 _SPANS: Final = {"m": 60, "h": 3600, "d": 86_400}
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """How often a field was dropped on a day. `why`: what the registry says of a refused one."""
+
+    day: str
+    protocol: str
+    service: str
+    field: str
+    reason: str
+    why: str | None
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Onward:
+    """Where a flow goes on to, and how passing it on goes; `waiting`: bytes."""
+
+    flow: str
+    to: str
+    waiting: int
+    delivered: int
+    refused: int
+    failing_since: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Issues(Page[SeenIssue]):
+    """Some issues. `states`: how many there are in each state, on all pages."""
+
+    states: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """An issue's state as it was decided, and the release that mends it."""
+
+    id: str
+    state: str
+    resolved_in: str | None
 
 
 def chosen(settings: Settings, authorization: str | None) -> dict[DataClass, Destination]:
@@ -28,109 +75,107 @@ def chosen(settings: Settings, authorization: str | None) -> dict[DataClass, Des
     return made
 
 
-def _span(text: str, name: str) -> timedelta:
-    number, unit = text[:-1], text[-1:]
-    if not (number.isascii() and number.isdecimal() and len(number) < 7 and unit in _SPANS):
-        raise InputError(f"{name} {text[:20]!r} is no span of time.", hint="write 90m, 24h or 7d")
-    return timedelta(seconds=max(1, int(number)) * _SPANS[unit])
-
-
-def _metrics_list(node: Node, arguments: Arguments) -> object:
-    require(node, arguments, Permission.METRICS_READ)
+@operation()
+def measures(asks: Asks, node: Node) -> list[Measured]:
+    """The measures of which something is kept."""
+    asks.require(node, Permission.METRICS_READ)
     node.measured()
-    return node.telemetry.metrics.names(moment(node, arguments))
+    return node.telemetry.metrics.names(asks.at)
 
 
-def _between(node: Node, arguments: Arguments) -> Between:
-    now = moment(node, arguments)
-    since = now - _span(arguments.get("since") or "24h", "--since")
-    # A client's clock may be a little ahead.
-    return Between(since, now + timedelta(minutes=10))
-
-
-def _metrics_query(node: Node, arguments: Arguments) -> object:
-    require(node, arguments, Permission.METRICS_READ)
+@operation()
+def query(
+    asks: Asks,
+    node: Node,
+    name: str,
+    *,
+    since: str = "24h",
+    by: tuple[str, ...] = (),
+    of: str | None = None,
+    step: str | None = None,
+) -> Figures:
+    """Counts, sums and percentiles of one measure, by fields and by steps of time."""
+    asks.require(node, Permission.METRICS_READ)
     node.measured()
-    step = arguments.get("step")
     return node.telemetry.metrics.query(
-        text(arguments, "name"),
-        _between(node, arguments),
-        moment(node, arguments),
-        by=arguments.get("by") or (),
-        of=arguments.get("of"),
+        name,
+        _between(asks.at, since),
+        asks.at,
+        by=by,
+        of=of,
         step=None if step is None else _span(step, "--step"),
     )
 
 
-def _metrics_summary(node: Node, arguments: Arguments) -> object:
-    require(node, arguments, Permission.METRICS_READ)
+@operation()
+def summary(
+    asks: Asks, node: Node, since: str = "24h", step: str = "1h", latency: str | None = None
+) -> Summary:
+    """How quick, how reliable and how used the service was."""
+    asks.require(node, Permission.METRICS_READ)
     node.measured()
     return node.telemetry.summaries.summary(
-        _between(node, arguments),
-        _span(arguments.get("step") or "1h", "--step"),
-        moment(node, arguments),
-        latency=arguments.get("latency"),
+        _between(asks.at, since), _span(step, "--step"), asks.at, latency=latency
     )
 
 
-def _destinations(node: Node, arguments: Arguments) -> object:
-    require(node, arguments, Permission.METRICS_READ)
+@operation()
+def destinations(asks: Asks, node: Node) -> list[Onward]:
+    """Where figures and errors go on to, and how passing them on goes."""
+    asks.require(node, Permission.METRICS_READ)
     # From the settings: where no server runs, nothing is passed on.
     to = chosen(node.settings, None)
-    return [
-        {"flow": flow, "to": to[data_class].shown}
-        | _onward(node.telemetry.forwarders.get(data_class))
-        for flow, data_class in FLOWS.items()
-    ]
+    return [_onward(node, flow, data_class, to) for flow, data_class in FLOWS.items()]
 
 
-def _onward(forwarder: Forwarder | None) -> dict[str, object]:
-    """How passing on goes, or that nothing is passed on."""
-    if forwarder is None:
-        return {"waiting": 0, "delivered": 0, "refused": 0, "failing_since": None}
-    state = forwarder.state
-    since = state.failing_since
-    return {
-        "waiting": forwarder.waiting,
-        "delivered": state.delivered,
-        "refused": state.refused,
-        "failing_since": None if since is None else since.isoformat(),
-    }
-
-
-def _metrics_dropped(node: Node, arguments: Arguments) -> object:
-    require(node, arguments, Permission.METRICS_READ)
+@operation()
+def dropped(asks: Asks, node: Node) -> list[Dropped]:
+    """What clients sent that may not be kept."""
+    asks.require(node, Permission.METRICS_READ)
     refused = node.telemetry.registry.refused
     return [
-        {
-            "day": count.day,
-            "protocol": count.protocol,
-            "service": count.service,
-            "field": count.field,
-            "reason": count.reason,
-            "why": refused.get(count.field) if count.reason == "refused" else None,
-            "count": count.count,
-        }
+        Dropped(
+            count.day,
+            count.protocol,
+            count.service,
+            count.field,
+            count.reason,
+            refused.get(count.field) if count.reason == "refused" else None,
+            count.count,
+        )
         for count in node.telemetry.dropped.all()
     ]
 
 
-def _errors_list(node: Node, arguments: Arguments) -> object:
-    require(node, arguments, Permission.ERROR_ISSUE_READ)
+@operation()
+def issues(
+    asks: Asks, node: Node, state: str | None = None, after: str | None = None, limit: Limit = 100
+) -> Issues:
+    """The error issues of which events are kept, the one that was seen last first."""
+    asks.require(node, Permission.ERROR_ISSUE_READ)
     node.telemetry.settle()
-    return node.telemetry.errors.issues(moment(node, arguments), state=arguments.get("state"))
+    every = node.telemetry.errors.issues(asks.at)
+    found = [one for one in every if state in (None, one.state)]
+    if after is not None:
+        at, last = read_place(after)
+        found = [one for one in found if (one.last_seen, last) < (at, one.id)]
+    page, more = cut(found, limit, lambda one: place(one.last_seen, one.id))
+    return Issues(page, more, states=Counter(one.state for one in every))
 
 
-def _errors_show(node: Node, arguments: Arguments) -> object:
-    require(node, arguments, Permission.ERROR_ISSUE_READ)
+@operation()
+def issue(asks: Asks, node: Node, id: str) -> WholeIssue:
+    """One error issue: its stack, where it was seen, and when."""
+    asks.require(node, Permission.ERROR_ISSUE_READ)
     node.telemetry.settle()
-    return node.telemetry.errors.show(text(arguments, "id"), moment(node, arguments))
+    return node.telemetry.errors.show(id, asks.at)
 
 
-def _errors_set(node: Node, arguments: Arguments) -> object:
-    actor = arguments.by
-    require(node, arguments, Permission.ERROR_ISSUE_CHANGE)
-    release = arguments.get("resolved_in") or None
+@operation()
+def decide(asks: Asks, node: Node, id: str, state: str, resolved_in: str | None = None) -> Changed:
+    """Resolve an error issue, in a release or not, mute it, or open it again."""
+    asks.require(node, Permission.ERROR_ISSUE_CHANGE)
+    release = resolved_in or None
     if (
         release is not None
         and node.telemetry.registry.fields["release"].kind.check(release) is None
@@ -140,21 +185,44 @@ def _errors_set(node: Node, arguments: Arguments) -> object:
             hint="write a version, or program and version, like bailee-code@1.2.4",
         )
     node.telemetry.settle()
-    issue = node.telemetry.issues.set(
-        text(arguments, "id"), text(arguments, "state"), moment(node, arguments), release
+    known = node.telemetry.issues.set(id, state, asks.at, release)
+    body = {"state": known.state, "resolved_in": known.resolved_in}
+    node.ledger.append("error_issue.changed", known.id, body | {"by": asks.actor.name})
+    return Changed(known.id, known.state, known.resolved_in)
+
+
+def _span(text: str, name: str) -> timedelta:
+    number, unit = text[:-1], text[-1:]
+    if not (number.isascii() and number.isdecimal() and len(number) < 7 and unit in _SPANS):
+        raise InputError(f"{name} {text[:20]!r} is no span of time.", hint="write 90m, 24h or 7d")
+    return timedelta(seconds=max(1, int(number)) * _SPANS[unit])
+
+
+def _between(now: datetime, since: str) -> Between:
+    # A client's clock may be a little ahead.
+    return Between(now - _span(since, "--since"), now + timedelta(minutes=10))
+
+
+def _onward(
+    node: Node, flow: str, data_class: DataClass, to: Mapping[DataClass, Destination]
+) -> Onward:
+    """How passing on goes, or that nothing is passed on."""
+    shown, forwarder = to[data_class].shown, node.telemetry.forwarders.get(data_class)
+    if forwarder is None:
+        return Onward(flow, shown, 0, 0, 0, None)
+    state = forwarder.state
+    return Onward(
+        flow, shown, forwarder.waiting, state.delivered, state.refused, state.failing_since
     )
-    body = {"state": issue.state, "resolved_in": issue.resolved_in}
-    node.ledger.append("error_issue.changed", issue.id, body | {"by": actor.name})
-    return {"id": issue.id, **body}
 
 
-OPERATIONS: Final[Mapping[str, Callable[[Node, Arguments], object]]] = {
-    "metrics.list": _metrics_list,
-    "metrics.query": _metrics_query,
-    "metrics.summary": _metrics_summary,
-    "metrics.dropped": _metrics_dropped,
-    "metrics.destinations": _destinations,
-    "errors.list": _errors_list,
-    "errors.show": _errors_show,
-    "errors.set": _errors_set,
+OPERATIONS: Final[Mapping[str, Function]] = {
+    "metrics.list": measures,
+    "metrics.query": query,
+    "metrics.summary": summary,
+    "metrics.dropped": dropped,
+    "metrics.destinations": destinations,
+    "errors.list": issues,
+    "errors.show": issue,
+    "errors.set": decide,
 }

@@ -1,11 +1,10 @@
-"""Sessions, reports, receipts and moves as plain values, the same wherever they are shown."""
+"""Sessions, receipts and moves as plain values, the same wherever they are shown."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from bailee.feedback.reports import Report
 from bailee.ledger import Leaf
 from bailee.vault.moving import Move
 from bailee.vault.receipts import Receipt
@@ -85,23 +84,6 @@ def receipt_view(receipt: Receipt) -> dict[str, object]:
         "state": receipt.state,
         "states": {state: at.isoformat() for state, at in moments.items() if at is not None},
         "to_come": [s for s, at in moments.items() if at is None and s != "deferred"],
-    }
-
-
-def report_view(report: Report) -> dict[str, object]:
-    """A report as lists show it: without its content."""
-    return {
-        "id": report.id,
-        "state": report.state,
-        "issue": report.issue,
-        "parts": list(report.parts),
-        "bytes": report.bytes,
-        "received": report.received_at.isoformat(),
-        "kept_until": report.expires_at.isoformat(),
-        "retention": {"clause": report.terms.clause, "period": report.terms.period},
-        "account": report.account_id,
-        "person": report.person_id,
-        "key_id": report.key_id,
     }
 
 

@@ -1,4 +1,4 @@
-"""Questions to what is kept: figures by group and time, errors by issue.
+"""Questions to the figures that are kept, by group and time.
 
 Rules kept here:
 
@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
@@ -19,14 +19,12 @@ import orjson
 from bailee.errors import InputError
 from bailee.registry import Measure, Registry
 from bailee.telemetry.days import Days
-from bailee.telemetry.issues import Issue, Issues
-from bailee.telemetry.records import ERROR, METRIC
+from bailee.telemetry.records import METRIC
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 QUANTILES: Final = (0.5, 0.9, 0.95, 0.99)
-_DAY = timedelta(days=1)
 _MOST_GROUPS = 10_000
 _MOST_BOUNDS = 20
 
@@ -44,6 +42,36 @@ class Between:
         return int(self.since.timestamp() * 1000), int(self.until.timestamp() * 1000)
 
 
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """A measure of which something is kept: in how many rows, from when to when."""
+
+    name: str
+    kind: str
+    unit: str | None
+    points: int
+    first: datetime
+    last: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """The figures of one measure. `of`: the numeric field they are of; `fields`: what they may be
+    grouped by. Each row has its `group` by field, with steps of time the moment `at` where its step
+    begins, and figures as they are made of that kind of measure: count, sum, mean, p50, ...
+    """
+
+    name: str
+    kind: str
+    of: str | None
+    unit: str | None
+    description: str
+    fields: list[str]
+    since: datetime
+    until: datetime
+    rows: list[dict[str, Any]]
+
+
 class MetricQueries:
     """Questions to the figures."""
 
@@ -51,7 +79,7 @@ class MetricQueries:
         self._days = days
         self._registry = registry
 
-    def names(self, now: datetime, between: Between | None = None) -> list[dict[str, Any]]:
+    def names(self, now: datetime, between: Between | None = None) -> list[Measured]:
         """The measures of which something is kept, with how much; of a stretch of time if given."""
         since, until = (0, 1 << 62) if between is None else between.milliseconds
         wanted = ["at", "name", "kind", "count"]
@@ -62,17 +90,17 @@ class MetricQueries:
         )
         return sorted(
             (
-                {
-                    "name": row["name"],
-                    "kind": row["kind"],
-                    "unit": self._unit(row["name"]),
-                    "points": row["count_count"],
-                    "first": _iso(row["at_min"]),
-                    "last": _iso(row["at_max"]),
-                }
+                Measured(
+                    row["name"],
+                    row["kind"],
+                    self._unit(row["name"]),
+                    row["count_count"],
+                    moment(row["at_min"]),
+                    moment(row["at_max"]),
+                )
                 for row in grouped.to_pylist()
             ),
-            key=lambda row: str(row["name"]),
+            key=lambda measured: measured.name,
         )
 
     def query(
@@ -84,7 +112,7 @@ class MetricQueries:
         by: Sequence[str] = (),
         of: str | None = None,
         step: timedelta | None = None,
-    ) -> dict[str, Any]:
+    ) -> Figures:
         """The figures of one measure: in all, by the fields `by`, and by steps of time.
 
         `of`: the numeric field to take, for events; else the one that the registry names.
@@ -104,27 +132,27 @@ class MetricQueries:
         table = _within(table, since, until, "name", name)
         if step is not None:
             width = max(1, int(step.total_seconds() * 1000))
-            table = _with_step(table, width)
+            table = with_step(table, width)
             keys = ["step", *keys]
         rows = self._rows(measure, table, keys, column)
         for row in rows:
             if "step" in row["group"]:
-                row["at"] = _iso(row["group"].pop("step"))
-        return {
-            "name": name,
-            "kind": measure.kind,
-            "of": of or measure.of,
-            "unit": measure.unit if of is None else None,
-            "description": measure.description,
-            "fields": sorted(
+                row["at"] = moment(row["group"].pop("step"))
+        return Figures(
+            name,
+            measure.kind,
+            of or measure.of,
+            measure.unit if of is None else None,
+            measure.description,
+            sorted(
                 field
                 for field in measure.attributes
                 if not self._registry.fields[field].kind.numeric
             ),
-            "since": between.since.isoformat(),
-            "until": between.until.isoformat(),
-            "rows": rows,
-        }
+            between.since,
+            between.until,
+            rows,
+        )
 
     def _measure(self, name: str, by: Sequence[str], of: str | None) -> Measure:
         measure = self._registry.measures.get(name)
@@ -218,134 +246,10 @@ class MetricQueries:
         return None if measure is None else measure.unit
 
 
-class ErrorQueries:
-    """Questions to the error events."""
-
-    def __init__(self, days: Days, issues: Issues) -> None:
-        self._days = days
-        self._states = issues
-
-    def issues(self, now: datetime, *, state: str | None = None) -> list[dict[str, Any]]:
-        """The issues of which events are kept, latest first; of one state if given."""
-        columns = ["at", "issue", "type", "level", "platform", "release", "frames"]
-        table = self._days.read(ERROR, columns, now=now)
-        return [
-            found
-            for found in self._issues_of(table, now)
-            if state is None or found["state"] == state
-        ]
-
-    def show(self, issue_id: str, now: datetime) -> dict[str, Any]:
-        """One issue with its stack, its versions and its days.
-
-        Raises:
-            InputError: code `not_found`.
-        """
-        columns = [
-            "at", "issue", "type", "level", "platform", "release", "environment", "handled",
-            "frames", "a.process.runtime.name", "a.process.runtime.version", "a.os.type",
-            "a.telemetry.sdk.name",
-        ]  # fmt: skip
-        table = _equal(self._days.read(ERROR, columns, now=now), "issue", issue_id)
-        if not table.num_rows:
-            raise InputError(
-                "there is no such issue, or no more.",
-                code="not_found",
-                hint="bailee errors list shows them",
-            )
-        issue: dict[str, Any]
-        (issue,) = self._issues_of(table, now, days=30)
-        latest = table.sort_by([("at", "descending")]).slice(0, 1).to_pylist()[0]
-        issue["frames"] = [
-            {"module": module, "function": function, "line": line, "ours": ours}
-            for module, function, line, ours in orjson.loads(latest["frames"])
-        ]
-        for column in ("release", "environment", "handled", *columns[-4:]):
-            counts = table.group_by([column]).aggregate([("at", "count")]).to_pylist()
-            issue.setdefault("by", {})[column.removeprefix("a.")] = {
-                str(row[column]): row["at_count"]
-                for row in sorted(counts, key=lambda row: -row["at_count"])[:20]
-                if row[column] is not None
-            }
-        return issue
-
-    def _issues_of(self, table: pa.Table, now: datetime, *, days: int = 14) -> list[dict[str, Any]]:
-        import pyarrow as pa
-
-        table = table.append_column("row", pa.array(range(table.num_rows), type=pa.int64()))
-        grouped = table.group_by(["issue"]).aggregate(
-            [("at", "count"), ("at", "min"), ("at", "max"), ("row", "max")]
-        )
-        # What an issue is about is read from the event that arrived last.
-        latest = table.take(grouped.column("row_max")).select(
-            ["type", "platform", "level", "frames"]
-        )
-        stepped = _with_step(table, int(_DAY.total_seconds() * 1000))
-        by_day = stepped.group_by(["issue", "step"]).aggregate([("at", "count")]).to_pylist()
-        releases = table.group_by(["issue", "release"]).aggregate([("at", "count")]).to_pylist()
-        trend: dict[str, dict[str, int]] = {}
-        for row in by_day:
-            day = datetime.fromtimestamp(row["step"] / 1000, UTC).date()
-            trend.setdefault(row["issue"], {})[str(day)] = row["at_count"]
-        versions: dict[str, list[str]] = {}
-        for row in releases:
-            if row["release"] is not None:
-                versions.setdefault(row["issue"], []).append(row["release"])
-        today = now.astimezone(UTC).date()
-        rows = [
-            _issue(
-                found | about,
-                self._states.get(found["issue"]),
-                trend,
-                versions,
-                today,
-                back_to=days,
-            )
-            for found, about in zip(grouped.to_pylist(), latest.to_pylist(), strict=True)
-        ]
-        return sorted(rows, key=lambda row: row["last_seen"], reverse=True)
-
-
-def _issue(
-    found: dict[str, Any],
-    known: Issue | None,
-    trend: dict[str, dict[str, int]],
-    versions: dict[str, list[str]],
-    today: date,
-    *,
-    back_to: int,
-) -> dict[str, Any]:
-    frames = orjson.loads(found["frames"])
-    named = next((f for f in reversed(frames) if f[0] is not None and f[3]), None)
-    where = None
-    if named is not None:
-        where = named[0] if named[1] is None else f"{named[0]}.{named[1]}"
-    days = trend[found["issue"]]
-    first = known.first_seen.isoformat() if known is not None else _iso(found["at_min"])
-    return {
-        "id": found["issue"],
-        "type": found["type"],
-        "where": where,
-        "platform": found["platform"],
-        "level": found["level"],
-        "state": "open" if known is None else known.state,
-        "regressed": known is not None and known.regressed,
-        "resolved_in": None if known is None else known.resolved_in,
-        "first_seen": first,
-        "last_seen": _iso(found["at_max"]),
-        "count": found["at_count"],
-        "releases": sorted(versions.get(found["issue"], [])),
-        "trend": [
-            {"day": str(day), "count": days.get(str(day), 0)}
-            for day in (today - timedelta(days=back) for back in range(back_to - 1, -1, -1))
-        ],
-    }
-
-
 def _within(table: pa.Table, since: int, until: int, column: str, value: str) -> pa.Table:
     import pyarrow.compute as pc
 
-    return table.filter(pc.and_(_inside(table, since, until), _equals(table, column, value)))
+    return table.filter(pc.and_(_inside(table, since, until), equals(table, column, value)))
 
 
 def _inside(table: pa.Table, since: int, until: int) -> Any:
@@ -355,18 +259,16 @@ def _inside(table: pa.Table, since: int, until: int) -> Any:
     return pc.and_(pc.greater_equal(at, since), pc.less(at, until))
 
 
-def _equal(table: pa.Table, column: str, value: str) -> pa.Table:
-    return table.filter(_equals(table, column, value))
-
-
-def _equals(table: pa.Table, column: str, value: str) -> Any:
+def equals(table: pa.Table, column: str, value: str) -> Any:
+    """Which rows have a value in a column."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
     return pc.equal(table.column(column), pa.scalar(value))
 
 
-def _with_step(table: pa.Table, width: int) -> pa.Table:
+def with_step(table: pa.Table, width: int) -> pa.Table:
+    """A table with a column `step`: where the step of a row begins. `width`: milliseconds."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -417,5 +319,6 @@ def _named(quantiles: Sequence[float | None]) -> dict[str, Any]:
     }
 
 
-def _iso(milliseconds: int) -> str:
-    return datetime.fromtimestamp(milliseconds / 1000, UTC).isoformat()
+def moment(milliseconds: int) -> datetime:
+    """A moment of a row."""
+    return datetime.fromtimestamp(milliseconds / 1000, UTC)

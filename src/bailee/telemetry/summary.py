@@ -14,13 +14,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from bailee.errors import InputError
 from bailee.registry import Registry
 from bailee.telemetry.days import Days
-from bailee.telemetry.queries import Between, MetricQueries
+from bailee.telemetry.queries import Between, MetricQueries, moment
 from bailee.telemetry.records import METRIC
 
 if TYPE_CHECKING:
@@ -54,6 +54,110 @@ _SUMMED: Final = frozenset(
 _GROUPS: Final = 100_000
 
 
+@dataclass(frozen=True, slots=True)
+class Latency:
+    """How long one measure's took (`name`; None: none has figures): in all, and by step.
+    `choices`: the measures of time that have figures.
+    """
+
+    name: str | None
+    unit: str
+    description: str | None
+    whole: dict[str, Any] | None
+    rows: list[dict[str, Any]]
+    choices: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """How the requests of a program ended. `faults`: those that were the service's fault."""
+
+    program: str
+    requests: int
+    errors: int
+    faults: int
+    error_rate: float | None
+    availability: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class ProgramStep:
+    """The same in a step of time."""
+
+    at: datetime
+    program: str
+    requests: int
+    errors: int
+    faults: int
+    error_rate: float | None
+    availability: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Reliability:
+    """How requests ended, by program: in all, and by step."""
+
+    programs: list[Program]
+    rows: list[ProgramStep]
+
+
+@dataclass(frozen=True, slots=True)
+class Sessions:
+    """How many sessions a program began in a step of time."""
+
+    at: datetime
+    program: str
+    sessions: int
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """How many tokens of a type were used in a step of time."""
+
+    at: datetime
+    type: str
+    tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class ModelTokens:
+    """How many tokens of a model were used."""
+
+    model: str
+    tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Feature:
+    """How often a command or a tool (`kind`) was used."""
+
+    kind: str
+    feature: str
+    uses: int
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """How much was used: by step of time, and in all, the most first."""
+
+    sessions: list[Sessions]
+    tokens: list[Tokens]
+    models: list[ModelTokens]
+    features: list[Feature]
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """How quick, how reliable and how used the service was; `step`: seconds."""
+
+    since: datetime
+    until: datetime
+    step: int
+    latency: Latency
+    reliability: Reliability
+    usage: Usage
+
+
 @dataclass(slots=True)
 class _Requests:
     """How requests ended: all, those in error, those that were the service's fault."""
@@ -63,15 +167,15 @@ class _Requests:
     faults: int = 0
     cancelled: int = 0
 
-    def rates(self) -> dict[str, Any]:
+    def rates(self) -> tuple[int, int, int, float | None, float | None]:
         meant = self.all - self.cancelled
-        return {
-            "requests": self.all,
-            "errors": self.errors,
-            "faults": self.faults,
-            "error_rate": self.errors / self.all if self.all else None,
-            "availability": 1 - self.faults / meant if meant else None,
-        }
+        return (
+            self.all,
+            self.errors,
+            self.faults,
+            self.errors / self.all if self.all else None,
+            1 - self.faults / meant if meant else None,
+        )
 
 
 class Summaries:
@@ -84,7 +188,7 @@ class Summaries:
 
     def summary(
         self, between: Between, step: timedelta, now: datetime, *, latency: str | None = None
-    ) -> dict[str, Any]:
+    ) -> Summary:
         """Latency of one measure (the first that has figures, if none is named), reliability, and
         usage: in all and by steps of time.
 
@@ -93,20 +197,20 @@ class Summaries:
         """
         if latency is not None and not self.is_time(latency):
             raise InputError("there is no such measure of time.", code="not_found")
-        names = {row["name"]: row for row in self._metrics.names(now, between)}
-        timed = [name for name in names if self.is_time(name)]
+        names = [one.name for one in self._metrics.names(now, between)]
+        timed = [name for name in dict.fromkeys(names) if self.is_time(name)]
         timed.sort(key=lambda name: (name != "bailee.exchange.duration", name))
         chosen = latency or next(iter(timed), None)
         table = self._read(between, now)
         rows = list(_grouped(table, step))
-        return {
-            "since": between.since.isoformat(),
-            "until": between.until.isoformat(),
-            "step": int(step.total_seconds()),
-            "latency": self._latency(chosen, between, step, now) | {"choices": timed},
-            "reliability": _reliability(rows),
-            "usage": _usage(rows),
-        }
+        return Summary(
+            between.since,
+            between.until,
+            int(step.total_seconds()),
+            self._latency(chosen, timed, between, step, now),
+            _reliability(rows),
+            _usage(rows),
+        )
 
     def is_time(self, name: str) -> bool:
         """Whether a measure is one of how long something took."""
@@ -118,19 +222,15 @@ class Summaries:
         return measure.kind == "span" or (measure.of or "").endswith("_ms")
 
     def _latency(
-        self, name: str | None, between: Between, step: timedelta, now: datetime
-    ) -> dict[str, Any]:
+        self, name: str | None, timed: list[str], between: Between, step: timedelta, now: datetime
+    ) -> Latency:
         if name is None:
-            return {"name": None, "unit": "ms", "whole": None, "rows": []}
+            return Latency(None, "ms", None, None, [], timed)
         asked = self._metrics.query(name, between, now, step=step)
-        whole = self._metrics.query(name, between, now)["rows"]
-        return {
-            "name": name,
-            "unit": asked["unit"] or "ms",
-            "description": asked["description"],
-            "whole": next(iter(whole), None),
-            "rows": asked["rows"],
-        }
+        whole = self._metrics.query(name, between, now).rows
+        return Latency(
+            name, asked.unit or "ms", asked.description, next(iter(whole), None), asked.rows, timed
+        )
 
     def _read(self, between: Between, now: datetime) -> pa.Table:
         import pyarrow as pa
@@ -166,7 +266,7 @@ def _grouped(table: pa.Table, step: timedelta) -> Iterator[dict[str, Any]]:
     yield from found.slice(0, _GROUPS).to_pylist()
 
 
-def _reliability(rows: Iterable[dict[str, Any]]) -> dict[str, Any]:
+def _reliability(rows: Iterable[dict[str, Any]]) -> Reliability:
     by_name: dict[str, list[dict[str, Any]]] = {}
     for row in rows:
         by_name.setdefault(row["name"], []).append(row)
@@ -182,12 +282,11 @@ def _reliability(rows: Iterable[dict[str, Any]]) -> dict[str, Any]:
             for row in by_name.get(name, ()):
                 for into in (whole, by_step.setdefault(row["step"], _Requests())):
                     _count(into, name, row)
-        programs.append({"program": program} | whole.rates())
+        programs.append(Program(program, *whole.rates()))
         steps += [
-            {"at": _iso(step), "program": program} | by_step[step].rates()
-            for step in sorted(by_step)
+            ProgramStep(moment(step), program, *by_step[step].rates()) for step in sorted(by_step)
         ]
-    return {"programs": programs, "rows": steps}
+    return Reliability(programs, steps)
 
 
 def _count(into: _Requests, name: str, row: Mapping[str, Any]) -> None:
@@ -202,7 +301,7 @@ def _count(into: _Requests, name: str, row: Mapping[str, Any]) -> None:
             into.faults += number
 
 
-def _usage(rows: Iterable[dict[str, Any]]) -> dict[str, Any]:
+def _usage(rows: Iterable[dict[str, Any]]) -> Usage:
     sessions: Counter[tuple[int, str]] = Counter()
     tokens: Counter[tuple[int, str]] = Counter()
     models: Counter[str] = Counter()
@@ -221,23 +320,16 @@ def _usage(rows: Iterable[dict[str, Any]]) -> dict[str, Any]:
             features["command"][str(row["a.command"] or "other")] += number
         elif name in TOOLS:
             features["tool"][str(row["a.tool_name"] or "other")] += number
-    return {
-        "sessions": [
-            {"at": _iso(step), "program": program, "sessions": number}
+    return Usage(
+        [
+            Sessions(moment(step), program, number)
             for (step, program), number in sorted(sessions.items())
         ],
-        "tokens": [
-            {"at": _iso(step), "type": kind, "tokens": number}
-            for (step, kind), number in sorted(tokens.items())
-        ],
-        "models": [{"model": name, "tokens": number} for name, number in models.most_common()],
-        "features": [
-            {"kind": kind, "feature": name, "uses": number}
+        [Tokens(moment(step), kind, number) for (step, kind), number in sorted(tokens.items())],
+        [ModelTokens(name, number) for name, number in models.most_common()],
+        [
+            Feature(kind, name, number)
             for kind, counts in features.items()
             for name, number in counts.most_common()
         ],
-    }
-
-
-def _iso(milliseconds: int) -> str:
-    return datetime.fromtimestamp(milliseconds / 1000, UTC).isoformat()
+    )

@@ -34,11 +34,12 @@ from bailee.telemetry import otlp_json, sentry, statsig
 from bailee.telemetry.days import Days, as_json
 from bailee.telemetry.destinations import Destination
 from bailee.telemetry.dropped import DroppedCounts
+from bailee.telemetry.error_queries import ErrorQueries
 from bailee.telemetry.forwarding import Forwarder
 from bailee.telemetry.issues import Alert, Issues
 from bailee.telemetry.journal import Batch, Journal
 from bailee.telemetry.otlp import MOST_ITEMS, Log, Reader, Streams, TooMany
-from bailee.telemetry.queries import ErrorQueries, MetricQueries
+from bailee.telemetry.queries import MetricQueries
 from bailee.telemetry.records import ERROR, METRIC, DataClass, Row
 from bailee.telemetry.shelves import Shelf
 from bailee.telemetry.summary import Summaries

@@ -95,12 +95,12 @@ def test_an_organisations_are_for_its_owners_and_admins(place: Place) -> None:
         place, "cloud.network.deny", entry="a.example", account=account, key=people[0]["key"]
     )
     for operation, arguments in (
-        ("cloud.network.allow", {"entry": "b.example"}),
-        ("cloud.network.list", {}),
+        ("cloud.network.allow", {"entry": "b.example", "account": account}),
+        ("cloud.network.list", {"account": account}),
         ("cloud.network.remove", {"id": added["id"]}),
     ):
         with pytest.raises(InputError) as refused:
-            ask(place, operation, account=account, key=people[1]["key"], **arguments)
+            ask(place, operation, key=people[1]["key"], **arguments)
         assert "forbidden" == refused.value.code
 
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from asking import perform
 from bailee.accounts import OPERATOR
-from bailee.cloud.sessions.store import CLASSES, DIFF, EGRESS, OUTPUT
-from bailee.errors import IntegrityError
+from bailee.cloud.sessions.states import State
+from bailee.cloud.sessions.store import CLASSES, DIFF, EGRESS, OUTPUT, Record
+from bailee.errors import InputError, IntegrityError
 from cloud_yard import Yard
 
 
@@ -91,3 +94,68 @@ def test_who_is_erased_has_no_cloud_session_left(yard: Yard) -> None:
     assert [] == yard.node.cloud.holdings(session)
     record = yard.node.cloud.get(session)
     assert False is yard.node.cloud.append(record, OUTPUT, {"events": []}, yard.clock())
+
+
+@pytest.mark.row("C5", "G2")
+def test_a_list_comes_in_pages_of_what_one_may_see(yard: Yard) -> None:
+    """Each session once, the latest first, however short the pages; of an organisation a member
+    sees what they started, its owner and a key that speaks for nobody all; nobody another's.
+    """
+    people = {
+        name: ask(yard, "person.create", email=f"{name}@x.example", plan="pro")
+        for name in ("owner", "mia", "stranger")
+    }
+    acme = ask(
+        yard, "organisation.create", name="Acme", plan="team", owner=people["owner"]["person"]
+    )
+    of = {"organisation": acme["organisation"]}
+    ask(yard, "organisation.member", person=people["mia"]["person"], role="member", **of)
+    keys = {name: made["key"] for name, made in people.items()}
+    keys["bare"] = ask(yard, "key.create", name="ci", **of)["key"]
+    for number, (owner, by) in enumerate(
+        (
+            (acme["account"], people["owner"]["person"]),
+            (acme["account"], people["mia"]["person"]),
+            (people["mia"]["account"], people["mia"]["person"]),
+        )
+    ):
+        for one in "ba":
+            keep(yard, f"cs-{number}{one}", owner, by)
+        yard.clock.advance(timedelta(minutes=1))
+
+    everything = ["cs-2a", "cs-2b", "cs-1a", "cs-1b", "cs-0a", "cs-0b"]
+    assert everything == listed(yard, {})
+    assert everything[2:] == listed(yard, {"key": keys["owner"]})
+    assert everything[2:] == listed(yard, {"key": keys["bare"]})
+    assert everything[:4] == listed(yard, {"key": keys["mia"]})
+    assert [] == listed(yard, {"key": keys["stranger"]})
+    assert [] == listed(yard, {"state": "ended"})
+    with pytest.raises(InputError):
+        ask(yard, "cloud.list", state="lost")
+
+
+def ask(yard: Yard, operation: str, **values: Any) -> Any:
+    """An operation of the home."""
+    return perform(yard.node, operation, values)
+
+
+def keep(yard: Yard, name: str, owner: str, by: str) -> None:
+    """Keep a session that somebody asks for now."""
+    now = yard.clock()
+    yard.node.cloud.add(
+        Record(
+            name, owner, by, "pro", False, "bailee", "none", State.QUEUED, None, None, None, None,
+            now, None, now, None,
+        )
+    )  # fmt: skip
+
+
+def listed(yard: Yard, values: Mapping[str, Any]) -> list[str]:
+    """The ids of all pages of the list, each of one item."""
+    found, after = [], None
+    while True:
+        page = ask(yard, "cloud.list", **values, limit=1, after=after)
+        found += [one["session"] for one in page["items"]]
+        after = page["next"]
+        if after is None:
+            return found

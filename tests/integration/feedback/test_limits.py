@@ -69,7 +69,7 @@ def test_what_is_no_report_is_refused(site: Site) -> None:
         answered, _, answer = report(site, raw, **headers)
         assert (number, status) == (number, answered)
         assert "quince" not in json.dumps(answer)
-    assert [] == site.ask("feedback.list")
+    assert [] == site.listed()
 
 
 def test_a_large_part_is_taken_up_to_its_size(site: Site) -> None:

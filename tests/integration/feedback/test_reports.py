@@ -132,7 +132,7 @@ def test_a_withdrawn_report_is_gone_with_its_key(site: Site, tmp_path: Path) -> 
     assert not (site.folder / "vault" / "reports" / report).exists()
     with pytest.raises(InputError):
         site.ask("feedback.show", id=report, key=site.keys["ada"])
-    assert [kept] == [one["id"] for one in site.ask("feedback.list", key=site.keys["ada"])]
+    assert [kept] == [one["id"] for one in site.listed(key=site.keys["ada"])]
     steps = [entry["kind"] for entry in site.ask("audit.list", subject=report)]
     assert ["report_withdrawal.requested", "report_withdrawal.inaccessible"] == steps[1:3]
     site.ask("keyring.rotate")
@@ -167,12 +167,12 @@ def test_only_who_sent_a_report_sees_and_withdraws_it(site: Site) -> None:
     assert 404 == site.call("DELETE", path, x_withdrawal_secret="0" * 32)[0]
     with pytest.raises(InputError):
         site.ask("feedback.withdraw", id=report, secret="x")
-    assert [report] == [one["id"] for one in site.ask("feedback.list", cookie=cookie)]
+    assert [report] == [one["id"] for one in site.listed(cookie=cookie)]
 
     secret = answer["withdrawal_secret"]
     assert 200 == site.call("DELETE", path, x_withdrawal_secret=secret)[0]
     assert 404 == site.call("DELETE", path, x_withdrawal_secret=secret)[0]
-    assert [] == site.ask("feedback.list")
+    assert [] == site.listed()
 
 
 @pytest.mark.row("F4")
@@ -186,11 +186,41 @@ def test_a_report_through_an_organisation_is_its_senders(site: Site) -> None:
     report, own = site.send("theirs")["feedback_id"], site.send()["feedback_id"]
 
     def ids(**who: str) -> set[str]:
-        return {one["id"] for one in site.ask("feedback.list", **who)}
+        return {one["id"] for one in site.listed(**who)}
 
     assert {report} == ids(key=site.keys["theirs"])
     assert {report, own} == ids(key=site.keys["ada"])
     assert set() == ids(key=bobs)
+
+
+@pytest.mark.row("F4")
+def test_a_list_comes_in_pages(site: Site) -> None:
+    """Each report once, the latest first, those of one moment too; and how many there are."""
+    sent = [site.send()["feedback_id"] for _ in range(3)]
+    site.clock.advance(timedelta(minutes=1))
+    latest = site.send()["feedback_id"]
+    site.send("bob")
+    found, after = [], None
+    while True:
+        page = site.ask("feedback.list", key=site.keys["ada"], limit=2, after=after)
+        found += [one["id"] for one in page["items"]]
+        after = page["next"]
+        assert 4 == page["total"]
+        if after is None:
+            break
+    assert [latest, *sorted(sent)] == found
+    for wrong in ({"after": "no place"}, {"limit": 0}, {"state": "lost"}):
+        with pytest.raises(InputError):
+            site.ask("feedback.list", **wrong)
+
+
+@pytest.mark.row("F4", "P4")
+def test_a_reports_particulars_are_no_reading(site: Site) -> None:
+    """Without its content it is shown without a reason, and that is not on record."""
+    report = site.send()["feedback_id"]
+    shown = site.ask("feedback.show", id=report, content=False)
+    assert (report, list(REPORT), None) == (shown["id"], shown["parts"], shown["content"])
+    assert [] == site.ask("audit.list", kind="access.read", subject=report)
 
 
 @pytest.mark.row("F4", "P4")
@@ -228,9 +258,9 @@ def test_triage_goes_from_open_to_linked_and_closed(site: Site) -> None:
     assert address == site.ask("feedback.set", id=report, state="linked", issue=address)["issue"]
     site.ask("feedback.set", id=other, state="closed")
 
-    assert [report] == [one["id"] for one in site.ask("feedback.list", state="linked")]
-    assert [other] == [one["id"] for one in site.ask("feedback.list", state="closed")]
-    assert [] == site.ask("feedback.list", state="open")
+    assert [report] == [one["id"] for one in site.listed(state="linked")]
+    assert [other] == [one["id"] for one in site.listed(state="closed")]
+    assert [] == site.listed(state="open")
     entries = site.ask("audit.list", kind="report.changed")
     assert ["linked", "closed"] == [entry["body"]["state"] for entry in entries]
 
@@ -245,8 +275,8 @@ def test_a_report_is_destroyed_after_its_time(site: Site) -> None:
     before, after = site.clock() + timedelta(days=1825), site.clock() + timedelta(days=1827)
 
     site.node.sweep(before)
-    assert [report] == [one["id"] for one in site.ask("feedback.list", now=before.isoformat())]
-    assert [] == site.ask("feedback.list", now=after.isoformat())
+    assert [report] == [one["id"] for one in site.listed(now=before.isoformat())]
+    assert [] == site.listed(now=after.isoformat())
     with pytest.raises(InputError):
         site.ask("feedback.show", id=report, now=after.isoformat())
 
@@ -278,10 +308,10 @@ def test_a_persons_copy_has_their_reports_and_their_erasure_takes_them(site: Sit
     assert [(report, "key_destroyed")] == [(r["report"], r["state"]) for r in receipt["reports"]]
     assert "done" == receipt["state"]
     assert [] == site.files(wrapped)
-    assert {bobs, zeds} == {one["id"] for one in site.ask("feedback.list")}
+    assert {bobs, zeds} == {one["id"] for one in site.listed()}
     account = site.ask("feedback.show", id=zeds)["account"]
     site.ask("person.erase", id=account)
-    assert [bobs] == [one["id"] for one in site.ask("feedback.list")]
+    assert [bobs] == [one["id"] for one in site.listed()]
 
 
 @pytest.mark.row("R6")
@@ -305,7 +335,7 @@ def test_a_report_on_its_way_is_not_kept_of_who_is_erased_meanwhile(site: Site) 
 
     assert 401 == connection.getresponse().status
     connection.close()
-    assert [] == site.ask("feedback.list")
+    assert [] == site.listed()
     assert [] == list((site.folder / "vault" / "reports").iterdir())
 
 
@@ -318,7 +348,7 @@ def test_a_report_that_is_sent_again_is_one_report(site: Site) -> None:
 
     assert first == again
     assert first["feedback_id"] != others["feedback_id"]
-    assert 2 == len(site.ask("feedback.list"))
+    assert 2 == len(site.listed())
 
 
 def test_what_a_crash_kept_from_arriving_is_gone_at_the_next_start(site: Site) -> None:
@@ -330,7 +360,7 @@ def test_what_a_crash_kept_from_arriving_is_gone_at_the_next_start(site: Site) -
         connection.execute(insert(feedback_reports).values(**{**whole, **row}))
     site.node.keyring.dek("report:fb_half", "feedback_report", site.clock() + timedelta(days=1))
     (site.folder / "vault" / "reports" / "fb_half").write_bytes(b"half")
-    assert [report] == [one["id"] for one in site.ask("feedback.list")]
+    assert [report] == [one["id"] for one in site.listed()]
 
     site.close()
     site.open()
@@ -339,7 +369,7 @@ def test_what_a_crash_kept_from_arriving_is_gone_at_the_next_start(site: Site) -
     with pytest.raises(IntegrityError):
         site.node.keyring.get("report:fb_half")
     assert [report] == [p.name for p in (site.folder / "vault" / "reports").iterdir()]
-    assert [report] == [one["id"] for one in site.ask("feedback.list")]
+    assert [report] == [one["id"] for one in site.listed()]
 
 
 def test_a_withdrawal_that_breaks_off_is_finished_by_the_sweep(site: Site) -> None:
@@ -359,7 +389,7 @@ def test_a_withdrawal_that_breaks_off_is_finished_by_the_sweep(site: Site) -> No
     site.node.reports._keyring = keyring
     site.node.vault.sweep(site.clock())  # knows sessions, and must not close a report's receipt
     assert "inaccessible" == site.ask("retention.receipts", subject=report)[0]["state"]
-    assert [] == site.ask("feedback.list")
+    assert [] == site.listed()
 
     site.node.sweep(site.clock())
 

@@ -203,7 +203,7 @@ def test_another_bailee_takes_what_is_passed_on(tmp_path: Path) -> None:
         delivered.wait(0.05)
     there.telemetry.settle()
 
-    names = {row["name"]: row for row in there.telemetry.metrics.names(there.clock())}
+    names = {row.name: row for row in there.telemetry.metrics.names(there.clock())}
     (issue,) = there.telemetry.errors.issues(there.clock())
     bench.close()
     site.close()
@@ -213,7 +213,7 @@ def test_another_bailee_takes_what_is_passed_on(tmp_path: Path) -> None:
         "bailee.command.count", "bailee.sessions.open", "bailee.command", "bailee.request.duration",
         "claude_code.tool",
     } == names.keys()  # fmt: skip
-    assert ("ValueError", "bailee.config.load") == (issue["type"], issue["where"])
+    assert ("ValueError", "bailee.config.load") == (issue.type, issue.where)
 
 
 def test_what_is_not_taken_is_tried_again_and_what_is_refused_is_let_go(

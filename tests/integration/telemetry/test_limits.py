@@ -98,7 +98,7 @@ def test_chunked_requests_are_taken(site: Site, bench: Bench) -> None:
 
     assert 200 == connection.getresponse().status
     assert "bailee.command.count" in {
-        row["name"] for row in bench.telemetry.metrics.names(bench.clock())
+        row.name for row in bench.telemetry.metrics.names(bench.clock())
     }
     connection.close()
 

@@ -88,7 +88,7 @@ def test_exchanges_are_added_up_and_kept_as_histograms(bench: Bench) -> None:
 
     summary = bench.telemetry.metrics.names(bench.clock())
     (row,) = bench.query("bailee.exchange.duration", by=("provider",))[:1]
-    assert [("bailee.exchange.duration", 2)] == [(one["name"], one["points"]) for one in summary]
+    assert [("bailee.exchange.duration", 2)] == [(one.name, one.points) for one in summary]
     assert ("api", 100) == (row["group"]["provider"], row["count"])
     assert 450 < row["p50"] < 550
     assert 900 < row["p95"] <= 1000
@@ -155,13 +155,13 @@ def test_a_defect_is_reported_without_its_words(bench: Bench) -> None:
         report(error)
     bench.telemetry.settle()
 
-    found = {issue["type"]: issue for issue in bench.telemetry.errors.issues(bench.clock())}
+    found = {issue.type: issue for issue in bench.telemetry.errors.issues(bench.clock())}
     assert {"InputError", "KeyError"} == found.keys()
     assert ("bailee.policy.period.parse", 20) == (
-        found["InputError"]["where"],
-        found["InputError"]["count"],
+        found["InputError"].where,
+        found["InputError"].count,
     )
-    assert all(release.startswith("bailee-gateway@") for release in found["KeyError"]["releases"])
+    assert all(release.startswith("bailee-gateway@") for release in found["KeyError"].releases)
     bench.close()
     assert [] == [p for p in bench.path.rglob("*") if p.is_file() and b"quince" in p.read_bytes()]
     bench.open()

@@ -191,5 +191,5 @@ def test_an_alert_is_given_once_for_a_new_issue_and_once_for_its_return(bench: B
     bench.telemetry.settle()
 
     assert [("regression", "e1")] == bench.alerts[2:]
-    states = {row["id"]: row["state"] for row in bench.telemetry.errors.issues(bench.clock())}
+    states = {row.id: row.state for row in bench.telemetry.errors.issues(bench.clock())}
     assert {"e1": "open", "e2": "resolved"} == states

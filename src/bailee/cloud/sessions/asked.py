@@ -9,7 +9,6 @@ Rows: C2, C5.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Final, Literal
 
@@ -46,62 +45,70 @@ class Asked:
         return asdict(self)
 
 
-def read(
-    arguments: Mapping[str, Any], session: str, *, network: str, linger: float, plain: bool
-) -> Asked:
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A session as somebody says it; what is None, or empty, they leave to the settings. Nothing of
+    it is checked yet.
+    """
+
+    task: str
+    repository: str
+    branch: str | None = None
+    push_branch: str | None = None
+    network: str | None = None
+    agent: str | None = None
+    linger: float | None = None
+    model: str | None = None
+
+
+def read(wanted: Wanted, session: str, *, network: str, linger: float, plain: bool) -> Asked:
     """What was asked for, checked; `network` and `linger` are what holds when nothing is
     said; `plain`: whether a repository may be reached without TLS.
 
     Raises:
         InputError: something is missing, or is not what it should be.
     """
-    task = arguments.get("task")
-    if not isinstance(task, str) or not task.strip():
+    if not wanted.task.strip():
         raise InputError("there is no task.", hint='bailee cloud start --repo URL "what to do"')
-    if len(task) > LONGEST_TASK:
+    if len(wanted.task) > LONGEST_TASK:
         raise InputError("the task is too long.", code="request_too_large")
-    agent = arguments.get("agent") or "bailee"
-    asked_network = arguments.get("network") or network
+    agent, asked_network = wanted.agent or "bailee", wanted.network or network
     if agent not in AGENTS:
         raise InputError(f"there is no agent {agent!r}.", hint="bailee, or claude")
     if asked_network not in NETWORKS:
         raise InputError(f"{asked_network!r} is no network level.", hint="none, trusted or full")
-    asked_linger = arguments.get("linger")
-    if asked_linger is None:
-        asked_linger = linger
-    if not isinstance(asked_linger, int | float) or not 0 <= asked_linger <= 86_400:
+    asked_linger = linger if wanted.linger is None else wanted.linger
+    if not 0 <= asked_linger <= 86_400:
         raise InputError("the time to wait for follow-ups is from 0 to 86,400 seconds.")
-    branch, model = arguments.get("branch") or None, arguments.get("model") or None
-    pushed = arguments.get("push_branch") or session
+    pushed = wanted.push_branch or session
     return Asked(
-        task.strip(),
-        repository(arguments.get("repository"), plain=plain),
-        None if branch is None else _branch(branch, "--branch"),
+        wanted.task.strip(),
+        repository(wanted.repository, plain=plain),
+        _branch(wanted.branch, "--branch") if wanted.branch else None,
         _branch(PREFIX + pushed.removeprefix(PREFIX), "--push-branch"),
         asked_network,
         agent,
         float(asked_linger),
-        None if model is None else _word(model),
+        _word(wanted.model) if wanted.model else None,
     )
 
 
-def repository(given: object, *, plain: bool) -> str:
+def repository(given: str, *, plain: bool) -> str:
     """The repository's address, as the git proxy takes it. `plain`: without TLS will do.
 
     Raises:
         InputError: it is none, or a name or a password is in it.
     """
-    if not isinstance(given, str) or not given:
+    if not given:
         raise InputError("there is no repository.", hint="--repo https://HOST/OWNER/NAME")
     read_as = Repository.read(given, plain=plain)
     return f"{'https' if read_as.tls else 'http'}://{read_as.authority}{read_as.path}"
 
 
-def _branch(name: object, what: str) -> str:
+def _branch(name: str, what: str) -> str:
     """A branch's name by git's own rules (check-ref-format), and of plain characters only."""
     if (
-        not isinstance(name, str)
-        or not _BRANCH.fullmatch(name)
+        not _BRANCH.fullmatch(name)
         or ".." in name
         or "//" in name
         or name.endswith(("/", "."))
@@ -113,7 +120,7 @@ def _branch(name: object, what: str) -> str:
     return name
 
 
-def _word(name: object) -> str:
-    if not isinstance(name, str) or not _BRANCH.fullmatch(name.replace(":", "-")):
+def _word(name: str) -> str:
+    if not _BRANCH.fullmatch(name.replace(":", "-")):
         raise InputError("--model is no name of a model.")
     return name

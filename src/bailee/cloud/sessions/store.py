@@ -23,13 +23,14 @@ from typing import Any, Final
 
 import orjson
 import zstandard
-from sqlalchemy import ColumnElement, Engine, delete, func, insert, not_, select, update
+from sqlalchemy import ColumnElement, Engine, delete, func, insert, not_, select, true, update
 
 from bailee.cloud.ports import End
 from bailee.cloud.sessions.states import State, may_follow
 from bailee.db.checks import sound
 from bailee.db.cloud import cloud_holdings, cloud_pieces, cloud_sessions
 from bailee.db.engine import reading, storage_errors
+from bailee.db.pages import cut, following, place
 from bailee.errors import InputError, IntegrityError
 from bailee.keyring import Keyring
 from bailee.keyring.wrapping import NONCE_BYTES, associated, seal, unseal
@@ -85,6 +86,23 @@ class Holding:
     bytes: int
 
 
+@dataclass(frozen=True, slots=True)
+class Visible:
+    """Which sessions somebody may see: all of the accounts `whole`; of the accounts `part` those
+    that they asked for themselves, as `by`.
+    """
+
+    whole: frozenset[str]
+    part: frozenset[str]
+    by: str
+
+    @property
+    def condition(self) -> ColumnElement[bool]:
+        """As the database understands it."""
+        table = cloud_sessions.c
+        return table.owner.in_(self.whole) | (table.owner.in_(self.part) & (table.by == self.by))
+
+
 _COLUMNS: Final = [cloud_sessions.c[name] for name in Record.__slots__]
 
 
@@ -136,13 +154,32 @@ class Store:
 
     def all(self, owner: str | None = None) -> list[Record]:
         """Sessions, the latest first."""
+        return self._select(true() if owner is None else cloud_sessions.c.owner == owner)
+
+    def page(
+        self, visible: Visible | None, *, state: State | None, after: str | None, limit: int
+    ) -> tuple[list[Record], str | None]:
+        """Sessions that somebody may see (None: all), the latest first, of one state if it is
+        given; and the place where more follow (`db.pages`).
+
+        Raises:
+            InputError: there is no such place.
+        """
+        found = self._select(
+            true() if visible is None else visible.condition,
+            true() if state is None else cloud_sessions.c.state == state,
+            following(cloud_sessions.c.created_at, cloud_sessions.c.id, after),
+            limit=limit + 1,
+        )
+        return cut(found, limit, lambda one: place(one.created_at, one.id))
+
+    def _select(self, *where: ColumnElement[bool], limit: int | None = None) -> list[Record]:
         query = (
             select(*_COLUMNS)
-            .where(sound(cloud_sessions))
-            .order_by(cloud_sessions.c.created_at.desc())
+            .where(sound(cloud_sessions), *where)
+            .order_by(cloud_sessions.c.created_at.desc(), cloud_sessions.c.id)
+            .limit(limit)
         )
-        if owner is not None:
-            query = query.where(cloud_sessions.c.owner == owner)
         with storage_errors(_WHAT), reading(self._engine) as connection:
             return [_record(row) for row in connection.execute(query)]
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bailee.cloud.sessions import asked as asking
-from bailee.cloud.sessions.asked import Asked
+from bailee.cloud.sessions.asked import Asked, Wanted
 from bailee.errors import InputError
 
 GOOD = {"task": " mend it ", "repository": "https://github.com/acme/orchard"}
@@ -17,7 +17,8 @@ GOOD = {"task": " mend it ", "repository": "https://github.com/acme/orchard"}
 
 def read(**arguments: Any) -> Asked:
     """What is asked for with these arguments besides the good ones."""
-    return asking.read({**GOOD, **arguments}, "cs-1", network="trusted", linger=600.0, plain=False)
+    wanted = Wanted(**{**GOOD, **arguments})
+    return asking.read(wanted, "cs-1", network="trusted", linger=600.0, plain=False)
 
 
 def test_what_is_not_said_is_as_the_settings_have_it() -> None:
@@ -41,10 +42,10 @@ def test_whatever_branch_is_asked_for_is_below_bailee(name: str) -> None:
 @pytest.mark.parametrize(
     "wrong",
     [
-        {"task": "  "}, {"task": 7}, {"task": "x" * 100_001}, {"repository": None},
+        {"task": "  "}, {"task": "x" * 100_001}, {"repository": ""},
         {"repository": "git@github.com:a/b"}, {"repository": "http://github.com/a/b"},
         {"repository": "https://user:word@github.com/a/b"}, {"repository": "file:///etc"},
-        {"network": "most"}, {"agent": "gpt"}, {"linger": -1}, {"linger": "soon"},
+        {"network": "most"}, {"agent": "gpt"}, {"linger": -1}, {"linger": float("nan")},
         {"branch": "-x"}, {"branch": "a..b"}, {"push_branch": "a.lock"}, {"model": "two words"},
     ],
 )  # fmt: skip
