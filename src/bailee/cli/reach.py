@@ -11,7 +11,7 @@ import os
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Final, cast
 
 import typer
 
@@ -26,6 +26,7 @@ HomeOption = Annotated[
 JsonOption = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
 
 _PATIENCE = 15.0
+_AT_ONCE: Final = 1000  # as many as a page may have
 
 
 def operate(
@@ -92,3 +93,21 @@ def ask_one(
     """The one item of an operation on the home that `given` and the environment name."""
     (item,) = operate(find(given), operation, arguments, make=make)
     return item
+
+
+def ask_pages(
+    given: Path | None, operation: str, arguments: Mapping[str, object] | None = None
+) -> Iterator[dict[str, Any]]:
+    """The items of all pages of a list, each page asked for when it is reached.
+
+    Raises:
+        BaileeError: what the operation raised; `not_found` when there is no home.
+    """
+    after: str | None = None
+    while True:
+        asked = {**(arguments or {}), "limit": _AT_ONCE, "after": after}
+        page = cast("dict[str, Any]", ask_one(given, operation, asked))
+        yield from page["items"]
+        after = page["next"]
+        if after is None:
+            return
