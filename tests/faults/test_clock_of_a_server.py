@@ -78,7 +78,7 @@ class Served(Bailee):
     def entered(self, *kinds: str) -> list[Any]:
         """What the audit record has of these kinds, oldest first: kinds and bodies."""
         found = [(one["kind"], one["body"]) for one in self.ask("audit.list")]
-        return [one for one in found if one[0] in kinds]
+        return [one for one in found[::-1] if one[0] in kinds]
 
 
 def _readiness(at: str) -> tuple[int, list[str], list[str]] | None:

@@ -96,18 +96,24 @@ def ask_one(
 
 
 def ask_pages(
-    given: Path | None, operation: str, arguments: Mapping[str, object] | None = None
+    given: Path | None,
+    operation: str,
+    arguments: Mapping[str, object] | None = None,
+    *,
+    most: int | None = None,
 ) -> Iterator[dict[str, Any]]:
-    """The items of all pages of a list, each page asked for when it is reached.
+    """The items of all pages of a list, or at `most` so many, each page asked for when it is
+    reached.
 
     Raises:
         BaileeError: what the operation raised; `not_found` when there is no home.
     """
-    after: str | None = None
-    while True:
-        asked = {**(arguments or {}), "limit": _AT_ONCE, "after": after}
+    after, left = None, most
+    while left is None or left > 0:
+        limit = _AT_ONCE if left is None else min(left, _AT_ONCE)
+        asked = {**(arguments or {}), "limit": limit, "after": after}
         page = cast("dict[str, Any]", ask_one(given, operation, asked))
         yield from page["items"]
-        after = page["next"]
+        after, left = page["next"], None if left is None else left - limit
         if after is None:
             return

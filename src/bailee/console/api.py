@@ -6,6 +6,7 @@ Rows: T2 (the choice over HTTP).
 from __future__ import annotations
 
 import json
+from typing import Final
 
 import orjson
 from starlette.requests import Request
@@ -14,6 +15,8 @@ from starlette.responses import Response
 from bailee.console.asking import Ask
 from bailee.console.parts import Parts
 from bailee.errors import InputError
+
+_AT_ONCE: Final = 1000
 
 
 class Api:
@@ -44,7 +47,13 @@ class Api:
 
     def sessions(self, ask: Ask) -> Response:
         """The sessions of the key's account; of an organisation's, for those who administer it."""
-        return as_json(self._operate("sessions.list", {"key": presented(ask.request)}))
+        asked: dict[str, object] = {"key": presented(ask.request), "limit": _AT_ONCE}
+        page = self._operate("sessions.list", asked)
+        found = page["items"]
+        while page["next"] is not None:
+            page = self._operate("sessions.list", asked | {"after": page["next"]})
+            found += page["items"]
+        return as_json(found)
 
     def reports(self, ask: Ask) -> Response:
         """The bug reports that the key's holder sent."""

@@ -25,7 +25,7 @@ from bailee.errors import BaileeError
 from bailee.feedback.reports import Report
 from bailee.node import subjects
 from bailee.node.subjects import Subject
-from bailee.operations import readable
+from bailee.operations import codec, readable
 from bailee.operations.archive import archive
 from bailee.operations.cloud import kept as cloud_kept
 from bailee.operations.cloud import view as cloud_view
@@ -33,7 +33,9 @@ from bailee.operations.cloud_git import connection_view
 from bailee.operations.cloud_network import entry_view
 from bailee.operations.key_terms import key_view
 from bailee.operations.people import membership_view, training_view, web_session_view
-from bailee.operations.views import leaf_view, receipt_view, report_view, session_view, unkept_view
+from bailee.operations.retention import receipt
+from bailee.operations.sessions import session, unkept_of
+from bailee.operations.views import report_view
 from bailee.vault.exporting import as_lines
 from bailee.vault.transcript import SessionRow
 
@@ -146,8 +148,8 @@ def _tables(
     held = node.vault.holds.held()
     tables: dict[str, list[dict[str, Any]]] = {
         "profile": [_profile(subject)],
-        "accounts": [] if own is None else [dict(training_view(node, own)) | {"name": own.name}],
-        "keys": [dict(key_view(node.policy, key, account)) for key, account in keys],
+        "accounts": [] if own is None else [_row(training_view(node, own), name=own.name)],
+        "keys": [_row(key_view(node.policy, key, account)) for key, account in keys],
         "organisations": [],
         "passkeys": [],
         "signed-in": [],
@@ -158,18 +160,20 @@ def _tables(
         _CLOUD: [] if own is None else _cloud_entries(node, own.account_id, now),
         "sessions-of-organisations": _elsewhere(node, subject, now),
         _REPORTS: [
-            dict(report_view(report)) | {"content": f"{_REPORTS}/{report.id}.json"}
+            _row(report_view(report), content=f"{_REPORTS}/{report.id}.json")
             for report in node.reports.of(subject.whose, now)
         ],
         "not-kept": []
         if own is None
-        else [unkept_view(one) for one in node.vault.unkept(own.account_id)],
+        else [_row(unkept_of(one)) for one in node.vault.unkept(own.account_id)],
         "receipts": _receipts(node, subject, rows),
     }
     if person is not None:
         tables["organisations"] = [
-            dict(membership_view(one))
-            | {"name": node.registry.organisations.get(one.organisation_id).name}
+            _row(
+                membership_view(one),
+                name=node.registry.organisations.get(one.organisation_id).name,
+            )
             for one in node.registry.organisations.of_person(person.person_id)
         ]
         tables["passkeys"] = [
@@ -182,7 +186,7 @@ def _tables(
             for one in node.registry.passkeys.of_person(person.person_id)
         ]
         tables["signed-in"] = [
-            dict(web_session_view(one))
+            _row(web_session_view(one))
             for one in node.registry.web_sessions.of_person(person.person_id)
         ]
     if own is not None:
@@ -190,10 +194,10 @@ def _tables(
             record.as_object() for record in node.accounts.consent_records(own.account_id)
         ]
         tables["git-connections"] = [
-            connection_view(one) for one in node.git_connections.all(own.account_id)
+            _row(connection_view(one)) for one in node.git_connections.all(own.account_id)
         ]
         tables["network-lists"] = [
-            entry_view(one) for one in node.network_lists.all(own.account_id)
+            _row(entry_view(one)) for one in node.network_lists.all(own.account_id)
         ]
     about = [subject.id, *([] if own is None else [own.account_id])]
     about += [key.key_id for key, _ in keys]
@@ -219,17 +223,16 @@ def _profile(subject: Subject) -> dict[str, Any]:
 
 
 def _session_entry(node: Node, row: SessionRow, held: bool, now: datetime) -> dict[str, Any]:
-    readable_now = row.expires_at > now
-    entry = dict(session_view(node, row, held=held))
-    if readable_now:
-        return entry | {"transcript": f"{_SESSIONS}/{row.id}.md"}
+    known = session(node, row, held=held)
+    if row.expires_at > now:
+        return _row(known, transcript=f"{_SESSIONS}/{row.id}.md")
     why = "held, and readable by nobody" if held else "past its time, about to be destroyed"
-    return entry | {"transcript": None, "why": why}
+    return _row(known, transcript=None, why=why)
 
 
 def _cloud_entries(node: Node, owner: str, now: datetime) -> list[dict[str, Any]]:
     return [
-        cloud_view(record) | {"kept": cloud_kept(node, record, now)}
+        _row(cloud_view(record), kept=cloud_kept(node, record, now))
         for record in node.cloud.all(owner)
     ]
 
@@ -265,13 +268,13 @@ def _receipts(node: Node, subject: Subject, rows: list[SessionRow]) -> list[dict
         found += node.vault.parts(erasure.id)
     if subject.account is not None:
         found += node.vault.receipts_of(subject.account.account_id)
-    views = {receipt.id: dict(receipt_view(receipt)) for receipt in found}
+    views = {one.id: _row(receipt(one)) for one in found}
     return [*views.values(), *([erasure.receipt] if erasure and erasure.receipt else [])]
 
 
 def _audit(node: Node, holder: str, about: list[str]) -> list[dict[str, Any]]:
     found = {
-        leaf.number: leaf_view(leaf)
+        leaf.number: _row(leaf)
         for entries in (
             node.ledger.entries(whose=holder),
             node.ledger.about(list(dict.fromkeys(about))),
@@ -279,6 +282,11 @@ def _audit(node: Node, holder: str, about: list[str]) -> list[dict[str, Any]]:
         for leaf in entries
     }
     return [found[number] for number in sorted(found)]
+
+
+def _row(shown: object, **more: object) -> dict[str, Any]:
+    """What an operation shows, as a row of a table, with more beside it."""
+    return {**codec.plain(shown), **{name: codec.plain(value) for name, value in more.items()}}
 
 
 def _line(row: dict[str, Any]) -> bytes:

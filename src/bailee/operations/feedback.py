@@ -25,7 +25,8 @@ from bailee.feedback.draft import draft
 from bailee.feedback.reports import STATES, Report, Whose
 from bailee.node.node import Node
 from bailee.operations.arguments import Arguments, due, moment, text
-from bailee.operations.views import receipt_view, report_view
+from bailee.operations.retention import receipt
+from bailee.operations.views import report_view
 
 _ISSUE: Final = re.compile(r"https?://[^\s/@?#]{1,200}(?:/[^\s?#]*)?(?:#[\w-]*)?")
 _LONGEST_ISSUE: Final = 300
@@ -93,7 +94,7 @@ def _withdraw(node: Node, arguments: Arguments) -> object:
         report = _report(node, arguments)
         if not _is_sender(arguments):
             _triages(node, arguments)
-    return receipt_view(node.reports.withdraw(report, due(node, arguments)))
+    return receipt(node.reports.withdraw(report, due(node, arguments)))
 
 
 def _set(node: Node, arguments: Arguments) -> object:

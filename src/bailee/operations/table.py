@@ -19,14 +19,23 @@ from typing import Any, Final
 from bailee.accounts import Actor
 from bailee.errors import InputError
 from bailee.node import Node
-from bailee.operations import codec, feedback, holds, sessions, telemetry
+from bailee.operations import (
+    audit,
+    codec,
+    erasure,
+    feedback,
+    holds,
+    home,
+    retention,
+    sessions,
+    telemetry,
+)
 from bailee.operations.account_routes import ACCOUNT_ROUTES
 from bailee.operations.arguments import Arguments
 from bailee.operations.asks import PROOFS, Via, asked_by
 from bailee.operations.cloud import CLOUD
 from bailee.operations.cloud_git import CLOUD_GIT
 from bailee.operations.cloud_network import CLOUD_NETWORK
-from bailee.operations.erasure import ERASURE
 from bailee.operations.keys import KEYS
 from bailee.operations.people import PEOPLE
 
@@ -76,12 +85,7 @@ def _typed(function: Callable[..., object]) -> bool:
     return "asks" in inspect.signature(function).parameters
 
 
-MAKE_ROOM: Final = frozenset(
-    {
-        *("sessions.delete", "retention.run", "keyring.rotate", "person.erase"),
-        *("feedback.withdraw", "cloud.delete"),
-    }
-)
+MAKE_ROOM: Final = frozenset({"feedback.withdraw", "cloud.delete"})
 """What deletes: on a full disk it may use up what is kept for it."""
 
 OPERATIONS: Final[Mapping[str, codec.Function]] = {
@@ -89,9 +93,12 @@ OPERATIONS: Final[Mapping[str, codec.Function]] = {
     **ACCOUNT_ROUTES,
     **KEYS,
     **holds.OPERATIONS,
-    **ERASURE,
+    **erasure.OPERATIONS,
     **CLOUD,
-    **sessions.SESSIONS,
+    **sessions.OPERATIONS,
+    **retention.OPERATIONS,
+    **audit.OPERATIONS,
+    **home.OPERATIONS,
     **telemetry.OPERATIONS,
     **feedback.OPERATIONS,
     **CLOUD_GIT,

@@ -468,6 +468,8 @@ CREATE INDEX ix_cloud_sessions_state ON cloud_sessions (state);
 
 CREATE INDEX ix_consent_records_account_id ON consent_records (account_id);
 
+CREATE INDEX ix_erasures_requested_at ON erasures (requested_at, id);
+
 CREATE INDEX ix_erasures_state ON erasures (state);
 
 CREATE INDEX ix_error_issues_last_seen ON error_issues (last_seen);
@@ -498,9 +500,11 @@ CREATE INDEX ix_passkeys_person_id ON passkeys (person_id);
 
 CREATE INDEX ix_receipt_segments_segment_id ON receipt_segments (segment_id);
 
-CREATE INDEX ix_receipts_owner ON receipts (owner);
+CREATE INDEX ix_receipts_owner_requested_at ON receipts (owner, requested_at, id);
 
 CREATE INDEX ix_receipts_part_of ON receipts (part_of);
+
+CREATE INDEX ix_receipts_requested_at ON receipts (requested_at, id);
 
 CREATE INDEX ix_receipts_state ON receipts (state);
 
@@ -538,5 +542,5 @@ CREATE UNIQUE INDEX uq_accounts_person_id ON accounts (person_id);
 
 CREATE UNIQUE INDEX uq_exchanges_number ON exchanges (session_id, number);
 
-INSERT INTO alembic_version VALUES ('0049');
+INSERT INTO alembic_version VALUES ('0050');
 
