@@ -143,7 +143,7 @@ def find(asks: Asks, node: Node, id: str, owner: str | None = None) -> Session:
     row = _row(asks, node, id, Permission.SESSIONS_LIST)
     if owner not in (None, row.owner):
         raise _no_such()
-    return session(node, row, held=_is_held(node, row))
+    return session(node, row, held=node.vault.holds.is_held(row.id))
 
 
 @operation()
@@ -166,7 +166,7 @@ def show(asks: Asks, node: Node, id: str, wait: bool = True) -> Transcript:
         node.vault.settle(session=id)
     row = _read(asks, node, id)
     shown = node.vault.show(id, asks.at)
-    known = session(node, shown.session, held=_is_held(node, row))
+    known = session(node, shown.session, held=node.vault.holds.is_held(row.id))
     return Transcript(
         **{name: getattr(known, name) for name in Session.__slots__},
         messages=shown.main,
@@ -268,10 +268,6 @@ def _account_of(node: Node, row: SessionRow) -> Account | None:
         return node.accounts.get(row.owner)
     except InputError:
         return None
-
-
-def _is_held(node: Node, row: SessionRow) -> bool:
-    return bool(node.vault.holds.holding(row.id))
 
 
 def _no_such() -> InputError:

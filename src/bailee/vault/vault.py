@@ -80,6 +80,7 @@ _COLUMNS = [sessions.c[field.name] for field in fields(SessionRow)]
 _ONE = select(*_COLUMNS).where(
     sessions.c.id == bindparam("which"), sessions.c.expires_at > bindparam("now"), sound(sessions)
 )
+_OWNER = select(sessions.c.owner).where(sessions.c.id == bindparam("which"), sound(sessions))
 _EXCHANGES = (
     select(exchanges)
     .where(exchanges.c.session_id == bindparam("which"))
@@ -536,9 +537,8 @@ class Vault:
 
     def _owner(self, session: str) -> str | None:
         """Whose a session is; None if there is none, or its row is not what was written."""
-        query = select(sessions.c.owner).where(sessions.c.id == session, sound(sessions))
         with storage_errors("the vault's index"), reading(self._engine) as connection:
-            owner: str | None = connection.execute(query).scalar()
+            owner: str | None = connection.execute(_OWNER, {"which": session}).scalar()
         return owner
 
     def unfiled(self, owner: str | None = None) -> Unfiled:
