@@ -80,7 +80,7 @@ def clock(asks: Asks, node: Node) -> Clock:
     asks.require(node, Permission.RETENTION_READ)
     node.mind_clock()
     held = None if node.minding is None else node.minding.clock.step()
-    return Clock(node.clock(), node.minding is not None, held and _shown(held))
+    return Clock(node.clock(), node.minding is not None, None if held is None else _shown(held))
 
 
 def _shown(step: Step) -> ClockStep:

@@ -40,9 +40,12 @@ def place(after: str | None) -> tuple[datetime, str] | None:
         return None
     at, _, name = after.partition("/")
     try:
-        return datetime.fromisoformat(at).astimezone(UTC), name
+        moment = datetime.fromisoformat(at).astimezone(UTC)
     except (ValueError, OverflowError):
         raise _unknown() from None
+    if mark(moment, name) != after:
+        raise _unknown()
+    return moment, name
 
 
 def number(after: str | None) -> int | None:
