@@ -110,8 +110,8 @@ class _Home:
     def _reading(self) -> None:
         owner = self.names[2]
         for name, arguments in (
-            ("sessions.list", {"newest": 100}),
-            ("sessions.list", {"newest": 100, "owner": owner}),
+            ("sessions.list", {"limit": 100}),
+            ("sessions.list", {"limit": 100, "owner": owner}),
             ("sessions.count", {}),
             ("retention.report", {}),
         ):
@@ -119,16 +119,20 @@ class _Home:
                 for _ in range(5):
                     perform(self.node, name, arguments, by=OPERATOR)
             said = f"{name} {' of a person' if 'owner' in arguments else ''}"
-            self._say(said, "a page of 100" if "newest" in arguments else "", times=5)
-        listed: Any = perform(self.node, "sessions.list", {"newest": 50}, by=OPERATOR)
+            self._say(said, "a page of 100" if "limit" in arguments else "", times=5)
+        listed: Any = perform(self.node, "sessions.list", {"limit": 50}, by=OPERATOR)
         with self._timed():
-            for one in listed:
+            for one in listed["items"]:
                 perform(self.node, "sessions.show", {"id": one["id"]}, by=OPERATOR)
-        self._say("sessions.show", "target 10 ms", times=len(listed))
+        self._say("sessions.show", "target 10 ms", times=len(listed["items"]))
         before = _resident()
         with self._timed():
-            pages: Any = perform(self.node, "sessions.pages", {}, by=OPERATOR)
-            found = sum(len(page) for page in pages)
+            page: Any = perform(self.node, "sessions.list", {"limit": 1000}, by=OPERATOR)
+            found = len(page["items"])
+            while page["next"] is not None:
+                asked = {"limit": 1000, "after": page["next"]}
+                page = perform(self.node, "sessions.list", asked, by=OPERATOR)
+                found += len(page["items"])
         self._say(f"all {found:,} listed", f"memory {_resident() - before:+.0f} MB")
 
     def _export(self) -> None:

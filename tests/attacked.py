@@ -30,8 +30,8 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import SplitResult, urlsplit
 
+from asking import ask_server
 from bailee.home import Home, HomeLock
-from bailee.home.control import ask
 from bailee.node.node import Node
 from bailee.testing.upstream import ScriptedUpstream, Text
 from browsing import Visitor
@@ -278,8 +278,7 @@ class House:
         """The one item of an operation, asked as the command line asks it: by the control socket
         of the home.
         """
-        (item,) = ask(Home(self.bailee.home).control_socket, operation, arguments)
-        return item
+        return ask_server(Home(self.bailee.home), operation, arguments)
 
     def exchanges(self) -> int:
         """How many exchanges are kept."""

@@ -21,7 +21,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from bailee.home import Home, control
+from asking import ask_server
+from bailee.home import Home
 from bailee.testing.upstream import ScriptedUpstream, Text
 from browsing import Visitor
 from programs import Bailee, message
@@ -60,8 +61,7 @@ class Served(Bailee):
 
     def ask(self, operation: str, **arguments: object) -> Any:
         """What a command asks of the server, without a process for it."""
-        (answer,) = control.ask(Home(self.home).control_socket, operation, arguments)
-        return answer
+        return ask_server(Home(self.home), operation, arguments)
 
     def say(self, text: str, key: str | None = None) -> dict[str, Any]:
         """A conversation with one exchange; what is listed of it."""
@@ -78,7 +78,7 @@ class Served(Bailee):
     def entered(self, *kinds: str) -> list[Any]:
         """What the audit record has of these kinds, oldest first: kinds and bodies."""
         found = [(one["kind"], one["body"]) for one in self.ask("audit.list")]
-        return [one for one in found if one[0] in kinds]
+        return [one for one in found[::-1] if one[0] in kinds]
 
 
 def _readiness(at: str) -> tuple[int, list[str], list[str]] | None:

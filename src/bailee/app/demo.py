@@ -32,6 +32,10 @@ from bailee.home import Home, HomeLock
 from bailee.home.searching import Trace, search
 from bailee.keyring import signing
 from bailee.node.node import Node
+from bailee.operations import erasure, retention, sessions
+from bailee.operations.asks import Asks, Via, asked_by
+from bailee.operations.retention import Swept
+from bailee.operations.sessions import Session
 from bailee.operations.table import perform
 from bailee.vault.record import subject_of
 
@@ -126,12 +130,12 @@ async def _walk(node: Node, running: Running, clock: _Clock) -> AsyncIterator[St
         [{"who": name, "last answer": turns[-1][:60]} for name, turns in answers.items()],
     )
 
-    sessions = await _sessions(node)
-    kept = {p.name: sessions.get(_account(node, keys[p.name])) for p in PEOPLE}
+    found = await _sessions(node)
+    kept = {p.name: found.get(_account(node, keys[p.name])) for p in PEOPLE}
     yield Step(
         "what is kept, until when and by which clause, is what the policy says for each",
         all((kept[p.name] is not None) == (p.keeps_days > 0) for p in PEOPLE)
-        and all(_until(s) <= _START + timedelta(days=p.keeps_days, hours=1)
+        and all(s.kept_until <= _START + timedelta(days=p.keeps_days, hours=1)
                 for p in PEOPLE if (s := kept[p.name]) is not None)
         and [p.name for p in PEOPLE if _trained(kept[p.name])] == ["ada"],
         [_row(p, kept[p.name]) for p in PEOPLE],
@@ -143,11 +147,11 @@ async def _walk(node: Node, running: Running, clock: _Clock) -> AsyncIterator[St
     yield Step("each kept transcript is complete: both prompts, both answers", all(whole))
     said = [p.mark.encode() for p in PEOPLE]
     said += [turn.encode() for turns in answers.values() for turn in turns if len(turn) > 20]
-    found = _search(node.home.path, said)
+    plain = _search(node.home.path, said)
     yield Step(
         "no prompt and no answer lies in any file as plain text",
-        not found,
-        [{"files searched": _count(node.home.path), "phrases": len(said), "found": len(found)}],
+        not plain,
+        [{"files searched": _count(node.home.path), "phrases": len(said), "found": len(plain)}],
     )
 
     secret = {p.name: _key_bytes(node, s) for p in PEOPLE if (s := kept[p.name]) is not None}
@@ -163,12 +167,12 @@ async def _walk(node: Node, running: Running, clock: _Clock) -> AsyncIterator[St
         ("5 years and a day later", timedelta(days=5 * 365 + 3), ("ada", "bob", "corp")),
     ):
         clock.now = _START + until
-        swept = await asyncio.to_thread(perform, node, "retention.run", {}, by=OPERATOR)
+        swept = await asyncio.to_thread(retention.run, _operator(node), node)
         left = await _sessions(node)
         stay = {name for name, s in kept.items() if s is not None and name not in gone}
         yield Step(
             f"{label}, what was due is gone: {' and '.join(gone)}",
-            {s["account"] for s in left.values()} == {kept_account(kept[n]) for n in stay},
+            left.keys() == {s.account for name, s in kept.items() if s and name in stay},
             [_swept(swept)],
         )
         remains = _search(node.home.path, [value for name in gone for value in secret[name]])
@@ -195,8 +199,8 @@ def _erase(node: Node) -> Step:
     node.registry.staff.read(OPERATOR, "a-session", reason, whose=account)
     named = [word.encode() for word in (email, host, owner, reason)]
     before = _search(node.home.path, named)
-    erased: Any = perform(node, "person.erase", {"id": eve["person"]}, by=OPERATOR)
-    receipt = signing.verify(erased["signed"])[0]
+    erased = erasure.erase(_operator(node), node, eve["person"])
+    receipt = signing.verify(erased.signed)[0]
     after = _search(node.home.path, named)
     return Step(
         "a person is erased: the signed receipt says what a search of all files found, and why",
@@ -212,9 +216,8 @@ def _erase(node: Node) -> Step:
     )
 
 
-def kept_account(session: Mapping[str, Any] | None) -> str:
-    """The account of a kept session."""
-    return "" if session is None else str(session["account"])
+def _operator(node: Node) -> Asks:
+    return asked_by(node, OPERATOR, Via.TERMINAL)
 
 
 def _key(node: Node, person: Person) -> str:
@@ -234,48 +237,45 @@ def _account(node: Node, key: str) -> str:
     return found[1].account_id
 
 
-async def _sessions(node: Node) -> dict[str, dict[str, Any]]:
-    listed: Any = await asyncio.to_thread(perform, node, "sessions.list", {}, by=OPERATOR)
-    return {session["account"]: session for session in listed}
+async def _sessions(node: Node) -> dict[str, Session]:
+    """The one session that each account has, by account."""
+    listed = await asyncio.to_thread(sessions.list_, _operator(node), node)
+    return {session.account: session for session in listed.items}
 
 
-def _trained(session: Mapping[str, Any] | None) -> bool:
-    return session is not None and session["training"]["effect"] == "allow"
+def _trained(session: Session | None) -> bool:
+    return session is not None and session.training.effect == "allow"
 
 
-def _until(session: Mapping[str, Any]) -> datetime:
-    return datetime.fromisoformat(session["kept_until"])
-
-
-def _row(person: Person, session: Mapping[str, Any] | None) -> Mapping[str, object]:
+def _row(person: Person, session: Session | None) -> Mapping[str, object]:
     who = {"who": person.name, "plan": person.plan}
     if session is None:
         return who | {"kept until": "nothing kept", "by": "zero retention", "trained on": "no"}
     return who | {
-        "kept until": f"{_until(session):%Y-%m-%d}",
-        "by": session["retention"]["clause"],
+        "kept until": f"{session.kept_until:%Y-%m-%d}",
+        "by": session.retention.clause,
         "trained on": "yes" if _trained(session) else "no",
     }
 
 
-def _swept(swept: Any) -> Mapping[str, object]:
+def _swept(swept: Swept) -> Mapping[str, object]:
     return {
-        "sessions due": swept["sessions"],
-        "keys destroyed": swept["keks"],
-        "segments reclaimed": swept["segments"],
+        "sessions due": swept.sessions,
+        "keys destroyed": swept.keks,
+        "segments reclaimed": swept.segments,
     }
 
 
-def _complete(node: Node, session: Mapping[str, Any], person: Person) -> bool:
-    shown: Any = perform(node, "sessions.show", {"id": session["id"]}, by=OPERATOR)
-    roles = [message["role"] for message in shown["messages"]]
-    text = orjson.dumps(shown["messages"]).decode()
+def _complete(node: Node, session: Session, person: Person) -> bool:
+    messages: list[Any] = list(sessions.show(_operator(node), node, session.id).messages)
+    roles = [message["role"] for message in messages]
+    text = orjson.dumps(messages).decode()
     return roles == ["user", "assistant", "user", "assistant"] and person.mark in text
 
 
-def _key_bytes(node: Node, session: Mapping[str, Any]) -> list[bytes]:
+def _key_bytes(node: Node, session: Session) -> list[bytes]:
     """The session's key in the clear and each wrap above it, as they are now."""
-    dek = node.keyring.get(subject_of(session["id"]))
+    dek = node.keyring.get(subject_of(session.id))
     with reading(node.keyring.engine) as connection:
         wraps = [
             connection.execute(select(deks.c.wrapped).where(deks.c.subject == dek.subject)),

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, cast
+from typing import Annotated
 
 import typer
 
 from bailee.cli.errors import reporting
-from bailee.cli.reach import HomeOption, JsonOption, ask_one
+from bailee.cli.reach import HomeOption, JsonOption, ask_pages
 from bailee.cli.show import console, moment, print_json, table
 
 app = typer.Typer(help="The audit record.", no_args_is_help=True)
@@ -28,8 +28,8 @@ def list_entries(
 ) -> None:
     """The latest entries, in order."""
     with reporting():
-        arguments = {"kind": kind, "subject": subject, "newest": newest}
-        entries = cast("list[dict[str, Any]]", ask_one(home, "audit.list", arguments))
+        arguments = {"kind": kind, "subject": subject}
+        entries = [*ask_pages(home, "audit.list", arguments, most=newest)][::-1]
         if as_json:
             print_json(entries)
             return
@@ -40,7 +40,7 @@ def list_entries(
                 e["kind"],
                 e["subject"],
                 " ".join(
-                    f"{name}={'(erased)' if name in e.get('erased', ()) else value}"
+                    f"{name}={'(erased)' if name in e['erased'] else value}"
                     for name, value in e["body"].items()
                 ),
             )

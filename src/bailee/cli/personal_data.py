@@ -15,7 +15,7 @@ import typer
 from rich.progress import Progress
 
 from bailee.cli.errors import reporting
-from bailee.cli.reach import HomeOption, JsonOption, ask_one, operate
+from bailee.cli.reach import HomeOption, JsonOption, ask_one, ask_pages, operate
 from bailee.cli.show import console, moment, print_json, say, table
 from bailee.errors import InputError, StorageError
 from bailee.home import find
@@ -110,7 +110,7 @@ def _searched(search: dict[str, Any]) -> str:
 def list_receipts(as_json: JsonOption = False, home: HomeOption = None) -> None:
     """Every person's erasure with its signed receipt."""
     with reporting():
-        found = cast("list[dict[str, Any]]", ask_one(home, "receipts.list"))
+        found = [*ask_pages(home, "receipts.list")][::-1]
         if as_json:
             print_json(found)
             return

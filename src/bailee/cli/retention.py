@@ -8,7 +8,7 @@ from typing import Annotated, Any, cast
 import typer
 
 from bailee.cli.errors import reporting
-from bailee.cli.reach import HomeOption, JsonOption, ask_one
+from bailee.cli.reach import HomeOption, JsonOption, ask_one, ask_pages
 from bailee.cli.show import console, moment, note, print_json, say, size, table
 from bailee.errors import BaileeError
 
@@ -121,7 +121,7 @@ def report(as_json: JsonOption = False, home: HomeOption = None) -> None:
 def moves(as_json: JsonOption = False, home: HomeOption = None) -> None:
     """Sessions that follow a change of choice to their other period, and how far that has come."""
     with reporting():
-        found = cast("list[dict[str, Any]]", ask_one(home, "retention.moves"))
+        found = [*ask_pages(home, "retention.moves")][::-1]
         if as_json:
             print_json(found)
             return
@@ -148,9 +148,7 @@ def receipts(
 ) -> None:
     """What was destroyed, and how far that has come."""
     with reporting():
-        found = cast(
-            "list[dict[str, Any]]", ask_one(home, "retention.receipts", {"subject": subject})
-        )
+        found = [*ask_pages(home, "retention.receipts", {"subject": subject})][::-1]
         if as_json:
             print_json(found)
             return

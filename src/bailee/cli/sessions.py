@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Annotated, Any, cast
 
 import typer
 from rich.text import Text
 
 from bailee.cli.errors import reporting
-from bailee.cli.reach import HomeOption, JsonOption, ask_one, operate
+from bailee.cli.reach import HomeOption, JsonOption, ask_one, ask_pages, operate
 from bailee.cli.show import console, moment, note, print_json, say, table, write_text
 from bailee.cli.transcript import being_filed, print_transcript
 from bailee.home import find
@@ -39,12 +38,8 @@ def list_sessions(
 ) -> None:
     """The sessions that can be read now, latest first."""
     with reporting():
-        if as_json and newest is None:
-            pages = cast("Iterator[list[object]]", operate(find(home), "sessions.pages"))
-            print_json([session for page in pages for session in page])
-            return
-        asked = {"newest": newest or _SHOWN}
-        sessions = cast("list[dict[str, Any]]", ask_one(home, "sessions.list", asked))
+        most = newest if as_json else newest or _SHOWN
+        sessions = list(ask_pages(home, "sessions.list", most=most))
         if as_json:
             print_json(sessions)
             return
@@ -90,7 +85,7 @@ def show(
 ) -> None:
     """A session's transcript, rebuilt from what is kept. That it was read goes on record."""
     with reporting():
-        arguments = {"id": session, "staff": True, "reason": reason}
+        arguments = {"id": session, "reason": reason}
         transcript = cast("dict[str, Any]", ask_one(home, "sessions.show", arguments))
         if as_json:
             print_json(transcript)
@@ -112,7 +107,7 @@ def export(
     was read goes on record.
     """
     with reporting():
-        arguments = {"id": session, "staff": True, "reason": reason}
+        arguments = {"id": session, "reason": reason}
         for item in operate(find(home), "sessions.export", arguments):
             if output is None:
                 write_text(str(item), as_json=True)

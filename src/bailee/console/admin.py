@@ -11,7 +11,6 @@ from collections import Counter
 from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
-from typing import Any
 
 from starlette.responses import Response
 
@@ -20,7 +19,7 @@ from bailee.console.calendar import calendar
 from bailee.console.frame import Frame, drawn
 from bailee.console.parts import Parts
 from bailee.console.privacy import particulars, plain
-from bailee.operations import keys
+from bailee.operations import audit, home, keys, retention, sessions
 from bailee.policy import load
 from bailee.policy.diff import change_in_words, compare, who_in_words
 
@@ -32,23 +31,23 @@ class Admin:
 
     def __init__(self, parts: Parts, frame: Frame) -> None:
         self._parts = parts
+        self._do = parts.do
         self._perform = parts.perform
         self._frame = frame
 
     def overview(self, ask: Ask) -> Response:
         """What is kept here, by numbers, and the latest sessions."""
-        sessions = self._perform(ask, "sessions.list", {"newest": 10})
         page = self._parts.do(ask, keys.list_, ask.query.get("after") or None, _SHOWN)
         return self._frame.page(
             ask,
             "admin/overview.html",
             here="overview",
-            sessions=sessions,
-            total=self._perform(ask, "sessions.count", {}),
-            unfiled=self._perform(ask, "sessions.unfiled", {}),
-            report=self._perform(ask, "retention.report", {"wait": False}),
-            watch=self._perform(ask, "retention.watch", {}),
-            step=self._perform(ask, "clock.show", {})["step"],
+            sessions=self._do(ask, sessions.list_, limit=10).items,
+            total=self._do(ask, sessions.count),
+            unfiled=self._do(ask, sessions.unfiled),
+            report=self._do(ask, retention.report, wait=False),
+            watch=self._do(ask, retention.watch),
+            step=self._do(ask, home.clock).step,
             keys=page.items,
             next=page.next,
             gateway=self._parts.running.gateway,
@@ -56,69 +55,65 @@ class Admin:
 
     def sessions(self, ask: Ask) -> Response:
         """Sessions by their particulars."""
-        whose = {"owner": ask.query.get("account") or None}
-        sessions = self._perform(ask, "sessions.list", whose | {"newest": _SHOWN})
+        owner = ask.query.get("account") or None
         return self._frame.page(
             ask,
             "admin/sessions.html",
             here="sessions",
-            sessions=sessions,
-            total=self._perform(ask, "sessions.count", whose),
-            unfiled=self._perform(ask, "sessions.unfiled", whose),
-            unkept=self._perform(ask, "sessions.unkept", whose),
+            sessions=self._do(ask, sessions.list_, owner, limit=_SHOWN).items,
+            total=self._do(ask, sessions.count, owner),
+            unfiled=self._do(ask, sessions.unfiled, owner),
+            unkept=self._do(ask, sessions.unkept, owner),
         )
 
     def session(self, ask: Ask) -> Response:
         """One session's particulars."""
+        found = particulars(self._parts, ask)
         return self._frame.page(
-            ask, "admin/session.html", here="sessions", session=self._session(ask), messages=None
+            ask, "admin/session.html", here="sessions", session=found, messages=None
         )
 
     def read(self, ask: Ask) -> Response:
         """A session's content, for a reason that goes on record first."""
-        session, reason = self._session(ask), ask.given("reason")
-        asked = {"id": session["id"], "reason": reason, "wait": False}
-        shown = self._perform(ask, "sessions.show", asked)
+        session, _ = particulars(self._parts, ask), ask.given("reason")
+        shown = self._do(ask, sessions.show, session.id, wait=False)
         return self._frame.page(
             ask,
             "admin/session.html",
             here="sessions",
             session=session,
-            messages=[plain(one) for one in shown["messages"]],
-            as_bytes=shown["as_bytes"],
+            messages=[plain(one) for one in shown.messages],
+            as_bytes=shown.as_bytes,
         )
 
     def retention(self, ask: Ask) -> Response:
         """What goes when, as a picture and as a table; and what went, by receipt."""
-        report = self._perform(ask, "retention.report", {})
+        report = self._do(ask, retention.report)
         going: Counter[date] = Counter()
         for row in report:
-            going[date.fromisoformat(row["expiry_day"])] += row["sessions"]
-        receipts = self._perform(ask, "retention.receipts", {})
+            going[date.fromisoformat(row.expiry_day)] += row.sessions
         picture = drawn(calendar(going, ask.now.date(), ask.words))
         return self._frame.page(
             ask,
             "admin/retention.html",
             here="retention",
-            watch=self._perform(ask, "retention.watch", {}),
-            step=self._perform(ask, "clock.show", {})["step"],
-            damaged=len(self._perform(ask, "retention.damaged", {})),
+            watch=self._do(ask, retention.watch),
+            step=self._do(ask, home.clock).step,
+            damaged=len(self._do(ask, retention.damaged)),
             report=report,
             picture=picture,
-            receipts=receipts[::-1][:_SHOWN],
+            receipts=self._do(ask, retention.list_receipts, limit=_SHOWN).items,
         )
 
     def audit(self, ask: Ask) -> Response:
         """The newest entries of the audit record."""
         kind, subject = ask.query.get("kind", "").strip(), ask.query.get("subject", "").strip()
-        entries = self._perform(
-            ask, "audit.list", {"kind": kind or None, "subject": subject or None, "newest": _SHOWN}
-        )
+        found = self._do(ask, audit.list_, kind=kind or None, subject=subject or None, limit=_SHOWN)
         return self._frame.page(
             ask,
             "admin/audit.html",
             here="audit",
-            entries=entries[::-1],
+            entries=found.items,
             kind=kind,
             subject=subject,
         )
@@ -153,6 +148,3 @@ class Admin:
             found=found,
             changes=changes,
         )
-
-    def _session(self, ask: Ask) -> dict[str, Any]:
-        return particulars(self._parts, ask, {})

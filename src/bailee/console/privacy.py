@@ -5,7 +5,6 @@ Rows: T2, T3, R6.
 
 from __future__ import annotations
 
-import base64
 from dataclasses import replace
 from typing import Any
 
@@ -20,7 +19,10 @@ from bailee.console.label import label
 from bailee.console.parts import Parts
 from bailee.console.visitor import Visitor
 from bailee.errors import InputError
-from bailee.operations import choices, feedback
+from bailee.operations import choices, erasure, feedback, retention, sessions
+from bailee.operations.erasure import Erasure, Piece
+from bailee.operations.retention import Move
+from bailee.operations.sessions import Session
 from bailee.policy.notice import notice
 
 _SHOWN = 200
@@ -40,17 +42,17 @@ class Privacy:
         policy, language = self._parts.policy, ask.words.language
         account = ask.person.account
         label_of = account or self._organisation_account(ask)
-        sessions, history, receipts, move, asked, unfiled, unkept = [], [], [], None, None, None, []
+        latest, history, receipts, move, asked, unfiled, unkept = [], [], [], None, None, None, []
         total = 0
         reports = self._do(ask, feedback.list_, limit=_SHOWN).items
         if account is not None:
-            whose = {"owner": account.account_id}
-            sessions = self._perform(ask, "sessions.list", whose | {"newest": _SHOWN})
-            total = self._perform(ask, "sessions.count", whose)
-            unfiled = self._perform(ask, "sessions.unfiled", whose)
-            unkept = self._perform(ask, "sessions.unkept", whose)
-            history = self._parts.do(ask, choices.history)
-            receipts = self._perform(ask, "retention.receipts", {"owner": account.account_id})
+            owner = account.account_id
+            latest = self._do(ask, sessions.list_, owner, limit=_SHOWN).items
+            total = self._do(ask, sessions.count, owner)
+            unfiled = self._do(ask, sessions.unfiled, owner)
+            unkept = self._do(ask, sessions.unkept, owner)
+            history = self._do(ask, choices.history)
+            receipts = self._do(ask, retention.list_receipts, owner=owner, limit=_SHOWN).items
             move = self._move(ask, account)
             asked = self._parts.registry.choices.asked(account)
         return self._frame.page(
@@ -66,11 +68,11 @@ class Privacy:
             asked=asked is not None and asked.effect == "ask",
             asked_clause=asked and asked.clause,
             decide_by=policy.document.decide_by,
-            sessions=sessions,
+            sessions=latest,
             total=total,
             reports=reports,
             history=history[::-1],
-            receipts=receipts[::-1][:_SHOWN],
+            receipts=receipts,
             move=move,
             unfiled=unfiled,
             unkept=unkept,
@@ -114,14 +116,14 @@ class Privacy:
     def session(self, ask: Ask) -> Response:
         """One of the person's own sessions: what is known of it, what was said, deleting it."""
         session = self._own_session(ask)
-        shown = self._perform(ask, "sessions.show", {"id": session["id"], "wait": False})
+        shown = self._do(ask, sessions.show, session.id, wait=False)
         return self._frame.page(
             ask,
             "session.html",
             here="privacy",
             session=session,
-            messages=[plain(one) for one in shown["messages"]],
-            as_bytes=shown["as_bytes"],
+            messages=[plain(one) for one in shown.messages],
+            as_bytes=shown.as_bytes,
             resumed_by=self._parts.policy.resumes(
                 session_deleted=True, account_erased=False
             ).clause,
@@ -129,8 +131,7 @@ class Privacy:
 
     def delete(self, ask: Ask) -> Response:
         """Delete one of the person's own sessions; the receipt is on the page that follows."""
-        session = self._own_session(ask)
-        self._perform(ask, "sessions.delete", {"id": session["id"]})
+        self._do(ask, sessions.delete, self._own_session(ask).id)
         return RedirectResponse("/settings/privacy#receipts", 303)
 
     def export(self, ask: Ask) -> Response:
@@ -145,7 +146,7 @@ class Privacy:
         """Erase oneself; what follows is the receipt, and nobody is signed in any more."""
         if ask.form.get("confirmation", "").strip().lower() != ask.person.email.lower():
             return self._erase_page(ask, ask.words("erase.not_the_email"))
-        erased = self._perform(ask, "person.erase", {"id": ask.person.person})
+        erased = self._do(ask, erasure.erase, ask.person.person)
         gone = replace(ask, visitor=Visitor())
         response = self._frame.page(gone, "erased.html", erased=erased, signed=as_text(erased))
         response.delete_cookie(self._parts.cookie, secure=self._parts.secure)
@@ -155,8 +156,7 @@ class Privacy:
 
     def _erase_page(self, ask: Ask, problem: str | None) -> Response:
         account = ask.person.account
-        owner = None if account is None else account.account_id
-        count = 0 if owner is None else self._perform(ask, "sessions.count", {"owner": owner})
+        count = 0 if account is None else self._do(ask, sessions.count, account.account_id)
         return self._frame.page(
             ask,
             "erase.html",
@@ -166,23 +166,19 @@ class Privacy:
             problem=problem,
         )
 
-    def _move(self, ask: Ask, account: Account) -> Any:
+    def _move(self, ask: Ask, account: Account) -> Move | None:
         """How far the account's sessions have come in following the choice, while they do."""
-        moves = [
-            one
-            for one in self._perform(ask, "retention.moves", {"owner": account.account_id})
-            if one["state"] == "moving"
-        ]
-        return moves[-1] if moves else None
+        moves = self._do(ask, retention.list_moves, account.account_id).items
+        return next((one for one in moves if one.state == "moving"), None)
 
-    def _own_session(self, ask: Ask) -> dict[str, Any]:
+    def _own_session(self, ask: Ask) -> Session:
         """The session in the address, if it is this person's: of nobody else's is said that it
         exists.
         """
         account = ask.person.account
         if account is None:
             raise InputError(ask.words("sessions.gone"), code="not_found")
-        return particulars(self._parts, ask, {"owner": account.account_id})
+        return particulars(self._parts, ask, account.account_id)
 
     def _chooses(self, account: Account) -> bool:
         return self._parts.policy.plans[account.plan].segment == "consumer"
@@ -193,14 +189,14 @@ class Privacy:
         return None
 
 
-def particulars(parts: Parts, ask: Ask, whose: dict[str, str]) -> dict[str, Any]:
-    """The particulars of the session in the address, among those of `whose`.
+def particulars(parts: Parts, ask: Ask, owner: str | None = None) -> Session:
+    """The particulars of the session in the address, among those of an owner or of all.
 
     Raises:
         InputError: `not_found`, in the reader's language.
     """
     try:
-        return dict(parts.perform(ask, "sessions.find", whose | {"id": ask.path["session"]}))
+        return parts.do(ask, sessions.find, ask.path["session"], owner)
     except InputError as error:
         if error.code != "not_found":
             raise
@@ -210,8 +206,8 @@ def particulars(parts: Parts, ask: Ask, whose: dict[str, str]) -> dict[str, Any]
 def archive(parts: Parts, ask: Ask, person: str) -> Response:
     """A ZIP archive of all that is held about a person."""
     found = parts.registry.people.get(person).person_id  # also what the file is named by
-    items = parts.perform(ask, "person.export", {"id": found})
-    pieces = (base64.b64decode(item["data"]) for item in items if "data" in item)
+    items = parts.do(ask, erasure.export, found)
+    pieces = (item.data for item in items if isinstance(item, Piece))
     name = f"bailee-{found}-{ask.now:%Y-%m-%d}.zip"
     return StreamingResponse(
         pieces,
@@ -220,9 +216,9 @@ def archive(parts: Parts, ask: Ask, person: str) -> Response:
     )
 
 
-def as_text(erased: Any) -> str:
+def as_text(erased: Erasure) -> str:
     """A signed receipt as text to keep."""
-    return orjson.dumps(erased["signed"], option=orjson.OPT_INDENT_2).decode()
+    return orjson.dumps(erased.signed, option=orjson.OPT_INDENT_2).decode()
 
 
 def plain(message: Any) -> dict[str, str]:

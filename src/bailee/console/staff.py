@@ -12,7 +12,8 @@ from bailee.console.frame import Frame
 from bailee.console.parts import Parts
 from bailee.console.privacy import archive, as_text
 from bailee.errors import InputError
-from bailee.operations import holds, organisations, people
+from bailee.operations import erasure, holds, organisations, people
+from bailee.operations import sessions as of_sessions
 from bailee.operations.codec import LARGEST_PAGE, every
 from bailee.operations.key_terms import MadeKey
 
@@ -62,7 +63,7 @@ class Staff:
         person = ask.path["person"]
         if ask.form.get("confirmation", "").strip() != person:
             return self._person(ask, ask.words("erase.not_the_id"))
-        erased = self._perform(ask, "person.erase", {"id": person})
+        erased = self._do(ask, erasure.erase, person)
         return self._frame.page(ask, "erased.html", erased=erased, signed=as_text(erased))
 
     def holds(self, ask: Ask) -> Response:
@@ -105,9 +106,7 @@ class Staff:
     def _person(self, ask: Ask, problem: str | None) -> Response:
         shown = self._do(ask, people.show, ask.path["person"])
         sessions = (
-            self._perform(ask, "sessions.list", {"owner": shown.account, "newest": 50})
-            if shown.account
-            else []
+            self._do(ask, of_sessions.list_, shown.account, limit=50).items if shown.account else []
         )
         return self._frame.page(
             ask,

@@ -163,7 +163,7 @@ receipts = Table(
     Column("key_destroyed_at", Moment),
     Column("backups_unrecoverable_at", Moment),
     Column("reclaimed_at", Moment),
-    Column("owner", String, index=True),
+    Column("owner", String),
     Column("part_of", String, index=True),
     Column("generation", Integer),
     check(),
@@ -172,6 +172,9 @@ receipts = Table(
 (subject: a KEK's id). `state`: the last of the moments that has come. `owner`: whose session it
 was. `part_of`: the erasure of a person that this is a part of. `generation`: the root's newest
 when the key had been destroyed."""
+
+Index("ix_receipts_requested_at", receipts.c.requested_at, receipts.c.id)
+Index("ix_receipts_owner_requested_at", receipts.c.owner, receipts.c.requested_at, receipts.c.id)
 
 receipt_segments = Table(
     "receipt_segments",
@@ -231,3 +234,5 @@ erasures = Table(
 """Persons who are or were being erased. `state`: `requested`, `deferred` (all is done that no hold
 keeps from being done) or `done`. `receipt`: the signed record, once there is one. `traces`: what is
 looked for at the end, sealed under a key of the erasure's own, which is destroyed then."""
+
+Index("ix_erasures_requested_at", erasures.c.requested_at, erasures.c.id)

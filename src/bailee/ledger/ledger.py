@@ -20,7 +20,7 @@ from datetime import datetime
 from typing import Any, Final, Protocol
 
 import orjson
-from sqlalchemy import Connection, CursorResult, Engine, insert, select, update
+from sqlalchemy import Connection, CursorResult, Engine, Select, insert, select, update
 
 from bailee.clock import Clock
 from bailee.db.among import among
@@ -134,19 +134,30 @@ class Ledger:
         """The entries in order, of one kind, about one subject or with particulars of one holder;
         only the `newest` N if given.
         """
-        query = select(audit).order_by(audit.c.number.desc())
-        if kind is not None:
-            query = query.where(audit.c.kind == kind)
-        if subject is not None:
-            query = query.where(audit.c.subject == subject)
+        query = _matching(kind, subject)
         if whose is not None:
             query = query.where(audit.c.whose == whose)
-        if newest is not None:
-            query = query.limit(newest)
+        yield from map(self._leaf, reversed(self._rows(query.limit(newest))))
+
+    def latest(
+        self,
+        most: int,
+        *,
+        kind: str | None = None,
+        subject: str | None = None,
+        before: int | None = None,
+    ) -> list[Leaf]:
+        """At most so many entries, the newest first: of one kind, about one subject, with numbers
+        below `before`.
+        """
+        query = _matching(kind, subject).limit(most)
+        if before is not None:
+            query = query.where(audit.c.number < before)
+        return [self._leaf(row) for row in self._rows(query)]
+
+    def _rows(self, query: Select[Any]) -> Sequence[Any]:
         with storage_errors("the audit record"), reading(self._engine) as connection:
-            rows = connection.execute(query).all()
-        for row in reversed(rows):
-            yield self._leaf(row)
+            return connection.execute(query).all()
 
     def about(self, subjects: Sequence[str]) -> Iterator[Leaf]:
         """The entries about any of these subjects, in no order in particular."""
@@ -216,6 +227,16 @@ class Ledger:
             return None
         plain = self._sealing.open(row.whose, row.sealed, bound(row.kind, row.subject))
         return None if plain is None else orjson.loads(plain)
+
+
+def _matching(kind: str | None, subject: str | None) -> Select[Any]:
+    """The entries of one kind, about one subject, the newest first."""
+    query = select(audit).order_by(audit.c.number.desc())
+    if kind is not None:
+        query = query.where(audit.c.kind == kind)
+    if subject is not None:
+        query = query.where(audit.c.subject == subject)
+    return query
 
 
 def _number(result: CursorResult[Any]) -> int:

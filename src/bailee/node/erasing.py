@@ -31,7 +31,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import orjson
-from sqlalchemy import Engine, insert, select, update
+from sqlalchemy import Engine, Select, insert, select, update
 
 from bailee.accounts import OPERATOR, Accounts, Actor, Registry
 from bailee.accounts.roles import Permission
@@ -40,6 +40,7 @@ from bailee.cloud.git.connections import GitConnections
 from bailee.damage import Damages
 from bailee.db.checks import sound, unsound
 from bailee.db.engine import reading, rewrite, storage_errors
+from bailee.db.latest import before
 from bailee.db.vault import erasures
 from bailee.errors import InputError, StorageError
 from bailee.feedback.reports import ERASURE as REPORT
@@ -175,12 +176,29 @@ class Erasures:
         query = (
             select(erasures).where(sound(erasures)).order_by(erasures.c.requested_at, erasures.c.id)
         )
-        with storage_errors(_WHAT), reading(self._engine) as connection:
-            return [_erasure(row) for row in connection.execute(query)]
+        return self._found(query)
+
+    def latest(self, most: int, after: tuple[datetime, str] | None = None) -> list[Erasure]:
+        """At most so many, the newest first: those that come `after` one, by when it was requested
+        and its id.
+        """
+        since = erasures.c.requested_at
+        query = select(erasures).where(sound(erasures))
+        if after is not None:
+            at, last = after
+            query = query.where(before(since, at, erasures.c.id < last))
+        return self._found(query.order_by(since.desc(), erasures.c.id.desc()).limit(most))
 
     def of(self, subject_id: str) -> Erasure | None:
         """The erasure of someone, if there is one."""
-        return next((one for one in self.all() if one.person_id == subject_id), None)
+        found = self._found(
+            select(erasures).where(erasures.c.person_id == subject_id, sound(erasures))
+        )
+        return found[0] if found else None
+
+    def _found(self, query: Select[Any]) -> list[Erasure]:
+        with storage_errors(_WHAT), reading(self._engine) as connection:
+            return [_erasure(row) for row in connection.execute(query)]
 
     # -- the steps -------------------------------------------------------------------------------
 

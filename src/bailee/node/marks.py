@@ -8,17 +8,29 @@ from __future__ import annotations
 
 import threading
 from contextlib import suppress
-from typing import Any
+from typing import Final
 from uuid import uuid4
 
 from sqlalchemy import Engine, Table
-from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy.dialects.sqlite import Insert, insert
 
 from bailee.db.engine import storage_errors
 from bailee.db.identity import data_identity, keys_identity
 from bailee.errors import StorageError
 from bailee.home import Home, parts
 from bailee.home.belonging import Mark, Stage, Standing
+
+
+def _putting(table: Table, *names: str) -> Insert:
+    """A statement that writes the only row of a table, those columns of it."""
+    statement = insert(table)
+    values = {name: statement.excluded[name] for name in names}
+    return statement.on_conflict_do_update(index_elements=["id"], set_=values)
+
+
+# Built once: to build a statement costs several times what it takes to run it.
+_DATA: Final = _putting(data_identity, "home", "mark", "sure")
+_KEYS: Final = _putting(keys_identity, "home", "mark")
 
 
 class Marks:
@@ -76,17 +88,15 @@ class Marks:
             self._due = False
             number = self._number + 1
             try:
-                self._put(self._data, data_identity, mark=number, sure=self._sure)
+                self._put(self._data, _DATA, mark=number, sure=self._sure)
                 self._number = number
-                self._put(self._keys, keys_identity, mark=number)
+                self._put(self._keys, _KEYS, mark=number)
                 parts.write_vault_mark(self._home, Mark(self.home_id, number))
             except StorageError:
                 self._due = True
                 raise
             self._sure = number
 
-    def _put(self, engine: Engine, table: Table, **numbers: int) -> None:
-        values: dict[str, Any] = {"home": self.home_id, **numbers}
-        statement = insert(table).values(id=1, **values)
+    def _put(self, engine: Engine, statement: Insert, **numbers: int) -> None:
         with storage_errors("the home's mark"), engine.begin() as connection:
-            connection.execute(statement.on_conflict_do_update(index_elements=["id"], set_=values))
+            connection.execute(statement, {"id": 1, "home": self.home_id, **numbers})

@@ -6,6 +6,7 @@ signature, so that there is one place that says it; results are frozen dataclass
 
 from __future__ import annotations
 
+import base64
 import inspect
 import re
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
@@ -146,8 +147,8 @@ def _in_words(problem: str) -> str:
 
 
 def plain(value: object) -> Any:
-    """A result as JSON has it: dataclasses as objects, moments in ISO 8601. What comes piece by
-    piece still does.
+    """A result as JSON has it: dataclasses as objects, moments in ISO 8601, bytes in base64. What
+    comes piece by piece still does.
     """
     if value is None or isinstance(value, str | int | float):
         return value.value if isinstance(value, Enum) else value
@@ -157,6 +158,8 @@ def plain(value: object) -> Any:
         return [plain(one) for one in value]
     if isinstance(value, datetime):
         return value.isoformat()
+    if isinstance(value, bytes):
+        return base64.b64encode(value).decode()
     if isinstance(value, AsyncIterator):
         return _each(value)
     if isinstance(value, Iterator):

@@ -1,94 +1,134 @@
 """What can be asked of a home about a person's data: a copy of all of it, and its erasure.
 
-A person asks for themselves (`key` or `cookie`, and then `id` may be left out); the operator for
-anyone, by `id`: a person's id or email, or the id of an account that no person has.
+A person asks for themselves, and then names nobody; the operator for anyone: by a person's id or
+email, or the id of an account that no person has.
 
 Rows: R6.
 """
 
 from __future__ import annotations
 
-import base64
-from collections.abc import Callable, Iterator, Mapping
-from typing import Final
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
 
 from bailee.accounts import Actor
 from bailee.accounts.roles import Permission
 from bailee.errors import InputError
 from bailee.keyring import signing
-from bailee.node.erasing import Erasure
-from bailee.node.node import Node
-from bailee.operations.arguments import Arguments, due, moment, require
-from bailee.operations.exporting import export
+from bailee.node import Node, erasing
+from bailee.operations import exporting, pages
+from bailee.operations.asks import Asks
+from bailee.operations.codec import Function, Limit, Page
+from bailee.operations.operation import operation
 
 _PIECE: Final = 48 << 10
 
 
-def _person_export(node: Node, arguments: Arguments) -> Iterator[object]:
-    """Items: `{"data": base64}` pieces of a ZIP archive, and `{"done": n, "of": n}` in between."""
-    by = arguments.by
-    told: list[dict[str, int]] = []
-    pieces = export(
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Some of an archive's bytes."""
+
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How many sessions of how many are in an archive."""
+
+    done: int
+    of: int
+
+
+@dataclass(frozen=True, slots=True)
+class Erasure:
+    """A person's erasure. `signed`: its receipt, as `signing` makes one, once there is one."""
+
+    erasure: str
+    subject: str
+    account: str | None
+    state: str
+    requested: datetime
+    requested_by: str
+    finished: datetime | None
+    signed: dict[str, Any] | None
+
+
+@dataclass(frozen=True, slots=True)
+class ReceiptKey:
+    """The public key that this home signs receipts with."""
+
+    public_key: str
+    fingerprint: str
+
+
+@operation()
+def export(asks: Asks, node: Node, id: str | None = None) -> Iterator[Piece | Progress]:
+    """Everything that is held about a person, as the pieces of a ZIP archive."""
+    told: list[Progress] = []
+    pieces = exporting.export(
         node,
-        _whom(arguments, by),
-        moment(node, arguments),
-        by=by,
-        progress=lambda done, of: told.append({"done": done, "of": of}),
+        _whom(id, asks.actor),
+        asks.at,
+        by=asks.actor,
+        progress=lambda done, of: told.append(Progress(done, of)),
     )
     return _items(pieces, told)
 
 
-def _items(pieces: Iterator[bytes], told: list[dict[str, int]]) -> Iterator[object]:
+def _items(pieces: Iterator[bytes], told: list[Progress]) -> Iterator[Piece | Progress]:
     for piece in pieces:
         for start in range(0, len(piece), _PIECE):
-            yield {"data": base64.b64encode(piece[start : start + _PIECE]).decode()}
+            yield Piece(piece[start : start + _PIECE])
         yield from told
         told.clear()
 
 
-def _person_erase(node: Node, arguments: Arguments) -> object:
-    by = arguments.by
-    erasure = node.erasures.request(_whom(arguments, by), due(node, arguments), by=by)
-    return erasure_view(erasure)
+@operation(makes_room=True)
+def erase(asks: Asks, node: Node, id: str | None = None) -> Erasure:
+    """Erase a person: their sessions' keys, what names them, their ways in."""
+    return _shown(node.erasures.request(_whom(id, asks.actor), asks.due, by=asks.actor))
 
 
-def _receipts_list(node: Node, arguments: Arguments) -> object:
-    require(node, arguments, Permission.PERSON_CREATE)
-    return [erasure_view(erasure) for erasure in node.erasures.all()]
+@operation()
+def list_(asks: Asks, node: Node, after: str | None = None, limit: Limit = 100) -> Page[Erasure]:
+    """Persons' erasures with their signed receipts, newest first."""
+    asks.require(node, Permission.PERSON_CREATE)
+    found = node.erasures.latest(limit + 1, pages.place(after))
+    return pages.page(found, limit, _shown, lambda one: pages.mark(one.requested_at, one.id))
 
 
-def _receipts_key(node: Node, _arguments: Arguments) -> object:
-    key = signing.public_key(node.keyring.secret(signing.NAME))
-    return {"public_key": key, "fingerprint": signing.fingerprint(key)}
+@operation()
+def key(asks: Asks, node: Node) -> ReceiptKey:  # noqa: ARG001
+    """The public key of this home's receipts. It is everybody's to know."""
+    public = signing.public_key(node.keyring.secret(signing.NAME))
+    return ReceiptKey(public, signing.fingerprint(public))
 
 
-def erasure_view(erasure: Erasure) -> dict[str, object]:
-    """An erasure with its signed receipt."""
-    return {
-        "erasure": erasure.id,
-        "subject": erasure.person_id,
-        "account": erasure.account_id,
-        "state": erasure.state,
-        "requested": erasure.requested_at.isoformat(),
-        "requested_by": erasure.requested_by,
-        "finished": erasure.finished_at and erasure.finished_at.isoformat(),
-        "signed": erasure.receipt,
-    }
+def _shown(one: erasing.Erasure) -> Erasure:
+    return Erasure(
+        one.id,
+        one.person_id,
+        one.account_id,
+        one.state,
+        one.requested_at,
+        one.requested_by,
+        one.finished_at,
+        one.receipt,
+    )
 
 
-def _whom(arguments: Arguments, by: Actor) -> str:
-    named = arguments.get("id")
-    if isinstance(named, str):
-        return named
-    own = by.person_id or by.account_id
+def _whom(named: str | None, by: Actor) -> str:
+    own = named or by.person_id or by.account_id
     if own is None:
         raise InputError("whose data is meant?", hint="give a person's id or email")
     return own
 
 
-ERASURE: Final[Mapping[str, Callable[[Node, Arguments], Iterator[object] | object]]] = {
-    "person.export": _person_export,
-    "person.erase": _person_erase,
-    "receipts.list": _receipts_list,
-    "receipts.key": _receipts_key,
+OPERATIONS: Final[Mapping[str, Function]] = {
+    "person.export": export,
+    "person.erase": erase,
+    "receipts.list": list_,
+    "receipts.key": key,
 }

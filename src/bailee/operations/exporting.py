@@ -25,14 +25,21 @@ from bailee.errors import BaileeError
 from bailee.feedback.reports import Report
 from bailee.node import subjects
 from bailee.node.subjects import Subject
-from bailee.operations import cloud, cloud_git, cloud_network, codec, feedback, readable
+from bailee.operations import (
+    choices,
+    cloud,
+    cloud_git,
+    cloud_network,
+    codec,
+    feedback,
+    organisations,
+    people,
+    readable,
+)
 from bailee.operations.archive import archive
-from bailee.operations.choices import consent_of, training_of
-from bailee.operations.codec import plain
 from bailee.operations.key_terms import key_of
-from bailee.operations.organisations import membership_of
-from bailee.operations.people import web_session_of
-from bailee.operations.views import leaf_view, receipt_view, session_view, unkept_view
+from bailee.operations.retention import receipt
+from bailee.operations.sessions import session, unkept_of
 from bailee.vault.exporting import as_lines
 from bailee.vault.transcript import SessionRow
 
@@ -145,8 +152,8 @@ def _tables(
     held = node.vault.holds.held()
     tables: dict[str, list[dict[str, Any]]] = {
         "profile": [_profile(subject)],
-        "accounts": [] if own is None else [plain(training_of(node, own)) | {"name": own.name}],
-        "keys": [plain(key_of(node.policy, key, account)) for key, account in keys],
+        "accounts": [] if own is None else [_row(choices.training_of(node, own), name=own.name)],
+        "keys": [_row(key_of(node.policy, key, account)) for key, account in keys],
         "organisations": [],
         "passkeys": [],
         "signed-in": [],
@@ -157,18 +164,20 @@ def _tables(
         _CLOUD: [] if own is None else _cloud_entries(node, own.account_id, now),
         "sessions-of-organisations": _elsewhere(node, subject, now),
         _REPORTS: [
-            codec.plain(feedback.shown(report)) | {"content": f"{_REPORTS}/{report.id}.json"}
+            _row(feedback.shown(report), content=f"{_REPORTS}/{report.id}.json")
             for report in node.reports.of(subject.whose, now)
         ],
         "not-kept": []
         if own is None
-        else [unkept_view(one) for one in node.vault.unkept(own.account_id)],
+        else [_row(unkept_of(one)) for one in node.vault.unkept(own.account_id)],
         "receipts": _receipts(node, subject, rows),
     }
     if person is not None:
         tables["organisations"] = [
-            plain(membership_of(one))
-            | {"name": node.registry.organisations.get(one.organisation_id).name}
+            _row(
+                organisations.membership_of(one),
+                name=node.registry.organisations.get(one.organisation_id).name,
+            )
             for one in node.registry.organisations.of_person(person.person_id)
         ]
         tables["passkeys"] = [
@@ -181,18 +190,19 @@ def _tables(
             for one in node.registry.passkeys.of_person(person.person_id)
         ]
         tables["signed-in"] = [
-            plain(web_session_of(one))
+            _row(people.web_session_of(one))
             for one in node.registry.web_sessions.of_person(person.person_id)
         ]
     if own is not None:
         tables["consent"] = [
-            plain(consent_of(record)) for record in node.accounts.consent_records(own.account_id)
+            _row(choices.consent_of(record))
+            for record in node.accounts.consent_records(own.account_id)
         ]
         tables["git-connections"] = [
-            codec.plain(cloud_git.shown(one)) for one in node.git_connections.all(own.account_id)
+            _row(cloud_git.shown(one)) for one in node.git_connections.all(own.account_id)
         ]
         tables["network-lists"] = [
-            codec.plain(cloud_network.shown(one)) for one in node.network_lists.all(own.account_id)
+            _row(cloud_network.shown(one)) for one in node.network_lists.all(own.account_id)
         ]
     about = [subject.id, *([] if own is None else [own.account_id])]
     about += [key.key_id for key, _ in keys]
@@ -218,17 +228,16 @@ def _profile(subject: Subject) -> dict[str, Any]:
 
 
 def _session_entry(node: Node, row: SessionRow, held: bool, now: datetime) -> dict[str, Any]:
-    readable_now = row.expires_at > now
-    entry = dict(session_view(node, row, held=held))
-    if readable_now:
-        return entry | {"transcript": f"{_SESSIONS}/{row.id}.md"}
+    known = session(node, row, held=held)
+    if row.expires_at > now:
+        return _row(known, transcript=f"{_SESSIONS}/{row.id}.md")
     why = "held, and readable by nobody" if held else "past its time, about to be destroyed"
-    return entry | {"transcript": None, "why": why}
+    return _row(known, transcript=None, why=why)
 
 
 def _cloud_entries(node: Node, owner: str, now: datetime) -> list[dict[str, Any]]:
     return [
-        codec.plain(cloud.shown(record)) | {"kept": codec.plain(cloud.kept(node, record, now))}
+        _row(cloud.shown(record), kept=cloud.kept(node, record, now))
         for record in node.cloud.all(owner)
     ]
 
@@ -264,13 +273,13 @@ def _receipts(node: Node, subject: Subject, rows: list[SessionRow]) -> list[dict
         found += node.vault.parts(erasure.id)
     if subject.account is not None:
         found += node.vault.receipts_of(subject.account.account_id)
-    views = {receipt.id: dict(receipt_view(receipt)) for receipt in found}
+    views = {one.id: _row(receipt(one)) for one in found}
     return [*views.values(), *([erasure.receipt] if erasure and erasure.receipt else [])]
 
 
 def _audit(node: Node, holder: str, about: list[str]) -> list[dict[str, Any]]:
     found = {
-        leaf.number: leaf_view(leaf)
+        leaf.number: _row(leaf)
         for entries in (
             node.ledger.entries(whose=holder),
             node.ledger.about(list(dict.fromkeys(about))),
@@ -278,6 +287,11 @@ def _audit(node: Node, holder: str, about: list[str]) -> list[dict[str, Any]]:
         for leaf in entries
     }
     return [found[number] for number in sorted(found)]
+
+
+def _row(shown: object, **more: object) -> dict[str, Any]:
+    """What an operation shows, as a row of a table, with more beside it."""
+    return {**codec.plain(shown), **{name: codec.plain(value) for name, value in more.items()}}
 
 
 def _line(row: dict[str, Any]) -> bytes:

@@ -28,7 +28,7 @@ from bailee.node import Node
 from bailee.operations.asks import Asks
 from bailee.operations.codec import Function, Limit, Page
 from bailee.operations.operation import operation
-from bailee.operations.views import receipt_view
+from bailee.operations.retention import receipt
 
 _ISSUE: Final = re.compile(r"https?://[^\s/@?#]{1,200}(?:/[^\s?#]*)?(?:#[\w-]*)?")
 _LONGEST_ISSUE: Final = 300
@@ -190,7 +190,7 @@ def show(
 @operation(makes_room=True)
 def withdraw(
     asks: Asks, node: Node, id: str, secret: str | None = None, all: bool = False
-) -> dict[str, object]:
+) -> Receipt:
     """Destroy a report at the word of its sender, or of who has its secret; gives the receipt."""
     if secret is not None:
         if not node.reports.is_secret(id, secret):
@@ -198,7 +198,7 @@ def withdraw(
         report = node.reports.get(id, asks.at)
     else:
         report = node.reports.get(id, asks.at, _theirs(asks, node, all))
-    return receipt_view(node.reports.withdraw(report, asks.due))
+    return receipt(node.reports.withdraw(report, asks.due))
 
 
 @operation()

@@ -9,11 +9,8 @@ Rules kept here:
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable, Mapping
-from contextlib import nullcontext
+from collections.abc import Mapping
 from datetime import datetime
-from functools import cache
 from typing import Any, Final
 
 from bailee.accounts import Actor
@@ -21,22 +18,24 @@ from bailee.errors import InputError
 from bailee.node import Node
 from bailee.operations import (
     accounts,
+    audit,
     choices,
     cloud,
     cloud_git,
     cloud_network,
     codec,
+    erasure,
     feedback,
     holds,
+    home,
     keys,
     organisations,
     people,
+    retention,
     sessions,
     telemetry,
 )
-from bailee.operations.arguments import Arguments
 from bailee.operations.asks import PROOFS, Via, asked_by
-from bailee.operations.erasure import ERASURE
 
 
 def perform(
@@ -60,13 +59,8 @@ def perform(
     if function is None:
         raise InputError(f"there is no operation {name!r}.", code="not_found")
     given = {one: value for one, value in values.items() if one not in PROOFS}
-    if not _typed(function):
-        try:
-            with node.room.deleting() if name in MAKE_ROOM else nullcontext():
-                return codec.plain(function(node, Arguments(values, by)))
-        finally:
-            node.marks.catch_up()
-    now, reason = given.pop("now", None), given.get("reason")
+    now = given.pop("now", None) if via is Via.TERMINAL else None
+    reason = given.get("reason")
     if "reason" not in codec.parameters(function).__struct_fields__:
         given.pop("reason", None)
     asked = asked_by(
@@ -79,18 +73,6 @@ def perform(
     return codec.plain(function(asked, node, **codec.arguments(function, given, texts=texts)))
 
 
-@cache
-def _typed(function: Callable[..., object]) -> bool:
-    return "asks" in inspect.signature(function).parameters
-
-
-MAKE_ROOM: Final = frozenset(
-    {
-        *("sessions.delete", "retention.run", "keyring.rotate", "person.erase"),
-    }
-)
-"""What deletes: on a full disk it may use up what is kept for it."""
-
 OPERATIONS: Final[Mapping[str, codec.Function]] = {
     **people.OPERATIONS,
     **organisations.OPERATIONS,
@@ -98,9 +80,12 @@ OPERATIONS: Final[Mapping[str, codec.Function]] = {
     **accounts.OPERATIONS,
     **keys.OPERATIONS,
     **holds.OPERATIONS,
-    **ERASURE,
+    **erasure.OPERATIONS,
     **cloud.OPERATIONS,
-    **sessions.SESSIONS,
+    **sessions.OPERATIONS,
+    **retention.OPERATIONS,
+    **audit.OPERATIONS,
+    **home.OPERATIONS,
     **telemetry.OPERATIONS,
     **feedback.OPERATIONS,
     **cloud_git.OPERATIONS,

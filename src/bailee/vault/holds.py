@@ -26,7 +26,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Engine, Select, insert, not_, or_, select, update
+from sqlalchemy import ColumnElement, Engine, Select, bindparam, insert, not_, or_, select, update
 
 from bailee.damage import UNREADABLE, Damages, why
 from bailee.db.checks import accept, sound
@@ -183,6 +183,11 @@ class Holds:
         """The holds that are on a session now."""
         return self._select(holds.c.session_id == session_id, _holding())
 
+    def is_held(self, session_id: str) -> bool:
+        """Whether there is a hold on a session."""
+        with storage_errors(_WHAT), reading(self._engine) as connection:
+            return connection.execute(_HELD, {"session": session_id}).first() is not None
+
     def held(self) -> set[str]:
         """The sessions on which there is a hold."""
         with storage_errors(_WHAT), reading(self._engine) as connection:
@@ -256,6 +261,10 @@ def held_sessions() -> Select[Any]:
 
 def _holding() -> ColumnElement[bool]:
     return or_(holds.c.state.in_((PLACING, PLACED)), not_(sound(holds)))
+
+
+# Built once: to build a statement costs several times what it takes to run it.
+_HELD: Final = held_sessions().where(holds.c.session_id == bindparam("session")).limit(1)
 
 
 def key_name(hold_id: str) -> str:

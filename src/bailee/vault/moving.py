@@ -156,6 +156,25 @@ class Moving:
         with storage_errors(_WHAT), reading(self._engine) as connection:
             return [Move(*row) for row in connection.execute(query)]
 
+    def latest(
+        self, most: int, *, owner: str | None = None, before: int | None = None
+    ) -> list[Move]:
+        """At most so many moves, of an owner or of all, the newest first: with ids below `before`,
+        if it is given.
+        """
+        query = (
+            select(*[retention_moves.c[name] for name in Move.__slots__])
+            .where(sound(retention_moves))
+            .order_by(retention_moves.c.id.desc())
+            .limit(most)
+        )
+        if owner is not None:
+            query = query.where(retention_moves.c.owner == owner)
+        if before is not None:
+            query = query.where(retention_moves.c.id < before)
+        with storage_errors(_WHAT), reading(self._engine) as connection:
+            return [Move(*row) for row in connection.execute(query)]
+
     # -- inside ----------------------------------------------------------------------------------
 
     def _next(self) -> Any:

@@ -32,6 +32,7 @@ from sqlalchemy import Engine, Select, and_, delete, exists, insert, select, upd
 from bailee.db.among import among
 from bailee.db.checks import sound
 from bailee.db.engine import reading, storage_errors
+from bailee.db.latest import before
 from bailee.db.vault import receipt_segments, receipts
 from bailee.errors import InputError
 
@@ -232,6 +233,28 @@ class Receipts:
         """The receipts of an owner's sessions, oldest first."""
         return self._select(receipts.c.owner == owner)
 
+    def latest(
+        self,
+        most: int,
+        *,
+        owner: str | None = None,
+        subject: str | None = None,
+        after: tuple[datetime, str] | None = None,
+    ) -> list[Receipt]:
+        """At most so many receipts, of an owner's sessions, for a subject, or all, the newest
+        first; those that come `after` one, by when it was requested and its id, if given. A page
+        costs what is on it.
+        """
+        query = self._query().order_by(receipts.c.requested_at.desc(), receipts.c.id.desc())
+        if owner is not None:
+            query = query.where(receipts.c.owner == owner)
+        if subject is not None:
+            query = query.where(receipts.c.subject == subject)
+        if after is not None:
+            at, last = after
+            query = query.where(before(receipts.c.requested_at, at, receipts.c.id < last))
+        return self._found(query.limit(most))
+
     def parts(self, erasure_id: str) -> list[Receipt]:
         """The receipts of one person's erasure."""
         return self._select(receipts.c.part_of == erasure_id)
@@ -278,12 +301,13 @@ class Receipts:
         return len(done)
 
     def _select(self, where: Any) -> list[Receipt]:
-        columns = [receipts.c[name] for name in Receipt.__slots__]
-        query = (
-            select(*columns)
-            .where(where, sound(receipts))
-            .order_by(receipts.c.requested_at, receipts.c.id)
-        )
+        query = self._query().where(where)
+        return self._found(query.order_by(receipts.c.requested_at, receipts.c.id))
+
+    def _query(self) -> Select[Any]:
+        return select(*[receipts.c[name] for name in Receipt.__slots__]).where(sound(receipts))
+
+    def _found(self, query: Select[Any]) -> list[Receipt]:
         with storage_errors("the receipts"), reading(self._engine) as connection:
             return [Receipt(**row._mapping) for row in connection.execute(query)]
 

@@ -32,13 +32,11 @@ from sqlalchemy import (
     Connection,
     Engine,
     String,
-    and_,
     bindparam,
     cast,
     delete,
     func,
     not_,
-    or_,
     select,
 )
 
@@ -46,6 +44,7 @@ from bailee.clock import Clock, Ticks, ticks
 from bailee.damage import Damages
 from bailee.db.checks import sound
 from bailee.db.engine import reading, storage_errors
+from bailee.db.latest import before
 from bailee.db.vault import exchanges, sessions, spool_positions
 from bailee.errors import InputError, IntegrityError, StorageError
 from bailee.keyring import Keyring, Rotation
@@ -81,12 +80,12 @@ _COLUMNS = [sessions.c[field.name] for field in fields(SessionRow)]
 _ONE = select(*_COLUMNS).where(
     sessions.c.id == bindparam("which"), sessions.c.expires_at > bindparam("now"), sound(sessions)
 )
+_OWNER = select(sessions.c.owner).where(sessions.c.id == bindparam("which"), sound(sessions))
 _EXCHANGES = (
     select(exchanges)
     .where(exchanges.c.session_id == bindparam("which"))
     .order_by(exchanges.c.number)
 )
-_PAGE = 1000
 _SPOOL_AGE = timedelta(minutes=30)
 _PATIENCE = 2.0  # seconds that who reads or deletes waits for what is not sealed yet
 _SOON = 256  # exchanges, that may be sealed in that time; with more before it nobody waits
@@ -230,30 +229,21 @@ class Vault:
         owner: str | None = None,
         *,
         newest: int | None = None,
-        after: SessionRow | None = None,
+        after: tuple[datetime, str] | None = None,
     ) -> list[SessionRow]:
         """The sessions that are kept at `now`, all or one owner's, latest activity first; at most
-        `newest`, and those that come `after` one, if given. A page costs what is on it.
+        `newest`, and those that come `after` one, by its last activity and id, if given. A page
+        costs what is on it.
         """
         query = select(*_COLUMNS).where(sessions.c.expires_at > now, sound(sessions))
         if owner is not None:
             query = query.where(sessions.c.owner == owner)
         if after is not None:
-            last = sessions.c.last_activity
-            same = and_(last == after.last_activity, sessions.c.id > after.id)
-            query = query.where(last <= after.last_activity, or_(last < after.last_activity, same))
+            at, last = after
+            query = query.where(before(sessions.c.last_activity, at, sessions.c.id > last))
         query = query.order_by(sessions.c.last_activity.desc(), sessions.c.id).limit(newest)
         with storage_errors("the vault's index"), reading(self._engine) as connection:
             return [SessionRow(**row._mapping) for row in connection.execute(query)]
-
-    def pages(self, now: datetime, owner: str | None = None) -> Iterator[list[SessionRow]]:
-        """All that `sessions` gives, a thousand at a time. What has activity meanwhile may be left
-        out, or come twice.
-        """
-        page = self.sessions(now, owner, newest=_PAGE)
-        while page:
-            yield page
-            page = self.sessions(now, owner, newest=_PAGE, after=page[-1])
 
     def count(self, now: datetime, owner: str | None = None) -> int:
         """How many sessions `sessions` would give."""
@@ -338,6 +328,17 @@ class Vault:
     def receipts(self, subject: str | None = None) -> list[Receipt]:
         """The receipts of what was destroyed, all or those for one session or KEK, oldest first."""
         return self._forgetting.receipts.all(subject)
+
+    def latest_receipts(
+        self,
+        most: int,
+        *,
+        owner: str | None = None,
+        subject: str | None = None,
+        after: tuple[datetime, str] | None = None,
+    ) -> list[Receipt]:
+        """At most so many receipts, the newest first: as `Receipts.latest`."""
+        return self._forgetting.receipts.latest(most, owner=owner, subject=subject, after=after)
 
     def receipts_about(self, session_ids: Sequence[str]) -> list[Receipt]:
         """The receipts for any of these sessions."""
@@ -536,9 +537,8 @@ class Vault:
 
     def _owner(self, session: str) -> str | None:
         """Whose a session is; None if there is none, or its row is not what was written."""
-        query = select(sessions.c.owner).where(sessions.c.id == session, sound(sessions))
         with storage_errors("the vault's index"), reading(self._engine) as connection:
-            owner: str | None = connection.execute(query).scalar()
+            owner: str | None = connection.execute(_OWNER, {"which": session}).scalar()
         return owner
 
     def unfiled(self, owner: str | None = None) -> Unfiled:

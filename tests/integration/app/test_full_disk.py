@@ -74,7 +74,7 @@ def test_a_full_disk_opens_lists_shows_deletes_and_sweeps(place: SmallDisk) -> N
     place.fill()
     place.open()
     assert {ONE, TWO, THREE} == set(place.sessions())
-    place.ask("sessions.show", id=ONE, staff=True)
+    place.ask("sessions.show", id=ONE)
     place.ask("sessions.delete", id=ONE)
     place.reopen()
     assert {TWO, THREE} == set(place.sessions())

@@ -24,9 +24,9 @@ OPERATORS = frozenset({"operator", "staff"})
 
 MIAS: Mapping[str, frozenset[str]] = dict.fromkeys(
     (
-        "sessions.list", "sessions.pages", "sessions.count", "sessions.unfiled",
-        "sessions.unkept", "sessions.find", "sessions.show", "sessions.export",
-        "retention.receipts", "retention.moves", "sessions.delete",
+        "sessions.list", "sessions.count", "sessions.unfiled", "sessions.unkept",
+        "sessions.find", "sessions.show", "sessions.export", "retention.receipts",
+        "retention.moves", "sessions.delete",
     ),
     OPERATORS | {"mia"},
 )  # fmt: skip
@@ -193,4 +193,4 @@ def test_who_reads_as_staff_is_on_record_by_name(stage: Stage) -> None:
     stage.ask("mia", "sessions.show", id=session)
     assert before == len(entries())
     stage.ask("staff", "sessions.show", id=session, reason="a complaint")
-    assert (before + 1, stage.staff) == (len(entries()), entries()[-1]["body"]["by"])
+    assert (before + 1, stage.staff) == (len(entries()), entries()[0]["body"]["by"])

@@ -134,7 +134,7 @@ def test_a_withdrawn_report_is_gone_with_its_key(site: Site, tmp_path: Path) -> 
         site.ask("feedback.show", id=report, key=site.keys["ada"])
     assert [kept] == [one["id"] for one in site.listed(key=site.keys["ada"])]
     steps = [entry["kind"] for entry in site.ask("audit.list", subject=report)]
-    assert ["report_withdrawal.requested", "report_withdrawal.inaccessible"] == steps[1:3]
+    assert ["report_withdrawal.inaccessible", "report_withdrawal.requested"] == steps[-3:-1]
     site.ask("keyring.rotate")
     site.node.sweep(site.clock())
     (last,) = site.ask("retention.receipts", subject=report)
@@ -234,7 +234,7 @@ def test_staff_read_for_a_reason_that_is_on_record_first(site: Site) -> None:
     site.ask("feedback.draft", id=report, staff=True, reason="matter 12", repository="o/n")
 
     entries = site.ask("audit.list", kind="access.read", subject=report)
-    assert ["matter 12: it stops", "matter 12"] == [e["body"]["reason"] for e in entries]
+    assert ["matter 12", "matter 12: it stops"] == [e["body"]["reason"] for e in entries]
     with pytest.raises(InputError):
         site.ask("feedback.set", id=report, state="closed", key=site.keys["ada"])
 
@@ -262,7 +262,7 @@ def test_triage_goes_from_open_to_linked_and_closed(site: Site) -> None:
     assert [other] == [one["id"] for one in site.listed(state="closed")]
     assert [] == site.listed(state="open")
     entries = site.ask("audit.list", kind="report.changed")
-    assert ["linked", "closed"] == [entry["body"]["state"] for entry in entries]
+    assert ["closed", "linked"] == [entry["body"]["state"] for entry in entries]
 
 
 @pytest.mark.row("F1", "R5")

@@ -4,70 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, event, insert
+from sqlalchemy import Engine, event
 
-from bailee.db.vault import sessions
-from bailee.keyring import Want
-from bailee.vault.record import subject_of
+import grown
 
 Bench = Any
-_STEPS = 100  # of SQLite's virtual machine, between two calls of the handler
 
 
 def grow(bench: Bench, owner: str, count: int) -> list[str]:
-    """Sessions of an owner, a minute apart but for two; their ids, the latest first."""
-    began = bench.clock() - timedelta(minutes=count)
-    rows = [
-        {
-            "id": f"{owner}-{number:06}",
-            "owner": owner,
-            "data_class": "transcript",
-            "plan": "pro",
-            "channel": "api",
-            "key_id": "key",
-            "started": began,
-            "last_activity": began + timedelta(minutes=max(1, number)),
-            "last_request": began,
-            "uses": "pro/api",
-            "exchanges": 1,
-            "bytes": 1,
-            "expires_at": bench.clock() + timedelta(days=30),
-            "period": "P30D",
-            "clause": "retain.test",
-            "document": "d" * 64,
-            "input_tokens": 0,
-            "output_tokens": 0,
-            "cache_creation_input_tokens": 0,
-            "cache_read_input_tokens": 0,
-        }
-        for number in range(count)
-    ]
-    with bench.engine.begin() as connection:
-        connection.execute(insert(sessions), rows)
-    bench.keyring.many(Want(subject_of(r["id"]), "transcript", r["expires_at"]) for r in rows)
-    ids = [row["id"] for row in rows]
-    return [*reversed(ids[2:]), *ids[:2]]
-
-
-@contextmanager
-def steps(bench: Bench) -> Iterator[list[int]]:
-    """How much SQLite does, in hundreds of steps."""
-    made = [0]
-
-    def tick() -> None:
-        made[0] += 1
-
-    connection = bench.engine.raw_connection()
-    connection.driver_connection.set_progress_handler(tick, _STEPS)
-    connection.close()  # the next query has it
-    yield made
-    connection = bench.engine.raw_connection()
-    connection.driver_connection.set_progress_handler(None, 0)
-    connection.close()
+    """Sessions of an owner in a bench; their ids, the latest first."""
+    return grown.grow(bench.engine, bench.keyring, bench.clock, owner, count)
 
 
 @contextmanager
@@ -85,14 +34,22 @@ def commits(*engines: Engine) -> Iterator[list[int]]:
         event.remove(engine, "commit", committed)
 
 
+def pages(bench: Bench, owner: str | None = None) -> Iterator[list[Any]]:
+    """All sessions, a thousand at a time."""
+    after = None
+    while page := bench.vault.sessions(bench.clock(), owner, newest=1000, after=after):
+        yield page
+        after = (page[-1].last_activity, page[-1].id)
+
+
 @pytest.mark.row("R1")
 def test_pages_hold_every_session_once_the_latest_first(bench: Bench) -> None:
     """Also where two have their last activity at the same moment; of one owner or of all."""
     ada, bob = grow(bench, "ada", 2500), grow(bench, "bob", 10)
-    pages = list(bench.vault.pages(bench.clock(), "ada"))
-    assert [1000, 1000, 500] == [len(page) for page in pages]
-    assert ada == [row.id for page in pages for row in page]
-    everybody = [row.id for page in bench.vault.pages(bench.clock()) for row in page]
+    found = list(pages(bench, "ada"))
+    assert [1000, 1000, 500] == [len(page) for page in found]
+    assert ada == [row.id for page in found for row in page]
+    everybody = [row.id for page in pages(bench) for row in page]
     assert (2510, {*ada, *bob}) == (len(everybody), set(everybody))
     assert (2510, 10) == (bench.vault.count(bench.clock()), bench.vault.count(bench.clock(), "bob"))
     assert bob[:3] == [row.id for row in bench.vault.sessions(bench.clock(), "bob", newest=3)]
@@ -104,10 +61,11 @@ def test_a_page_costs_what_is_on_it(bench: Bench) -> None:
     grow(bench, "ada", 5000)
     grow(bench, "bob", 20)
     rows = bench.vault.sessions(bench.clock(), "ada")
-    with steps(bench) as whole:
+    far = (rows[4000].last_activity, rows[4000].id)
+    with grown.steps(bench.engine) as whole:
         bench.vault.sessions(bench.clock())
-    for owner, after in ((None, None), ("ada", None), ("ada", rows[4000]), ("bob", None)):
-        with steps(bench) as page:
+    for owner, after in ((None, None), ("ada", None), ("ada", far), ("bob", None)):
+        with grown.steps(bench.engine) as page:
             assert 20 == len(bench.vault.sessions(bench.clock(), owner, newest=20, after=after))
         assert 20 * page[0] < whole[0]
 

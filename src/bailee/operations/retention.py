@@ -1,0 +1,217 @@
+"""What can be asked of a home about what it keeps, until when, and what it has destroyed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from bailee.accounts.roles import Permission
+from bailee.damage import Damaged
+from bailee.errors import StorageError
+from bailee.node import Node, verifying
+from bailee.node.sweeping import StepNote
+from bailee.operations import pages
+from bailee.operations.asks import Asks
+from bailee.operations.codec import Function, Limit, Page
+from bailee.operations.operation import operation
+from bailee.operations.whose import asked_for
+from bailee.telemetry.telemetry import Swept as FiguresSwept
+from bailee.vault import moving, receipts
+from bailee.vault.forgetting import SweepReport
+from bailee.vault.recovery import WAITS
+from bailee.vault.vault import Holding
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """A step of the sweep that failed: its name and the error."""
+
+    step: str
+    code: str
+    message: str
+    hint: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Swept(SweepReport):
+    """What a sweep did. `feedback`: how many reports and days of the survey went, by name."""
+
+    telemetry: FiguresSwept
+    feedback: dict[str, int]
+    failed: list[Failed]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What became of a step of the sweep, the last times. `error`: the code of the latest failure,
+    None when the latest time was none; `failures`: how many in a row.
+    """
+
+    step: str
+    succeeded: datetime | None
+    failed: datetime | None
+    error: str | None
+    failures: int
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """How the promise stands. `server`: one runs; `reasons`: why it is not ready, as codes."""
+
+    server: bool
+    reasons: list[str]
+    steps: list[Step]
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What is destroyed, how far that has come: the moment of each state, and those to come."""
+
+    receipt: str
+    kind: str
+    subject: str
+    state: str
+    states: dict[str, datetime]
+    to_come: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """How far the sessions of an account have come in following its choice."""
+
+    move: int
+    account: str
+    choice_at: datetime | None
+    requested: datetime
+    state: str
+    total: int
+    seen: int
+    moved: int
+    finished: datetime | None
+
+
+@operation(makes_room=True)
+def run(asks: Asks, node: Node) -> Swept:
+    """Destroy what is due now, and reclaim its space."""
+    asks.require(node, Permission.RETENTION_RUN)
+    if node.health is None:  # no server goes on with what was left
+        with suppress(StorageError):
+            node.vault.recover(WAITS)
+    done = node.sweep(asks.due)
+    return Swept(
+        **{name: getattr(done.sessions, name) for name in SweepReport.__slots__},
+        telemetry=done.telemetry,
+        feedback=done.gone,
+        failed=[
+            Failed(name, error.code, error.message, error.hint)
+            for name, error in done.failures.items()
+        ],
+    )
+
+
+@operation()
+def watch(asks: Asks, node: Node) -> Watch:
+    """How the promise stands, by a server that runs and by what the sweeps have noted."""
+    asks.require(node, Permission.RETENTION_READ)
+    health = None if node.health is None else node.health()
+    reasons = [] if health is None else list(health.reasons)
+    return Watch(health is not None, reasons, [_step(one) for one in node.sweeping.notes()])
+
+
+@operation()
+def report(asks: Asks, node: Node, wait: bool = True) -> list[Holding]:
+    """What is kept, by class, plan and the day it goes; waits for what is being filed, if asked."""
+    asks.require(node, Permission.RETENTION_READ)
+    if wait:
+        node.vault.settle()
+    return node.vault.report(asks.at)
+
+
+@operation()
+def list_receipts(
+    asks: Asks,
+    node: Node,
+    *,
+    owner: str | None = None,
+    subject: str | None = None,
+    after: str | None = None,
+    limit: Limit = 100,
+) -> Page[Receipt]:
+    """What was destroyed and how far that has come, of an account or a subject, newest first."""
+    whose = asked_for(asks, node, owner, Permission.RETENTION_READ)
+    found = node.vault.latest_receipts(
+        limit + 1, owner=whose, subject=subject, after=pages.place(after)
+    )
+    return pages.page(found, limit, receipt, lambda one: pages.mark(one.requested_at, one.id))
+
+
+@operation()
+def list_moves(
+    asks: Asks,
+    node: Node,
+    owner: str | None = None,
+    after: str | None = None,
+    limit: Limit = 100,
+) -> Page[Move]:
+    """Sessions that follow a change of choice, and how far that has come, newest first."""
+    whose = asked_for(asks, node, owner, Permission.RETENTION_READ)
+    found = node.vault.moving.latest(limit + 1, owner=whose, before=pages.number(after))
+    return pages.page(found, limit, _move, lambda one: str(one.id))
+
+
+@operation()
+def damaged(asks: Asks, node: Node) -> list[Damaged]:
+    """What is known to be damaged, without reading all that is kept."""
+    asks.require(node, Permission.RETENTION_READ)
+    return verifying.known(node)
+
+
+def receipt(one: receipts.Receipt) -> Receipt:
+    """A receipt as it is shown."""
+    moments = {
+        "requested": one.requested_at,
+        "inaccessible": one.inaccessible_at,
+        "deferred": one.deferred_at,
+        "key_destroyed": one.key_destroyed_at,
+        "backups_unrecoverable": one.backups_unrecoverable_at,
+        "reclaimed": one.reclaimed_at,
+    }
+    return Receipt(
+        one.id,
+        one.kind,
+        one.subject,
+        one.state,
+        {state: at for state, at in moments.items() if at is not None},
+        [state for state, at in moments.items() if at is None and state != "deferred"],
+    )
+
+
+def _step(note: StepNote) -> Step:
+    return Step(note.name, note.succeeded_at, note.failed_at, note.error, note.failures)
+
+
+def _move(one: moving.Move) -> Move:
+    return Move(
+        one.id,
+        one.owner,
+        one.choice_at,
+        one.requested_at,
+        "moving" if one.finished_at is None else "done",
+        one.total,
+        one.seen,
+        one.moved,
+        one.finished_at,
+    )
+
+
+OPERATIONS: Final[Mapping[str, Function]] = {
+    "retention.run": run,
+    "retention.watch": watch,
+    "retention.report": report,
+    "retention.receipts": list_receipts,
+    "retention.moves": list_moves,
+    "retention.damaged": damaged,
+}
