@@ -241,7 +241,7 @@ def test_every_action_is_carried_out_here_or_elsewhere() -> None:
     nothing: Any = None
     running = Configuration("http://127.0.0.1:1", False, (), "folder", "file")
     sign_in, clock = SignIn(system_clock), system_clock
-    site = Site(Parts(nothing, nothing, nothing, load(), sign_in, clock, running, nothing))
+    site = Site(Parts(nothing, nothing, load(), sign_in, clock, running, nothing))
 
     assert {*ACTIONS, *ELSEWHERE} == {e.path for e in site.entries if e.method == "POST"}
 

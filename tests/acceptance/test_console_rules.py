@@ -114,9 +114,7 @@ def test_the_table_is_of_the_routes_that_there_are() -> None:
     nothing: Any = None
     running = Configuration("http://127.0.0.1:1", False, (), "folder", "file")
     site = Site(
-        Parts(
-            nothing, nothing, nothing, load(), SignIn(system_clock), system_clock, running, nothing
-        )
+        Parts(nothing, nothing, load(), SignIn(system_clock), system_clock, running, nothing)
     )
 
     served = {

@@ -270,7 +270,7 @@ def test_no_page_lets_a_name_out_as_anything_but_text(home: Home) -> None:
     nothing: Any = None
     running = Configuration("http://127.0.0.1:1", False, (), "folder", "file")
     sign_in, clock = SignIn(system_clock), system_clock
-    site = Site(Parts(nothing, nothing, nothing, load(), sign_in, clock, running, nothing))
+    site = Site(Parts(nothing, nothing, load(), sign_in, clock, running, nothing))
     given = {**home.names, "measure": "no.such.measure", "issue": "no-such-issue"}
     seen, problems = set(), {}
     for entry in site.entries:

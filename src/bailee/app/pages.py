@@ -10,8 +10,6 @@ from bailee.app.telemetry import listening_at
 from bailee.config import Settings
 from bailee.console import Names, Parts, SignIn
 from bailee.node.node import Node
-from bailee.operations.asks import from_outside
-from bailee.operations.table import perform
 from bailee.policy.diagram import Configuration, Upstream
 from bailee.telemetry.records import FLOWS
 
@@ -34,9 +32,6 @@ def console_parts(
     could not foresee.
     """
     return Parts(
-        operate=lambda operation, values: perform(
-            node, operation, values, by=from_outside(node, values)
-        ),
         node=node,
         registry=node.registry,
         policy=node.policy,

@@ -32,7 +32,6 @@ class Admin:
     def __init__(self, parts: Parts, frame: Frame) -> None:
         self._parts = parts
         self._do = parts.do
-        self._perform = parts.perform
         self._frame = frame
 
     def overview(self, ask: Ask) -> Response:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bailee.accounts import Registry
 from bailee.clock import Clock
@@ -19,8 +19,6 @@ from bailee.policy.diagram import Configuration
 if TYPE_CHECKING:
     from bailee.console.asking import Ask
 
-Operate = Callable[[str, Mapping[str, object]], Any]
-
 
 def _untold(_error: BaseException) -> None:
     pass
@@ -28,13 +26,10 @@ def _untold(_error: BaseException) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """`operate` carries out an operation by name, as the command line does, for whoever proves who
-    they are by a `cookie` or a `key` among the values; of `node` typed operations are asked (`do`);
-    `registry` has the people; `running` is what the diagram is drawn from; `names` are the
-    console's own; `defect` is told of errors that no page foresaw.
+    """Of `node` operations are asked (`do`); `registry` has the people; `running` is what the diagram
+    is drawn from; `names` are the console's own; `defect` is told of errors that no page foresaw.
     """
 
-    operate: Operate
     node: Node
     registry: Registry
     policy: Policy
@@ -58,10 +53,6 @@ class Parts:
         actor = self.registry.web_sessions.actor(ask.visitor.cookie)
         asks = asked_by(self.node, actor, Via.PAGE, reason=ask.form.get("reason"))
         return operation(asks, self.node, *args, **given)
-
-    def perform(self, ask: Ask, operation: str, values: Mapping[str, object]) -> Any:
-        """Carry out an operation for whoever asks for a page."""
-        return self.operate(operation, {**values, "cookie": ask.visitor.cookie})
 
     @property
     def secure(self) -> bool:

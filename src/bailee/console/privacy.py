@@ -34,7 +34,6 @@ class Privacy:
     def __init__(self, parts: Parts, frame: Frame) -> None:
         self._parts = parts
         self._do = parts.do
-        self._perform = parts.perform
         self._frame = frame
 
     def page(self, ask: Ask) -> Response:

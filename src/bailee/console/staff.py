@@ -26,7 +26,6 @@ class Staff:
     def __init__(self, parts: Parts, frame: Frame) -> None:
         self._parts = parts
         self._do = parts.do
-        self._perform = parts.perform
         self._frame = frame
 
     def people(self, ask: Ask) -> Response:
