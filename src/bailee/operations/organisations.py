@@ -127,22 +127,21 @@ def show(asks: Asks, node: Node, organisation: str) -> Particulars:
     account = organisations.account(organisation)
     asks.require(node, Permission.MEMBERS_READ, account)
     everyones = may(Permission.KEY_REVOKE, authority.standings(by, account))
-    emails = {
-        one.person_id: (one, node.registry.people.get(one.person_id).email)
+    members = [
+        extended(Member, membership_of(one), email=node.registry.people.get(one.person_id).email)
         for one in organisations.members(organisation)
-    }
+    ]
+    emails = {one.person: one.email for one in members}
     return extended(
         Particulars,
         _shown(found, account),
-        members=[
-            extended(Member, membership_of(one), email=email) for one, email in emails.values()
-        ],
+        members=members,
         keys=[
             extended(
                 OrganisationKey,
                 key_of(node.policy, key, of),
-                person_email=emails[key.person_id][1] if key.person_id in emails else None,
-                maker=emails[key.created_by][1] if key.created_by in emails else None,
+                person_email=emails.get(key.person_id or ""),
+                maker=emails.get(key.created_by),
             )
             for key, of in node.accounts.api_keys()
             if of.account_id == account.account_id
