@@ -7,7 +7,7 @@ from typing import Annotated, Any, cast
 import typer
 
 from bailee.cli.errors import reporting
-from bailee.cli.reach import HomeOption, JsonOption, ask_one, ask_pages
+from bailee.cli.reach import JsonOption, PlaceOption, ask_one, ask_pages
 from bailee.cli.show import console, moment, print_json, say, table
 from bailee.errors import InputError
 
@@ -34,7 +34,7 @@ _StoredMb = Annotated[
 
 
 @app.command("list")
-def list_accounts(as_json: JsonOption = False, home: HomeOption = None) -> None:
+def list_accounts(as_json: JsonOption = False, home: PlaceOption = None) -> None:
     """Every account, and whose it is."""
     with reporting():
         found = list(ask_pages(home, "account.list"))
@@ -62,7 +62,7 @@ def allow(
     account: _Account,
     unrecorded_routes: _Routes = False,
     as_json: JsonOption = False,
-    home: HomeOption = None,
+    home: PlaceOption = None,
 ) -> None:
     """Let an account send more upstream than conversations; it holds for the next request."""
     _change(home, account, unrecorded_routes, True, as_json)
@@ -73,13 +73,13 @@ def forbid(
     account: _Account,
     unrecorded_routes: _Routes = False,
     as_json: JsonOption = False,
-    home: HomeOption = None,
+    home: PlaceOption = None,
 ) -> None:
     """Take that back; it holds for the next request."""
     _change(home, account, unrecorded_routes, False, as_json)
 
 
-def _change(home: HomeOption, account: str, named: bool, allowed: bool, as_json: bool) -> None:
+def _change(home: PlaceOption, account: str, named: bool, allowed: bool, as_json: bool) -> None:
     with reporting():
         if not named:
             raise InputError("what is meant is not said.", hint="name --unrecorded-routes")
@@ -101,7 +101,7 @@ def limit(
     account: _Account,
     stored_mb: _StoredMb = None,
     as_json: JsonOption = False,
-    home: HomeOption = None,
+    home: PlaceOption = None,
 ) -> None:
     """How much of an account is kept on disk; without a number, as much as of everybody."""
     with reporting():

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from bailee.cli.errors import reporting
-from bailee.cli.reach import HomeOption, JsonOption, ask_pages
+from bailee.cli.reach import JsonOption, PlaceOption, ask_pages
 from bailee.cli.show import console, moment, print_json, table
 
 app = typer.Typer(help="The audit record.", no_args_is_help=True)
@@ -24,7 +24,7 @@ def list_entries(
     subject: Annotated[str | None, typer.Option(help="Only about this id.")] = None,
     newest: Annotated[int, typer.Option(min=1, help="How many, counted from the end.")] = 100,
     as_json: JsonOption = False,
-    home: HomeOption = None,
+    home: PlaceOption = None,
 ) -> None:
     """The latest entries, in order."""
     with reporting():

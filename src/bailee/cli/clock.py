@@ -7,14 +7,14 @@ from typing import Any, cast
 import typer
 
 from bailee.cli.errors import reporting
-from bailee.cli.reach import HomeOption, JsonOption, ask_one
+from bailee.cli.reach import JsonOption, PlaceOption, ask_one
 from bailee.cli.show import moment, print_json, say
 
 app = typer.Typer(help="The time that a home goes by.", no_args_is_help=True)
 
 
 @app.command()
-def show(as_json: JsonOption = False, home: HomeOption = None) -> None:
+def show(as_json: JsonOption = False, home: PlaceOption = None) -> None:
     """The home's time, and whether the machine's clock has stepped away from it."""
     with reporting():
         state = cast("dict[str, Any]", ask_one(home, "clock.show"))
@@ -32,7 +32,7 @@ def show(as_json: JsonOption = False, home: HomeOption = None) -> None:
 
 
 @app.command()
-def confirm(as_json: JsonOption = False, home: HomeOption = None) -> None:
+def confirm(as_json: JsonOption = False, home: PlaceOption = None) -> None:
     """Say that the machine's clock is right although it has stepped: the home goes by it from now
     on. What it makes due goes with the next sweep; what was past its time stays unreadable.
     """

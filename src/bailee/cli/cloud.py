@@ -12,7 +12,15 @@ import typer
 
 from bailee.cli import cloud_git, cloud_image, cloud_network, cloud_show
 from bailee.cli.errors import reporting
-from bailee.cli.reach import HomeOption, JsonOption, ask_one, ask_pages, operate
+from bailee.cli.reach import (
+    HomeOption,
+    JsonOption,
+    Place,
+    PlaceOption,
+    ask_one,
+    ask_pages,
+    operate,
+)
 from bailee.cli.show import console, moment, note, print_json, say, table
 from bailee.errors import InputError
 from bailee.home import find
@@ -33,7 +41,9 @@ def _who(key: str | None) -> dict[str, object]:
     return {"key": presented} if presented else {}
 
 
-def _ask(home: Path | None, operation: str, key: str | None, **arguments: object) -> dict[str, Any]:
+def _ask(
+    home: Place | None, operation: str, key: str | None, **arguments: object
+) -> dict[str, Any]:
     return cast("dict[str, Any]", ask_one(home, operation, {**_who(key), **arguments}))
 
 
@@ -66,7 +76,7 @@ def start(  # noqa: PLR0917 - each is an option
     ] = False,
     key: KeyOption = None,
     as_json: JsonOption = False,
-    home: HomeOption = None,
+    home: PlaceOption = None,
 ) -> None:
     """Let an agent work on a repository in a machine of its own.
 
@@ -108,7 +118,7 @@ def list_sessions(
     state: Annotated[str | None, typer.Option(help="Only those in this state.")] = None,
     key: KeyOption = None,
     as_json: JsonOption = False,
-    home: HomeOption = None,
+    home: PlaceOption = None,
 ) -> None:
     """Cloud sessions, the latest first."""
     with reporting():
@@ -136,7 +146,7 @@ def list_sessions(
 
 @app.command()
 def show(
-    session: Session, key: KeyOption = None, as_json: JsonOption = False, home: HomeOption = None
+    session: Session, key: KeyOption = None, as_json: JsonOption = False, home: PlaceOption = None
 ) -> None:
     """One session: how far it has come, and what is kept of it until when."""
     with reporting():
@@ -153,7 +163,7 @@ def attach(
     reason: ReasonOption = None,
     key: KeyOption = None,
     as_json: JsonOption = False,
-    home: HomeOption = None,
+    home: PlaceOption = None,
 ) -> None:
     """Watch a session from its beginning to its end. Ctrl-C lets it go on alone."""
     with reporting():
@@ -161,10 +171,10 @@ def attach(
 
 
 def _watch(
-    home: Path | None, session: str, key: str | None, as_json: bool, reason: str | None
+    home: Place | None, session: str, key: str | None, as_json: bool, reason: str | None
 ) -> None:
     arguments = {**_who(key), "id": session, "reason": reason}
-    events = cast("Iterator[dict[str, Any]]", operate(find(home), "cloud.attach", arguments))
+    events = cast("Iterator[dict[str, Any]]", operate(home, "cloud.attach", arguments))
     status = 0
     try:
         for event in events:
@@ -186,7 +196,7 @@ def send(
     text: Annotated[str, typer.Argument(help="What is to be done now; - reads standard input.")],
     key: KeyOption = None,
     as_json: JsonOption = False,
-    home: HomeOption = None,
+    home: PlaceOption = None,
 ) -> None:
     """Ask a session's agent for more, once it is done with what it does."""
     with reporting():
@@ -204,7 +214,7 @@ def diff(
     reason: ReasonOption = None,
     key: KeyOption = None,
     as_json: JsonOption = False,
-    home: HomeOption = None,
+    home: PlaceOption = None,
 ) -> None:
     """All that a session changed, as a patch that `git apply` takes."""
     with reporting():
@@ -217,7 +227,7 @@ def diff(
 
 @app.command()
 def stop(
-    session: Session, key: KeyOption = None, as_json: JsonOption = False, home: HomeOption = None
+    session: Session, key: KeyOption = None, as_json: JsonOption = False, home: PlaceOption = None
 ) -> None:
     """End a session now. When this returns, its machine and its token are gone."""
     with reporting():
@@ -237,7 +247,7 @@ def logs(  # noqa: PLR0917 - each is an option
     reason: ReasonOption = None,
     key: KeyOption = None,
     as_json: JsonOption = False,
-    home: HomeOption = None,
+    home: PlaceOption = None,
 ) -> None:
     """What happened in a session, as far as it is kept."""
     with reporting():
@@ -254,7 +264,7 @@ def logs(  # noqa: PLR0917 - each is an option
 
 @app.command()
 def delete(
-    session: Session, key: KeyOption = None, as_json: JsonOption = False, home: HomeOption = None
+    session: Session, key: KeyOption = None, as_json: JsonOption = False, home: PlaceOption = None
 ) -> None:
     """Destroy what is kept of a session that has ended."""
     with reporting():
@@ -275,7 +285,7 @@ def teleport(  # noqa: PLR0917 - each is an option
     reason: ReasonOption = None,
     key: KeyOption = None,
     as_json: JsonOption = False,
-    home: HomeOption = None,
+    home: PlaceOption = None,
 ) -> None:
     """Go on with a session here: fetch its branch, and take its conversation over."""
     from bailee.cli import cloud_teleport

@@ -14,7 +14,7 @@ from typing import Annotated, Any, cast
 import typer
 
 from bailee.cli.errors import reporting
-from bailee.cli.reach import HomeOption, JsonOption, ask_one
+from bailee.cli.reach import JsonOption, PlaceOption, ask_one
 from bailee.cli.show import console, moment, note, print_json, say, table
 from bailee.errors import InputError
 
@@ -45,7 +45,7 @@ def add(  # noqa: PLR0917 - each is an option
     ] = None,
     account: AccountOption = None,
     as_json: JsonOption = False,
-    home: HomeOption = None,
+    home: PlaceOption = None,
 ) -> None:
     """Store a token, password or app key. It is asked for, or read from standard input."""
     with reporting():
@@ -67,7 +67,7 @@ def add(  # noqa: PLR0917 - each is an option
 
 @app.command("list")
 def list_connections(
-    account: AccountOption = None, as_json: JsonOption = False, home: HomeOption = None
+    account: AccountOption = None, as_json: JsonOption = False, home: PlaceOption = None
 ) -> None:
     """The Git connections of an account, without their secrets."""
     with reporting():
@@ -83,7 +83,7 @@ def list_connections(
 def remove(
     connection: Annotated[str, typer.Argument(help="gitc_…, as in `bailee cloud git list`.")],
     as_json: JsonOption = False,
-    home: HomeOption = None,
+    home: PlaceOption = None,
 ) -> None:
     """Forget a Git connection: its key is destroyed."""
     with reporting():

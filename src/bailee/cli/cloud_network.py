@@ -8,7 +8,7 @@ import typer
 
 from bailee.cli.cloud_git import AccountOption, whose
 from bailee.cli.errors import reporting
-from bailee.cli.reach import HomeOption, JsonOption, ask_one
+from bailee.cli.reach import JsonOption, PlaceOption, ask_one
 from bailee.cli.show import console, moment, print_json, say, table
 
 app = typer.Typer(
@@ -22,7 +22,7 @@ def allow(
     entry: EntryArgument,
     account: AccountOption = None,
     as_json: JsonOption = False,
-    home: HomeOption = None,
+    home: PlaceOption = None,
 ) -> None:
     """Allow a host to sessions that have a network. Public addresses only."""
     _add("allow", entry, account, as_json, home)
@@ -33,7 +33,7 @@ def deny(
     entry: EntryArgument,
     account: AccountOption = None,
     as_json: JsonOption = False,
-    home: HomeOption = None,
+    home: PlaceOption = None,
 ) -> None:
     """Deny a host, at every level."""
     _add("deny", entry, account, as_json, home)
@@ -41,7 +41,7 @@ def deny(
 
 @app.command("list")
 def list_entries(
-    account: AccountOption = None, as_json: JsonOption = False, home: HomeOption = None
+    account: AccountOption = None, as_json: JsonOption = False, home: PlaceOption = None
 ) -> None:
     """The lists of an account."""
     with reporting():
@@ -57,7 +57,7 @@ def list_entries(
 def remove(
     entry: Annotated[str, typer.Argument(help="net_…, as in `bailee cloud network list`.")],
     as_json: JsonOption = False,
-    home: HomeOption = None,
+    home: PlaceOption = None,
 ) -> None:
     """Take an entry away."""
     with reporting():
@@ -69,7 +69,7 @@ def remove(
             say(f"{gone['entry']} is on no list any more.")
 
 
-def _add(verdict: str, entry: str, account: str | None, as_json: bool, home: HomeOption) -> None:
+def _add(verdict: str, entry: str, account: str | None, as_json: bool, home: PlaceOption) -> None:
     with reporting():
         arguments = whose(account) | {"entry": entry}
         added = cast("dict[str, Any]", ask_one(home, f"cloud.network.{verdict}", arguments))

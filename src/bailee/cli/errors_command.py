@@ -7,7 +7,7 @@ from typing import Annotated, Any, cast
 import typer
 
 from bailee.cli.errors import reporting
-from bailee.cli.reach import HomeOption, JsonOption, ask_one, ask_pages
+from bailee.cli.reach import JsonOption, PlaceOption, ask_one, ask_pages
 from bailee.cli.show import console, moment, print_json, say, table
 
 app = typer.Typer(help="Errors of clients, grouped into issues.", no_args_is_help=True)
@@ -19,7 +19,7 @@ _BARS = " ▁▂▃▄▅▆▇█"
 def list_issues(
     state: Annotated[str | None, typer.Option(help="Only open, resolved or muted ones.")] = None,
     as_json: JsonOption = False,
-    home: HomeOption = None,
+    home: PlaceOption = None,
 ) -> None:
     """The issues, the one that was seen last first."""
     with reporting():
@@ -49,7 +49,7 @@ def list_issues(
 
 
 @app.command()
-def show(issue: IssueArgument, as_json: JsonOption = False, home: HomeOption = None) -> None:
+def show(issue: IssueArgument, as_json: JsonOption = False, home: PlaceOption = None) -> None:
     """One issue: its stack, where it was seen, and when."""
     with reporting():
         found = cast("dict[str, Any]", ask_one(home, "errors.show", {"id": issue}))
@@ -80,26 +80,26 @@ def resolve(
         typer.Option("--in", help="The release that mends it; earlier ones don't count."),
     ] = None,
     as_json: JsonOption = False,
-    home: HomeOption = None,
+    home: PlaceOption = None,
 ) -> None:
     """It is mended. It opens again by itself when it comes again."""
     _set(issue, "resolved", as_json, home, release)
 
 
 @app.command()
-def mute(issue: IssueArgument, as_json: JsonOption = False, home: HomeOption = None) -> None:
+def mute(issue: IssueArgument, as_json: JsonOption = False, home: PlaceOption = None) -> None:
     """Go on counting it, and say no more about it."""
     _set(issue, "muted", as_json, home)
 
 
 @app.command()
-def reopen(issue: IssueArgument, as_json: JsonOption = False, home: HomeOption = None) -> None:
+def reopen(issue: IssueArgument, as_json: JsonOption = False, home: PlaceOption = None) -> None:
     """It is open after all."""
     _set(issue, "open", as_json, home)
 
 
 def _set(
-    issue: str, state: str, as_json: bool, home: HomeOption, release: str | None = None
+    issue: str, state: str, as_json: bool, home: PlaceOption, release: str | None = None
 ) -> None:
     with reporting():
         arguments = {"id": issue, "state": state, "resolved_in": release}

@@ -12,7 +12,7 @@ import typer
 from rich.text import Text
 
 from bailee.cli.errors import reporting
-from bailee.cli.reach import HomeOption, JsonOption, ask_one, ask_pages
+from bailee.cli.reach import JsonOption, PlaceOption, ask_one, ask_pages
 from bailee.cli.show import console, moment, note, print_json, say, size, table
 from bailee.errors import InputError
 from bailee.shown import line
@@ -49,7 +49,7 @@ def _asking(key: str | None) -> dict[str, object]:
 
 
 def _own(
-    operation: str, arguments: dict[str, object], home: HomeOption, console_at: str | None
+    operation: str, arguments: dict[str, object], home: PlaceOption, console_at: str | None
 ) -> Any:
     """An operation on the home here; or with a key, on the console where the server runs."""
     key = arguments.get("key")
@@ -74,7 +74,7 @@ def list_reports(
     key: KeyOption = None,
     console_at: ConsoleOption = None,
     as_json: JsonOption = False,
-    home: HomeOption = None,
+    home: PlaceOption = None,
 ) -> None:
     """What you sent; without a key, what everybody sent, for triage. The latest first."""
     with reporting():
@@ -109,7 +109,7 @@ def show(  # noqa: PLR0917 - each is an option
     key: KeyOption = None,
     console_at: ConsoleOption = None,
     as_json: JsonOption = False,
-    home: HomeOption = None,
+    home: PlaceOption = None,
 ) -> None:
     """A report's content. Without the sender's key, that it was read goes on record."""
     with reporting():
@@ -137,7 +137,7 @@ def withdraw(  # noqa: PLR0917 - each is an option
     ] = None,
     console_at: ConsoleOption = None,
     as_json: JsonOption = False,
-    home: HomeOption = None,
+    home: PlaceOption = None,
 ) -> None:
     """Take a report back: its key is destroyed. Prints the receipt."""
     with reporting():
@@ -158,20 +158,20 @@ def link(
     report: ReportArgument,
     issue: Annotated[str, typer.Argument(help="The issue's address.")],
     as_json: JsonOption = False,
-    home: HomeOption = None,
+    home: PlaceOption = None,
 ) -> None:
     """Link a report to an issue that is there."""
     _set(report, "linked", as_json, home, issue)
 
 
 @app.command()
-def close(report: ReportArgument, as_json: JsonOption = False, home: HomeOption = None) -> None:
+def close(report: ReportArgument, as_json: JsonOption = False, home: PlaceOption = None) -> None:
     """It is dealt with."""
     _set(report, "closed", as_json, home)
 
 
 @app.command()
-def reopen(report: ReportArgument, as_json: JsonOption = False, home: HomeOption = None) -> None:
+def reopen(report: ReportArgument, as_json: JsonOption = False, home: PlaceOption = None) -> None:
     """It is open after all."""
     _set(report, "open", as_json, home)
 
@@ -182,7 +182,7 @@ def draft(
     reason: ReasonOption = None,
     repository: RepositoryOption = None,
     as_json: JsonOption = False,
-    home: HomeOption = None,
+    home: PlaceOption = None,
 ) -> None:
     """The draft of a public issue: description and environment, secrets masked, no transcript. That
     it was read goes on record.
@@ -212,7 +212,7 @@ def file_issue(  # noqa: PLR0917 - each is an option
         Path | None, typer.Option(help="A file with the text instead of the draft's; - reads it.")
     ] = None,
     as_json: JsonOption = False,
-    home: HomeOption = None,
+    home: PlaceOption = None,
 ) -> None:
     """File the draft as an issue through GitHub's API, for everybody to see, and link the report.
     What is edited is scrubbed again.
@@ -234,7 +234,7 @@ def file_issue(  # noqa: PLR0917 - each is an option
 
 
 def _set(
-    report: str, state: str, as_json: bool, home: HomeOption, issue: str | None = None
+    report: str, state: str, as_json: bool, home: PlaceOption, issue: str | None = None
 ) -> None:
     with reporting():
         arguments = {"id": report, "state": state, "issue": issue}

@@ -7,7 +7,7 @@ from typing import Annotated, Any, cast
 import typer
 
 from bailee.cli.errors import reporting
-from bailee.cli.reach import HomeOption, JsonOption, ask_one
+from bailee.cli.reach import JsonOption, PlaceOption, ask_one
 from bailee.cli.show import console, moment, print_json, say, table
 
 app = typer.Typer(help="Legal holds: sessions whose destruction is deferred.", no_args_is_help=True)
@@ -18,7 +18,7 @@ def place(
     session: Annotated[str, typer.Option(help="The session, as in `bailee sessions list`.")],
     reason: Annotated[str, typer.Option(help="The matter; shown to operators only.")],
     as_json: JsonOption = False,
-    home: HomeOption = None,
+    home: PlaceOption = None,
 ) -> None:
     """Hold a session: neither time nor an erasure destroys it until the hold is released."""
     with reporting():
@@ -34,7 +34,7 @@ def place(
 def release(
     hold: Annotated[str, typer.Argument(help="hold_…, as in `bailee hold list`.")],
     as_json: JsonOption = False,
-    home: HomeOption = None,
+    home: PlaceOption = None,
 ) -> None:
     """Release a hold. What it deferred, and no other hold defers, goes on at once."""
     with reporting():
@@ -48,7 +48,7 @@ def release(
 
 
 @app.command("list")
-def list_holds(as_json: JsonOption = False, home: HomeOption = None) -> None:
+def list_holds(as_json: JsonOption = False, home: PlaceOption = None) -> None:
     """Every hold, released ones too."""
     with reporting():
         holds = cast("list[dict[str, Any]]", ask_one(home, "hold.list"))

@@ -8,7 +8,7 @@ from typing import Annotated, Any, cast
 import typer
 
 from bailee.cli.errors import reporting
-from bailee.cli.reach import HomeOption, JsonOption, ask_one, ask_pages
+from bailee.cli.reach import JsonOption, PlaceOption, ask_one, ask_pages
 from bailee.cli.show import console, moment, note, print_json, say, table
 from bailee.errors import InputError
 from bailee.policy.wording import period_in_words
@@ -58,7 +58,7 @@ def create(  # noqa: PLR0917 - each is an option
     ] = False,
     name: Annotated[str, typer.Option(help="A name to recognise it by.")] = "key",
     as_json: JsonOption = False,
-    home: HomeOption = None,
+    home: PlaceOption = None,
 ) -> None:
     """Make a key: of a new account, a person's or an organisation's. It is shown this once, with on
     whose terms it is.
@@ -96,7 +96,7 @@ def told_once(made: dict[str, Any]) -> None:
 
 
 @app.command("list")
-def list_keys(as_json: JsonOption = False, home: HomeOption = None) -> None:
+def list_keys(as_json: JsonOption = False, home: PlaceOption = None) -> None:
     """Every key, without its secret."""
     with reporting():
         keys = list(ask_pages(home, "key.list"))
@@ -131,7 +131,7 @@ def show(
         typer.Option("--key", help="Your API key (else BAILEE_API_KEY).", show_default=False),
     ] = None,
     as_json: JsonOption = False,
-    home: HomeOption = None,
+    home: PlaceOption = None,
 ) -> None:
     """On whose terms your key is: who pays, by which plan, and what is kept of what you do."""
     with reporting():
@@ -154,7 +154,7 @@ def show(
 def revoke(
     key_id: Annotated[str, typer.Argument(help="key_…, as in `bailee key list`.")],
     as_json: JsonOption = False,
-    home: HomeOption = None,
+    home: PlaceOption = None,
 ) -> None:
     """Revoke a key, at once and for good."""
     with reporting():

@@ -7,7 +7,7 @@ from typing import Any, cast
 import typer
 
 from bailee.cli.errors import reporting
-from bailee.cli.reach import HomeOption, JsonOption, ask_one
+from bailee.cli.reach import JsonOption, PlaceOption, ask_one
 from bailee.cli.show import print_json, say
 
 app = typer.Typer(help="The keyring.", no_args_is_help=True)
@@ -19,7 +19,7 @@ def _group() -> None:
 
 
 @app.command()
-def rotate(as_json: JsonOption = False, home: HomeOption = None) -> None:
+def rotate(as_json: JsonOption = False, home: PlaceOption = None) -> None:
     """Rotate the root key: older copies of the keyring then open nothing that was destroyed."""
     with reporting():
         done = cast("dict[str, Any]", ask_one(home, "keyring.rotate"))

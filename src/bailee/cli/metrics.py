@@ -7,14 +7,14 @@ from typing import Annotated, Any, cast
 import typer
 
 from bailee.cli.errors import reporting
-from bailee.cli.reach import HomeOption, JsonOption, ask_one
+from bailee.cli.reach import JsonOption, PlaceOption, ask_one
 from bailee.cli.show import console, moment, print_json, say, size, table
 
 app = typer.Typer(help="Operational metrics.", no_args_is_help=True)
 
 
 @app.command("list")
-def list_metrics(as_json: JsonOption = False, home: HomeOption = None) -> None:
+def list_metrics(as_json: JsonOption = False, home: PlaceOption = None) -> None:
     """The measures of which something is kept."""
     with reporting():
         rows = cast("list[dict[str, Any]]", ask_one(home, "metrics.list"))
@@ -39,7 +39,7 @@ def query(  # noqa: PLR0917 - each is an option
         str | None, typer.Option(help="A row for each such stretch: 5m, 1h, 1d.")
     ] = None,
     as_json: JsonOption = False,
-    home: HomeOption = None,
+    home: PlaceOption = None,
 ) -> None:
     """Counts, sums and percentiles of one measure."""
     with reporting():
@@ -74,7 +74,7 @@ def summary(
         str | None, typer.Option(help="The measure of time to take; else the gateway's.")
     ] = None,
     as_json: JsonOption = False,
-    home: HomeOption = None,
+    home: PlaceOption = None,
 ) -> None:
     """How quick, how reliable and how used: what the console's page of metrics shows."""
     with reporting():
@@ -109,7 +109,7 @@ def summary(
 
 
 @app.command()
-def dropped(as_json: JsonOption = False, home: HomeOption = None) -> None:
+def dropped(as_json: JsonOption = False, home: PlaceOption = None) -> None:
     """What clients sent that may not be kept, so that a wrong client is found."""
     with reporting():
         rows = cast("list[dict[str, Any]]", ask_one(home, "metrics.dropped"))
@@ -132,7 +132,7 @@ def dropped(as_json: JsonOption = False, home: HomeOption = None) -> None:
 
 
 @app.command()
-def destinations(as_json: JsonOption = False, home: HomeOption = None) -> None:
+def destinations(as_json: JsonOption = False, home: PlaceOption = None) -> None:
     """Where metrics and errors go from here, and how passing them on goes."""
     with reporting():
         rows = cast("list[dict[str, Any]]", ask_one(home, "metrics.destinations"))

@@ -13,7 +13,7 @@ from typing import Annotated, Any, cast
 import typer
 
 from bailee.cli.errors import reporting
-from bailee.cli.reach import HomeOption, JsonOption, ask_one, ask_pages
+from bailee.cli.reach import JsonOption, PlaceOption, ask_one, ask_pages
 from bailee.cli.show import console, moment, print_json, say, table
 from bailee.errors import InputError
 from bailee.shown import line
@@ -60,7 +60,7 @@ def create(
         str | None, typer.Option(help="A person (per_… or email) to be its first owner.")
     ] = None,
     as_json: JsonOption = False,
-    home: HomeOption = None,
+    home: PlaceOption = None,
 ) -> None:
     """Make an organisation with its account."""
     with reporting():
@@ -73,7 +73,7 @@ def create(
 
 
 @app.command("list")
-def list_organisations(as_json: JsonOption = False, home: HomeOption = None) -> None:
+def list_organisations(as_json: JsonOption = False, home: PlaceOption = None) -> None:
     """Every organisation."""
     with reporting():
         found = list(ask_pages(home, "organisation.list"))
@@ -100,7 +100,7 @@ def show(
     organisation: Organisation,
     key: KeyOption = None,
     as_json: JsonOption = False,
-    home: HomeOption = None,
+    home: PlaceOption = None,
 ) -> None:
     """One organisation: its members, keys and consent records."""
     with reporting():
@@ -140,7 +140,7 @@ def provider(  # noqa: PLR0917 - each is an option
         typer.Option(help="The environment variable with the client's secret, if it has one."),
     ] = None,
     as_json: JsonOption = False,
-    home: HomeOption = None,
+    home: PlaceOption = None,
 ) -> None:
     """Let the people of a domain sign in through their organisation's OpenID provider."""
     with reporting():
@@ -165,7 +165,7 @@ def add(  # noqa: PLR0917 - each is an option
     role: Annotated[str, typer.Option(help="owner, admin or member.")] = "member",
     key: KeyOption = None,
     as_json: JsonOption = False,
-    home: HomeOption = None,
+    home: PlaceOption = None,
 ) -> None:
     """Take a person in."""
     _put(organisation, person, role, key, as_json, home)
@@ -178,7 +178,7 @@ def change_role(  # noqa: PLR0917 - each is an option
     role: RoleArgument,
     key: KeyOption = None,
     as_json: JsonOption = False,
-    home: HomeOption = None,
+    home: PlaceOption = None,
 ) -> None:
     """Give a member another role."""
     _put(organisation, person, role, key, as_json, home)
@@ -190,7 +190,7 @@ def remove(
     person: Person,
     key: KeyOption = None,
     as_json: JsonOption = False,
-    home: HomeOption = None,
+    home: PlaceOption = None,
 ) -> None:
     """Let a person go; their keys there are revoked."""
     with reporting():
@@ -217,7 +217,7 @@ def _put(  # noqa: PLR0917 - as they come
     role: str,
     key: str | None,
     as_json: bool,
-    home: HomeOption,
+    home: PlaceOption,
 ) -> None:
     with reporting():
         arguments = _as(key, {"organisation": organisation, "person": person, "role": role})
@@ -237,7 +237,7 @@ def join(
     ] = None,
     key: OwnKeyOption = None,
     as_json: JsonOption = False,
-    home: HomeOption = None,
+    home: PlaceOption = None,
 ) -> None:
     """Offer the organisation's sessions on the first-party API for training."""
     with reporting():
@@ -253,7 +253,7 @@ def leave(
     organisation: Organisation,
     key: OwnKeyOption = None,
     as_json: JsonOption = False,
-    home: HomeOption = None,
+    home: PlaceOption = None,
 ) -> None:
     """Take that back, from now on."""
     with reporting():

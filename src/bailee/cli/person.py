@@ -12,7 +12,7 @@ import typer
 from bailee.cli import personal_data
 from bailee.cli.errors import reporting
 from bailee.cli.key import told_once
-from bailee.cli.reach import HomeOption, JsonOption, ask_one, ask_pages
+from bailee.cli.reach import JsonOption, PlaceOption, ask_one, ask_pages
 from bailee.cli.show import console, moment, note, print_json, say, table
 from bailee.errors import InputError
 from bailee.shown import line
@@ -35,7 +35,7 @@ def create(  # noqa: PLR0917 - each is an option
         bool, typer.Option("--operator", help="They run this service, too.")
     ] = False,
     as_json: JsonOption = False,
-    home: HomeOption = None,
+    home: PlaceOption = None,
 ) -> None:
     """Make a person with a key: of an account of their own, or of their organisation's. No choice
     is made for them.
@@ -70,7 +70,7 @@ def password(
     change: Annotated[
         bool, typer.Option("--change", help="You have one already: ask for it first.")
     ] = False,
-    home: HomeOption = None,
+    home: PlaceOption = None,
 ) -> None:
     """Set the password that you sign in to the console with. Asks for it; shows nothing."""
     with reporting():
@@ -88,7 +88,7 @@ def password(
 
 
 @app.command("list")
-def list_people(as_json: JsonOption = False, home: HomeOption = None) -> None:
+def list_people(as_json: JsonOption = False, home: PlaceOption = None) -> None:
     """Everybody; those who were erased without a name."""
     with reporting():
         people = list(ask_pages(home, "person.list"))
@@ -115,7 +115,7 @@ def list_people(as_json: JsonOption = False, home: HomeOption = None) -> None:
 def show(
     person: Annotated[str, typer.Argument(help="per_…, or the email.")],
     as_json: JsonOption = False,
-    home: HomeOption = None,
+    home: PlaceOption = None,
 ) -> None:
     """One person: account, choice and its history, keys, where they are signed in."""
     with reporting():

@@ -15,10 +15,9 @@ import typer
 from rich.progress import Progress
 
 from bailee.cli.errors import reporting
-from bailee.cli.reach import HomeOption, JsonOption, ask_one, ask_pages, operate
+from bailee.cli.reach import JsonOption, PlaceOption, ask_one, ask_pages, is_there, operate
 from bailee.cli.show import console, moment, print_json, say, table
 from bailee.errors import InputError, StorageError
-from bailee.home import find
 
 receipts = typer.Typer(help="Signed receipts of erased persons.", no_args_is_help=True)
 Whom = Annotated[
@@ -31,7 +30,7 @@ def export(
     person: Whom,
     output: Annotated[Path, typer.Option("--output", "-o", help="The ZIP file to write.")],
     as_json: JsonOption = False,
-    home: HomeOption = None,
+    home: PlaceOption = None,
 ) -> None:
     """Everything that is held about a person, as one ZIP: index.html to read, JSON lines, and
     every session that can be read.
@@ -49,7 +48,7 @@ def export(
         try:
             with os.fdopen(descriptor, "wb") as file, Progress(disable=as_json) as progress:
                 task = progress.add_task("sessions", total=None)
-                for item in operate(find(home), "person.export", {"id": person}):
+                for item in operate(home, "person.export", {"id": person}):
                     piece = cast("dict[str, Any]", item)
                     if "data" in piece:
                         size += file.write(base64.b64decode(piece["data"]))
@@ -68,7 +67,7 @@ def erase(
     person: Whom,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     as_json: JsonOption = False,
-    home: HomeOption = None,
+    home: PlaceOption = None,
 ) -> None:
     """Erase a person: the keys of their sessions, what names them, their keys and sign-ins. It
     can't be undone. Prints what stays and why, and a signed receipt with --json.
@@ -107,7 +106,7 @@ def _searched(search: dict[str, Any]) -> str:
 
 
 @receipts.command("list")
-def list_receipts(as_json: JsonOption = False, home: HomeOption = None) -> None:
+def list_receipts(as_json: JsonOption = False, home: PlaceOption = None) -> None:
     """Every person's erasure with its signed receipt."""
     with reporting():
         found = [*ask_pages(home, "receipts.list")][::-1]
@@ -119,7 +118,7 @@ def list_receipts(as_json: JsonOption = False, home: HomeOption = None) -> None:
 
 
 @receipts.command()
-def key(as_json: JsonOption = False, home: HomeOption = None) -> None:
+def key(as_json: JsonOption = False, home: PlaceOption = None) -> None:
     """The public key of this home's receipts, to be told to whoever is to verify one."""
     with reporting():
         found = cast("dict[str, Any]", ask_one(home, "receipts.key"))
@@ -139,7 +138,7 @@ def verify(
         typer.Option("--key", help="The home's public key (`bailee receipts key`)."),
     ] = None,
     as_json: JsonOption = False,
-    home: HomeOption = None,
+    home: PlaceOption = None,
 ) -> None:
     """Check that a receipt is as it was signed, and by whose key: that of --key, else this home's.
     Exits with 5 if not.
@@ -155,7 +154,7 @@ def verify(
         signed = read.get("signed", read) if isinstance(read, dict) else read
         receipt, by = signing.verify(signed)
         expected = public_key
-        if expected is None and find(home).exists:
+        if expected is None and is_there(home):
             expected = cast("dict[str, Any]", ask_one(home, "receipts.key"))["public_key"]
         if expected is not None and expected != by:
             raise IntegrityError(

@@ -8,7 +8,7 @@ from typing import Annotated, Any, cast
 import typer
 
 from bailee.cli.errors import reporting
-from bailee.cli.reach import HomeOption, JsonOption, ask_one
+from bailee.cli.reach import JsonOption, PlaceOption, ask_one
 from bailee.cli.show import console, moment, print_json, say, table
 from bailee.errors import InputError
 
@@ -19,7 +19,7 @@ KeyOption = Annotated[
 ]
 
 
-def _ask(operation: str, key: str | None, arguments: dict[str, object], home: HomeOption) -> Any:
+def _ask(operation: str, key: str | None, arguments: dict[str, object], home: PlaceOption) -> Any:
     presented = key or os.environ.get("BAILEE_API_KEY")
     if not presented:
         raise InputError(
@@ -40,28 +40,28 @@ def _say(state: dict[str, Any], as_json: bool) -> None:
 
 
 @app.command()
-def show(key: KeyOption = None, as_json: JsonOption = False, home: HomeOption = None) -> None:
+def show(key: KeyOption = None, as_json: JsonOption = False, home: PlaceOption = None) -> None:
     """What you chose, and what follows from it."""
     with reporting():
         _say(cast("dict[str, Any]", _ask("privacy.show", key, {}, home)), as_json)
 
 
 @app.command()
-def allow(key: KeyOption = None, as_json: JsonOption = False, home: HomeOption = None) -> None:
+def allow(key: KeyOption = None, as_json: JsonOption = False, home: PlaceOption = None) -> None:
     """Allow training on what you do from now on."""
     with reporting():
         _say(_ask("privacy.choose", key, {"choice": "allowed"}, home), as_json)
 
 
 @app.command()
-def refuse(key: KeyOption = None, as_json: JsonOption = False, home: HomeOption = None) -> None:
+def refuse(key: KeyOption = None, as_json: JsonOption = False, home: PlaceOption = None) -> None:
     """Refuse training."""
     with reporting():
         _say(_ask("privacy.choose", key, {"choice": "refused"}, home), as_json)
 
 
 @app.command()
-def history(key: KeyOption = None, as_json: JsonOption = False, home: HomeOption = None) -> None:
+def history(key: KeyOption = None, as_json: JsonOption = False, home: PlaceOption = None) -> None:
     """Every choice you made: when, on which notice, from what to what."""
     with reporting():
         records = cast("list[dict[str, Any]]", _ask("privacy.history", key, {}, home))

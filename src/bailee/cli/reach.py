@@ -1,20 +1,25 @@
-"""How a command reaches a home: through its running server, or by owning it for a moment.
+"""How a command reaches a home: through its running server, by owning it for a moment, or
+elsewhere.
 
 One process owns a home. When a server runs, the command's operation is carried out there; when
 none runs, the command takes the lock, opens the home, and lets it go again. `BAILEE_NOW` is passed
-on only in a home made with a test clock, and refused in every other.
+on only in a home made with a test clock, and refused in every other. With `--server` the home is a
+server's elsewhere, asked over HTTP (`elsewhere`).
 """
 
 from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Final, cast
 
 import typer
 
+from bailee.cli.elsewhere import Server
 from bailee.errors import BaileeError, InputError
 from bailee.home import Home, HomeLock, control, find
 from bailee.home.set_clock import time_set
@@ -23,82 +28,73 @@ HomeOption = Annotated[
     Path | None,
     typer.Option("--home", help="The home (else BAILEE_HOME, else the user's data folder)."),
 ]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a home is: a folder here, or the address of a server's console."""
+
+    folder: Path | None = None
+    address: str | None = None
+
+
+def _place(text: str) -> Place:
+    return Place(address=text) if "://" in text else Place(folder=Path(text))
+
+
+PlaceOption = Annotated[
+    Place | None,
+    typer.Option(
+        "--home",
+        "--server",
+        parser=_place,
+        metavar="PATH|URL",
+        help="The home's folder (else BAILEE_HOME, else the user's data folder), or the address of "
+        "a server's console (else BAILEE_SERVER), asked with BAILEE_API_KEY.",
+    ),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
+
+Arguments = Mapping[str, object]
+Ask = Callable[[str, Arguments], Iterator[Any]]
+"""Carries out an operation: gives its items as they come."""
 
 _PATIENCE = 15.0
 _AT_ONCE: Final = 1000  # as many as a page may have
 
 
+def is_there(given: Place | None) -> bool:
+    """Whether there is a home where `given` and the environment say, as far as can be seen here."""
+    if _server(given) is not None:
+        return True
+    return find(None if given is None else given.folder).exists
+
+
 def operate(
-    home: Home, operation: str, arguments: Mapping[str, object] | None = None, *, make: bool = False
-) -> Iterator[object]:
-    """Carry out `operation` on `home` and give its items. `make`: a home that is not there is made.
+    given: Place | None, operation: str, arguments: Arguments | None = None, *, make: bool = False
+) -> Iterator[Any]:
+    """Carry out `operation` on the home that `given` and the environment name, and give its items.
+    `make`: a home that is not there is made.
 
     Raises:
         BaileeError: what the operation raised; `not_found` when there is no home.
     """
-    given = dict(arguments or {})
-    now = time_set(home, os.environ)
-    if now is not None:
-        given["now"] = now.isoformat()
-    if not home.exists and not make:
-        raise InputError(
-            f"there is no home at {home.path}.",
-            code="not_found",
-            hint="name it with --home or BAILEE_HOME, or start one with `bailee up`",
-        )
-    deadline = time.monotonic() + _PATIENCE
-    while True:
-        try:
-            yield from control.ask(home.control_socket, operation, given)
-        except (FileNotFoundError, ConnectionRefusedError):
-            pass
-        else:
-            return
-        lock = HomeLock(home)
-        try:
-            lock.acquire()
-        except BaileeError as error:
-            # Its owner is starting or stopping, or is another command: it will be done soon. One
-            # whose run/ was removed can't be reached however long one waits.
-            reachable = home.lock_file.exists()
-            if error.code != "home_in_use" or not reachable or time.monotonic() > deadline:
-                raise
-            time.sleep(0.05)
-            continue
-        try:
-            yield from _here(home, operation, given)
-        finally:
-            lock.release()
-        return
-
-
-def _here(home: Home, operation: str, arguments: Mapping[str, object]) -> Iterator[object]:
-    from bailee.node import Node
-    from bailee.operations.asks import at_terminal
-    from bailee.operations.table import perform
-
-    with Node.open(home) as node:
-        result = perform(node, operation, arguments, by=at_terminal(node, arguments))
-        yield from result if isinstance(result, Iterator) else (result,)
+    with _reached(given, make=make) as ask:
+        yield from ask(operation, arguments or {})
 
 
 def ask_one(
-    given: Path | None,
-    operation: str,
-    arguments: Mapping[str, object] | None = None,
-    *,
-    make: bool = False,
+    given: Place | None, operation: str, arguments: Arguments | None = None, *, make: bool = False
 ) -> object:
-    """The one item of an operation on the home that `given` and the environment name."""
-    (item,) = operate(find(given), operation, arguments, make=make)
+    """The one item of an operation. See `operate`."""
+    (item,) = operate(given, operation, arguments, make=make)
     return item
 
 
 def ask_pages(
-    given: Path | None,
+    given: Place | None,
     operation: str,
-    arguments: Mapping[str, object] | None = None,
+    arguments: Arguments | None = None,
     *,
     most: int | None = None,
 ) -> Iterator[dict[str, Any]]:
@@ -109,11 +105,84 @@ def ask_pages(
         BaileeError: what the operation raised; `not_found` when there is no home.
     """
     after, left = None, most
-    while left is None or left > 0:
-        limit = _AT_ONCE if left is None else min(left, _AT_ONCE)
-        asked = {**(arguments or {}), "limit": limit, "after": after}
-        page = cast("dict[str, Any]", ask_one(given, operation, asked))
-        yield from page["items"]
-        after, left = page["next"], None if left is None else left - limit
-        if after is None:
-            return
+    with _reached(given) as ask:
+        while left is None or left > 0:
+            limit = _AT_ONCE if left is None else min(left, _AT_ONCE)
+            asked = {**(arguments or {}), "limit": limit, "after": after}
+            (page,) = cast("Iterator[dict[str, Any]]", ask(operation, asked))
+            yield from page["items"]
+            after, left = page["next"], None if left is None else left - limit
+            if after is None:
+                return
+
+
+def _server(given: Place | None) -> Server | None:
+    if given is None and os.environ.get("BAILEE_SERVER"):
+        given = Place(address=os.environ["BAILEE_SERVER"])
+    if given is None or given.address is None:
+        return None
+    return Server(given.address, os.environ.get("BAILEE_API_KEY"))
+
+
+@contextmanager
+def _reached(given: Place | None, *, make: bool = False) -> Iterator[Ask]:
+    """A way to ask a home, several times if need be: it is opened once."""
+    server = _server(given)
+    if server is not None:
+        yield server.ask
+        return
+    home = find(None if given is None else given.folder)
+    now = time_set(home, os.environ)
+    set_time = {} if now is None else {"now": now.isoformat()}
+    if not home.exists and not make:
+        raise InputError(
+            f"there is no home at {home.path}.",
+            code="not_found",
+            hint="name it with --home or BAILEE_HOME, or start one with `bailee up`; a server "
+            "elsewhere is named by its address: --server https://…",
+        )
+    lock = _owned(home)
+    if lock is None:
+        yield lambda operation, arguments: control.ask(
+            home.control_socket, operation, {**arguments, **set_time}
+        )
+        return
+    try:
+        with _opened(home) as ask:
+            yield lambda operation, arguments: ask(operation, {**arguments, **set_time})
+    finally:
+        lock.release()
+
+
+def _owned(home: Home) -> HomeLock | None:
+    """The home's lock; None: a server has it, and answers."""
+    deadline = time.monotonic() + _PATIENCE
+    while not control.answers(home.control_socket):
+        lock = HomeLock(home)
+        try:
+            lock.acquire()
+        except BaileeError as error:
+            # Its owner is starting or stopping, or is another command: it will be done soon. One
+            # whose run/ was removed can't be reached however long one waits.
+            reachable = home.lock_file.exists()
+            if error.code != "home_in_use" or not reachable or time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)
+        else:
+            return lock
+    return None
+
+
+@contextmanager
+def _opened(home: Home) -> Iterator[Ask]:
+    from bailee.node import Node
+    from bailee.operations.asks import at_terminal
+    from bailee.operations.table import perform
+
+    with Node.open(home) as node:
+
+        def ask(operation: str, arguments: Arguments) -> Iterator[Any]:
+            result = perform(node, operation, arguments, by=at_terminal(node, arguments))
+            yield from result if isinstance(result, Iterator) else (result,)
+
+        yield ask

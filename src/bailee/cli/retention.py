@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Any, cast
 
 import typer
 
 from bailee.cli.errors import reporting
-from bailee.cli.reach import HomeOption, JsonOption, ask_one, ask_pages
+from bailee.cli.reach import JsonOption, Place, PlaceOption, ask_one, ask_pages
 from bailee.cli.show import console, moment, note, print_json, say, size, table
 from bailee.errors import BaileeError
 
@@ -18,7 +17,7 @@ _BAR = 40
 
 
 @app.command()
-def run(as_json: JsonOption = False, home: HomeOption = None) -> None:
+def run(as_json: JsonOption = False, home: PlaceOption = None) -> None:
     """Destroy what is due now, and reclaim its space. `bailee up` does this every few minutes."""
     with reporting():
         done = cast("dict[str, Any]", ask_one(home, "retention.run"))
@@ -49,7 +48,7 @@ def _raise(failed: list[dict[str, Any]]) -> None:
         raise BaileeError(message, code=one["code"], hint=one["hint"])
 
 
-def _standing(home: Path | None, *, as_json: bool) -> None:
+def _standing(home: Place | None, *, as_json: bool) -> None:
     """Say what of the promise is not kept, on standard error; to a person, also when nothing is
     swept since no server runs.
     """
@@ -75,7 +74,7 @@ def _counted(number: int, what: str) -> str:
 
 
 @app.command()
-def report(as_json: JsonOption = False, home: HomeOption = None) -> None:
+def report(as_json: JsonOption = False, home: PlaceOption = None) -> None:
     """What is kept, by class, plan and the day it goes: as a table and as a picture. What keeps it
     from going on time is said on standard error.
     """
@@ -118,7 +117,7 @@ def report(as_json: JsonOption = False, home: HomeOption = None) -> None:
 
 
 @app.command()
-def moves(as_json: JsonOption = False, home: HomeOption = None) -> None:
+def moves(as_json: JsonOption = False, home: PlaceOption = None) -> None:
     """Sessions that follow a change of choice to their other period, and how far that has come."""
     with reporting():
         found = [*ask_pages(home, "retention.moves")][::-1]
@@ -144,7 +143,7 @@ def moves(as_json: JsonOption = False, home: HomeOption = None) -> None:
 def receipts(
     subject: Annotated[str | None, typer.Option(help="Only for this session or key.")] = None,
     as_json: JsonOption = False,
-    home: HomeOption = None,
+    home: PlaceOption = None,
 ) -> None:
     """What was destroyed, and how far that has come."""
     with reporting():

@@ -8,10 +8,9 @@ import typer
 from rich.text import Text
 
 from bailee.cli.errors import reporting
-from bailee.cli.reach import HomeOption, JsonOption, ask_one, ask_pages, operate
+from bailee.cli.reach import JsonOption, PlaceOption, ask_one, ask_pages, operate
 from bailee.cli.show import console, moment, note, print_json, say, table, write_text
 from bailee.cli.transcript import being_filed, print_transcript
-from bailee.home import find
 
 app = typer.Typer(help="Sessions: what is kept, why, until when.", no_args_is_help=True)
 _SHOWN = 200
@@ -34,7 +33,7 @@ def list_sessions(
         ),
     ] = None,
     as_json: JsonOption = False,
-    home: HomeOption = None,
+    home: PlaceOption = None,
 ) -> None:
     """The sessions that can be read now, latest first."""
     with reporting():
@@ -81,7 +80,7 @@ def show(
     session: Session,
     reason: ReasonOption = None,
     as_json: JsonOption = False,
-    home: HomeOption = None,
+    home: PlaceOption = None,
 ) -> None:
     """A session's transcript, rebuilt from what is kept. That it was read goes on record."""
     with reporting():
@@ -101,14 +100,14 @@ def export(
         typer.FileTextWrite | None, typer.Option("--output", "-o", help="Else standard output.")
     ] = None,
     _json: JsonOption = False,
-    home: HomeOption = None,
+    home: PlaceOption = None,
 ) -> None:
     """A session as JSON Lines: the session, then each exchange as it was sent and received. That it
     was read goes on record.
     """
     with reporting():
         arguments = {"id": session, "reason": reason}
-        for item in operate(find(home), "sessions.export", arguments):
+        for item in operate(home, "sessions.export", arguments):
             if output is None:
                 write_text(str(item), as_json=True)
             else:
@@ -116,7 +115,7 @@ def export(
 
 
 @app.command()
-def delete(session: Session, as_json: JsonOption = False, home: HomeOption = None) -> None:
+def delete(session: Session, as_json: JsonOption = False, home: PlaceOption = None) -> None:
     """Delete a session now: its key is destroyed. Prints the receipt."""
     with reporting():
         receipt = cast("dict[str, Any]", ask_one(home, "sessions.delete", {"id": session}))

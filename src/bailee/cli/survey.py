@@ -7,7 +7,7 @@ from typing import Any, cast
 import typer
 
 from bailee.cli.errors import reporting
-from bailee.cli.reach import HomeOption, JsonOption, ask_one
+from bailee.cli.reach import JsonOption, PlaceOption, ask_one
 from bailee.cli.show import console, note, print_json, table
 
 app = typer.Typer(help="The session survey's results.", no_args_is_help=True)
@@ -19,7 +19,7 @@ def _survey() -> None:
 
 
 @app.command()
-def results(as_json: JsonOption = False, home: HomeOption = None) -> None:
+def results(as_json: JsonOption = False, home: PlaceOption = None) -> None:
     """How often each answer was given, by week and by version of the client."""
     with reporting():
         found = cast("dict[str, Any]", ask_one(home, "survey.results"))

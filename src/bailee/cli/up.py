@@ -75,9 +75,9 @@ def sign_in(home: HomeOption = None) -> None:
     with reporting():
         from typing import Any, cast
 
-        from bailee.cli.reach import ask_one
+        from bailee.cli.reach import Place, ask_one
 
-        say(cast("dict[str, Any]", ask_one(home, "console.sign_in"))["sign_in"])
+        say(cast("dict[str, Any]", ask_one(Place(folder=home), "console.sign_in"))["sign_in"])
 
 
 def _absolute(path: Path | None) -> str | None:

@@ -7,14 +7,14 @@ from typing import Any, Final, cast
 import typer
 
 from bailee.cli.errors import reporting
-from bailee.cli.reach import HomeOption, JsonOption, ask_one
+from bailee.cli.reach import JsonOption, PlaceOption, ask_one
 from bailee.cli.show import print_json, say
 from bailee.errors import CODES
 
 _DAMAGED: Final = CODES["tampered"].exit_status
 
 
-def verify(as_json: JsonOption = False, home: HomeOption = None) -> None:
+def verify(as_json: JsonOption = False, home: PlaceOption = None) -> None:
     """Check a whole home: its databases, keys, rows, records, receipts, holds and spool."""
     with reporting():
         found = cast("dict[str, Any]", ask_one(home, "verify"))

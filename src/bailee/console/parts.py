@@ -26,7 +26,8 @@ def _untold(_error: BaseException) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """Of `node` operations are asked (`do`); `registry` has the people; `running` is what the diagram
+    """Of `node` operations are asked (`do`); `registry` has the people; `running` is what the
+    diagram
     is drawn from; `names` are the console's own; `defect` is told of errors that no page foresaw.
     """
 

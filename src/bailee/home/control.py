@@ -141,6 +141,16 @@ def _line(value: object) -> bytes:
     return json.dumps(value, separators=(",", ":")).encode() + b"\n"
 
 
+def answers(path: Path) -> bool:
+    """Whether somebody serves at `path`."""
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+            connection.connect(reachable(path))
+    except (FileNotFoundError, ConnectionRefusedError):
+        return False
+    return True
+
+
 def ask(path: Path, operation: str, arguments: Mapping[str, object]) -> Iterator[object]:
     """Ask the server at `path`: gives the operation's items as they come.
 
