@@ -152,7 +152,10 @@ def test_what_is_somebodys_is_theirs(stage: Stage, operation: str, whose: str) -
 def test_what_is_the_homes_is_the_operators(stage: Stage, operation: str) -> None:
     """Whatever they name."""
     expected = THE_HOMES[operation]
-    values = {"id": stage.session("mia"), "session": "none", "reason": "r", "name": "n"}
+    values = {
+        "id": stage.session("mia"), "session": "none", "reason": "r", "name": "n",
+        "state": "open",
+    }  # fmt: skip
     assert expected == stage.may(operation, expected, **values)
 
 
