@@ -154,6 +154,7 @@ def test_what_is_the_homes_is_the_operators(stage: Stage, operation: str) -> Non
     values = {
         "id": stage.session("mia"), "session": "none", "reason": "r", "name": "n",
         "account": stage.account["mia"], "unrecorded_routes": True,
+        "state": "open",
     }  # fmt: skip
     assert expected == stage.may(operation, expected, **values)
 
