@@ -15,6 +15,8 @@ from starlette.responses import Response
 from bailee.console.asking import Ask
 from bailee.console.parts import Parts
 from bailee.errors import InputError
+from bailee.operations import codec, sessions
+from bailee.operations.asks import Asks, Via, asked_by
 
 _AT_ONCE: Final = 1000
 
@@ -23,6 +25,7 @@ class Api:
     """The handlers; each takes an `Ask` and answers JSON."""
 
     def __init__(self, parts: Parts) -> None:
+        self._parts = parts
         self._operate = parts.operate
 
     def training(self, ask: Ask) -> Response:
@@ -47,13 +50,9 @@ class Api:
 
     def sessions(self, ask: Ask) -> Response:
         """The sessions of the key's account; of an organisation's, for those who administer it."""
-        asked: dict[str, object] = {"key": presented(ask.request), "limit": _AT_ONCE}
-        page = self._operate("sessions.list", asked)
-        found = page["items"]
-        while page["next"] is not None:
-            page = self._operate("sessions.list", asked | {"after": page["next"]})
-            found += page["items"]
-        return as_json(found)
+        asks, node = self._asks(ask), self._parts.node
+        found = codec.every(lambda after: sessions.list_(asks, node, after=after, limit=_AT_ONCE))
+        return as_json(codec.plain(found))
 
     def reports(self, ask: Ask) -> Response:
         """The bug reports that the key's holder sent."""
@@ -70,6 +69,11 @@ class Api:
         """Withdraw one; the answer is the receipt."""
         arguments = {"key": presented(ask.request), "id": ask.path["report"]}
         return as_json(self._operate("feedback.withdraw", arguments))
+
+    def _asks(self, ask: Ask) -> Asks:
+        """Whose key it is."""
+        actor = self._parts.registry.authority.by_key(presented(ask.request))
+        return asked_by(self._parts.node, actor, Via.API)
 
 
 def as_json(value: object, status: int = 200) -> Response:

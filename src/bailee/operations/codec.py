@@ -14,11 +14,14 @@ from dataclasses import dataclass, fields, is_dataclass
 from datetime import datetime
 from enum import Enum
 from functools import cache
-from typing import Annotated, Any, Final, Generic, TypeVar, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, Final, Generic, TypeVar, get_type_hints
 
 import msgspec
 
 from bailee.errors import InputError
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 Item = TypeVar("Item")
 Function = Callable[..., object]
@@ -39,6 +42,21 @@ class Page(Generic[Item]):
 
     items: list[Item]
     next: str | None = None
+
+
+def every(page: Callable[[str | None], Page[Item]]) -> list[Item]:
+    """All of a list, a page after the other. `page`: gives the one after a place."""
+    found = page(None)
+    items = found.items
+    while found.next is not None:
+        found = page(found.next)
+        items = items + found.items
+    return items
+
+
+def extended(kind: Callable[..., Item], shown: DataclassInstance, **more: object) -> Item:
+    """A result that has all of another, `shown`, and more."""
+    return kind(**{one.name: getattr(shown, one.name) for one in fields(shown)}, **more)
 
 
 @cache
