@@ -75,7 +75,7 @@ def people(tmp_path_factory: pytest.TempPathFactory) -> Iterator[People]:
     with ScriptedUpstream(tools_only=False) as upstream:
         made.up("--upstream", upstream.url)
         made.json("person", "create", "--email", "eve@x.example", "--plan", "pro", "--operator")
-        operator = made.json("key", "create", "api", "--person", "eve@x.example", "--operator")
+        operator = made.json("key", "create", "--person", "eve@x.example", "--operator")
         mia = made.json("person", "create", "--email", "mia@x.example", "--plan", "pro")
         for number in range(3):
             message(made.ready, f"pears {number}", mia["key"])
@@ -113,7 +113,7 @@ def test_a_person_sees_their_own_and_the_operator_everybodys(people: People) -> 
 
 def test_a_key_that_was_not_made_for_it_does_not_speak_for_the_operator(people: People) -> None:
     """Also of a person who is one; and the operator's opens no gateway and makes no other."""
-    plain = people.server.json("key", "create", "work", "--person", "eve@x.example")
+    plain = people.server.json("key", "create", "--person", "eve@x.example")
     body = {"name": "more", "person": "eve@x.example", "operator": True}
 
     refused = people.ask("GET", "/holds", plain["key"])

@@ -14,7 +14,12 @@ from bailee.errors import InputError
 from bailee.policy.wording import period_in_words
 
 app = typer.Typer(help="API keys.", no_args_is_help=True)
-_OPENS = {"full": "all", "ingest": "sending", "cloud": "one cloud session"}
+_OPENS = {
+    "full": "all",
+    "ingest": "sending",
+    "cloud": "one cloud session",
+    "operator": "the API, for the operator",
+}
 
 
 @app.command()
@@ -53,6 +58,13 @@ def create(  # noqa: PLR0917 - each is an option
             help="For sending metrics, errors and feedback alone: what a DSN holds.",
         ),
     ] = False,
+    operator: Annotated[
+        bool,
+        typer.Option(
+            "--operator",
+            help="With --person, who is an operator: it speaks for them as such, to the API alone.",
+        ),
+    ] = False,
     zero_retention: Annotated[
         bool, typer.Option("--zero-retention", help="Keep no content of this key's sessions.")
     ] = False,
@@ -78,6 +90,7 @@ def create(  # noqa: PLR0917 - each is an option
             "organisation": organisation,
             "account": account,
             "ingest": ingest,
+            "operator": operator,
             "zero_retention": zero_retention,
             "name": name,
         }

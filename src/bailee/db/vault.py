@@ -173,8 +173,9 @@ receipts = Table(
 was. `part_of`: the erasure of a person that this is a part of. `generation`: the root's newest
 when the key had been destroyed."""
 
-Index("ix_receipts_requested_at", receipts.c.requested_at, receipts.c.id)
-Index("ix_receipts_owner_requested_at", receipts.c.owner, receipts.c.requested_at, receipts.c.id)
+_latest = (receipts.c.requested_at.desc(), receipts.c.id)
+Index("ix_receipts_requested_at", *_latest)
+Index("ix_receipts_owner_requested_at", receipts.c.owner, *_latest)
 
 receipt_segments = Table(
     "receipt_segments",
@@ -235,4 +236,4 @@ erasures = Table(
 keeps from being done) or `done`. `receipt`: the signed record, once there is one. `traces`: what is
 looked for at the end, sealed under a key of the erasure's own, which is destroyed then."""
 
-Index("ix_erasures_requested_at", erasures.c.requested_at, erasures.c.id)
+Index("ix_erasures_requested_at", erasures.c.requested_at.desc(), erasures.c.id)

@@ -40,7 +40,7 @@ from bailee.cloud.git.connections import GitConnections
 from bailee.damage import Damages
 from bailee.db.checks import sound, unsound
 from bailee.db.engine import reading, rewrite, storage_errors
-from bailee.db.latest import before
+from bailee.db.pages import following
 from bailee.db.vault import erasures
 from bailee.errors import InputError, StorageError
 from bailee.feedback.reports import ERASURE as REPORT
@@ -178,16 +178,14 @@ class Erasures:
         )
         return self._found(query)
 
-    def latest(self, most: int, after: tuple[datetime, str] | None = None) -> list[Erasure]:
-        """At most so many, the newest first: those that come `after` one, by when it was requested
-        and its id.
+    def latest(self, most: int, after: str | None = None) -> list[Erasure]:
+        """At most so many, the newest first: those that come `after` a place (`db.pages`: when it
+        was requested, and its id).
         """
         since = erasures.c.requested_at
-        query = select(erasures).where(sound(erasures))
-        if after is not None:
-            at, last = after
-            query = query.where(before(since, at, erasures.c.id < last))
-        return self._found(query.order_by(since.desc(), erasures.c.id.desc()).limit(most))
+        beyond = following(since, erasures.c.id, after)
+        query = select(erasures).where(sound(erasures), beyond)
+        return self._found(query.order_by(since.desc(), erasures.c.id).limit(most))
 
     def of(self, subject_id: str) -> Erasure | None:
         """The erasure of someone, if there is one."""

@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from bailee.accounts import Actor
 from bailee.accounts.roles import Permission
+from bailee.db.pages import place
 from bailee.errors import InputError
 from bailee.keyring import signing
 from bailee.node import Node, erasing
@@ -95,8 +96,8 @@ def erase(asks: Asks, node: Node, id: str | None = None) -> Erasure:
 def list_(asks: Asks, node: Node, after: str | None = None, limit: Limit = 100) -> Page[Erasure]:
     """Persons' erasures with their signed receipts, newest first."""
     asks.require(node, Permission.PERSON_CREATE)
-    found = node.erasures.latest(limit + 1, pages.place(after))
-    return pages.page(found, limit, _shown, lambda one: pages.mark(one.requested_at, one.id))
+    found = node.erasures.latest(limit + 1, after)
+    return pages.page(found, limit, _shown, lambda one: place(one.requested_at, one.id))
 
 
 @operation()
@@ -120,7 +121,9 @@ def _shown(one: erasing.Erasure) -> Erasure:
 
 
 def _whom(named: str | None, by: Actor) -> str:
-    own = named or by.person_id or by.account_id
+    if named is not None:
+        return named
+    own = by.person_id or by.account_id
     if own is None:
         raise InputError("whose data is meant?", hint="give a person's id or email")
     return own

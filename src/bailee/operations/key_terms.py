@@ -101,7 +101,7 @@ def terms_of(
     """On whose terms a key of an account is, as everything stands now."""
     payer, payer_id, name = _payer(account)
     retention = training = None
-    if scope != "ingest":
+    if scope not in ("ingest", "operator"):
         retention = policy.retain(
             data_class="transcript",
             plan=account.plan,

@@ -51,23 +51,27 @@ def create(
     own: bool = False,
     shared: bool = False,
     ingest: bool = False,
+    operator: bool = False,
     zero_retention: bool = False,
 ) -> MadeKey:
     """Make a key of a person or an organisation if one is named, else of a new account. `own`: of
     the person's own account, though they are in an organisation. `shared`: it speaks for the
     organisation alone. `ingest`: for sending metrics, errors and feedback alone.
+    `operator`: it speaks for the operator to this API, and for a person who is one.
     """
     by, accounts = asks.actor, node.accounts
     whose = node.registry.people.find(person).person_id if person else None
-    scope: Scope = "ingest" if ingest else "full"
+    if operator and (ingest or shared or zero_retention):
+        raise InputError("a key that speaks for the operator does nothing else.")
+    scope: Scope = "operator" if operator else "ingest" if ingest else "full"
     if organisation:
         paying = node.registry.organisations.account(organisation)
     elif whose is None and account:
         paying = accounts.get(account)
     elif whose is None and (by.person_id is None or plan is not None):
         asks.require(node, Permission.ORGANISATION_CREATE)
-        if ingest:
-            raise InputError("an ingest key is of an account that is there.", hint=_WHOSE)
+        if scope != "full":
+            raise InputError("such a key is of an account that is there.", hint=_WHOSE)
         if plan is None:
             raise InputError("the argument 'plan' is missing.")
         paying, key, secret = accounts.create(

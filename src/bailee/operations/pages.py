@@ -1,15 +1,14 @@
-"""Where a page of a list goes on: a mark of its last item, made of what the list is sorted by.
+"""A page of what was found in a store, and places in lists that are sorted by a number. Pure.
 
-A list is sorted by a number, or by a moment and then an id. Nothing is kept between two pages: what
-comes or goes meanwhile moves no other item from one page to the next. Pure.
+Lists that are sorted by a moment have places of `db.pages`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
 from typing import TypeVar
 
+from bailee.db.pages import cut
 from bailee.errors import InputError
 from bailee.operations.codec import Page
 
@@ -18,48 +17,19 @@ Item = TypeVar("Item")
 
 
 def page(
-    found: Sequence[Row], limit: int, shown: Callable[[Row], Item], mark: Callable[[Row], str]
+    found: Sequence[Row], limit: int, shown: Callable[[Row], Item], place: Callable[[Row], str]
 ) -> Page[Item]:
-    """A page of what was found: at most `limit` items. One more says that others follow."""
-    rows = found[:limit]
-    return Page([shown(row) for row in rows], mark(rows[-1]) if len(found) > limit else None)
-
-
-def mark(at: datetime, id: str) -> str:
-    """The mark of an item in a list that is sorted by moment and id."""
-    return f"{at.astimezone(UTC).replace(tzinfo=None).isoformat()}Z/{id}"
-
-
-def place(after: str | None) -> tuple[datetime, str] | None:
-    """What a mark of `mark` was made of.
-
-    Raises:
-        InputError: it is none.
-    """
-    if after is None:
-        return None
-    at, _, name = after.partition("/")
-    try:
-        moment = datetime.fromisoformat(at).astimezone(UTC)
-    except (ValueError, OverflowError):
-        raise _unknown() from None
-    if mark(moment, name) != after:
-        raise _unknown()
-    return moment, name
+    """A page of at most `limit` items. One more that was found says that others follow."""
+    rows, following = cut(found, limit, place)
+    return Page([shown(row) for row in rows], following)
 
 
 def number(after: str | None) -> int | None:
-    """The number that a mark is, in a list that is sorted by number.
+    """The number that a place is, in a list that is sorted by one.
 
     Raises:
         InputError: it is none.
     """
-    if after is None:
-        return None
-    if not (after.isascii() and after.isdigit() and len(after) < 19):
-        raise _unknown()
-    return int(after)
-
-
-def _unknown() -> InputError:
-    return InputError("'after' is not what a page said is next.")
+    if after is None or (after.isascii() and after.isdigit() and len(after) < 19):
+        return None if after is None else int(after)
+    raise InputError("`after` is no place in this list.", hint="give what `next` of a page was")

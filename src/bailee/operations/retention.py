@@ -10,12 +10,13 @@ from typing import Final
 
 from bailee.accounts.roles import Permission
 from bailee.damage import Damaged
+from bailee.db.pages import place
 from bailee.errors import StorageError
 from bailee.node import Node, verifying
 from bailee.node.sweeping import StepNote
 from bailee.operations import pages
 from bailee.operations.asks import Asks
-from bailee.operations.codec import Function, Limit, Page
+from bailee.operations.codec import Function, Limit, Page, extended
 from bailee.operations.operation import operation
 from bailee.operations.whose import asked_for
 from bailee.telemetry.telemetry import Swept as FiguresSwept
@@ -101,8 +102,9 @@ def run(asks: Asks, node: Node) -> Swept:
         with suppress(StorageError):
             node.vault.recover(WAITS)
     done = node.sweep(asks.due)
-    return Swept(
-        **{name: getattr(done.sessions, name) for name in SweepReport.__slots__},
+    return extended(
+        Swept,
+        done.sessions,
         telemetry=done.telemetry,
         feedback=done.gone,
         failed=[
@@ -142,10 +144,8 @@ def list_receipts(
 ) -> Page[Receipt]:
     """What was destroyed and how far that has come, of an account or a subject, newest first."""
     whose = asked_for(asks, node, owner, Permission.RETENTION_READ)
-    found = node.vault.latest_receipts(
-        limit + 1, owner=whose, subject=subject, after=pages.place(after)
-    )
-    return pages.page(found, limit, receipt, lambda one: pages.mark(one.requested_at, one.id))
+    found = node.vault.latest_receipts(limit + 1, owner=whose, subject=subject, after=after)
+    return pages.page(found, limit, receipt, lambda one: place(one.requested_at, one.id))
 
 
 @operation()

@@ -18,11 +18,12 @@ from typing import Any, Final
 
 from bailee.accounts import Account
 from bailee.accounts.roles import Permission, may
+from bailee.db.pages import place
 from bailee.errors import InputError, IntegrityError
 from bailee.node import Node
 from bailee.operations import pages
 from bailee.operations.asks import Asks
-from bailee.operations.codec import Function, Limit, Page
+from bailee.operations.codec import Function, Limit, Page, extended
 from bailee.operations.operation import operation
 from bailee.operations.retention import Receipt, receipt
 from bailee.operations.whose import asked_for
@@ -120,13 +121,13 @@ def list_(
     whose = asked_for(asks, node, owner, Permission.SESSIONS_LIST)
     if after is None:
         node.vault.settle(whose)
-    rows = node.vault.sessions(asks.at, whose, newest=limit + 1, after=pages.place(after))
+    rows = node.vault.sessions(asks.at, whose, newest=limit + 1, after=after)
     held = node.vault.holds.held()
     return pages.page(
         rows,
         limit,
         lambda row: session(node, row, held=row.id in held),
-        lambda row: pages.mark(row.last_activity, row.id),
+        lambda row: place(row.last_activity, row.id),
     )
 
 
@@ -167,8 +168,9 @@ def show(asks: Asks, node: Node, id: str, wait: bool = True) -> Transcript:
     row = _read(asks, node, id)
     shown = node.vault.show(id, asks.at)
     known = session(node, shown.session, held=node.vault.holds.is_held(row.id))
-    return Transcript(
-        **{name: getattr(known, name) for name in Session.__slots__},
+    return extended(
+        Transcript,
+        known,
         messages=shown.main,
         agents=shown.agents,
         aside=shown.aside,
@@ -196,10 +198,7 @@ def delete(asks: Asks, node: Node, id: str) -> Deleted:
     node.ledger.append("session.deletion_asked", id, {"by": asks.actor.name})
     one = receipt(node.vault.delete(id, asks.due, shown=asks.at))
     resumed = node.policy.resumes(session_deleted=True, account_erased=False)
-    return Deleted(
-        **{name: getattr(one, name) for name in Receipt.__slots__},
-        resumed=Ruling(resumed.effect, resumed.clause),
-    )
+    return extended(Deleted, one, resumed=Ruling(resumed.effect, resumed.clause))
 
 
 def session(node: Node, row: SessionRow, *, held: bool) -> Session:

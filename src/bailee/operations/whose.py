@@ -1,4 +1,4 @@
-"""Whose things are asked for: who names nobody asks for their own, the operator for everybody's.
+"""Which account is meant: of who asks, of a person, or of whoever is named.
 
 Rules kept here:
 
@@ -37,8 +37,59 @@ def own_account(asks: Asks, node: Node) -> Account:
     return account
 
 
+def persons_own(node: Node, person_id: str) -> Account:
+    """A person's own account.
+
+    Raises:
+        InputError: code `not_found`, they have none.
+    """
+    account = node.accounts.of_person(person_id)
+    if account is None:
+        raise InputError("this person has no account of their own.", code="not_found")
+    return account
+
+
+def account_for(node: Node, person_id: str) -> Account:
+    """The account that pays for what a person does: the only one that they have a part in.
+
+    Raises:
+        InputError: `not_found`, there is none; or there are several, and nobody said which.
+    """
+    mine = node.accounts.of_person(person_id)
+    places = node.registry.organisations.of_person(person_id)
+    if mine is not None and not places:
+        return mine
+    if mine is None and len(places) == 1:
+        return node.accounts.of_organisation(places[0].organisation_id)
+    if mine is None and not places:
+        raise InputError(
+            "this person has no account of their own, and is in no organisation.",
+            code="not_found",
+            hint="an admin takes them in: bailee organisation member add",
+        )
+    named = [f"--organisation {place.organisation_id}" for place in places]
+    raise InputError(
+        "on whose terms? This person has a part in more than one account.",
+        hint="say which: " + ", ".join([*named, *(["--own"] if mine is not None else [])]),
+    )
+
+
+def named(node: Node, name: str) -> Account:
+    """The account of this id, or the own one of this person, or this organisation's.
+
+    Raises:
+        InputError: code `not_found`.
+    """
+    if name.startswith("acc_"):
+        return node.accounts.get(name)
+    if name.startswith("org_"):
+        return node.accounts.of_organisation(name)
+    return persons_own(node, node.registry.people.find(name).person_id)
+
+
 def asked_for(asks: Asks, node: Node, owner: str | None, permission: Permission) -> str | None:
-    """The account that is asked for, if who asks may; None: everybody's, by the operator.
+    """The account that is asked for, if who asks may: who names none asks for their own; None:
+    everybody's, by the operator.
 
     Raises:
         InputError: `forbidden`, or there is no such account.

@@ -32,7 +32,7 @@ from sqlalchemy import Engine, Select, and_, delete, exists, insert, select, upd
 from bailee.db.among import among
 from bailee.db.checks import sound
 from bailee.db.engine import reading, storage_errors
-from bailee.db.latest import before
+from bailee.db.pages import following
 from bailee.db.vault import receipt_segments, receipts
 from bailee.errors import InputError
 
@@ -239,20 +239,18 @@ class Receipts:
         *,
         owner: str | None = None,
         subject: str | None = None,
-        after: tuple[datetime, str] | None = None,
+        after: str | None = None,
     ) -> list[Receipt]:
         """At most so many receipts, of an owner's sessions, for a subject, or all, the newest
-        first; those that come `after` one, by when it was requested and its id, if given. A page
-        costs what is on it.
+        first; those that come `after` a place (`db.pages`: when it was requested, and its id), if
+        given. A page costs what is on it.
         """
-        query = self._query().order_by(receipts.c.requested_at.desc(), receipts.c.id.desc())
+        query = self._query().order_by(receipts.c.requested_at.desc(), receipts.c.id)
         if owner is not None:
             query = query.where(receipts.c.owner == owner)
         if subject is not None:
             query = query.where(receipts.c.subject == subject)
-        if after is not None:
-            at, last = after
-            query = query.where(before(receipts.c.requested_at, at, receipts.c.id < last))
+        query = query.where(following(receipts.c.requested_at, receipts.c.id, after))
         return self._found(query.limit(most))
 
     def parts(self, erasure_id: str) -> list[Receipt]:

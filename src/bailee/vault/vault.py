@@ -44,7 +44,7 @@ from bailee.clock import Clock, Ticks, ticks
 from bailee.damage import Damages
 from bailee.db.checks import sound
 from bailee.db.engine import reading, storage_errors
-from bailee.db.latest import before
+from bailee.db.pages import following
 from bailee.db.vault import exchanges, sessions, spool_positions
 from bailee.errors import InputError, IntegrityError, StorageError
 from bailee.keyring import Keyring, Rotation
@@ -229,18 +229,16 @@ class Vault:
         owner: str | None = None,
         *,
         newest: int | None = None,
-        after: tuple[datetime, str] | None = None,
+        after: str | None = None,
     ) -> list[SessionRow]:
         """The sessions that are kept at `now`, all or one owner's, latest activity first; at most
-        `newest`, and those that come `after` one, by its last activity and id, if given. A page
-        costs what is on it.
+        `newest`, and those that come `after` a place (`db.pages`: last activity, id), if given. A
+        page costs what is on it.
         """
         query = select(*_COLUMNS).where(sessions.c.expires_at > now, sound(sessions))
         if owner is not None:
             query = query.where(sessions.c.owner == owner)
-        if after is not None:
-            at, last = after
-            query = query.where(before(sessions.c.last_activity, at, sessions.c.id > last))
+        query = query.where(following(sessions.c.last_activity, sessions.c.id, after))
         query = query.order_by(sessions.c.last_activity.desc(), sessions.c.id).limit(newest)
         with storage_errors("the vault's index"), reading(self._engine) as connection:
             return [SessionRow(**row._mapping) for row in connection.execute(query)]
@@ -335,7 +333,7 @@ class Vault:
         *,
         owner: str | None = None,
         subject: str | None = None,
-        after: tuple[datetime, str] | None = None,
+        after: str | None = None,
     ) -> list[Receipt]:
         """At most so many receipts, the newest first: as `Receipts.latest`."""
         return self._forgetting.receipts.latest(most, owner=owner, subject=subject, after=after)

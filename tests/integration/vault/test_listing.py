@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import Engine, event
 
 import grown
+from bailee.db.pages import place
 
 Bench = Any
 
@@ -39,7 +40,7 @@ def pages(bench: Bench, owner: str | None = None) -> Iterator[list[Any]]:
     after = None
     while page := bench.vault.sessions(bench.clock(), owner, newest=1000, after=after):
         yield page
-        after = (page[-1].last_activity, page[-1].id)
+        after = place(page[-1].last_activity, page[-1].id)
 
 
 @pytest.mark.row("R1")
@@ -61,7 +62,7 @@ def test_a_page_costs_what_is_on_it(bench: Bench) -> None:
     grow(bench, "ada", 5000)
     grow(bench, "bob", 20)
     rows = bench.vault.sessions(bench.clock(), "ada")
-    far = (rows[4000].last_activity, rows[4000].id)
+    far = place(rows[4000].last_activity, rows[4000].id)
     with grown.steps(bench.engine) as whole:
         bench.vault.sessions(bench.clock())
     for owner, after in ((None, None), ("ada", None), ("ada", far), ("bob", None)):

@@ -477,7 +477,7 @@ CREATE INDEX ix_cloud_sessions_state ON cloud_sessions (state);
 
 CREATE INDEX ix_consent_records_account_id ON consent_records (account_id);
 
-CREATE INDEX ix_erasures_requested_at ON erasures (requested_at, id);
+CREATE INDEX ix_erasures_requested_at ON erasures (requested_at DESC, id);
 
 CREATE INDEX ix_erasures_state ON erasures (state);
 
@@ -513,11 +513,11 @@ CREATE INDEX ix_persons_created_at ON persons (created_at, id);
 
 CREATE INDEX ix_receipt_segments_segment_id ON receipt_segments (segment_id);
 
-CREATE INDEX ix_receipts_owner_requested_at ON receipts (owner, requested_at, id);
+CREATE INDEX ix_receipts_owner_requested_at ON receipts (owner, requested_at DESC, id);
 
 CREATE INDEX ix_receipts_part_of ON receipts (part_of);
 
-CREATE INDEX ix_receipts_requested_at ON receipts (requested_at, id);
+CREATE INDEX ix_receipts_requested_at ON receipts (requested_at DESC, id);
 
 CREATE INDEX ix_receipts_state ON receipts (state);
 
