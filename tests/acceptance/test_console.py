@@ -164,7 +164,7 @@ def test_a_person_chooses_and_sees_only_their_own(shared: Bailee) -> None:
     before = _api(shared, "/api/v1/privacy/training", ada["key"])
     after = _api(shared, "/api/v1/privacy/training", ada["key"], {"choice": "allowed"})
     message(shared.ready, "afterwards", key=ada["key"])
-    sessions = _api(shared, "/api/v1/sessions", ada["key"])
+    sessions = _api(shared, "/api/v1/sessions", ada["key"])["items"]
 
     assert ("none", "allowed") == (before["choice"], after["choice"])
     assert {ada["account"]} == {s["account"] for s in sessions}

@@ -25,6 +25,10 @@ _CONSOLE_PORT: Final = 8788
 _LARGEST: Final = 10_000_000
 
 
+class _NothingThere(UpstreamError):
+    """The answer was 404."""
+
+
 @dataclass(frozen=True, slots=True)
 class ConsoleApi:
     """A console and a key for it. `get`, `put` and `delete` block, for seconds.
@@ -38,6 +42,13 @@ class ConsoleApi:
     def get(self, path: str) -> Any:
         """What is there."""
         return self._call(urllib.request.Request(self.reached + path))  # noqa: S310
+
+    def find(self, path: str) -> Any:
+        """What is there; None: the console knows of nothing there that the key's holder may see."""
+        try:
+            return self.get(path)
+        except _NothingThere:
+            return None
 
     def put(self, path: str, body: Mapping[str, object], *, language: str) -> Any:
         """Changes what is there; `language` is the one in which the person was asked."""
@@ -70,7 +81,8 @@ class ConsoleApi:
                 return json.loads(answer.read(_LARGEST))
         except urllib.error.HTTPError as error:
             error.close()
-            raise UpstreamError(
+            kind = _NothingThere if error.code == 404 else UpstreamError
+            raise kind(
                 f"the console answered with status {error.code}.", code="upstream_protocol"
             ) from None
         except OSError:

@@ -1,12 +1,13 @@
 """What the service keeps of this session: asked of bailee's console, and else unknown.
 
-The console's HTTP API answers to the person's own key (`GET /api/v1/sessions`).
+The console's HTTP API answers to the person's own key (`GET /api/v1/sessions/{id}`).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any, Final
+from urllib.parse import quote
 
 from bailee.agent.console_api import ConsoleApi
 from bailee.errors import UpstreamError
@@ -42,30 +43,31 @@ def ask(console: ConsoleApi | None, session: str) -> Recorded:
     if console is None:
         return UNKNOWN
     try:
-        sessions = console.get("/api/v1/sessions")
+        found = console.find(f"/api/v1/sessions/{quote(session, safe='')}")
         person = console.get("/api/v1/privacy/training")
     except UpstreamError:
         return UNKNOWN
-    return read(sessions, person, session)
+    return read(found, person)
 
 
-def read(sessions: Any, person: Any, session: str) -> Recorded:
-    """What the console's answers mean; unknown when they can't be understood. Pure."""
-    if not isinstance(sessions, list) or not isinstance(person, dict):
+def read(session: Any, person: Any) -> Recorded:
+    """What the console's answers mean, of a session (None: it knows of none) and of the person;
+    unknown when they can't be understood. Pure.
+    """
+    if not isinstance(session, dict | None) or not isinstance(person, dict):
         return UNKNOWN
     plan, choice = (_text(person.get(name)) for name in ("plan", "choice"))
-    for found in sessions:
-        if isinstance(found, dict) and found.get("id") == session:
-            retention, training = found.get("retention"), found.get("training")
-            return Recorded(
-                True,
-                _text(found.get("kept_until")),
-                isinstance(training, dict) and training.get("effect") == "allow",
-                _text(retention.get("clause")) if isinstance(retention, dict) else None,
-                plan,
-                choice,
-            )
-    return Recorded(False, plan=plan, choice=choice)
+    if session is None:
+        return Recorded(False, plan=plan, choice=choice)
+    retention, training = session.get("retention"), session.get("training")
+    return Recorded(
+        True,
+        _text(session.get("kept_until")),
+        isinstance(training, dict) and training.get("effect") == "allow",
+        _text(retention.get("clause")) if isinstance(retention, dict) else None,
+        plan,
+        choice,
+    )
 
 
 def _text(value: object) -> str | None:

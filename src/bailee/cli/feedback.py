@@ -6,13 +6,12 @@ import os
 import sys
 from pathlib import Path
 from typing import Annotated, Any, cast
-from urllib.parse import quote
 
 import typer
 from rich.text import Text
 
 from bailee.cli.errors import reporting
-from bailee.cli.reach import JsonOption, PlaceOption, ask_one, ask_pages
+from bailee.cli.reach import JsonOption, Place, PlaceOption, ask_one, ask_pages
 from bailee.cli.show import console, moment, note, print_json, say, size, table
 from bailee.errors import InputError
 from bailee.shown import line
@@ -52,20 +51,11 @@ def _own(
     operation: str, arguments: dict[str, object], home: PlaceOption, console_at: str | None
 ) -> Any:
     """An operation on the home here; or with a key, on the console where the server runs."""
-    key = arguments.get("key")
-    if console_at is None or not isinstance(key, str):
-        if operation == "feedback.list":
-            return list(ask_pages(home, operation, arguments))
-        return ask_one(home, operation, arguments)
-    from bailee.agent.console_api import ConsoleApi
-    from bailee.client.network import checked
-
-    api, path = ConsoleApi(console_at.rstrip("/"), key), "/api/v1/feedback"
-    checked(api.reached)
+    elsewhere = console_at is not None and "key" in arguments
+    place = Place(address=console_at) if elsewhere else home
     if operation == "feedback.list":
-        return api.get(path)
-    path += "/" + quote(str(arguments["id"]), safe="")
-    return api.get(path) if operation == "feedback.show" else api.delete(path)
+        return list(ask_pages(place, operation, arguments))
+    return ask_one(place, operation, arguments)
 
 
 @app.command("list")
@@ -113,7 +103,7 @@ def show(  # noqa: PLR0917 - each is an option
 ) -> None:
     """A report's content. Without the sender's key, that it was read goes on record."""
     with reporting():
-        arguments = {"id": report, "staff": True, "reason": reason, **_asking(key)}
+        arguments = {"id": report, "reason": reason, **_asking(key)}
         found = cast("dict[str, Any]", _own("feedback.show", arguments, home, console_at))
         if as_json:
             print_json(found)
@@ -188,7 +178,7 @@ def draft(
     it was read goes on record.
     """
     with reporting():
-        arguments = {"id": report, "staff": True, "reason": reason, "repository": repository}
+        arguments = {"id": report, "reason": reason, "repository": repository}
         made = cast("dict[str, Any]", ask_one(home, "feedback.draft", arguments))
         if as_json:
             print_json(made)
@@ -220,7 +210,6 @@ def file_issue(  # noqa: PLR0917 - each is an option
     with reporting():
         arguments = {
             "id": report,
-            "staff": True,
             "reason": reason,
             "repository": repository,
             "title": title,

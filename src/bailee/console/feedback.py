@@ -79,7 +79,7 @@ class Feedback:
         """A report's content, for a reason that goes on record first; with the issue's draft."""
         report = self._found(ask)
         ask.given("reason")
-        shown = self._do(ask, feedback.show, report.id, staff=True, all=True)
+        shown = self._do(ask, feedback.show, report.id, all=True)
         return self._report(ask, content=readable(shown.content or {}), draft=self._draft(ask))
 
     def change(self, ask: Ask) -> Response:

@@ -197,7 +197,7 @@ class Site:
         )
 
     def _refused(self, rule: Rule, request: Request, error: BaileeError) -> Response:
-        if rule is Rule.API:
+        if rule is Rule.API or request.url.path.startswith(f"{BASE}/"):
             return refusal(error)
         ask, _ = self._ask(request)
         return self._frame.page(

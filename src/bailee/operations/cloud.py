@@ -40,7 +40,7 @@ _Held = tuple[list[Event], str | None, list[dict[str, Any]]]
 
 
 @dataclass(frozen=True, slots=True)
-class Session:
+class CloudSession:
     """A session by its particulars. `end`: why it ended; `problem`: the error that ended it;
     `security`: what isolated its machine; `transcript`: its conversation among the sessions.
     """
@@ -64,7 +64,7 @@ class Session:
 
 
 @dataclass(frozen=True, slots=True)
-class Started(Session):
+class Started(CloudSession):
     """A session that was asked for. `push_branch`: the only branch that it can push to."""
 
     push_branch: str
@@ -82,7 +82,7 @@ class Kept:
 
 
 @dataclass(frozen=True, slots=True)
-class Shown(Session):
+class Shown(CloudSession):
     """One session. `asked`: as it was asked for, if that is kept and it is `yours`: of another's
     the operator reads it on record alone, and so not here.
     """
@@ -101,7 +101,7 @@ class Changes:
 
 
 @dataclass(frozen=True, slots=True)
-class Teleport(Session):
+class Teleport(CloudSession):
     """What it takes to go on elsewhere: the branch, and the agent's own records, line by line."""
 
     repository: str
@@ -162,7 +162,7 @@ def start(
 @operation()
 def list_(
     asks: Asks, node: Node, state: State | None = None, after: str | None = None, limit: Limit = 100
-) -> Page[Session]:
+) -> Page[CloudSession]:
     """The cloud sessions that whoever asks may see, the latest first."""
     found, more = node.cloud.page(visible(node, asks.actor), state=state, after=after, limit=limit)
     return Page([shown(one) for one in found], more)
@@ -183,7 +183,7 @@ def show(asks: Asks, node: Node, id: str) -> Shown:
 
 
 @operation()
-def stop(asks: Asks, node: Node, id: str) -> Session:
+def stop(asks: Asks, node: Node, id: str) -> CloudSession:
     """End a session now; its machine and its token are gone when this returns."""
     record = mine(asks, node, id, Permission.CLOUD_CHANGE)
     cloud = _running(node)
@@ -193,7 +193,7 @@ def stop(asks: Asks, node: Node, id: str) -> Session:
 
 
 @operation()
-def send(asks: Asks, node: Node, id: str, text: str) -> Session:
+def send(asks: Asks, node: Node, id: str, text: str) -> CloudSession:
     """Ask a session's agent for more, once it is done with what it does."""
     record = mine(asks, node, id, Permission.CLOUD_START)
     words = text.strip()
@@ -308,9 +308,9 @@ def kept(node: Node, record: Record, now: datetime) -> list[Kept]:
     ]
 
 
-def shown(record: Record) -> Session:
+def shown(record: Record) -> CloudSession:
     """A session by its particulars."""
-    return Session(*_fields(record))
+    return CloudSession(*_fields(record))
 
 
 def _fields(record: Record) -> _Particulars:

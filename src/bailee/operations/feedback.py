@@ -25,7 +25,7 @@ from bailee.feedback import reports, suppression
 from bailee.feedback.draft import draft as drafted
 from bailee.feedback.reports import STATES, Whose
 from bailee.node import Node
-from bailee.operations.asks import Asks
+from bailee.operations.asks import Asks, Via
 from bailee.operations.codec import Function, Limit, Page
 from bailee.operations.operation import operation
 from bailee.operations.retention import Receipt, receipt
@@ -173,15 +173,14 @@ def show(
     id: str,
     *,
     content: bool = True,
-    staff: bool = False,
     all: bool = False,
 ) -> Opened:
-    """A report with its content; for the operator, as staff, with a reason that goes on record."""
+    """A report with its content; that the operator reads another's goes on record."""
     theirs = _theirs(asks, node, all)
     report = node.reports.get(id, asks.at, theirs)
     if not content:
         return Opened(*_fields(report), None)
-    if staff and theirs is None:
+    if theirs is None:
         _on_record(asks, node, report)
     found = node.reports.open(report)
     return Opened(*_fields(report), {str(part): value for part, value in found.items()})
@@ -218,13 +217,11 @@ def set_(asks: Asks, node: Node, id: str, state: str, issue: str | None = None) 
 
 
 @operation()
-def draft(
-    asks: Asks, node: Node, id: str, repository: str | None = None, staff: bool = False
-) -> Issue:
+def draft(asks: Asks, node: Node, id: str, repository: str | None = None) -> Issue:
     """The draft of a public issue: without the transcript, secrets masked."""
     asks.require(node, Permission.FEEDBACK_TRIAGE)
     report = node.reports.get(id, asks.at)
-    if staff:
+    if asks.via is not Via.PAGE:  # a page shows it beside what `show` has entered
         _on_record(asks, node, report)
     made = _issue(node, report, repository)
     masked = [one.kind for one in made.removed]
@@ -241,12 +238,11 @@ def file(
     title: str | None = None,
     body: str | None = None,
     again: bool = False,
-    staff: bool = False,
 ) -> Filed:
     """File the draft, edited or as it is, as a public issue; the report is linked to it."""
     asks.require(node, Permission.FEEDBACK_TRIAGE)
     report = node.reports.get(id, asks.at)
-    if staff:
+    if asks.via is not Via.PAGE:  # a page shows it beside what `show` has entered
         _on_record(asks, node, report)
     if report.issue is not None and not again:
         raise InputError("there is an issue already.", hint=report.issue)

@@ -1,10 +1,11 @@
-"""The HTTP API's description (OpenAPI 3.1), made from what operations take and give. Pure."""
+"""The HTTP API's description (OpenAPI 3.1), made from what operations take and give."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from typing import Any, Final, get_args, get_origin
+from types import UnionType
+from typing import Any, Final, Union, get_args, get_origin
 
 import msgspec
 
@@ -45,15 +46,19 @@ def document(
     for name in routes:
         function = operations[name]
         types += [field.type for field in msgspec.structs.fields(codec.parameters(function))]
-        types.append(_given(function)[0])
-    schemas, components = msgspec.json.schema_components(types, ref_template=_REFERENCE)
+        types += _given(function)[0]
+    schemas, components = msgspec.json.schema_components(
+        types, schema_hook=_anything, ref_template=_REFERENCE
+    )
     described = iter(schemas)
     paths: dict[str, Any] = {}
     for name, route in routes.items():
         function = operations[name]
         fields = msgspec.structs.fields(codec.parameters(function))
         taken = [(field, next(described)) for field in fields]
-        entry = _operation(name, route, function, taken, next(described))
+        parts = [next(described) for _ in _given(function)[0]]
+        gives = parts[0] if len(parts) == 1 else {"anyOf": parts}
+        entry = _operation(name, route, function, taken, gives)
         paths.setdefault(BASE + route.path, {})[route.method.lower()] = entry
     return {
         "openapi": "3.1.0",
@@ -78,12 +83,19 @@ def document(
     }
 
 
-def _given(function: Callable[..., object]) -> tuple[Any, bool]:
-    """The type of what an operation gives, and whether it comes piece by piece."""
-    kind = codec.result(function)
+def _anything(kind: type) -> dict[str, Any]:
+    """The schema of what can be any JSON value."""
+    if kind is object:
+        return {"description": "Any JSON value."}
+    raise NotImplementedError
+
+
+def _given(function: Callable[..., object]) -> tuple[list[Any], bool]:
+    """What an operation gives is of one of these types; and whether it comes piece by piece."""
+    kind, pieces = codec.result(function), False
     if get_origin(kind) in (Iterator, AsyncIterator):
-        return get_args(kind)[0], True
-    return kind, False
+        kind, pieces = get_args(kind)[0], True
+    return list(get_args(kind)) if get_origin(kind) in (Union, UnionType) else [kind], pieces
 
 
 def _operation(

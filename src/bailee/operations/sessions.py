@@ -29,7 +29,6 @@ from bailee.operations.retention import Receipt, receipt
 from bailee.operations.whose import asked_for
 from bailee.vault import unkept as counting
 from bailee.vault.exporting import as_object
-from bailee.vault.packing import JSON
 from bailee.vault.sealing_queue import Unfiled
 from bailee.vault.transcript import Exchange, SessionRow
 
@@ -83,9 +82,9 @@ class Transcript(Session):
     aside. `unfiled`: what of its account is perhaps not in here yet.
     """
 
-    messages: list[JSON]
-    agents: dict[str, list[JSON]]
-    aside: list[list[JSON]]
+    messages: list[Any]
+    agents: dict[str, list[Any]]
+    aside: list[list[Any]]
     as_bytes: list[AsBytes]
     unfiled: Unfiled
     exchange_list: list[dict[str, Any]]

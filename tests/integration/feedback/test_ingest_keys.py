@@ -50,7 +50,7 @@ def test_it_is_kept_as_a_digest_survives_a_start_and_is_revoked(site: Site) -> N
     site.close()
     site.open()
     site.listen()
-    (of,) = [one for one in site.ask("key.list")["items"] if one["scope"] == "ingest"]
+    (of,) = [one for one in site.ask("key.list") if one["scope"] == "ingest"]
 
     assert 200 == metrics(site, key)
     assert None is PolicyAccess(site.node.accounts, site.node.policy).authenticate(key.encode())

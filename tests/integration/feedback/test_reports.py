@@ -98,7 +98,7 @@ def test_nothing_of_a_report_is_in_any_file_log_or_entry(
     looked for can be found, once the report is read.
     """
     report = site.send()["feedback_id"]
-    site.ask("feedback.show", id=report, staff=True, reason="looking into a failure")
+    site.ask("feedback.show", id=report, reason="looking into a failure")
     site.ask("feedback.set", id=report, state="linked", issue="https://github.com/o/n/issues/1")
     site.node.sweep(site.clock())
 
@@ -229,9 +229,9 @@ def test_staff_read_for_a_reason_that_is_on_record_first(site: Site) -> None:
     report = site.send()["feedback_id"]
 
     with pytest.raises(InputError):
-        site.ask("feedback.show", id=report, staff=True, reason="why")
-    site.ask("feedback.show", id=report, staff=True, reason="matter 12: it stops")
-    site.ask("feedback.draft", id=report, staff=True, reason="matter 12", repository="o/n")
+        site.ask("feedback.show", id=report, reason="why")
+    site.ask("feedback.show", id=report, reason="matter 12: it stops")
+    site.ask("feedback.draft", id=report, reason="matter 12", repository="o/n")
 
     entries = site.ask("audit.list", kind="access.read", subject=report)
     assert ["matter 12", "matter 12: it stops"] == [e["body"]["reason"] for e in entries]
