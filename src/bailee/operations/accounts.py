@@ -55,7 +55,7 @@ def list_(asks: Asks, node: Node, after: str | None = None, limit: Limit = 100) 
 def allow(asks: Asks, node: Node, account: str, unrecorded_routes: bool) -> Account:
     """Whether an account may send requests that are no conversations, and are not recorded."""
     asks.require(node, Permission.ACCOUNT_ALLOW)
-    found = named(node, account)
+    found = named(asks, node, account)
     changed = node.accounts.allow_unrecorded_routes(
         found.account_id, unrecorded_routes, by=asks.actor
     )
@@ -66,7 +66,7 @@ def allow(asks: Asks, node: Node, account: str, unrecorded_routes: bool) -> Acco
 def limit(asks: Asks, node: Node, account: str, stored_mb: MiB | None = None) -> Account:
     """How much of an account is kept on disk; without a number, as much as of everybody."""
     asks.require(node, Permission.ACCOUNT_ALLOW)
-    found = named(node, account)
+    found = named(asks, node, account)
     return _shown(node, node.accounts.limit_stored(found.account_id, stored_mb, by=asks.actor))
 
 

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from bailee.accounts import Actor
 from bailee.accounts.roles import Permission
 from bailee.db.pages import place
 from bailee.errors import InputError
@@ -23,6 +22,7 @@ from bailee.operations import exporting, pages
 from bailee.operations.asks import Asks
 from bailee.operations.codec import Function, Limit, Page
 from bailee.operations.operation import operation
+from bailee.operations.whose import find_person
 
 _PIECE: Final = 48 << 10
 
@@ -70,7 +70,7 @@ def export(asks: Asks, node: Node, id: str | None = None) -> Iterator[Piece | Pr
     told: list[Progress] = []
     pieces = exporting.export(
         node,
-        _whom(id, asks.actor),
+        _whom(asks, node, id),
         asks.at,
         by=asks.actor,
         progress=lambda done, of: told.append(Progress(done, of)),
@@ -89,7 +89,7 @@ def _items(pieces: Iterator[bytes], told: list[Progress]) -> Iterator[Piece | Pr
 @operation(makes_room=True)
 def erase(asks: Asks, node: Node, id: str | None = None) -> Erasure:
     """Erase a person: their sessions' keys, what names them, their ways in."""
-    return _shown(node.erasures.request(_whom(id, asks.actor), asks.due, by=asks.actor))
+    return _shown(node.erasures.request(_whom(asks, node, id), asks.due, by=asks.actor))
 
 
 @operation()
@@ -120,9 +120,10 @@ def _shown(one: erasing.Erasure) -> Erasure:
     )
 
 
-def _whom(named: str | None, by: Actor) -> str:
+def _whom(asks: Asks, node: Node, named: str | None) -> str:
+    by = asks.actor
     if named is not None:
-        return named
+        return find_person(asks, node, named).person_id if "@" in named else named
     own = by.person_id or by.account_id
     if own is None:
         raise InputError("whose data is meant?", hint="give a person's id or email")

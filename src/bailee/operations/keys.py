@@ -23,7 +23,7 @@ from bailee.operations.asks import Asks
 from bailee.operations.codec import Function, Limit, Page, extended
 from bailee.operations.key_terms import Key, KeyTerms, MadeKey, key_of, terms_of
 from bailee.operations.operation import operation
-from bailee.operations.whose import account_for, persons_own
+from bailee.operations.whose import account_for, find_person, persons_own
 
 _WHOSE: Final = "name it: --account, --person or --organisation"
 
@@ -60,7 +60,7 @@ def create(
     `operator`: it speaks for the operator to this API, and for a person who is one.
     """
     by, accounts = asks.actor, node.accounts
-    whose = node.registry.people.find(person).person_id if person else None
+    whose = find_person(asks, node, person).person_id if person else None
     if operator and (ingest or shared or zero_retention):
         raise InputError("a key that speaks for the operator does nothing else.")
     scope: Scope = "operator" if operator else "ingest" if ingest else "full"

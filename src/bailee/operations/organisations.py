@@ -19,6 +19,7 @@ from bailee.operations.choices import SOURCES, Consent, consent_of
 from bailee.operations.codec import Function, Limit, Page, extended
 from bailee.operations.key_terms import Key, key_of
 from bailee.operations.operation import operation
+from bailee.operations.whose import find_person
 from bailee.policy.document import Language
 
 
@@ -96,7 +97,8 @@ class Provider:
 @operation()
 def create(asks: Asks, node: Node, name: str, plan: str, owner: str | None = None) -> Organisation:
     """Make an organisation with its account. `owner`: its first, by id or email."""
-    first = None if owner is None else node.registry.people.find(owner)
+    asks.require(node, Permission.ORGANISATION_CREATE)
+    first = None if owner is None else find_person(asks, node, owner)
     organisations = node.registry.organisations
     made, account = organisations.create(name, plan=plan, by=asks.actor)
     if first is not None:
@@ -158,6 +160,8 @@ def show(asks: Asks, node: Node, organisation: str) -> Particulars:
 @operation()
 def member(asks: Asks, node: Node, organisation: str, person: str, role: Role) -> Membership:
     """Take a person in, or give a member another role."""
+    account = node.registry.organisations.account(organisation)
+    asks.require(node, Permission.MEMBERS_CHANGE, account)  # before an email is looked for
     found = node.registry.people.find(person)
     made = node.registry.organisations.add(organisation, found.person_id, role, by=asks.actor)
     return membership_of(made)
@@ -167,11 +171,14 @@ def member(asks: Asks, node: Node, organisation: str, person: str, role: Role) -
 def remove_member(asks: Asks, node: Node, organisation: str, person: str) -> Removed:
     """Let a person go; their keys there are revoked."""
     registry = node.registry
-    gone = registry.people.find(person).person_id
+    account = registry.organisations.account(organisation)
+    if may(Permission.MEMBERS_CHANGE, registry.authority.standings(asks.actor, account)):
+        gone = registry.people.find(person).person_id
+    else:
+        gone = find_person(asks, node, person).person_id  # who leaves names themselves
     ended = registry.organisations.remove(organisation, gone, by=asks.actor)
     if not registry.authority.has_place(gone):
         registry.web_sessions.end_all(gone)
-    account = registry.organisations.account(organisation)
     left = [
         key.key_id
         for key, of in node.accounts.api_keys()

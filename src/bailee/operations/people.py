@@ -23,6 +23,7 @@ from bailee.operations.codec import Function, Limit, Page, extended
 from bailee.operations.key_terms import Key, MadeKey, key_of
 from bailee.operations.operation import operation
 from bailee.operations.organisations import Membership, membership_of
+from bailee.operations.whose import find_person
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +116,7 @@ def list_(
 @operation()
 def show(asks: Asks, node: Node, id: str) -> Particulars:
     """One person, by id or email: account, choice, keys, where they are signed in."""
-    person = node.registry.people.find(id)
+    person = find_person(asks, node, id)
     whose = person.person_id
     node.registry.authority.require_for_person(asks.actor, Permission.PERSON_READ, whose)
     account = node.accounts.of_person(whose)

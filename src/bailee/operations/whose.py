@@ -2,6 +2,8 @@
 
 Rules kept here:
 
+* Whether there is a person with an email is told to the operator, and to nobody else: anybody who
+  has a key could try addresses, one after the other. An id is no guess.
 * Who has a part in more than one account says which: nothing is guessed where a company's code and
   a person's own terms could be mistaken for each other.
 
@@ -10,7 +12,7 @@ Rows: T1, T5.
 
 from __future__ import annotations
 
-from bailee.accounts import Account
+from bailee.accounts import Account, Person
 from bailee.accounts.roles import Permission
 from bailee.errors import InputError
 from bailee.node import Node
@@ -35,6 +37,21 @@ def own_account(asks: Asks, node: Node) -> Account:
     if account is None:
         raise InputError("you have no account of your own.", code="not_found")
     return account
+
+
+def find_person(asks: Asks, node: Node, named: str) -> Person:
+    """A person by id or email; by email, who is not the operator finds themselves alone.
+
+    Raises:
+        InputError: code `not_found`.
+    """
+    by, people = asks.actor, node.registry.people
+    if "@" in named and not by.operator:
+        own = None if by.person_id is None else people.get(by.person_id)
+        if own is None or own.email is None or people.by_email(named) != own:
+            raise InputError("there is no person with this email.", code="not_found")
+        return own
+    return people.find(named)
 
 
 def persons_own(node: Node, person_id: str) -> Account:
@@ -74,7 +91,7 @@ def account_for(node: Node, person_id: str) -> Account:
     )
 
 
-def named(node: Node, name: str) -> Account:
+def named(asks: Asks, node: Node, name: str) -> Account:
     """The account of this id, or the own one of this person, or this organisation's.
 
     Raises:
@@ -84,7 +101,7 @@ def named(node: Node, name: str) -> Account:
         return node.accounts.get(name)
     if name.startswith("org_"):
         return node.accounts.of_organisation(name)
-    return persons_own(node, node.registry.people.find(name).person_id)
+    return persons_own(node, find_person(asks, node, name).person_id)
 
 
 def asked_for(asks: Asks, node: Node, owner: str | None, permission: Permission) -> str | None:

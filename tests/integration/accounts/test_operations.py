@@ -347,3 +347,32 @@ def test_what_names_a_person_is_sealed_in_the_home(stage: Stage) -> None:
     assert [] == [f for f in home.rglob("*") if f.is_file() and needle in f.read_bytes()]
     stage.node.keyring.destroy([stage.person["mia"]])
     assert stage.ask(OPERATOR, "person.show", id=stage.person["mia"])["email"] is None
+
+
+@pytest.mark.row("G2")
+@pytest.mark.parametrize("who", ["mia", "stranger", "bare"])
+def test_nobody_is_told_whether_there_is_a_person_with_an_email(stage: Stage, who: str) -> None:
+    """The answer for one that is there is, word for word, the one for one that is not."""
+    asked = [
+        ("person.show", "id", {}),
+        ("person.export", "id", {}),
+        ("person.erase", "id", {}),
+        ("organisation.member", "person", {"organisation": stage.organisation, "role": "member"}),
+        ("organisation.remove_member", "person", {"organisation": stage.organisation}),
+        ("organisation.create", "owner", {"name": "x", "plan": "team"}),
+        ("key.create", "person", {"name": "k", "plan": "pro"}),
+        ("key.create", "person", {"name": "k", "organisation": stage.organisation}),
+    ]  # fmt: skip
+    for operation, name, more in asked:
+        answers = []
+        for email in ("owner@x.example", "nobody@x.example"):
+            with pytest.raises(BaileeError) as refused:
+                stage.ask(who, operation, **{name: email, **more})
+            answers.append((refused.value.code, refused.value.message, refused.value.hint))
+        assert answers[0] == answers[1], operation
+
+
+def test_one_finds_oneself_by_email(stage: Stage) -> None:
+    """However it is written."""
+    shown = stage.ask("mia", "person.show", id="MIA@x.example")
+    assert stage.person["mia"] == shown["person"]
