@@ -23,6 +23,7 @@ description for programs is at `{BASE}/openapi.json` (OpenAPI 3.1).
   read with, and changes something only from the console's own pages.
 - **Arguments** stand in the path, in the query of a GET or DELETE, and in the JSON object that others send. `me` in the
   place of an `id` is whoever asks, where an operation can do without it.
+- **Content** that is another's the operator reads with a `reason`, which goes on record first; without one it is refused.
 - **Lists** that may be long give `{{"items": […], "next": …}}`; give `next` as `after` for those that follow, and `limit`
   for how many (1 to 1,000). What comes piece by piece is JSON Lines; an answer that breaks off is none.
 - **Errors** have one shape, `{{"type": "error", "error": {{"type", "code", "message", "hint"}}}}`; the codes are in
@@ -57,6 +58,6 @@ def _row(name: str, route: Route) -> str:
         f"`{field.name}`" if field.required else f"`{field.name}`?"
         for field in fields
         if f"{{{field.name}}}" not in route.path
-    ]
+    ] + (["`reason`?"] if route.content else [])
     does = " ".join((function.__doc__ or "").split("\n\n")[0].split())
     return f"| `{route.method} {route.path}` | {', '.join(taken)} | {does} |"

@@ -125,6 +125,21 @@ def test_a_key_that_was_not_made_for_it_does_not_speak_for_the_operator(people: 
     assert (403, "forbidden") == (made.status, made.body["error"]["code"])
 
 
+def test_what_is_anothers_is_read_for_a_reason_that_goes_on_record(people: People) -> None:
+    """Without one it is refused, and nothing is entered."""
+    session = people.ask("GET", "/sessions", people.mia).body["items"][0]["id"]
+    path = f"/sessions/{session}/transcript"
+
+    bare = people.ask("GET", path, people.operator)
+    read = people.ask("GET", f"{path}?reason=matter%2012", people.operator)
+    entries = people.ask("GET", f"/audit?kind=access.read&subject={session}", people.operator).body
+
+    assert (400, 200) == (bare.status, read.status)
+    (entry,) = entries["items"]
+    assert "matter 12" == entry["body"]["reason"]
+    assert entry["body"]["by"].startswith("per_")
+
+
 @pytest.mark.parametrize(
     ("method", "path", "body", "status", "code"),
     [

@@ -44,6 +44,22 @@ class Asks:
     via: Via
     reason: str | None = None
 
+    @property
+    def why(self) -> str:
+        """Why what is another's is read, for the record. At the terminal it may be left out.
+
+        Raises:
+            InputError: no reason was given.
+        """
+        if self.reason:
+            return self.reason
+        if self.via is Via.TERMINAL:
+            return "at the terminal, no reason given"
+        raise InputError(
+            "to read what is another's takes a reason.",
+            hint="give it as `reason`: it goes on record",
+        )
+
     def require(self, node: Node, permission: Permission, account: Account | None = None) -> None:
         """Go on only if who asks may do this, to an account or to the service as a whole.
 

@@ -99,8 +99,7 @@ def on_record(asks: Asks, node: Node, id: str) -> Record:
     """
     record = mine(asks, node, id, Permission.CLOUD_READ)
     if is_staff(asks, node, record):
-        reason = asks.reason or "at the terminal, no reason given"
-        node.registry.staff.read(asks.actor, record.id, reason, whose=record.owner)
+        node.registry.staff.read(asks.actor, record.id, asks.why, whose=record.owner)
     return record
 
 

@@ -300,8 +300,7 @@ def _theirs(asks: Asks, node: Node, all: bool) -> Whose | None:
 
 
 def _on_record(asks: Asks, node: Node, report: reports.Report) -> None:
-    reason = asks.reason or "at the terminal, no reason given"
-    node.registry.staff.read(asks.actor, report.id, reason, whose=report.whose)
+    node.registry.staff.read(asks.actor, report.id, asks.why, whose=report.whose)
 
 
 def _issue(node: Node, report: reports.Report, named: str | None) -> bug_report.Issue:

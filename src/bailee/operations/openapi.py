@@ -16,6 +16,11 @@ from bailee.operations.routes import BASE, Route
 
 _IN_PATH: Final = re.compile(r"\{(\w+)\}")
 _REFERENCE: Final = "#/components/schemas/{name}"
+_REASON: Final[dict[str, Any]] = {
+    "required": False,
+    "description": "Why the operator reads what is another's; without it that is refused.",
+    "schema": {"type": "string"},
+}
 _ERROR: Final = {
     "type": "object",
     "required": ["type", "error"],
@@ -132,7 +137,9 @@ def _operation(
         for field, schema in taken
         if in_query or field.encode_name in in_path
     ]
-    if route.method not in ("GET",):
+    if route.content and in_query:
+        parameters.append({"name": "reason", "in": "query", **_REASON})
+    if route.method != "GET":
         parameters.append(
             {
                 "name": "Idempotency-Key",
@@ -146,6 +153,9 @@ def _operation(
         entry["parameters"] = parameters
     body = [one for one in taken if not in_query and one[0].encode_name not in in_path]
     if body:
+        properties = {field.encode_name: _with_default(field, schema) for field, schema in body}
+        if route.content:
+            properties["reason"] = _REASON["schema"] | {"description": _REASON["description"]}
         required = [field.encode_name for field, _ in body if field.required]
         entry["requestBody"] = {
             "required": bool(required),
@@ -153,10 +163,7 @@ def _operation(
                 "application/json": {
                     "schema": {
                         "type": "object",
-                        "properties": {
-                            field.encode_name: _with_default(field, schema)
-                            for field, schema in body
-                        },
+                        "properties": properties,
                         "additionalProperties": False,
                         **({"required": required} if required else {}),
                     }

@@ -16,11 +16,14 @@ Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
 
 
 class Route(NamedTuple):
-    """`path` begins below `/api/v1`. `lines`: what it gives are lines of text, and go out so."""
+    """`path` begins below `/api/v1`. `lines`: what it gives are lines of text, and go out so.
+    `content`: it gives content, for which the operator gives a `reason` where it is another's.
+    """
 
     method: Method
     path: str
     lines: bool = False
+    content: bool = False
 
     @property
     def in_address(self) -> bool:
@@ -63,8 +66,8 @@ ROUTES: Final[Mapping[str, Route]] = {
     "sessions.unfiled": Route("GET", "/sessions/unfiled"),
     "sessions.unkept": Route("GET", "/sessions/unkept"),
     "sessions.find": Route("GET", "/sessions/{id}"),
-    "sessions.show": Route("GET", "/sessions/{id}/transcript"),
-    "sessions.export": Route("GET", "/sessions/{id}/export", lines=True),
+    "sessions.show": Route("GET", "/sessions/{id}/transcript", content=True),
+    "sessions.export": Route("GET", "/sessions/{id}/export", lines=True, content=True),
     "sessions.delete": Route("DELETE", "/sessions/{id}"),
     # Retention, holds, receipts, the audit record
     "retention.run": Route("POST", "/retention/sweeps"),
@@ -95,11 +98,11 @@ ROUTES: Final[Mapping[str, Route]] = {
     "errors.set": Route("PATCH", "/errors/{id}"),
     # Feedback
     "feedback.list": Route("GET", "/feedback"),
-    "feedback.show": Route("GET", "/feedback/{id}"),
+    "feedback.show": Route("GET", "/feedback/{id}", content=True),
     "feedback.set": Route("PATCH", "/feedback/{id}"),
     "feedback.withdraw": Route("DELETE", "/feedback/{id}"),
-    "feedback.draft": Route("GET", "/feedback/{id}/issue"),
-    "feedback.file": Route("POST", "/feedback/{id}/issue"),
+    "feedback.draft": Route("GET", "/feedback/{id}/issue", content=True),
+    "feedback.file": Route("POST", "/feedback/{id}/issue", content=True),
     "survey.results": Route("GET", "/survey"),
     # Cloud sessions
     "cloud.list": Route("GET", "/cloud/sessions"),
@@ -107,10 +110,10 @@ ROUTES: Final[Mapping[str, Route]] = {
     "cloud.show": Route("GET", "/cloud/sessions/{id}"),
     "cloud.stop": Route("POST", "/cloud/sessions/{id}/stop"),
     "cloud.send": Route("POST", "/cloud/sessions/{id}/messages"),
-    "cloud.attach": Route("GET", "/cloud/sessions/{id}/events"),
-    "cloud.logs": Route("GET", "/cloud/sessions/{id}/logs"),
-    "cloud.diff": Route("GET", "/cloud/sessions/{id}/diff"),
-    "cloud.teleport": Route("GET", "/cloud/sessions/{id}/teleport"),
+    "cloud.attach": Route("GET", "/cloud/sessions/{id}/events", content=True),
+    "cloud.logs": Route("GET", "/cloud/sessions/{id}/logs", content=True),
+    "cloud.diff": Route("GET", "/cloud/sessions/{id}/diff", content=True),
+    "cloud.teleport": Route("GET", "/cloud/sessions/{id}/teleport", content=True),
     "cloud.delete": Route("DELETE", "/cloud/sessions/{id}"),
     "cloud.git.list": Route("GET", "/cloud/git-connections"),
     "cloud.git.add": Route("POST", "/cloud/git-connections"),

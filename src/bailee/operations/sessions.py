@@ -250,8 +250,7 @@ def _read(asks: Asks, node: Node, id: str) -> SessionRow:
     row = _row(asks, node, id, Permission.SESSIONS_LIST)
     if not _is_theirs(asks, node, row):
         asks.require(node, Permission.CONTENT_READ_AS_STAFF)
-        reason = asks.reason or "at the terminal, no reason given"
-        node.registry.staff.read(asks.actor, row.id, reason, whose=row.owner)
+        node.registry.staff.read(asks.actor, row.id, asks.why, whose=row.owner)
     return row
 
 

@@ -60,9 +60,10 @@ def perform(
         raise InputError(f"there is no operation {name!r}.", code="not_found")
     given = {one: value for one, value in values.items() if one not in PROOFS}
     now = given.pop("now", None) if via is Via.TERMINAL else None
-    reason = given.get("reason")
-    if "reason" not in codec.parameters(function).__struct_fields__:
-        given.pop("reason", None)
+    named = "reason" in codec.parameters(function).__struct_fields__
+    reason = given.get("reason") if named else given.pop("reason", None)
+    if isinstance(reason, list):  # it stood in an address
+        reason = reason[0] if len(reason) == 1 else None
     asked = asked_by(
         node,
         by,
