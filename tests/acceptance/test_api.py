@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
+from bailee.operations.routes import ROUTES
 from bailee.testing.upstream import ScriptedUpstream
 from browsing import Visitor
 from programs import Bailee, message
@@ -164,10 +165,11 @@ def test_what_is_wrong_is_refused_in_one_shape(
 
 
 def test_without_a_good_key_nothing_is_told(people: People) -> None:
-    """Neither without one, nor with one that is not good."""
+    """At no route: neither without one, nor with one that is not good."""
     for key in (None, "bl_0000000000_" + "0" * 48):
-        answer = people.ask("GET", "/sessions", key)
-        assert (401, "authentication") == (answer.status, answer.body["error"]["code"])
+        for route in ROUTES.values():
+            answer = people.ask(route.method, route.path.replace("{", "").replace("}", ""), key)
+            assert (401, "authentication") == (answer.status, answer.body["error"]["code"]), route
 
 
 def test_a_cookie_reads_and_changes_nothing_from_elsewhere(people: People) -> None:

@@ -19,6 +19,7 @@ import pytest
 from bailee.clock import system_clock
 from bailee.console import Parts, SignIn
 from bailee.console.site import Site
+from bailee.operations.routes import BASE
 from bailee.policy import load
 from bailee.policy.diagram import Configuration
 from bailee.policy.loading import content
@@ -243,7 +244,11 @@ def test_every_action_is_carried_out_here_or_elsewhere() -> None:
     sign_in, clock = SignIn(system_clock), system_clock
     site = Site(Parts(nothing, nothing, load(), sign_in, clock, running, nothing))
 
-    assert {*ACTIONS, *ELSEWHERE} == {e.path for e in site.entries if e.method == "POST"}
+    assert {*ACTIONS, *ELSEWHERE} == {
+        entry.path
+        for entry in site.entries
+        if entry.method == "POST" and not entry.path.startswith(f"{BASE}/")  # test_api.py
+    }
 
 
 @pytest.mark.row("T1")
