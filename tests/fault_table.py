@@ -27,6 +27,7 @@ RESTORE: Final = "Restore it from a backup, or leave it: all else goes on."
 class Fault:
     """A line of the table. `said`: by the refusal of the start, or by `bailee verify` and whoever
     is refused; empty: by nobody. `loses`: what may be missing afterwards, in the test's home.
+    `refused` None: by which page of a table it strikes.
     `folded`: of a home that was stopped.
     """
 
@@ -36,7 +37,7 @@ class Fault:
     lost: str
     do: str
     damages: tuple[Damage, ...]
-    refused: bool = False
+    refused: bool | None = False
     loses: frozenset[str] = NOTHING
     folded: bool = False
 
@@ -378,9 +379,11 @@ FAULTS: Final[tuple[Fault, ...]] = (
         "the structure of a page",
         "a byte changed, in `receipts`",
         "can't be read or written",
-        "The receipts of that page, until it is restored.",
+        "Nothing, where the start reads that page: it is refused. Else the receipts of that page, "
+        "until it is restored.",
         PUT_BACK,
         _before_row(DATA, "receipts"),
+        refused=None,
         folded=True,
     ),
     Fault(
