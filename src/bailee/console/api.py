@@ -31,7 +31,7 @@ from bailee.accounts import Actor, Registry
 from bailee.console.asking import Ask
 from bailee.console.parts import Parts
 from bailee.errors import CODES, BaileeError, InputError
-from bailee.operations import openapi
+from bailee.operations import codec, openapi
 from bailee.operations.asks import Via
 from bailee.operations.routes import ROUTES, Route
 from bailee.operations.table import OPERATIONS, perform
@@ -61,6 +61,8 @@ class Api:
         assert ask.actor is not None
         by, node = ask.actor, self._parts.node
         values = _values(route, ask)
+        if "language" in codec.parameters(OPERATIONS[name]).__struct_fields__:
+            values.setdefault("language", ask.words.language)  # in which they were asked
         texts = route.in_address
         key = ask.request.headers.get("idempotency-key")
         if key is None or route.method in _SAFE:
