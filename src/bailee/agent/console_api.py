@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+from bailee.client.reaching import NoRedirect, reached
 from bailee.errors import UpstreamError
 from bailee.loopback import is_loopback
 
@@ -31,7 +32,7 @@ class _NothingThere(UpstreamError):
 
 @dataclass(frozen=True, slots=True)
 class ConsoleApi:
-    """A console and a key for it. `get`, `put` and `delete` block, for seconds.
+    """A console and a key for it. `get`, `find` and `put` block, for seconds.
 
     They raise `UpstreamError` when there is no answer, or none that can be understood.
     """
@@ -41,7 +42,7 @@ class ConsoleApi:
 
     def get(self, path: str) -> Any:
         """What is there."""
-        return self._call(urllib.request.Request(self.reached + path))  # noqa: S310
+        return self._call(urllib.request.Request(reached(self.address) + path))  # noqa: S310
 
     def find(self, path: str) -> Any:
         """What is there; None: the console knows of nothing there that the key's holder may see."""
@@ -55,27 +56,13 @@ class ConsoleApi:
         headers = {"content-type": "application/json", "accept-language": language}
         data = json.dumps(body).encode()
         request = urllib.request.Request(  # noqa: S310
-            self.reached + path, data, headers, method="PUT"
+            reached(self.address) + path, data, headers, method="PUT"
         )
         return self._call(request)
 
-    def delete(self, path: str) -> Any:
-        """Removes what is there; what is answered."""
-        return self._call(urllib.request.Request(self.reached + path, method="DELETE"))  # noqa: S310
-
-    @property
-    def reached(self) -> str:
-        """The address as it is asked: a name under `localhost` is this machine's (RFC 6761), which
-        few systems know, and the console answers programs under the number.
-        """
-        parts = urlsplit(self.address)
-        if (parts.hostname or "").endswith(".localhost"):
-            return parts._replace(netloc=f"127.0.0.1:{parts.port or 80}").geturl()
-        return self.address
-
     def _call(self, request: urllib.request.Request) -> Any:
         request.add_header("x-api-key", self.key)
-        opener = urllib.request.build_opener(_NoRedirect)
+        opener = urllib.request.build_opener(NoRedirect)
         try:
             with opener.open(request, timeout=_SECONDS) as answer:
                 return json.loads(answer.read(_LARGEST))
@@ -117,10 +104,3 @@ def console_of(base_url: str | None, environment: Mapping[str, str]) -> str | No
     except ValueError:
         return None
     return f"http://127.0.0.1:{_CONSOLE_PORT}" if near else None
-
-
-class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    """A key goes where it was meant to go and nowhere else."""
-
-    def redirect_request(self, *_args: Any, **_more: Any) -> None:
-        return None

@@ -27,6 +27,7 @@ from urllib.parse import quote, urlencode, urlsplit
 
 from bailee import __version__
 from bailee.client.network import Network, checked
+from bailee.client.reaching import NoRedirect, reached
 from bailee.errors import CODES, BaileeError, InputError, UpstreamError
 from bailee.operations.routes import BASE, ROUTES, Route
 
@@ -35,11 +36,6 @@ _SECONDS: Final = 600
 _LONGEST: Final = 256 << 20
 _IN_PATH: Final = re.compile(r"\{(\w+)\}")
 _TRIES: Final = 2
-
-
-class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    def redirect_request(self, *_args: Any, **_given: Any) -> None:
-        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,19 +73,13 @@ class Server:
             yield from _items(answer, route)
 
     def _reached(self) -> str:
-        """The address as it is asked: a name under `localhost` is this machine's (RFC 6761), which
-        few systems know, and a console answers programs under the number.
-        """
-        address = self.address.rstrip("/")
-        parts = urlsplit(address)
-        if (parts.hostname or "").endswith(".localhost"):
-            address = parts._replace(netloc=f"127.0.0.1:{parts.port or 80}").geturl()
+        address = reached(self.address.rstrip("/"))
         checked(address, "--server")
         return address
 
     def _answered(self, request: urllib.request.Request) -> Any:
         tls = Network(os.environ).tls()
-        opener = urllib.request.build_opener(_NoRedirect, urllib.request.HTTPSHandler(context=tls))
+        opener = urllib.request.build_opener(NoRedirect, urllib.request.HTTPSHandler(context=tls))
         for last in range(_TRIES - 1, -1, -1):
             try:
                 return opener.open(request, timeout=_SECONDS)

@@ -29,6 +29,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
+from bailee import json_lines
 from bailee.client.local_key import make_private, seal, sync_folder, unseal, wipe, write_private
 from bailee.client.payloads import Payload
 from bailee.clock import Clock, system_clock
@@ -204,7 +205,7 @@ class Outbox:
 
 
 def _line(item: Item) -> bytes:
-    return json.dumps(asdict(item), separators=(",", ":")).encode() + b"\n"
+    return json_lines.line(asdict(item))
 
 
 def _about(item: Item) -> bytes:

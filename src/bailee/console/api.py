@@ -17,7 +17,6 @@ Rows: T2 (the choice over HTTP), G2.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import AsyncIterator, Callable, Iterator
 from itertools import chain
@@ -27,12 +26,14 @@ import orjson
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from bailee.accounts import Actor, Registry
+from bailee import json_lines
+from bailee.accounts import Actor
 from bailee.console.asking import Ask
 from bailee.console.parts import Parts
 from bailee.errors import CODES, BaileeError, InputError
+from bailee.node import Node
 from bailee.operations import codec, openapi
-from bailee.operations.asks import Via
+from bailee.operations.asks import Via, from_outside
 from bailee.operations.routes import ROUTES, Route
 from bailee.operations.table import OPERATIONS, perform
 
@@ -67,7 +68,7 @@ class Api:
         key = ask.request.headers.get("idempotency-key")
         if key is None or route.method in _SAFE:
             result = perform(node, name, values, by=by, via=Via.API, texts=texts)
-            return _answer(result, _text if route.lines else _line)
+            return _answer(result, _text if route.lines else json_lines.line)
         if not _KEY.fullmatch(key):
             raise InputError("the Idempotency-Key is no text of 1 to 200 plain characters.")
         done, again = node.once.do(
@@ -82,7 +83,7 @@ class Api:
         return response
 
 
-def who(registry: Registry, request: Request, cookie: str) -> Actor:
+def who(node: Node, request: Request, cookie: str) -> Actor:
     """Who asks: whose key it is, else whose cookie.
 
     Raises:
@@ -94,14 +95,14 @@ def who(registry: Registry, request: Request, cookie: str) -> Actor:
     if key is None and scheme.lower() == "bearer":
         key = bearer.strip()
     if key:
-        return registry.authority.by_key(key)
+        return from_outside(node, {"key": key})
     if not request.cookies.get(cookie):
         raise InputError(
             "there is no API key.",
             code="authentication",
             hint="send it as x-api-key, or as Authorization: Bearer",
         )
-    actor = registry.web_sessions.actor(request.cookies.get(cookie))
+    actor = from_outside(node, {"cookie": request.cookies.get(cookie)})
     ours = request.headers.get("sec-fetch-site") == "same-origin"
     if request.method not in _SAFE and not (ours and _is_json(request)):
         raise InputError(
@@ -142,8 +143,6 @@ def _values(route: Route, ask: Ask) -> dict[str, Any]:
         if name in values:
             raise InputError(f"{name!r} stands in the address's path, and once more elsewhere.")
         values[name] = value
-    if "source" in values:
-        raise InputError("there is no argument 'source' here.")
     return values
 
 
@@ -172,15 +171,7 @@ def _whole(result: Any) -> Any:
 
 def as_json(value: object, status: int = 200) -> Response:
     """A JSON answer."""
-    return Response(_line(value).rstrip(b"\n"), status, media_type="application/json")
-
-
-def _line(value: object) -> bytes:
-    """JSON on one line. The standard library's writer is exact for what a transcript may hold:
-    whole
-    numbers of any size, halves of surrogate pairs.
-    """
-    return json.dumps(value, separators=(",", ":")).encode() + b"\n"
+    return Response(json_lines.line(value).rstrip(b"\n"), status, media_type="application/json")
 
 
 def _text(line: str) -> bytes:

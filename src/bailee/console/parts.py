@@ -11,7 +11,7 @@ from bailee.clock import Clock
 from bailee.console.names import Names
 from bailee.console.sign_in import SignIn
 from bailee.node import Node
-from bailee.operations.asks import Via, asked_by
+from bailee.operations.asks import Via, asked_by, from_outside
 from bailee.operations.operation import Given, Operation, Result
 from bailee.policy import Policy
 from bailee.policy.diagram import Configuration
@@ -51,7 +51,7 @@ class Parts:
         """Carry out an operation for whoever asks for a page; what they gave as a reason is the
         reason.
         """
-        actor = self.registry.web_sessions.actor(ask.visitor.cookie)
+        actor = from_outside(self.node, {"cookie": ask.visitor.cookie})
         asks = asked_by(self.node, actor, Via.PAGE, reason=ask.form.get("reason"))
         return operation(asks, self.node, *args, **given)
 

@@ -140,10 +140,8 @@ class Site:
     def _coming(self, entry: Entry, request: Request) -> _Coming | Response:
         """Who asks, if they may: before anything of a body is read."""
         if entry.rule is Rule.API:
-            registry, language = self._parts.registry, _words(request)
-            actor = who(registry, request, self._parts.cookie)
-            nobody = Visitor(cookie="")
-            ask = Ask(request, nobody, language, self._parts.clock(), actor=actor)
+            actor = who(self._parts.node, request, self._parts.cookie)
+            ask = Ask(request, Visitor(), _words(request), self._parts.clock(), actor=actor)
             return _Coming(ask, None, known=True)
         ask, fresh = self._ask(request)
         visitor = ask.visitor

@@ -19,6 +19,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
+from bailee import json_lines
 from bailee.errors import BaileeError, InputError, StorageError
 
 Operation = Callable[[str, Mapping[str, object]], Iterator[object] | object]
@@ -97,9 +98,9 @@ class ControlServer:
         gone.add_done_callback(leave)
         try:
             async for item in items:
-                writer.write(_line({"item": item}))
+                writer.write(json_lines.line({"item": item}))
                 await writer.drain()
-            writer.write(_line({"end": True}))
+            writer.write(json_lines.line({"end": True}))
         except BaileeError as error:
             writer.write(_problem(error))
         except asyncio.CancelledError:
@@ -124,21 +125,16 @@ def _lines(result: object) -> Iterator[bytes]:
         if isinstance(result, BaileeError):
             raise result
         for item in result if isinstance(result, Iterator) else (result,):
-            yield _line({"item": item})
-        yield _line({"end": True})
+            yield json_lines.line({"item": item})
+        yield json_lines.line({"end": True})
     except BaileeError as error:
         yield _problem(error)
 
 
 def _problem(error: BaileeError) -> bytes:
-    return _line({"error": {"code": error.code, "message": error.message, "hint": error.hint}})
-
-
-def _line(value: object) -> bytes:
-    """A line of JSON. The standard library's writer is exact for what a transcript may hold: whole
-    numbers of any size, halves of surrogate pairs.
-    """
-    return json.dumps(value, separators=(",", ":")).encode() + b"\n"
+    return json_lines.line(
+        {"error": {"code": error.code, "message": error.message, "hint": error.hint}}
+    )
 
 
 def answers(path: Path) -> bool:
@@ -168,7 +164,7 @@ def ask(path: Path, operation: str, arguments: Mapping[str, object]) -> Iterator
                 code="configuration",
                 hint="find out who put it there; nothing was sent to it",
             )
-        connection.sendall(_line({"operation": operation, "arguments": dict(arguments)}))
+        connection.sendall(json_lines.line({"operation": operation, "arguments": dict(arguments)}))
         with connection.makefile("rb") as lines:
             for line in lines:
                 answer = json.loads(line)

@@ -24,7 +24,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import Engine, delete, select, update
+from sqlalchemy import ColumnElement, Engine, delete, select, update
 from sqlalchemy.dialects.sqlite import insert
 
 from bailee.clock import Clock
@@ -61,10 +61,10 @@ class Once:
         """
         name = hmac.new(self._key(), associated("bailee/once/1", who, key), hashlib.sha256)
         digest, asked = name.hexdigest(), _digest(question)
-        self.sweep(self._clock())
-        begun = self._sealed(digest, {"asked": asked})
+        now, begun = self._clock(), self._sealed(digest, {"asked": asked})
         with storage_errors(_WHAT), self._engine.begin() as connection:
-            row = {"id": digest, "at": self._clock(), "sealed": begun}
+            connection.execute(delete(answers).where(_past(now)))  # no sweep may have been yet
+            row = {"id": digest, "at": now, "sealed": begun}
             statement = insert(answers).values(row).on_conflict_do_nothing()
             first = connection.execute(statement).rowcount == 1
         if not first:
@@ -86,7 +86,7 @@ class Once:
             StorageError: the store failed.
         """
         with storage_errors(_WHAT), self._engine.begin() as connection:
-            return connection.execute(delete(answers).where(answers.c.at <= now - KEPT)).rowcount
+            return connection.execute(delete(answers).where(_past(now))).rowcount
 
     def forget_all(self) -> None:
         """Forget every answer. Whoever asks once more is served as if for the first time.
@@ -128,6 +128,10 @@ class Once:
 
     def _key(self) -> bytes:
         return self._secret(_NAME)
+
+
+def _past(now: datetime) -> ColumnElement[bool]:
+    return answers.c.at <= now - KEPT
 
 
 def _digest(question: object) -> str:

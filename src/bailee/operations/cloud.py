@@ -28,13 +28,8 @@ from bailee.node import Node
 from bailee.node.running import RunningCloud
 from bailee.operations.asks import Asks
 from bailee.operations.cloud_whose import account_for_new, is_staff, mine, on_record, visible
-from bailee.operations.codec import Function, Limit, Page
+from bailee.operations.codec import Function, Limit, Page, extended
 from bailee.operations.operation import operation
-
-_Particulars = tuple[
-    str, str, str, str, bool, str, str, State, End | None, str | None, str | None, str | None,
-    datetime, datetime | None, datetime, datetime | None,
-]  # fmt: skip
 
 _Held = tuple[list[Event], str | None, list[dict[str, Any]]]
 
@@ -156,7 +151,7 @@ def start(
         plan=owner.plan,
         zero=zero,
     )
-    return Started(*_fields(record), wanted.push_branch)
+    return extended(Started, shown(record), push_branch=wanted.push_branch)
 
 
 @operation()
@@ -174,11 +169,12 @@ def show(asks: Asks, node: Node, id: str) -> Shown:
     record = mine(asks, node, id, Permission.CLOUD_READ)
     yours = not is_staff(asks, node, record)
     first = next(node.cloud.read(record.id, OUTPUT, asks.at), None) if yours else None
-    return Shown(
-        *_fields(record),
-        kept(node, record, asks.at),
-        None if first is None else Asked(**first["asked"]),
-        yours,
+    return extended(
+        Shown,
+        shown(record),
+        kept=kept(node, record, asks.at),
+        asked=None if first is None else Asked(**first["asked"]),
+        yours=yours,
     )
 
 
@@ -253,12 +249,13 @@ def teleport(asks: Asks, node: Node, id: str) -> Teleport:
             hint="its time has passed, or it was one of zero retention",
         )
     asked = Asked(**pieces[0]["asked"])
-    return Teleport(
-        *_fields(record),
-        asked.repository,
-        asked.push_branch,
-        record.transcript,
-        [line for piece in pieces for line in piece.get("conversation", ())],
+    return extended(
+        Teleport,
+        shown(record),
+        repository=asked.repository,
+        push_branch=asked.push_branch,
+        conversation=record.transcript,
+        records=[line for piece in pieces for line in piece.get("conversation", ())],
     )
 
 
@@ -310,16 +307,24 @@ def kept(node: Node, record: Record, now: datetime) -> list[Kept]:
 
 def shown(record: Record) -> CloudSession:
     """A session by its particulars."""
-    return CloudSession(*_fields(record))
-
-
-def _fields(record: Record) -> _Particulars:
-    return (
-        record.id, record.owner, record.by, record.plan, record.zero_retention, record.agent,
-        record.network, record.state, record.end, record.problem, record.security,
-        record.transcript, record.created_at, record.started_at, record.last_activity,
+    return CloudSession(
+        record.id,
+        record.owner,
+        record.by,
+        record.plan,
+        record.zero_retention,
+        record.agent,
+        record.network,
+        record.state,
+        record.end,
+        record.problem,
+        record.security,
+        record.transcript,
+        record.created_at,
+        record.started_at,
+        record.last_activity,
         record.ended_at,
-    )  # fmt: skip
+    )
 
 
 OPERATIONS: Final[Mapping[str, Function]] = {

@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from bailee import json_lines
 from bailee.accounts import Actor
 from bailee.accounts.roles import Permission
 from bailee.errors import BaileeError
@@ -92,7 +93,7 @@ def _files(
     if unfiled:
         yield "not-in-here-yet.txt", [_LATE.encode()]
     for name, table in tables.items():
-        yield f"{name}.jsonl", (_line(row) for row in table)
+        yield f"{name}.jsonl", map(json_lines.line, table)
     for report in node.reports.of(subject.whose, now):
         yield _report(node, report)
     living = [row for row in rows if row.expires_at > now]
@@ -106,7 +107,7 @@ def _files(
             for piece in node.cloud.read(entry["session"], held["data_class"], now)
         ]
         if pieces:
-            yield f"{_CLOUD}/{entry['session']}.jsonl", [_line(piece) for piece in pieces]
+            yield f"{_CLOUD}/{entry['session']}.jsonl", [json_lines.line(piece) for piece in pieces]
 
 
 def _session(node: Node, row: SessionRow, now: datetime) -> Iterator[tuple[str, Iterable[bytes]]]:
@@ -292,7 +293,3 @@ def _audit(node: Node, holder: str, about: list[str]) -> list[dict[str, Any]]:
 def _row(shown: object, **more: object) -> dict[str, Any]:
     """What an operation shows, as a row of a table, with more beside it."""
     return {**codec.plain(shown), **{name: codec.plain(value) for name, value in more.items()}}
-
-
-def _line(row: dict[str, Any]) -> bytes:
-    return json.dumps(row, separators=(",", ":")).encode() + b"\n"

@@ -26,25 +26,13 @@ from bailee.feedback.draft import draft as drafted
 from bailee.feedback.reports import STATES, Whose
 from bailee.node import Node
 from bailee.operations.asks import Asks, Via
-from bailee.operations.codec import Function, Limit, Page
+from bailee.operations.codec import Function, Limit, Page, extended
 from bailee.operations.operation import operation
 from bailee.operations.retention import Receipt, receipt
+from bailee.operations.sessions import Retention
 
 _ISSUE: Final = re.compile(r"https?://[^\s/@?#]{1,200}(?:/[^\s?#]*)?(?:#[\w-]*)?")
 _LONGEST_ISSUE: Final = 300
-
-
-@dataclass(frozen=True, slots=True)
-class Retention:
-    """By which clause something is kept, and for how long."""
-
-    clause: str
-    period: str
-
-
-_Fields = tuple[
-    str, str, str | None, list[str], int, datetime, datetime, Retention, str, str | None, str
-]
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,11 +167,12 @@ def show(
     theirs = _theirs(asks, node, all)
     report = node.reports.get(id, asks.at, theirs)
     if not content:
-        return Opened(*_fields(report), None)
+        return extended(Opened, shown(report), content=None)
     if theirs is None:
         _on_record(asks, node, report)
     found = node.reports.open(report)
-    return Opened(*_fields(report), {str(part): value for part, value in found.items()})
+    content_of = {str(part): value for part, value in found.items()}
+    return extended(Opened, shown(report), content=content_of)
 
 
 @operation(makes_room=True)
@@ -266,7 +255,7 @@ def file(
     changed = node.reports.set(
         report, "linked", by=asks.actor.name, issue=filed.url[:_LONGEST_ISSUE]
     )
-    return Filed(*_fields(changed), filed.number)
+    return extended(Filed, shown(changed), number=filed.number)
 
 
 @operation()
@@ -317,16 +306,19 @@ def _issue(node: Node, report: reports.Report, named: str | None) -> bug_report.
 
 def shown(report: reports.Report) -> Report:
     """A report as lists show it."""
-    return Report(*_fields(report))
-
-
-def _fields(report: reports.Report) -> _Fields:
-    return (
-        report.id, report.state, report.issue, list(report.parts), report.bytes,
-        report.received_at, report.expires_at,
+    return Report(
+        report.id,
+        report.state,
+        report.issue,
+        list(report.parts),
+        report.bytes,
+        report.received_at,
+        report.expires_at,
         Retention(report.terms.clause, report.terms.period),
-        report.account_id, report.person_id, report.key_id,
-    )  # fmt: skip
+        report.account_id,
+        report.person_id,
+        report.key_id,
+    )
 
 
 OPERATIONS: Final[Mapping[str, Function]] = {

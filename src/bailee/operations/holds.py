@@ -13,7 +13,7 @@ from typing import Final
 from bailee.accounts.roles import Permission
 from bailee.node import Node
 from bailee.operations.asks import Asks
-from bailee.operations.codec import Function
+from bailee.operations.codec import Function, extended
 from bailee.operations.operation import operation
 from bailee.vault import holds
 
@@ -69,7 +69,7 @@ def release(asks: Asks, node: Node, id: str) -> Released:
         for receipt in node.vault.receipts(hold.session_id)
         if receipt.deferred_at is not None
     ]
-    return Released(*_fields(hold), driven)
+    return extended(Released, _shown(hold), driven=driven)
 
 
 @operation()
@@ -80,16 +80,15 @@ def list_(asks: Asks, node: Node) -> list[Hold]:
 
 
 def _shown(hold: holds.Hold) -> Hold:
-    return Hold(*_fields(hold))
-
-
-def _fields(
-    hold: holds.Hold,
-) -> tuple[str, str, str, str, datetime, datetime | None, datetime | None]:
-    return (
-        hold.id, hold.session_id, hold.reason, hold.state,
-        hold.requested_at, hold.placed_at, hold.released_at,
-    )  # fmt: skip
+    return Hold(
+        hold.id,
+        hold.session_id,
+        hold.reason,
+        hold.state,
+        hold.requested_at,
+        hold.placed_at,
+        hold.released_at,
+    )
 
 
 OPERATIONS: Final[Mapping[str, Function]] = {

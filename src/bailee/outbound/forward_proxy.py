@@ -211,6 +211,11 @@ def check_name(hello: ClientHello, host: Host, *, without_name: bool) -> None:
         )
 
 
+def looks_like_http(data: bytes) -> bool:
+    """Whether these first bytes are a request's method, or could become one."""
+    return _LIKE_HTTP.match(data) is not None
+
+
 async def first_in_tunnel(
     reader: asyncio.StreamReader, host: Host, port: int, *, without_name: bool
 ) -> bytes:
@@ -228,7 +233,7 @@ async def first_in_tunnel(
         data, hello = await read_hello(reader, data)
         check_name(hello, host, without_name=without_name)
         return data
-    if not _LIKE_HTTP.match(data):
+    if not looks_like_http(data):
         raise NotServed("tunnel.unknown", "it is neither TLS nor HTTP", 403)
     while b"\r\n\r\n" not in data:
         if len(data) > LONGEST_HEAD:

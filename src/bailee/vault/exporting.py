@@ -7,13 +7,13 @@ as RFC 8259 allows. Pure.
 from __future__ import annotations
 
 import base64
-import json
 from collections.abc import Iterable, Iterator
 from dataclasses import fields
 from typing import Any
 
 import orjson
 
+from bailee import json_lines
 from bailee.vault.transcript import Exchange, SessionRow
 
 
@@ -52,4 +52,4 @@ def _line(value: dict[str, Any]) -> bytes:
             return packed + b"\n"
     except (TypeError, ValueError, RecursionError):
         pass
-    return json.dumps(value, separators=(",", ":")).encode() + b"\n"
+    return json_lines.line(value)

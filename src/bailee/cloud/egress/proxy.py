@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import re
 from collections.abc import AsyncIterator, Callable
 from typing import Final
 
@@ -34,6 +33,7 @@ from bailee.outbound.dialing import Dialer, Refused, Unreachable
 from bailee.outbound.forward_proxy import (
     NotServed,
     check_host,
+    looks_like_http,
     malformed,
     target_of,
     tunnel_of,
@@ -45,7 +45,6 @@ from bailee.outbound.streams import Writer
 _FLOOD: Final = 10
 """How many refusals for want of a budget weigh as much as one violation."""
 _LINGER: Final = 2.0
-_LIKE_HTTP: Final = re.compile(rb"[A-Z]{1,20}(?: |\Z)")
 
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
@@ -186,7 +185,7 @@ class EgressProxy:
         attempt: Attempt,
     ) -> None:
         """Plain HTTP through a tunnel: some clients do so. It is read like any other."""
-        if not _LIKE_HTTP.match(data):
+        if not looks_like_http(data):
             raise Stopped(Outcome.CUT, "tunnel.unknown", "it is neither TLS nor HTTP")
         inner = Conversation(h11.SERVER, client.reader, client.writer)
         inner.http.receive_data(data)

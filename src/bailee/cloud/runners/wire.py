@@ -29,6 +29,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any, Final
 
+from bailee import json_lines
 from bailee.cloud.ports import Command, Limits
 
 LONGEST: Final = 64 << 20
@@ -37,7 +38,7 @@ LONGEST: Final = 64 << 20
 
 def line(message: Mapping[str, Any]) -> bytes:
     """A message as it is sent."""
-    return json.dumps(message, separators=(",", ":")).encode() + b"\n"
+    return json_lines.line(message)
 
 
 def read(text: bytes) -> dict[str, Any]:
