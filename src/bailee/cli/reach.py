@@ -15,14 +15,16 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Final, cast
+from typing import TYPE_CHECKING, Annotated, Any, Final, cast
 
 import typer
 
-from bailee.cli.elsewhere import Server
 from bailee.errors import BaileeError, InputError
 from bailee.home import Home, HomeLock, control, find
 from bailee.home.set_clock import time_set
+
+if TYPE_CHECKING:
+    from bailee.cli.elsewhere import Server
 
 HomeOption = Annotated[
     Path | None,
@@ -121,6 +123,8 @@ def _server(given: Place | None) -> Server | None:
         given = Place(address=os.environ["BAILEE_SERVER"])
     if given is None or given.address is None:
         return None
+    from bailee.cli.elsewhere import Server  # TLS and HTTP take a moment, and most stay here
+
     return Server(given.address, os.environ.get("BAILEE_API_KEY"))
 
 
