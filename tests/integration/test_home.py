@@ -15,7 +15,8 @@ import pytest
 
 from bailee.errors import BaileeError, InputError, IntegrityError, StorageError
 from bailee.home import Home, HomeLock
-from bailee.home.control import ControlServer, ask
+from bailee.home.control import ask
+from bailee.home.control_server import ControlServer
 from bailee.node.node import Node
 
 

@@ -49,7 +49,8 @@ from bailee.gateway.tls import server_context
 from bailee.gateway.way_out import WayOut, proxy_variables
 from bailee.health import healthy
 from bailee.home.console_name import console_label
-from bailee.home.control import ControlServer, reachable
+from bailee.home.control import reachable
+from bailee.home.control_server import ControlServer
 from bailee.home.guarding import check_secret
 from bailee.node.node import Node
 from bailee.operations.asks import at_terminal

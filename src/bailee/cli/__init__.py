@@ -2,11 +2,13 @@
 
 Nothing of the server is imported until a command needs it, so that the base install has every
 command that needs no server, and a plain refusal for the others. Of the groups only the one is
-imported and built that the first word names: all of them take several times as long.
+imported and built that the first word names, and none for the list of them: all of them take
+several times as long.
 """
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterable
 from functools import cache
@@ -19,38 +21,62 @@ from bailee import __version__
 from bailee.cli.show import say, warn_in_lines
 
 _COMMANDS: Final = {
-    "up": "up:up",
-    "sign-in": "up:sign_in",
-    "demo": "demo:demo",
-    "code": "code:code",
-    "flows": "flows:flows",
-    "run": "run:run",
-    "outbox": "outbox:app",
-    "local": "local:app",
-    "policy": "policy:app",
-    "person": "person:app",
-    "hold": "hold:app",
-    "receipts": "personal_data:receipts",
-    "organisation": "organisation:app",
-    "account": "account:app",
-    "key": "key:app",
-    "privacy": "privacy:app",
-    "sessions": "sessions:app",
-    "retention": "retention:app",
-    "metrics": "metrics:app",
-    "errors": "errors_command:app",
-    "feedback": "feedback:app",
-    "survey": "survey:app",
-    "cloud": "cloud:app",
-    "clock": "clock:app",
-    "keyring": "keyring:app",
-    "home": "home:app",
-    "audit": "audit:app",
-    "verify": "verify:verify",
-    "config": "config:app",
+    "up": (
+        "up:up",
+        "Start the gateway and the console, and run until stopped (Ctrl-C or SIGTERM).",
+    ),
+    "sign-in": (
+        "up:sign_in",
+        "Print a new single-use sign-in link for the console of a running server.",
+    ),
+    "demo": (
+        "demo:demo",
+        "Hold four people's sessions on the policy's terms, walk the clock and see them forgotten.",
+    ),
+    "code": ("code:code", "Work on the code in this folder, with a model."),
+    "flows": (
+        "flows:flows",
+        "Show every flow from this machine: state, destination, contents, and who decided.",
+    ),
+    "run": (
+        "run:run",
+        "Run another agent so that it uses the gateway, respects the switches and forgets on time.",
+    ),
+    "outbox": ("outbox:app", "What was sent and what is to be sent, byte for byte."),
+    "local": ("local:app", "Transcripts on this machine."),
+    "policy": (
+        "policy:app",
+        "The data policy: check it, ask it, compare versions, publish its page.",
+    ),
+    "person": ("person:app", "People: who has an account here."),
+    "hold": ("hold:app", "Legal holds: sessions whose destruction is deferred."),
+    "receipts": ("personal_data:receipts", "Signed receipts of erased persons."),
+    "organisation": ("organisation:app", "Organisations and their members."),
+    "account": ("account:app", "Accounts: what they may send upstream, and keep."),
+    "key": ("key:app", "API keys."),
+    "privacy": ("privacy:app", "Your choice about training."),
+    "sessions": ("sessions:app", "Sessions: what is kept, why, until when."),
+    "retention": ("retention:app", "Retention: what is kept, and the end of it."),
+    "metrics": ("metrics:app", "Operational metrics."),
+    "errors": ("errors_command:app", "Errors of clients, grouped into issues."),
+    "feedback": (
+        "feedback:app",
+        "Bug reports: your own with your key, all of them without one, for triage.",
+    ),
+    "survey": ("survey:app", "The session survey's results."),
+    "cloud": ("cloud:app", "Sessions in virtual machines of their own."),
+    "clock": ("clock:app", "The time that a home goes by."),
+    "keyring": ("keyring:app", "The keyring."),
+    "home": ("home:app", "The home as a whole."),
+    "audit": ("audit:app", "The audit record."),
+    "verify": (
+        "verify:verify",
+        "Check a whole home: its databases, keys, rows, records, receipts, holds and spool.",
+    ),
+    "config": ("config:app", "Settings."),
 }
-"""Each first word, and what it names: module and attribute. A module's `HOW` says more of its
-command."""
+"""Each first word, what it names (module and attribute), and its line in `bailee --help`, which is
+the first sentence of its own help. A module's `HOW` says more of its command."""
 
 
 def _version(wanted: bool) -> None:
@@ -69,6 +95,19 @@ def _root(
 
 
 def _made(names: Iterable[str]) -> typer.Typer:
+    made = _empty()
+    for name in names:
+        module_name, attribute = _COMMANDS[name][0].split(":")
+        module = import_module(f"bailee.cli.{module_name}")
+        command = getattr(module, attribute)
+        if isinstance(command, typer.Typer):
+            made.add_typer(command, name=name)
+        else:
+            made.command(name, **getattr(module, "HOW", {}))(command)
+    return made
+
+
+def _empty() -> typer.Typer:
     made = typer.Typer(
         name="bailee",
         help="The self-hostable data plane for coding agents.",
@@ -77,14 +116,14 @@ def _made(names: Iterable[str]) -> typer.Typer:
         rich_markup_mode=None,
     )
     made.callback()(_root)
-    for name in names:
-        module_name, attribute = _COMMANDS[name].split(":")
-        module = import_module(f"bailee.cli.{module_name}")
-        command = getattr(module, attribute)
-        if isinstance(command, typer.Typer):
-            made.add_typer(command, name=name)
-        else:
-            made.command(name, **getattr(module, "HOW", {}))(command)
+    return made
+
+
+def listed() -> typer.Typer:
+    """The commands' names and a line of help for each: for `bailee --help`, and nothing else."""
+    made = _empty()
+    for name, (_, line) in _COMMANDS.items():
+        made.command(name, help=line)(_root)
     return made
 
 
@@ -98,8 +137,12 @@ def main() -> None:
     """Run the command line. A fault of our own is reported where that is on, and stays a fault."""
     first = sys.argv[1:2]
     try:
-        app = _made(first) if first and first[0] in _COMMANDS else whole()
-        app()
+        if first and first[0] in _COMMANDS:
+            _made(first)()
+        elif sys.argv[1:] in ([], ["--help"]) and "_BAILEE_COMPLETE" not in os.environ:
+            listed()()
+        else:
+            whole()()
     except Exception as error:
         from bailee.client.crashes import crashed
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
-
-from rich.syntax import Syntax
-from rich.text import Text
+from typing import TYPE_CHECKING, Any, Final
 
 from bailee.cli.show import console, moment, say, size, table, write_text
+
+if TYPE_CHECKING:
+    from rich.text import Text
 
 _STATUS: Final = {"finished": 0, "failed": 1, "refused": 8, "stopped": 130}
 
@@ -54,6 +54,8 @@ def particulars(one: dict[str, Any]) -> None:
 
 def event(one: dict[str, Any]) -> None:
     """One event, as it comes."""
+    from rich.text import Text
+
     kind = one["kind"]
     if kind == "state":
         text = one["state"] if one["state"] != "ended" else f"ended: {state(one)}"
@@ -74,6 +76,8 @@ def event(one: dict[str, Any]) -> None:
 
 def agent(line: dict[str, Any]) -> list[Text]:
     """A line of the agent's stream, as a person reads it."""
+    from rich.text import Text
+
     if line["type"] == "result":
         return [Text(f"· the agent is done ({line.get('subtype', '')})", style="dim")]
     message = line.get("message")
@@ -115,6 +119,8 @@ def connections(found: list[dict[str, Any]]) -> None:
 def patch(text: str) -> None:
     """A patch: coloured in a terminal, as it is in a pipe."""
     if console().is_terminal and text:
+        from rich.syntax import Syntax
+
         console().print(Syntax(text, "diff", theme="ansi_dark", background_color="default"))
     else:
         write_text(text)
@@ -122,6 +128,8 @@ def patch(text: str) -> None:
 
 def _line(one: dict[str, Any], text: Text) -> None:
     """One event. What it says over several lines is set in, so that no line of it is another's."""
+    from rich.text import Text
+
     before = f"{one['at'][11:19]} "
     for part in text.split("\n", allow_blank=True):
         console().print(Text(before, style="dim") + part, soft_wrap=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import typer
-from rich.text import Text
 
 from bailee.cli.errors import reporting
 from bailee.cli.reach import JsonOption
@@ -16,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def demo(as_json: JsonOption = False) -> None:
-    """Hold four people's sessions on the policy's terms, walk the clock, and see them forgotten."""
+    """Hold four people's sessions on the policy's terms, walk the clock and see them forgotten."""
     with reporting():
         import asyncio
 
@@ -42,6 +41,8 @@ async def _run(as_json: bool) -> bool:
 
 
 def _print(step: Step) -> None:
+    from rich.text import Text
+
     mark = Text("✓", style="green") if step.holds else Text("✗", style="bold red")
     console().print(mark + Text(f" {step.claim}"))
     if step.rows:

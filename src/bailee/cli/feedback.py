@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Annotated, Any, cast
 
 import typer
-from rich.text import Text
 
 from bailee.cli.errors import reporting
 from bailee.cli.reach import JsonOption, Place, PlaceOption, ask_one, ask_pages
@@ -113,7 +112,7 @@ def show(  # noqa: PLR0917 - each is an option
         say(f"kept until {moment(found['kept_until'])} by {found['retention']['clause']}")
         for part, value in found["content"].items():
             out.print()
-            out.print(Text(line(part), style="bold"))
+            out.print(line(part), style="bold")
             out.print(_readable(value))
 
 
@@ -184,7 +183,7 @@ def draft(
             print_json(made)
             return
         out = console()
-        out.print(Text(line(made["title"]), style="bold"))
+        out.print(line(made["title"]), style="bold")
         out.print(made["body"])
         masked = ", ".join(made["masked"]) or "nothing"
         out.print()

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Annotated, Final
 
 import typer
-from rich.text import Text
 
 from bailee.cli.errors import reporting
 from bailee.cli.show import console, print_json, say, write_text
@@ -58,8 +57,8 @@ def flows(
         else:
             words = _WORDS[lang]
             _tell(found, words)
-            console().print(Text(f"\n{words['stays']}{stays(policy, holding, lang)}"))
-            console().print(Text(words["note"], style="dim"))
+            console().print(f"\n{words['stays']}{stays(policy, holding, lang)}")
+            console().print(words["note"], style="dim")
 
 
 def warn(holding: Settings) -> None:
@@ -116,6 +115,8 @@ _WORDS: Final[dict[Language, dict[str, str]]] = {
 
 
 def _tell(found: list[Flow], words: dict[str, str]) -> None:
+    from rich.text import Text
+
     out = console()
     for flow in found:
         mark, style = (words["on"], "bold green") if flow.on else (words["off"], "dim")
@@ -125,10 +126,10 @@ def _tell(found: list[Flow], words: dict[str, str]) -> None:
         head.append(f"  {flow.name}", style="dim")
         out.print(head)
         way = "to" if flow.on or flow.destination in _NOWHERE else "would"
-        out.print(Text(f"      {words[way]}{flow.destination}"))
-        out.print(Text(f"      {flow.carries}"))
+        out.print(f"      {words[way]}{flow.destination}")
+        out.print(f"      {flow.carries}")
         clause = f"  ({flow.clause})" if flow.clause else ""
-        out.print(Text(f"      {words['decided']}{flow.decided_by}{clause}", style="dim"))
+        out.print(f"      {words['decided']}{flow.decided_by}{clause}", style="dim")
 
 
 _NOWHERE: Final = ("nowhere", said("nowhere"))

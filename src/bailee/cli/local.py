@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
-from rich.text import Text
 
 from bailee.cli.errors import reporting
 from bailee.cli.flows import SettingsOption, warn
@@ -75,17 +74,14 @@ def list_sessions(as_json: JsonOption = False, settings: SettingsOption = None) 
         rows = [
             (
                 one.session,
-                Text(one.title),
-                Text(one.folder),
+                one.title,
+                one.folder,
                 moment(one.last_activity),
                 in_words(datetime.fromisoformat(one.forgotten_at or one.last_activity), now),
             )
             for one in found
         ]
-        made = table(("session", "title", "folder", "last used", ""), ())
-        for row in rows:
-            made.add_row(*row)
-        console().print(made)
+        console().print(table(("session", "title", "folder", "last used", ""), rows))
 
 
 @app.command()

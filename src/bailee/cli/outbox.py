@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.text import Text
 
 from bailee.cli.errors import reporting
 from bailee.cli.flows import SettingsOption, warn
@@ -68,7 +67,7 @@ def list_items(
             return
         for day, group in groupby(items, key=lambda item: item.day):
             out = console()
-            out.print(Text(day, style="bold"))
+            out.print(day, style="bold")
             rows = [
                 (
                     f"  {item.id}",
@@ -81,7 +80,7 @@ def list_items(
                 for item in group
             ]
             out.print(table(("  id", "flow", "state", "size", "to", "answer"), rows))
-        console().print(Text("\nbailee outbox show ID prints the exact bytes.", style="dim"))
+        console().print("\nbailee outbox show ID prints the exact bytes.", style="dim")
 
 
 @app.command()

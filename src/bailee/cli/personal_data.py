@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Annotated, Any, cast
 
 import typer
-from rich.progress import Progress
 
 from bailee.cli.errors import reporting
 from bailee.cli.reach import JsonOption, PlaceOption, ask_one, ask_pages, is_there, operate
@@ -36,6 +35,8 @@ def export(
     every session that can be read.
     """
     with reporting():
+        from rich.progress import Progress
+
         partial = output.with_name(f".{output.name}.{os.getpid()}.part")
         size = 0
         try:

@@ -6,12 +6,10 @@ import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, BinaryIO, Literal
+from typing import TYPE_CHECKING, Annotated, BinaryIO, Literal
 
 import orjson
 import typer
-from rich.table import Table
-from rich.text import Text
 
 from bailee.cli.errors import report, reporting
 from bailee.cli.show import console, print_json, say, write_text
@@ -22,6 +20,9 @@ from bailee.policy import as_json as shapes
 from bailee.policy.asking import LONGEST_LINE, question, typed
 from bailee.policy.document import Clause, Language
 from bailee.policy.wording import outcome_in_words
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 app = typer.Typer(
     help="The data policy: check it, ask it, compare versions, publish its page.",
@@ -80,8 +81,8 @@ def check(
             )
             return
         out = console()
-        out.print(Text(f"{document.file}  version {document.version}"))
-        out.print(Text(f"sha256 {document.sha256}\n", style="dim"))
+        out.print(f"{document.file}  version {document.version}")
+        out.print(f"sha256 {document.sha256}\n", style="dim")
         rows = [
             (action, f"{sum(counts.values()):,}", str(len(counts)))
             for action, counts in found.decided.items()
@@ -143,12 +144,12 @@ def explain(
             return
         told, clause = sentence(policy.document, found, lang), found.clause
         out = console()
-        out.print(Text(told, style="bold"))
-        out.print(Text(f"\n{clause.text.of(lang)}"))
+        out.print(told, style="bold")
+        out.print(f"\n{clause.text.of(lang)}")
         place = f"{policy.document.file}:{clause.line}"
-        out.print(Text(f"{clause.id}  {place}  serves {', '.join(clause.rows)}", style="dim"))
+        out.print(f"{clause.id}  {place}  serves {', '.join(clause.rows)}", style="dim")
         if found.passed_over:
-            out.print(Text("\nPassed over, in order:" if lang == "en" else "\n依次未适用的条款:"))
+            out.print("\nPassed over, in order:" if lang == "en" else "\n依次未适用的条款:")
             rows = [
                 (f"  {one.clause.id}", why_not(policy.document, one, lang))
                 for one in found.passed_over
@@ -192,8 +193,8 @@ def show(
             return
         out = console()
         if not clause:
-            out.print(Text(f"{whole.file}  version {whole.version}"))
-            out.print(Text(f"sha256 {whole.sha256}", style="dim"))
+            out.print(f"{whole.file}  version {whole.version}")
+            out.print(f"sha256 {whole.sha256}", style="dim")
             for action, clauses in whole.clauses.items():
                 out.print()
                 rows = [
@@ -206,7 +207,7 @@ def show(
             out.print(_table(("stated", ""), stated))
             return
         one = chosen[0]
-        out.print(Text(one.text.of(lang), style="bold"))
+        out.print(one.text.of(lang), style="bold")
         about = [("id", one.id), ("place", f"{whole.file}:{one.line}")]
         if one.action is not None:
             about += [("action", one.action), ("when", _when(one)), ("then", _outcome(one, lang))]
@@ -261,7 +262,7 @@ def diff(
             for action, was, now, count in found.moved
         ]
         if lines:
-            out.print(Text("\n" + "\n".join(lines)))
+            out.print("\n" + "\n".join(lines))
 
 
 @app.command()
@@ -358,7 +359,7 @@ def _table(
     for column in made.columns:
         column.overflow = "fold"  # an id or a variable that is cut can't be copied
     for row in rows:
-        made.add_row(*map(Text, row))
+        made.add_row(*row)
     return made
 
 

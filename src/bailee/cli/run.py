@@ -62,7 +62,7 @@ def run(
     ] = False,
     settings: SettingsOption = None,
 ) -> None:
-    """Run another agent so that it uses the gateway, respects the switches, and forgets on time."""
+    """Run another agent so that it uses the gateway, respects the switches and forgets on time."""
     from bailee.client import agents
     from bailee.client.egress import EgressWatch
     from bailee.client.machine import Machine

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Annotated, Any, cast
 
 import typer
-from rich.text import Text
 
 from bailee.cli.errors import reporting
 from bailee.cli.reach import JsonOption, PlaceOption, ask_one, ask_pages, operate
@@ -65,7 +64,7 @@ def list_sessions(
             note(f"The latest {_SHOWN} of {total}. More: --newest N; all: --json.")
         unfiled = cast("dict[str, Any]", ask_one(home, "sessions.unfiled"))
         if said := being_filed(unfiled):
-            console().print(Text(f"Being filed, and not in the list yet: {said}.", style="dim"))
+            console().print(f"Being filed, and not in the list yet: {said}.", style="dim")
         for one in cast("list[dict[str, Any]]", ask_one(home, "sessions.unkept")):
             exchanges = one["exchanges"]
             what = "1 exchange" if exchanges == 1 else f"{exchanges} exchanges"

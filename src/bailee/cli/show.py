@@ -5,6 +5,7 @@ Rules kept here:
 * Nothing else in the command line writes to a terminal. What goes out here is text: no name moves
   the cursor, forges a line or is read as markup (`bailee.shown`).
 * What a program reads in a pipe is exactly as it is; on a terminal the same is shown as text.
+* What draws is imported when something is drawn: JSON, a line and a refusal need none of it.
 * Colours are the terminal's own and vanish in a pipe or under `NO_COLOR` (rich sees to both).
 """
 
@@ -15,11 +16,14 @@ import os
 import sys
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from typing import TYPE_CHECKING
 
-from rich.table import Table
-
-from bailee.plain_console import PlainConsole
 from bailee.shown import json_text, line, lines
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from bailee.plain_console import PlainConsole
 
 _PIPE_WIDTH = 200
 _LONGEST_CELL = 500
@@ -28,6 +32,8 @@ _LONGEST_LINE = 20_000
 
 def console() -> PlainConsole:
     """A console on standard output; wide in a pipe, so that no row is cut there."""
+    from bailee.plain_console import PlainConsole
+
     width = None if sys.stdout.isatty() or "COLUMNS" in os.environ else _PIPE_WIDTH
     return PlainConsole(width=width)
 
@@ -68,6 +74,8 @@ def table(
     columns: Sequence[str], rows: Iterable[Sequence[str]], *, right: Sequence[str] = ()
 ) -> Table:
     """A plain table of texts of one line; the columns named in `right` hold numbers."""
+    from rich.table import Table
+
     made = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:
         made.add_column(column, justify="right" if column in right else "left")

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
-from rich.console import Console
-from rich.text import Text
 
 from bailee.cli.show import console, moment, say
 from bailee.shown import line
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 _LONGEST = 2_000
 _WHY = {
@@ -46,7 +47,7 @@ def print_transcript(transcript: dict[str, Any]) -> None:
         **{f"aside {n}": messages for n, messages in enumerate(transcript["aside"], 1)},
     }
     for title, messages in parts.items():
-        out.rule(Text(line(title)), style="dim")
+        out.rule(line(title), style="dim")
         for message in messages:
             _print_message(out, message)
 
@@ -58,8 +59,8 @@ def _print_message(out: Console, message: Any) -> None:
     for block in blocks:
         kind, text = _block(block)
         label = role if kind == "text" else f"{role} · {kind}"
-        out.print(Text(line(label), style="bold"))
-        out.print(Text(text if len(text) <= _LONGEST else text[:_LONGEST] + " …"))
+        out.print(line(label), style="bold")
+        out.print(text if len(text) <= _LONGEST else text[:_LONGEST] + " …")
         out.print()
 
 

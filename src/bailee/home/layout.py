@@ -29,8 +29,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from platformdirs import user_data_path
-
 from bailee.errors import InputError, StorageError
 from bailee.home import guarding
 
@@ -187,6 +185,8 @@ def find(given: Path | None, environment: Mapping[str, str] = os.environ) -> Hom
     elif variable:
         found = Home(Path(variable).absolute())
     else:
+        from platformdirs import user_data_path
+
         found = Home(user_data_path("bailee", appauthor=False))
     found.check()
     return found
