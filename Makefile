@@ -18,6 +18,8 @@ export PYTHON
 # Programs are run as modules: a script's first line breaks when the checkout's path is long
 # or has spaces in it.
 RUN := .venv/bin/python -m
+# Where nothing compiled may be written down, each of some thousand processes compiles it anew.
+COMPILED := env -u PYTHONDONTWRITEBYTECODE
 
 help: ## Say what the verbs do
 	@sed -n 's/^\([a-z-]*\): .*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{printf "%-17s %s\n", $$1, $$2}'
@@ -35,7 +37,7 @@ up: ## Run bailee on this machine
 
 test: ## Run every test this machine can run, and say which it can't
 	@tools/setup.sh dev
-	@$(RUN) pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(ARGS)
+	@$(COMPILED) $(RUN) pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 test-long: ## Tell random histories for an hour, against the model of the mission
 	@tools/setup.sh dev
@@ -60,7 +62,7 @@ check: ## Lint, types, import contracts, generated pages, docs site
 
 bench: ## Measure, side by side in one run
 	@tools/setup.sh dev
-	@$(RUN) bench $(ARGS)
+	@$(COMPILED) $(RUN) bench $(ARGS)
 
 docs: ## Generate the generated pages and build the docs site into site/
 	@tools/setup.sh dev

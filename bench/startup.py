@@ -1,4 +1,5 @@
-"""How long a person waits: for the version, for help, for the agent's first prompt.
+"""How long a person waits: for the version, for help, for a command on data, for the agent's first
+prompt.
 
 Each program is started anew, in turns with the others, and the median of the runs counts. A bare
 Python is the floor for anything written in it. Claude Code, where the tests have fetched it, is
@@ -15,7 +16,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from bench.result import Line
@@ -37,20 +39,24 @@ def main() -> list[Line]:
             "ANTHROPIC_BASE_URL": "http://127.0.0.1:9",
             "ANTHROPIC_AUTH_TOKEN": "bl_none",
         }
+        listed = [*BAILEE, "sessions", "list", "--json"]
         ways: dict[str, Callable[[], float]] = {
             "python -c pass": lambda: _to_end([*PYTHON, "-c", "pass"], environment),
             "bailee --version": lambda: _to_end([*BAILEE, "--version"], environment),
+            "bailee --help": lambda: _to_end([*BAILEE, "--help"], environment),
+            "bailee sessions list, of a server": lambda: _to_end(listed, environment),
             "bailee code --help": lambda: _to_end([*BAILEE, "code", "--help"], environment),
             "bailee code, first prompt": lambda: _to_prompt([*BAILEE, "code"], environment, folder),
         }
         if (claude := _claude()) is not None:
             ways["claude --version"] = lambda: _to_end([str(claude), "--version"], environment)
         taken: dict[str, list[float]] = {name: [] for name in ways}
-        for run in range(RUNS + 1):
-            for name, way in ways.items():
-                seconds = way()
-                if run:  # the first fills the disk's cache
-                    taken[name].append(seconds)
+        with _server(environment):
+            for run in range(RUNS + 1):
+                for name, way in ways.items():
+                    seconds = way()
+                    if run:  # the first fills the disk's cache
+                        taken[name].append(seconds)
     medians = {name: statistics.median(runs) for name, runs in taken.items()}
     for name, median in medians.items():
         print(f"{name:28} {median * 1000:7.0f} ms")
@@ -62,6 +68,25 @@ def main() -> list[Line]:
         for name, median in medians.items()
         if name.startswith("bailee")
     ]
+
+
+@contextmanager
+def _server(environment: dict[str, str]) -> Iterator[None]:
+    """A running server of the home that the commands find."""
+    anywhere = [f"--{one}=127.0.0.1:0" for one in ("gateway", "console", "ingest")]
+    process = subprocess.Popen(
+        [*BAILEE, "up", "--json", *anywhere, "--upstream", environment["ANTHROPIC_BASE_URL"]],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    )
+    assert process.stdout is not None
+    try:
+        process.stdout.readline()  # it is ready
+        yield
+    finally:
+        process.terminate()
+        process.wait()
 
 
 def _to_end(command: list[str], environment: dict[str, str]) -> float:

@@ -7,8 +7,7 @@ are told apart by what they have.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from enum import Enum
-from typing import Any, Literal, get_args, get_origin
+from typing import Any
 
 import typer.main
 
@@ -57,14 +56,7 @@ def _name(parameter: Any) -> str:
 
 def _meaning(parameter: Any) -> str:
     meaning = (getattr(parameter, "help", None) or "").replace("\n", " ").replace("|", "\\|")
-    kind = parameter.type_descriptor.annotation
-    one_of = (
-        [member.value for member in kind]
-        if isinstance(kind, type) and issubclass(kind, Enum)
-        else get_args(kind)
-        if get_origin(kind) is Literal
-        else []
-    )
+    one_of = [getattr(choice, "value", choice) for choice in getattr(parameter.type, "choices", ())]
     if one_of:
         meaning += " One of " + ", ".join(f"`{choice}`" for choice in one_of) + "."
     if parameter.required:

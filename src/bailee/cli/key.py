@@ -11,7 +11,6 @@ from bailee.cli.errors import reporting
 from bailee.cli.reach import JsonOption, PlaceOption, ask_one, ask_pages
 from bailee.cli.show import console, moment, note, print_json, say, table
 from bailee.errors import InputError
-from bailee.policy.wording import period_in_words
 
 app = typer.Typer(help="API keys.", no_args_is_help=True)
 _OPENS = {
@@ -180,6 +179,8 @@ def revoke(
 
 def _terms(terms: dict[str, Any]) -> tuple[str, str, str, str, str]:
     """Who pays for a key, the plan, whose policy holds, for how long, and whether for training."""
+    from bailee.policy.wording import period_in_words
+
     pays = terms["payer_id"]
     if terms["payer"] == "organisation":
         pays = f"{terms['payer_name']} ({pays})"

@@ -1,0 +1,63 @@
+"""What a command imports before it does anything: what people wait for, each time."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import typer.main
+
+from bailee.cli import listed, whole
+
+_PROGRAM = """
+import sys
+from bailee.__main__ import main
+try:
+    main()
+finally:
+    print(*sys.modules, file=sys.stderr)
+"""
+_HEAVY = {
+    "asyncio", "bailee.node", "cryptography", "h11", "httpx2", "jinja2", "msgspec", "platformdirs",
+    "pydantic", "rich", "sqlalchemy", "ssl",
+}  # fmt: skip
+
+
+def _imported(arguments: list[str], home: Path) -> set[str]:
+    done = subprocess.run(
+        [sys.executable, "-c", _PROGRAM, *arguments],
+        check=False,  # there is no home
+        capture_output=True,
+        text=True,
+        env={"HOME": str(home), "BAILEE_HOME": str(home / "none")},
+    )
+    return set(done.stderr.split())
+
+
+@pytest.mark.parametrize(
+    "words", ["sessions list", "hold list --json", "person show x", "key list"]
+)
+def test_a_command_imports_what_it_needs(words: str, tmp_path: Path) -> None:
+    """Up to the question whether there is a home, or a server, nothing slow is imported."""
+    imported = _imported(words.split(), tmp_path)
+    assert "bailee.cli.reach" in imported
+    assert imported & _HEAVY == set()
+
+
+def test_the_list_of_commands_imports_none(tmp_path: Path) -> None:
+    """`bailee --help` is made from names and lines alone."""
+    imported = _imported(["--help"], tmp_path)
+    assert "bailee.cli" in imported
+    assert {one for one in imported if one.startswith("bailee.cli.")} == {"bailee.cli.show"}
+    assert imported & _HEAVY == set()
+
+
+def test_the_list_of_commands_is_true() -> None:
+    """Each line of it is what the command itself says first."""
+    lines = [
+        {name: one.get_short_help_str(200) for name, one in made.commands.items()}
+        for made in map(typer.main.get_group, (listed(), whole()))
+    ]
+    assert lines[0] == lines[1]
