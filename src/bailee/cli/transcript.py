@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
-
-import orjson
 
 from bailee.cli.show import console, moment, say
 from bailee.shown import line
@@ -58,7 +57,7 @@ def _print_message(out: Console, message: Any) -> None:
     blocks = content if isinstance(content, list) else [{"type": "text", "text": content}]
     for block in blocks:
         kind, text = _block(block)
-        label = role if kind == "text" else f"{role} · {kind}"
+        label = str(role) if kind == "text" else f"{role} · {kind}"
         out.print(line(label), style="bold")
         out.print(text if len(text) <= _LONGEST else text[:_LONGEST] + " …")
         out.print()
@@ -83,4 +82,4 @@ def _block(block: Any) -> tuple[str, str]:
 
 
 def _json(value: Any) -> str:
-    return orjson.dumps(value, option=orjson.OPT_INDENT_2).decode()
+    return json.dumps(value, indent=2, ensure_ascii=False)  # any size of number, half characters

@@ -142,7 +142,7 @@ def password(asks: Asks, node: Node, new: str, old: str | None = None) -> Passwo
     by = asks.actor
     if by.person_id is None:
         raise InputError("a password is a person's own: it takes their key.", code="authentication")
-    node.registry.passwords.set_password(by.person_id, new, old=old, by=by, address="terminal")
+    node.registry.passwords.set_password(by.person_id, new, old=old, by=by, address=str(asks.via))
     return PasswordSet(by.person_id)
 
 

@@ -1,0 +1,227 @@
+"""Streams against the vendor's SDK: what it makes of the same events is what is kept, or the bytes
+are kept beside.
+"""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import httpx2
+import pytest
+from anthropic.lib.streaming._beta_messages import accumulate_event
+from hypothesis import event as seen
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.unit.gateway.test_interpret import captured
+
+from bailee.gateway.interpret import interpret
+from bailee.testing.upstream import sse
+
+
+def of_the_sdk(events: list[dict[str, Any]]) -> dict[str, Any] | None:
+    """The message that the SDK has in the end; None if it refuses the stream."""
+    message, pieces = None, dict[int, bytes]()
+    try:
+        for one in copy.deepcopy(events):
+            if one["type"] in ("ping", "error", "from_2031"):
+                continue  # its stream hands on neither
+            message = accumulate_event(
+                event=one,  # type: ignore[arg-type]
+                current_snapshot=message,
+                json_bufs=pieces,
+                request_headers=httpx2.Headers(),
+            )
+    except Exception:
+        return None
+    return None if message is None else message.to_dict(mode="json", warnings=False)
+
+
+def holds(said: Any, kept: Any) -> bool:
+    """Whether all that the SDK has is in what is kept."""
+    if isinstance(said, dict):
+        return isinstance(kept, dict) and all(
+            value is None or holds(value, kept.get(name)) for name, value in said.items()
+        )
+    if isinstance(said, list):
+        return isinstance(kept, list) and len(said) == len(kept) and all(map(holds, said, kept))
+    return bool(said == kept)
+
+
+def start(index: int, **block: Any) -> dict[str, Any]:
+    """A block begins."""
+    return {"type": "content_block_start", "index": index, "content_block": block}
+
+
+def delta(index: int, kind: str, **members: Any) -> dict[str, Any]:
+    """A block goes on."""
+    return {"type": "content_block_delta", "index": index, "delta": {"type": kind, **members}}
+
+
+def stream(*events: dict[str, Any]) -> list[dict[str, Any]]:
+    """A message of these events."""
+    usage = {"input_tokens": 3, "output_tokens": 1}
+    message = {
+        "type": "message", "id": "msg_1", "role": "assistant", "model": "m", "content": [],
+        "stop_reason": None, "stop_sequence": None, "usage": usage,
+    }  # fmt: skip
+    return [
+        {"type": "message_start", "message": message},
+        *events,
+        {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": usage},
+        {"type": "message_stop"},
+    ]  # fmt: skip
+
+
+def found(events: list[dict[str, Any]]) -> tuple[Any, bool]:
+    """What is kept as a message, and whether the bytes are kept beside."""
+    wire = b"".join(map(sse, events))
+    one = interpret(captured(answer=wire, kind="text/event-stream"))
+    assert one.raw_answer in (None, wire)
+    return one.answer, one.raw_answer is not None
+
+
+THINKING = start(0, type="thinking", thinking="", signature="")
+TOOL = start(0, type="tool_use", id="t", name="ls", input={"a": 1})
+
+
+def test_thinking_with_a_count_beside_is_the_thinking() -> None:
+    """Claude Code asks for counts by default: they are hints, and the thinking is whole."""
+    events = stream(
+        THINKING,
+        delta(0, "thinking_delta", thinking="Hm. ", estimated_tokens=50),
+        delta(0, "thinking_delta", thinking="Yes.", estimated_tokens=None),
+        delta(0, "signature_delta", signature="c2ln"),
+    )
+    message, raw = found(events)
+    assert [{"type": "thinking", "thinking": "Hm. Yes.", "signature": "c2ln"}] == message["content"]
+    assert not raw
+
+
+def test_a_compaction_is_taken_along() -> None:
+    """Its summary and what is opaque in it."""
+    events = stream(
+        start(0, type="compaction", content=None, encrypted_content=None),
+        delta(0, "compaction_delta", content="all of it", encrypted_content="eA=="),
+    )
+    message, raw = found(events)
+    block = {"type": "compaction", "content": "all of it", "encrypted_content": "eA=="}
+    assert ([block], False) == (message["content"], raw)
+
+
+def test_an_input_that_was_there_at_the_start_stays() -> None:
+    """An empty piece of JSON says nothing about it."""
+    message, raw = found(stream(TOOL, delta(0, "input_json_delta", partial_json="")))
+    assert ({"a": 1}, False) == (message["content"][0]["input"], raw)
+
+
+@pytest.mark.parametrize(
+    ("events", "content"),
+    [
+        (  # two blocks under one index: both are there
+            [start(0, type="text", text="a"), start(0, type="text", text="b")],
+            [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}],
+        ),
+        (  # two starts: the first counts
+            [stream()[0], start(0, type="text", text="a")],
+            [{"type": "text", "text": "a"}],
+        ),
+        (  # an input given twice
+            [TOOL, delta(0, "input_json_delta", partial_json='{"b":2}')],
+            [{**TOOL["content_block"], "input": {"b": 2}}],
+        ),
+        (  # a member that nobody knows, beside text that everybody knows
+            [start(0, type="text", text=""), delta(0, "text_delta", text="a", odd={"x": 1})],
+            [{"type": "text", "text": "a"}],
+        ),
+        (  # a delta of the future
+            [start(0, type="scent", scent=""), delta(0, "scent_delta", scent="a", note="b")],
+            [{"type": "scent", "scent": "a", "note": "b"}],
+        ),
+        (  # a signature given twice
+            [THINKING, *[delta(0, "signature_delta", signature=one) for one in "ab"]],
+            [{"type": "thinking", "thinking": "", "signature": "b"}],
+        ),
+    ],
+)
+def test_what_is_taken_otherwise_keeps_the_bytes(
+    events: list[dict[str, Any]], content: list[dict[str, Any]]
+) -> None:
+    """As far as it is understood it is in the message, and all of it is there as it came."""
+    message, raw = found(stream(*events))
+    assert (content, True) == (message["content"], raw)
+
+
+INDEX = st.sampled_from([0, 0, 0, 1, 1, 2])
+TEXT = st.sampled_from(["", "a", "é ", "\n"])
+EXTRA = st.sampled_from([{}, {}, {}, {"odd": 1}, {"odd": "x"}, {"estimated_tokens": 50}])
+BLOCKS = st.sampled_from(
+    [
+        {"type": "text", "text": ""},
+        {"type": "text", "text": "before "},
+        {"type": "thinking", "thinking": "", "signature": ""},
+        {"type": "tool_use", "id": "t", "name": "ls", "input": {}},
+        {"type": "server_tool_use", "id": "t", "name": "web_search", "input": {"q": 1}},
+        {"type": "redacted_thinking", "data": "x"},
+        {"type": "compaction", "content": None, "encrypted_content": None},
+        {"type": "fallback", "from": {"model": "m"}, "to": {"model": "n"}},
+    ]
+)
+DELTAS = st.one_of(
+    st.builds(lambda i, t, x: delta(i, "text_delta", text=t, **x), INDEX, TEXT, EXTRA),
+    st.builds(lambda i, t, x: delta(i, "thinking_delta", thinking=t, **x), INDEX, TEXT, EXTRA),
+    st.builds(lambda i, t: delta(i, "signature_delta", signature=t), INDEX, TEXT),
+    st.builds(
+        lambda i, t: delta(i, "input_json_delta", partial_json=t),
+        INDEX,
+        st.sampled_from(["", '{"a":', '"b"}', '{"c":[1,2]}', "nonsense"]),
+    ),
+    st.builds(
+        lambda i, t: delta(i, "compaction_delta", content=t, encrypted_content=None), INDEX, TEXT
+    ),
+    st.builds(lambda i, t: delta(i, "citations_delta", citation={"cited_text": t}), INDEX, TEXT),
+)
+EVENTS = st.one_of(
+    st.builds(lambda i, block: start(i, **copy.deepcopy(block)), INDEX, BLOCKS),
+    DELTAS,
+    DELTAS,
+    st.builds(lambda i: {"type": "content_block_stop", "index": i}, INDEX),
+    st.sampled_from(
+        [
+            {"type": "ping"},
+            {"type": "from_2031", "x": 1},
+            {
+                "type": "message_delta",
+                "delta": {"container": None},
+                "usage": {"output_tokens": 2, "input_tokens": None},
+            },
+            {"type": "message_delta", "delta": {"stop_reason": "tool_use"}},
+        ]
+    ),
+)
+
+
+def in_order(blocks: list[tuple[dict[str, Any], list[dict[str, Any]]]]) -> list[dict[str, Any]]:
+    """A stream as the vendor sends it: each block with its deltas, one after the other."""
+    events: list[dict[str, Any]] = []
+    for index, (block, deltas) in enumerate(blocks):
+        events.append(start(index, **copy.deepcopy(block)))
+        events += [{**one, "index": index} for one in deltas]
+        events.append({"type": "content_block_stop", "index": index})
+    return stream(*events)
+
+
+STREAMS = st.lists(st.tuples(BLOCKS, st.lists(DELTAS, max_size=4)), max_size=3).map(in_order)
+ODD = st.lists(EVENTS, max_size=9).map(lambda events: stream(*events))
+
+
+@settings(max_examples=300, deadline=None)
+@given(STREAMS | ODD)
+def test_the_message_is_the_sdk_s_or_the_bytes_are_kept(events: list[dict[str, Any]]) -> None:
+    """Whatever a stream says: all of the SDK's message is in ours, or it is kept as it came."""
+    theirs = of_the_sdk(events)
+    ours, raw = found(events)
+    if not raw:
+        seen("whole")
+        assert theirs is not None
+        assert holds(theirs, ours)
