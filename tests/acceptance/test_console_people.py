@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+import urllib.request
 from collections.abc import Callable
 from html import unescape
 
@@ -94,6 +96,30 @@ def test_a_session_of_somebody_else_is_not_there(served: Serve) -> None:
     assert [404, 404, 404] == [his.status, deleted.status, unknown.status]
     assert without_names(his.text, session) == without_names(unknown.text, "no-such-session")
     assert [session] == [one["id"] for one in bailee.json("sessions", "list")]
+
+
+@pytest.mark.row("C4")
+def test_all_that_was_said_is_on_the_page(served: Serve) -> None:
+    """An agent's conversation beside the main one; a tool's input; half a character as an escape."""
+    bailee = served(env=SIGN_UP)
+    ada = Visitor(bailee.ready["console"])
+    sign_up(ada, "ada@example.org", choice="refused")
+    key, session = new_key(bailee, ada), "0d7c3d1c-32a5-4d0c-8f0b-0d7c3d1c1a12"
+    used = {"type": "tool_use", "id": "t", "name": "ls", "input": {"in": "the orchard \ud83d"}}
+    for agent, content in (("", "the gate"), ("digger", [used])):
+        request = urllib.request.Request(
+            bailee.ready["gateway"] + "/v1/messages",
+            json.dumps({"model": "m", "messages": [{"role": "user", "content": content}]}).encode(),
+            {"x-api-key": key, "x-claude-code-session-id": session}
+            | ({"x-claude-code-agent-id": agent} if agent else {}),
+        )
+        urllib.request.urlopen(request, timeout=30).close()
+    bailee.json("sessions", "list")
+
+    page = ada.get(f"/settings/sessions/{session}").text
+
+    assert "Agent digger" in page
+    assert all(one in page for one in ("the gate", "tool_use ls", "the orchard \\ud83d"))
 
 
 @pytest.mark.row("G2", "R5", "R6")

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
+from bailee.blocks import blocks_of, role_of
 from bailee.cli.show import console, moment, say
 from bailee.shown import line
 
@@ -52,34 +52,8 @@ def print_transcript(transcript: dict[str, Any]) -> None:
 
 
 def _print_message(out: Console, message: Any) -> None:
-    role = message.get("role", "?") if isinstance(message, dict) else "?"
-    content = message.get("content") if isinstance(message, dict) else message
-    blocks = content if isinstance(content, list) else [{"type": "text", "text": content}]
-    for block in blocks:
-        kind, text = _block(block)
-        label = str(role) if kind == "text" else f"{role} · {kind}"
-        out.print(line(label), style="bold")
+    role = role_of(message)
+    for label, text in blocks_of(message):
+        out.print(line(f"{role} · {label}" if label else role), style="bold")
         out.print(text if len(text) <= _LONGEST else text[:_LONGEST] + " …")
         out.print()
-
-
-def _block(block: Any) -> tuple[str, str]:
-    if not isinstance(block, dict):
-        return "text", str(block)
-    kind = str(block.get("type", "block"))
-    match kind:
-        case "text":
-            return kind, str(block.get("text", ""))
-        case "thinking":
-            return kind, str(block.get("thinking", ""))
-        case "tool_use":
-            return f"tool_use {block.get('name')}", _json(block.get("input"))
-        case "tool_result":
-            content = block.get("content")
-            return kind, content if isinstance(content, str) else _json(content)
-        case _:
-            return kind, _json(block)
-
-
-def _json(value: Any) -> str:
-    return json.dumps(value, indent=2, ensure_ascii=False)  # any size of number, half characters

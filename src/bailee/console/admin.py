@@ -16,9 +16,10 @@ from starlette.responses import Response
 
 from bailee.console.asking import Ask
 from bailee.console.calendar import calendar
+from bailee.console.conversations import conversations
 from bailee.console.frame import Frame, drawn
 from bailee.console.parts import Parts
-from bailee.console.privacy import particulars, plain
+from bailee.console.privacy import particulars
 from bailee.operations import audit, home, keys, retention, sessions
 from bailee.policy import load
 from bailee.policy.diff import change_in_words, compare, who_in_words
@@ -69,7 +70,7 @@ class Admin:
         """One session's particulars."""
         found = particulars(self._parts, ask)
         return self._frame.page(
-            ask, "admin/session.html", here="sessions", session=found, messages=None
+            ask, "admin/session.html", here="sessions", session=found, conversations=None
         )
 
     def read(self, ask: Ask) -> Response:
@@ -81,7 +82,7 @@ class Admin:
             "admin/session.html",
             here="sessions",
             session=session,
-            messages=[plain(one) for one in shown.messages],
+            conversations=conversations(shown),
             as_bytes=shown.as_bytes,
         )
 

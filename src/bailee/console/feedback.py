@@ -15,10 +15,11 @@ from typing import Any
 from markupsafe import Markup
 from starlette.responses import RedirectResponse, Response
 
+from bailee.blocks import Block, blocks_of, role_of
 from bailee.console.asking import Ask
+from bailee.console.conversations import Spoken
 from bailee.console.frame import Frame
 from bailee.console.parts import Parts
-from bailee.console.privacy import plain
 from bailee.console.shares import Week, shares
 from bailee.errors import BaileeError, InputError
 from bailee.operations import feedback
@@ -187,11 +188,14 @@ def readable(content: Mapping[str, object]) -> list[dict[str, Any]]:
 def _part(name: str, value: Any) -> dict[str, Any]:
     if isinstance(value, list) and all(isinstance(one, dict) and "role" in one for one in value):
         messages, left = [], _LONGEST
-        for one in map(plain, value):
-            messages.append({"role": _clean(one["role"]), "text": _clean(one["text"][:left])})
-            left -= len(one["text"])
+        for one in value:
             if left <= 0:
                 break
+            blocks = []
+            for label, text in blocks_of(one):
+                blocks.append(Block(_clean(label), _clean(text[: max(left, 0)])))
+                left -= len(text)
+            messages.append(Spoken(_clean(role_of(one)), blocks))
         return {"name": name, "messages": messages, "text": "", "cut": left < 0}
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, indent=2)
     cut = len(text) > _LONGEST

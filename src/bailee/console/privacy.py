@@ -6,7 +6,6 @@ Rows: T2, T3, R6.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import orjson
 from starlette.responses import RedirectResponse, Response, StreamingResponse
@@ -14,6 +13,7 @@ from starlette.responses import RedirectResponse, Response, StreamingResponse
 from bailee.accounts import Account
 from bailee.accounts.choices import choice_named
 from bailee.console.asking import Ask
+from bailee.console.conversations import conversations
 from bailee.console.frame import Frame
 from bailee.console.label import label
 from bailee.console.parts import Parts
@@ -121,7 +121,7 @@ class Privacy:
             "session.html",
             here="privacy",
             session=session,
-            messages=[plain(one) for one in shown.messages],
+            conversations=conversations(shown),
             as_bytes=shown.as_bytes,
             resumed_by=self._parts.policy.resumes(
                 session_deleted=True, account_erased=False
@@ -218,16 +218,3 @@ def archive(parts: Parts, ask: Ask, person: str) -> Response:
 def as_text(erased: Erasure) -> str:
     """A signed receipt as text to keep."""
     return orjson.dumps(erased.signed, option=orjson.OPT_INDENT_2).decode()
-
-
-def plain(message: Any) -> dict[str, str]:
-    """A message as text; what is not text is named by its kind."""
-    content = message.get("content") if isinstance(message, dict) else None
-    blocks = content if isinstance(content, list) else [{"type": "text", "text": content}]
-    texts = [
-        str(one.get("text") or "") if one.get("type") == "text" else f"[{one.get('type')}]"
-        for one in blocks
-        if isinstance(one, dict)
-    ]
-    role = message.get("role") if isinstance(message, dict) else None
-    return {"role": str(role or ""), "text": "\n".join(texts)}

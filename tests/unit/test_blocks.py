@@ -1,0 +1,57 @@
+"""A message as people read it: all of it, whatever it is."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bailee.blocks import blocks_of, role_of
+
+JSONISH = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5) | st.just("\ud83d"),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["role", "content", "type", "text", "input", "a"]), inner, max_size=4
+        )
+    ),
+    max_leaves=20,
+)
+
+
+@pytest.mark.parametrize(
+    ("content", "blocks"),
+    [
+        ("so", [("", "so")]),
+        ([{"type": "text", "text": "so"}, "bare"], [("", "so"), ("", "bare")]),
+        ([{"type": "thinking", "thinking": "Hm.", "signature": "x"}], [("thinking", "Hm.")]),
+        (
+            [{"type": "tool_use", "name": "ls", "input": {"n": 2**70}}],
+            [("tool_use ls", '{\n  "n": 1180591620717411303424\n}')],
+        ),
+        ([{"type": "tool_result", "content": "done"}], [("tool_result", "done")]),
+        (
+            [{"type": "text", "text": "so", "citations": [1]}],
+            [("", "so"), ("beside the text", '{\n  "citations": [\n    1\n  ]\n}')],
+        ),
+    ],
+)
+def test_each_kind(content: Any, blocks: list[tuple[str, str]]) -> None:
+    """Text is text, a tool has its name, and what is beside a text is not left out."""
+    assert blocks == blocks_of({"role": "user", "content": content})
+
+
+@given(JSONISH)
+def test_any_value_is_a_message(value: Any) -> None:
+    """What is no message by the API is shown too: every text in it is in what is shown."""
+    shown = "\n".join([role_of(value), *(f"{label}\n{text}" for label, text in blocks_of(value))])
+    if isinstance(value, str):
+        assert value in shown
+    if isinstance(value, dict) and isinstance(content := value.get("content"), str):
+        assert content in shown
+    if isinstance(value, list):
+        assert all(json.dumps(one) in shown for one in value if isinstance(one, int))
