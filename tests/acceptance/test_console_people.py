@@ -100,7 +100,7 @@ def test_a_session_of_somebody_else_is_not_there(served: Serve) -> None:
 
 @pytest.mark.row("C4")
 def test_all_that_was_said_is_on_the_page(served: Serve) -> None:
-    """An agent's conversation beside the main one; a tool's input; half a character as an escape."""
+    """An agent's conversation beside the main one; a tool's input; half a character, escaped."""
     bailee = served(env=SIGN_UP)
     ada = Visitor(bailee.ready["console"])
     sign_up(ada, "ada@example.org", choice="refused")

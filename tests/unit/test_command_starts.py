@@ -46,9 +46,10 @@ def test_a_command_imports_what_it_needs(words: str, tmp_path: Path) -> None:
     assert imported & _HEAVY == set()
 
 
-def test_the_list_of_commands_imports_none(tmp_path: Path) -> None:
+@pytest.mark.parametrize("word", ["--help", "-h"])
+def test_the_list_of_commands_imports_none(word: str, tmp_path: Path) -> None:
     """`bailee --help` is made from names and lines alone."""
-    imported = _imported(["--help"], tmp_path)
+    imported = _imported([word], tmp_path)
     assert "bailee.cli" in imported
     assert {one for one in imported if one.startswith("bailee.cli.")} == {"bailee.cli.show"}
     assert imported & _HEAVY == set()

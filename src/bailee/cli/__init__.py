@@ -114,6 +114,7 @@ def _empty() -> typer.Typer:
         no_args_is_help=True,
         pretty_exceptions_enable=False,
         rich_markup_mode=None,
+        context_settings={"help_option_names": ["-h", "--help"]},
     )
     made.callback()(_root)
     return made
@@ -139,7 +140,7 @@ def main() -> None:
     try:
         if first and first[0] in _COMMANDS:
             _made(first)()
-        elif sys.argv[1:] in ([], ["--help"]) and "_BAILEE_COMPLETE" not in os.environ:
+        elif sys.argv[1:] in ([], ["-h"], ["--help"]) and "_BAILEE_COMPLETE" not in os.environ:
             listed()()
         else:
             whole()()
