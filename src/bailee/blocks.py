@@ -38,6 +38,8 @@ def blocks_of(message: Any) -> list[Block]:
 def _block(block: Any) -> Block:
     if not isinstance(block, dict):
         return Block("", block if isinstance(block, str) else _json(block))
+    if "type" not in block and len(block) == 1:  # Converse: the kind is the member's name
+        return _of_converse(*next(iter(block.items())))
     kind = str(block.get("type", "block"))
     match kind:
         case "text" | "thinking" if isinstance(block.get(kind), str):
@@ -49,6 +51,14 @@ def _block(block: Any) -> Block:
             return Block(kind, content if isinstance(content, str) else _json(content))
         case _:
             return Block(kind, _json(block))
+
+
+def _of_converse(kind: str, value: Any) -> Block:
+    if isinstance(value, str):
+        return Block("" if kind == "text" else kind, value)
+    if kind == "toolUse" and isinstance(value, dict):
+        return Block(f"{kind} {value.get('name')}", _json(value.get("input")))
+    return Block(kind, _json(value))
 
 
 def _beside(block: Any) -> Block | None:

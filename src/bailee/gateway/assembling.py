@@ -22,6 +22,8 @@ from collections.abc import Iterator
 from typing import Any, Final, TypeAlias
 
 from bailee.gateway.completion import frame_parts
+from bailee.gateway.converse import EVENTS as CONVERSE
+from bailee.gateway.converse import Converse
 from bailee.vault import bounds
 from bailee.vault.bounds import Beyond, BeyondBound
 from bailee.vault.packing import TooDeep, parse
@@ -148,6 +150,7 @@ class _Message:
         self._places: dict[int, int] = {}  # of an index, the block that first had it
         self._texts: dict[tuple[int, str], list[str]] = {}
         self._inputs: dict[int, list[str]] = {}
+        self._converse: Converse | None = None  # from the first such event on
 
     def take(self, event: Any, text: bytes) -> None:
         """One event, and its text."""
@@ -155,6 +158,9 @@ class _Message:
             self.whole = False
             return
         kind = event.get("type")
+        if kind is None and len(event) == 1 and (name := next(iter(event))) in CONVERSE:
+            self._take_converse(name, event[name], text)
+            return
         if kind == "content_block_delta":
             self._delta(event, text)
             return
@@ -179,6 +185,14 @@ class _Message:
             self.error = event
         else:
             self.whole = False
+
+    def _take_converse(self, name: str, said: Any, text: bytes) -> None:
+        if self._converse is None:
+            self._expect(self.message is None and not self._blocks)
+            self._converse = Converse(self._spend)
+        if name != "contentBlockDelta":
+            self._spend(_OVERHEAD + _values(text))
+        self._converse.take(name, said)
 
     def _expect(self, it_is_so: bool) -> None:
         if not it_is_so:
@@ -307,6 +321,12 @@ class _Message:
             self._blocks[place][name] = text + "".join(pieces)
         for place, pieces in self._inputs.items():
             self._input(self._blocks[place], "".join(pieces))
+        if self._converse is not None:
+            self._expect(self.message is None and not self._blocks)
+            document = self._converse.document()
+            self._expect(self._converse.whole)
+            self.stopped = self.stopped or self._converse.stopped
+            self.message = document if self.message is None else self.message
         if self._blocks:
             if self.message is None:
                 self.whole = False

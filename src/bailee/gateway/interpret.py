@@ -134,12 +134,21 @@ def _answer(raw: bytes, headers: dict[str, str]) -> _Answer:
     return _Answer(None, parsed, True, values, len(body))
 
 
+_OF_CONVERSE: Final = {
+    "inputTokens": "input_tokens",
+    "outputTokens": "output_tokens",
+    "cacheWriteInputTokens": "cache_creation_input_tokens",
+    "cacheReadInputTokens": "cache_read_input_tokens",
+}
+
+
 def _usage(answer: Any) -> dict[str, int]:
+    """What it used, by the names of the Messages API."""
     usage = answer.get("usage") if isinstance(answer, dict) else None
     if not isinstance(usage, dict):
         return {}
     return {
-        name: value
+        _OF_CONVERSE.get(name, name): value
         for name, value in usage.items()
         if isinstance(value, int) and not isinstance(value, bool)
     }

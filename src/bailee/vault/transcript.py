@@ -111,12 +111,19 @@ class _Thread:
 
     def messages(self) -> list[JSON]:
         """What the thread came to: the last request and its answer."""
-        reply = as_message(self.last.answer)
+        reply = _reply(self.last.answer)
         return [*self.last.messages, *([] if reply is None else [reply])]
 
     @property
     def substantial(self) -> bool:
         return self.count > 1 or bool((self.first.fields or {}).get("tools"))
+
+
+def _reply(answer: JSON) -> JSON:
+    """An answer as a message of the conversation: `as_message`, or that of Bedrock's Converse."""
+    output = answer.get("output") if isinstance(answer, dict) else None
+    message = output.get("message") if isinstance(output, dict) else None
+    return message if isinstance(message, dict) else as_message(answer)
 
 
 def rebuild(records: Iterable[tuple[Any, Record]]) -> Iterable[tuple[Exchange, int | None]]:

@@ -5,6 +5,7 @@ are kept beside.
 from __future__ import annotations
 
 import copy
+import json
 from typing import Any
 
 import httpx2
@@ -225,3 +226,84 @@ def test_the_message_is_the_sdk_s_or_the_bytes_are_kept(events: list[dict[str, A
         seen("whole")
         assert theirs is not None
         assert holds(theirs, ours)
+
+
+def converse_frame(kind: str, said: dict[str, Any]) -> bytes:
+    """An event of a Converse stream (checksums are not looked at)."""
+    names = ((b":event-type", kind.encode()), (b":message-type", b"event"))
+    headers = b"".join(
+        bytes([len(name)]) + name + b"\x07" + len(value).to_bytes(2, "big") + value
+        for name, value in names
+    )
+    payload = json.dumps({**said, "p": "abcd"}).encode()
+    size = 16 + len(headers) + len(payload)
+    return (
+        size.to_bytes(4, "big") + len(headers).to_bytes(4, "big") + bytes(4) + headers + payload
+        + bytes(4)
+    )  # fmt: skip
+
+
+def converse_delta(place: int, **delta: Any) -> tuple[str, dict[str, Any]]:
+    """A block of a Converse stream goes on."""
+    return "contentBlockDelta", {"contentBlockIndex": place, "delta": delta}
+
+
+CALL = {"toolUseId": "t", "name": "ls"}
+USED = {"inputTokens": 3, "outputTokens": 9, "totalTokens": 12}
+CONVERSE = [
+    ("messageStart", {"role": "assistant"}),
+    converse_delta(0, reasoningContent={"text": "Hm."}),
+    converse_delta(0, reasoningContent={"signature": "c2ln"}),
+    ("contentBlockStop", {"contentBlockIndex": 0}),
+    converse_delta(1, text="Let me "),
+    converse_delta(1, text="look."),
+    ("contentBlockStop", {"contentBlockIndex": 1}),
+    ("contentBlockStart", {"contentBlockIndex": 2, "start": {"toolUse": CALL}}),
+    converse_delta(2, toolUse={"input": '{"in":'}),
+    converse_delta(2, toolUse={"input": '"."}'}),
+    ("contentBlockStop", {"contentBlockIndex": 2}),
+    ("messageStop", {"stopReason": "tool_use"}),
+    ("metadata", {"usage": USED, "metrics": {"latencyMs": 7}}),
+]
+DOCUMENT = {
+    "output": {
+        "message": {
+            "role": "assistant",
+            "content": [
+                {"reasoningContent": {"reasoningText": {"text": "Hm.", "signature": "c2ln"}}},
+                {"text": "Let me look."},
+                {"toolUse": {**CALL, "input": {"in": "."}}},
+            ],
+        }
+    },
+    "stopReason": "tool_use",
+    "usage": USED,
+    "metrics": {"latencyMs": 7},
+}
+
+
+def of_converse(events: list[tuple[str, dict[str, Any]]]) -> tuple[Any, bool, dict[str, int]]:
+    """What is kept of a Converse stream, whether its bytes are, and what it used."""
+    wire = b"".join(converse_frame(kind, said) for kind, said in events)
+    one = interpret(captured(answer=wire, kind="application/vnd.amazon.eventstream"))
+    assert one.raw_answer in (None, wire)
+    return one.answer, one.raw_answer is not None, one.usage
+
+
+def test_a_converse_stream_becomes_its_document() -> None:
+    """What `converse` would have answered, and its usage by the names that are counted."""
+    message, raw, usage = of_converse(CONVERSE)
+    assert (DOCUMENT, False) == (message, raw)
+    assert (3, 9) == (usage["input_tokens"], usage["output_tokens"])
+
+
+@pytest.mark.parametrize("at", range(len(CONVERSE)))
+def test_a_converse_stream_that_says_more_keeps_its_bytes(at: int) -> None:
+    """An event twice, one with a member that nobody knows, and one that is of the future."""
+    kind, said = CONVERSE[at]
+    for odd in ((kind, {**said, "odd": 1}), ("from2031", said)):
+        message, raw, _ = of_converse([*CONVERSE[:at], odd, *CONVERSE[at + 1 :]])
+        assert raw or {**message, "odd": None} == {**DOCUMENT, "odd": None}
+        assert raw or message["odd"] == 1
+    if kind not in ("contentBlockDelta", "contentBlockStop"):
+        assert of_converse([*CONVERSE[: at + 1], *CONVERSE[at:]])[1]
