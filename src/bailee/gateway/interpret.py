@@ -12,6 +12,7 @@ Pure, and total: any bytes give an `Interpreted`. Rules kept here:
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -134,7 +135,7 @@ def _answer(raw: bytes, headers: dict[str, str]) -> _Answer:
     return _Answer(None, parsed, True, values, len(body))
 
 
-_OF_CONVERSE: Final = {
+_OF_CONVERSE: Final[Mapping[Any, str]] = {
     "inputTokens": "input_tokens",
     "outputTokens": "output_tokens",
     "cacheWriteInputTokens": "cache_creation_input_tokens",
