@@ -98,7 +98,7 @@ def test_a_session_of_somebody_else_is_not_there(served: Serve) -> None:
     assert [session] == [one["id"] for one in bailee.json("sessions", "list")]
 
 
-@pytest.mark.row("C4")
+@pytest.mark.row("G3")
 def test_all_that_was_said_is_on_the_page(served: Serve) -> None:
     """An agent's conversation beside the main one; a tool's input; half a character, escaped."""
     bailee = served(env=SIGN_UP)

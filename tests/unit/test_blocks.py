@@ -45,6 +45,7 @@ def test_each_kind(content: Any, blocks: list[tuple[str, str]]) -> None:
     assert blocks == blocks_of({"role": "user", "content": content})
 
 
+@pytest.mark.row("G3")
 @given(JSONISH)
 def test_any_value_is_a_message(value: Any) -> None:
     """What is no message by the API is shown too: every text in it is in what is shown."""

@@ -86,6 +86,7 @@ THINKING = start(0, type="thinking", thinking="", signature="")
 TOOL = start(0, type="tool_use", id="t", name="ls", input={"a": 1})
 
 
+@pytest.mark.row("G3")
 def test_thinking_with_a_count_beside_is_the_thinking() -> None:
     """Claude Code asks for counts by default: they are hints, and the thinking is whole."""
     events = stream(
@@ -216,6 +217,7 @@ STREAMS = st.lists(st.tuples(BLOCKS, st.lists(DELTAS, max_size=4)), max_size=3).
 ODD = st.lists(EVENTS, max_size=9).map(lambda events: stream(*events))
 
 
+@pytest.mark.row("G3")
 @settings(max_examples=300, deadline=None)
 @given(STREAMS | ODD)
 def test_the_message_is_the_sdk_s_or_the_bytes_are_kept(events: list[dict[str, Any]]) -> None:
@@ -290,6 +292,7 @@ def of_converse(events: list[tuple[str, dict[str, Any]]]) -> tuple[Any, bool, di
     return one.answer, one.raw_answer is not None, one.usage
 
 
+@pytest.mark.row("G3")
 def test_a_converse_stream_becomes_its_document() -> None:
     """What `converse` would have answered, and its usage by the names that are counted."""
     message, raw, usage = of_converse(CONVERSE)
