@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 _LONGEST = 2_000
 _WHY = {
     "not_understood": "it is not what the API says",
+    "in_part": "its answer broke off, or says more than is understood and shown",
     "ended_the_process": "the server ended while it took it apart",
     "decoded_size": "past the bound on size when unpacked",
 }
@@ -36,9 +37,10 @@ def print_transcript(transcript: dict[str, Any]) -> None:
     if said := being_filed(transcript["unfiled"]):
         say(f"Of its account, being filed and perhaps not in here yet: {said}.")
     for one in transcript["as_bytes"]:
+        why = _WHY.get(one["why"], f"past the bound on {one['why']}")
         out.print(
-            f"exchange {one['number']} is kept as the bytes that came: "
-            f"{_WHY.get(one['why'], 'past the bound on ' + one['why'])}"
+            f"exchange {one['number']}: {why}; {one['size']} bytes are kept as they came "
+            f"(bailee sessions export)"
         )
     parts = {
         "conversation": transcript["messages"],

@@ -69,11 +69,13 @@ class Session:
 @dataclass(frozen=True, slots=True)
 class AsBytes:
     """An exchange that no view can show as messages, or only in part, since it is kept as the bytes
-    that came. `why`: a bound (`vault.bounds`), or `not_understood`.
+    that came. `why`: a bound (`vault.bounds`), `not_understood`, or `in_part`: its answer is shown
+    as far as it is understood. `size`: of what is kept so, in bytes.
     """
 
     number: int
     why: str
+    size: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,12 +226,20 @@ def unkept_of(one: counting.Unkept) -> Unkept:
 
 
 def as_bytes(exchanges: Iterable[Exchange]) -> list[AsBytes]:
-    """Those exchanges that are kept as the bytes that came."""
+    """Those exchanges that are kept as the bytes that came, in whole or in part."""
     return [
-        AsBytes(exchange.number, exchange.beyond or "not_understood")
-        for exchange in exchanges
-        if exchange.beyond is not None or exchange.fields is None
+        AsBytes(one.number, why, len(one.raw_request or b"") + len(one.raw_answer or b""))
+        for one in exchanges
+        if (why := _why(one)) is not None
     ]
+
+
+def _why(exchange: Exchange) -> str | None:
+    if exchange.beyond is not None or exchange.fields is None:
+        return exchange.beyond or "not_understood"
+    if exchange.raw_answer is None:
+        return None
+    return "not_understood" if exchange.answer is None and exchange.error is None else "in_part"
 
 
 def _row(asks: Asks, node: Node, id: str, permission: Permission) -> SessionRow:
