@@ -19,8 +19,6 @@ from bailee.db.checks import unsound
 from bailee.db.engine import reading, storage_errors
 from bailee.db.migrate import DECIDING
 from bailee.errors import BaileeError, StorageError
-from bailee.keyring.verifying import found as found_keys
-from bailee.keyring.verifying import verify as verify_keys
 from bailee.shown import line
 from bailee.telemetry.shelves import shelf_of
 
@@ -45,7 +43,7 @@ def known(node: Node) -> list[Damaged]:
         StorageError: a store can't be read.
     """
     found = {*node.damages.all(), *_rows(node, {}), *node.vault.verifying({}).spool()}
-    found.update(found_keys(node.keyring))
+    found.update(node.keyring.found())
     return _one_each(found)
 
 
@@ -60,7 +58,7 @@ def verify(node: Node, now: datetime) -> Verified:
         ("keyring/keyring.db", _pages(node.keyring.engine)),
         ("data/data.db", _rows(node, checked)),
         ("data/data.db", _consents(node)),
-        ("keyring/keyring.db", verify_keys(node.keyring)),
+        ("keyring/keyring.db", node.keyring.verify()),
         ("vault", node.vault.verifying(checked).all(now)),
         ("vault/reports", _reports(node, now, checked)),
         ("vault/telemetry", _telemetry(node, now)),
