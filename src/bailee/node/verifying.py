@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING
 
 from sqlalchemy import Engine, func, select, text
 
@@ -19,11 +18,9 @@ from bailee.db.checks import unsound
 from bailee.db.engine import reading, storage_errors
 from bailee.db.migrate import DECIDING
 from bailee.errors import BaileeError, StorageError
+from bailee.node.stores import Stores
 from bailee.shown import line
 from bailee.telemetry.shelves import shelf_of
-
-if TYPE_CHECKING:
-    from bailee.node.node import Node
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +31,7 @@ class Verified:
     damaged: list[Damaged]
 
 
-def known(node: Node) -> list[Damaged]:
+def known(node: Stores) -> list[Damaged]:
     """What is known to be damaged without reading what is kept: rows that are not what was written,
     what lies in quarantine, keys that a rotation found not to open, and what this process has come
     upon.
@@ -47,7 +44,7 @@ def known(node: Node) -> list[Damaged]:
     return _one_each(found)
 
 
-def verify(node: Node, now: datetime) -> Verified:
+def verify(node: Stores, now: datetime) -> Verified:
     """Check everything. What a store that can't be read at all keeps from being checked is among
     the damage.
     """
@@ -94,7 +91,7 @@ def _pages(engine: Engine) -> Iterator[Damaged]:
         yield Damaged(f"{name}, {table}", f"{count} rows refer to a row that is not there.")
 
 
-def _rows(node: Node, checked: dict[str, int]) -> Iterator[Damaged]:
+def _rows(node: Stores, checked: dict[str, int]) -> Iterator[Damaged]:
     with storage_errors("data.db"), reading(node.data) as connection:
         for table in DECIDING:
             checked["rows"] = checked.get("rows", 0) + int(
@@ -104,7 +101,7 @@ def _rows(node: Node, checked: dict[str, int]) -> Iterator[Damaged]:
                 yield Damaged(f"{table.name} {one}", UNSOUND)
 
 
-def _reports(node: Node, now: datetime, checked: dict[str, int]) -> Iterator[Damaged]:
+def _reports(node: Stores, now: datetime, checked: dict[str, int]) -> Iterator[Damaged]:
     for report in node.reports.all(now):
         checked["reports"] = checked.get("reports", 0) + 1
         try:
@@ -114,7 +111,7 @@ def _reports(node: Node, now: datetime, checked: dict[str, int]) -> Iterator[Dam
             yield Damaged(f"report {report.id}", said)
 
 
-def _telemetry(node: Node, now: datetime) -> Iterator[Damaged]:
+def _telemetry(node: Stores, now: datetime) -> Iterator[Damaged]:
     """Files that can't be read, and what of the journal did not open and is in no file now."""
     yield from node.telemetry.damaged(now)
     for leaf in node.ledger.entries(kind="telemetry.damaged"):
@@ -123,7 +120,7 @@ def _telemetry(node: Node, now: datetime) -> Iterator[Damaged]:
             yield Damaged(f"telemetry {leaf.subject}", said)
 
 
-def _consents(node: Node) -> Iterator[Damaged]:
+def _consents(node: Stores) -> Iterator[Damaged]:
     """Choices that the audit record has, and the consent records have not."""
     with storage_errors("data.db"), reading(node.data) as connection:
         there = set(connection.execute(select(consent_records.c.id)).scalars())
