@@ -26,35 +26,29 @@ import os
 import threading
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 import orjson
 from sqlalchemy import insert, select, update
 
-from bailee.accounts import OPERATOR, Accounts, Actor, Registry
+from bailee.accounts import OPERATOR, Actor
 from bailee.accounts.roles import Permission
-from bailee.cloud.egress.lists import NetworkLists
-from bailee.cloud.git.connections import GitConnections
-from bailee.damage import Damages
 from bailee.db.engine import reading, rewrite, storage_errors
 from bailee.db.vault import erasures
 from bailee.errors import InputError, StorageError
 from bailee.feedback.reports import ERASURE as REPORT
-from bailee.feedback.reports import Reports
 from bailee.home.searching import LOOSE, Search, Trace, search
-from bailee.keyring import Keyring, signing
+from bailee.keyring import signing
 from bailee.keyring.checkpoint import truncate_log
 from bailee.keyring.wrapping import NONCE_BYTES, seal, unseal
-from bailee.ledger import Ledger
 from bailee.node import erasure_receipt as said
 from bailee.node import subjects
 from bailee.node import traces as traces_of
 from bailee.node.erasure_rows import DONE, REQUESTED, WAITING, WHAT, Erasure, ErasureRows
 from bailee.node.person_keys import NEVER
+from bailee.node.stores import Stores
 from bailee.node.subjects import Subject
 from bailee.vault.receipts import DEFERRED, Receipt
-from bailee.vault.vault import Vault
 
 
 class Erasures:
@@ -62,42 +56,21 @@ class Erasures:
     start call it, from any thread. What is on record is in `rows`.
     """
 
-    def __init__(
-        self,
-        rows: ErasureRows,
-        *,
-        registry: Registry,
-        vault: Vault,
-        reports: Reports,
-        keyring: Keyring,
-        ledger: Ledger,
-        first: Callable[[str], None] = lambda _account: None,
-        git_connections: GitConnections,
-        network_lists: NetworkLists,
-        forget_answers: Callable[[], None],
-        home: Path,
-        gather: Callable[[Subject, datetime], tuple[Trace, ...]],
-        damages: Damages | None = None,
-    ) -> None:
-        """`first` ends and erases what an account has besides the sessions of the vault;
-        `forget_answers` forgets what was answered to whoever asked; `gather` gives what there is to
-        look for of somebody, in `home`.
-        """
-        self._home = home
-        self._gather = gather
-        self._first = first
+    def __init__(self, rows: ErasureRows, stores: Stores, first: Callable[[str], None]) -> None:
+        """`first` ends what goes on for an account."""
         self.rows = rows
-        self._engine = rows.engine
-        self._registry = registry
-        self._accounts: Accounts = registry.accounts
-        self._vault = vault
-        self._reports = reports
-        self._keyring = keyring
-        self._ledger = ledger
-        self._git_connections = git_connections
-        self._network_lists = network_lists
-        self._forget_answers = forget_answers
-        self._damages = damages or Damages()
+        self._first = first
+        self._stores = stores
+        self._home = stores.home.path
+        self._engine = stores.data
+        self._registry = stores.registry
+        self._accounts = stores.accounts
+        self._vault = stores.vault
+        self._reports = stores.reports
+        self._keyring = stores.keyring
+        self._ledger = stores.ledger
+        self._git_connections = stores.git_connections
+        self._network_lists = stores.network_lists
         self._one = threading.RLock()
 
     def request(self, named: str, now: datetime, *, by: Actor) -> Erasure:
@@ -140,7 +113,7 @@ class Erasures:
                 if erasure.state == REQUESTED
                 or (erasure.state == WAITING and not self._is_deferred(erasure))
             ]
-            for _ in self._damages.each(
+            for _ in self._stores.damages.each(
                 due, lambda one: self._drive(one, now), lambda one: f"erasure {one.id}"
             ):
                 pass
@@ -150,7 +123,8 @@ class Erasures:
     def _begin(self, subject: Subject, now: datetime, by: Actor) -> None:
         account_id = subject.account and subject.account.account_id
         erasure_id = "era_" + os.urandom(8).hex()
-        traces = self._seal(erasure_id, traces_of.pack(self._gather(subject, now)))
+        gathered = traces_of.gather(self._stores, subject, now)
+        traces = self._seal(erasure_id, traces_of.pack(gathered))
         with storage_errors(WHAT), self._engine.begin() as connection:
             connection.execute(
                 insert(erasures).values(
@@ -176,12 +150,13 @@ class Erasures:
         subject = subjects.find(self._registry.people, self._accounts, erasure.person_id)
         traces, known = self._traces(erasure, subject, now)
         self._take_ways_in(subject)
-        self._forget_answers()
+        self._stores.once.forget_all()
         self._reports.erase(subject.whose, now, erasure.id)
         if erasure.account_id is None:
             parts = self._vault.parts(erasure.id)
         else:
             self._first(erasure.account_id)
+            self._stores.cloud.erase_owned(erasure.account_id)
             parts = self._vault.erase_owned(erasure.account_id, now, erasure.id)
         self._forget_what_was_said(erasure, traces)
         self._keyring.destroy([subject.id])
@@ -340,7 +315,7 @@ class Erasures:
         with storage_errors(WHAT), reading(self._engine) as connection:
             sealed = connection.execute(query).scalar()
         if sealed is None:
-            return self._gather(subject, now), False
+            return traces_of.gather(self._stores, subject, now), False
         name = _key_of(erasure.id)
         packed = unseal(self._keyring.get(name).key, sealed, name.encode(), "an erasure")
         return traces_of.unpack(packed), True

@@ -42,7 +42,7 @@ class ErasureRows:
 
     def __init__(self, engine: Engine, damages: Damages) -> None:
         """Raises: StorageError."""
-        self.engine = engine
+        self._engine = engine
         with storage_errors(WHAT), reading(engine) as connection:  # the damaged ones' too
             accounts = connection.execute(select(erasures.c.account_id)).scalars().all()
             damages.note_all("erasures", unsound(connection, erasures))
@@ -80,7 +80,7 @@ class ErasureRows:
         return found[0] if found else None
 
     def _found(self, query: Select[Any]) -> list[Erasure]:
-        with storage_errors(WHAT), reading(self.engine) as connection:
+        with storage_errors(WHAT), reading(self._engine) as connection:
             return [_erasure(row) for row in connection.execute(query)]
 
 

@@ -16,8 +16,6 @@ import os
 from collections.abc import Callable, Collection, Mapping
 from contextlib import ExitStack
 from functools import cached_property
-from types import TracebackType
-from typing import Self
 
 from bailee.accounts import Registry
 from bailee.clock import Clock
@@ -39,7 +37,6 @@ from bailee.node.once import Once
 from bailee.node.person_keys import PersonKeys
 from bailee.node.stores import Stores
 from bailee.node.sweeping import Sweeping
-from bailee.node.traces import gather
 from bailee.policy import Policy
 from bailee.registry import load as load_registry
 from bailee.steady import Machine
@@ -84,18 +81,6 @@ class Wiring:
         """Let go of all that was opened; what is in the spool is sealed before."""
         with self.ground.room.deleting():
             self._closing.close()
-
-    def __enter__(self) -> Self:
-        self.ground  # noqa: B018
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     @cached_property
     def ground(self) -> Ground:
@@ -277,31 +262,12 @@ class Wiring:
     @cached_property
     def erasures(self) -> Erasures:
         """What erases people."""
-        stores = self.stores
-        return Erasures(
-            self.erasure_rows,
-            registry=stores.registry,
-            vault=stores.vault,
-            reports=stores.reports,
-            keyring=stores.keyring,
-            ledger=stores.ledger,
-            first=self._end_and_erase_cloud_sessions,
-            git_connections=stores.git_connections,
-            network_lists=stores.network_lists,
-            forget_answers=stores.once.forget_all,
-            home=stores.home.path,
-            gather=lambda subject, now: gather(stores, subject, now),
-            damages=stores.damages,
-        )
+        return Erasures(self.erasure_rows, self.stores, self.end_cloud_sessions)
 
     @cached_property
     def sweeping(self) -> Sweeping:
         """What destroys what is due."""
         return Sweeping(self.stores, self.erasures)
-
-    def _end_and_erase_cloud_sessions(self, account_id: str) -> None:
-        self.end_cloud_sessions(account_id)
-        self.cloud.erase_owned(account_id)
 
     # -- what a server does otherwise ------------------------------------------------------------
 

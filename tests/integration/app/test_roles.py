@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -56,7 +57,7 @@ def kept(tmp_path: Path) -> Iterator[Kept]:
 def test_accounts_are_read_without_a_vault(kept: Kept) -> None:
     """Who reads accounts opens the databases; no folder in which content lies."""
     kept.block("spool", "open", "segments", "reports", "telemetry")
-    with kept.parts() as parts:
+    with closing(kept.parts()) as parts:
         assert "ada" == parts.registry.accounts.get(kept.account).name
     with pytest.raises(StorageError):
         Node.open(kept.home, clock=kept.clock, environment={})
@@ -65,7 +66,7 @@ def test_accounts_are_read_without_a_vault(kept: Kept) -> None:
 def test_a_gateway_records_without_telemetry_and_reports(kept: Kept) -> None:
     """It has a caller's terms from accounts and policy, and a spool; the rest stays closed."""
     kept.block("reports", "telemetry")
-    with kept.parts() as parts:
+    with closing(kept.parts()) as parts:
         record(kept, parts)
         (row,) = parts.vault.sessions(kept.clock())
         assert kept.account == row.owner
@@ -78,12 +79,12 @@ def test_a_sweep_destroys_without_what_a_server_has(kept: Kept) -> None:
     """What is due is destroyed by the stores alone: no queue of work, no socket, none of a server's
     threads.
     """
-    with kept.parts() as parts:
+    with closing(kept.parts()) as parts:
         record(kept, parts)
     kept.home.work_database.mkdir()
     kept.clock.advance(timedelta(days=31))
     before = {*threading.enumerate()}
-    with kept.parts() as parts:
+    with closing(kept.parts()) as parts:
         done = parts.sweeping.sweep(kept.clock())
         names = {thread.name for thread in {*threading.enumerate()} - before}
     assert (True, {}) == (done.kept, dict(done.failures))
