@@ -129,7 +129,7 @@ class Server:
         await self._parts.aclose()
 
     async def _start(self) -> Running:
-        wiring, settings = self._wiring, self._node.settings
+        node, wiring, settings = self._node, self._wiring, self._node.settings
         files = _tls_files(settings)
         self._proxies = trusted_proxies(settings.text("trusted_proxies"))
         tls = None if files is None else server_context(*files)
@@ -141,13 +141,11 @@ class Server:
         gateway_config, described = await self._gateway_config(settings)
 
         watch = self._make_watch()
-        telemetry.pass_on(self._node, os.environ)
-        own = telemetry.measuring(self._node, os.environ)
+        telemetry.pass_on(node, os.environ)
+        own = telemetry.measuring(node, os.environ)
         own.start()
         watch.mind([own.thread])
         self._parts.push_async_callback(asyncio.to_thread, own.stop)
-        serving = Serving(watch.health, own.settle, wiring.cloud_running)
-        self._node = node = replace(self._node, serving=serving)
 
         def over(summary: ExchangeSummary) -> None:
             own.exchange(summary)
@@ -175,6 +173,7 @@ class Server:
         cloud = wiring.cloud_running
         await asyncio.to_thread(cloud.start)
         self._parts.push_async_callback(asyncio.to_thread, cloud.stop)
+        self._node = node = replace(node, serving=Serving(watch.health, own.settle, cloud))
         queue = DurableQueue(
             node.home.work_database,
             cloud.queue,

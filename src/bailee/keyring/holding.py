@@ -19,11 +19,8 @@ NEVER: Final = 2**31 - 1
 
 
 def hold(store: KeyStore, name: str, subject: str) -> None:
-    """Wrap the key of `subject` once more, as `name`. Doing it twice changes nothing.
-
-    Raises:
-        IntegrityError: the key has been destroyed (`key_destroyed`) or tampered with.
-        StorageError: the store can't be read or written.
+    """Wrap the key of `subject` once more, as `name`. Doing it twice changes nothing. Errors as in
+    `Keyring.hold`.
     """
     with store.lock, storage_errors("the keyring"):
         with reading(store.engine) as connection:

@@ -42,10 +42,8 @@ class Moved:
 
 
 def move(store: KeyStore, wants: Sequence[Want]) -> Moved:
-    """Wrap the subjects' keys under the KEKs of their new expiry, thousands at once.
-
-    Raises:
-        StorageError: the store can't be read or written; call again.
+    """Wrap the subjects' keys under the KEKs of their new expiry, thousands at once. Errors as in
+    `Keyring.move`.
     """
     moved = 0
     damaged: list[str] = []

@@ -13,11 +13,8 @@ from bailee.keyring.store import Dek, Kek, KeyStore, destroyed
 
 
 def take(store: KeyStore, wants: Iterable[Want]) -> dict[str, Dek]:
-    """The subjects' keys, in one transaction; each subject may be wanted once.
-
-    Raises:
-        IntegrityError: one has been destroyed (`key_destroyed`) or tampered with.
-        StorageError: the store can't be read or written.
+    """The subjects' keys, in one transaction; each subject may be wanted once. Errors as in
+    `Keyring.dek`.
     """
     found: dict[str, Dek] = {}
     missing: list[tuple[Want, int]] = []
@@ -38,12 +35,7 @@ def take(store: KeyStore, wants: Iterable[Want]) -> dict[str, Dek]:
 
 
 def get(store: KeyStore, subject: str) -> Dek:
-    """The subject's key as it is.
-
-    Raises:
-        IntegrityError: there is none, or no more (`key_destroyed`), or it was tampered with.
-        StorageError: the store can't be read.
-    """
+    """The subject's key as it is. Errors as in `Keyring.get`."""
     with store.lock:
         dek = store.remembered(subject)
         if dek is None:

@@ -20,11 +20,7 @@ _NAMES = {damage.NAMED: "secret", damage.KEK: "KEK", damage.DEK: "key"}
 
 
 def found(store: KeyStore) -> Iterator[Damaged]:
-    """The keys that were found not to open, before now, named as `verify` names them.
-
-    Raises:
-        StorageError: the store can't be read.
-    """
+    """The keys that were found not to open, before now, named as `verify` names them."""
     for key in damage.listed(store.engine):
         yield said(key.kind, key.name, key.keys)
 
