@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
 
 from argon2 import PasswordHasher
@@ -83,7 +84,9 @@ class Town:
         self.environment: dict[str, str] = {}
         self.registry = self.reopened()
 
-    def reopened(self, sign_up: bool = True) -> Registry:
+    def reopened(
+        self, sign_up: bool = True, follow: Callable[[str], None] = lambda _account: None
+    ) -> Registry:
         """The people as a new process would find them."""
         return Registry(
             self.engine,
@@ -94,6 +97,7 @@ class Town:
             hasher=self.hasher,
             environment=self.environment,
             sign_up=("free", "pro", "max") if sign_up else (),
+            retention_follows=follow,
         )
 
     def person(self, email: str, plan: str | None = "pro") -> tuple[Person, Account | None]:

@@ -12,6 +12,7 @@ import re
 import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -239,10 +240,9 @@ ACTIONS: dict[str, Callable[[Stage, str], Answer]] = {
 
 def test_every_action_is_carried_out_here_or_elsewhere() -> None:
     """A new route is in one of the tables."""
-    nothing: Any = None
+    nothing: Any = SimpleNamespace(policy=load(), registry=None)
     running = Configuration("http://127.0.0.1:1", False, (), "folder", "file")
-    sign_in, clock = SignIn(system_clock), system_clock
-    site = Site(Parts(nothing, nothing, load(), sign_in, clock, running, nothing))
+    site = Site(Parts(nothing, SignIn(system_clock), running, nothing))
 
     assert {*ACTIONS, *ELSEWHERE} == {
         entry.path

@@ -7,6 +7,7 @@ that the console does not have, fails.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -110,11 +111,9 @@ API = {(route.method, BASE + route.path) for route in routes.ROUTES.values()}
 
 def test_the_table_is_of_the_routes_that_there_are() -> None:
     """Each route has a rule and is tried below; nothing is served that no rule speaks of."""
-    nothing: Any = None
+    nothing: Any = SimpleNamespace(policy=load(), registry=None)
     running = Configuration("http://127.0.0.1:1", False, (), "folder", "file")
-    site = Site(
-        Parts(nothing, nothing, load(), SignIn(system_clock), system_clock, running, nothing)
-    )
+    site = Site(Parts(nothing, SignIn(system_clock), running, nothing))
 
     served = {
         (method, getattr(route, "path", "?"))

@@ -18,6 +18,7 @@ import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -267,10 +268,9 @@ def test_the_servers_own_lines_show_names_as_text(home: Home) -> None:
 @pytest.mark.row("G1")
 def test_no_page_lets_a_name_out_as_anything_but_text(home: Home) -> None:
     """Every page there is, as a person and as the operator."""
-    nothing: Any = None
+    nothing: Any = SimpleNamespace(policy=load(), registry=None)
     running = Configuration("http://127.0.0.1:1", False, (), "folder", "file")
-    sign_in, clock = SignIn(system_clock), system_clock
-    site = Site(Parts(nothing, nothing, load(), sign_in, clock, running, nothing))
+    site = Site(Parts(nothing, SignIn(system_clock), running, nothing))
     given = {**home.names, "measure": "no.such.measure", "issue": "no-such-issue"}
     seen, problems = set(), {}
     for entry in site.entries:

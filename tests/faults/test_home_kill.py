@@ -129,13 +129,13 @@ def test_an_erasure(
     kill(place, "person.erase", {"id": home.made["person"]}, point, str(count), when)
     place.open()
     try:
-        erasures = place.node.erasures.all()
+        erasures = place.node.erasures.rows.all()
         if point.endswith("_begin") and when == "before":
             assert [] == erasures
             assert len(NAMES) == len(place.sessions())
             return
         place.node.sweep(place.clock())  # a start that is slow leaves the rest to it
-        (erasure,) = place.node.erasures.all()
+        (erasure,) = place.node.erasures.rows.all()
         receipt, _ = signing.verify(erasure.receipt)
         assert ("done", "done") == (erasure.state, receipt["state"])
         assert set(NAMES) == {one["session"] for one in receipt["sessions"]}

@@ -239,7 +239,7 @@ class Histories(RuleBasedStateMachine):
 
     def _looked(self) -> None:
         """Somebody looks at the clock: a step that has lasted is followed."""
-        self.product.node.mind_clock()
+        self.product.node.sweeping.mind_clock()
         self.nudges = 0
         self.model.noted = True
         now = step_of(self.product)
@@ -378,7 +378,7 @@ class Histories(RuleBasedStateMachine):
             asked = node.registry.choices.asked(account).effect
             assert owner.erased or self.model.is_asked(owner) == (asked == "ask")
             if owner.erased:
-                erasure = node.erasures.of(account.account_id)
+                erasure = node.erasures.rows.of(account.account_id)
                 assert erasure is not None
                 held = any(one.holds for one in self.model.sessions if one.owner is owner)
                 assert erasure.state == ("deferred" if held else "done")

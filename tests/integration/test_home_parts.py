@@ -155,7 +155,7 @@ def test_who_was_erased_stays_erased_in_older_data(
     with HomeLock(home), Node.open(home, environment={}) as node:
         known = {one.person_id: one.email for one in node.registry.people.all()}
         assert {ada: None, bob: "bob@x.example"} == known
-        assert [ada] == [one.person_id for one in node.erasures.all()]
+        assert [ada] == [one.person_id for one in node.erasures.rows.all()]
 
 
 @pytest.mark.row("T1", "R6")
@@ -259,4 +259,4 @@ def test_a_flipped_bit_in_the_keyring_erases_nobody(
 
     assert ([], [ada] if column == "subject" else []) == (done["erased_again"], done["unnamed"])
     with HomeLock(home), Node.open(home, environment={}) as node:
-        assert [] == node.erasures.all()
+        assert [] == node.erasures.rows.all()

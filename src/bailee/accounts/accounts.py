@@ -75,11 +75,12 @@ class Accounts:
         *,
         names: Identifiers | None = None,
         damages: Damages | None = None,
+        retention_follows: RetentionFollows = lambda _account_id: None,
     ) -> None:
         """`names` seals what people call their keys; without it, names are kept as they are."""
         self._names = names
         self.damages = damages or Damages()
-        self.retention_follows: RetentionFollows = lambda _account_id: None
+        self._retention_follows = retention_follows
         self._engine = engine
         self._policy = policy
         self._clock = clock
@@ -482,7 +483,7 @@ class Accounts:
                 by=by,
             )
             changed = self._change(replace(account, training_choice=choice, chosen_at=now), record)
-        self.retention_follows(account_id)
+        self._retention_follows(account_id)
         return changed
 
     def set_partner(
@@ -522,7 +523,7 @@ class Accounts:
             changed = self._change(
                 replace(account, partner_programme=joined, partner_since=since), record
             )
-        self.retention_follows(account_id)
+        self._retention_follows(account_id)
         return changed
 
     def check_has_choice(self, plan: str) -> None:

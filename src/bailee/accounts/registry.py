@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import Engine, select
 
-from bailee.accounts.accounts import Accounts
+from bailee.accounts.accounts import Accounts, RetentionFollows
 from bailee.accounts.attempts import Attempts
 from bailee.accounts.authority import Authority
 from bailee.accounts.backing import Backing
@@ -50,15 +50,24 @@ class Registry:
         environment: Mapping[str, str] = os.environ,
         sign_up: Collection[str] = (),
         damages: Damages | None = None,
+        retention_follows: RetentionFollows = lambda _account_id: None,
     ) -> None:
         """`keys` has the persons' own; `hasher` is argon2's with its defaults if not given;
-        `sign_up`: the plans on which people may make themselves an account.
+        `sign_up`: the plans on which people may make themselves an account; `retention_follows` is
+        told of each choice, once it is on disk.
         """
         self.identifiers = identifiers = Identifiers(keys, random)
         damages = damages or Damages()
         backing = Backing(engine, policy, clock, ledger, identifiers, random, damages)
         self.accounts = Accounts(
-            engine, policy, clock, ledger, random, names=identifiers, damages=damages
+            engine,
+            policy,
+            clock,
+            ledger,
+            random,
+            names=identifiers,
+            damages=damages,
+            retention_follows=retention_follows,
         )
         self.authority = Authority(engine, self.accounts)
         self.people = People(backing, self.accounts, self.authority)

@@ -29,7 +29,7 @@ from bailee.cloud.sessions.log import Event
 from bailee.cloud.sessions.sessions import Sessions
 from bailee.cloud.sessions.store import Record
 from bailee.config import Settings
-from bailee.node.node import Node
+from bailee.node.stores import Stores
 
 _MB: Final = 1 << 20
 _PASSED_ON: Final = (
@@ -42,25 +42,25 @@ _PASSED_ON: Final = (
 class Cloud:
     """The cloud sessions of a running server."""
 
-    def __init__(self, node: Node) -> None:
-        self._node = node
+    def __init__(self, stores: Stores) -> None:
+        self._stores = stores
         self._serving = Serving(
-            node.home,
-            node.settings,
-            node.ledger,
-            credentials=node.git_connections.credential,
-            rules=node.network_lists.rules,
+            stores.home,
+            stores.settings,
+            stores.ledger,
+            credentials=stores.git_connections.credential,
+            rules=stores.network_lists.rules,
         )
         self._loop = uvloop.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="cloud", daemon=True)
-        self._runners = Runners(node.home.runner_socket, launch=self._launch)
+        self._runners = Runners(stores.home.runner_socket, launch=self._launch)
         self._enqueue: Callable[[str], None] | None = None
-        self.sessions = make_sessions(node, self._runners, self._serving, self._queued)
+        self.sessions = make_sessions(stores, self._runners, self._serving, self._queued)
 
     @property
     def queue(self) -> CloudQueue:
         """What the durable queue needs to know."""
-        return CloudQueue(self._run, self._node.settings.number("cloud.capacity"))
+        return CloudQueue(self._run, self._stores.settings.number("cloud.capacity"))
 
     @property
     def plain(self) -> bool:
@@ -72,9 +72,6 @@ class Cloud:
         self._thread.start()
         self.sessions.loop = self._loop
         self.call(self._runners.listen())
-        self._node.stop_cloud_sessions = lambda account: self.call(
-            self.sessions.stop_owned(account)
-        )
 
     def begin(self, enqueue: Callable[[str], None]) -> None:
         """Take up what an earlier process left; `enqueue` puts an id into the durable queue."""
@@ -91,6 +88,11 @@ class Cloud:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
+
+    def stop_owned(self, account_id: str) -> None:
+        """End the sessions of an account, if any can run."""
+        if self._thread.is_alive():
+            self.call(self.sessions.stop_owned(account_id))
 
     def call(self, work: Coroutine[Any, Any, Any]) -> Any:
         """Do something on the sessions' loop, and wait for it."""
@@ -115,8 +117,8 @@ class Cloud:
         process = await asyncio.create_subprocess_exec(
             *command,
             "--home",
-            str(self._node.home.path),
-            env=environment(self._node.settings),
+            str(self._stores.home.path),
+            env=environment(self._stores.settings),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
@@ -148,16 +150,16 @@ class SessionKeys:
 
 
 def make_sessions(
-    node: Node, hosts: Hosts, serving: Serving, enqueue: Callable[[str], None]
+    stores: Stores, hosts: Hosts, serving: Serving, enqueue: Callable[[str], None]
 ) -> Sessions:
-    """A node's sessions on these hosts."""
-    settings = node.settings
+    """A home's sessions on these hosts."""
+    settings = stores.settings
     return Sessions(
-        node.cloud,
+        stores.cloud,
         hosts=hosts,
         serve=serving.serve,
-        tokens=SessionKeys(node.accounts),
-        clock=node.clock,
+        tokens=SessionKeys(stores.accounts),
+        clock=stores.clock,
         limits=limits(settings),
         admission=Admission(settings.number("cloud.waiting"), settings.number("cloud.per_account")),
         enqueue=enqueue,

@@ -25,6 +25,7 @@ from sqlalchemy import select
 from bailee import config
 from bailee.accounts import OPERATOR
 from bailee.app.serve import Running, Server
+from bailee.app.wiring import ServerWiring
 from bailee.cloud.git.connections import Secret
 from bailee.db.engine import reading
 from bailee.db.keys import deks, keks
@@ -95,8 +96,9 @@ async def run() -> AsyncIterator[Step]:
             {},
             dict.fromkeys(("gateway.listen", "console.listen", "ingest.listen"), "127.0.0.1:0"),
         )
-        with HomeLock(home), Node.open(home, settings=settings, clock=clock) as node:
-            server = Server(node, plan="api", always_key=False, on_exchange=lambda _: None)
+        wiring = ServerWiring(home, settings=settings, clock=clock)
+        with HomeLock(home), Node.over(wiring) as node:
+            server = Server(wiring, node, plan="api", always_key=False, on_exchange=lambda _: None)
             async with server as running:
                 async for step in _walk(node, running, clock):
                     yield step

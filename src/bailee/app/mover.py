@@ -13,7 +13,7 @@ from contextlib import suppress
 
 from bailee.errors import BaileeError
 from bailee.lasting import Lasting
-from bailee.node.node import Node
+from bailee.node.stores import Stores
 
 _AGAIN_SECONDS = 30.0
 
@@ -21,8 +21,8 @@ _AGAIN_SECONDS = 30.0
 class Mover:
     """Carries out a node's moves from `start` to `stop`."""
 
-    def __init__(self, node: Node, again_seconds: float = _AGAIN_SECONDS) -> None:
-        self._node = node
+    def __init__(self, stores: Stores, again_seconds: float = _AGAIN_SECONDS) -> None:
+        self._stores = stores
         self._again = again_seconds
         self._wake = threading.Event()
         self._ending = threading.Event()
@@ -30,9 +30,12 @@ class Mover:
 
     def start(self) -> None:
         """Take up what was left unfinished, and whatever is asked for from now on."""
-        self._node.moves_wait = self._wake.set
-        self._wake.set()
+        self.wake()
         self.thread.start()
+
+    def wake(self) -> None:
+        """Something is asked for."""
+        self._wake.set()
 
     def stop(self) -> None:
         """Stop after the present portion."""
@@ -48,10 +51,10 @@ class Mover:
             if self._ending.is_set():
                 return
             try:
-                self._node.vault.moving.run(self._node.clock(), self._ending.is_set)
+                self._stores.vault.moving.run(self._stores.clock(), self._ending.is_set)
                 patience = None
             except Exception as error:  # a store that fails is tried again, and so is a defect
                 code = error.code if isinstance(error, BaileeError) else "internal"
                 with suppress(BaileeError):
-                    self._node.ledger.append("retention.move_failed", "moves", {"error": code})
+                    self._stores.ledger.append("retention.move_failed", "moves", {"error": code})
                 patience = self._again

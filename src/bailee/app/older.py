@@ -7,7 +7,6 @@ from collections.abc import Collection
 from bailee.accounts import OPERATOR
 from bailee.errors import InputError
 from bailee.home import Home, HomeLock, parts
-from bailee.keyring.verifying import verify
 from bailee.node.node import Node
 from bailee.node.old_entries import NOBODY
 
@@ -41,7 +40,7 @@ def accept_older(home: Home, accepted: Collection[str], reason: str) -> dict[str
                     whose=NOBODY,
                 )
             unnamed = [one.person_id for one in again if one.erased_at is None]
-            whole = "keyring" not in standing.older and not any(verify(node.keyring))
+            whole = "keyring" not in standing.older and not any(node.keyring.verify())
             erased, unnamed = (unnamed, []) if whole else ([], unnamed)
             for person_id in erased:
                 node.erasures.request(person_id, node.clock(), by=OPERATOR)

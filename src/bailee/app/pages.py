@@ -33,10 +33,7 @@ def console_parts(
     """
     return Parts(
         node=node,
-        registry=node.registry,
-        policy=node.policy,
         sign_in=sign_in,
-        clock=node.latest,
         running=running(node.settings, gateway, upstream, tls, _goes_on(node)),
         names=names,
         defect=defect,

@@ -25,6 +25,7 @@ from bailee import config
 from bailee.app import telemetry
 from bailee.app.serve import Running, Server
 from bailee.app.watch import to_stderr
+from bailee.app.wiring import ServerWiring
 from bailee.clock import starting_at
 from bailee.errors import BaileeError
 from bailee.gateway.summary import ExchangeSummary
@@ -70,8 +71,10 @@ def run_server(
     clock = None if now is None else starting_at(now)
     told = _Lines()
     apart = partial(WorkbenchProcess, COMMAND)
-    with HomeLock(home), Node.open(home, settings=settings, clock=clock, bench=apart) as node:
+    wiring = ServerWiring(home, settings=settings, clock=clock, bench=apart)
+    with HomeLock(home), Node.over(wiring) as node:
         server = Server(
+            wiring,
             node,
             plan=plan,
             always_key=as_json,
@@ -231,7 +234,7 @@ def describe(summary: ExchangeSummary, node: Node) -> str:
 
 
 def _training(summary: ExchangeSummary, node: Node) -> str:
-    decision = node.training_now(node.accounts.get(summary.owner), summary.channel)
+    decision = node.deciding.training_now(node.accounts.get(summary.owner), summary.channel)
     return f"{'trained on' if decision.effect == 'allow' else 'not trained on'} ({decision.clause})"
 
 

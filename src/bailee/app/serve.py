@@ -26,9 +26,9 @@ from bailee.app.access import PolicyAccess
 from bailee.app.cloud_running import Cloud
 from bailee.app.disk import Disk
 from bailee.app.durable import DurableQueue
-from bailee.app.mover import Mover
 from bailee.app.pages import console_parts
 from bailee.app.watch import Watch, to_stderr
+from bailee.app.wiring import ServerWiring
 from bailee.config import Settings, parse_address
 from bailee.console import Healthy, Listener, SignIn, bind, check_url, make_site, names
 from bailee.errors import BaileeError, InputError
@@ -47,12 +47,12 @@ from bailee.gateway.settings import MIB, GatewayConfig, Limits, Upstream, check_
 from bailee.gateway.summary import ExchangeSummary
 from bailee.gateway.tls import server_context
 from bailee.gateway.way_out import WayOut, proxy_variables
-from bailee.health import healthy
 from bailee.home.console_name import console_label
 from bailee.home.control import reachable
 from bailee.home.control_server import ControlServer
 from bailee.home.guarding import check_secret
 from bailee.node.node import Node
+from bailee.node.running import Serving
 from bailee.operations.asks import at_terminal
 from bailee.operations.key_terms import KeyTerms, terms_of
 from bailee.operations.table import perform
@@ -96,13 +96,17 @@ class Server:
 
     def __init__(
         self,
+        wiring: ServerWiring,
         node: Node,
         *,
         plan: str,
         always_key: bool,
         on_exchange: Callable[[ExchangeSummary], None],
     ) -> None:
-        """`plan` is the first account's; `always_key` asks for a key at a later start too."""
+        """Over the node of this wiring. `plan` is the first account's; `always_key` asks for a key
+        at a later start too.
+        """
+        self._wiring = wiring
         self._node = node
         self._plan = plan
         self._always_key = always_key
@@ -126,7 +130,7 @@ class Server:
         await self._parts.aclose()
 
     async def _start(self) -> Running:
-        node, settings = self._node, self._node.settings
+        node, wiring, settings = self._node, self._wiring, self._node.settings
         files = _tls_files(settings)
         self._proxies = trusted_proxies(settings.text("trusted_proxies"))
         tls = None if files is None else server_context(*files)
@@ -138,13 +142,11 @@ class Server:
         gateway_config, described = await self._gateway_config(settings)
 
         watch = self._make_watch()
-        node.health = watch.health
         telemetry.pass_on(node, os.environ)
         own = telemetry.measuring(node, os.environ)
         own.start()
         watch.mind([own.thread])
         self._parts.push_async_callback(asyncio.to_thread, own.stop)
-        node.measured = own.settle
 
         def over(summary: ExchangeSummary) -> None:
             own.exchange(summary)
@@ -169,7 +171,10 @@ class Server:
         )
 
         await gateway.start_local(reachable(node.home.gateway_socket))
-        cloud = await asyncio.to_thread(self._start_cloud)
+        cloud = wiring.cloud_running
+        await asyncio.to_thread(cloud.start)
+        self._parts.push_async_callback(asyncio.to_thread, cloud.stop)
+        self._node = node = replace(node, serving=Serving(watch.health, own.settle, cloud))
         queue = DurableQueue(
             node.home.work_database,
             cloud.queue,
@@ -178,11 +183,10 @@ class Server:
             say=to_stderr,
         )
         await asyncio.to_thread(queue.check)
-        await self._start_console(console_at, tls, gateway_url, described)
-        mover = Mover(node)
-        mover.start()
-        watch.mind([mover.thread])
-        self._parts.push_async_callback(asyncio.to_thread, mover.stop)
+        await self._start_console(console_at, tls, gateway_url, described, watch)
+        wiring.mover.start()
+        watch.mind([wiring.mover.thread])
+        self._parts.push_async_callback(asyncio.to_thread, wiring.mover.stop)
         ingest = (
             await self._start_ingest(ingest_at, scheme, watch) if ingest_at is not None else None
         )
@@ -268,6 +272,7 @@ class Server:
         tls: ssl.SSLContext | None,
         gateway: str,
         described: str,
+        watch: Watch,
     ) -> None:
         scheme = "http" if tls is None else "https"
         node = self._node
@@ -290,7 +295,7 @@ class Server:
             tls=gateway.startswith("https://"),
             defect=telemetry.defects(node, os.environ),
         )
-        site = Healthy(make_site(parts), node.health or healthy)
+        site = Healthy(make_site(parts), watch.health)
         await self._listen(site, listening, self._descriptors.console)
 
     async def _start_ingest(self, at: tuple[str, int], scheme: str, watch: Watch) -> str:
@@ -317,14 +322,6 @@ class Server:
         )
         await listener.start()
         self._parts.push_async_callback(listener.close)
-
-    def _start_cloud(self) -> Cloud:
-        node = self._node
-        cloud = Cloud(node)
-        cloud.start()
-        self._parts.push_async_callback(asyncio.to_thread, cloud.stop)
-        node.cloud_sessions = cloud
-        return cloud
 
     def _make_watch(self) -> Watch:
         loop = asyncio.get_running_loop()

@@ -123,7 +123,7 @@ class Admin:
         document, found, words = ask.form.get("document", ""), None, ask.words
         changes: list[Mapping[str, object]] = []
         if document:
-            old = self._parts.policy.document
+            old = self._parts.node.policy.document
             with tempfile.TemporaryDirectory() as folder:
                 file = Path(folder) / "policy.toml"
                 file.write_text(document, "utf-8")

@@ -17,7 +17,7 @@ class Arriving:
 
     def __init__(self, parts: Parts, frame: Frame) -> None:
         self._parts = parts
-        self._registry = parts.registry
+        self._registry = parts.node.registry
         self._frame = frame
 
     def first_page(self, person: str) -> str:

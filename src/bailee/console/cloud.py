@@ -142,14 +142,14 @@ class Cloud:
         person = ask.visitor.person
         accounts: list[tuple[Account, str | None]] = []
         for place in () if person is None else person.memberships:
-            account = self._parts.registry.organisations.account(place.organisation)
+            account = self._parts.node.registry.organisations.account(place.organisation)
             accounts.append((account, place.name))
         if (
             person is not None and person.account is not None
         ):  # last: a company's code is not theirs
             accounts.append((person.account, None))
         commercial = any(
-            self._parts.policy.plans[account.plan].segment == "commercial"
+            self._parts.node.policy.plans[account.plan].segment == "commercial"
             for account, _ in accounts
         )
         return self._frame.page(

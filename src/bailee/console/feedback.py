@@ -131,7 +131,7 @@ class Feedback:
             found=found,
             names=names,
             picture=picture,
-            question=self._parts.policy.document.survey.question.of(language),
+            question=self._parts.node.policy.document.survey.question.of(language),
         )
 
     # -- inside ----------------------------------------------------------------------------------

@@ -96,7 +96,7 @@ class Organisations:
 
     def _page(self, ask: Ask, error: InputError | None = None) -> Response:
         shown = self._do(ask, organisations.show, ask.path["organisation"])
-        account = self._parts.registry.organisations.account(ask.path["organisation"])
+        account = self._parts.node.registry.organisations.account(ask.path["organisation"])
         person = ask.visitor.person
         mine = [
             one
@@ -113,7 +113,7 @@ class Organisations:
             may_join=any(one.administers for one in mine),
             role=mine[0].role if mine else None,
             privacy_label=label(
-                self._parts.policy, account, self._parts.running, ask.words.language
+                self._parts.node.policy, account, self._parts.running, ask.words.language
             ),
             problem=None if error is None else ask.words.of_error(error),
         )
@@ -131,7 +131,7 @@ class Organisations:
         )
 
     def _clauses(self) -> list[Clause]:
-        document = self._parts.policy.document
+        document = self._parts.node.policy.document
         return [
             one for one in document.every_clause if "T6" in one.rows or one.heading == "partner"
         ]

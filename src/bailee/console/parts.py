@@ -6,14 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bailee.accounts import Registry
-from bailee.clock import Clock
 from bailee.console.names import Names
 from bailee.console.sign_in import SignIn
 from bailee.node import Node
 from bailee.operations.asks import Via, asked_by, from_outside
 from bailee.operations.operation import Given, Operation, Result
-from bailee.policy import Policy
 from bailee.policy.diagram import Configuration
 
 if TYPE_CHECKING:
@@ -26,16 +23,12 @@ def _untold(_error: BaseException) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """Of `node` operations are asked (`do`); `registry` has the people; `running` is what the
-    diagram
-    is drawn from; `names` are the console's own; `defect` is told of errors that no page foresaw.
+    """Of `node` operations are asked (`do`); `running` is what the diagram is drawn from; `names`
+    are the console's own; `defect` is told of errors that no page foresaw.
     """
 
     node: Node
-    registry: Registry
-    policy: Policy
     sign_in: SignIn
-    clock: Clock
     running: Configuration
     names: Names
     defect: Callable[[BaseException], None] = _untold

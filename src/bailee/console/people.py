@@ -32,7 +32,7 @@ class People:
     def __init__(self, parts: Parts, frame: Frame, arriving: Arriving) -> None:
         self._parts = parts
         self._do = parts.do
-        self._registry = parts.registry
+        self._registry = parts.node.registry
         self._frame = frame
         self._arriving = arriving
 
@@ -192,14 +192,14 @@ class People:
     def _asks(self, plan: str) -> bool:
         """Whether who signs up for a plan today is asked about training; the policy says."""
         return (
-            plan in self._parts.policy.plans
+            plan in self._parts.node.policy.plans
             and self._registry.choices.asked_on_plan(plan).effect == "ask"
         )
 
     def _sign_up_form(
         self, ask: Ask, given: Mapping[str, str], problem: str | None, status: int
     ) -> Response:
-        policy, open_to = self._parts.policy, self._registry.passwords.sign_up_plans
+        policy, open_to = self._parts.node.policy, self._registry.passwords.sign_up_plans
         plans = [name for name in policy.plans if name in open_to]
         return self._frame.page(
             ask,

@@ -38,7 +38,7 @@ class Privacy:
 
     def page(self, ask: Ask) -> Response:
         """The label first, then the switch, then all that is held."""
-        policy, language = self._parts.policy, ask.words.language
+        policy, language = self._parts.node.policy, ask.words.language
         account = ask.person.account
         label_of = account or self._organisation_account(ask)
         latest, history, receipts, move, asked, unfiled, unkept = [], [], [], None, None, None, []
@@ -53,7 +53,7 @@ class Privacy:
             history = self._do(ask, choices.history)
             receipts = self._do(ask, retention.list_receipts, owner=owner, limit=_SHOWN).items
             move = self._move(ask, account)
-            asked = self._parts.registry.choices.asked(account)
+            asked = self._parts.node.registry.choices.asked(account)
         return self._frame.page(
             ask,
             "privacy.html",
@@ -82,7 +82,7 @@ class Privacy:
         account = ask.person.account
         if account is None or not self._chooses(account):
             return RedirectResponse("/settings/privacy", 303)
-        policy = self._parts.policy
+        policy = self._parts.node.policy
         return self._frame.page(
             ask,
             "choice.html",
@@ -123,7 +123,7 @@ class Privacy:
             session=session,
             conversations=conversations(shown),
             as_bytes=shown.as_bytes,
-            resumed_by=self._parts.policy.resumes(
+            resumed_by=self._parts.node.policy.resumes(
                 session_deleted=True, account_erased=False
             ).clause,
         )
@@ -180,11 +180,11 @@ class Privacy:
         return particulars(self._parts, ask, account.account_id)
 
     def _chooses(self, account: Account) -> bool:
-        return self._parts.policy.plans[account.plan].segment == "consumer"
+        return self._parts.node.policy.plans[account.plan].segment == "consumer"
 
     def _organisation_account(self, ask: Ask) -> Account | None:
         for place in ask.person.memberships:
-            return self._parts.registry.organisations.account(place.organisation)
+            return self._parts.node.registry.organisations.account(place.organisation)
         return None
 
 
@@ -204,7 +204,7 @@ def particulars(parts: Parts, ask: Ask, owner: str | None = None) -> Session:
 
 def archive(parts: Parts, ask: Ask, person: str) -> Response:
     """A ZIP archive of all that is held about a person."""
-    found = parts.registry.people.get(person).person_id  # also what the file is named by
+    found = parts.node.registry.people.get(person).person_id  # also what the file is named by
     items = parts.do(ask, erasure.export, found)
     pieces = (item.data for item in items if isinstance(item, Piece))
     name = f"bailee-{found}-{ask.now:%Y-%m-%d}.zip"

@@ -32,7 +32,7 @@ class Public:
 
     def data_usage(self, ask: Ask) -> Response:
         """The public page, with the diagram of what runs."""
-        policy, language = self._parts.policy, ask.words.language
+        policy, language = self._parts.node.policy, ask.words.language
         # Made here from the policy and the configuration, every text escaped: markup of our own.
         pictures = [
             Markup(draw(policy, self._parts.running, language, layout))  # noqa: S704
@@ -44,7 +44,7 @@ class Public:
 
     def policy(self, ask: Ask) -> Response:
         """Every clause, searched by word."""
-        document, language = self._parts.policy.document, ask.words.language
+        document, language = self._parts.node.policy.document, ask.words.language
         wanted = ask.query.get("q", "").strip()[:100]
         groups = [
             (QUESTIONS[language][action], [c for c in clauses if _speaks_of(c, wanted)])
@@ -63,7 +63,7 @@ class Public:
 
     def explain(self, ask: Ask) -> Response:
         """Why something is decided as it is: the clause, the facts, and what was passed over."""
-        policy, language = self._parts.policy, ask.words.language
+        policy, language = self._parts.node.policy, ask.words.language
         given = {name: value for name, value in ask.query.items() if value and name != "lang"}
         action = given.pop("action", "retain")
         action = action if action in ACTIONS else "retain"
@@ -99,7 +99,7 @@ class Public:
         )
 
     def _values(self, fact: str, language: Language) -> list[tuple[str, str]]:
-        labels = self._parts.policy.document.labels[fact]
+        labels = self._parts.node.policy.document.labels[fact]
         flag = fact in FLAGS
         return [
             (str(value).lower() if flag else str(value), text.of(language))

@@ -82,7 +82,7 @@ class Site:
         self._parts = parts
         self._outside = Outside()
         self._frame = frame = Frame(
-            parts.policy, sign_up=lambda: bool(parts.registry.passwords.sign_up_plans)
+            parts.node.policy, sign_up=lambda: bool(parts.node.registry.passwords.sign_up_plans)
         )
         self._arriving = Arriving(parts, frame)
         admin = Admin(parts, frame)
@@ -141,7 +141,7 @@ class Site:
         """Who asks, if they may: before anything of a body is read."""
         if entry.rule is Rule.API:
             actor = who(self._parts.node, request, self._parts.cookie)
-            ask = Ask(request, Visitor(), _words(request), self._parts.clock(), actor=actor)
+            ask = Ask(request, Visitor(), _words(request), self._parts.node.latest(), actor=actor)
             return _Coming(ask, None, known=True)
         ask, fresh = self._ask(request)
         visitor = ask.visitor
@@ -166,13 +166,13 @@ class Site:
 
     def _ask(self, request: Request) -> tuple[Ask, str | None]:
         """The request with its visitor, and the cookie to set when the visitor had none."""
-        visitor = visitor_of(self._parts.registry, request.cookies.get(self._parts.cookie))
+        visitor = visitor_of(self._parts.node.registry, request.cookies.get(self._parts.cookie))
         fresh = None
         if not visitor.cookie:
             visit = request.cookies.get(self._parts.cookie_named(VISIT_COOKIE))
             fresh = None if visit else secrets.token_hex(16)
             visitor = Visitor(cookie=visit or fresh or "")
-        return Ask(request, visitor, _words(request), self._parts.clock()), fresh
+        return Ask(request, visitor, _words(request), self._parts.node.latest()), fresh
 
     def _check(self, ask: Ask, form: dict[str, str]) -> None:
         """Refuse a form that did not come from a page of ours."""

@@ -141,7 +141,7 @@ class Staff:
             people=page.items,
             next=page.next,
             wanted=wanted,
-            plans=list(self._parts.policy.plans),
+            plans=list(self._parts.node.policy.plans),
             organisations=every(
                 lambda after: self._do(ask, organisations.list_, after, LARGEST_PAGE)
             ),
@@ -150,7 +150,7 @@ class Staff:
         )
 
     def _organisations(self, ask: Ask, error: InputError | None = None) -> Response:
-        plans = self._parts.policy.plans.values()
+        plans = self._parts.node.policy.plans.values()
         page = self._do(ask, organisations.list_, ask.query.get("after") or None, _SHOWN)
         return self._frame.page(
             ask,

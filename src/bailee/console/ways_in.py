@@ -31,7 +31,7 @@ class WaysIn:
 
     def __init__(self, parts: Parts, frame: Frame, arriving: Arriving) -> None:
         self._parts = parts
-        self._registry = parts.registry
+        self._registry = parts.node.registry
         self._frame = frame
         self._arriving = arriving
 

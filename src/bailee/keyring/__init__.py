@@ -3,17 +3,18 @@
 Rows: R5 (forgetting is destroying a key), D4.
 """
 
-from bailee.keyring.damage import Damaged
+from bailee.keyring.damage import DamagedKey
 from bailee.keyring.destroying import DestroyedKek
 from bailee.keyring.fitting import check as check_root
 from bailee.keyring.fitting import newest_generation
-from bailee.keyring.keyring import Dek, Keyring, Want
-from bailee.keyring.moving import Moved
+from bailee.keyring.keyring import Keyring
+from bailee.keyring.moving import Moved, Want
 from bailee.keyring.root import EnvironmentRoot, FileRoot, Root
 from bailee.keyring.rotation import Rotation
+from bailee.keyring.store import Dek
 
 __all__ = [
-    "Damaged",
+    "DamagedKey",
     "Dek",
     "DestroyedKek",
     "EnvironmentRoot",

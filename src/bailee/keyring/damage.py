@@ -11,19 +11,18 @@ what says under which KEK it is, or which KEK that is, is not what was written.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, and_, delete, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Engine, and_, delete, func, or_, select
 from sqlalchemy.dialects.sqlite import insert as insert_or_ignore
 
+from bailee.db.among import among
 from bailee.db.engine import reading, storage_errors
 from bailee.db.keys import damaged_keys, deks, destroyed_keks, keks, secrets
 from bailee.keyring.epochs import ends_at
-
-if TYPE_CHECKING:
-    from bailee.keyring.keyring import Keyring
 
 KEK: Final = "kek"
 DEK: Final = "dek"
@@ -33,7 +32,7 @@ _KEYS: Final = {KEK: keks.c.id, DEK: deks.c.subject, NAMED: secrets.c.name}
 
 
 @dataclass(frozen=True, slots=True)
-class Damaged:
+class DamagedKey:
     """A key that does not open. `kind`: `kek`, `dek` or `secret`. `name`: a KEK's id, a subject, a
     secret's name. `keys`: how many don't open with it, itself if there is none under it. Of a KEK
     also what class is under it, and until when.
@@ -52,6 +51,12 @@ def undestroyed() -> ColumnElement[bool]:
     return and_(deks.c.kek_id != "", deks.c.kek_id.not_in(select(destroyed_keks.c.id)))
 
 
+def living(connection: Connection, subjects: Iterable[str]) -> list[str]:
+    """Those of `subjects` that have a key which nothing has destroyed, damaged or not."""
+    query = select(deks.c.subject).where(among(deks.c.subject, subjects), undestroyed())
+    return list(connection.execute(query).scalars())
+
+
 def astray(connection: Connection) -> list[str]:
     """The subjects whose keys are under a KEK that nothing knows, in order."""
     query = select(deks.c.subject).where(undestroyed(), deks.c.kek_id.not_in(select(keks.c.id)))
@@ -64,7 +69,7 @@ def note(connection: Connection, kind: str, name: str, now: datetime) -> bool:
     return connection.execute(row.on_conflict_do_nothing()).rowcount == 1
 
 
-def listed(ring: Keyring) -> list[Damaged]:
+def listed(engine: Engine) -> list[DamagedKey]:
     """The damaged keys that were found, as long as they are there; the oldest finding first.
 
     Raises:
@@ -81,12 +86,12 @@ def listed(ring: Keyring) -> list[Damaged]:
         .where(_is_there())
         .order_by(damaged_keys.c.found_at, damaged_keys.c.name)
     )
-    with storage_errors("the keyring"), reading(ring.engine) as connection:
+    with storage_errors("the keyring"), reading(engine) as connection:
         rows = connection.execute(query).all()
     return [
-        Damaged(row.kind, row.name, row.found_at, row.under, row.data_class, _end(row.epoch))
+        DamagedKey(row.kind, row.name, row.found_at, row.under, row.data_class, _end(row.epoch))
         if row.epoch is not None
-        else Damaged(row.kind, row.name, row.found_at)
+        else DamagedKey(row.kind, row.name, row.found_at)
         for row in rows
     ]
 

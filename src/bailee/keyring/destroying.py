@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import Final
 
 from sqlalchemy import (
     ColumnElement,
@@ -29,13 +29,10 @@ from bailee.db.engine import storage_errors
 from bailee.db.keys import deks, destroyed_keks, former_keks, keks, rotation
 from bailee.db.metadata import Moment
 from bailee.keyring.epochs import last_ended
-from bailee.keyring.wrapping import SEALED_KEY_BYTES
+from bailee.keyring.store import KeyStore
+from bailee.keyring.wrapping import SEALED_KEY_BYTES, ZEROS
 
-if TYPE_CHECKING:
-    from bailee.keyring.keyring import Keyring
-
-_ZEROS = bytes(SEALED_KEY_BYTES)
-_PORTION = 1000
+_PORTION: Final = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,14 +44,14 @@ class DestroyedKek:
     epoch: int
 
 
-def destroy(ring: Keyring, subjects: Sequence[str]) -> int:
+def destroy(store: KeyStore, subjects: Sequence[str]) -> int:
     """Destroy the keys of `subjects`, and mark dirty every KEK that they are or were under."""
     count = 0
-    with ring.lock, storage_errors("the keyring"):
+    with store.lock, storage_errors("the keyring"):
         for start in range(0, len(subjects), _PORTION):
             some = subjects[start : start + _PORTION]
-            ring.forget(some)
-            with ring.engine.begin() as connection:
+            store.forget(some)
+            with store.engine.begin() as connection:
                 under = select(deks.c.kek_id).where(among(deks.c.subject, some))
                 before = select(former_keks.c.kek_id).where(among(former_keks.c.subject, some))
                 connection.execute(
@@ -64,14 +61,14 @@ def destroy(ring: Keyring, subjects: Sequence[str]) -> int:
                 )
                 count += connection.execute(
                     update(deks)
-                    .where(among(deks.c.subject, some), deks.c.wrapped != _ZEROS)
+                    .where(among(deks.c.subject, some), deks.c.wrapped != ZEROS)
                     .values(wrapped=func.zeroblob(SEALED_KEY_BYTES), kek_id="")
                 ).rowcount
                 connection.execute(update(rotation).values(destroyed_since=True))
-            with ring.engine.begin() as connection:
+            with store.engine.begin() as connection:
                 connection.execute(delete(deks).where(among(deks.c.subject, some)))
                 connection.execute(delete(former_keks).where(among(former_keks.c.subject, some)))
-        ring.truncate_log()
+        store.truncate_log()
     return count
 
 
@@ -85,33 +82,31 @@ def due(connection: Connection, now: datetime) -> list[DestroyedKek]:
     return [DestroyedKek(*row) for row in rows]
 
 
-def destroy_due(ring: Keyring, now: datetime, destroyed_at: datetime) -> list[DestroyedKek]:
+def destroy_due(store: KeyStore, now: datetime) -> list[DestroyedKek]:
     """Destroy the KEKs whose epoch has ended by `now`: one row each, whatever is under it."""
-    with ring.lock, storage_errors("the keyring"):
-        with ring.engine.begin() as connection:
+    with store.lock, storage_errors("the keyring"):
+        with store.engine.begin() as connection:
             ended = due(connection, now)
             if ended:
-                zero_keks(ring, connection, [kek.kek_id for kek in ended], destroyed_at)
+                zero_keks(store, connection, [kek.kek_id for kek in ended])
         if ended:
-            with ring.engine.begin() as connection:
+            with store.engine.begin() as connection:
                 remove_keks(connection, [kek.kek_id for kek in ended])
-        ring.truncate_log(if_long=not ended)
+        store.truncate_log(if_long=not ended)
     return ended
 
 
-def zero_keks(
-    ring: Keyring, connection: Connection, ids: Sequence[str], destroyed_at: datetime
-) -> None:
+def zero_keks(store: KeyStore, connection: Connection, ids: Sequence[str]) -> None:
     """The first half of destroying KEKs: overwrite their wraps, forget the keys under them. One
     that is gone already was noted then.
     """
-    ring.forget_under(ids)
+    store.forget_under(ids)
     there = among(keks.c.id, ids)
     noted = select(
         keks.c.id,
         keks.c.data_class,
         keks.c.epoch,
-        literal(destroyed_at, Moment).label("destroyed_at"),
+        literal(store.clock(), Moment).label("destroyed_at"),
         literal(False).label("emptied"),
     ).where(there)
     names = [column.name for column in noted.selected_columns]
@@ -129,13 +124,13 @@ def remove_keks(connection: Connection, ids: Sequence[str]) -> None:
     connection.execute(delete(keks).where(among(keks.c.id, ids)))
 
 
-def remove_dead(ring: Keyring, most: int) -> int:
+def remove_dead(store: KeyStore, most: int) -> int:
     """Remove up to `most` rows of DEKs whose KEK is gone, and then the log that still has them."""
-    with ring.lock, storage_errors("the keyring"):
-        with ring.engine.begin() as connection:
+    with store.lock, storage_errors("the keyring"):
+        with store.engine.begin() as connection:
             removed = _remove(connection, most)
         if removed:
-            ring.truncate_log()
+            store.truncate_log()
     return removed
 
 

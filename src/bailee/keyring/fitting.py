@@ -20,13 +20,12 @@ from bailee.db.engine import reading, storage_errors
 from bailee.db.keys import keks, secrets
 from bailee.errors import IntegrityError
 from bailee.keyring.root import Root
-from bailee.keyring.wrapping import SEALED_KEY_BYTES, kek_data, secret_data
+from bailee.keyring.wrapping import ZEROS, kek_data, secret_data
 
-_ZEROS = bytes(SEALED_KEY_BYTES)
 _AT_ONCE = 100  # rows that are fetched
 _NEWEST = (
     select(keks.c.generation)
-    .where(keks.c.wrapped != _ZEROS)
+    .where(keks.c.wrapped != ZEROS)
     .order_by(keks.c.generation.desc())
     .limit(1)
 )
@@ -80,7 +79,7 @@ def _wraps(engine: Engine, living: Collection[int]) -> Iterator[tuple[int, bytes
     what that is bound to.
     """
     named = select(secrets).where(secrets.c.generation.in_(living))
-    ours = select(keks).where(keks.c.generation.in_(living), keks.c.wrapped != _ZEROS)
+    ours = select(keks).where(keks.c.generation.in_(living), keks.c.wrapped != ZEROS)
     with storage_errors("the keyring"), reading(engine) as connection:
         for row in connection.execute(named):
             yield row.generation, row.wrapped, secret_data(row.name, row.generation)

@@ -7,36 +7,26 @@ dirty: the next rotation makes older copies of the wrap worthless.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-from sqlalchemy import insert, select
-
-from bailee.db.engine import storage_errors
-from bailee.db.keys import deks
-
-if TYPE_CHECKING:
-    from bailee.keyring.keyring import Keyring
+from bailee.db.engine import reading, storage_errors
+from bailee.keyring.store import Dek, KeyStore
+from bailee.keyring.taking import get
 
 DATA_CLASS: Final = "hold"
 NEVER: Final = 2**31 - 1
 """An epoch that no clock reaches: some 120,000 years ahead."""
 
 
-def hold(ring: Keyring, name: str, subject: str) -> None:
-    """Wrap the key of `subject` once more, as `name`. Doing it twice changes nothing.
-
-    Raises:
-        IntegrityError: the key has been destroyed (`key_destroyed`) or tampered with.
-        StorageError: the store can't be read or written.
+def hold(store: KeyStore, name: str, subject: str) -> None:
+    """Wrap the key of `subject` once more, as `name`. Doing it twice changes nothing. Errors as in
+    `Keyring.hold`.
     """
-    with ring.lock:
-        with storage_errors("the keyring"), ring.engine.begin() as connection:
-            if connection.execute(select(deks.c.subject).where(deks.c.subject == name)).first():
+    with store.lock, storage_errors("the keyring"):
+        with reading(store.engine) as connection:
+            if store.rows(connection, [name]):
                 return
-        key = ring.get(subject).key
-        with storage_errors("the keyring"), ring.engine.begin() as connection:
-            kek = ring.current_kek(connection, DATA_CLASS, NEVER)
-            wrapped = ring.wrap_dek(name, DATA_CLASS, 1, key, kek)
-            connection.execute(
-                insert(deks).values(subject=name, kek_id=kek[0], version=1, wrapped=wrapped)
-            )
+        key = get(store, subject).key
+        with store.engine.begin() as connection:
+            kek = store.current_kek(connection, DATA_CLASS, NEVER)
+            store.add(connection, [(Dek(name, DATA_CLASS, NEVER, kek.id, 1, key), kek)])

@@ -1,38 +1,36 @@
-"""Moving many keys to other epochs at once, when what they protect is to live shorter or longer.
+"""Moving keys to other epochs, when what they protect is to live shorter or longer.
 
-Like `Keyring.many`, in few statements for thousands. A key that is not there, or no more, is not
-made: what moves must exist. One that can't be opened stays where it is, and is named; the others
-move. Doing it twice changes nothing.
+A key that is not there, or no more, is not made: what moves must exist. One that can't be opened
+stays where it is, and is named; the others move. Doing it twice changes nothing.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Final
 
-from sqlalchemy import Connection, bindparam, select, update
+from sqlalchemy import Connection, update
 from sqlalchemy.dialects.sqlite import insert as insert_or_ignore
 
-from bailee.db.among import among
 from bailee.db.engine import storage_errors
-from bailee.db.keys import deks, former_keks, keks, rotation
-from bailee.errors import IntegrityError, StorageError
+from bailee.db.keys import former_keks, keks, rotation
+from bailee.errors import IntegrityError
+from bailee.keyring import damage
 from bailee.keyring.epochs import epoch_of
-from bailee.keyring.wrapping import SEALED_KEY_BYTES
+from bailee.keyring.store import Dek, Kek, KeyStore, Swap
 
-if TYPE_CHECKING:
-    from bailee.keyring.keyring import Keyring, Want
+_PORTION: Final = 1000
 
-_PORTION = 1000
-_ZEROS = bytes(SEALED_KEY_BYTES)
 
-MOVE: Final = (
-    update(deks)
-    .where(deks.c.subject == bindparam("of"), deks.c.version == bindparam("was"))
-    .values(kek_id=bindparam("to"), version=bindparam("next"), wrapped=bindparam("wrap"))
-)
-"""Puts a key under another KEK (`to`), by compare-and-swap on its version."""
+@dataclass(frozen=True, slots=True)
+class Want:
+    """A subject's key is wanted, to live until `expires_at`."""
+
+    subject: str
+    data_class: str
+    expires_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,75 +41,76 @@ class Moved:
     damaged: tuple[str, ...]
 
 
-def move(ring: Keyring, wants: Sequence[Want]) -> Moved:
-    """Wrap the subjects' keys under the KEKs of their new expiry.
-
-    Raises:
-        StorageError: the store can't be read or written; call again.
+def move(store: KeyStore, wants: Sequence[Want]) -> Moved:
+    """Wrap the subjects' keys under the KEKs of their new expiry, thousands at once. Errors as in
+    `Keyring.move`.
     """
     moved = 0
     damaged: list[str] = []
     for start in range(0, len(wants), _PORTION):
-        some = wants[start : start + _PORTION]
-        with ring.lock, storage_errors("the keyring"):
+        some = {want.subject: want for want in wants[start : start + _PORTION]}
+        with store.lock, storage_errors("the keyring"):
             try:
-                with ring.engine.begin() as connection:
-                    moved += _move(ring, connection, some, damaged)
+                with store.engine.begin() as connection:
+                    moved += _move(store, connection, some, damaged)
             finally:  # also when a commit failed, or only seemed to
-                ring.forget(want.subject for want in some)
+                store.forget(some)
     return Moved(moved, tuple(damaged))
 
 
-def _move(ring: Keyring, connection: Connection, wants: Sequence[Want], damaged: list[str]) -> int:
-    by_subject = {want.subject: want for want in wants}
-    rows = connection.execute(select(deks).where(among(deks.c.subject, by_subject))).all()
-    held = select(keks).where(keks.c.id.in_({row.kek_id for row in rows}), keks.c.wrapped != _ZEROS)
-    olds = {row.id: row for row in connection.execute(held)}
-    # Under no KEK that is there: destroyed, or damaged.
-    lost = {*ring.living([row.subject for row in rows if row.kek_id not in olds])}
-    targets: dict[tuple[str, int], tuple[str, bytes]] = {}
-    swaps: list[dict[str, Any]] = []
-    left: list[dict[str, Any]] = []
-    dirty: set[str] = set()
-    for row in rows:
-        want, old = by_subject[row.subject], olds.get(row.kek_id)
+def _move(
+    store: KeyStore, connection: Connection, wants: dict[str, Want], damaged: list[str]
+) -> int:
+    targets: list[tuple[Dek, str, int]] = []
+    closed: list[str] = []
+    for subject, row in store.rows(connection, list(wants)).items():
+        want = wants[subject]
         target = (want.data_class, epoch_of(want.expires_at))
-        if old is None:
-            if row.subject in lost:
-                damaged.append(row.subject)
+        if target == (row.data_class, row.epoch):
             continue
-        if target == (old.data_class, old.epoch):
-            continue
-        if target not in targets:
-            targets[target] = ring.current_kek(connection, *target)
-        new_key = targets[target]
         try:
-            old_key = (old.id, ring.open_kek(old))
-            key = ring.unwrap_dek(row.subject, old.data_class, row.version, row.wrapped, old_key)
-        except IntegrityError:
-            damaged.append(row.subject)
+            targets.append((store.open_dek(connection, row), *target))
+        except IntegrityError:  # destroyed, or damaged
+            closed.append(subject)
+    damaged += damage.living(connection, closed)
+    shift(store, connection, targets)
+    return len(targets)
+
+
+def shift(
+    store: KeyStore, connection: Connection, targets: Sequence[tuple[Dek, str, int]]
+) -> list[Dek]:
+    """Put keys that are open under the KEKs of another class and epoch, those that are not there
+    already; the keys as they are then. The caller holds the lock.
+
+    Raises:
+        StorageError: one was moved by somebody else meanwhile.
+    """
+    under: dict[tuple[str, int], Kek] = {}
+    found: list[Dek] = []
+    swaps: list[Swap] = []
+    left: list[dict[str, str]] = []
+    dirty: set[str] = set()
+    for dek, data_class, epoch in targets:
+        if (data_class, epoch) == (dek.data_class, dek.epoch):
+            found.append(dek)
             continue
-        version = row.version + 1
-        wrapped = ring.wrap_dek(row.subject, want.data_class, version, key, new_key)
-        swaps.append(
-            {
-                "of": row.subject,
-                "was": row.version,
-                "to": new_key[0],
-                "next": version,
-                "wrap": wrapped,
-            }
+        if (data_class, epoch) not in under:
+            under[data_class, epoch] = store.current_kek(connection, data_class, epoch)
+        kek = under[data_class, epoch]
+        moved = replace(
+            dek, data_class=data_class, epoch=epoch, kek_id=kek.id, version=dek.version + 1
         )
-        left.append({"subject": row.subject, "kek_id": old.id})
-        if target[1] < old.epoch:
-            dirty.add(old.id)
+        found.append(moved)
+        swaps.append(Swap(dek.subject, moved.version, kek.id, store.wrap(moved, kek)))
+        left.append({"subject": dek.subject, "kek_id": dek.kek_id})
+        if epoch < dek.epoch:
+            dirty.add(dek.kek_id)
     if not swaps:
-        return 0
-    swapped = connection.execute(MOVE, swaps).rowcount
-    if swapped != len(swaps):
-        raise StorageError("a key was moved by someone else at the same time.", hint="try again")
+        return found
+    store.rewrap(connection, swaps)
     connection.execute(insert_or_ignore(former_keks).on_conflict_do_nothing(), left)
     if dirty:
         connection.execute(update(keks).where(keks.c.id.in_(dirty)).values(dirty=True))
         connection.execute(update(rotation).values(destroyed_since=True))
-    return swapped
+    return found

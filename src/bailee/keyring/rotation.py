@@ -16,13 +16,13 @@ root that does not fit, and nothing is changed.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Final
 
-from sqlalchemy import Connection, bindparam, select, update
+from sqlalchemy import Column, Connection, bindparam, select, update
 
-from bailee.clock import Clock
 from bailee.db.engine import storage_errors
 from bailee.db.keys import deks, keks, rotation, secrets
 from bailee.errors import IntegrityError
@@ -30,15 +30,11 @@ from bailee.keyring import damage, fitting
 from bailee.keyring.checkpoint import truncate_log
 from bailee.keyring.damage import DEK, KEK, NAMED
 from bailee.keyring.destroying import remove_keks, zero_keks
-from bailee.keyring.moving import MOVE
-from bailee.keyring.wrapping import SEALED_KEY_BYTES, kek_data, secret_data
+from bailee.keyring.store import Dek, Kek, KeyStore, Swap
+from bailee.keyring.wrapping import ZEROS, kek_data, secret_data
 
-if TYPE_CHECKING:
-    from bailee.keyring.keyring import Keyring
-
-_PORTION = 1000
-_DIRTY = 200  # KEKs that are replaced together
-_ZEROS = bytes(SEALED_KEY_BYTES)
+_PORTION: Final = 1000
+_DIRTY: Final = 200  # KEKs that are replaced together
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +51,10 @@ class Rotation:
 
 
 class _Aside:
-    """What one rotation has set aside."""
+    """What one rotation has set aside. The rotation makes it and uses it, on its own thread."""
 
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
+    def __init__(self, store: KeyStore) -> None:
+        self._clock = store.clock
         self.keks: list[str] = []
         self.news: list[tuple[str, str]] = []
 
@@ -70,64 +66,64 @@ class _Aside:
             connection.execute(update(keks).where(keks.c.id == name).values(current=False))
 
 
-def rotate(ring: Keyring, clock: Clock) -> Rotation:
+def rotate(store: KeyStore) -> Rotation:
     """Do or finish a rotation. See the module for the steps.
 
     Raises:
         IntegrityError: code `home_parts`: nothing opens under the root.
     """
     replaced = rewrapped = 0
-    aside = _Aside(clock)
+    aside = _Aside(store)
     with storage_errors("the keyring"):
-        fitting.check(ring.root, ring.engine)
-        began, new = _begin(ring, clock)
-        while dirty := _next_dirty(ring, new, aside):
-            while (moved := _move_portion(ring, dirty, clock, aside)) > 0:
+        fitting.check(store.root, store.engine)
+        began, new = _begin(store)
+        while dirty := _next_dirty(store, new, aside):
+            while (moved := _move_portion(store, dirty, aside)) > 0:
                 rewrapped += moved
             replaced += len(set(dirty).difference(aside.keks))
-        while _rewrap_keks(ring, new, aside):
+        while _rewrap_keks(store, new, aside):
             pass
-        with ring.lock:
-            _rewrap_secrets(ring, new, aside)
-            truncate_log(ring.engine)
-            for generation in ring.root.generations():
+        with store.lock:
+            _rewrap_secrets(store, new, aside)
+            truncate_log(store.engine)
+            for generation in store.root.generations():
                 if generation < new:
-                    ring.root.destroy(generation)
-            with ring.engine.begin() as connection:
+                    store.root.destroy(generation)
+            with store.engine.begin() as connection:
                 connection.execute(update(rotation).values(rotated_at=began))
                 damage.forget_gone(connection, new)
     return Rotation(new, began, replaced, rewrapped, tuple(aside.news))
 
 
-def _begin(ring: Keyring, clock: Clock) -> tuple[datetime, int]:
+def _begin(store: KeyStore) -> tuple[datetime, int]:
     """When the rotation began, and its generation. A rotation that was broken off is taken up as it
     is: what was destroyed since it began counts for the next.
     """
-    with ring.lock:
-        if len(ring.root.generations()) == 1:
-            began = clock()
-            with ring.engine.begin() as connection:
+    with store.lock:
+        if len(store.root.generations()) == 1:
+            began = store.clock()
+            with store.engine.begin() as connection:
                 connection.execute(update(rotation).values(began_at=began))
-            ring.root.add()
-            with ring.engine.begin() as connection:
+            store.root.add()
+            with store.engine.begin() as connection:
                 connection.execute(update(rotation).values(destroyed_since=False))
         else:
-            with ring.engine.begin() as connection:
+            with store.engine.begin() as connection:
                 row = connection.execute(select(rotation)).one()
             began = row.began_at or row.rotated_at
-        return began, ring.root.generations()[-1]
+        return began, store.root.generations()[-1]
 
 
-def _next_dirty(ring: Keyring, new: int, aside: _Aside) -> list[str]:
+def _next_dirty(store: KeyStore, new: int, aside: _Aside) -> list[str]:
     """Some KEKs that are to be replaced; from now on nothing new goes under them."""
-    with ring.lock, ring.engine.begin() as connection:
+    with store.lock, store.engine.begin() as connection:
         found = list(
             connection.execute(
                 select(keks.c.id)
                 .where(
                     keks.c.dirty,
                     keks.c.generation != new,
-                    keks.c.wrapped != _ZEROS,
+                    keks.c.wrapped != ZEROS,
                     keks.c.id.not_in(aside.keks),
                 )
                 .limit(_DIRTY)
@@ -137,101 +133,92 @@ def _next_dirty(ring: Keyring, new: int, aside: _Aside) -> list[str]:
     return found
 
 
-def _move_portion(ring: Keyring, dirty: list[str], clock: Clock, aside: _Aside) -> int:
+def _move_portion(store: KeyStore, dirty: list[str], aside: _Aside) -> int:
     """Rewrap some DEKs of dirty KEKs; 0 when none was left and the KEKs have been destroyed. One
     that does not open is set aside, with what is under it.
     """
-    with ring.lock:
-        with ring.engine.begin() as connection:
+    with store.lock:
+        with store.engine.begin() as connection:
             living = select(keks).where(keks.c.id.in_(dirty), keks.c.id.not_in(aside.keks))
             olds = {row.id: row for row in connection.execute(living)}  # epochs end meanwhile
             full = select(deks.c.kek_id).where(deks.c.kek_id.in_(olds)).distinct()
-            opened: dict[str, tuple[str, bytes]] = {}
+            opened: dict[str, Kek] = {}
             for kek_id in connection.execute(full).scalars().all():
                 try:
-                    opened[kek_id] = (kek_id, ring.open_kek(olds[kek_id]))
+                    opened[kek_id] = Kek(kek_id, store.open_kek(olds[kek_id]))
                 except IntegrityError:
                     aside.put(connection, KEK, kek_id)
                     del olds[kek_id]
             rows = connection.execute(
                 select(deks).where(deks.c.kek_id.in_(olds)).order_by(deks.c.kek_id).limit(_PORTION)
             ).all()
-            news: dict[str, tuple[str, bytes]] = {}
-            moves: list[dict[str, Any]] = []
+            news: dict[str, Kek] = {}
+            swaps: list[Swap] = []
             for row in rows:
                 old, version, wrapped = olds[row.kek_id], row.version + 1, row.wrapped
                 if old.id not in news:
-                    news[old.id] = ring.current_kek(connection, old.data_class, old.epoch)
+                    news[old.id] = store.current_kek(connection, old.data_class, old.epoch)
                 kek = news[old.id]
                 try:
-                    key = ring.unwrap_dek(
+                    key = store.unwrap(
                         row.subject, old.data_class, row.version, row.wrapped, opened[old.id]
                     )
-                    wrapped = ring.wrap_dek(row.subject, old.data_class, version, key, kek)
+                    dek = Dek(row.subject, old.data_class, old.epoch, kek.id, version, key)
+                    wrapped = store.wrap(dek, kek)
                 except IntegrityError:
                     # It goes along as it is, so that its time comes with that of the others.
                     aside.put(connection, DEK, row.subject)
-                moves.append(
-                    {
-                        "of": row.subject,
-                        "was": row.version,
-                        "to": kek[0],
-                        "next": version,
-                        "wrap": wrapped,
-                    }
-                )
-            if moves:
-                connection.execute(MOVE, moves)
-                ring.forget(row.subject for row in rows)
+                swaps.append(Swap(row.subject, version, kek.id, wrapped))
+            if swaps:
+                store.rewrap(connection, swaps)
+                store.forget(row.subject for row in rows)
                 return len(rows)
             destroyed_since = connection.execute(select(rotation.c.destroyed_since)).scalar()
-            zero_keks(ring, connection, list(olds), clock())
+            zero_keks(store, connection, list(olds))
             # This destruction is part of the rotation and calls for no further one.
             connection.execute(update(rotation).values(destroyed_since=destroyed_since))
-        with ring.engine.begin() as connection:
+        with store.engine.begin() as connection:
             remove_keks(connection, list(olds))
     return 0
 
 
-def _rewrap_keks(ring: Keyring, new: int, aside: _Aside) -> int:
-    with ring.lock, ring.engine.begin() as connection:
+def _rewrap_keks(store: KeyStore, new: int, aside: _Aside) -> int:
+    with store.lock, store.engine.begin() as connection:
         rows = connection.execute(
             select(keks)
-            .where(
-                keks.c.generation != new,
-                keks.c.wrapped != _ZEROS,
-                keks.c.id.not_in(aside.keks),
-            )
+            .where(keks.c.generation != new, keks.c.wrapped != ZEROS, keks.c.id.not_in(aside.keks))
             .limit(_PORTION)
         ).all()
         wraps = []
         for row in rows:
             data = kek_data(row.id, row.data_class, row.epoch, new)
             try:
-                wraps.append({"of": row.id, "wrap": ring.root.wrap(new, ring.open_kek(row), data)})
+                wraps.append((row.id, store.root.wrap(new, store.open_kek(row), data)))
             except IntegrityError:
                 aside.put(connection, KEK, row.id)
-        if wraps:
-            connection.execute(
-                update(keks)
-                .where(keks.c.id == bindparam("of"))
-                .values(generation=new, wrapped=bindparam("wrap")),
-                wraps,
-            )
+        _put_under(connection, keks.c.id, new, wraps)
     return len(rows)
 
 
-def _rewrap_secrets(ring: Keyring, new: int, aside: _Aside) -> None:
-    with ring.engine.begin() as connection:
+def _rewrap_secrets(store: KeyStore, new: int, aside: _Aside) -> None:
+    with store.engine.begin() as connection:
+        wraps = []
         for row in connection.execute(select(secrets).where(secrets.c.generation != new)).all():
+            data = secret_data(row.name, new)
             try:
-                key = ring.open_secret(row)
+                wraps.append((row.name, store.root.wrap(new, store.open_secret(row), data)))
             except IntegrityError:
                 aside.put(connection, NAMED, row.name)
-                continue
-            wrapped = ring.root.wrap(new, key, secret_data(row.name, new))
-            connection.execute(
-                update(secrets)
-                .where(secrets.c.name == row.name)
-                .values(generation=new, wrapped=wrapped)
-            )
+        _put_under(connection, secrets.c.name, new, wraps)
+
+
+def _put_under(
+    connection: Connection, name: Column[str], new: int, wraps: Sequence[tuple[str, bytes]]
+) -> None:
+    """Put KEKs or secrets under the new generation: of each its name and its wrap."""
+    if wraps:
+        statement = update(name.table).where(name == bindparam("of"))
+        connection.execute(
+            statement.values(generation=new, wrapped=bindparam("wrap")),
+            [{"of": of, "wrap": wrap} for of, wrap in wraps],
+        )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sqlalchemy import select
 
@@ -12,22 +12,16 @@ from bailee.db.engine import reading, storage_errors
 from bailee.db.keys import deks, keks, secrets
 from bailee.errors import IntegrityError
 from bailee.keyring import damage
+from bailee.keyring.store import Kek, KeyStore
 from bailee.keyring.wrapping import kek_data, secret_data
-
-if TYPE_CHECKING:
-    from bailee.keyring.keyring import Keyring
 
 _PORTION = 1000
 _NAMES = {damage.NAMED: "secret", damage.KEK: "KEK", damage.DEK: "key"}
 
 
-def found(ring: Keyring) -> Iterator[Damaged]:
-    """The keys that were found not to open, before now, named as `verify` names them.
-
-    Raises:
-        StorageError: the store can't be read.
-    """
-    for key in ring.damaged():
+def found(store: KeyStore) -> Iterator[Damaged]:
+    """The keys that were found not to open, before now, named as `verify` names them."""
+    for key in damage.listed(store.engine):
         yield said(key.kind, key.name, key.keys)
 
 
@@ -39,51 +33,51 @@ def said(kind: str, name: str, under: int = 0) -> Damaged:
     return Damaged(f"{_NAMES[kind]} {name}", what)
 
 
-def verify(ring: Keyring) -> Iterator[Damaged]:
+def verify(store: KeyStore) -> Iterator[Damaged]:
     """The keys that do not open: secrets, KEKs, and DEKs under a KEK that does. What is under one
     that does not is counted with it.
 
     Raises:
         StorageError: the store can't be read.
     """
-    with storage_errors("the keyring"), reading(ring.engine) as connection:
+    with storage_errors("the keyring"), reading(store.engine) as connection:
         named = connection.execute(select(secrets)).all()
         ours = connection.execute(select(keks)).all()
     for row in named:
         data = secret_data(row.name, row.generation)
-        if not _opens(ring, row.generation, row.wrapped, data):
+        if not _opens(store, row.generation, row.wrapped, data):
             yield said(damage.NAMED, row.name)
     for row in ours:
         data = kek_data(row.id, row.data_class, row.epoch, row.generation)
-        if _opens(ring, row.generation, row.wrapped, data):
-            yield from _under(ring, row)
+        if _opens(store, row.generation, row.wrapped, data):
+            yield from _under(store, row)
         else:
-            with storage_errors("the keyring"), reading(ring.engine) as connection:
+            with storage_errors("the keyring"), reading(store.engine) as connection:
                 under = select(deks.c.subject).where(deks.c.kek_id == row.id)
                 count = len(connection.execute(under).all())
             yield said(damage.KEK, row.id, count)
-    with storage_errors("the keyring"), reading(ring.engine) as connection:
+    with storage_errors("the keyring"), reading(store.engine) as connection:
         lost = damage.astray(connection)
     for subject in lost:
         yield said(damage.DEK, subject)
 
 
-def _under(ring: Keyring, kek: Any) -> Iterator[Damaged]:
-    key = (kek.id, ring.open_kek(kek))
+def _under(store: KeyStore, kek: Any) -> Iterator[Damaged]:
+    key = Kek(kek.id, store.open_kek(kek))
     after = ""
     while True:
         query = (
             select(deks)
-            .where(deks.c.kek_id == key[0], deks.c.subject > after)
+            .where(deks.c.kek_id == key.id, deks.c.subject > after)
             .order_by(deks.c.subject)
             .limit(_PORTION)
         )
-        with storage_errors("the keyring"), reading(ring.engine) as connection:
+        with storage_errors("the keyring"), reading(store.engine) as connection:
             rows = connection.execute(query).all()
         for row in rows:
             try:
                 data_class = kek.data_class
-                ring.unwrap_dek(row.subject, data_class, row.version, row.wrapped, key)
+                store.unwrap(row.subject, data_class, row.version, row.wrapped, key)
             except IntegrityError:
                 yield said(damage.DEK, row.subject)
         if len(rows) < _PORTION:
@@ -91,9 +85,9 @@ def _under(ring: Keyring, kek: Any) -> Iterator[Damaged]:
         after = rows[-1].subject
 
 
-def _opens(ring: Keyring, generation: int, wrapped: bytes, data: bytes) -> bool:
+def _opens(store: KeyStore, generation: int, wrapped: bytes, data: bytes) -> bool:
     try:
-        ring.root.unwrap(generation, wrapped, data)
+        store.root.unwrap(generation, wrapped, data)
     except IntegrityError:
         return False
     return True

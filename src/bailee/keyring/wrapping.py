@@ -20,6 +20,8 @@ from bailee.errors import IntegrityError
 KEY_BYTES: Final = 32
 NONCE_BYTES: Final = 12
 SEALED_KEY_BYTES: Final = NONCE_BYTES + KEY_BYTES + 16
+ZEROS: Final = bytes(SEALED_KEY_BYTES)
+"""In the place of a wrap that was destroyed."""
 
 
 def associated(*parts: str | int) -> bytes:

@@ -78,11 +78,19 @@ class Append(Protocol):
 class Ledger:
     """The audit record in the data database."""
 
-    def __init__(self, engine: Engine, clock: Clock, sealing: Sealing) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        clock: Clock,
+        sealing: Sealing,
+        *,
+        appended: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`appended` is called after each entry."""
         self._engine = engine
         self._clock = clock
         self._sealing = sealing
-        self.appended: Callable[[], None] = lambda: None  # called after each entry
+        self._appended = appended
 
     def append(
         self,
@@ -110,7 +118,7 @@ class Ledger:
             else:
                 with self._engine.begin() as own:
                     number = _number(own.execute(insert(audit), row))
-        self.appended()
+        self._appended()
         return number
 
     def append_all(self, kind: str, entries: Iterable[tuple[str, Body]]) -> None:
@@ -121,7 +129,7 @@ class Ledger:
         if rows:
             with storage_errors("the audit record"), self._engine.begin() as connection:
                 connection.execute(insert(audit), rows)
-            self.appended()
+            self._appended()
 
     def entries(
         self,

@@ -25,106 +25,53 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import orjson
-from sqlalchemy import Engine, Select, insert, select, update
+from sqlalchemy import insert, select, update
 
-from bailee.accounts import OPERATOR, Accounts, Actor, Registry
+from bailee.accounts import OPERATOR, Actor
 from bailee.accounts.roles import Permission
-from bailee.cloud.egress.lists import NetworkLists
-from bailee.cloud.git.connections import GitConnections
-from bailee.damage import Damages
-from bailee.db.checks import sound, unsound
 from bailee.db.engine import reading, rewrite, storage_errors
-from bailee.db.pages import following
 from bailee.db.vault import erasures
 from bailee.errors import InputError, StorageError
 from bailee.feedback.reports import ERASURE as REPORT
-from bailee.feedback.reports import Reports
 from bailee.home.searching import LOOSE, Search, Trace, search
-from bailee.keyring import Keyring, signing
+from bailee.keyring import signing
 from bailee.keyring.checkpoint import truncate_log
 from bailee.keyring.wrapping import NONCE_BYTES, seal, unseal
-from bailee.ledger import Ledger
 from bailee.node import erasure_receipt as said
 from bailee.node import subjects
 from bailee.node import traces as traces_of
+from bailee.node.erasure_rows import DONE, REQUESTED, WAITING, WHAT, Erasure, ErasureRows
 from bailee.node.person_keys import NEVER
+from bailee.node.stores import Stores
 from bailee.node.subjects import Subject
 from bailee.vault.receipts import DEFERRED, Receipt
-from bailee.vault.vault import Vault
-
-REQUESTED: Final = "requested"
-WAITING: Final = "deferred"
-DONE: Final = "done"
-_WHAT: Final = "the erasures"
-
-
-@dataclass(frozen=True, slots=True)
-class Erasure:
-    """The erasure of a person. `receipt`: the signed record, once there is one."""
-
-    id: str
-    person_id: str
-    account_id: str | None
-    state: str
-    requested_by: str
-    requested_at: datetime
-    finished_at: datetime | None
-    receipt: dict[str, Any] | None
 
 
 class Erasures:
-    """The erasures of one home."""
+    """Erases people: drives each erasure through its steps, one at a time. Operations, sweeps and a
+    start call it, from any thread. What is on record is in `rows`.
+    """
 
-    def __init__(
-        self,
-        engine: Engine,
-        *,
-        registry: Registry,
-        vault: Vault,
-        reports: Reports,
-        keyring: Keyring,
-        ledger: Ledger,
-        first: Callable[[str], None] = lambda _account: None,
-        git_connections: GitConnections,
-        network_lists: NetworkLists,
-        forget_answers: Callable[[], None],
-        home: Path,
-        gather: Callable[[Subject, datetime], tuple[Trace, ...]],
-        damages: Damages | None = None,
-    ) -> None:
-        """`first` ends and erases what an account has besides the sessions of the vault;
-        `forget_answers` forgets what was answered to whoever asked; `gather` gives what there is to
-        look for of somebody, in `home`.
-        """
-        self._home = home
-        self._gather = gather
+    def __init__(self, rows: ErasureRows, stores: Stores, first: Callable[[str], None]) -> None:
+        """`first` ends what goes on for an account."""
+        self.rows = rows
         self._first = first
-        self._engine = engine
-        self._registry = registry
-        self._accounts: Accounts = registry.accounts
-        self._vault = vault
-        self._reports = reports
-        self._keyring = keyring
-        self._ledger = ledger
-        self._git_connections = git_connections
-        self._network_lists = network_lists
-        self._forget_answers = forget_answers
-        self._damages = damages or Damages()
+        self._stores = stores
+        self._home = stores.home.path
+        self._engine = stores.data
+        self._registry = stores.registry
+        self._accounts = stores.accounts
+        self._vault = stores.vault
+        self._reports = stores.reports
+        self._keyring = stores.keyring
+        self._ledger = stores.ledger
+        self._git_connections = stores.git_connections
+        self._network_lists = stores.network_lists
         self._one = threading.RLock()
-        with storage_errors(_WHAT), reading(engine) as connection:  # the damaged ones' too
-            accounts = connection.execute(select(erasures.c.account_id)).scalars().all()
-            self._damages.note_all("erasures", unsound(connection, erasures))
-        self._accounts_gone = {one for one in accounts if one is not None}
-
-    def is_gone(self, account_id: str) -> bool:
-        """Whether nothing is to be kept of an account any more."""
-        return account_id in self._accounts_gone
 
     def request(self, named: str, now: datetime, *, by: Actor) -> Erasure:
         """Erase a person (id or email), or whoever holds an account's key (the account's id).
@@ -142,7 +89,7 @@ class Erasures:
                 )
             else:
                 self._registry.authority.require(by, Permission.ACCOUNT_ERASE, subject.account)
-            before = self.of(subject.id)
+            before = self.rows.of(subject.id)
             if before is None:
                 self._begin(subject, now, by)
             elif before.state != REQUESTED:
@@ -162,49 +109,23 @@ class Erasures:
         with self._one:
             due = [
                 erasure
-                for erasure in self.all()
+                for erasure in self.rows.all()
                 if erasure.state == REQUESTED
                 or (erasure.state == WAITING and not self._is_deferred(erasure))
             ]
-            for _ in self._damages.each(
+            for _ in self._stores.damages.each(
                 due, lambda one: self._drive(one, now), lambda one: f"erasure {one.id}"
             ):
                 pass
-
-    def all(self) -> list[Erasure]:
-        """Every erasure whose row is as it was written, oldest first."""
-        query = (
-            select(erasures).where(sound(erasures)).order_by(erasures.c.requested_at, erasures.c.id)
-        )
-        return self._found(query)
-
-    def latest(self, most: int, after: str | None = None) -> list[Erasure]:
-        """At most so many, the newest first: those that come `after` a place (`db.pages`: when it
-        was requested, and its id).
-        """
-        since = erasures.c.requested_at
-        beyond = following(since, erasures.c.id, after)
-        query = select(erasures).where(sound(erasures), beyond)
-        return self._found(query.order_by(since.desc(), erasures.c.id).limit(most))
-
-    def of(self, subject_id: str) -> Erasure | None:
-        """The erasure of someone, if there is one."""
-        found = self._found(
-            select(erasures).where(erasures.c.person_id == subject_id, sound(erasures))
-        )
-        return found[0] if found else None
-
-    def _found(self, query: Select[Any]) -> list[Erasure]:
-        with storage_errors(_WHAT), reading(self._engine) as connection:
-            return [_erasure(row) for row in connection.execute(query)]
 
     # -- the steps -------------------------------------------------------------------------------
 
     def _begin(self, subject: Subject, now: datetime, by: Actor) -> None:
         account_id = subject.account and subject.account.account_id
         erasure_id = "era_" + os.urandom(8).hex()
-        traces = self._seal(erasure_id, traces_of.pack(self._gather(subject, now)))
-        with storage_errors(_WHAT), self._engine.begin() as connection:
+        gathered = traces_of.gather(self._stores, subject, now)
+        traces = self._seal(erasure_id, traces_of.pack(gathered))
+        with storage_errors(WHAT), self._engine.begin() as connection:
             connection.execute(
                 insert(erasures).values(
                     id=erasure_id,
@@ -225,16 +146,17 @@ class Erasures:
 
     def _drive(self, erasure: Erasure, now: datetime) -> None:
         if erasure.account_id is not None:
-            self._accounts_gone.add(erasure.account_id)
+            self.rows.goes(erasure.account_id)
         subject = subjects.find(self._registry.people, self._accounts, erasure.person_id)
         traces, known = self._traces(erasure, subject, now)
         self._take_ways_in(subject)
-        self._forget_answers()
+        self._stores.once.forget_all()
         self._reports.erase(subject.whose, now, erasure.id)
         if erasure.account_id is None:
             parts = self._vault.parts(erasure.id)
         else:
             self._first(erasure.account_id)
+            self._stores.cloud.erase_owned(erasure.account_id)
             parts = self._vault.erase_owned(erasure.account_id, now, erasure.id)
         self._forget_what_was_said(erasure, traces)
         self._keyring.destroy([subject.id])
@@ -311,7 +233,7 @@ class Erasures:
         receipt = self._receipt(erasure, subject, parts, now, looked) | {"state": state}
         signed = signing.sign(self._keyring.secret(signing.NAME), receipt)
         found = None if looked[0] is None else sum(map(said.is_word, looked[0].findings))
-        with storage_errors(_WHAT), self._engine.begin() as connection:
+        with storage_errors(WHAT), self._engine.begin() as connection:
             connection.execute(
                 update(erasures)
                 .where(erasures.c.id == erasure.id)
@@ -390,10 +312,10 @@ class Erasures:
         first receipt.
         """
         query = select(erasures.c.traces).where(erasures.c.id == erasure.id)
-        with storage_errors(_WHAT), reading(self._engine) as connection:
+        with storage_errors(WHAT), reading(self._engine) as connection:
             sealed = connection.execute(query).scalar()
         if sealed is None:
-            return self._gather(subject, now), False
+            return traces_of.gather(self._stores, subject, now), False
         name = _key_of(erasure.id)
         packed = unseal(self._keyring.get(name).key, sealed, name.encode(), "an erasure")
         return traces_of.unpack(packed), True
@@ -404,16 +326,9 @@ class Erasures:
         return erasure.account_id is not None and bool(self._vault.owned(erasure.account_id))
 
     def _get(self, subject_id: str) -> Erasure:
-        found = self.of(subject_id)
+        found = self.rows.of(subject_id)
         assert found is not None
         return found
-
-
-def _erasure(row: Any) -> Erasure:
-    values = dict(row._mapping)
-    receipt = values.pop("receipt")
-    del values["traces"], values["mac"]
-    return Erasure(**values, receipt=None if receipt is None else orjson.loads(receipt))
 
 
 def _key_of(erasure_id: str) -> str:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from bailee.cloud.sessions.log import Event
 from bailee.cloud.sessions.sessions import Sessions
+from bailee.health import Ask
 
 
 class RunningCloud(Protocol):
@@ -29,3 +31,14 @@ class RunningCloud(Protocol):
     def events(self, session_id: str, after: int) -> AsyncIterator[list[Event]]:
         """See `Sessions.events`."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """What operations can ask of a running server besides its home: how it stands (`health`), to
+    have counted what waits to be (`measured`), and its cloud sessions.
+    """
+
+    health: Ask
+    measured: Callable[[], None]
+    cloud: RunningCloud

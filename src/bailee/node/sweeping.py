@@ -17,21 +17,20 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import Final, NamedTuple
 
-from sqlalchemy import Connection, Engine, select
+from sqlalchemy import Connection, select
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from bailee.clock import Ticks, ticks
 from bailee.db.engine import reading, storage_errors
 from bailee.db.watch import sweep_steps
 from bailee.errors import BaileeError
+from bailee.node.erasing import Erasures
+from bailee.node.stores import Stores
 from bailee.telemetry.telemetry import Swept
 from bailee.vault.forgetting import SweepReport
 from bailee.vault.steps import Steps
-
-if TYPE_CHECKING:
-    from bailee.node.node import Node
 
 _WHAT: Final = "the sweep's steps"
 _KEYS: Final = "keys"
@@ -66,11 +65,13 @@ class StepNote:
 
 
 class Sweeping:
-    """The sweeps of a node. Its methods may be called from any thread."""
+    """The sweeps of a home. A server's schedule calls it, and whoever sweeps by a command, from any
+    thread: it lets one sweep at a time. It decides nothing: what is due is said by each store.
+    """
 
-    def __init__(self, node: Node, engine: Engine, *, ticking: Ticks = ticks) -> None:
-        self._node = node
-        self._engine = engine
+    def __init__(self, stores: Stores, erasures: Erasures, *, ticking: Ticks = ticks) -> None:
+        self._stores = stores
+        self._erasures = erasures
         self._ticks = ticking
         self._one = threading.Lock()
         self._since = ticking()
@@ -89,40 +90,61 @@ class Sweeping:
         """Destroy what is due, step by step. `minding`: first look whether the machine's clock has
         stepped.
         """
-        with self._node.room.deleting():
+        with self._stores.room.deleting():
             return self._sweep(now, minding=minding)
 
     def _sweep(self, now: datetime, *, minding: bool) -> NodeSweep:
-        node, steps = self._node, Steps()
+        stores, steps = self._stores, Steps()
         if minding:
             with steps.step("clock"):
-                node.mind_clock()
+                self.mind_clock()
         figures, gone = Swept(0, 0, 0), {"reports": 0, "survey_days": 0}
         with self._one:
             began = self._ticks()
             with steps.step("telemetry"):
-                figures = node.telemetry.sweep(now)
+                figures = stores.telemetry.sweep(now)
             with steps.step("reports"):
-                gone["reports"] = node.reports.sweep(now)
+                gone["reports"] = stores.reports.sweep(now)
             with steps.step("survey"):
-                gone["survey_days"] = node.survey.sweep(now)
+                gone["survey_days"] = stores.survey.sweep(now)
             with steps.step("cloud"):
-                node.cloud.sweep(now)
+                stores.cloud.sweep(now)
             with steps.step("answers"):
-                node.once.sweep(now)
-            done = node.vault.sweep(now, steps)
+                stores.once.sweep(now)
+            done = stores.vault.sweep(now, steps)
             with steps.step("erasures"):
-                node.erasures.resume(now)
+                self._erasures.resume(now)
             with steps.step("marks"):
-                node.marks.catch_up()
+                stores.marks.catch_up()
             kept = _KEYS in steps.done
             if kept:
                 self._since, self.kept = began, True
             if not self.ending:
                 self.failing = dict(steps.failures)
                 with suppress(BaileeError):  # the next sweep notes it
-                    self._note(steps, node.clock())
+                    self._note(steps, stores.clock())
         return NodeSweep(done, figures, gone, steps.failures, kept)
+
+    def mind_clock(self) -> None:
+        """Look whether the machine's clock has stepped (`minding`).
+
+        Raises:
+            StorageError: a store failed.
+        """
+        if self._stores.minding is not None:
+            self._stores.minding.mind(self._stores.ledger, self.settle)
+
+    def settle(self, now: datetime) -> None:
+        """Destroy all that has come to its time at `now`, so that no earlier time shows it again;
+        in older copies too, or its receipts would wait until the earlier time has come to `now`.
+
+        Raises:
+            StorageError: a store failed; call again.
+        """
+        for failure in self.sweep(now, minding=False).failures.values():
+            raise failure
+        self._stores.vault.end_past(now)
+        self._stores.vault.rotate(now)
 
     def notes(self) -> list[StepNote]:
         """What became of each step, by name.
@@ -131,14 +153,14 @@ class Sweeping:
             StorageError: it can't be read.
         """
         query = select(sweep_steps).order_by(sweep_steps.c.name)
-        with storage_errors(_WHAT), reading(self._engine) as connection:
+        with storage_errors(_WHAT), reading(self._stores.data) as connection:
             return [StepNote(**row._mapping) for row in connection.execute(query)]
 
     def _note(self, steps: Steps, at: datetime) -> None:
         before = {note.name: note for note in self.notes()}
         codes: dict[str, str | None] = dict.fromkeys(steps.done)
         codes |= {name: error.code for name, error in steps.failures.items()}
-        with storage_errors(_WHAT), self._engine.begin() as connection:
+        with storage_errors(_WHAT), self._stores.data.begin() as connection:
             for name, code in codes.items():
                 known = before.get(name, StepNote(name, None, None, None, 0))
                 self._enter(connection, known, code)
@@ -162,4 +184,4 @@ class Sweeping:
         body: dict[str, str | int | None] = {"error": code}
         if code is None:
             kind, body = "retention.sweep_recovered", {"failures": known.failures}
-        self._node.ledger.append(kind, known.name, body, connection=connection)
+        self._stores.ledger.append(kind, known.name, body, connection=connection)

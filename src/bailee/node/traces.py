@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 from urllib.parse import quote
 
 from bailee.accounts.attempts import digest_of
@@ -23,10 +23,8 @@ from bailee.cloud.sessions.store import EGRESS, OUTPUT
 from bailee.errors import IntegrityError
 from bailee.home.searching import Trace
 from bailee.node import subjects
+from bailee.node.stores import Stores
 from bailee.node.subjects import Subject
-
-if TYPE_CHECKING:
-    from bailee.node.node import Node
 
 EMAIL: Final = "email"
 NAME: Final = "name that they gave"
@@ -42,7 +40,7 @@ TOO_SHORT: Final = "words under six bytes"
 _SHORTEST: Final = 6
 
 
-def gather(node: Node, subject: Subject, now: datetime) -> tuple[Trace, ...]:
+def gather(node: Stores, subject: Subject, now: datetime) -> tuple[Trace, ...]:
     """The traces of somebody. One that is too short is there by its kind alone.
 
     Raises:
@@ -73,7 +71,7 @@ def unpack(packed: bytes) -> tuple[Trace, ...]:
 
 
 def _words(
-    node: Node, subject: Subject, now: datetime
+    node: Stores, subject: Subject, now: datetime
 ) -> Iterator[tuple[str, Iterable[str | None]]]:
     person, own = subject.person, subject.account
     keys = subjects.keys_of(node.accounts, subject)
@@ -109,7 +107,7 @@ def _words(
     yield HOST, [host for host in hosts if host not in shared]
 
 
-def _pieces(node: Node, session: str, data_class: str, now: datetime) -> Iterator[Any]:
+def _pieces(node: Stores, session: str, data_class: str, now: datetime) -> Iterator[Any]:
     """What is kept of a cloud session, as far as it can be read: damage keeps nobody here."""
     try:
         yield from node.cloud.read(session, data_class, now)
@@ -117,7 +115,7 @@ def _pieces(node: Node, session: str, data_class: str, now: datetime) -> Iterato
         return
 
 
-def _shared(node: Node, subject: Subject) -> set[str]:
+def _shared(node: Stores, subject: Subject) -> set[str]:
     """Hosts that are nobody's in particular."""
     own = None if subject.account is None else subject.account.account_id
     found = set(GROUP_OF)
@@ -140,7 +138,7 @@ def _spellings(word: str | None) -> Iterator[bytes]:
             yield spelled.encode("utf-8", "backslashreplace").lower()
 
 
-def _digests(node: Node, subject: Subject) -> Iterator[bytes]:
+def _digests(node: Stores, subject: Subject) -> Iterator[bytes]:
     if subject.person is None or subject.person.email is None:
         return
     names: Identifiers = node.registry.identifiers
@@ -149,7 +147,7 @@ def _digests(node: Node, subject: Subject) -> Iterator[bytes]:
     yield from node.registry.identities_of(subject.person.person_id)
 
 
-def _ids(node: Node, subject: Subject, now: datetime) -> Iterator[tuple[str, Iterable[str]]]:
+def _ids(node: Stores, subject: Subject, now: datetime) -> Iterator[tuple[str, Iterable[str]]]:
     yield OURS, [subject.id, *(key.key_id for key, _ in subjects.keys_of(node.accounts, subject))]
     yield OURS, [report.id for report in node.reports.of(subject.whose, now)]
     if subject.account is not None:

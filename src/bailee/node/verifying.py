@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING
 
 from sqlalchemy import Engine, func, select, text
 
@@ -19,13 +18,9 @@ from bailee.db.checks import unsound
 from bailee.db.engine import reading, storage_errors
 from bailee.db.migrate import DECIDING
 from bailee.errors import BaileeError, StorageError
-from bailee.keyring.verifying import found as found_keys
-from bailee.keyring.verifying import verify as verify_keys
+from bailee.node.stores import Stores
 from bailee.shown import line
 from bailee.telemetry.shelves import shelf_of
-
-if TYPE_CHECKING:
-    from bailee.node.node import Node
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +31,7 @@ class Verified:
     damaged: list[Damaged]
 
 
-def known(node: Node) -> list[Damaged]:
+def known(node: Stores) -> list[Damaged]:
     """What is known to be damaged without reading what is kept: rows that are not what was written,
     what lies in quarantine, keys that a rotation found not to open, and what this process has come
     upon.
@@ -45,11 +40,11 @@ def known(node: Node) -> list[Damaged]:
         StorageError: a store can't be read.
     """
     found = {*node.damages.all(), *_rows(node, {}), *node.vault.verifying({}).spool()}
-    found.update(found_keys(node.keyring))
+    found.update(node.keyring.found())
     return _one_each(found)
 
 
-def verify(node: Node, now: datetime) -> Verified:
+def verify(node: Stores, now: datetime) -> Verified:
     """Check everything. What a store that can't be read at all keeps from being checked is among
     the damage.
     """
@@ -60,7 +55,7 @@ def verify(node: Node, now: datetime) -> Verified:
         ("keyring/keyring.db", _pages(node.keyring.engine)),
         ("data/data.db", _rows(node, checked)),
         ("data/data.db", _consents(node)),
-        ("keyring/keyring.db", verify_keys(node.keyring)),
+        ("keyring/keyring.db", node.keyring.verify()),
         ("vault", node.vault.verifying(checked).all(now)),
         ("vault/reports", _reports(node, now, checked)),
         ("vault/telemetry", _telemetry(node, now)),
@@ -96,7 +91,7 @@ def _pages(engine: Engine) -> Iterator[Damaged]:
         yield Damaged(f"{name}, {table}", f"{count} rows refer to a row that is not there.")
 
 
-def _rows(node: Node, checked: dict[str, int]) -> Iterator[Damaged]:
+def _rows(node: Stores, checked: dict[str, int]) -> Iterator[Damaged]:
     with storage_errors("data.db"), reading(node.data) as connection:
         for table in DECIDING:
             checked["rows"] = checked.get("rows", 0) + int(
@@ -106,7 +101,7 @@ def _rows(node: Node, checked: dict[str, int]) -> Iterator[Damaged]:
                 yield Damaged(f"{table.name} {one}", UNSOUND)
 
 
-def _reports(node: Node, now: datetime, checked: dict[str, int]) -> Iterator[Damaged]:
+def _reports(node: Stores, now: datetime, checked: dict[str, int]) -> Iterator[Damaged]:
     for report in node.reports.all(now):
         checked["reports"] = checked.get("reports", 0) + 1
         try:
@@ -116,7 +111,7 @@ def _reports(node: Node, now: datetime, checked: dict[str, int]) -> Iterator[Dam
             yield Damaged(f"report {report.id}", said)
 
 
-def _telemetry(node: Node, now: datetime) -> Iterator[Damaged]:
+def _telemetry(node: Stores, now: datetime) -> Iterator[Damaged]:
     """Files that can't be read, and what of the journal did not open and is in no file now."""
     yield from node.telemetry.damaged(now)
     for leaf in node.ledger.entries(kind="telemetry.damaged"):
@@ -125,7 +120,7 @@ def _telemetry(node: Node, now: datetime) -> Iterator[Damaged]:
             yield Damaged(f"telemetry {leaf.subject}", said)
 
 
-def _consents(node: Node) -> Iterator[Damaged]:
+def _consents(node: Stores) -> Iterator[Damaged]:
     """Choices that the audit record has, and the consent records have not."""
     with storage_errors("data.db"), reading(node.data) as connection:
         there = set(connection.execute(select(consent_records.c.id)).scalars())

@@ -101,7 +101,7 @@ def history(asks: Asks, node: Node) -> list[Consent]:
 
 def training_of(node: Node, account: accounts.Account) -> Training:
     """What an account chose, and what follows."""
-    decision = node.training_now(account)
+    decision = node.deciding.training_now(account)
     asked = node.registry.choices.asked(account)
     return Training(
         account.account_id,

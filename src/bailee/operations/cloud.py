@@ -269,13 +269,13 @@ def delete(asks: Asks, node: Node, id: str) -> Destroyed:
 
 
 def _running(node: Node) -> RunningCloud:
-    if node.cloud_sessions is None:
+    if node.serving is None:
         raise MachineError(
             "no server runs here, and cloud sessions live in one.",
             code="no_server",
             hint="start `bailee up`, then ask again",
         )
-    return node.cloud_sessions
+    return node.serving.cloud
 
 
 def _zero(node: Node, by: Actor, account: Account, asked: bool) -> bool:
@@ -289,9 +289,9 @@ def _zero(node: Node, by: Actor, account: Account, asked: bool) -> bool:
 
 def _held(node: Node, record: Record) -> _Held:
     """What a running server has in memory: events, changes, connections."""
-    cloud = node.cloud_sessions
-    if cloud is None or record.state is State.ENDED:
+    if node.serving is None or record.state is State.ENDED:
         return [], None, []
+    cloud = node.serving.cloud
     found: _Held = cloud.call(cloud.sessions.held(record.id))
     return found
 

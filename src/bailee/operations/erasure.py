@@ -17,7 +17,7 @@ from bailee.accounts.roles import Permission
 from bailee.db.pages import place
 from bailee.errors import InputError
 from bailee.keyring import signing
-from bailee.node import Node, erasing
+from bailee.node import Node, erasure_rows
 from bailee.operations import exporting, pages
 from bailee.operations.asks import Asks
 from bailee.operations.codec import Function, Limit, Page
@@ -96,7 +96,7 @@ def erase(asks: Asks, node: Node, id: str | None = None) -> Erasure:
 def list_(asks: Asks, node: Node, after: str | None = None, limit: Limit = 100) -> Page[Erasure]:
     """Persons' erasures with their signed receipts, newest first."""
     asks.require(node, Permission.PERSON_CREATE)
-    found = node.erasures.latest(limit + 1, after)
+    found = node.erasures.rows.latest(limit + 1, after)
     return pages.page(found, limit, _shown, lambda one: place(one.requested_at, one.id))
 
 
@@ -107,7 +107,7 @@ def key(asks: Asks, node: Node) -> ReceiptKey:  # noqa: ARG001
     return ReceiptKey(public, signing.fingerprint(public))
 
 
-def _shown(one: erasing.Erasure) -> Erasure:
+def _shown(one: erasure_rows.Erasure) -> Erasure:
     return Erasure(
         one.id,
         one.person_id,

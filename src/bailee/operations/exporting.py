@@ -268,7 +268,7 @@ def _elsewhere(node: Node, subject: Subject, now: datetime) -> list[dict[str, An
 
 
 def _receipts(node: Node, subject: Subject, rows: list[SessionRow]) -> list[dict[str, Any]]:
-    erasure = node.erasures.of(subject.id)
+    erasure = node.erasures.rows.of(subject.id)
     found = node.vault.receipts_about([row.id for row in rows])
     if erasure is not None:
         found += node.vault.parts(erasure.id)

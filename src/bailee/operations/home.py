@@ -78,7 +78,7 @@ def rotate(asks: Asks, node: Node) -> Rotated:
 def clock(asks: Asks, node: Node) -> Clock:
     """The home's time, and whether the machine's clock has stepped away from it."""
     asks.require(node, Permission.RETENTION_READ)
-    node.mind_clock()
+    node.sweeping.mind_clock()
     held = None if node.minding is None else node.minding.clock.step()
     return Clock(node.clock(), node.minding is not None, None if held is None else _shown(held))
 
@@ -94,7 +94,7 @@ def confirm_clock(asks: Asks, node: Node) -> Confirmed:
     asks.require(node, Permission.CLOCK_CONFIRM)
     if node.minding is None:
         raise InputError("this home's time is a test's: it is what it is set to.")
-    step = node.minding.confirm(node.ledger, node.settle_time, by="confirmed")
+    step = node.minding.confirm(node.ledger, node.sweeping.settle, by="confirmed")
     return Confirmed(round(step.by.total_seconds()), node.clock())
 
 

@@ -98,7 +98,7 @@ class Move:
 def run(asks: Asks, node: Node) -> Swept:
     """Destroy what is due now, and reclaim its space."""
     asks.require(node, Permission.RETENTION_RUN)
-    if node.health is None:  # no server goes on with what was left
+    if node.serving is None:  # no server goes on with what was left
         with suppress(StorageError):
             node.vault.recover(WAITS)
     done = node.sweep(asks.due)
@@ -118,7 +118,7 @@ def run(asks: Asks, node: Node) -> Swept:
 def watch(asks: Asks, node: Node) -> Watch:
     """How the promise stands, by a server that runs and by what the sweeps have noted."""
     asks.require(node, Permission.RETENTION_READ)
-    health = None if node.health is None else node.health()
+    health = None if node.serving is None else node.serving.health()
     reasons = [] if health is None else list(health.reasons)
     return Watch(health is not None, reasons, [_step(one) for one in node.sweeping.notes()])
 

@@ -204,7 +204,7 @@ def delete(asks: Asks, node: Node, id: str) -> Deleted:
 
 def session(node: Node, row: SessionRow, *, held: bool) -> Session:
     """A session as it is shown."""
-    training = node.training(row)
+    training = node.deciding.training(row)
     return Session(
         row.id,
         row.owner,

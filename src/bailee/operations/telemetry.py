@@ -75,11 +75,17 @@ def chosen(settings: Settings, authorization: str | None) -> dict[DataClass, Des
     return made
 
 
+def _count(node: Node) -> None:
+    """Have a server's own figures counted that wait to be."""
+    if node.serving is not None:
+        node.serving.measured()
+
+
 @operation()
 def measures(asks: Asks, node: Node) -> list[Measured]:
     """The measures of which something is kept."""
     asks.require(node, Permission.METRICS_READ)
-    node.measured()
+    _count(node)
     return node.telemetry.metrics.names(asks.at)
 
 
@@ -96,7 +102,7 @@ def query(
 ) -> Figures:
     """Counts, sums and percentiles of one measure, by fields and by steps of time."""
     asks.require(node, Permission.METRICS_READ)
-    node.measured()
+    _count(node)
     return node.telemetry.metrics.query(
         name,
         _between(asks.at, since),
@@ -113,7 +119,7 @@ def summary(
 ) -> Summary:
     """How quick, how reliable and how used the service was."""
     asks.require(node, Permission.METRICS_READ)
-    node.measured()
+    _count(node)
     return node.telemetry.summaries.summary(
         _between(asks.at, since), _span(step, "--step"), asks.at, latency=latency
     )

@@ -273,9 +273,9 @@ def test_a_change_is_told_to_whoever_moves_retention(town: Town) -> None:
     def follow(account_id: str) -> None:
         told.append((account_id, town.reopened().accounts.get(account_id).training_choice))
 
-    town.registry.accounts.retention_follows = follow
+    registry = town.reopened(follow=follow)
     for choice in ("allowed", "allowed", "refused"):
-        town.registry.choices.choose_training(
+        registry.choices.choose_training(
             account.account_id, choice, by=town.actor(person), **NOTICE
         )
 

@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from bailee.accounts import Accounts
 from bailee.policy.period import expires_at
 from bailee.vault.exchange import CapturedExchange
 from places import Place
@@ -122,7 +123,7 @@ class Life(RuleBasedStateMachine):
         assert set(self.used) == set(rows)
         for session, row in rows.items():
             yes = self.choice == "allowed" and "use" in self._since(session)
-            effect = self.place.node.training(row).effect
+            effect = self.place.node.deciding.training(row).effect
             assert ("allow" if yes else "deny") == effect
             period = "P30D" if self.days[session] == 30 else "P5Y"
             assert (period, self.last[session]) == (row.period, row.last_activity)
@@ -147,9 +148,11 @@ def test_a_choice_that_was_not_followed_is_followed_at_the_next_start(place: Pla
     place.choose("allowed")
     place.clock.advance(timedelta(minutes=1))
     place.end(place.begin(NAMES[0]))
-    place.node.accounts.retention_follows = lambda _account: None
     place.clock.advance(timedelta(minutes=1))
-    place.choose("refused")
+    node = place.node
+    names = node.registry.identifiers
+    nobody_follows = Accounts(node.data, node.policy, place.clock, node.ledger, names=names)
+    nobody_follows.choose_training(place.account, "refused", language="en", source="terminal")
     assert "P5Y" == place.sessions()[NAMES[0]].period
     place.close()
     place.open()
@@ -166,4 +169,4 @@ def test_a_session_that_was_ever_elsewhere(place: Place) -> None:
     place.end(place.begin(NAMES[0]))
     (row,) = place.sessions().values()
     assert ("pro", "api", "pro/api team/bedrock") == (row.plan, row.channel, row.uses)
-    assert "deny" == place.node.training(row).effect
+    assert "deny" == place.node.deciding.training(row).effect

@@ -149,7 +149,7 @@ def test_a_plan_that_the_policy_does_not_know(orchard: Orchard) -> None:
     orchard.open()
     assert {ONE, TWO, THREE, BOBS} == orchard.listed()
     row = orchard.node.vault.row(BOBS, orchard.clock())
-    assert "deny" == orchard.node.training(row).effect
+    assert "deny" == orchard.node.deciding.training(row).effect
     assert {f"session {BOBS}"} == orchard.damaged()
 
 
@@ -248,7 +248,7 @@ def test_an_account_a_key_or_a_choice_that_changed(orchard: Orchard) -> None:
     assert [] == accounts.consent_records(orchard.account)
     assert {ONE, TWO, THREE, BOBS} == orchard.listed()
     row = orchard.node.vault.row(TWO, orchard.clock())
-    assert "deny" == orchard.node.training(row).effect
+    assert "deny" == orchard.node.deciding.training(row).effect
     assert {
         f"accounts {orchard.account}",
         f"api_keys {orchard.ada['key_id']}",
@@ -267,7 +267,7 @@ def test_a_rubbish_erasure_keeps_no_server_from_starting(orchard: Orchard) -> No
     )
     orchard.again()
     assert {"erasures era_x"} == orchard.damaged()
-    assert orchard.node.erasures.is_gone("acc_x")
+    assert orchard.node.erasures.rows.is_gone("acc_x")
     assert {ONE, TWO, THREE, BOBS} == orchard.listed()
 
 

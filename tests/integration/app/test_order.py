@@ -40,10 +40,10 @@ def test_what_was_said_under_a_refusal_stays_under_it(place: Place, step: timede
     place.open()
 
     (row,) = place.node.vault.owned(place.account)
-    assert ("P30D", "deny") == (row.period, place.node.training(row).effect)
+    assert ("P30D", "deny") == (row.period, place.node.deciding.training(row).effect)
     place.end(place.begin(SESSION))
     (row,) = place.node.vault.owned(place.account)
-    assert ("P5Y", "allow") == (row.period, place.node.training(row).effect)
+    assert ("P5Y", "allow") == (row.period, place.node.deciding.training(row).effect)
 
 
 @pytest.mark.row("T4", "R1")
@@ -56,7 +56,7 @@ def test_a_withdrawal_reaches_what_was_said_before_it(place: Place, step: timede
     place.choose("refused")
 
     (row,) = place.node.vault.owned(place.account)
-    assert ("P30D", "deny") == (row.period, place.node.training(row).effect)
+    assert ("P30D", "deny") == (row.period, place.node.deciding.training(row).effect)
 
 
 @pytest.mark.row("T6")
@@ -73,7 +73,7 @@ def test_joining_the_partner_programme_reaches_nothing_from_before(
     place.node.accounts.set_partner(account, True, language="en", source="api", by=OPERATOR)
 
     (row,) = place.node.vault.owned(account)
-    assert "train.inactive" == place.node.training(row).clause
+    assert "train.inactive" == place.node.deciding.training(row).clause
     place.end(place.begin(SESSION, account=account))
     (row,) = place.node.vault.owned(account)
-    assert "train.partner" == place.node.training(row).clause
+    assert "train.partner" == place.node.deciding.training(row).clause

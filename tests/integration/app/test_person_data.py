@@ -102,7 +102,7 @@ class People(Place):
 
     def _add_passkey(self) -> None:
         identifiers = self.node.registry._backing.identifiers
-        with self.node._engines[0].begin() as connection:
+        with self.node.data.begin() as connection:
             connection.execute(
                 passkeys.insert().values(
                     id=b"\x01\x02",
@@ -385,7 +385,7 @@ def test_a_receipt_says_what_the_search_found(home: People) -> None:
     (home.folder / "bailee.toml").write_text(f"# ask {ADA}, or Ada.Planted%40example.org\n")
     (home.folder / "work").mkdir(exist_ok=True)
     (home.folder / "work" / "left.txt").write_text("see lovelace-orchard. " * 3)
-    with home.node._engines[0].begin() as connection:
+    with home.node.data.begin() as connection:
         connection.exec_driver_sql("CREATE TABLE notes (said TEXT)")
         connection.exec_driver_sql("INSERT INTO notes VALUES ('walnut key'), ('walnut key')")
 
@@ -426,7 +426,7 @@ def test_entries_from_before_are_sealed_at_the_next_start(home: People) -> None:
     page has it; who was erased before is not readable in them; a second start changes nothing.
     """
     home.ask("person.erase", id=home.bobs)
-    data = home.node._engines[0]
+    data = home.node.data
     old = [
         ("access.read", HELD, {"by": "operator", "reason": "of Greengage Street"}),
         ("cloud_network.added", home.bobs, {"entry": "bobs.medlar.example", "by": "operator"}),

@@ -250,8 +250,8 @@ def app_of(place: Place, setting: Setting, github: GitHubApi, **changes: str) ->
     """A connection of the app for the setting's server, in a home that reaches its API."""
     authority = f"127.0.0.1:{setting.server.port}"
     node = place.node
-    node.git_connections = GitConnections(
-        node._engines[0],
+    connections = GitConnections(
+        node.data,
         keyring=node.keyring,
         ledger=node.ledger,
         clock=lambda: datetime.fromtimestamp(time.time(), UTC),
@@ -259,7 +259,8 @@ def app_of(place: Place, setting: Setting, github: GitHubApi, **changes: str) ->
         dialer=Dialer(private=LOOPBACK),
     )
     secret = Secret(PEM, app_id="4711", installation_id="12")
-    return node.git_connections.add(
+    place.node = replace(node, git_connections=connections)
+    return connections.add(
         place.account, "github-app", authority, replace(secret, **changes), by="operator"
     )
 

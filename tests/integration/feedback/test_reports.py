@@ -355,7 +355,7 @@ def test_what_a_crash_kept_from_arriving_is_gone_at_the_next_start(site: Site) -
     """Its row was there, its answer was never given: neither row, key nor bytes stay."""
     report = site.send()["feedback_id"]
     row = {"id": "fb_half", "state": "arriving", "sent_as": None}
-    with site.node._engines[0].begin() as connection:
+    with site.node.data.begin() as connection:
         (whole,) = connection.execute(feedback_reports.select()).mappings()
         connection.execute(insert(feedback_reports).values(**{**whole, **row}))
     site.node.keyring.dek("report:fb_half", "feedback_report", site.clock() + timedelta(days=1))

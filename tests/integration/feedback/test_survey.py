@@ -17,7 +17,7 @@ from feedback_site import Site
 
 def counts(site: Site) -> dict[tuple[str, str], int]:
     """What is in the table, by version and answer."""
-    with site.node._engines[0].connect() as connection:
+    with site.node.data.connect() as connection:
         rows = connection.execute(select(survey_counts)).all()
     return {(row.version, row.answer): row.count for row in rows}
 

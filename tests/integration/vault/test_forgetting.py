@@ -114,7 +114,7 @@ def test_a_rotation_that_was_under_way_counts_for_nothing_since(
     back between the two does not make the receipt say more.
     """
     bench.keep(bench.exchange([turn("a")], session=ONE))
-    rotation._begin(bench.keyring, bench.clock)
+    rotation._begin(bench.keyring._store)
     bench.clock.advance(step)
     bench.vault.delete(ONE, bench.clock())
 

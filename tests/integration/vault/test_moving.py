@@ -13,12 +13,11 @@ import pytest
 from sqlalchemy import select
 
 from bailee.db.engine import open_sqlite
-from bailee.db.keys import deks
 from bailee.db.vault import sessions
 from bailee.errors import BaileeError, IntegrityError, StorageError
-from bailee.keyring import FileRoot, Keyring
+from bailee.keyring import FileRoot, Keyring, Want
 from bailee.keyring.checkpoint import truncate_log
-from bailee.keyring.epochs import epoch_of
+from bailee.keyring.epochs import ends_at, epoch_of
 from bailee.policy.period import expires_at
 from bailee.vault.exchange import Terms
 from bailee.vault.record import subject_of
@@ -256,22 +255,8 @@ def test_many_sessions(home: Bench, owners: Owners) -> None:
             f"SELECT 's' || n, {', '.join(names)} FROM c, sessions WHERE id = '{one}'"
         )
     dek = home.keyring.get(subject_of(one))
-    with home.keys.begin() as connection:
-        kek = (dek.kek_id, home.keyring.open_kek(_kek(connection, dek.kek_id)))
-        connection.execute(
-            deks.insert(),
-            [
-                {
-                    "subject": f"session:s{n}",
-                    "kek_id": dek.kek_id,
-                    "version": 1,
-                    "wrapped": home.keyring.wrap_dek(
-                        f"session:s{n}", "transcript", 1, dek.key, kek
-                    ),
-                }
-                for n in range(1, 5000)
-            ],
-        )
+    until = ends_at(dek.epoch)
+    home.keyring.many(Want(f"session:s{n}", "transcript", until) for n in range(1, 5000))
     owners.choose(home, SHORT)
     assert [None] == home.submit(home.exchange([turn("meanwhile")], session="m", period="P30D"))
     assert 5000 == home.vault.moving.run(home.clock())
@@ -283,10 +268,4 @@ def test_many_sessions(home: Bench, owners: Owners) -> None:
     with sqlite3.connect(home.path / "keyring" / "keyring.db") as keys:
         left = keys.execute("SELECT count(*) FROM deks WHERE kek_id = ?", (dek.kek_id,))
         assert (0,) == left.fetchone()
-        assert (1,) == keys.execute("SELECT dirty FROM keks WHERE id = ?", kek[:1]).fetchone()
-
-
-def _kek(connection: Any, kek_id: str) -> Any:
-    from bailee.db.keys import keks
-
-    return connection.execute(select(keks).where(keks.c.id == kek_id)).one()
+        assert (1,) == keys.execute("SELECT dirty FROM keks WHERE id = ?", (dek.kek_id,)).fetchone()

@@ -84,13 +84,13 @@ def test_a_rotation_bears_that_an_epoch_ends_meanwhile(bench: Bench) -> None:
     """Keys that are destroyed between two of its portions are no error."""
     bench.keep(bench.exchange([turn("a")], session=ONE), bench.exchange([turn("b")], session=TWO))
     bench.vault.delete(TWO, bench.clock())
-    ring = bench.keyring
-    aside = rotation._Aside(bench.clock)
-    _, new = rotation._begin(ring, bench.clock)
-    dirty = rotation._next_dirty(ring, new, aside)
+    store = bench.keyring._store
+    aside = rotation._Aside(store)
+    _, new = rotation._begin(store)
+    dirty = rotation._next_dirty(store, new, aside)
     assert dirty is not None
-    assert 0 < len(ring.destroy_due(bench.clock() + PAST))
-    assert 0 == rotation._move_portion(ring, dirty, bench.clock, aside)
+    assert 0 < len(bench.keyring.destroy_due(bench.clock() + PAST))
+    assert 0 == rotation._move_portion(store, dirty, aside)
     assert new == bench.vault.rotate(bench.clock()).generation
 
 

@@ -1,0 +1,31 @@
+"""A home's wiring under a server: a choice waits for no move, and an erasure ends what runs."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+from bailee.app.cloud_running import Cloud
+from bailee.app.mover import Mover
+from bailee.node.wiring import Wiring
+
+
+class ServerWiring(Wiring):
+    """Has what works beside a home's services. The server starts and stops it."""
+
+    @cached_property
+    def mover(self) -> Mover:
+        """What works off the queue of moves."""
+        return Mover(self.stores)
+
+    @cached_property
+    def cloud_running(self) -> Cloud:
+        """The cloud sessions that run."""
+        return Cloud(self.stores)
+
+    def moves_wait(self) -> None:
+        """The mover does it."""
+        self.mover.wake()
+
+    def end_cloud_sessions(self, account_id: str) -> None:
+        """End the cloud sessions of an account that run."""
+        self.cloud_running.stop_owned(account_id)

@@ -1,0 +1,336 @@
+"""The keyring's store: its rows, its write-ahead log, the root above, and what is open in memory.
+
+Rules kept here:
+
+* `root[generation] → KEK[data class, expiry epoch] → DEK[subject]`. A DEK never changes while its
+  subject lives; what moves with the subject's expiry is its wrap (60 bytes), by compare-and-swap
+  on a version.
+* Keys in memory are dropped when they are destroyed. Python can't promise to overwrite them.
+* One process uses a store at a time.
+
+What is done with keys are functions over this: `taking`, `moving`, `holding`, `destroying`,
+`rotation`; `damage` and `verifying` say which don't open.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, NamedTuple
+
+from sqlalchemy import Connection, Engine, bindparam, delete, insert, select, update
+from sqlalchemy.dialects.sqlite import insert as insert_or_ignore
+
+from bailee.clock import Clock
+from bailee.db.engine import storage_errors
+from bailee.db.keys import deks, keks, rotation, secrets
+from bailee.errors import IntegrityError, StorageError
+from bailee.keyring import damage
+from bailee.keyring.checkpoint import truncate_log
+from bailee.keyring.root import Random, Root
+from bailee.keyring.wrapping import (
+    KEY_BYTES,
+    NONCE_BYTES,
+    ZEROS,
+    dek_data,
+    kek_data,
+    seal,
+    secret_data,
+    unseal,
+)
+from bailee.shown import line
+
+_CACHED_DEKS: Final = 8192
+_AT_ONCE: Final = 500  # subjects in one query
+
+# Built once: to build a statement costs several times what it takes to run it.
+_ROWS: Final = (
+    select(
+        deks.c.subject,
+        deks.c.version,
+        deks.c.wrapped.label("wrapped_dek"),
+        keks.c.id,
+        keks.c.data_class,
+        keks.c.epoch,
+        keks.c.generation,
+        keks.c.wrapped,
+    )
+    .select_from(deks.outerjoin(keks, deks.c.kek_id == keks.c.id))
+    .where(deks.c.subject.in_(bindparam("subjects", expanding=True)))
+)
+_REWRAP: Final = (
+    update(deks)
+    .where(deks.c.subject == bindparam("of"), deks.c.version == bindparam("was"))
+    .values(kek_id=bindparam("to"), version=bindparam("next"), wrapped=bindparam("wrap"))
+)
+
+
+class Kek(NamedTuple):
+    """A KEK that is open: its id and its 32 bytes."""
+
+    id: str
+    key: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Dek:
+    """A subject's key. `key` is 32 bytes; it is left out of `repr`."""
+
+    subject: str
+    data_class: str
+    epoch: int
+    kek_id: str
+    version: int
+    key: bytes = field(repr=False)
+
+
+class Swap(NamedTuple):
+    """A DEK's next version: under which KEK (`to`) and as what it lies there from now on."""
+
+    of: str
+    next: int
+    to: str
+    wrap: bytes
+
+
+class KeyStore:
+    """Owns the keyring's file while a home is open: the engine, the root, the keys in memory.
+
+    The facade (`Keyring`) makes it; the package's other modules use it, from any thread. Who
+    changes a key holds `lock` from before the transaction until memory agrees with it. It decides
+    nothing: when a key is due, moved or destroyed is said by who calls; and nobody outside of the
+    package holds it.
+    """
+
+    def __init__(self, engine: Engine, root: Root, clock: Clock, random: Random) -> None:
+        """The store in `engine` (migrated).
+
+        Raises:
+            StorageError: it can't be read or written.
+        """
+        self.engine = engine
+        self.root = root
+        self.clock = clock
+        self.lock = threading.RLock()
+        self._random = random
+        self._keks: dict[str, bytes] = {}  # these three: who holds `lock`, but for `forget`
+        self._deks: OrderedDict[str, Dek] = OrderedDict()
+        self._secrets: dict[str, bytes] = {}
+        self._holding = threading.Lock()  # while `_deks` changes, or is gone through
+        self._log_is_long = False
+        with storage_errors("the keyring"), engine.begin() as connection:
+            connection.execute(
+                insert_or_ignore(rotation)
+                .values(id=1, rotated_at=clock(), destroyed_since=False)
+                .on_conflict_do_nothing()
+            )
+            # A crash between the two halves of destroying leaves rows that are zeros already.
+            connection.execute(delete(keks).where(keks.c.wrapped == ZEROS))
+
+    # -- what is in memory -----------------------------------------------------------------------
+
+    def remembered(self, subject: str) -> Dek | None:
+        """The subject's key, if it is open."""
+        return self._deks.get(subject)
+
+    def remember(self, deks_of: Iterable[Dek]) -> None:
+        """Keep keys open, once what they say is committed."""
+        with self._holding:
+            for dek in deks_of:
+                self._deks[dek.subject] = dek
+                self._deks.move_to_end(dek.subject)
+            while len(self._deks) > _CACHED_DEKS:
+                self._deks.popitem(last=False)
+
+    def forget(self, subjects: Iterable[str]) -> None:
+        """Drop keys from memory."""
+        for subject in subjects:
+            self._deks.pop(subject, None)
+
+    def forget_under(self, kek_ids: Iterable[str]) -> None:
+        """Drop KEKs, and the keys under them, from memory."""
+        gone = set(kek_ids)
+        for kek_id in gone:
+            self._keks.pop(kek_id, None)
+        with self._holding:
+            under = [subject for subject, dek in self._deks.items() if dek.kek_id in gone]
+        self.forget(under)
+
+    # -- DEKs ------------------------------------------------------------------------------------
+
+    def new_key(self) -> bytes:
+        """32 random bytes."""
+        return self._random(KEY_BYTES)
+
+    def rows(self, connection: Connection, subjects: Sequence[str]) -> dict[str, Any]:
+        """The subjects' DEKs as they lie there, each with its KEK, for `open_dek`; by subject."""
+        found: dict[str, Any] = {}
+        for start in range(0, len(subjects), _AT_ONCE):
+            some = {"subjects": subjects[start : start + _AT_ONCE]}
+            found |= {row.subject: row for row in connection.execute(_ROWS, some)}
+        return found
+
+    def open_dek(self, connection: Connection, row: Any) -> Dek:
+        """The key of one of the `rows`.
+
+        Raises:
+            IntegrityError: it has been destroyed (`key_destroyed`) or tampered with.
+        """
+        if row.id is None:
+            if damage.living(connection, [row.subject]):
+                raise IntegrityError(
+                    f"the key of {line(row.subject)} is under a KEK that nothing knows.",
+                    hint="it is damaged; put back the keyring that was there last",
+                )
+            raise destroyed(row.subject)
+        kek = Kek(row.id, self.open_kek(row))
+        key = self.unwrap(row.subject, row.data_class, row.version, row.wrapped_dek, kek)
+        return Dek(row.subject, row.data_class, row.epoch, row.id, row.version, key)
+
+    def unwrap(
+        self, subject: str, data_class: str, version: int, wrapped: bytes, kek: Kek
+    ) -> bytes:
+        """The key of a DEK, by what is in its row.
+
+        Raises:
+            IntegrityError: it has been destroyed (`key_destroyed`) or tampered with.
+        """
+        if wrapped == ZEROS:
+            raise destroyed(subject)
+        return unseal(kek.key, wrapped, dek_data(subject, kek.id, data_class, version), "a DEK")
+
+    def add(self, connection: Connection, made: Sequence[tuple[Dek, Kek]]) -> None:
+        """Put new DEKs there, each under its KEK."""
+        connection.execute(
+            insert(deks),
+            [
+                {
+                    "subject": dek.subject,
+                    "kek_id": kek.id,
+                    "version": dek.version,
+                    "wrapped": self.wrap(dek, kek),
+                }
+                for dek, kek in made
+            ],
+        )
+
+    def wrap(self, dek: Dek, kek: Kek) -> bytes:
+        """The wrap of a DEK under its KEK, bound to what the DEK says of itself."""
+        data = dek_data(dek.subject, kek.id, dek.data_class, dek.version)
+        return seal(kek.key, dek.key, data, self._random(NONCE_BYTES))
+
+    def rewrap(self, connection: Connection, swaps: Sequence[Swap]) -> None:
+        """Put DEKs under other KEKs, by compare-and-swap on their version.
+
+        Raises:
+            StorageError: one was moved by somebody else meanwhile. End the transaction with it.
+        """
+        values = [{**swap._asdict(), "was": swap.next - 1} for swap in swaps]
+        if values and connection.execute(_REWRAP, values).rowcount != len(values):
+            raise StorageError(
+                "a key was moved by someone else at the same time.", hint="try again"
+            )
+
+    # -- KEKs ------------------------------------------------------------------------------------
+
+    def current_kek(self, connection: Connection, data_class: str, epoch: int) -> Kek:
+        """The KEK that takes new DEKs of an epoch; made if there is none, or it can't be opened."""
+        row = connection.execute(
+            select(keks).where(
+                keks.c.data_class == data_class, keks.c.epoch == epoch, keks.c.current
+            )
+        ).first()
+        if row is not None:
+            try:
+                return Kek(row.id, self.open_kek(row))
+            except IntegrityError:  # what is new goes under another; this goes with its epoch
+                damage.note(connection, damage.KEK, row.id, self.clock())
+                connection.execute(update(keks).where(keks.c.id == row.id).values(current=False))
+        kek_id, key = self._random(12).hex(), self.new_key()
+        generation = self.root.generations()[-1]
+        wrapped = self.root.wrap(generation, key, kek_data(kek_id, data_class, epoch, generation))
+        connection.execute(
+            insert(keks).values(
+                id=kek_id,
+                data_class=data_class,
+                epoch=epoch,
+                generation=generation,
+                wrapped=wrapped,
+                current=True,
+                dirty=False,
+            )
+        )
+        return Kek(kek_id, key)  # cached when it is next read: this transaction may yet fail
+
+    def open_kek(self, row: Any) -> bytes:
+        """The key of a row of `keks`.
+
+        Raises:
+            IntegrityError: it has been destroyed (`key_destroyed`) or tampered with.
+        """
+        key = self._keks.get(row.id)
+        if key is None:
+            if row.wrapped == ZEROS:
+                raise destroyed("a KEK")
+            data = kek_data(row.id, row.data_class, row.epoch, row.generation)
+            key = self._keks[row.id] = self.root.unwrap(row.generation, row.wrapped, data)
+        return key
+
+    # -- named secrets ---------------------------------------------------------------------------
+
+    def secret(self, name: str) -> bytes:
+        """A named 32-byte key; made when first asked for.
+
+        Raises:
+            IntegrityError: it was tampered with.
+            StorageError: the store can't be read or written.
+        """
+        with self.lock:
+            if name not in self._secrets:
+                with storage_errors("the keyring"), self.engine.begin() as connection:
+                    self._secrets[name] = self._take_secret(connection, name)
+            return self._secrets[name]
+
+    def _take_secret(self, connection: Connection, name: str) -> bytes:
+        row = connection.execute(select(secrets).where(secrets.c.name == name)).first()
+        if row is not None:
+            return self.open_secret(row)
+        generation, key = self.root.generations()[-1], self.new_key()
+        wrapped = self.root.wrap(generation, key, secret_data(name, generation))
+        connection.execute(
+            insert(secrets).values(name=name, generation=generation, wrapped=wrapped)
+        )
+        return key
+
+    def open_secret(self, row: Any) -> bytes:
+        """The key of a row of `secrets`.
+
+        Raises:
+            IntegrityError: it was tampered with.
+        """
+        key = self._secrets.get(row.name)
+        if key is None:
+            data = secret_data(row.name, row.generation)
+            try:
+                key = self.root.unwrap(row.generation, row.wrapped, data)
+            except IntegrityError as error:
+                raise IntegrityError(
+                    f"the secret {line(row.name)} of the keyring does not open: {error.message}",
+                    code=error.code,
+                    hint="put back the keyring that was there last; nothing was changed",
+                ) from error
+        return key
+
+    # -- the file --------------------------------------------------------------------------------
+
+    def truncate_log(self, *, if_long: bool = False) -> None:
+        """Cut the write-ahead log; with `if_long`, only if readers blocked that the last time."""
+        if self._log_is_long or not if_long:
+            self._log_is_long = not truncate_log(self.engine)
+
+
+def destroyed(subject: str) -> IntegrityError:
+    """The error that a key is not there any more, or never was."""
+    return IntegrityError(f"the key of {subject} has been destroyed.", code="key_destroyed")

@@ -1,0 +1,66 @@
+"""Taking subjects' keys: made where there is none, moved where the expiry or the class changed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from sqlalchemy import Connection
+
+from bailee.db.engine import reading, storage_errors
+from bailee.keyring.epochs import epoch_of
+from bailee.keyring.moving import Want, shift
+from bailee.keyring.store import Dek, Kek, KeyStore, destroyed
+
+
+def take(store: KeyStore, wants: Iterable[Want]) -> dict[str, Dek]:
+    """The subjects' keys, in one transaction; each subject may be wanted once. Errors as in
+    `Keyring.dek`.
+    """
+    found: dict[str, Dek] = {}
+    missing: list[tuple[Want, int]] = []
+    with store.lock:
+        for want in wants:
+            epoch = epoch_of(want.expires_at)
+            dek = store.remembered(want.subject)
+            if dek and dek.epoch == epoch and dek.data_class == want.data_class:
+                found[want.subject] = dek
+            else:
+                missing.append((want, epoch))
+        if missing:
+            with storage_errors("the keyring"), store.engine.begin() as connection:
+                taken = _take(store, connection, missing)
+            store.remember(taken)
+            found |= {dek.subject: dek for dek in taken}
+    return found
+
+
+def get(store: KeyStore, subject: str) -> Dek:
+    """The subject's key as it is. Errors as in `Keyring.get`."""
+    with store.lock:
+        dek = store.remembered(subject)
+        if dek is None:
+            with storage_errors("the keyring"), reading(store.engine) as connection:
+                row = store.rows(connection, [subject]).get(subject)
+                if row is None:
+                    raise destroyed(subject)
+                dek = store.open_dek(connection, row)
+            store.remember([dek])
+        return dek
+
+
+def _take(store: KeyStore, connection: Connection, wants: Sequence[tuple[Want, int]]) -> list[Dek]:
+    rows = store.rows(connection, [want.subject for want, _ in wants])
+    there: list[tuple[Dek, str, int]] = []
+    made: list[Dek] = []
+    under: dict[tuple[str, int], Kek] = {}
+    for want, epoch in wants:
+        if (row := rows.get(want.subject)) is not None:
+            there.append((store.open_dek(connection, row), want.data_class, epoch))
+            continue
+        target = (want.data_class, epoch)
+        if target not in under:
+            under[target] = store.current_kek(connection, *target)
+        made.append(Dek(want.subject, *target, under[target].id, 1, store.new_key()))
+    if made:
+        store.add(connection, [(dek, under[dek.data_class, dek.epoch]) for dek in made])
+    return shift(store, connection, there) + made

@@ -1,0 +1,131 @@
+"""What the policy says of what is kept, by what holds now: accounts, their choices, erasures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from bailee.accounts import Account, Accounts
+from bailee.cloud.sessions.store import CLASSES
+from bailee.damage import Damages
+from bailee.errors import InputError
+from bailee.policy import Decision, Policy
+from bailee.training import eligibility
+from bailee.vault.exchange import Terms
+from bailee.vault.terms import Present
+from bailee.vault.transcript import SessionRow
+
+_UNDECIDED: Final = "none"
+"""In the place of a clause, where none could be found."""
+
+
+class Deciding:
+    """Asks the policy with the facts that the accounts have at the moment. Stores and operations
+    call it, from any thread. It keeps nothing, and changes nothing.
+    """
+
+    def __init__(
+        self,
+        policy: Policy,
+        accounts: Accounts,
+        is_gone: Callable[[str], bool],
+        damages: Damages,
+    ) -> None:
+        """`is_gone`: whether nothing is to be kept of an account any more."""
+        self._policy = policy
+        self._accounts = accounts
+        self._is_gone = is_gone
+        self._damages = damages
+
+    def training(self, session: SessionRow) -> Decision:
+        """Whether a session may be trained on, decided now from what its owner chose. It may not if
+        that can't be decided, since its owner's account or the policy's plan is not there.
+        """
+        for found in self._damages.each([session], self._training, lambda one: f"session {one.id}"):
+            return found
+        return Decision("deny", _UNDECIDED, self._policy.sha256)
+
+    def _training(self, session: SessionRow) -> Decision:
+        owner = self._accounts.get(session.owner)
+        standing = eligibility.Standing(
+            owner.training_choice,
+            owner.chosen_number,
+            owner.partner_programme,
+            owner.partner_number,
+        )
+        uses = (eligibility.Use(*use.split("/")) for use in session.uses.split())
+        return eligibility.decide(self._policy, standing, uses, session.last_consent)
+
+    def present(self, owner: str, plan: str, channel: str) -> Present | None:
+        """On what terms an owner's sessions of a plan and channel are kept now, and since which of
+        their choices. None: the account is not there, or not as it was; or the policy knows no such
+        plan.
+        """
+        if self._is_gone(owner):
+            dropped = self._policy.resumes(session_deleted=False, account_erased=True)
+            return Present(Terms("P0D", dropped.clause, dropped.document), 0, 0)
+        try:
+            account = self._accounts.get(owner)
+            decision = self._policy.retain(
+                data_class="transcript",
+                plan=plan,
+                channel=channel,
+                training_choice=account.training_choice,
+                zero_retention=False,  # of such a key there are no sessions
+                partner_programme=account.partner_programme,
+            )
+        except InputError:
+            return None
+        consumer = self._policy.plans[plan].segment == "consumer"
+        return Present(
+            Terms(decision.retention or "P0D", decision.clause, decision.document),
+            account.chosen_number if consumer else account.partner_number,
+            account.consent,
+        )
+
+    def cloud_terms(self, owner: str, plan: str, zero: bool) -> dict[str, Terms]:
+        """On what terms what an owner's cloud sessions leave is kept now; what is missing, is not
+        kept.
+        """
+        found: dict[str, Terms] = {}
+        if self._is_gone(owner):
+            return found
+        account = self._accounts.get(owner)
+        for data_class in CLASSES:
+            decision = self._policy.retain(
+                data_class=data_class,
+                plan=plan,
+                channel="api",
+                training_choice=account.training_choice,
+                zero_retention=zero,
+                partner_programme=account.partner_programme,
+            )
+            if decision.retention not in (None, "P0D"):
+                found[data_class] = Terms(
+                    str(decision.retention), decision.clause, decision.document
+                )
+        return found
+
+    def training_now(self, account: Account, channel: str = "api") -> Decision:
+        """Whether what an account does now may be trained on."""
+        return self._policy.train(
+            data_class="transcript",
+            plan=account.plan,
+            channel=channel,
+            training_choice=account.training_choice,
+            zero_retention=False,
+            partner_programme=account.partner_programme,
+            active_since_choice=True,
+        )
+
+    def survey_period(self) -> str:
+        """How long an answer of the survey is counted: it is nobody's, so nobody's facts count."""
+        decision = self._policy.retain(
+            data_class="survey_rating",
+            plan=next(iter(self._policy.plans)),
+            channel="api",
+            training_choice="none",
+            zero_retention=False,
+            partner_programme=False,
+        )
+        return decision.retention or "P0D"

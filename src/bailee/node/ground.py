@@ -1,0 +1,149 @@
+"""What every part of a home stands on: settings, policy, time, both databases, keys, audit record.
+
+Nothing is opened, made or written before it is known that the parts on the disk are of one home.
+Then the databases are taken to this version's schema. Who opens a home holds its lock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from sqlalchemy import Engine
+
+from bailee import config
+from bailee.clock import Clock
+from bailee.config import Settings
+from bailee.damage import Damages
+from bailee.db.checks import KEY as ROW_KEY
+from bailee.db.checks import use_key
+from bailee.db.engine import open_sqlite
+from bailee.db.migrate import upgrade
+from bailee.errors import InputError, StorageError
+from bailee.home import Home, parts
+from bailee.home.reserve import Reserve
+from bailee.keyring import EnvironmentRoot, FileRoot, Keyring, Root, check_root, newest_generation
+from bailee.ledger import Ledger
+from bailee.node import old_entries
+from bailee.node.marks import Marks
+from bailee.node.minding import Minding
+from bailee.node.person_keys import Holders
+from bailee.policy import Policy, load
+from bailee.steady import Machine, this_machine
+
+
+@dataclass(frozen=True, eq=False)
+class Ground:
+    """A home whose databases are open. `data` is the data database's engine; `clock` the home's
+    time; `minding` there unless a test sets that.
+    """
+
+    home: Home
+    settings: Settings
+    policy: Policy
+    room: Reserve
+    damages: Damages
+    marks: Marks
+    data: Engine
+    keyring: Keyring
+    clock: Clock
+    minding: Minding | None
+    ledger: Ledger
+
+    def latest(self) -> datetime:
+        """The time by which is told what may be read: while the machine's clock has stepped ahead,
+        that time.
+        """
+        return self.clock() if self.minding is None else self.minding.clock.latest()
+
+
+def lay(
+    home: Home,
+    closing: ExitStack,
+    *,
+    settings: Settings | None,
+    clock: Clock | Machine | None,
+    environment: Mapping[str, str],
+    accepted: Collection[str],
+) -> Ground:
+    """Open what everything else in a home needs; a new home is made. What is to be done at the end
+    is put onto `closing`. The arguments are those of `Wiring`.
+
+    Raises:
+        InputError, StorageError, IntegrityError: as `Wiring` does.
+    """
+    home.make()
+    settings = settings or config.load(home.settings_file, environment, {})
+    document = settings.text("policy.document")
+    policy = load(None if document is None else Path(document))
+    standing = parts.examine(home, accepted)
+    room = Reserve(home.stores)
+    with room.deleting():  # on a full disk too: what is deleted there makes room
+        marks = Marks(home, standing)
+        data, keys = (
+            open_sqlite(path, room) for path in (home.data_database, home.keyring_database)
+        )
+        closing.callback(data.dispose)  # if it is refused below, no file of SQLite's is left behind
+        closing.callback(keys.dispose)
+        root = _root(settings, home, environment, may_make=newest_generation(keys) is None)
+        check_root(root, keys)
+        upgrade(keys, "keys")
+        machine = clock or this_machine()
+        time: Clock = machine.wall if isinstance(machine, Machine) else machine
+
+        def now() -> datetime:
+            return time()  # which is another one, below
+
+        keyring = Keyring.open(keys, root, now)
+        use_key(data, keyring.secret(ROW_KEY))
+        upgrade(data, "data")
+        minding: Minding | None = None
+        if isinstance(machine, Machine) and not home.has_test_clock:
+            minding = Minding(data, machine)
+            time = minding.clock
+        marks.begin(data, keys)
+        closing.callback(_last_mark, marks)
+        holders = Holders(data, keyring)
+        old_entries.seal(data, holders)
+    return Ground(
+        home,
+        settings,
+        policy,
+        room,
+        Damages(),
+        marks,
+        data,
+        keyring,
+        time,
+        minding,
+        Ledger(data, time, holders, appended=marks.noted),
+    )
+
+
+def _last_mark(marks: Marks) -> None:
+    with suppress(StorageError):
+        marks.advance()
+
+
+def _root(
+    settings: Settings, home: Home, environment: Mapping[str, str], *, may_make: bool
+) -> Root:
+    file = home.root_key_file
+    where = settings.text("keyring.root") or "file"
+    if where == "file":
+        return FileRoot(file, may_make=may_make)
+    kind, _, variable = where.partition(":")
+    if kind != "env" or not variable:
+        raise InputError(
+            f"keyring.root is {where!r}.", code="configuration", hint="use file, or env:NAME"
+        )
+    if not environment.get(variable):
+        raise InputError(
+            f"the environment variable {variable} holds no root key.",
+            code="configuration",
+            hint="set it to 32 random bytes in base64, and keep them safe",
+        )
+    return EnvironmentRoot(file, environment[variable], may_make=may_make)

@@ -1,0 +1,46 @@
+"""The stores of one home, open: everything in which something is kept."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bailee.accounts import Accounts, Registry
+from bailee.cloud.egress.lists import NetworkLists
+from bailee.cloud.git.connections import GitConnections
+from bailee.cloud.sessions.store import Store as CloudStore
+from bailee.feedback.reports import Reports
+from bailee.feedback.survey import Survey
+from bailee.lasting import Lasting
+from bailee.node.ground import Ground
+from bailee.node.once import Once
+from bailee.telemetry.telemetry import Telemetry
+from bailee.telemetry.webhook import Webhook
+from bailee.vault.vault import Vault
+
+
+@dataclass(frozen=True, eq=False)
+class Stores(Ground):
+    """All of a home's stores, as the services over them are given them. `Wiring` makes it, and has
+    each closed. From any thread; it changes nothing by itself.
+    """
+
+    registry: Registry
+    vault: Vault
+    reports: Reports
+    survey: Survey
+    cloud: CloudStore
+    git_connections: GitConnections
+    network_lists: NetworkLists
+    once: Once
+    webhook: Webhook | None
+    telemetry: Telemetry
+
+    @property
+    def accounts(self) -> Accounts:
+        """The accounts of the registry."""
+        return self.registry.accounts
+
+    def threads(self) -> list[Lasting]:
+        """Its threads, for whoever watches."""
+        told = [] if self.webhook is None else [self.webhook.thread]
+        return [*self.vault.threads(), *self.telemetry.threads(), *told]

@@ -1,0 +1,301 @@
+"""Each part of a home, made when it is first asked for, with what it depends on and no more.
+
+So a process opens what its role needs: the accounts alone, what a gateway needs, a sweep's stores.
+Rules kept here:
+
+* A part is made once, and what it is given when it is made is all that it is ever given.
+* What was opened is closed in the reverse order, each part by itself, at the end.
+* What a server does beside is said by a wiring of its own (`app.wiring`), which is asked instead.
+
+Who opens a home holds its lock.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Collection, Mapping
+from contextlib import ExitStack
+from functools import cached_property
+
+from bailee.accounts import Registry
+from bailee.clock import Clock
+from bailee.cloud.egress.lists import NetworkLists
+from bailee.cloud.git.connections import GitConnections
+from bailee.cloud.sessions.store import Store as CloudStore
+from bailee.config import Settings
+from bailee.errors import InputError
+from bailee.feedback.reports import Reports
+from bailee.feedback.survey import Survey, by_telemetry
+from bailee.gateway.interpret import interpret
+from bailee.home import Home
+from bailee.node.deciding import Deciding
+from bailee.node.erasing import Erasures
+from bailee.node.erasure_rows import ErasureRows
+from bailee.node.following import Following
+from bailee.node.ground import Ground, lay
+from bailee.node.once import Once
+from bailee.node.person_keys import PersonKeys
+from bailee.node.stores import Stores
+from bailee.node.sweeping import Sweeping
+from bailee.policy import Policy
+from bailee.registry import load as load_registry
+from bailee.steady import Machine
+from bailee.telemetry.telemetry import Telemetry
+from bailee.telemetry.webhook import Webhook
+from bailee.vault.files import FilesWithin
+from bailee.vault.objects import FolderObjects
+from bailee.vault.vault import Vault
+from bailee.vault.workbench import Bench, DigestKeys
+
+
+class Wiring:
+    """Opens one home, part by part, and closes what it opened. A process makes one and asks it for
+    parts on the thread that it starts on; a choice may ask for what follows it later, on any. It
+    does nothing with what is in them: what a start has to do is `Node.over`'s.
+    """
+
+    def __init__(
+        self,
+        home: Home,
+        *,
+        settings: Settings | None = None,
+        clock: Clock | Machine | None = None,
+        environment: Mapping[str, str] = os.environ,
+        bench: Callable[[DigestKeys], Bench] | None = None,
+        accepted: Collection[str] = (),
+    ) -> None:
+        """A new home is made when its first part is asked for. `clock`: a time that is taken as it
+        is, or a machine's clocks (default: this machine's), whose steps are minded. `bench`: where
+        what was recorded is taken apart; in this process, unless it is given. Of the home's parts,
+        older ones are `accepted` if they are named.
+        """
+        self._home = home
+        self._settings = settings
+        self._clock = clock
+        self._environment = environment
+        self._bench = bench
+        self._accepted = accepted
+        self._closing = ExitStack()
+
+    def close(self) -> None:
+        """Let go of all that was opened; what is in the spool is sealed before."""
+        with self.ground.room.deleting():
+            self._closing.close()
+
+    @cached_property
+    def ground(self) -> Ground:
+        """The databases and the audit record, on which every other part stands.
+
+        Raises:
+            InputError: a setting or the policy document is wrong.
+            StorageError: a store can't be opened.
+            IntegrityError: a store was written by a newer version, or does not authenticate; code
+                `home_parts`, parts of the home are missing, older, or of another one.
+        """
+        with ExitStack() as undo:
+            ground = lay(
+                self._home,
+                undo,
+                settings=self._settings,
+                clock=self._clock,
+                environment=self._environment,
+                accepted=self._accepted,
+            )
+            self._closing.push(undo.pop_all())
+        return ground
+
+    # -- stores ----------------------------------------------------------------------------------
+
+    @cached_property
+    def registry(self) -> Registry:
+        """People, organisations, accounts, keys."""
+        at = self.ground
+        return Registry(
+            at.data,
+            at.policy,
+            at.clock,
+            at.ledger,
+            keys=PersonKeys(at.keyring),
+            sign_up=_sign_up(at.settings, at.policy),
+            damages=at.damages,
+            retention_follows=self._follow,
+        )
+
+    def _follow(self, account_id: str) -> None:
+        self.following.follow(account_id)
+
+    @cached_property
+    def erasure_rows(self) -> ErasureRows:
+        """The erasures that are on record."""
+        return ErasureRows(self.ground.data, self.ground.damages)
+
+    @cached_property
+    def vault(self) -> Vault:
+        """Spool, segments and their index."""
+        at = self.ground
+        dropped = at.policy.resumes(session_deleted=True, account_erased=False)
+        vault = Vault(
+            at.data,
+            at.home.vault,
+            keyring=at.keyring,
+            clock=at.clock,
+            interpret=interpret,
+            bench=self._bench,
+            record=at.ledger.append,
+            record_all=at.ledger.append_all,
+            present=self.deciding.present,
+            deleted_by=dropped.clause,
+            damages=at.damages,
+            files=FilesWithin(at.room.ready),
+            room=at.room.writing,
+        )
+        self._closing.callback(vault.close)
+        return vault
+
+    @cached_property
+    def reports(self) -> Reports:
+        """Bug reports."""
+        at = self.ground
+        return Reports(
+            at.data,
+            FolderObjects(at.home.vault / "reports"),
+            keyring=at.keyring,
+            clock=at.clock,
+            record=at.ledger.append,
+        )
+
+    @cached_property
+    def survey(self) -> Survey:
+        """The survey's counts."""
+        return Survey(
+            self.ground.data,
+            self.ground.policy.document.survey.answers,
+            self.deciding.survey_period,
+            load_registry().fields["service.name"].kind.values,
+        )
+
+    @cached_property
+    def cloud(self) -> CloudStore:
+        """Cloud sessions, and what they leave."""
+        at = self.ground
+        return CloudStore(
+            at.data, keyring=at.keyring, ledger=at.ledger, terms=self.deciding.cloud_terms
+        )
+
+    @cached_property
+    def git_connections(self) -> GitConnections:
+        """Credentials for Git."""
+        at = self.ground
+        return GitConnections(at.data, keyring=at.keyring, ledger=at.ledger, clock=at.clock)
+
+    @cached_property
+    def network_lists(self) -> NetworkLists:
+        """What cloud sessions may reach."""
+        return NetworkLists(self.ground.data, ledger=self.ground.ledger, clock=self.ground.clock)
+
+    @cached_property
+    def once(self) -> Once:
+        """What was answered within the day."""
+        return Once(self.ground.data, self.ground.keyring.secret, self.ground.clock)
+
+    @cached_property
+    def webhook(self) -> Webhook | None:
+        """Who is told of new issues, if anybody is; its thread runs."""
+        url = self.ground.settings.text("telemetry.webhook")
+        if url is None:
+            return None
+        made = Webhook(url, self._unheard)
+        self._closing.callback(made.close)
+        return made
+
+    def _unheard(self) -> None:
+        self.ground.ledger.append("telemetry.alert_failed", "webhook", {})
+
+    @cached_property
+    def telemetry(self) -> Telemetry:
+        """Metrics and errors."""
+        at = self.ground
+        made = Telemetry(
+            at.data,
+            at.home.vault / "telemetry",
+            keyring=at.keyring,
+            clock=at.clock,
+            registry=load_registry(),
+            record=at.ledger.append,
+            alert=self.webhook or (lambda *_: None),
+            survey=by_telemetry(self.survey),
+            files=FilesWithin(at.room.ready),
+        )
+        self._closing.callback(made.close)
+        return made
+
+    @cached_property
+    def stores(self) -> Stores:
+        """All of them."""
+        return Stores(
+            **vars(self.ground),
+            registry=self.registry,
+            vault=self.vault,
+            reports=self.reports,
+            survey=self.survey,
+            cloud=self.cloud,
+            git_connections=self.git_connections,
+            network_lists=self.network_lists,
+            once=self.once,
+            webhook=self.webhook,
+            telemetry=self.telemetry,
+        )
+
+    # -- services --------------------------------------------------------------------------------
+
+    @cached_property
+    def deciding(self) -> Deciding:
+        """What the policy says, by what holds now."""
+        at = self.ground
+        return Deciding(at.policy, self.registry.accounts, self.erasure_rows.is_gone, at.damages)
+
+    @cached_property
+    def following(self) -> Following:
+        """What lets sessions follow a choice."""
+        return Following(self.stores, self.moves_wait)
+
+    @cached_property
+    def erasures(self) -> Erasures:
+        """What erases people."""
+        return Erasures(self.erasure_rows, self.stores, self.end_cloud_sessions)
+
+    @cached_property
+    def sweeping(self) -> Sweeping:
+        """What destroys what is due."""
+        return Sweeping(self.stores, self.erasures)
+
+    # -- what a server does otherwise ------------------------------------------------------------
+
+    def moves_wait(self) -> None:
+        """There is something in the queue of moves: here it is done at once."""
+        self.vault.moving.run(self.ground.clock())
+
+    def end_cloud_sessions(self, account_id: str) -> None:
+        """End the cloud sessions of an account that run: here none does."""
+
+
+def _sign_up(settings: Settings, policy: Policy) -> frozenset[str]:
+    """The plans that people may take by themselves; none where sign-up is closed."""
+    said = settings.text("accounts.sign_up")
+    if said not in ("open", "closed"):
+        raise InputError(
+            f"accounts.sign_up is {said!r}.", code="configuration", hint="use open, or closed"
+        )
+    if said == "closed":
+        return frozenset()
+    consumers = [plan.name for plan in policy.plans.values() if plan.segment == "consumer"]
+    names = frozenset(
+        name.strip() for name in (settings.text("accounts.sign_up_plans") or "").split(",")
+    )
+    if not names <= set(consumers):
+        raise InputError(
+            "sign-up is open, and accounts.sign_up_plans does not say for which plans.",
+            code="configuration",
+            hint=f"name some of {', '.join(consumers)}: whoever signs up uses the model on them",
+        )
+    return names
