@@ -273,6 +273,8 @@ def delete(
             print_json(found)
         else:
             say(f"What was kept of {session} is destroyed.")
+            for one in found["receipts"]:
+                say(f"receipt {one['receipt']} ({one['data_class']}): {one['state']}")
 
 
 @app.command()

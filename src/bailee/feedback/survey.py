@@ -53,6 +53,8 @@ class Survey:
     long a count is kept, now.
     """
 
+    name: Final = "survey"
+
     def __init__(
         self,
         engine: Engine,
@@ -104,7 +106,7 @@ class Survey:
             found = [Count(*row) for row in connection.execute(query)]
         return [count for count in found if self._ends(count.day) > now]
 
-    def sweep(self, now: datetime) -> int:
+    def sweep(self, now: datetime) -> dict[str, int]:
         """Remove the counts of days past their time; how many days.
 
         Raises:
@@ -116,7 +118,7 @@ class Survey:
         if past:
             with storage_errors(_WHAT), self._engine.begin() as connection:
                 connection.execute(delete(table).where(table.c.day.in_(past)))
-        return len(past)
+        return {"survey_days": len(past)}
 
     def _ends(self, day: str) -> datetime:
         began = datetime.combine(date.fromisoformat(day), datetime.min.time(), UTC)

@@ -36,6 +36,9 @@ from bailee.health import Ask
 from bailee.home import Home, parts
 from bailee.home.belonging import Standing
 from bailee.home.reserve import Reserve
+from bailee.keeping.holds import Holds
+from bailee.keeping.keeper import Keeper, Swept
+from bailee.keeping.receipts import Receipts
 from bailee.keyring import EnvironmentRoot, FileRoot, Keyring, Root, check_root, newest_generation
 from bailee.lasting import Lasting
 from bailee.ledger import Ledger
@@ -129,6 +132,10 @@ class Node:
             damages=self.damages,
         )
         self.accounts = self.registry.accounts
+        self.receipts = Receipts(data, self.ledger.append_all, self.keyring.generation)
+        self.holds = Holds(
+            data, keyring=self.keyring, record=self.ledger.append, damages=self.damages
+        )
         self.vault = Vault(
             data,
             home.vault,
@@ -137,7 +144,8 @@ class Node:
             interpret=interpret,
             bench=bench,
             record=self.ledger.append,
-            record_all=self.ledger.append_all,
+            holds=self.holds,
+            receipts=self.receipts,
             present=self._present,
             deleted_by=policy.resumes(session_deleted=True, account_erased=False).clause,
             damages=self.damages,
@@ -150,6 +158,8 @@ class Node:
             keyring=self.keyring,
             clock=clock,
             record=self.ledger.append,
+            holds=self.holds,
+            receipts=self.receipts,
         )
         declared = load_registry()
         self.survey = Survey(
@@ -159,8 +169,16 @@ class Node:
             declared.fields["service.name"].kind.values,
         )
         self.cloud = cloud.Store(
-            data, keyring=self.keyring, ledger=self.ledger, terms=self._cloud_terms
+            data,
+            keyring=self.keyring,
+            ledger=self.ledger,
+            clock=clock,
+            terms=self._cloud_terms,
+            holds=self.holds,
+            receipts=self.receipts,
         )
+        self.keepers: tuple[Keeper, ...] = (self.reports, self.cloud, self.vault)
+        """All that is somebody's; the vault last: its erasing may have to wait."""
         self.stop_cloud_sessions: Callable[[str], None] = lambda _account: None
         self.cloud_sessions: RunningCloud | None = None  # while a server runs
         self.git_connections = GitConnections(
@@ -172,10 +190,12 @@ class Node:
             data,
             registry=self.registry,
             vault=self.vault,
-            reports=self.reports,
+            keepers=self.keepers,
+            holds=self.holds,
+            receipts=self.receipts,
             keyring=self.keyring,
             ledger=self.ledger,
-            first=self._erase_cloud_sessions,
+            first=lambda one: self.stop_cloud_sessions(one),  # noqa: PLW0108 - it is set later
             git_connections=self.git_connections,
             network_lists=self.network_lists,
             forget_answers=self.once.forget_all,
@@ -201,6 +221,14 @@ class Node:
             survey=by_telemetry(self.survey),
             files=files,
         )
+        self.swept: tuple[Swept, ...] = (
+            self.telemetry,
+            self.reports,
+            self.survey,
+            self.cloud,
+            self.once,
+        )
+        """All that a sweep goes over before the vault."""
 
     @classmethod
     def open(
@@ -324,8 +352,8 @@ class Node:
             StorageError: a store failed; the next sweep, or the next start, goes on.
         """
         account = self.accounts.get(account_id)
-        self.vault.moving.request(account_id, self._last_choice(account), self.clock())
-        self.cloud.follow(account_id)
+        for keeper in self.keepers:
+            keeper.follow(account_id, self._last_choice(account))
         self.moves_wait()
 
     def follow_all(self) -> None:
@@ -402,10 +430,6 @@ class Node:
                     str(decision.retention), decision.clause, decision.document
                 )
         return found
-
-    def _erase_cloud_sessions(self, account_id: str) -> None:
-        self.stop_cloud_sessions(account_id)
-        self.cloud.erase_owned(account_id)
 
     def training_now(self, account: Account, channel: str = "api") -> Decision:
         """Whether what an account does now may be trained on."""

@@ -26,7 +26,6 @@ from bailee.clock import Ticks, ticks
 from bailee.db.engine import reading, storage_errors
 from bailee.db.watch import sweep_steps
 from bailee.errors import BaileeError
-from bailee.telemetry.telemetry import Swept
 from bailee.vault.forgetting import SweepReport
 from bailee.vault.steps import Steps
 
@@ -40,14 +39,13 @@ SEALING: Final = "sealing"
 
 
 class NodeSweep(NamedTuple):
-    """What a sweep did; how many reports and days of the survey went is in `gone`, by name; what
-    failed of what in `failures`, by step. `kept`: the keys that were due are destroyed; it is not
+    """What a sweep did; how much of what went besides sessions is in `gone`, by step; what failed
+    of what in `failures`, by step. `kept`: the keys that were due are destroyed; it is not
     late that they are not where `sessions.waits`.
     """
 
     sessions: SweepReport
-    telemetry: Swept
-    gone: dict[str, int]
+    gone: Mapping[str, Mapping[str, int]]
     failures: Mapping[str, BaileeError]
     kept: bool
 
@@ -97,19 +95,12 @@ class Sweeping:
         if minding:
             with steps.step("clock"):
                 node.mind_clock()
-        figures, gone = Swept(0, 0, 0), {"reports": 0, "survey_days": 0}
+        gone: dict[str, Mapping[str, int]] = {}
         with self._one:
             began = self._ticks()
-            with steps.step("telemetry"):
-                figures = node.telemetry.sweep(now)
-            with steps.step("reports"):
-                gone["reports"] = node.reports.sweep(now)
-            with steps.step("survey"):
-                gone["survey_days"] = node.survey.sweep(now)
-            with steps.step("cloud"):
-                node.cloud.sweep(now)
-            with steps.step("answers"):
-                node.once.sweep(now)
+            for store in node.swept:
+                with steps.step(store.name):
+                    gone[store.name] = store.sweep(now)
             done = node.vault.sweep(now, steps)
             with steps.step("erasures"):
                 node.erasures.resume(now)
@@ -122,7 +113,7 @@ class Sweeping:
                 self.failing = dict(steps.failures)
                 with suppress(BaileeError):  # the next sweep notes it
                     self._note(steps, node.clock())
-        return NodeSweep(done, figures, gone, steps.failures, kept)
+        return NodeSweep(done, gone, steps.failures, kept)
 
     def notes(self) -> list[StepNote]:
         """What became of each step, by name.

@@ -92,7 +92,7 @@ def _words(
     if own is not None:
         yield NAME, [] if own.name == subject.id else [own.name]
         mine = set(node.vault.owned_ids(own.account_id))
-        yield SAID, [hold.reason for hold in node.vault.holds.all() if hold.session_id in mine]
+        yield SAID, [hold.reason for hold in node.holds.all() if hold.subject in mine]
         places += [one.place for one in node.git_connections.all(own.account_id)]
         hosts += [_host(one.entry) for one in node.network_lists.all(own.account_id)]
         for record in node.cloud.all(own.account_id):
@@ -157,4 +157,4 @@ def _ids(node: Node, subject: Subject, now: datetime) -> Iterator[tuple[str, Ite
         yield OURS, [account, *(one.id for one in node.git_connections.all(account))]
         yield OURS, [one.id for one in node.cloud.all(account)]
         yield SESSION, node.vault.owned_ids(account)
-        yield SESSION, [one.subject for one in node.vault.receipts_of(account)]
+        yield SESSION, [one.subject for one in node.receipts.of_owner(account)]
