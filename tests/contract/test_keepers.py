@@ -1,4 +1,4 @@
-"""One life for all that is kept: each keeper's things are held, erased, swept and receipted alike."""
+"""One life for all that is kept: each keeper's things are held, erased, swept, receipted alike."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ PLANTED = "medlar"
 
 @dataclass
 class Kept:
-    """A home in which an account has one thing that is kept. `shown`: whether its owner reads it."""
+    """A home in which an account has one thing that is kept. `shown`: its owner reads it."""
 
     yard: Yard
     thing: str
@@ -233,8 +233,8 @@ def test_a_start_finishes_what_a_release_began(kept: Kept) -> None:
 def test_what_is_held_is_read_for_its_matter_by_the_operator_and_on_record_first(
     kept: Kept,
 ) -> None:
-    """Without a reason it is not read, nor by who is no operator; the reason is on record, also when
-    whose it is was erased.
+    """Without a reason it is not read, nor by who is no operator; the reason is on record, when
+    whose it is was erased too.
     """
     hold = kept.hold()
     assert "deferred" == kept.erase()
