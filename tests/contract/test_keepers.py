@@ -16,6 +16,7 @@ from asking import perform
 from bailee.accounts import OPERATOR
 from bailee.errors import BaileeError, InputError
 from bailee.feedback.reports import Origin
+from bailee.keyring import signing
 from bailee.node import Node
 from bailee.vault.exchange import Terms
 from captured import begun, end
@@ -254,6 +255,24 @@ def test_what_is_held_is_read_for_its_matter_by_the_operator_and_on_record_first
     )
 
 
+@pytest.mark.row("C4", "R6")
+def test_what_comes_to_a_held_cloud_session_later_is_held_too(tmp_path: Path) -> None:
+    """A class of which nothing was there when the hold was placed is kept by it all the same."""
+    yard = Yard(tmp_path)
+    kept = cloud_session(yard)
+    (diff,) = yard.node.cloud.delete(kept.thing, yard.clock(), by="operator")[:1]
+    assert "key_destroyed" == diff.state
+    record = yard.node.cloud.get(kept.thing)
+    assert yard.node.cloud.append(record, "cloud_output", {"events": []}, yard.clock())
+    hold = kept.hold()
+    assert yard.node.cloud.append(record, "cloud_diff", {"diff": PLANTED}, yard.clock())
+    kept.yard.clock.advance(PAST)
+    kept.sweep()
+    assert any(PLANTED in one for one in kept.ask("hold.read", id=hold, reason="for the court"))
+    assert not yard.node.cloud.append(record, "cloud_diff", {"diff": "more"}, yard.clock())
+    yard.node.close()
+
+
 @pytest.mark.row("R6")
 def test_what_is_not_kept_any_more_is_not_held(kept: Kept) -> None:
     """Nor is a thing of another kind than was said."""
@@ -270,10 +289,12 @@ def test_what_is_not_kept_any_more_is_not_held(kept: Kept) -> None:
 @pytest.mark.row("R5", "R6")
 def test_a_receipt_is_signed_and_says_who_asked(kept: Kept) -> None:
     """What is destroyed has one that anybody can verify who has the home's key."""
-    from bailee.keyring import signing
-
+    other = kept.ask("key.create", plan="pro", name="another")["key"]
     kept.erase()
     one = kept.receipts()[0]
+    with pytest.raises(InputError) as refused:
+        kept.ask("receipts.show", id=one["receipt"], key=other)
+    assert "not_found" == refused.value.code
     signed = kept.ask("receipts.show", id=one["receipt"])["signed"]
     said, by = signing.verify(signed)
     assert kept.ask("receipts.key")["public_key"] == by

@@ -16,6 +16,7 @@ from bailee.accounts import Account
 from bailee.policy import Decision, Policy
 from bailee.policy.diagram import Configuration
 from bailee.policy.document import Language
+from bailee.policy.period import NOTHING
 from bailee.policy.wording import period_in_words
 
 # flow → the data class that it brings in
@@ -99,7 +100,7 @@ def _lines(
     for data_class, linked, purpose, going in held:
         asked = {**facts, "data_class": data_class}
         decision = policy.decide("retain", asked)
-        kept = period_in_words(decision.retention or "P0D", language)
+        kept = period_in_words(decision.retention or NOTHING, language)
         yield Line(data_class, kept, decision.clause, _asked(asked), linked, purpose, going)
 
 

@@ -52,6 +52,8 @@ from bailee.node.running import RunningCloud
 from bailee.node.sweeping import NodeSweep, Sweeping
 from bailee.node.traces import gather
 from bailee.policy import Decision, Policy, load
+from bailee.policy.facts import Terms, nobodys
+from bailee.policy.period import NOTHING
 from bailee.registry import load as load_registry
 from bailee.steady import Machine, this_machine
 from bailee.telemetry.issues import Issue
@@ -59,7 +61,6 @@ from bailee.telemetry.records import Row
 from bailee.telemetry.telemetry import Telemetry
 from bailee.telemetry.webhook import Webhook
 from bailee.training import eligibility
-from bailee.vault.exchange import Terms
 from bailee.vault.files import FilesWithin
 from bailee.vault.objects import FolderObjects
 from bailee.vault.terms import Present
@@ -388,22 +389,17 @@ class Node:
         """
         if self.erasures.is_gone(owner):
             dropped = self.policy.resumes(session_deleted=False, account_erased=True)
-            return Present(Terms("P0D", dropped.clause, dropped.document), 0, 0)
+            return Present(Terms(NOTHING, dropped.clause, dropped.document), 0, 0)
         try:
             account = self.accounts.get(owner)
-            decision = self.policy.retain(
-                data_class="transcript",
-                plan=plan,
-                channel=channel,
-                training_choice=account.training_choice,
-                zero_retention=False,  # of such a key there are no sessions
-                partner_programme=account.partner_programme,
-            )
+            # Of a key with zero retention there are no sessions.
+            facts = account.facts(zero_retention=False, channel=channel, plan=plan)
+            decision = self.policy.retain("transcript", facts)
         except InputError:
             return None
         consumer = self.policy.plans[plan].segment == "consumer"
         return Present(
-            Terms(decision.retention or "P0D", decision.clause, decision.document),
+            Terms(decision.retention or NOTHING, decision.clause, decision.document),
             account.chosen_number if consumer else account.partner_number,
             account.consent,
         )
@@ -416,19 +412,10 @@ class Node:
         if self.erasures.is_gone(owner):
             return found
         account = self.accounts.get(owner)
+        facts = account.facts(zero_retention=zero, plan=plan)
         for data_class in cloud.CLASSES:
-            decision = self.policy.retain(
-                data_class=data_class,
-                plan=plan,
-                channel="api",
-                training_choice=account.training_choice,
-                zero_retention=zero,
-                partner_programme=account.partner_programme,
-            )
-            if decision.retention not in (None, "P0D"):
-                found[data_class] = Terms(
-                    str(decision.retention), decision.clause, decision.document
-                )
+            if (terms := self.policy.terms(data_class, facts)) is not None:
+                found[data_class] = terms
         return found
 
     def training_now(self, account: Account, channel: str = "api") -> Decision:
@@ -443,17 +430,10 @@ class Node:
             active_since_choice=True,
         )
 
-    def _survey_period(self) -> str:
-        """How long an answer of the survey is counted: it is nobody's, so nobody's facts count."""
-        decision = self.policy.retain(
-            data_class="survey_rating",
-            plan=next(iter(self.policy.plans)),
-            channel="api",
-            training_choice="none",
-            zero_retention=False,
-            partner_programme=False,
-        )
-        return decision.retention or "P0D"
+    def _survey_period(self) -> str | None:
+        """How long an answer of the survey is counted; None: it is not. It is nobody's."""
+        terms = self.policy.terms("survey_rating", nobodys(next(iter(self.policy.plans))))
+        return None if terms is None else terms.period
 
     def sweep(self, now: datetime) -> NodeSweep:
         """Look at the clock, and destroy what is due of all that is kept. See `Sweeping`."""

@@ -52,8 +52,8 @@ _MOST_RATINGS = 10  # a client has one or two in a batch
 NOT_AN_ERROR = "not an error"
 NOT_SENT = "not sent by the client"
 
-Periods = Mapping[DataClass, str]
-"""How long a sender's metrics and errors are kept; "P0D" or no entry: not at all."""
+Periods = Mapping[DataClass, str | None]
+"""How long a sender's metrics and errors are kept; None: not at all."""
 
 Survey = Callable[[str, str | None, datetime], None]
 """Told a rating (bad, fine, good, dismissed) and the client's version; nothing else is known."""
@@ -288,8 +288,8 @@ class Telemetry:
             (ERROR, taken.errors),
         )
         for data_class, rows in kinds:
-            period = periods.get(data_class, "P0D")
-            if rows and period != "P0D":
+            period = periods.get(data_class)
+            if rows and period is not None:
                 self._disguise(rows, Shelf(data_class, self._clock().date(), period))
                 batches.append((data_class, period, as_json(rows)))
         return batches

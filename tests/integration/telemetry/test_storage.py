@@ -125,7 +125,7 @@ def test_each_sender_is_kept_for_its_own_period(bench: Bench) -> None:
     """A period of a policy of one's own has a key of its own; none at all keeps nothing."""
     bench.keep(1.0)
     bench.keep(2.0, periods={**PERIODS, "metric": "P2D"})
-    bench.keep(3.0, periods={**PERIODS, "metric": "P0D"})
+    bench.keep(3.0, periods={**PERIODS, "metric": None})
     bench.keep(4.0, periods={})
 
     assert 3.0 == bench.commands()["sum"]
