@@ -273,6 +273,22 @@ def test_what_comes_to_a_held_cloud_session_later_is_held_too(tmp_path: Path) ->
     yard.node.close()
 
 
+@pytest.mark.row("R4", "C4")
+@pytest.mark.parametrize("make", [session, cloud_session])
+@pytest.mark.parametrize("chosen", ["allowed", "refused"])
+def test_it_follows_a_choice(make: Callable[[Yard], Kept], chosen: Any, tmp_path: Path) -> None:
+    """What was to be kept for years is gone after the short time, if its owner then refuses."""
+    yard = Yard(tmp_path)
+    choose = yard.node.accounts.choose_training
+    choose(yard.account.account_id, "allowed", language="en", source="console")
+    kept = make(yard)
+    choose(yard.account.account_id, chosen, language="en", source="console")
+    yard.clock.advance(PAST)
+    kept.sweep()
+    assert (chosen == "allowed") == kept.shown()
+    yard.node.close()
+
+
 @pytest.mark.row("R6")
 def test_what_is_not_kept_any_more_is_not_held(kept: Kept) -> None:
     """Nor is a thing of another kind than was said."""

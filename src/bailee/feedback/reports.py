@@ -348,14 +348,20 @@ class Reports:
         """
         with self.lock:
             done = self._ending.finish(now)
-            while due := self._ids(table.c.expires_at <= now, sound(table))[:_PORTION]:
-                done += len(self._ending.begin(EXPIRY, due, now))
-            unsound = {one.subject for one in self._ids(not_(sound(table)))} - self._holds.held()
-            living = set(self._keyring.living([_subject(name) for name in unsound]))
-            for name in unsound:
-                if _subject(name) not in living:  # gone with its epoch
-                    self._discard(name)
+        while gone := self._expire(now):
+            done += gone
+        unsound = {name for name, _ in self._names(not_(sound(table)))} - self._holds.held()
+        living = set(self._keyring.living([_subject(name) for name in unsound]))
+        for name in unsound:
+            if _subject(name) not in living:  # gone with its epoch
+                self._discard(name)
         return {"reports": done}
+
+    def _expire(self, now: datetime) -> int:
+        """Destroy some of what is past its time: who sends one waits no longer."""
+        with self.lock:
+            due = self._ids(table.c.expires_at <= now, sound(table))
+            return len(self._ending.begin(EXPIRY, due, now)) if due else 0
 
     def recover(self) -> None:
         """Remove what a crash kept from arriving whole: nobody was told that it was there.
@@ -406,7 +412,7 @@ class Reports:
         with self.lock:
             self._ending.finish(now)
             self._receipts.take_over(self._held(theirs), part_of)
-            while some := self._ids(theirs)[:_PORTION]:
+            while some := self._ids(theirs):
                 self._ending.begin(ERASURE, some, now, by=by, part_of=part_of)
 
     # -- as its endings see it -------------------------------------------------------------------
@@ -431,15 +437,17 @@ class Reports:
             connection.execute(delete(table).where(table.c.id == report_id))
 
     def _ids(self, *where: Any) -> list[Due]:
-        """The reports of which that is true, and whose end waits for no hold; sound or not."""
-        return [_due(*one) for one in self._names(not_(_DEFERRED), *where)]
+        """Some of the reports of which that is true, and whose end waits for no hold."""
+        return [_due(*one) for one in self._names(not_(_DEFERRED), *where, most=_PORTION)]
 
     def _held(self, *where: Any) -> list[str]:
         """The ids of those whose end waits for a hold."""
         return [name for name, _ in self._names(_DEFERRED, *where)]
 
-    def _names(self, *where: Any) -> list[tuple[str, str]]:
+    def _names(self, *where: Any, most: int | None = None) -> list[tuple[str, str]]:
+        """The ids of reports and of their accounts, whether the rows are sound or not."""
         query = select(table.c.id, table.c.account_id).where(table.c.state != _ARRIVING, *where)
+        query = query.limit(most)
         with storage_errors(_WHAT), reading(self._engine) as connection:
             return [(row.id, row.account_id) for row in connection.execute(query)]
 

@@ -90,7 +90,7 @@ class Holds:
 
     def keeper(self, subject: str) -> Keeper:
         """Whose thing it is."""
-        return next(one for one in self._keepers if subject.startswith(one.prefix))
+        return next(one for one in self._keepers if str(subject).startswith(one.prefix))
 
     def place(self, subject: str, reason: str, now: datetime) -> Hold:
         """Hold a thing that is kept at `now`, or that is held already.

@@ -86,12 +86,14 @@ def _words(
     leaves = list(node.ledger.entries(whose=subject.id))
     said = [str(leaf.body[n]) for leaf in leaves for n in ("reason", "issue") if leaf.body.get(n)]
     yield SAID, said
-    yield SAID, [report.issue for report in node.reports.of(subject.whose, now)]
+    sent = node.reports.of(subject.whose, now)
+    yield SAID, [report.issue for report in sent]
     places = [str(leaf.body["place"]) for leaf in leaves if leaf.body.get("place")]
     hosts = [_host(str(leaf.body["entry"])) for leaf in leaves if leaf.body.get("entry")]
     if own is not None:
         yield NAME, [] if own.name == subject.id else [own.name]
-        mine = set(node.vault.owned_ids(own.account_id))
+        mine = {*node.vault.owned_ids(own.account_id), *(one.id for one in sent)}
+        mine |= {one.id for one in node.cloud.all(own.account_id)}
         yield SAID, [hold.reason for hold in node.holds.all() if hold.subject in mine]
         places += [one.place for one in node.git_connections.all(own.account_id)]
         hosts += [_host(one.entry) for one in node.network_lists.all(own.account_id)]

@@ -294,7 +294,8 @@ class Store:
             return False
         with self.lock:
             held = self._holding(record.id, data_class)
-            if self._places(_of(record.id, data_class), _DEFERRED):
+            past = held is not None and held.expires_at <= now
+            if past and self._places(_of(record.id, data_class), _DEFERRED):
                 return False  # what was denied to everybody is not gone on with
             until = expires_at(now, terms.period)
             number = 0 if held is None else held.pieces
@@ -382,9 +383,15 @@ class Store:
         """
         with self.lock:
             gone = self._ending.finish(now)
-            while due := self._due(cloud_holdings.c.expires_at <= now, sound(cloud_holdings)):
-                gone += len(self._ending.begin(EXPIRY, due[:_PORTION], now))
-            return {"cloud": gone + self._remove_unsound()}
+        while some := self._expire(now):
+            gone += some
+        return {"cloud": gone + self._remove_unsound()}
+
+    def _expire(self, now: datetime) -> int:
+        """Destroy some of what is past its time: who writes waits no longer."""
+        with self.lock:
+            due = self._due(cloud_holdings.c.expires_at <= now, sound(cloud_holdings))
+            return len(self._ending.begin(EXPIRY, due, now)) if due else 0
 
     def _remove_unsound(self) -> int:
         """Remove what is kept of rows that are not sound, once its key is gone with its epoch."""
@@ -397,12 +404,13 @@ class Store:
         return len(gone)
 
     def _due(self, *where: ColumnElement[bool]) -> list[Due]:
-        """What is kept of which that is true, and whose end waits for no hold."""
+        """Some of what is kept of which that is true, and whose end waits for no hold."""
         table = cloud_holdings.c
         query = (
             select(table.session_id, table.data_class, cloud_sessions.c.owner)
             .outerjoin(cloud_sessions, cloud_sessions.c.id == table.session_id)
             .where(not_(_DEFERRED), *where)
+            .limit(_PORTION)
         )
         with storage_errors(_WHAT), reading(self._engine) as connection:
             return [
@@ -499,7 +507,7 @@ class Store:
             deferred = self._places(of_them, _DEFERRED)
             self._receipts.take_over([session for session, _ in deferred], part_of)
             while some := self._due(theirs):
-                self._ending.begin(ERASURE, some[:_PORTION], now, by=by, part_of=part_of)
+                self._ending.begin(ERASURE, some, now, by=by, part_of=part_of)
 
     # -- as its endings see it -------------------------------------------------------------------
 
