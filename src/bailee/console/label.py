@@ -9,7 +9,7 @@ Rows: R1, T2.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Final
 
 from bailee.accounts import Account
@@ -53,14 +53,10 @@ class Label:
 
 
 def label(policy: Policy, account: Account, running: Configuration, language: Language) -> Label:
-    """The label of an account, on the first-party channel, with an ordinary key."""
-    facts: dict[str, str | bool] = {
-        "plan": account.plan,
-        "channel": "api",
-        "training_choice": account.training_choice,
-        "zero_retention": False,
-        "partner_programme": account.partner_programme,
-    }
+    """The label of an account, on the first-party channel, with a key without zero retention:
+    an organisation's page says so.
+    """
+    facts: dict[str, str | bool] = asdict(account.facts(zero_retention=False))
     used: dict[str, str | bool] = {
         **facts,
         "data_class": "transcript",
