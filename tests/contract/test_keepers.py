@@ -266,6 +266,7 @@ def test_what_comes_to_a_held_cloud_session_later_is_held_too(tmp_path: Path) ->
     assert yard.node.cloud.append(record, "cloud_output", {"events": []}, yard.clock())
     hold = kept.hold()
     assert yard.node.cloud.append(record, "cloud_diff", {"diff": PLANTED}, yard.clock())
+    assert f"held:{hold}/cloud_diff" in yard.node.keyring.subjects("held:")  # whichever goes first
     kept.yard.clock.advance(PAST)
     kept.sweep()
     assert any(PLANTED in one for one in kept.ask("hold.read", id=hold, reason="for the court"))
