@@ -45,7 +45,7 @@ from bailee.db.checks import sound
 from bailee.db.engine import reading, storage_errors
 from bailee.db.feedback import feedback_reports as table
 from bailee.db.pages import cut, following, place
-from bailee.errors import BaileeError, InputError, StorageError
+from bailee.errors import BaileeError, InputError, IntegrityError, StorageError
 from bailee.feedback.parts import Parts
 from bailee.json_lines import line
 from bailee.keeping.ending import Ending
@@ -390,13 +390,21 @@ class Reports:
         self._ending.resume(thing, now)
 
     def read_held(self, thing: str, key_of: KeyOf) -> Iterator[bytes]:
-        """A held report: one line for what is known of it, one for each part."""
-        key = key_of("")
-        for report in self._select(table.c.id == thing):
-            yield line({"type": "report", "id": thing, "received": report.received_at.isoformat()})
-            if key is not None:
-                for name, content in self._open(report, key).items():
-                    yield line({"type": "part", "part": name, "content": content})
+        """A held report: one line for what is known of it, one for each part.
+
+        Raises:
+            IntegrityError: its row, its key or its bytes are not what they were.
+        """
+        found, key = self._select(table.c.id == thing), key_of("")
+        if not found or key is None:
+            raise IntegrityError(
+                f"report {thing} or the key that is held of it is not what was written.",
+                hint="see `bailee verify`",
+            )
+        report = found[0]
+        yield line({"type": "report", "id": thing, "received": report.received_at.isoformat()})
+        for name, content in self._open(report, key).items():
+            yield line({"type": "part", "part": name, "content": content})
 
     def follow(self, account_id: str, chosen_at: datetime | None) -> None:
         """A report keeps the terms that it came on."""

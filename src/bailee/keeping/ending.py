@@ -89,6 +89,8 @@ class Ending:
         self._drive(self.receipts.deferred(subject), now)
 
     def _drive(self, some: Sequence[Receipt], now: datetime) -> None:
+        if not some:
+            return
         asked = [one for one in some if one.state == REQUESTED]
         for one in asked:
             self.of.deny(one, now)

@@ -499,6 +499,8 @@ class Store:
         Raises:
             StorageError: a store failed; call again.
         """
+        if whose.account_id is None:
+            return
         theirs = cloud_sessions.c.owner == whose.account_id
         owned = select(cloud_sessions.c.id).where(theirs)
         of_them = cloud_holdings.c.session_id.in_(owned)
