@@ -56,22 +56,16 @@ def begun(
     it may end later.
     """
     account = node.accounts.get(owner)
-    decision = node.policy.retain(
-        data_class="transcript",
-        plan=account.plan,
-        channel=channel,
-        training_choice=account.training_choice,
-        zero_retention=False,
-        partner_programme=account.partner_programme,
-    )
-    assert decision.retention is not None
+    facts = account.facts(zero_retention=False, channel=channel)
+    terms = node.policy.terms("transcript", facts)
+    assert terms is not None
     at = node.clock()
     return captured(
         session,
         orjson.dumps({"model": "m", "messages": [{"role": "user", "content": text}]}),
         at,
         owner=account.account_id,
-        terms=Terms(decision.retention, decision.clause, decision.document),
+        terms=terms,
         exchange_id=f"{sha256(text.encode()).hexdigest()[:16]} {at.timestamp()}",
         key=key,
         plan=account.plan,

@@ -169,6 +169,27 @@ def test_what_is_kept_can_be_destroyed(yard: Yard) -> None:
     assert "cloud.erased" in kinds
 
 
+@pytest.mark.row("C4", "R6")
+def test_what_a_held_session_left_waits_for_the_release(yard: Yard) -> None:
+    """Deleted while it is held it is shown to nobody, read for the matter, and goes with the
+    release; a receipt for each class says who asked.
+    """
+    yard.upstream.then(Text("Whortleberry."))
+    session = yard.start("Say something")["session"]
+    hold = yard.bailee.json("hold", "place", "--cloud-session", session, "--reason", "matter 7")
+    assert session == hold["cloud_session"]
+    done = yard.bailee.run("cloud", "delete", session)
+    assert "destroyed when it is held no longer" in done.stdout
+    assert [] == yard.bailee.json("cloud", "logs", session)
+    read = yard.bailee.run("hold", "read", hold["hold"], "--reason", "asked for by the court")
+    assert "Whortleberry" in read.stdout
+    driven = yard.bailee.json("hold", "release", hold["hold"])["driven"]
+    assert {"key_destroyed"} == {one["state"] for one in driven}
+    found = [r for r in yard.bailee.json("receipts", "list") if r.get("subject") == session]
+    assert "cloud_output" in {one["data_class"] for one in found}
+    assert {"operator"} == {one["by"] for one in found}
+
+
 def test_without_a_server_what_is_kept_is_shown_and_nothing_is_started(tmp_path: Path) -> None:
     """Starting says what to do; a runner without a server says it too."""
     bailee = Bailee(tmp_path)

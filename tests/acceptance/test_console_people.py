@@ -193,7 +193,7 @@ def test_a_hold_puts_an_erasure_off_and_the_pages_say_so(served: Serve) -> None:
     operator.submit("/admin/holds", "/admin/holds/release", {"hold": hold})
 
     assert "Something is under a legal hold" in erased.text
-    assert ["done"] == [one["state"] for one in bailee.json("receipts", "list")]
+    assert ["done"] == [one["state"] for one in bailee.json("receipts", "list") if "erasure" in one]
 
 
 def test_what_a_visitor_sends_is_shown_as_text(served: Serve) -> None:

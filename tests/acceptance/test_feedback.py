@@ -251,3 +251,37 @@ def test_bug_in_the_agent_says_how_long_it_is_kept_and_arrives(
 def test_nothing_that_was_sent_is_in_a_file(server: Bailee) -> None:
     """After all of the above: neither the words nor the token are in the home."""
     assert [] == server.holds(b"medlar", b"quince", b"too slow", TOKEN.encode(), b"zzzz in a file")
+
+
+@pytest.mark.row("F1", "R6")
+def test_a_held_report_waits_is_read_for_its_matter_and_leaves_a_receipt(
+    server: Bailee, tmp_path: Path
+) -> None:
+    """Withdrawn while it is held: nobody sees it, it is read for the matter and on record, and goes
+    with the release. The receipt says who asked, and verifies.
+    """
+    found = report(server, description="it says mulberry")
+    hold = server.json("hold", "place", "--report", found, "--reason", "matter 7")
+    assert ("placed", found) == (hold["state"], hold["report"])
+    assert f"report {found}" in " ".join(server.run("hold", "list").stdout.split())
+
+    receipt = server.json("feedback", "withdraw", found)
+    assert "deferred" == receipt["state"]
+    assert 2 == server.run("feedback", "show", found).returncode
+    read = server.run("hold", "read", hold["hold"], "--reason", "asked for by the court")
+    assert (0, True) == (read.returncode, "mulberry" in read.stdout)
+    kinds = [one["kind"] for one in server.json("audit", "list", "--subject", found)]
+    assert {"access.read", "hold.read"} <= set(kinds)
+
+    server.json("hold", "release", hold["hold"])
+    (one,) = [r for r in server.json("receipts", "list") if r.get("subject") == found]
+    assert ("operator", "feedback_report", "key_destroyed") == (
+        one["by"],
+        one["data_class"],
+        one["state"],
+    )
+    file = tmp_path / "receipt.json"
+    file.write_text(json.dumps(server.json("receipts", "show", one["receipt"])))
+    assert "report_withdrawal" in server.run("receipts", "verify", str(file)).stdout
+    file.write_text(file.read_text().replace('"by": "operator"', '"by": "nobody"'))
+    assert 5 == server.run("receipts", "verify", str(file)).returncode

@@ -63,7 +63,8 @@ def test_a_persons_data(served: Serve, tmp_path: Path) -> None:
     assert "placed" == bailee.json("hold", "list")[0]["state"]
 
     bailee.json("hold", "release", hold["hold"])
-    (final,) = bailee.json("receipts", "list")
+    final, *things = bailee.json("receipts", "list")
+    assert ["operator", "operator"] == [one["by"] for one in things]
     assert "done" == final["state"]
     receipt = tmp_path / "receipt.json"
     receipt.write_text(json.dumps(final))

@@ -22,6 +22,8 @@ from bailee.clock import system_clock
 from bailee.db.engine import open_sqlite
 from bailee.db.migrate import upgrade
 from bailee.errors import StorageError
+from bailee.keeping.holds import Holds
+from bailee.keeping.receipts import Receipts
 from bailee.keyring import FileRoot, Keyring
 from bailee.vault.exchange import CapturedExchange
 from bailee.vault.interpreted import Interpreted
@@ -60,13 +62,16 @@ def main() -> None:
     keys = open_sqlite(home / "keyring" / "keyring.db")
     upgrade(keys, "keys")
     reported: list[str] = []
+    keyring = Keyring.open(keys, FileRoot(home / "keyring" / "root.json"), system_clock)
     vault = Vault(
         engine,
         home / "vault",
-        keyring=Keyring.open(keys, FileRoot(home / "keyring" / "root.json"), system_clock),
+        keyring=keyring,
         clock=system_clock,
         interpret=interpret,
         record=lambda kind, _subject, _body: reported.append(kind),
+        holds=Holds(engine, keyring=keyring, record=lambda _kind, _subject, _body: None),
+        receipts=Receipts(engine, lambda _kind, _entries: None, keyring.generation),
     )
     if sys.argv[2:] == ["fill"]:
         asyncio.run(fill(vault))

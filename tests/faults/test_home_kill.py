@@ -31,9 +31,9 @@ ERASING = [
     ("bailee.accounts.accounts:Accounts.revoke", 1),
     ("bailee.accounts.accounts:Accounts.unname", 1),
     ("bailee.accounts.people:People.forget", 1),
-    ("bailee.vault.receipts:Receipts.request_all", 1),
-    ("bailee.vault.receipts:Receipts.advance_all", 1),
-    ("bailee.vault.receipts:Receipts.advance_all", 3),
+    ("bailee.keeping.receipts:Receipts.request_all", 1),
+    ("bailee.keeping.receipts:Receipts.advance_all", 1),
+    ("bailee.keeping.receipts:Receipts.advance_all", 3),
     ("bailee.vault.forgetting:Forgetting._remove_rows", 1),
     ("bailee.vault.segments:Segments.remove", 1),
     ("bailee.keyring.keyring:Keyring.destroy", 2),
@@ -41,17 +41,17 @@ ERASING = [
     ("bailee.node.erasing:Erasures._finish", 1),
 ]
 PLACING = [
-    ("bailee.vault.holds:Holds._take", 1),
+    ("bailee.keeping.holds:Holds._take", 1),
     ("bailee.keyring.keyring:Keyring.hold", 1),
-    ("bailee.vault.holds:Holds._note", 1),
+    ("bailee.keeping.holds:Holds._note", 1),
 ]
 RELEASING = [
-    ("bailee.vault.holds:Holds.begin_release", 1),
+    ("bailee.keeping.holds:Holds.begin_release", 1),
     ("bailee.keyring.keyring:Keyring.destroy", 1),
     ("bailee.vault.forgetting:Forgetting._drive", 1),
-    ("bailee.vault.receipts:Receipts.advance_all", 2),
+    ("bailee.keeping.receipts:Receipts.advance_all", 2),
     ("bailee.vault.forgetting:Forgetting._remove_rows", 1),
-    ("bailee.vault.holds:Holds.released", 1),
+    ("bailee.keeping.holds:Holds.released", 1),
 ]
 MOVING = [
     ("bailee.accounts.accounts:Accounts._change", 1),
@@ -161,7 +161,7 @@ def test_placing_a_hold(
     kill(place, "hold.place", {"session": NAMES[0], "reason": "m"}, point, str(count), when)
     place.open()
     try:
-        (hold,) = place.node.vault.holds.all()
+        (hold,) = place.node.holds.all()
         assert "placed" == hold.state
         assert "deferred" == place.node.vault.delete(NAMES[0], place.clock()).state
     finally:
@@ -185,8 +185,8 @@ def test_releasing_a_hold(
     assert "deferred" == said or (0,) == left
     place.open()
     try:
-        (hold,) = place.node.vault.holds.all()
-        (receipt,) = place.node.vault.receipts(NAMES[0])
+        (hold,) = place.node.holds.all()
+        (receipt,) = place.node.receipts.all(NAMES[0])
         if point.endswith("begin_release") and when == "before":
             assert ("placed", "deferred") == (hold.state, receipt.state)
             return

@@ -19,6 +19,8 @@ from bailee.clock import system_clock
 from bailee.db.engine import open_sqlite
 from bailee.db.migrate import upgrade
 from bailee.errors import StorageError
+from bailee.keeping.holds import Holds
+from bailee.keeping.receipts import Receipts
 from bailee.keyring import FileRoot, Keyring
 from bailee.vault.exchange import CapturedExchange, Outcome, Terms
 from bailee.vault.interpreted import Interpreted
@@ -51,6 +53,8 @@ def open_vault(home: Path) -> tuple[Vault, Keyring]:
         clock=system_clock,
         interpret=interpret,
         record=lambda _kind, _subject, _body: None,
+        holds=Holds(engine, keyring=keyring, record=lambda _kind, _subject, _body: None),
+        receipts=Receipts(engine, lambda _kind, _entries: None, keyring.generation),
         spool_file_bytes=1 << 15,
         ship_bytes=1 << 12,
         rotation_interval=timedelta(0),

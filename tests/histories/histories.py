@@ -356,8 +356,7 @@ class Histories(RuleBasedStateMachine):
         """Whether a receipt says of an epoch that its keys are gone."""
         least = STATES[session.forgotten]
         return any(
-            one.kind == "expiry" and one.state in least
-            for one in self.product.node.vault.receipts()
+            one.kind == "expiry" and one.state in least for one in self.product.node.receipts.all()
         )
 
     @invariant()

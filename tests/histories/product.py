@@ -20,11 +20,11 @@ from bailee.accounts import OPERATOR
 from bailee.accounts.consent import ConsentRecord
 from bailee.errors import IntegrityError
 from bailee.home import Home, HomeLock
+from bailee.keeping.holds import key_name
+from bailee.keeping.receipts import Receipt
 from bailee.node.node import Node
 from bailee.testing import FakeMachine
 from bailee.vault.exchange import CapturedExchange
-from bailee.vault.holds import key_name
-from bailee.vault.receipts import Receipt
 from bailee.vault.record import subject_of
 from captured import begun, end
 
@@ -174,7 +174,7 @@ class Product:
 
     def receipts(self, row: str) -> list[Receipt]:
         """What was said to be destroyed of a session."""
-        return self.node.vault.receipts_about([row])
+        return self.node.receipts.about([row])
 
     def has_key(self, row: str) -> bool:
         """Whether a session can be opened by anybody, ever."""

@@ -124,7 +124,7 @@ def killed(history: Histories) -> Iterable[object]:
     yield history.crash([0])
 
 
-NO_HOLD = select(holds.c.session_id).where(holds.c.session_id.is_(None))
+NO_HOLD = select(holds.c.subject).where(holds.c.subject.is_(None))
 DEFECTS: dict[str, tuple[Defect, Acts]] = {
     "order goes by time": (lambda at: at.setattr(Node, "_training", _by_time), under_way),
     "eligible whatever was last consented to": (
@@ -142,7 +142,7 @@ DEFECTS: dict[str, tuple[Defect, Acts]] = {
     "the sweep ignores holds": (
         lambda at: (
             at.setattr(Forgetting, "_defer_held", lambda *_: None),
-            at.setattr(forgetting, "held_sessions", lambda: NO_HOLD),
+            at.setattr(forgetting, "held_subjects", lambda: NO_HOLD),
         )[0],
         held,
     ),

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
+from bailee.policy.facts import Facts
+
 Choice = Literal["allowed", "refused"]
 
 Scope = Literal["full", "ingest", "cloud", "operator"]
@@ -48,6 +50,20 @@ class Account:
     def consent(self) -> int:
         """The number of the last change of any choice of this account's."""
         return max(self.chosen_number, self.partner_number)
+
+    def facts(
+        self, *, zero_retention: bool, channel: str = "api", plan: str | None = None
+    ) -> Facts:
+        """What the policy asks of what comes from this account. `zero_retention`: by a key that
+        keeps nothing; `plan`: the one that it came on, if that is not the present one.
+        """
+        return Facts(
+            plan or self.plan,
+            channel,
+            self.training_choice,
+            zero_retention,
+            self.partner_programme,
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,6 +60,7 @@ class Permission(StrEnum):
     PERSON_ERASE = "person.erase"
     CONTENT_READ_AS_STAFF = "content.read_as_staff"
     HOLD_CHANGE = "hold.change"
+    HOLD_READ = "hold.read"
     FEEDBACK_TRIAGE = "feedback.triage"
     ERROR_ISSUE_READ = "error_issue.read"
     ERROR_ISSUE_CHANGE = "error_issue.change"
@@ -108,6 +109,7 @@ MAY: Final[Mapping[Permission, frozenset[Standing]]] = {
     Permission.PERSON_ERASE: frozenset({"operator", "self"}),
     Permission.CONTENT_READ_AS_STAFF: frozenset({"operator"}),
     Permission.HOLD_CHANGE: frozenset({"operator"}),
+    Permission.HOLD_READ: frozenset({"operator"}),
     Permission.FEEDBACK_TRIAGE: frozenset({"operator"}),
     Permission.ERROR_ISSUE_READ: frozenset({"operator"}),
     Permission.ERROR_ISSUE_CHANGE: frozenset({"operator"}),

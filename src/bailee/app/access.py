@@ -7,7 +7,7 @@ from bailee.gateway.access import Caller, Passage, Unkept
 from bailee.gateway.routes import KINDS, Kind
 from bailee.gateway.settings import MIB
 from bailee.policy import Policy
-from bailee.vault.exchange import Terms
+from bailee.policy.facts import Terms
 
 
 class PolicyAccess:
@@ -66,14 +66,6 @@ class PolicyAccess:
         return Passage(decision.effect == "allow", decision.clause)
 
     def _terms(self, key: ApiKey, account: Account, channel: str) -> Terms | Unkept:
-        decision = self._policy.retain(
-            data_class="transcript",
-            plan=account.plan,
-            channel=channel,
-            training_choice=account.training_choice,
-            zero_retention=key.zero_retention,
-            partner_programme=account.partner_programme,
-        )
-        if decision.retention is None or decision.retention == "P0D":
-            return Unkept(decision.clause)
-        return Terms(decision.retention, decision.clause, decision.document)
+        facts = account.facts(zero_retention=key.zero_retention, channel=channel)
+        decision = self._policy.retain("transcript", facts)
+        return decision.terms or Unkept(decision.clause)

@@ -5,12 +5,11 @@ Rows: F1, F2, F3, F4.
 
 from __future__ import annotations
 
-from bailee.accounts import Account, Actor, ApiKey
+from bailee.accounts import Actor
 from bailee.feedback.receiver import Receiver, Sender
 from bailee.feedback.reports import DATA_CLASS, Origin
 from bailee.node.node import Node
 from bailee.operations.feedback import whose
-from bailee.vault.exchange import Terms
 
 
 class PolicyAccess:
@@ -32,22 +31,11 @@ class PolicyAccess:
         return Sender(
             account.account_id if sends_only else key_of.key_id,
             Origin(account.account_id, person, key_of.key_id),
-            self._terms(key_of, account),
+            self._node.policy.terms(
+                DATA_CLASS, account.facts(zero_retention=key_of.zero_retention)
+            ),
             None if sends_only else whose(self._node, actor),
         )
-
-    def _terms(self, key: ApiKey, account: Account) -> Terms | None:
-        decision = self._node.policy.retain(
-            data_class=DATA_CLASS,
-            plan=account.plan,
-            channel="api",
-            training_choice=account.training_choice,
-            zero_retention=key.zero_retention,
-            partner_programme=account.partner_programme,
-        )
-        if decision.retention is None or decision.retention == "P0D":
-            return None
-        return Terms(decision.retention, decision.clause, decision.document)
 
 
 def make_receiver(node: Node) -> Receiver:

@@ -68,8 +68,8 @@ _KINDS: Final = {
     529: "overloaded_error",
 }
 
-Period = Callable[[DataClass, str], str]
-"""How long something of a class is kept that came by the key of this id; "P0D": not at all. Of no
+Period = Callable[[DataClass, str], str | None]
+"""How long something of a class is kept that came by the key of this id; None: not at all. Of no
 key ("") is what is the server's own."""
 
 
@@ -81,7 +81,7 @@ class _Sum:
     counts: list[int] = field(default_factory=lambda: [0] * (len(BOUNDS) + 1))
 
 
-_Alike = tuple[str, str, str, str, str | None]
+_Alike = tuple[str | None, str, str, str, str | None]
 """Period, channel, outcome, class of status, kind of error."""
 
 
@@ -97,7 +97,7 @@ class Own:
         self._channels = channels
         self._period = period
         self._sums: dict[_Alike, _Sum] = {}
-        self._periods: dict[str, str] = {}
+        self._periods: dict[str, str | None] = {}
         self._lock = threading.Lock()
         self._stopping = threading.Event()
         self.thread = Lasting("measuring", self._run)
@@ -116,9 +116,9 @@ class Own:
         if summary.channel not in self._channels or not summary.owner:
             return
         with self._lock:
-            period = self._periods.get(summary.key_id)
-            if period is None:
-                period = self._periods[summary.key_id] = self._period(METRIC, summary.key_id)
+            if summary.key_id not in self._periods:
+                self._periods[summary.key_id] = self._period(METRIC, summary.key_id)
+            period = self._periods[summary.key_id]
             alike = (period, summary.channel, *ending(summary))
             found = self._sums.get(alike)
             if found is None:
@@ -138,7 +138,7 @@ class Own:
             self._periods.clear()  # decided anew each time
         now = self._clock()
         guard = Guard(self._telemetry.registry, now.date())
-        by_period: dict[str, list[Row]] = {}
+        by_period: dict[str | None, list[Row]] = {}
         for (period, *how), found in sums.items():
             row = _row(guard, int(now.timestamp() * 1000), how, found)
             by_period.setdefault(period, []).append(row)
@@ -254,8 +254,8 @@ def _switches(policy: Policy, environment: Mapping[str, str]) -> dict[str, str]:
 class Defects:
     """Reports defects of the server's own into its own store: class and own frames, no message."""
 
-    def __init__(self, telemetry: Telemetry, clock: Clock, period: str) -> None:
-        """`period`: how long they are kept."""
+    def __init__(self, telemetry: Telemetry, clock: Clock, period: str | None) -> None:
+        """`period`: how long they are kept; None: not at all."""
         self._telemetry = telemetry
         self._clock = clock
         self._period = period

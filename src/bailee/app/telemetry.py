@@ -11,6 +11,7 @@ from bailee.config import Settings, parse_address
 from bailee.errors import InputError
 from bailee.node.node import Node
 from bailee.operations.telemetry import chosen
+from bailee.policy.facts import Facts, nobodys
 from bailee.telemetry.ingest import Ingest, Sender
 from bailee.telemetry.records import ERROR, METRIC, DataClass
 
@@ -31,7 +32,8 @@ class PolicyAccess:
             return None
         held = self._senders.get(found[0].key_id)
         if held is None or held[0] is not found[0] or held[1] is not found[1]:
-            periods = {name: _period(self._node, name, *found) for name in (METRIC, ERROR)}
+            facts = found[1].facts(zero_retention=found[0].zero_retention)
+            periods = {name: _period(self._node, name, facts) for name in (METRIC, ERROR)}
             # Keys that send only share their account's quota: making more gives no more.
             shared = found[0].scope == "ingest"
             name = found[1].account_id if shared else found[0].key_id
@@ -40,37 +42,23 @@ class PolicyAccess:
         return held[2]
 
 
-def _period(node: Node, data_class: DataClass, key: ApiKey, account: Account) -> str:
-    decision = node.policy.retain(
-        data_class=data_class,
-        plan=account.plan,
-        channel="api",
-        training_choice=account.training_choice,
-        zero_retention=key.zero_retention,
-        partner_programme=account.partner_programme,
-    )
-    return decision.retention or "P0D"
+def _period(node: Node, data_class: DataClass, facts: Facts) -> str | None:
+    terms = node.policy.terms(data_class, facts)
+    return None if terms is None else terms.period
 
 
-def own_period(node: Node, data_class: DataClass, key_id: str) -> str:
-    """How long a measurement of the server's own is kept: on the terms of the key whose exchange it
-    was; of no key's, on those of plain API use.
+def own_period(node: Node, data_class: DataClass, key_id: str) -> str | None:
+    """How long a measurement of the server's own is kept (None: it is not): on the terms of the key
+    whose exchange it was; of no key's, on those of plain API use.
     """
-    if key_id:
-        try:
-            key = node.accounts.api_key(key_id)
-            return _period(node, data_class, key, node.accounts.get(key.account_id))
-        except InputError:
-            return "P0D"  # erased meanwhile
-    decision = node.policy.retain(
-        data_class=data_class,
-        plan="api",
-        channel="api",
-        training_choice="none",
-        zero_retention=False,
-        partner_programme=False,
-    )
-    return decision.retention or "P0D"
+    if not key_id:
+        return _period(node, data_class, nobodys("api"))
+    try:
+        key = node.accounts.api_key(key_id)
+        account = node.accounts.get(key.account_id)
+    except InputError:
+        return None  # erased meanwhile
+    return _period(node, data_class, account.facts(zero_retention=key.zero_retention))
 
 
 def measuring(node: Node, environment: Mapping[str, str]) -> Own:

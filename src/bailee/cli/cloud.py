@@ -272,7 +272,13 @@ def delete(
         if as_json:
             print_json(found)
         else:
-            say(f"What was kept of {session} is destroyed.")
+            waits = any(one["state"] == "deferred" for one in found["receipts"])
+            how = (
+                "shown to nobody, and destroyed when it is held no longer" if waits else "destroyed"
+            )
+            say(f"What was kept of {session} is {how}.")
+            for one in found["receipts"]:
+                say(f"receipt {one['receipt']} ({one['data_class']}): {one['state']}")
 
 
 @app.command()

@@ -1,4 +1,4 @@
-"""`bailee hold`: legal holds. What is held is not destroyed, and readable no longer than else."""
+"""`bailee hold`: legal holds. What is held is not destroyed, and is read for its matter alone."""
 
 from __future__ import annotations
 
@@ -7,27 +7,59 @@ from typing import Annotated, Any, cast
 import typer
 
 from bailee.cli.errors import reporting
-from bailee.cli.reach import JsonOption, PlaceOption, ask_one
-from bailee.cli.show import console, moment, print_json, say, table
+from bailee.cli.reach import JsonOption, PlaceOption, ask_one, operate
+from bailee.cli.show import console, moment, print_json, say, table, write_text
 
-app = typer.Typer(help="Legal holds: sessions whose destruction is deferred.", no_args_is_help=True)
+app = typer.Typer(
+    help="Legal holds: sessions, reports and what cloud sessions left, whose destruction waits.",
+    no_args_is_help=True,
+)
 
 
 @app.command()
-def place(
-    session: Annotated[str, typer.Option(help="The session, as in `bailee sessions list`.")],
+def place(  # noqa: PLR0917 - each is an option
     reason: Annotated[str, typer.Option(help="The matter; shown to operators only.")],
+    session: Annotated[
+        str | None, typer.Option(help="A session, as in `bailee sessions list`.")
+    ] = None,
+    report: Annotated[
+        str | None, typer.Option(help="A report, as in `bailee feedback list`.")
+    ] = None,
+    cloud_session: Annotated[
+        str | None, typer.Option(help="A cloud session, as in `bailee cloud list`.")
+    ] = None,
     as_json: JsonOption = False,
     home: PlaceOption = None,
 ) -> None:
-    """Hold a session: neither time nor an erasure destroys it until the hold is released."""
+    """Hold a session, a report, or what a cloud session left: neither time nor a withdrawal nor an
+    erasure destroys it until the hold is released.
+    """
     with reporting():
-        arguments = {"session": session, "reason": reason}
-        hold = cast("dict[str, Any]", ask_one(home, "hold.place", arguments))
+        named = {"session": session, "report": report, "cloud_session": cloud_session}
+        hold = cast("dict[str, Any]", ask_one(home, "hold.place", {"reason": reason, **named}))
         if as_json:
             print_json(hold)
         else:
-            say(f"{hold['hold']} on session {hold['session']} is {hold['state']}.")
+            say(f"{hold['hold']} on {_held(hold)} is {hold['state']}.")
+
+
+@app.command()
+def read(
+    hold: Annotated[str, typer.Argument(help="hold_…, as in `bailee hold list`.")],
+    reason: Annotated[str, typer.Option(help="What it is read for; it goes on record first.")],
+    output: Annotated[
+        typer.FileTextWrite | None, typer.Option("--output", "-o", help="Else standard output.")
+    ] = None,
+    _json: JsonOption = False,
+    home: PlaceOption = None,
+) -> None:
+    """What a hold keeps, as JSON Lines, also past its time: for the matter it is held for."""
+    with reporting():
+        for item in operate(home, "hold.read", {"id": hold, "reason": reason}):
+            if output is None:
+                write_text(str(item), as_json=True)
+            else:
+                output.write(str(item))
 
 
 @app.command()
@@ -42,7 +74,7 @@ def release(
         if as_json:
             print_json(done)
             return
-        say(f"{done['hold']} on session {done['session']} is {done['state']}.")
+        say(f"{done['hold']} on {_held(done)} is {done['state']}.")
         for receipt in done["driven"]:
             say(f"receipt {receipt['receipt']} ({receipt['kind']}): {receipt['state']}")
 
@@ -56,7 +88,13 @@ def list_holds(as_json: JsonOption = False, home: PlaceOption = None) -> None:
             print_json(holds)
             return
         rows = [
-            (h["hold"], h["session"], h["state"], moment(h["requested"]), h["reason"])
-            for h in holds
+            (h["hold"], _held(h), h["state"], moment(h["requested"]), h["reason"]) for h in holds
         ]
-        console().print(table(("hold", "session", "state", "since", "reason"), rows))
+        console().print(table(("hold", "on", "state", "since", "reason"), rows))
+
+
+def _held(hold: dict[str, Any]) -> str:
+    """What a hold is on, in words."""
+    found = (name for name in ("session", "report", "cloud_session") if hold[name] is not None)
+    name = next(found)
+    return f"{name.replace('_', ' ')} {hold[name]}"

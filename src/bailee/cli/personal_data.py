@@ -18,7 +18,7 @@ from bailee.cli.reach import JsonOption, PlaceOption, ask_one, ask_pages, is_the
 from bailee.cli.show import console, moment, print_json, say, table
 from bailee.errors import InputError, StorageError
 
-receipts = typer.Typer(help="Signed receipts of erased persons.", no_args_is_help=True)
+receipts = typer.Typer(help="Receipts of what was destroyed.", no_args_is_help=True)
 Whom = Annotated[
     str,
     typer.Argument(help="per_…, an email, or acc_… for an account that no person has."),
@@ -108,14 +108,56 @@ def _searched(search: dict[str, Any]) -> str:
 
 @receipts.command("list")
 def list_receipts(as_json: JsonOption = False, home: PlaceOption = None) -> None:
-    """Every person's erasure with its signed receipt."""
+    """Every person's erasure with its signed receipt, then all that was destroyed, one by one."""
     with reporting():
-        found = [*ask_pages(home, "receipts.list")][::-1]
+        erasures = [*ask_pages(home, "receipts.list")][::-1]
+        things = [*ask_pages(home, "retention.receipts")][::-1]
+        if as_json:
+            print_json([*erasures, *things])
+            return
+        rows = [
+            (
+                e["erasure"],
+                "erasure of a person",
+                e["subject"],
+                e["requested_by"],
+                e["state"],
+                moment(e["requested"]),
+            )
+            for e in erasures
+        ]
+        rows += [
+            (
+                r["receipt"],
+                f"{r['kind']} ({r['data_class']})",
+                r["subject"],
+                r["by"] or "",
+                r["state"],
+                moment(r["states"]["requested"]),
+            )
+            for r in things
+        ]
+        columns = ("receipt", "kind", "of", "asked by", "state", "requested")
+        console().print(table(columns, rows))
+
+
+@receipts.command()
+def show(
+    receipt: Annotated[str, typer.Argument(help="As in `bailee receipts list`.")],
+    as_json: JsonOption = False,
+    home: PlaceOption = None,
+) -> None:
+    """One receipt as it stands now. With --json signed, for `bailee receipts verify`."""
+    with reporting():
+        found = cast("dict[str, Any]", ask_one(home, "receipts.show", {"id": receipt}))
         if as_json:
             print_json(found)
             return
-        rows = [(e["erasure"], e["subject"], e["state"], moment(e["requested"])) for e in found]
-        console().print(table(("erasure", "of", "state", "requested"), rows))
+        said = found["signed"]["receipt"]
+        asked = said["by"] or "nobody: its time had come"
+        say(f"{said['kind']} of {said['subject']} ({said['data_class']}), asked for by {asked}")
+        rows = [(state, moment(at)) for state, at in said["states"].items()]
+        console().print(table(("state", "since"), rows))
 
 
 @receipts.command()
@@ -132,7 +174,10 @@ def key(as_json: JsonOption = False, home: PlaceOption = None) -> None:
 @receipts.command()
 def verify(
     file: Annotated[
-        Path, typer.Argument(help="A receipt, as `bailee person erase --json` gave it.")
+        Path,
+        typer.Argument(
+            help="A receipt, as `bailee person erase --json` or `receipts show --json` gave it."
+        ),
     ],
     public_key: Annotated[
         str | None,
@@ -167,4 +212,5 @@ def verify(
             return
         whose = "this key" if expected is not None else f"the key {by}, which nobody vouched for"
         say(f"{file} is as it was signed by {whose}.")
-        say(f"{receipt['subject']}: {receipt['state']}, {len(receipt['sessions'])} sessions.")
+        what = f"{len(receipt['sessions'])} sessions" if "sessions" in receipt else receipt["kind"]
+        say(f"{receipt['subject']}: {receipt['state']}, {what}.")

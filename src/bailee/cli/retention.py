@@ -141,7 +141,9 @@ def moves(as_json: JsonOption = False, home: PlaceOption = None) -> None:
 
 @app.command()
 def receipts(
-    subject: Annotated[str | None, typer.Option(help="Only for this session or key.")] = None,
+    subject: Annotated[
+        str | None, typer.Option(help="Only for what has this id, or for this key.")
+    ] = None,
     as_json: JsonOption = False,
     home: PlaceOption = None,
 ) -> None:
@@ -152,7 +154,17 @@ def receipts(
             print_json(found)
             return
         rows = [
-            (r["receipt"], r["kind"], r["subject"], r["state"], moment(r["states"][r["state"]]))
+            (
+                r["receipt"],
+                r["kind"],
+                r["subject"],
+                r["data_class"],
+                r["by"] or "",
+                r["state"],
+                moment(r["states"][r["state"]]),
+            )
             for r in found
         ]
-        console().print(table(("receipt", "of", "subject", "state", "since"), rows))
+        console().print(
+            table(("receipt", "of", "subject", "class", "asked by", "state", "since"), rows)
+        )

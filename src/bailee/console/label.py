@@ -9,13 +9,14 @@ Rows: R1, T2.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Final
 
 from bailee.accounts import Account
 from bailee.policy import Decision, Policy
 from bailee.policy.diagram import Configuration
 from bailee.policy.document import Language
+from bailee.policy.period import NOTHING
 from bailee.policy.wording import period_in_words
 
 # flow → the data class that it brings in
@@ -52,14 +53,10 @@ class Label:
 
 
 def label(policy: Policy, account: Account, running: Configuration, language: Language) -> Label:
-    """The label of an account, on the first-party channel, with an ordinary key."""
-    facts: dict[str, str | bool] = {
-        "plan": account.plan,
-        "channel": "api",
-        "training_choice": account.training_choice,
-        "zero_retention": False,
-        "partner_programme": account.partner_programme,
-    }
+    """The label of an account, on the first-party channel, with a key without zero retention:
+    an organisation's page says so.
+    """
+    facts: dict[str, str | bool] = asdict(account.facts(zero_retention=False))
     used: dict[str, str | bool] = {
         **facts,
         "data_class": "transcript",
@@ -99,7 +96,7 @@ def _lines(
     for data_class, linked, purpose, going in held:
         asked = {**facts, "data_class": data_class}
         decision = policy.decide("retain", asked)
-        kept = period_in_words(decision.retention or "P0D", language)
+        kept = period_in_words(decision.retention or NOTHING, language)
         yield Line(data_class, kept, decision.clause, _asked(asked), linked, purpose, going)
 
 

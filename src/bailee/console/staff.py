@@ -72,7 +72,9 @@ class Staff:
     def place_hold(self, ask: Ask) -> Response:
         """Hold a session against destruction."""
         try:
-            self._do(ask, holds.place, ask.given("session").strip(), ask.given("reason"))
+            self._do(
+                ask, holds.place, ask.given("reason"), **holds.named(ask.given("session").strip())
+            )
         except InputError as error:
             return self._holds(ask, error)
         return RedirectResponse("/admin/holds", 303)

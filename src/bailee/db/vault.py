@@ -166,12 +166,15 @@ receipts = Table(
     Column("owner", String),
     Column("part_of", String, index=True),
     Column("generation", Integer),
+    Column("data_class", String, nullable=False, server_default="transcript"),
+    Column("by", String),
     check(),
 )
-"""Proofs of destruction. `kind`: `erasure` or `held_expiry` (subject: a session's id) or `expiry`
-(subject: a KEK's id). `state`: the last of the moments that has come. `owner`: whose session it
-was. `part_of`: the erasure of a person that this is a part of. `generation`: the root's newest
-when the key had been destroyed."""
+"""Proofs of destruction. `kind`: `erasure` or `held_expiry` (subject: a session's id), `expiry`
+(subject: a KEK's id), or one of reports and cloud sessions (subject: such an id). `state`: the last
+of the moments that has come. `owner`: whose it was. `part_of`: the erasure of a person that this is
+a part of. `generation`: the root's newest when the key had been destroyed. `data_class`: of what
+was destroyed. `by`: who asked, if time did not."""
 
 _latest = (receipts.c.requested_at.desc(), receipts.c.id)
 Index("ix_receipts_requested_at", *_latest)
@@ -207,7 +210,7 @@ holds = Table(
     "holds",
     data,
     Column("id", String, primary_key=True),
-    Column("session_id", String, nullable=False, index=True),
+    Column("subject", String, nullable=False, index=True),
     Column("reason", String, nullable=False),
     Column("state", String, nullable=False, index=True),
     Column("requested_at", Moment, nullable=False),
@@ -215,8 +218,9 @@ holds = Table(
     Column("released_at", Moment),
     check(),
 )
-"""Legal holds, each on one session. `state`: `placing`, `placed`, `releasing`, `released`, or
-`void` (the session's key was gone before the hold could take it)."""
+"""Legal holds, each on one session, report or cloud session, whose id `subject` is. `state`:
+`placing`, `placed`, `releasing`, `released`, or `void` (the keys were gone before the hold could
+take them)."""
 
 erasures = Table(
     "erasures",

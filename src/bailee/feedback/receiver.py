@@ -35,7 +35,7 @@ from starlette.routing import Route
 from bailee.clock import Clock
 from bailee.errors import InputError, PolicyDenied
 from bailee.feedback.parts import read
-from bailee.feedback.reports import Origin, Report, Reports, Whose
+from bailee.feedback.reports import BY_SECRET, Origin, Report, Reports, Whose
 from bailee.feedback.survey import Survey
 from bailee.ingest.bodies import unpacked
 from bailee.ingest.door import Door, Limits, bearer
@@ -183,6 +183,7 @@ class Receiver:
                 await self._door.anonymous(request, 0)
                 if not self._reports.is_secret(report_id, secret):
                     raise _no_such()
+                by = BY_SECRET
                 report = await self._in_thread(lambda: self._reports.get(report_id, self._latest()))
             else:
                 async with self._door.admitted(request, bearer(request)) as (sender, _):
@@ -192,11 +193,13 @@ class Receiver:
                             code="forbidden",
                             hint="use the report's withdrawal secret, or a key of the account",
                         )
-                    whose = sender.whose
+                    whose, by = sender.whose, sender.origin.person_id or sender.origin.key_id
                     report = await self._in_thread(
                         lambda: self._reports.get(report_id, self._latest(), whose)
                     )
-            receipt = await self._in_thread(lambda: self._reports.withdraw(report, self._clock()))
+            receipt = await self._in_thread(
+                lambda: self._reports.withdraw(report, self._clock(), by=by)
+            )
             return _json({"feedback_id": report_id, "receipt": receipt.id, "state": receipt.state})
 
         return await self._door.answered(answer, _problem)

@@ -8,8 +8,8 @@ Rules kept here:
   whatever they choose afterwards.
 * Past its time, or withdrawn, it is read by nobody from that moment on. Then its key is destroyed,
   then its bytes go, then its row; a receipt follows each step, and a crash is found by it.
-* A legal hold is on a session. A report is a copy that somebody gave on purpose, and no session's
-  hold is on it.
+* A legal hold on a report defers its end (`keeping`). A report is a copy that somebody gave on
+  purpose, and no session's hold is on it.
 * What a report is withdrawn with follows from its id and a key of the keyring; it is kept nowhere.
 
 Rows: F1, F4, R5, R6.
@@ -20,7 +20,7 @@ from __future__ import annotations
 import hmac
 import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, cast
@@ -33,6 +33,7 @@ from sqlalchemy import (
     false,
     func,
     insert,
+    literal,
     not_,
     select,
     true,
@@ -44,8 +45,13 @@ from bailee.db.checks import sound
 from bailee.db.engine import reading, storage_errors
 from bailee.db.feedback import feedback_reports as table
 from bailee.db.pages import cut, following, place
-from bailee.errors import BaileeError, InputError, StorageError
+from bailee.errors import BaileeError, InputError, IntegrityError, StorageError
 from bailee.feedback.parts import Parts
+from bailee.json_lines import line
+from bailee.keeping.ending import Ending
+from bailee.keeping.holds import Holds
+from bailee.keeping.keeper import KeyOf, Owner
+from bailee.keeping.receipts import Due, Receipt, Receipts, is_deferred
 from bailee.keyring import Keyring
 from bailee.keyring.wrapping import NONCE_BYTES, associated, seal, unseal
 from bailee.ledger import Append
@@ -53,27 +59,21 @@ from bailee.policy.period import expires_at
 from bailee.vault.exchange import Terms
 from bailee.vault.objects import Objects
 from bailee.vault.packing import pack, unpack
-from bailee.vault.receipts import (
-    INACCESSIBLE,
-    KEY_DESTROYED,
-    REQUESTED,
-    Receipt,
-    Receipts,
-    one_by_one,
-)
 
 DATA_CLASS: Final = "feedback_report"
 STATES: Final = ("open", "linked", "closed")
 WITHDRAWAL: Final = "report_withdrawal"
 ERASURE: Final = "report_erasure"
 EXPIRY: Final = "report_expiry"
+BY_SECRET: Final = "whoever_has_the_secret"  # noqa: S105
+"""Who asked, of a report that was withdrawn by its secret: whoever has it."""
 
 _ARRIVING: Final = "arriving"
-_KINDS: Final = (WITHDRAWAL, ERASURE, EXPIRY)
 _SCHEMA: Final = 1
 _LARGEST: Final = 1 << 28
 _PORTION: Final = 100
 _WHAT: Final = "the reports"
+_DEFERRED: Final = is_deferred(table.c.id, literal(DATA_CLASS))
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +128,13 @@ class Report:
 
 
 class Reports:
-    """The reports of one home. Its methods may be called from any thread."""
+    """The reports of one home, a `keeping.keeper.Keeper`. Its methods may be called from any
+    thread.
+    """
+
+    name: Final = "reports"
+    what: Final = "report"
+    prefix: Final = "fb_"
 
     def __init__(
         self,
@@ -138,14 +144,21 @@ class Reports:
         keyring: Keyring,
         clock: Clock,
         record: Append,
+        holds: Holds,
+        receipts: Receipts,
     ) -> None:
         self._engine = engine
         self._objects = objects
         self._keyring = keyring
         self._clock = clock
         self._record = record
-        self._receipts = Receipts(engine, one_by_one(record), keyring.generation)
-        self._lock = threading.RLock()
+        self._holds = holds
+        self._receipts = receipts
+        self._ending = Ending(
+            self, frozenset({WITHDRAWAL, ERASURE, EXPIRY}), keyring, holds, receipts
+        )
+        self.lock = threading.RLock()
+        holds.register(self)
         self._sent_key = keyring.secret("feedback/sent")
         self._withdrawal_key = keyring.secret("feedback/withdrawal")
 
@@ -168,7 +181,7 @@ class Reports:
             InputError: code `authentication`, the sender is gone.
             StorageError: it can't be kept; nothing is left of it after the next start.
         """
-        with self._lock:
+        with self.lock:
             if not still():
                 raise InputError("the key was revoked meanwhile.", code="authentication")
             mark = None if sent_as is None else self._mark(origin, sent_as)
@@ -283,7 +296,9 @@ class Reports:
             IntegrityError: it was changed, or its key has been destroyed.
             StorageError: it can't be read.
         """
-        key = self._keyring.get(_subject(report.id)).key
+        return self._open(report, self._keyring.get(_subject(report.id)).key)
+
+    def _open(self, report: Report, key: bytes) -> Parts:
         sealed = self._objects.get(report.id, 0, report.bytes)
         plain = unseal(key, sealed, _data(report.id), f"report {report.id}")
         content = unpack(zstandard.decompress(plain, max_output_size=_LARGEST))
@@ -313,40 +328,40 @@ class Reports:
         """Whether this is the report's secret."""
         return hmac.compare_digest(self.secret(report_id).encode(), given.encode())
 
-    def withdraw(self, report: Report, now: datetime) -> Receipt:
+    def withdraw(self, report: Report, now: datetime, *, by: str) -> Receipt:
         """Destroy a report at its sender's word.
 
         Raises:
             StorageError: a store failed; if there is a receipt, the next sweep finishes it.
         """
-        (receipt,) = self._destroy(WITHDRAWAL, [(report.id, report.account_id)], now)
+        with self.lock:
+            (receipt,) = self._ending.begin(
+                WITHDRAWAL, [_due(report.id, report.account_id)], now, by=by
+            )
         return receipt
 
-    def erase(self, whose: Whose, now: datetime, part_of: str) -> None:
-        """Destroy all that somebody sent, as a part of an erasure. Can be broken off and repeated.
-
-        Raises:
-            StorageError: a store failed; call again.
-        """
-        self.finish(now)
-        with self._lock:
-            self._destroy(ERASURE, self._ids(whose.condition), now, part_of)
-
-    def sweep(self, now: datetime) -> int:
+    def sweep(self, now: datetime) -> dict[str, int]:
         """Finish what was begun, and destroy what is past its time; how many reports.
 
         Raises:
             StorageError: a store failed; the next sweep goes on.
         """
-        done = self.finish(now)
-        while due := self._select(table.c.expires_at <= now)[:_PORTION]:
-            done += len(self._destroy(EXPIRY, [(one.id, one.account_id) for one in due], now))
-        unsound = self._ids(not_(sound(table)))
-        living = set(self._keyring.living([_subject(name) for name, _ in unsound]))
-        for name, _ in unsound:
+        with self.lock:
+            done = self._ending.finish(now)
+        while gone := self._expire(now):
+            done += gone
+        unsound = {name for name, _ in self._names(not_(sound(table)))} - self._holds.held()
+        living = set(self._keyring.living([_subject(name) for name in unsound]))
+        for name in unsound:
             if _subject(name) not in living:  # gone with its epoch
                 self._discard(name)
-        return done
+        return {"reports": done}
+
+    def _expire(self, now: datetime) -> int:
+        """Destroy some of what is past its time: who sends one waits no longer."""
+        with self.lock:
+            due = self._ids(table.c.expires_at <= now, sound(table))
+            return len(self._ending.begin(EXPIRY, due, now)) if due else 0
 
     def recover(self) -> None:
         """Remove what a crash kept from arriving whole: nobody was told that it was there.
@@ -360,69 +375,87 @@ class Reports:
         for report_id in left:
             self._discard(report_id)
 
-    def finish(self, now: datetime) -> int:
-        """Drive on what a crash or a failing store interrupted; how many reports."""
-        with self._lock:
-            begun = [
-                receipt
-                for receipt in (
-                    *self._receipts.in_state(REQUESTED, INACCESSIBLE),
-                    *self._receipts.in_state(KEY_DESTROYED, of=select(table.c.id)),
-                )
-                if receipt.kind in _KINDS
-            ]
-            for receipt in begun:
-                self._drive(receipt, now)
-            return len(begun)
+    # -- as a keeper -----------------------------------------------------------------------------
 
-    def _destroy(
-        self,
-        kind: str,
-        some: Sequence[tuple[str, str]],
-        now: datetime,
-        part_of: str | None = None,
-    ) -> list[Receipt]:
-        """Destroy reports, each an id and an account's."""
-        done = []
-        with self._lock:
-            for report_id, account_id in some:
-                receipt = self._receipts.request(
-                    kind,
-                    report_id,
-                    [_subject(report_id)],
-                    now,
-                    owner=account_id,
-                    part_of=part_of,
-                )
-                self._drive(receipt, now)
-                done.append(self._receipts.get(receipt.id))
-        return done
+    def is_kept(self, thing: str, now: datetime) -> bool:
+        """Whether there is a report that can be read at `now`."""
+        return bool(self._select(table.c.id == thing, table.c.expires_at > now))
 
-    def _drive(self, receipt: Receipt, now: datetime) -> None:
-        """The steps of a destruction from where it stands; each can be taken twice."""
-        report_id = receipt.subject
-        if receipt.state == REQUESTED:
-            with storage_errors(_WHAT), self._engine.begin() as connection:
-                connection.execute(
-                    update(table)
-                    .where(table.c.id == report_id, table.c.expires_at > now)
-                    .values(expires_at=now)
-                )
-            self._receipts.advance(receipt, INACCESSIBLE, now)
-        self._keyring.destroy([_subject(report_id)])
-        if receipt.state != KEY_DESTROYED:
-            self._receipts.advance(receipt, KEY_DESTROYED, now)
-        self._objects.delete(report_id)
-        self._receipts.without(_subject(report_id))
-        self._remove(report_id)
+    def keys_of(self, thing: str) -> dict[str, str]:
+        """Its one key."""
+        return {"": _subject(thing)}
+
+    def resume(self, thing: str, now: datetime) -> None:
+        """Go on with what holds have deferred."""
+        self._ending.resume(thing, now)
+
+    def read_held(self, thing: str, key_of: KeyOf) -> Iterator[bytes]:
+        """A held report: one line for what is known of it, one for each part.
+
+        Raises:
+            IntegrityError: its row, its key or its bytes are not what they were.
+        """
+        found, key = self._select(table.c.id == thing), key_of("")
+        if not found or key is None:
+            raise IntegrityError(
+                f"report {thing} or the key that is held of it is not what was written.",
+                hint="see `bailee verify`",
+            )
+        report = found[0]
+        yield line({"type": "report", "id": thing, "received": report.received_at.isoformat()})
+        for name, content in self._open(report, key).items():
+            yield line({"type": "part", "part": name, "content": content})
+
+    def follow(self, account_id: str, chosen_at: datetime | None) -> None:
+        """A report keeps the terms that it came on."""
+
+    def erase(self, whose: Owner, now: datetime, part_of: str, by: str) -> None:
+        """Destroy all that somebody sent, as a part of an erasure. Can be broken off and repeated.
+
+        Raises:
+            StorageError: a store failed; call again.
+        """
+        person = whose.person_id
+        theirs = Whose(None if person else whose.account_id, person).condition
+        with self.lock:
+            self._ending.finish(now)
+            self._receipts.take_over(self._held(theirs), part_of)
+            while some := self._ids(theirs):
+                self._ending.begin(ERASURE, some, now, by=by, part_of=part_of)
+
+    # -- as its endings see it -------------------------------------------------------------------
+
+    def key_of(self, receipt: Receipt) -> str:
+        """The name of a report's key."""
+        return _subject(receipt.subject)
+
+    def deny(self, receipt: Receipt, now: datetime) -> None:
+        """Past its time nobody reads a report."""
+        of_it = (table.c.id == receipt.subject) & (table.c.expires_at > now)
+        with storage_errors(_WHAT), self._engine.begin() as connection:
+            connection.execute(update(table).where(of_it).values(expires_at=now))
+
+    def remove(self, receipt: Receipt) -> None:
+        """Remove a report's bytes, then its row."""
+        self._objects.delete(receipt.subject)
+        self._remove(receipt.subject)
 
     def _remove(self, report_id: str) -> None:
         with storage_errors(_WHAT), self._engine.begin() as connection:
             connection.execute(delete(table).where(table.c.id == report_id))
 
-    def _ids(self, *where: Any) -> list[tuple[str, str]]:
+    def _ids(self, *where: Any) -> list[Due]:
+        """Some of the reports of which that is true, and whose end waits for no hold."""
+        return [_due(*one) for one in self._names(not_(_DEFERRED), *where, most=_PORTION)]
+
+    def _held(self, *where: Any) -> list[str]:
+        """The ids of those whose end waits for a hold."""
+        return [name for name, _ in self._names(_DEFERRED, *where)]
+
+    def _names(self, *where: Any, most: int | None = None) -> list[tuple[str, str]]:
         """The ids of reports and of their accounts, whether the rows are sound or not."""
         query = select(table.c.id, table.c.account_id).where(table.c.state != _ARRIVING, *where)
+        query = query.limit(most)
         with storage_errors(_WHAT), reading(self._engine) as connection:
             return [(row.id, row.account_id) for row in connection.execute(query)]
 
@@ -439,6 +472,10 @@ class Reports:
 
 def _subject(report_id: str) -> str:
     return f"report:{report_id}"
+
+
+def _due(report_id: str, account_id: str) -> Due:
+    return Due(report_id, [_subject(report_id)], account_id, DATA_CLASS)
 
 
 def _data(report_id: str) -> bytes:

@@ -53,11 +53,13 @@ class Survey:
     long a count is kept, now.
     """
 
+    name: Final = "survey"
+
     def __init__(
         self,
         engine: Engine,
         answers: Sequence[str],
-        period: Callable[[], str],
+        period: Callable[[], str | None],
         programs: Collection[str],
     ) -> None:
         self._engine = engine
@@ -74,7 +76,7 @@ class Survey:
         """
         if answer not in self.answers:
             raise InputError("this is not an answer of the survey.", hint=", ".join(self.answers))
-        if self._period() == "P0D":
+        if self._period() is None:
             return
         row = upsert(table).values(day=str(day), version=version, answer=answer, count=1)
         with storage_errors(_WHAT), self._engine.begin() as connection:
@@ -102,9 +104,9 @@ class Survey:
         query = select(table).order_by(table.c.day, table.c.version, table.c.answer)
         with storage_errors(_WHAT), reading(self._engine) as connection:
             found = [Count(*row) for row in connection.execute(query)]
-        return [count for count in found if self._ends(count.day) > now]
+        return [count for count in found if not self._is_past(count.day, now)]
 
-    def sweep(self, now: datetime) -> int:
+    def sweep(self, now: datetime) -> dict[str, int]:
         """Remove the counts of days past their time; how many days.
 
         Raises:
@@ -112,15 +114,16 @@ class Survey:
         """
         with storage_errors(_WHAT), reading(self._engine) as connection:
             days = list(connection.execute(select(table.c.day).distinct()).scalars())
-        past = [day for day in days if self._ends(day) <= now]
+        past = [day for day in days if self._is_past(day, now)]
         if past:
             with storage_errors(_WHAT), self._engine.begin() as connection:
                 connection.execute(delete(table).where(table.c.day.in_(past)))
-        return len(past)
+        return {"survey_days": len(past)}
 
-    def _ends(self, day: str) -> datetime:
+    def _is_past(self, day: str, now: datetime) -> bool:
         began = datetime.combine(date.fromisoformat(day), datetime.min.time(), UTC)
-        return expires_at(began, self._period())
+        period = self._period()
+        return period is None or expires_at(began, period) <= now
 
 
 def by_telemetry(survey: Survey) -> Callable[[str, str | None, datetime], None]:

@@ -60,8 +60,8 @@ _HOST: Final[Declared] = {"entry": _SEALED, "verdict": _WORD, "by": _ID}
 _HOLD: Final[Declared] = {"hold": _ID}
 _HELD: Final[Declared] = {"data_class": _WORD, "clause": _WORD}
 _ERASED: Final[Declared] = {
-    "erasure": _ID, "sessions": _NUMBER, "reports": _NUMBER, "deferred": _NUMBER,
-    "found": _NUMBER,
+    "erasure": _ID, "sessions": _NUMBER, "reports": _NUMBER, "cloud_sessions": _NUMBER,
+    "deferred": _NUMBER, "found": _NUMBER,
 }  # fmt: skip
 _COUNTS: Final = (
     *(f"egress_{n}" for n in ("connections", "allowed", "refused", "cut", "failed", "sent",
@@ -73,7 +73,7 @@ _RECEIPTS: Final[Mapping[str, Declared]] = {
     f"{kind}.{state}": {"receipt": _ID}
     for kind in (
         "erasure", "expiry", "held_expiry",
-        "report_withdrawal", "report_erasure", "report_expiry",
+        "report_withdrawal", "report_erasure", "report_expiry", "cloud_erasure", "cloud_expiry",
     )
     for state in (
         "requested", "inaccessible", "deferred", "key_destroyed", "backups_unrecoverable",
@@ -131,6 +131,7 @@ KINDS: Final[Mapping[str, Declared]] = {
     "session.deletion_asked": _BY,
     "hold.placing_asked": _BY,
     "hold.release_asked": _BY,
+    "hold.read": {"hold": _ID, "by": _ID},
     "hold.requested": _HOLD,
     "hold.placed": _HOLD,
     "hold.void": _HOLD,

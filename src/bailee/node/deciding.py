@@ -10,8 +10,9 @@ from bailee.cloud.sessions.store import CLASSES
 from bailee.damage import Damages
 from bailee.errors import InputError
 from bailee.policy import Decision, Policy
+from bailee.policy.facts import Terms, nobodys
+from bailee.policy.period import NOTHING
 from bailee.training import eligibility
-from bailee.vault.exchange import Terms
 from bailee.vault.terms import Present
 from bailee.vault.transcript import SessionRow
 
@@ -63,22 +64,17 @@ class Deciding:
         """
         if self._is_gone(owner):
             dropped = self._policy.resumes(session_deleted=False, account_erased=True)
-            return Present(Terms("P0D", dropped.clause, dropped.document), 0, 0)
+            return Present(Terms(NOTHING, dropped.clause, dropped.document), 0, 0)
         try:
             account = self._accounts.get(owner)
-            decision = self._policy.retain(
-                data_class="transcript",
-                plan=plan,
-                channel=channel,
-                training_choice=account.training_choice,
-                zero_retention=False,  # of such a key there are no sessions
-                partner_programme=account.partner_programme,
-            )
+            # Of a key with zero retention there are no sessions.
+            facts = account.facts(zero_retention=False, channel=channel, plan=plan)
+            decision = self._policy.retain("transcript", facts)
         except InputError:
             return None
         consumer = self._policy.plans[plan].segment == "consumer"
         return Present(
-            Terms(decision.retention or "P0D", decision.clause, decision.document),
+            Terms(decision.retention or NOTHING, decision.clause, decision.document),
             account.chosen_number if consumer else account.partner_number,
             account.consent,
         )
@@ -91,19 +87,10 @@ class Deciding:
         if self._is_gone(owner):
             return found
         account = self._accounts.get(owner)
+        facts = account.facts(zero_retention=zero, plan=plan)
         for data_class in CLASSES:
-            decision = self._policy.retain(
-                data_class=data_class,
-                plan=plan,
-                channel="api",
-                training_choice=account.training_choice,
-                zero_retention=zero,
-                partner_programme=account.partner_programme,
-            )
-            if decision.retention not in (None, "P0D"):
-                found[data_class] = Terms(
-                    str(decision.retention), decision.clause, decision.document
-                )
+            if (terms := self._policy.terms(data_class, facts)) is not None:
+                found[data_class] = terms
         return found
 
     def training_now(self, account: Account, channel: str = "api") -> Decision:
@@ -118,14 +105,7 @@ class Deciding:
             active_since_choice=True,
         )
 
-    def survey_period(self) -> str:
-        """How long an answer of the survey is counted: it is nobody's, so nobody's facts count."""
-        decision = self._policy.retain(
-            data_class="survey_rating",
-            plan=next(iter(self._policy.plans)),
-            channel="api",
-            training_choice="none",
-            zero_retention=False,
-            partner_programme=False,
-        )
-        return decision.retention or "P0D"
+    def survey_period(self) -> str | None:
+        """How long an answer of the survey is counted; None: it is not. It is nobody's."""
+        terms = self._policy.terms("survey_rating", nobodys(next(iter(self._policy.plans))))
+        return None if terms is None else terms.period

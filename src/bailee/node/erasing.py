@@ -5,13 +5,13 @@ The steps, each of which can be the last before a crash and is found again by th
 1. The erasure is on record; from here on nothing new is kept of them, whatever is under way. What
    there is to look for at the end lies with it, sealed under a key of the erasure's own.
 2. Keys are revoked, Git connections forgotten, sign-ins ended, identifiers removed, names blanked.
-3. Every report they sent and every session is erased, each with a receipt of its own; a held
-   session is deferred.
+3. All that is kept of them is erased, each thing with a receipt of its own; what is held is
+   deferred.
 4. What others wrote of them on record is emptied, where it has their email.
 5. The key of what names them is destroyed: copies of the database no longer name them either, and
    what the audit record says of them in particular opens no more.
 6. The home is searched for them, and a receipt signed that says what was found. What was to be
-   looked for is destroyed. With sessions deferred the receipt says so, and when the last hold on
+   looked for is destroyed. With something deferred the receipt says so, and when the last hold on
    them is released, the rest is done and the final receipt signed.
 
 Each step can be repeated. What stays: consent records and audit entries, which name random ids that
@@ -36,8 +36,8 @@ from bailee.accounts.roles import Permission
 from bailee.db.engine import reading, rewrite, storage_errors
 from bailee.db.vault import erasures
 from bailee.errors import InputError, StorageError
-from bailee.feedback.reports import ERASURE as REPORT
 from bailee.home.searching import LOOSE, Search, Trace, search
+from bailee.keeping.receipts import DEFERRED, Receipt
 from bailee.keyring import signing
 from bailee.keyring.checkpoint import truncate_log
 from bailee.keyring.wrapping import NONCE_BYTES, seal, unseal
@@ -48,7 +48,6 @@ from bailee.node.erasure_rows import DONE, REQUESTED, WAITING, WHAT, Erasure, Er
 from bailee.node.person_keys import NEVER
 from bailee.node.stores import Stores
 from bailee.node.subjects import Subject
-from bailee.vault.receipts import DEFERRED, Receipt
 
 
 class Erasures:
@@ -66,7 +65,8 @@ class Erasures:
         self._registry = stores.registry
         self._accounts = stores.accounts
         self._vault = stores.vault
-        self._reports = stores.reports
+        self._holds = stores.holds
+        self._receipts = stores.receipts
         self._keyring = stores.keyring
         self._ledger = stores.ledger
         self._git_connections = stores.git_connections
@@ -151,13 +151,11 @@ class Erasures:
         traces, known = self._traces(erasure, subject, now)
         self._take_ways_in(subject)
         self._stores.once.forget_all()
-        self._reports.erase(subject.whose, now, erasure.id)
-        if erasure.account_id is None:
-            parts = self._vault.parts(erasure.id)
-        else:
+        if erasure.account_id is not None:
             self._first(erasure.account_id)
-            self._stores.cloud.erase_owned(erasure.account_id)
-            parts = self._vault.erase_owned(erasure.account_id, now, erasure.id)
+        for keeper in self._stores.keepers:
+            keeper.erase(subject.owner, now, erasure.id, erasure.requested_by)
+        parts = self._receipts.parts(erasure.id)
         self._forget_what_was_said(erasure, traces)
         self._keyring.destroy([subject.id])
         found = self._search(traces, known)
@@ -191,16 +189,14 @@ class Erasures:
 
         if emails:
             self._ledger.blank(names)
-        held = {hold.session_id for hold in self._vault.holds.all()}
+        held = {hold.subject for hold in self._holds.all()}
         theirs = {
             one.subject
-            for one in self._vault.receipts_about(list(held))
+            for one in self._receipts.about(list(held))
             if one.part_of == erasure.id
             or (one.owner is not None and one.owner == erasure.account_id)
         }
-        self._vault.holds.forget_reasons(
-            lambda hold: hold.session_id in theirs or names(hold.reason)
-        )
+        self._holds.forget_reasons(lambda hold: hold.subject in theirs or names(hold.reason))
 
     def _search(self, traces: Sequence[Trace], known: bool) -> Search | None:
         """Look for what is left. What lies in no row of ours any more is written over first."""
@@ -227,7 +223,6 @@ class Erasures:
         now: datetime,
         looked: tuple[Search | None, Sequence[Trace], bool],
     ) -> None:
-        reports = sum(part.kind == REPORT for part in parts)
         deferred = [part for part in parts if part.state == DEFERRED]
         state = WAITING if deferred else DONE
         receipt = self._receipt(erasure, subject, parts, now, looked) | {"state": state}
@@ -249,8 +244,7 @@ class Erasures:
                 erasure.person_id,
                 {
                     "erasure": erasure.id,
-                    "sessions": len(parts) - reports,
-                    "reports": reports,
+                    **{f"{what}s": len(some) for what, some in self._by_kind(parts).items()},
                     "deferred": len(deferred),
                     "found": found,
                 },
@@ -274,21 +268,24 @@ class Erasures:
             "requested": erasure.requested_at.isoformat(),
             "requested_by": erasure.requested_by,
             "issued": now.isoformat(),
-            "sessions": [_part("session", part) for part in parts if part.kind != REPORT],
-            "reports": [_part("report", part) for part in parts if part.kind == REPORT],
+            **{
+                f"{what}s": [_part(what, part) for part in some]
+                for what, some in self._by_kind(parts).items()
+            },
             "identifiers": said.identifiers(found, known),
             "keys_revoked": len(subjects.keys_of(self._accounts, subject)),
             "search": said.searched(*looked),
             "stays": [
                 *said.left(found),
                 {
-                    "what": "this receipt, and those of the sessions and reports",
+                    "what": "this receipt, and those of what was erased",
                     "why": "they prove the erasure",
                     "until": "always",
                 },
                 *(
                     {
-                        "what": f"session {part.subject}, unreadable",
+                        "what": f"{self._what(part)} {part.subject} ({part.data_class}), "
+                        "unreadable but for the matter",
                         "why": "a legal hold; it is destroyed when the last hold is released",
                         "until": "the last hold is released",
                     }
@@ -323,7 +320,20 @@ class Erasures:
     # -- inside ----------------------------------------------------------------------------------
 
     def _is_deferred(self, erasure: Erasure) -> bool:
+        if any(part.state == DEFERRED for part in self._receipts.parts(erasure.id)):
+            return True
         return erasure.account_id is not None and bool(self._vault.owned(erasure.account_id))
+
+    def _by_kind(self, parts: Sequence[Receipt]) -> dict[str, list[Receipt]]:
+        """Receipts by what they are of, as it is named in JSON."""
+        kinds = [keeper.what for keeper in reversed(self._stores.keepers)]
+        return {
+            kind.replace(" ", "_"): [part for part in parts if self._what(part) == kind]
+            for kind in kinds
+        }
+
+    def _what(self, part: Receipt) -> str:
+        return self._holds.keeper(part.subject).what
 
     def _get(self, subject_id: str) -> Erasure:
         found = self.rows.of(subject_id)
@@ -337,7 +347,13 @@ def _key_of(erasure_id: str) -> str:
 
 
 def _part(what: str, part: Receipt) -> dict[str, str]:
-    return {what: part.subject, "receipt": part.id, "state": part.state, "since": _since(part)}
+    return {
+        what: part.subject,
+        "data_class": part.data_class,
+        "receipt": part.id,
+        "state": part.state,
+        "since": _since(part),
+    }
 
 
 def _since(part: Receipt) -> str:

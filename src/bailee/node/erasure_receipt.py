@@ -42,9 +42,10 @@ _WHY: Final[Mapping[str, tuple[str, str]]] = {
     "cloud_sessions": ("that a session ran and when; nothing of what was asked or done", _ALWAYS),
     "retention_moves": ("that a choice was followed; it names an account", _ALWAYS),
     "holds": ("that a session was held", _ALWAYS),
-    "sessions": ("a legal hold", "the last hold is released"),
-    "exchanges": ("a legal hold", "the last hold is released"),
-    "prefixes": ("a legal hold", "the last hold is released"),
+    **dict.fromkeys(
+        ("sessions", "exchanges", "prefixes", "feedback_reports", "cloud_holdings", "cloud_pieces"),
+        ("a legal hold", "the last hold is released"),
+    ),
 }
 _REASON: Final = ("a legal hold needs its reason", "the hold is released")
 _SETTINGS: Final = ("settings, written by who runs the service", "they change them")

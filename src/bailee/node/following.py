@@ -28,10 +28,8 @@ class Following:
             StorageError: a store failed; the next sweep, or the next start, goes on.
         """
         account = self._stores.accounts.get(account_id)
-        self._stores.vault.moving.request(
-            account_id, self._last_choice(account), self._stores.clock()
-        )
-        self._stores.cloud.follow(account_id)
+        for keeper in self._stores.keepers:
+            keeper.follow(account_id, self._last_choice(account))
         self._moves_wait()
 
     def follow_all(self) -> None:

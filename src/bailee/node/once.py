@@ -43,6 +43,8 @@ class Once:
     keyed digests and sealing, by name.
     """
 
+    name: Final = "answers"
+
     def __init__(self, engine: Engine, secret: Callable[[str], bytes], clock: Clock) -> None:
         self._engine = engine
         self._secret = secret
@@ -79,14 +81,14 @@ class Once:
             connection.execute(update(answers).where(answers.c.id == digest).values(sealed=done))
         return answer, False
 
-    def sweep(self, now: datetime) -> int:
+    def sweep(self, now: datetime) -> dict[str, int]:
         """Forget what is older than a day; how many answers that were.
 
         Raises:
             StorageError: the store failed.
         """
         with storage_errors(_WHAT), self._engine.begin() as connection:
-            return connection.execute(delete(answers).where(_past(now))).rowcount
+            return {"answers": connection.execute(delete(answers).where(_past(now))).rowcount}
 
     def forget_all(self) -> None:
         """Forget every answer. Whoever asks once more is served as if for the first time.

@@ -10,6 +10,9 @@ from bailee.cloud.git.connections import GitConnections
 from bailee.cloud.sessions.store import Store as CloudStore
 from bailee.feedback.reports import Reports
 from bailee.feedback.survey import Survey
+from bailee.keeping.holds import Holds
+from bailee.keeping.keeper import Keeper, Swept
+from bailee.keeping.receipts import Receipts
 from bailee.lasting import Lasting
 from bailee.node.ground import Ground
 from bailee.node.once import Once
@@ -25,6 +28,8 @@ class Stores(Ground):
     """
 
     registry: Registry
+    receipts: Receipts
+    holds: Holds
     vault: Vault
     reports: Reports
     survey: Survey
@@ -39,6 +44,16 @@ class Stores(Ground):
     def accounts(self) -> Accounts:
         """The accounts of the registry."""
         return self.registry.accounts
+
+    @property
+    def keepers(self) -> tuple[Keeper, ...]:
+        """All that is somebody's; the vault last: its erasing may have to wait."""
+        return self.reports, self.cloud, self.vault
+
+    @property
+    def swept(self) -> tuple[Swept, ...]:
+        """All that a sweep goes over before the vault."""
+        return self.telemetry, self.reports, self.survey, self.cloud, self.once
 
     def threads(self) -> list[Lasting]:
         """Its threads, for whoever watches."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from bailee.accounts import Account, Accounts, ApiKey, People, Person
 from bailee.errors import InputError
 from bailee.feedback.reports import Whose
+from bailee.keeping.keeper import Owner
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,14 @@ class Subject:
             return self.person.person_id
         assert self.account is not None
         return self.account.account_id
+
+    @property
+    def owner(self) -> Owner:
+        """As what keeps things knows them."""
+        return Owner(
+            None if self.account is None else self.account.account_id,
+            None if self.person is None else self.person.person_id,
+        )
 
     @property
     def whose(self) -> Whose:

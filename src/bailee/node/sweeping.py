@@ -28,7 +28,6 @@ from bailee.db.watch import sweep_steps
 from bailee.errors import BaileeError
 from bailee.node.erasing import Erasures
 from bailee.node.stores import Stores
-from bailee.telemetry.telemetry import Swept
 from bailee.vault.forgetting import SweepReport
 from bailee.vault.steps import Steps
 
@@ -39,14 +38,13 @@ SEALING: Final = "sealing"
 
 
 class NodeSweep(NamedTuple):
-    """What a sweep did; how many reports and days of the survey went is in `gone`, by name; what
-    failed of what in `failures`, by step. `kept`: the keys that were due are destroyed; it is not
+    """What a sweep did; how much of what went besides sessions is in `gone`, by step; what failed
+    of what in `failures`, by step. `kept`: the keys that were due are destroyed; it is not
     late that they are not where `sessions.waits`.
     """
 
     sessions: SweepReport
-    telemetry: Swept
-    gone: dict[str, int]
+    gone: Mapping[str, Mapping[str, int]]
     failures: Mapping[str, BaileeError]
     kept: bool
 
@@ -98,19 +96,12 @@ class Sweeping:
         if minding:
             with steps.step("clock"):
                 self.mind_clock()
-        figures, gone = Swept(0, 0, 0), {"reports": 0, "survey_days": 0}
+        gone: dict[str, Mapping[str, int]] = {}
         with self._one:
             began = self._ticks()
-            with steps.step("telemetry"):
-                figures = stores.telemetry.sweep(now)
-            with steps.step("reports"):
-                gone["reports"] = stores.reports.sweep(now)
-            with steps.step("survey"):
-                gone["survey_days"] = stores.survey.sweep(now)
-            with steps.step("cloud"):
-                stores.cloud.sweep(now)
-            with steps.step("answers"):
-                stores.once.sweep(now)
+            for store in stores.swept:
+                with steps.step(store.name):
+                    gone[store.name] = store.sweep(now)
             done = stores.vault.sweep(now, steps)
             with steps.step("erasures"):
                 self._erasures.resume(now)
@@ -123,7 +114,7 @@ class Sweeping:
                 self.failing = dict(steps.failures)
                 with suppress(BaileeError):  # the next sweep notes it
                     self._note(steps, stores.clock())
-        return NodeSweep(done, figures, gone, steps.failures, kept)
+        return NodeSweep(done, gone, steps.failures, kept)
 
     def mind_clock(self) -> None:
         """Look whether the machine's clock has stepped (`minding`).

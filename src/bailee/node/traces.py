@@ -84,13 +84,15 @@ def _words(
     leaves = list(node.ledger.entries(whose=subject.id))
     said = [str(leaf.body[n]) for leaf in leaves for n in ("reason", "issue") if leaf.body.get(n)]
     yield SAID, said
-    yield SAID, [report.issue for report in node.reports.of(subject.whose, now)]
+    sent = node.reports.of(subject.whose, now)
+    yield SAID, [report.issue for report in sent]
     places = [str(leaf.body["place"]) for leaf in leaves if leaf.body.get("place")]
     hosts = [_host(str(leaf.body["entry"])) for leaf in leaves if leaf.body.get("entry")]
     if own is not None:
         yield NAME, [] if own.name == subject.id else [own.name]
-        mine = set(node.vault.owned_ids(own.account_id))
-        yield SAID, [hold.reason for hold in node.vault.holds.all() if hold.session_id in mine]
+        mine = {*node.vault.owned_ids(own.account_id), *(one.id for one in sent)}
+        mine |= {one.id for one in node.cloud.all(own.account_id)}
+        yield SAID, [hold.reason for hold in node.holds.all() if hold.subject in mine]
         places += [one.place for one in node.git_connections.all(own.account_id)]
         hosts += [_host(one.entry) for one in node.network_lists.all(own.account_id)]
         for record in node.cloud.all(own.account_id):
@@ -155,4 +157,4 @@ def _ids(node: Stores, subject: Subject, now: datetime) -> Iterator[tuple[str, I
         yield OURS, [account, *(one.id for one in node.git_connections.all(account))]
         yield OURS, [one.id for one in node.cloud.all(account)]
         yield SESSION, node.vault.owned_ids(account)
-        yield SESSION, [one.subject for one in node.vault.receipts_of(account)]
+        yield SESSION, [one.subject for one in node.receipts.of_owner(account)]

@@ -28,6 +28,8 @@ from bailee.feedback.reports import Reports
 from bailee.feedback.survey import Survey, by_telemetry
 from bailee.gateway.interpret import interpret
 from bailee.home import Home
+from bailee.keeping.holds import Holds
+from bailee.keeping.receipts import Receipts
 from bailee.node.deciding import Deciding
 from bailee.node.erasing import Erasures
 from bailee.node.erasure_rows import ErasureRows
@@ -130,6 +132,18 @@ class Wiring:
         return ErasureRows(self.ground.data, self.ground.damages)
 
     @cached_property
+    def receipts(self) -> Receipts:
+        """The receipts of what was destroyed."""
+        at = self.ground
+        return Receipts(at.data, at.ledger.append_all, at.keyring.generation)
+
+    @cached_property
+    def holds(self) -> Holds:
+        """The legal holds. Each store lets its things be held when it opens."""
+        at = self.ground
+        return Holds(at.data, keyring=at.keyring, record=at.ledger.append, damages=at.damages)
+
+    @cached_property
     def vault(self) -> Vault:
         """Spool, segments and their index."""
         at = self.ground
@@ -142,7 +156,8 @@ class Wiring:
             interpret=interpret,
             bench=self._bench,
             record=at.ledger.append,
-            record_all=at.ledger.append_all,
+            holds=self.holds,
+            receipts=self.receipts,
             present=self.deciding.present,
             deleted_by=dropped.clause,
             damages=at.damages,
@@ -162,6 +177,8 @@ class Wiring:
             keyring=at.keyring,
             clock=at.clock,
             record=at.ledger.append,
+            holds=self.holds,
+            receipts=self.receipts,
         )
 
     @cached_property
@@ -179,7 +196,13 @@ class Wiring:
         """Cloud sessions, and what they leave."""
         at = self.ground
         return CloudStore(
-            at.data, keyring=at.keyring, ledger=at.ledger, terms=self.deciding.cloud_terms
+            at.data,
+            keyring=at.keyring,
+            ledger=at.ledger,
+            clock=at.clock,
+            terms=self.deciding.cloud_terms,
+            holds=self.holds,
+            receipts=self.receipts,
         )
 
     @cached_property
@@ -235,6 +258,8 @@ class Wiring:
         return Stores(
             **vars(self.ground),
             registry=self.registry,
+            receipts=self.receipts,
+            holds=self.holds,
             vault=self.vault,
             reports=self.reports,
             survey=self.survey,

@@ -24,12 +24,14 @@ from bailee.cloud.sessions.sessions import events_of
 from bailee.cloud.sessions.states import State
 from bailee.cloud.sessions.store import DIFF, EGRESS, OUTPUT, Record
 from bailee.errors import InputError, MachineError
+from bailee.keeping.receipts import DEFERRED
 from bailee.node import Node
 from bailee.node.running import RunningCloud
 from bailee.operations.asks import Asks
 from bailee.operations.cloud_whose import account_for_new, is_staff, mine, on_record, visible
 from bailee.operations.codec import Function, Limit, Page, extended
 from bailee.operations.operation import operation
+from bailee.operations.retention import Receipt, receipt
 
 _Held = tuple[list[Event], str | None, list[dict[str, Any]]]
 
@@ -107,10 +109,13 @@ class Teleport(CloudSession):
 
 @dataclass(frozen=True, slots=True)
 class Destroyed:
-    """How many data classes of a session were destroyed."""
+    """How many data classes of a session were destroyed, and the receipt of each, which says
+    whether a hold defers it.
+    """
 
     session: str
     destroyed: int
+    receipts: list[Receipt]
 
 
 @operation()
@@ -265,7 +270,8 @@ def delete(asks: Asks, node: Node, id: str) -> Destroyed:
     record = mine(asks, node, id, Permission.CLOUD_CHANGE)
     if record.state is not State.ENDED:
         raise InputError("a session that runs can't be deleted.", hint="stop it first")
-    return Destroyed(record.id, node.cloud.erase(record.id))
+    done = [receipt(one) for one in node.cloud.delete(record.id, asks.due, by=asks.actor.name)]
+    return Destroyed(record.id, sum(one.state != DEFERRED for one in done), done)
 
 
 def _running(node: Node) -> RunningCloud:

@@ -150,7 +150,7 @@ def _tables(
 ) -> dict[str, list[dict[str, Any]]]:
     person, own = subject.person, subject.account
     keys = subjects.keys_of(node.accounts, subject)
-    held = node.vault.holds.held()
+    held = node.holds.held()
     tables: dict[str, list[dict[str, Any]]] = {
         "profile": [_profile(subject)],
         "accounts": [] if own is None else [_row(choices.training_of(node, own), name=own.name)],
@@ -269,11 +269,11 @@ def _elsewhere(node: Node, subject: Subject, now: datetime) -> list[dict[str, An
 
 def _receipts(node: Node, subject: Subject, rows: list[SessionRow]) -> list[dict[str, Any]]:
     erasure = node.erasures.rows.of(subject.id)
-    found = node.vault.receipts_about([row.id for row in rows])
+    found = node.receipts.about([row.id for row in rows])
     if erasure is not None:
-        found += node.vault.parts(erasure.id)
+        found += node.receipts.parts(erasure.id)
     if subject.account is not None:
-        found += node.vault.receipts_of(subject.account.account_id)
+        found += node.receipts.of_owner(subject.account.account_id)
     views = {one.id: _row(receipt(one)) for one in found}
     return [*views.values(), *([erasure.receipt] if erasure and erasure.receipt else [])]
 

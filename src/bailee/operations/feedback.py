@@ -183,10 +183,10 @@ def withdraw(
     if secret is not None:
         if not node.reports.is_secret(id, secret):
             raise InputError("there is no such report, or no more.", code="not_found")
-        report = node.reports.get(id, asks.at)
+        report, by = node.reports.get(id, asks.at), reports.BY_SECRET
     else:
-        report = node.reports.get(id, asks.at, _theirs(asks, node, all))
-    return receipt(node.reports.withdraw(report, asks.due))
+        report, by = node.reports.get(id, asks.at, _theirs(asks, node, all)), asks.actor.name
+    return receipt(node.reports.withdraw(report, asks.due, by=by))
 
 
 @operation()

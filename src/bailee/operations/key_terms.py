@@ -21,6 +21,7 @@ from typing import Final, Literal
 
 from bailee.accounts import Account, ApiKey, Scope
 from bailee.policy import Decision, Policy
+from bailee.policy.period import NOTHING
 from bailee.policy.wording import period_in_words
 
 Payer = Literal["organisation", "person", "key_holder"]
@@ -102,14 +103,7 @@ def terms_of(
     payer, payer_id, name = _payer(account)
     retention = training = None
     if scope not in ("ingest", "operator"):
-        retention = policy.retain(
-            data_class="transcript",
-            plan=account.plan,
-            channel="api",
-            training_choice=account.training_choice,
-            zero_retention=zero_retention,
-            partner_programme=account.partner_programme,
-        )
+        retention = policy.retain("transcript", account.facts(zero_retention=zero_retention))
         training = policy.train(
             data_class="transcript",
             plan=account.plan,
@@ -141,7 +135,7 @@ def _in_words(
 ) -> str:
     if retention is None or training is None:
         return "for sending alone"
-    period = period_in_words(retention.retention or "P0D", "en")
+    period = period_in_words(retention.retention or NOTHING, "en")
     kept = "zero retention" if zero_retention else f"kept {period}"
     return f"{kept}; {'may be' if training.effect == 'allow' else 'not'} trained on"
 

@@ -6,24 +6,27 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 from bailee.accounts.roles import Permission
 from bailee.damage import Damaged
 from bailee.db.pages import place
-from bailee.errors import StorageError
+from bailee.errors import InputError, StorageError
+from bailee.keeping import receipts
+from bailee.keyring import signing
 from bailee.node import Node, verifying
 from bailee.node.sweeping import StepNote
-from bailee.operations import pages
+from bailee.operations import codec, pages
 from bailee.operations.asks import Asks
 from bailee.operations.codec import Function, Limit, Page, extended
 from bailee.operations.operation import operation
 from bailee.operations.whose import asked_for
-from bailee.telemetry.telemetry import Swept as FiguresSwept
-from bailee.vault import moving, receipts
+from bailee.vault import moving
 from bailee.vault.forgetting import SweepReport
 from bailee.vault.recovery import WAITS
 from bailee.vault.vault import Holding
+
+_SIGNED: Final = "bailee/receipt/1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +41,11 @@ class Failed:
 
 @dataclass(frozen=True, slots=True)
 class Swept(SweepReport):
-    """What a sweep did. `feedback`: how many reports and days of the survey went, by name."""
+    """What a sweep did. Besides sessions, how much of what went, by name."""
 
-    telemetry: FiguresSwept
-    feedback: dict[str, int]
+    telemetry: Mapping[str, int]
+    feedback: Mapping[str, int]
+    cloud: Mapping[str, int]
     failed: list[Failed]
 
 
@@ -69,14 +73,25 @@ class Watch:
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """What is destroyed, how far that has come: the moment of each state, and those to come."""
+    """What is destroyed, how far that has come: the moment of each state, and those to come. `by`:
+    who asked; None: time did it.
+    """
 
     receipt: str
     kind: str
     subject: str
+    data_class: str
+    by: str | None
     state: str
     states: dict[str, datetime]
     to_come: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Signed:
+    """A receipt as `signing` makes one."""
+
+    signed: dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,11 +117,13 @@ def run(asks: Asks, node: Node) -> Swept:
         with suppress(StorageError):
             node.vault.recover(WAITS)
     done = node.sweep(asks.due)
+    gone = done.gone
     return extended(
         Swept,
         done.sessions,
-        telemetry=done.telemetry,
-        feedback=done.gone,
+        telemetry=gone.get("telemetry", {}),
+        feedback={**gone.get("reports", {}), **gone.get("survey", {})},
+        cloud=gone.get("cloud", {}),
         failed=[
             Failed(name, error.code, error.message, error.hint)
             for name, error in done.failures.items()
@@ -144,8 +161,19 @@ def list_receipts(
 ) -> Page[Receipt]:
     """What was destroyed and how far that has come, of an account or a subject, newest first."""
     whose = asked_for(asks, node, owner, Permission.RETENTION_READ)
-    found = node.vault.latest_receipts(limit + 1, owner=whose, subject=subject, after=after)
+    found = node.receipts.latest(limit + 1, owner=whose, subject=subject, after=after)
     return pages.page(found, limit, receipt, lambda one: place(one.requested_at, one.id))
+
+
+@operation()
+def show_receipt(asks: Asks, node: Node, id: str) -> Signed:
+    """One receipt as it stands now, signed: anybody can verify it who has the home's key."""
+    whose = asked_for(asks, node, None, Permission.RETENTION_READ)
+    one = node.receipts.get(id)
+    if whose not in (None, one.owner):
+        raise InputError("there is no such receipt.", code="not_found")
+    said = {"type": _SIGNED, "issued": asks.at.isoformat(), **codec.plain(receipt(one))}
+    return Signed(signing.sign(node.keyring.secret(signing.NAME), said))
 
 
 @operation()
@@ -183,6 +211,8 @@ def receipt(one: receipts.Receipt) -> Receipt:
         one.id,
         one.kind,
         one.subject,
+        one.data_class,
+        one.by,
         one.state,
         {state: at for state, at in moments.items() if at is not None},
         [state for state, at in moments.items() if at is None and state != "deferred"],
@@ -212,6 +242,7 @@ OPERATIONS: Final[Mapping[str, Function]] = {
     "retention.watch": watch,
     "retention.report": report,
     "retention.receipts": list_receipts,
+    "receipts.show": show_receipt,
     "retention.moves": list_moves,
     "retention.damaged": damaged,
 }

@@ -123,7 +123,7 @@ def list_(
     if after is None:
         node.vault.settle(whose)
     rows = node.vault.sessions(asks.at, whose, newest=limit + 1, after=after)
-    held = node.vault.holds.held()
+    held = node.holds.held()
     return pages.page(
         rows,
         limit,
@@ -145,7 +145,7 @@ def find(asks: Asks, node: Node, id: str, owner: str | None = None) -> Session:
     row = _row(asks, node, id, Permission.SESSIONS_LIST)
     if owner not in (None, row.owner):
         raise _no_such()
-    return session(node, row, held=node.vault.holds.is_held(row.id))
+    return session(node, row, held=node.holds.is_held(row.id))
 
 
 @operation()
@@ -168,7 +168,7 @@ def show(asks: Asks, node: Node, id: str, wait: bool = True) -> Transcript:
         node.vault.settle(session=id)
     row = _read(asks, node, id)
     shown = node.vault.show(id, asks.at)
-    known = session(node, shown.session, held=node.vault.holds.is_held(row.id))
+    known = session(node, shown.session, held=node.holds.is_held(row.id))
     return extended(
         Transcript,
         known,
@@ -197,7 +197,7 @@ def delete(asks: Asks, node: Node, id: str) -> Deleted:
     except IntegrityError:  # what nobody is shown can be deleted all the same
         asks.require(node, Permission.SESSIONS_DELETE)
     node.ledger.append("session.deletion_asked", id, {"by": asks.actor.name})
-    one = receipt(node.vault.delete(id, asks.due, shown=asks.at))
+    one = receipt(node.vault.delete(id, asks.due, shown=asks.at, by=asks.actor.name))
     resumed = node.policy.resumes(session_deleted=True, account_erased=False)
     return extended(Deleted, one, resumed=Ruling(resumed.effect, resumed.clause))
 

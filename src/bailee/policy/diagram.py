@@ -21,6 +21,7 @@ from typing import Final
 
 from bailee.policy.document import Language
 from bailee.policy.drawing import Box, Layout, Story, drawn
+from bailee.policy.facts import Facts
 from bailee.policy.policy import Policy
 from bailee.policy.wording import outcome_in_words
 
@@ -241,28 +242,18 @@ class _Content:
         return found or list(known)
 
     def _kept(self, plan: str, choice: str, *, zero: bool, of: str = "transcript") -> str:
-        decision = self.policy.retain(
-            data_class=of,
-            plan=plan,
-            channel=str(next(iter(self.policy.document.labels["channel"]))),
-            training_choice=choice,
-            zero_retention=zero,
-            partner_programme=False,
-        )
+        facts = Facts(plan, self._channel(), choice, zero, partner_programme=False)
+        decision = self.policy.retain(of, facts)
         return outcome_in_words(decision.effect, decision.retention, self.language)
+
+    def _channel(self) -> str:
+        return str(next(iter(self.policy.document.labels["channel"])))
 
     def machine(self) -> list[Box]:
         """The boxes of a person's machine."""
         words, local = self.words, self.policy.document.local_transcripts
-        kept = self.policy.retain(
-            data_class="local_transcript",
-            plan=next(iter(self.policy.plans)),
-            channel=str(next(iter(self.policy.document.labels["channel"]))),
-            training_choice="none",
-            zero_retention=False,
-            partner_programme=False,
-        )
-        period = outcome_in_words(kept.effect, kept.retention, self.language)
+        plan = next(iter(self.policy.plans))
+        period = self._kept(plan, "none", zero=False, of="local_transcript")
         setting = f"{local.setting} = 0 … {local.max_days}"
         return [
             Box("agent", words["agent"], (words["agent_line"],)),

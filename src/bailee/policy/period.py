@@ -23,6 +23,8 @@ from bailee.errors import InputError
 Unit = Literal["Y", "M", "D"]
 
 _FORM: Final = re.compile(r"P(0|[1-9][0-9]{0,4})([YMD])", re.ASCII)
+NOTHING: Final = "P0D"
+"""Keeps nothing; so does none of any other unit."""
 _LONGEST_DAYS: Final[dict[Unit, int]] = {"Y": 366, "M": 31, "D": 1}
 
 

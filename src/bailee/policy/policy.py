@@ -16,7 +16,7 @@ Rules kept here:
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import date
 from operator import itemgetter
 from typing import Any, Final
@@ -24,6 +24,8 @@ from typing import Any, Final
 from bailee.errors import InputError
 from bailee.policy.actions import ACTIONS, FLAGS, Action
 from bailee.policy.document import Clause, Document, Plan
+from bailee.policy.facts import Facts, Terms
+from bailee.policy.period import parse
 from bailee.policy.reading import one_of
 from bailee.policy.space import Combination, Value
 
@@ -42,6 +44,13 @@ class Decision:
     clause: str
     document: str
     retention: str | None = None
+
+    @property
+    def terms(self) -> Terms | None:
+        """On what terms something is kept, for `retain`; None: it is not kept."""
+        if self.retention is None or not parse(self.retention).count:
+            return None
+        return Terms(self.retention, self.clause, self.document)
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,37 +177,23 @@ class Policy:
             pass  # seen for the first time, or wrong: the slow way tells which
         return self._work_out(action, facts)
 
-    def retain(
-        self,
-        *,
-        data_class: str,
-        plan: str,
-        channel: str,
-        training_choice: str,
-        zero_retention: bool,
-        partner_programme: bool,
-    ) -> Decision:
-        """Whether and how long something is kept. Raises `InputError` as `decide` does."""
-        if (zero_retention is True or zero_retention is False) and (
-            partner_programme is True or partner_programme is False
-        ):
+    def retain(self, data_class: str, facts: Facts) -> Decision:
+        """Whether and how long something is kept, and by which clause. Raises `InputError` as
+        `decide` does.
+        """
+        zero, partner = facts.zero_retention, facts.partner_programme
+        if (zero is True or zero is False) and (partner is True or partner is False):
             try:
                 return self._retained[
-                    data_class, plan, channel, training_choice, zero_retention, partner_programme
+                    data_class, facts.plan, facts.channel, facts.training_choice, zero, partner
                 ]
             except (KeyError, TypeError):
                 pass
-        return self._work_out(
-            "retain",
-            {
-                "data_class": data_class,
-                "plan": plan,
-                "channel": channel,
-                "training_choice": training_choice,
-                "zero_retention": zero_retention,
-                "partner_programme": partner_programme,
-            },
-        )
+        return self._work_out("retain", {"data_class": data_class, **asdict(facts)})
+
+    def terms(self, data_class: str, facts: Facts) -> Terms | None:
+        """On what terms something is kept; None: it is not. Raises as `decide` does."""
+        return self.retain(data_class, facts).terms
 
     def train(
         self,

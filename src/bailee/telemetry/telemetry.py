@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Engine
 
@@ -52,8 +52,8 @@ _MOST_RATINGS = 10  # a client has one or two in a batch
 NOT_AN_ERROR = "not an error"
 NOT_SENT = "not sent by the client"
 
-Periods = Mapping[DataClass, str]
-"""How long a sender's metrics and errors are kept; "P0D" or no entry: not at all."""
+Periods = Mapping[DataClass, str | None]
+"""How long a sender's metrics and errors are kept; None: not at all."""
 
 Survey = Callable[[str, str | None, datetime], None]
 """Told a rating (bad, fine, good, dismissed) and the client's version; nothing else is known."""
@@ -76,17 +76,12 @@ class Taken:
         return len(self.figures) + len(self.errors) + len(self.ratings)
 
 
-@dataclass(frozen=True, slots=True)
-class Swept:
-    """What a sweep did: shelves destroyed, files compacted and merged, issues forgotten."""
-
-    shelves: int
-    merged: int
-    issues: int
-
-
 class Telemetry:
-    """The metrics and errors of one home."""
+    """The metrics and errors of one home. They are nobody's, and go by the day: swept, and neither
+    held nor erased.
+    """
+
+    name: Final = "telemetry"
 
     def __init__(
         self,
@@ -293,8 +288,8 @@ class Telemetry:
             (ERROR, taken.errors),
         )
         for data_class, rows in kinds:
-            period = periods.get(data_class, "P0D")
-            if rows and period != "P0D":
+            period = periods.get(data_class)
+            if rows and period is not None:
                 self._disguise(rows, Shelf(data_class, self._clock().date(), period))
                 batches.append((data_class, period, as_json(rows)))
         return batches
@@ -356,8 +351,9 @@ class Telemetry:
         """Return when what was kept before has been noticed by the issues."""
         self._worker.submit(int).result()
 
-    def sweep(self, now: datetime) -> Swept:
-        """Destroy what is past its time; compact and merge what is not.
+    def sweep(self, now: datetime) -> dict[str, int]:
+        """Destroy what is past its time; compact and merge what is not. How many shelves were
+        destroyed, files merged, issues forgotten.
 
         Raises:
             StorageError: a store failed; the next sweep goes on.
@@ -375,7 +371,7 @@ class Telemetry:
             datetime.combine(oldest, datetime.min.time(), now.tzinfo) - timedelta(days=2)
         )
         self.dropped.forget(now.date() - timedelta(days=30))
-        return Swept(shelves, merged, forgotten)
+        return {"shelves": shelves, "merged": merged, "issues": forgotten}
 
     def threads(self) -> list[Lasting]:
         """Its threads, for whoever watches."""

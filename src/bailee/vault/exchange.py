@@ -8,9 +8,12 @@ to make one, and the policy gives none.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
+
+from bailee.policy.facts import Terms
+
+__all__ = ["CapturedExchange", "Outcome", "Terms"]
 
 
 class Outcome(StrEnum):
@@ -20,19 +23,6 @@ class Outcome(StrEnum):
     CLIENT_ABORTED = "client_aborted"
     UPSTREAM_FAILED = "upstream_failed"
     TIMED_OUT = "timed_out"
-
-
-@dataclass(frozen=True, slots=True)
-class Terms:
-    """The policy's terms for keeping an exchange: what was decided when it was captured.
-
-    `period` is an ISO 8601 duration ("P30D", "P5Y"); `clause` and `document` say which clause of
-    which policy document (its SHA-256, hex) decided.
-    """
-
-    period: str
-    clause: str
-    document: str
 
 
 class CapturedExchange(NamedTuple):

@@ -43,14 +43,8 @@ from bailee.db.engine import reading, storage_errors
 from bailee.db.metadata import Moment
 from bailee.db.vault import departed_sessions, exchanges, prefixes, segments, sessions
 from bailee.errors import BaileeError
-from bailee.keyring import Keyring, Rotation
-from bailee.keyring.epochs import EPOCH_SECONDS, ends_at, last_ended
-from bailee.vault.batch import DATA_CLASS, digest_of
-from bailee.vault.compressing import Record as StoredRecord
-from bailee.vault.delta import as_message
-from bailee.vault.going_round import Round
-from bailee.vault.holds import Holds, held_sessions, key_name
-from bailee.vault.receipts import (
+from bailee.keeping.holds import Holds, held_subjects
+from bailee.keeping.receipts import (
     DEFERRED,
     ERASURE,
     EXPIRY,
@@ -58,12 +52,17 @@ from bailee.vault.receipts import (
     INACCESSIBLE,
     KEY_DESTROYED,
     REQUESTED,
+    Due,
     Receipt,
     Receipts,
     Record,
-    RecordAll,
-    one_by_one,
 )
+from bailee.keyring import Keyring, Rotation
+from bailee.keyring.epochs import EPOCH_SECONDS, ends_at, last_ended
+from bailee.vault.batch import DATA_CLASS, digest_of
+from bailee.vault.compressing import Record as StoredRecord
+from bailee.vault.delta import as_message
+from bailee.vault.going_round import Round
 from bailee.vault.record import open_record, subject_of
 from bailee.vault.sealer import Sealer
 from bailee.vault.sealing_queue import Mark
@@ -134,8 +133,8 @@ class Forgetting:
         holds: Holds,
         tombstones: Tombstones,
         stored: Stored,
+        receipts: Receipts,
         rotation_interval: timedelta,
-        record_all: RecordAll | None = None,
     ) -> None:
         self._engine = engine
         self._keyring = keyring
@@ -151,38 +150,45 @@ class Forgetting:
         self._key = keyring.secret("vault/identifiers")
         self._behind: dict[str, Mark] = {}  # deleted: what has to be gone from the spool first
         self._round = Round()
-        self.receipts = Receipts(engine, record_all or one_by_one(record), keyring.generation)
+        self.receipts = receipts
 
     # -- erasure ---------------------------------------------------------------------------------
 
-    def erase(self, session_id: str, now: datetime) -> Receipt:
-        """Destroy a session's key and remove it from the index, all of it sealed already."""
+    def erase(self, session_id: str, now: datetime, by: str | None) -> Receipt:
+        """Destroy a session's key and remove it from the index, all of it sealed already. `by`: who
+        asked.
+        """
         with self._lock:
-            receipt = self._asked(session_id, now)
+            receipt = self._asked(ERASURE, session_id, now, by)
             self._drive([receipt], now)
             self._reclaim()
             self.receipts.reclaimed(now)
             return self.receipts.get(receipt.id)
 
-    def make_inaccessible(self, session_id: str, now: datetime) -> Receipt:
+    def make_inaccessible(self, session_id: str, now: datetime, by: str | None) -> Receipt:
         """Let nobody read a session from now on, and have the next `finish_erasures` erase it:
         copies of it may wait in the spool. What of it is sealed until then is dropped (`batch`).
         """
         with self._lock:
-            receipt = self._asked(session_id, now)
+            receipt = self._asked(ERASURE, session_id, now, by)
             self._deny([receipt], now)
             self._behind[session_id] = self._sealer.queue.mark(receipt.owner)
             return self.receipts.get(receipt.id)
 
-    def _asked(self, session_id: str, now: datetime) -> Receipt:
-        segments_of_it = self._segments_of([session_id])[session_id]
+    def _asked(self, kind: str, session_id: str, now: datetime, by: str | None = None) -> Receipt:
         owner = self._owner(session_id)
-        return self.receipts.request(ERASURE, session_id, segments_of_it, now, owner=owner)
+        (receipt,) = self.receipts.request(kind, self._due([session_id], owner), now, by=by)
+        return receipt
 
-    def erase_owned(self, owner: str, now: datetime, part_of: str) -> None:
+    def _due(self, session_ids: Sequence[str], owner: str | None) -> list[Due]:
+        """Sessions of an owner, to be destroyed."""
+        places = self._segments_of(session_ids)
+        return [Due(name, places[name], owner, DATA_CLASS) for name in session_ids]
+
+    def erase_owned(self, owner: str, now: datetime, part_of: str, by: str | None) -> None:
         """Erase all that there is of an owner, what is past its time and not yet swept too. What
         was begun before, or is deferred by a hold, becomes part of this. Can be broken off and
-        repeated.
+        repeated. `by`: who asked.
         """
         self.finish_erasures(now, at_once=owner)
         query = select(sessions.c.id).where(sessions.c.owner == owner).order_by(sessions.c.id)
@@ -194,8 +200,8 @@ class Forgetting:
         for start in range(0, len(owned), _PORTION):
             with self._lock:  # a portion at a time: the sealer gets its turn
                 some = self._existing(owned[start : start + _PORTION])
-                asked = self.receipts.request_all(
-                    ERASURE, self._segments_of(some), now, owner=owner, part_of=part_of
+                asked = self.receipts.request(
+                    ERASURE, self._due(some, owner), now, by=by, part_of=part_of
                 )
                 self._drive(asked, now)
         with self._lock:
@@ -238,8 +244,10 @@ class Forgetting:
     def _drive(self, some: list[Receipt], now: datetime) -> None:
         """Drive receipts of sessions on, as far as holds allow."""
         self._deny([receipt for receipt in some if receipt.state == REQUESTED], now)
-        self._keyring.destroy([subject_of(receipt.subject) for receipt in some])
         held = self._holds.held()
+        for subject in held.intersection(receipt.subject for receipt in some):
+            self._holds.secure(subject)
+        self._keyring.destroy([subject_of(receipt.subject) for receipt in some])
         waiting = [receipt for receipt in some if receipt.subject in held]
         self.receipts.advance_all(waiting, DEFERRED, now)
         going = [receipt for receipt in some if receipt.subject not in held]
@@ -313,30 +321,12 @@ class Forgetting:
             found = set(connection.execute(query).scalars())
         return [session_id for session_id in session_ids if session_id in found]
 
-    def release(self, hold_id: str, now: datetime) -> None:
-        """Release a hold, and drive on what it deferred."""
+    def resume(self, session_id: str, now: datetime) -> None:
+        """Go on with what holds on a session have deferred; there is none any more."""
         with self._lock:
-            self._holds.begin_release(hold_id)
-            self.finish_releases(now)
-
-    def finish_releases(self, now: datetime) -> None:
-        """Release what is to be released; the last hold of a session sets free what it deferred."""
-        with self._lock:
-            releasing = self._holds.releasing()
-            for hold in releasing:
-                deferred = [
-                    receipt
-                    for receipt in self.receipts.all(hold.session_id)
-                    if receipt.state == DEFERRED
-                ]
-                if not self._holds.holding(hold.session_id):
-                    # First the key, or a receipt would say that it is destroyed when it is not.
-                    self._keyring.destroy([key_name(hold.id)])
-                    if deferred:
-                        self._drive(deferred, now)
-                self._holds.released(hold, now)
-            if releasing:
-                self._reclaim()
+            if deferred := self.receipts.deferred(session_id):
+                self._drive(deferred, now)
+            self._reclaim()
 
     # -- expiry ----------------------------------------------------------------------------------
 
@@ -347,7 +337,7 @@ class Forgetting:
             damaged = None
             with steps.step("holds"):
                 damaged = self._holds.finish_placing(now)
-                self.finish_releases(now)
+                self._holds.finish_releases(now)
                 if not waits:
                     self._defer_held(now)
             with steps.step("damaged holds"):
@@ -402,7 +392,9 @@ class Forgetting:
         known = {receipt.subject for receipt in begun}
         new = {kek.kek_id: ends_at(kek.epoch) for kek in due if kek.kek_id not in known}
         if new:
-            begun += self.receipts.request_all(EXPIRY, self._segments_expired(new), now)
+            places = self._segments_expired(new).items()
+            ended = [Due(kek, where, None, DATA_CLASS) for kek, where in places]
+            begun += self.receipts.request(EXPIRY, ended, now)
         asked = [receipt for receipt in begun if receipt.state == REQUESTED]
         self.receipts.advance_all(asked, INACCESSIBLE, now)
         destroyed = self._keyring.destroy_due(now)
@@ -412,7 +404,7 @@ class Forgetting:
     def _defer_held(self, now: datetime) -> None:
         """Receipts for held sessions whose epoch has ended: their destruction is deferred."""
         ended = sessions.c.expires_at <= ends_at(last_ended(now))
-        self._end(select(sessions.c.id).where(ended, sessions.c.id.in_(held_sessions())), now)
+        self._end(select(sessions.c.id).where(ended, sessions.c.id.in_(held_subjects())), now)
 
     def end_past(self, now: datetime) -> None:
         """Destroy each session that is past its time at `now`, whose epoch has not ended yet too,
@@ -426,14 +418,7 @@ class Forgetting:
                 found = list(connection.execute(query).scalars())
             for session_id in found:
                 if not any(receipt.kind != EXPIRY for receipt in self.receipts.all(session_id)):
-                    receipt = self.receipts.request(
-                        HELD_EXPIRY,
-                        session_id,
-                        self._segments_of([session_id])[session_id],
-                        now,
-                        owner=self._owner(session_id),
-                    )
-                    self._drive([receipt], now)
+                    self._drive([self._asked(HELD_EXPIRY, session_id, now)], now)
 
     def _remove_expired(self, now: datetime) -> int:
         """Remove the rows of the sessions whose epoch has ended, and the key of one that is under
@@ -445,7 +430,7 @@ class Forgetting:
         """
         ended = (
             sessions.c.expires_at <= ends_at(last_ended(now)),
-            sessions.c.id.not_in(held_sessions()),
+            sessions.c.id.not_in(held_subjects()),
         )
         query = select(sessions.c.id).where(*ended).order_by(sessions.c.id)
         with storage_errors("the vault's index"), reading(self._engine) as connection:
@@ -472,7 +457,7 @@ class Forgetting:
 
         One that has no exchanges stays, and stays named: its id may be what was changed.
         """
-        unheld = sessions.c.id.not_in(held_sessions())
+        unheld = sessions.c.id.not_in(held_subjects())
         has_some = exists().where(exchanges.c.session_id == sessions.c.id)
         with storage_errors("the vault's index"), reading(self._engine) as connection:
             part = self._round.next(connection)

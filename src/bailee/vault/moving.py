@@ -37,10 +37,10 @@ from bailee.damage import Damages
 from bailee.db.checks import sound
 from bailee.db.engine import reading, storage_errors
 from bailee.db.vault import receipts, retention_moves, sessions
+from bailee.keeping.receipts import DEFERRED, EXPIRY, INACCESSIBLE, REQUESTED, Record
 from bailee.keyring import Keyring, Want
 from bailee.policy.period import expires_at
 from bailee.vault.exchange import Terms
-from bailee.vault.receipts import DEFERRED, EXPIRY, INACCESSIBLE, REQUESTED, Record
 from bailee.vault.record import subject_of
 from bailee.vault.terms import Present, PresentTerms, governing
 

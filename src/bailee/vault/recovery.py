@@ -28,8 +28,8 @@ from pathlib import Path
 from typing import Final
 
 from bailee.errors import IntegrityError, StorageError
+from bailee.keeping.receipts import Record
 from bailee.vault.progress import Progress
-from bailee.vault.receipts import Record
 from bailee.vault.spool_reading import Damaged, SpoolReader
 from bailee.vault.spool_writing import Kept, is_large
 

@@ -31,12 +31,12 @@ from bailee.clock import Clock
 from bailee.db.engine import reading, storage_errors
 from bailee.db.vault import spool_positions
 from bailee.errors import StorageError
+from bailee.keeping.receipts import Record
 from bailee.keyring import Keyring
 from bailee.lasting import Lasting
 from bailee.vault.batch import Batch, Item
 from bailee.vault.conversations import Conversations
 from bailee.vault.progress import Progress
-from bailee.vault.receipts import Record
 from bailee.vault.recovery import Left, Recovery, Step
 from bailee.vault.sealing_queue import BATCH, BATCH_BYTES, Queued, SealingQueue, Unsealed
 from bailee.vault.segments import Segments

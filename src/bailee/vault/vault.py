@@ -20,13 +20,13 @@ Rules kept here:
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, fields
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import (
     Connection,
@@ -47,6 +47,9 @@ from bailee.db.engine import reading, storage_errors
 from bailee.db.pages import following
 from bailee.db.vault import exchanges, sessions, spool_positions
 from bailee.errors import InputError, IntegrityError, StorageError
+from bailee.keeping.holds import Hold, Holds
+from bailee.keeping.keeper import KeyOf, Owner
+from bailee.keeping.receipts import Receipt, Receipts, Record
 from bailee.keyring import Keyring, Rotation
 from bailee.lasting import Lasting
 from bailee.vault.compressing import Record as StoredRecord
@@ -54,10 +57,8 @@ from bailee.vault.conversations import Conversations
 from bailee.vault.exporting import as_lines
 from bailee.vault.files import Files
 from bailee.vault.forgetting import Forgetting, SweepReport
-from bailee.vault.holds import Hold, Holds
 from bailee.vault.moving import Moving
 from bailee.vault.objects import FolderObjects, Objects
-from bailee.vault.receipts import Receipt, Record, RecordAll
 from bailee.vault.record import open_record, subject_of
 from bailee.vault.recovery import WAITS, Left, Recovery, RecoveryReport
 from bailee.vault.sealer import Sealer
@@ -91,6 +92,7 @@ _PATIENCE = 2.0  # seconds that who reads or deletes waits for what is not seale
 _SOON = 256  # exchanges, that may be sealed in that time; with more before it nobody waits
 _WHOLE = 60.0  # that who copies a session waits, since a copy is whole or is none
 _ERASING = 10.0  # that the erasure of a person waits, before it goes on by itself later
+_EVER = datetime.min.replace(tzinfo=UTC)  # before any time that a session is kept until
 _CLOSING = 10.0  # that the end waits; what is not sealed then is in the spool
 
 
@@ -107,7 +109,12 @@ class Holding:
 
 
 class Vault:
-    """The vault of one home. Its methods may be called from any thread."""
+    """The vault of one home, a `keeping.keeper.Keeper` of sessions. Its methods may be called from
+    any thread.
+    """
+
+    what: Final = "session"
+    prefix: Final = ""
 
     def __init__(
         self,
@@ -119,7 +126,8 @@ class Vault:
         interpret: Interpret,
         bench: Callable[[DigestKeys], Bench] | None = None,
         record: Record,
-        record_all: RecordAll | None = None,
+        holds: Holds,
+        receipts: Receipts,
         present: PresentTerms = unknown,
         deleted_by: str = "resume.deleted",
         damages: Damages | None = None,
@@ -136,7 +144,7 @@ class Vault:
         """Open the vault in `folder`, indexed in `engine` (migrated). Then call `recover`.
 
         `interpret` takes exchanges apart, at `bench` when it is given: made with the keys of its
-        digests. `record` appends to the audit record, `record_all` many entries at once; `present`
+        digests. `record` appends to the audit record; `present`
         says on what terms an owner's sessions are kept now; `deleted_by` is the clause by which
         what goes on with a deleted session is not. `objects` is where sealed segments go
         (default: a folder); `ship_bytes`, `ship_age`: when. `room` is entered for writing what was
@@ -151,7 +159,8 @@ class Vault:
         self._clock = clock
         self._record = record
         self.damages = damages or Damages()
-        self._lock = threading.RLock()
+        self.lock = threading.RLock()
+        self.receipts = receipts
         self._segments = Segments(
             engine,
             folder / "open",
@@ -180,7 +189,7 @@ class Vault:
             bench=(bench or partial(Workbench, interpret))(digest_keys),
             clock=clock,
             record=record,
-            lock=self._lock,
+            lock=self.lock,
             present=present,
             tombstones=tombstones,
             deleted_by=deleted_by,
@@ -191,25 +200,24 @@ class Vault:
             engine,
             keyring=keyring,
             record=record,
-            lock=self._lock,
+            lock=self.lock,
             present=present,
             damages=self.damages,
         )
-        self.holds = Holds(
-            engine, keyring=keyring, record=record, lock=self._lock, damages=self.damages
-        )
+        self.holds = holds
+        holds.register(self)
         self._forgetting = Forgetting(
             engine,
             keyring=keyring,
             segments=self._segments,
             sealer=self._sealer,
             record=record,
-            lock=self._lock,
+            lock=self.lock,
             holds=self.holds,
             tombstones=tombstones,
             stored=self.stored,
+            receipts=receipts,
             rotation_interval=rotation_interval,
-            record_all=record_all,
         )
         self.spool = Spool(
             folder / "spool",
@@ -287,12 +295,12 @@ class Vault:
             StorageError: a segment can't be read.
         """
         session, rows = self._find(session_id, now)
-        return transcript(session, rebuild(self._records(session, rows)))
+        return transcript(session, rebuild(self._records(session, rows, None)))
 
     def export(self, session_id: str, now: datetime | None = None) -> Iterator[bytes]:
         """A session as JSON Lines: the session, then each exchange. Errors as in `show`."""
         session, rows = self._find(session_id, now)
-        return as_lines(session, self._exchanges(session, rows))
+        return as_lines(session, self._exchanges(session, rows, None))
 
     def report(self, now: datetime) -> list[Holding]:
         """What is kept at `now`, by class, plan and expiry day."""
@@ -323,68 +331,51 @@ class Vault:
         """
         return counted(self._engine, owner)
 
-    def receipts(self, subject: str | None = None) -> list[Receipt]:
-        """The receipts of what was destroyed, all or those for one session or KEK, oldest first."""
-        return self._forgetting.receipts.all(subject)
-
-    def latest_receipts(
-        self,
-        most: int,
-        *,
-        owner: str | None = None,
-        subject: str | None = None,
-        after: str | None = None,
-    ) -> list[Receipt]:
-        """At most so many receipts, the newest first: as `Receipts.latest`."""
-        return self._forgetting.receipts.latest(most, owner=owner, subject=subject, after=after)
-
-    def receipts_about(self, session_ids: Sequence[str]) -> list[Receipt]:
-        """The receipts for any of these sessions."""
-        return self._forgetting.receipts.about(session_ids)
-
-    def receipts_of(self, owner: str) -> list[Receipt]:
-        """The receipts of an owner's sessions, oldest first."""
-        return self._forgetting.receipts.of_owner(owner)
-
-    def parts(self, erasure_id: str) -> list[Receipt]:
-        """The receipts that are part of a person's erasure."""
-        return self._forgetting.receipts.parts(erasure_id)
-
     # -- forgetting ------------------------------------------------------------------------------
 
-    def delete(self, session_id: str, now: datetime, *, shown: datetime | None = None) -> Receipt:
+    def delete(
+        self,
+        session_id: str,
+        now: datetime,
+        *,
+        shown: datetime | None = None,
+        by: str | None = None,
+    ) -> Receipt:
         """Erase a session: its spooled copies, its key, its rows; from now on nothing is kept that
         goes on with it (`tombstones`). The receipt says how far it is: while copies may be in the
         spool, in files with what others have there, the session is inaccessible, and the next sweep
-        destroys key and copies. `shown`: when it has to be readable, if that is not `now`.
+        destroys key and copies. `shown`: when it has to be readable, if that is not `now`;
+        `by`: who asked.
 
         Raises:
             InputError: `not_found`: there is no such session, or no more.
             StorageError: a store failed; if there is a receipt, the next sweep finishes it.
         """
         gone = self._is_gone(self._owner(session_id), _PATIENCE, most=_SOON)
-        with self._lock:
+        with self.lock:
             with suppress(IntegrityError):  # what nobody is shown can be deleted all the same
                 self.row(session_id, shown or now)
             if gone:
-                return self._forgetting.erase(session_id, now)
-            return self._forgetting.make_inaccessible(session_id, now)
+                return self._forgetting.erase(session_id, now, by)
+            return self._forgetting.make_inaccessible(session_id, now, by)
 
-    def erase_owned(self, owner: str, now: datetime, part_of: str) -> list[Receipt]:
-        """Erase every session of an owner; the receipts of `part_of`, an erasure's id. Repeat it to
-        go on with what broke off, or was deferred.
+    def erase(self, whose: Owner, now: datetime, part_of: str, by: str) -> None:
+        """Erase every session of an owner, as a part of an erasure. Repeat it to go on with what
+        broke off, or was deferred.
 
         Raises:
             StorageError: a store failed, or what was recorded before is still being filed; call
                 again.
         """
+        owner = whose.account_id
+        if owner is None:
+            return
         if not self._is_gone(owner, _ERASING):
             raise StorageError(
                 "what was recorded before is still being filed; the erasure is on record.",
                 hint="it goes on by itself with the next sweep, within minutes",
             )
-        self._forgetting.erase_owned(owner, now, part_of)
-        return self._forgetting.receipts.parts(part_of)
+        self._forgetting.erase_owned(owner, now, part_of, by)
 
     def owned_ids(self, owner: str) -> list[str]:
         """The ids of all that is in the index of an owner, damaged or not."""
@@ -404,23 +395,34 @@ class Vault:
             return [SessionRow(**row._mapping) for row in connection.execute(query)]
 
     def place_hold(self, session_id: str, reason: str, now: datetime) -> Hold:
-        """Hold a session: its destruction is deferred until `release_hold`.
-
-        Raises:
-            InputError, StorageError: as `Holds.place`.
-        """
+        """Hold a session with what was just said in it. Errors as in `Holds.place`."""
         self.settle(session=session_id)
         return self.holds.place(session_id, reason, now)
 
-    def release_hold(self, hold_id: str, now: datetime) -> Hold:
-        """Release a hold. What was deferred by it, and by no other, goes on at once.
+    def is_kept(self, thing: str, now: datetime) -> bool:
+        """Whether there is a session that can be read at `now`, damaged or not."""
+        query = select(sessions.c.id).where(sessions.c.id == thing, sessions.c.expires_at > now)
+        with storage_errors("the vault's index"), reading(self._engine) as connection:
+            return connection.execute(query).first() is not None
 
-        Raises:
-            InputError: `not_found`; or it is released already.
-            StorageError: a store failed; the next sweep finishes it.
+    def keys_of(self, thing: str) -> dict[str, str]:
+        """A session's one key."""
+        return {"": subject_of(thing)}
+
+    def resume(self, thing: str, now: datetime) -> None:
+        """Go on with what holds on a session have deferred."""
+        self._forgetting.resume(thing, now)
+
+    def read_held(self, thing: str, key_of: KeyOf) -> Iterator[bytes]:
+        """A held session as JSON Lines, as `export` gives it; whether its time has passed or not.
+        Errors as in `show`.
         """
-        self._forgetting.release(hold_id, now)
-        return self.holds.get(hold_id)
+        session, rows = self._find(thing, _EVER)
+        return as_lines(session, self._exchanges(session, rows, key_of("")))
+
+    def follow(self, account_id: str, chosen_at: datetime | None) -> None:
+        """Have an account's sessions follow its choice, in portions: see `moving`."""
+        self.moving.request(account_id, chosen_at, self._clock())
 
     def sweep(self, now: datetime, steps: Steps | None = None) -> SweepReport:
         """Move what is to be moved, destroy what is due and remove its rows, reclaim and ship
@@ -558,7 +560,7 @@ class Vault:
             return None
         self._forget_positions()
         self.holds.finish_placing(self._clock())
-        self._forgetting.finish_releases(self._clock())
+        self.holds.finish_releases(self._clock())
         self._forgetting.finish_erasures(self._clock())
         return self._recovery.report()
 
@@ -568,7 +570,7 @@ class Vault:
         Raises:
             StorageError: the object store or the index failed.
         """
-        with self._lock:
+        with self.lock:
             return self._segments.ship(self._clock(), everything=True)
 
     def stalled(self) -> float:
@@ -621,8 +623,11 @@ class Vault:
             )
         return session, rows
 
-    def _records(self, session: SessionRow, rows: list[Any]) -> Iterator[tuple[Any, StoredRecord]]:
-        key = self._keyring.get(subject_of(session.id)).key
+    def _records(
+        self, session: SessionRow, rows: list[Any], key: bytes | None
+    ) -> Iterator[tuple[Any, StoredRecord]]:
+        """The records of a session, opened with its own key (None), or one that a hold keeps."""
+        key = key or self._keyring.get(subject_of(session.id)).key
         for row in rows:
             sealed = self._segments.read(row.segment_id, row.offset, row.length)
             yield (
@@ -636,8 +641,10 @@ class Vault:
                 ),
             )
 
-    def _exchanges(self, session: SessionRow, rows: list[Any]) -> Iterator[Exchange]:
-        for exchange, _ in rebuild(self._records(session, rows)):
+    def _exchanges(
+        self, session: SessionRow, rows: list[Any], key: bytes | None
+    ) -> Iterator[Exchange]:
+        for exchange, _ in rebuild(self._records(session, rows, key)):
             yield exchange
 
     def _forget_positions(self) -> None:

@@ -21,9 +21,8 @@ from bailee.db.checks import sound
 from bailee.db.engine import reading, storage_errors
 from bailee.db.vault import exchanges, holds, receipts, sessions
 from bailee.errors import StorageError
-from bailee.keyring import Keyring
-from bailee.vault.holds import PLACED, key_name
-from bailee.vault.receipts import (
+from bailee.keeping.holds import PLACED, key_name
+from bailee.keeping.receipts import (
     BACKUPS_UNRECOVERABLE,
     ERASURE,
     EXPIRY,
@@ -31,6 +30,7 @@ from bailee.vault.receipts import (
     KEY_DESTROYED,
     RECLAIMED,
 )
+from bailee.keyring import Keyring
 from bailee.vault.record import open_record, subject_of
 from bailee.vault.segments import Segments
 from bailee.vault.spool_reading import SpoolReader
@@ -117,16 +117,17 @@ class Verifying:
                 yield Damaged(f"session {session.id}, exchange {row.number}", said)
 
     def _holds(self) -> Iterator[Damaged]:
-        query = select(holds.c.id, holds.c.session_id).where(holds.c.state == PLACED, sound(holds))
+        query = select(holds.c.id, holds.c.subject).where(holds.c.state == PLACED, sound(holds))
         with storage_errors(_WHAT), reading(self.engine) as connection:
             placed = connection.execute(query).all()
             known = set(connection.execute(select(holds.c.id)).scalars())
         for row in placed:
             self._count("holds")
-            if not self._opens(key_name(row.id)):
-                yield Damaged(f"hold {row.id}", f"its key of session {row.session_id} is gone.")
+            kept = self.keyring.subjects(key_name(row.id))
+            if not kept or not all(map(self._opens, kept)):
+                yield Damaged(f"hold {row.id}", f"its key of {row.subject} is gone.")
         for subject in self.keyring.subjects(key_name("")):
-            hold_id = subject.removeprefix(key_name(""))
+            hold_id = subject.removeprefix(key_name("")).partition("/")[0]
             if hold_id not in known:
                 yield Damaged(f"hold {hold_id}", "its key is there, and its row is gone.")
 

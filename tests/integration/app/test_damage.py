@@ -157,12 +157,12 @@ def test_a_plan_that_the_policy_does_not_know(orchard: Orchard) -> None:
 def test_a_hold_whose_row_changed_still_holds(orchard: Orchard) -> None:
     """It is listed as damaged, keeps its session through a deletion, and can be released."""
     tamper(orchard.data, "UPDATE holds SET state = 'plaaed', requested_at = 'x'")
-    (hold,) = orchard.node.vault.holds.all()
-    assert (orchard.hold, ONE, "damaged") == (hold.id, hold.session_id, hold.state)
+    (hold,) = orchard.node.holds.all()
+    assert (orchard.hold, ONE, "damaged") == (hold.id, hold.subject, hold.state)
     assert "deferred" == orchard.node.vault.delete(ONE, orchard.clock()).state
     assert {f"holds {orchard.hold}"} == {one.where for one in known(orchard.node)}
-    orchard.node.vault.release_hold(orchard.hold, orchard.clock())
-    assert "deferred" not in {one.state for one in orchard.node.vault.receipts(ONE)}
+    orchard.node.holds.release(orchard.hold, orchard.clock())
+    assert "deferred" not in {one.state for one in orchard.node.receipts.all(ONE)}
 
 
 @pytest.mark.row("R6")

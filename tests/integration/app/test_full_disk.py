@@ -78,7 +78,7 @@ def test_a_full_disk_opens_lists_shows_deletes_and_sweeps(place: SmallDisk) -> N
     place.ask("sessions.delete", id=ONE)
     place.reopen()
     assert {TWO, THREE} == set(place.sessions())
-    (receipt,) = place.node.vault.receipts(ONE)
+    (receipt,) = place.node.receipts.all(ONE)
     assert receipt.key_destroyed_at is not None
     place.clock.advance(timedelta(days=31))
     place.ask("retention.run")

@@ -198,7 +198,7 @@ def test_what_is_destroyed_during_a_step_goes_from_backups_with_the_next_rotatio
     place.fake.step(-YEAR)
     place.node.vault.rotate(place.clock())
 
-    (receipt,) = place.node.vault.receipts(ONE)
+    (receipt,) = place.node.receipts.all(ONE)
     assert "backups_unrecoverable" == receipt.state
 
 
@@ -212,7 +212,7 @@ def test_what_was_destroyed_before_a_step_back_is_gone_from_backups_with_it(plac
     place.fake.step(-timedelta(days=40))
     perform(place.node, "clock.confirm", {})
 
-    (receipt,) = place.node.vault.receipts(ONE)
+    (receipt,) = place.node.receipts.all(ONE)
     assert "backups_unrecoverable" == receipt.state
 
 

@@ -43,7 +43,8 @@ THE_HOMES: Mapping[str, frozenset[str]] = dict.fromkeys(
         "keyring.rotate", "clock.show", "clock.confirm", "audit.list",
         "metrics.list", "metrics.query", "metrics.summary", "metrics.dropped",
         "metrics.destinations", "errors.list", "errors.show", "errors.set",
-        "hold.place", "hold.release", "hold.list", "account.list", "account.allow", "account.limit",
+        "hold.place", "hold.release", "hold.list", "hold.read",
+        "account.list", "account.allow", "account.limit",
         "receipts.list", "survey.results", "feedback.set", "feedback.draft", "feedback.file",
     ),
     OPERATORS,
@@ -54,6 +55,7 @@ ELSEWHERE = {
     *people.OPERATIONS, *organisations.OPERATIONS,
     *choices.OPERATIONS, *keys.OPERATIONS,  # accounts/test_operations.py
     "person.export", "person.erase",  # app/test_person_data.py
+    "receipts.show",  # contract/test_keepers.py
     "feedback.list", "feedback.show", "feedback.withdraw",  # feedback/
     "cloud.start", "cloud.list", "cloud.show", "cloud.stop", "cloud.send", "cloud.attach",
     "cloud.logs", "cloud.diff", "cloud.teleport", "cloud.delete",  # cloud_sessions/

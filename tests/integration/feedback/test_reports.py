@@ -9,6 +9,7 @@ import shutil
 import threading
 import zipfile
 from base64 import b64decode
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -280,7 +281,7 @@ def test_a_report_is_destroyed_after_its_time(site: Site) -> None:
     with pytest.raises(InputError):
         site.ask("feedback.show", id=report, now=after.isoformat())
 
-    assert 1 == site.node.sweep(after)[2]["reports"]
+    assert 1 == site.node.sweep(after).gone["reports"]["reports"]
     assert [] == site.files(wrapped)
     (receipt,) = site.ask("retention.receipts", subject=report)
     assert "report_expiry" == receipt["kind"]
@@ -382,11 +383,11 @@ def test_a_withdrawal_that_breaks_off_is_finished_by_the_sweep(site: Site) -> No
         def destroy(self, _subjects: Any) -> int:
             raise StorageError("no")
 
-    keyring = site.node.reports._keyring
-    site.node.reports._keyring = Failing()  # type: ignore[assignment]
+    whole = site.node.reports._ending
+    site.node.reports._ending = replace(whole, keyring=Failing())  # type: ignore[arg-type]
     with pytest.raises(StorageError):
         site.ask("feedback.withdraw", id=report)
-    site.node.reports._keyring = keyring
+    site.node.reports._ending = whole
     site.node.vault.sweep(site.clock())  # knows sessions, and must not close a report's receipt
     assert "inaccessible" == site.ask("retention.receipts", subject=report)[0]["state"]
     assert [] == site.listed()
@@ -395,7 +396,7 @@ def test_a_withdrawal_that_breaks_off_is_finished_by_the_sweep(site: Site) -> No
 
     assert "key_destroyed" == site.ask("retention.receipts", subject=report)[0]["state"]
     with pytest.raises(IntegrityError):
-        keyring.get(f"report:{report}")
+        site.node.keyring.get(f"report:{report}")
 
 
 def test_bytes_that_were_changed_do_not_open(site: Site) -> None:

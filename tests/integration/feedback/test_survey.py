@@ -172,7 +172,7 @@ def test_a_days_count_goes_when_its_day_is_past_the_period(site: Site) -> None:
     site.node.sweep(before)
     assert 1 == sum(counts(site).values())
     assert [] == site.ask("survey.results", now=after.isoformat())["weeks"]
-    assert 1 == site.node.sweep(after)[2]["survey_days"]
+    assert 1 == site.node.sweep(after).gone["survey"]["survey_days"]
     assert {} == counts(site)
 
 

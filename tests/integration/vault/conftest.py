@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -15,6 +15,8 @@ import pytest
 from bailee.db.engine import open_sqlite
 from bailee.db.migrate import upgrade
 from bailee.errors import StorageError
+from bailee.keeping.holds import Holds
+from bailee.keeping.receipts import Receipts
 from bailee.keyring import FileRoot, Keyring
 from bailee.testing import FakeClock
 from bailee.vault.exchange import CapturedExchange, Outcome, Terms
@@ -68,13 +70,23 @@ class Bench:
         upgrade(self.keys, "keys")
         root = FileRoot(self.path / "keyring" / "root.json")
         self.keyring = Keyring.open(self.keys, root, self.clock)
+
+        def record(kind: str, subject: str, body: Mapping[str, object]) -> None:
+            self.leaves.append((kind, subject, body))
+
+        def record_all(kind: str, entries: Sequence[tuple[str, Mapping[str, object]]]) -> None:
+            for subject, body in entries:
+                record(kind, subject, body)
+
         self.vault = Vault(
             self.engine,
             self.path / "vault",
             keyring=self.keyring,
             clock=self.clock,
             interpret=interpret,
-            record=lambda kind, subject, body: self.leaves.append((kind, subject, body)),
+            record=record,
+            holds=Holds(self.engine, keyring=self.keyring, record=record),
+            receipts=Receipts(self.engine, record_all, self.keyring.generation),
             **{"spool_file_bytes": 1 << 18, **self.options},
         )
         return self.vault

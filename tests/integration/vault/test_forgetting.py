@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 from bailee.errors import BaileeError, InputError, IntegrityError, StorageError
+from bailee.keeping.receipts import BACKUPS_UNRECOVERABLE, KEY_DESTROYED, RECLAIMED
 from bailee.keyring import FileRoot, Keyring, rotation
 from bailee.keyring.checkpoint import truncate_log
 from bailee.testing import Fault, FaultyStore
-from bailee.vault.receipts import BACKUPS_UNRECOVERABLE, KEY_DESTROYED, RECLAIMED
 from bailee.vault.record import subject_of
 
 Bench = Any
@@ -97,11 +97,11 @@ def test_a_receipt_runs_to_its_end(bench: Bench) -> None:
     assert not bench.vault.sweep(bench.clock()).rotated
     bench.clock.advance(timedelta(hours=1))
     assert bench.vault.sweep(bench.clock()).rotated
-    (now,) = bench.vault.receipts(ONE)
+    (now,) = bench.vault.receipts.all(ONE)
     assert ("backups_unrecoverable", receipt.id) == (now.state, now.id)
     bench.vault.delete(TWO, bench.clock())
     bench.vault.sweep(bench.clock())
-    (now,) = bench.vault.receipts(ONE)
+    (now,) = bench.vault.receipts.all(ONE)
     assert (RECLAIMED, bench.clock()) == (now.state, now.reclaimed_at)
 
 
@@ -119,11 +119,11 @@ def test_a_rotation_that_was_under_way_counts_for_nothing_since(
     bench.vault.delete(ONE, bench.clock())
 
     bench.vault.rotate(bench.clock())
-    (receipt,) = bench.vault.receipts(ONE)
+    (receipt,) = bench.vault.receipts.all(ONE)
     assert KEY_DESTROYED == receipt.state
 
     bench.vault.rotate(bench.clock())
-    (receipt,) = bench.vault.receipts(ONE)
+    (receipt,) = bench.vault.receipts.all(ONE)
     assert BACKUPS_UNRECOVERABLE == receipt.state
 
 
@@ -169,7 +169,7 @@ def test_expiry(bench: Bench, period: str, days: int) -> None:
     assert [] == [p for p in (bench.path / "vault" / "segments").rglob("*") if p.is_file()]
     bench.clock.advance(timedelta(days=1))
     bench.vault.sweep(bench.clock())
-    (receipt,) = [receipt for receipt in bench.vault.receipts() if receipt.kind == "expiry"]
+    (receipt,) = [receipt for receipt in bench.vault.receipts.all() if receipt.kind == "expiry"]
     assert RECLAIMED == receipt.state
 
 
@@ -219,11 +219,11 @@ def test_erasure_goes_on_after_a_failure(bench: Bench, monkeypatch: pytest.Monke
 
             patch.setattr(bench.keyring, "destroy", fail)
             with pytest.raises(StorageError):
-                bench.vault._forgetting.erase(session, bench.clock())
+                bench.vault._forgetting.erase(session, bench.clock(), None)
         with pytest.raises(InputError):
             bench.vault.show(session)
         bench.reopen() if finish == "reopen" else bench.vault.sweep(bench.clock())
-        (receipt,) = bench.vault.receipts(session)
+        (receipt,) = bench.vault.receipts.all(session)
         assert receipt.state in {"key_destroyed", "backups_unrecoverable"}
         with pytest.raises(IntegrityError):
             bench.keyring.get(subject_of(session))

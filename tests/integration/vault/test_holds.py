@@ -11,10 +11,10 @@ import pytest
 
 from bailee.db.engine import open_sqlite
 from bailee.errors import BaileeError, InputError, IntegrityError, StorageError
+from bailee.keeping.holds import key_name
+from bailee.keeping.receipts import DEFERRED, KEY_DESTROYED, RECLAIMED
 from bailee.keyring import FileRoot, Keyring
 from bailee.keyring.checkpoint import truncate_log
-from bailee.vault.holds import key_name
-from bailee.vault.receipts import DEFERRED, KEY_DESTROYED, RECLAIMED
 from bailee.vault.record import subject_of
 
 Bench = Any
@@ -45,7 +45,7 @@ def gone(bench: Bench, subject: str) -> bool:
 
 def states(bench: Bench, session: str = ONE) -> list[tuple[str, str]]:
     """The receipts of a session."""
-    return [(receipt.kind, receipt.state) for receipt in bench.vault.receipts(session)]
+    return [(receipt.kind, receipt.state) for receipt in bench.vault.receipts.all(session)]
 
 
 @pytest.mark.row("R5", "R6")
@@ -74,7 +74,7 @@ def test_expiry_waits_for_the_held_alone(bench: Bench) -> None:
     with pytest.raises(InputError):
         bench.vault.show(ONE)
 
-    assert "released" == bench.vault.release_hold(hold.id, bench.clock()).state
+    assert "released" == bench.vault.holds.release(hold.id, bench.clock()).state
     assert gone(bench, key_name(hold.id))
     assert [("held_expiry", KEY_DESTROYED)] == states(bench)
     bench.clock.advance(timedelta(days=1))
@@ -96,13 +96,13 @@ def test_erasure_of_a_held_session_is_deferred(bench: Bench) -> None:
     with pytest.raises(InputError):
         bench.vault.show(ONE)
     second = bench.vault.place_hold(ONE, "matter 8", bench.clock())
-    bench.vault.release_hold(first.id, bench.clock())
+    bench.vault.holds.release(first.id, bench.clock())
     assert [("erasure", DEFERRED)] == states(bench)
     assert not gone(bench, key_name(second.id))
     bench.reopen()
     bench.vault.sweep(bench.clock())
     assert [("erasure", DEFERRED)] == states(bench)
-    bench.vault.release_hold(second.id, bench.clock())
+    bench.vault.holds.release(second.id, bench.clock())
     assert [("erasure", KEY_DESTROYED)] == states(bench)
     assert gone(bench, key_name(second.id))
     kinds = [kind for kind, subject, _ in bench.leaves if subject == ONE]
@@ -123,7 +123,7 @@ def test_a_released_hold_is_worthless_in_a_backup(bench: Bench, tmp_path: Path) 
     truncate_log(bench.keys)
     shutil.copy(bench.path / "keyring" / "keyring.db", tmp_path / "backup.db")
     bench.vault.delete(ONE, bench.clock())
-    bench.vault.release_hold(hold.id, bench.clock())
+    bench.vault.holds.release(hold.id, bench.clock())
     bench.clock.advance(timedelta(days=1))
     assert bench.vault.sweep(bench.clock()).rotated
     engine = open_sqlite(tmp_path / "backup.db")
@@ -140,7 +140,7 @@ def test_a_hold_that_is_released_in_time_changes_nothing(bench: Bench) -> None:
     hold = bench.vault.place_hold(ONE, "matter 7", bench.clock())
     bench.keep(bench.exchange([turn("a"), turn("c")], session=ONE))
     assert 2 == len(bench.vault.show(ONE).exchanges)
-    bench.vault.release_hold(hold.id, bench.clock())
+    bench.vault.holds.release(hold.id, bench.clock())
     assert set() == bench.vault.holds.held()
     assert 2 == len(bench.vault.show(ONE).exchanges)
     assert [] == states(bench)
@@ -161,10 +161,10 @@ def test_what_can_not_be_held(bench: Bench) -> None:
     with pytest.raises(InputError):
         bench.vault.place_hold(TWO, "matter", bench.clock())
     hold = bench.vault.place_hold(ONE, "matter", bench.clock())
-    bench.vault.release_hold(hold.id, bench.clock())
+    bench.vault.holds.release(hold.id, bench.clock())
     for missing in (hold.id, "hold_0"):
         with pytest.raises(InputError):
-            bench.vault.release_hold(missing, bench.clock())
+            bench.vault.holds.release(missing, bench.clock())
 
 
 @pytest.mark.parametrize("broken", ["hold", "destroy"])
@@ -186,7 +186,7 @@ def test_a_hold_that_breaks_off_is_finished(
             if hold is None:
                 bench.vault.place_hold(ONE, "matter", bench.clock())
             else:
-                bench.vault.release_hold(hold.id, bench.clock())
+                bench.vault.holds.release(hold.id, bench.clock())
     bench.reopen()
     (now,) = bench.vault.holds.all()
     assert ("placed" if broken == "hold" else "released") == now.state

@@ -11,6 +11,7 @@ from sqlalchemy import Engine, event
 
 import grown
 from bailee.db.pages import place
+from bailee.keeping.keeper import Owner
 
 Bench = Any
 
@@ -79,7 +80,8 @@ def test_erasing_many_takes_as_many_transactions_as_erasing_few(bench: Bench) ->
     made = []
     for owner in ("bob", "ada"):
         with commits(bench.engine, bench.keys) as counted:
-            parts = bench.vault.erase_owned(owner, bench.clock(), f"era_{owner}")
+            bench.vault.erase(Owner(owner, None), bench.clock(), f"era_{owner}", "operator")
+            parts = bench.vault.receipts.parts(f"era_{owner}")
         made.append(counted[0])
         assert all(part.key_destroyed_at is not None for part in parts)
     assert (300, made[0]) == (len(parts), made[1])

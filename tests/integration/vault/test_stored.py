@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import func, select
 
 from bailee.db.vault import prefixes
+from bailee.keeping.keeper import Owner
 from bailee.vault.stored import EXCHANGE, PLACE, SESSION, Sum
 
 Bench = Any
@@ -81,6 +82,6 @@ def test_an_erased_owner_is_counted_nowhere(bench: Bench) -> None:
     """Not even for what lies beside others' in a segment."""
     bench.keep(bench.exchange([turn("a")], session=ADA))
     bench.keep(bench.exchange([turn("b")], session=BOB, owner="bob"))
-    bench.vault.erase_owned("ada", bench.clock(), "e1")
+    bench.vault.erase(Owner("ada", None), bench.clock(), "e1", "operator")
     bench.reopen()
     assert (Sum(), 1) == (bench.vault.stored.of("ada"), bench.vault.stored.accounts)

@@ -14,11 +14,11 @@ from sqlalchemy import delete, update
 from bailee.db.keys import deks
 from bailee.db.vault import holds
 from bailee.errors import InputError, StorageError
+from bailee.keeping.holds import PLACING, key_name
+from bailee.keeping.receipts import DEFERRED, KEY_DESTROYED
 from bailee.keyring import rotation
 from bailee.testing import FaultyStore
 from bailee.testing.store import Fault
-from bailee.vault.holds import PLACING, key_name
-from bailee.vault.receipts import DEFERRED, KEY_DESTROYED
 from bailee.vault.record import subject_of
 from bailee.vault.steps import Steps
 
@@ -76,7 +76,7 @@ def test_sweeps_that_meet_enter_each_destruction_once(bench: Bench) -> None:
     )
     assert {1} == set(entered.values())
     destroyed = [kind for kind, _ in entered if kind.endswith(".key_destroyed")]
-    assert len(bench.vault.receipts()) == len(destroyed)
+    assert len(bench.vault.receipts.all()) == len(destroyed)
 
 
 @pytest.mark.row("R5")
@@ -113,10 +113,10 @@ def test_a_clock_set_back_shows_no_held_session_again(bench: Bench) -> None:
     (later,) = bench.vault.sessions(bench.clock())
     assert ONE != later.id
     assert key == bench.keyring.get(key_name(hold.id)).key
-    (receipt,) = bench.vault.receipts(ONE)
+    (receipt,) = bench.vault.receipts.all(ONE)
     assert DEFERRED == receipt.state
-    bench.vault.release_hold(hold.id, bench.clock())
-    (receipt,) = bench.vault.receipts(ONE)
+    bench.vault.holds.release(hold.id, bench.clock())
+    (receipt,) = bench.vault.receipts.all(ONE)
     assert KEY_DESTROYED == receipt.state
     assert [later.id] == [row.id for row in bench.vault.sessions(bench.clock())]
 

@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import select
 
 from bailee.db.vault import tombstones
+from bailee.keeping.keeper import Owner
 from bailee.vault.tombstones import LASTS
 
 Bench = Any
@@ -124,7 +125,7 @@ def test_of_who_is_erased_no_tombstone_stays(bench: Bench) -> None:
     bench.vault.delete(ADA, bench.clock())
     bench.keep(bench.exchange([ONE, ANSWER, TWO], session=ADA))
     assert 1 == len(bench.vault.unkept("ada"))
-    bench.vault.erase_owned("ada", bench.clock(), "era_1")
+    bench.vault.erase(Owner("ada", None), bench.clock(), "era_1", "operator")
 
     with bench.engine.connect() as connection:
         assert [] == connection.execute(select(tombstones)).all()

@@ -133,7 +133,7 @@ def test_a_deletion_does_not_wait_and_claims_nothing(bench: Bench, gate: Gate) -
     gate.open.set()
     bench.vault.flush()  # however long it takes on a busy machine
     bench.vault.sweep(bench.clock())
-    (receipt,) = bench.vault.receipts(ADA)
+    (receipt,) = bench.vault.receipts.all(ADA)
     assert receipt.key_destroyed_at is not None
     assert [] == bench.vault.sessions(bench.clock(), "ada")
     assert ("vault.unkept", {"exchanges": 1, "clause": "resume.deleted"}) in [
@@ -162,7 +162,7 @@ def test_a_sweep_does_not_wait_and_claims_nothing(bench: Bench, gate: Gate) -> N
     bench.submit(bench.exchange([turn("one"), turn("late")], session=ADA))
     bench.vault.delete(ADA, bench.clock())
     bench.vault.sweep(bench.clock())
-    (receipt,) = bench.vault.receipts(ADA)
+    (receipt,) = bench.vault.receipts.all(ADA)
     assert "inaccessible" == receipt.state
 
     gate.open.set()
@@ -170,7 +170,7 @@ def test_a_sweep_does_not_wait_and_claims_nothing(bench: Bench, gate: Gate) -> N
     again = Gate(bench, "bob")
     bench.submit(bench.exchange([turn("b")], session=BOB, owner="bob"))
     bench.vault.sweep(bench.clock())
-    (receipt,) = bench.vault.receipts(ADA)
+    (receipt,) = bench.vault.receipts.all(ADA)
     assert receipt.key_destroyed_at is not None
     again.open.set()
 

@@ -8,15 +8,16 @@ Rules kept here:
   first; rows follow.
 * The audit record's entry and the change of state that it records are one transaction.
 * What is past its time is not read, whether or not a sweep has been.
+* A legal hold on a session holds every class of it, and what comes to it later (`keeping`).
 
-Rows: C4.
+Rows: C4, R6.
 """
 
 from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
@@ -25,6 +26,7 @@ import orjson
 import zstandard
 from sqlalchemy import ColumnElement, Engine, delete, func, insert, not_, select, true, update
 
+from bailee.clock import Clock
 from bailee.cloud.ports import End
 from bailee.cloud.sessions.states import State, may_follow
 from bailee.db.checks import sound
@@ -32,6 +34,11 @@ from bailee.db.cloud import cloud_holdings, cloud_pieces, cloud_sessions
 from bailee.db.engine import reading, storage_errors
 from bailee.db.pages import cut, following, place
 from bailee.errors import InputError, IntegrityError
+from bailee.json_lines import line
+from bailee.keeping.ending import Ending
+from bailee.keeping.holds import Holds
+from bailee.keeping.keeper import KeyOf, Owner
+from bailee.keeping.receipts import Due, Receipt, Receipts, is_deferred
 from bailee.keyring import Keyring
 from bailee.keyring.wrapping import NONCE_BYTES, associated, seal, unseal
 from bailee.ledger import Ledger
@@ -42,11 +49,11 @@ OUTPUT: Final = "cloud_output"
 DIFF: Final = "cloud_diff"
 EGRESS: Final = "egress_record"
 CLASSES: Final = (OUTPUT, DIFF, EGRESS)
+ERASURE: Final = "cloud_erasure"
+EXPIRY: Final = "cloud_expiry"
 _WHAT: Final = "the cloud sessions"
 _PORTION: Final = 200
-
-_Place = tuple[str, str, str]
-"""A session, a data class, and the clause by which something is kept."""
+_DEFERRED: Final = is_deferred(cloud_holdings.c.session_id, cloud_holdings.c.data_class)
 
 TermsOf = Callable[[str, str, bool], Mapping[str, Terms]]
 """By owner, plan and zero retention: the terms of each data class that may be kept."""
@@ -107,14 +114,35 @@ _COLUMNS: Final = [cloud_sessions.c[name] for name in Record.__slots__]
 
 
 class Store:
-    """The cloud sessions of a home. Its methods may be called from any thread."""
+    """The cloud sessions of a home, a `keeping.keeper.Keeper` of what they leave. Its methods may
+    be called from any thread.
+    """
 
-    def __init__(self, engine: Engine, *, keyring: Keyring, ledger: Ledger, terms: TermsOf) -> None:
+    name: Final = "cloud"
+    what: Final = "cloud session"
+    prefix: Final = "cs-"
+
+    def __init__(
+        self,
+        engine: Engine,
+        *,
+        keyring: Keyring,
+        ledger: Ledger,
+        clock: Clock,
+        terms: TermsOf,
+        holds: Holds,
+        receipts: Receipts,
+    ) -> None:
         self._engine = engine
         self._keyring = keyring
         self._ledger = ledger
+        self._clock = clock
         self._terms = terms
-        self._lock = threading.RLock()
+        self._holds = holds
+        self._receipts = receipts
+        self._ending = Ending(self, frozenset({ERASURE, EXPIRY}), keyring, holds, receipts)
+        self.lock = threading.RLock()
+        holds.register(self)
 
     # -- sessions --------------------------------------------------------------------------------
 
@@ -208,7 +236,7 @@ class Store:
         Raises:
             InputError: it can't come there from where it is.
         """
-        with self._lock:
+        with self.lock:
             before = self.get(session_id)
             if not may_follow(before.state, state):
                 raise InputError(f"a session that is {before.state} can't become {state}.")
@@ -264,20 +292,22 @@ class Store:
         terms = self._terms(record.owner, record.plan, record.zero_retention).get(data_class)
         if terms is None:
             return False
-        with self._lock:
+        with self.lock:
             held = self._holding(record.id, data_class)
+            past = held is not None and held.expires_at <= now
+            if past and self._places(_of(record.id, data_class), _DEFERRED):
+                return False  # what was denied to everybody is not gone on with
             until = expires_at(now, terms.period)
             number = 0 if held is None else held.pieces
             key = self._keyring.dek(_subject(record.id, data_class), data_class, until).key
+            if held is None:
+                self._holds.secure(record.id)
             packed = zstandard.compress(orjson.dumps(content))
             about = _about(record.id, data_class, number)
             sealed = seal(key, packed, about, os.urandom(NONCE_BYTES))
-            of_session = (cloud_holdings.c.session_id == record.id) & (
-                cloud_holdings.c.data_class == data_class
-            )
             size = len(sealed) if held is None or instead else held.bytes + len(sealed)
             with storage_errors(_WHAT), self._engine.begin() as connection:
-                connection.execute(delete(cloud_holdings).where(of_session))
+                connection.execute(delete(cloud_holdings).where(_of(record.id, data_class)))
                 connection.execute(
                     insert(cloud_holdings).values(
                         session_id=record.id,
@@ -319,6 +349,9 @@ class Store:
             if error.code != "key_destroyed":
                 raise
             return
+        yield from self._pieces(session_id, data_class, key)
+
+    def _pieces(self, session_id: str, data_class: str, key: bytes) -> Iterator[Any]:
         query = (
             select(cloud_pieces.c.number, cloud_pieces.c.sealed)
             .where(cloud_pieces.c.session_id == session_id, cloud_pieces.c.data_class == data_class)
@@ -341,66 +374,83 @@ class Store:
 
     # -- forgetting ------------------------------------------------------------------------------
 
-    def sweep(self, now: datetime) -> int:
-        """Destroy the keys of what is past its time and remove its rows; how many there were."""
-        gone = 0
-        while True:
-            query = select(cloud_holdings).where(
-                cloud_holdings.c.expires_at <= now, sound(cloud_holdings)
-            )
-            with storage_errors(_WHAT), reading(self._engine) as connection:
-                due = [_held(row) for row in connection.execute(query.limit(_PORTION))]
-            if not due:
-                return gone + self._remove_unsound()
-            self._forget([_place(one) for one in due], "cloud.expired")
-            gone += len(due)
+    def sweep(self, now: datetime) -> dict[str, int]:
+        """Finish what was begun, and destroy what is past its time; in how many classes of sessions
+        there was something.
+
+        Raises:
+            StorageError: a store failed; the next sweep goes on.
+        """
+        with self.lock:
+            gone = self._ending.finish(now)
+        while some := self._expire(now):
+            gone += some
+        return {"cloud": gone + self._remove_unsound()}
+
+    def _expire(self, now: datetime) -> int:
+        """Destroy some of what is past its time: who writes waits no longer."""
+        with self.lock:
+            due = self._due(cloud_holdings.c.expires_at <= now, sound(cloud_holdings))
+            return len(self._ending.begin(EXPIRY, due, now)) if due else 0
 
     def _remove_unsound(self) -> int:
         """Remove what is kept of rows that are not sound, once its key is gone with its epoch."""
-        found = self._places(not_(sound(cloud_holdings)))
-        living = set(self._keyring.living([_subject(*place[:2]) for place in found]))
-        gone = [place for place in found if _subject(*place[:2]) not in living]
-        self._forget(gone, "cloud.expired")
+        held = self._holds.held()
+        found = [one for one in self._places(not_(sound(cloud_holdings))) if one[0] not in held]
+        living = set(self._keyring.living([_subject(*one) for one in found]))
+        gone = [one for one in found if _subject(*one) not in living]
+        for one in gone:
+            self._remove(*one, "cloud.expired")
         return len(gone)
 
-    def _places(self, which: ColumnElement[bool]) -> list[_Place]:
-        """Where something is kept, sound or not."""
-        columns = (
-            cloud_holdings.c.session_id,
-            cloud_holdings.c.data_class,
-            cloud_holdings.c.clause,
+    def _due(self, *where: ColumnElement[bool]) -> list[Due]:
+        """Some of what is kept of which that is true, and whose end waits for no hold."""
+        table = cloud_holdings.c
+        query = (
+            select(table.session_id, table.data_class, cloud_sessions.c.owner)
+            .outerjoin(cloud_sessions, cloud_sessions.c.id == table.session_id)
+            .where(not_(_DEFERRED), *where)
+            .limit(_PORTION)
         )
         with storage_errors(_WHAT), reading(self._engine) as connection:
-            rows = connection.execute(select(*columns).where(which))
-            return [(row.session_id, row.data_class, row.clause) for row in rows]
+            return [
+                Due(session, [_subject(session, data_class)], owner, data_class)
+                for session, data_class, owner in connection.execute(query)
+            ]
 
-    def follow(self, owner: str) -> int:
-        """Let what is kept of an owner's ended sessions follow their present choice where that is
-        shorter; how much was moved. What is longer now reaches only what goes on.
+    def _places(self, *where: ColumnElement[bool]) -> list[tuple[str, str]]:
+        """Where something is kept, a session and a data class; sound or not."""
+        columns = (cloud_holdings.c.session_id, cloud_holdings.c.data_class)
+        with storage_errors(_WHAT), reading(self._engine) as connection:
+            rows = connection.execute(select(*columns).where(*where))
+            return [(row.session_id, row.data_class) for row in rows]
+
+    def follow(self, account_id: str, chosen_at: datetime | None) -> None:  # noqa: ARG002
+        """Let what is kept of an account's sessions follow its present choice where that is
+        shorter. What is longer now reaches only what goes on.
         """
-        moved = 0
-        for record in self.all(owner):
-            present = self._terms(record.owner, record.plan, record.zero_retention)
-            for held in self.holdings(record.id):
-                terms = present.get(held.data_class)
-                if terms is None:
-                    self._forget([_place(held)], "cloud.expired")
-                    moved += 1
-                elif (until := expires_at(record.last_activity, terms.period)) < held.expires_at:
-                    self._shorten(held, terms, until)
-                    moved += 1
-        return moved
+        now = self._clock()
+        with self.lock:
+            for record in self.all(account_id):
+                present = self._terms(record.owner, record.plan, record.zero_retention)
+                for held in self.holdings(record.id):
+                    terms = present.get(held.data_class)
+                    if held.expires_at <= now:
+                        continue  # the sweep's
+                    if terms is None:
+                        self._ending.begin(EXPIRY, self._due(_of(record.id, held.data_class)), now)
+                    elif (
+                        until := expires_at(record.last_activity, terms.period)
+                    ) < held.expires_at:
+                        self._shorten(held, terms, until)
 
     def _shorten(self, held: Holding, terms: Terms, until: datetime) -> None:
-        with self._lock:
+        with self.lock:
             self._keyring.dek(_subject(held.session_id, held.data_class), held.data_class, until)
             with storage_errors(_WHAT), self._engine.begin() as connection:
                 connection.execute(
                     update(cloud_holdings)
-                    .where(
-                        cloud_holdings.c.session_id == held.session_id,
-                        cloud_holdings.c.data_class == held.data_class,
-                    )
+                    .where(_of(held.session_id, held.data_class))
                     .values(
                         period=terms.period,
                         clause=terms.clause,
@@ -409,39 +459,93 @@ class Store:
                     )
                 )
 
-    def erase(self, session_id: str) -> int:
-        """Destroy all that is kept of a session; in how many classes there was something."""
-        held = self._places(cloud_holdings.c.session_id == session_id)
-        self._forget(held, "cloud.erased")
-        return len(held)
+    def delete(self, session_id: str, now: datetime, *, by: str) -> list[Receipt]:
+        """Destroy all that is kept of a session, as far as holds allow: a receipt for each class.
 
-    def erase_owned(self, owner: str) -> int:
-        """Destroy all that is kept of an owner's sessions."""
-        query = select(cloud_sessions.c.id).where(cloud_sessions.c.owner == owner)
-        with storage_errors(_WHAT), reading(self._engine) as connection:
-            owned = connection.execute(query).scalars().all()
-        return sum(self.erase(session_id) for session_id in owned)
+        Raises:
+            StorageError: a store failed; if there is a receipt, the next sweep finishes it.
+        """
+        with self.lock:
+            some = self._due(cloud_holdings.c.session_id == session_id)
+            return self._ending.begin(ERASURE, some, now, by=by)
 
-    def _forget(self, some: Sequence[_Place], kind: str) -> None:
-        if not some:
+    # -- as a keeper -----------------------------------------------------------------------------
+
+    def is_kept(self, thing: str, now: datetime) -> bool:
+        """Whether something is kept of a session at `now`."""
+        return any(one.expires_at > now for one in self.holdings(thing))
+
+    def keys_of(self, thing: str) -> dict[str, str]:
+        """A key for each class, whether there is something of it yet or not."""
+        return {data_class: _subject(thing, data_class) for data_class in CLASSES}
+
+    def resume(self, thing: str, now: datetime) -> None:
+        """Go on with what holds have deferred."""
+        self._ending.resume(thing, now)
+
+    def read_held(self, thing: str, key_of: KeyOf) -> Iterator[bytes]:
+        """What a held session left: one line for what is known of it, one for each piece."""
+        record = self.get(thing)
+        yield line({"type": "cloud_session", "id": thing, "account": record.owner})
+        for data_class in sorted(one.data_class for one in self.holdings(thing)):
+            key = key_of(data_class)
+            for piece in () if key is None else self._pieces(thing, data_class, key):
+                yield line({"type": "piece", "data_class": data_class, "piece": piece})
+
+    def erase(self, whose: Owner, now: datetime, part_of: str, by: str) -> None:
+        """Destroy all that is kept of an owner's sessions, as a part of an erasure. Can be broken
+        off and repeated.
+
+        Raises:
+            StorageError: a store failed; call again.
+        """
+        if whose.account_id is None:
             return
-        with self._lock:
-            self._keyring.destroy([_subject(*place[:2]) for place in some])
-            with storage_errors(_WHAT), self._engine.begin() as connection:
-                for session_id, data_class, clause in some:
-                    for table in (cloud_pieces, cloud_holdings):
-                        connection.execute(
-                            delete(table).where(
-                                table.c.session_id == session_id,
-                                table.c.data_class == data_class,
-                            )
-                        )
-                    self._ledger.append(
-                        kind,
-                        session_id,
-                        {"data_class": data_class, "clause": clause},
-                        connection=connection,
-                    )
+        theirs = cloud_sessions.c.owner == whose.account_id
+        owned = select(cloud_sessions.c.id).where(theirs)
+        of_them = cloud_holdings.c.session_id.in_(owned)
+        with self.lock:
+            self._ending.finish(now)
+            deferred = self._places(of_them, _DEFERRED)
+            self._receipts.take_over([session for session, _ in deferred], part_of)
+            while some := self._due(theirs):
+                self._ending.begin(ERASURE, some, now, by=by, part_of=part_of)
+
+    # -- as its endings see it -------------------------------------------------------------------
+
+    def key_of(self, receipt: Receipt) -> str:
+        """The name of the key of a session's class."""
+        return _subject(receipt.subject, receipt.data_class)
+
+    def deny(self, receipt: Receipt, now: datetime) -> None:
+        """Past its time nobody reads what is kept."""
+        of_it = _of(receipt.subject, receipt.data_class)
+        with storage_errors(_WHAT), self._engine.begin() as connection:
+            connection.execute(
+                update(cloud_holdings)
+                .where(of_it, cloud_holdings.c.expires_at > now)
+                .values(expires_at=now)
+            )
+
+    def remove(self, receipt: Receipt) -> None:
+        """Remove the rows of a session's class."""
+        kind = "cloud.expired" if receipt.kind == EXPIRY else "cloud.erased"
+        self._remove(receipt.subject, receipt.data_class, kind)
+
+    def _remove(self, session_id: str, data_class: str, kind: str) -> None:
+        query = select(cloud_holdings.c.clause).where(_of(session_id, data_class))
+        with storage_errors(_WHAT), self._engine.begin() as connection:
+            clause = connection.execute(query).scalar()
+            connection.execute(
+                delete(cloud_pieces).where(
+                    cloud_pieces.c.session_id == session_id,
+                    cloud_pieces.c.data_class == data_class,
+                )
+            )
+            connection.execute(delete(cloud_holdings).where(_of(session_id, data_class)))
+            if clause is not None:
+                body = {"data_class": data_class, "clause": clause}
+                self._ledger.append(kind, session_id, body, connection=connection)
 
     # -- inside ----------------------------------------------------------------------------------
 
@@ -465,8 +569,10 @@ def _about(session_id: str, data_class: str, number: int) -> bytes:
     return associated("bailee/cloud/1", session_id, data_class, number)
 
 
-def _place(held: Holding) -> _Place:
-    return held.session_id, held.data_class, held.terms.clause
+def _of(session_id: str, data_class: str) -> ColumnElement[bool]:
+    """The condition that a holding is this one."""
+    table = cloud_holdings.c
+    return (table.session_id == session_id) & (table.data_class == data_class)
 
 
 def _values(record: Record) -> dict[str, Any]:

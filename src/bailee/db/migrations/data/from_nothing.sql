@@ -130,7 +130,7 @@ CREATE TABLE receipts (
 	inaccessible_at DATETIME, 
 	key_destroyed_at DATETIME, 
 	backups_unrecoverable_at DATETIME, 
-	reclaimed_at DATETIME, deferred_at DATETIME, owner VARCHAR, part_of VARCHAR, mac BLOB, generation INTEGER, 
+	reclaimed_at DATETIME, deferred_at DATETIME, owner VARCHAR, part_of VARCHAR, mac BLOB, generation INTEGER, data_class VARCHAR DEFAULT 'transcript' NOT NULL, "by" VARCHAR, 
 	CONSTRAINT pk_receipts PRIMARY KEY (id)
 );
 
@@ -237,7 +237,7 @@ CREATE TABLE retention_moves (
 
 CREATE TABLE holds (
 	id VARCHAR NOT NULL, 
-	session_id VARCHAR NOT NULL, 
+	subject VARCHAR NOT NULL, 
 	reason VARCHAR NOT NULL, 
 	state VARCHAR NOT NULL, 
 	requested_at DATETIME NOT NULL, 
@@ -495,9 +495,9 @@ CREATE INDEX ix_feedback_reports_state ON feedback_reports (state);
 
 CREATE INDEX ix_git_connections_account_id ON git_connections (account_id);
 
-CREATE INDEX ix_holds_session_id ON holds (session_id);
-
 CREATE INDEX ix_holds_state ON holds (state);
+
+CREATE INDEX ix_holds_subject ON holds (subject);
 
 CREATE INDEX ix_identities_person_id ON identities (person_id);
 
@@ -555,5 +555,5 @@ CREATE UNIQUE INDEX uq_accounts_person_id ON accounts (person_id);
 
 CREATE UNIQUE INDEX uq_exchanges_number ON exchanges (session_id, number);
 
-INSERT INTO alembic_version VALUES ('0052');
+INSERT INTO alembic_version VALUES ('0053');
 

@@ -10,6 +10,8 @@
   key is destroyed, and a rotation to a higher one began after that.
 * `reclaimed`: no segment with its ciphertext is left.
 
+Who asked is on it (`by`): an actor's name, or nobody, where time did it.
+
 A receipt whose row is not sound (`db.checks`) says nothing: it is not shown, nor driven on.
 
 Each step is entered in the audit record before it is noted here; after a crash between the two it
@@ -24,10 +26,10 @@ import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Engine, Select, and_, delete, exists, insert, select, update
+from sqlalchemy import ColumnElement, Engine, Select, and_, delete, exists, insert, select, update
 
 from bailee.db.among import among
 from bailee.db.checks import sound
@@ -65,21 +67,21 @@ RecordAll = Callable[[str, Sequence[tuple[str, Body]]], None]
 """Adds entries of one kind, each a subject and a body: all or none."""
 
 
-def one_by_one(record: Record) -> RecordAll:
-    """Entries by `record`, where nothing takes many at once."""
+class Due(NamedTuple):
+    """What is to be destroyed: its id, where its ciphertext lies, whose it is, its data class."""
 
-    def record_all(kind: str, entries: Sequence[tuple[str, Body]]) -> None:
-        for subject, body in entries:
-            record(kind, subject, body)
-
-    return record_all
+    subject: str
+    segments: Iterable[str]
+    owner: str | None
+    data_class: str
 
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
     """A receipt as it stands. `kind`: `erasure` (of the session `subject`), `expiry` (of all that
-    was under the KEK `subject`), or `held_expiry` (of the session `subject`, whose time has passed
-    while it was held, or just before the clock was set back).
+    was under the KEK `subject`), `held_expiry` (of the session `subject`, whose time has passed
+    while it was held, or just before the clock was set back), or one of another keeper's.
+    `data_class`: of what was destroyed. `by`: who asked; None: nobody, or from before it was noted.
     """
 
     id: str
@@ -94,10 +96,12 @@ class Receipt:
     reclaimed_at: datetime | None
     owner: str | None
     part_of: str | None
+    data_class: str
+    by: str | None
 
 
 class Receipts:
-    """The receipts in the data database."""
+    """The receipts of one home, of all that it keeps. Any thread."""
 
     def __init__(
         self, engine: Engine, record_all: RecordAll, generation: Callable[[], int]
@@ -111,36 +115,20 @@ class Receipts:
     def request(
         self,
         kind: str,
-        subject: str,
-        segment_ids: Iterable[str],
+        some: Sequence[Due],
         now: datetime,
         *,
-        owner: str | None = None,
-        part_of: str | None = None,
-    ) -> Receipt:
-        """Write a receipt for `subject`, whose ciphertext is in those segments. `owner`: whose
-        session it is; `part_of`: the erasure that it belongs to.
-        """
-        (receipt,) = self.request_all(
-            kind, {subject: segment_ids}, now, owner=owner, part_of=part_of
-        )
-        return receipt
-
-    def request_all(
-        self,
-        kind: str,
-        subjects: Mapping[str, Iterable[str]],
-        now: datetime,
-        *,
-        owner: str | None = None,
+        by: str | None = None,
         part_of: str | None = None,
     ) -> list[Receipt]:
-        """Like `request`, for many subjects, each with its segments."""
+        """Write a receipt for each of what is to be destroyed, in one transaction. `by`: who asked;
+        `part_of`: the erasure that they belong to.
+        """
         made = [
             Receipt(
                 id=str(UUID(bytes=os.urandom(16), version=4)),
                 kind=kind,
-                subject=subject,
+                subject=one.subject,
                 state=REQUESTED,
                 requested_at=now,
                 inaccessible_at=None,
@@ -148,15 +136,17 @@ class Receipts:
                 key_destroyed_at=None,
                 backups_unrecoverable_at=None,
                 reclaimed_at=None,
-                owner=owner,
+                owner=one.owner,
                 part_of=part_of,
+                data_class=one.data_class,
+                by=by,
             )
-            for subject in subjects
+            for one in some
         ]
         rows = [
             {"receipt_id": receipt.id, "segment_id": name}
-            for receipt in made
-            for name in subjects[receipt.subject]
+            for receipt, one in zip(made, some, strict=True)
+            for name in one.segments
         ]
         self._enter(f"{kind}.{REQUESTED}", [(one.subject, one.id) for one in made])
         with storage_errors("the receipts"), self._engine.begin() as connection:
@@ -257,6 +247,19 @@ class Receipts:
         """The receipts of one person's erasure."""
         return self._select(receipts.c.part_of == erasure_id)
 
+    def begun(self, kinds: Iterable[str]) -> list[Receipt]:
+        """The receipts of these kinds whose destruction was begun and waits for no hold, or has
+        left something of the ciphertext: what a crash or a failing store interrupted.
+        """
+        left = exists().where(receipt_segments.c.receipt_id == receipts.c.id)
+        going = receipts.c.state.in_((REQUESTED, INACCESSIBLE))
+        rest = receipts.c.state.in_((KEY_DESTROYED, BACKUPS_UNRECOVERABLE)) & left
+        return self._select(receipts.c.kind.in_(tuple(kinds)) & (going | rest))
+
+    def deferred(self, subject: str) -> list[Receipt]:
+        """The receipts for a subject that wait for the last hold on it."""
+        return self._select((receipts.c.subject == subject) & (receipts.c.state == DEFERRED))
+
     def without(self, segment_id: str) -> None:
         """Note that a segment is gone: no receipt waits for it any more."""
         with storage_errors("the receipts"), self._engine.begin() as connection:
@@ -308,6 +311,12 @@ class Receipts:
     def _found(self, query: Select[Any]) -> list[Receipt]:
         with storage_errors("the receipts"), reading(self._engine) as connection:
             return [Receipt(**row._mapping) for row in connection.execute(query)]
+
+
+def is_deferred(subject: ColumnElement[Any], data_class: ColumnElement[Any]) -> ColumnElement[bool]:
+    """The condition that the end of a thing, whose columns these are, waits for a hold."""
+    of_it = (receipts.c.subject == subject) & (receipts.c.data_class == data_class)
+    return exists().where(of_it, receipts.c.state == DEFERRED, sound(receipts))
 
 
 def _row(receipt: Receipt) -> dict[str, Any]:
