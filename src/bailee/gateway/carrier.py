@@ -44,7 +44,9 @@ class SocketCarrier:
         exchange = self.exchange
         if exchange.down:
             down, exchange.down = exchange.down, b""
-            self._client.write(down)
+            client = self._client
+            if not client.gone:
+                client.transport.write(down)
         if exchange.up:
             up, exchange.up = exchange.up, b""
             assert self._connection is not None
@@ -172,7 +174,7 @@ class SocketCarrier:
     def _unrecorded(self) -> None:
         self._gateway.served_unrecorded()
 
-    def _over(self) -> None:
+    def _say(self) -> None:
         del self.exchange.held.give_up  # the two refer to each other
         self._gateway.say(self.exchange.summary(self._gateway.clock().timestamp()))
 
@@ -189,7 +191,7 @@ _DOING: Final[dict[Do, Callable[[SocketCarrier], None]]] = {
     Do.RESUME_CLIENT: SocketCarrier._resume_client,
     Do.RECORD: SocketCarrier._record,
     Do.UNRECORDED: SocketCarrier._unrecorded,
-    Do.OVER: SocketCarrier._over,
+    Do.SAY: SocketCarrier._say,
     Do.FINISHED: SocketCarrier._finished,
     Do.CLOSE: SocketCarrier._close,
     Do.RESET: SocketCarrier._reset,

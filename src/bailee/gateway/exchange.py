@@ -32,7 +32,28 @@ from bailee.gateway.completion import hold_for
 from bailee.gateway.downlink import Downlink
 from bailee.gateway.http1 import AnswerHead, RequestHead
 from bailee.gateway.particulars import Particulars
-from bailee.gateway.phases import KEPT, PASSED, WRITING, Do, Happened, Phase, Table
+from bailee.gateway.phases import (
+    ANSWER,
+    END,
+    FAILED,
+    FAILING,
+    GONE,
+    HEAD,
+    HELD,
+    KEPT,
+    LAST,
+    OVER,
+    PASSED,
+    REQUEST,
+    REST,
+    STORED,
+    UNSTORED,
+    WHOLE,
+    WRITING,
+    Do,
+    Happened,
+    Table,
+)
 from bailee.gateway.recording import Keeping, NotKept, not_recorded, over_share
 from bailee.gateway.routes import Route
 from bailee.gateway.settings import Limits
@@ -40,14 +61,8 @@ from bailee.gateway.summary import ExchangeSummary
 from bailee.gateway.uplink import Addressee, Sending, Uplink
 from bailee.vault.exchange import CapturedExchange, Outcome
 
-_ANSWER, _HELD, _WHOLE, _REST, _FAILING, _OVER = (
-    Phase.ANSWER,
-    Phase.HELD,
-    Phase.WHOLE,
-    Phase.REST,
-    Phase.FAILING,
-    Phase.OVER,
-)
+_PAUSE, _RESUME = Do.PAUSE_UPSTREAM, Do.RESUME_UPSTREAM
+*_, _RECORD, _UNRECORDED, _SAY, _FINISHED, _CLOSE, _RESET = Do
 _NOT_MODIFIED: Final = 304
 
 
@@ -115,7 +130,7 @@ class Exchange:
         self.max_body = max_body
         self.closes = closes
         self.heard = self._started = now
-        self.phase = Phase.REQUEST
+        self.phase = REQUEST
         self.down = self.up = b""
         self.out: list[Do] = []
         self.uplink = Uplink(
@@ -152,7 +167,7 @@ class Exchange:
     @property
     def ended(self) -> bool:
         """Whether nothing more is taken from either side."""
-        return self.phase >= _FAILING
+        return self.phase >= FAILING
 
     def captured(self, ended: float) -> CapturedExchange:
         """The record, asked for by `Do.RECORD` and given once. `ended` is in Unix seconds."""
@@ -161,7 +176,7 @@ class Exchange:
         return self._particulars.captured(self._keeping, answer, ended)
 
     def summary(self, ended: float) -> ExchangeSummary:
-        """What is said of it, asked for by `Do.OVER`. `ended` is in Unix seconds."""
+        """What is said of it, asked for by `Do.SAY`. `ended` is in Unix seconds."""
         return self._particulars.summary(status=self._status, error=self._failure, ended=ended)
 
     def _moves(self, happened: Happened) -> bool:
@@ -183,11 +198,11 @@ class Exchange:
     def request_data(self, payload: bytes, done: bool, now: float) -> None:
         """The client sent more, transfer coding removed; `done` with the last of it."""
         phase = self.phase
-        if phase >= _FAILING:
+        if phase >= FAILING:
             return
         size = len(payload)
         self._particulars.bytes_in += size
-        keeping = self._keeping if phase <= _ANSWER else None
+        keeping = self._keeping if phase <= ANSWER else None
         if size and (keeping is not None or self.uplink.collects):
             over = self._shares.take(self.held, size)
             if over is not None:
@@ -222,7 +237,7 @@ class Exchange:
         if 300 <= head.status < 400 and head.status != _NOT_MODIFIED:
             self.upstream_failed(_redirects(head.status))
             return
-        if not self._moves(Happened.HEAD):
+        if not self._moves(HEAD):
             return
         self.uplink.answered()
         closes = self.closes or not self.uplink.whole
@@ -234,23 +249,21 @@ class Exchange:
     def answer_data(self, payload: bytes, done: bool, now: float) -> None:
         """The upstream sent more, transfer coding removed; `done` with the last of it."""
         downlink, phase = self._downlink, self.phase
-        if phase >= _FAILING or downlink is None:
+        if phase >= FAILING or downlink is None:
             return
         if done:
             self.uplink.close()
         self._particulars.bytes_out += len(payload)
         keeping = self._keeping
-        if keeping is None or phase is _REST:
-            self.down += downlink.send(payload, done, now)
-            if not done:
-                self.down += downlink.send_head()
-        elif phase is _ANSWER:
+        if keeping is None or phase is REST:
+            self.down += downlink.send(payload, done, now) or downlink.send_head()
+        elif phase is ANSWER:
             self._keep(keeping, downlink, payload, done, now)
             return
         else:
             assert keeping.hold is not None
             keeping.hold.feed(payload)  # what follows the last event waits with it
-        if done and self._moves(Happened.END) and self.phase is _OVER:
+        if done and self._moves(END) and self.phase is OVER:
             self._finish()
 
     def _keep(
@@ -280,11 +293,11 @@ class Exchange:
         elif downlink.live:
             self.down += downlink.send_head()
         if done:
-            self._moves(Happened.END)
-            self.out.append(Do.RECORD)
+            self._moves(END)
+            self.out.append(_RECORD)
         elif hold.final:
-            self._moves(Happened.LAST)
-            self.out += (Do.RECORD, Do.PAUSE_UPSTREAM)
+            self._moves(LAST)
+            self.out += (_RECORD, _PAUSE)
 
     # -- what is full --------------------------------------------------------------------------
 
@@ -294,14 +307,14 @@ class Exchange:
             self._full_for += now - self._full_since
         self._full_since = now if full else 0.0
         self.heard = now
-        if self.uplink.sending is Sending.OPEN and self.phase is not _HELD:
-            self.out.append(Do.PAUSE_UPSTREAM if full else Do.RESUME_UPSTREAM)
+        if self.uplink.sending is Sending.OPEN and self.phase is not HELD:
+            self.out.append(_PAUSE if full else _RESUME)
 
     # -- recording -----------------------------------------------------------------------------
 
     def recorded(self, stored: bool, now: float) -> None:
         """The record is durable, or is known not to be."""
-        was, happened = self.phase, Happened.STORED
+        was, happened = self.phase, STORED
         if not stored:
             self._particulars.terms = None
             self._particulars.not_kept = "recorder_failed"
@@ -309,9 +322,9 @@ class Exchange:
                 if self._must_record:
                     self._failure = not_recorded()
                     self.uplink.drop()
-                    happened = Happened.UNSTORED
+                    happened = UNSTORED
                 else:
-                    self.out.append(Do.UNRECORDED)
+                    self.out.append(_UNRECORDED)
         self._moves(happened)
         if self._failure is not None:
             self._end_with_error(self._failure)
@@ -321,11 +334,11 @@ class Exchange:
             return
         downlink, keeping = self._downlink, self._keeping
         assert downlink is not None and keeping is not None and keeping.hold is not None
-        self.down += downlink.send(keeping.hold.rest(), was is _WHOLE, now)
-        if self.phase is _OVER:
-            self._finish(cut=was is not _WHOLE)
+        self.down += downlink.send(keeping.hold.rest(), was is WHOLE, now)
+        if self.phase is OVER:
+            self._finish(cut=was is not WHOLE)
         elif not self._full_since:
-            self.out.append(Do.RESUME_UPSTREAM)
+            self.out.append(_RESUME)
 
     # -- ends ----------------------------------------------------------------------------------
 
@@ -353,31 +366,31 @@ class Exchange:
         """The client has gone."""
         was = self.phase
         self._gone = True
-        if not self._moves(Happened.GONE):
+        if not self._moves(GONE):
             return
         self.uplink.drop()
-        if was <= _ANSWER:
+        if was <= ANSWER:
             self._particulars.outcome = Outcome.CLIENT_ABORTED
             if self._keeping is not None:
-                self.out.append(Do.RECORD)
-        if self.phase is _OVER:
+                self.out.append(_RECORD)
+        if self.phase is OVER:
             self._finish()
 
     def _fail(self, error: BaileeError, outcome: Outcome) -> None:
         """Ends the exchange with an error, unless it has its end already."""
         was = self.phase
-        if not self._moves(Happened.FAILED):
+        if not self._moves(FAILED):
             return
         self.uplink.drop()
-        if was > _ANSWER:
+        if was > ANSWER:
             # The last event was there, and its end was not: the client gets what came.
-            if self.phase is _OVER:
+            if self.phase is OVER:
                 self._finish(cut=True)
             return
         self._failure = error
         self._particulars.outcome = outcome
         if self._keeping is not None:
-            self.out.append(Do.RECORD)
+            self.out.append(_RECORD)
         else:
             self._end_with_error(error)
 
@@ -386,9 +399,9 @@ class Exchange:
         if downlink is not None and (downlink.began or self._gone):
             last_word = b"" if self._gone else downlink.last_word(error, self.exchange_id)
             self.down += last_word
-            self._end(downlink.answer.status, Do.CLOSE if last_word else Do.RESET)
+            self._end(downlink.answer.status, _CLOSE if last_word else _RESET)
         elif self._gone:
-            self._end(0, Do.RESET)
+            self._end(0, _RESET)
         else:
             self.closes = self.closes or not self.uplink.whole
             self.down += error_answer(
@@ -398,7 +411,7 @@ class Exchange:
                 bodiless=self.head.method == b"HEAD",
                 lines=self.head.answer_lines,
             )
-            self._end(error.http_status, Do.FINISHED)
+            self._end(error.http_status, _FINISHED)
 
     def _finish(self, *, cut: bool = False) -> None:
         """The exchange is over as it should be, or its client has gone; `cut`: the answer's end
@@ -407,14 +420,14 @@ class Exchange:
         downlink = self._downlink
         began = downlink is not None and downlink.began
         status = downlink.answer.status if downlink is not None and began else 0
-        self._end(status, Do.CLOSE if cut else Do.FINISHED)
+        self._end(status, _CLOSE if cut else _FINISHED)
 
     def _end(self, status: int, then: Do) -> None:
         """Nothing happens in this exchange any more."""
         self._keeping = None
         self._status = status
         self._shares.leave(self.held)
-        self.out.append(Do.OVER)
+        self.out.append(_SAY)
         if not self._gone:
             self.out.append(then)
 
@@ -423,7 +436,7 @@ class Exchange:
     def tick(self, now: float, *, body_late: bool) -> None:
         """Looks at what is late. `body_late`: the client's connection finds its request so."""
         limits = self._limits
-        if self.phase is _OVER or self.phase in WRITING:
+        if self.phase is OVER or self.phase in WRITING:
             return
         if self._full_since:
             waited = now - self._full_since
@@ -432,7 +445,7 @@ class Exchange:
             if waited > limits.client_stalled or (
                 taken < (in_all - limits.client_stalled) * limits.body_rate
             ):
-                self.out.append(Do.RESET)
+                self.out.append(_RESET)
                 self.client_lost()
             return
         downlink = self._downlink

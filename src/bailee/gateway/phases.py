@@ -66,41 +66,33 @@ class Do(IntEnum):
     RESUME_CLIENT = 8
     RECORD = 9  # write the record of `captured`, then tell `recorded`
     UNRECORDED = 10  # count: it is served although it is not recorded
-    OVER = 11  # say `summary`: nothing comes after, but one of these
+    SAY = 11  # say `summary`: it is over, and one of these may follow
     FINISHED = 12  # the answer is complete
     CLOSE = 13  # it is not, and nothing more will come
     RESET = 14  # likewise, and the client must not take a close for its end
 
 
+# By these names, since to look a member up in its class takes as long as a step of an exchange.
+REQUEST, ANSWER, HELD, WHOLE, CUT, REST, FAILING, LEFT, OVER = Phase
+HEAD, LAST, END, STORED, UNSTORED, FAILED, GONE = Happened
+
 Table = Mapping[Phase, Mapping[Happened, Phase]]
-_P, _H = Phase, Happened
 
 PASSED: Final[Table] = {
-    _P.REQUEST: {_H.HEAD: _P.ANSWER, _H.FAILED: _P.OVER, _H.GONE: _P.OVER},
-    _P.ANSWER: {_H.END: _P.OVER, _H.FAILED: _P.OVER, _H.GONE: _P.OVER},
-    _P.OVER: {},
+    REQUEST: {HEAD: ANSWER, FAILED: OVER, GONE: OVER},
+    ANSWER: {END: OVER, FAILED: OVER, GONE: OVER},
+    OVER: {},
 }
-_WRITTEN: Final = {_H.STORED: _P.OVER, _H.UNSTORED: _P.OVER}
+_WRITTEN: Final = {STORED: OVER, UNSTORED: OVER}
 KEPT: Final[Table] = {
-    _P.REQUEST: {_H.HEAD: _P.ANSWER, _H.FAILED: _P.FAILING, _H.GONE: _P.LEFT},
-    _P.ANSWER: {
-        _H.LAST: _P.HELD,
-        _H.END: _P.WHOLE,
-        _H.FAILED: _P.FAILING,
-        _H.GONE: _P.LEFT,
-    },
-    _P.HELD: {
-        _H.END: _P.WHOLE,
-        _H.FAILED: _P.CUT,
-        _H.GONE: _P.LEFT,
-        _H.STORED: _P.REST,
-        _H.UNSTORED: _P.OVER,
-    },
-    _P.WHOLE: {_H.GONE: _P.LEFT, **_WRITTEN},
-    _P.CUT: {_H.GONE: _P.LEFT, **_WRITTEN},
-    _P.REST: {_H.END: _P.OVER, _H.FAILED: _P.OVER, _H.GONE: _P.OVER},
-    _P.FAILING: {_H.GONE: _P.FAILING, **_WRITTEN},
-    _P.LEFT: _WRITTEN,
-    _P.OVER: {},
+    REQUEST: {HEAD: ANSWER, FAILED: FAILING, GONE: LEFT},
+    ANSWER: {LAST: HELD, END: WHOLE, FAILED: FAILING, GONE: LEFT},
+    HELD: {END: WHOLE, FAILED: CUT, GONE: LEFT, STORED: REST, UNSTORED: OVER},
+    WHOLE: {GONE: LEFT, **_WRITTEN},
+    CUT: {GONE: LEFT, **_WRITTEN},
+    REST: {END: OVER, FAILED: OVER, GONE: OVER},
+    FAILING: {GONE: FAILING, **_WRITTEN},
+    LEFT: _WRITTEN,
+    OVER: {},
 }
-WRITING: Final = frozenset({_P.HELD, _P.WHOLE, _P.CUT, _P.FAILING, _P.LEFT})
+WRITING: Final = frozenset({HELD, WHOLE, CUT, FAILING, LEFT})

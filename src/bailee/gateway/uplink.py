@@ -56,6 +56,8 @@ class Sending(IntEnum):
     CLOSED = 5  # nothing more goes up
 
 
+_SIGN, _TAKE, _CONNECT, _RELEASE, _DROP = tuple(Do)[: Do.DROP + 1]
+_PAUSE, _RESUME = Do.PAUSE_CLIENT, Do.RESUME_CLIENT
 _COLLECTING, _SIGNING, _READY, _TAKING, _OPEN, _CLOSED = Sending
 
 
@@ -129,7 +131,7 @@ class Uplink:
         if self._lines is not None:
             self.signed(self._lines)
         elif self.sending is _SIGNING:
-            self._out.append(Do.SIGN)
+            self._out.append(_SIGN)
 
     def send(self, payload: bytes, done: bool) -> bytes:
         """Takes more of the body, transfer coding removed; `done` with the last of it."""
@@ -141,7 +143,7 @@ class Uplink:
                 self._body.append(payload)
             if done:
                 self.sending = _SIGNING
-                self._out.append(Do.SIGN)
+                self._out.append(_SIGN)
             return b""
         if self._head.chunked:
             if payload:
@@ -191,7 +193,7 @@ class Uplink:
         unsent, self._unsent, self._unsent_size = self._unsent, [], 0
         if self._paused:
             self._paused = False
-            self._out.append(Do.RESUME_CLIENT)
+            self._out.append(_RESUME)
         return self._write(b"".join(unsent))
 
     def lost(self, *, again: bool) -> bool:
@@ -205,13 +207,13 @@ class Uplink:
         self._unsent = written
         self.full = False
         self.sending = _TAKING
-        self._out.append(Do.CONNECT)
+        self._out.append(_CONNECT)
         return True
 
     def fill(self, full: bool) -> None:
         """The upstream does not take what was written as fast as it came, or does again."""
         self.full = self._paused = full
-        self._out.append(Do.PAUSE_CLIENT if full else Do.RESUME_CLIENT)
+        self._out.append(_PAUSE if full else _RESUME)
 
     def answered(self) -> None:
         """An answer has begun: the request is not sent again."""
@@ -220,12 +222,12 @@ class Uplink:
     def close(self) -> None:
         """The answer is there whole: what is still to come of the request is not wanted."""
         self.sending = _CLOSED
-        self._out.append(Do.RELEASE)
+        self._out.append(_RELEASE)
 
     def drop(self) -> None:
         """The upstream is not wanted any more."""
         if self.sending in (_SIGNING, _TAKING, _OPEN):
-            self._out.append(Do.DROP)
+            self._out.append(_DROP)
         self.sending = _CLOSED
         self._unsent = []
 
@@ -233,7 +235,7 @@ class Uplink:
 
     def _take(self) -> None:
         self.sending = _TAKING
-        self._out.append(Do.TAKE)
+        self._out.append(_TAKE)
 
     def _write(self, raw: bytes) -> bytes:
         if self.sending is _OPEN:
@@ -245,7 +247,7 @@ class Uplink:
             self._unsent_size += len(raw)
             if self._unsent_size > _UNSENT and not self._paused:
                 self._paused = True
-                self._out.append(Do.PAUSE_CLIENT)
+                self._out.append(_PAUSE)
         return b""
 
     def _note(self, written: list[bytes], raw: bytes) -> None:

@@ -49,6 +49,7 @@ class UpstreamConnection(asyncio.Protocol):
         "_keep_alive",
         "_poll",
         "_pool",
+        "_time",
         "carrier",
         "heard",
         "idle_until",
@@ -58,6 +59,7 @@ class UpstreamConnection(asyncio.Protocol):
 
     def __init__(self, pool: UpstreamPool) -> None:
         self._pool = pool
+        self._time = pool.time
         self._body: Body | None = None
         self._buffer = b""
         self._informational = 0
@@ -89,7 +91,7 @@ class UpstreamConnection(asyncio.Protocol):
         if carrier is None:  # nobody asked
             self.transport.abort()
             return
-        rounds = self._pool.time.rounds
+        rounds = self._time.rounds
         if not rounds.crowded:
             self._received(carrier, data)
             return
@@ -100,7 +102,7 @@ class UpstreamConnection(asyncio.Protocol):
     def _received(self, carrier: Carrier, data: bytes) -> None:
         exchange = carrier.exchange
         self.heard = True
-        exchange.heard = now = self._pool.time.now
+        exchange.heard = now = self._time.now
         try:
             body = self._body
             began = body is None
@@ -171,7 +173,7 @@ class UpstreamConnection(asyncio.Protocol):
             self._pool.forget(self)
             return
         if exc is None and isinstance(self._body, UntilClose):
-            carrier.exchange.answer_data(b"", True, self._pool.time.now)
+            carrier.exchange.answer_data(b"", True, self._time.now)
         else:
             self.carrier = None
             error = _closed(exc, began=self._body is not None)
