@@ -150,10 +150,13 @@ class SocketCarrier:
         self._client.resume("upstream")
 
     def _finished(self) -> None:
-        self._client.closes = self._client.closes or self.exchange.closes
+        self._say()
+        if self.exchange.closes:
+            self._client.closes = True
         self._client.finished()
 
     def _close(self) -> None:
+        self._say()
         self._client.close_unfinished(flush=True)
 
     def _reset(self) -> None:

@@ -263,8 +263,10 @@ class Exchange:
         else:
             assert keeping.hold is not None
             keeping.hold.feed(payload)  # what follows the last event waits with it
-        if done and self._moves(END) and self.phase is OVER:
-            self._finish()
+        if done:
+            self.phase = self._follows[phase][END]
+            if phase is not HELD:
+                self._finish()
 
     def _keep(
         self, keeping: Keeping, downlink: Downlink, payload: bytes, done: bool, now: float
@@ -293,10 +295,10 @@ class Exchange:
         elif downlink.live:
             self.down += downlink.send_head()
         if done:
-            self._moves(END)
+            self.phase = self._follows[ANSWER][END]
             self.out.append(_RECORD)
         elif hold.final:
-            self._moves(LAST)
+            self.phase = self._follows[ANSWER][LAST]
             self.out += (_RECORD, _PAUSE)
 
     # -- what is full --------------------------------------------------------------------------
@@ -325,7 +327,7 @@ class Exchange:
                     happened = UNSTORED
                 else:
                     self.out.append(_UNRECORDED)
-        self._moves(happened)
+        self.phase = self._follows[was][happened]
         if self._failure is not None:
             self._end_with_error(self._failure)
             return
@@ -399,9 +401,11 @@ class Exchange:
         if downlink is not None and (downlink.began or self._gone):
             last_word = b"" if self._gone else downlink.last_word(error, self.exchange_id)
             self.down += last_word
-            self._end(downlink.answer.status, _CLOSE if last_word else _RESET)
+            self._end(downlink.answer.status, _CLOSE if last_word else _SAY)
+            if not (self._gone or last_word):
+                self.out.append(_RESET)
         elif self._gone:
-            self._end(0, _RESET)
+            self._end(0, _SAY)
         else:
             self.closes = self.closes or not self.uplink.whole
             self.down += error_answer(
@@ -427,9 +431,7 @@ class Exchange:
         self._keeping = None
         self._status = status
         self._shares.leave(self.held)
-        self.out.append(_SAY)
-        if not self._gone:
-            self.out.append(then)
+        self.out.append(_SAY if self._gone else then)
 
     # -- time ----------------------------------------------------------------------------------
 

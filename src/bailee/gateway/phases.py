@@ -66,10 +66,10 @@ class Do(IntEnum):
     RESUME_CLIENT = 8
     RECORD = 9  # write the record of `captured`, then tell `recorded`
     UNRECORDED = 10  # count: it is served although it is not recorded
-    SAY = 11  # say `summary`: it is over, and one of these may follow
-    FINISHED = 12  # the answer is complete
-    CLOSE = 13  # it is not, and nothing more will come
-    RESET = 14  # likewise, and the client must not take a close for its end
+    SAY = 11  # it is over: say `summary`
+    FINISHED = 12  # likewise, and the answer is complete
+    CLOSE = 13  # likewise, and it is not; nothing more will come
+    RESET = 14  # end the client's connection so that it can't take that for the answer's end
 
 
 # By these names, since to look a member up in its class takes as long as a step of an exchange.
