@@ -13,17 +13,19 @@ import contextlib
 import socket
 import struct
 import time
+from collections.abc import Callable
 from enum import IntEnum
-from typing import TYPE_CHECKING, Final, cast
+from typing import Final, Protocol, cast
 
-from bailee.admission import Over
-from bailee.errors import InputError
+from bailee.admission import Connections, Held, Over, Rounds
+from bailee.clock import Clock
+from bailee.errors import BaileeError, InputError, StorageError
+from bailee.gateway.exchange import Carrier
 from bailee.gateway.http1 import Body, Malformed, RequestHead, find_head_end, parse_request_head
 from bailee.gateway.recording import over_share
-
-if TYPE_CHECKING:
-    from bailee.gateway.exchange import Exchange
-    from bailee.gateway.server import Gateway
+from bailee.gateway.settings import Limits
+from bailee.gateway.summary import ExchangeSummary
+from bailee.vault.exchange import CapturedExchange
 
 _AHEAD: Final = 64 * 1024
 
@@ -41,8 +43,53 @@ class State(IntEnum):
 _HEAD, _BODY, _BUSY, _LINGER, _CLOSING = State
 
 
+class Surroundings(Protocol):
+    """What a client's connection and what is under way on it need of the gateway. Times are in
+    the loop's seconds, as of its last tick.
+    """
+
+    limits: Limits
+    clock: Clock
+    now: float
+    elapsed: float
+    closing: bool
+    rounds: Rounds
+    connections: Connections[ClientConnection]
+    clients: set[ClientConnection]
+
+    def handle(self, client: ClientConnection, head: RequestHead) -> None:
+        """Decides what happens to a request."""
+        ...
+
+    def refuse(
+        self, client: ClientConnection, head: RequestHead | None, error: BaileeError
+    ) -> None:
+        """Answers with an error of our own."""
+        ...
+
+    def submit(
+        self, captured: CapturedExchange, done: Callable[[StorageError | None], None], held: Held
+    ) -> None:
+        """Hands a record over, and counts it until `recorded`."""
+        ...
+
+    def recorded(self, owner: str, held: Held) -> None:
+        """A record that was handed over is done."""
+        ...
+
+    def served_unrecorded(self) -> None:
+        """Counts an exchange that passes although it is not recorded."""
+        ...
+
+    def say(self, summary: ExchangeSummary) -> None:
+        """Says that an exchange is over."""
+        ...
+
+
 class ClientConnection(asyncio.Protocol):
-    """See the module."""
+    """One connection of a client's, on the loop's thread. It reads requests, has the gateway decide
+    on each, and tells the exchange under way what comes. It never decides what passes.
+    """
 
     __slots__ = (
         "_body",
@@ -62,13 +109,13 @@ class ClientConnection(asyncio.Protocol):
         "_waits",
         "account",
         "arriving",
+        "carrier",
         "closes",
-        "exchange",
         "gone",
         "transport",
     )
 
-    def __init__(self, gateway: Gateway) -> None:
+    def __init__(self, gateway: Surroundings) -> None:
         self._gateway = gateway
         self._state = _HEAD
         self._buffer = b""
@@ -83,7 +130,7 @@ class ClientConnection(asyncio.Protocol):
         self._pumping = False
         self._since = self._heard = gateway.now
         self.transport: asyncio.Transport = cast(asyncio.Transport, None)
-        self.exchange: Exchange | None = None
+        self.carrier: Carrier | None = None  # of what is under way
         self.account = ""  # of the last request; the empty name while nobody is known
         self.closes = False  # whether the connection ends with the present answer
         self.gone = False
@@ -140,25 +187,34 @@ class ClientConnection(asyncio.Protocol):
         self.gone = True
         self._gateway.clients.discard(self)
         self._gateway.connections.closed(self)
-        exchange, self.exchange = self.exchange, None
-        if exchange is not None:
-            exchange.client_lost()
+        carrier, self.carrier = self.carrier, None
+        if carrier is not None:
+            carrier.exchange.client_lost()
+            carrier.carry()
 
     def pause_writing(self) -> None:
         """See `asyncio.Protocol`."""
         self._full = True
-        if self.exchange is not None:
-            self.exchange.client_full(True)
+        self._tell_full(True)
 
     def resume_writing(self) -> None:
         """See `asyncio.Protocol`."""
         self._full = False
-        if self.exchange is not None:
-            self.exchange.client_full(False)
-        elif self._state is _HEAD:
+        if self._tell_full(False):
+            return
+        if self._state is _HEAD:
             self._next()
         elif self._state is _CLOSING and not self.transport.get_write_buffer_size():
             self._close()
+
+    def _tell_full(self, full: bool) -> bool:
+        """Whether there is somebody to tell."""
+        carrier = self.carrier
+        if carrier is None:
+            return False
+        carrier.exchange.client_full(full, self._gateway.now)
+        carrier.carry()
+        return True
 
     # -- requests ------------------------------------------------------------------------------
 
@@ -211,46 +267,46 @@ class ClientConnection(asyncio.Protocol):
         """The request is begun, or answered, at a later turn. What comes until then is kept."""
         self._waits = True
 
-    def begin(self, exchange: Exchange) -> None:
+    def begin(self, carrier: Carrier) -> None:
         """The request's exchange begins. Head and what there is of the body go on in one write."""
-        self.exchange = exchange
-        exchange.begin()
+        self.carrier = carrier
+        carrier.exchange.begin()
         if self._state is not _BODY:
-            exchange.request_data(b"", True)
+            carrier.exchange.request_data(b"", True, self._gateway.now)
+            carrier.carry()
             return
         rest, self._buffer = self._buffer, b""
         self.resume("ahead")
-        if rest:
-            self._body_data(rest)
-        else:
-            exchange.request_data(b"", False)
+        self._body_data(rest)
 
     def _body_data(self, data: bytes) -> None:
-        body, exchange = self._body, self.exchange
+        body, carrier = self._body, self.carrier
         if body is None:
             return
         try:
             payload, surplus = body.feed(data)
         except Malformed as malformed:
-            self.closes = True
-            if exchange is not None:
-                exchange.client_failed(
-                    InputError(f"The request's body is not valid HTTP: {malformed}.")
-                )
+            self._body_failed(InputError(f"The request's body is not valid HTTP: {malformed}."))
             return
         self._body_size += len(payload)
-        if exchange is not None and self._body_size > exchange.max_body:
-            self.closes = True
-            exchange.client_failed(too_large(exchange.max_body))
+        if carrier is not None and self._body_size > carrier.exchange.max_body:
+            self._body_failed(too_large(carrier.exchange.max_body))
             return
         if body.done:
             self._body = None
             self._state = _BUSY
             self._buffer = surplus
-        if exchange is not None:
-            exchange.request_data(payload, body.done)
+        if carrier is not None:
+            carrier.exchange.request_data(payload, body.done, self._gateway.now)
+            carrier.carry()
         elif body.done:  # answered before its body was read
             self.finished()
+
+    def _body_failed(self, error: InputError) -> None:
+        self.closes = True
+        if self.carrier is not None:
+            self.carrier.exchange.client_failed(error)
+            self.carrier.carry()
 
     def _reject(self, error: InputError, head: RequestHead | None = None) -> None:
         """Answers what can't be read on from."""
@@ -289,7 +345,7 @@ class ClientConnection(asyncio.Protocol):
 
     def finished(self) -> None:
         """The answer is complete."""
-        self.exchange = None
+        self.carrier = None
         if self.gone:
             return
         if self._body is not None and self._state is _BODY:
@@ -317,7 +373,7 @@ class ClientConnection(asyncio.Protocol):
 
     def close_unfinished(self, *, flush: bool) -> None:
         """Ends the connection so that the client can't take the answer for complete."""
-        self.exchange = None
+        self.carrier = None
         if self.gone:
             return
         if flush:
@@ -385,7 +441,7 @@ class ClientConnection(asyncio.Protocol):
         if not self.gone and self.transport.can_write_eof():
             self.transport.write_eof()
 
-    def body_late(self, now: float) -> bool:
+    def _body_late(self, now: float) -> bool:
         """Whether the body comes too slowly. Time in which it was not read does not count."""
         if self._paused:
             return False
@@ -400,10 +456,12 @@ class ClientConnection(asyncio.Protocol):
         """Looks at what is late. `now` in the loop's seconds."""
         limits = self._gateway.limits
         state = self._state
-        if self.exchange is not None:
+        carrier = self.carrier
+        if carrier is not None:
             if state is _BODY and not self._paused:
                 self._reading += self._gateway.elapsed
-            self.exchange.tick(now)
+            carrier.exchange.tick(now, body_late=self._body_late(now))
+            carrier.carry()
         elif state is _CLOSING:
             if not self._sending(now):
                 self._close()
@@ -427,7 +485,7 @@ class ClientConnection(asyncio.Protocol):
     @property
     def idle(self) -> bool:
         """Whether nothing is under way."""
-        return self.exchange is None
+        return self.carrier is None
 
 
 def too_large(limit: int) -> InputError:

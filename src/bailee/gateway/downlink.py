@@ -1,74 +1,60 @@
 """The answer's way down: its head, its framing towards this client, pings, and an error at its end.
 
 Rules kept here: what is not complete is never ended as if it were; a ping or an error goes only
-where one event has ended and the next has not begun.
+where one event has ended and the next has not begun. Pure.
 """
 
 from __future__ import annotations
-
-from typing import TYPE_CHECKING
 
 from bailee.errors import BaileeError
 from bailee.gateway.answers import LAST_CHUNK, PING, chunk, error_event
 from bailee.gateway.http1 import AnswerHead, RequestHead
 from bailee.gateway.origins import without_origins
 
-if TYPE_CHECKING:
-    from bailee.gateway.client import ClientConnection
-
 
 class Downlink:
-    """See the module. `answer` is the upstream's head. `live`: the head does not wait for a kept
-    answer's first bytes, as that of a document does, which could become a refusal until then.
-    `plain`: these are unencoded server-sent events. `began`: anything was written to the client.
-    `cut`: the answer's end never comes.
+    """One answer's way down, owned by its exchange. It gives the bytes that are to be written; it
+    knows no connection.
 
-    Times are in the loop's seconds.
+    `answer` is the upstream's head. `live`: the head does not wait for a kept answer's first bytes,
+    as that of a document does, which could become a refusal until then. `plain`: these are
+    unencoded server-sent events. `began`: anything was given to be written. `closes`: the
+    connection ends with this answer. Times are in the loop's seconds.
     """
 
     __slots__ = (
         "_chunked",
-        "_client",
         "_head",
         "_last_sent",
         "_may_close",
         "_tail",
         "answer",
         "began",
-        "cut",
+        "closes",
         "live",
         "plain",
     )
 
     def __init__(
-        self,
-        client: ClientConnection,
-        request: RequestHead,
-        answer: AnswerHead,
-        *,
-        request_done: bool,
-        started: float,
+        self, request: RequestHead, answer: AnswerHead, *, closes: bool, started: float
     ) -> None:
         self.answer = answer
         self.began = False
-        self.cut = False
         self.live = answer.content_type.startswith(b"text/event-stream")
         self.plain = self.live and answer.content_encoding in (b"", b"identity")
-        self._client = client
+        self.closes = closes
         self._chunked = False
         self._may_close = request.minor == 0  # an answer may end by closing
         self._tail = b"\n\n"
         self._last_sent = started
         framing = b""
-        close = client.closes
         if answer.length is None and not answer.bodiless:
             if request.minor == 1:
                 self._chunked = True
                 framing = b"Transfer-Encoding: chunked\r\n"
             else:
-                close = True
-        if close or not request_done:
-            client.closes = True
+                self.closes = True
+        if self.closes:
             framing += b"Connection: close\r\n"
         self._head = b"HTTP/1.1 %d %b\r\n%b%b\r\n" % (
             answer.status,
@@ -79,43 +65,42 @@ class Downlink:
             framing,
         )
 
-    def send_head(self) -> None:
-        """Writes the head, unless it has gone."""
-        if self._head:
-            self.began = True
-            self._client.write(self._head)
-            self._head = b""
+    def send_head(self) -> bytes:
+        """The head, unless it has gone."""
+        self.began = True
+        head, self._head = self._head, b""
+        return head
 
-    def send(self, payload: bytes, last: bool, now: float) -> None:
-        """Writes to the client; with `last`, the answer's end."""
+    def send(self, payload: bytes, last: bool, now: float) -> bytes:
+        """The answer's next bytes; with `last`, its end."""
         if payload and self.plain:
             self._tail = payload if len(payload) >= 4 else (self._tail + payload)[-4:]
             self._last_sent = now
         if self._chunked:
             if payload:
                 payload = b"%x\r\n%b\r\n" % (len(payload), payload)
-            if last and not self.cut:
+            if last:
                 payload += LAST_CHUNK
         if self._head and (payload or last):
             payload = self._head + payload
             self._head = b""
         if payload:
             self.began = True
-            self._client.write(payload)
+        return payload
 
-    def ping(self, now: float, after: float) -> None:
-        """Writes a ping when nothing was sent for `after` seconds and one can be written."""
+    def ping(self, now: float, after: float) -> bytes:
+        """A ping, when nothing was sent for `after` seconds and one can be."""
         if now - self._last_sent > after and self._chunked and self._between_events:
             self._last_sent = now
-            self._client.write(chunk(PING))
+            return chunk(PING)
+        return b""
 
-    def end_with(self, error: BaileeError, request_id: str) -> None:
-        """Ends an answer that has begun: with an event that says why, where one can be written."""
-        says = self.plain and self._between_events and (self._chunked or self._may_close)
-        if says:
+    def last_word(self, error: BaileeError, request_id: str) -> bytes:
+        """The event that says why an answer ends that has begun, where one can be written."""
+        if self.plain and self._between_events and (self._chunked or self._may_close):
             event = error_event(error, request_id)
-            self._client.write(chunk(event) if self._chunked else event)
-        self._client.close_unfinished(flush=says)
+            return chunk(event) if self._chunked else event
+        return b""
 
     @property
     def _between_events(self) -> bool:

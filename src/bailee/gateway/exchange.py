@@ -1,113 +1,163 @@
-"""One exchange: a client's request carried to an upstream, and its answer carried back.
+"""One exchange: a client's request carried to an upstream, and its answer carried back. Pure.
+
+Told what happens, it says what to do. It knows no socket, no loop and no clock: whoever tells it
+something then carries out what it says (`Carrier.carry`). That is, in this order: `down`, bytes for
+the client; `up`, bytes for the upstream; `out`, what else there is to do (`phases.Do`). They are
+filled and taken out; nothing is made for an event.
 
 Rules kept here:
 
 * What comes is passed on at once, and neither side is read from faster than the other takes it.
-* An exchange that is kept is recorded exactly once, however it ends. The end of its answer
-  reaches the client only after that.
+* An exchange that is kept is recorded exactly once, however it ends (`phases`). The end of its
+  answer reaches the client only after that.
 * An exchange that is not kept has no `Keeping`, and nothing here can put its bytes anywhere but
   into the other side's socket.
+* An answer that redirects is an error: whoever followed it would carry prompt and key elsewhere.
 * A failure before the answer began is an answer in the Messages API's error shape. A failure
   after that is an error event where the stream allows one, and a connection that closes without
   the answer's proper end.
 
-Order of events: `begin`; `request_data`, at once and until done; `answer_head`; `answer_data` until
-done; `_recorded`; `_finish`. `fail`, `client_lost` and `tick` may end it at any point. What goes up
-is `uplink`'s to send, what goes down `downlink`'s.
+What goes up is `uplink`'s to decide, what goes down `downlink`'s. Times are in the loop's seconds.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Final, Protocol
 
-from bailee.admission import Held, Over
-from bailee.errors import BaileeError, InputError, StorageError, UpstreamError
+from bailee.admission import Held, Over, Shares
+from bailee.errors import BaileeError, InputError, UpstreamError
 from bailee.gateway.access import Caller
 from bailee.gateway.answers import CONTINUE, error_answer
 from bailee.gateway.completion import hold_for
 from bailee.gateway.downlink import Downlink
 from bailee.gateway.http1 import AnswerHead, RequestHead
 from bailee.gateway.particulars import Particulars
+from bailee.gateway.phases import (
+    ANSWER,
+    END,
+    FAILED,
+    FAILING,
+    GONE,
+    HEAD,
+    HELD,
+    KEPT,
+    LAST,
+    OVER,
+    PASSED,
+    REQUEST,
+    REST,
+    STORED,
+    UNSTORED,
+    WHOLE,
+    WRITING,
+    Do,
+    Happened,
+    Table,
+)
 from bailee.gateway.recording import Keeping, NotKept, not_recorded, over_share
 from bailee.gateway.routes import Route
-from bailee.gateway.uplink import Uplink
-from bailee.vault.exchange import Outcome
+from bailee.gateway.settings import Limits
+from bailee.gateway.summary import ExchangeSummary
+from bailee.gateway.uplink import Addressee, Sending, Uplink
+from bailee.vault.exchange import CapturedExchange, Outcome
 
-if TYPE_CHECKING:
-    from bailee.gateway.client import ClientConnection
-    from bailee.gateway.server import Gateway
-    from bailee.gateway.upstream import UpstreamPool
+_PAUSE, _RESUME = Do.PAUSE_UPSTREAM, Do.RESUME_UPSTREAM
+*_, _RECORD, _UNRECORDED, _SAY, _FINISHED, _CLOSE, _RESET = Do
+_NOT_MODIFIED: Final = 304
 
 
 class Exchange:
-    """See the module. `heard` is when anything came that the other side had to send, in the loop's
-    seconds. `held` is what it holds of its account's and key's shares. `max_body` is how long the
-    request may be, in bytes.
+    """One exchange, from its request's head to its end. Its carrier owns it, and tells it on the
+    gateway's thread what the two connections, the recorder and the clock say. It counts what it
+    holds to its account's `shares`, and never acts.
+
+    `heard` is when anything came that the other side had to send. `held` is what it holds of its
+    account's and key's shares. `max_body` is how long the request may be, in bytes. `closes` says
+    that the client's connection ends with this answer.
     """
 
     __slots__ = (
-        "_answer_done",
-        "_client",
         "_downlink",
         "_failure",
+        "_follows",
         "_full_for",
         "_full_since",
+        "_gone",
         "_keeping",
-        "_over",
+        "_limits",
+        "_must_record",
         "_particulars",
         "_route",
+        "_shares",
         "_started",
+        "_status",
+        "closes",
+        "down",
         "exchange_id",
-        "gateway",
         "head",
         "heard",
         "held",
         "max_body",
-        "request_done",
+        "out",
+        "phase",
+        "up",
         "uplink",
     )
 
     def __init__(
         self,
-        gateway: Gateway,
-        client: ClientConnection,
         head: RequestHead,
         route: Route,
         *,
         caller: Caller,
-        pool: UpstreamPool,
+        addressee: Addressee,
         kept: Keeping | NotKept,
         passthrough: bool,
+        closes: bool,
         max_body: int,
         exchange_id: str,
         held: Held,
+        shares: Shares,
+        limits: Limits,
+        must_record: bool,
+        now: float,
+        started: float,
     ) -> None:
-        self.gateway = gateway
+        """`must_record`: what can't be recorded is not served. `started` is in Unix seconds."""
         self.head = head
         self.exchange_id = exchange_id
         self.held = held
-        held.give_up = self._give_up
         self.max_body = max_body
-        self.request_done = False
-        self.heard = self._started = gateway.now
-        self.uplink = Uplink(self, client, pool, route.target, passthrough=passthrough)
-        self._downlink: Downlink | None = None  # from the answer's head on
-        self._client = client
-        self._route = route
-        self._keeping = kept if isinstance(kept, Keeping) else None
-        self._particulars = Particulars(
-            exchange_id,
-            caller=caller,
-            head=head,
-            route=route,
-            kept=kept,
-            started=gateway.clock().timestamp(),
+        self.closes = closes
+        self.heard = self._started = now
+        self.phase = REQUEST
+        self.down = self.up = b""
+        self.out: list[Do] = []
+        self.uplink = Uplink(
+            head,
+            route.target,
+            addressee,
+            self.out,
+            passthrough=passthrough,
+            resend=limits.resend,
         )
-        self._answer_done = False
+        self._downlink: Downlink | None = None  # from the answer's head on
+        self._follows: Table = PASSED
+        self._keeping: Keeping | None = None
+        if isinstance(kept, Keeping):
+            self._follows, self._keeping = KEPT, kept
+        self._route = route
+        self._shares = shares
+        self._limits = limits
+        self._must_record = must_record
+        self._particulars = Particulars(
+            exchange_id, caller=caller, head=head, route=route, kept=kept, started=started
+        )
         self._full_since = 0.0
         self._full_for = 0.0  # seconds in which the client did not take what came, before
+        self._gone = False  # the client has
         self._failure: BaileeError | None = None
-        self._over = False
+        self._status = 0
 
     @property
     def account(self) -> str:
@@ -117,89 +167,117 @@ class Exchange:
     @property
     def ended(self) -> bool:
         """Whether nothing more is taken from either side."""
-        return self._over or self._failure is not None
+        return self.phase >= FAILING
+
+    def captured(self, ended: float) -> CapturedExchange:
+        """The record, asked for by `Do.RECORD` and given once. `ended` is in Unix seconds."""
+        assert self._keeping is not None
+        answer = self._downlink.answer if self._downlink is not None else None
+        return self._particulars.captured(self._keeping, answer, ended)
+
+    def summary(self, ended: float) -> ExchangeSummary:
+        """What is said of it, asked for by `Do.SAY`. `ended` is in Unix seconds."""
+        return self._particulars.summary(status=self._status, error=self._failure, ended=ended)
+
+    def _moves(self, happened: Happened) -> bool:
+        """Goes on as the table says. Whether what happened changes anything."""
+        phase = self._follows[self.phase].get(happened)
+        if phase is None:
+            return False
+        self.phase = phase
+        return True
 
     # -- the request ---------------------------------------------------------------------------
 
     def begin(self) -> None:
         """Starts."""
         if self.head.expects_continue:
-            self._client.write(CONTINUE)
-        self.uplink.open()
+            self.down = CONTINUE
+        self.uplink.begin()
 
-    def request_data(self, payload: bytes, done: bool) -> None:
-        """Takes what the client sent, transfer coding removed; `done` with the last of it."""
-        if self._over or self._failure is not None:
+    def request_data(self, payload: bytes, done: bool, now: float) -> None:
+        """The client sent more, transfer coding removed; `done` with the last of it."""
+        phase = self.phase
+        if phase >= FAILING:
             return
         size = len(payload)
         self._particulars.bytes_in += size
-        keeping = self._keeping
-        keeps = keeping is not None and not keeping.submitted
-        if size and (keeps or self.uplink.collects):
-            over = self.gateway.shares.take(self.held, size)
+        keeping = self._keeping if phase <= ANSWER else None
+        if size and (keeping is not None or self.uplink.collects):
+            over = self._shares.take(self.held, size)
             if over is not None:
                 self.client_failed(over_share(over))
                 return
-            if keeping is not None and keeps:
+            if keeping is not None:
                 keeping.request.append(payload)
         if done:
-            self.request_done = True
-            self.gateway.shares.arrived(self.held)
-            self.heard = self.gateway.now
-        self.uplink.send(payload, done)
+            self._shares.arrived(self.held)
+            self.heard = now
+        self.up += self.uplink.send(payload, done)
+
+    def signed(self, lines: bytes) -> None:
+        """The credential's header lines are there."""
+        if not self.ended:
+            self.uplink.signed(lines)
+
+    def connected(self, now: float, *, pooled: bool) -> None:
+        """A connection to the upstream is there; `pooled`: one that has served before."""
+        self.heard = now
+        self.up += self.uplink.connected(pooled=pooled)
 
     # -- the answer ----------------------------------------------------------------------------
 
     def informational(self, head: AnswerHead) -> None:
         """An answer before the answer (RFC 9110, 15.2). We asked for no 100 (Continue)."""
         if head.status != 100 and self.head.minor == 1:
-            self._client.write(b"HTTP/1.1 %d %b\r\n%b\r\n" % (head.status, head.reason, head.kept))
+            self.down += b"HTTP/1.1 %d %b\r\n%b\r\n" % (head.status, head.reason, head.kept)
 
     def answer_head(self, head: AnswerHead) -> None:
         """The answer begins."""
+        if 300 <= head.status < 400 and head.status != _NOT_MODIFIED:
+            self.upstream_failed(_redirects(head.status))
+            return
+        if not self._moves(HEAD):
+            return
         self.uplink.answered()
-        self._downlink = Downlink(
-            self._client,
-            self.head,
-            head,
-            request_done=self.request_done,
-            started=self._started,
-        )
+        closes = self.closes or not self.uplink.whole
+        self._downlink = Downlink(self.head, head, closes=closes, started=self._started)
+        self.closes = self._downlink.closes
         if self._keeping is not None:
             self._keeping.hold = hold_for(head.content_type, head.content_encoding)
 
-    def answer_data(self, payload: bytes, done: bool) -> None:
-        """Takes what the upstream sent, transfer coding removed; `done` with the last of it."""
-        downlink = self._downlink
-        if self._over or self._failure is not None or downlink is None:
+    def answer_data(self, payload: bytes, done: bool, now: float) -> None:
+        """The upstream sent more, transfer coding removed; `done` with the last of it."""
+        downlink, phase = self._downlink, self.phase
+        if phase >= FAILING or downlink is None:
             return
-        self._answer_done = done
-        self._particulars.bytes_out += len(payload)
-        if self._keeping is not None:
-            self._keep(self._keeping, downlink, payload, done)
-            return
-        downlink.send(payload, done, self.gateway.now)
         if done:
-            self._finish()
+            self.uplink.close()
+        self._particulars.bytes_out += len(payload)
+        keeping = self._keeping
+        if keeping is None or phase is REST:
+            self.down += downlink.send(payload, done, now) or downlink.send_head()
+        elif phase is ANSWER:
+            self._keep(keeping, downlink, payload, done, now)
+            return
         else:
-            downlink.send_head()
+            assert keeping.hold is not None
+            keeping.hold.feed(payload)  # what follows the last event waits with it
+        if done:
+            self.phase = self._follows[phase][END]
+            if phase is not HELD:
+                self._finish()
 
-    def _keep(self, keeping: Keeping, downlink: Downlink, payload: bytes, done: bool) -> None:
-        """Passes on of a kept answer what may go, and submits the record at its end."""
+    def _keep(
+        self, keeping: Keeping, downlink: Downlink, payload: bytes, done: bool, now: float
+    ) -> None:
+        """Passes on of a kept answer what may go, and has the record written at its end."""
         hold = keeping.hold
         assert hold is not None
-        if keeping.pending:
-            hold.feed(payload)  # what follows the last event waits with it
-            return
-        if keeping.submitted:
-            downlink.send(payload, done, self.gateway.now)
-            if done:
-                self._finish()
-            return
         size = len(payload)
         keeping.answer.append(payload)
         keeping.answer_size += size
-        if keeping.answer_size > self.gateway.limits.max_answer:
+        if keeping.answer_size > self._limits.max_answer:
             self.upstream_failed(
                 UpstreamError(
                     "The answer is longer than what can be kept of one exchange.",
@@ -207,175 +285,160 @@ class Exchange:
                 )
             )
             return
-        over = self.gateway.shares.take(self.held, size)
+        over = self._shares.take(self.held, size)
         if over is not None:
-            self.fail(over_share(over), Outcome.CLIENT_ABORTED)
+            self._fail(over_share(over), Outcome.CLIENT_ABORTED)
             return
         free = hold.feed(payload)
         if free:
-            downlink.send(free, False, self.gateway.now)
+            self.down += downlink.send(free, False, now)
         elif downlink.live:
-            downlink.send_head()
-        if done or hold.final:
-            self._submit(keeping, Outcome.COMPLETE)
-            if not done and self.uplink.connection is not None:
-                self.uplink.connection.transport.pause_reading()
+            self.down += downlink.send_head()
+        if done:
+            self.phase = self._follows[ANSWER][END]
+            self.out.append(_RECORD)
+        elif hold.final:
+            self.phase = self._follows[ANSWER][LAST]
+            self.out += (_RECORD, _PAUSE)
 
-    def client_full(self, full: bool) -> None:
+    # -- what is full --------------------------------------------------------------------------
+
+    def client_full(self, full: bool, now: float) -> None:
         """The client does not take what was written as fast as it came, or does again."""
-        now = self.gateway.now
         if self._full_since and not full:
             self._full_for += now - self._full_since
         self._full_since = now if full else 0.0
         self.heard = now
-        upstream = self.uplink.connection
-        if upstream is not None and not self._pending:
-            if full:
-                upstream.transport.pause_reading()
-            else:
-                upstream.transport.resume_reading()
+        if self.uplink.sending is Sending.OPEN and self.phase is not HELD:
+            self.out.append(_PAUSE if full else _RESUME)
 
     # -- recording -----------------------------------------------------------------------------
 
-    @property
-    def _pending(self) -> bool:
-        return self._keeping is not None and self._keeping.pending
-
-    def _submit(self, keeping: Keeping, outcome: Outcome) -> None:
-        """Hands the record over. `_recorded` goes on."""
-        keeping.submitted = keeping.pending = True
-        self._particulars.outcome = outcome
-        answer = self._downlink.answer if self._downlink is not None else None
-        ended = self.gateway.clock().timestamp()
-        captured = self._particulars.captured(keeping, answer, ended)
-        self.gateway.submit(captured, self._recorded, self.held)
-
-    def _recorded(self, error: StorageError | None) -> None:
+    def recorded(self, stored: bool, now: float) -> None:
         """The record is durable, or is known not to be."""
-        self.gateway.recorded(self._particulars.caller.owner, self.held)
-        keeping = self._keeping
-        assert keeping is not None
-        keeping.pending = False
-        if error is not None:
+        was, happened = self.phase, STORED
+        if not stored:
             self._particulars.terms = None
             self._particulars.not_kept = "recorder_failed"
             if self._failure is None:
-                if self.gateway.refuses_unrecorded:
+                if self._must_record:
                     self._failure = not_recorded()
                     self.uplink.drop()
+                    happened = UNSTORED
                 else:
-                    self.gateway.served_unrecorded()
+                    self.out.append(_UNRECORDED)
+        self.phase = self._follows[was][happened]
         if self._failure is not None:
             self._end_with_error(self._failure)
             return
-        if self._client.gone:
+        if self._gone:
             self._finish()
             return
-        assert self._downlink is not None and keeping.hold is not None
-        self._downlink.send(keeping.hold.rest(), self._answer_done, self.gateway.now)
-        if self._answer_done:
-            self._finish()
-        elif self.uplink.connection is not None and not self._full_since:
-            self.uplink.connection.transport.resume_reading()
+        downlink, keeping = self._downlink, self._keeping
+        assert downlink is not None and keeping is not None and keeping.hold is not None
+        self.down += downlink.send(keeping.hold.rest(), was is WHOLE, now)
+        if self.phase is OVER:
+            self._finish(cut=was is not WHOLE)
+        elif not self._full_since:
+            self.out.append(_RESUME)
 
     # -- ends ----------------------------------------------------------------------------------
 
+    def upstream_lost(self, error: UpstreamError, *, heard: bool) -> None:
+        """The upstream's connection ended before its answer did, and why that is an error;
+        `heard`: something of the answer had come.
+        """
+        if not self.uplink.lost(again=not (heard or self._gone)):
+            self.upstream_failed(error)
+
     def upstream_failed(self, error: BaileeError) -> None:
         """The upstream did not do its part."""
-        self.fail(error, Outcome.UPSTREAM_FAILED)
+        timed_out = error.code == "upstream_timeout"
+        self._fail(error, Outcome.TIMED_OUT if timed_out else Outcome.UPSTREAM_FAILED)
 
     def client_failed(self, error: InputError) -> None:
         """The client did not do its part."""
-        self.fail(error, Outcome.CLIENT_ABORTED)
+        self._fail(error, Outcome.CLIENT_ABORTED)
+
+    def give_up(self) -> None:
+        """It ends so that others have room."""
+        self.client_failed(over_share(Over("account", "memory", 0)))
 
     def client_lost(self) -> None:
         """The client has gone."""
-        if self._over:
+        was = self.phase
+        self._gone = True
+        if not self._moves(GONE):
             return
         self.uplink.drop()
-        keeping = self._keeping
-        if keeping is not None and keeping.submitted:
-            if not keeping.pending:
-                self._finish()
-            return
-        self._particulars.outcome = Outcome.CLIENT_ABORTED
-        if keeping is not None:
-            self._submit(keeping, Outcome.CLIENT_ABORTED)
-        else:
+        if was <= ANSWER:
+            self._particulars.outcome = Outcome.CLIENT_ABORTED
+            if self._keeping is not None:
+                self.out.append(_RECORD)
+        if self.phase is OVER:
             self._finish()
 
-    def _give_up(self) -> None:
-        """Ends so that others have room."""
-        self.client_failed(over_share(Over("account", "memory", 0)))
-
-    def fail(self, error: BaileeError, outcome: Outcome) -> None:
+    def _fail(self, error: BaileeError, outcome: Outcome) -> None:
         """Ends the exchange with an error, unless it has its end already."""
-        if self._over or self._failure is not None:
+        was = self.phase
+        if not self._moves(FAILED):
             return
         self.uplink.drop()
-        keeping = self._keeping
-        if keeping is not None and keeping.submitted:
+        if was > ANSWER:
             # The last event was there, and its end was not: the client gets what came.
-            self._answer_done = True
-            if self._downlink is not None:
-                self._downlink.cut = True
-            if not keeping.pending:
-                self._finish()
+            if self.phase is OVER:
+                self._finish(cut=True)
             return
         self._failure = error
         self._particulars.outcome = outcome
-        if keeping is not None:
-            self._submit(keeping, outcome)
+        if self._keeping is not None:
+            self.out.append(_RECORD)
         else:
             self._end_with_error(error)
 
     def _end_with_error(self, error: BaileeError) -> None:
-        client, downlink = self._client, self._downlink
-        if downlink is not None and (downlink.began or client.gone):
-            if not client.gone:
-                downlink.end_with(error, self.exchange_id)
-            self._end(error, status=downlink.answer.status)
-        elif client.gone:
-            self._end(error, status=0)
+        downlink = self._downlink
+        if downlink is not None and (downlink.began or self._gone):
+            last_word = b"" if self._gone else downlink.last_word(error, self.exchange_id)
+            self.down += last_word
+            self._end(downlink.answer.status, _CLOSE if last_word else _SAY)
+            if not (self._gone or last_word):
+                self.out.append(_RESET)
+        elif self._gone:
+            self._end(0, _SAY)
         else:
-            close = client.closes = client.closes or not self.request_done
-            bodiless = self.head.method == b"HEAD"
-            lines = self.head.answer_lines
-            client.write(
-                error_answer(error, self.exchange_id, close=close, bodiless=bodiless, lines=lines)
+            self.closes = self.closes or not self.uplink.whole
+            self.down += error_answer(
+                error,
+                self.exchange_id,
+                close=self.closes,
+                bodiless=self.head.method == b"HEAD",
+                lines=self.head.answer_lines,
             )
-            self._end(error, status=error.http_status)
-            client.finished()
+            self._end(error.http_status, _FINISHED)
 
-    def _finish(self) -> None:
-        """The exchange is over as it should be, or its client has gone."""
+    def _finish(self, *, cut: bool = False) -> None:
+        """The exchange is over as it should be, or its client has gone; `cut`: the answer's end
+        never comes.
+        """
         downlink = self._downlink
         began = downlink is not None and downlink.began
-        self._end(None, status=downlink.answer.status if downlink is not None and began else 0)
-        if self._client.gone:
-            return
-        if downlink is not None and downlink.cut:
-            self._client.close_unfinished(flush=True)
-        else:
-            self._client.finished()
+        status = downlink.answer.status if downlink is not None and began else 0
+        self._end(status, _CLOSE if cut else _FINISHED)
 
-    def _end(self, error: BaileeError | None, *, status: int) -> None:
+    def _end(self, status: int, then: Do) -> None:
         """Nothing happens in this exchange any more."""
-        self._over = True
         self._keeping = None
-        held = self.held
-        self.gateway.shares.leave(held)
-        del held.give_up  # the two refer to each other
-        self.uplink.forget()
-        ended = self.gateway.clock().timestamp()
-        self.gateway.say(self._particulars.summary(status=status, error=error, ended=ended))
+        self._status = status
+        self._shares.leave(self.held)
+        self.out.append(_SAY if self._gone else then)
 
     # -- time ----------------------------------------------------------------------------------
 
-    def tick(self, now: float) -> None:
-        """Looks at what is late. `now` in the loop's seconds."""
-        limits = self.gateway.limits
-        if self._over or self._failure is not None or self._pending:
+    def tick(self, now: float, *, body_late: bool) -> None:
+        """Looks at what is late. `body_late`: the client's connection finds its request so."""
+        limits = self._limits
+        if self.phase is OVER or self.phase in WRITING:
             return
         if self._full_since:
             waited = now - self._full_since
@@ -384,33 +447,53 @@ class Exchange:
             if waited > limits.client_stalled or (
                 taken < (in_all - limits.client_stalled) * limits.body_rate
             ):
-                self._client.close_unfinished(flush=False)
+                self.out.append(_RESET)
                 self.client_lost()
             return
         downlink = self._downlink
-        waits_for_upstream = self.request_done or self.uplink.full
+        waits_for_upstream = self.uplink.whole or self.uplink.full
         if self._route.prompt and downlink is None and now - self._started > limits.prompt:
             waits_for_upstream, silence = True, limits.prompt
             self.heard = self._started
         else:
             silence = limits.upstream_silence
         if waits_for_upstream and now - self.heard > silence:
-            self.fail(
+            self.upstream_failed(
                 UpstreamError(
                     f"The upstream was silent for {silence:g} s.", code="upstream_timeout"
-                ),
-                Outcome.TIMED_OUT,
+                )
             )
-        elif not waits_for_upstream and self._client.body_late(now):
-            self.fail(
+        elif not waits_for_upstream and body_late:
+            self._fail(
                 InputError("The request did not arrive in time.", code="request_timeout"),
                 Outcome.TIMED_OUT,
             )
         elif limits.ping and downlink is not None and downlink.plain and self._may_ping:
-            downlink.ping(now, limits.ping)
+            self.down += downlink.ping(now, limits.ping)
 
     @property
     def _may_ping(self) -> bool:
         hold = self._keeping.hold if self._keeping is not None else None
-        holding = hold is not None and hold.holding
-        return self._route.pings and not holding and not self._answer_done
+        return self._route.pings and not (hold is not None and hold.holding)
+
+
+class Carrier(Protocol):
+    """Carries out, on the gateway's thread, what an exchange says. Both connections know it: they
+    tell its exchange what happened, then have it `carry`.
+    """
+
+    exchange: Exchange
+
+    def carry(self) -> None:
+        """Carries out what the exchange has said. May be called while it is carrying."""
+        ...
+
+
+def _redirects(status: int) -> UpstreamError:
+    """An answer that sends its reader elsewhere."""
+    return UpstreamError(
+        f"The upstream redirects this request ({status}).",
+        code="upstream_protocol",
+        hint="whoever runs this gateway: set the upstream's URL to the address that it ends at;"
+        " a redirect is not passed on, since following it would carry prompt and key there",
+    )

@@ -21,12 +21,9 @@ import socket
 import ssl
 import stat
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-from bailee.gateway.client import ClientConnection
-
-if TYPE_CHECKING:
-    from bailee.gateway.server import Gateway
+from bailee.gateway.client import ClientConnection, Surroundings
 
 _log = logging.getLogger("bailee.gateway")
 BACKLOG: Final = 1024
@@ -40,7 +37,7 @@ class Listening:
     """
 
     def __init__(
-        self, gateway: Gateway, listening: socket.socket, context: ssl.SSLContext | None = None
+        self, gateway: Surroundings, listening: socket.socket, context: ssl.SSLContext | None = None
     ) -> None:
         self.socket = listening
         self._gateway = gateway

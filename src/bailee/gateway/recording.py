@@ -48,19 +48,15 @@ class Recording(Protocol):
 
 
 class Keeping:
-    """One exchange that is kept: its bytes until they are submitted, and how far its record is.
-
-    `hold` holds back the answer's end, from the answer's head on. A record is `submitted` once, and
-    `pending` from then on until it is durable or known not to be.
+    """One exchange that is kept: its terms, and its bytes until they are submitted. `hold` holds
+    back the answer's end, from the answer's head on.
     """
 
     __slots__ = (
         "answer",
         "answer_size",
         "hold",
-        "pending",
         "request",
-        "submitted",
         "terms",
     )
 
@@ -70,8 +66,6 @@ class Keeping:
         self.answer: list[bytes] = []
         self.answer_size = 0
         self.hold: Hold | None = None
-        self.submitted = False
-        self.pending = False
 
     def take(self) -> tuple[bytes, bytes]:
         """The bodies of request and answer, which are not held here any more."""

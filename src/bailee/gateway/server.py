@@ -36,6 +36,7 @@ from bailee.clock import Clock
 from bailee.errors import BaileeError, InputError, PolicyDenied, StorageError
 from bailee.gateway.access import Access, Caller, Passage, Unkept
 from bailee.gateway.answers import error_answer, hello, preflight
+from bailee.gateway.carrier import SocketCarrier
 from bailee.gateway.client import ClientConnection, too_large
 from bailee.gateway.exchange import Exchange
 from bailee.gateway.http1 import RequestHead
@@ -103,7 +104,7 @@ class Gateway:
         self._health = health
         self._disk = disk
         self._pools = {
-            channel: UpstreamPool(upstream, config.limits)
+            channel: UpstreamPool(upstream, config.limits, self)
             for channel, upstream in (
                 ("api", config.api),
                 ("bedrock", config.bedrock),
@@ -262,7 +263,7 @@ class Gateway:
             begun = self._exchange(
                 client, head, where, caller, passage, passthrough=passthrough, own=own
             )
-            if isinstance(begun, Exchange):
+            if isinstance(begun, SocketCarrier):
                 client.begin(begun)
                 return
             clause = passage.clause if passage is not None else ""
@@ -305,8 +306,10 @@ class Gateway:
         *,
         passthrough: bool,
         own: bool,
-    ) -> Exchange | BaileeError:
-        """The request's exchange, whose account has room for it; or why there is none."""
+    ) -> SocketCarrier | BaileeError:
+        """Who carries the request's exchange, whose account has room for it; or why there is
+        none.
+        """
         if caller is None or passage is None:
             return InputError(
                 "The API key is missing, unknown or revoked.",
@@ -342,19 +345,24 @@ class Gateway:
             self.served_unrecorded()
             kept = NotKept("recorder_failed")
         self.connections.admitted(client)
-        return Exchange(
-            self,
-            client,
+        exchange = Exchange(
             head,
             where,
             caller=caller,
-            pool=pool,
+            addressee=pool.addressee,
             kept=kept,
             passthrough=passthrough,
+            closes=client.closes,
             max_body=max_body,
             exchange_id=self._new_id(),
             held=held,
+            shares=self.shares,
+            limits=limits,
+            must_record=self.refuses_unrecorded,
+            now=self.now,
+            started=self.clock().timestamp(),
         )
+        return SocketCarrier(exchange, self, client, pool)
 
     def _lags(self, owner: str) -> Over | None:
         """Whether too much of an account's waits to be sealed for more to be recorded."""

@@ -1,4 +1,4 @@
-"""The request's way up: its head with another credential, then its body as it comes.
+"""The request's way up: its head with another credential, then its body as it comes. Pure.
 
 Rules kept here:
 
@@ -18,261 +18,243 @@ Rules kept here:
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Coroutine
-from typing import TYPE_CHECKING, Final
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Final
 
-from bailee.errors import BaileeError, UpstreamError
 from bailee.gateway.answers import LAST_CHUNK, chunk
-from bailee.gateway.http1 import without
-from bailee.vault.exchange import Outcome
-
-if TYPE_CHECKING:
-    from bailee.gateway.client import ClientConnection
-    from bailee.gateway.exchange import Exchange
-    from bailee.gateway.upstream import UpstreamConnection, UpstreamPool
+from bailee.gateway.http1 import RequestHead, without
+from bailee.gateway.phases import Do
 
 _UNSENT: Final = 256 * 1024  # read from a client while its upstream connection is being made
 _SAFE: Final = frozenset({b"GET", b"HEAD"})
 
 
+@dataclass(frozen=True, slots=True)
+class Addressee:
+    """What a request's head says of its upstream: `base` comes before every target. Of the
+    credential: `fixed`, its header lines when they are the same for every request; `needs_body`,
+    whether a request must be there whole to be signed; `replaces`, the client's header names that
+    a signature would contradict.
+    """
+
+    base: bytes
+    host_line: bytes
+    fixed: bytes | None = b""
+    needs_body: bool = False
+    replaces: frozenset[bytes] = frozenset()
+
+
+class Sending(IntEnum):
+    """How far the request is."""
+
+    COLLECTING = 0  # the body has to be there whole, to be signed
+    SIGNING = 1  # the credential is being had
+    READY = 2  # the head is there, and nothing of the body
+    TAKING = 3  # a connection is being had
+    OPEN = 4  # what comes goes over the connection
+    CLOSED = 5  # nothing more goes up
+
+
+_SIGN, _TAKE, _CONNECT, _RELEASE, _DROP = tuple(Do)[: Do.DROP + 1]
+_PAUSE, _RESUME = Do.PAUSE_CLIENT, Do.RESUME_CLIENT
+_COLLECTING, _SIGNING, _READY, _TAKING, _OPEN, _CLOSED = Sending
+
+
 class Uplink:
-    """See the module. `connection` is there while a request is under way on it; `full` says that
-    it does not take what was written as fast as it came.
+    """One request's way up, owned by its exchange. It asks through `out`, and gives the bytes that
+    are to be written; it knows no connection. `whole`: the last of the body has come. `full`: the
+    upstream does not take what was written as fast as it came.
     """
 
     __slots__ = (
-        "_answered",
+        "_addressee",
         "_began",
-        "_client",
-        "_dispatched",
-        "_exchange",
+        "_body",
+        "_head",
+        "_lines",
+        "_out",
         "_passthrough",
-        "_pool",
+        "_paused",
+        "_resend",
         "_target",
-        "_task",
-        "_to_sign",
         "_unsent",
         "_unsent_size",
         "_written",
         "_written_size",
-        "connection",
         "full",
+        "sending",
+        "whole",
     )
 
     def __init__(
         self,
-        exchange: Exchange,
-        client: ClientConnection,
-        pool: UpstreamPool,
+        head: RequestHead,
         target: bytes,
+        addressee: Addressee,
+        out: list[Do],
         *,
         passthrough: bool,
+        resend: int,
     ) -> None:
-        self.connection: UpstreamConnection | None = None
-        self.full = False
-        self._exchange = exchange
-        self._client = client
-        self._pool = pool
+        self._head = head
         self._target = target
+        self._addressee = addressee
+        self._out = out
         self._passthrough = passthrough  # the client's credentials are for the upstream
-        self._to_sign: list[bytes] | None = None  # the body, when it has to be there whole
-        credential = pool.credential
-        if credential.needs_body and not passthrough and credential.fixed is None:
-            self._to_sign = []
+        self._resend = resend
+        self._lines = head.credential_lines if passthrough else addressee.fixed
+        collects = self._lines is None and addressee.needs_body
+        self._body: list[bytes] | None = [] if collects else None  # when it is collected
+        self._began = False  # whether anything of the body has come, or that there is none
         self._unsent: list[bytes] = []
         self._unsent_size = 0
-        self._began = False  # whether anything of the body has come, or that there is none
-        self._dispatched = False
-        self._answered = False
         self._written: list[bytes] | None = None  # while it may be written again
         self._written_size = 0
-        self._task: asyncio.Task[None] | None = None
+        self._paused = False  # whether the client is not read from, for the upstream's sake
+        self.sending = _COLLECTING if collects else _SIGNING
+        self.full = False
+        self.whole = False
 
     @property
     def collects(self) -> bool:
         """Whether the whole body is held here before it goes."""
-        return self._to_sign is not None
+        return self.sending is _COLLECTING
 
-    def open(self) -> None:
-        """Sends the head, once its credential is there."""
-        credential = self._pool.credential
-        if self._passthrough:
-            self._dispatch(self._exchange.head.credential_lines)
-        elif credential.fixed is not None:
-            self._dispatch(credential.fixed)
-        elif self._to_sign is None or self._exchange.request_done:
-            self._run(self._sign())
+    @property
+    def to_sign(self) -> tuple[bytes, bytes, bytes]:
+        """The method, the target as the upstream gets it, and what was collected of the body."""
+        return self._head.method, self._addressee.base + self._target, b"".join(self._body or ())
 
-    def send(self, payload: bytes, done: bool) -> None:
+    def begin(self) -> None:
+        """Makes the head, once its credential is there."""
+        if self._lines is not None:
+            self.signed(self._lines)
+        elif self.sending is _SIGNING:
+            self._out.append(_SIGN)
+
+    def send(self, payload: bytes, done: bool) -> bytes:
         """Takes more of the body, transfer coding removed; `done` with the last of it."""
-        if self._to_sign is not None:
+        self.whole = done
+        if self.sending is _COLLECTING:
+            assert self._body is not None
             self._began = True
             if payload:
-                self._to_sign.append(payload)
+                self._body.append(payload)
             if done:
-                self._run(self._sign())
-            return
-        if self._exchange.head.chunked:
+                self.sending = _SIGNING
+                self._out.append(_SIGN)
+            return b""
+        if self._head.chunked:
             if payload:
                 payload = chunk(payload)
             if done:
                 payload += LAST_CHUNK
         if payload:
-            self._write(payload)
+            payload = self._write(payload)
         if not self._began:
             self._began = True
-            if self._dispatched:
-                self._take_connection()
+            if self.sending is _READY:
+                self._take()
+        return payload
 
-    def answered(self) -> None:
-        """An answer has begun: the request is not sent again."""
-        self._answered = True
-        self._written = None
-
-    def lost(self, connection: UpstreamConnection) -> bool:
-        """`connection` closed before the answer was complete. Whether the request goes again."""
-        written, self._written = self._written, None
-        if written is None or connection.heard or self._client.gone:
-            return False
-        self._unsent = written
-        self.full = False
-        self._run(self._connect())
-        return True
-
-    def fill(self, full: bool) -> None:
-        """The upstream does not take what was written as fast as it came, or does again."""
-        self.full = full
-        if full:
-            self._client.pause("upstream")
-        else:
-            self._client.resume("upstream")
-
-    def drop(self) -> None:
-        """The upstream is not wanted any more."""
-        connection, self.connection = self.connection, None
-        if connection is not None:
-            connection.drop()
-        if self._task is not None and self._task is not _current_task():
-            self._task.cancel()
-
-    def forget(self) -> None:
-        """The exchange is over. The two refer to each other, and would wait for the garbage
-        collector.
-        """
-        del self._exchange
-
-    # -- inside --------------------------------------------------------------------------------
-
-    async def _sign(self) -> None:
-        exchange, pool = self._exchange, self._pool
-        body = b"".join(self._to_sign or ())
-        url = pool.origin + (pool.base + self._target).decode("latin-1")
-        try:
-            lines = await pool.credential.lines(exchange.head.method.decode("ascii"), url, body)
-        except BaileeError as error:
-            exchange.upstream_failed(error)
-            return
-        except Exception as error:  # whatever a cloud's library raises, the client gets an answer
-            exchange.upstream_failed(
-                UpstreamError(
-                    f"The upstream's credential could not be had ({type(error).__name__}).",
-                    code="upstream_credential",
-                )
-            )
-            return
-        if exchange.ended:
-            return
-        if self._to_sign is None:
-            self._dispatch(lines)
-            return
-        self._to_sign = None
-        if body:
-            self._unsent = [body]
-        self._dispatch(lines, signed_length=len(body))
-
-    def _dispatch(self, lines: bytes, signed_length: int | None = None) -> None:
-        """Sends the head with the credential's `lines`, and what came of the body so far."""
-        head, pool = self._exchange.head, self._pool
+    def signed(self, lines: bytes) -> None:
+        """The credential's header lines are there."""
+        head, addressee = self._head, self._addressee
         kept = head.kept
-        if pool.credential.replaces and not self._passthrough:
-            kept = without(kept, pool.credential.replaces)
+        if addressee.replaces and not self._passthrough:
+            kept = without(kept, addressee.replaces)
         framing = b"Transfer-Encoding: chunked\r\n" if head.chunked else b""
-        if head.chunked and signed_length is not None:
-            framing = b"Content-Length: %d\r\n" % signed_length
+        if self._body is not None:
+            body, self._body = b"".join(self._body), None
+            if head.chunked:
+                framing = b"Content-Length: %d\r\n" % len(body)
+            if body:
+                self._unsent = [body]
         raw = b"%b %b%b HTTP/1.1\r\n%b%b%b%b\r\n" % (
             head.method,
-            pool.base,
+            addressee.base,
             self._target,
-            pool.host_line,
+            addressee.host_line,
             kept,
             lines,
             framing,
         )
         self._unsent.insert(0, raw)
-        self._dispatched = True
+        self.sending = _READY
         if self._began:
-            self._take_connection()
+            self._take()
 
-    def _take_connection(self) -> None:
-        connection = self._pool.take()
-        if connection is None:
-            self._run(self._connect())
-        else:
+    def connected(self, *, pooled: bool) -> bytes:
+        """A connection is there; `pooled`: it has served before, and may have ended unseen."""
+        self.sending = _OPEN
+        if pooled:
             self._written = []
-            self._attach(connection)
-
-    async def _connect(self) -> None:
-        exchange = self._exchange
-        try:
-            connection = await self._pool.connect()
-        except UpstreamError as error:
-            timed_out = error.code == "upstream_timeout"
-            exchange.fail(error, Outcome.TIMED_OUT if timed_out else Outcome.UPSTREAM_FAILED)
-            return
-        if exchange.ended:
-            self._pool.give_back(connection)
-            return
-        self._attach(connection)
-
-    def _attach(self, connection: UpstreamConnection) -> None:
-        connection.exchange = exchange = self._exchange
-        self.connection = connection
-        exchange.heard = exchange.gateway.now
         unsent, self._unsent, self._unsent_size = self._unsent, [], 0
-        self._write(b"".join(unsent))
-        if not self.full:
-            self._client.resume("upstream")
+        if self._paused:
+            self._paused = False
+            self._out.append(_RESUME)
+        return self._write(b"".join(unsent))
 
-    def _write(self, raw: bytes) -> None:
-        if self.connection is None:
-            if self._answered:
-                return  # answered before the request was complete: the rest is not wanted
+    def lost(self, *, again: bool) -> bool:
+        """The connection ended before the answer did. Whether the request goes again; `again`
+        says whether nothing but its own rules is against it.
+        """
+        written, self._written = self._written, None
+        if written is None or not again:
+            self.sending = _CLOSED
+            return False
+        self._unsent = written
+        self.full = False
+        self.sending = _TAKING
+        self._out.append(_CONNECT)
+        return True
+
+    def fill(self, full: bool) -> None:
+        """The upstream does not take what was written as fast as it came, or does again."""
+        self.full = self._paused = full
+        self._out.append(_PAUSE if full else _RESUME)
+
+    def answered(self) -> None:
+        """An answer has begun: the request is not sent again."""
+        self._written = None
+
+    def close(self) -> None:
+        """The answer is there whole: what is still to come of the request is not wanted."""
+        self.sending = _CLOSED
+        self._out.append(_RELEASE)
+
+    def drop(self) -> None:
+        """The upstream is not wanted any more."""
+        if self.sending in (_SIGNING, _TAKING, _OPEN):
+            self._out.append(_DROP)
+        self.sending = _CLOSED
+        self._unsent = []
+
+    # -- inside --------------------------------------------------------------------------------
+
+    def _take(self) -> None:
+        self.sending = _TAKING
+        self._out.append(_TAKE)
+
+    def _write(self, raw: bytes) -> bytes:
+        if self.sending is _OPEN:
+            if self._written is not None:
+                self._note(self._written, raw)
+            return raw
+        if self.sending is not _CLOSED:
             self._unsent.append(raw)
             self._unsent_size += len(raw)
-            if self._unsent_size > _UNSENT:
-                self._client.pause("upstream")
-            return
-        if self._written is not None:
-            self._note(self._written, raw)
-        self.connection.transport.write(raw)
+            if self._unsent_size > _UNSENT and not self._paused:
+                self._paused = True
+                self._out.append(_PAUSE)
+        return b""
 
     def _note(self, written: list[bytes], raw: bytes) -> None:
         """Keeps what is being written, as long as it may be written again."""
-        exchange = self._exchange
         self._written_size += len(raw)
-        whole = exchange.request_done and exchange.head.method not in _SAFE
-        if whole or self._written_size > exchange.gateway.limits.resend:
+        whole = self.whole and self._head.method not in _SAFE
+        if whole or self._written_size > self._resend:
             self._written = None
         else:
             written.append(raw)
-
-    def _run(self, work: Coroutine[object, object, None]) -> None:
-        self._task = asyncio.get_running_loop().create_task(work)
-
-
-def _current_task() -> asyncio.Task[object] | None:
-    try:
-        return asyncio.current_task()
-    except RuntimeError:
-        return None

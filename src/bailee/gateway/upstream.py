@@ -7,7 +7,6 @@ Rules kept here:
 * A pooled connection is closed before its upstream is likely to (`Keep-Alive: timeout`), and is
   taken only if nothing has come over it: an end, a reset or an answer that nobody asked for is
   found before the first byte of a request is written.
-* An answer that redirects is an error: whoever followed it would carry prompt and key elsewhere.
 * Certificates are checked.
 """
 
@@ -17,12 +16,13 @@ import asyncio
 import select
 import ssl
 import time
-from typing import TYPE_CHECKING, Final, cast
+from typing import Final, Protocol, cast
 
+from bailee.admission import Rounds
 from bailee.errors import UpstreamError
 from bailee.gateway.credentials import split_url
+from bailee.gateway.exchange import Carrier
 from bailee.gateway.http1 import (
-    AnswerHead,
     Body,
     Malformed,
     UntilClose,
@@ -31,17 +31,16 @@ from bailee.gateway.http1 import (
 )
 from bailee.gateway.settings import Limits, Upstream
 from bailee.gateway.tunnel import tunnel
-
-if TYPE_CHECKING:
-    from bailee.gateway.exchange import Exchange
+from bailee.gateway.uplink import Addressee
 
 _MAX_INFORMATIONAL: Final = 16
-_NOT_MODIFIED: Final = 304
 _MARGIN: Final = 1.0  # seconds for a request to arrive before the upstream closes
 
 
 class UpstreamConnection(asyncio.Protocol):
-    """The upstream's side of an exchange: reads answers, tells the exchange."""
+    """One connection, and the reading of answers from it. The pool owns it between requests; a
+    carrier has it for one. It tells the exchange what comes and never decides what that means.
+    """
 
     __slots__ = (
         "_body",
@@ -50,7 +49,8 @@ class UpstreamConnection(asyncio.Protocol):
         "_keep_alive",
         "_poll",
         "_pool",
-        "exchange",
+        "_time",
+        "carrier",
         "heard",
         "idle_until",
         "keep",
@@ -59,12 +59,13 @@ class UpstreamConnection(asyncio.Protocol):
 
     def __init__(self, pool: UpstreamPool) -> None:
         self._pool = pool
+        self._time = pool.time
         self._body: Body | None = None
         self._buffer = b""
         self._informational = 0
         self._keep_alive = False
         self.transport: asyncio.Transport = cast(asyncio.Transport, None)
-        self.exchange: Exchange | None = None
+        self.carrier: Carrier | None = None
         self.heard = False  # whether anything of an answer to the present request has come
         self.keep = pool.limits.upstream_keep_alive  # how long it may be idle, in seconds
         self.idle_until = 0.0  # in the loop's seconds
@@ -86,26 +87,27 @@ class UpstreamConnection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """See `asyncio.Protocol`."""
-        exchange = self.exchange
-        if exchange is None:  # nobody asked
+        carrier = self.carrier
+        if carrier is None:  # nobody asked
             self.transport.abort()
             return
-        rounds = exchange.gateway.rounds
+        rounds = self._time.rounds
         if not rounds.crowded:
-            self._received(exchange, data)
+            self._received(carrier, data)
             return
         began = time.perf_counter()
-        self._received(exchange, data)
-        rounds.spent(exchange.account, time.perf_counter() - began)
+        self._received(carrier, data)
+        rounds.spent(carrier.exchange.account, time.perf_counter() - began)
 
-    def _received(self, exchange: Exchange, data: bytes) -> None:
+    def _received(self, carrier: Carrier, data: bytes) -> None:
+        exchange = carrier.exchange
         self.heard = True
-        exchange.heard = exchange.gateway.now
+        exchange.heard = now = self._time.now
         try:
             body = self._body
             began = body is None
             if body is None:
-                head_and_rest = self._head(exchange, data)
+                head_and_rest = self._head(carrier, data)
                 if head_and_rest is None:
                     return
                 body, data = head_and_rest
@@ -114,17 +116,15 @@ class UpstreamConnection(asyncio.Protocol):
             exchange.upstream_failed(
                 UpstreamError(f"The upstream's answer: {malformed}.", code="upstream_protocol")
             )
-            return
-        except UpstreamError as error:
-            exchange.upstream_failed(error)
-            return
-        if body.done:
-            self._release(exchange, bool(surplus))
-            exchange.answer_data(payload, True)
-        elif payload or began:
-            exchange.answer_data(payload, False)
+        else:
+            if surplus:
+                self._keep_alive = False
+            if payload or began or body.done:
+                exchange.answer_data(payload, body.done, now)
+        carrier.carry()
 
-    def _head(self, exchange: Exchange, data: bytes) -> tuple[Body, bytes] | None:
+    def _head(self, carrier: Carrier, data: bytes) -> tuple[Body, bytes] | None:
+        exchange = carrier.exchange
         if self._buffer:
             data = self._buffer + data
             self._buffer = b""
@@ -143,21 +143,21 @@ class UpstreamConnection(asyncio.Protocol):
             if head.status == 101 or self._informational > _MAX_INFORMATIONAL:
                 raise Malformed("an informational answer that was not asked for")
             exchange.informational(head)
-        _check(head)
+            carrier.carry()
         self._body = body = head.body()
         self._keep_alive = head.keep_alive and head.delimited
         if head.idle is not None:
             self.keep = min(self._pool.limits.upstream_keep_alive, head.idle - _MARGIN)
         exchange.answer_head(head)
-        # The exchange may have refused the answer.
-        return (body, data) if self.exchange is exchange else None
+        return body, data
 
-    def _release(self, exchange: Exchange, surplus: bool) -> None:
-        self.exchange = None
-        exchange.uplink.connection = None
+    def release(self) -> None:
+        """The exchange has its answer: the connection waits for another, or closes."""
+        carrier, self.carrier = self.carrier, None
         self._body = None
         self._informational = 0
-        if self._keep_alive and self.keep > 0 and exchange.request_done and not surplus:
+        whole = carrier is not None and carrier.exchange.uplink.whole
+        if self._keep_alive and self.keep > 0 and whole:
             self._pool.give_back(self)
         else:
             self.transport.close()
@@ -168,45 +168,63 @@ class UpstreamConnection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """See `asyncio.Protocol`."""
-        exchange, self.exchange = self.exchange, None
-        if exchange is None:
+        carrier = self.carrier
+        if carrier is None:
             self._pool.forget(self)
             return
-        exchange.uplink.connection = None
         if exc is None and isinstance(self._body, UntilClose):
-            exchange.answer_data(b"", True)
-        elif not exchange.uplink.lost(self):
-            exchange.upstream_failed(_closed(exc, began=self._body is not None))
+            carrier.exchange.answer_data(b"", True, self._time.now)
+        else:
+            self.carrier = None
+            error = _closed(exc, began=self._body is not None)
+            carrier.exchange.upstream_lost(error, heard=self.heard)
+        carrier.carry()
 
     def pause_writing(self) -> None:
         """See `asyncio.Protocol`."""
-        if self.exchange is not None:
-            self.exchange.uplink.fill(True)
+        self._full(True)
 
     def resume_writing(self) -> None:
         """See `asyncio.Protocol`."""
-        if self.exchange is not None:
-            self.exchange.uplink.fill(False)
+        self._full(False)
+
+    def _full(self, full: bool) -> None:
+        if self.carrier is not None:
+            self.carrier.exchange.uplink.fill(full)
+            self.carrier.carry()
 
     def drop(self) -> None:
         """Ends the connection at once: the exchange no longer wants its answer."""
-        self.exchange = None
+        self.carrier = None
         self.transport.abort()
 
 
-class UpstreamPool:
-    """The connections to one upstream."""
+class Time(Protocol):
+    """What the loop's time is, as of the gateway's last tick, and whose turn."""
 
-    def __init__(self, upstream: Upstream, limits: Limits) -> None:
+    now: float
+    rounds: Rounds
+
+
+class UpstreamPool:
+    """The connections to one upstream. The gateway owns it; all on its loop's thread."""
+
+    def __init__(self, upstream: Upstream, limits: Limits, time: Time) -> None:
         tls, self.host, self.port, base = split_url(upstream.url)
         self.limits = limits
-        self.credential = upstream.credential
-        self.base = base.encode("ascii")
+        self.time = time
+        self.credential = credential = upstream.credential
         name = f"[{self.host}]" if ":" in self.host else self.host
         default = 443 if tls else 80
         self.authority = name if self.port == default else f"{name}:{self.port}"
         self.origin = f"{'https' if tls else 'http'}://{self.authority}"
-        self.host_line = f"Host: {self.authority}\r\n".encode("ascii")
+        self.addressee = Addressee(
+            base.encode("ascii"),
+            f"Host: {self.authority}\r\n".encode("ascii"),
+            credential.fixed,
+            credential.needs_body,
+            credential.replaces,
+        )
         self._context = upstream.way_out.tls() if tls else None
         self._proxy = upstream.way_out.proxy(upstream.url)
         self._idle: list[UpstreamConnection] = []
@@ -290,17 +308,6 @@ class UpstreamPool:
         for connection in self._idle:
             connection.transport.close()
         self._idle.clear()
-
-
-def _check(head: AnswerHead) -> None:
-    """Refuses an answer that sends its reader elsewhere."""
-    if 300 <= head.status < 400 and head.status != _NOT_MODIFIED:
-        raise UpstreamError(
-            f"The upstream redirects this request ({head.status}).",
-            code="upstream_protocol",
-            hint="whoever runs this gateway: set the upstream's URL to the address that it ends at;"
-            " a redirect is not passed on, since following it would carry prompt and key there",
-        )
 
 
 def _closed(exc: Exception | None, *, began: bool) -> UpstreamError:

@@ -1,0 +1,202 @@
+"""Carries an exchange between its sockets: does what `exchange.Exchange` says, and tells it what
+came of that. Nothing about an exchange is decided here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Final
+
+from bailee.errors import BaileeError, StorageError, UpstreamError
+from bailee.gateway.client import ClientConnection, Surroundings
+from bailee.gateway.exchange import Exchange
+from bailee.gateway.phases import Do
+from bailee.gateway.upstream import UpstreamConnection, UpstreamPool
+
+
+class SocketCarrier:
+    """Owns one exchange, and its connection to the upstream while the request is under way on it.
+    The gateway makes it for a client's connection; all its methods are called on the loop's thread.
+    """
+
+    __slots__ = ("_client", "_connection", "_gateway", "_pool", "_task", "exchange")
+
+    def __init__(
+        self,
+        exchange: Exchange,
+        gateway: Surroundings,
+        client: ClientConnection,
+        pool: UpstreamPool,
+    ) -> None:
+        self.exchange = exchange
+        exchange.held.give_up = self._give_up
+        self._gateway = gateway
+        self._client = client
+        self._pool = pool
+        self._connection: UpstreamConnection | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    def carry(self) -> None:
+        """See `exchange.Carrier`. Writing may tell the exchange that a side is full, and so come
+        here again: what is done is taken out first.
+        """
+        exchange = self.exchange
+        if exchange.down:
+            down, exchange.down = exchange.down, b""
+            client = self._client
+            if not client.gone:
+                client.transport.write(down)
+        if exchange.up:
+            up, exchange.up = exchange.up, b""
+            assert self._connection is not None
+            self._connection.transport.write(up)
+        out = exchange.out
+        while out:
+            _DOES[out.pop(0)](self)
+
+    def _give_up(self) -> None:
+        self.exchange.give_up()
+        self.carry()
+
+    # -- the upstream's connection ---------------------------------------------------------------
+
+    def _sign(self) -> None:
+        self._run(self._signing())
+
+    async def _signing(self) -> None:
+        pool, exchange = self._pool, self.exchange
+        method, target, body = exchange.uplink.to_sign
+        url = pool.origin + target.decode("latin-1")
+        try:
+            lines = await pool.credential.lines(method.decode("ascii"), url, body)
+        except BaileeError as error:
+            self._failed(error)
+            return
+        except Exception as error:  # whatever a cloud's library raises, the client gets an answer
+            self._failed(
+                UpstreamError(
+                    f"The upstream's credential could not be had ({type(error).__name__}).",
+                    code="upstream_credential",
+                )
+            )
+            return
+        self._task = None
+        exchange.signed(lines)
+        self.carry()
+
+    def _take(self) -> None:
+        connection = self._pool.take()
+        if connection is None:
+            self._connect()
+        else:
+            self._connected(connection, pooled=True)
+
+    def _connect(self) -> None:
+        self._run(self._connecting())
+
+    async def _connecting(self) -> None:
+        try:
+            connection = await self._pool.connect()
+        except UpstreamError as error:
+            self._failed(error)
+            return
+        self._task = None
+        if self.exchange.ended:
+            self._pool.give_back(connection)
+        else:
+            self._connected(connection, pooled=False)
+
+    def _connected(self, connection: UpstreamConnection, *, pooled: bool) -> None:
+        connection.carrier = self
+        self._connection = connection
+        self.exchange.connected(self._gateway.now, pooled=pooled)
+        self.carry()
+
+    def _failed(self, error: BaileeError) -> None:
+        self._task = None  # it ends by itself
+        self.exchange.upstream_failed(error)
+        self.carry()
+
+    def _run(self, work: Coroutine[object, object, None]) -> None:
+        self._task = asyncio.get_running_loop().create_task(work)
+
+    def _release(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.release()
+
+    def _drop(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.drop()
+        if self._task is not None:
+            self._task.cancel()
+
+    def _pause_upstream(self) -> None:
+        if self._connection is not None:
+            self._connection.transport.pause_reading()
+
+    def _resume_upstream(self) -> None:
+        if self._connection is not None:
+            self._connection.transport.resume_reading()
+
+    # -- the client's --------------------------------------------------------------------------
+
+    def _pause_client(self) -> None:
+        self._client.pause("upstream")
+
+    def _resume_client(self) -> None:
+        self._client.resume("upstream")
+
+    def _finished(self) -> None:
+        self._say()
+        if self.exchange.closes:
+            self._client.closes = True
+        self._client.finished()
+
+    def _close(self) -> None:
+        self._say()
+        self._client.close_unfinished(flush=True)
+
+    def _reset(self) -> None:
+        self._client.close_unfinished(flush=False)
+
+    # -- the gateway's books ---------------------------------------------------------------------
+
+    def _record(self) -> None:
+        captured = self.exchange.captured(self._gateway.clock().timestamp())
+        self._gateway.submit(captured, self._recorded, self.exchange.held)
+
+    def _recorded(self, error: StorageError | None) -> None:
+        exchange = self.exchange
+        self._gateway.recorded(exchange.account, exchange.held)
+        exchange.recorded(error is None, self._gateway.now)
+        self.carry()
+
+    def _unrecorded(self) -> None:
+        self._gateway.served_unrecorded()
+
+    def _say(self) -> None:
+        del self.exchange.held.give_up  # the two refer to each other
+        self._gateway.say(self.exchange.summary(self._gateway.clock().timestamp()))
+
+
+_DOING: Final[dict[Do, Callable[[SocketCarrier], None]]] = {
+    Do.SIGN: SocketCarrier._sign,
+    Do.TAKE: SocketCarrier._take,
+    Do.CONNECT: SocketCarrier._connect,
+    Do.RELEASE: SocketCarrier._release,
+    Do.DROP: SocketCarrier._drop,
+    Do.PAUSE_UPSTREAM: SocketCarrier._pause_upstream,
+    Do.RESUME_UPSTREAM: SocketCarrier._resume_upstream,
+    Do.PAUSE_CLIENT: SocketCarrier._pause_client,
+    Do.RESUME_CLIENT: SocketCarrier._resume_client,
+    Do.RECORD: SocketCarrier._record,
+    Do.UNRECORDED: SocketCarrier._unrecorded,
+    Do.SAY: SocketCarrier._say,
+    Do.FINISHED: SocketCarrier._finished,
+    Do.CLOSE: SocketCarrier._close,
+    Do.RESET: SocketCarrier._reset,
+}
+_DOES: Final = tuple(_DOING[do] for do in Do)
