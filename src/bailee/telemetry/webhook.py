@@ -14,8 +14,9 @@ from typing import Any, Final
 
 import orjson
 
+from bailee.errors import InputError
 from bailee.lasting import Lasting
-from bailee.outbound.calls import unsigned
+from bailee.outbound.network import Network, NoAnswer
 from bailee.telemetry.destinations import check_address
 from bailee.telemetry.issues import Issue
 from bailee.telemetry.records import Row
@@ -75,19 +76,20 @@ class Webhook:
                     self._failed()
 
     def _tell(self, told: dict[str, Any], pause: float) -> bool:
-        import requests  # takes a moment, and most have no such address
-
         if pause and self._stopping.wait(pause):
             return False
         try:
-            answer = requests.post(
-                self._url,
-                data=orjson.dumps(told),
-                headers={"content-type": "application/json"},
-                timeout=_SECONDS,
-                allow_redirects=False,
-                auth=unsigned,
+            return (
+                Network.of()
+                .ask(
+                    "POST",
+                    self._url,
+                    content=orjson.dumps(told),
+                    headers={"content-type": "application/json"},
+                    what="telemetry.webhook",
+                    seconds=_SECONDS,
+                )
+                .good
             )
-        except requests.RequestException:
+        except (NoAnswer, InputError):
             return False
-        return answer.ok
