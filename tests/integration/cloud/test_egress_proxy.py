@@ -21,6 +21,7 @@ from bailee.cloud.ports import End
 from bailee.outbound.addresses import Address
 from bailee.outbound.dialing import Dialer
 from bailee.outbound.network import Network
+from corporate_network import squid_with_password
 from registries import WebServer
 from serving import Served
 
@@ -58,14 +59,12 @@ class Egress:
         network: Network | None = None,
     ) -> None:
         """A new proxy for the same servers."""
-        allow = [f"{NAME}:{self.plain.port}", f"{NAME}:{self.secure.port}"]
+        allow = [f"{NAME}:{self.plain.port}", f"{NAME}:{self.secure.port}", *more]
         self.proxy = EgressProxy(
-            change(Rules.of(level, allow=[*allow, f"two.test:{self.plain.port}", *more], deny=deny)),
+            change(Rules.of(level, allow=[*allow, f"two.test:{self.plain.port}"], deny=deny)),
             record=self.records.append,
             end=self.ends.append,
-            dialer=Dialer(
-                self.resolve, private=private, seconds=10, network=network or Network()
-            ),
+            dialer=Dialer(self.resolve, private=private, seconds=10, network=network or Network()),
             budgets=budgets or Budgets(),
             violations=violations,
         )
