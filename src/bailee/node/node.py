@@ -52,7 +52,7 @@ from bailee.policy import Decision, Policy, load
 from bailee.registry import load as load_registry
 from bailee.steady import Machine, this_machine
 from bailee.telemetry.issues import Issue
-from bailee.telemetry.records import Row
+from bailee.telemetry.records import CaughtError
 from bailee.telemetry.telemetry import Telemetry
 from bailee.telemetry.webhook import Webhook
 from bailee.training import eligibility
@@ -457,7 +457,7 @@ class Node:
     ) -> None:
         self.close()
 
-    def _alert(self, kind: str, issue: Issue, row: Row) -> None:
+    def _alert(self, kind: str, issue: Issue, row: CaughtError) -> None:
         if self._webhook is not None:
             self._webhook(kind, issue, row)
 

@@ -196,7 +196,7 @@ class Forwarder:
             return not (self._folder / name).exists()
         rows: list[Row] = [found for found in read if not isinstance(found, Damage)]
         new_id = lambda: secrets.token_hex(16)  # noqa: E731
-        for request in outward.requests(self.to, self.data_class, rows, self._common, new_id):
+        for request in outward.requests(self.to, rows, self._common, new_id):
             if not self._sent(request, shelf_of(name).expires_at):
                 return False
         return True

@@ -24,7 +24,7 @@ import orjson
 
 from bailee.registry import OTHER, Guard, Refusals
 from bailee.registry.values import Value
-from bailee.telemetry.records import MOST_FRAMES, Row, moment
+from bailee.telemetry.records import MOST_FRAMES, CaughtError, StackFrame, moment
 
 Symbols = Mapping[str, frozenset[str]]
 """Our own modules, and the names that each defines."""
@@ -117,7 +117,7 @@ class Events:
         self._key = key
         self._names = guard.registry.errors
 
-    def row(self, item: bytes, refusals: Refusals, now_ms: int) -> Row:
+    def row(self, item: bytes, refusals: Refusals, now_ms: int) -> CaughtError:
         """An event's row.
 
         Raises:
@@ -131,15 +131,15 @@ class Events:
                 self._guard.refuse((name,), refusals)
         raised = self._raised(event)
         kind, frames = self._exception(raised, refusals)
-        level = self._value("level", event.get("level"), refusals) or "error"
-        platform = self._value("error.platform", event.get("platform"), refusals) or OTHER
-        release = self._value("release", event.get("release"), refusals)
-        environment = self._value("deployment.environment", event.get("environment"), refusals)
+        level = self._text("level", event.get("level"), refusals) or "error"
+        platform = self._text("error.platform", event.get("platform"), refusals) or OTHER
+        release = self._text("release", event.get("release"), refusals)
+        environment = self._text("deployment.environment", event.get("environment"), refusals)
         mechanism = raised.get("mechanism")
         handled = mechanism.get("handled") if isinstance(mechanism, dict) else None
         attributes = self._about(event, refusals)
-        issue = self._issue(kind, str(platform), frames)
-        return [
+        issue = self._issue(kind, platform, frames)
+        return CaughtError(
             moment(_nanoseconds(event.get("timestamp")), now_ms),
             issue,
             kind,
@@ -150,10 +150,11 @@ class Events:
             handled if isinstance(handled, bool) else None,
             frames,
             attributes,
-        ]
+        )
 
-    def _value(self, name: str, value: object, refusals: Refusals) -> Value | None:
-        return self._guard.value(name, value, refusals)
+    def _text(self, name: str, value: object, refusals: Refusals) -> str | None:
+        found = self._guard.value(name, value, refusals)
+        return found if isinstance(found, str) else None
 
     def _raised(self, event: dict[str, Any]) -> dict[str, Any]:
         """The exception that reached the top: the last one of the chain."""
@@ -163,10 +164,12 @@ class Events:
         last = chain[-1] if chain else None
         return last if isinstance(last, dict) else {}
 
-    def _exception(self, raised: dict[str, Any], refusals: Refusals) -> tuple[str, list[list[Any]]]:
+    def _exception(
+        self, raised: dict[str, Any], refusals: Refusals
+    ) -> tuple[str, list[StackFrame]]:
         kind = raised.get("type", _NO_TYPE)
         if kind != _NO_TYPE:
-            kind = self._value("exception", kind, refusals) or OTHER
+            kind = self._text("exception", kind, refusals) or OTHER
         if "value" in raised:
             self._guard.refuse(("value",), refusals)
         trace = raised.get("stacktrace")
@@ -182,7 +185,7 @@ class Events:
         self._guard.refuse(names - _READ_OF_FRAME, refusals)
         return str(kind), [self._frame(frame) for frame in frames]
 
-    def _frame(self, frame: dict[str, Any]) -> list[Any]:
+    def _frame(self, frame: dict[str, Any]) -> StackFrame:
         module, function = frame.get("module"), frame.get("function")
         in_app = frame.get("in_app") is not False
         known = self._symbols.get(module) if isinstance(module, str) else None
@@ -195,14 +198,14 @@ class Events:
                     for part in function.split(".")
                 )
             )
-            return [module, function if named else None, _line(frame), True]
+            return StackFrame(module, function if named else None, _line(frame), True)
         top = module.partition(".")[0] if isinstance(module, str) else None
-        return [
+        return StackFrame(
             top if top in self._names.others else None,
             function if isinstance(function, str) and function in self._names.functions else None,
             _line(frame) if in_app else None,
             in_app,
-        ]
+        )
 
     def _about(self, event: dict[str, Any], refusals: Refusals) -> dict[str, Value]:
         sdk = event.get("sdk")
@@ -223,12 +226,15 @@ class Events:
         present = [(name, value) for name, value in pairs if value is not None]
         return self._guard.attributes(present, self._guard.registry.common, refusals)
 
-    def _issue(self, kind: str, platform: str, frames: list[list[Any]]) -> str:
+    def _issue(self, kind: str, platform: str, frames: list[StackFrame]) -> str:
         """Which issue it belongs to: type and own frames. A line counts only where there is no
         function, so that an issue survives a release that moves lines.
         """
-        own = [frame for frame in frames if frame[3]] or frames
-        stack = [[m, f, None if f is not None else line] for m, f, line, _ in own]
+        own = [frame for frame in frames if frame.ours] or frames
+        stack = [
+            [frame.module, frame.function, None if frame.function is not None else frame.line]
+            for frame in own
+        ]
         digest = hmac.new(self._key, orjson.dumps([kind, platform, stack]), hashlib.sha256)
         return digest.hexdigest()[:16]
 
