@@ -35,7 +35,7 @@ ACTS = {
 # Parts of impure packages that compute and nothing else: splitting text, names of status codes.
 HARMLESS = {"urllib.parse", "http"}
 # Compute and nothing else, but do not come with Python.
-PURE_PACKAGES = {"orjson", "zstandard", "brotli", "cryptography", "lz4"}
+PURE_PACKAGES = {"orjson", "msgspec", "zstandard", "brotli", "cryptography", "lz4"}
 
 
 def sources() -> dict[str, Path]:

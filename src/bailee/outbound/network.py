@@ -232,7 +232,10 @@ class Network:
     def _options(self, address: str) -> _Options:
         import httpx2
 
-        tls, proxy = self.tls(), self.proxy(address)
+        proxy = self.proxy(address)
+        spoken = address.startswith("https:") or (proxy is not None and proxy.tls)
+        # Reading every authority takes a moment; where no TLS is spoken nobody is trusted.
+        tls = self.tls() if spoken else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         by = None
         if proxy is not None:
             outer = tls if proxy.tls else None

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from bailee.agent.terminal.app import Terminal
 
 _PATH: Final = "/api/v1/privacy/training"
-_PATIENCE: Final = 1.0  # seconds that the first prompt waits for the console at most
+_PATIENCE: Final = 3.0  # seconds that the first prompt waits for the console at most
 _WORDS: Final[Mapping[Language, Mapping[str, str]]] = {
     "en": {
         "question": "May what you do here improve models?",
