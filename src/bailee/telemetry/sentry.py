@@ -18,7 +18,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 import orjson
 
@@ -92,8 +92,9 @@ def read_envelope(body: bytes) -> Envelope:
         )
         position = stop + 1
     event_id = head.get("event_id")
-    named = isinstance(event_id, str) and _EVENT_ID.fullmatch(event_id) is not None
-    return Envelope(event_id if named else None, items)
+    if not isinstance(event_id, str) or _EVENT_ID.fullmatch(event_id) is None:
+        event_id = None
+    return Envelope(event_id, items)
 
 
 def discarded(item: bytes) -> int:
@@ -156,7 +157,7 @@ class Events:
         found = self._guard.value(name, value, refusals)
         return found if isinstance(found, str) else None
 
-    def _raised(self, event: dict[str, Any]) -> dict[str, Any]:
+    def _raised(self, event: dict[str, object]) -> dict[str, object]:
         """The exception that reached the top: the last one of the chain."""
         found = event.get("exception")
         values = found.get("values") if isinstance(found, dict) else found
@@ -165,7 +166,7 @@ class Events:
         return last if isinstance(last, dict) else {}
 
     def _exception(
-        self, raised: dict[str, Any], refusals: Refusals
+        self, raised: dict[str, object], refusals: Refusals
     ) -> tuple[str, list[StackFrame]]:
         kind = raised.get("type", _NO_TYPE)
         if kind != _NO_TYPE:
@@ -185,13 +186,13 @@ class Events:
         self._guard.refuse(names - _READ_OF_FRAME, refusals)
         return str(kind), [self._frame(frame) for frame in frames]
 
-    def _frame(self, frame: dict[str, Any]) -> StackFrame:
-        module, function = frame.get("module"), frame.get("function")
+    def _frame(self, frame: dict[str, object]) -> StackFrame:
+        module, function = _text(frame, "module"), _text(frame, "function")
         in_app = frame.get("in_app") is not False
-        known = self._symbols.get(module) if isinstance(module, str) else None
+        known = None if module is None else self._symbols.get(module)
         if known is not None:
             named = (
-                isinstance(function, str)
+                function is not None
                 and len(function) <= 200
                 and all(
                     part in known or part in self._names.functions or part == "<locals>"
@@ -199,15 +200,15 @@ class Events:
                 )
             )
             return StackFrame(module, function if named else None, _line(frame), True)
-        top = module.partition(".")[0] if isinstance(module, str) else None
+        top = None if module is None else module.partition(".")[0]
         return StackFrame(
             top if top in self._names.others else None,
-            function if isinstance(function, str) and function in self._names.functions else None,
+            function if function in self._names.functions else None,
             _line(frame) if in_app else None,
             in_app,
         )
 
-    def _about(self, event: dict[str, Any], refusals: Refusals) -> dict[str, Value]:
+    def _about(self, event: dict[str, object], refusals: Refusals) -> dict[str, Value]:
         sdk = event.get("sdk")
         pairs: list[tuple[object, object]] = []
         if isinstance(sdk, dict):
@@ -239,7 +240,7 @@ class Events:
         return digest.hexdigest()[:16]
 
 
-def _object(text: bytes) -> dict[str, Any]:
+def _object(text: bytes) -> dict[str, object]:
     try:
         found = orjson.loads(text)
     except orjson.JSONDecodeError as error:
@@ -249,10 +250,16 @@ def _object(text: bytes) -> dict[str, Any]:
     return found
 
 
-def _line(frame: dict[str, Any]) -> int | None:
+def _line(frame: dict[str, object]) -> int | None:
     line = frame.get("lineno")
-    good = isinstance(line, int) and not isinstance(line, bool) and 0 <= line <= 1_000_000
-    return line if good else None
+    if isinstance(line, int) and not isinstance(line, bool) and 0 <= line <= 1_000_000:
+        return line
+    return None
+
+
+def _text(frame: dict[str, object], name: str) -> str | None:
+    found = frame.get(name)
+    return found if isinstance(found, str) else None
 
 
 def _nanoseconds(given: object) -> int | None:

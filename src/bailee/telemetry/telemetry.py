@@ -31,7 +31,7 @@ from bailee.keyring import Keyring
 from bailee.lasting import Lasting
 from bailee.registry import OTHER, Guard, Refusals, Registry
 from bailee.telemetry import otlp_json, sentry, statsig
-from bailee.telemetry.days import Days
+from bailee.telemetry.days import Days, Holding
 from bailee.telemetry.destinations import Destination
 from bailee.telemetry.dropped import DroppedCounts
 from bailee.telemetry.error_queries import ErrorQueries
@@ -392,10 +392,7 @@ class Telemetry:
         self.dropped.flush()
 
 
-def _day_of(holding: Any) -> Any:
-    from bailee.telemetry.days import Holding
-
-    assert isinstance(holding, Holding)
+def _day_of(holding: Holding) -> Shelf | None:
     if holding.data_class != ERROR:
         return None
     return Shelf(ERROR, date.fromisoformat(holding.day), holding.period)
