@@ -30,7 +30,7 @@ from bailee.app import measuring
 from bailee.home import Home, HomeLock
 from bailee.node.node import Node
 from bailee.telemetry.queries import Between
-from bailee.telemetry.records import ERROR, METRIC, figure
+from bailee.telemetry.records import ERROR, METRIC, CaughtError, StackFrame, figure
 from bailee.telemetry.telemetry import Taken
 from bench.result import Unavailable
 
@@ -369,13 +369,13 @@ def _fill(node: Node, figures: int, errors: int) -> None:
         ]
         _keep(node, Taken(figures=rows))
     for start in range(0, errors, step):
-        rows = [
-            [now - n * 13 % 86_400_000, f"{n % 40:016x}", "ValueError", "error", "python",
-             f"bailee@1.2.{n % 9}", "production", False,
-             [["bailee.policy.period", "parse", n % 40, True]], {}]
+        raised = [
+            CaughtError(now - n * 13 % 86_400_000, f"{n % 40:016x}", "ValueError", "error",
+             "python", f"bailee@1.2.{n % 9}", "production", False,
+             [StackFrame("bailee.policy.period", "parse", n % 40, True)], {})
             for n in range(start, start + step)
         ]  # fmt: skip
-        _keep(node, Taken(errors=rows))
+        _keep(node, Taken(errors=raised))
     node.telemetry.sweep(node.clock())
 
 

@@ -21,7 +21,7 @@ with atheris.instrument_imports(include=["bailee.telemetry", "bailee.registry"])
     from bailee.errors import InputError
     from bailee.ingest.bodies import ENCODINGS, unpacked
     from bailee.telemetry import columns
-    from bailee.telemetry.records import ERROR, METRIC
+    from bailee.telemetry.records import ERROR, METRIC, as_json, from_json
 
 MARKER = "quince"
 MOST = 4096
@@ -103,9 +103,9 @@ def try_one(data: bytes) -> None:
     assert MARKER not in repr(rows)
     assert MARKER not in repr(refusals)
     if rows:
-        # Whatever passed can be written.
-        orjson.dumps(rows)
+        # Whatever passed can be written, and read again.
         data_class = ERROR if name.startswith("Sentry") else METRIC
+        assert rows == from_json(data_class, as_json(rows))
         columns.table(data_class, rows, decoders.REGISTRY)
 
 

@@ -20,7 +20,7 @@ from bailee.telemetry.destinations import Destination
 from bailee.telemetry.ingest import Ingest, Sender
 from bailee.telemetry.issues import Issue
 from bailee.telemetry.queries import Between
-from bailee.telemetry.records import ERROR, METRIC, DataClass, Row, figure
+from bailee.telemetry.records import ERROR, METRIC, CaughtError, DataClass, figure
 from bailee.telemetry.telemetry import Taken, Telemetry
 from bailee.testing import FakeClock
 from bailee.vault.files import Files
@@ -71,7 +71,7 @@ class Bench:
         self.telemetry.recover()
         return self.telemetry
 
-    def _alert(self, kind: str, issue: Issue, _row: Row) -> None:
+    def _alert(self, kind: str, issue: Issue, _row: CaughtError) -> None:
         self.alerts.append((kind, issue.id))
 
     def close(self) -> None:
@@ -87,8 +87,10 @@ class Bench:
             figure(at, "bailee.command", "event", value, {"command": "up", "duration_ms": value})
             for value in values
         ]
-        raised: list[Row] = [
-            [at, issue, "ValueError", "error", "python", "bailee@1.2.3", None, True, [], {}]
+        raised = [
+            CaughtError(
+                at, issue, "ValueError", "error", "python", "bailee@1.2.3", None, True, [], {}
+            )
             for issue in errors
         ]
         taken = Taken(figures=rows, errors=raised)

@@ -3,84 +3,93 @@
 Rules kept here:
 
 * A visit to a provider has one deadline for all that it asks, from the first look-up to the last
-  byte. When it is over its sockets are shut down: a provider that sends a byte now and then can't
-  hold a thread. (Looking up a host's name is the system's, with the system's own limits.)
-* An answer has a largest size, unpacked.
+  byte: a provider that sends a byte now and then can't hold a thread. (Looking up a host's name is
+  the system's, with the system's own limits.)
+* An answer has a largest size, unpacked, and leads nowhere else; no login of ~/.netrc goes along.
+  The way there is the company's (`outbound.network`).
 * Of one provider so many visits are under way at once; who comes next is told that it is slow.
-* No answer leads elsewhere (redirects are the callers' to refuse).
 """
 
 from __future__ import annotations
 
 import contextlib
-import socket
+import os
 import threading
+import time
 from collections import Counter
-from collections.abc import Iterator
-from contextvars import ContextVar
-from typing import Any, Final
-
-import requests
-from requests.adapters import HTTPAdapter
-from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from collections.abc import Iterator, Mapping
+from typing import Final
 
 from bailee.errors import UpstreamError
-from bailee.outbound.calls import unsigned
+from bailee.outbound.network import Answer, Network, NoAnswer
 
 SECONDS: Final = 10.0
 _LARGEST: Final = 1 << 20
 _AT_ONCE: Final = 4
-_PIECE: Final = 1 << 16
 
 
-class _Visit:
-    """The sockets of one visit, which `end` shuts down."""
+class Visit:
+    """What is asked of one provider until its time is over. One thread's alone."""
 
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._sockets: list[socket.socket] = []
-        self.over = False
+    def __init__(self, network: Network, seconds: float) -> None:
+        self._network = network
+        self._until = time.monotonic() + seconds
 
-    def holds(self, sock: socket.socket) -> None:
-        """Remember it by a descriptor of our own: TLS takes the socket's away from it."""
-        with self._lock:
-            self._sockets.append(sock.dup())
-        if self.over:
-            self.end()
+    @property
+    def over(self) -> bool:
+        """Whether its time is over."""
+        return time.monotonic() >= self._until
 
-    def end(self) -> None:
-        """Shut down what is open, now and from now on."""
-        self.over = True
-        with self._lock:
-            for sock in self._sockets:
-                with contextlib.suppress(OSError):
-                    sock.shutdown(socket.SHUT_RDWR)
+    def ask(
+        self,
+        method: str,
+        url: str,
+        *,
+        content: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Answer:
+        """The provider's answer, whatever its status.
 
-    def close(self) -> None:
-        """Give the descriptors back."""
-        with self._lock:
-            for sock in self._sockets:
-                sock.close()
-            self._sockets.clear()
-
-
-_VISIT: Final[ContextVar[_Visit]] = ContextVar("provider visit")
+        Raises:
+            UpstreamError: there is none, or none in what is left of the time.
+        """
+        try:
+            return self._network.ask(
+                method,
+                url,
+                content=content,
+                headers=headers,
+                what="the provider's address",
+                seconds=max(0.0, self._until - time.monotonic()),
+                largest=_LARGEST,
+            )
+        except NoAnswer as error:
+            raise UpstreamError(
+                f"the organisation's provider can't be reached ({error}).", hint="try again later"
+            ) from None
 
 
 class Visits:
     """The visits to providers that are under way."""
 
-    def __init__(self, at_once: int = _AT_ONCE, seconds: float = SECONDS) -> None:
-        """`at_once`: to one provider; `seconds`: for all of a visit."""
+    def __init__(
+        self,
+        at_once: int = _AT_ONCE,
+        seconds: float = SECONDS,
+        environment: Mapping[str, str] = os.environ,
+    ) -> None:
+        """`at_once`: to one provider; `seconds`: for all of a visit; `environment`: says how to
+        get out.
+        """
         self._at_once = at_once
         self._seconds = seconds
+        self._environment = environment
         self._lock = threading.Lock()
         self._under_way: Counter[str] = Counter()
 
     @contextlib.contextmanager
-    def to(self, provider: str) -> Iterator[None]:
-        """A visit to a provider: what is asked inside, through `mount`ed sessions, ends in time.
+    def to(self, provider: str) -> Iterator[Visit]:
+        """A visit to a provider: what is asked by it ends in time.
 
         Raises:
             UpstreamError: `upstream_timeout`, too many wait for it, or its time was over.
@@ -89,86 +98,16 @@ class Visits:
             if self._under_way[provider] >= self._at_once:
                 raise _slow()
             self._under_way[provider] += 1
-        visit = _Visit()
-        timer = threading.Timer(self._seconds, visit.end)
-        timer.daemon = True
-        timer.start()
-        token = _VISIT.set(visit)
+        visit = Visit(Network.of(self._environment), self._seconds)
         try:
-            yield
+            yield visit
         except UpstreamError as error:
             raise (_slow() if visit.over else error) from error
         finally:
-            _VISIT.reset(token)
-            timer.cancel()
-            visit.close()
             with self._lock:
                 self._under_way[provider] -= 1
                 if not self._under_way[provider]:
                     del self._under_way[provider]
-
-
-def mount(session: requests.Session) -> None:
-    """Have a session's calls keep to the rules, and sign in nowhere by ~/.netrc."""
-    session.auth = unsigned
-    for scheme in ("https://", "http://"):
-        session.mount(scheme, _Bounded())
-
-
-class _Plain(HTTPConnection):
-    def _new_conn(self) -> socket.socket:
-        return _held(super()._new_conn())
-
-
-class _Secure(HTTPSConnection):
-    def _new_conn(self) -> socket.socket:
-        return _held(super()._new_conn())
-
-
-def _held(sock: socket.socket) -> socket.socket:
-    visit = _VISIT.get(None)
-    if visit is not None:
-        visit.holds(sock)
-    return sock
-
-
-class _PlainPool(HTTPConnectionPool):
-    ConnectionCls = _Plain
-
-
-class _SecurePool(HTTPSConnectionPool):
-    ConnectionCls = _Secure
-
-
-_POOLS: Final = {"http": _PlainPool, "https": _SecurePool}
-
-
-class _Bounded(HTTPAdapter):
-    """Connections that belong to the visit; answers up to a size."""
-
-    def init_poolmanager(self, *args: Any, **more: Any) -> None:
-        super().init_poolmanager(*args, **more)
-        self.poolmanager.pool_classes_by_scheme = _POOLS
-
-    def proxy_manager_for(self, proxy: str, **more: Any) -> Any:
-        manager = super().proxy_manager_for(proxy, **more)
-        manager.pool_classes_by_scheme = _POOLS
-        return manager
-
-    def send(self, request: Any, **more: Any) -> requests.Response:  # type: ignore[override]
-        """Send it, and read the answer as far as its largest size."""
-        response = super().send(request, **{**more, "stream": True})
-        content = bytearray()
-        for piece in response.iter_content(_PIECE):
-            content += piece
-            if len(content) > _LARGEST:
-                response.close()
-                raise requests.ConnectionError("the answer is too large")
-        visit = _VISIT.get(None)
-        if visit is not None and visit.over:  # what a shut-down socket leaves can look whole
-            raise requests.Timeout("the visit's time is over")
-        response._content = bytes(content)  # where requests itself puts it
-        return response
 
 
 def _slow() -> UpstreamError:

@@ -19,17 +19,19 @@ Standards: OpenID Connect Core 1.0, RFC 7636, RFC 9207; by way of Authlib.
 
 from __future__ import annotations
 
+import base64
 import hmac
+import json
 import os
 import re
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
-import requests
-from authlib.integrations.requests_client import OAuth2Session
+from authlib.oauth2.rfc6749.parameters import prepare_grant_uri
+from authlib.oauth2.rfc7636 import create_s256_code_challenge
 from authlib.oidc.core import CodeIDToken
 from joserfc import jwt
 from joserfc.errors import JoseError
@@ -44,7 +46,7 @@ from bailee.accounts.backing import Backing
 from bailee.accounts.organisations import Organisations
 from bailee.accounts.pending import Pending
 from bailee.accounts.people import People
-from bailee.accounts.provider_calls import Visits, mount
+from bailee.accounts.provider_calls import Visit, Visits
 from bailee.accounts.roles import OPERATOR, Actor, Permission
 from bailee.accounts.ways_in import Begun, Provider
 from bailee.db.checks import sound
@@ -52,11 +54,11 @@ from bailee.db.engine import reading, storage_errors
 from bailee.db.people import identities, passkeys, persons, providers, web_sessions
 from bailee.errors import InputError, UpstreamError
 from bailee.loopback import is_loopback
+from bailee.outbound.network import Answer
 from bailee.shown import named
 
 _WHAT: Final = "the providers"
 _PROVIDER: Final = [column for column in providers.c if column is not providers.c.mac]
-_SECONDS: Final = 5
 _LONGEST_ADDRESS: Final = 1000
 _LEEWAY: Final = 60
 _SIGNATURES: Final = [
@@ -74,7 +76,7 @@ _DOMAIN: Final = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]
 
 
 @dataclass(frozen=True, slots=True)
-class _Visit:
+class _Begun:
     provider: Provider
     redirect_uri: str
     nonce: str
@@ -104,8 +106,8 @@ class ProviderSignIn:
         self._organisations = organisations
         self._authority = authority
         self._environment = environment
-        self._visits = Visits()
-        self._pending: Pending[_Visit] = Pending(backing.clock, backing.random)
+        self._visits = Visits(environment=environment)
+        self._pending: Pending[_Begun] = Pending(backing.clock, backing.random)
 
     # -- which provider --------------------------------------------------------------------------
 
@@ -188,14 +190,22 @@ class ProviderSignIn:
         Raises:
             UpstreamError: the provider does not answer as one.
         """
-        with self._visits.to(provider.organisation_id):
-            metadata = self._metadata(provider)
+        self._secret(provider)
+        with self._visits.to(provider.organisation_id) as visit:
+            metadata = _metadata(visit, provider)
         nonce, verifier, cookie = (secrets.token_urlsafe(32) for _ in range(3))
-        state = self._pending.put(_Visit(provider, redirect_uri, nonce, verifier, cookie))
-        with self._client(provider, redirect_uri) as client:
-            url, _ = client.create_authorization_url(
-                metadata["authorization_endpoint"], state=state, code_verifier=verifier, nonce=nonce
-            )
+        state = self._pending.put(_Begun(provider, redirect_uri, nonce, verifier, cookie))
+        url: str = prepare_grant_uri(
+            metadata["authorization_endpoint"],
+            provider.client_id,
+            "code",
+            redirect_uri=redirect_uri,
+            scope="openid email",
+            state=state,
+            nonce=nonce,
+            code_challenge=create_s256_code_challenge(verifier),
+            code_challenge_method="S256",
+        )
         return Begun(url, cookie)
 
     def finish(self, answer: Mapping[str, str], *, cookie: str | None) -> str:
@@ -207,54 +217,67 @@ class ProviderSignIn:
                 counts here.
             UpstreamError: the provider does not answer as one.
         """
-        visit = self._pending.take(answer.get("state", ""))
-        if visit is None or not hmac.compare_digest(
-            visit.cookie.encode(), (cookie or "").encode("utf-8", "surrogatepass")
+        begun = self._pending.take(answer.get("state", ""))
+        if begun is None or not hmac.compare_digest(
+            begun.cookie.encode(), (cookie or "").encode("utf-8", "surrogatepass")
         ):
             raise _refused("this sign-in was not begun here, or took too long.")
-        with self._visits.to(visit.provider.organisation_id):
-            metadata = self._metadata(visit.provider)
+        with self._visits.to(begun.provider.organisation_id) as visit:
+            metadata = _metadata(visit, begun.provider)
             said = answer.get("iss")
             wanted = metadata.get("authorization_response_iss_parameter_supported") is True
-            if said != visit.provider.issuer and (said is not None or wanted):
+            if said != begun.provider.issuer and (said is not None or wanted):
                 raise _refused("the answer comes from another provider.")
             if "code" not in answer:
                 raise _refused("the provider did not sign you in.")
-            claims = self._claims(visit, metadata, answer["code"])
-        return self._person(visit.provider, claims)
+            claims = self._claims(visit, begun, metadata, answer["code"])
+        return self._person(begun.provider, claims)
 
-    def _claims(self, visit: _Visit, metadata: Mapping[str, Any], code: str) -> Mapping[str, Any]:
+    def _claims(
+        self, visit: Visit, begun: _Begun, metadata: Mapping[str, Any], code: str
+    ) -> Mapping[str, Any]:
         """The claims of the ID token, after every check; with the email, if it is elsewhere."""
-        provider = visit.provider
-        with self._client(provider, visit.redirect_uri) as client:
-            token = _asking(
-                lambda: client.fetch_token(
-                    metadata["token_endpoint"],
-                    code=code,
-                    code_verifier=visit.verifier,
-                    allow_redirects=False,
-                    timeout=_SECONDS,
-                )
-            )
-            if not isinstance(token.get("id_token"), str):
-                raise _not_one("it gave no ID token")
-            claims = self._checked(visit, token, _get(metadata["jwks_uri"]))
-            if "email" in claims or "userinfo_endpoint" not in metadata:
-                return claims
-            answer = _asking(
-                lambda: client.get(
-                    metadata["userinfo_endpoint"], allow_redirects=False, timeout=_SECONDS
-                )
-            )
-            info = _json(answer)
+        token = self._token(visit, begun, metadata["token_endpoint"], code)
+        if not isinstance(token.get("id_token"), str):
+            raise _not_one("it gave no ID token")
+        claims = self._checked(begun, token, _json(visit.ask("GET", metadata["jwks_uri"])))
+        at = metadata.get("userinfo_endpoint")
+        if "email" in claims or not isinstance(at, str):
+            return claims
+        _check_address(at)
+        bearer = {"authorization": f"Bearer {token.get('access_token')}"}
+        info = _json(visit.ask("GET", at, headers=bearer))
         if info.get("sub") != claims["sub"]:
             raise _refused("the provider's answers are about two people.")
         return {**info, **claims}
 
+    def _token(self, visit: Visit, begun: _Begun, url: str, code: str) -> Mapping[str, Any]:
+        """The provider's answer to a code (RFC 6749, 4.1.3; RFC 7636, 4.5)."""
+        form = {
+            "grant_type": "authorization_code",
+            "code": code,
+            "redirect_uri": begun.redirect_uri,
+            "code_verifier": begun.verifier,
+        }
+        headers = {
+            "accept": "application/json",
+            "content-type": "application/x-www-form-urlencoded;charset=UTF-8",
+        }
+        client, secret = begun.provider.client_id, self._secret(begun.provider)
+        if secret is None:
+            form["client_id"] = client
+        else:
+            pair = base64.b64encode(f"{client}:{secret}".encode()).decode()
+            headers["authorization"] = f"Basic {pair}"
+        answer = visit.ask("POST", url, content=urlencode(form).encode(), headers=headers)
+        if 400 <= answer.status < 500:
+            raise _refused(f"the provider did not accept this ({answer.status}).")
+        return _json(answer)
+
     def _checked(
-        self, visit: _Visit, token: Mapping[str, Any], jwks: Mapping[str, Any]
+        self, begun: _Begun, token: Mapping[str, Any], jwks: Mapping[str, Any]
     ) -> dict[str, Any]:
-        provider = visit.provider
+        provider = begun.provider
         try:
             decoded = jwt.decode(
                 token["id_token"],
@@ -269,7 +292,7 @@ class ProviderSignIn:
                     "aud": {"essential": True, "value": provider.client_id},
                 },
                 {
-                    "nonce": visit.nonce,
+                    "nonce": begun.nonce,
                     "client_id": provider.client_id,
                     "access_token": token.get("access_token"),
                 },
@@ -354,17 +377,7 @@ class ProviderSignIn:
 
     # -- asking a provider -----------------------------------------------------------------------
 
-    def _metadata(self, provider: Provider) -> Mapping[str, Any]:
-        metadata = _get(provider.issuer.rstrip("/") + "/.well-known/openid-configuration")
-        if metadata.get("issuer") != provider.issuer:
-            raise _not_one("it calls itself by another name")
-        for name in ("authorization_endpoint", "token_endpoint", "jwks_uri"):
-            if not isinstance(metadata.get(name), str):
-                raise _not_one(f"it names no {name}")
-            _check_address(metadata[name])
-        return metadata
-
-    def _client(self, provider: Provider, redirect_uri: str) -> OAuth2Session:
+    def _secret(self, provider: Provider) -> str | None:
         secret = self._environment.get(provider.secret_env) if provider.secret_env else None
         if provider.secret_env and not secret:
             raise InputError(
@@ -372,16 +385,19 @@ class ProviderSignIn:
                 code="configuration",
                 hint="set it where the server runs",
             )
-        session = OAuth2Session(
-            provider.client_id,
-            secret,
-            token_endpoint_auth_method="client_secret_basic" if secret else "none",
-            scope="openid email",
-            redirect_uri=redirect_uri,
-            code_challenge_method="S256",
-        )
-        mount(session)
-        return session
+        return secret
+
+
+def _metadata(visit: Visit, provider: Provider) -> Mapping[str, Any]:
+    at = provider.issuer.rstrip("/") + "/.well-known/openid-configuration"
+    metadata = _json(visit.ask("GET", at))
+    if metadata.get("issuer") != provider.issuer:
+        raise _not_one("it calls itself by another name")
+    for name in ("authorization_endpoint", "token_endpoint", "jwks_uri"):
+        if not isinstance(metadata.get(name), str):
+            raise _not_one(f"it names no {name}")
+        _check_address(metadata[name])
+    return metadata
 
 
 def _check_address(url: str) -> None:
@@ -398,33 +414,14 @@ def _check_address(url: str) -> None:
         raise InputError("a provider is reached by https.", hint="like https://sign-in.example.org")
 
 
-def _get(url: str) -> Mapping[str, Any]:
-    with requests.Session() as session:
-        mount(session)
-        return _json(_asking(lambda: session.get(url, timeout=_SECONDS, allow_redirects=False)))
-
-
-def _json(response: Any) -> Mapping[str, Any]:
+def _json(answer: Answer) -> Mapping[str, Any]:
     try:
-        value = response.json() if response.status_code == 200 else None
-    except ValueError:
+        value = json.loads(answer.content) if answer.status == 200 else None
+    except (ValueError, RecursionError):
         value = None
     if not isinstance(value, dict):
-        raise _not_one(f"it answered with status {response.status_code}")
+        raise _not_one(f"it answered with status {answer.status}")
     return value
-
-
-def _asking(ask: Callable[[], Any]) -> Any:
-    """Ask the provider; whatever goes wrong there is its error, told without its words."""
-    try:
-        return ask()
-    except requests.RequestException as error:
-        raise UpstreamError(
-            f"the organisation's provider can't be reached ({type(error).__name__}).",
-            hint="try again later",
-        ) from error
-    except Exception as error:  # Authlib's errors have no common family
-        raise _refused(f"the provider did not accept this ({type(error).__name__}).") from error
 
 
 def _refused(message: str) -> InputError:

@@ -2,28 +2,25 @@
 
 Where it is: `BAILEE_CONSOLE_URL`; or, when the model's address is the gateway on this machine, the
 console's usual port beside it. A key that is not bailee's is never sent there, and a key goes
-nowhere by a redirect.
+nowhere by a redirect, or readably to another machine. The way there is `outbound.network`'s.
 """
 
 from __future__ import annotations
 
-import http.client
 import json
-import urllib.error
-import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 from urllib.parse import urlsplit
 
-from bailee.client.reaching import NoRedirect, reached
+from bailee.client.reaching import reached
 from bailee.errors import UpstreamError
 from bailee.loopback import is_loopback
+from bailee.outbound.network import Network, NoAnswer
 
 _SECONDS: Final = 3
 _GATEWAY_PORT: Final = 8787
 _CONSOLE_PORT: Final = 8788
-_LARGEST: Final = 10_000_000
 
 
 class _NothingThere(UpstreamError):
@@ -34,52 +31,62 @@ class _NothingThere(UpstreamError):
 class ConsoleApi:
     """A console and a key for it. `get`, `find` and `put` block, for seconds.
 
-    They raise `UpstreamError` when there is no answer, or none that can be understood.
+    They raise `UpstreamError` when there is no answer, or none that can be understood, and
+    `InputError` when its address or the network's settings can't be.
     """
 
     address: str
     key: str = field(repr=False)
+    network: Network = field(default_factory=Network)
 
-    def get(self, path: str) -> Any:
+    def get(self, path: str) -> object:
         """What is there."""
-        return self._call(urllib.request.Request(reached(self.address) + path))  # noqa: S310
+        return self._call("GET", path)
 
-    def find(self, path: str) -> Any:
+    def find(self, path: str) -> object:
         """What is there; None: the console knows of nothing there that the key's holder may see."""
         try:
             return self.get(path)
         except _NothingThere:
             return None
 
-    def put(self, path: str, body: Mapping[str, object], *, language: str) -> Any:
+    def put(self, path: str, body: Mapping[str, object], *, language: str) -> object:
         """Changes what is there; `language` is the one in which the person was asked."""
         headers = {"content-type": "application/json", "accept-language": language}
-        data = json.dumps(body).encode()
-        request = urllib.request.Request(  # noqa: S310
-            reached(self.address) + path, data, headers, method="PUT"
-        )
-        return self._call(request)
+        return self._call("PUT", path, json.dumps(body).encode(), headers)
 
-    def _call(self, request: urllib.request.Request) -> Any:
-        request.add_header("x-api-key", self.key)
-        opener = urllib.request.build_opener(NoRedirect)
+    def _call(
+        self,
+        method: str,
+        path: str,
+        content: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> object:
         try:
-            with opener.open(request, timeout=_SECONDS) as answer:
-                return json.loads(answer.read(_LARGEST))
-        except urllib.error.HTTPError as error:
-            error.close()
-            kind = _NothingThere if error.code == 404 else UpstreamError
-            raise kind(
-                f"the console answered with status {error.code}.", code="upstream_protocol"
-            ) from None
-        except OSError:
+            answer = self.network.ask(
+                method,
+                reached(self.address) + path,
+                content=content,
+                headers={**(headers or {}), "x-api-key": self.key},
+                what="BAILEE_CONSOLE_URL",
+                seconds=_SECONDS,
+            )
+        except NoAnswer:
             raise UpstreamError(
                 "the console can't be reached.", code="upstream_unreachable"
             ) from None
-        except (ValueError, RecursionError, http.client.HTTPException):
+        if not answer.good:
+            kind = _NothingThere if answer.status == 404 else UpstreamError
+            raise kind(
+                f"the console answered with status {answer.status}.", code="upstream_protocol"
+            )
+        try:
+            value: object = json.loads(answer.content)
+        except (ValueError, RecursionError):
             raise UpstreamError(
                 "the console's answer can't be understood.", code="upstream_protocol"
             ) from None
+        return value
 
 
 def console_api(base_url: str | None, environment: Mapping[str, str]) -> ConsoleApi | None:
@@ -88,7 +95,7 @@ def console_api(base_url: str | None, environment: Mapping[str, str]) -> Console
     address = console_of(base_url, environment)
     if address is None or key is None or not key.startswith("bl_"):
         return None
-    return ConsoleApi(address, key)
+    return ConsoleApi(address, key, Network.of(environment))
 
 
 def console_of(base_url: str | None, environment: Mapping[str, str]) -> str | None:

@@ -25,11 +25,9 @@ import tempfile
 from collections.abc import Container, Sequence
 from pathlib import Path
 from typing import Final
-from urllib.parse import urlsplit
 
-from bailee.client.network import Network
 from bailee.outbound import dialing
-from bailee.outbound.dialing import Dialer, Unreachable
+from bailee.outbound.dialing import Dialer, Unreachable, through
 from bailee.outbound.forward_proxy import (
     NotServed,
     as_bytes,
@@ -38,13 +36,13 @@ from bailee.outbound.forward_proxy import (
     head_onward,
     read_head,
     target_of,
-    tunnel_by_proxy,
     tunnel_of,
 )
 from bailee.outbound.hosts import Host
+from bailee.outbound.network import Network
+from bailee.outbound.relaying import Ends, relay
 
 _HEAD: Final = 32 * 1024
-_PIECE: Final = 64 * 1024
 _SECONDS: Final = 20.0
 _MOST: Final = 64  # connections at the same time
 
@@ -155,7 +153,7 @@ class Egress:
             else:
                 proxy = self._network.proxy(f"http://{host.bracketed}:{port}")
                 far_out.write(as_bytes(head_onward(request, target, proxy)))
-            await _both(reader, writer, far_in, far_out)
+            await relay((reader, writer), (far_in, far_out))
         finally:
             far_out.close()
 
@@ -194,14 +192,13 @@ class Egress:
     def _count(self, host: Host) -> None:
         self.refused[host.name] = self.refused.get(host.name, 0) + 1
 
-    async def _reach(
-        self, host: Host, port: int, *, tunnel: bool
-    ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    async def _reach(self, host: Host, port: int, *, tunnel: bool) -> Ends:
         place = f"{host.bracketed}:{port}"
         proxy = self._network.proxy(f"{'https' if tunnel else 'http'}://{place}")
         try:
             if proxy is not None:
-                return await self._by_proxy(proxy, place, tunnel=tunnel)
+                async with asyncio.timeout(_SECONDS):
+                    return await through(self._network, proxy, place if tunnel else None)
             reader, writer, _ = await self._dialer.connect(host, port)
         except dialing.Refused:
             self._count(host)
@@ -212,51 +209,8 @@ class Egress:
             raise Refused("502 Bad Gateway", f"{host.name} can't be reached.") from None
         return reader, writer
 
-    async def _by_proxy(
-        self, proxy: str, place: str, *, tunnel: bool
-    ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        parts = urlsplit(proxy)
-        tls = self._network.tls() if parts.scheme == "https" else None
-        far_in, far_out = await asyncio.wait_for(
-            asyncio.open_connection(
-                parts.hostname, parts.port or (443 if tls else 80), ssl=tls, limit=_HEAD
-            ),
-            _SECONDS,
-        )
-        if tunnel:
-            try:
-                async with asyncio.timeout(_SECONDS):
-                    await tunnel_by_proxy(far_in, far_out, place, proxy)
-            except BaseException:
-                far_out.close()
-                raise
-        return far_in, far_out
-
 
 def _refused(refusal: NotServed) -> Refused:
     """In HTTP's words."""
     words = {400: "Bad Request", 403: "Forbidden", 431: "Request Header Fields Too Large"}
     return Refused(f"{refusal.status} {words[refusal.status]}", f"{refusal.reason}.")
-
-
-async def _both(
-    near_in: asyncio.StreamReader,
-    near_out: asyncio.StreamWriter,
-    far_in: asyncio.StreamReader,
-    far_out: asyncio.StreamWriter,
-) -> None:
-    there = asyncio.create_task(_copy(near_in, far_out))
-    try:
-        await _copy(far_in, near_out)
-    finally:
-        there.cancel()
-        await asyncio.gather(there, return_exceptions=True)
-
-
-async def _copy(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
-    with contextlib.suppress(OSError):
-        while data := await source.read(_PIECE):
-            target.write(data)
-            await target.drain()
-        if target.can_write_eof():
-            target.write_eof()

@@ -28,9 +28,9 @@ from typing import Any, Final
 from bailee.agent.ports import Block, Intent, Outcome
 from bailee.agent.tools.arguments import Arguments
 from bailee.agent.tools.box import Tool
-from bailee.client.network import Network
 from bailee.client.servers import Server
 from bailee.errors import BaileeError, UpstreamError
+from bailee.outbound.network import Network
 
 _START: Final = 30.0  # seconds
 _CALL: Final = 300.0

@@ -8,8 +8,8 @@ Rules kept here:
   `CLAUDE_CODE_SKIP_BEDROCK_AUTH`, `CLAUDE_CODE_SKIP_VERTEX_AUTH` for a gateway in between.
 * Each request names its session (`x-claude-code-session-id`, `metadata.user_id`) and nothing else
   of the person or the machine.
-* The way there is `client.network`'s: the company's proxy and authority, a client certificate, TLS
-  to anywhere but this machine, no redirect followed.
+* The way there is `outbound.network`'s: the company's proxy and authority, a client certificate,
+  TLS to anywhere but this machine, no redirect followed.
 * The SDK takes long to import, so that this happens on first use, or before in a thread (`warm`).
 
 Rows: D1, D2.
@@ -23,8 +23,8 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from bailee.agent.ports import Answer, Message, Piece, Request
-from bailee.client.network import Network
 from bailee.errors import BaileeError, InputError, UpstreamError
+from bailee.outbound.network import Network
 
 Provider = Literal["api", "bedrock", "vertex"]
 MODELS: Final[dict[Provider, str]] = {

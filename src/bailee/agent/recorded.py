@@ -6,11 +6,11 @@ The console's HTTP API answers to the person's own key (`GET /api/v1/sessions/{i
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 from urllib.parse import quote
 
 from bailee.agent.console_api import ConsoleApi
-from bailee.errors import UpstreamError
+from bailee.errors import BaileeError
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +45,12 @@ def ask(console: ConsoleApi | None, session: str) -> Recorded:
     try:
         found = console.find(f"/api/v1/sessions/{quote(session, safe='')}")
         person = console.get("/api/v1/privacy/training")
-    except UpstreamError:
+    except BaileeError:
         return UNKNOWN
     return read(found, person)
 
 
-def read(session: Any, person: Any) -> Recorded:
+def read(session: object, person: object) -> Recorded:
     """What the console's answers mean, of a session (None: it knows of none) and of the person;
     unknown when they can't be understood. Pure.
     """

@@ -29,8 +29,8 @@ from bailee.agent.tools.todo import TodoWrite
 from bailee.agent.transcripts import InMemory
 from bailee.agent.turns import Agent, Interrupted, Limits
 from bailee.agent.workspace import Workspace
-from bailee.client.network import Network
 from bailee.errors import InputError
+from bailee.outbound.network import Network
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,7 @@ from bailee.home import Home
 from bailee.home.control import reachable
 from bailee.ledger import Ledger
 from bailee.outbound.dialing import Dialer
+from bailee.outbound.network import Network
 from bailee.outbound.streams import Writer
 
 Credentials = Callable[[str, Repository], Credential]
@@ -100,7 +101,7 @@ class Served:
     def __init__(
         self, serving: Serving, record: Record, asked: Asked, end: Callable[[End], None]
     ) -> None:
-        reach = serving.reach
+        reach, network = serving.reach, Network.of()
         self._session: Final = record.id
         self._owner: Final = record.owner
         self._serving = serving
@@ -116,13 +117,13 @@ class Served:
             token=token,
             credential=serving.credentials(record.owner, repository),
             record=self._note_git,
-            dialer=Dialer(private=reach.git_networks),
+            dialer=Dialer(private=reach.git_networks, network=network),
         )
         egress = EgressProxy(
             serving.rules(record.owner, asked.network, allow=reach.allow, deny=reach.deny),
             record=self._note_connection,
             end=end,
-            dialer=Dialer(private=reach.egress_networks),
+            dialer=Dialer(private=reach.egress_networks, network=network),
         )
         self.clone_address: Final = git.url
         self.git_authorization: Final = f"Bearer {token}"

@@ -42,7 +42,7 @@ from bailee.lasting import Lasting
 from bailee.policy import Policy
 from bailee.registry import Guard, Refusals
 from bailee.telemetry import sentry
-from bailee.telemetry.records import ERROR, METRIC, DataClass, Row, figure
+from bailee.telemetry.records import ERROR, METRIC, DataClass, Figure, figure
 from bailee.telemetry.telemetry import Taken, Telemetry
 
 MEASURE: Final = "bailee.exchange.duration"
@@ -138,7 +138,7 @@ class Own:
             self._periods.clear()  # decided anew each time
         now = self._clock()
         guard = Guard(self._telemetry.registry, now.date())
-        by_period: dict[str | None, list[Row]] = {}
+        by_period: dict[str | None, list[Figure]] = {}
         for (period, *how), found in sums.items():
             row = _row(guard, int(now.timestamp() * 1000), how, found)
             by_period.setdefault(period, []).append(row)
@@ -158,7 +158,7 @@ class Own:
         self.settle()
 
 
-def _row(guard: Guard, at: int, how: Sequence[str | None], found: _Sum) -> Row:
+def _row(guard: Guard, at: int, how: Sequence[str | None], found: _Sum) -> Figure:
     names = ("provider", "outcome", "status_class", "error_type", *_ABOUT)
     given = [pair for pair in zip(names, (*how, *_ABOUT.values()), strict=True) if pair[1]]
     measure = guard.registry.measures[MEASURE]

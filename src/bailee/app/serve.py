@@ -46,7 +46,7 @@ from bailee.gateway.server import Gateway
 from bailee.gateway.settings import MIB, GatewayConfig, Limits, Upstream, check_bind, check_upstream
 from bailee.gateway.summary import ExchangeSummary
 from bailee.gateway.tls import server_context
-from bailee.gateway.way_out import WayOut, proxy_variables
+from bailee.gateway.way_out import proxy_variables, way_out
 from bailee.home.console_name import console_label
 from bailee.home.control import reachable
 from bailee.home.control_server import ControlServer
@@ -56,6 +56,7 @@ from bailee.node.running import Serving
 from bailee.operations.asks import at_terminal
 from bailee.operations.key_terms import KeyTerms, terms_of
 from bailee.operations.table import perform
+from bailee.outbound.network import Network
 
 _GRACE_SECONDS = 10.0
 _BY_ADDRESS = 128  # connections of one address to console or ingest
@@ -240,16 +241,16 @@ class Server:
 
     async def _gateway_config(self, settings: Settings) -> tuple[GatewayConfig, str]:
         """The gateway's upstreams, and the first one in words."""
-        way_out = _way_out(settings)
+        out = _way_out(settings)
         url = settings.text("upstream.url")
         config = GatewayConfig(
             api=(
                 None
                 if url is None
-                else Upstream(check_upstream(url), _api_credential(settings), way_out)
+                else Upstream(check_upstream(url), _api_credential(settings), out)
             ),
-            bedrock=_bedrock(settings, way_out),
-            vertex=_vertex(settings, way_out),
+            bedrock=_bedrock(settings, out),
+            vertex=_vertex(settings, out),
             on_recorder_failure=(
                 "refuse"
                 if self._node.policy.on_recorder_failure == "refuse"
@@ -394,33 +395,33 @@ def _tls_files(settings: Settings) -> tuple[Path, Path] | None:
     return Path(certificate), Path(key)
 
 
-def _bedrock(settings: Settings, way_out: WayOut) -> Upstream | None:
+def _bedrock(settings: Settings, out: Network) -> Upstream | None:
     url, region = settings.text("bedrock.url"), settings.text("bedrock.region")
     if url is None:
         return None
     address = default_url("bedrock", region) if url == "auto" else url
-    return Upstream(check_upstream(address), Bedrock(region, way_out), way_out)
+    return Upstream(check_upstream(address), Bedrock(region, out), out)
 
 
-def _vertex(settings: Settings, way_out: WayOut) -> Upstream | None:
+def _vertex(settings: Settings, out: Network) -> Upstream | None:
     url = settings.text("vertex.url")
     if url is None:
         return None
     address = default_url("vertex") if url == "auto" else check_upstream(url)
-    return Upstream(address, Vertex(way_out), way_out)
+    return Upstream(address, Vertex(out), out)
 
 
-def _way_out(settings: Settings) -> WayOut:
+def _way_out(settings: Settings) -> Network:
     def file(name: str) -> Path | None:
         text = settings.text(name)
         return None if text is None else Path(text)
 
-    return WayOut(
+    return way_out(
         ca_file=file("upstream.ca_file"),
         client_cert=file("upstream.client_cert"),
         client_key=file("upstream.client_key"),
         passphrase=_secret(settings, "upstream.client_key_passphrase_env") or "",
-        variables=proxy_variables(
+        proxies=proxy_variables(
             settings.text("upstream.proxy") or "env",
             _secret(settings, "upstream.proxy_login_env"),
             os.environ,

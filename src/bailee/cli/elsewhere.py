@@ -3,7 +3,7 @@
 Rules kept here:
 
 * Plain HTTP goes to this machine alone. Redirects are not followed: they would take the key along.
-  A company's proxy and certificates come from the environment (`client.network`).
+  A company's proxy and certificates come from the environment (`outbound.network`).
 * What changes something carries an idempotency key of its own, so that it is asked once more when a
   connection broke, and done once.
 * An answer that breaks off is an error, never a shorter answer.
@@ -13,23 +13,21 @@ Rows: D1, D2.
 
 from __future__ import annotations
 
-import http.client
 import json
-import os
 import re
 import secrets
-import urllib.error
-import urllib.request
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import quote, urlencode, urlsplit
 
-from bailee import __version__
-from bailee.client.network import Network, checked
-from bailee.client.reaching import NoRedirect, reached
+import httpx2
+
+from bailee.client.reaching import reached
 from bailee.errors import CODES, BaileeError, InputError, UpstreamError
 from bailee.operations.routes import BASE, ROUTES, Route
+from bailee.outbound.network import Network, checked
 
 _SECONDS: Final = 600
 """How long a server may be silent: verifying or sweeping a home takes its time."""
@@ -68,25 +66,22 @@ class Server:
                 code="authentication",
                 hint="set BAILEE_API_KEY; for the operator: bailee key create --operator",
             )
-        request = _request(self._reached(), route, given, key)
-        with self._answered(request) as answer:
-            yield from _items(answer, route)
-
-    def _reached(self) -> str:
         address = reached(self.address.rstrip("/"))
         checked(address, "--server")
-        return address
+        with Network.of().client(address, "--server", _SECONDS) as client:
+            request = _request(client, address, route, given, key)
+            with self._answered(client, request) as answer:
+                yield from _items(answer, route)
 
-    def _answered(self, request: urllib.request.Request) -> Any:
-        tls = Network(os.environ).tls()
-        opener = urllib.request.build_opener(NoRedirect, urllib.request.HTTPSHandler(context=tls))
+    @contextmanager
+    def _answered(
+        self, client: httpx2.Client, request: httpx2.Request
+    ) -> Iterator[httpx2.Response]:
         for last in range(_TRIES - 1, -1, -1):
             try:
-                return opener.open(request, timeout=_SECONDS)
-            except urllib.error.HTTPError as error:
-                with error:
-                    raise _problem(error) from None
-            except (OSError, http.client.HTTPException):
+                answer = client.send(request, stream=True)
+                break
+            except httpx2.HTTPError:
                 if last:
                     continue
                 raise UpstreamError(
@@ -94,19 +89,24 @@ class Server:
                     code="upstream_unreachable",
                     hint="is it the address of a console, and does its server run?",
                 ) from None
-        raise AssertionError
+        try:
+            if not answer.is_success:
+                raise _problem(answer)
+            yield answer
+        finally:
+            answer.close()
 
 
 def _request(
-    address: str, route: Route, given: dict[str, object], key: str
-) -> urllib.request.Request:
+    client: httpx2.Client, address: str, route: Route, given: dict[str, object], key: str
+) -> httpx2.Request:
     def fill(found: re.Match[str]) -> str:
         value = given.pop(found[1], "me" if found[1] == "id" else None)
         if value is None:
             raise InputError(f"the argument {found[1]!r} is missing.")
         return quote(str(value), safe="")
 
-    headers = {"x-api-key": key, "user-agent": f"bailee/{__version__}"}
+    headers = {"x-api-key": key}
     url = address + BASE + _IN_PATH.sub(fill, route.path)
     body = None
     if route.in_address:
@@ -117,7 +117,7 @@ def _request(
         headers["content-type"] = "application/json"
     if route.method != "GET":
         headers["idempotency-key"] = secrets.token_urlsafe(18)
-    return urllib.request.Request(url, body, headers, method=route.method)  # noqa: S310 - `checked`
+    return client.build_request(route.method, url, content=body, headers=headers)
 
 
 def _several(value: object) -> list[object] | tuple[object, ...]:
@@ -128,22 +128,40 @@ def _text(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _items(answer: http.client.HTTPResponse, route: Route) -> Iterator[Any]:
+def _items(answer: httpx2.Response, route: Route) -> Iterator[Any]:
     try:
         if "ndjson" not in answer.headers.get("content-type", ""):
-            yield _read(answer.read(_LONGEST))
-        elif route.lines:
-            for line in answer:
-                yield line.decode("utf-8", "surrogatepass")
-        else:
-            for line in answer:
-                yield _read(line)
-    except (OSError, http.client.HTTPException):
+            yield _read(_whole(answer, _LONGEST))
+            return
+        for line in _lines(answer):
+            yield line.decode("utf-8", "surrogatepass") if route.lines else _read(line)
+    except httpx2.HTTPError:
         raise UpstreamError(
             "the server ended before it had answered.",
             code="upstream_closed",
             hint="run the command again",
         ) from None
+
+
+def _lines(answer: httpx2.Response) -> Iterator[bytes]:
+    """Each with its line feed, which alone ends one."""
+    rest = b""
+    for piece in answer.iter_bytes():
+        *whole, rest = (rest + piece).split(b"\n")
+        yield from (line + b"\n" for line in whole)
+    if rest:
+        yield rest
+
+
+def _whole(answer: httpx2.Response, most: int) -> bytes:
+    """An answer, up to a size."""
+    pieces, size = [], 0
+    for piece in answer.iter_bytes():
+        pieces.append(piece)
+        size += len(piece)
+        if size > most:
+            raise _no_answer_of_ours(answer.status_code)
+    return b"".join(pieces)
 
 
 def _read(raw: bytes) -> Any:
@@ -153,15 +171,16 @@ def _read(raw: bytes) -> Any:
         raise _no_answer_of_ours() from None
 
 
-def _problem(error: urllib.error.HTTPError) -> BaileeError:
+def _problem(answer: httpx2.Response) -> BaileeError:
     """What the server said, as the operation would have said it here."""
+    status = answer.status_code
     try:
-        said = json.loads(error.read(1 << 20))["error"]
+        said = json.loads(_whole(answer, 1 << 20))["error"]
         code, message, hint = said["code"], said["message"], said["hint"]
-    except (ValueError, KeyError, TypeError, RecursionError, OSError, http.client.HTTPException):
-        return _no_answer_of_ours(error.code)
+    except (ValueError, KeyError, TypeError, RecursionError, httpx2.HTTPError):
+        return _no_answer_of_ours(status)
     good = code in CODES and isinstance(message, str) and isinstance(hint, str | None)
-    return BaileeError(message, code=code, hint=hint) if good else _no_answer_of_ours(error.code)
+    return BaileeError(message, code=code, hint=hint) if good else _no_answer_of_ours(status)
 
 
 def _no_answer_of_ours(status: int | None = None) -> BaileeError:

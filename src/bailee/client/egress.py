@@ -22,17 +22,16 @@ import contextlib
 import http
 import ipaddress
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
-from urllib.parse import urlsplit
 
 import h11
 
-from bailee.client.network import Network
 from bailee.loopback import is_loopback
+from bailee.outbound.dialing import through
 from bailee.outbound.forward_proxy import (
     NotServed,
     Target,
@@ -41,12 +40,12 @@ from bailee.outbound.forward_proxy import (
     head_onward,
     read_head,
     target_of,
-    tunnel_by_proxy,
     tunnel_of,
 )
+from bailee.outbound.network import Network
+from bailee.outbound.relaying import Ends, relay
 
 _HEAD: Final = 64 * 1024
-_PIECE: Final = 64 * 1024
 _SECONDS: Final = 20.0
 _EVERY: Final = 0.05
 _NO_BODY: Final = b"content-length: 0\r\nconnection: close\r\n\r\n"
@@ -64,6 +63,14 @@ class Contact:
     refused: int = 0
     unreached: int = 0
     round_proxy: bool = False
+
+    def sends(self, count: int) -> None:
+        """So many bytes have gone to it."""
+        self.sent += count
+
+    def gets(self, count: int) -> None:
+        """So many bytes have come from it."""
+        self.received += count
 
     def as_json(self) -> dict[str, object]:
         """For a report."""
@@ -86,7 +93,7 @@ class EgressWatch:
     """
 
     promised: frozenset[str]
-    network: Network = field(default_factory=lambda: Network({}))
+    network: Network = field(default_factory=Network)
     only_promised: bool = False
     contacts: dict[str, Contact] = field(default_factory=dict)
     port: int = 0
@@ -225,30 +232,19 @@ class EgressWatch:
                 first = as_bytes(head_onward(request, target, proxy))
                 far_out.write(first)
                 contact.sent += len(first)
-            await _both(near_in, near_out, far_in, far_out, contact)
+            await relay(
+                (near_in, near_out), (far_in, far_out), sent=contact.sends, received=contact.gets
+            )
         finally:
             far_out.close()
 
-    async def _reach(
-        self, target: Target, *, tunnel: bool
-    ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    async def _reach(self, target: Target, *, tunnel: bool) -> Ends:
         scheme = "https" if tunnel else "http"
         place = f"{target.host.bracketed}:{target.port}"
         proxy = self.network.proxy(f"{scheme}://{place}")
         if proxy is None:
             return await asyncio.open_connection(target.host.name, target.port)
-        parts = urlsplit(proxy)
-        tls = self.network.tls() if parts.scheme == "https" else None
-        far_in, far_out = await asyncio.open_connection(
-            parts.hostname, parts.port or (443 if tls else 80), ssl=tls
-        )
-        if tunnel:
-            try:
-                await tunnel_by_proxy(far_in, far_out, place, proxy)
-            except BaseException:
-                far_out.close()
-                raise
-        return far_in, far_out
+        return await through(self.network, proxy, place if tunnel else None)
 
 
 def _names(request: h11.Request, target: Target) -> bool:
@@ -303,36 +299,3 @@ def _address(text: str) -> tuple[str, int] | None:
     if address.is_unspecified or int(port, 16) == 0:
         return None
     return str(address), int(port, 16)
-
-
-async def _both(
-    near_in: asyncio.StreamReader,
-    near_out: asyncio.StreamWriter,
-    far_in: asyncio.StreamReader,
-    far_out: asyncio.StreamWriter,
-    contact: Contact,
-) -> None:
-    def sent(count: int) -> None:
-        contact.sent += count
-
-    def received(count: int) -> None:
-        contact.received += count
-
-    there = asyncio.create_task(_copy(near_in, far_out, sent))
-    try:
-        await _copy(far_in, near_out, received)
-    finally:
-        there.cancel()
-        await asyncio.gather(there, return_exceptions=True)
-
-
-async def _copy(
-    source: asyncio.StreamReader, target: asyncio.StreamWriter, counted: Callable[[int], None]
-) -> None:
-    with contextlib.suppress(OSError):
-        while data := await source.read(_PIECE):
-            counted(len(data))
-            target.write(data)
-            await target.drain()
-        if target.can_write_eof():
-            target.write_eof()

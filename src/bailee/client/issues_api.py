@@ -15,15 +15,12 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 from bailee.client.bug_report import Issue
-from bailee.client.network import Network
 from bailee.errors import BaileeError, InputError, UpstreamError
-
-if TYPE_CHECKING:
-    import httpx2
+from bailee.outbound.network import Answer, Network, NoAnswer
 
 API: Final = "https://api.github.com"
 VERSION: Final = "2022-11-28"
@@ -58,8 +55,6 @@ def file_issue(issue: Issue, *, token: str, network: Network, api: str = API) ->
         InputError: the token, the repository or the issue is refused, or there were too many.
         UpstreamError: GitHub can't be reached, or does not answer as it should.
     """
-    import httpx2
-
     address = f"{api.rstrip('/')}{path_of(issue)}"
     headers = {
         "accept": "application/vnd.github+json",
@@ -70,13 +65,10 @@ def file_issue(issue: Issue, *, token: str, network: Network, api: str = API) ->
     if not token.isascii() or not token.isprintable() or " " in token or not token:
         raise InputError("this is no token of GitHub's.", code="authentication", hint=_TOKEN)
     try:
-        with network.client(address) as client:
-            answer = client.post(address, content=body_of(issue), headers=headers)
-    except httpx2.HTTPError as error:
-        raise UpstreamError(
-            f"GitHub can't be reached ({type(error).__name__}).", hint="try again later"
-        ) from None
-    if answer.status_code != 201:
+        answer = network.ask("POST", address, content=body_of(issue), headers=headers)
+    except NoAnswer as error:
+        raise UpstreamError(f"GitHub can't be reached ({error}).", hint="try again later") from None
+    if answer.status != 201:
         raise _refusal(answer, issue.repository)
     return _filed(answer.content)
 
@@ -102,8 +94,8 @@ def _filed(content: bytes) -> Filed:
     )
 
 
-def _refusal(answer: httpx2.Response, repository: str) -> BaileeError:
-    status, headers = answer.status_code, answer.headers
+def _refusal(answer: Answer, repository: str) -> BaileeError:
+    status, headers = answer.status, answer.headers
     if status in (403, 429) and (
         headers.get("x-ratelimit-remaining") == "0" or "retry-after" in headers
     ):

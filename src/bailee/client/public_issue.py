@@ -15,9 +15,9 @@ from bailee.client.bug_report import Issue
 from bailee.client.flows import shown
 from bailee.client.issues_api import API, body_of, file_issue, path_of
 from bailee.client.machine import Machine
-from bailee.client.network import checked
 from bailee.client.payloads import Payload
 from bailee.client.sender import network
+from bailee.outbound.network import checked
 
 
 def token(machine: Machine) -> str | None:

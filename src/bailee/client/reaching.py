@@ -1,17 +1,8 @@
-"""How a console is asked by a key: where it is reached, and that the key goes nowhere else."""
+"""Where a console is asked by a key."""
 
 from __future__ import annotations
 
-import urllib.request
-from typing import Any
 from urllib.parse import urlsplit
-
-
-class NoRedirect(urllib.request.HTTPRedirectHandler):
-    """A key goes where it was meant to go and nowhere else."""
-
-    def redirect_request(self, *_args: Any, **_more: Any) -> None:
-        """None: the redirect is the answer."""
 
 
 def reached(address: str) -> str:

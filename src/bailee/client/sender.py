@@ -22,23 +22,16 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from bailee.client.flows import ingest_address, permitted, shown
-from bailee.client.network import Network, checked
 from bailee.client.outbox import Item, Outbox
 from bailee.client.settings import Settings
 from bailee.clock import Clock, system_clock
+from bailee.outbound.network import VARIABLES, Network, NoAnswer, checked
 from bailee.policy import Policy
 
 _FIRST: Final = timedelta(minutes=1)
 _LONGEST: Final = timedelta(hours=6)
 _GIVE_UP: Final = timedelta(days=7)
 _AGAIN: Final = frozenset({408, 425, 429})
-# The variables whose values a connection is made with.
-NETWORK_VARIABLES: Final = (
-    *("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"),
-    *("NO_PROXY", "no_proxy", "SSL_CERT_FILE", "SSL_CERT_DIR", "NODE_EXTRA_CA_CERTS"),
-    *("BAILEE_CLIENT_CERT", "BAILEE_CLIENT_KEY", "BAILEE_CLIENT_KEY_PASSPHRASE"),
-    *("CLAUDE_CODE_CLIENT_CERT", "CLAUDE_CODE_CLIENT_KEY", "CLAUDE_CODE_CLIENT_KEY_PASSPHRASE"),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +47,7 @@ class Outcome:
 
 def network(settings: Settings) -> Network:
     """The way out that the settings describe."""
-    found = {name: settings.variable(name) for name in NETWORK_VARIABLES}
+    found = {name: settings.variable(name) for name in VARIABLES}
     return Network({name: value for name, value in found.items() if value})
 
 
@@ -122,8 +115,6 @@ def delay(attempts: int, retry_after: str | None) -> timedelta:
 def _one(
     outbox: Outbox, item: Item, settings: Settings, credential: str | None, now: datetime
 ) -> Outcome:
-    import httpx2
-
     address = ingest_address(settings) + item.path
     checked(address)
     headers = {"content-type": item.content_type}
@@ -135,14 +126,13 @@ def _one(
         headers["x-api-key"] = credential
     attempts = item.attempts + 1
     try:
-        with network(settings).client(address) as client:
-            answer = client.post(address, content=outbox.body(item), headers=headers)
-    except httpx2.HTTPError as error:
+        answer = network(settings).ask("POST", address, content=outbox.body(item), headers=headers)
+    except NoAnswer as error:
         wait = delay(attempts, None)
-        why = f"{shown(address)} can't be reached ({type(error).__name__})"
+        why = f"{shown(address)} can't be reached ({error})"
         changed = outbox.change(item, attempts=attempts, next_attempt=(now + wait).isoformat())
         return Outcome(changed, "waiting", why)
-    if answer.is_success:
+    if answer.good:
         changed = outbox.change(
             item,
             state="sent",
@@ -153,19 +143,19 @@ def _one(
             answer=_identity(answer.content),
         )
         return Outcome(changed, "sent")
-    if answer.status_code in _AGAIN or answer.status_code >= 500:
+    if answer.status in _AGAIN or answer.status >= 500:
         wait = delay(attempts, answer.headers.get("retry-after"))
         changed = outbox.change(item, attempts=attempts, next_attempt=(now + wait).isoformat())
-        return Outcome(changed, "waiting", f"{shown(address)} answered {answer.status_code}")
+        return Outcome(changed, "waiting", f"{shown(address)} answered {answer.status}")
     changed = outbox.change(
         item,
         state="refused",
         attempts=attempts,
         next_attempt=None,
         destination=shown(address),
-        answer=f"HTTP {answer.status_code}",
+        answer=f"HTTP {answer.status}",
     )
-    return Outcome(changed, "refused", f"{shown(address)} answered {answer.status_code}")
+    return Outcome(changed, "refused", f"{shown(address)} answered {answer.status}")
 
 
 def _identity(content: bytes) -> str | None:

@@ -11,13 +11,12 @@ import asyncio
 import logging
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Protocol
 from urllib.parse import urlsplit
 
 from bailee.errors import InputError, UpstreamError
-from bailee.gateway.way_out import WayOut
+from bailee.outbound.network import Answer, Network, NoAnswer
 
 Lines = bytes  # complete header lines, each ending in CRLF
 _SECONDS: Final = 30.0  # for one call to Google, unless its library says otherwise
@@ -87,14 +86,14 @@ class Bedrock:
         {b"x-amz-date", b"x-amz-security-token", b"x-amz-content-sha256", b"amz-sdk-request"}
     )
 
-    def __init__(self, region: str | None = None, way_out: WayOut | None = None) -> None:
+    def __init__(self, region: str | None = None, way_out: Network | None = None) -> None:
         token = os.environ.get("AWS_BEARER_TOKEN_BEDROCK")
         self.fixed: Lines | None = None
         if token:
             self.fixed = ApiKey(token, bearer=True).fixed
         self.needs_body = self.fixed is None
         self._region = region
-        self._way_out = way_out or WayOut()
+        self._way_out = way_out or Network()
         self._session: Any = None
         self._authorities: int | None = None  # a file in memory
 
@@ -153,13 +152,15 @@ class Bedrock:
         way, session = self._way_out, Session()
         region = self._region or os.environ.get("AWS_REGION") or "us-east-1"
         # botocore takes one proxy for all hosts; what NO_PROXY says is asked for the one of tokens.
-        proxy = way.proxy_url(f"https://sts.{region}.amazonaws.com")
-        options: dict[str, Any] = {"proxies": {} if proxy is None else {"https": proxy}}
-        if way.client_cert is not None and not way.passphrase:  # it would ask at the terminal
-            pair = (str(way.client_cert), str(way.client_key))
-            options["client_cert"] = pair if way.client_key is not None else pair[0]
-        if way.ca_file is not None and session.get_config_variable("ca_bundle") is None:
-            self._authorities = _in_memory(Path(get_cert_path(True)), way.ca_file)
+        proxy = way.proxy(f"https://sts.{region}.amazonaws.com")
+        options: dict[str, Any] = {"proxies": {} if proxy is None else {"https": proxy.url}}
+        shown = way.client_certificate
+        if shown is not None and not shown.passphrase:  # it would ask at the terminal
+            pair = (shown.file, shown.key)
+            options["client_cert"] = shown.file if shown.key is None else pair
+        ca_file = way.variables.get("NODE_EXTRA_CA_CERTS")
+        if ca_file is not None and session.get_config_variable("ca_bundle") is None:
+            self._authorities = _in_memory(Path(get_cert_path(True)), Path(ca_file))
             bundle = f"/proc/self/fd/{self._authorities}"
             session.set_config_variable("ca_bundle", bundle)
             options["proxies_config"] = {"proxy_ca_bundle": bundle}
@@ -186,8 +187,8 @@ class Vertex:
     needs_body = False
     replaces: frozenset[bytes] = frozenset({b"x-goog-api-key", b"x-goog-user-project"})
 
-    def __init__(self, way_out: WayOut | None = None) -> None:
-        self._way_out = way_out or WayOut()
+    def __init__(self, way_out: Network | None = None) -> None:
+        self._way_out = way_out or Network()
         self._credentials: Any = None
         self._refreshing = asyncio.Lock()
 
@@ -229,33 +230,29 @@ class Vertex:
         """One call of Google's library (`google.auth.transport.Request`), by the way out. The
         library's own would follow a redirect with the refresh token.
         """
-        import httpx2
         from google.auth.exceptions import TransportError
 
-        tls, proxy = self._way_out.tls(), self._way_out.proxy_url(url)
-        outer = tls if proxy is not None and proxy.startswith("https:") else None
         try:
-            with httpx2.Client(
-                verify=tls,
-                proxy=None if proxy is None else httpx2.Proxy(proxy, ssl_context=outer),
-                trust_env=False,
-                follow_redirects=False,
-                timeout=timeout or _SECONDS,
-            ) as client:
-                got = client.request(method, url, content=body, headers=dict(headers or {}))
-        except httpx2.HTTPError as error:
-            failed: Exception = TransportError(type(error).__name__)  # type: ignore[no-untyped-call]
+            got = self._way_out.ask(
+                method,
+                url,
+                content=body,
+                headers=headers,
+                what="What Google's credential names",
+                seconds=timeout or _SECONDS,
+                metadata=True,
+            )
+        except NoAnswer as error:
+            failed: Exception = TransportError(str(error))  # type: ignore[no-untyped-call]
             raise failed from None
-        return _Answer(got.status_code, got.headers, got.content)
+        return _Answer(got)
 
 
-@dataclass(frozen=True, slots=True)
 class _Answer:
     """What Google's library reads of an answer (`google.auth.transport.Response`)."""
 
-    status: int
-    headers: Mapping[str, str]
-    data: bytes
+    def __init__(self, got: Answer) -> None:
+        self.status, self.headers, self.data = got.status, got.headers, got.content
 
 
 def default_url(channel: str, region: str | None = None) -> str:

@@ -120,7 +120,7 @@ class Gateway:
                 ("bedrock", config.bedrock),
                 ("vertex", config.vertex),
             )
-            if upstream is not None and upstream.way_out.client_cert is not None
+            if upstream is not None and upstream.way_out.client_certificate is not None
         }
         self._origins = config.origins
         self._id_prefix = secrets.token_hex(8)

@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 from bailee.errors import InputError
 from bailee.gateway.credentials import Credential, NoCredential
 from bailee.gateway.origins import Origins
-from bailee.gateway.way_out import WayOut
 from bailee.loopback import is_loopback
+from bailee.outbound.network import Network
 
 MIB = 1024 * 1024
 
@@ -25,7 +25,7 @@ class Upstream:
 
     url: str
     credential: Credential = field(default_factory=NoCredential)
-    way_out: WayOut = field(default_factory=WayOut)
+    way_out: Network = field(default_factory=Network)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from typing import Final, TypeVar, cast
 from bailee import __version__
 from bailee.errors import UpstreamError
 from bailee.gateway.http1 import Malformed, find_head_end, parse_answer_head
-from bailee.gateway.way_out import Proxy
+from bailee.outbound.proxies import Proxy
 
 _LONGEST_HEAD: Final = 16 * 1024
 _OPERATOR: Final = "whoever runs this gateway: "
@@ -88,7 +88,7 @@ async def tunnel(
         transport.write(_request(proxy, host, port))
         status = await asked.status
         if not 200 <= status < 300:
-            raise _refused(status, known=bool(proxy.authorization))
+            raise _refused(status, known=proxy.user is not None)
         made = await loop.start_tls(transport, protocol, inner, server_hostname=host)
     except BaseException:
         transport.abort()
@@ -99,9 +99,7 @@ async def tunnel(
 
 def _request(proxy: Proxy, host: str, port: int) -> bytes:
     place = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-    known = b""
-    if proxy.authorization:
-        known = b"Proxy-Authorization: %b\r\n" % proxy.authorization
+    known = b"".join(b"%b: %b\r\n" % one for one in proxy.fields)
     return b"%b%b\r\n" % (
         f"CONNECT {place} HTTP/1.1\r\nHost: {place}\r\nUser-Agent: bailee/{__version__}\r\n".encode(
             "ascii"

@@ -18,8 +18,6 @@ from typing import Final
 from bailee.accounts import OPERATOR, Actor
 from bailee.accounts.roles import Permission
 from bailee.client import bug_report, issues_api
-from bailee.client.network import Network
-from bailee.client.sender import NETWORK_VARIABLES
 from bailee.errors import InputError
 from bailee.feedback import reports, suppression
 from bailee.feedback.draft import draft as drafted
@@ -30,6 +28,7 @@ from bailee.operations.codec import Function, Limit, Page, extended
 from bailee.operations.operation import operation
 from bailee.operations.retention import Receipt, receipt
 from bailee.operations.sessions import Retention
+from bailee.outbound.network import Network
 
 _ISSUE: Final = re.compile(r"https?://[^\s/@?#]{1,200}(?:/[^\s?#]*)?(?:#[\w-]*)?")
 _LONGEST_ISSUE: Final = 300
@@ -249,7 +248,7 @@ def file(
     filed = issues_api.file_issue(
         issue,
         token=token,
-        network=Network({n: os.environ[n] for n in NETWORK_VARIABLES if n in os.environ}),
+        network=Network.of(),
         api=node.settings.text("feedback.github_api") or issues_api.API,
     )
     changed = node.reports.set(

@@ -7,6 +7,8 @@ Rules kept here:
 * One address that is not public refuses the whole answer. A name that has a public and a private
   address is somebody's attempt, or somebody's split horizon; neither is for guessing.
 * What may be reached although it is not public is a list of networks that the operator sets.
+* Where a company's proxy is on the way, it looks names up; what looks not public from here is
+  refused all the same, and what the operator has set is reached straight.
 """
 
 from __future__ import annotations
@@ -17,12 +19,17 @@ import socket
 import ssl
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
 
 from bailee.outbound.addresses import Address, Subnet, embedded, why_not_public, within
+from bailee.outbound.forward_proxy import tunnel_by_proxy
 from bailee.outbound.hosts import Host
+from bailee.outbound.http1 import LONGEST_HEAD
+from bailee.outbound.network import Network
+from bailee.outbound.proxies import Proxy
+from bailee.outbound.relaying import Ends
 
 Resolver = Callable[[str, int], Awaitable[Sequence[Address]]]
 """All addresses of a name (and port), in the order to try; empty or `OSError` when it has none."""
@@ -64,19 +71,42 @@ async def system_resolver(name: str, port: int) -> Sequence[Address]:
     return list(dict.fromkeys(ipaddress.ip_address(entry[4][0]) for entry in found))
 
 
+async def through(
+    network: Network, proxy: Proxy, authority: str | None, *, limit: int = LONGEST_HEAD
+) -> Ends:
+    """A stream to a proxy; with `authority`, by a tunnel to that `host:port`. `limit` is that of
+    the reader, and bounds the head of the proxy's answer.
+
+    Raises:
+        OSError: it can't be reached, or refused.
+        InputError: code `configuration`; the network's certificates can't be used.
+    """
+    reader, writer = await asyncio.open_connection(
+        proxy.host, proxy.port, ssl=network.tls() if proxy.tls else None, limit=limit
+    )
+    if authority is not None:
+        try:
+            await tunnel_by_proxy(reader, writer, authority, proxy)
+        except BaseException:
+            writer.close()
+            raise
+    return reader, writer
+
+
 @dataclass(frozen=True, slots=True)
 class Dialer:
     """Connects to hosts.
 
     `private`: networks that may be reached although they are not public; the operator's alone to
     set. `denied`: networks that may not be reached although they are public. `seconds`: how long
-    resolving and connecting may take together.
+    resolving and connecting may take together. `network`: says what proxy is on the way.
     """
 
     resolve: Resolver = system_resolver
     private: Sequence[Subnet] = ()
     denied: Sequence[Subnet] = ()
     seconds: float = 15.0
+    network: Network = field(default_factory=Network)
 
     async def addresses(self, host: Host, port: int) -> Sequence[Address]:
         """The addresses of a host, all of them checked.
@@ -115,36 +145,74 @@ class Dialer:
         """Whether an address is in one of the networks of `private`."""
         return within(embedded(address), self.private)
 
+    def proxy(self, host: Host, port: int, *, tunnel: bool = True) -> Proxy | None:
+        """The proxy on the way to a host; by a tunnel, or for plain requests.
+
+        Raises:
+            InputError: code `configuration`; what is named is no proxy.
+        """
+        scheme = "https" if tunnel else "http"
+        return self.network.proxy(f"{scheme}://{host.bracketed}:{port}")
+
     async def connect(
-        self, host: Host, port: int, tls: ssl.SSLContext | None = None
-    ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter, Address]:
-        """A connection to a host, and the address it goes to.
+        self, host: Host, port: int, tls: ssl.SSLContext | None = None, *, tunnel: bool = True
+    ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter, Address | None]:
+        """A connection to a host, and the address it goes to; None: by a proxy. Without `tunnel`,
+        such a one is to the proxy itself, for plain requests.
 
         Raises:
             Refused: one of its addresses may not be connected to.
             Unreachable: it has no address, or no connection was to be had.
+            InputError: code `configuration`; the network's settings can't be.
         """
+        proxy = self.proxy(host, port, tunnel=tunnel)
         try:
             async with asyncio.timeout(self.seconds):
-                found = await self.addresses(host, port)
-                tried = found[:_TRIES]
-                for number, address in enumerate(tried):
-                    last = number == len(tried) - 1
-                    try:
-                        # An address that swallows everything leaves time for the next.
-                        async with asyncio.timeout(None if last else self.seconds / _TRIES):
-                            reader, writer = await asyncio.open_connection(
-                                str(address),
-                                port,
-                                ssl=tls,
-                                server_hostname=host.name if tls else None,
-                                limit=_BUFFER,
-                            )
-                    except ssl.SSLError as error:
-                        raise Unreachable("connect.tls", "TLS failed there") from error
-                    except OSError:  # a time-out is one
-                        continue
-                    return reader, writer, address
+                if proxy is None or await self._ours(host, port):
+                    return await self._straight(host, port, tls)
+                try:
+                    authority = f"{host.bracketed}:{port}" if tunnel else None
+                    reader, writer = await through(self.network, proxy, authority, limit=_BUFFER)
+                    if tls is not None:
+                        await writer.start_tls(tls, server_hostname=host.name)
+                except ssl.SSLError as error:
+                    raise Unreachable("connect.tls", "TLS failed there") from error
+                except OSError:
+                    raise Unreachable("connect.proxy", "the proxy did not connect to it") from None
+                return reader, writer, None
         except TimeoutError:
             raise Unreachable("connect.timeout", "no connection was to be had in time") from None
+
+    async def _ours(self, host: Host, port: int) -> bool:
+        """Whether a host is in the networks that are not public and may be reached. A name that is
+        not known here, or not soon, is for the proxy to know.
+        """
+        try:
+            async with asyncio.timeout(self.seconds / _TRIES):
+                found = await self.addresses(host, port)
+        except (TimeoutError, Unreachable):
+            return False
+        return all(self.permits(address) for address in found)
+
+    async def _straight(
+        self, host: Host, port: int, tls: ssl.SSLContext | None
+    ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter, Address]:
+        tried = (await self.addresses(host, port))[:_TRIES]
+        for number, address in enumerate(tried):
+            last = number == len(tried) - 1
+            try:
+                # An address that swallows everything leaves time for the next.
+                async with asyncio.timeout(None if last else self.seconds / _TRIES):
+                    reader, writer = await asyncio.open_connection(
+                        str(address),
+                        port,
+                        ssl=tls,
+                        server_hostname=host.name if tls else None,
+                        limit=_BUFFER,
+                    )
+            except ssl.SSLError as error:
+                raise Unreachable("connect.tls", "TLS failed there") from error
+            except OSError:  # a time-out is one
+                continue
+            return reader, writer, address
         raise Unreachable("connect.failed", "it took no connection")

@@ -15,11 +15,9 @@ Rules kept here:
 from __future__ import annotations
 
 import asyncio
-import base64
 import re
 from dataclasses import dataclass
 from typing import Final
-from urllib.parse import unquote, urlsplit
 
 import h11
 
@@ -31,6 +29,7 @@ from bailee.outbound.client_hello import (
 )
 from bailee.outbound.hosts import Host, NotAHost, read_authority
 from bailee.outbound.http1 import LONGEST_HEAD, PIECE, Headers, end_to_end, values
+from bailee.outbound.proxies import Proxy
 from bailee.outbound.streams import Writer
 
 _SCHEME: Final = "http://"
@@ -142,8 +141,8 @@ def malformed(reason: str) -> NotServed:
     return NotServed("request.malformed", reason)
 
 
-def head_onward(request: h11.Request, target: Target, proxy: str | None = None) -> h11.Request:
-    """The head that goes on to the server; or to the next `proxy`, by its address."""
+def head_onward(request: h11.Request, target: Target, proxy: Proxy | None = None) -> h11.Request:
+    """The head that goes on to the server; or to the next `proxy`."""
     headers = [(b"host", target.authority.encode())]
     headers += [
         (name, value)
@@ -153,7 +152,7 @@ def head_onward(request: h11.Request, target: Target, proxy: str | None = None) 
     if values(request.headers, b"transfer-encoding"):
         headers.append((b"transfer-encoding", b"chunked"))
     if proxy is not None:
-        headers += credentials_for(proxy)
+        headers += proxy.fields
     headers.append((b"connection", b"close"))
     asked = target.path if proxy is None else f"{_SCHEME}{target.authority}{target.path}"
     return h11.Request(method=request.method, target=asked, headers=headers)
@@ -162,15 +161,6 @@ def head_onward(request: h11.Request, target: Target, proxy: str | None = None) 
 def as_bytes(request: h11.Request) -> bytes:
     """A head as it stands on the wire."""
     return h11.Connection(h11.CLIENT).send(request) or b""
-
-
-def credentials_for(proxy: str) -> list[tuple[bytes, bytes]]:
-    """The field that tells a proxy who asks, by the name and password in its address."""
-    parts = urlsplit(proxy)
-    if parts.username is None:
-        return []
-    pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}".encode()
-    return [(b"proxy-authorization", b"Basic " + base64.b64encode(pair))]
 
 
 async def read_hello(reader: asyncio.StreamReader, data: bytes) -> tuple[bytes, ClientHello]:
@@ -250,7 +240,7 @@ async def first_in_tunnel(
 
 
 async def tunnel_by_proxy(
-    reader: asyncio.StreamReader, writer: Writer, authority: str, proxy: str
+    reader: asyncio.StreamReader, writer: Writer, authority: str, proxy: Proxy
 ) -> None:
     """Have a proxy, that the stream leads to, open a tunnel to `host:port`. The stream's limit
     bounds its answer's head.
@@ -261,7 +251,7 @@ async def tunnel_by_proxy(
     asked = h11.Request(
         method="CONNECT",
         target=authority,
-        headers=[(b"host", authority.encode()), *credentials_for(proxy)],
+        headers=[(b"host", authority.encode()), *proxy.fields],
     )
     conversation = h11.Connection(h11.CLIENT)
     writer.write(conversation.send(asked) or b"")

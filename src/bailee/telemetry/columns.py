@@ -7,16 +7,16 @@ sealed at once: measured against Parquet's own encryption in decision 51.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any, Final
+from operator import attrgetter
+from typing import Final
 
-import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from bailee.errors import IntegrityError
 from bailee.keyring.wrapping import associated, seal, unseal
 from bailee.registry import Registry
-from bailee.telemetry.records import METRIC, DataClass, Row
+from bailee.telemetry.records import METRIC, DataClass, Row, StackFrame, as_json
 
 MAGIC: Final = b"BLP1"
 _TEXT = pa.dictionary(pa.int32(), pa.string())
@@ -71,19 +71,17 @@ def table(
     a histogram's bounds, become one text, as JSON.
     """
     whole = schema(data_class, registry)
-    own = _FIGURE if data_class == METRIC else _ERROR
-    places = {name: place for place, (name, _) in enumerate(own)}
+    own = {name for name, _ in (_FIGURE if data_class == METRIC else _ERROR)}
     arrays = []
     wanted = whole.names if names is None else names
     for name in wanted:
-        if name in places:
-            place = places[name]
-            values = [row[place] for row in rows]
+        if name in own:
+            values = list(map(attrgetter(name), rows))
             if name in ("bounds", "frames"):
                 values = _texts(values)
         else:
             field = name.removeprefix("a.")
-            values = [row[-1].get(field) for row in rows]
+            values = [row.attributes.get(field) for row in rows]
         kind = whole.field(name).type
         arrays.append(
             pa.array(values, type=kind.value_type).dictionary_encode()
@@ -93,8 +91,8 @@ def table(
     return pa.Table.from_arrays(arrays, schema=pa.schema([whole.field(n) for n in wanted]))
 
 
-def _texts(values: Sequence[list[Any] | None]) -> list[str | None]:
-    return [None if value is None else orjson.dumps(value).decode() for value in values]
+def _texts(values: Sequence[Sequence[StackFrame] | Sequence[float] | None]) -> list[str | None]:
+    return [None if value is None else as_json(value).decode() for value in values]
 
 
 def sealed(content: pa.Table, key: bytes, name: str, nonce: bytes) -> bytes:

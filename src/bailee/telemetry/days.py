@@ -21,7 +21,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import orjson
 from sqlalchemy import Engine, delete, insert, select
 
 from bailee.damage import UNREADABLE, Damaged, why
@@ -147,7 +146,7 @@ class Days:
         from bailee.telemetry import columns
 
         content = columns.table(shelf.data_class, rows, self._registry)
-        times = [row[0] for row in rows]
+        times = [row.at for row in rows]
         self._put(name, shelf, content, (min(times), max(times)), [])
 
     def _put(
@@ -382,11 +381,6 @@ class Days:
             path.unlink(missing_ok=True)
         except OSError as error:
             raise _failed(error) from error
-
-
-def as_json(rows: Sequence[Row]) -> bytes:
-    """Rows as a journal's frame holds them."""
-    return orjson.dumps(rows)
 
 
 def _failed(error: OSError) -> StorageError:

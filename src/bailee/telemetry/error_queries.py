@@ -10,13 +10,11 @@ from dataclasses import dataclass, fields
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-import orjson
-
 from bailee.errors import InputError
 from bailee.telemetry.days import Days
 from bailee.telemetry.issues import Issue, Issues
 from bailee.telemetry.queries import equals, moment, with_step
-from bailee.telemetry.records import ERROR
+from bailee.telemetry.records import ERROR, frames_from_json, where
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -113,7 +111,10 @@ class ErrorQueries:
                 if row[column] is not None
             }
         about = {one.name: getattr(issue, one.name) for one in fields(issue)}
-        frames = [Frame(*frame) for frame in orjson.loads(latest["frames"])]
+        frames = [
+            Frame(one.module, one.function, one.line, one.ours)
+            for one in frames_from_json(latest["frames"])
+        ]
         return WholeIssue(**about, frames=frames, by=by)
 
     def _issues_of(self, table: pa.Table, now: datetime, *, days: int = 14) -> list[SeenIssue]:
@@ -163,17 +164,12 @@ def _issue(
     *,
     back_to: int,
 ) -> SeenIssue:
-    frames = orjson.loads(found["frames"])
-    named = next((f for f in reversed(frames) if f[0] is not None and f[3]), None)
-    where = None
-    if named is not None:
-        where = named[0] if named[1] is None else f"{named[0]}.{named[1]}"
     counts = trend[found["issue"]]
     days = [str(today - timedelta(days=back)) for back in range(back_to - 1, -1, -1)]
     return SeenIssue(
         id=found["issue"],
         type=found["type"],
-        where=where,
+        where=where(frames_from_json(found["frames"])),
         platform=found["platform"],
         level=found["level"],
         state="open" if known is None else known.state,

@@ -28,10 +28,10 @@ from pathlib import Path
 from typing import Final
 
 from bailee.clock import Clock
-from bailee.errors import IntegrityError, StorageError
+from bailee.errors import InputError, IntegrityError, StorageError
 from bailee.keyring import Keyring
 from bailee.lasting import Lasting
-from bailee.outbound.calls import unsigned
+from bailee.outbound.network import Network, NoAnswer
 from bailee.telemetry import journal, outward
 from bailee.telemetry.destinations import Address
 from bailee.telemetry.journal import Batch, Journal
@@ -45,7 +45,7 @@ _LINGER: Final = 1.0
 _LONGEST: Final = 300.0
 _MOST_WAITING: Final = 256 << 20
 _FILE_BYTES: Final = 1 << 20
-_SECONDS: Final = 15
+_SECONDS: Final = 60  # for all of a request
 _AGAIN: Final = frozenset({408, 425, 429})
 
 Post = Callable[[outward.Request], tuple[int, str | None]]
@@ -90,7 +90,7 @@ class Forwarder:
         self._clock = clock
         self._common = common
         self._record = record
-        self._post = post or _poster()
+        self._post = post or _posted
         self._pause = pause
         self._queue: queue.SimpleQueue[str] = queue.SimpleQueue()
         self._sizes: dict[str, int] = {}
@@ -196,7 +196,7 @@ class Forwarder:
             return not (self._folder / name).exists()
         rows: list[Row] = [found for found in read if not isinstance(found, Damage)]
         new_id = lambda: secrets.token_hex(16)  # noqa: E731
-        for request in outward.requests(self.to, self.data_class, rows, self._common, new_id):
+        for request in outward.requests(self.to, rows, self._common, new_id):
             if not self._sent(request, shelf_of(name).expires_at):
                 return False
         return True
@@ -229,23 +229,16 @@ def _seconds(retry_after: str | None) -> float | None:
     return min(float(retry_after), _LONGEST)
 
 
-def _poster() -> Post:
-    import requests
-
-    session = requests.Session()
-
-    def post(request: outward.Request) -> tuple[int, str | None]:
-        try:
-            answer = session.post(
-                request.url,
-                data=request.body,
-                headers=request.headers,
-                timeout=_SECONDS,
-                allow_redirects=False,
-                auth=unsigned,
-            )
-        except requests.RequestException:
-            return 0, None
-        return answer.status_code, answer.headers.get("retry-after")
-
-    return post
+def _posted(request: outward.Request) -> tuple[int, str | None]:
+    try:
+        answer = Network.of().ask(
+            "POST",
+            request.url,
+            content=request.body,
+            headers=request.headers,
+            what="where telemetry is passed on to",
+            seconds=_SECONDS,
+        )
+    except (NoAnswer, InputError):
+        return 0, None
+    return answer.status, answer.headers.get("retry-after")

@@ -121,7 +121,7 @@ class Ingest:
                     body,
                     request,
                     sender,
-                    lambda plain: self._telemetry.take_otlp(signal, plain, as_json=as_json),
+                    lambda plain: self._telemetry.take_otlp(signal, plain, in_json=as_json),
                 )
             return _partial_success(signal, taken, as_json)
 

@@ -18,7 +18,7 @@ from bailee.db.engine import reading, storage_errors
 from bailee.db.telemetry import error_issues
 from bailee.errors import InputError
 from bailee.shown import named
-from bailee.telemetry.records import Row
+from bailee.telemetry.records import CaughtError
 
 _WHAT = "the issues"
 STATES = ("open", "resolved", "muted")
@@ -37,7 +37,7 @@ class Issue:
     regressed: bool
 
 
-Alert = Callable[[str, Issue, Row], None]
+Alert = Callable[[str, Issue, CaughtError], None]
 """Told of a `new` issue or a `regression`, with the event that showed it."""
 
 
@@ -51,25 +51,25 @@ class Issues:
         with storage_errors(_WHAT), reading(engine) as connection:
             self._known = {row.id: Issue(*row) for row in connection.execute(select(error_issues))}
 
-    def note(self, rows: Sequence[Row], now: datetime) -> None:
+    def note(self, rows: Sequence[CaughtError], now: datetime) -> None:
         """Take notice of events that are durable. Noticing twice changes nothing."""
-        latest: dict[str, Row] = {}
+        latest: dict[str, CaughtError] = {}
         for row in rows:
-            if row[1] not in latest or row[0] > latest[row[1]][0]:
-                latest[row[1]] = row
+            if row.issue not in latest or row.at > latest[row.issue].at:
+                latest[row.issue] = row
         with self._lock:
             for issue_id, row in latest.items():
                 self._note(issue_id, row, now)
 
-    def _note(self, issue_id: str, row: Row, now: datetime) -> None:
-        at = datetime.fromtimestamp(row[0] / 1000, UTC)
+    def _note(self, issue_id: str, row: CaughtError, now: datetime) -> None:
+        at = datetime.fromtimestamp(row.at / 1000, UTC)
         known = self._known.get(issue_id)
         if known is None:
             issue = Issue(issue_id, at, at, "open", None, None, False)
             self._put(issue, new=True)
             self._alert("new", issue, row)
             return
-        again = known.state == "resolved" and _comes_again(known, at, row[5])
+        again = known.state == "resolved" and _comes_again(known, at, row.release)
         if again:
             issue = Issue(issue_id, known.first_seen, at, "open", now, None, True)
             self._put(issue)

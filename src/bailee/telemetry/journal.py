@@ -26,7 +26,6 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import TypeAlias
 
-import orjson
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
@@ -35,7 +34,7 @@ from bailee.errors import BaileeError, StorageError
 from bailee.keyring import Keyring
 from bailee.keyring.wrapping import NONCE_BYTES, associated
 from bailee.lasting import Lasting
-from bailee.telemetry.records import DataClass, Row
+from bailee.telemetry.records import DataClass, Row, from_json
 from bailee.telemetry.shelves import Shelf, shelf_of
 from bailee.vault.files import Files
 from bailee.vault.frames import Damage, header, scan
@@ -293,7 +292,8 @@ def read(folder: Path, name: str, keyring: Keyring) -> Iterator[Row | Damage]:
         IntegrityError: its key has been destroyed.
         StorageError: the file can't be read.
     """
-    cipher = AESGCM(keyring.get(shelf_of(name).subject).key)
+    shelf = shelf_of(name)
+    cipher = AESGCM(keyring.get(shelf.subject).key)
 
     def opener(sequence: int, sealed: memoryview) -> bytes | None:
         try:
@@ -310,7 +310,10 @@ def read(folder: Path, name: str, keyring: Keyring) -> Iterator[Row | Damage]:
         if isinstance(found, Damage):
             yield found
         else:
-            yield from orjson.loads(found.plain)
+            try:
+                yield from from_json(shelf.data_class, found.plain)
+            except ValueError:  # none of ours
+                yield Damage(found.offset, found.end, torn=False)
 
 
 def today_of(name: str) -> date:

@@ -13,12 +13,12 @@ from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sized
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 from bailee.registry import OTHER, Guard, Measure, Refusals
 from bailee.registry.guard import WRONG_VALUE
 from bailee.registry.values import Value
-from bailee.telemetry.records import MOST_BUCKETS, Row, figure, moment
+from bailee.telemetry.records import MOST_BUCKETS, Figure, figure, moment
 
 DELTA: Final = 1
 CUMULATIVE: Final = 2
@@ -157,7 +157,7 @@ class Reader:
         """Who sent the resource that was read last: its service, else its library."""
         return self._kept.get("service.name") or self._kept.get("telemetry.sdk.name") or OTHER
 
-    def metrics(self, metrics: Iterable[Metric]) -> Iterator[Row]:
+    def metrics(self, metrics: Iterable[Metric]) -> Iterator[Figure]:
         """Rows of metrics; points that may not be kept are counted in `rejected`."""
         for metric in metrics:
             resource = self._of(metric.resource)
@@ -173,7 +173,7 @@ class Reader:
                 else:
                     yield row
 
-    def logs(self, logs: Iterable[Log]) -> Iterator[tuple[Measure, Row]]:
+    def logs(self, logs: Iterable[Log]) -> Iterator[tuple[Measure, Figure]]:
         """Rows of events, each with its measure."""
         for log in logs:
             resource = self._of(log.resource)
@@ -192,7 +192,7 @@ class Reader:
                     kept.setdefault(measure.of, value)
             yield measure, event(measure, kept, moment(log.time, self._now))
 
-    def spans(self, spans: Iterable[Span]) -> Iterator[Row]:
+    def spans(self, spans: Iterable[Span]) -> Iterator[Figure]:
         """Rows of spans; `value` is milliseconds."""
         for span in spans:
             resource = self._of(span.resource)
@@ -223,7 +223,7 @@ class Reader:
 
     def _point(
         self, metric: Metric, measure: Measure, resource: dict[str, Value], point: Point
-    ) -> Row | None:
+    ) -> Figure | None:
         if not _sound(point):
             self._refusals.add(measure.name, WRONG_VALUE)
             return None
@@ -250,9 +250,9 @@ class Reader:
         return figure(at, measure.name, metric.kind, value, kept, count=count, buckets=buckets)
 
 
-def event(measure: Measure, kept: dict[str, Value], at: int) -> Row:
+def event(measure: Measure, kept: dict[str, Value], at: int) -> Figure:
     """An event's row; its figure is the field that the registry names."""
-    value: Any = kept.get(measure.of, 0.0) if measure.of is not None else 1.0
+    value = kept.get(measure.of, 0.0) if measure.of is not None else 1.0
     return figure(at, measure.name, "event", float(value), kept)
 
 

@@ -10,7 +10,6 @@ Raises `ValueError` for what is not JSON or not of the message's form.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import orjson
 
@@ -79,7 +78,7 @@ def read_spans(body: bytes) -> Iterator[Span]:
                 )
 
 
-def _message(body: bytes) -> dict[str, Any]:
+def _message(body: bytes) -> dict[str, object]:
     try:
         message = orjson.loads(body)
     except orjson.JSONDecodeError as error:
@@ -89,7 +88,7 @@ def _message(body: bytes) -> dict[str, Any]:
     return message
 
 
-def _list(parent: dict[str, Any], name: str) -> list[dict[str, Any]]:
+def _list(parent: dict[str, object], name: str) -> list[dict[str, object]]:
     found = parent.get(name)
     if found is None:
         return []
@@ -98,28 +97,28 @@ def _list(parent: dict[str, Any], name: str) -> list[dict[str, Any]]:
     return found
 
 
-def _object(parent: dict[str, Any], name: str) -> dict[str, Any]:
+def _object(parent: dict[str, object], name: str) -> dict[str, object]:
     found = parent.get(name)
     return found if isinstance(found, dict) else {}
 
 
-def _text(parent: dict[str, Any], name: str) -> str:
+def _text(parent: dict[str, object], name: str) -> str:
     found = parent.get(name)
     return found if isinstance(found, str) else ""
 
 
-def _resource(parent: dict[str, Any]) -> Pairs:
+def _resource(parent: dict[str, object]) -> Pairs:
     return _pairs(_object(parent, "resource"))
 
 
-def _pairs(parent: dict[str, Any]) -> Pairs:
+def _pairs(parent: dict[str, object]) -> Pairs:
     pairs: Pairs = []
     for attribute in _list(parent, "attributes"):
         pairs.append((attribute.get("key"), _scalar(attribute.get("value"))))
     return pairs
 
 
-def _scalar(value: Any) -> object:
+def _scalar(value: object) -> object:
     if not isinstance(value, dict):
         return None
     for name, found in value.items():
@@ -157,7 +156,7 @@ def _number(value: object) -> float:
         return _NAN
 
 
-def _metric(resource: Pairs, metric: dict[str, Any], room: Room) -> Metric:
+def _metric(resource: Pairs, metric: dict[str, object], room: Room) -> Metric:
     name = _text(metric, "name")
     if "sum" in metric:
         data = _object(metric, "sum")
@@ -176,14 +175,14 @@ def _metric(resource: Pairs, metric: dict[str, Any], room: Room) -> Metric:
     return Metric(resource, name, "none", DELTA, iter(()))
 
 
-def _temporality(data: dict[str, Any]) -> int:
+def _temporality(data: dict[str, object]) -> int:
     given = data.get("aggregationTemporality")
     if isinstance(given, str):
         return _TEMPORALITIES.get(given, 0)
     return _whole(given)
 
 
-def _numbers(data: dict[str, Any], room: Room) -> Iterator[Point]:
+def _numbers(data: dict[str, object], room: Room) -> Iterator[Point]:
     for point in room.of(_list(data, "dataPoints")):
         value: float = _NAN
         if "asInt" in point:
@@ -194,12 +193,12 @@ def _numbers(data: dict[str, Any], room: Room) -> Iterator[Point]:
         yield Point(*_stamped(point), value)
 
 
-def _stamped(point: dict[str, Any]) -> tuple[Pairs, int, int]:
+def _stamped(point: dict[str, object]) -> tuple[Pairs, int, int]:
     start, time = _whole(point.get("startTimeUnixNano")), _whole(point.get("timeUnixNano"))
     return _pairs(point), start, time
 
 
-def _histogram(data: dict[str, Any], room: Room) -> Iterator[Point]:
+def _histogram(data: dict[str, object], room: Room) -> Iterator[Point]:
     for point in room.of(_list(data, "dataPoints")):
         bounds, counts = point.get("explicitBounds") or [], point.get("bucketCounts") or []
         yield Point(
@@ -211,7 +210,7 @@ def _histogram(data: dict[str, Any], room: Room) -> Iterator[Point]:
         )
 
 
-def _exponential(data: dict[str, Any], room: Room) -> Iterator[Point]:
+def _exponential(data: dict[str, object], room: Room) -> Iterator[Point]:
     for point in room.of(_list(data, "dataPoints")):
         positive, negative = _object(point, "positive"), _object(point, "negative")
         counts = positive.get("bucketCounts") or []

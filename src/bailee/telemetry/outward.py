@@ -9,15 +9,19 @@ Standards: OTLP 1.x, Sentry envelopes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import orjson
 
+from bailee.registry.values import Value
 from bailee.telemetry.destinations import Address
-from bailee.telemetry.records import METRIC, DataClass, Row
+from bailee.telemetry.records import CaughtError, Figure, Row, innermost, where
+
+AnyRow = TypeVar("AnyRow", Figure, CaughtError, Row)
+T = TypeVar("T")
 
 _AT_ONCE: Final = 2000
 _SIGNALS: Final = {"event": "logs", "span": "traces"}
@@ -37,60 +41,59 @@ class Request:
 
 def requests(
     to: Address,
-    data_class: DataClass,
     rows: Sequence[Row],
     common: frozenset[str],
     new_id: Callable[[], str],
 ) -> Iterator[Request]:
     """The requests that carry rows to an address. `new_id` gives 32 hexadecimal digits."""
     if to.kind == "sentry":
-        for row in rows:
+        for row in (row for row in rows if isinstance(row, CaughtError)):
             body = envelope(row, new_id())
             headers = to.headers | {"content-type": "application/x-sentry-envelope"}
             yield Request(to.url, headers, body, 1)
         return
     headers = to.headers | {"content-type": "application/x-protobuf"}
     for start in range(0, len(rows), _AT_ONCE):
-        for signal, some in _by_signal(data_class, rows[start : start + _AT_ONCE]).items():
+        for signal, some in _by_signal(rows[start : start + _AT_ONCE]).items():
+            figures = [row for row in some if isinstance(row, Figure)]
             if signal == "metrics":
-                body = metrics(some, common)
+                body = metrics(figures, common)
             elif signal == "traces":
-                body = spans(some, common, new_id)
+                body = spans(figures, common, new_id)
             else:
-                body = logs(some, common, _event if data_class == METRIC else _error)
+                body = logs(some, common)
             yield Request(f"{to.url}/v1/{signal}", headers, body, len(some))
 
 
-def _by_signal(data_class: DataClass, rows: Sequence[Row]) -> dict[str, list[Row]]:
+def _by_signal(rows: Sequence[Row]) -> dict[str, list[Row]]:
     found: dict[str, list[Row]] = {}
     for row in rows:
-        signal = "logs" if data_class != METRIC else _SIGNALS.get(row[2], "metrics")
+        signal = _SIGNALS.get(row.kind, "metrics") if isinstance(row, Figure) else "logs"
         found.setdefault(signal, []).append(row)
     return found
 
 
-def envelope(row: Row, event_id: str) -> bytes:
+def envelope(row: CaughtError, event_id: str) -> bytes:
     """An error's row as a Sentry envelope. Events of one issue have its id as their fingerprint."""
-    at, issue, kind, level, platform, release, environment, handled, frames, attributes = row
     stack = [
-        {"module": module, "function": function, "lineno": line, "in_app": ours}
-        for module, function, line, ours in frames
+        _said({"module": f.module, "function": f.function, "lineno": f.line, "in_app": f.ours})
+        for f in row.frames
     ]
-    event: dict[str, Any] = {
+    event: dict[str, object] = {
         "event_id": event_id,
-        "timestamp": datetime.fromtimestamp(at / 1000, UTC).isoformat(),
-        "platform": platform,
-        "level": level,
-        "release": release,
-        "environment": environment,
-        "fingerprint": [issue],
-        "tags": {name: str(value) for name, value in attributes.items()},
+        "timestamp": datetime.fromtimestamp(row.at / 1000, UTC).isoformat(),
+        "platform": row.platform,
+        "level": row.level,
+        "release": row.release,
+        "environment": row.environment,
+        "fingerprint": [row.issue],
+        "tags": {name: str(value) for name, value in row.attributes.items()},
         "exception": {
             "values": [
                 {
-                    "type": kind,
-                    "mechanism": {"type": "generic", "handled": handled is not False},
-                    "stacktrace": {"frames": [_said(frame) for frame in stack]} if stack else None,
+                    "type": row.type,
+                    "mechanism": {"type": "generic", "handled": row.handled is not False},
+                    "stacktrace": {"frames": stack} if stack else None,
                 }
             ]
         },
@@ -102,11 +105,11 @@ def envelope(row: Row, event_id: str) -> bytes:
     )
 
 
-def _said(given: dict[str, Any]) -> dict[str, Any]:
+def _said(given: Mapping[str, T | None]) -> dict[str, T]:
     return {name: value for name, value in given.items() if value is not None}
 
 
-def metrics(rows: Sequence[Row], common: frozenset[str]) -> bytes:
+def metrics(rows: Sequence[Figure], common: frozenset[str]) -> bytes:
     """Counters, gauges and histograms as an `ExportMetricsServiceRequest`."""
     from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
         ExportMetricsServiceRequest,
@@ -120,37 +123,32 @@ def metrics(rows: Sequence[Row], common: frozenset[str]) -> bytes:
         scope.scope.name = "bailee"
         by_name: dict[str, Any] = {}
         for row in some:
-            at, name, kind, value, count, bounds, counts, attributes = row
-            metric = by_name.get(name)
+            metric = by_name.get(row.name)
             if metric is None:
-                metric = by_name[name] = scope.metrics.add()
-                metric.name = name
-            if kind == "histogram":
+                metric = by_name[row.name] = scope.metrics.add()
+                metric.name = row.name
+            if row.kind == "histogram":
                 metric.histogram.aggregation_temporality = 1
                 point = metric.histogram.data_points.add()
-                point.count, point.sum = count, value
-                point.explicit_bounds.extend(bounds or [])
-                point.bucket_counts.extend(counts or [])
-            elif kind == "gauge":
+                point.count, point.sum = row.count, row.value
+                point.explicit_bounds.extend(row.bounds or [])
+                point.bucket_counts.extend(row.counts or [])
+            elif row.kind == "gauge":
                 point = metric.gauge.data_points.add()
-                point.as_double = value
+                point.as_double = row.value
             else:
                 metric.sum.aggregation_temporality = 1
                 metric.sum.is_monotonic = True
                 point = metric.sum.data_points.add()
-                point.as_double = value
-            point.time_unix_nano = at * 1_000_000
-            point.start_time_unix_nano = at * 1_000_000
-            _put(point.attributes, _own(attributes, common))
+                point.as_double = row.value
+            point.time_unix_nano = row.at * 1_000_000
+            point.start_time_unix_nano = row.at * 1_000_000
+            _put(point.attributes, _own(row.attributes, common))
     return bytes(request.SerializeToString())
 
 
-def logs(
-    rows: Sequence[Row],
-    common: frozenset[str],
-    read: Callable[[Row], tuple[str, int, dict[str, Any]]],
-) -> bytes:
-    """Rows as an `ExportLogsServiceRequest`; `read` gives name, severity and attributes."""
+def logs(rows: Sequence[Row], common: frozenset[str]) -> bytes:
+    """Events and errors as an `ExportLogsServiceRequest`."""
     from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 
     request = ExportLogsServiceRequest()
@@ -160,9 +158,9 @@ def logs(
         scope = made.scope_logs.add()
         scope.scope.name = "bailee"
         for row in some:
-            name, severity, attributes = read(row)
+            name, severity, attributes = _log(row)
             record = scope.log_records.add()
-            record.time_unix_nano = record.observed_time_unix_nano = row[0] * 1_000_000
+            record.time_unix_nano = record.observed_time_unix_nano = row.at * 1_000_000
             record.severity_number = severity
             record.event_name = name
             record.body.string_value = name
@@ -170,7 +168,7 @@ def logs(
     return bytes(request.SerializeToString())
 
 
-def spans(rows: Sequence[Row], common: frozenset[str], new_id: Callable[[], str]) -> bytes:
+def spans(rows: Sequence[Figure], common: frozenset[str], new_id: Callable[[], str]) -> bytes:
     """Spans as an `ExportTraceServiceRequest`. What joined them was never read: each is a trace of
     its own, by a random id.
     """
@@ -186,50 +184,49 @@ def spans(rows: Sequence[Row], common: frozenset[str], new_id: Callable[[], str]
             span = scope.spans.add()
             span.trace_id = bytes.fromhex(new_id())
             span.span_id = bytes.fromhex(new_id())[:8]
-            span.name = row[1]
-            span.end_time_unix_nano = row[0] * 1_000_000
-            span.start_time_unix_nano = span.end_time_unix_nano - round(row[3] * 1e6)
-            span.status.code = _FAILED if row[-1].get("outcome") == "error" else _UNSET
-            _put(span.attributes, _own(row[-1], common))
+            span.name = row.name
+            span.end_time_unix_nano = row.at * 1_000_000
+            span.start_time_unix_nano = span.end_time_unix_nano - round(row.value * 1e6)
+            span.status.code = _FAILED if row.attributes.get("outcome") == "error" else _UNSET
+            _put(span.attributes, _own(row.attributes, common))
     return bytes(request.SerializeToString())
 
 
-def _event(row: Row) -> tuple[str, int, dict[str, Any]]:
-    return row[1], _LEVELS["info"], row[-1]
-
-
-def _error(row: Row) -> tuple[str, int, dict[str, Any]]:
-    """An error: its class and where it happened, under OpenTelemetry's names for them."""
-    _, issue, kind, level, platform, release, environment, handled, frames, attributes = row
-    named = next((f for f in reversed(frames) if f[0] is not None and f[3]), None)
-    about = {
-        "exception.type": kind,
-        "error.platform": platform,
-        "release": release,
-        "deployment.environment": environment,
-        "handled": handled,
-        "bailee.issue": issue,
-        "code.function.name": None if named is None else ".".join(filter(None, named[:2])),
-        "code.line.number": None if named is None else named[2],
+def _log(row: Row) -> tuple[str, int, dict[str, Value]]:
+    """Name, severity and attributes. Of an error: its class and where it happened, under
+    OpenTelemetry's names for them.
+    """
+    if isinstance(row, Figure):
+        return row.name, _LEVELS["info"], row.attributes
+    place = innermost(row.frames)
+    about: dict[str, Value | None] = {
+        "exception.type": row.type,
+        "error.platform": row.platform,
+        "release": row.release,
+        "deployment.environment": row.environment,
+        "handled": row.handled,
+        "bailee.issue": row.issue,
+        "code.function.name": where(row.frames),
+        "code.line.number": None if place is None else place.line,
     }
-    return "bailee.error", _LEVELS.get(level, 17), attributes | _said(about)
+    return "bailee.error", _LEVELS.get(row.level, 17), {**row.attributes, **_said(about)}
 
 
 def _by_resource(
-    rows: Sequence[Row], common: frozenset[str]
-) -> dict[tuple[tuple[str, Any], ...], list[Row]]:
-    found: dict[tuple[tuple[str, Any], ...], list[Row]] = {}
+    rows: Sequence[AnyRow], common: frozenset[str]
+) -> dict[tuple[tuple[str, Value], ...], list[AnyRow]]:
+    found: dict[tuple[tuple[str, Value], ...], list[AnyRow]] = {}
     for row in rows:
-        about = tuple(sorted((n, v) for n, v in row[-1].items() if n in common))
+        about = tuple(sorted((n, v) for n, v in row.attributes.items() if n in common))
         found.setdefault(about, []).append(row)
     return found
 
 
-def _own(attributes: dict[str, Any], common: frozenset[str]) -> dict[str, Any]:
+def _own(attributes: dict[str, Value], common: frozenset[str]) -> dict[str, Value]:
     return {name: value for name, value in attributes.items() if name not in common}
 
 
-def _put(into: Any, attributes: dict[str, Any]) -> None:
+def _put(into: Any, attributes: dict[str, Value]) -> None:
     for name, value in attributes.items():
         pair = into.add()
         pair.key = name

@@ -18,13 +18,13 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 import orjson
 
 from bailee.registry import OTHER, Guard, Refusals
 from bailee.registry.values import Value
-from bailee.telemetry.records import MOST_FRAMES, Row, moment
+from bailee.telemetry.records import MOST_FRAMES, CaughtError, StackFrame, moment
 
 Symbols = Mapping[str, frozenset[str]]
 """Our own modules, and the names that each defines."""
@@ -92,8 +92,9 @@ def read_envelope(body: bytes) -> Envelope:
         )
         position = stop + 1
     event_id = head.get("event_id")
-    named = isinstance(event_id, str) and _EVENT_ID.fullmatch(event_id) is not None
-    return Envelope(event_id if named else None, items)
+    if not isinstance(event_id, str) or _EVENT_ID.fullmatch(event_id) is None:
+        event_id = None
+    return Envelope(event_id, items)
 
 
 def discarded(item: bytes) -> int:
@@ -117,7 +118,7 @@ class Events:
         self._key = key
         self._names = guard.registry.errors
 
-    def row(self, item: bytes, refusals: Refusals, now_ms: int) -> Row:
+    def row(self, item: bytes, refusals: Refusals, now_ms: int) -> CaughtError:
         """An event's row.
 
         Raises:
@@ -131,15 +132,15 @@ class Events:
                 self._guard.refuse((name,), refusals)
         raised = self._raised(event)
         kind, frames = self._exception(raised, refusals)
-        level = self._value("level", event.get("level"), refusals) or "error"
-        platform = self._value("error.platform", event.get("platform"), refusals) or OTHER
-        release = self._value("release", event.get("release"), refusals)
-        environment = self._value("deployment.environment", event.get("environment"), refusals)
+        level = self._text("level", event.get("level"), refusals) or "error"
+        platform = self._text("error.platform", event.get("platform"), refusals) or OTHER
+        release = self._text("release", event.get("release"), refusals)
+        environment = self._text("deployment.environment", event.get("environment"), refusals)
         mechanism = raised.get("mechanism")
         handled = mechanism.get("handled") if isinstance(mechanism, dict) else None
         attributes = self._about(event, refusals)
-        issue = self._issue(kind, str(platform), frames)
-        return [
+        issue = self._issue(kind, platform, frames)
+        return CaughtError(
             moment(_nanoseconds(event.get("timestamp")), now_ms),
             issue,
             kind,
@@ -150,12 +151,13 @@ class Events:
             handled if isinstance(handled, bool) else None,
             frames,
             attributes,
-        ]
+        )
 
-    def _value(self, name: str, value: object, refusals: Refusals) -> Value | None:
-        return self._guard.value(name, value, refusals)
+    def _text(self, name: str, value: object, refusals: Refusals) -> str | None:
+        found = self._guard.value(name, value, refusals)
+        return found if isinstance(found, str) else None
 
-    def _raised(self, event: dict[str, Any]) -> dict[str, Any]:
+    def _raised(self, event: dict[str, object]) -> dict[str, object]:
         """The exception that reached the top: the last one of the chain."""
         found = event.get("exception")
         values = found.get("values") if isinstance(found, dict) else found
@@ -163,10 +165,12 @@ class Events:
         last = chain[-1] if chain else None
         return last if isinstance(last, dict) else {}
 
-    def _exception(self, raised: dict[str, Any], refusals: Refusals) -> tuple[str, list[list[Any]]]:
+    def _exception(
+        self, raised: dict[str, object], refusals: Refusals
+    ) -> tuple[str, list[StackFrame]]:
         kind = raised.get("type", _NO_TYPE)
         if kind != _NO_TYPE:
-            kind = self._value("exception", kind, refusals) or OTHER
+            kind = self._text("exception", kind, refusals) or OTHER
         if "value" in raised:
             self._guard.refuse(("value",), refusals)
         trace = raised.get("stacktrace")
@@ -182,29 +186,29 @@ class Events:
         self._guard.refuse(names - _READ_OF_FRAME, refusals)
         return str(kind), [self._frame(frame) for frame in frames]
 
-    def _frame(self, frame: dict[str, Any]) -> list[Any]:
-        module, function = frame.get("module"), frame.get("function")
+    def _frame(self, frame: dict[str, object]) -> StackFrame:
+        module, function = _text(frame, "module"), _text(frame, "function")
         in_app = frame.get("in_app") is not False
-        known = self._symbols.get(module) if isinstance(module, str) else None
+        known = None if module is None else self._symbols.get(module)
         if known is not None:
             named = (
-                isinstance(function, str)
+                function is not None
                 and len(function) <= 200
                 and all(
                     part in known or part in self._names.functions or part == "<locals>"
                     for part in function.split(".")
                 )
             )
-            return [module, function if named else None, _line(frame), True]
-        top = module.partition(".")[0] if isinstance(module, str) else None
-        return [
+            return StackFrame(module, function if named else None, _line(frame), True)
+        top = None if module is None else module.partition(".")[0]
+        return StackFrame(
             top if top in self._names.others else None,
-            function if isinstance(function, str) and function in self._names.functions else None,
+            function if function in self._names.functions else None,
             _line(frame) if in_app else None,
             in_app,
-        ]
+        )
 
-    def _about(self, event: dict[str, Any], refusals: Refusals) -> dict[str, Value]:
+    def _about(self, event: dict[str, object], refusals: Refusals) -> dict[str, Value]:
         sdk = event.get("sdk")
         pairs: list[tuple[object, object]] = []
         if isinstance(sdk, dict):
@@ -223,17 +227,20 @@ class Events:
         present = [(name, value) for name, value in pairs if value is not None]
         return self._guard.attributes(present, self._guard.registry.common, refusals)
 
-    def _issue(self, kind: str, platform: str, frames: list[list[Any]]) -> str:
+    def _issue(self, kind: str, platform: str, frames: list[StackFrame]) -> str:
         """Which issue it belongs to: type and own frames. A line counts only where there is no
         function, so that an issue survives a release that moves lines.
         """
-        own = [frame for frame in frames if frame[3]] or frames
-        stack = [[m, f, None if f is not None else line] for m, f, line, _ in own]
+        own = [frame for frame in frames if frame.ours] or frames
+        stack = [
+            [frame.module, frame.function, None if frame.function is not None else frame.line]
+            for frame in own
+        ]
         digest = hmac.new(self._key, orjson.dumps([kind, platform, stack]), hashlib.sha256)
         return digest.hexdigest()[:16]
 
 
-def _object(text: bytes) -> dict[str, Any]:
+def _object(text: bytes) -> dict[str, object]:
     try:
         found = orjson.loads(text)
     except orjson.JSONDecodeError as error:
@@ -243,10 +250,16 @@ def _object(text: bytes) -> dict[str, Any]:
     return found
 
 
-def _line(frame: dict[str, Any]) -> int | None:
+def _line(frame: dict[str, object]) -> int | None:
     line = frame.get("lineno")
-    good = isinstance(line, int) and not isinstance(line, bool) and 0 <= line <= 1_000_000
-    return line if good else None
+    if isinstance(line, int) and not isinstance(line, bool) and 0 <= line <= 1_000_000:
+        return line
+    return None
+
+
+def _text(frame: dict[str, object], name: str) -> str | None:
+    found = frame.get(name)
+    return found if isinstance(found, str) else None
 
 
 def _nanoseconds(given: object) -> int | None:

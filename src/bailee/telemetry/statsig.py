@@ -11,7 +11,7 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Final
 
 import orjson
 
@@ -62,7 +62,7 @@ def read_batch(body: bytes) -> Iterator[Log]:
         yield Log(list(_object(data, "env").items()), names, flat, 0)
 
 
-def _message(body: bytes) -> dict[str, Any]:
+def _message(body: bytes) -> dict[str, object]:
     try:
         message = orjson.loads(body)
     except orjson.JSONDecodeError as error:
@@ -72,14 +72,14 @@ def _message(body: bytes) -> dict[str, Any]:
     return message
 
 
-def _events(message: dict[str, Any]) -> list[dict[str, Any]]:
+def _events(message: dict[str, object]) -> list[dict[str, object]]:
     found = message.get("events", [])
     if not isinstance(found, list) or not all(isinstance(event, dict) for event in found):
         raise ValueError("events is not a list of objects")
     return Room().of(found)
 
 
-def _object(parent: dict[str, Any], name: str) -> dict[str, Any]:
+def _object(parent: dict[str, object], name: str) -> dict[str, object]:
     found = parent.get(name)
     return found if isinstance(found, dict) else {}
 

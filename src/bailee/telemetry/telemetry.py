@@ -31,7 +31,7 @@ from bailee.keyring import Keyring
 from bailee.lasting import Lasting
 from bailee.registry import OTHER, Guard, Refusals, Registry
 from bailee.telemetry import otlp_json, sentry, statsig
-from bailee.telemetry.days import Days, as_json
+from bailee.telemetry.days import Days, Holding
 from bailee.telemetry.destinations import Destination
 from bailee.telemetry.dropped import DroppedCounts
 from bailee.telemetry.error_queries import ErrorQueries
@@ -40,7 +40,7 @@ from bailee.telemetry.issues import Alert, Issues
 from bailee.telemetry.journal import Batch, Journal
 from bailee.telemetry.otlp import MOST_ITEMS, Log, Reader, Streams, TooMany
 from bailee.telemetry.queries import MetricQueries
-from bailee.telemetry.records import ERROR, METRIC, DataClass, Row
+from bailee.telemetry.records import ERROR, METRIC, CaughtError, DataClass, Figure, Row, as_json
 from bailee.telemetry.shelves import Shelf
 from bailee.telemetry.summary import Summaries
 from bailee.telemetry.symbols import installed
@@ -63,8 +63,8 @@ Survey = Callable[[str, str | None, datetime], None]
 class Taken:
     """What of one request may be kept; `rejected`: how many of its parts may not."""
 
-    figures: list[Row] = field(default_factory=list)
-    errors: list[Row] = field(default_factory=list)
+    figures: list[Figure] = field(default_factory=list)
+    errors: list[CaughtError] = field(default_factory=list)
     ratings: list[tuple[str, str | None]] = field(default_factory=list)
     rejected: int = 0
     event_id: str | None = None
@@ -147,7 +147,7 @@ class Telemetry:
 
     # -- taking ----------------------------------------------------------------------------------
 
-    def take_otlp(self, signal: str, body: bytes, *, as_json: bool) -> Taken:
+    def take_otlp(self, signal: str, body: bytes, *, in_json: bool) -> Taken:
         """What of an OTLP request (`metrics`, `logs` or `traces`) may be kept.
 
         Raises:
@@ -155,7 +155,7 @@ class Telemetry:
         """
         with self._lock, _malformed("OTLP request"):
             reader, refusals = self._reader()
-            if as_json:
+            if in_json:
                 check_objects(body)
                 from_bytes: Any = otlp_json
             else:
@@ -209,9 +209,8 @@ class Telemetry:
                 else:
                     refusals.add(OTHER, NOT_AN_ERROR)
                     taken.rejected += 1
-        service = next(
-            (str(row[5]).partition("@")[0] for row in taken.errors if "@" in str(row[5])), OTHER
-        )
+        releases = (row.release or "" for row in taken.errors)
+        service = next((name.partition("@")[0] for name in releases if "@" in name), OTHER)
         self._count("sentry", service, refusals)
         return taken
 
@@ -229,8 +228,8 @@ class Telemetry:
     def _logs(self, reader: Reader, logs: Iterator[Log], taken: Taken) -> None:
         for measure, row in reader.logs(logs):
             if measure.survey:
-                rating = row[-1].get("response")
-                version = row[-1].get("service.version")
+                rating = row.attributes.get("response")
+                version = row.attributes.get("service.version")
                 if len(taken.ratings) == _MOST_RATINGS:
                     reader.rejected += 1
                 elif isinstance(rating, str):
@@ -283,7 +282,7 @@ class Telemetry:
 
     def _batches(self, taken: Taken, periods: Periods) -> list[Batch]:
         batches: list[Batch] = []
-        kinds: tuple[tuple[DataClass, list[Row]], ...] = (
+        kinds: tuple[tuple[DataClass, Sequence[Row]], ...] = (
             (METRIC, taken.figures),
             (ERROR, taken.errors),
         )
@@ -300,13 +299,13 @@ class Telemetry:
         """
         key: bytes | None = None
         for row in rows:
-            given = row[-1].get(_INSTALLATION)
+            given = row.attributes.get(_INSTALLATION)
             if given is not None:
                 if key is None:
                     dek = self._keyring.dek(shelf.subject, shelf.data_class, shelf.expires_at)
                     key = hmac.digest(dek.key, b"bailee/installation/1", "sha256")
                 digest = hmac.new(key, str(given).encode(), hashlib.sha256)
-                row[-1][_INSTALLATION] = digest.hexdigest()[:16]
+                row.attributes[_INSTALLATION] = digest.hexdigest()[:16]
 
     def _count_ratings(self, taken: Taken) -> None:
         now = self._clock()
@@ -337,7 +336,8 @@ class Telemetry:
 
     def _seen(self, data_class: DataClass, rows: Sequence[Row]) -> None:
         if data_class == ERROR:
-            self.issues.note(rows, self._clock())
+            errors = [row for row in rows if isinstance(row, CaughtError)]
+            self.issues.note(errors, self._clock())
 
     def damaged(self, now: datetime) -> Iterator[Damaged]:
         """What is kept at `now` and can't be read.
@@ -388,10 +388,7 @@ class Telemetry:
         self.dropped.flush()
 
 
-def _day_of(holding: Any) -> Any:
-    from bailee.telemetry.days import Holding
-
-    assert isinstance(holding, Holding)
+def _day_of(holding: Holding) -> Shelf | None:
     if holding.data_class != ERROR:
         return None
     return Shelf(ERROR, date.fromisoformat(holding.day), holding.period)

@@ -10,15 +10,16 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Final
 
 import orjson
 
+from bailee.errors import InputError
 from bailee.lasting import Lasting
-from bailee.outbound.calls import unsigned
+from bailee.outbound.network import Network, NoAnswer
 from bailee.telemetry.destinations import check_address
 from bailee.telemetry.issues import Issue
-from bailee.telemetry.records import Row
+from bailee.telemetry.records import CaughtError, where
 
 _WAITING: Final = 100
 _SECONDS: Final = 10
@@ -33,23 +34,21 @@ class Webhook:
         check_address(url, "telemetry.webhook")
         self._url = url
         self._failed = failed
-        self._queue: queue.Queue[dict[str, Any] | None] = queue.Queue(_WAITING)
+        self._queue: queue.Queue[dict[str, str | None] | None] = queue.Queue(_WAITING)
         self._stopping = threading.Event()
         self.thread = Lasting("webhook", self._run)
         self.thread.start()
 
-    def __call__(self, kind: str, issue: Issue, row: Row) -> None:
+    def __call__(self, kind: str, issue: Issue, row: CaughtError) -> None:
         """Queue what is to be told of an issue; `kind` is `new` or `regression`."""
-        frames = row[8]
-        named = next((f for f in reversed(frames) if f[0] is not None and f[3]), None)
-        told = {
+        told: dict[str, str | None] = {
             "event": f"error_issue.{kind}",
             "issue": issue.id,
-            "type": row[2],
-            "where": None if named is None else ".".join(filter(None, named[:2])),
-            "level": row[3],
-            "platform": row[4],
-            "release": row[5],
+            "type": row.type,
+            "where": where(row.frames),
+            "level": row.level,
+            "platform": row.platform,
+            "release": row.release,
             "first_seen": issue.first_seen.isoformat(),
             "last_seen": issue.last_seen.isoformat(),
         }
@@ -74,20 +73,21 @@ class Webhook:
                 if not heard:
                     self._failed()
 
-    def _tell(self, told: dict[str, Any], pause: float) -> bool:
-        import requests  # takes a moment, and most have no such address
-
+    def _tell(self, told: dict[str, str | None], pause: float) -> bool:
         if pause and self._stopping.wait(pause):
             return False
         try:
-            answer = requests.post(
-                self._url,
-                data=orjson.dumps(told),
-                headers={"content-type": "application/json"},
-                timeout=_SECONDS,
-                allow_redirects=False,
-                auth=unsigned,
+            return (
+                Network.of()
+                .ask(
+                    "POST",
+                    self._url,
+                    content=orjson.dumps(told),
+                    headers={"content-type": "application/json"},
+                    what="telemetry.webhook",
+                    seconds=_SECONDS,
+                )
+                .good
             )
-        except requests.RequestException:
+        except (NoAnswer, InputError):
             return False
-        return answer.ok

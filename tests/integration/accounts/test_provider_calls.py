@@ -10,22 +10,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import requests
 
-from bailee.accounts.provider_calls import Visits, mount
-from bailee.accounts.provider_sign_in import _asking
+from bailee.accounts.provider_calls import Visits
 from bailee.errors import UpstreamError
 from slow_provider import SlowProvider
-
-
-def ask(url: str) -> requests.Response:
-    """A call as sign-in makes them."""
-    with requests.Session() as session:
-        mount(session)
-        response: requests.Response = _asking(
-            lambda: session.get(url, timeout=60, allow_redirects=False)
-        )
-        return response
 
 
 @pytest.fixture
@@ -57,9 +45,9 @@ def test_a_provider_that_drips_is_left_when_the_visits_time_is_over() -> None:
     with (
         SlowProvider(every=0.1) as slow,
         pytest.raises(UpstreamError) as told,
-        visits.to("orchard"),
+        visits.to("orchard") as visit,
     ):
-        ask(slow.issuer)
+        visit.ask("GET", slow.issuer)
 
     assert "upstream_timeout" == told.value.code
 
@@ -68,10 +56,14 @@ def test_calls_after_the_time_are_over_at_once() -> None:
     """The deadline is the whole visit's, not each call's."""
     visits = Visits(seconds=0.3)
 
-    with SlowProvider(every=0.1) as slow, pytest.raises(UpstreamError), visits.to("orchard"):
+    with (
+        SlowProvider(every=0.1) as slow,
+        pytest.raises(UpstreamError),
+        visits.to("orchard") as visit,
+    ):
         for _ in range(3):
             with pytest.raises(UpstreamError):
-                ask(slow.issuer)
+                visit.ask("GET", slow.issuer)
         raise UpstreamError("so it ends")
     assert slow.asked <= 3
 
@@ -104,10 +96,10 @@ def test_one_provider_has_so_many_visits_at_once_and_another_its_own() -> None:
 
 def test_an_answer_has_a_largest_size(large: str) -> None:
     """A megabyte; what is more is not read."""
-    with Visits().to("orchard"):
-        fits = ask(large + "1000000")
+    with Visits().to("orchard") as visit:
+        fits = visit.ask("GET", large + "1000000")
         with pytest.raises(UpstreamError):
-            ask(large + "500000000")
+            visit.ask("GET", large + "500000000")
 
     assert 1_000_000 == len(fits.content)
 
@@ -118,12 +110,12 @@ def test_no_descriptor_is_left(large: str) -> None:
     def count() -> int:
         return len(list(Path("/proc/self/fd").iterdir()))
 
-    with Visits().to("orchard"):
-        ask(large + "10")
+    with Visits().to("orchard") as visit:
+        visit.ask("GET", large + "10")
     before = count()
     for _ in range(5):
-        with Visits().to("orchard"):
-            ask(large + "10")
+        with Visits().to("orchard") as visit:
+            visit.ask("GET", large + "10")
     until = time.monotonic() + 10
     while count() > before and time.monotonic() < until:
         time.sleep(0.05)  # the server's own side is in this process, too

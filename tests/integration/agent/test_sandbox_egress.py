@@ -20,8 +20,8 @@ from bailee.agent.sandbox import find
 from bailee.agent.tools.arguments import Arguments
 from bailee.agent.tools.bash import Bash
 from bailee.agent.workspace import Workspace
-from bailee.client.network import Network
 from bailee.outbound.dialing import Dialer
+from bailee.outbound.network import Network
 from corporate_network import squid_with_password
 
 HERE = (ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("::1/128"))

@@ -18,9 +18,9 @@ import trustme
 from bailee.agent.ports import Outcome
 from bailee.agent.tools.arguments import Arguments
 from bailee.agent.tools.web import WebFetch, text_of
-from bailee.client.network import Network
 from bailee.errors import BaileeError, InputError
 from bailee.outbound.dialing import Dialer
+from bailee.outbound.network import Network
 from corporate_network import squid
 
 HERE = (ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("::1/128"))

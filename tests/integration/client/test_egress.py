@@ -11,7 +11,7 @@ import pytest
 import trustme
 
 from bailee.client.egress import EgressWatch
-from bailee.client.network import Network
+from bailee.outbound.network import Network
 from corporate_network import receiver, squid
 
 POST = (

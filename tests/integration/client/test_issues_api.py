@@ -9,8 +9,8 @@ import pytest
 
 from bailee.client.bug_report import issue
 from bailee.client.issues_api import LONGEST_BODY, body_of, file_issue
-from bailee.client.network import Network
 from bailee.errors import BaileeError
+from bailee.outbound.network import Network
 from bailee.testing.github import GitHub
 
 TOKEN = "ghp_good"

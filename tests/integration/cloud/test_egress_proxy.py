@@ -20,6 +20,8 @@ from bailee.cloud.egress import Budgets, EgressProxy, EgressRecord, Outcome, Rul
 from bailee.cloud.ports import End
 from bailee.outbound.addresses import Address
 from bailee.outbound.dialing import Dialer
+from bailee.outbound.network import Network
+from corporate_network import squid_with_password
 from registries import WebServer
 from serving import Served
 
@@ -48,19 +50,21 @@ class Egress:
         self,
         *,
         level: str = "trusted",
+        more: Sequence[str] = (),
         deny: Sequence[str] = (),
         budgets: Budgets | None = None,
         violations: int = 100,
         change: Callable[[Rules], Rules] = lambda rules: rules,
         private: Sequence[ipaddress.IPv4Network] = LOOPBACK,
+        network: Network | None = None,
     ) -> None:
         """A new proxy for the same servers."""
-        allow = [f"{NAME}:{self.plain.port}", f"{NAME}:{self.secure.port}"]
+        allow = [f"{NAME}:{self.plain.port}", f"{NAME}:{self.secure.port}", *more]
         self.proxy = EgressProxy(
             change(Rules.of(level, allow=[*allow, f"two.test:{self.plain.port}"], deny=deny)),
             record=self.records.append,
             end=self.ends.append,
-            dialer=Dialer(self.resolve, private=private, seconds=10),
+            dialer=Dialer(self.resolve, private=private, seconds=10, network=network or Network()),
             budgets=budgets or Budgets(),
             violations=violations,
         )
@@ -621,3 +625,29 @@ def test_a_server_that_says_no_http(egress: Egress) -> None:
     said = egress.say(f"GET http://{NAME}:{port}/ HTTP/1.0\r\n\r\n".encode())
     assert (502, "upstream.closed") == refusal(said)
     listener.close()
+
+
+@pytest.mark.row("D2")
+def test_behind_a_companys_proxy_both_kinds_go_by_it(egress: Egress) -> None:
+    """A tunnel by a tunnel, a plain request by its whole address; its password goes no further,
+    and the record says that no address was seen.
+    """
+    host = "bailee.example"  # a name that squid alone can resolve
+    egress.addresses[host] = [[]]
+    with squid_with_password("ann", "pears") as proxy:
+        address = f"http://ann:pears@127.0.0.1:{proxy.port}"
+        network = Network({"HTTPS_PROXY": address, "HTTP_PROXY": address})
+        port = egress.plain.port
+        egress.start(more=[f"{host}:{port}"], network=network)
+        plain = f"GET http://{host}:{port}/file HTTP/1.1\r\nHost: {host}:{port}\r\n\r\n"
+        got = egress.say(plain.encode())
+        assert got.startswith(b"HTTP/1.1 200"), got[:300]
+        assert (None, "http") == (egress.last.address, egress.last.kind)
+        connection, head = egress.tunnel(f"{host}:{port}")
+        with connection:
+            assert b"200" in head.splitlines()[0], head
+            connection.sendall(f"GET /file HTTP/1.1\r\nHost: {host}:{port}\r\n\r\n".encode())
+            assert everything(connection).startswith(b"HTTP/1.1 200")
+        assert egress.last.address is None
+    assert any(f"CONNECT {host}:{port} ann" in line for line in proxy.lines), proxy.lines
+    assert any(f"GET http://{host}:{port}/file ann" in line for line in proxy.lines), proxy.lines

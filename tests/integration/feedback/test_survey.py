@@ -109,8 +109,8 @@ def test_the_clients_own_answer_is_one(site: Site) -> None:
     """The very bytes and headers that our sender sends are taken."""
     import httpx2
 
-    from bailee.client.network import Network
     from bailee.client.payloads import rating
+    from bailee.outbound.network import Network
 
     made = rating("3", site.node.survey.answers)
     address = f"http://127.0.0.1:{site.port}"

@@ -15,7 +15,8 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from bailee.gateway.credentials import Bedrock, Vertex
-from bailee.gateway.way_out import WayOut, proxy_variables
+from bailee.gateway.way_out import proxy_variables, way_out
+from bailee.outbound.network import Network
 from bailee.testing.upstream import Exactly, Failure, Received, Reply, ScriptedUpstream
 from corporate_network import free_port, squid_with_password
 
@@ -64,16 +65,16 @@ def tokens(ca: trustme.CA) -> Iterator[ScriptedUpstream]:
 
 
 @pytest.fixture
-def way_out(ca: trustme.CA, tmp_path: Path) -> Callable[..., WayOut]:
+def leaving(ca: trustme.CA, tmp_path: Path) -> Callable[..., Network]:
     """Makes ways out with the authority and a client certificate."""
     issued = ca.issue_cert("gateway@company.example")
     issued.private_key_and_cert_chain_pem.write_to_path(str(tmp_path / "client.pem"))
 
-    def make(proxy: str = "off", login: str | None = None) -> WayOut:
-        return WayOut(
-            tmp_path / "ca.pem",
-            tmp_path / "client.pem",
-            variables=proxy_variables(proxy, login, {}),
+    def make(proxy: str = "off", login: str | None = None) -> Network:
+        return way_out(
+            ca_file=tmp_path / "ca.pem",
+            client_cert=tmp_path / "client.pem",
+            proxies=proxy_variables(proxy, login, {}),
         )
 
     return make
@@ -129,13 +130,13 @@ def test_googles_token_comes_by_the_way_out(
     serve: Any,
     post: Callable[..., bytes],
     tokens: ScriptedUpstream,
-    way_out: Callable[..., WayOut],
+    leaving: Callable[..., Network],
     google: Callable[[str], None],
 ) -> None:
     """Through a proxy with a password, a private authority, and with the client certificate."""
     google(f"https://{HOST}:{tokens.port}/token")
     with squid_with_password("ada", SECRET) as proxy, ScriptedUpstream() as upstream:
-        way = way_out(f"http://127.0.0.1:{proxy.port}", f"ada:{SECRET}")
+        way = leaving(f"http://127.0.0.1:{proxy.port}", f"ada:{SECRET}")
         serving = serve(upstream, settings={"credential": Vertex(way)})
         for _ in range(2):
             client = serving.connect().send(
@@ -154,13 +155,13 @@ def test_awss_credentials_come_by_the_way_out(
     serve: Any,
     post: Callable[..., bytes],
     tokens: ScriptedUpstream,
-    way_out: Callable[..., WayOut],
+    leaving: Callable[..., Network],
     aws: Callable[[str], None],
 ) -> None:
     """The same with STS."""
     aws(f"https://{HOST}:{tokens.port}")
     with squid_with_password("ada", SECRET) as proxy, ScriptedUpstream() as upstream:
-        way = way_out(f"http://127.0.0.1:{proxy.port}", f"ada:{SECRET}")
+        way = leaving(f"http://127.0.0.1:{proxy.port}", f"ada:{SECRET}")
         serving = serve(upstream, settings={"credential": Bedrock(None, way)})
         client = serving.connect().send(post(path="/bedrock/model/anthropic.claude-x/invoke"))
         assert 200 == client.answer().status
@@ -175,7 +176,7 @@ def test_without_a_proxy_they_go_straight(
     serve: Any,
     post: Callable[..., bytes],
     tokens: ScriptedUpstream,
-    way_out: Callable[..., WayOut],
+    leaving: Callable[..., Network],
     google: Callable[[str], None],
     aws: Callable[[str], None],
 ) -> None:
@@ -183,8 +184,8 @@ def test_without_a_proxy_they_go_straight(
     google(f"https://localhost:{tokens.port}/token")
     aws(f"https://localhost:{tokens.port}")
     for credential, path in (
-        (Vertex(way_out()), MESSAGES),
-        (Bedrock(None, way_out()), "/bedrock/model/anthropic.claude-x/invoke"),
+        (Vertex(leaving()), MESSAGES),
+        (Bedrock(None, leaving()), "/bedrock/model/anthropic.claude-x/invoke"),
     ):
         with ScriptedUpstream() as upstream:
             serving = serve(upstream, settings={"credential": credential})

@@ -17,7 +17,7 @@ import pytest
 import trustme
 
 from bailee.gateway.settings import Limits
-from bailee.gateway.way_out import WayOut
+from bailee.gateway.way_out import way_out
 from bailee.testing.upstream import Exactly, Reply, ScriptedUpstream
 
 pytestmark = pytest.mark.row("G2")
@@ -224,7 +224,7 @@ def test_an_ended_connection_is_found_before_anything_is_written(
     with ScriptedUpstream(
         tools_only=False, after=Exactly(late), ssl_context=context if under_tls else None
     ) as scripted:
-        serving = serve(scripted, settings={"way_out": WayOut(ca_file=tmp_path / "ca.pem")})
+        serving = serve(scripted, settings={"way_out": way_out(ca_file=tmp_path / "ca.pem")})
         client = serving.connect()
         assert 200 == client.send(post()).answer().status
         pool = serving.gateway._pools["api"]

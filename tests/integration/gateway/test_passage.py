@@ -17,7 +17,7 @@ from sdk_verbs import Verb, filled, verbs
 from bailee.gateway.credentials import Bedrock
 from bailee.gateway.origins import Origins
 from bailee.gateway.settings import Limits
-from bailee.gateway.way_out import WayOut
+from bailee.gateway.way_out import way_out
 from bailee.testing.upstream import ScriptedUpstream, Text
 
 pytestmark = pytest.mark.row("G2")
@@ -132,7 +132,7 @@ def test_over_the_operators_certificate_nobodys_credential_is_their_own(
     """An upstream that the gateway proves itself to by a certificate knows the operator, whatever
     else is sent: errands are refused there.
     """
-    certified = WayOut(client_cert=tmp_path / "unused-over-http.pem")
+    certified = way_out(client_cert=tmp_path / "unused-over-http.pem")
     with ScriptedUpstream() as upstream:
         serving = serve(upstream, settings={"way_out": certified})
         fields = ("x-bailee-key: bl_keep", "Authorization: Bearer anything")

@@ -16,7 +16,7 @@ from bailee.errors import InputError
 from bailee.gateway.server import Gateway
 from bailee.gateway.settings import GatewayConfig
 from bailee.gateway.tls import server_context
-from bailee.gateway.way_out import WayOut
+from bailee.gateway.way_out import way_out
 from bailee.testing.recording import MemoryRecording
 from bailee.testing.upstream import ScriptedUpstream, Text
 
@@ -46,7 +46,7 @@ def test_both_sides_under_tls(
     upstream_context = server_context(*certificate)
     with ScriptedUpstream([Text("x" * 20_000)], ssl_context=upstream_context) as upstream:
         serving = serve(
-            upstream, context=context, settings={"way_out": WayOut(ca_file=certificate[0])}
+            upstream, context=context, settings={"way_out": way_out(ca_file=certificate[0])}
         )
         body = b'{"stream":true,"tools":[1],"x":"' + b"y" * 3_000_000 + b'"}'
         answer = serving.connect(trust).send(post(body, key=key)).answer()

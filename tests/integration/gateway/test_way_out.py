@@ -19,7 +19,7 @@ import trustme
 
 from bailee.errors import InputError
 from bailee.gateway.settings import Limits
-from bailee.gateway.way_out import WayOut, proxy_variables
+from bailee.gateway.way_out import proxy_variables, way_out
 from bailee.testing.upstream import ScriptedUpstream
 from corporate_network import free_port, opening_proxy, receiver, squid, squid_with_password
 
@@ -71,7 +71,7 @@ def way(
 ) -> dict[str, Any]:
     """The settings of an upstream behind a proxy."""
     variables = proxy_variables(proxy, login, environment or {})
-    return {"way_out": WayOut(ca_file=place.ca_file, variables=variables)}
+    return {"way_out": way_out(ca_file=place.ca_file, proxies=variables)}
 
 
 def check_refused(answer: Any, *says: str) -> None:
@@ -234,7 +234,7 @@ def test_a_proxy_that_opens_tls(
         serving = serve(url, settings=way(place, address))
         assert 200 == serving.connect().send(post()).answer().status
         (tmp_path / "other.pem").write_bytes(trustme.CA().cert_pem.bytes())
-        unknown = WayOut(ca_file=tmp_path / "other.pem", variables={"HTTPS_PROXY": address})
+        unknown = way_out(ca_file=tmp_path / "other.pem", proxies={"HTTPS_PROXY": address})
         answer = serve(url, settings={"way_out": unknown}).connect().send(post()).answer()
         assert 502 == answer.status
         assert b"upstream.ca_file" in answer.body
@@ -296,11 +296,11 @@ def test_an_upstream_that_wants_a_certificate_gets_it(
     key: str,
 ) -> None:
     """In one file or two, with a passphrase or without."""
-    way_out = WayOut(ca_file=place.ca_file, **_certificate(place, tmp_path, form))
-    serving = serve(f"https://localhost:{strict.port}", settings={"way_out": way_out})
+    out = way_out(ca_file=place.ca_file, **_certificate(place, tmp_path, form))
+    serving = serve(f"https://localhost:{strict.port}", settings={"way_out": out})
     assert 200 == serving.connect().send(post(key=key)).answer().status
     assert 1 == len(strict.requests)
-    assert SECRET not in repr(way_out)
+    assert SECRET not in repr(out)
 
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
@@ -311,7 +311,7 @@ def test_an_upstream_that_wants_a_certificate_and_gets_none(
     context = place.context("localhost", wants_certificate=True)
     context.maximum_version = version
     with receiver(context) as receiving:
-        settings = {"way_out": WayOut(ca_file=place.ca_file)}
+        settings = {"way_out": way_out(ca_file=place.ca_file)}
         serving = serve(receiving.url("https", "localhost"), settings=settings)
         answer = serving.connect().send(post()).answer()
         assert 502 == answer.status
@@ -333,7 +333,7 @@ def test_files_that_can_not_be_used_end_the_start(place: Place, tmp_path: Path) 
         {"client_key": other},
     ):
         with pytest.raises(InputError) as refused:
-            WayOut(**wrong).tls()
+            way_out(**wrong).tls()
         assert "configuration" == refused.value.code
         assert SECRET not in str(refused.value)
 

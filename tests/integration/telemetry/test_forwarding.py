@@ -21,11 +21,10 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from bailee.telemetry import outward, sentry
-from bailee.telemetry.days import as_json
 from bailee.telemetry.destinations import destination
 from bailee.telemetry.forwarding import Forwarder
 from bailee.telemetry.ingest import Limits
-from bailee.telemetry.records import ERROR, METRIC, figure
+from bailee.telemetry.records import ERROR, METRIC, CaughtError, StackFrame, as_json, figure
 from bailee.telemetry.telemetry import Taken
 from telemetry_bench import PERIODS, Bench, Site
 
@@ -102,8 +101,9 @@ def keep(bench: Bench, errors: int = 1) -> None:
                buckets=([10.0, 20.0], [0, 2, 0])),
     ]  # fmt: skip
     raised = [
-        [at, f"{number:016x}", "ValueError", "error", "python", "bailee-code@1.2.3", "production",
-         False, [["bailee.config", "load", 7, True]], dict(about)]
+        CaughtError(at, f"{number:016x}", "ValueError", "error", "python", "bailee-code@1.2.3",
+                    "production", False, [StackFrame("bailee.config", "load", 7, True)],
+                    dict(about))
         for number in range(errors)
     ]  # fmt: skip
     taken = Taken(figures=figures, errors=raised)
@@ -303,7 +303,7 @@ def test_a_file_that_breaks_the_sending_holds_up_no_other(bench: Bench) -> None:
         ERROR, address, bench.path / "onward", keyring=bench.keyring, clock=bench.clock,
         common=frozenset(), record=lambda *_: None, post=post,
     )  # fmt: skip
-    row = [[1, "0" * 16, "ValueError", "error", "python", None, None, None, [], {}]]
+    row = [CaughtError(1, "0" * 16, "ValueError", "error", "python", None, None, None, [], {})]
     forwarder.append_now([(ERROR, "P30D", as_json(row))])
     for _ in range(600):
         if sent:

@@ -9,7 +9,7 @@ import pytest
 
 from asking import perform
 from bailee.errors import InputError
-from bailee.telemetry.records import Row
+from bailee.telemetry.records import CaughtError
 from bailee.telemetry.telemetry import Taken
 from places import Place
 from telemetry_bench import PERIODS
@@ -22,8 +22,8 @@ def test_it_comes_in_pages(tmp_path: Path) -> None:
     """
     place = Place(tmp_path)
     now = int(place.clock().timestamp() * 1000)
-    rows: list[Row] = [
-        [at, issue, "ValueError", "error", "python", "bailee@1.2.3", None, True, [], {}]
+    rows: list[CaughtError] = [
+        CaughtError(at, issue, "ValueError", "error", "python", "bailee@1.2.3", None, True, [], {})
         for issue, at in (("e3", now - 60_000), ("e2", now), ("e1", now), ("e4", now - 90_000))
     ]
     telemetry = place.node.telemetry

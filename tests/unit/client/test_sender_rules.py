@@ -6,10 +6,10 @@ from datetime import timedelta
 
 import pytest
 
-from bailee.client.network import Network, checked
 from bailee.client.sender import delay
 from bailee.errors import InputError
 from bailee.loopback import is_loopback
+from bailee.outbound.network import Network, checked
 
 
 def test_delays_double_up_to_six_hours() -> None:
@@ -21,41 +21,6 @@ def test_delays_double_up_to_six_hours() -> None:
     assert (timedelta(minutes=1), timedelta(hours=6)) == (delay(1, "0"), delay(1, "999999"))
     assert timedelta(minutes=1) == delay(1, "soon")
     assert timedelta(hours=6) == delay(10**6, None)
-
-
-@pytest.mark.parametrize(
-    ("variables", "address", "expected"),
-    [
-        ({}, "https://b.example", None),
-        ({"HTTPS_PROXY": "http://p:1"}, "https://b.example", "http://p:1"),
-        ({"https_proxy": "p:1"}, "https://b.example", "http://p:1"),
-        ({"HTTP_PROXY": "http://p:1"}, "https://b.example", None),
-        ({"ALL_PROXY": "http://p:1"}, "https://b.example", "http://p:1"),
-        ({"HTTPS_PROXY": "http://p:1"}, "https://127.0.0.1:8", None),
-        ({"HTTPS_PROXY": "http://p:1"}, "https://[::1]:8", None),
-        ({"HTTPS_PROXY": "http://p:1", "NO_PROXY": "*"}, "https://b.example", None),
-        ({"HTTPS_PROXY": "http://p:1", "NO_PROXY": "example"}, "https://b.example", None),
-        ({"HTTPS_PROXY": "http://p:1", "NO_PROXY": ".b.example"}, "https://b.example", None),
-        ({"HTTPS_PROXY": "http://p:1", "NO_PROXY": "ample"}, "https://b.example", "http://p:1"),
-        ({"HTTPS_PROXY": "http://p:1", "NO_PROXY": "a, 10.0.0.0/8"}, "https://10.1.2.3", None),
-        ({"HTTPS_PROXY": "http://p:1", "NO_PROXY": "b.example:1"}, "https://b.example:1", None),
-        (
-            {"HTTPS_PROXY": "http://p:1", "NO_PROXY": "b.example:1"},
-            "https://b.example:2",
-            "http://p:1",
-        ),
-    ],
-)
-def test_which_proxy(variables: dict[str, str], address: str, expected: str | None) -> None:
-    """The usual variables, both spellings, names, suffixes, networks, ports; never for loopback."""
-    assert expected == Network(variables).proxy(address)
-
-
-@pytest.mark.parametrize("proxy", ["socks5://p:1", "http://", "ftp://p"])
-def test_a_proxy_that_can_not_be_used_is_an_error(proxy: str) -> None:
-    """Going straight where a proxy was meant would be a way round it."""
-    with pytest.raises(InputError, match="HTTPS_PROXY"):
-        Network({"HTTPS_PROXY": proxy}).proxy("https://b.example")
 
 
 @pytest.mark.parametrize(

@@ -50,8 +50,8 @@ class _Nobody(Dialer):
     asked: list[tuple[str, int]] = field(default_factory=list)
 
     async def connect(
-        self, host: Host, port: int, tls: ssl.SSLContext | None = None
-    ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter, Address]:
+        self, host: Host, port: int, tls: ssl.SSLContext | None = None, *, tunnel: bool = True
+    ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter, Address | None]:
         self.asked.append((host.name, port))
         raise Unreachable("connect.failed", "it took no connection")
 

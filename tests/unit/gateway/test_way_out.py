@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bailee.errors import InputError
-from bailee.gateway.way_out import Proxy, WayOut, proxy_variables
+from bailee.gateway.way_out import proxy_variables, way_out
+from bailee.outbound.proxies import Proxy
 
 ENVIRONMENT = {
     "HTTPS_PROXY": "http://user:pa%40ss@proxy.example:3128",
@@ -22,13 +23,12 @@ ENVIRONMENT = {
 def to(url: str, setting: str = "env", login: str | None = None, **more: str) -> Proxy | None:
     """The proxy on the way to `url`."""
     environment = {**ENVIRONMENT, **more}
-    return WayOut(variables=proxy_variables(setting, login, environment)).proxy(url)
+    return way_out(proxies=proxy_variables(setting, login, environment)).proxy(url)
 
 
 def test_the_environments_proxy_is_taken_with_its_password() -> None:
     """As other programs take it."""
-    known = b"Basic " + base64.b64encode(b"user:pa@ss")
-    assert Proxy("proxy.example", 3128, False, known) == to("https://api.example.com")
+    assert Proxy("proxy.example", 3128, False, "user", "pa@ss") == to("https://api.example.com")
     assert Proxy("lower.example", 443, True) == to(
         "https://api.example.com", https_proxy="https://lower.example"
     )
@@ -76,10 +76,12 @@ def test_any_user_and_password_arrive_as_they_are(user: str, password: str) -> N
     """Whatever characters they hold; nothing of them can end the header."""
     found = to("https://api.example.com", "http://p.example:1", f"{user}:{password}")
     assert found is not None
-    scheme, _, pair = found.authorization.partition(b" ")
-    assert (b"Basic", f"{user}:{password}".encode()) == (scheme, base64.b64decode(pair))
-    assert found.authorization.isascii()
-    assert "authorization" not in repr(found)
+    ((name, value),) = found.fields
+    scheme, _, pair = value.partition(b" ")
+    assert (b"proxy-authorization", b"Basic") == (name, scheme)
+    assert f"{user}:{password}".encode() == base64.b64decode(pair)
+    assert value.isascii()
+    assert "user" not in repr(found)
 
 
 @pytest.mark.parametrize(

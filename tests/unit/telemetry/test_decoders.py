@@ -23,7 +23,7 @@ from bailee.ingest.bodies import ENCODINGS, unpacked
 from bailee.registry import Guard, Refusals
 from bailee.telemetry import otlp_proto, sentry
 from bailee.telemetry.otlp import Reader, Streams
-from bailee.telemetry.records import Row
+from bailee.telemetry.records import Figure, Row, StackFrame
 from decoders import (
     DECODERS,
     EVENT,
@@ -127,7 +127,11 @@ def test_the_templates_are_taken_whole(protocol: str) -> None:
     rows, _ = decoded(DECODERS[protocol], orjson.dumps(TEMPLATES[protocol]))
 
     assert len(rows) >= 1
-    assert all(row[-1] for row in rows if row[1] != "bailee.turn.duration")
+    assert all(
+        row.attributes
+        for row in rows
+        if not isinstance(row, Figure) or row.name != "bailee.turn.duration"
+    )
 
 
 @pytest.mark.parametrize("protocol", list(TEMPLATES))
@@ -155,27 +159,28 @@ def test_of_a_stack_only_our_own_names_remain() -> None:
     """
     row = events().row(orjson.dumps(EVENT), Refusals(), NOW_MS)
 
-    assert ["ValueError", "error", "python", "bailee@1.2.3", "production", False] == row[2:8]
+    assert ("ValueError", "error", "python") == (row.type, row.level, row.platform)
+    assert ("bailee@1.2.3", "production", False) == (row.release, row.environment, row.handled)
     assert [
-        [None, None, 3, True],
-        ["asyncio", None, None, False],
-        ["bailee.gateway.server", "Gateway.start", 9, True],
-        ["bailee.gateway.server", None, 8, True],
-        [None, None, 7, True],
-    ] == row[8]
+        StackFrame(None, None, 3, True),
+        StackFrame("asyncio", None, None, False),
+        StackFrame("bailee.gateway.server", "Gateway.start", 9, True),
+        StackFrame("bailee.gateway.server", None, 8, True),
+        StackFrame(None, None, 7, True),
+    ] == row.frames
 
 
 def test_an_issue_survives_moved_lines_but_not_another_stack() -> None:
     """Same functions on other lines: the same issue. Another type: another one."""
-    first = events().row(orjson.dumps(EVENT), Refusals(), NOW_MS)[1]
+    first = events().row(orjson.dumps(EVENT), Refusals(), NOW_MS).issue
     moved = orjson.loads(orjson.dumps(EVENT))
     moved["exception"]["values"][0]["stacktrace"]["frames"][2]["lineno"] = 77
     moved["release"] = "bailee@1.2.4"
     other = orjson.loads(orjson.dumps(EVENT))
     other["exception"]["values"][0]["type"] = "KeyError"
 
-    assert first == events().row(orjson.dumps(moved), Refusals(), NOW_MS)[1]
-    assert first != events().row(orjson.dumps(other), Refusals(), NOW_MS)[1]
+    assert first == events().row(orjson.dumps(moved), Refusals(), NOW_MS).issue
+    assert first != events().row(orjson.dumps(other), Refusals(), NOW_MS).issue
 
 
 @pytest.mark.parametrize("length", [True, False])
@@ -271,7 +276,7 @@ def test_cumulative_sums_are_counted_once() -> None:
         point.as_int, point.start_time_unix_nano = value, start
         taken = Reader(Guard(REGISTRY, date(2026, 11, 23)), refusals, NOW_MS, streams)
         (row,) = taken.metrics(otlp_proto.read_metrics(request.SerializeToString()))
-        added: float = row[3]
+        added: float = row.value
         return added
 
     assert [3, 2, 0, 2] == [sent(3, 2000), sent(5, 2000), sent(5, 2000), sent(2, 3000)]

@@ -15,7 +15,7 @@ import threading
 from collections.abc import Mapping
 from concurrent.futures import Future
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from rich.padding import Padding
 from rich.text import Text
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from bailee.agent.terminal.app import Terminal
 
 _PATH: Final = "/api/v1/privacy/training"
-_PATIENCE: Final = 1.0  # seconds that the first prompt waits for the console at most
+_PATIENCE: Final = 3.0  # seconds that the first prompt waits for the console at most
 _WORDS: Final[Mapping[Language, Mapping[str, str]]] = {
     "en": {
         "question": "May what you do here improve models?",
@@ -65,7 +65,7 @@ class TrainingQuestion:
     def __init__(self, machine: Machine) -> None:
         self._machine = machine
         self._console: ConsoleApi | None = None
-        self._state: Future[Any] | None = None
+        self._state: Future[object] | None = None
         self._waited = False
 
     def begin(self) -> None:
@@ -98,14 +98,16 @@ class TrainingQuestion:
         if meanings:
             await self._put(app, meanings, language)
 
-    def _meanings(self, state: Any, language: Language) -> list[Consequence]:
+    def _meanings(self, state: object, language: Language) -> list[Consequence]:
         """What each answer means to who is to be asked; nothing for all others."""
-        asked = state.get("ask") if isinstance(state, dict) else None
-        if not isinstance(asked, dict) or asked.get("effect") != "ask":
+        if not isinstance(state, dict):
+            return []
+        asked, plan = state.get("ask"), state.get("plan")
+        if not isinstance(asked, dict) or asked.get("effect") != "ask" or not isinstance(plan, str):
             return []
         try:
             choices = ("allowed", "refused", "none")
-            return notice(self._machine.policy, state.get("plan"), language, choices)
+            return notice(self._machine.policy, plan, language, choices)
         except BaileeError:  # a plan that the policy on this machine does not know
             return []
 
@@ -157,7 +159,7 @@ def language_of(environment: Mapping[str, str]) -> Language:
     return "zh" if locale.lower().startswith("zh") else "en"
 
 
-def _ask(console: ConsoleApi, answer: Future[Any]) -> None:
+def _ask(console: ConsoleApi, answer: Future[object]) -> None:
     try:
         answer.set_result(console.get(_PATH))
     except Exception:

@@ -21,11 +21,11 @@ from urllib.parse import urljoin, urlsplit, urlunsplit
 
 from bailee.agent.ports import Intent, Outcome
 from bailee.agent.tools.arguments import Arguments, field, schema
-from bailee.client.network import Network
 from bailee.errors import InputError, UpstreamError
 from bailee.outbound.addresses import Address
 from bailee.outbound.dialing import Dialer, Refused, Unreachable
 from bailee.outbound.hosts import Host, NotAHost, read_host
+from bailee.outbound.network import Network
 
 if TYPE_CHECKING:
     import httpx2

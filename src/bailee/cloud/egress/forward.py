@@ -18,6 +18,7 @@ from bailee.cloud.egress.budgets import Budgets
 from bailee.cloud.egress.records import Outcome
 from bailee.outbound.forward_proxy import Target, head_onward, malformed, two_lengths
 from bailee.outbound.http1 import Conversation, end_to_end
+from bailee.outbound.proxies import Proxy
 
 
 class Forward:
@@ -32,8 +33,8 @@ class Forward:
         self._budgets = budgets
         self._counted = (0, 0)
 
-    async def run(self, request: h11.Request, target: Target) -> None:
-        """Send the request on and the answer back.
+    async def run(self, request: h11.Request, target: Target, proxy: Proxy | None = None) -> None:
+        """Send the request on and the answer back. `proxy`: the company's, if `upstream` is it.
 
         Raises:
             Stopped: a budget ended it, or the server's answer is not HTTP.
@@ -41,7 +42,7 @@ class Forward:
         """
         try:
             async with asyncio.timeout(self._budgets.idle) as self._timer:
-                sending = asyncio.create_task(self._up(head_onward(request, target)))
+                sending = asyncio.create_task(self._up(head_onward(request, target, proxy)))
                 try:
                     await self._down()
                 except Stopped:

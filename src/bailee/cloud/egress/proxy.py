@@ -214,9 +214,11 @@ class EgressProxy:
         attempt.host, attempt.port = target.host.name, target.port
         check_host(request, target)
         self._decide(target.host, target.port, attempt)
-        async with self._connected(target.host, target.port, attempt) as upstream:
+        async with self._connected(target.host, target.port, attempt, tunnel=False) as upstream:
+            by_proxy = attempt.address is None
+            proxy = self._dialer.proxy(target.host, target.port, tunnel=False) if by_proxy else None
             await Forward(client, Conversation(h11.CLIENT, *upstream), attempt, self.budgets).run(
-                request, target
+                request, target, proxy
             )
 
     # -- deciding, connecting, refusing ----------------------------------------------------------
@@ -231,16 +233,18 @@ class EgressProxy:
             raise _over(over)
 
     @contextlib.asynccontextmanager
-    async def _connected(self, host: Host, port: int, attempt: Attempt) -> AsyncIterator[Streams]:
+    async def _connected(
+        self, host: Host, port: int, attempt: Attempt, *, tunnel: bool = True
+    ) -> AsyncIterator[Streams]:
         try:
-            reader, writer, address = await self._dialer.connect(host, port)
+            reader, writer, address = await self._dialer.connect(host, port, tunnel=tunnel)
         except Refused as refused:
             attempt.address = str(refused.address)
             raise Stopped(Outcome.REFUSED, refused.rule, refused.reason) from None
         except Unreachable as failed:
             status = 504 if failed.rule == "connect.timeout" else 502
             raise Stopped(Outcome.FAILED, failed.rule, failed.reason, status) from None
-        attempt.address = str(address)
+        attempt.address = None if address is None else str(address)
         try:
             yield reader, writer
         finally:

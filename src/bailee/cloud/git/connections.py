@@ -37,6 +37,7 @@ from bailee.keyring.wrapping import NONCE_BYTES, associated, seal, unseal
 from bailee.ledger import Ledger
 from bailee.outbound.dialing import Dialer
 from bailee.outbound.hosts import NotAHost, read_authority
+from bailee.outbound.network import Network
 
 _WHAT: Final = "the Git connections"
 _DATA_CLASS: Final = "git_connection"
@@ -115,7 +116,7 @@ class GitConnections:
         self._ledger = ledger
         self._clock = clock
         self._apis = {host: Api.read(url) for host, url in (apis or {}).items()}
-        self._dialer = dialer or Dialer()
+        self._dialer = dialer or Dialer(network=Network.of())
         self._tls = tls
         self._random = random
 
@@ -255,7 +256,7 @@ class GitConnections:
     def _trust(self) -> ssl.SSLContext:
         """Whom to trust: made when first needed, since that reads every certificate there is."""
         if self._tls is None:
-            self._tls = ssl.create_default_context()
+            self._tls = self._dialer.network.tls()
         return self._tls
 
     def _row(self, connection_id: str) -> Any:

@@ -103,11 +103,9 @@ class GitProxy:
         self._record: Final = record
         self._force: Final = force
         self._limits: Final = limits or Limits()
+        dialer = dialer or Dialer(seconds=self._limits.connect)
         self._upstream: Final = Upstream(
-            repository,
-            dialer or Dialer(seconds=self._limits.connect),
-            tls or ssl.create_default_context(),
-            self._limits.idle,
+            repository, dialer, tls or dialer.network.tls(), self._limits.idle
         )
         self._clock: Final = clock
         self._streams = 0

@@ -83,7 +83,7 @@ class Upstream:
             ) from None
         except Unreachable as failed:
             raise Refusal(Outcome.FAILED, failed.rule, f"the git server: {failed.reason}") from None
-        if not repository.tls and not self._dialer.permits(address):
+        if not repository.tls and (address is None or not self._dialer.permits(address)):
             writer.close()
             reason = "no credential goes to a public address without TLS; use https://"
             raise Refusal(Outcome.REFUSED, "upstream.plain", reason)
