@@ -18,6 +18,7 @@ from bailee.testing.upstream import Failure, ScriptedUpstream, Text, ToolUse
 from code_at import show
 from corporate_network import receiver
 from programs import Bailee, clean_environment
+from support import processes
 from terminal import Screen
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -42,6 +43,7 @@ CRASHING = """
 import sys
 from bailee import cli
 from bailee.cli import code
+from support import processes
 
 @cli.whole().command("crash")
 def crash(quincename: str = "QuinceCode") -> None:
@@ -82,7 +84,9 @@ def environment(folder: Path, upstream: ScriptedUpstream, ingest: str) -> dict[s
 def run(
     folder: Path, environment: dict[str, str], *command: str
 ) -> subprocess.CompletedProcess[str]:
-    """A program in the folder, to its end."""
+    """`bailee`, or a program of Python's, in the folder, to its end."""
+    if command[:2] == ("-m", "bailee"):
+        return processes.run(*command[2:], env=environment, folder=folder)
     return subprocess.run(
         [sys.executable, *command],
         cwd=folder,

@@ -14,6 +14,7 @@ import pytest
 from bailee.testing.upstream import ScriptedUpstream, Text, ToolUse
 from corporate_network import free_port, listens
 from programs import SILENT, clean_environment
+from support import processes
 from terminal import Opens
 
 ORCHARD = str(Path(__file__).parent.parent / "mcp_orchard.py")
@@ -28,16 +29,7 @@ def run(
         root.parent / "person", ANTHROPIC_BASE_URL=upstream.url, ANTHROPIC_AUTH_TOKEN="bl_test",
         **SILENT, **environment,
     )  # fmt: skip
-    return subprocess.run(
-        [sys.executable, "-m", "bailee", *arguments],
-        cwd=root,
-        env=held,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=90,
-        check=False,
-    )
+    return processes.run(*arguments, env=held, folder=root, timeout=90)
 
 
 def results(upstream: ScriptedUpstream) -> list[str]:
