@@ -24,7 +24,7 @@ import pytest
 from bailee.testing.upstream import ScriptedUpstream, Text, ToolUse
 from cloud_machines import emulators, memory_of, open_files_of
 from git_server import GitServer, git
-from machines import IMAGES, image
+from machines import SETTINGS, image
 from programs import Bailee, clean_environment
 from registries import WebServer
 from support import processes
@@ -128,8 +128,7 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
                 "--upstream",
                 upstream.url,
                 env={
-                    "BAILEE_CLOUD_IMAGES": str(IMAGES),
-                    "BAILEE_CLOUD_IMAGE": "tests",
+                    **SETTINGS,
                     "BAILEE_CLOUD_GIT_NETWORKS": "127.0.0.0/8",
                     "BAILEE_CLOUD_EGRESS_NETWORKS": "127.0.0.2/32",
                     "BAILEE_CLOUD_NETWORK_ALLOW": name,

@@ -17,10 +17,12 @@ from typing import Any
 
 import pytest
 
+from asking import ask_server
+from bailee.home import Home
 from bailee.testing.upstream import Exactly, Reply, ScriptedUpstream
 from cloud_machines import ancestors, emulators, memory_of
 from git_server import GitServer, git
-from machines import IMAGES, image
+from machines import SETTINGS, image
 from programs import Bailee
 
 KEY = re.compile(rb"bl_[0-9a-f]{10}_[0-9a-f]{48}")
@@ -38,10 +40,8 @@ class Yard:
     def up(self) -> None:
         """Start the server."""
         environment = {
-            "BAILEE_CLOUD_IMAGES": str(IMAGES),
-            "BAILEE_CLOUD_IMAGE": "tests",
+            **SETTINGS,
             "BAILEE_CLOUD_CAPACITY": "1",
-            "BAILEE_CLOUD_MEMORY_MB": "512",
             "BAILEE_CLOUD_GIT_NETWORKS": "127.0.0.0/8",
         }
         self.bailee.up("--upstream", self.upstream.url, env=environment)
@@ -54,7 +54,8 @@ class Yard:
 
     def state(self, session: str) -> str:
         """How far it has come."""
-        return str(self.bailee.json("cloud", "show", session)["state"])
+        shown = ask_server(Home(self.bailee.home), "cloud.show", {"id": session})
+        return str(shown["state"])
 
     def working(self, session: str) -> tuple[int, bytes]:
         """Wait until its agent asks the model; its emulator, and its key."""
