@@ -27,7 +27,9 @@ def clean_environment(home: Path, **more: str) -> dict[str, str]:
 class Bailee:
     """`bailee` on one home: commands, and a server that is started, stopped and killed."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, fresh: bool = False) -> None:
+        """`fresh`: what is measured of its servers is theirs alone, from Python's start on."""
+        self._fresh = fresh
         self.home = folder / "home"
         self._user = folder / "user"
         self._user.mkdir()
@@ -77,6 +79,7 @@ class Bailee:
             *("--ingest", "127.0.0.1:0", *arguments),
             env=self.environment(now, env),
             under=limit,
+            fresh=self._fresh,
         )
 
     def stop(self, number: int = signal.SIGTERM) -> int:

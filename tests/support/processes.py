@@ -150,14 +150,15 @@ def start(
     env: Mapping[str, str],
     folder: Path | None = None,
     under: Sequence[str] = (),
+    fresh: bool = False,
     given: bool = False,
     stdout: int | IO[str] = subprocess.PIPE,
     stderr: int | IO[str] = subprocess.PIPE,
 ) -> Process:
-    """Start `bailee` with this environment. `under`: a program that is to start it. `given`:
-    something will be written to its input.
+    """Start `bailee` with this environment. `under`: a program that is to start it. `fresh`:
+    not by a fork. `given`: something will be written to its input.
     """
-    plain = not under and env.get("LANG") == LANGUAGE["LANG"]
+    plain = not under and not fresh and env.get("LANG") == LANGUAGE["LANG"]
     if _FORKS and plain and not any(name.startswith(_OF_THE_START) for name in env):
         return Forked(arguments, env, folder or Path.cwd(), given, stdout, stderr)
     return subprocess.Popen(
