@@ -4,9 +4,9 @@
 
 It imports the command line and the server once, and forks for each command. Such a process has its
 own environment, folder, arguments and standard streams, and nothing else of this one's open; from
-there on it is `python -m bailee`. On `CONTROL`, a socket of packets, come a command as JSON and its
-descriptors: one to answer on, then standard input, output and error. Answered are the number of the
-process, and, when it has ended, its wait status.
+there on it is `python -m bailee`, or a program that a test has for itself. On `CONTROL`, a socket
+of packets, come a command as JSON and its descriptors: one to answer on, then standard input,
+output and error. Answered are the number of the process, and, when it has ended, its wait status.
 """
 
 from __future__ import annotations
@@ -92,10 +92,14 @@ def _become(asked: dict[str, Any], streams: list[int]) -> None:
     os.environ.clear()
     os.environ.update(asked["environment"])
     sys.path[0] = asked["folder"]
-    sys.argv[1:] = asked["arguments"]
+    sys.argv[:] = [asked["program"], *asked["arguments"]]
 
 
 if __name__ == "__main__":
     load()
     serve(socket.socket(fileno=int(sys.argv[1])))
-    runpy.run_module("bailee", run_name="__main__", alter_sys=True)
+    if sys.argv[0] == "bailee":
+        runpy.run_module("bailee", run_name="__main__", alter_sys=True)
+    else:
+        sys.path[0] = os.path.dirname(sys.argv[0])  # noqa: PTH120
+        runpy.run_path(sys.argv[0], run_name="__main__")

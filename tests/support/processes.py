@@ -32,11 +32,11 @@ class Forked:
     """A process that was forked for us. As far as tests use it, it is `subprocess.Popen[str]`."""
 
     def __init__(
-        self, arguments: tuple[str, ...], environment: Mapping[str, str], folder: Path,
-        given: bool, stdout: int | IO[str], stderr: int | IO[str],
+        self, program: Path | None, arguments: tuple[str, ...], environment: Mapping[str, str],
+        folder: Path, given: bool, stdout: int | IO[str], stderr: int | IO[str],
     ) -> None:  # fmt: skip
         self.returncode: int | None = None
-        self.args = [sys.executable, "-m", "bailee", *arguments]
+        self.args = [*_words(program), *arguments]
         self.stdin: IO[str] | None = None
         self.stdout: IO[str] | None = None
         self.stderr: IO[str] | None = None
@@ -60,6 +60,7 @@ class Forked:
             theirs.append(writes)
         self._answers, answering = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         asked = {
+            "program": "bailee" if program is None else str(program),
             "arguments": arguments,
             "environment": dict(environment),
             "folder": str(folder.absolute()),
@@ -149,6 +150,7 @@ def start(
     *arguments: str,
     env: Mapping[str, str],
     folder: Path | None = None,
+    program: Path | None = None,
     under: Sequence[str] = (),
     fresh: bool = False,
     given: bool = False,
@@ -156,13 +158,14 @@ def start(
     stderr: int | IO[str] = subprocess.PIPE,
 ) -> Process:
     """Start `bailee` with this environment. `under`: a program that is to start it. `fresh`:
-    not by a fork. `given`: something will be written to its input.
+    not by a fork. `program`: a file of Python's to run instead. `given`: something will be written
+    to its input.
     """
     plain = not under and not fresh and env.get("LANG") == LANGUAGE["LANG"]
     if _FORKS and plain and not any(name.startswith(_OF_THE_START) for name in env):
-        return Forked(arguments, env, folder or Path.cwd(), given, stdout, stderr)
+        return Forked(program, arguments, env, folder or Path.cwd(), given, stdout, stderr)
     return subprocess.Popen(
-        [*under, sys.executable, "-m", "bailee", *arguments],
+        [*under, *_words(program), *arguments],
         cwd=folder,
         env=env,
         stdin=subprocess.PIPE if given else subprocess.DEVNULL,
@@ -176,11 +179,12 @@ def run(
     *arguments: str,
     env: Mapping[str, str],
     folder: Path | None = None,
+    program: Path | None = None,
     given: str | None = None,
     timeout: float = 60,
 ) -> subprocess.CompletedProcess[str]:
     """Run `bailee` with this environment, to its end."""
-    process = start(*arguments, env=env, folder=folder, given=given is not None)
+    process = start(*arguments, env=env, folder=folder, program=program, given=given is not None)
     try:
         out, errors = process.communicate(given, timeout=timeout)
     except BaseException:
@@ -189,6 +193,10 @@ def run(
         raise
     assert process.returncode is not None
     return subprocess.CompletedProcess(process.args, process.returncode, out, errors)
+
+
+def _words(program: Path | None) -> list[str]:
+    return [sys.executable, *(("-m", "bailee") if program is None else (str(program),))]
 
 
 @cache
