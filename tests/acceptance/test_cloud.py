@@ -22,12 +22,12 @@ from typing import Any
 import pytest
 
 from bailee.testing.upstream import ScriptedUpstream, Text, ToolUse
-from cloud_machines import emulators, memory_of, open_files_of
-from git_server import GitServer, git
-from machines import SETTINGS, image
-from programs import Bailee, clean_environment
-from registries import WebServer
-from support import processes
+from support.clients import processes
+from support.clients.programs import Bailee, clean_environment
+from support.machines.cloud_machines import emulators, memory_of, open_files_of
+from support.machines.emulated import SETTINGS, image
+from support.servers.git_server import GitServer, git
+from support.servers.registries import WebServer
 
 PLANTED = "a medlar stands between the pear trees"
 KEY = re.compile(rb"bl_[0-9a-f]{10}_[0-9a-f]{48}")

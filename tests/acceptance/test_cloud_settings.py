@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from programs import Bailee, clean_environment
-from support import processes
+from support.clients import processes
+from support.clients.programs import Bailee, clean_environment
 
 SECRET = "glpat-planted-medlar"
 

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from bailee.testing.upstream import Failure, Message, ScriptedUpstream, Text, ToolUse
-from programs import SILENT, Bailee, clean_environment
-from support import processes
+from support.clients import processes
+from support.clients.programs import SILENT, Bailee, clean_environment
 
 
 class Coder:

@@ -15,11 +15,11 @@ from pathlib import Path
 import pytest
 
 from bailee.testing.upstream import Failure, ScriptedUpstream, Text, ToolUse
-from code_at import show
-from corporate_network import receiver
-from programs import Bailee, clean_environment
-from support import processes
-from terminal import Screen
+from support.clients import processes
+from support.clients.code_at import show
+from support.clients.programs import Bailee, clean_environment
+from support.clients.terminal import Screen
+from support.servers.corporate_network import receiver
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 # In code, names of files and folders, prompts, answers, commands, secrets, and the environment.
@@ -43,7 +43,7 @@ CRASHING = """
 import sys
 from bailee import cli
 from bailee.cli import code
-from support import processes
+from support.clients import processes
 
 @cli.whole().command("crash")
 def crash(quincename: str = "QuinceCode") -> None:
@@ -130,7 +130,7 @@ def test_no_marker_is_in_any_byte_that_leaves(folder: Path, tmp_path: Path) -> N
         moment = tmp_path / "moment"
         show(moment, START)
         screen = Screen(
-            [sys.executable, "-m", "code_at", str(moment)],
+            [sys.executable, "-m", "support.clients.code_at", str(moment)],
             folder=folder,
             environment={**held, "PYTHONPATH": str(Path(__file__).parent.parent)},
         )

@@ -12,12 +12,12 @@ from typing import Any
 import pytest
 
 from bailee.testing.upstream import ScriptedUpstream, Text, ToolUse
-from corporate_network import free_port, listens
-from programs import SILENT, clean_environment
-from support import processes
-from terminal import Opens
+from support.clients import processes
+from support.clients.programs import SILENT, clean_environment
+from support.clients.terminal import Opens
+from support.servers.corporate_network import free_port, listens
 
-ORCHARD = str(Path(__file__).parent.parent / "mcp_orchard.py")
+ORCHARD = str(Path(__file__).parent.parent / "support/servers/mcp_orchard.py")
 STDIO = {"command": sys.executable, "args": [ORCHARD], "env": {"PEARS": "${PEARS:-7}"}}
 
 

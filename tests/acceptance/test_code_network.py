@@ -14,9 +14,9 @@ import trustme
 
 from bailee.agent.sandbox import find
 from bailee.testing.upstream import ScriptedUpstream, Text, ToolUse
-from corporate_network import opening_proxy, squid, squid_with_password
-from programs import SILENT, clean_environment
-from support import processes
+from support.clients import processes
+from support.clients.programs import SILENT, clean_environment
+from support.servers.corporate_network import opening_proxy, squid, squid_with_password
 
 
 @pytest.fixture

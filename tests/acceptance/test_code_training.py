@@ -14,9 +14,9 @@ import pytest
 from bailee.policy import load
 from bailee.policy.document import Language
 from bailee.testing.upstream import ScriptedUpstream
-from programs import SILENT, Bailee, clean_environment
-from support import processes
-from terminal import Opens
+from support.clients import processes
+from support.clients.programs import SILENT, Bailee, clean_environment
+from support.clients.terminal import Opens
 
 Serve = Callable[..., Bailee]
 QUESTION = "May what you do here improve models?"

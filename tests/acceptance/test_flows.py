@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from programs import clean_environment
-from support import processes
+from support.clients import processes
+from support.clients.programs import clean_environment
 
 DOCUMENTED = ("metrics", "errors", "bug_report", "survey")
 

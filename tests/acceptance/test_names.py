@@ -32,10 +32,10 @@ from bailee.policy.diagram import Configuration
 from bailee.shown import is_plain
 from bailee.testing.tampering import rewrite
 from bailee.testing.upstream import ScriptedUpstream
-from browsing import Visitor
-from programs import Bailee, clean_environment
-from support import processes
-from terminal import Screen
+from support.browsers.browsing import Visitor
+from support.clients import processes
+from support.clients.programs import Bailee, clean_environment
+from support.clients.terminal import Screen
 
 NASTY = (
     "\x1b]0;own\x07\x1b[2K[/x][bold]:bomb:ci\r\n12:00:00  forged\x9b31m\u202e\u200b<b onclick=x>\"'"

@@ -20,8 +20,8 @@ from coding_agents import AGENTS, CACHE
 from bailee.client import foreign
 from bailee.testing.other_apis import Says
 from bailee.testing.upstream import ScriptedUpstream
-from programs import Bailee, clean_environment
-from support import processes
+from support.clients import processes
+from support.clients.programs import Bailee, clean_environment
 
 PROMPT = "How many quincequince trees?"
 

@@ -21,8 +21,8 @@ import pytest
 
 from bailee.client.egress import EgressWatch
 from bailee.testing.upstream import ScriptedUpstream, Text
-from programs import Bailee, clean_environment
-from support import processes
+from support.clients import processes
+from support.clients.programs import Bailee, clean_environment
 
 
 class Person:

@@ -18,10 +18,10 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from bailee.testing.upstream import ScriptedUpstream, Text, ToolUse
 from browser.conftest import carry, sign_up
-from browsing import Visitor
-from git_server import GitServer, git
-from programs import SIGN_UP, Bailee
-from support.looks import barriers
+from support.browsers.browsing import Visitor
+from support.browsers.looks import barriers
+from support.clients.programs import SIGN_UP, Bailee
+from support.servers.git_server import GitServer, git
 
 TASK = "Plant nineteen apricot trees"
 
@@ -54,7 +54,7 @@ def yard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Yard]:
             git("push", "--quiet", "origin", "HEAD:main", cwd=clone)
             networks = {"BAILEE_CLOUD_GIT_NETWORKS": "127.0.0.0/8"}
             bailee.up("--upstream", upstream.url, env={**networks, **SIGN_UP})
-            script = Path(__file__).parents[1] / "host_runner.py"
+            script = Path(__file__).parents[1] / "support/machines/host_runner.py"
             runner = subprocess.Popen([sys.executable, str(script), str(bailee.home), "2"])
             console = bailee.ready["console"]
             operator = Visitor(console)

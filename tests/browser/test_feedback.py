@@ -12,8 +12,8 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from browser.conftest import Open, Town, carry, new_key, sign_up
-from browsing import Visitor
-from support.looks import barriers
+from support.browsers.browsing import Visitor
+from support.browsers.looks import barriers
 
 WEEKS = {"2026-09-21": (6, 9, 21, 5), "2026-09-28": (5, 14, 25, 7), "2026-10-05": (1, 9, 30, 2)}
 

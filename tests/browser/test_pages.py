@@ -6,10 +6,10 @@ import pytest
 from playwright.sync_api import Browser, Page
 
 from browser.conftest import Town, carry, new_key, sign_up
-from browsing import Visitor
-from measured import send_day
-from programs import message
-from support.looks import barriers
+from support.browsers.browsing import Visitor
+from support.browsers.looks import barriers
+from support.clients.measured import send_day
+from support.clients.programs import message
 
 
 def addresses(town: Town, person: Visitor) -> dict[str, tuple[Visitor | None, str]]:

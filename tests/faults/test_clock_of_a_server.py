@@ -19,13 +19,13 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from asking import ask_server
 from bailee.home import Home
 from bailee.testing.upstream import ScriptedUpstream, Text
-from browsing import Visitor
-from programs import Bailee, message
-from set_time import SetTime
-from support import processes
+from support.browsers.browsing import Visitor
+from support.clients import processes
+from support.clients.asking import ask_server
+from support.clients.programs import Bailee, message
+from support.homes.set_time import SetTime
 
 STEPS = ("+2h", "+3d", "-2h", "-3d")
 MONTH = timedelta(days=30)

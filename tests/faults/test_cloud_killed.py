@@ -17,13 +17,13 @@ from typing import Any
 
 import pytest
 
-from asking import ask_server
 from bailee.home import Home
 from bailee.testing.upstream import Exactly, Reply, ScriptedUpstream
-from cloud_machines import ancestors, emulators, memory_of
-from git_server import GitServer, git
-from machines import SETTINGS, image
-from programs import Bailee
+from support.clients.asking import ask_server
+from support.clients.programs import Bailee
+from support.machines.cloud_machines import ancestors, emulators, memory_of
+from support.machines.emulated import SETTINGS, image
+from support.servers.git_server import GitServer, git
 
 KEY = re.compile(rb"bl_[0-9a-f]{10}_[0-9a-f]{48}")
 TASK = "Plant a quince where nobody looks"

@@ -13,13 +13,13 @@ from typing import Any
 
 import pytest
 
-from asking import perform
 from bailee.errors import IntegrityError
 from bailee.keyring import signing
 from bailee.vault.record import subject_of
-from places import Place
-from programs import clean_environment
-from support import processes
+from support.clients import processes
+from support.clients.asking import perform
+from support.clients.programs import clean_environment
+from support.homes.places import Place
 
 PROCESS = Path(__file__).with_name("home_process.py")
 NAMES = [f"{n}{n}{n}{n}{n}{n}{n}{n}-32a5-4d0c-8f0b-0d7c3d1c1a11" for n in range(4)]

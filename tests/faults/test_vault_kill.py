@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
-from programs import clean_environment
-from support import processes
+from support.clients import processes
+from support.clients.programs import clean_environment
 
 PROCESS = Path(__file__).with_name("vault_process.py")
 _spec = importlib.util.spec_from_file_location("vault_process", PROCESS)

@@ -20,8 +20,8 @@ from bailee.testing.upstream import ScriptedUpstream, Text
 from bailee.vault.exchange import Terms
 from bailee.vault.files import Files
 from bailee.vault.spool_writing import SpoolWriter
-from captured import captured
-from programs import Bailee, message
+from support.clients.programs import Bailee, message
+from support.homes.captured import captured
 
 POISONED = Path(__file__).with_name("poisoned_process.py")
 MIB = 1 << 20

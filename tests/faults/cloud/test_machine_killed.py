@@ -22,7 +22,7 @@ from bailee.cloud.machine import QemuMachines
 from bailee.cloud.machine.command_line import Accelerator
 from bailee.cloud.ports import Command, End
 from bailee.errors import MachineError
-from machines import LIMITS, Town
+from support.machines.emulated import LIMITS, Town
 
 pytestmark = pytest.mark.row("C1")
 

@@ -15,7 +15,7 @@ import requests
 from bailee.accounts.provider_calls import Visits, mount
 from bailee.accounts.provider_sign_in import _asking
 from bailee.errors import UpstreamError
-from slow_provider import SlowProvider
+from support.servers.slow_provider import SlowProvider
 
 
 def ask(url: str) -> requests.Response:

@@ -20,8 +20,8 @@ from bailee.cloud.egress import Budgets, EgressProxy, EgressRecord, Outcome, Rul
 from bailee.cloud.ports import End
 from bailee.outbound.addresses import Address
 from bailee.outbound.dialing import Dialer
-from registries import WebServer
-from serving import Served
+from support.servers.registries import WebServer
+from support.servers.serving import Served
 
 from .conftest import LOOPBACK
 

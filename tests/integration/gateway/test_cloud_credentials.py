@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from bailee.gateway.credentials import Bedrock, Vertex
 from bailee.gateway.way_out import WayOut, proxy_variables
 from bailee.testing.upstream import Exactly, Failure, Received, Reply, ScriptedUpstream
-from corporate_network import free_port, squid_with_password
+from support.servers.corporate_network import free_port, squid_with_password
 
 pytestmark = pytest.mark.row("D2")
 

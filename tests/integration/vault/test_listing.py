@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, event
 
-import grown
 from bailee.db.pages import place
+from support.homes import grown
 
 Bench = Any
 

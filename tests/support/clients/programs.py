@@ -10,7 +10,7 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
-from support import processes
+from support.clients import processes
 
 SECONDS = 60
 # With these nothing leaves by itself, so that no start has anything to announce.

@@ -31,12 +31,12 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import SplitResult, urlsplit
 
-from asking import ask_server
 from bailee.home import Home, HomeLock
 from bailee.node.node import Node
 from bailee.testing.upstream import ScriptedUpstream, Text
-from browsing import Visitor
-from programs import Bailee
+from support.browsers.browsing import Visitor
+from support.clients.asking import ask_server
+from support.clients.programs import Bailee
 
 MIB: Final = 1024 * 1024
 _TICKS: Final = os.sysconf("SC_CLK_TCK")

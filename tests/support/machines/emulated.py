@@ -23,7 +23,7 @@ from bailee.cloud.machine.machines import see_that_it_can_be
 from bailee.cloud.ports import Command, End, Limits, Service
 from bailee.errors import MachineError
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[3]
 IMAGES = Path(os.environ.get(store.VARIABLE, ROOT / ".images"))
 LIMITS = Limits(memory=512 << 20, disk=512 << 20)
 # What makes a server's machines like those above: all are then started from one template.
