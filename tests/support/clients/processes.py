@@ -25,7 +25,7 @@ from typing import IO
 
 LANGUAGE = {"LANG": "C.UTF-8"}
 _FORKS = os.environ.get("BAILEE_TESTS_FORK") != "0"
-_OF_THE_START = ("PYTHON", "LD_", "LC_", "LANGUAGE", "MALLOC_", "GLIBC_")
+_OF_THE_START = ("PYTHON", "LD_", "LC_", "LANGUAGE", "TZ", "OPENSSL_", "MALLOC_", "GLIBC_")
 
 
 class Forked:
