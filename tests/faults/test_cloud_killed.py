@@ -59,7 +59,8 @@ class Yard:
 
     def working(self, session: str) -> tuple[int, bytes]:
         """Wait until its agent asks the model; its emulator, and its key."""
-        until(lambda: len(self.upstream.conversations) > 0)
+        until(lambda: len(self.upstream.conversations) > 0 or self.state(session) == "ended")
+        assert [] != self.upstream.conversations, self.bailee.json("cloud", "show", session)
         (emulator,) = emulators(self.bailee.ready["pid"])
         (key,) = {key for piece in memory_of(emulator) for key in KEY.findall(piece)}
         assert "working" == self.state(session)
@@ -85,7 +86,7 @@ class Yard:
         return True
 
 
-def until(condition: Callable[[], bool], seconds: float = 300.0) -> None:
+def until(condition: Callable[[], bool], seconds: float = 900.0) -> None:
     """Wait until something is true."""
     end = time.monotonic() + seconds
     while not condition():
