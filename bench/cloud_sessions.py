@@ -99,7 +99,7 @@ async def _streams(folder: Path) -> tuple[float, float]:
 
 async def _sessions(folder: Path) -> tuple[float, float]:
     """Sessions each second, and seconds of processor for each."""
-    from cloud_yard import Yard
+    from support.machines.cloud_yard import Yard
 
     yard = Yard(folder)
     try:

@@ -210,8 +210,8 @@ def cloning() -> list[Line]:
     if shutil.which("git") is None:
         raise Unavailable("git is not installed")
     sys.path.insert(0, str(ROOT / "tests"))  # the git server that the tests use
-    from git_server import GitServer, git, git_environment
-    from serving import Served
+    from support.servers.git_server import GitServer, git, git_environment
+    from support.servers.serving import Served
 
     def clone(url: str, authorization: str, folder: Path) -> float:
         began = time.monotonic()

@@ -10,7 +10,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
-FAULTS: Sequence[Any] = importlib.import_module("fault_table").FAULTS
+FAULTS: Sequence[Any] = importlib.import_module("support.homes.fault_table").FAULTS
 
 _HEAD = """# Damage, and what it costs
 

@@ -12,8 +12,8 @@ import pytest
 from coding_agents import AGENTS
 
 from bailee.testing.upstream import ScriptedUpstream
-from programs import SILENT, Bailee, clean_environment
-from terminal import Opens, Screen
+from support.clients.programs import SILENT, Bailee, clean_environment
+from support.clients.terminal import Opens, Screen
 
 
 @pytest.fixture

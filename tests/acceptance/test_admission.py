@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from bailee.testing.upstream import ScriptedUpstream, Text
-from programs import Bailee, message
+from support.clients.programs import Bailee, message
 
 Serve = Callable[..., Bailee]
 FEW = 256

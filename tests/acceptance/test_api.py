@@ -14,8 +14,8 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from bailee.operations.routes import ROUTES
 from bailee.testing.upstream import ScriptedUpstream
-from browsing import Visitor
-from programs import Bailee, message
+from support.browsers.browsing import Visitor
+from support.clients.programs import Bailee, message
 
 pytestmark = pytest.mark.row("G2")
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from bailee.testing.upstream import ScriptedUpstream, Text
-from programs import Bailee
+from support.clients.programs import Bailee
 
 BODY = {
     "anthropic_version": "bedrock-2023-05-31",

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from bailee.testing.upstream import ScriptedUpstream, Text, ToolUse
-from programs import Bailee, clean_environment
+from support.clients.programs import Bailee, clean_environment
 
 
 class Client:

@@ -11,7 +11,6 @@ import io
 import json
 import re
 import subprocess
-import sys
 import urllib.error
 import urllib.request
 import zipfile
@@ -23,11 +22,12 @@ from typing import Any
 import pytest
 
 from bailee.testing.upstream import ScriptedUpstream, Text, ToolUse
-from cloud_machines import emulators, memory_of, open_files_of
-from git_server import GitServer, git
-from machines import IMAGES, image
-from programs import Bailee, clean_environment
-from registries import WebServer
+from support.clients import processes
+from support.clients.programs import Bailee, clean_environment
+from support.machines.cloud_machines import emulators, memory_of, open_files_of
+from support.machines.emulated import SETTINGS, image
+from support.servers.git_server import GitServer, git
+from support.servers.registries import WebServer
 
 PLANTED = "a medlar stands between the pear trees"
 KEY = re.compile(rb"bl_[0-9a-f]{10}_[0-9a-f]{48}")
@@ -38,7 +38,7 @@ PATIENCE = 600
 class Watched:
     """What `bailee cloud attach` prints, as far as it has been read."""
 
-    process: subprocess.Popen[str]
+    process: processes.Process
     events: list[dict[str, Any]] = field(default_factory=list)
 
     def until(self, state: str) -> None:
@@ -128,8 +128,7 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
                 "--upstream",
                 upstream.url,
                 env={
-                    "BAILEE_CLOUD_IMAGES": str(IMAGES),
-                    "BAILEE_CLOUD_IMAGE": "tests",
+                    **SETTINGS,
                     "BAILEE_CLOUD_GIT_NETWORKS": "127.0.0.0/8",
                     "BAILEE_CLOUD_EGRESS_NETWORKS": "127.0.0.2/32",
                     "BAILEE_CLOUD_NETWORK_ALLOW": name,
@@ -168,11 +167,10 @@ def _session(
         "cloud", "start", "--repo", server.url("orchard.git"), "Let there be nineteen apricot trees"
     )
     session = started["session"]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "bailee", "cloud", "attach", session, "--json"],
+    process = processes.start(
+        *("cloud", "attach", session, "--json"),
         env=clean_environment(bailee.home.parent, BAILEE_HOME=str(bailee.home)),
-        stdout=subprocess.PIPE,
-        text=True,
+        stderr=subprocess.DEVNULL,
     )
     watched = Watched(process)
     try:
@@ -315,22 +313,16 @@ def test_it_goes_on_on_the_persons_own_machine(scene: Scene) -> None:
     assert f"bailee/{scene.session}" == git("branch", "--show-current", cwd=scene.clone).strip()
     scene.upstream.then(Text("They stand well."))
     user = scene.bailee.home.parent / "user"
-    done = subprocess.run(
-        [
-            sys.executable, "-m", "bailee", "code", "-p", "How do they stand?", "--resume",
-            brought["conversation"],
-        ],
-        cwd=scene.clone,
+    done = processes.run(
+        *("code", "-p", "How do they stand?", "--resume", brought["conversation"]),
+        folder=scene.clone,
         env=clean_environment(
             user,
             ANTHROPIC_BASE_URL=scene.bailee.ready["gateway"],
             ANTHROPIC_AUTH_TOKEN=scene.bailee.ready["key"],
         ),
-        capture_output=True,
-        text=True,
         timeout=PATIENCE,
-        check=False,
-    )  # fmt: skip
+    )
     assert (0, "They stand well.\n") == (done.returncode, done.stdout), done.stderr
     asked = json.dumps(scene.upstream.requests[-1].json["messages"])
     assert "nineteen apricot trees" in asked and "Now water them" in asked

@@ -15,10 +15,10 @@ from typing import Any
 import pytest
 
 from bailee.testing.upstream import Failure, ScriptedUpstream, Text, ToolUse
-from git_server import GitServer, git
-from programs import Bailee
+from support.clients.programs import Bailee
+from support.servers.git_server import GitServer, git
 
-RUNNER = Path(__file__).parents[1] / "host_runner.py"
+RUNNER = Path(__file__).parents[1] / "support/machines/host_runner.py"
 
 
 @dataclass

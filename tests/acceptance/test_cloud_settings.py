@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-
 import pytest
 
-from programs import Bailee, clean_environment
+from support.clients import processes
+from support.clients.programs import Bailee, clean_environment
 
 SECRET = "glpat-planted-medlar"
 
@@ -24,14 +22,8 @@ def test_a_connection_comes_and_goes(bailee: Bailee) -> None:
     )
     assert (0, "") == (added.returncode, added.stderr)
     assert "for gitlab.com" in added.stdout
-    piped = subprocess.run(
-        [sys.executable, "-m", "bailee", "cloud", "git", "add", "github.com/acme"],
-        input=f"{SECRET}\n",
-        env=clean_environment(bailee.home.parent, BAILEE_HOME=str(bailee.home), BAILEE_API_KEY=key),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    env = clean_environment(bailee.home.parent, BAILEE_HOME=str(bailee.home), BAILEE_API_KEY=key)
+    piped = processes.run("cloud", "git", "add", "github.com/acme", env=env, given=f"{SECRET}\n")
     assert (0, "") == (piped.returncode, piped.stderr)
     bailee.up()
     first, second = bailee.json("cloud", "git", "list")

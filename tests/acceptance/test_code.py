@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +14,8 @@ from typing import Any
 import pytest
 
 from bailee.testing.upstream import Failure, Message, ScriptedUpstream, Text, ToolUse
-from programs import SILENT, Bailee, clean_environment
+from support.clients import processes
+from support.clients.programs import SILENT, Bailee, clean_environment
 
 
 class Coder:
@@ -32,25 +32,16 @@ class Coder:
         subprocess.run(["git", "init", "-q", str(self.root)], check=True)
         (self.root / "orchard.py").write_text("TREES = 7\n")
 
-    def spawn(
-        self, *arguments: str, given: bool = False, **environment: str
-    ) -> subprocess.Popen[str]:
+    def spawn(self, *arguments: str, given: bool = False, **environment: str) -> processes.Process:
         """The process; with `given`, something will be written to its standard input."""
-        return subprocess.Popen(
-            [sys.executable, "-m", "bailee", "code", *arguments],
-            cwd=self.root,
-            env={**self.environment, **environment},
-            stdin=subprocess.PIPE if given else subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+        env = {**self.environment, **environment}
+        return processes.start("code", *arguments, env=env, folder=self.root, given=given)
 
     def run(self, *arguments: str, given: str = "", **environment: str) -> tuple[int, str, str]:
         """To its end: exit status, standard output, standard error."""
         process = self.spawn(*arguments, given=bool(given), **environment)
         out, errors = process.communicate(given or None, timeout=60)
-        return process.returncode, out, errors
+        return process.wait(), out, errors
 
     def json(self, *arguments: str) -> dict[str, Any]:
         """One prompt that succeeds, and its result."""

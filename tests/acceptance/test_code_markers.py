@@ -15,10 +15,11 @@ from pathlib import Path
 import pytest
 
 from bailee.testing.upstream import Failure, ScriptedUpstream, Text, ToolUse
-from code_at import show
-from corporate_network import receiver
-from programs import Bailee, clean_environment
-from terminal import Screen
+from support.clients import processes
+from support.clients.code_at import show
+from support.clients.programs import Bailee, clean_environment
+from support.clients.terminal import Screen
+from support.servers.corporate_network import receiver
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 # In code, names of files and folders, prompts, answers, commands, secrets, and the environment.
@@ -42,6 +43,7 @@ CRASHING = """
 import sys
 from bailee import cli
 from bailee.cli import code
+from support.clients import processes
 
 @cli.whole().command("crash")
 def crash(quincename: str = "QuinceCode") -> None:
@@ -82,7 +84,9 @@ def environment(folder: Path, upstream: ScriptedUpstream, ingest: str) -> dict[s
 def run(
     folder: Path, environment: dict[str, str], *command: str
 ) -> subprocess.CompletedProcess[str]:
-    """A program in the folder, to its end."""
+    """`bailee`, or a program of Python's, in the folder, to its end."""
+    if command[:2] == ("-m", "bailee"):
+        return processes.run(*command[2:], env=environment, folder=folder)
     return subprocess.run(
         [sys.executable, *command],
         cwd=folder,
@@ -126,7 +130,7 @@ def test_no_marker_is_in_any_byte_that_leaves(folder: Path, tmp_path: Path) -> N
         moment = tmp_path / "moment"
         show(moment, START)
         screen = Screen(
-            [sys.executable, "-m", "code_at", str(moment)],
+            [sys.executable, "-m", "support.clients.code_at", str(moment)],
             folder=folder,
             environment={**held, "PYTHONPATH": str(Path(__file__).parent.parent)},
         )

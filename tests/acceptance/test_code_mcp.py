@@ -12,11 +12,12 @@ from typing import Any
 import pytest
 
 from bailee.testing.upstream import ScriptedUpstream, Text, ToolUse
-from corporate_network import free_port, listens
-from programs import SILENT, clean_environment
-from terminal import Opens
+from support.clients import processes
+from support.clients.programs import SILENT, clean_environment
+from support.clients.terminal import Opens
+from support.servers.corporate_network import free_port, listens
 
-ORCHARD = str(Path(__file__).parent.parent / "mcp_orchard.py")
+ORCHARD = str(Path(__file__).parent.parent / "support/servers/mcp_orchard.py")
 STDIO = {"command": sys.executable, "args": [ORCHARD], "env": {"PEARS": "${PEARS:-7}"}}
 
 
@@ -28,16 +29,7 @@ def run(
         root.parent / "person", ANTHROPIC_BASE_URL=upstream.url, ANTHROPIC_AUTH_TOKEN="bl_test",
         **SILENT, **environment,
     )  # fmt: skip
-    return subprocess.run(
-        [sys.executable, "-m", "bailee", *arguments],
-        cwd=root,
-        env=held,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=90,
-        check=False,
-    )
+    return processes.run(*arguments, env=held, folder=root, timeout=90)
 
 
 def results(upstream: ScriptedUpstream) -> list[str]:

@@ -14,8 +14,9 @@ import trustme
 
 from bailee.agent.sandbox import find
 from bailee.testing.upstream import ScriptedUpstream, Text, ToolUse
-from corporate_network import opening_proxy, squid, squid_with_password
-from programs import SILENT, clean_environment
+from support.clients import processes
+from support.clients.programs import SILENT, clean_environment
+from support.servers.corporate_network import opening_proxy, squid, squid_with_password
 
 
 @pytest.fixture
@@ -41,18 +42,10 @@ def server_context(authority: trustme.CA) -> ssl.SSLContext:
 
 def code(root: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """One prompt, to its end."""
-    return subprocess.run(
-        [sys.executable, "-m", "bailee", "code", "-p", "hello", *arguments],
-        cwd=root,
-        env=clean_environment(
-            root.parent / "person", ANTHROPIC_AUTH_TOKEN="bl_test", **SILENT, **environment
-        ),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=90,
-        check=False,
+    env = clean_environment(
+        root.parent / "person", ANTHROPIC_AUTH_TOKEN="bl_test", **SILENT, **environment
     )
+    return processes.run("code", "-p", "hello", *arguments, env=env, folder=root, timeout=90)
 
 
 @pytest.mark.row("D2", "D1")

@@ -13,8 +13,8 @@ import pytest
 
 from bailee.testing.github import GitHub
 from bailee.testing.upstream import ScriptedUpstream, Text
-from corporate_network import Receiver, receiver
-from terminal import Opens, Screen
+from support.clients.terminal import Opens, Screen
+from support.servers.corporate_network import Receiver, receiver
 
 TOKEN = "ghp_" + "q" * 36
 SECRET = "sk-ant-api03-" + "q" * 24

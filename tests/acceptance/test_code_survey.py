@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from bailee.testing.upstream import ScriptedUpstream
-from code_at import show
-from corporate_network import Receiver, receiver
-from programs import clean_environment
-from terminal import Screen
+from support.clients.code_at import show
+from support.clients.programs import clean_environment
+from support.clients.terminal import Screen
+from support.servers.corporate_network import Receiver, receiver
 
 START = datetime.fromisoformat("2026-03-01T12:00:00+00:00")
 QUESTION = "How is the assistant doing"
@@ -39,7 +39,7 @@ def ripe(
     def open_(*, start: datetime = START, **environment: str) -> Screen:
         show(moment, start)
         screen = Screen(
-            [sys.executable, "-m", "code_at", str(moment)],
+            [sys.executable, "-m", "support.clients.code_at", str(moment)],
             folder=root,
             environment=clean_environment(
                 tmp_path / "person",

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from bailee.testing.upstream import ScriptedUpstream, Text, ToolUse
-from programs import Bailee
-from terminal import Opens
+from support.clients.programs import Bailee
+from support.clients.terminal import Opens
 
 PNG = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -16,8 +14,9 @@ import pytest
 from bailee.policy import load
 from bailee.policy.document import Language
 from bailee.testing.upstream import ScriptedUpstream
-from programs import SILENT, Bailee, clean_environment
-from terminal import Opens
+from support.clients import processes
+from support.clients.programs import SILENT, Bailee, clean_environment
+from support.clients.terminal import Opens
 
 Serve = Callable[..., Bailee]
 QUESTION = "May what you do here improve models?"
@@ -129,16 +128,9 @@ def test_without_a_person_nobody_is_asked(served: Serve, root: Path) -> None:
     """`-p` answers and says nothing of it."""
     bailee = served()
     theirs = person(bailee)
-    done = subprocess.run(
-        [sys.executable, "-m", "bailee", "code", "-p", "hello"],
-        cwd=root,
-        env=clean_environment(root.parent / "person", **at(bailee, theirs), **SILENT),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=True,
-    )
+    env = clean_environment(root.parent / "person", **at(bailee, theirs), **SILENT)
+    done = processes.run("code", "-p", "hello", env=env, folder=root)
+    done.check_returncode()
 
     assert ("Done.", "") == (done.stdout.strip(), done.stderr)
     assert [] == history(bailee, theirs)

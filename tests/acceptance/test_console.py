@@ -12,8 +12,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from browsing import Visitor, opener
-from programs import Bailee, message
+from support.browsers.browsing import Visitor, opener
+from support.clients.programs import Bailee, message
 
 
 def browser() -> urllib.request.OpenerDirector:

@@ -25,8 +25,8 @@ from bailee.policy import load
 from bailee.policy.diagram import Configuration
 from bailee.policy.loading import content
 from bailee.testing.upstream import ScriptedUpstream
-from browsing import Answer, Visitor
-from programs import SIGN_UP, Bailee, message
+from support.browsers.browsing import Answer, Visitor
+from support.clients.programs import SIGN_UP, Bailee, message
 
 PASSWORD = "seven pear trees in a row"
 NEW_PASSWORD = PASSWORD + ", and a plum"

@@ -12,9 +12,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from browsing import Visitor
-from programs import Bailee, message
-from slow_provider import SlowProvider
+from support.browsers.browsing import Visitor
+from support.clients.programs import Bailee, message
+from support.servers.slow_provider import SlowProvider
 
 Serve = Callable[..., Bailee]
 

@@ -14,8 +14,8 @@ from bailee.accounts import OPERATOR
 from bailee.home import Home, HomeLock
 from bailee.node import Node
 from bailee.testing.tampering import tamper
-from browsing import Answer, Visitor
-from programs import SIGN_UP, Bailee, message
+from support.browsers.browsing import Answer, Visitor
+from support.clients.programs import SIGN_UP, Bailee, message
 
 Serve = Callable[..., Bailee]
 PASSWORD = "seven pear trees in a row"

@@ -14,10 +14,10 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from authenticator import Authenticator
-from browsing import Visitor, Way
-from programs import SIGN_UP, Bailee
-from reverse_proxy import free_port, nginx
+from support.browsers.authenticator import Authenticator
+from support.browsers.browsing import Visitor, Way
+from support.clients.programs import SIGN_UP, Bailee
+from support.servers.reverse_proxy import free_port, nginx
 
 Serve = Callable[..., Bailee]
 PASSWORD = "seven pear trees in a row"

@@ -20,8 +20,8 @@ from bailee.operations.routes import BASE
 from bailee.policy import load
 from bailee.policy.diagram import Configuration
 from bailee.testing.upstream import ScriptedUpstream
-from browsing import Visitor
-from programs import SIGN_UP, Bailee
+from support.browsers.browsing import Visitor
+from support.clients.programs import SIGN_UP, Bailee
 
 PASSWORD = "seven pear trees in a row"
 EVERYBODY = {"nobody", "person", "member", "admin", "owner", "outsider", "operator"}

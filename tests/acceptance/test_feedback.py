@@ -18,8 +18,8 @@ import pytest
 
 from bailee.testing.github import GitHub
 from bailee.testing.upstream import ScriptedUpstream
-from programs import Bailee, message
-from terminal import Opens
+from support.clients.programs import Bailee, message
+from support.clients.terminal import Opens
 
 TOKEN = "ghp_" + "a1B2" * 9
 

@@ -18,8 +18,8 @@ import pytest
 import trustme
 from coding_agents import AGENTS
 
-from programs import Bailee, clean_environment
-from redirecting import redirecting
+from support.clients.programs import Bailee, clean_environment
+from support.servers.redirecting import redirecting
 
 _SECONDS = 90
 

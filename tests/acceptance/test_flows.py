@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from programs import clean_environment
+from support.clients import processes
+from support.clients.programs import clean_environment
 
 DOCUMENTED = ("metrics", "errors", "bug_report", "survey")
 
@@ -34,15 +34,8 @@ class Machine:
 
     def run(self, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
         """A command, typed in a folder of the project."""
-        return subprocess.run(
-            [sys.executable, "-m", "bailee", *arguments],
-            cwd=self.project / "src",
-            env=clean_environment(self.home, **env),
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
+        env = clean_environment(self.home, **env)
+        return processes.run(*arguments, env=env, folder=self.project / "src")
 
     def flows(self, *arguments: str, **env: str) -> dict[str, dict[str, Any]]:
         """`bailee flows --json`, by flow."""

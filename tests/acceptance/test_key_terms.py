@@ -18,9 +18,9 @@ from typing import Any
 import pytest
 
 from bailee.testing.upstream import ScriptedUpstream
-from browsing import Visitor
-from openid import SECRET, come_by, provider
-from programs import SIGN_UP, Bailee, message
+from support.browsers.browsing import Visitor
+from support.clients.programs import SIGN_UP, Bailee, message
+from support.servers.openid import SECRET, come_by, provider
 
 PASSWORD = "seven pear trees in a row"
 PEOPLE = ("ada", "mia", "bob", "kim")

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
 import sys
 import time
 import urllib.request
@@ -34,9 +33,10 @@ from bailee.policy.diagram import Configuration
 from bailee.shown import is_plain
 from bailee.testing.tampering import rewrite
 from bailee.testing.upstream import ScriptedUpstream
-from browsing import Visitor
-from programs import Bailee, clean_environment
-from terminal import Screen
+from support.browsers.browsing import Visitor
+from support.clients import processes
+from support.clients.programs import Bailee, clean_environment
+from support.clients.terminal import Screen
 
 NASTY = (
     "\x1b]0;own\x07\x1b[2K[/x][bold]:bomb:ci\r\n12:00:00  forged\x9b31m\u202e\u200b<b onclick=x>\"'"
@@ -153,14 +153,13 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
     with ScriptedUpstream(tools_only=False) as upstream:
         output = folder / "output"
         with output.open("w") as file:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "bailee", "up", "--gateway", "127.0.0.1:0",
-                 "--console", "127.0.0.1:0", "--ingest", "127.0.0.1:0",
-                 "--upstream", upstream.url],
+            process = processes.start(
+                *("up", "--gateway", "127.0.0.1:0", "--console", "127.0.0.1:0"),
+                *("--ingest", "127.0.0.1:0", "--upstream", upstream.url),
                 env=clean_environment(folder, BAILEE_HOME=str(bailee.home)),
                 stdout=file,
                 stderr=file,
-            )  # fmt: skip
+            )
         try:
             yield _visited(bailee, output, names)
         finally:

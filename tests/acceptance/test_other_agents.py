@@ -7,7 +7,6 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -21,7 +20,8 @@ from coding_agents import AGENTS, CACHE
 from bailee.client import foreign
 from bailee.testing.other_apis import Says
 from bailee.testing.upstream import ScriptedUpstream
-from programs import Bailee, clean_environment
+from support.clients import processes
+from support.clients.programs import Bailee, clean_environment
 
 PROMPT = "How many quincequince trees?"
 
@@ -114,14 +114,13 @@ def _asked(name: str, program: Path, folder: Path) -> Run:
                 home, SHELL="/bin/bash", BAILEE_URL=ready["gateway"], BAILEE_API_KEY=ready["key"],
                 GOOGLE_GEMINI_BASE_URL=model.url, **more,
             )  # fmt: skip
-            done = subprocess.run(
-                [
-                    sys.executable, "-m", "bailee", "run", "--only-promised",
-                    "--report", str(report), "--", str(program), *arguments,
-                ],
-                cwd=home / "orchard", env=environment, stdin=subprocess.DEVNULL,
-                capture_output=True, text=True, timeout=120, check=False,
-            )  # fmt: skip
+            done = processes.run(
+                *("run", "--only-promised", "--report", str(report), "--", str(program)),
+                *arguments,
+                env=environment,
+                folder=home / "orchard",
+                timeout=120,
+            )
             assert 0 == done.returncode, done.stderr
             sessions = bailee.json("sessions", "list")
             said = json.loads(report.read_text())

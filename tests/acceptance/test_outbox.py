@@ -14,7 +14,7 @@ from bailee.client.local_key import machine_key
 from bailee.client.outbox import Outbox
 from bailee.client.payloads import Payload
 from bailee.testing.upstream import ScriptedUpstream
-from programs import clean_environment
+from support.clients.programs import clean_environment
 
 NOW = datetime.now(UTC)
 BODIES = {

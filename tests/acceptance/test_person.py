@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from programs import Bailee, message
+from support.clients.programs import Bailee, message
 
 Serve = Callable[..., Bailee]
 

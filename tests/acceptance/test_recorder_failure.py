@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from bailee.testing.upstream import ScriptedUpstream, Text
-from programs import Bailee, message
-from small_disks import fill, small_disk
+from support.clients.programs import Bailee, message
+from support.homes.small_disks import fill, small_disk
 
 SHIPPED = Path(__file__).parents[2] / "src/bailee/policy/documents/2025-08-28.toml"
 

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from bailee.testing.upstream import ScriptedUpstream, Text
-from programs import Bailee, clean_environment, message
+from support.clients.programs import Bailee, clean_environment, message
 
 pytestmark = pytest.mark.row("G2")
 

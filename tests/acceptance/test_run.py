@@ -21,7 +21,8 @@ import pytest
 
 from bailee.client.egress import EgressWatch
 from bailee.testing.upstream import ScriptedUpstream, Text
-from programs import Bailee, clean_environment
+from support.clients import processes
+from support.clients.programs import Bailee, clean_environment
 
 
 class Person:
@@ -39,16 +40,8 @@ class Person:
 
     def run(self, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
         """A command, to its end."""
-        return subprocess.run(
-            [sys.executable, "-m", "bailee", *arguments],
-            cwd=self.project,
-            env=self.environment(**env),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
+        env = self.environment(**env)
+        return processes.run(*arguments, env=env, folder=self.project, timeout=120)
 
     def program(self, name: str, text: str) -> str:
         """A stand-in for an agent: a shell script of this name, on the path."""

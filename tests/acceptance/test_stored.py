@@ -9,7 +9,7 @@ import urllib.error
 import pytest
 
 from bailee.testing.upstream import ScriptedUpstream
-from programs import Bailee, message
+from support.clients.programs import Bailee, message
 
 pytestmark = pytest.mark.row("G1")
 

@@ -24,9 +24,9 @@ from typing import Any
 import pytest
 
 from bailee.testing.upstream import ScriptedUpstream
-from browsing import Visitor
-from node_modules import module
-from programs import Bailee, clean_environment
+from support.browsers.browsing import Visitor
+from support.clients.node_modules import module
+from support.clients.programs import Bailee, clean_environment
 
 SENTRY_NODE = "10.78.0"
 

@@ -14,9 +14,9 @@ import pytest
 
 from bailee.registry import load
 from bailee.testing.upstream import ScriptedUpstream
-from browsing import Visitor
-from measured import send_day
-from programs import Bailee, message
+from support.browsers.browsing import Visitor
+from support.clients.measured import send_day
+from support.clients.programs import Bailee, message
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ import pytest
 import trustme
 
 from bailee.testing.upstream import ScriptedUpstream, Text
-from programs import Bailee, message
+from support.clients.programs import Bailee, message
 
 Serve = Callable[..., Bailee]
 

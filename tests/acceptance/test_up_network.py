@@ -12,8 +12,8 @@ import pytest
 import trustme
 
 from bailee.testing.upstream import ScriptedUpstream, Text
-from corporate_network import free_port, squid_with_password
-from programs import Bailee
+from support.clients.programs import Bailee
+from support.servers.corporate_network import free_port, squid_with_password
 
 pytestmark = pytest.mark.row("D2")
 

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from bailee.testing.upstream import Failure, Message, ScriptedUpstream, Text
-from programs import Bailee, message
+from support.clients.programs import Bailee, message
 
 Serve = Callable[..., Bailee]
 CANARY = "canary-5f0c2a7e"

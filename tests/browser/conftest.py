@@ -15,8 +15,8 @@ from coding_agents import fetching
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from bailee.testing.upstream import ScriptedUpstream
-from browsing import Visitor
-from programs import SIGN_UP, Bailee
+from support.browsers.browsing import Visitor
+from support.clients.programs import SIGN_UP, Bailee
 
 CHROMIUM = Path("/usr/bin/chromium")
 AXE = "axe-core@4.11.0"

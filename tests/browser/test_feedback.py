@@ -1,7 +1,4 @@
-"""Bug reports and the survey in a real browser: a person's own, the operator's triage, the plot.
-
-The pictures are kept in .cache/screenshots, for people to look at.
-"""
+"""Bug reports and the survey in a real browser: a person's own, the operator's triage, the plot."""
 
 from __future__ import annotations
 
@@ -15,8 +12,8 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from browser.conftest import Open, Town, carry, new_key, sign_up
-from browser.test_pages import SHOTS, serious
-from browsing import Visitor
+from support.browsers.browsing import Visitor
+from support.browsers.looks import barriers
 
 WEEKS = {"2026-09-21": (6, 9, 21, 5), "2026-09-28": (5, 14, 25, 7), "2026-10-05": (1, 9, 30, 2)}
 
@@ -165,18 +162,10 @@ def test_the_survey_is_a_plot_and_a_table_without_small_counts(
     assert not {"1", "2"} & set(small.locator("td").all_inner_texts())
 
 
-@pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 390)])
 def test_no_page_of_feedback_keeps_anyone_out(
-    scheme: str,
-    width: int,
-    chromium: Browser,
-    axe: str,
-    town: Town,
-    iris: Somebody,
-    answered: None,
+    chromium: Browser, axe: str, town: Town, iris: Somebody, answered: None
 ) -> None:
     """No serious finding of axe-core, and no page is wider than the screen, in both languages."""
-    SHOTS.mkdir(parents=True, exist_ok=True)
     own, admin = f"/settings/feedback/{iris.reports[1]}", f"/admin/feedback/{iris.reports[1]}"
     pages = {
         "privacy-reports": (iris.visitor, "/settings/privacy"),
@@ -190,11 +179,7 @@ def test_no_page_of_feedback_keeps_anyone_out(
     }
     found: dict[str, object] = {}
     for name, (visitor, path) in pages.items():
-        context = chromium.new_context(
-            viewport={"width": width, "height": 800},
-            color_scheme=scheme,  # type: ignore[arg-type]
-            locale="en",
-        )
+        context = chromium.new_context(locale="en")
         carry(visitor, context, town.console)
         page = context.new_page()
         page.goto(town.console + path)
@@ -202,12 +187,8 @@ def test_no_page_of_feedback_keeps_anyone_out(
             page.locator("#reason").fill("looking at the page")
             page.get_by_role("button", name="Record the reason and read").click()
             expect(page.locator(".message")).to_have_count(2)
-        findings = serious(page, axe)
-        if page.evaluate("document.documentElement.scrollWidth") > width:
-            findings.append("wider than the screen")
-        if findings:
+        if findings := barriers(page, name, axe):
             found[name] = findings
-        page.screenshot(path=str(SHOTS / f"{name}-{width}-{scheme}.png"), full_page=True)
         context.close()
 
     assert {} == found

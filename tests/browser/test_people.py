@@ -12,8 +12,8 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from browser.conftest import PASSWORD, Open, Town, new_key, sign_up
-from browsing import Visitor
-from programs import message
+from support.browsers.browsing import Visitor
+from support.clients.programs import message
 
 
 def kept(page: Page, name: str) -> str:

@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import expect
 
 from browser.conftest import Open, Town
-from node_modules import module
+from support.clients.node_modules import module
 
 VERSION = "9.13.3"
 SCRIPT = Path(__file__).parents[1] / "integration" / "accounts" / "provider.mjs"

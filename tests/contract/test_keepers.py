@@ -12,15 +12,15 @@ from typing import Any
 
 import pytest
 
-from asking import perform
 from bailee.accounts import OPERATOR
 from bailee.errors import BaileeError, InputError
 from bailee.feedback.reports import Origin
 from bailee.keyring import signing
 from bailee.node import Node
 from bailee.vault.exchange import Terms
-from captured import begun, end
-from cloud_yard import Yard
+from support.clients.asking import perform
+from support.homes.captured import begun, end
+from support.machines.cloud_yard import Yard
 
 MATTER = "matter 7 before the court"
 PLANTED = "medlar"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from programs import Bailee
+from support.clients.programs import Bailee
 
 
 @pytest.fixture

@@ -6,8 +6,6 @@ from __future__ import annotations
 
 import json
 import sqlite3
-import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
@@ -21,12 +19,13 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from asking import ask_server
 from bailee.home import Home
 from bailee.testing.upstream import ScriptedUpstream, Text
-from browsing import Visitor
-from programs import Bailee, message
-from set_time import SetTime
+from support.browsers.browsing import Visitor
+from support.clients import processes
+from support.clients.asking import ask_server
+from support.clients.programs import Bailee, message
+from support.homes.set_time import SetTime
 
 STEPS = ("+2h", "+3d", "-2h", "-3d")
 MONTH = timedelta(days=30)
@@ -290,13 +289,7 @@ def at_once(served: Served, number: int, now: str) -> int:
     in vain for the others to let the home go is refused.
     """
     running = [
-        subprocess.Popen(
-            [sys.executable, "-m", "bailee", "retention", "run", "--json"],
-            env=served.environment(now),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+        processes.start("retention", "run", "--json", env=served.environment(now))
         for _ in range(number)
     ]
     said = [one.communicate(timeout=120) for one in running]

@@ -17,11 +17,13 @@ from typing import Any
 
 import pytest
 
+from bailee.home import Home
 from bailee.testing.upstream import Exactly, Reply, ScriptedUpstream
-from cloud_machines import ancestors, emulators, memory_of
-from git_server import GitServer, git
-from machines import IMAGES, image
-from programs import Bailee
+from support.clients.asking import ask_server
+from support.clients.programs import Bailee
+from support.machines.cloud_machines import ancestors, emulators, memory_of
+from support.machines.emulated import SETTINGS, image
+from support.servers.git_server import GitServer, git
 
 KEY = re.compile(rb"bl_[0-9a-f]{10}_[0-9a-f]{48}")
 TASK = "Plant a quince where nobody looks"
@@ -38,10 +40,8 @@ class Yard:
     def up(self) -> None:
         """Start the server."""
         environment = {
-            "BAILEE_CLOUD_IMAGES": str(IMAGES),
-            "BAILEE_CLOUD_IMAGE": "tests",
+            **SETTINGS,
             "BAILEE_CLOUD_CAPACITY": "1",
-            "BAILEE_CLOUD_MEMORY_MB": "512",
             "BAILEE_CLOUD_GIT_NETWORKS": "127.0.0.0/8",
         }
         self.bailee.up("--upstream", self.upstream.url, env=environment)
@@ -54,11 +54,13 @@ class Yard:
 
     def state(self, session: str) -> str:
         """How far it has come."""
-        return str(self.bailee.json("cloud", "show", session)["state"])
+        shown = ask_server(Home(self.bailee.home), "cloud.show", {"id": session})
+        return str(shown["state"])
 
     def working(self, session: str) -> tuple[int, bytes]:
         """Wait until its agent asks the model; its emulator, and its key."""
-        until(lambda: len(self.upstream.conversations) > 0)
+        until(lambda: len(self.upstream.conversations) > 0 or self.state(session) == "ended")
+        assert [] != self.upstream.conversations, self.bailee.json("cloud", "show", session)
         (emulator,) = emulators(self.bailee.ready["pid"])
         (key,) = {key for piece in memory_of(emulator) for key in KEY.findall(piece)}
         assert "working" == self.state(session)
@@ -84,7 +86,7 @@ class Yard:
         return True
 
 
-def until(condition: Callable[[], bool], seconds: float = 300.0) -> None:
+def until(condition: Callable[[], bool], seconds: float = 900.0) -> None:
     """Wait until something is true."""
     end = time.monotonic() + seconds
     while not condition():

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from damaged_home import DELETED, ERASED, Original, Seen
-from fault_table import FAULTS, Fault
+from support.homes.damaged_home import DELETED, ERASED, Original, Seen
+from support.homes.fault_table import FAULTS, Fault
 
 
 @pytest.fixture(scope="module")

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from bailee.testing.upstream import ScriptedUpstream, Text
-from damaged_home import BOBS, HELD, LATE, LONG, SHIPPED, Original, flip, row_at
-from programs import SECONDS, Bailee, message
-from set_time import SetTime
+from support.clients.programs import SECONDS, Bailee, message
+from support.homes.damaged_home import BOBS, HELD, LATE, LONG, SHIPPED, Original, flip, row_at
+from support.homes.set_time import SetTime
 
 DATA, KEYS = "data/data.db", "keyring/keyring.db"
 NOW = "@2026-01-01 12:10:00"  # soon after what the home holds was said

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from bailee.testing.upstream import ScriptedUpstream, Text
-from programs import Bailee
+from support.clients.programs import Bailee
 
 CLIENTS = 6
 

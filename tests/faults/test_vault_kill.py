@@ -5,15 +5,17 @@ from __future__ import annotations
 import importlib.util
 import json
 import random
+import shutil
 import signal
-import subprocess
-import sys
 from collections import Counter
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
+
+from support.clients import processes
+from support.clients.programs import clean_environment
 
 PROCESS = Path(__file__).with_name("vault_process.py")
 _spec = importlib.util.spec_from_file_location("vault_process", PROCESS)
@@ -50,19 +52,16 @@ def killed(home: Path, first: int, *point: str, after: int | None = None) -> set
     """Run the process to its end; the numbers that it acknowledged. `after` so many of them it is
     killed from outside, in the middle of whatever it does then.
     """
-    process = subprocess.Popen(
-        [sys.executable, str(PROCESS), str(home), str(first), *point],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        bufsize=0,  # what is read line by line leaves the rest for `communicate`
+    process = processes.start(
+        *(str(home), str(first), *point), env=clean_environment(home), program=PROCESS
     )
-    assert process.stdout is not None
-    before = b"".join(process.stdout.readline() for _ in range(after or 0))
+    assert process.stdout is not None and process.stderr is not None
+    before = "".join(process.stdout.readline() for _ in range(after or 0))
     if after is not None:
         process.send_signal(signal.SIGKILL)
-    out, err = process.communicate(timeout=60)
-    assert -signal.SIGKILL == process.returncode, err.decode()
-    return {int(line) for line in (before + out).decode().split("\n")[:-1]}
+    out, said = process.stdout.read(), process.stderr.read()
+    assert -signal.SIGKILL == process.wait(60), said
+    return {int(line) for line in (before + out).split("\n")[:-1]}
 
 
 def verify(home: Path, acknowledged: set[int]) -> None:
@@ -88,12 +87,22 @@ def verify(home: Path, acknowledged: set[int]) -> None:
     assert set() == open_files
 
 
+@pytest.fixture(scope="module")
+def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home with empty databases."""
+    home = tmp_path_factory.mktemp("empty") / "home"
+    vault, _ = vault_process.open_vault(home)
+    vault.close()
+    return home
+
+
 @pytest.mark.parametrize("when", ["before", "after"])
 @pytest.mark.parametrize(("point", "count"), POINTS)
-def test_at_a_point(tmp_path: Path, point: str, count: int, when: str) -> None:
+def test_at_a_point(empty: Path, tmp_path: Path, point: str, count: int, when: str) -> None:
     """Killed before or after any step of keeping, sealing, shipping or rotating."""
-    acknowledged = killed(tmp_path, 0, point, str(count), when)
-    verify(tmp_path, acknowledged)
+    home = shutil.copytree(empty, tmp_path / "home")
+    acknowledged = killed(home, 0, point, str(count), when)
+    verify(home, acknowledged)
 
 
 def test_at_random_moments(tmp_path: Path) -> None:

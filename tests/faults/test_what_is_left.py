@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -19,8 +20,8 @@ from bailee.testing.upstream import ScriptedUpstream, Text
 from bailee.vault.exchange import Terms
 from bailee.vault.files import Files
 from bailee.vault.spool_writing import SpoolWriter
-from captured import captured
-from programs import Bailee, message
+from support.clients.programs import Bailee, message
+from support.homes.captured import captured
 
 POISONED = Path(__file__).with_name("poisoned_process.py")
 MIB = 1 << 20
@@ -97,11 +98,15 @@ def spooled(home: Path) -> int:
 
 
 @pytest.mark.row("G1")
-def test_a_start_with_a_gigabyte_in_the_spool(bailee: Bailee) -> None:
+def test_a_start_with_a_gigabyte_in_the_spool(tmp_path: Path) -> None:
     """Killed with a gigabyte in the spool: the next start is ready with most of it still to be
     sealed, serves, lists, says that more is being filed, and holds a fraction of it in memory.
     """
-    with ScriptedUpstream(tools_only=False, after=Text("ok")) as upstream:
+    bailee = Bailee(tmp_path, fresh=True)
+    with (
+        ScriptedUpstream(tools_only=False, after=Text("ok")) as upstream,
+        contextlib.closing(bailee),
+    ):
         bailee.up("--upstream", upstream.url)
         bailee.stop()
         fill(bailee.home, 1024)

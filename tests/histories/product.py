@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from asking import perform
 from bailee.accounts import OPERATOR
 from bailee.accounts.consent import ConsentRecord
 from bailee.errors import IntegrityError
@@ -26,7 +25,8 @@ from bailee.node.node import Node
 from bailee.testing import FakeMachine
 from bailee.vault.exchange import CapturedExchange
 from bailee.vault.record import subject_of
-from captured import begun, end
+from support.clients.asking import perform
+from support.homes.captured import begun, end
 
 START = datetime.fromisoformat("2026-01-01T12:10:00+00:00")
 ORGANISATION = "Acme"

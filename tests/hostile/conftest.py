@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from attacked import House
+from support.attacks.attacked import House
 
 
 class Houses:

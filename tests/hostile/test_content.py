@@ -7,9 +7,9 @@ import json
 
 import pytest
 
-from attacked import House, processor
 from bailee.testing.upstream import Exactly, Failure, Part, Reply
-from bombs import MANY_MESSAGES, PACKERS, many_keys, unfolding
+from support.attacks.attacked import House, processor
+from support.attacks.bombs import MANY_MESSAGES, PACKERS, many_keys, unfolding
 
 pytestmark = pytest.mark.row("G1", "G2")
 

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-import costs
+from support.attacks import costs
 
 pytestmark = pytest.mark.row("G1")
-PROGRAM = Path(__file__).parents[1] / "fuzz_costs.py"
+PROGRAM = Path(__file__).parents[1] / "support/attacks/fuzz_costs.py"
 NAMES = ["request", "json", "events", "frames", "held events", "held frames", "head", "chunks",
          "path", "packed"]  # fmt: skip
 

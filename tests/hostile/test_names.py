@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from attacked import House
 from bailee.errors import BaileeError
 from bailee.home import Home
 from bailee.home.control import ask
 from bailee.testing.upstream import ScriptedUpstream, Text
-from programs import Bailee, message
+from support.attacks.attacked import House
+from support.clients.programs import Bailee, message
 
 pytestmark = pytest.mark.row("G1")
 NAMES = {

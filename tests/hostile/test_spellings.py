@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from attacked import House
+from support.attacks.attacked import House
 
 pytestmark = pytest.mark.row("G1", "D2")
 

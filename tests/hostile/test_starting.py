@@ -7,12 +7,12 @@ import os
 
 import pytest
 
-from attacked import MIB, House, size_of
 from bailee.errors import StorageError
 from bailee.node.node import Node
 from bailee.testing.upstream import Failure
-from bombs import MANY_MESSAGES, unfolding
-from costs import exchange
+from support.attacks.attacked import MIB, House, size_of
+from support.attacks.bombs import MANY_MESSAGES, unfolding
+from support.attacks.costs import exchange
 
 WELL = b'{"model":"m","max_tokens":9,"messages":[{"role":"user","content":"pear"}]}'
 pytestmark = pytest.mark.row("G1", "D4")

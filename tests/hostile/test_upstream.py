@@ -8,8 +8,8 @@ import time
 
 import pytest
 
-from attacked import House
 from bailee.testing.upstream import Exactly, Reply, Text
+from support.attacks.attacked import House
 
 pytestmark = pytest.mark.row("G1")
 BODY = b'{"model":"m","max_tokens":9,"messages":[{"role":"user","content":"medlar"}]}'

@@ -19,7 +19,7 @@ from bailee.errors import InputError, IntegrityError
 from bailee.home import Home, HomeLock, parts
 from bailee.home.belonging import PARTS
 from bailee.node.node import Node
-from places import Place
+from support.homes.places import Place
 
 FOLDERS = [*PARTS, "root"]
 

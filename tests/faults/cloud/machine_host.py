@@ -15,7 +15,7 @@ from bailee.cloud.image.store import Image
 from bailee.cloud.machine import QemuMachines
 from bailee.cloud.machine.command_line import Accelerator
 from bailee.cloud.ports import Command
-from machines import LIMITS
+from support.machines.emulated import LIMITS
 
 
 async def host(scratch: str, image: str, templates: str) -> None:

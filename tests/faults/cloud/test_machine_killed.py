@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -21,12 +22,11 @@ from bailee.cloud.machine import QemuMachines
 from bailee.cloud.machine.command_line import Accelerator
 from bailee.cloud.ports import Command, End
 from bailee.errors import MachineError
-from machines import IMAGES, LIMITS, Town
+from support.machines.emulated import LIMITS, Town
 
 pytestmark = pytest.mark.row("C1")
 
 HOST = Path(__file__).with_name("machine_host.py")
-TEMPLATES = IMAGES / "templates-of-faults"  # no other test that runs meanwhile makes any there
 
 
 def holders(folder: Path) -> set[int]:
@@ -56,25 +56,46 @@ def gone(process: int) -> None:
     os.close(descriptor)
 
 
+@dataclass(frozen=True)
+class Templates:
+    """A folder that no other test makes a template in; what the maker left in it that was killed,
+    and what it holds since one was made.
+    """
+
+    folder: Path
+    left: list[str]
+    names: list[str]
+
+
+@pytest.fixture(scope="module")
+def templates(tmp_path_factory: pytest.TempPathFactory) -> Templates:
+    """See `Templates`. The first maker is killed, the second one lives."""
+    folder = tmp_path_factory.mktemp("templates")
+    town = Town(templates=folder)
+    host = _host(town, tmp_path_factory.mktemp("scratch"), folder)
+    while not list(folder.glob(".making-*/memory")):
+        assert host.poll() is None
+        time.sleep(0.05)
+    host.kill()
+    host.wait()
+    left = names(folder)
+    town.run(town.machines.prepare(LIMITS))
+    town.close()
+    return Templates(folder, left, names(folder))
+
+
 @pytest.fixture
-def town(tmp_path: Path) -> Iterator[Town]:
+def town(tmp_path: Path, templates: Templates) -> Iterator[Town]:
     """Machines whose scratch disks are in a folder of this test."""
     made = Town()
     made.machines = QemuMachines(
-        made.image, scratch=tmp_path, templates=TEMPLATES, accelerator=Accelerator.EMULATION
+        made.image, scratch=tmp_path, templates=templates.folder, accelerator=Accelerator.EMULATION
     )
     yield made
     made.close()
 
 
-@pytest.fixture
-def templates(town: Town) -> list[str]:
-    """What is in the folder of templates, once there is one."""
-    town.run(town.machines.prepare(LIMITS))
-    return names(TEMPLATES)
-
-
-def test_destroying_leaves_nothing(town: Town, tmp_path: Path, templates: list[str]) -> None:
+def test_destroying_leaves_nothing(town: Town, tmp_path: Path, templates: Templates) -> None:
     """After `destroy`: no process, no disk, no file; and again does no harm."""
     machine = town.start()
     town.told(machine, "sh", "-c", "head -c 1000000 /dev/urandom > file; sync")
@@ -86,11 +107,11 @@ def test_destroying_leaves_nothing(town: Town, tmp_path: Path, templates: list[s
     assert End.FINISHED == town.ended(machine)
     assert set() == holders(tmp_path)
     assert not Path(f"/proc/{machine.process}").exists()
-    assert templates == names(TEMPLATES)
+    assert templates.names == names(templates.folder)
 
 
 def test_a_killed_emulator_is_noticed_and_leaves_nothing(
-    town: Town, tmp_path: Path, templates: list[str]
+    town: Town, tmp_path: Path, templates: Templates
 ) -> None:
     """After kill -9 of QEMU the command that ran is told, the reason is named, nothing is left."""
     machine = town.start()
@@ -103,15 +124,15 @@ def test_a_killed_emulator_is_noticed_and_leaves_nothing(
 
     assert End.MACHINE_KILLED == town.ended(machine)
     assert set() == holders(tmp_path)
-    assert templates == names(TEMPLATES)
+    assert templates.names == names(templates.folder)
 
 
 @pytest.mark.parametrize("templated", [True, False], ids=["template", "boot"])
 def test_a_killed_host_takes_its_machine_with_it(
-    town: Town, tmp_path: Path, templates: list[str], templated: bool
+    town: Town, tmp_path: Path, templates: Templates, templated: bool
 ) -> None:
     """After kill -9 of the process that led it QEMU is dead too, and disk and memory with it."""
-    host = _host(town, tmp_path, TEMPLATES if templated else None)
+    host = _host(town, tmp_path, templates.folder if templated else None)
     assert host.stdout is not None
     assert b"starting\n" == host.stdout.readline()
     emulator = int(host.stdout.readline())
@@ -123,15 +144,15 @@ def test_a_killed_host_takes_its_machine_with_it(
 
     assert set() == holders(tmp_path)
     assert [] == names(tmp_path)
-    assert templates == names(TEMPLATES)
+    assert templates.names == names(templates.folder)
 
 
 def test_a_host_that_is_killed_while_it_starts_one_leaves_nothing(
-    town: Town, tmp_path: Path, templates: list[str]
+    town: Town, tmp_path: Path, templates: Templates
 ) -> None:
     """At whatever moment of the start it dies: nothing holds a scratch disk afterwards."""
     for moment in (0.0, 0.05, 0.1, 0.2, 0.4):
-        host = _host(town, tmp_path, TEMPLATES)
+        host = _host(town, tmp_path, templates.folder)
         assert host.stdout is not None
         assert b"starting\n" == host.stdout.readline()
         time.sleep(moment)
@@ -140,30 +161,28 @@ def test_a_host_that_is_killed_while_it_starts_one_leaves_nothing(
         for process in holders(tmp_path):
             gone(process)
         assert set() == holders(tmp_path)
-    assert templates == names(TEMPLATES)
+    assert templates.names == names(templates.folder)
 
 
-def test_a_template_that_can_not_be_restored_is_made_anew(
-    town: Town, tmp_path: Path, caplog: pytest.LogCaptureFixture
+def test_what_a_killed_maker_left_is_removed_when_one_is_made(templates: Templates) -> None:
+    """One folder was there with a guest's memory in it, and is gone; the template is another."""
+    assert (1, 1) == (len(templates.left), len(templates.names))
+    assert templates.left != templates.names
+
+
+def test_a_template_that_can_not_be_restored_is_removed(
+    town: Town, tmp_path: Path, templates: Templates, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Broken bytes in a template: the machine boots all the same, and it is said. What a maker left
-    that was killed is removed when one is made.
-    """
+    """Broken bytes in a template: the machine boots all the same, and it is said."""
     folder = tmp_path / "templates"
-    host = _host(town, tmp_path, folder)
-    while not list(folder.glob(".making-*/memory")):
-        time.sleep(0.05)
-    host.kill()
-    host.wait()
-    assert 1 == len(names(folder))
-    machines = QemuMachines(town.image, templates=folder, accelerator=Accelerator.EMULATION)
-    template = town.run(machines.prepare(LIMITS))
+    subprocess.run(["cp", "--archive", templates.folder, folder], check=True)  # with its holes
+    town.machines = QemuMachines(town.image, templates=folder, accelerator=Accelerator.EMULATION)
+    template = town.run(town.machines.prepare(LIMITS))
     assert template is not None
-    assert [template.folder.name] == names(folder)
+    assert templates.names == [template.folder.name]
     with template.state.open("r+b") as state:
         state.seek(64)
         state.write(b"\xff" * 4096)
-    town.machines = machines
     machine = town.start()
 
     assert (0, "session\n", "") == town.told(machine, "id", "-un")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from town import Town
+from support.homes.town import Town
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from bailee.errors import InputError, IntegrityError
 from bailee.home import Home
 from bailee.node.verifying import verify
 from bailee.testing.tampering import tamper
-from places import Place
+from support.homes.places import Place
 
 PASSWORD = "heliotrope and medlar"
 HERE = "127.0.0.1"

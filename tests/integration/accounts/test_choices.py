@@ -14,7 +14,7 @@ from sqlalchemy.exc import IntegrityError as DatabaseRefusal
 
 from bailee.accounts import OPERATOR, Account, Actor, ConsentRecord
 from bailee.errors import InputError, PolicyDenied
-from town import Town
+from support.homes.town import Town
 
 NOTICE = {"language": "en", "source": "terminal"}
 

@@ -9,7 +9,7 @@ from sqlalchemy import text
 
 from bailee.accounts import OPERATOR, Accounts, Person
 from bailee.errors import InputError, StorageError
-from town import PASSWORD, Town
+from support.homes.town import PASSWORD, Town
 
 
 def organisation_of(town: Town, person: Person) -> str:

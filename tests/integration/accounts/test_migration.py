@@ -18,7 +18,7 @@ from bailee.db.accounts import accounts
 from bailee.db.engine import open_sqlite
 from bailee.db.metadata import data
 from bailee.db.migrate import upgrade
-from town import Town
+from support.homes.town import Town
 
 MADE = keys.mint(b"k" * keys.RANDOM_BYTES)
 AT = "2025-09-01 10:00:00.000000"

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from asking import perform
 from bailee.errors import BaileeError
 from bailee.home import Home
 from bailee.node import Node
 from bailee.operations import choices, keys, organisations, people
+from support.clients.asking import perform
 
 OPERATOR = "operator"
 # Who may ask for an operation about the organisation Acme or about Mia, who is a member of it.

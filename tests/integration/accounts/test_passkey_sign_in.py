@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from authenticator import Authenticator
 from bailee.accounts import OPERATOR, Person, Place
 from bailee.errors import InputError
-from town import PASSWORD, Town
+from support.browsers.authenticator import Authenticator
+from support.homes.town import PASSWORD, Town
 
 HERE = Place("console.example", "https://console.example")
 ADDRESS = "192.0.2.1"

@@ -10,7 +10,7 @@ from argon2 import PasswordHasher
 
 from bailee.accounts import OPERATOR
 from bailee.errors import InputError, PolicyDenied
-from town import PASSWORD, CountingHasher, Town
+from support.homes.town import PASSWORD, CountingHasher, Town
 
 ADDRESS = "192.0.2.1"
 

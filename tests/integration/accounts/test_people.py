@@ -6,7 +6,7 @@ import pytest
 
 from bailee.accounts import OPERATOR
 from bailee.errors import InputError
-from town import PASSWORD, Town
+from support.homes.town import PASSWORD, Town
 
 
 def test_an_email_is_one_person_however_it_is_written(town: Town) -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from bailee.accounts.provider_calls import Visits
 from bailee.errors import UpstreamError
-from slow_provider import SlowProvider
+from support.servers.slow_provider import SlowProvider
 
 
 @pytest.fixture

@@ -19,8 +19,8 @@ import pytest
 from bailee.accounts import OPERATOR, Begun, Provider
 from bailee.clock import system_clock
 from bailee.errors import BaileeError, InputError
-from node_modules import module
-from town import PASSWORD, Town
+from support.clients.node_modules import module
+from support.homes.town import PASSWORD, Town
 
 VERSION = "9.13.3"
 REDIRECT = "http://127.0.0.1:1/sign-in/provider"

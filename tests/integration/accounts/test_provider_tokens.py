@@ -21,7 +21,7 @@ from joserfc.jws import JWSRegistry
 from bailee.accounts import OPERATOR
 from bailee.clock import system_clock
 from bailee.errors import InputError
-from town import Town
+from support.homes.town import Town
 
 KEY = RSAKey.generate_key(2048, {"kid": "one"})
 OTHER = RSAKey.generate_key(2048, {"kid": "one"})

@@ -9,7 +9,7 @@ import pytest
 from bailee.accounts import OPERATOR, Registry
 from bailee.accounts.web_sessions import OF_OPERATORS, OF_PERSONS, Limits
 from bailee.errors import InputError
-from town import Town
+from support.homes.town import Town
 
 
 def test_a_cookie_is_who_it_was_given_to(town: Town) -> None:

@@ -22,7 +22,7 @@ from bailee.agent.tools.bash import Bash
 from bailee.agent.workspace import Workspace
 from bailee.outbound.dialing import Dialer
 from bailee.outbound.network import Network
-from corporate_network import squid_with_password
+from support.servers.corporate_network import squid_with_password
 
 HERE = (ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("::1/128"))
 FETCH = (

@@ -21,7 +21,7 @@ from bailee.agent.tools.web import WebFetch, text_of
 from bailee.errors import BaileeError, InputError
 from bailee.outbound.dialing import Dialer
 from bailee.outbound.network import Network
-from corporate_network import squid
+from support.servers.corporate_network import squid
 
 HERE = (ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("::1/128"))
 PAGE = b"""<html><head><title>T</title><style>p{}</style></head><body><nav>menu</nav>

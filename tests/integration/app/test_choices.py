@@ -16,7 +16,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from bailee.accounts import Accounts
 from bailee.policy.period import expires_at
 from bailee.vault.exchange import CapturedExchange
-from places import Place
+from support.homes.places import Place
 
 NAMES = [f"{n}{n}{n}{n}{n}{n}{n}{n}-32a5-4d0c-8f0b-0d7c3d1c1a11" for n in range(3)]
 

@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select, update
 
-from asking import perform
 from bailee.db.engine import open_sqlite
 from bailee.db.keys import deks, keks
 from bailee.db.vault import sessions
@@ -21,7 +20,8 @@ from bailee.errors import InputError, IntegrityError
 from bailee.node.verifying import known, verify
 from bailee.testing.tampering import rewrite, tamper
 from bailee.vault.record import subject_of
-from places import Place
+from support.clients.asking import perform
+from support.homes.places import Place
 
 ONE, TWO, THREE, BOBS = (f"{8 * n}-32a5-4d0c-8f0b-0d7c3d1c1a11" for n in "1234")
 

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from asking import perform
 from bailee.errors import StorageError
-from places import Place
-from small_disks import fill, small_disk
+from support.clients.asking import perform
+from support.homes.places import Place
+from support.homes.small_disks import fill, small_disk
 
 ONE, TWO, THREE = (f"{n}{n}{n}{n}{n}{n}{n}{n}-32a5-4d0c-8f0b-0d7c3d1c1a11" for n in range(1, 4))
 

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-import grown
-from asking import perform
 from bailee.errors import InputError
 from bailee.home import Home
 from bailee.node import Node
-from captured import begun, end
+from support.clients.asking import perform
+from support.homes import grown
+from support.homes.captured import begun, end
 
 KINDS = ("sessions.list", "retention.receipts", "retention.moves", "receipts.list", "audit.list")
 

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from asking import perform
 from bailee.errors import InputError, IntegrityError
 from bailee.feedback.reports import Origin
 from bailee.home import Home
@@ -19,7 +18,8 @@ from bailee.telemetry.telemetry import Taken
 from bailee.testing import FakeMachine
 from bailee.vault.exchange import Terms
 from bailee.vault.record import subject_of
-from places import Place
+from support.clients.asking import perform
+from support.homes.places import Place
 
 ONE = "11111111-32a5-4d0c-8f0b-0d7c3d1c1a11"
 TWO = "22222222-32a5-4d0c-8f0b-0d7c3d1c1a11"

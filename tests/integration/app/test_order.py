@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from bailee.accounts import OPERATOR
-from places import Place
+from support.homes.places import Place
 
 SESSION = "11111111-32a5-4d0c-8f0b-0d7c3d1c1a11"
 STEPS = [timedelta(days=-100), timedelta(seconds=-1), timedelta(0), timedelta(days=20)]

@@ -15,7 +15,6 @@ from typing import Any
 import orjson
 import pytest
 
-from asking import perform
 from bailee.accounts import OPERATOR
 from bailee.cloud.git.connections import Secret
 from bailee.db.audit import audit
@@ -25,7 +24,8 @@ from bailee.errors import BaileeError, InputError, IntegrityError
 from bailee.home import searching
 from bailee.keyring import FileRoot, Keyring, signing
 from bailee.node import old_entries
-from places import Place
+from support.clients.asking import perform
+from support.homes.places import Place
 
 ADA, BOB = "ada.planted@example.org", "bob@example.org"
 ONE, TWO, HELD = (f"{n}{n}{n}{n}{n}{n}{n}{n}-32a5-4d0c-8f0b-0d7c3d1c1a11" for n in range(1, 4))

@@ -20,7 +20,7 @@ from bailee.node import Node
 from bailee.node.wiring import Wiring
 from bailee.testing import FakeClock
 from bailee.vault.exchange import Terms
-from captured import captured, end
+from support.homes.captured import captured, end
 
 SESSION = "0b6d7a52-1111-4222-8333-444455556666"
 

@@ -16,7 +16,7 @@ from bailee.node.sweeping import NodeSweep
 from bailee.testing import FakeTicks
 from bailee.vault.exchange import CapturedExchange
 from bailee.vault.interpreted import Interpreted
-from places import Place
+from support.homes.places import Place
 
 pytestmark = pytest.mark.row("R5")
 

@@ -18,7 +18,7 @@ from bailee.telemetry.journal import Batch
 from bailee.testing import FakeTicks
 from bailee.vault.exchange import CapturedExchange
 from bailee.vault.interpreted import Interpreted
-from places import Place
+from support.homes.places import Place
 
 ONE, TWO, THREE = (f"{n * 8}-32a5-4d0c-8f0b-0d7c3d1c1a11" for n in "123")
 

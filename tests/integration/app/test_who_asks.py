@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from asking import perform
 from bailee.errors import BaileeError
 from bailee.home import Home
 from bailee.node import Node
 from bailee.operations import choices, codec, keys, organisations, people, table
-from captured import begun, end
+from support.clients.asking import perform
+from support.homes.captured import begun, end
 
 # `owner`, `admin` and Mia, a member, are of the organisation Acme; `stranger` is a person in none,
 # `bare` a key of Acme's that speaks for nobody; `nobody` has no proof of anything. `staff` is a

@@ -12,7 +12,7 @@ import trustme
 
 from bailee.client.egress import EgressWatch
 from bailee.outbound.network import Network
-from corporate_network import receiver, squid
+from support.servers.corporate_network import receiver, squid
 
 POST = (
     "import sys, urllib.request, ssl\n"

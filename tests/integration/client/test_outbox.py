@@ -22,7 +22,13 @@ from bailee.client.settings import Settings, from_environment, merge
 from bailee.errors import BaileeError, InputError
 from bailee.policy import load
 from bailee.testing import FakeClock
-from corporate_network import Receiver, opening_proxy, receiver, squid, squid_with_password
+from support.servers.corporate_network import (
+    Receiver,
+    opening_proxy,
+    receiver,
+    squid,
+    squid_with_password,
+)
 
 POLICY = load()
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)

@@ -18,7 +18,7 @@ from bailee.client.transcripts import LocalTranscripts
 from bailee.errors import BaileeError, InputError
 from bailee.policy import load
 from bailee.testing import FakeClock
-from corporate_network import receiver
+from support.servers.corporate_network import receiver
 
 POLICY = load()
 MARKERS = (

@@ -15,8 +15,8 @@ import trustme
 
 from bailee.cloud.git import Access, GitProxy, GitRecord, Limits, Repository
 from bailee.outbound.dialing import Dialer
-from git_server import GitServer, git, git_environment
-from serving import Served
+from support.servers.git_server import GitServer, git, git_environment
+from support.servers.serving import Served
 
 LOOPBACK = (ipaddress.ip_network("127.0.0.0/8"),)
 TOKEN = "session-token-of-the-guest"

@@ -21,9 +21,9 @@ from bailee.cloud.ports import End
 from bailee.outbound.addresses import Address
 from bailee.outbound.dialing import Dialer
 from bailee.outbound.network import Network
-from corporate_network import squid_with_password
-from registries import WebServer
-from serving import Served
+from support.servers.corporate_network import squid_with_password
+from support.servers.registries import WebServer
+from support.servers.serving import Served
 
 from .conftest import LOOPBACK
 

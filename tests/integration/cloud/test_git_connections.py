@@ -19,14 +19,14 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from joserfc.jwk import RSAKey
 
-from asking import perform
 from bailee.cloud.git import Access, GitProxy, Repository
 from bailee.cloud.git.connections import Connection, GitConnections, Kind, Secret, _place
 from bailee.cloud.git.github import Api
 from bailee.errors import BaileeError, InputError, IntegrityError, UpstreamError
 from bailee.outbound.dialing import Dialer
-from github_app import GitHubApi
-from places import Place
+from support.clients.asking import perform
+from support.homes.places import Place
+from support.servers.github_app import GitHubApi
 
 from .conftest import BRANCH, LOOPBACK, TOKEN, Setting
 

@@ -18,7 +18,7 @@ from bailee.cloud.git import Access, Ask, GitRecord, Limits, Outcome, Repository
 from bailee.errors import InputError, StorageError, UpstreamError
 from bailee.outbound.addresses import Address
 from bailee.outbound.dialing import Dialer
-from git_server import git, git_environment
+from support.servers.git_server import git, git_environment
 
 from .conftest import BRANCH, TOKEN, Setting
 

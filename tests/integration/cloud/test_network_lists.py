@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from asking import perform
 from bailee.errors import InputError
 from bailee.outbound.hosts import read_host
-from places import Place
+from support.clients.asking import perform
+from support.homes.places import Place
 
 pytestmark = pytest.mark.row("C3")
 

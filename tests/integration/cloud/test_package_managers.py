@@ -31,8 +31,8 @@ import trustme
 from bailee.cloud.egress import EgressProxy, EgressRecord, Outcome, Rules
 from bailee.outbound.addresses import Address, why_not_public
 from bailee.outbound.dialing import Dialer, system_resolver
-from registries import WebServer
-from serving import Served
+from support.servers.registries import WebServer
+from support.servers.serving import Served
 
 from .conftest import LOOPBACK
 

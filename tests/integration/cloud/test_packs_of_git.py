@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from bailee.cloud.git.packs import PackReader
-from git_server import git, git_environment
+from support.servers.git_server import git, git_environment
 
 
 def history(folder: Path, seed: int) -> list[str]:

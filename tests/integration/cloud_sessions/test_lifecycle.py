@@ -12,7 +12,7 @@ from bailee.cloud.ports import End
 from bailee.cloud.sessions.states import State
 from bailee.cloud.sessions.store import DIFF, EGRESS, OUTPUT
 from bailee.errors import InputError, MachineError
-from cloud_yard import CONVERSATION, TASK, Guest, Yard, state_of, until
+from support.machines.cloud_yard import CONVERSATION, TASK, Guest, Yard, state_of, until
 
 
 @pytest.fixture

@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from asking import perform
 from bailee.accounts import OPERATOR
 from bailee.cloud.sessions.states import State
 from bailee.cloud.sessions.store import CLASSES, DIFF, EGRESS, OUTPUT, Record
 from bailee.errors import InputError, IntegrityError
-from cloud_yard import Yard
+from support.clients.asking import perform
+from support.machines.cloud_yard import Yard
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from feedback_site import Site
+from support.servers.feedback_site import Site
 
 
 @pytest.fixture

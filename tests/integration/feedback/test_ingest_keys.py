@@ -9,7 +9,7 @@ import pytest
 
 from bailee.app.access import PolicyAccess
 from bailee.errors import InputError
-from feedback_site import Site
+from support.servers.feedback_site import Site
 
 
 def metrics(site: Site, key: str) -> int:

@@ -16,7 +16,7 @@ from bailee.feedback.parts import LARGEST
 from bailee.feedback.receiver import REPORTS
 from bailee.ingest.door import Limits
 from bailee.ingest.quotas import Rate
-from feedback_site import REPORT, Site, body
+from support.servers.feedback_site import REPORT, Site, body
 
 ZIPPED = {"content_encoding": "gzip"}
 PATIENT = {"limits": replace(REPORTS, bytes_per_key=Rate(1, 1 << 40))}

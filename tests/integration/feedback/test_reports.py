@@ -21,7 +21,7 @@ from bailee.db.engine import open_sqlite
 from bailee.db.feedback import feedback_reports
 from bailee.errors import BaileeError, InputError, IntegrityError, StorageError
 from bailee.keyring import FileRoot, Keyring, signing
-from feedback_site import PLANTED, REPORT, Site, body
+from support.servers.feedback_site import PLANTED, REPORT, Site, body
 
 REDIRECTED = {
     "latestAssistantMessageId": "req_quince",

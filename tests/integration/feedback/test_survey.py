@@ -12,7 +12,7 @@ from sqlalchemy import select
 from bailee.db.feedback import survey_counts
 from bailee.ingest.door import Limits
 from bailee.ingest.quotas import Rate
-from feedback_site import Site
+from support.servers.feedback_site import Site
 
 
 def counts(site: Site) -> dict[tuple[str, str], int]:

@@ -18,7 +18,7 @@ from bailee.gateway.credentials import Bedrock, Vertex
 from bailee.gateway.way_out import proxy_variables, way_out
 from bailee.outbound.network import Network
 from bailee.testing.upstream import Exactly, Failure, Received, Reply, ScriptedUpstream
-from corporate_network import free_port, squid_with_password
+from support.servers.corporate_network import free_port, squid_with_password
 
 pytestmark = pytest.mark.row("D2")
 

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from bailee.testing.upstream import Exactly, Reply, ScriptedUpstream
-from corporate_network import free_port, listens
+from support.servers.corporate_network import free_port, listens
 
 pytestmark = pytest.mark.row("G2")
 

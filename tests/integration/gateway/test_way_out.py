@@ -21,7 +21,13 @@ from bailee.errors import InputError
 from bailee.gateway.settings import Limits
 from bailee.gateway.way_out import proxy_variables, way_out
 from bailee.testing.upstream import ScriptedUpstream
-from corporate_network import free_port, opening_proxy, receiver, squid, squid_with_password
+from support.servers.corporate_network import (
+    free_port,
+    opening_proxy,
+    receiver,
+    squid,
+    squid_with_password,
+)
 
 pytestmark = pytest.mark.row("D2")
 

@@ -22,7 +22,7 @@ from bailee.outbound.network import Network, NoAnswer
 from bailee.telemetry.forwarding import _posted
 from bailee.telemetry.outward import Request
 from bailee.telemetry.webhook import Webhook
-from corporate_network import Squid, squid_with_password
+from support.servers.corporate_network import Squid, squid_with_password
 
 PASSWORD = "pe#ars"
 

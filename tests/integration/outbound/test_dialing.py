@@ -14,7 +14,7 @@ from bailee.outbound.addresses import Address
 from bailee.outbound.dialing import Dialer, Refused, Unreachable
 from bailee.outbound.hosts import read_host
 from bailee.outbound.network import Network
-from corporate_network import Receiver, Squid, receiver, squid_with_password
+from support.servers.corporate_network import Receiver, Squid, receiver, squid_with_password
 
 pytestmark = pytest.mark.row("D2", "C2")
 

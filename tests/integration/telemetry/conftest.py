@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bailee.ingest.door import Limits
-from telemetry_bench import Bench, Site
+from support.homes.telemetry_bench import Bench, Site
 
 
 @pytest.fixture

@@ -26,7 +26,7 @@ from bailee.telemetry.forwarding import Forwarder
 from bailee.telemetry.ingest import Limits
 from bailee.telemetry.records import ERROR, METRIC, CaughtError, StackFrame, as_json, figure
 from bailee.telemetry.telemetry import Taken
-from telemetry_bench import PERIODS, Bench, Site
+from support.homes.telemetry_bench import PERIODS, Bench, Site
 
 
 @dataclass

@@ -1,6 +1,6 @@
 """Every decoder under a fuzzer that is guided by coverage, for as long as a test may take.
 
-`tests/fuzz_decoders.py` runs for longer by hand. What was found stands as cases in
+`tests/support/attacks/fuzz_decoders.py` runs for longer by hand. What was found stands as cases in
 `tests/unit/telemetry/test_decoders.py`, which draw from whole payloads without guidance.
 """
 
@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-PROGRAM = Path(__file__).parents[2] / "fuzz_decoders.py"
+PROGRAM = Path(__file__).parents[2] / "support/attacks/fuzz_decoders.py"
 
 
 @pytest.mark.row("S1", "S2")

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from asking import perform
 from bailee.errors import InputError
 from bailee.telemetry.records import CaughtError
 from bailee.telemetry.telemetry import Taken
-from places import Place
-from telemetry_bench import PERIODS
+from support.clients.asking import perform
+from support.homes.places import Place
+from support.homes.telemetry_bench import PERIODS
 
 
 @pytest.mark.row("S2")

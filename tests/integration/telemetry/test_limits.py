@@ -16,9 +16,9 @@ import pytest
 
 from bailee.ingest.door import Limits
 from bailee.ingest.quotas import Rate
-from node_modules import module
-from programs import clean_environment
-from telemetry_bench import Bench, Site
+from support.clients.node_modules import module
+from support.clients.programs import clean_environment
+from support.homes.telemetry_bench import Bench, Site
 
 SMALL = Limits(body=2000, plain=5000, seconds=1.0)
 

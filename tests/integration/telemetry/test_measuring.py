@@ -21,7 +21,7 @@ from bailee.errors import InputError
 from bailee.gateway.summary import ExchangeSummary
 from bailee.policy import load
 from bailee.policy.period import parse
-from telemetry_bench import Bench
+from support.homes.telemetry_bench import Bench
 
 POLICY = load()
 ALL = frozenset({"api", "bedrock", "vertex"})

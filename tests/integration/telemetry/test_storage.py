@@ -12,7 +12,7 @@ import pytest
 from bailee.errors import IntegrityError, StorageError
 from bailee.telemetry.shelves import shelf_of
 from bailee.vault.files import Files
-from telemetry_bench import PERIODS, Bench
+from support.homes.telemetry_bench import PERIODS, Bench
 
 
 def test_figures_are_counted_from_the_journal_and_from_the_days(bench: Bench) -> None:

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, event
 
-import grown
 from bailee.db.pages import place
 from bailee.keeping.keeper import Owner
+from support.homes import grown
 
 Bench = Any
 

@@ -24,7 +24,7 @@ from bailee.registry import Guard, Refusals
 from bailee.telemetry import otlp_proto, sentry
 from bailee.telemetry.otlp import Reader, Streams
 from bailee.telemetry.records import Figure, Row, StackFrame
-from decoders import (
+from support.attacks.decoders import (
     DECODERS,
     EVENT,
     KEYS,

@@ -28,7 +28,7 @@ from bailee.telemetry.records import (
     from_json,
     where,
 )
-from decoders import EVENT, NOW_MS, REGISTRY, events
+from support.attacks.decoders import EVENT, NOW_MS, REGISTRY, events
 
 pytestmark = pytest.mark.row("S1", "S2")
 

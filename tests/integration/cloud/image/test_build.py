@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from machines import IMAGES, extra, image
+from support.machines.emulated import IMAGES, extra, image
 
 pytestmark = pytest.mark.row("C1")
 

@@ -12,7 +12,7 @@ import pytest
 
 from bailee.cloud.image import oci
 from bailee.errors import BaileeError, InputError, IntegrityError
-from ocilayout import layout, tar
+from support.machines.ocilayout import layout, tar
 
 
 def merged(folder: Path, *layers: bytes) -> dict[str, bytes | str | None]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from machines import Town
+from support.machines.emulated import Town
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ from bailee.cloud.channel.connection import StreamWriter
 from bailee.cloud.machine.machine import QemuMachine
 from bailee.cloud.ports import Command, End, Limits
 from bailee.errors import InputError, MachineError
-from machines import LIMITS, Town
+from support.machines.emulated import LIMITS, Town
 
 pytestmark = pytest.mark.row("C1")
 

@@ -10,8 +10,8 @@ import pytest
 from bailee.cloud.image.build import build
 from bailee.cloud.machine import QemuMachines
 from bailee.cloud.machine.command_line import Accelerator
-from machines import IMAGES, Town
-from ocilayout import layout, tar
+from support.machines.emulated import IMAGES, Town
+from support.machines.ocilayout import layout, tar
 
 pytestmark = pytest.mark.row("C1")
 

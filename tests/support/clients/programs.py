@@ -6,10 +6,11 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import urllib.request
 from pathlib import Path
 from typing import Any
+
+from support.clients import processes
 
 SECONDS = 60
 # With these nothing leaves by itself, so that no start has anything to announce.
@@ -26,25 +27,20 @@ def clean_environment(home: Path, **more: str) -> dict[str, str]:
 class Bailee:
     """`bailee` on one home: commands, and a server that is started, stopped and killed."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, fresh: bool = False) -> None:
+        """`fresh`: what is measured of its servers is theirs alone, from Python's start on."""
+        self._fresh = fresh
         self.home = folder / "home"
         self._user = folder / "user"
         self._user.mkdir()
-        self._process: subprocess.Popen[str] | None = None
+        self._process: processes.Process | None = None
         self.ready: dict[str, Any] = {}
 
     def run(
         self, *arguments: str, now: str | None = None, env: dict[str, str] | None = None
     ) -> subprocess.CompletedProcess[str]:
         """A command, to its end."""
-        return subprocess.run(
-            [sys.executable, "-m", "bailee", *arguments],
-            env=self.environment(now, env),
-            capture_output=True,
-            text=True,
-            timeout=SECONDS,
-            check=False,
-        )
+        return processes.run(*arguments, env=self.environment(now, env), timeout=SECONDS)
 
     def json(self, *arguments: str, now: str | None = None) -> Any:
         """A command that succeeds, and its JSON output."""
@@ -75,21 +71,16 @@ class Bailee:
         now: str | None = None,
         env: dict[str, str] | None = None,
         descriptors: int | None = None,
-    ) -> subprocess.Popen[str]:
+    ) -> processes.Process:
         """A server's process, at any free ports. `descriptors`: how many it may have at most."""
-        limit = [] if descriptors is None else ["prlimit", f"--nofile={descriptors}:{descriptors}"]
-        return subprocess.Popen(
-            [
-                *limit,
-                sys.executable, "-m", "bailee", "up", "--json",
-                "--gateway", "127.0.0.1:0", "--console", "127.0.0.1:0",
-                "--ingest", "127.0.0.1:0", *arguments,
-            ],
+        limit = () if descriptors is None else ("prlimit", f"--nofile={descriptors}:{descriptors}")
+        return processes.start(
+            *("up", "--json", "--gateway", "127.0.0.1:0", "--console", "127.0.0.1:0"),
+            *("--ingest", "127.0.0.1:0", *arguments),
             env=self.environment(now, env),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )  # fmt: skip
+            under=limit,
+            fresh=self._fresh,
+        )
 
     def stop(self, number: int = signal.SIGTERM) -> int:
         """Send the server a signal and wait for its end; its exit status. It has said nothing."""
@@ -103,7 +94,7 @@ class Bailee:
         process, self._process = self._process, None
         process.send_signal(number)
         _, errors = process.communicate(timeout=SECONDS)
-        return process.returncode, errors
+        return process.wait(), errors
 
     def close(self) -> None:
         """End what still runs."""

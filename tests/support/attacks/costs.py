@@ -2,7 +2,7 @@
 
 Time must follow the size: four times as much of the same may not take more than ten times as long,
 and no byte more than `PER_BYTE`. `tests/hostile/test_costs.py` tries every piece at every entry
-point; the fuzzer `tests/fuzz_costs.py` puts pieces together and changes them.
+point; the fuzzer `fuzz_costs` puts pieces together and changes them.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from bailee.vault.delta import Known, Rebuilder, digest_key, encode
 from bailee.vault.exchange import CapturedExchange, Outcome, Terms
 from bailee.vault.packing import Unpackable, unpack
 from bailee.vault.packing import pack as packed_value
-from bombs import MIB, PACKERS
+from support.attacks.bombs import MIB, PACKERS
 
 Entry: TypeAlias = Callable[[bytes, int], None]
 """Reads a text, in reads of so many bytes where it comes in reads."""

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from machines import IMAGES
+from support.machines.emulated import IMAGES
 
 
 def emulators(under: int | None = None) -> set[int]:

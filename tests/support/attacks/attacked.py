@@ -10,7 +10,8 @@ own and goes on asking through it all. A case of `tests/hostile/` is three lines
             house.post(b'{"messages":[' + b"0," * 999_999 + b"0]}")
 
 Nothing here bounds how long something takes by the clock, but for the neighbour: an answer is late
-when it takes longer than a busy machine can explain.
+when it takes longer than a busy machine can explain. A busy machine also does less in each second
+of processor time: how much less is measured by a piece of work, and bounds on it grow with that.
 """
 
 from __future__ import annotations
@@ -30,12 +31,12 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import SplitResult, urlsplit
 
-from asking import ask_server
 from bailee.home import Home, HomeLock
 from bailee.node.node import Node
 from bailee.testing.upstream import ScriptedUpstream, Text
-from browsing import Visitor
-from programs import Bailee
+from support.browsers.browsing import Visitor
+from support.clients.asking import ask_server
+from support.clients.programs import Bailee
 
 MIB: Final = 1024 * 1024
 _TICKS: Final = os.sysconf("SC_CLK_TCK")
@@ -46,6 +47,9 @@ _PATIENCE: Final = 30.0  # seconds that the neighbour waits for an answer
 _SOFT: Final = 1024  # descriptors that a process starts with on most machines
 _ATTACKER: Final = ("127.0.0.2", 0)  # where attacks come from: not the neighbour's address
 _ANSWER: Final = "all is well"
+_WORK: Final = json.dumps([{"name": f"pear {n}", "of": [n, n + 1]} for n in range(20_000)])
+_IDLE: Final = 0.025  # seconds of processor that reading `_WORK` takes where nothing else runs
+_BUSIEST: Final = 3.0  # so many times longer, and no more, may what is bounded take for it
 AWS: Final = {
     "AWS_ACCESS_KEY_ID": "AKIDEXAMPLE",
     "AWS_SECRET_ACCESS_KEY": "not-a-real-secret",
@@ -184,7 +188,7 @@ class House:
         who have accounts of their own; every channel leads to the scripted model.
         """
         upstream = ScriptedUpstream(tools_only=False, after=Text(_ANSWER)).start()
-        bailee = Bailee(folder)
+        bailee = Bailee(folder, fresh=True)
         try:
             ready = _up(bailee, upstream)
             keys = [
@@ -313,6 +317,7 @@ class House:
         does not wait for what goes on behind.
         """
         bounds = replace(Cost(), **most)
+        paces = [_pace()]
         neighbour = Neighbour(self.address(), self.neighbours)
         peak = _Peak(self.pid)
         before = self._standing()
@@ -326,7 +331,7 @@ class House:
             self.let_go()
             neighbour.stop()
             if settled:
-                self.settle(cpu=before.cpu + bounds.cpu)
+                self.settle(cpu=before.cpu + bounds.cpu * _BUSIEST)
             highest = peak.stop()
             after = self._standing()
         self.cost = cost = Cost(
@@ -339,7 +344,10 @@ class House:
             late=neighbour.slowest,
             wrong=float(len(neighbour.wrong)),
         )
-        print(cost)  # shown with a failure, and with -rP
+        paces.append(_pace())
+        pace = max(1.0, min(max(paces), _BUSIEST))
+        print(cost, pace)  # shown with a failure, and with -rP
+        bounds = replace(bounds, cpu=bounds.cpu * pace, loop=bounds.loop * pace)
         assert {} == cost.over(bounds), f"{cost}; {neighbour.wrong[:3]}"
         self.broken = False
 
@@ -405,6 +413,14 @@ def processor(pid: int, thread: int | None = None) -> float:
         return sum(_times(f"/proc/{pid}/task/{thread}/stat")[:2])
     children = sum(sum(_times(f"/proc/{one}/stat")) for one in _family(pid)[1:])
     return sum(_times(f"/proc/{pid}/stat")) + children
+
+
+def _pace() -> float:
+    """How many times longer work takes by its own processor time than on an idle machine."""
+    began = time.thread_time()
+    for _ in range(5):
+        json.loads(_WORK)
+    return (time.thread_time() - began) / 5 / _IDLE
 
 
 def _times(stat: str) -> list[float]:

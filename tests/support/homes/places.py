@@ -10,7 +10,7 @@ from bailee.node.node import Node
 from bailee.testing import FakeClock
 from bailee.vault.exchange import CapturedExchange
 from bailee.vault.transcript import SessionRow
-from captured import begun, end
+from support.homes.captured import begun, end
 
 
 class Place:

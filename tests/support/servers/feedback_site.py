@@ -9,14 +9,14 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from asking import perform
 from bailee.app.feedback import PolicyAccess, make_receiver
 from bailee.app.telemetry import make_ingest
 from bailee.client.payloads import report
 from bailee.console import Listener, bind
 from bailee.feedback.receiver import ANSWERS, REPORTS, Receiver
 from bailee.ingest.door import Limits
-from places import Place
+from support.clients.asking import perform
+from support.homes.places import Place
 
 REPORT = {
     "description": "medlar: it stops",

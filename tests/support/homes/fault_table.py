@@ -12,7 +12,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from damaged_home import BOBS, HELD, LATE, LONG, SHIPPED, UNSEALED, Damage, flip, row_at
+from support.homes.damaged_home import (
+    BOBS,
+    HELD,
+    LATE,
+    LONG,
+    SHIPPED,
+    UNSEALED,
+    Damage,
+    flip,
+    row_at,
+)
 
 OPEN: Final = frozenset({HELD, LONG, LATE})
 SEALED: Final = frozenset({BOBS, SHIPPED})

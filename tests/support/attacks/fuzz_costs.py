@@ -1,7 +1,7 @@
 """A program that looks for small inputs that cost much (atheris, libFuzzer). One that costs more
 than `costs` allows ends it, and so does an exception.
 
-    python tests/fuzz_costs.py -max_total_time=60 -rss_limit_mb=1200 [options of libFuzzer] [corpus]
+    tests/support/attacks/fuzz_costs.py -max_total_time=60 -rss_limit_mb=1200 [options] [corpus]
 
 An input says which entry point, and a text: a beginning, a piece repeated, an end.
 """
@@ -13,10 +13,10 @@ from pathlib import Path
 
 import atheris
 
-sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parents[2]))
 
 with atheris.instrument_imports(include=["bailee.gateway", "bailee.vault", "bailee.ingest"]):
-    import costs
+    from support.attacks import costs
 
 
 def try_one(data: bytes) -> None:

@@ -16,12 +16,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
-from browsing import Answer, Visitor
-from node_modules import module
+from support.browsers.browsing import Answer, Visitor
+from support.clients.node_modules import module
 
 VERSION = "9.13.3"
 SECRET = "provider-secret"
-_SCRIPT = Path(__file__).parent / "integration" / "accounts" / "provider.mjs"
+_SCRIPT = Path(__file__).parents[2] / "integration" / "accounts" / "provider.mjs"
 _BACK = "/sign-in/organisation/return"
 
 

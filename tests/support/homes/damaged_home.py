@@ -16,7 +16,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from asking import perform
 from bailee.damage import Damaged
 from bailee.errors import BaileeError
 from bailee.feedback.reports import Origin
@@ -28,7 +27,8 @@ from bailee.telemetry.records import figure
 from bailee.telemetry.telemetry import Taken
 from bailee.testing import FakeClock
 from bailee.vault.exchange import Terms
-from places import Place
+from support.clients.asking import perform
+from support.homes.places import Place
 
 HELD, LONG, SHIPPED, DELETED, BOBS, LATE, ERASED, UNSEALED = (
     f"{8 * n}-32a5-4d0c-8f0b-0d7c3d1c1a11" for n in "12345678"

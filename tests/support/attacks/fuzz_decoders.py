@@ -1,7 +1,7 @@
 """A program that mutates payloads, guided by what the decoders reach (atheris, libFuzzer): anything
 but an answer or a refusal, and any planted word that passes, ends it with the input that did it.
 
-    python tests/fuzz_decoders.py -max_total_time=60 [further options of libFuzzer] [corpus]
+    python tests/support/attacks/fuzz_decoders.py -max_total_time=60 [options] [corpus]
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from typing import Any
 import atheris
 import orjson
 
-sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parents[2]))
 
 with atheris.instrument_imports(include=["bailee.telemetry", "bailee.registry"]):
-    import decoders
     from bailee.errors import InputError
     from bailee.ingest.bodies import ENCODINGS, unpacked
     from bailee.telemetry import columns
     from bailee.telemetry.records import ERROR, METRIC, as_json, from_json
+    from support.attacks import decoders
 
 MARKER = "quince"
 MOST = 4096

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import os
 import shutil
 from collections.abc import Awaitable, Mapping
@@ -22,9 +23,16 @@ from bailee.cloud.machine.machines import see_that_it_can_be
 from bailee.cloud.ports import Command, End, Limits, Service
 from bailee.errors import MachineError
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[3]
 IMAGES = Path(os.environ.get(store.VARIABLE, ROOT / ".images"))
 LIMITS = Limits(memory=512 << 20, disk=512 << 20)
+# What makes a server's machines like those above: all are then started from one template.
+SETTINGS = {
+    "BAILEE_CLOUD_IMAGES": str(IMAGES),
+    "BAILEE_CLOUD_IMAGE": "tests",
+    "BAILEE_CLOUD_MEMORY_MB": str(LIMITS.memory >> 20),
+    "BAILEE_CLOUD_DISK_MB": str(LIMITS.disk >> 20),
+}
 T = TypeVar("T")
 
 
@@ -43,10 +51,22 @@ def image() -> store.Image:
 
 @cache
 def _built() -> store.Image | str:
-    """The image, or why there is none; found out once in a run."""
+    """The image, or why there is none; found out once in a run, by the first process of it that
+    needs to know.
+    """
     try:
         see_that_it_can_be(LIMITS)
-        return build(IMAGES, name="tests", extra=extra())
+        IMAGES.mkdir(exist_ok=True)
+        with (IMAGES / ".tests").open("a+") as run:
+            fcntl.flock(run, fcntl.LOCK_EX)
+            run.seek(0)
+            ours = os.environ.get("PYTEST_XDIST_TESTRUNUID", "")
+            if ours and run.read() == ours:
+                return store.find(IMAGES, "tests")
+            image = build(IMAGES, name="tests", extra=extra())
+            run.truncate(0)
+            run.write(ours)
+            return image
     except MachineError as error:
         return error.message
 

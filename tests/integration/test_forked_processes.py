@@ -1,0 +1,87 @@
+"""A process that is forked for a test is what a person's shell would start."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+
+from support.clients import processes
+from support.clients.programs import clean_environment
+
+SHOWN = """
+import json, os, sys
+links = {int(fd): os.readlink(f"/proc/self/fd/{fd}") for fd in os.listdir("/proc/self/fd")
+         if os.path.lexists(f"/proc/self/fd/{fd}")}
+print(json.dumps({"environment": dict(os.environ), "folder": os.getcwd(), "arguments": sys.argv[1:],
+                  "open": sorted(links), "given": sys.stdin.read(), "path": sys.path[0]}))
+sys.exit(int(sys.argv[1]))
+"""
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("sessions",),
+        ("--nope",),
+        ("hold", "list"),
+        ("policy", "show"),
+        ("config", "list", "--json"),
+    ],
+    ids=" ".join,
+)
+def test_a_command_says_the_same(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    """Status, output and errors are those of one that has imported for itself."""
+    env = clean_environment(tmp_path, BAILEE_HOME=str(tmp_path / "none"))
+    forked, fresh = (
+        processes.start(*arguments, env=env, folder=tmp_path, fresh=fresh)
+        for fresh in (False, True)
+    )
+
+    assert fresh.communicate() == forked.communicate()
+    assert fresh.returncode == forked.returncode
+    assert isinstance(forked, processes.Forked)
+
+
+def test_it_has_what_it_was_given_and_nothing_else(tmp_path: Path) -> None:
+    """Environment, folder, arguments, input, exit status; and no file that is somebody else's."""
+    program = tmp_path / "shown.py"
+    program.write_text(SHOWN)
+    env = clean_environment(tmp_path, PEAR="tree")
+    other = processes.start("0", env=env, program=program, given=True)  # it is there meanwhile
+    done = processes.run("7", "x y", env=env, folder=tmp_path, program=program, given="quince")
+    other.communicate()
+
+    assert (7, "") == (done.returncode, done.stderr)
+    shown = json.loads(done.stdout)
+    assert [0, 1, 2] == shown["open"][:3] and len(shown["open"]) <= 4  # and the folder it lists
+    assert env == shown["environment"]
+    assert (str(tmp_path), ["7", "x y"], "quince", str(tmp_path)) == (
+        shown["folder"], shown["arguments"], shown["given"], shown["path"],
+    )  # fmt: skip
+
+
+def test_a_signal_ends_it_and_is_told(tmp_path: Path) -> None:
+    """Killed, its status is the signal's, and what it had said is there."""
+    program = tmp_path / "waits.py"
+    program.write_text("import time\nprint('here', flush=True)\ntime.sleep(1000)\n")
+    process = processes.start(env=clean_environment(tmp_path), program=program)
+    assert process.stdout is not None
+    assert ("here\n", None) == (process.stdout.readline(), process.poll())
+    process.kill()
+
+    assert ("", "") == process.communicate()
+    assert -signal.SIGKILL == process.wait()
+
+
+def test_what_decides_how_python_starts_is_no_fork_s(tmp_path: Path) -> None:
+    """With an option of Python's own it is started anew."""
+    env = clean_environment(tmp_path, PYTHONUTF8="1")
+    process = processes.start("--version", env=env)
+
+    assert process.communicate()[0].startswith("bailee ")
+    assert sys.executable == process.args[0]  # type: ignore[index]
+    assert not isinstance(process, processes.Forked)

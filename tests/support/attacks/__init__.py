@@ -1,0 +1,1 @@
+"""What attacks a server, and what finds small inputs that cost much."""

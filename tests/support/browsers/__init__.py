@@ -1,0 +1,1 @@
+"""Who visits the console: browsers, and visitors without one."""

@@ -1,0 +1,1 @@
+"""What a person or a program uses: commands, terminals, and those who ask a server."""

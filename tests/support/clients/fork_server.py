@@ -1,0 +1,105 @@
+"""Runs `bailee` in processes that need not import it first. Run as a program by `processes`.
+
+    python fork_server.py CONTROL
+
+It imports the command line and the server once, and forks for each command. Such a process has its
+own environment, folder, arguments and standard streams, and nothing else of this one's open; from
+there on it is `python -m bailee`, or a program that a test has for itself. On `CONTROL`, a socket
+of packets, come a command as JSON and its descriptors: one to answer on, then standard input,
+output and error. Answered are the number of the process, and, when it has ended, its wait status.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import json
+import os
+import pkgutil
+import runpy
+import selectors
+import socket
+import sys
+from importlib import import_module
+from typing import Any, cast
+
+MORE = ("bailee.agent.assembly", "bailee.agent.terminal.app")
+
+
+def load() -> None:
+    """Import what commands and the server run on, without starting a thread."""
+    import bailee.app
+    import bailee.cli
+
+    bailee.cli.whole()
+    of_the_server = [m.name for m in pkgutil.iter_modules(bailee.app.__path__, "bailee.app.")]
+    for name in (*of_the_server, *MORE):
+        import_module(name)
+    assert 1 == len(os.listdir("/proc/self/task")), "a thread would not be there after a fork"  # noqa: PTH208
+    gc.collect()
+    gc.freeze()
+
+
+def serve(control: socket.socket) -> None:
+    """Fork for whoever asks; returns in the new process, which has become what was asked."""
+    waiting = selectors.DefaultSelector()
+    waiting.register(control, selectors.EVENT_READ)
+    while True:
+        for key, _ in waiting.select():
+            if key.data is not None:  # a process has ended
+                pid, answers = key.data
+                waiting.unregister(key.fd)
+                os.close(key.fd)
+                _tell(answers, os.waitpid(pid, 0)[1])
+                answers.close()
+                continue
+            data, descriptors, _, _ = socket.recv_fds(control, 1 << 20, 4)
+            if not data:
+                sys.exit()
+            if (pid := os.fork()) == 0:
+                _forget(waiting)
+                os.close(descriptors[0])
+                _become(json.loads(data), descriptors[1:])
+                return
+            answers = socket.socket(fileno=descriptors[0])
+            waiting.register(os.pidfd_open(pid), selectors.EVENT_READ, (pid, answers))
+            for descriptor in descriptors[1:]:
+                os.close(descriptor)
+            _tell(answers, pid)
+
+
+def _tell(answers: socket.socket, number: int) -> None:
+    with contextlib.suppress(BrokenPipeError):  # nobody waits for it any more
+        answers.sendall(b"%d" % number)
+
+
+def _forget(waiting: selectors.BaseSelector) -> None:
+    """Close what is the server's. The objects are closed: they would close the numbers later."""
+    for key in list(waiting.get_map().values()):
+        if key.data is None:
+            cast("socket.socket", key.fileobj).close()
+        else:
+            os.close(key.fd)
+            key.data[1].close()
+    waiting.close()
+
+
+def _become(asked: dict[str, Any], streams: list[int]) -> None:
+    for target, stream in enumerate(streams):
+        os.dup2(stream, target)
+        os.close(stream)
+    os.chdir(asked["folder"])
+    os.environ.clear()
+    os.environ.update(asked["environment"])
+    sys.path[0] = asked["folder"]
+    sys.argv[:] = [asked["program"], *asked["arguments"]]
+
+
+if __name__ == "__main__":
+    load()
+    serve(socket.socket(fileno=int(sys.argv[1])))
+    if sys.argv[0] == "bailee":
+        runpy.run_module("bailee", run_name="__main__", alter_sys=True)
+    else:
+        sys.path[0] = os.path.dirname(sys.argv[0])  # noqa: PTH120
+        runpy.run_path(sys.argv[0], run_name="__main__")

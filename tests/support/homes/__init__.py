@@ -1,0 +1,1 @@
+"""Homes of every kind, and what happens to them."""

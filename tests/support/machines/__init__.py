@@ -1,0 +1,1 @@
+"""Cloud sessions' machines, emulated and seen from outside."""

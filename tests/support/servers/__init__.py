@@ -1,0 +1,1 @@
+"""What stands around bailee: git, sign-in, packages, providers, proxies."""
