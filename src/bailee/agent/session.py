@@ -31,6 +31,7 @@ from bailee.agent.turns import Agent, Interrupted, Limits
 from bailee.agent.workspace import Workspace
 from bailee.client.network import Network
 from bailee.errors import InputError
+from bailee.words import words
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +169,7 @@ def start(
             platform=f"{platform.system()} {platform.release()}",
             date=now.date().isoformat(),
             is_git=instructions.repository(workspace.root) is not None,
-            sandbox=box.sentence,
+            sandbox=box.sentence(words("en", "terminal")),
             instructions=instructions.read(workspace.root),
         ),
         limits=Limits(options.calls, options.context_tokens),

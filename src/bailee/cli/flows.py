@@ -83,8 +83,8 @@ def stays(policy: Policy, holding: Settings, lang: Language = "en") -> str:
     days = policy.local_transcript_days(None if chosen is None else chosen.value)
     decided = "the default" if chosen is None else f"cleanupPeriodDays in {chosen.where}"
     if lang == "zh":
-        kept = f"会话记录,加密,保留 {days} 天" if days else "不保留会话记录"
-        return f"{kept}(依据:{said(decided)})。"
+        kept = f"会话记录，加密，保留 {days} 天" if days else "不保留会话记录"
+        return f"{kept}（依据：{said(decided)}）。"
     by = decided.replace("the default", "by default") if chosen is None else f"by {decided}"
     if days == 0:
         return f"no transcripts are kept, {by}."
@@ -105,12 +105,12 @@ _WORDS: Final[dict[Language, dict[str, str]]] = {
     "zh": {
         "on": "开",
         "off": "关",
-        "to": "发往:",
-        "would": "若开启则发往:",
-        "decided": "依据:",
-        "stays": "留在本机:",
-        "note": "DISABLE_… 变量只要不为空,任何值(0 也算)都会关闭相应的数据流。"
-        "确切的字节:bailee outbox",
+        "to": "发往：",
+        "would": "若开启则发往：",
+        "decided": "依据：",
+        "stays": "留在本机：",
+        "note": "DISABLE_… 变量只要不为空，任何值（0 也算）都会关闭相应的数据流。"
+        "确切的字节：bailee outbox",
     },
 }
 

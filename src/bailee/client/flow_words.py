@@ -22,10 +22,10 @@ _TEXTS: Final = {
     "MCP servers": "MCP 服务器",
     "Commands": "命令",
     "The work itself: prompts, the code that belongs to them, the model's answers.": (
-        "工作本身:提示、相关的代码、模型的回答。"
+        "工作本身：提示、相关的代码、模型的回答。"
     ),
     "A draft that the person edits first, without the transcript, secrets taken out.": (
-        "由个人先行编辑的草稿,不含会话记录,密钥已去除。"
+        "由个人先行编辑的草稿，不含会话记录，密钥已去除。"
     ),
     "Addresses of pages that the model asks for.": "模型所请求的网页的地址。",
     "What the model asks of servers that you have set up.": "模型向您所设置的服务器发出的请求。",
@@ -56,15 +56,15 @@ _FORMS: Final = tuple(
         (r"the default for provider (?P<name>\S+)", "提供方 {name} 的默认值"),
         (
             rf"{_WHERE}, which is not understood: (?P<name>\S+) counts as set",
-            "{where}未能读懂:{name} 视为已设置",
+            "{where}未能读懂：{name} 视为已设置",
         ),
         (
             rf"(?P<name>\S+) in {_WHERE} \(any value counts, this one too\)",
-            "{where}中的 {name}(任何值都算数,此值也算)",
+            "{where}中的 {name}（任何值都算数，此值也算）",
         ),
         (rf"(?P<name>\S+) in {_WHERE}", "{where}中的 {name}"),
         (r"MCP server (?P<name>.+)", "MCP 服务器 {name}"),
-        (r"a program here: (?P<name>.+)", "本机程序:{name}"),
+        (r"a program here: (?P<name>.+)", "本机程序：{name}"),
     )
 )
 
@@ -96,4 +96,4 @@ def _where(parts: dict[str, str | None]) -> str:
     if parts.get("scope") is None:
         return ""
     scope = _SCOPES[str(parts["scope"])]
-    return scope if parts["place"] is None else f"{scope}设置({parts['place']})"
+    return scope if parts["place"] is None else f"{scope}设置（{parts['place']}）"

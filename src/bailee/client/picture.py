@@ -22,7 +22,7 @@ _GAP: Final = 2
 # The box's title, what is said of a flow that is off, and of what stays.
 _WORDS: Final[dict[Language, tuple[str, str, str]]] = {
     "en": ("this machine", "off, by ", "stays: "),
-    "zh": ("本机", "关,依据:", "留存:"),
+    "zh": ("本机", "关，依据：", "留存："),
 }
 
 
@@ -79,8 +79,13 @@ def wrapped(text: str, room: int) -> list[str]:
     return [*lines, line] if line or not lines else lines
 
 
-def _titled(title: str, inner: int) -> str:
-    text = f" {title} "
-    while columns(text) > inner:
+def cut(text: str, room: int) -> str:
+    """The start of a text, in at most `room` columns."""
+    while columns(text) > room:
         text = text[:-1]
+    return text
+
+
+def _titled(title: str, inner: int) -> str:
+    text = cut(f" {title} ", inner)
     return text + "─" * (inner - columns(text))

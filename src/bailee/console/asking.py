@@ -15,9 +15,9 @@ from urllib.parse import parse_qsl
 from starlette.requests import Request
 
 from bailee.accounts import Actor
-from bailee.console.language import Words
 from bailee.console.visitor import SignedIn, Visitor
 from bailee.errors import InputError
+from bailee.words import Words
 
 _BODY_SECONDS = 10
 _BODY_RATE = 20_000  # bytes a second
