@@ -235,7 +235,7 @@ def test_bug_in_the_agent_says_how_long_it_is_kept_and_arrives(
     screen.wait("send nothing")
     screen.wait("kept 5 years, whatever")
     screen.type("t")
-    screen.wait("bytes  left out")
+    screen.wait("bytes +left out")
     screen.wait(lambda text: text.count("send nothing") == 2)
     screen.type("s")
     screen.wait("bailee feedback withdraw fb_")
