@@ -270,7 +270,7 @@ def test_who_has_a_part_in_two_accounts_says_which(place: Place) -> None:
 
     assert [(place.organisation, " checked"), ("own", "")] == options
     assert (400, False) == (unsaid.status, "bl_" in unsaid.text)
-    assert "Say which account is to pay" in unsaid.text
+    assert "Say which account pays" in unsaid.text
     assert 2 == terminal.returncode
     assert f"--organisation {place.organisation}, --own" in terminal.stderr
 

@@ -57,7 +57,7 @@ def show(issue: IssueArgument, as_json: JsonOption = False, home: PlaceOption = 
             print_json(found)
             return
         out = console()
-        say(f"{found['type']} in {found['where'] or 'code that is not named'}")
+        say(f"{found['type']} in {found['where'] or 'unnamed code'}")
         say(
             f"{found['state']}, {found['count']} events, "
             f"{moment(found['first_seen'])} to {moment(found['last_seen'])}"

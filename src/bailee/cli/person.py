@@ -81,7 +81,7 @@ def password(
                 code="authentication",
                 hint="give it with --key or BAILEE_API_KEY",
             )
-        old = typer.prompt("Present password", hide_input=True, err=True) if change else None
+        old = typer.prompt("Current password", hide_input=True, err=True) if change else None
         new = typer.prompt("New password", hide_input=True, confirmation_prompt=True, err=True)
         set_for = ask_one(home, "person.password", {"key": presented, "new": new, "old": old})
         say(f"{cast('dict[str, Any]', set_for)['person']} signs in with it from now on.")

@@ -70,7 +70,7 @@ def list_sessions(
             exchanges = one["exchanges"]
             what = "1 exchange" if exchanges == 1 else f"{exchanges} exchanges"
             note(
-                f"{one['account']}: {what} went on with deleted sessions, the last on "
+                f"{one['account']}: {what} continued deleted sessions, the last on "
                 f"{moment(one['last'])}; not kept, by {one['clause']}. A new session is kept."
             )
 

@@ -13,8 +13,8 @@ from bailee.shown import line
 
 _LONGEST = 2_000
 _WHY = {
-    "not_understood": "it is not what the API says",
-    "ended_the_process": "the server ended while it took it apart",
+    "not_understood": "it does not follow the API",
+    "ended_the_process": "the server stopped while parsing it",
     "decoded_size": "past the bound on size when unpacked",
 }
 

@@ -53,7 +53,7 @@ _WHERE: Final = rf"(?P<scope>{'|'.join(_SCOPES)})(?: settings, (?P<place>.+?))?"
 _FORMS: Final = tuple(
     (re.compile(form), chinese)
     for form, chinese in (
-        (r"the default for provider (?P<name>\S+)", "提供方 {name} 的默认值"),
+        (r"the default for provider (?P<name>\S+)", "提供商 {name} 的默认值"),
         (
             rf"{_WHERE}, which is not understood: (?P<name>\S+) counts as set",
             "{where}未能读懂：{name} 视为已设置",

@@ -134,7 +134,7 @@ _WORDS: Final[Mapping[Language, Mapping[str, str]]] = {
         "off": "{flow}：默认关闭",
         "gateway": "网关",
         "policy": "政策 {version}",
-        "policy_line": "每次交换在保留之前都要先作出决定：",
+        "policy_line": "每个请求在保留之前都要先作出决定：",
         "case": "{who}：{kept}",
         "zero": "零保留密钥",
         "vault": "保管库",

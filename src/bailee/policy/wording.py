@@ -48,7 +48,7 @@ QUESTIONS: dict[Language, dict[str, str]] = {
         "train": "是否可用于改进模型？",
         "retain": "保留多久？",
         "send": "是否可以离开设备？",
-        "pass": "请求是否可以发往模型提供方？",
+        "pass": "请求是否可以发往模型提供商？",
         "resume": "会话继续的内容是否保留？",
     },
 }
@@ -104,7 +104,7 @@ def sentence(document: Document, found: Explanation, language: Language) -> str:
         if english:
             goes = "goes to" if allowed else "does not go to"
             return f"This request ({route}, {credential}) {goes} the model's provider."
-        return f"这个请求（{route}，{credential}）{'会' if allowed else '不会'}发往模型提供方。"
+        return f"这个请求（{route}，{credential}）{'会' if allowed else '不会'}发往模型提供商。"
     if found.action == "resume":
         kept = decision.effect == "keep"
         if english:
