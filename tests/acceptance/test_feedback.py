@@ -144,7 +144,7 @@ def test_a_report_is_triaged_into_a_public_issue(server: Bailee, github: GitHub)
     )
     (issue,) = github.issues
     assert ("Stops", "In short. [GitHub token removed, 1]\n") == (issue["title"], issue["body"])
-    assert (2, True) == (again.returncode, "there is an issue already" in again.stderr)
+    assert (2, True) == (again.returncode, "there is already an issue" in again.stderr)
     (closed,) = server.json("feedback", "list", "--state", "closed")
     assert (id_, filed["issue"]) == (closed["id"], closed["issue"])
     entries = server.json("audit", "list", "--subject", id_)

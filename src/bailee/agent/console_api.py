@@ -78,7 +78,7 @@ class ConsoleApi:
             ) from None
         except (ValueError, RecursionError, http.client.HTTPException):
             raise UpstreamError(
-                "the console's answer can't be understood.", code="upstream_protocol"
+                "the console's answer is not understood.", code="upstream_protocol"
             ) from None
 
 

@@ -208,7 +208,7 @@ def _which(options: Options, store: Transcripts, folder: str) -> tuple[str, list
             raise InputError(
                 f"no session {options.session} is kept on this machine.",
                 code="not_found",
-                hint="it may be past its days, or transcripts are not kept here",
+                hint="it may have expired, or transcripts are not kept here",
             )
         return wanted, records
     if options.latest:

@@ -57,14 +57,14 @@ class Server:
         route = ROUTES.get(operation)
         if route is None:
             raise InputError(
-                f"{operation} is asked on the machine of the home alone.",
+                f"{operation} can only be asked on the machine that has the home.",
                 hint="run the command there, without --server",
             )
         given = {name: value for name, value in arguments.items() if value is not None}
         key = given.pop("key", self.key)
         if not isinstance(key, str) or not key:
             raise InputError(
-                "a server elsewhere is asked with an API key.",
+                "a server elsewhere needs an API key.",
                 code="authentication",
                 hint="set BAILEE_API_KEY; for the operator: bailee key create --operator",
             )
@@ -140,7 +140,7 @@ def _items(answer: http.client.HTTPResponse, route: Route) -> Iterator[Any]:
                 yield _read(line)
     except (OSError, http.client.HTTPException):
         raise UpstreamError(
-            "the server ended before it had answered.",
+            "the server ended before it answered.",
             code="upstream_closed",
             hint="run the command again",
         ) from None
@@ -167,7 +167,7 @@ def _problem(error: urllib.error.HTTPError) -> BaileeError:
 def _no_answer_of_ours(status: int | None = None) -> BaileeError:
     said = "" if status is None else f" (status {status})"
     return UpstreamError(
-        f"this is no answer of bailee's API{said}.",
+        f"this is not an answer of bailee's API{said}.",
         code="upstream_protocol",
         hint="--server takes the address of a console, like https://bailee.example.com",
     )

@@ -88,13 +88,13 @@ def resolve(
 
 @app.command()
 def mute(issue: IssueArgument, as_json: JsonOption = False, home: PlaceOption = None) -> None:
-    """Go on counting it, and say no more about it."""
+    """Keep counting it, without mentioning it again."""
     _set(issue, "muted", as_json, home)
 
 
 @app.command()
 def reopen(issue: IssueArgument, as_json: JsonOption = False, home: PlaceOption = None) -> None:
-    """It is open after all."""
+    """Reopen a report."""
     _set(issue, "open", as_json, home)
 
 

@@ -17,9 +17,7 @@ _SHOWN = 200
 Session = Annotated[str, typer.Argument(help="The session's id, as in `bailee sessions list`.")]
 
 
-ReasonOption = Annotated[
-    str | None, typer.Option(help="Why; it goes on record.", show_default=False)
-]
+ReasonOption = Annotated[str | None, typer.Option(help="Why; it is recorded.", show_default=False)]
 
 
 @app.command("list")

@@ -118,5 +118,5 @@ def fields(body: bytes) -> dict[str, str]:
         raise InputError("this is not a form.") from None
     found = dict(pairs)
     if len(found) != len(pairs):
-        raise InputError("a field of the form stands twice.")
+        raise InputError("a field of the form is given twice.")
     return found

@@ -176,7 +176,7 @@ class Uplink:
         except Exception as error:  # whatever a cloud's library raises, the client gets an answer
             exchange.upstream_failed(
                 UpstreamError(
-                    f"The upstream's credential could not be had ({type(error).__name__}).",
+                    f"The upstream's credential could not be obtained ({type(error).__name__}).",
                     code="upstream_credential",
                 )
             )
