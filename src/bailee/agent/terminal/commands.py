@@ -14,7 +14,6 @@ from bailee.agent.permissions import parse_rules
 from bailee.agent.session import resumable
 from bailee.agent.terminal import picking, reporting
 from bailee.agent.terminal.sitting import Sitting
-from bailee.client.flow_words import in_chinese
 from bailee.client.flows import all_flows
 from bailee.client.machine import Machine
 from bailee.errors import InputError, StorageError
@@ -111,8 +110,6 @@ async def _flows(sitting: Sitting, _: str) -> None:
     screen, words, machine = sitting.screen, sitting.screen.words, sitting.machine
     boxed = sitting.session.sandbox.program is not None
     found = all_flows(machine.policy, machine.settings, words.language, sandboxed=boxed)
-    if words.language == "zh":
-        found = [in_chinese(flow) for flow in found]
     on, off = words("command.on"), words("command.off")
     screen.table(
         [(on if o.on else off, o.label, o.destination, o.decided_by) for o in found],
