@@ -162,6 +162,7 @@ def test_the_resume_picker_previews_searches_and_deletes(
         screen = opens()
         screen.submit(f"about {word}")
         screen.wait(f"On {word}")
+        screen.wait(r"(?m)^>$")  # while a turn is shown, Ctrl-D is nobody's
         screen.type("\x04")
         assert 0 == screen.end()
 

@@ -83,7 +83,7 @@ def provider_of(policy: Policy, settings: Settings) -> tuple[str, Chosen | None]
     return next(p.name for p in names if p.selected_by is None), None
 
 
-def permitted(policy: Policy, settings: Settings, flow: str) -> Flow:
+def permitted(policy: Policy, settings: Settings, flow: str, language: Language = "en") -> Flow:
     """One flow of the document.
 
     Raises:
@@ -92,7 +92,7 @@ def permitted(policy: Policy, settings: Settings, flow: str) -> Flow:
     declared = policy.document.flows.get(flow)
     if declared is None:
         raise InputError("The policy has no such flow.", hint=", ".join(policy.document.flows))
-    return _flow(policy, settings, flow, words("en", "terminal"))
+    return _flow(policy, settings, flow, words(language, "terminal"))
 
 
 def all_flows(

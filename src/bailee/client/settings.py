@@ -94,6 +94,7 @@ class Chosen:
     assumed: bool = False
     called: str | None = None
 
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """What holds on this machine, for this folder.

@@ -154,6 +154,16 @@ def test_in_chinese_commands_answer_in_chinese(tmp_path: Path, line: str) -> Non
     assert [] == english(screen)
 
 
+@pytest.mark.row("S7")
+def test_in_chinese_the_start_says_in_chinese_what_leaves(tmp_path: Path) -> None:
+    """The announcement of what bailee sends of its own, with the places where to look."""
+    one, screen = sitting(tmp_path, (), "zh")
+    screen.say(one.background.notice or "")
+
+    assert "`bailee outbox`" in screen.text
+    assert [] == english(screen)
+
+
 def test_what_is_no_use_is_said_with_what_is(tmp_path: Path) -> None:
     """A wrong word to a command: an error, in the person's language, and how it is written."""
     for line in ("/survey maybe", "/quit now", "/permissions perhaps"):

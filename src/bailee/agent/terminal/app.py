@@ -139,7 +139,7 @@ class Terminal:
         for problem in (*machine.settings.problems, *machine.settings.ignored):
             screen.say(f"{problem} {problem.hint}", "yellow")
         with suppress(BaileeError):
-            if (tidied := machine.tidy()) is not None:
+            if (tidied := machine.tidy(told.language)) is not None:
                 screen.say(tidied, "dim")
         if background.notice is not None:
             screen.say(background.notice, "yellow")

@@ -89,7 +89,7 @@ class DrawnScreen:
         """See `Screen.ask`."""
         session: PromptSession[str] = PromptSession()
         try:
-            return (await session.prompt_async(question)).strip()
+            return (await session.prompt_async(visible(question))).strip()
         except (KeyboardInterrupt, EOFError):
             return ""
 

@@ -34,7 +34,7 @@ class Sitting:
         self.machine = machine
         self.screen = screen
         self.transcripts = machine.transcripts()
-        self.background = Background(machine, "bailee-code")
+        self.background = Background(machine, "bailee-code", screen.words.language)
         self.rating = Rating(machine, screen.words, chance, self.background.send)
         self.known = recorded.UNKNOWN
         self.permitted: Sequence[Server] = ()
