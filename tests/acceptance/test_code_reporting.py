@@ -87,7 +87,7 @@ def test_a_report_and_an_issue_with_ones_own_token(
     talked.type("k")
     talked.wait("Which number")
     talked.type("2\r")
-    talked.wait("2 as it is: Anthropic key")
+    talked.wait("2 unmasked: Anthropic key")
     talked.wait(lambda text: text.count("send nothing") == 2)
     talked.type("p")
     talked.wait("── transcript ─")
