@@ -246,7 +246,7 @@ def test_changing_the_password_takes_the_old_one_and_ends_other_sessions(town: T
     here, there = sessions.begin(person), sessions.begin(person)
     new = "eleven plum trees in a row"
 
-    with pytest.raises(InputError, match="present password"):
+    with pytest.raises(InputError, match="current password"):
         town.registry.passwords.set_password(
             person, new, old="not it at all", by=by, address=ADDRESS, but=here
         )
