@@ -101,7 +101,7 @@ def test_a_report_and_an_issue_with_ones_own_token(
     assert SECRET not in str(content)
     assert OTHER in str(content["transcript"])
 
-    talked.wait("A public issue at github.com/quince/orchard too")
+    talked.wait("a public issue at github.com/quince/orchard too")
     talked.wait("no issue")
     talked.type("e")
     talked.wait("── Slow pears")
