@@ -48,6 +48,6 @@ def parse_moment(text: str, *, name: str) -> datetime:
         moment = datetime.fromisoformat(text)
     except ValueError:
         raise InputError(
-            f"{name} is not a moment.", hint=f"write it like {name}=2026-01-31T12:00:00Z"
+            f"{name} is not a date and time.", hint=f"write it like {name}=2026-01-31T12:00:00Z"
         ) from None
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)

@@ -417,7 +417,7 @@ def _from_file(file: Path) -> dict[str, object]:
     except FileNotFoundError:
         return {}
     except OSError as error:
-        raise _wrong(f"{file} can't be read ({error.strerror}).", "mend its permissions") from error
+        raise _wrong(f"{file} can't be read ({error.strerror}).", "fix its permissions") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise _wrong(f"{file} is not TOML: {error}.", "mend the file at that place") from error
     found: dict[str, object] = {}

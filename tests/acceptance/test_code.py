@@ -209,7 +209,7 @@ def test_the_prompt_is_the_flag_and_standard_input(
     [
         ([], ("-p", ""), {}, 2, "no prompt"),
         ([], ("-p", "x"), {"ANTHROPIC_AUTH_TOKEN": ""}, 2, "no key"),
-        ([], ("-p", "x", "--output-format", "xml"), {}, 2, "no output format"),
+        ([], ("-p", "x", "--output-format", "xml"), {}, 2, "not an output format"),
         ([], ("-p", "x", "--resume", "12345678"), {}, 2, "no session 12345678"),
         ([], ("-p", "x", "--continue"), {}, 2, "no session of this folder"),
         ([], ("-p", "x", "--continue", "--resume", "1"), {}, 2, "both"),

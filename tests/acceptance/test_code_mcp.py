@@ -132,7 +132,7 @@ def test_a_project_can_not_start_a_server(
     screen.type("y")
     screen.submit("go")
     shown = screen.wait("no, and say why")
-    assert "May it? pick of the MCP server orchard" in shown
+    assert "Allow this? pick of the MCP server orchard" in shown
     assert '"kind": "pears"' in shown
     screen.type("y")
     screen.wait("So be it")

@@ -87,7 +87,7 @@ def test_a_report_and_an_issue_with_ones_own_token(
     talked.type("k")
     talked.wait("Which number")
     talked.type("2\r")
-    talked.wait("2 as it is: Anthropic key")
+    talked.wait("2 unmasked: Anthropic key")
     talked.wait(lambda text: text.count("send nothing") == 2)
     talked.type("p")
     talked.wait("── transcript ─")
@@ -101,7 +101,7 @@ def test_a_report_and_an_issue_with_ones_own_token(
     assert SECRET not in str(content)
     assert OTHER in str(content["transcript"])
 
-    talked.wait("A public issue at github.com/quince/orchard too")
+    talked.wait("a public issue at github.com/quince/orchard too")
     talked.wait("no issue")
     talked.type("e")
     talked.wait("── Slow pears")

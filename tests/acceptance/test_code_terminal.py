@@ -35,7 +35,7 @@ def test_an_answer_is_shown_as_markdown_and_an_edit_as_a_diff(
     screen = opens()
     screen.submit("plant one")
     shown = screen.wait("3 n  no, and say why")
-    assert "May it? Edit orchard.py" in shown
+    assert "Allow this? Edit orchard.py" in shown
     assert "-TREES = 7" in shown
     assert "+TREES = 8" in shown
     assert "2 a  yes, and always Edit in this session" in shown
@@ -49,7 +49,7 @@ def test_an_answer_is_shown_as_markdown_and_an_edit_as_a_diff(
     assert "TREES = 8\n" == (root / "orchard.py").read_text()
 
     screen.submit("/quit")
-    screen.wait("To go on: bailee code --resume")
+    screen.wait("To continue: bailee code --resume")
     assert 0 == screen.end()
 
 
@@ -162,6 +162,7 @@ def test_the_resume_picker_previews_searches_and_deletes(
         screen = opens()
         screen.submit(f"about {word}")
         screen.wait(f"On {word}")
+        screen.wait(r"(?m)^>$")  # while a turn is shown, Ctrl-D is nobody's
         screen.type("\x04")
         assert 0 == screen.end()
 
@@ -170,7 +171,7 @@ def test_the_resume_picker_previews_searches_and_deletes(
     assert re.search(r"> about quinces +forgotten in (29|30) days", shown)
     assert "about pears" in shown
     picker.type("\x18")
-    picker.wait("delete it")
+    picker.wait("Delete it")
     picker.type("\x18")
     picker.wait(lambda _: not any("quinces" in line for line in picker.lines))
     picker.type("pea\r")
@@ -204,7 +205,7 @@ def test_files_and_images_go_along(opens: Opens, upstream: ScriptedUpstream, roo
     screen.type("\t")
     screen.wait("read @orchard.py")
     screen.type(" and 'a picture.png'\r")
-    screen.wait("the image a picture.png goes along")
+    screen.wait("the image a picture.png is sent along")
     screen.wait("Done")
 
     file, image, line = upstream.conversations[-1].json["messages"][0]["content"]
@@ -278,7 +279,7 @@ def test_commands_say_what_there_is(opens: Opens, upstream: ScriptedUpstream, ro
         ("/flows", "Session survey"),
         ("/export talk.md", "talk.md"),
         ("/export talk.md", "hint: /export NAME"),
-        ("/compact", "was summed up"),
+        ("/compact", "was summarized"),
         ("/nothing", "there is no command /nothing"),
         ("/clear", "A new session"),
     ):
@@ -338,7 +339,7 @@ def test_a_report_is_shown_before_it_goes_and_the_switch_takes_it_away(
     screen.wait("── description ─")
     screen.wait(lambda text: text.count("send nothing") == 2)
     screen.type("t")
-    screen.wait("bytes  left out")
+    screen.wait("bytes +left out")
     screen.wait(lambda text: text.count("send nothing") == 3)
     screen.type("s")
     screen.wait("bailee outbox show")

@@ -134,7 +134,7 @@ def test_who_talks_on_in_a_deleted_session_is_told(served: Serve) -> None:
     message(bailee.ready, "the orchard gate", key=key, session=session)
     bailee.json("sessions", "list")
     path = f"/settings/sessions/{session}"
-    said = "What goes on with a deleted session is answered and not kept."
+    said = "If you continue a deleted session, it is answered but not kept."
     assert said in ada.get(path).text
     ada.submit("/settings/privacy", f"{path}/delete")
     message(bailee.ready, "and the orchard wall", key=key, session=session)
@@ -143,9 +143,9 @@ def test_who_talks_on_in_a_deleted_session_is_told(served: Serve) -> None:
     listed = bailee.run("sessions", "list")
     operator.get(bailee.ready["sign_in"])
 
-    assert "2 exchanges went on with deleted sessions" in " ".join(listed.stdout.split())
+    assert "2 exchanges continued deleted sessions" in " ".join(listed.stdout.split())
     assert "resume.deleted" in listed.stdout
-    told = "2 exchanges went on with deleted sessions and are not kept."
+    told = "2 exchanges continued deleted sessions and are not kept."
     assert told in ada.get("/settings/privacy").text
     assert told in operator.get("/admin/sessions").text
     assert {"resume.deleted"} == {

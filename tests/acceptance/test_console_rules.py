@@ -196,7 +196,7 @@ def test_a_route_opens_to_whom_it_should(method: str, path: str, town: dict[str,
             answer = visitor.get(address + ("?back=/policy" if path == "/language" else ""))
         assert answer.status < 500, f"{name} breaks it"
         # A 401 may also say that a password was wrong; then the door is not closed to them.
-        first = path == "/" or path.startswith("/api") or "Sign in first" in answer.text
+        first = path == "/" or path.startswith("/api") or "Sign in to open this page" in answer.text
         if answer.status != 403 and (answer.status != 401 or not first):
             found.add(name)
 

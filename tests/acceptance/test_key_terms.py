@@ -270,7 +270,7 @@ def test_who_has_a_part_in_two_accounts_says_which(place: Place) -> None:
 
     assert [(place.organisation, " checked"), ("own", "")] == options
     assert (400, False) == (unsaid.status, "bl_" in unsaid.text)
-    assert "Say which account is to pay" in unsaid.text
+    assert "Say which account pays" in unsaid.text
     assert 2 == terminal.returncode
     assert f"--organisation {place.organisation}, --own" in terminal.stderr
 
@@ -338,7 +338,7 @@ def test_an_engineer_who_was_let_go_is_out_at_once(place: Place) -> None:
     again = Visitor(place.bailee.ready["console"])
     signed = again.submit("/sign-in", "/sign-in", {"email": email, "password": PASSWORD})
     assert (200, 401) == (set_one.status, ina.get("/settings/account").status)
-    assert (403, True) == (signed.status, "in no organisation here any more" in signed.text)
+    assert (403, True) == (signed.status, "no longer belong to an organisation here" in signed.text)
     with pytest.raises(urllib.error.HTTPError, match="401"):
         message(place.bailee.ready, "medlar", key=key)
     revoked = {one["subject"] for one in place.json("audit", "list", "--kind", "key.revoked")}

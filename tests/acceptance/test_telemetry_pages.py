@@ -150,7 +150,7 @@ def test_issues_are_listed_resolved_muted_and_opened_from_their_pages(
     refused = operator.submit(address, address, {"state": "resolved", "release": "quince!"})
     assert 400 == refused.status
     done = operator.submit(address, address, {"state": "resolved", "release": "bailee-code@2.0"})
-    assert "Said to be mended in bailee-code@2.0" in done.text
+    assert "Said to be fixed in bailee-code@2.0" in done.text
     assert issue["id"] not in operator.get("/admin/errors").text
     assert issue["id"] in operator.get("/admin/errors?state=resolved").text
     send_day(bailee.ready["ingest"], bailee.ready["key"], hours=0)

@@ -97,7 +97,7 @@ def _start(page: Page, yard: Yard, task: str = TASK) -> str:
     """Fill in the form and send it by keyboard; the session's id."""
     page.goto(f"{yard.console}/cloud")
     page.get_by_label("Repository").fill(yard.repository)
-    page.get_by_label("What is to be done?").fill(task)
+    page.get_by_label("What should be done?").fill(task)
     page.get_by_role("button", name="Start the session").focus()
     page.keyboard.press("Enter")
     page.wait_for_url(re.compile("/cloud/cs-"))
@@ -172,7 +172,7 @@ def test_without_a_script_the_page_is_whole(chromium: Browser, yard: Yard) -> No
             break
         page.wait_for_timeout(500)
     assert said.is_set()
-    expect(page.get_by_text("Without scripts this page stands still.")).to_be_visible()
+    expect(page.get_by_text("Without JavaScript this page does not update.")).to_be_visible()
     page.get_by_role("button", name="End the session").press("Enter")
     expect(page.locator("#state")).to_have_text(re.compile("stopped|finished"))
     context.close()

@@ -121,7 +121,7 @@ def test_a_person_makes_a_key_that_only_sends(town: Town, opened: Open, iris: So
     page.get_by_role("button", name="Make a key").click()
 
     said = page.locator(".note[role=status]")
-    expect(said).to_contain_text("It opens the ingest and nothing else")
+    expect(said).to_contain_text("It works for the ingest only")
     row = page.locator("tbody tr").filter(has_text="for a DSN")
     expect(row).to_contain_text("sending")
     assert re.search(r"bl_[0-9a-f]{10}_", said.inner_text())

@@ -53,7 +53,7 @@ def test_an_organisations_people_come_in_through_its_provider(town: Town, opened
 
     page.get_by_text("Sign in through your organisation").click()
     page.get_by_label("Email at your organisation").fill("ina@orchard.example")
-    page.get_by_role("button", name="Go on").click()
+    page.get_by_role("button", name="Continue").click()
     page.locator("input[name=login]").fill("ina")
     page.locator("input[name=password]").fill("any")
     page.get_by_role("button").first.click()

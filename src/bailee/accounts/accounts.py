@@ -241,7 +241,7 @@ class Accounts:
         name = named(name, _NAME)
         with self._changing:
             if not still():
-                raise InputError("this person has no part in this account.", code="forbidden")
+                raise InputError("this account does not belong to this person.", code="forbidden")
             with storage_errors(_WHAT), self._engine.begin() as connection:
                 key, digest, secret = self._insert_key(
                     connection,
@@ -466,7 +466,7 @@ class Accounts:
             PolicyDenied: by the policy's dates there is no choice yet.
         """
         if choice not in ("allowed", "refused"):
-            raise InputError("a training choice is 'allowed' or 'refused'.")
+            raise InputError("a training choice is either 'allowed' or 'refused'.")
         with self._changing:
             account = self.get(account_id)
             self.check_has_choice(account.plan)
@@ -544,8 +544,8 @@ class Accounts:
                 plan=plan, training_choice="none", phase=phase, arrival="existing"
             ).clause
             raise PolicyDenied(
-                f"there is no choice about training yet, and nothing counts as one ({clause}).",
-                hint=f"by the policy it can be made from {self._policy.document.choice_from} on",
+                f"no choice about training can be made yet ({clause}).",
+                hint=f"the policy opens it on {self._policy.document.choice_from}",
             )
 
     def _next_moment(self, account_id: str) -> datetime:

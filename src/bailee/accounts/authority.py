@@ -62,7 +62,9 @@ class Authority:
             key.scope == "operator" and person is not None and self.by_person(person).operator
         )
         if key.scope == "operator" and not operator:
-            raise InputError("whom the key speaks for is no operator any more.", code="forbidden")
+            raise InputError(
+                "the person behind this key is no longer an operator.", code="forbidden"
+            )
         return Actor(person, key.key_id, account.account_id, operator)
 
     def by_person(self, person_id: str) -> Actor:
@@ -95,9 +97,9 @@ class Authority:
         """
         if not self.has_place(person_id):
             raise InputError(
-                "you are in no organisation here any more.",
+                "you no longer belong to an organisation here.",
                 code="forbidden",
-                hint="an admin of your organisation can take you in again",
+                hint="an admin of your organisation can add you again",
             )
 
     def role(self, person_id: str, organisation_id: str) -> Role | None:

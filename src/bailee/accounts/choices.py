@@ -142,7 +142,7 @@ def choice_named(choice: object) -> Literal["allowed", "refused"]:
         return "allowed"
     if choice == "refused":
         return "refused"
-    raise InputError("a training choice is 'allowed' or 'refused'.")
+    raise InputError("a training choice is either 'allowed' or 'refused'.")
 
 
 def language_named(language: str) -> str:

@@ -130,7 +130,7 @@ class PasskeySignIn:
         with storage_errors(_WHAT), self._engine.begin() as connection:
             known = select(passkeys.c.id).where(passkeys.c.id == verified.credential_id)
             if connection.execute(known).first() is not None:
-                raise InputError("this passkey is here already.")
+                raise InputError("this passkey has already been added.")
             connection.execute(
                 insert(passkeys).values(
                     id=verified.credential_id,
@@ -267,7 +267,7 @@ class PasskeySignIn:
 
 def _stale() -> InputError:
     return InputError(
-        "this took too long, or was answered already.",
+        "this took too long, or has already been answered.",
         code="authentication",
         hint="begin again",
     )

@@ -91,14 +91,14 @@ class PasswordSignIn:
         """
         if not self.sign_up_plans:
             raise InputError(
-                "people do not sign up here by themselves.",
+                "sign-up is closed here.",
                 code="forbidden",
                 hint="ask whoever runs this service for an account",
             )
         known = self._policy.plans.get(plan)
         if known is None or known.segment != "consumer" or plan not in self.sign_up_plans:
             plans = ", ".join(sorted(self.sign_up_plans))
-            raise InputError("this plan is not one to sign up for.", hint=f"plans: {plans}")
+            raise InputError("you can't sign up for this plan.", hint=f"plans: {plans}")
         language_named(language)
         asked = self._choices.asked_on_plan(plan).effect == "ask"
         if asked or choice is not None:
@@ -181,9 +181,9 @@ class PasswordSignIn:
             self._attempts.begin(subjects)
             if not self._passwords.match(kept, old or ""):
                 raise InputError(
-                    "the present password is wrong.",
+                    "the current password is wrong.",
                     code="authentication",
-                    hint="a password is changed with the one before; at the terminal: --change",
+                    hint="give the current password too; at the terminal: --change",
                 )
             self._attempts.succeeded(subjects)
         self._keep(person_id, self._passwords.digest(new))

@@ -96,7 +96,7 @@ def checked(password: str) -> str:
     if len(text) < SHORTEST or len(set(text)) < 4:
         raise InputError(
             f"a password has at least {SHORTEST} characters, and not the same ones over and over.",
-            hint="a few words in a row are easy to keep in mind",
+            hint="a few words in a row are easy to remember",
         )
     if len(text) > LONGEST:
         raise InputError(f"a password has at most {LONGEST} characters.")

@@ -320,14 +320,14 @@ class People:
         self._authority.require(by, Permission.KEY_CREATE_FOR)
         if by.key_id is not None:
             raise InputError(
-                "with a key no other is made that speaks for the operator.",
+                "a key can't create another key that speaks for the operator.",
                 code="forbidden",
                 hint="make it where the service runs, or signed in to the console",
             )
         if person_id is None or not self._authority.by_person(person_id).operator:
             raise InputError(
                 "such a key speaks for a person who is an operator.",
-                hint="name one who was made an operator: bailee person create --operator",
+                hint="name a person who is an operator: bailee person create --operator",
             )
 
     # -- inside ----------------------------------------------------------------------------------

@@ -139,7 +139,7 @@ class ProviderSignIn:
             (secret_env or "", "a variable"),
         ):
             if named(value, what, longest=_LONGEST_ADDRESS) != value:
-                raise InputError(f"{what} is written without blanks around it.")
+                raise InputError(f"{what} must not have blanks around it.")
         provider = Provider(organisation_id, bound, issuer, client_id, secret_env)
         values = {
             "domain": bound,
@@ -319,9 +319,9 @@ class ProviderSignIn:
             known: str = row.person_id
             if self._authority.role(known, provider.organisation_id) is None:
                 raise InputError(
-                    "you are not in this organisation any more.",
+                    "you no longer belong to this organisation.",
                     code="forbidden",
-                    hint="an admin of the organisation can take you in again",
+                    hint="an admin of the organisation can add you again",
                 )
             return known
         if row is not None:

@@ -41,8 +41,8 @@ class Staff:
         said = " ".join(reason.split())
         if len(said) < SHORTEST_REASON or not is_plain(said):
             raise InputError(
-                "reading someone's content takes a reason.",
-                hint="say in a few words what it is for; it goes on record",
+                "reading someone's content needs a reason.",
+                hint="say in a few words what it is for; it is recorded",
             )
         if len(said) > LONGEST_REASON:
             raise InputError(f"a reason has at most {LONGEST_REASON} characters.")

@@ -115,7 +115,7 @@ def trusted_proxies(text: str | None) -> TrustedProxies:
             found.append(ipaddress.ip_network(name))
         except ValueError:
             raise InputError(
-                f"trusted_proxies: {name[:60]!r} is no network.",
+                f"trusted_proxies: {name[:60]!r} is not a network.",
                 code="configuration",
                 hint="write addresses or networks with commas between, like 127.0.0.1, 10.1.0.0/16",
             ) from None

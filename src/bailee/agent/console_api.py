@@ -84,7 +84,7 @@ class ConsoleApi:
             value: object = json.loads(answer.content)
         except (ValueError, RecursionError):
             raise UpstreamError(
-                "the console's answer can't be understood.", code="upstream_protocol"
+                "the console's answer is not understood.", code="upstream_protocol"
             ) from None
         return value
 

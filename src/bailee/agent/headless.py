@@ -24,6 +24,7 @@ from bailee.agent import events
 from bailee.agent.conversation import result
 from bailee.agent.session import Session
 from bailee.errors import BaileeError
+from bailee.words import words
 
 Form = Literal["text", "json", "stream-json"]
 FORMS: Final = ("text", "json", "stream-json")
@@ -97,7 +98,7 @@ class _Report:
                 "cwd": str(self._session.workspace.root),
                 "model": agent.model.name,
                 "tools": [tool["name"] for tool in agent.tools.definitions()],
-                "sandbox": self._session.sandbox.label,
+                "sandbox": self._session.sandbox.label(words("en", "terminal")),
                 "resumed": self._session.resumed,
             }
         )

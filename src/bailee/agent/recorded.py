@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 from bailee.agent.console_api import ConsoleApi
 from bailee.errors import BaileeError
+from bailee.words import Words
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,15 +25,14 @@ class Recorded:
     plan: str | None = None
     choice: str | None = None
 
-    @property
-    def words(self) -> tuple[str, ...]:
+    def told(self, words: Words) -> tuple[str, ...]:
         """For the status line."""
         if self.recorded is None:
-            return ("recording unknown",)
+            return (words("status.unknown"),)
         if not self.recorded:
-            return ("not recorded",)
-        until = f"recorded, kept until {(self.kept_until or '?')[:10]}"
-        return (until, "trained on" if self.trained_on else "not trained on")
+            return (words("status.not_recorded"),)
+        until = words("status.recorded", until=(self.kept_until or "?")[:10])
+        return (until, words("status.trained" if self.trained_on else "status.not_trained"))
 
 
 UNKNOWN: Final = Recorded()

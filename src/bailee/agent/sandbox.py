@@ -18,7 +18,9 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
+
+from bailee.words import Words
 
 _CREDENTIAL: Final = re.compile(
     r"(?:^|_)(?:API_?KEY|KEY|TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIALS?|AUTH)(?:_|$)", re.IGNORECASE
@@ -43,38 +45,35 @@ _READ_ONLY: Final = (
 )
 
 
+Why = Literal["off", "missing", "broken", "forbidden"]
+
+
 @dataclass(frozen=True, slots=True)
 class Sandbox:
-    """Whether commands run in a sandbox, and in which. `program` None: they don't, and `why` says
+    """Whether commands run in a sandbox, and in which. `program` None: they don't, and `why` names
     why not. `hosts`: what commands may reach, by the proxy alone.
     """
 
     program: str | None
-    why: str = ""
+    why: Why = "off"
     hosts: tuple[str, ...] = ()
     hidden: tuple[Path, ...] = ()
 
-    @property
-    def label(self) -> str:
+    def label(self, words: Words) -> str:
         """A word or two for the status line."""
         if self.program is None:
-            return "no sandbox"
+            return words("sandbox.label_none")
         if not self.hosts:
-            return "sandbox, no network"
-        return f"sandbox, {len(self.hosts)} host{'' if len(self.hosts) == 1 else 's'}"
+            return words("sandbox.label_closed")
+        return words.count("sandbox.label_hosts", len(self.hosts))
 
-    @property
-    def sentence(self) -> str:
-        """What the model is told."""
+    def sentence(self, words: Words) -> str:
+        """What the model is told, and a person."""
         if self.program is None:
-            return f"Commands run without a sandbox ({self.why})."
-        network = "without a network"
-        if self.hosts:
-            network = f"that reaches {', '.join(self.hosts)} by its HTTP proxy and nothing else"
-        return (
-            f"Commands run in a sandbox {network}; only the workspace is writable. The folder for "
-            "temporary files is empty at each command."
-        )
+            return words("sandbox.none", why=words(f"sandbox.why_{self.why}"))
+        if not self.hosts:
+            return words("sandbox.closed")
+        return words("sandbox.hosts", hosts=words("list.comma").join(self.hosts))
 
     def wrap(
         self,
@@ -153,18 +152,18 @@ def arguments(
 def find(*, wanted: bool = True, hosts: Sequence[str] = (), hidden: Sequence[Path] = ()) -> Sandbox:
     """The sandbox this machine has, tried out once."""
     if not wanted:
-        return Sandbox(None, "it was turned off")
+        return Sandbox(None, "off")
     program = shutil.which("bwrap")
     if program is None:
-        return Sandbox(None, "bubblewrap is not installed")
+        return Sandbox(None, "missing")
     trial = arguments(program, ["true"], [Path("/")], Path("/nonexistent"))
     trial[trial.index("--bind") : trial.index("--chdir")] = []
     try:
         done = subprocess.run(trial, capture_output=True, timeout=10, check=False)  # noqa: S603
     except (OSError, subprocess.TimeoutExpired):
-        return Sandbox(None, "bubblewrap can't be started")
+        return Sandbox(None, "broken")
     if done.returncode != 0:
-        return Sandbox(None, "bubblewrap is not permitted here")
+        return Sandbox(None, "forbidden")
     return Sandbox(program, hosts=tuple(hosts), hidden=tuple(hidden))
 
 

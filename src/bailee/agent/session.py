@@ -31,6 +31,7 @@ from bailee.agent.turns import Agent, Interrupted, Limits
 from bailee.agent.workspace import Workspace
 from bailee.errors import InputError
 from bailee.outbound.network import Network
+from bailee.words import words
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +169,7 @@ def start(
             platform=f"{platform.system()} {platform.release()}",
             date=now.date().isoformat(),
             is_git=instructions.repository(workspace.root) is not None,
-            sandbox=box.sentence,
+            sandbox=box.sentence(words("en", "terminal")),
             instructions=instructions.read(workspace.root),
         ),
         limits=Limits(options.calls, options.context_tokens),
@@ -207,7 +208,7 @@ def _which(options: Options, store: Transcripts, folder: str) -> tuple[str, list
             raise InputError(
                 f"no session {options.session} is kept on this machine.",
                 code="not_found",
-                hint="it may be past its days, or transcripts are not kept here",
+                hint="it may have expired, or transcripts are not kept here",
             )
         return wanted, records
     if options.latest:

@@ -225,7 +225,7 @@ def _networks(settings: Settings, name: str) -> _Networks:
         return tuple(ipaddress.ip_network(one) for one in _list(settings, name))
     except ValueError:
         raise InputError(
-            f"{name} holds something that is no network.",
+            f"{name} holds something that is not a network.",
             code="configuration",
             hint="write them like 10.1.0.0/16, with commas between",
         ) from None

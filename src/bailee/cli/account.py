@@ -82,7 +82,7 @@ def forbid(
 def _change(home: PlaceOption, account: str, named: bool, allowed: bool, as_json: bool) -> None:
     with reporting():
         if not named:
-            raise InputError("what is meant is not said.", hint="name --unrecorded-routes")
+            raise InputError("nothing was named.", hint="name --unrecorded-routes")
         asked = {"account": account, "unrecorded_routes": allowed}
         changed = cast("dict[str, Any]", ask_one(home, "account.allow", asked))
         if as_json:

@@ -10,7 +10,7 @@ from bailee.cli.errors import reporting
 from bailee.cli.reach import JsonOption, PlaceOption, ask_one
 from bailee.cli.show import moment, print_json, say
 
-app = typer.Typer(help="The time that a home goes by.", no_args_is_help=True)
+app = typer.Typer(help="The time of a home.", no_args_is_help=True)
 
 
 @app.command()

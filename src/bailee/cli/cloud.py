@@ -32,7 +32,7 @@ KeyOption = Annotated[
     typer.Option("--key", help="Your API key (else BAILEE_API_KEY).", show_default=False),
 ]
 ReasonOption = Annotated[
-    str | None, typer.Option(help="Why you read what is another's; it goes on record.")
+    str | None, typer.Option(help="Why you read what belongs to someone else; it is recorded.")
 ]
 
 
@@ -49,7 +49,7 @@ def _ask(
 
 @app.command()
 def start(  # noqa: PLR0917 - each is an option
-    task: Annotated[str, typer.Argument(help="What is to be done; - reads standard input.")],
+    task: Annotated[str, typer.Argument(help="What to do; - reads standard input.")],
     repo: Annotated[str, typer.Option("--repo", help="https://HOST/OWNER/NAME")],
     branch: Annotated[
         str | None, typer.Option(help="Where to begin; else the default branch.")
@@ -68,7 +68,7 @@ def start(  # noqa: PLR0917 - each is an option
         typer.Option(min=0, help="Minutes to wait for a follow-up once the task is done."),
     ] = None,
     wait: Annotated[
-        bool, typer.Option("--wait", help="Watch it to its end, and don't let it linger.")
+        bool, typer.Option("--wait", help="Watch it until it ends, without waiting for follow-ups.")
     ] = False,
     account: Annotated[str | None, typer.Option(help="Whose session (acc_…).")] = None,
     zero_retention: Annotated[
@@ -78,7 +78,7 @@ def start(  # noqa: PLR0917 - each is an option
     as_json: JsonOption = False,
     home: PlaceOption = None,
 ) -> None:
-    """Let an agent work on a repository in a machine of its own.
+    """Let an agent work on a repository in its own virtual machine.
 
     With --wait the exit status is 0 when the task was done, 1 when it was not, 130 when someone
     stopped it, 8 when its machine ended otherwise.
@@ -148,7 +148,7 @@ def list_sessions(
 def show(
     session: Session, key: KeyOption = None, as_json: JsonOption = False, home: PlaceOption = None
 ) -> None:
-    """One session: how far it has come, and what is kept of it until when."""
+    """One session: how far it has got, and what is kept of it until when."""
     with reporting():
         found = _ask(home, "cloud.show", key, id=session)
         if as_json:
@@ -165,7 +165,7 @@ def attach(
     as_json: JsonOption = False,
     home: PlaceOption = None,
 ) -> None:
-    """Watch a session from its beginning to its end. Ctrl-C lets it go on alone."""
+    """Watch a session from beginning to end. Ctrl-C lets it continue alone."""
     with reporting():
         _watch(home, session, key, as_json, reason)
 
@@ -193,12 +193,12 @@ def _watch(
 @app.command()
 def send(
     session: Session,
-    text: Annotated[str, typer.Argument(help="What is to be done now; - reads standard input.")],
+    text: Annotated[str, typer.Argument(help="What to do now; - reads standard input.")],
     key: KeyOption = None,
     as_json: JsonOption = False,
     home: PlaceOption = None,
 ) -> None:
-    """Ask a session's agent for more, once it is done with what it does."""
+    """Ask a session's agent for more, once it has finished its current work."""
     with reporting():
         words = sys.stdin.read() if text == "-" else text
         found = _ask(home, "cloud.send", key, id=session, text=words)
@@ -293,7 +293,7 @@ def teleport(  # noqa: PLR0917 - each is an option
     as_json: JsonOption = False,
     home: PlaceOption = None,
 ) -> None:
-    """Go on with a session here: fetch its branch, and take its conversation over."""
+    """Continue a session here: fetch its branch and take over its conversation."""
     from bailee.cli import cloud_teleport
 
     with reporting("agent"):

@@ -12,7 +12,7 @@ from bailee.cli.reach import JsonOption, PlaceOption, ask_one
 from bailee.cli.show import console, moment, print_json, say, table
 
 app = typer.Typer(
-    name="network", help="Hosts that cloud sessions reach, or don't.", no_args_is_help=True
+    name="network", help="Hosts that cloud sessions may or may not reach.", no_args_is_help=True
 )
 EntryArgument = Annotated[str, typer.Argument(help="host, *.host or host:port.")]
 
@@ -59,7 +59,7 @@ def remove(
     as_json: JsonOption = False,
     home: PlaceOption = None,
 ) -> None:
-    """Take an entry away."""
+    """Remove an entry."""
     with reporting():
         arguments = whose(None) | {"id": entry}
         gone = cast("dict[str, Any]", ask_one(home, "cloud.network.remove", arguments))

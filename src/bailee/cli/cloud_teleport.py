@@ -52,7 +52,7 @@ def _take_over(session: Mapping[str, Any], root: Path) -> str | None:
     transcripts = machine.transcripts()
     if not transcripts.keeps:
         raise InputError(
-            "no transcripts are kept on this machine, so there is nothing to go on with.",
+            "no transcripts are kept on this machine, so there is nothing to continue.",
             hint="the branch is here; cleanupPeriodDays says for how many days they are kept",
         )
     known = len(transcripts.load(conversation))

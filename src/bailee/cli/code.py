@@ -47,7 +47,7 @@ HOW = {"cls": CodeCommand}
 
 
 def code(  # noqa: PLR0917 - each is an option
-    prompt: Annotated[str | None, typer.Argument(help="What to do, to begin with.")] = None,
+    prompt: Annotated[str | None, typer.Argument(help="What to do first.")] = None,
     print_: Annotated[
         str | None,
         typer.Option(
@@ -59,12 +59,12 @@ def code(  # noqa: PLR0917 - each is an option
         str, typer.Option(help="With -p: text, json or stream-json.")
     ] = "text",
     continue_: Annotated[
-        bool, typer.Option("--continue", "-c", help="Go on with this folder's latest session.")
+        bool, typer.Option("--continue", "-c", help="Continue this folder's latest session.")
     ] = False,
     resume: Annotated[
         str | None,
         typer.Option(
-            "--resume", "-r", metavar="[ID]", help="Go on with a session; without ID, choose one."
+            "--resume", "-r", metavar="[ID]", help="Continue a session; without ID, choose one."
         ),
     ] = None,
     model: Annotated[str | None, typer.Option(help="The model to ask for.")] = None,
@@ -75,7 +75,7 @@ def code(  # noqa: PLR0917 - each is an option
         list[str] | None,
         typer.Option(
             "--allowed-tools", "--allowedTools",
-            help='What needs no asking, as in "Edit Bash(git diff:*)".',
+            help='What may be done without asking, as in "Edit Bash(git diff:*)".',
         ),
     ] = None,
     disallowed_tools: Annotated[
@@ -100,10 +100,12 @@ def code(  # noqa: PLR0917 - each is an option
     with reporting():
         if output_format not in ("text", "json", "stream-json"):
             raise InputError(
-                f"{output_format!r} is no output format.", hint="text, json or stream-json"
+                f"{output_format!r} is not an output format.", hint="text, json or stream-json"
             )
         if continue_ and resume is not None:
-            raise InputError("--continue and --resume are given both.", hint="leave one out")
+            raise InputError(
+                "--continue and --resume can't be used together.", hint="use one of them"
+            )
         from bailee.agent.session import Options
 
         options = Options(
@@ -127,7 +129,7 @@ def code(  # noqa: PLR0917 - each is an option
                 raise InputError("there is no prompt.", hint='bailee code -p "what to do"')
             raise typer.Exit(_headless(options, text, output_format, settings))
         if not (sys.stdin.isatty() and sys.stdout.isatty()):
-            raise InputError("this is no terminal.", hint='bailee code -p "what to do"')
+            raise InputError("this is not a terminal.", hint='bailee code -p "what to do"')
         with _agent_installed():
             from bailee.agent.terminal import app
             from bailee.client.machine import Machine

@@ -55,14 +55,14 @@ class Server:
         route = ROUTES.get(operation)
         if route is None:
             raise InputError(
-                f"{operation} is asked on the machine of the home alone.",
+                f"{operation} can only be asked on the machine that has the home.",
                 hint="run the command there, without --server",
             )
         given = {name: value for name, value in arguments.items() if value is not None}
         key = given.pop("key", self.key)
         if not isinstance(key, str) or not key:
             raise InputError(
-                "a server elsewhere is asked with an API key.",
+                "a server elsewhere needs an API key.",
                 code="authentication",
                 hint="set BAILEE_API_KEY; for the operator: bailee key create --operator",
             )
@@ -137,7 +137,7 @@ def _items(answer: httpx2.Response, route: Route) -> Iterator[Any]:
             yield line.decode("utf-8", "surrogatepass") if route.lines else _read(line)
     except httpx2.HTTPError:
         raise UpstreamError(
-            "the server ended before it had answered.",
+            "the server ended before it answered.",
             code="upstream_closed",
             hint="run the command again",
         ) from None
@@ -186,7 +186,7 @@ def _problem(answer: httpx2.Response) -> BaileeError:
 def _no_answer_of_ours(status: int | None = None) -> BaileeError:
     said = "" if status is None else f" (status {status})"
     return UpstreamError(
-        f"this is no answer of bailee's API{said}.",
+        f"this is not an answer of bailee's API{said}.",
         code="upstream_protocol",
         hint="--server takes the address of a console, like https://bailee.example.com",
     )

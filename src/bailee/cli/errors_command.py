@@ -57,7 +57,7 @@ def show(issue: IssueArgument, as_json: JsonOption = False, home: PlaceOption = 
             print_json(found)
             return
         out = console()
-        say(f"{found['type']} in {found['where'] or 'code that is not named'}")
+        say(f"{found['type']} in {found['where'] or 'unnamed code'}")
         say(
             f"{found['state']}, {found['count']} events, "
             f"{moment(found['first_seen'])} to {moment(found['last_seen'])}"
@@ -88,13 +88,13 @@ def resolve(
 
 @app.command()
 def mute(issue: IssueArgument, as_json: JsonOption = False, home: PlaceOption = None) -> None:
-    """Go on counting it, and say no more about it."""
+    """Keep counting it, without mentioning it again."""
     _set(issue, "muted", as_json, home)
 
 
 @app.command()
 def reopen(issue: IssueArgument, as_json: JsonOption = False, home: PlaceOption = None) -> None:
-    """It is open after all."""
+    """Reopen a report."""
     _set(issue, "open", as_json, home)
 
 

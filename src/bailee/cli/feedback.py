@@ -24,9 +24,7 @@ KeyOption = Annotated[
     str | None,
     typer.Option("--key", help="Your API key (else BAILEE_API_KEY).", show_default=False),
 ]
-ReasonOption = Annotated[
-    str | None, typer.Option(help="Why; it goes on record.", show_default=False)
-]
+ReasonOption = Annotated[str | None, typer.Option(help="Why; it is recorded.", show_default=False)]
 ConsoleOption = Annotated[
     str | None,
     typer.Option(
@@ -128,7 +126,7 @@ def withdraw(  # noqa: PLR0917 - each is an option
     as_json: JsonOption = False,
     home: PlaceOption = None,
 ) -> None:
-    """Take a report back: its key is destroyed. Prints the receipt."""
+    """Withdraw a report: its key is destroyed. Prints the receipt."""
     with reporting():
         proof: dict[str, object] = {"secret": secret} if secret else _asking(key)
         arguments = {"id": report, **proof}
@@ -149,19 +147,19 @@ def link(
     as_json: JsonOption = False,
     home: PlaceOption = None,
 ) -> None:
-    """Link a report to an issue that is there."""
+    """Link a report to an existing issue."""
     _set(report, "linked", as_json, home, issue)
 
 
 @app.command()
 def close(report: ReportArgument, as_json: JsonOption = False, home: PlaceOption = None) -> None:
-    """It is dealt with."""
+    """Mark a report as dealt with."""
     _set(report, "closed", as_json, home)
 
 
 @app.command()
 def reopen(report: ReportArgument, as_json: JsonOption = False, home: PlaceOption = None) -> None:
-    """It is open after all."""
+    """Reopen a report."""
     _set(report, "open", as_json, home)
 
 
@@ -203,7 +201,7 @@ def file_issue(  # noqa: PLR0917 - each is an option
     as_json: JsonOption = False,
     home: PlaceOption = None,
 ) -> None:
-    """File the draft as an issue through GitHub's API, for everybody to see, and link the report.
+    """File the draft as a public issue through GitHub's API, and link the report.
     What is edited is scrubbed again.
     """
     with reporting():

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated
 
 import typer
 
 from bailee.cli.errors import reporting
 from bailee.cli.show import console, print_json, say, write_text
 from bailee.client import files
-from bailee.client.flow_words import in_chinese, said
-from bailee.client.flows import Flow, all_flows
+from bailee.client.flows import Flow, all_flows, where
 from bailee.client.picture import draw
 from bailee.client.settings import Settings
 from bailee.errors import InputError
 from bailee.policy import Policy, load
 from bailee.policy.document import Language
+from bailee.words import Words, words
 
 SettingsOption = Annotated[
     str | None,
@@ -45,8 +45,6 @@ def flows(
         warn(holding)
         boxed = shutil.which("bwrap") is not None
         found = all_flows(policy, holding, lang, sandboxed=boxed)
-        if lang == "zh":
-            found = [in_chinese(flow) for flow in found]
         if as_json:
             print_json([flow.as_json() for flow in found])
         elif diagram:
@@ -55,10 +53,10 @@ def flows(
             kept = [stays(policy, holding, lang)]
             write_text(draw(found, kept, min(out.width, 100), lang) + "\n")
         else:
-            words = _WORDS[lang]
-            _tell(found, words)
-            console().print(f"\n{words['stays']}{stays(policy, holding, lang)}")
-            console().print(words["note"], style="dim")
+            told = words(lang, "terminal")
+            _tell(found, told)
+            console().print(f"\n{told('flows.stays')}{stays(policy, holding, lang)}")
+            console().print(told("flows.note"), style="dim")
 
 
 def warn(holding: Settings) -> None:
@@ -78,58 +76,28 @@ def warn(holding: Settings) -> None:
 
 def stays(policy: Policy, holding: Settings, lang: Language = "en") -> str:
     """What is kept on this machine, and how long, in words."""
+    said = words(lang, "terminal")
     chosen = holding.keep_days
     days = policy.local_transcript_days(None if chosen is None else chosen.value)
-    decided = "the default" if chosen is None else f"cleanupPeriodDays in {chosen.where}"
-    if lang == "zh":
-        kept = f"会话记录,加密,保留 {days} 天" if days else "不保留会话记录"
-        return f"{kept}(依据:{said(decided)})。"
-    by = decided.replace("the default", "by default") if chosen is None else f"by {decided}"
-    if days == 0:
-        return f"no transcripts are kept, {by}."
-    return f"transcripts, encrypted, for {days} day{'' if days == 1 else 's'}, {by}."
+    by = said("flows.by_default")
+    if chosen is not None:
+        by = said("flows.by", name="cleanupPeriodDays", where=where(chosen, said))
+    return said.count("flows.kept", days, by=by) if days else said("flows.not_kept", by=by)
 
 
-_WORDS: Final[dict[Language, dict[str, str]]] = {
-    "en": {
-        "on": "on ",
-        "off": "off",
-        "to": "to ",
-        "would": "would go to ",
-        "decided": "decided by ",
-        "stays": "Stays here: ",
-        "note": "Any value of a DISABLE_… variable that is not empty turns its flow off, 0 too."
-        "  Exact bytes: bailee outbox",
-    },
-    "zh": {
-        "on": "开",
-        "off": "关",
-        "to": "发往:",
-        "would": "若开启则发往:",
-        "decided": "依据:",
-        "stays": "留在本机:",
-        "note": "DISABLE_… 变量只要不为空,任何值(0 也算)都会关闭相应的数据流。"
-        "确切的字节:bailee outbox",
-    },
-}
-
-
-def _tell(found: list[Flow], words: dict[str, str]) -> None:
+def _tell(found: list[Flow], said: Words) -> None:
     from rich.text import Text
 
     out = console()
     for flow in found:
-        mark, style = (words["on"], "bold green") if flow.on else (words["off"], "dim")
+        mark, style = ("flows.on", "bold green") if flow.on else ("flows.off", "dim")
         head = Text()
-        head.append(f" {mark} ", style=style)
+        head.append(f" {said(mark)} ", style=style)
         head.append(f" {flow.label}", style="bold")
         head.append(f"  {flow.name}", style="dim")
         out.print(head)
-        way = "to" if flow.on or flow.destination in _NOWHERE else "would"
-        out.print(f"      {words[way]}{flow.destination}")
+        there = flow.on or flow.destination == said("flow.nowhere")
+        out.print(f"      {said('flows.to' if there else 'flows.would')}{flow.destination}")
         out.print(f"      {flow.carries}")
         clause = f"  ({flow.clause})" if flow.clause else ""
-        out.print(f"      {words['decided']}{flow.decided_by}{clause}", style="dim")
-
-
-_NOWHERE: Final = ("nowhere", said("nowhere"))
+        out.print(f"      {said('flows.decided')}{flow.decided_by}{clause}", style="dim")

@@ -77,7 +77,7 @@ def create(  # noqa: PLR0917 - each is an option
     with reporting():
         if (plan is None) == (person is None and organisation is None and account is None):
             raise InputError(
-                "a key belongs to a new account, or to one that is there.",
+                "a key belongs to a new account or to an existing one.",
                 hint="give --plan, or --person and --organisation, or --account",
             )
         if own and (person is None or organisation is not None):

@@ -108,7 +108,7 @@ def clean(
     as_json: JsonOption = False,
     settings: SettingsOption = None,
 ) -> None:
-    """Forget what is past its time, by the time of its records."""
+    """Forget what has expired, by the time of its records."""
     from bailee.client.agents import NAMES
 
     with reporting("agent"):
@@ -179,7 +179,7 @@ def planned(machine: Machine, agent: str, days: int) -> Plan:
 
 def _unclean(agent: str, error: OSError) -> StorageError:
     return StorageError(
-        f"the files of {agent} can't be cleaned ({error.strerror}).", hint="mend their permissions"
+        f"the files of {agent} can't be cleaned ({error.strerror}).", hint="fix their permissions"
     )
 
 

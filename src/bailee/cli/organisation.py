@@ -45,7 +45,7 @@ def _own(key: str | None, arguments: dict[str, object]) -> dict[str, object]:
     presented = key or os.environ.get("BAILEE_API_KEY")
     if not presented:
         raise InputError(
-            "this is an admin's to decide: it takes your API key.",
+            "only an admin can decide this: it needs your API key.",
             code="authentication",
             hint="give it with --key or BAILEE_API_KEY",
         )
@@ -167,7 +167,7 @@ def add(  # noqa: PLR0917 - each is an option
     as_json: JsonOption = False,
     home: PlaceOption = None,
 ) -> None:
-    """Take a person in."""
+    """Add a person."""
     _put(organisation, person, role, key, as_json, home)
 
 

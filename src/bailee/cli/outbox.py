@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from bailee.client.outbox import Item
     from bailee.client.sender import Outcome
 
-app = typer.Typer(help="What was sent and what is to be sent, byte for byte.")
+app = typer.Typer(help="What was sent and what will be sent, byte for byte.")
 JsonOption = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
 OfflineOption = Annotated[
     bool, typer.Option("--offline", help="Show what would be sent; send and delete nothing.")
@@ -99,8 +99,8 @@ def show(
         body = box.body(item)
         if raw and sys.stdout.isatty():
             raise InputError(
-                "the exact bytes are not for a terminal: it may obey them.",
-                hint="put them into a file or a pipe; without --raw they are shown as text",
+                "the exact bytes could control the terminal, so they are not written to it.",
+                hint="write them to a file or a pipe; without --raw they are shown as text",
             )
         if raw:
             sys.stdout.buffer.write(body)

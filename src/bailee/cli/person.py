@@ -22,17 +22,21 @@ app = typer.Typer(help="People: who has an account here.", no_args_is_help=True)
 
 @app.command()
 def create(  # noqa: PLR0917 - each is an option
-    email: Annotated[str, typer.Option(help="Their email; case is not told apart.")],
+    email: Annotated[
+        str, typer.Option(help="Their email; upper and lower case count as the same.")
+    ],
     plan: Annotated[
         str | None,
         typer.Option(help="The plan of their own account; else free.", show_default=False),
     ] = None,
     organisation: Annotated[
         str | None,
-        typer.Option(help="Take them into this organisation instead, without an own account."),
+        typer.Option(
+            help="Add them to this organisation instead, without an account of their own."
+        ),
     ] = None,
     operator: Annotated[
-        bool, typer.Option("--operator", help="They run this service, too.")
+        bool, typer.Option("--operator", help="They also run this service.")
     ] = False,
     as_json: JsonOption = False,
     home: PlaceOption = None,
@@ -77,11 +81,11 @@ def password(
         presented = key or os.environ.get("BAILEE_API_KEY")
         if not presented:
             raise InputError(
-                "the password is yours to set: it takes your API key.",
+                "only you can set the password: it needs your API key.",
                 code="authentication",
                 hint="give it with --key or BAILEE_API_KEY",
             )
-        old = typer.prompt("Present password", hide_input=True, err=True) if change else None
+        old = typer.prompt("Current password", hide_input=True, err=True) if change else None
         new = typer.prompt("New password", hide_input=True, confirmation_prompt=True, err=True)
         set_for = ask_one(home, "person.password", {"key": presented, "new": new, "old": old})
         say(f"{cast('dict[str, Any]', set_for)['person']} signs in with it from now on.")

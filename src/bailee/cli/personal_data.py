@@ -162,7 +162,7 @@ def show(
 
 @receipts.command()
 def key(as_json: JsonOption = False, home: PlaceOption = None) -> None:
-    """The public key of this home's receipts, to be told to whoever is to verify one."""
+    """The public key of this home's receipts, for whoever verifies one."""
     with reporting():
         found = cast("dict[str, Any]", ask_one(home, "receipts.key"))
         if as_json:

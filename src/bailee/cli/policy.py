@@ -149,7 +149,7 @@ def explain(
         place = f"{policy.document.file}:{clause.line}"
         out.print(f"{clause.id}  {place}  serves {', '.join(clause.rows)}", style="dim")
         if found.passed_over:
-            out.print("\nPassed over, in order:" if lang == "en" else "\n依次未适用的条款:")
+            out.print("\nPassed over, in order:" if lang == "en" else "\n依次未适用的条款：")
             rows = [
                 (f"  {one.clause.id}", why_not(policy.document, one, lang))
                 for one in found.passed_over

@@ -23,7 +23,7 @@ def _ask(operation: str, key: str | None, arguments: dict[str, object], home: Pl
     presented = key or os.environ.get("BAILEE_API_KEY")
     if not presented:
         raise InputError(
-            "the choice is yours to make: it takes your API key.",
+            "only you can make this choice: it needs your API key.",
             code="authentication",
             hint="give it with --key or BAILEE_API_KEY",
         )

@@ -182,7 +182,7 @@ def _over(beneath: Path, content: str) -> str:
         raise InputError(
             f"{beneath} can't be read as JSON, and holds for this agent.",
             code="configuration",
-            hint="mend the file, or unset the variable that names it",
+            hint="fix the file, or unset the variable that names it",
         ) from error
     return json.dumps(_laid(held, json.loads(content)))
 

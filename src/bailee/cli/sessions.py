@@ -16,9 +16,7 @@ _SHOWN = 200
 Session = Annotated[str, typer.Argument(help="The session's id, as in `bailee sessions list`.")]
 
 
-ReasonOption = Annotated[
-    str | None, typer.Option(help="Why; it goes on record.", show_default=False)
-]
+ReasonOption = Annotated[str | None, typer.Option(help="Why; it is recorded.", show_default=False)]
 
 
 @app.command("list")
@@ -69,7 +67,7 @@ def list_sessions(
             exchanges = one["exchanges"]
             what = "1 exchange" if exchanges == 1 else f"{exchanges} exchanges"
             note(
-                f"{one['account']}: {what} went on with deleted sessions, the last on "
+                f"{one['account']}: {what} continued deleted sessions, the last on "
                 f"{moment(one['last'])}; not kept, by {one['clause']}. A new session is kept."
             )
 

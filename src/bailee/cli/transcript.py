@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
 _LONGEST = 2_000
 _WHY = {
-    "not_understood": "it is not what the API says",
+    "not_understood": "it does not follow the API",
     "in_part": "its answer broke off, or says more than is understood and shown",
-    "ended_the_process": "the server ended while it took it apart",
+    "ended_the_process": "the server stopped while parsing it",
     "decoded_size": "past the bound on size when unpacked",
 }
 

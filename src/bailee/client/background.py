@@ -25,6 +25,8 @@ from bailee.client.flows import Flow
 from bailee.client.local_key import make_private, write_private
 from bailee.client.machine import Machine
 from bailee.client.telemetry import Telemetry
+from bailee.policy.document import Language
+from bailee.words import words
 
 BY_ITSELF: Final = ("metrics", "errors")
 _FIRST: Final = 1.0  # seconds until what earlier runs left is sent
@@ -32,25 +34,22 @@ _EVERY: Final = 600.0
 _PATIENCE: Final = 2.0
 
 
-def unsaid(machine: Machine) -> list[Flow]:
+def unsaid(machine: Machine, language: Language = "en") -> list[Flow]:
     """The flows that may leave by themselves and have not been announced for where they go."""
     said = _said(machine.data)
-    flows = [machine.flow(name) for name in BY_ITSELF]
+    flows = [machine.flow(name, language) for name in BY_ITSELF]
     return [flow for flow in flows if flow.on and _mark(flow) not in said]
 
 
-def announcement(machine: Machine) -> str | None:
+def announcement(machine: Machine, language: Language = "en") -> str | None:
     """What is to be said, if something is."""
-    due = unsaid(machine)
+    due = unsaid(machine, language)
     if not due:
         return None
-    what = " and ".join(flow.label.lower() for flow in due)
-    where = " and ".join(dict.fromkeys(flow.destination for flow in due))
-    return (
-        f"From the next start on, bailee sends {what} of its own to {where}: counts, times, places "
-        "in its own code; never yours, nor a path or a prompt. `bailee outbox` shows the bytes, "
-        "`bailee flows` what turns each off."
-    )
+    said = words(language, "terminal")
+    what = said("notice.and").join(flow.label.lower() for flow in due)
+    where = said("notice.and").join(dict.fromkeys(flow.destination for flow in due))
+    return said("notice.sends", what=what, where=where)
 
 
 def announced(machine: Machine) -> None:
@@ -66,13 +65,13 @@ class Background:
     and `shown` to be called once it was.
     """
 
-    def __init__(self, machine: Machine, service: str) -> None:
+    def __init__(self, machine: Machine, service: str, language: Language = "en") -> None:
         self._machine: Final = machine
         self._todo: queue.SimpleQueue[Callable[[], object] | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self._held = frozenset(flow.name for flow in unsaid(machine))
         self.telemetry: Final = Telemetry(machine, service)
-        self.notice: Final = announcement(machine)
+        self.notice: Final = announcement(machine, language)
 
     def shown(self) -> None:
         """The notice was shown."""

@@ -26,6 +26,7 @@ from bailee.client.settings import Chosen, Settings
 from bailee.errors import InputError
 from bailee.policy import Policy
 from bailee.policy.document import Language
+from bailee.words import Words, words
 
 HERE: Final = "http://127.0.0.1:8787"
 INGEST_PORT: Final = 8789
@@ -82,7 +83,7 @@ def provider_of(policy: Policy, settings: Settings) -> tuple[str, Chosen | None]
     return next(p.name for p in names if p.selected_by is None), None
 
 
-def permitted(policy: Policy, settings: Settings, flow: str) -> Flow:
+def permitted(policy: Policy, settings: Settings, flow: str, language: Language = "en") -> Flow:
     """One flow of the document.
 
     Raises:
@@ -91,7 +92,7 @@ def permitted(policy: Policy, settings: Settings, flow: str) -> Flow:
     declared = policy.document.flows.get(flow)
     if declared is None:
         raise InputError("The policy has no such flow.", hint=", ".join(policy.document.flows))
-    return _flow(policy, settings, flow, "en")
+    return _flow(policy, settings, flow, words(language, "terminal"))
 
 
 def all_flows(
@@ -100,13 +101,14 @@ def all_flows(
     """Every flow from this machine, the work itself first. `sandboxed`: this machine has what a
     sandbox for commands needs.
     """
+    said = words(language, "terminal")
     return [
-        _model(policy, settings),
-        *(_flow(policy, settings, name, language) for name in policy.document.flows),
-        _public_issue(policy, settings),
-        _web_fetch(settings),
-        *_servers(settings),
-        _commands(settings, sandboxed),
+        _model(policy, settings, said),
+        *(_flow(policy, settings, name, said) for name in policy.document.flows),
+        _public_issue(policy, settings, said),
+        _web_fetch(settings, said),
+        *_servers(settings, said),
+        _commands(settings, sandboxed, said),
     ]
 
 
@@ -167,7 +169,7 @@ def shown(address: str) -> str:
     return urlunsplit((parts.scheme, f"{name}{port}", parts.path, "", ""))
 
 
-def _flow(policy: Policy, settings: Settings, name: str, language: Language) -> Flow:
+def _flow(policy: Policy, settings: Settings, name: str, said: Words) -> Flow:
     provider, selected = provider_of(policy, settings)
     facts = {"flow": name, "provider": provider, "env": settings.switch_values}
     found = policy.explain("send", facts)
@@ -182,12 +184,12 @@ def _flow(policy: Policy, settings: Settings, name: str, language: Language) -> 
     address = shown(ingest_address(settings)).rstrip("/") + PATHS.get(name, "")
     return Flow(
         name,
-        declared.label.of(language),
+        declared.label.of(said.language),
         found.decision.effect == "allow",
         address,
-        declared.carries.of(language),
+        declared.carries.of(said.language),
         found.decision.clause,
-        _decided(variable, chosen, provider),
+        _decided(variable, chosen, provider, said),
         variable,
         None if chosen is None else chosen.scope,
         None if chosen is None else chosen.place,
@@ -195,51 +197,59 @@ def _flow(policy: Policy, settings: Settings, name: str, language: Language) -> 
     )
 
 
-def _decided(variable: str | None, chosen: Chosen | None, provider: str) -> str:
+def where(chosen: Chosen, said: Words) -> str:
+    """The scope and the place that decided, in words."""
+    scope = said(f"scope.{chosen.scope.replace(' ', '_')}")
+    alone = chosen.place == chosen.scope
+    return scope if alone else said("flow.where", scope=scope, place=chosen.place)
+
+
+def _decided(variable: str | None, chosen: Chosen | None, provider: str, said: Words) -> str:
     if variable is None or chosen is None:
-        return f"the default for provider {provider}"
+        return said("flow.default_for", name=provider)
+    place = where(chosen, said)
     if chosen.assumed:
-        return f"{chosen.where}, which is not understood: {variable} counts as set"
-    zero = " (any value counts, this one too)" if chosen.value in _LIKE_NO else ""
-    return f"{chosen.called or variable} in {chosen.where}{zero}"
+        return said("flow.assumed", where=place, name=variable)
+    form = "flow.like_no" if chosen.value in _LIKE_NO else "flow.set_in"
+    return said(form, name=chosen.called or variable, where=place)
 
 
 _LIKE_NO: Final = frozenset({"0", "false", "False", "FALSE", "no", "off"})
 
 
-def _model(policy: Policy, settings: Settings) -> Flow:
+def _model(policy: Policy, settings: Settings, said: Words) -> Flow:
     provider, selected = provider_of(policy, settings)
     variable = None if selected is None else policy.document.providers[provider].selected_by
     return Flow(
         "model",
-        "Model",
+        said("flow.model"),
         True,
         shown(model_address(policy, settings)),
-        "The work itself: prompts, the code that belongs to them, the model's answers.",
+        said("flow.carries_model"),
         "state.runs-locally" if _has(policy, "state.runs-locally") else None,
-        _decided(variable, selected, provider),
+        _decided(variable, selected, provider, said),
         variable,
         None if selected is None else selected.scope,
         None if selected is None else selected.place,
     )
 
 
-def _public_issue(policy: Policy, settings: Settings) -> Flow:
-    bug = _flow(policy, settings, "bug_report", "en")
+def _public_issue(policy: Policy, settings: Settings, said: Words) -> Flow:
+    bug = _flow(policy, settings, "bug_report", said)
     repository = settings.values.get("feedbackRepository")
     set_up = repository is not None
     return Flow(
         "public_issue",
-        "GitHub issue",
+        said("flow.issue"),
         bug.on and set_up,
-        f"https://github.com/{repository.value}/issues" if repository else "nowhere",
-        "A draft that the person edits first, without the transcript, secrets taken out.",
+        f"https://github.com/{repository.value}/issues" if repository else said("flow.nowhere"),
+        said("flow.carries_issue"),
         bug.clause if not bug.on else _statement(policy, "state.public-issue"),
         bug.decided_by
         if not bug.on
-        else f"feedbackRepository in {repository.where}"
+        else _set_in("feedbackRepository", repository, said)
         if repository
-        else "no feedbackRepository being set",
+        else said("flow.no_repository"),
         bug.variable if not bug.on else None,
         bug.scope if not bug.on else repository.scope if repository else None,
         bug.place if not bug.on else repository.place if repository else None,
@@ -247,42 +257,44 @@ def _public_issue(policy: Policy, settings: Settings) -> Flow:
     )
 
 
-def _web_fetch(settings: Settings) -> Flow:
+def _web_fetch(settings: Settings, said: Words) -> Flow:
     chosen = settings.values.get("webFetch")
     on = settings.flag("webFetch")
     return Flow(
         "web_fetch",
-        "Web pages",
+        said("flow.web"),
         on,
-        "any public host" if on else "nowhere",
-        "Addresses of pages that the model asks for.",
+        said("flow.any_host" if on else "flow.nowhere"),
+        said("flow.carries_web"),
         None,
-        "the default" if chosen is None else f"webFetch in {chosen.where}",
+        said("flow.default") if chosen is None else _set_in("webFetch", chosen, said),
         None,
         None if chosen is None else chosen.scope,
         None if chosen is None else chosen.place,
     )
 
 
-def _commands(settings: Settings, sandboxed: bool) -> Flow:
+def _commands(settings: Settings, sandboxed: bool, said: Words) -> Flow:
     """What commands that the agent runs may reach."""
     switch = settings.values.get("sandbox")
     hosts = settings.values.get("sandbox.network")
     boxed = sandboxed and settings.flag("sandbox")
     decided = switch if switch is not None and not settings.flag("sandbox") else hosts
     if decided is switch is not None:
-        why = f"sandbox in {switch.where}"
+        why = _set_in("sandbox", switch, said)
     elif not sandboxed:
-        why, decided = "bubblewrap not being installed here", None
+        why, decided = said("flow.no_bubblewrap"), None
+    elif hosts:
+        why = _set_in("sandbox.network", hosts, said)
     else:
-        why = f"sandbox.network in {hosts.where}" if hosts else "no host being in sandbox.network"
+        why = said("flow.no_host")
     reached = ", ".join(hosts.value) if hosts is not None else ""
     return Flow(
         "commands",
-        "Commands",
+        said("flow.commands"),
         bool(reached) or not boxed,
-        (reached or "nowhere") if boxed else "anywhere",
-        "What commands send that the model asks for and a person or a rule permits.",
+        (reached or said("flow.nowhere")) if boxed else said("flow.anywhere"),
+        said("flow.carries_commands"),
         None,
         why,
         None,
@@ -291,37 +303,41 @@ def _commands(settings: Settings, sandboxed: bool) -> Flow:
     )
 
 
-def _servers(settings: Settings) -> list[Flow]:
+def _servers(settings: Settings, said: Words) -> list[Flow]:
     """One for each MCP server; one that is off where there is none."""
-    carries = "What the model asks of servers that you have set up."
     made = [
-        _server(name, chosen, carries, f"mcpServers in {chosen.where}", on=True)
+        _server(name, chosen, _set_in("mcpServers", chosen, said), said, on=True)
         for name, chosen in sorted(settings.servers.items())
     ]
     made += [
-        _server(name, chosen, carries, f"{chosen.place}, which can't: `bailee code` asks", on=False)
+        _server(name, chosen, said("flow.proposed", place=chosen.place), said, on=False)
         for name, chosen in sorted(settings.proposed.items())
         if name not in settings.servers
     ]
-    nothing = "no server being set up"
-    return made or [Flow("mcp_servers", "MCP servers", False, "nowhere", carries, None, nothing)]
+    label, nowhere, why = said("flow.servers"), said("flow.nowhere"), said("flow.no_server")
+    carries = said("flow.carries_servers")
+    return made or [Flow("mcp_servers", label, False, nowhere, carries, None, why)]
 
 
-def _server(name: str, chosen: Chosen, carries: str, decided: str, *, on: bool) -> Flow:
+def _server(name: str, chosen: Chosen, decided: str, said: Words, *, on: bool) -> Flow:
     found = server(name, chosen.value)
-    here = f"a program here: {found.command}"
+    here = said("flow.program", name=found.command)
     return Flow(
         f"mcp_server.{name}",
-        f"MCP server {name}",
+        said("flow.server", name=name),
         on,
         here if found.url is None else shown(found.url),
-        carries,
+        said("flow.carries_servers"),
         None,
         decided,
         None,
         chosen.scope,
         chosen.place,
     )
+
+
+def _set_in(name: str, chosen: Chosen, said: Words) -> str:
+    return said("flow.set_in", name=name, where=where(chosen, said))
 
 
 def _statement(policy: Policy, clause: str) -> str | None:

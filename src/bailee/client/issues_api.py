@@ -63,7 +63,7 @@ def file_issue(issue: Issue, *, token: str, network: Network, api: str = API) ->
         "x-github-api-version": VERSION,
     }
     if not token.isascii() or not token.isprintable() or " " in token or not token:
-        raise InputError("this is no token of GitHub's.", code="authentication", hint=_TOKEN)
+        raise InputError("this is not a GitHub token.", code="authentication", hint=_TOKEN)
     try:
         answer = network.ask("POST", address, content=body_of(issue), headers=headers)
     except NoAnswer as error:
@@ -90,7 +90,7 @@ def _filed(content: bytes) -> Filed:
     except (ValueError, TypeError, KeyError, RecursionError, AttributeError):
         pass
     raise UpstreamError(
-        "GitHub took the issue and did not say where it is.", hint="look in the repository"
+        "GitHub accepted the issue but did not say where it is.", hint="look in the repository"
     )
 
 
@@ -101,7 +101,9 @@ def _refusal(answer: Answer, repository: str) -> BaileeError:
     ):
         wait = headers.get("retry-after", "")
         hint = f"wait {wait} seconds" if wait.isdecimal() and len(wait) < 7 else "wait an hour"
-        return InputError("GitHub takes no more for now.", code="too_many_attempts", hint=hint)
+        return InputError(
+            "GitHub accepts no more requests for now.", code="too_many_attempts", hint=hint
+        )
     if status == 401:
         return InputError("GitHub does not know this token.", code="authentication", hint=_TOKEN)
     if status == 403:
@@ -115,11 +117,13 @@ def _refusal(answer: Answer, repository: str) -> BaileeError:
             hint="check the name, and what the token was given",
         )
     if status == 410:
-        return InputError(f"{repository} takes no issues.", hint="turn them on in its settings")
-    if status in (301, 302, 307, 308):
         return InputError(
-            f"{repository} has another name now.", hint="name it as it is called today"
+            f"{repository} does not accept issues.", hint="turn them on in its settings"
         )
+    if status in (301, 302, 307, 308):
+        return InputError(f"{repository} has another name now.", hint="use its present name")
     if status == 422:
-        return InputError("GitHub does not take the issue as it is.", hint="change title or text")
+        return InputError(
+            "GitHub does not accept the issue as it is.", hint="change its title or text"
+        )
     return UpstreamError(f"GitHub answered {status}.", hint="try again later")

@@ -105,7 +105,7 @@ def machine_key(folder: Path, ring: Callable[[], Ring | None] = system_ring) -> 
                 raise InputError(
                     "The key of your local transcripts is in a keyring that is not there now.",
                     code="configuration",
-                    hint=f"unlock it; or remove {folder} to begin anew, which loses what is kept",
+                    hint=f"unlock it; or remove {folder} to start over, which loses what is kept",
                 )
             text = found
     except OSError as error:
@@ -195,7 +195,7 @@ def _read_private(file: Path) -> str | None:
             raise InputError(
                 f"The key {file} belongs to another user.",
                 code="configuration",
-                hint="find out who put it there; what is kept under it is theirs to read",
+                hint="find out who put it there; they can read what is kept under it",
             )
         if stat.S_IMODE(status.st_mode) & 0o077:
             raise InputError(

@@ -21,6 +21,8 @@ from bailee.client.settings import Settings
 from bailee.client.transcripts import LocalTranscripts, reaching
 from bailee.clock import Clock, system_clock
 from bailee.policy import Policy, load
+from bailee.policy.document import Language
+from bailee.words import words
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,9 +76,9 @@ class Machine:
                 return value
         return None
 
-    def flow(self, name: str) -> Flow:
+    def flow(self, name: str, language: Language = "en") -> Flow:
         """Whether a flow of the document may leave, and who decided."""
-        return permitted(self.policy, self.settings, name)
+        return permitted(self.policy, self.settings, name, language)
 
     def transcripts(self) -> LocalTranscripts:
         """The local transcripts."""
@@ -92,7 +94,7 @@ class Machine:
         """The key of this machine's stores; made at the first use."""
         return machine_key(self.data)
 
-    def tidy(self) -> str | None:
+    def tidy(self, language: Language = "en") -> str | None:
         """Forget what is past its time, bailee's own; a line for the person, if there is something
         to say. The first time something is near its end this announces it and deletes nothing.
         What is past its time is not shown or resumed in any case.
@@ -107,11 +109,10 @@ class Machine:
                 note = announcing.Announced(days, now.isoformat())
                 announcing.write(self.data, "bailee", note)
             past = sum(one.forgotten_at <= now for one in due)
-            many = f"{past} session{'' if past == 1 else 's'}" if past else "sessions"
-            return (
-                f"{many} not used for {days} days will be forgotten from the next start on; "
-                "to see which: bailee local clean --dry-run"
-            )
+            said = words(language, "terminal")
+            if past:
+                return said.count("notice.past", past, days=days)
+            return said("notice.unused", days=days)
         if announcing.may_delete(announced, days):
             store.forget(days)
             self.outbox().forget(max(days, 1))

@@ -200,7 +200,7 @@ class Outbox:
         except OSError as error:
             raise StorageError(
                 f"the outbox {self._folder} can't be used ({error.strerror}).",
-                hint="mend its permissions or free some space",
+                hint="fix its permissions or free some space",
             ) from error
 
 

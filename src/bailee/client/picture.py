@@ -14,29 +14,24 @@ from typing import Final
 
 from bailee.client.flows import Flow
 from bailee.policy.document import Language
+from bailee.words import words
 
 _MIN: Final = 50
 _GAP: Final = 2
-
-
-# The box's title, what is said of a flow that is off, and of what stays.
-_WORDS: Final[dict[Language, tuple[str, str, str]]] = {
-    "en": ("this machine", "off, by ", "stays: "),
-    "zh": ("本机", "关,依据:", "留存:"),
-}
 
 
 def draw(
     flows: Sequence[Flow], stays: Sequence[str], width: int = 96, language: Language = "en"
 ) -> str:
     """A box for this machine with one line for each flow; `stays`: what is kept here."""
-    machine, off, kept = _WORDS[language]
+    said = words(language, "terminal")
+    off, kept = said("flows.picture_off"), said("flows.picture_stays")
     width = max(width, _MIN)
     label = max(columns(flow.label) for flow in flows)
     inner = label + 2 * _GAP
     arrow_on, arrow_off = "──────▶ ", "──╳     "
     room = width - inner - 2 - len(arrow_on)
-    lines = [f"┌{_titled(machine, inner)}┐"]
+    lines = [f"┌{_titled(said('flows.picture_here'), inner)}┐"]
     for flow in flows:
         name = flow.label + " " * (label - columns(flow.label))
         arrow = arrow_on if flow.on else arrow_off
@@ -79,8 +74,13 @@ def wrapped(text: str, room: int) -> list[str]:
     return [*lines, line] if line or not lines else lines
 
 
-def _titled(title: str, inner: int) -> str:
-    text = f" {title} "
-    while columns(text) > inner:
+def cut(text: str, room: int) -> str:
+    """The start of a text, in at most `room` columns."""
+    while columns(text) > room:
         text = text[:-1]
+    return text
+
+
+def _titled(title: str, inner: int) -> str:
+    text = cut(f" {title} ", inner)
     return text + "─" * (inner - columns(text))

@@ -94,11 +94,6 @@ class Chosen:
     assumed: bool = False
     called: str | None = None
 
-    @property
-    def where(self) -> str:
-        """The scope and the place, in words."""
-        return self.scope if self.place == self.scope else f"{self.scope} settings, {self.place}"
-
 
 @dataclass(frozen=True, slots=True)
 class Settings:

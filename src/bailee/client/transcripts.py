@@ -126,7 +126,7 @@ class LocalTranscripts:
             content = self._content(session)
             found = frames.layout(content)
             if not found.sound:
-                raise IntegrityError(f"The transcript {session} is no transcript.")
+                raise IntegrityError(f"The transcript {session} is not a transcript.")
             if not found.frames or self._past(found):
                 return []
             key = self._session_key(session)
@@ -251,12 +251,12 @@ class _Writing:
                 raise InputError(
                     "Another process is writing this session.",
                     code="home_in_use",
-                    hint="go on there, or end it first",
+                    hint="continue there, or end it first",
                 ) from None
             content = self._file.read()
             held = frames.layout(content)
             if not held.sound:
-                raise IntegrityError(f"The transcript {session} is no transcript.")
+                raise IntegrityError(f"The transcript {session} is not a transcript.")
             self._number = len(held.frames)
             if held.frames:
                 self._key = _unwrapped(wrapped, session, machine_key)
@@ -354,5 +354,5 @@ def reaching(folder: Path) -> Iterator[None]:
     except OSError as error:
         raise StorageError(
             f"the local transcripts in {folder} can't be used ({error.strerror}).",
-            hint="mend its permissions or free some space",
+            hint="fix its permissions or free some space",
         ) from error

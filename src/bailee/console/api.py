@@ -106,7 +106,7 @@ def who(node: Node, request: Request, cookie: str) -> Actor:
     ours = request.headers.get("sec-fetch-site") == "same-origin"
     if request.method not in _SAFE and not (ours and _is_json(request)):
         raise InputError(
-            "with a cookie only this console's own pages change something.",
+            "with a cookie, only this console's own pages can change anything.",
             code="forbidden",
             hint="use an API key",
         )
@@ -135,7 +135,7 @@ def _values(route: Route, ask: Ask) -> dict[str, Any]:
         values.setdefault(name, []).append(value)
     if not route.in_address:
         if values:
-            raise InputError("its arguments stand in the body, not in the address.")
+            raise InputError("its arguments belong in the body, not in the address.")
         values = _object(ask.body)
     for name, value in ask.path.items():
         if (name, value) == ("id", "me"):

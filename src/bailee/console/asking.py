@@ -15,9 +15,9 @@ from urllib.parse import parse_qsl
 from starlette.requests import Request
 
 from bailee.accounts import Actor
-from bailee.console.language import Words
 from bailee.console.visitor import SignedIn, Visitor
 from bailee.errors import InputError
+from bailee.words import Words
 
 _BODY_SECONDS = 10
 _BODY_RATE = 20_000  # bytes a second
@@ -118,5 +118,5 @@ def fields(body: bytes) -> dict[str, str]:
         raise InputError("this is not a form.") from None
     found = dict(pairs)
     if len(found) != len(pairs):
-        raise InputError("a field of the form stands twice.")
+        raise InputError("a field of the form is given twice.")
     return found

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Final
 
-from bailee.console.language import Words
 from bailee.shown import html_text as escape
+from bailee.words import Words
 
 _WEEKS: Final = 6
 _CELL: Final = 46.0

@@ -25,10 +25,10 @@ from bailee.cloud.sessions.log import Event
 from bailee.console.asking import Ask
 from bailee.console.cloud_events import said
 from bailee.console.frame import Frame
-from bailee.console.language import Words
 from bailee.console.parts import Parts
 from bailee.errors import BaileeError, InputError
 from bailee.operations import cloud
+from bailee.words import Words
 
 _KEEP_ALIVE_SECONDS: Final = 15.0
 

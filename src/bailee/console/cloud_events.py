@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
-from bailee.console.language import Words
+from bailee.words import Words
 
 _LONGEST: Final = 20_000
 _RESULT_LINES: Final = 40

@@ -16,11 +16,12 @@ from starlette.responses import HTMLResponse
 
 from bailee.accounts import csrf
 from bailee.console.asking import Ask
-from bailee.console.language import HTML_LANGUAGE, LANGUAGES, OWN_NAME
+from bailee.console.language import HTML_LANGUAGE, OWN_NAME
 from bailee.policy import Policy
 from bailee.policy.diagram import STYLE as DIAGRAM_STYLE
 from bailee.policy.wording import outcome_in_words, period_in_words
 from bailee.shown import page as page_text
+from bailee.words import LANGUAGES
 
 _FOLDER: Final = Path(__file__).parent
 _PAGES: Final = _FOLDER / "pages"

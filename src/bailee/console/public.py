@@ -10,7 +10,6 @@ from starlette.responses import RedirectResponse, Response
 
 from bailee.console.asking import Ask
 from bailee.console.frame import Frame
-from bailee.console.language import known
 from bailee.console.parts import Parts
 from bailee.policy.actions import ACTIONS, FLAGS
 from bailee.policy.asking import typed
@@ -18,6 +17,7 @@ from bailee.policy.diagram import draw
 from bailee.policy.document import Clause, Language
 from bailee.policy.page import page
 from bailee.policy.wording import QUESTIONS, outcome_in_words, sentence, why_not
+from bailee.words import known
 
 LANGUAGE_COOKIE = "bailee_language"
 _FOR_GOOD = {"cache-control": "public, max-age=31536000, immutable"}

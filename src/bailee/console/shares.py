@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from bailee.console.language import Words
 from bailee.shown import html_text as escape
+from bailee.words import Words
 
 _WIDTH: Final = 860.0
 _HEIGHT: Final = 260.0

@@ -41,7 +41,7 @@ from bailee.console.feedback import Feedback
 from bailee.console.frame import Frame
 from bailee.console.guard import Guarded
 from bailee.console.home import Home
-from bailee.console.language import Words, accepted, known, words
+from bailee.console.language import accepted
 from bailee.console.metrics import Metrics
 from bailee.console.organisations import Organisations
 from bailee.console.outside import Outside
@@ -55,6 +55,7 @@ from bailee.console.visitor import Admission, Membership, Rule, SignedIn, Visito
 from bailee.console.ways_in import WaysIn
 from bailee.errors import BaileeError, InputError
 from bailee.operations.routes import BASE
+from bailee.words import Words, known, words
 
 VISIT_COOKIE = "bailee_visit"
 
@@ -239,7 +240,7 @@ def _words(request: Request) -> Words:
         or accepted(header)
         or "en"
     )
-    return words(language)
+    return words(language, "console")
 
 
 def visitor_of(registry: Registry, cookie: str | None) -> Visitor:

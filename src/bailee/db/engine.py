@@ -118,7 +118,7 @@ def rewrite(engine: Engine) -> None:
         connection.cursor().execute("VACUUM")
     except sqlite3.Error as error:
         raise StorageError(
-            f"the database can't be written anew ({type(error).__name__}).",
+            f"the database can't be rewritten ({type(error).__name__}).",
             hint="it needs as much free space as it is large",
         ) from error
     finally:

@@ -36,7 +36,7 @@ def read_place(text: str) -> tuple[datetime, str]:
             return moment.astimezone(UTC), name
     except (ValueError, OverflowError):
         pass
-    raise InputError("`after` is no place in this list.", hint="give what `next` of a page was")
+    raise InputError("`after` is not a place in this list.", hint="give the `next` of a page")
 
 
 def following(

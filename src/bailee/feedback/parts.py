@@ -57,7 +57,7 @@ def read(body: bytes) -> Parts:
     sent = _object(content.encode("utf-8", "surrogatepass"))
     found = {part: value for part, value in _parts(sent).items() if value not in _NOTHING}
     if not found:
-        raise InputError("the report holds nothing.", hint="say what happened, or add a part")
+        raise InputError("the report is empty.", hint="say what happened, or add a part")
     for part, value in found.items():
         try:
             size = len(pack(value))

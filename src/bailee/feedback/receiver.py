@@ -189,7 +189,7 @@ class Receiver:
                 async with self._door.admitted(request, bearer(request)) as (sender, _):
                     if sender.whose is None:
                         raise InputError(
-                            "this key sends only.",
+                            "this key can only send.",
                             code="forbidden",
                             hint="use the report's withdrawal secret, or a key of the account",
                         )
@@ -211,7 +211,7 @@ class Receiver:
             if unneeded or request.url.query:
                 raise InputError(
                     "the request holds more than an answer needs.",
-                    hint="send no key, no cookie, no id, no query; only what HTTP needs",
+                    hint="send no key, cookie, id or query: only what HTTP needs",
                 )
             given = _rating(body)
             version = self._survey.version_of(request.headers.get("user-agent", ""))
@@ -239,7 +239,7 @@ def _rating(body: bytes) -> str:
 
 
 def _no_such() -> InputError:
-    return InputError("there is no such report, or no more.", code="not_found")
+    return InputError("there is no such report, or it is no longer kept.", code="not_found")
 
 
 def _json(value: object, status: int = 200) -> Response:

@@ -183,7 +183,7 @@ class Reports:
         """
         with self.lock:
             if not still():
-                raise InputError("the key was revoked meanwhile.", code="authentication")
+                raise InputError("the key has been revoked.", code="authentication")
             mark = None if sent_as is None else self._mark(origin, sent_as)
             before = None if mark is None else self._select(table.c.sent_as == mark)
             if before:
@@ -286,7 +286,7 @@ class Reports:
         theirs = True if whose is None else whose.condition
         found = self._select(table.c.id == report_id, table.c.expires_at > now, theirs)
         if not found:
-            raise InputError("there is no such report, or no more.", code="not_found")
+            raise InputError("there is no such report, or it is no longer kept.", code="not_found")
         return found[0]
 
     def open(self, report: Report) -> Parts:

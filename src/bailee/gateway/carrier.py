@@ -76,7 +76,7 @@ class SocketCarrier:
         except Exception as error:  # whatever a cloud's library raises, the client gets an answer
             self._failed(
                 UpstreamError(
-                    f"The upstream's credential could not be had ({type(error).__name__}).",
+                    f"The upstream's credential could not be obtained ({type(error).__name__}).",
                     code="upstream_credential",
                 )
             )

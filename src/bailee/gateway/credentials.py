@@ -128,7 +128,7 @@ class Bedrock:
             SigV4Auth(found.get_frozen_credentials(), "bedrock", region).add_auth(request)
         except (BotoCoreError, ClientError):
             raise UpstreamError(
-                "The AWS credential could not be had.",
+                "The AWS credential could not be obtained.",
                 code="upstream_credential",
                 hint="whoever runs this gateway: `aws sts get-caller-identity` says more",
             ) from None
@@ -213,7 +213,7 @@ class Vertex:
             self._credentials.refresh(ask)
         except google.auth.exceptions.GoogleAuthError:
             raise UpstreamError(
-                "The Google credential could not be had.",
+                "The Google credential could not be obtained.",
                 code="upstream_credential",
                 hint="set GOOGLE_APPLICATION_CREDENTIALS, or log in with gcloud",
             ) from None

@@ -48,7 +48,7 @@ class Origins:
         for one in given:
             if _ORIGIN.fullmatch(one) is None:
                 raise InputError(
-                    f"gateway.origins holds {one!r}, which is no origin.",
+                    f"gateway.origins holds {one!r}, which is not an origin.",
                     code="configuration",
                     hint="write it as browsers do: https://app.example.com, no path, no *",
                 )

@@ -92,7 +92,7 @@ def not_recorded() -> PolicyDenied:
     return PolicyDenied(
         "This exchange can't be recorded.",
         code="not_recorded",
-        hint="the operator must make room or mend the disk; the policy serves nothing unrecorded",
+        hint="the operator must make room or repair the disk; the policy serves nothing unrecorded",
     )
 
 
@@ -114,7 +114,7 @@ def over_share(over: Over) -> InputError:
     return InputError(
         message,
         code="over_share",
-        hint="let requests end, then send this one again; the operator sets the shares",
+        hint="wait for requests to end, then send this one again; the operator sets the shares",
     )
 
 

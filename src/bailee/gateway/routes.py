@@ -255,7 +255,7 @@ def _other(method: bytes, path: bytes, query: bytes) -> Route | Refused:
         return Refused(
             label,
             InputError(
-                "Telemetry is not for the gateway, and goes to no model's provider.",
+                "Telemetry does not belong at the gateway and goes to no model's provider.",
                 code="not_found",
                 hint="send it to the ingest: set OTEL_EXPORTER_OTLP_ENDPOINT to the address that "
                 "`bailee up` prints as ingest (the setting ingest.listen)",
@@ -265,7 +265,7 @@ def _other(method: bytes, path: bytes, query: bytes) -> Route | Refused:
         return Refused(
             label,
             InputError(
-                "This looks like a conversation, and is not spelled as one that can be recorded.",
+                "This looks like a conversation, but is not spelled like one that can be recorded.",
                 hint="write /v1/messages; /bedrock/model/{id}/invoke, a slash in the id as %2F; or "
                 "/vertex/v1/projects/{p}/locations/{l}/publishers/anthropic/models/{m}:rawPredict",
             ),
@@ -319,6 +319,6 @@ def _two_ways(reason: str, hint: str) -> InputError:
 def _wrong_method(label: str, allowed: frozenset[bytes]) -> Refused:
     names = ", ".join(sorted(name.decode("ascii") for name in allowed))
     error = InputError(
-        "This path does not take this method.", code="method_not_allowed", hint=f"use {names}"
+        "This path does not accept this method.", code="method_not_allowed", hint=f"use {names}"
     )
     return Refused(label, error, allow=names)

@@ -518,8 +518,8 @@ def _not_passed(passage: Passage, caller: Caller, where: Route) -> PolicyDenied:
     """A request that the policy does not let go upstream."""
     if not caller.passage(where.kind, True).allowed:
         return PolicyDenied(
-            f"This key opens conversations with a model alone (clause {passage.clause}).",
-            hint="do this outside of the cloud session, with another key",
+            f"This key is only for conversations with a model (clause {passage.clause}).",
+            hint="do this outside the cloud session, with another key",
         )
     return PolicyDenied(
         "This is no conversation that can be recorded, and does not go upstream on the operator's "

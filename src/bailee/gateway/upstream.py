@@ -319,7 +319,7 @@ def _closed(exc: Exception | None, *, began: bool) -> UpstreamError:
     return UpstreamError(
         "The upstream closed before it answered; it may have acted on the request.",
         code="upstream_closed",
-        hint="to send it again is your choice: it may be answered, and paid, a second time",
+        hint="sending it again is your choice: it may be answered, and paid for, a second time",
     )
 
 

@@ -39,6 +39,6 @@ def console_label(file: Path) -> str:
         new.replace(file)
     except OSError as error:
         raise StorageError(
-            f"{file} can't be used ({error.strerror}).", hint="mend its permissions"
+            f"{file} can't be used ({error.strerror}).", hint="fix its permissions"
         ) from error
     return label

@@ -41,7 +41,7 @@ def ask(path: Path, operation: str, arguments: Mapping[str, object]) -> Iterator
         ConnectionRefusedError, FileNotFoundError: nobody serves there.
         BaileeError: what the operation raised.
         InputError: code `configuration`, it is another user's process that serves there.
-        StorageError: the server ended before it had answered.
+        StorageError: the server ended before it answered.
     """
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
         connection.connect(reachable(path))
@@ -63,7 +63,7 @@ def ask(path: Path, operation: str, arguments: Mapping[str, object]) -> Iterator
                 if "end" in answer:
                     return
                 yield answer["item"]
-    raise StorageError("the server ended before it had answered.", hint="run the command again")
+    raise StorageError("the server ended before it answered.", hint="run the command again")
 
 
 def _is_ours(connection: socket.socket) -> bool:

@@ -105,7 +105,7 @@ def check_way(path: Path, who: Standing, *, mend: bool = False) -> None:
         if stat.S_ISLNK(status.st_mode):
             links += 1
             if links > _LINKS:
-                raise StorageError(f"{path} leads round in links.")
+                raise StorageError(f"{path} is a loop of links.")
             target = (place / part).readlink()
             waiting += reversed(target.parts[1:] if target.is_absolute() else target.parts)
             place = Path("/") if target.is_absolute() else place

@@ -69,7 +69,7 @@ class HomeLock:
         except OSError:
             same = False
         if not same:
-            raise StorageError(f"{path} was moved away at this moment.", hint="try again")
+            raise StorageError(f"{path} was moved away just now.", hint="try again")
         return descriptor
 
     def _in_use(self, descriptor: int) -> InputError:

@@ -105,8 +105,8 @@ class Reserve:
                 return
             self._borrowers -= 1
         raise StorageError(
-            "the disk is full, and what room there is is kept for deleting.",
-            hint="delete sessions, or make room on the disk; it goes on by itself then",
+            "the disk is full, and the room that is left is reserved for deleting.",
+            hint="delete sessions, or make room on the disk; then it continues by itself",
         )
 
     def give_back(self) -> None:

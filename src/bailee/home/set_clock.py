@@ -14,7 +14,7 @@ def time_set(home: Home, environment: Mapping[str, str]) -> datetime | None:
     """The moment in `BAILEE_NOW`; None when it is not set.
 
     Raises:
-        InputError: it is set, and the home has no test clock; or it is not a moment.
+        InputError: it is set, and the home has no test clock; or it is not a date and time.
     """
     text = environment.get("BAILEE_NOW")
     if not text:

@@ -47,11 +47,11 @@ def unpacked(body: bytes, encoding: str, most: int) -> bytes:
             plain = _zstd(body, most)
         else:
             raise InputError(
-                "the body has an encoding that is not known here.",
+                "the body's encoding is not known here.",
                 hint=f"use one of {', '.join(ENCODINGS)}",
             )
     except (zlib.error, brotli.error, zstandard.ZstdError, EOFError) as error:
-        raise InputError("the body is not of the encoding it is said to have.") from error
+        raise InputError("the body does not have the encoding that it names.") from error
     if len(plain) > most:
         raise InputError(
             f"the body is over {most} bytes when unpacked.",

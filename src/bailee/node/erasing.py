@@ -94,7 +94,7 @@ class Erasures:
                 self._begin(subject, now, by)
             elif before.state != REQUESTED:
                 raise InputError(
-                    f"{subject.id} was erased already.", hint="see `bailee receipts list`"
+                    f"{subject.id} has already been erased.", hint="see `bailee receipts list`"
                 )
             self._drive(self._get(subject.id), now)
             return self._get(subject.id)

@@ -114,7 +114,7 @@ class Once:
             raise InputError(
                 "this Idempotency-Key was given with another request.",
                 code="idempotency_key",
-                hint="take a new key for each thing that is to be done",
+                hint="use a new key for each thing to do",
             )
         if "answer" not in held:
             raise _unknown()
@@ -142,7 +142,7 @@ def _digest(question: object) -> str:
 
 def _unknown() -> BaileeError:
     return InputError(
-        "what was asked with this Idempotency-Key is under way, or it is not known how it ended.",
+        "what was asked with this Idempotency-Key is in progress, or how it ended is not known.",
         code="idempotency_key",
-        hint="look whether it was done; if it was not, ask with a new key",
+        hint="check whether it was done; if not, ask with a new key",
     )

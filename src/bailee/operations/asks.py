@@ -56,8 +56,8 @@ class Asks:
         if self.via is Via.TERMINAL:
             return "at the terminal, no reason given"
         raise InputError(
-            "to read what is another's takes a reason.",
-            hint="give it as `reason`: it goes on record",
+            "reading what belongs to someone else needs a reason.",
+            hint="give it as `reason`; it is recorded",
         )
 
     def require(self, node: Node, permission: Permission, account: Account | None = None) -> None:

@@ -170,7 +170,7 @@ def list_(
 
 @operation()
 def show(asks: Asks, node: Node, id: str) -> Shown:
-    """One session: how far it has come, and what is kept of it until when."""
+    """One session: how far it has got, and what is kept of it until when."""
     record = mine(asks, node, id, Permission.CLOUD_READ)
     yours = not is_staff(asks, node, record)
     first = next(node.cloud.read(record.id, OUTPUT, asks.at), None) if yours else None
@@ -195,11 +195,11 @@ def stop(asks: Asks, node: Node, id: str) -> CloudSession:
 
 @operation()
 def send(asks: Asks, node: Node, id: str, text: str) -> CloudSession:
-    """Ask a session's agent for more, once it is done with what it does."""
+    """Ask a session's agent for more, once it has finished its current work."""
     record = mine(asks, node, id, Permission.CLOUD_START)
     words = text.strip()
     if not words:
-        raise InputError("there is nothing to ask for.")
+        raise InputError("there is no follow-up text.")
     if len(words) > asking.LONGEST_TASK:
         raise InputError("the follow-up is too long.", code="request_too_large")
     cloud = _running(node)
@@ -249,9 +249,9 @@ def teleport(asks: Asks, node: Node, id: str) -> Teleport:
     pieces = list(node.cloud.read(record.id, OUTPUT, asks.at))
     if not pieces:
         raise InputError(
-            "nothing is kept of this session that one could go on with.",
+            "nothing is kept of this session that could be continued.",
             code="not_found",
-            hint="its time has passed, or it was one of zero retention",
+            hint="it has expired, or it was a zero-retention session",
         )
     asked = Asked(**pieces[0]["asked"])
     return extended(
@@ -269,7 +269,7 @@ def delete(asks: Asks, node: Node, id: str) -> Destroyed:
     """Destroy what is kept of a session that has ended."""
     record = mine(asks, node, id, Permission.CLOUD_CHANGE)
     if record.state is not State.ENDED:
-        raise InputError("a session that runs can't be deleted.", hint="stop it first")
+        raise InputError("a running session can't be deleted.", hint="stop it first")
     done = [receipt(one) for one in node.cloud.delete(record.id, asks.due, by=asks.actor.name)]
     return Destroyed(record.id, sum(one.state != DEFERRED for one in done), done)
 

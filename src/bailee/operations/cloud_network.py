@@ -55,7 +55,7 @@ def deny(asks: Asks, node: Node, entry: str, account: str | None = None) -> Entr
 
 @operation()
 def remove(asks: Asks, node: Node, id: str) -> Entry:
-    """Take an entry away."""
+    """Remove an entry."""
     entry = node.network_lists.get(id)
     asks.require(node, _CHANGE, node.accounts.get(entry.account_id))
     return shown(node.network_lists.remove(entry.id, by=asks.actor.name))

@@ -61,7 +61,7 @@ def account_named(asks: Asks, node: Node, named: str | None, permission: Permiss
         first = node.accounts.first()
         if first is None or first.person_id is not None or first.organisation_id is not None:
             raise InputError(
-                "it is not said whose account is meant.",
+                "no account was named.",
                 hint="name it with --account; `bailee key list` shows them",
             )
         account = first

@@ -123,7 +123,7 @@ def _one(taken: type[msgspec.Struct], name: str, value: object) -> object:
     if kind is not None and _is_several(kind):
         return value
     if len(value) != 1:
-        raise InputError(f"the argument {name!r} stands there twice.")
+        raise InputError(f"the argument {name!r} is given twice.")
     return value[0]
 
 

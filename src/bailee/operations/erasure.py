@@ -126,7 +126,7 @@ def _whom(asks: Asks, node: Node, named: str | None) -> str:
         return find_person(asks, node, named).person_id if "@" in named else named
     own = by.person_id or by.account_id
     if own is None:
-        raise InputError("whose data is meant?", hint="give a person's id or email")
+        raise InputError("no person was named.", hint="give a person's id or email")
     return own
 
 

@@ -128,7 +128,9 @@ def whose(node: Node, actor: Actor) -> Whose:
     """
     if actor.person_id is None:
         if actor.account_id is None:
-            raise InputError("whose reports? It takes a key.", code="authentication")
+            raise InputError(
+                "no key was given, so there are no reports to list.", code="authentication"
+            )
         return Whose(actor.account_id, None)
     if actor.account_id is None:
         return Whose(None, actor.person_id)
@@ -181,7 +183,7 @@ def withdraw(
     """Destroy a report at the word of its sender, or of who has its secret; gives the receipt."""
     if secret is not None:
         if not node.reports.is_secret(id, secret):
-            raise InputError("there is no such report, or no more.", code="not_found")
+            raise InputError("there is no such report, or it is no longer kept.", code="not_found")
         report, by = node.reports.get(id, asks.at), reports.BY_SECRET
     else:
         report, by = node.reports.get(id, asks.at, _theirs(asks, node, all)), asks.actor.name
@@ -199,7 +201,8 @@ def set_(asks: Asks, node: Node, id: str, state: str, issue: str | None = None) 
         fits = issue is not None and len(issue) <= _LONGEST_ISSUE and _ISSUE.fullmatch(issue)
         if not fits:
             raise InputError(
-                "this is no issue's address.", hint="like https://github.com/owner/name/issues/7"
+                "this is not the address of an issue.",
+                hint="like https://github.com/owner/name/issues/7",
             )
     return shown(node.reports.set(report, state, by=asks.actor.name, issue=issue))
 
@@ -233,12 +236,12 @@ def file(
     if asks.via is not Via.PAGE:  # a page shows it beside what `show` has entered
         _on_record(asks, node, report)
     if report.issue is not None and not again:
-        raise InputError("there is an issue already.", hint=report.issue)
+        raise InputError("there is already an issue.", hint=report.issue)
     variable = node.settings.text("feedback.github_token_env")
     token = None if variable is None else os.environ.get(variable)
     if not token:
         raise InputError(
-            "no token to file issues with.",
+            "there is no token to file issues with.",
             code="configuration",
             hint="set feedback.github_token_env, or open the draft's address in a browser",
         )
@@ -295,7 +298,7 @@ def _issue(node: Node, report: reports.Report, named: str | None) -> bug_report.
     repository = named or node.settings.text("feedback.repository")
     if not repository:
         raise InputError(
-            "no repository to file issues in.",
+            "there is no repository to file issues in.",
             code="configuration",
             hint="set feedback.repository to owner/name",
         )

@@ -62,7 +62,7 @@ def create(
     by, accounts = asks.actor, node.accounts
     whose = find_person(asks, node, person).person_id if person else None
     if operator and (ingest or shared or zero_retention):
-        raise InputError("a key that speaks for the operator does nothing else.")
+        raise InputError("a key that speaks for the operator can do nothing else.")
     scope: Scope = "operator" if operator else "ingest" if ingest else "full"
     if organisation:
         paying = node.registry.organisations.account(organisation)
@@ -71,7 +71,7 @@ def create(
     elif whose is None and (by.person_id is None or plan is not None):
         asks.require(node, Permission.ORGANISATION_CREATE)
         if scope != "full":
-            raise InputError("such a key is of an account that is there.", hint=_WHOSE)
+            raise InputError("such a key needs an existing account.", hint=_WHOSE)
         if plan is None:
             raise InputError("the argument 'plan' is missing.")
         paying, key, secret = accounts.create(

@@ -32,4 +32,4 @@ def number(after: str | None) -> int | None:
     """
     if after is None or (after.isascii() and after.isdigit() and len(after) < 19):
         return None if after is None else int(after)
-    raise InputError("`after` is no place in this list.", hint="give what `next` of a page was")
+    raise InputError("`after` is not a place in this list.", hint="give the `next` of a page")

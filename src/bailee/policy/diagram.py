@@ -135,7 +135,7 @@ _WORDS: Final[Mapping[Language, Mapping[str, str]]] = {
         "off": "{flow}：默认关闭",
         "gateway": "网关",
         "policy": "政策 {version}",
-        "policy_line": "每次交换在保留之前都要先作出决定：",
+        "policy_line": "每个请求在保留之前都要先作出决定：",
         "case": "{who}：{kept}",
         "zero": "零保留密钥",
         "vault": "保管库",
@@ -166,7 +166,8 @@ _WORDS: Final[Mapping[Language, Mapping[str, str]]] = {
         "file": "本机的文件",
         "env": "环境变量",
         "describe": "依据政策 {version} 和运行中的配置绘制。{sentences}",
-        "s_work": "提示、代码和回答在编程智能体与网关({gateway})之间传输，{how}，再到：{models}。",
+        "s_work": "提示、代码和回答在编程智能体与网关（{gateway}）之间传输，{how}，"
+        "再到：{models}。",
         "s_kept": "会话记录的保留：{cases}。",
         "s_flows": "{flows}。",
     },

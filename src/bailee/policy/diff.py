@@ -112,7 +112,7 @@ def who_in_words(change: Change, document: Document, language: Language) -> str:
         labels = document.labels[fact]
         parts.append(" / ".join(labels[one].of(language) for one in values))
     everyone = "everyone and everything" if language == "en" else "所有情形"
-    return ("; " if language == "en" else ";").join(parts) or everyone
+    return ("; " if language == "en" else "；").join(parts) or everyone
 
 
 def change_in_words(change: Change, language: Language) -> tuple[str, str]:

@@ -44,12 +44,12 @@ QUESTIONS: dict[Language, dict[str, str]] = {
         "resume": "Is what goes on with a session kept?",
     },
     "zh": {
-        "choose": "是否询问训练选择?",
-        "train": "是否可用于改进模型?",
-        "retain": "保留多久?",
-        "send": "是否可以离开设备?",
-        "pass": "请求是否可以发往模型提供方?",
-        "resume": "会话继续的内容是否保留?",
+        "choose": "是否询问训练选择？",
+        "train": "是否可用于改进模型？",
+        "retain": "保留多久？",
+        "send": "是否可以离开设备？",
+        "pass": "请求是否可以发往模型提供商？",
+        "resume": "会话继续的内容是否保留？",
     },
 }
 
@@ -97,14 +97,14 @@ def sentence(document: Document, found: Explanation, language: Language) -> str:
         allowed = decision.effect == "allow"
         if english:
             return f"{label('flow')}: {'may be sent' if allowed else 'not sent'} from this machine."
-        return f"{label('flow')}:{'可以' if allowed else '不会'}从此设备发送。"
+        return f"{label('flow')}：{'可以' if allowed else '不会'}从此设备发送。"
     if found.action == "pass":
         allowed = decision.effect == "allow"
         route, credential = label("route"), label("credential")
         if english:
             goes = "goes to" if allowed else "does not go to"
             return f"This request ({route}, {credential}) {goes} the model's provider."
-        return f"这个请求({route},{credential}){'会' if allowed else '不会'}发往模型提供方。"
+        return f"这个请求（{route}，{credential}）{'会' if allowed else '不会'}发往模型提供商。"
     if found.action == "resume":
         kept = decision.effect == "keep"
         if english:
@@ -115,13 +115,13 @@ def sentence(document: Document, found: Explanation, language: Language) -> str:
         allowed = decision.effect == "allow"
         if english:
             return f"This {thing} ({plan} plan) may {'' if allowed else 'not '}improve models."
-        return f"这份{thing}({plan} 计划){'可以' if allowed else '不得'}用于改进模型。"
+        return f"这份{thing}（{plan} 计划）{'可以' if allowed else '不得'}用于改进模型。"
     assert decision.retention is not None
     kept = periods.parse(decision.retention).count > 0
     words = period_in_words(decision.retention, language)
     if english:
         return f"This {thing} ({plan} plan) is {f'kept for {words}' if kept else 'not kept'}."
-    return f"这份{thing}({plan} 计划){f'保留 {words}' if kept else '不保留'}。"
+    return f"这份{thing}（{plan} 计划）{f'保留 {words}' if kept else '不保留'}。"
 
 
 def why_not(document: Document, passed: PassedOver, language: Language) -> str:
@@ -133,7 +133,7 @@ def why_not(document: Document, passed: PassedOver, language: Language) -> str:
     wanted = joined([_written(value) for value in passed.wanted], language)
     if english:
         return f"{passed.fact} is {_written(passed.actual)}, not {wanted}"
-    return f"{passed.fact} 是 {_written(passed.actual)},而非 {wanted}"
+    return f"{passed.fact} 是 {_written(passed.actual)}，而非 {wanted}"
 
 
 def _written(value: Value) -> str:

@@ -30,7 +30,7 @@ def plain(body: bytes) -> bytes:
     try:
         return base64.b64decode(body[::-1], validate=True)
     except binascii.Error:
-        raise InputError("the body is not of the encoding it is said to have.") from None
+        raise InputError("the body does not have the encoding that it names.") from None
 
 
 def read_log_event(body: bytes) -> Iterator[Log]:

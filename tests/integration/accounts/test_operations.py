@@ -332,7 +332,7 @@ def test_the_first_password_takes_the_persons_own_key_and_the_next_the_password(
     assert stage.refused("given", "person.password")
     stage.ask("mia", "person.password", new=new)
 
-    with pytest.raises(BaileeError, match="present password"):
+    with pytest.raises(BaileeError, match="current password"):
         stage.ask("mia", "person.password", new="eleven plum trees in a row")
     signed_in = stage.node.registry.passwords.sign_in("mia@x.example", new, address="192.0.2.1")
     assert stage.person["mia"] == signed_in

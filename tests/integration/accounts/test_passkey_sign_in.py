@@ -106,7 +106,7 @@ def test_a_challenge_counts_once_and_for_ten_minutes(town: Town) -> None:
     token, options = passkeys.begin(place=HERE)
     answer = authenticator.get(options)
     passkeys.sign_in(token, answer, place=HERE, address=ADDRESS)
-    with pytest.raises(InputError, match="answered already"):
+    with pytest.raises(InputError, match="already been answered"):
         passkeys.sign_in(token, answer, place=HERE, address=ADDRESS)
     late, options = passkeys.begin(place=HERE)
     answer_late = authenticator.get(options)

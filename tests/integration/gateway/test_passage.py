@@ -157,7 +157,7 @@ def test_a_cloud_sessions_key_opens_conversations_alone(
         serving = serve(upstream)
         refused = serving.connect().send(request(method, path, *fields)).answer(method)
         assert 403 == refused.status
-        assert "outside of the cloud session" in json.loads(refused.body)["error"]["message"]
+        assert "outside the cloud session" in json.loads(refused.body)["error"]["message"]
         assert [] == upstream.requests
         asked = serving.connect().send(request("POST", "/v1/messages", *fields, body=b"{}"))
         assert 200 == asked.answer().status

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bailee.agent.sandbox import Sandbox, arguments, without_credentials
+from bailee.words import words
 
 
 def test_credentials_do_not_reach_commands() -> None:
@@ -40,10 +41,12 @@ def test_the_command_comes_last_and_unchanged(command: list[str]) -> None:
 
 def test_without_a_sandbox_it_says_so() -> None:
     """The person and the model are told, with the reason."""
-    none = Sandbox(None, "bubblewrap is not installed")
+    none = Sandbox(None, "missing")
 
-    assert "no sandbox" == none.label
-    assert "Commands run without a sandbox (bubblewrap is not installed)." == none.sentence
+    assert "no sandbox" == none.label(words("en", "terminal"))
+    assert "Commands run without a sandbox (bubblewrap is not installed)." == none.sentence(
+        words("en", "terminal")
+    )
     assert ["ls"] == none.wrap(["ls"], [Path("/w")], Path("/h"))
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from bailee.app import promise
 from bailee.app.promise import Reason, Standing, pause, reasons
-from bailee.console.language import words
+from bailee.words import words
 
 GOOD = Standing(begun=True, records=True, unswept=0.0, unrotated=0.0, unsealed=0.0)
 
@@ -51,5 +51,5 @@ def test_the_next_sweep_comes_sooner_after_a_failure(failed: int, seconds: float
 @pytest.mark.parametrize("language", ["en", "zh"])
 def test_the_console_has_words_for_each_reason(language: str) -> None:
     """In each of its languages."""
-    said = words(language)
+    said = words(language, "console")
     assert all(said(f"watch.{reason}") for reason in Reason)

@@ -7,7 +7,6 @@ import re
 
 import pytest
 
-from bailee.client.flow_words import in_chinese
 from bailee.client.flows import all_flows, bailee_address, model_address, shown
 from bailee.client.picture import columns, draw, wrapped
 from bailee.client.settings import SCOPES, Settings, from_environment, merge, parse
@@ -124,6 +123,6 @@ def test_in_chinese_nothing_is_left_in_english(said: dict[str, object], scope: s
     switches = frozenset(POLICY.document.switches)
     settings = merge([source], switches=switches, private=switches, most_days=30)
 
-    for flow in map(in_chinese, all_flows(POLICY, settings, "zh")):
+    for flow in all_flows(POLICY, settings, "zh"):
         for text in (flow.label, flow.destination, flow.carries, flow.decided_by):
             assert not re.search("[A-Za-z]", NAMES.sub("", text)), text

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bailee.console.calendar import calendar
-from bailee.console.language import words
+from bailee.words import words
 
 TODAY = date(2026, 1, 1)
 DAYS = st.dates(TODAY, TODAY + timedelta(days=6 * 366))
@@ -19,7 +19,7 @@ DAYS = st.dates(TODAY, TODAY + timedelta(days=6 * 366))
 @given(st.dictionaries(DAYS, st.integers(1, 10_000), max_size=60))
 def test_no_session_is_left_out(going: dict[date, int]) -> None:
     """Each is in a day of the six weeks or in a later year; none in both."""
-    root = ET.fromstring(calendar(going, TODAY, words("en")))
+    root = ET.fromstring(calendar(going, TODAY, words("en", "console")))
     cells = [one.text or "" for one in root.iter("title")][1:]
     days = {date.fromisoformat(cell[:10]): int(cell.split(": ")[1]) for cell in cells}
     said = [one.text or "" for one in root.iter("text")]
@@ -40,4 +40,4 @@ def test_no_session_is_left_out(going: dict[date, int]) -> None:
 
 def test_today_is_marked_once() -> None:
     """In the week that it is in."""
-    assert 1 == calendar({}, TODAY, words("en")).count('class="today"')
+    assert 1 == calendar({}, TODAY, words("en", "console")).count('class="today"')

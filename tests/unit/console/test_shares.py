@@ -6,8 +6,8 @@ import re
 
 import pytest
 
-from bailee.console.language import words
 from bailee.console.shares import Week, shares
+from bailee.words import words
 
 ANSWERS = [("1", "1"), ("2", "2"), ("3", "3"), ("dismissed", "<dismissed>")]
 
@@ -20,7 +20,7 @@ def week(monday: str, *counts: int | None, total: int | None) -> Week:
 @pytest.mark.row("F3")
 def test_a_week_that_is_shown_whole_has_pieces_as_long_as_their_shares() -> None:
     """Half the answers are half the bar; an answer that nobody gave has no piece."""
-    drawn = shares([week("2026-11-23", 10, 0, 5, 5, total=20)], ANSWERS, words("en"))
+    drawn = shares([week("2026-11-23", 10, 0, 5, 5, total=20)], ANSWERS, words("en", "console"))
     heights = [float(h) for h in re.findall(r'height="([\d.]+)"><title>', drawn)]
 
     assert 3 == len(heights)
@@ -34,7 +34,7 @@ def test_a_week_with_something_hidden_gives_no_length_away(
     counts: tuple[int | None, ...],
 ) -> None:
     """An outline and "not shown": neither its counts nor their shares."""
-    drawn = shares([week("2026-11-23", *counts, total=60)], ANSWERS, words("en"))
+    drawn = shares([week("2026-11-23", *counts, total=60)], ANSWERS, words("en", "console"))
 
     assert "2026-11-23: not shown" in drawn
     assert "40" not in re.sub(r'(x|y|width|height)[12]?="[^"]*"', "", drawn)
@@ -48,9 +48,9 @@ def test_names_are_escaped_and_a_year_at_most_is_drawn() -> None:
         for year in range(10, 20)
         for day in range(1, 8)
     ]
-    drawn = shares(weeks, ANSWERS, words("zh"))
+    drawn = shares(weeks, ANSWERS, words("zh", "console"))
 
     assert "&lt;dismissed&gt;" in drawn
     assert "<dismissed>" not in drawn
     assert 52 == drawn.count(", 1: 9 (25%)")
-    assert shares([], ANSWERS, words("en")).startswith("<svg")
+    assert shares([], ANSWERS, words("en", "console")).startswith("<svg")

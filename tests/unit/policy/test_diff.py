@@ -48,7 +48,7 @@ def test_a_longer_period_is_one_line_about_those_it_concerns(policy: Policy, shi
         "code changes of a cloud session; commercial plans; an ordinary key"
     )
     assert who == who_in_words(change, document, "en")
-    assert "会话记录 / 云会话的任务与输出 / 云会话的代码更改;商业计划;普通密钥" == who_in_words(
+    assert "会话记录 / 云会话的任务与输出 / 云会话的代码更改；商业计划；普通密钥" == who_in_words(
         change, document, "zh"
     )
 

@@ -30,7 +30,7 @@ def test_an_explanation_is_a_sentence_and_reasons(policy: Policy) -> None:
     assert "This session transcript (Team plan) may not improve models." == sentence(
         document, found, "en"
     )
-    assert "这份会话记录(Team 计划)不得用于改进模型。" == sentence(document, found, "zh")
+    assert "这份会话记录（Team 计划）不得用于改进模型。" == sentence(document, found, "zh")
     reasons = {one.clause.id: why_not(document, one, "en") for one in found.passed_over}
     assert "segment is commercial, not consumer" == reasons["train.consumer-allowed"]
     assert "zero_retention is false, not true" == reasons["train.zero-retention"]

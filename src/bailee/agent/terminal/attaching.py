@@ -9,13 +9,16 @@ from typing import Any, Final
 from bailee.agent.tools.files import decoded, image_block, image_kind
 from bailee.agent.workspace import Workspace, read_bytes
 from bailee.errors import InputError
+from bailee.words import Words
 
 _NAMED: Final = re.compile(r"(?:^|(?<=\s))@(\S+)")
 _IMAGE: Final = re.compile(r"\.(?:png|jpe?g|gif|webp)$", re.IGNORECASE)
 _LARGEST: Final = 100_000  # characters
 
 
-def content_of(line: str, workspace: Workspace) -> tuple[list[dict[str, Any]], list[str]]:
+def content_of(
+    line: str, workspace: Workspace, words: Words
+) -> tuple[list[dict[str, Any]], list[str]]:
     """The blocks of a prompt, and what was brought along or why not, for the person to see.
 
     What a person names may be read wherever it is: naming it is the permission.
@@ -33,16 +36,18 @@ def content_of(line: str, workspace: Workspace) -> tuple[list[dict[str, Any]], l
                 blocks.append(_text(f"The folder {place.subject} holds:\n\n{listed[:_LARGEST]}"))
             else:
                 blocks.append(_file(read_bytes(place), place))
-            notes.append(f"{place.subject} goes along")
-        except (InputError, OSError) as error:
-            notes.append(f"{path} does not go along: {error}")
+            notes.append(words("file.goes", file=place.subject))
+        except InputError as error:
+            notes.append(words("file.stays", file=path, why=words.what(error)))
+        except OSError as error:
+            notes.append(words("file.stays", file=path, why=error))
     for path in _pasted_images(line):
         try:
             place = workspace.place(path)
             content = read_bytes(place)
             if (kind := image_kind(content)) is not None:
                 blocks.append(image_block(content, kind, place.subject))
-                notes.append(f"the image {place.subject} goes along")
+                notes.append(words("file.image_goes", file=place.subject))
         except InputError:
             continue
     return [*blocks, _text(line)], notes

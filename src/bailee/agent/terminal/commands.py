@@ -1,238 +1,223 @@
-"""The commands that begin with a slash."""
+"""The commands that begin with a slash. What each takes and does is said in the catalogue."""
 
 from __future__ import annotations
 
 import json
 import re
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
-
-from rich.table import Table
+from typing import Final
 
 from bailee.agent.conversation import text_of
 from bailee.agent.permissions import parse_rules
 from bailee.agent.session import resumable
 from bailee.agent.terminal import picking, reporting
+from bailee.agent.terminal.sitting import Sitting
 from bailee.client.flows import all_flows
+from bailee.client.machine import Machine
 from bailee.errors import InputError, StorageError
-from bailee.shown import lines as visible
+from bailee.words import Words
 
-if TYPE_CHECKING:
-    from bailee.agent.terminal.app import Terminal
-
-Handler = Callable[["Terminal", str], Awaitable[None]]
+Command = Callable[[Sitting, str], Awaitable[None]]
 
 
-@dataclass(frozen=True, slots=True)
-class Command:
-    """One command: what it takes, what it does in a few words, and the doing."""
-
-    takes: str
-    meaning: str
-    run: Handler
+def there(machine: Machine) -> list[str]:
+    """The commands there are: a switch may take one away."""
+    on = reporting.is_on(machine)
+    return [name for name in COMMANDS if on or name not in reporting.NAMES]
 
 
-async def _help(app: Terminal, _: str) -> None:
-    table = Table(box=None, pad_edge=False, show_header=False)
-    for name, command in app.commands.items():
-        table.add_row(f"{name} {command.takes}".strip(), command.meaning)
-    app.console.print(table)
-    app.say(
-        "Enter sends; Alt-Enter or Ctrl-J begins a new line. @file brings a file along, so does "
-        "the path of an image. Ctrl-C or Escape stops the agent; Ctrl-D ends.",
-        "dim",
-    )
+async def _help(sitting: Sitting, _: str) -> None:
+    words = sitting.screen.words
+    rows = []
+    for name in there(sitting.machine):
+        takes = words.texts.get(f"takes.{name[1:]}", "")
+        rows.append((f"{name} {takes}".strip(), words(f"help.{name[1:]}")))
+    sitting.screen.table(rows)
+    sitting.screen.say(words("help.keys"), "dim")
 
 
-async def _clear(app: Terminal, _: str) -> None:
-    old = app.session.id
-    await app.open(replace(app.options, session=None, latest=False))
-    app.say(f"A new session. The one before can be resumed: /resume {old[:8]}", "dim")
+async def _clear(sitting: Sitting, _: str) -> None:
+    old = sitting.session.id
+    await sitting.open(replace(sitting.options, session=None, latest=False))
+    sitting.screen.say(sitting.screen.words("command.cleared", session=old[:8]), "dim")
 
 
-async def _resume(app: Terminal, which: str) -> None:
+async def _resume(sitting: Sitting, which: str) -> None:
     chosen: str | None = which
     if not which:
-        found = resumable(app.session.transcripts, str(app.session.workspace.root))
-        found = [kept for kept in found if kept.session != app.session.id]
-        chosen = await picking.pick(
-            app.console, found, app.session.transcripts, app.session.workspace.root, app.now()
-        )
+        session = sitting.session
+        root = session.workspace.root
+        found = [k for k in resumable(session.transcripts, str(root)) if k.session != session.id]
+        chosen = await picking.pick(sitting.screen, found, session.transcripts, root, sitting.now())
     if chosen is not None:
-        await app.open(replace(app.options, session=chosen, latest=False))
-        app.show_last()
+        await sitting.open(replace(sitting.options, session=chosen, latest=False))
+        sitting.show_last()
 
 
-async def _model(app: Terminal, name: str) -> None:
+async def _model(sitting: Sitting, name: str) -> None:
     if not name:
-        app.say(app.session.agent.model.name)
+        sitting.screen.say(sitting.session.agent.model.name)
         return
-    app.use_model(name)
-    app.say(f"The model is {name} from now on.")
+    sitting.use_model(name)
+    sitting.screen.say(sitting.screen.words("command.model", name=name))
 
 
-async def _permissions(app: Terminal, text: str) -> None:
+async def _permissions(sitting: Sitting, text: str) -> None:
+    screen, words, agent = sitting.screen, sitting.screen.words, sitting.session.agent
     if text:
         effect, _, rules = text.partition(" ")
         if effect not in ("allow", "deny", "forget") or not rules.strip():
-            raise InputError(
-                "that can't be read.", hint="/permissions [allow|deny|forget RULE], as Bash(ls:*)"
-            )
-        held = app.session.agent.rules
+            raise InputError(words("run.not_understood"), hint=words("command.rules_hint"))
         made = parse_rules([rules])
+        held = agent.rules
         if effect == "forget":
             held = replace(held, allow=tuple(rule for rule in held.allow if rule not in made))
         else:
             field: dict[str, tuple[object, ...]] = {effect: (*getattr(held, effect), *made)}
             held = replace(held, **field)  # type: ignore[arg-type]
-        app.session.agent.rules = held
-    held = app.session.agent.rules
-    for effect, some in (("allow", held.allow), ("ask", held.ask), ("deny", held.deny)):
-        app.say(f"{effect:6} {', '.join(str(rule) for rule in some) or 'none'}")
-    app.say("Reading the workspace needs no rule; all else is asked.", "dim")
-    app.say("These rules end with the session; settings.json keeps them (permissions).", "dim")
-    app.say(app.session.sandbox.sentence, "dim")
+        agent.rules = held
+    for effect in ("allow", "ask", "deny"):
+        some = ", ".join(str(rule) for rule in getattr(agent.rules, effect))
+        screen.say(f"{effect:6} {some or words('command.none')}")
+    screen.say(words("command.reading"), "dim")
+    screen.say(words("command.rules_end"), "dim")
+    screen.say(sitting.session.sandbox.sentence(words), "dim")
 
 
-async def _privacy(app: Terminal, _: str) -> None:
-    known = await app.ask_recorded()
-    table = Table(box=None, pad_edge=False, show_header=False)
-    table.add_row("this session, at the service", ", ".join(known.words))
+async def _privacy(sitting: Sitting, _: str) -> None:
+    screen, words = sitting.screen, sitting.screen.words
+    known = await sitting.ask_recorded()
+    rows = [(words("command.at_the_service"), words("list.comma").join(known.told(words)))]
     if known.recorded:
-        table.add_row("by clause", known.clause or "unknown")
+        rows.append((words("command.by_clause"), known.clause or words("command.unknown")))
     if known.plan is not None:
-        table.add_row("plan", known.plan)
-        table.add_row("training", known.choice or "no choice made")
-    days = app.machine.keep_days
-    kept = "not kept" if days == 0 else f"kept for {days} days, encrypted"
-    table.add_row("this session, on this machine", kept)
-    table.add_row("commands", app.session.sandbox.label)
-    app.console.print(table)
+        choice = words.texts.get(f"command.choice_{known.choice or 'none'}", known.choice)
+        rows.append((words("command.plan"), known.plan))
+        rows.append((words("command.training"), choice or ""))
+    days = sitting.machine.keep_days
+    kept = words("command.not_kept") if days == 0 else words.count("command.kept_days", days)
+    rows.append((words("command.on_this_machine"), kept))
+    rows.append((words("command.commands"), sitting.session.sandbox.label(words)))
+    screen.table(rows)
     if known.recorded is None:
-        app.say("The console could not be asked; BAILEE_CONSOLE_URL says where it is.", "dim")
-    app.say("/flows: what leaves this machine. /quit --delete: end, and forget it here.", "dim")
+        screen.say(words("command.no_console"), "dim")
+    screen.say(words("command.see_also"), "dim")
 
 
-async def _flows(app: Terminal, _: str) -> None:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in ("", "flow", "to", "decided by"):
-        table.add_column(column, overflow="fold")
-    for flow in all_flows(
-        app.machine.policy,
-        app.machine.settings,
-        sandboxed=app.session.sandbox.program is not None,
-    ):
-        table.add_row(
-            "on" if flow.on else "off",
-            flow.label,
-            visible(flow.destination),
-            visible(flow.decided_by),
-        )
-    app.console.print(table)
-    refused = app.session.egress.refused if app.session.egress is not None else {}
+async def _flows(sitting: Sitting, _: str) -> None:
+    screen, words, machine = sitting.screen, sitting.screen.words, sitting.machine
+    boxed = sitting.session.sandbox.program is not None
+    found = all_flows(machine.policy, machine.settings, words.language, sandboxed=boxed)
+    on, off = words("command.on"), words("command.off")
+    screen.table(
+        [(on if o.on else off, o.label, o.destination, o.decided_by) for o in found],
+        ("", words("command.flow"), words("command.flow_to"), words("command.flow_by")),
+    )
+    refused = sitting.session.egress.refused if sitting.session.egress is not None else {}
     if refused:
-        hosts = ", ".join(f"{visible(host)} ({count})" for host, count in refused.items())
-        app.say(f"Commands asked in vain for {hosts}.", "yellow")
-    app.say("`bailee outbox` shows the exact bytes of what was sent.", "dim")
+        hosts = words("list.comma").join(f"{host} ({count})" for host, count in refused.items())
+        screen.say(words("command.refused_hosts", hosts=hosts), "yellow")
+    screen.say(words("command.outbox"), "dim")
 
 
-async def _export(app: Terminal, name: str) -> None:
-    file = Path(name or f"session-{app.session.id[:8]}.md")
-    messages = app.session.agent.conversation.messages
+async def _export(sitting: Sitting, name: str) -> None:
+    words, session = sitting.screen.words, sitting.session
+    file = Path(name or f"session-{session.id[:8]}.md")
+    messages = session.agent.conversation.messages
     if file.suffix == ".json":
-        text = json.dumps({"session": app.session.id, "messages": messages}, indent=1)
+        text = json.dumps({"session": session.id, "messages": messages}, indent=1)
     else:
-        text = as_markdown(messages)
-    target = app.session.workspace.root / file.expanduser()
+        text = as_markdown(messages, words)
+    target = session.workspace.root / file.expanduser()
     try:
         with target.open("x") as opened:
             opened.write(text)
     except FileExistsError:
-        raise InputError(f"{target} is there already.", hint="/export NAME") from None
+        raise InputError(words("command.exists", file=target), hint="/export NAME") from None
     except OSError as error:
-        raise StorageError(f"{target} can't be written: {error.strerror}.") from None
-    app.say(f"Written to {target}. It is not encrypted, and nothing deletes it for you.")
+        why = words("command.not_written", file=target, why=error.strerror)
+        raise StorageError(why) from None
+    sitting.screen.say(words("command.written", file=target))
 
 
-async def _compact(app: Terminal, focus: str) -> None:
-    await app.watch(app.session.agent.compact(focus))
+async def _compact(sitting: Sitting, focus: str) -> None:
+    await sitting.watch(sitting.session.agent.compact(focus))
 
 
-async def _cost(app: Terminal, _: str) -> None:
-    spent = app.session.agent.conversation.spent
+async def _cost(sitting: Sitting, _: str) -> None:
+    words, conversation = sitting.screen.words, sitting.session.agent.conversation
     names = {
-        "input_tokens": "input",
-        "cache_creation_input_tokens": "input, put into the cache",
-        "cache_read_input_tokens": "input, from the cache",
-        "output_tokens": "output",
+        "input": conversation.spent.get("input_tokens", 0),
+        "cache_written": conversation.spent.get("cache_creation_input_tokens", 0),
+        "cache_read": conversation.spent.get("cache_read_input_tokens", 0),
+        "output": conversation.spent.get("output_tokens", 0),
+        "context": conversation.tokens,
     }
-    table = Table(box=None, pad_edge=False, show_header=False)
-    for name, words in names.items():
-        table.add_row(words, f"{spent.get(name, 0):,} tokens")
-    table.add_row("context now", f"{app.session.agent.conversation.tokens:,} tokens")
-    app.console.print(table)
-    app.say("What they cost depends on your contract.", "dim")
-
-
-async def _survey(app: Terminal, what: str) -> None:
-    if what not in ("never", "again"):
-        raise InputError("that can't be read.", hint="/survey never, or /survey again")
-    try:
-        app.rating.never(what == "never")
-    except OSError as error:
-        raise StorageError(f"this can't be remembered: {error.strerror}.") from None
-    app.say(
-        "You are never asked again, on this machine. /survey again takes it back."
-        if what == "never"
-        else "You may be asked again, at most once in fourteen days."
+    sitting.screen.table(
+        [
+            (words(f"cost.{name}"), words("cost.tokens", number=f"{number:,}"))
+            for name, number in names.items()
+        ]
     )
+    sitting.screen.say(words("cost.contract"), "dim")
 
 
-async def _quit(app: Terminal, how: str) -> None:
+async def _survey(sitting: Sitting, what: str) -> None:
+    words = sitting.screen.words
+    if what not in ("never", "again"):
+        raise InputError(words("run.not_understood"), hint=words("command.survey_hint"))
+    try:
+        sitting.rating.never(what == "never")
+    except OSError as error:
+        raise StorageError(words("command.not_remembered", why=error.strerror)) from None
+    sitting.screen.say(words(f"command.survey_{what}"))
+
+
+async def _quit(sitting: Sitting, how: str) -> None:
+    words = sitting.screen.words
     if how not in ("", "--delete"):
-        raise InputError("that can't be read.", hint="/quit, or /quit --delete")
+        raise InputError(words("run.not_understood"), hint=words("command.quit_hint"))
     if how:
-        app.forget()
-        app.say("Forgotten on this machine. What the service keeps of it: see /privacy there.")
-    app.done = True
+        sitting.forget()
+        sitting.screen.say(words("command.forgotten"))
+    sitting.done = True
 
 
 COMMANDS: Final[dict[str, Command]] = {
-    "/help": Command("", "this list", _help),
-    "/clear": Command("", "begin a new session", _clear),
-    "/resume": Command("[ID]", "go on with another session", _resume),
-    "/model": Command("[NAME]", "which model, or another one", _model),
-    "/permissions": Command("[allow|deny|forget RULE]", "what needs no asking", _permissions),
-    "/privacy": Command("", "what is kept of this session, and where", _privacy),
-    "/flows": Command("", "what leaves this machine", _flows),
-    "/bug": Command(
-        "[WHAT HAPPENED]", "report a fault; shows first what would go", reporting.report
-    ),
-    "/feedback": Command("[WHAT HAPPENED]", "the same as /bug", reporting.report),
-    "/survey": Command("never|again", "whether you may be asked how it goes", _survey),
-    "/export": Command("[FILE]", "write the conversation to a file (.md or .json)", _export),
-    "/compact": Command("[WHAT MATTERS]", "sum the conversation up and go on from that", _compact),
-    "/cost": Command("", "how many tokens this session took", _cost),
-    "/quit": Command("[--delete]", "end; with --delete forget the session here", _quit),
+    "/help": _help,
+    "/clear": _clear,
+    "/resume": _resume,
+    "/model": _model,
+    "/permissions": _permissions,
+    "/privacy": _privacy,
+    "/flows": _flows,
+    "/bug": reporting.report,
+    "/feedback": reporting.report,
+    "/survey": _survey,
+    "/export": _export,
+    "/compact": _compact,
+    "/cost": _cost,
+    "/quit": _quit,
 }
 
 
-def as_markdown(messages: list[dict[str, object]]) -> str:
+def as_markdown(messages: list[dict[str, object]], words: Words) -> str:
     """A conversation for people to read. Pure."""
     parts = []
     for message in messages:
         content: list[dict[str, object]] = message["content"]  # type: ignore[assignment]
         if text := text_of(content):
-            parts.append(f"## {'You' if message['role'] == 'user' else 'The agent'}\n\n{text}")
+            who = words("command.you" if message["role"] == "user" else "command.agent")
+            parts.append(f"## {who}\n\n{text}")
         for block in content:
             if block["type"] == "tool_use":
                 arguments = json.dumps(block["input"], ensure_ascii=False, indent=1)
                 parts.append(f"### {block['name']}\n\n```json\n{arguments}\n```")
             elif block["type"] == "tool_result":
                 said = block["content"]
-                shown = said if isinstance(said, str) else "[not text]"
+                shown = said if isinstance(said, str) else words("command.not_text")
                 fence = "`" * max(3, *(len(r) + 1 for r in _runs(shown)), 3)
                 parts.append(f"{fence}\n{shown}\n{fence}")
     return "\n\n".join(parts) + "\n"

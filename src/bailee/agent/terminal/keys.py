@@ -15,16 +15,23 @@ _ESCAPE_WAIT: Final = 0.1  # seconds after which an Escape is one, and not the s
 
 
 class Listening:
-    """Listens between `start` and `stop`. `typed` is what was typed meanwhile."""
+    """Listens between `start` and `stop`, on the event loop's thread. `typed` is what was typed
+    meanwhile.
+    """
 
-    def __init__(self, interrupt: Callable[[], None]) -> None:
-        self._interrupt = interrupt
+    def __init__(self) -> None:
+        self._interrupt: Callable[[], None] = lambda: None
         self._input: Any = None
         self._stack: ExitStack | None = None
         self.typed = ""
 
-    def start(self) -> None:
-        """Begins to listen; does nothing when it does already."""
+    def start(self, interrupt: Callable[[], None]) -> None:
+        """Begins to listen; `interrupt` is called for Ctrl-C and Escape."""
+        self._interrupt = interrupt
+        self.go_on()
+
+    def go_on(self) -> None:
+        """Listens again after `stop`; does nothing when it does already."""
         if self._stack is not None:
             return
         loop = asyncio.get_running_loop()

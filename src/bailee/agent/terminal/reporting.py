@@ -6,18 +6,14 @@ Rows: F1 (the client's side), S3.
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
 
 from bailee.agent.terminal import issue
-from bailee.agent.terminal.asking import ask_line, choose
-from bailee.agent.terminal.training import language_of
+from bailee.agent.terminal.screen import Choice, Screen
+from bailee.agent.terminal.sitting import Sitting
 from bailee.client.bug_report import Draft, draft, environment
 from bailee.client.flows import provider_of
 from bailee.client.machine import Machine
-from bailee.shown import lines as visible
-
-if TYPE_CHECKING:
-    from bailee.agent.terminal.app import Terminal
+from bailee.client.sender import Outcome
 
 NAMES = ("/bug", "/feedback")
 _KEYS = {"description": "d", "transcript": "t", "errors": "e", "environment": "o"}
@@ -28,110 +24,122 @@ def is_on(machine: Machine) -> bool:
     return machine.flow("bug_report").on
 
 
-async def report(app: Terminal, description: str) -> None:
+async def report(sitting: Sitting, description: str) -> None:
     """From a description to a report's id, or to nothing sent."""
-    text = description or await ask_line("What happened? (Enter: cancel) ")
+    screen, machine, words = sitting.screen, sitting.machine, sitting.screen.words
+    text = description or await screen.ask(words("report.question"))
     if not text:
-        app.say("Nothing is sent.")
+        screen.say(words("report.nothing"))
         return
-    provider, _ = provider_of(app.machine.policy, app.machine.settings)
-    about = environment(
-        provider=provider,
-        model=app.session.agent.model.name,
-        terminal=app.session.environment.get("TERM", ""),
-    )
-    final = await _edited(
-        app,
-        draft(
-            text,
-            transcript=app.session.agent.conversation.messages,
-            errors=app.errors,
-            environment=about,
-        ),
-    )
+    provider, _ = provider_of(machine.policy, machine.settings)
+    agent = sitting.session.agent
+    terminal = sitting.session.environment.get("TERM", "")
+    about = environment(provider=provider, model=agent.model.name, terminal=terminal)
+    errors = list(screen.errors)
+    made = draft(text, transcript=agent.conversation.messages, errors=errors, environment=about)
+    final = await _edited(screen, machine, made)
     if final is None:
-        app.say("Nothing is sent.")
+        screen.say(words("report.nothing"))
         return
-    item = app.machine.queue(final.payload())
+    item = machine.queue(final.payload())
     if item is None:
-        app.say("Nothing is sent: it has been turned off.")
+        screen.say(words("report.turned_off"))
         return
-    outcomes = await asyncio.to_thread(app.machine.send, hurry=True, only=item.id)
+    outcomes = await asyncio.to_thread(machine.send, hurry=True, only=item.id)
     if not outcomes:
-        app.say("Not sent yet: something else is being sent. It waits in the outbox.", "yellow")
+        screen.say(words("report.busy"), "yellow")
     for outcome in outcomes:
-        if outcome.became == "sent":
-            number = visible(outcome.item.answer or "unknown")
-            app.say(f"Sent. The report's id is {number}.")
-            app.say(f"To withdraw it: bailee feedback withdraw {number}", "dim")
-        elif outcome.became == "waiting":
-            app.say(f"Not sent yet: {outcome.why}. It waits in the outbox.", "yellow")
-        else:
-            app.say(f"Not sent ({outcome.became}): {outcome.why}", "yellow")
-    app.say(f"Its exact bytes: bailee outbox show {item.id}", "dim")
+        _tell(screen, outcome)
+    screen.say(words("report.bytes", item=item.id), "dim")
     content = final.content
     await issue.offer(
-        app,
+        screen,
+        machine,
         text if "description" in content else "",
-        app.errors if "errors" in content else [],
+        errors if "errors" in content else [],
         about if "environment" in content else {},
     )
 
 
-async def _edited(app: Terminal, made: Draft) -> Draft | None:
+def _tell(screen: Screen, outcome: Outcome) -> None:
+    """What became of the report."""
+    words = screen.words
+    if outcome.became == "sent":
+        number = outcome.item.answer or words("command.unknown")
+        screen.say(words("report.sent", number=number))
+        screen.say(words("report.withdraw", number=number), "dim")
+    elif outcome.became == "waiting":
+        screen.say(words("report.waiting", why=outcome.why), "yellow")
+    else:
+        became = words(f"report.became_{outcome.became}")
+        screen.say(words("report.failed", became=became, why=outcome.why), "yellow")
+
+
+async def _edited(screen: Screen, machine: Machine, made: Draft) -> Draft | None:
     """What the person made of it; None when they would rather not."""
+    words = screen.words
     while True:
-        _show(app, made)
-        choices = [("s", "send", "send it"), ("p", "preview", "see the exact text")]
+        _show(screen, machine, made)
+        choices = [
+            Choice("s", "send", words("report.send")),
+            Choice("p", "preview", words("report.preview")),
+        ]
         for part in made.sizes:
-            verb = "bring back" if part in made.left_out else "leave out"
-            choices.append((_KEYS[part], part, f"{verb} the {part}"))
+            verb = "report.bring_back" if part in made.left_out else "report.leave_out"
+            choices.append(Choice(_KEYS[part], part, words(verb, part=words(f"part.{part}"))))
         if made.secrets:
-            choices.append(("k", "keep", "send one of the secrets as it is, on purpose"))
-        chosen = await choose([*choices, ("x", "cancel", "send nothing")], default="cancel")
+            choices.append(Choice("k", "keep", words("report.keep")))
+        choices.append(Choice("x", "cancel", words("report.cancel")))
+        chosen = await screen.choose(choices, default="cancel")
         if chosen == "cancel":
             return None
         if chosen == "send":
             return made
         if chosen == "preview":
-            app.say(visible(made.preview))
+            screen.say(made.preview)
         elif chosen == "keep":
-            made = await _kept(app, made)
+            made = await _kept(screen, made)
         else:
             part = next(p for p in made.parts if p == chosen)
             made = made.with_(part) if part in made.left_out else made.without(part)
 
 
-def _show(app: Terminal, made: Draft) -> None:
+def _show(screen: Screen, machine: Machine, made: Draft) -> None:
     """Where it would go, what would go, and for how long it would stay."""
-    app.say(f"This would go to {app.machine.flow('bug_report').destination}:")
-    for part, size in made.sizes.items():
-        left = "  left out" if part in made.left_out else ""
-        app.say(f"  {part:12} {size:8} bytes{left}")
+    words = screen.words
+    screen.say(words("report.goes_to", where=machine.flow("bug_report").destination))
+    rows = [
+        (f"  {words(f'part.{part}')}", words("report.bytes_of", size=size), left)
+        for part, size in made.sizes.items()
+        for left in [words("report.left_out") if part in made.left_out else ""]
+    ]
+    screen.table(rows)
     for secret in made.secrets:
-        how = "as it is" if secret.number in made.kept else "masked"
-        places = "1 place" if secret.places == 1 else f"{secret.places} places"
-        app.say(f"  {secret.number} {how}: {secret.kind} {secret.beginning}, in {places}", "dim")
-    app.say(_period(app), "dim")
-
-
-def _period(app: Terminal) -> str:
-    """For how long a report is kept, in the policy's own words."""
+        how = words("report.as_it_is" if secret.number in made.kept else "report.masked")
+        told = words.count(
+            "report.secret",
+            secret.places,
+            secret=secret.number,
+            how=how,
+            kind=secret.kind,
+            beginning=secret.beginning,
+        )
+        screen.say(told, "dim", indent=2)
     facts = {
         **{"data_class": "feedback_report", "plan": "pro", "channel": "api"},
         **{"training_choice": "none", "zero_retention": False, "partner_programme": False},
     }
-    found = app.machine.policy.explain("retain", facts)
-    return found.clause.text.of(language_of(app.machine.environment))
+    period = machine.policy.explain("retain", facts).clause.text  # in the policy's own words
+    screen.say(period.of(words.language), "dim")
 
 
-async def _kept(app: Terminal, made: Draft) -> Draft:
+async def _kept(screen: Screen, made: Draft) -> Draft:
     """The draft with one more secret left as it is, or masked again."""
-    number = await ask_line("Which number? (Enter: none) ")
+    number = await screen.ask(screen.words("report.which"))
     if not number:
         return made
     wanted = int(number) if number.isdecimal() else 0
     if wanted not in {secret.number for secret in made.secrets}:
-        app.say("There is no such number.", "yellow")
+        screen.say(screen.words("report.no_such"), "yellow")
         return made
     return made.masking(wanted) if wanted in made.kept else made.keeping(wanted)

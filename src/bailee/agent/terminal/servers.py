@@ -6,33 +6,24 @@ wants a server always writes it into their own settings.
 
 from __future__ import annotations
 
-from rich.console import Console
-from rich.text import Text
-
 from bailee.agent.assembly import proposed
-from bailee.agent.terminal.asking import choose
+from bailee.agent.terminal.screen import Choice, Screen
 from bailee.client.machine import Machine
 from bailee.client.servers import Server
-from bailee.shown import lines as visible
 
 
-async def permitted(console: Console, machine: Machine) -> list[Server]:
+async def permitted(screen: Screen, machine: Machine) -> list[Server]:
     """Those that the person said yes to."""
+    words = screen.words
+    choices = [Choice("y", "yes", words("server.yes")), Choice("n", "no", words("server.no"))]
     allowed = []
     for server in proposed(machine):
-        console.print(
-            Text(f"This project wants an MCP server, {visible(server.name)}:", style="bold yellow")
-        )
-        console.print(Text(f"  {visible(server.line)}"))
+        screen.say(words("server.question", name=server.name), "bold yellow")
+        screen.say(server.line, indent=2)
         for name, value in {**server.env, **server.headers}.items():
-            console.print(Text(f"  {visible(name)}: {visible(value)}", style="dim"))
-        what = (
-            "It would run as you, outside the sandbox."
-            if server.url is None
-            else "What the model asks of it would go there."
-        )
-        console.print(Text(f"  {what}", style="yellow"))
-        yes = ("y", "yes", "yes, in this run; settings.json (mcpServers) keeps one for good")
-        if await choose([yes, ("n", "no", "no")], default="no") == "yes":
+            screen.say(f"{name}: {value}", "dim", indent=2)
+        what = words("server.runs" if server.url is None else "server.sends")
+        screen.say(what, "yellow", indent=2)
+        if await screen.choose(choices, default="no") == "yes":
             allowed.append(server)
     return allowed

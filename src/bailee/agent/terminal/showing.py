@@ -18,6 +18,7 @@ from bailee.agent.editing import changed_lines
 from bailee.agent.ports import Intent, Piece
 from bailee.agent.terminal.writing import Blocks, wrapped_start
 from bailee.shown import lines as visible
+from bailee.words import Words
 
 # The terminal's own colours, and few of them.
 THEME: Final = Theme(
@@ -40,8 +41,9 @@ _TAIL: Final = 4  # lines of a block that is being written
 class Showing:
     """Shows one turn after another on a console."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, words: Words) -> None:
         self._console = console
+        self._words = words
         self._blocks = Blocks()
         self._kind = "text"
         self._live: Live | None = None
@@ -52,7 +54,7 @@ class Showing:
 
     def begin(self) -> None:
         """A turn begins."""
-        self._work, self._since = "Thinking", time.monotonic()
+        self._work, self._since = self._words("turn.thinking"), time.monotonic()
         self.resume()
 
     def resume(self) -> None:
@@ -78,32 +80,33 @@ class Showing:
 
     def take(self, event: events.Event) -> None:
         """Shows one event."""
+        words = self._words
         match event:
             case Piece(kind, text):
                 self._piece(kind, text)
             case events.Answered(answer):
                 self._flush()
                 calls = sum(block["type"] == "tool_use" for block in answer.content)
-                self._work = "Working" if calls else "Thinking"
+                self._work = self._words("turn.working" if calls else "turn.thinking")
             case events.Retrying(_, why):
                 self._blocks.end()
-                self._line(f"{why} Asking again.", "yellow")
+                self._line(words("turn.retrying", why=why), "yellow")
             case events.ToolStarted(_, intent, _):
                 self._work = intent.title
             case events.ToolEnded(_, intent, outcome):
-                self._work = "Thinking"
+                self._work = words("turn.thinking")
                 self.tool(intent, outcome.shown, outcome.shown_kind, outcome.is_error)
                 if outcome.is_error and not outcome.shown:
                     self._body(str(outcome.content), "red")
             case events.Refused(_, intent, reason, _):
                 self.tool(intent, "", "text", True)
-                self._line(f"  not permitted: {reason}", "yellow")
+                self._line("  " + words("turn.refused", reason=reason), "yellow")
             case events.Compacting(tokens):
-                self._work = f"Summing up {tokens} tokens"
+                self._work = words("turn.summing_up", tokens=tokens)
             case events.Compacted():
-                self._line("The conversation was summed up; the model goes on from that.", "dim")
+                self._line(words("turn.summed_up"), "dim")
             case events.NotKept(why):
-                self._line(f"{why} This session can't be resumed from here on.", "yellow")
+                self._line(words("turn.not_kept", why=why), "yellow")
             case events.Warned(why):
                 self._line(why, "yellow")
             case events.TurnEnded(ending):
@@ -114,7 +117,7 @@ class Showing:
 
     def tool(self, intent: Intent | None, shown: str, kind: str, is_error: bool) -> None:
         """A call and what it came to."""
-        title = visible(intent.title) if intent is not None else "a call that can't be understood"
+        title = visible(intent.title) if intent else self._words("turn.unreadable_call")
         line = Text("● ", style="red" if is_error else "green")
         line.append(title.split("\n")[0], style="bold")
         if kind == "diff" and shown:
@@ -127,7 +130,7 @@ class Showing:
         if intent is not None and intent.preview_kind == "command":
             self._body(f"$ {intent.preview}", "dim")
         if kind == "diff":
-            self._console.print(Padding(diff_text(shown, _SHOWN * 4), (0, 0, 0, 2)))
+            self._console.print(Padding(diff_text(shown, _SHOWN * 4, self._words), (0, 0, 0, 2)))
         elif shown:
             self._body(shown, "red" if is_error else "none")
 
@@ -135,7 +138,7 @@ class Showing:
         if kind != self._kind:
             self._flush()
             self._kind = kind
-        self._work = "Writing" if kind == "text" else "Thinking"
+        self._work = self._words("turn.writing" if kind == "text" else "turn.thinking")
         for block in self._blocks.feed(visible(text)):
             self._block(block)
 
@@ -153,26 +156,22 @@ class Showing:
     def _body(self, text: str, style: str) -> None:
         lines = visible(text).rstrip().split("\n")
         if len(lines) > _SHOWN:
-            lines = [*lines[:_SHOWN], f"… {len(lines) - _SHOWN} more lines"]
+            lines = [*lines[:_SHOWN], self._words.count("turn.more", len(lines) - _SHOWN)]
         self._console.print(Padding(Text("\n".join(lines), style=style), (0, 0, 0, 2)))
 
     def _line(self, text: str, style: str) -> None:
         self._console.print(Text(visible(text), style=style))
 
     def _ended(self, ending: events.Ending) -> None:
-        said = {
-            "interrupted": "Interrupted. Say what to do instead.",
-            "turn_limit": "The limit of model calls is reached.",
-            "cut_off": "The answer hit the limit of tokens. Say “go on” to go on.",
-            "declined": "The model declined to answer.",
-        }.get(ending)
-        if said is not None:
-            self._line(said, "yellow")
+        if ending != "done":
+            self._line(self._words(f"ending.{ending}"), "yellow")
 
-    def moving(self) -> tuple[str, str, int]:
-        """What is under way: the tail of what is being written, the work, seconds since."""
+    def moving(self) -> tuple[str, str]:
+        """What is under way: the tail of what is being written; the work, and since when."""
         tail = wrapped_start(self._blocks.rest, _TAIL)
-        return tail, visible(self._work).split("\n")[0], int(time.monotonic() - self._since)
+        work = visible(self._work).split("\n")[0][:60]
+        seconds = int(time.monotonic() - self._since)
+        return tail, self._words("turn.moving", work=work, seconds=seconds)
 
 
 class _Moving:
@@ -183,13 +182,8 @@ class _Moving:
         self._spinner = Spinner("dots")
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        tail, work, seconds = self._showing.moving()
-        self._spinner.text = Text(
-            f"{work[:60]} · {seconds} s · Ctrl-C stops",
-            style="dim",
-            no_wrap=True,
-            overflow="ellipsis",
-        )
+        tail, work = self._showing.moving()
+        self._spinner.text = Text(work, style="dim", no_wrap=True, overflow="ellipsis")
         parts = [Text(tail, style="dim")] if tail.strip() else []
         yield Group(*parts, self._spinner)
 
@@ -199,7 +193,7 @@ def markdown(text: str) -> Markdown:
     return Markdown(text, code_theme="ansi_dark", hyperlinks=False)
 
 
-def diff_text(diff: str, most: int) -> Text:
+def diff_text(diff: str, most: int, words: Words) -> Text:
     """A diff without its two file lines; what it says can be told without colour."""
     lines = visible(diff).split("\n")[2:]
     made = Text()
@@ -207,6 +201,6 @@ def diff_text(diff: str, most: int) -> Text:
         style = {"+": "green", "-": "red", "@": "dim"}.get(line[:1], "none")
         made.append(f"{line}\n", style=style)
     if len(lines) > most:
-        made.append(f"… {len(lines) - most} more lines\n", style="dim")
+        made.append(words.count("turn.more", len(lines) - most), style="dim")
     made.rstrip()
     return made

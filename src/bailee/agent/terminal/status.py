@@ -8,30 +8,32 @@ from urllib.parse import urlsplit
 
 from bailee.agent.recorded import Recorded
 from bailee.agent.session import Session
+from bailee.client.picture import columns, cut
 from bailee.shown import lines as visible
+from bailee.words import Words
 
 _BETWEEN: Final = " · "
 
 
-def line(session: Session, recorded: Recorded, width: int) -> str:
+def line(session: Session, recorded: Recorded, width: int, words: Words) -> str:
     """The line for a terminal of that width; what matters least is left out first. Pure."""
     folder = _short(session.workspace.root, Path(session.environment.get("HOME", "/nonexistent")))
     parts = [
         (1, session.agent.model.name),
         (2, folder),
-        *((5, words) for words in recorded.words),
-        (4, session.sandbox.label),
-        (3, f"model at {host(session.base_url)}"),
+        *((5, told) for told in recorded.told(words)),
+        (4, session.sandbox.label(words)),
+        (3, words("status.model_at", host=host(session.base_url) or words("status.provider"))),
     ]
-    while len(parts) > 1 and len(_joined(parts)) > width:
+    while len(parts) > 1 and columns(_joined(parts)) > width:
         parts.remove(min(parts, key=lambda part: part[0]))
-    return _joined(parts)[:width]
+    return cut(_joined(parts), width)
 
 
-def host(base_url: str | None) -> str:
-    """Where the model is, without anything that may be a secret. Pure."""
+def host(base_url: str | None) -> str | None:
+    """Where the model is, without anything that may be a secret; None: at its provider. Pure."""
     if base_url is None:
-        return "its provider"
+        return None
     try:
         parts = urlsplit(base_url)
         return f"{parts.hostname}:{parts.port}" if parts.port else str(parts.hostname)

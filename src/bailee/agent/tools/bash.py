@@ -12,6 +12,7 @@ from bailee.agent.tools.arguments import Arguments, field, schema
 from bailee.agent.tools.process import run_program
 from bailee.agent.workspace import Workspace
 from bailee.errors import InputError
+from bailee.words import words
 
 _SECONDS: Final = 120
 _MOST_SECONDS: Final = 600
@@ -42,10 +43,11 @@ class Bash:
         self._sandbox = sandbox
         self._egress = egress
         self._environment = environment
+        told = sandbox.sentence(words("en", "terminal"))
         self.description = (
             "Runs a command in bash, in the workspace's root. Each call is a shell of its own: "
             "folders and variables don't carry over, and nothing stays running after it. Output "
-            f"over {_OUTPUT} bytes is cut in the middle. {sandbox.sentence}"
+            f"over {_OUTPUT} bytes is cut in the middle. {told}"
         )
 
     def intent(self, arguments: Arguments) -> Intent:

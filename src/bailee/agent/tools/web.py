@@ -69,7 +69,7 @@ class WebFetch:
             raise UpstreamError(f"the page took over {_SECONDS:.0f} seconds.") from None
         except httpx2.HTTPError as error:
             raise UpstreamError(
-                f"the page can't be had ({type(error).__name__}).", hint="is a proxy needed?"
+                f"the page can't be fetched ({type(error).__name__}).", hint="is a proxy needed?"
             ) from None
 
     async def _fetched(self, address: str) -> Outcome:

@@ -147,7 +147,7 @@ class NetworkLists:
         return made
 
     def remove(self, entry_id: str, *, by: str) -> Entry:
-        """Take an entry away.
+        """Remove an entry.
 
         Raises:
             InputError: code `not_found`.

@@ -319,11 +319,11 @@ def _place(text: str) -> str:
     host, _, owner = text.removeprefix("https://").partition("/")
     owner = owner.rstrip("/")
     if not all(0x20 < ord(c) < 0x7F and c not in "@?#%\\" for c in owner):
-        raise InputError("that is no place for a Git connection.", hint=hint)
+        raise InputError("that is not a place for a Git connection.", hint=hint)
     try:
         name, port = read_authority(host, 443)
     except NotAHost as error:
-        raise InputError(f"that is no place for a Git connection: {error}.", hint=hint) from None
+        raise InputError(f"that is not a place for a Git connection: {error}.", hint=hint) from None
     authority = name.bracketed + ("" if port == 443 else f":{port}")
     return f"{authority}/{owner}" if owner else authority
 

@@ -123,7 +123,7 @@ async def installation_token(
         raise UpstreamError("GitHub did not answer in time.", code="upstream_timeout") from None
     if status != 201:
         raise UpstreamError(
-            f"GitHub gives no token for this repository ({status}).",
+            f"GitHub issues no token for this repository ({status}).",
             code="upstream_credential",
             hint="see that the app is installed there, and may read and write contents",
         )

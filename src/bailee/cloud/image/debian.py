@@ -172,7 +172,7 @@ class Archive:
                 hint="search for it with apt-cache, or on packages.debian.org",
             )
         raise MachineError(
-            f"Debian's packages can't be had: {message}",
+            f"Debian's packages can't be fetched: {message}",
             code="no_machine",
             hint="see that the archive can be reached: http_proxy is respected",
         )

@@ -53,7 +53,7 @@ def layers(folder: Path) -> list[Layer]:
         return [_layer(folder, one) for one in manifest["layers"]]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(
-            f"{folder} is no OCI image layout ({type(error).__name__}).",
+            f"{folder} is not an OCI image layout ({type(error).__name__}).",
             hint="make one with skopeo copy ... oci:DIR, or podman save --format oci-dir",
         ) from None
 

@@ -52,7 +52,7 @@ def wanted(names: list[str]) -> Wanted:
     """What `--with` names: `NAME` is Debian's, `pypi:NAME` and `npm:NAME` say so; sorted.
 
     Raises:
-        InputError: one is no name of a package.
+        InputError: one is not the name of a package.
     """
     found: dict[str, set[str]] = {"debian": set(), "pypi": set(), "npm": set()}
     forms = {"debian": _DEBIAN, "pypi": _PYPI, "npm": _NPM}
@@ -63,7 +63,7 @@ def wanted(names: list[str]) -> Wanted:
         source = source or "debian"
         if not forms[source].match(rest):
             raise InputError(
-                f"{name!r} is no name of a package.",
+                f"{name!r} is not the name of a package.",
                 hint="NAME for Debian, pypi:NAME for PyPI, npm:NAME for npm",
             )
         found[source].add(rest)

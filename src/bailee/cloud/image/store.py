@@ -87,7 +87,7 @@ class Image:
             raise MachineError(
                 f"the image in {folder} is of another version of bailee.",
                 code="no_machine",
-                hint="build it anew: bailee cloud image build",
+                hint="rebuild it: bailee cloud image build",
             )
         return cls(folder.resolve(), hashlib.sha256(data).hexdigest(), manifest)
 

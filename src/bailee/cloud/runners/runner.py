@@ -35,7 +35,7 @@ async def run(path: Path, machines: Machines, slots: int) -> None:
         reader, writer = await asyncio.open_unix_connection(reachable(path), limit=wire.LONGEST)
     except OSError:
         raise MachineError(
-            "no server takes runners here.",
+            "no server accepts runners here.",
             code="no_server",
             hint="start `bailee up` on this home first",
         ) from None

@@ -76,7 +76,7 @@ def read(wanted: Wanted, session: str, *, network: str, linger: float, plain: bo
     if agent not in AGENTS:
         raise InputError(f"there is no agent {agent!r}.", hint="bailee, or claude")
     if asked_network not in NETWORKS:
-        raise InputError(f"{asked_network!r} is no network level.", hint="none, trusted or full")
+        raise InputError(f"{asked_network!r} is not a network level.", hint="none, trusted or full")
     asked_linger = linger if wanted.linger is None else wanted.linger
     if not 0 <= asked_linger <= 86_400:
         raise InputError("the time to wait for follow-ups is from 0 to 86,400 seconds.")
@@ -115,12 +115,12 @@ def _branch(name: str, what: str) -> str:
         or any(part.startswith(".") or part.endswith(".lock") for part in name.split("/"))
     ):
         raise InputError(
-            f"{what} is no name of a branch.", hint="letters, digits and . _ / - make one"
+            f"{what} is not the name of a branch.", hint="use letters, digits and . _ / -"
         )
     return name
 
 
 def _word(name: str) -> str:
     if not _BRANCH.fullmatch(name.replace(":", "-")):
-        raise InputError("--model is no name of a model.")
+        raise InputError("--model is not the name of a model.")
     return name

@@ -157,7 +157,7 @@ class Sessions:
     # -- on the loop -------------------------------------------------------------------------------
 
     async def send(self, session_id: str, text: str) -> None:
-        """Ask a session's agent for more, once it is done with what it does.
+        """Ask a session's agent for more, once it has finished its current work.
 
         Raises:
             InputError: it has ended, or has not begun yet.

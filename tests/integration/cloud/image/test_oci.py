@@ -90,6 +90,6 @@ def test_a_file_that_is_not_what_it_should_be_is_refused(tmp_path: Path) -> None
 
 def test_a_folder_that_is_no_layout_is_said_to_be_none(tmp_path: Path) -> None:
     """The hint says how to make one."""
-    with pytest.raises(BaileeError, match="no OCI image layout") as caught:
+    with pytest.raises(BaileeError, match="not an OCI image layout") as caught:
         oci.layers(tmp_path)
     assert "skopeo" in str(caught.value.hint)
