@@ -136,7 +136,7 @@ def test_what_can_not_be_asked_for_is_refused(yard: Yard) -> None:
         ("--repo", "https://me:word@github.com/a/b", "x"): "user name or password",
         (*repo, "x", "--network", "most"): "is no network level",
         (*repo, "x", "--agent", "gpt"): "there is no agent",
-        (*repo, "x", "--push-branch", "../main"): "is no name of a branch",
+        (*repo, "x", "--push-branch", "../main"): "is not the name of a branch",
         (*repo, "x", "--key", "bl_0123456789_" + "0" * 48): "unknown or revoked",
     }.items():
         done = yard.bailee.run("cloud", "start", *arguments)

@@ -221,7 +221,7 @@ def test_a_key_that_speaks_for_someone_else_is_the_operators_to_make(stage: Stag
     with pytest.raises(BaileeError) as refused:
         stage.ask("mia", "key.create", person=stage.person["owner"], **key)
     assert "forbidden" == refused.value.code
-    with pytest.raises(BaileeError, match="no part"):
+    with pytest.raises(BaileeError, match="does not belong to this person"):
         stage.ask(OPERATOR, "key.create", person=stage.person["stranger"], **key)
 
 

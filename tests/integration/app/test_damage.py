@@ -309,7 +309,7 @@ def test_a_turn_of_a_session_whose_key_is_damaged_begins_a_new_one(orchard: Orch
     orchard.again()
     bob = orchard.bob["account"]
     for text in ("three", "four"):
-        with orchard.node.vault._lock:  # so that they are sealed together
+        with orchard.node.vault.lock:  # so that they are sealed together
             orchard.keep(orchard.begin(BOBS, account=bob, text=text))
             orchard.keep(orchard.begin(TWO, text=text))
         orchard.node.vault.flush()

@@ -110,7 +110,7 @@ def test_what_is_kept_for_deleting_is_not_used_up_by_other_writes(place: SmallDi
         taken = place.folder.parent / "taken"
         with taken.open("wb") as file:
             file.write(bytes(5 << 20))
-        with pytest.raises(StorageError, match="kept for deleting"):
+        with pytest.raises(StorageError, match="reserved for deleting"):
             place.choose("allowed")
         place.ask("sessions.delete", id=ONE)
     assert not place.node.room.ready()

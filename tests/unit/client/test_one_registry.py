@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
@@ -104,9 +105,9 @@ def test_every_metric_is_kept_as_it_was_sent(name: str, data: st.DataObject) -> 
     rows = list(reader.metrics(otlp_json.read_metrics(body)))
 
     assert ({}, 0) == (dict(refusals.counts), reader.rejected)
-    ((_, measure, kind, kept_value, *_, kept),) = rows
-    assert (name, made.declaration.kind, value) == (measure, kind, kept_value)
-    assert {**who.fields, **fields} == kept
+    (row,) = rows
+    assert (name, made.declaration.kind, value) == (row.name, row.kind, row.value)
+    assert {**who.fields, **fields} == row.attributes
 
 
 @pytest.mark.row("S2")
@@ -121,9 +122,11 @@ def test_every_error_is_kept_as_it_was_sent(event: ErrorEvent, who: Resource) ->
     row = sentry.Events(guard(), SYMBOLS, b"k" * 32).row(item, refusals, NOW_MS)
 
     assert {} == dict(refusals.counts)
-    _, _, kind, _, platform, release, _, handled, frames, attributes = row
-    assert (event.fields["exception"], event.fields["handled"]) == (kind, handled)
-    assert "python" == platform
-    assert f"{who.fields['service.name']}@{who.fields['service.version']}" == release
-    assert [[f["module"], f["function"], f["line"], True] for f in event.frames] == frames
-    assert dict(who.fields) == attributes
+    assert row is not None
+    assert (event.fields["exception"], event.fields["handled"]) == (row.type, row.handled)
+    assert "python" == row.platform
+    assert f"{who.fields['service.name']}@{who.fields['service.version']}" == row.release
+    assert [(f["module"], f["function"], f["line"], True) for f in event.frames] == [
+        msgspec.structs.astuple(frame) for frame in row.frames
+    ]
+    assert dict(who.fields) == row.attributes

@@ -50,7 +50,7 @@ def test_a_second_build_elsewhere_is_bit_identical(tmp_path: Path) -> None:
     ("name", "told"),
     [
         ("no-such-package-anywhere", "Debian has no package no-such-package-anywhere"),
-        ("-o=x", "no name of a package"),
+        ("-o=x", "not the name of a package"),
     ],
 )
 def test_a_package_that_is_none_is_the_caller_s_mistake(name: str, told: str) -> None:

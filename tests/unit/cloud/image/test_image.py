@@ -68,5 +68,5 @@ def test_packages_are_named_by_where_they_come_from() -> None:
 @pytest.mark.parametrize("name", ["", "-o", "pypi:-r", "pypi:x y", "npm:--x", "npm:../x", "A b"])
 def test_what_is_no_package_s_name_is_refused(name: str) -> None:
     """Nothing that a package manager could take for an option gets through."""
-    with pytest.raises(InputError, match="no name of a package"):
+    with pytest.raises(InputError, match="not the name of a package"):
         wanted([name])
