@@ -43,7 +43,6 @@ CRASHING = """
 import sys
 from bailee import cli
 from bailee.cli import code
-from support.clients import processes
 
 @cli.whole().command("crash")
 def crash(quincename: str = "QuinceCode") -> None:

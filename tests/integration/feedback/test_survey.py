@@ -114,7 +114,7 @@ def test_the_clients_own_answer_is_one(site: Site) -> None:
 
     made = rating("3", site.node.survey.answers)
     address = f"http://127.0.0.1:{site.port}"
-    with Network({}).client(address) as client:
+    with Network({}).client(address, "the console", 10) as client:
         answer = client.post(
             address + made.path, content=made.body, headers={"content-type": made.content_type}
         )
