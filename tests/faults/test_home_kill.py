@@ -31,7 +31,7 @@ ERASING = [
     ("bailee.accounts.accounts:Accounts.revoke", 1),
     ("bailee.accounts.accounts:Accounts.unname", 1),
     ("bailee.accounts.people:People.forget", 1),
-    ("bailee.keeping.receipts:Receipts.request_all", 1),
+    ("bailee.keeping.receipts:Receipts.request", 1),
     ("bailee.keeping.receipts:Receipts.advance_all", 1),
     ("bailee.keeping.receipts:Receipts.advance_all", 3),
     ("bailee.vault.forgetting:Forgetting._remove_rows", 1),

@@ -88,7 +88,7 @@ class Product:
         """What is done meanwhile is acknowledged and not sealed; then the process is no more, and
         what it had on the disk is all there is. Without its index nothing is written by anybody.
         """
-        with self.node.vault._lock:
+        with self.node.vault.lock:
             yield
             before = self.home
             self._lives += 1

@@ -129,7 +129,7 @@ class Original:
             self.ada["account"], "refused", language="en", source="terminal"
         )
         node.sweep(place.clock())
-        with node.vault._lock:  # so that nothing is sealed
+        with node.vault.lock:  # so that nothing is sealed
             place.keep(place.begin(UNSEALED, account=self.bob["account"], text="not sealed"))
             self._measure(node, 5.0)
             self._snapshot(self.folder)
