@@ -55,6 +55,8 @@ def _line(fault: Any) -> str:
     where = "the start is refused: " if fault.refused else ""
     if fault.said:
         said = f"{where}*...{_nameless(said)}...*"
+    if fault.or_said:
+        said += f", or *...{fault.or_said}...*"
     return f"| {fault.what} | {fault.fault} | {said} | {fault.lost} | {fault.do} |\n"
 
 

@@ -60,7 +60,7 @@ def test_an_operator_can_not_choose_for_a_person(bailee: Bailee) -> None:
     done = bailee.run("privacy", "allow")
 
     assert 2 == done.returncode
-    assert "yours to make" in done.stderr
+    assert "only you can make this choice" in done.stderr
     assert "none" == bailee.json("person", "show", "ada@x.example")["training"]["choice"]
 
 

@@ -98,7 +98,7 @@ def test_a_proxy_that_is_gone_is_named_and_not_its_password(bailee: Bailee) -> N
         ("BAILEE_UPSTREAM_PROXY", "http://ada:sesame@proxy.example:3128", "user or password"),
         ("BAILEE_UPSTREAM_PROXY", "socks5://proxy.example:1080", "address of an HTTP proxy"),
         ("BAILEE_UPSTREAM_PROXY_LOGIN_ENV", "NOT_SET", "NOT_SET is empty"),
-        ("BAILEE_UPSTREAM_CLIENT_CERT", "/nowhere.pem", "client certificate"),
+        ("BAILEE_UPSTREAM_CLIENT_CERT", "/nowhere.pem", "upstream.client_cert names"),
         ("ALL_PROXY", "socks5://proxy.example:1080", "ALL_PROXY"),
     ],
 )

@@ -64,8 +64,11 @@ def proxy_variables(
         if login is not None:
             raise _wrong("upstream.proxy_login_env needs an address in upstream.proxy.")
         names = ("https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY")
-        found = next((environment[name] for name in names if environment.get(name)), None)
-        return {**({} if found is None else {"HTTPS_PROXY": found}), **excepted}
+        name = next((name for name in names if environment.get(name)), None)
+        if name is None:
+            return excepted
+        read_proxy(environment[name], name)  # what is wrong is said of the variable that says it
+        return {"HTTPS_PROXY": environment[name], **excepted}
     if "@" in setting:
         raise _wrong("upstream.proxy holds a user or password, which are not for a settings file.")
     try:

@@ -37,7 +37,7 @@ RESTORE: Final = "Restore it from a backup, or leave it: all else goes on."
 class Fault:
     """A line of the table. `said`: by the refusal of the start, or by `bailee verify` and whoever
     is refused; empty: by nobody. `loses`: what may be missing afterwards, in the test's home.
-    `refused` None: by which page of a table it strikes.
+    `refused` None: by which page of a table it strikes; `or_said`: where it strikes a row.
     `folded`: of a home that was stopped.
     """
 
@@ -50,6 +50,7 @@ class Fault:
     refused: bool | None = False
     loses: frozenset[str] = NOTHING
     folded: bool = False
+    or_said: str = ""
 
 
 def _at(pattern: str, part: float) -> Damage:
@@ -395,6 +396,7 @@ FAULTS: Final[tuple[Fault, ...]] = (
         _before_row(DATA, "receipts"),
         refused=None,
         folded=True,
+        or_said="the row is not what was written",
     ),
     Fault(
         "the structure of a page",
