@@ -28,6 +28,7 @@ _CALLED: Final = {
     "BAILEE_CLIENT_CERT": "upstream.client_cert",
     "BAILEE_CLIENT_KEY": "upstream.client_key",
     "BAILEE_CLIENT_KEY_PASSPHRASE": "upstream.client_key_passphrase_env",
+    "HTTPS_PROXY": "HTTPS_PROXY or ALL_PROXY",
 }
 
 
@@ -43,7 +44,7 @@ def way_out(
     authorities; `client_cert` holds a certificate with its chain, and its key unless `client_key`
     does. `proxies`: as `proxy_variables` gives them.
     """
-    given = zip(_CALLED, (ca_file, client_cert, client_key, passphrase), strict=True)
+    given = zip(_CALLED, (ca_file, client_cert, client_key, passphrase), strict=False)
     files = {name: str(value) for name, value in given if value}
     return Network({**files, **(proxies or {})}, _CALLED)
 
@@ -64,11 +65,8 @@ def proxy_variables(
         if login is not None:
             raise _wrong("upstream.proxy_login_env needs an address in upstream.proxy.")
         names = ("https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY")
-        name = next((name for name in names if environment.get(name)), None)
-        if name is None:
-            return excepted
-        read_proxy(environment[name], name)  # what is wrong is said of the variable that says it
-        return {"HTTPS_PROXY": environment[name], **excepted}
+        found = next((environment[name] for name in names if environment.get(name)), None)
+        return {**({} if found is None else {"HTTPS_PROXY": found}), **excepted}
     if "@" in setting:
         raise _wrong("upstream.proxy holds a user or password, which are not for a settings file.")
     try:

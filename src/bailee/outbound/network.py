@@ -150,7 +150,7 @@ class Network:
         Raises:
             InputError: code `configuration`; what is named is no proxy.
         """
-        return proxy_for(address, self.variables)
+        return proxy_for(address, self.variables, self.called)
 
     def ask(
         self,

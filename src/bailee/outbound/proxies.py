@@ -20,6 +20,7 @@ import base64
 import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Final
 from urllib.parse import quote, unquote, urlsplit
 
@@ -64,8 +65,11 @@ class Proxy:
         return [(b"proxy-authorization", b"Basic " + pair)]
 
 
-def proxy_for(address: str, variables: Mapping[str, str]) -> Proxy | None:
-    """The proxy on the way to an address; None: straight there.
+def proxy_for(
+    address: str, variables: Mapping[str, str], called: Mapping[str, str] = MappingProxyType({})
+) -> Proxy | None:
+    """The proxy on the way to an address; None: straight there. `called`: what an error calls a
+    variable, where that is not its name.
 
     Raises:
         InputError: code `configuration`; what is named is no proxy.
@@ -79,7 +83,7 @@ def proxy_for(address: str, variables: Mapping[str, str]) -> Proxy | None:
         return None
     for name in ("HTTPS_PROXY" if parts.scheme == "https" else "HTTP_PROXY", "ALL_PROXY"):
         if found := variables.get(name.lower()) or variables.get(name):
-            return read_proxy(found, name)
+            return read_proxy(found, called.get(name, name))
     return None
 
 
@@ -101,7 +105,7 @@ def read_proxy(text: str, name: str) -> Proxy:
         raise InputError(
             f"{name} is not the address of an HTTP proxy.",
             code="configuration",
-            hint=f"like {name}=http://user:password@proxy.example:3128",
+            hint="like http://user:password@proxy.example:3128",
         ) from None
     known = unquote(user) if at else None
     return Proxy(host.name, port, scheme.lower() == "https", known, unquote(password))
