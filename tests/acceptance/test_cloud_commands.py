@@ -134,7 +134,7 @@ def test_what_can_not_be_asked_for_is_refused(yard: Yard) -> None:
         (*repo, ""): "there is no task",
         ("--repo", "git@github.com:a/b", "x"): "does not begin with https://",
         ("--repo", "https://me:word@github.com/a/b", "x"): "user name or password",
-        (*repo, "x", "--network", "most"): "is no network level",
+        (*repo, "x", "--network", "most"): "is not a network level",
         (*repo, "x", "--agent", "gpt"): "there is no agent",
         (*repo, "x", "--push-branch", "../main"): "is not the name of a branch",
         (*repo, "x", "--key", "bl_0123456789_" + "0" * 48): "unknown or revoked",

@@ -17,6 +17,8 @@ from bailee import steady
 from bailee.accounts import Accounts
 from bailee.db.vault import holds
 from bailee.keyring import Keyring
+from bailee.node.deciding import Deciding
+from bailee.node.following import Following
 from bailee.node.node import Node
 from bailee.policy import Decision
 from bailee.training import eligibility
@@ -34,12 +36,12 @@ Acts = Callable[[Histories], Iterable[object]]
 Defect = Callable[[pytest.MonkeyPatch], None]
 
 
-def _by_time(self: Node, session: SessionRow) -> Decision:
-    owner = self.accounts.get(session.owner)
+def _by_time(self: Deciding, session: SessionRow) -> Decision:
+    owner = self._accounts.get(session.owner)
     active = owner.chosen_at is None or session.last_activity > owner.chosen_at
     standing = eligibility.Standing(owner.training_choice, 1, owner.partner_programme, 1)
     uses = (eligibility.Use(*use.split("/")) for use in session.uses.split())
-    return eligibility.decide(self.policy, standing, uses, int(active))
+    return eligibility.decide(self._policy, standing, uses, int(active))
 
 
 def _by_the_first_use(*arguments: Any) -> Decision:
@@ -126,13 +128,13 @@ def killed(history: Histories) -> Iterable[object]:
 
 NO_HOLD = select(holds.c.subject).where(holds.c.subject.is_(None))
 DEFECTS: dict[str, tuple[Defect, Acts]] = {
-    "order goes by time": (lambda at: at.setattr(Node, "_training", _by_time), under_way),
+    "order goes by time": (lambda at: at.setattr(Deciding, "_training", _by_time), under_way),
     "eligible whatever was last consented to": (
         lambda at: at.setattr(eligibility, "active_since", lambda *_: True),
         before,
     ),
     "expiry does not follow a choice": (
-        lambda at: at.setattr(Node, "follow", lambda *_: None),
+        lambda at: at.setattr(Following, "follow", lambda *_: None),
         withdrawn,
     ),
     "one yes is a yes": (
