@@ -348,20 +348,18 @@ class Reports:
         """
         with self.lock:
             done = self._ending.finish(now)
-        while gone := self._expire(now):
-            done += gone
+        done += self._ending.end_all(
+            EXPIRY,
+            lambda: self._ids(table.c.expires_at <= now, sound(table)),
+            now,
+            lock=self.lock,
+        )
         unsound = {name for name, _ in self._names(not_(sound(table)))} - self._holds.held()
         living = set(self._keyring.living([_subject(name) for name in unsound]))
         for name in unsound:
             if _subject(name) not in living:  # gone with its epoch
                 self._discard(name)
         return {"reports": done}
-
-    def _expire(self, now: datetime) -> int:
-        """Destroy some of what is past its time: who sends one waits no longer."""
-        with self.lock:
-            due = self._ids(table.c.expires_at <= now, sound(table))
-            return len(self._ending.begin(EXPIRY, due, now)) if due else 0
 
     def recover(self) -> None:
         """Remove what a crash kept from arriving whole: nobody was told that it was there.
@@ -420,8 +418,9 @@ class Reports:
         with self.lock:
             self._ending.finish(now)
             self._receipts.take_over(self._held(theirs), part_of)
-            while some := self._ids(theirs):
-                self._ending.begin(ERASURE, some, now, by=by, part_of=part_of)
+            self._ending.end_all(
+                ERASURE, lambda: self._ids(theirs), now, lock=self.lock, by=by, part_of=part_of
+            )
 
     # -- as its endings see it -------------------------------------------------------------------
 

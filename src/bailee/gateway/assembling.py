@@ -35,6 +35,8 @@ _LINES: Final = 1000  # of one event; the API's have two
 _OVERHEAD: Final = 5  # values that are put around an event
 _NEW_TEXT: Final = 3  # values that a text costs which a block did not have yet
 _TOOLS: Final = ("tool_use", "server_tool_use", "mcp_tool_use")
+_GROWS: Final = {"text_delta": "text", "thinking_delta": "thinking"}
+"""Deltas that go on with a text: of which block, by the name of its text."""
 _SETS: Final = {
     "signature_delta": ("thinking", ("signature",)),
     "compaction_delta": ("compaction", ("content", "encrypted_content")),
@@ -261,7 +263,7 @@ class _Message:
 
     def _grow(self, place: int, kind: object, delta: dict[str, Any]) -> None:
         """A delta whose texts go on with the block's. Those of a kind that is not known do too."""
-        known = {"text_delta": "text", "thinking_delta": "thinking"}.get(str(kind))
+        known = _GROWS.get(kind) if isinstance(kind, str) else None
         self._expect(known is not None and self._blocks[place].get("type") == known)
         self._expect(known in delta)
         for name, value in delta.items():

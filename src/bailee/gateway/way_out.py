@@ -23,13 +23,13 @@ from bailee.errors import InputError
 from bailee.outbound.network import Network
 from bailee.outbound.proxies import read_proxy
 
-_CALLED: Final = {
+_FILES: Final = {
     "NODE_EXTRA_CA_CERTS": "upstream.ca_file",
     "BAILEE_CLIENT_CERT": "upstream.client_cert",
     "BAILEE_CLIENT_KEY": "upstream.client_key",
     "BAILEE_CLIENT_KEY_PASSPHRASE": "upstream.client_key_passphrase_env",
-    "HTTPS_PROXY": "HTTPS_PROXY or ALL_PROXY",
 }
+_CALLED: Final = {**_FILES, "HTTPS_PROXY": "HTTPS_PROXY or ALL_PROXY"}
 
 
 def way_out(
@@ -44,7 +44,7 @@ def way_out(
     authorities; `client_cert` holds a certificate with its chain, and its key unless `client_key`
     does. `proxies`: as `proxy_variables` gives them.
     """
-    given = zip(_CALLED, (ca_file, client_cert, client_key, passphrase), strict=False)
+    given = zip(_FILES, (ca_file, client_cert, client_key, passphrase), strict=True)
     files = {name: str(value) for name, value in given if value}
     return Network({**files, **(proxies or {})}, _CALLED)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -23,6 +23,22 @@ iterator's items may be long in coming: others are served meanwhile.
 _LONGEST_REQUEST: Final = 1 << 20
 
 
+async def listen(
+    path: Path,
+    serve: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]],
+    longest: int,
+) -> asyncio.Server:
+    """Serve at a Unix socket that its owner alone may open, lines of at most `longest` bytes. One
+    left by a process that died is replaced.
+    """
+    path.unlink(missing_ok=True)
+    before = os.umask(0o177)
+    try:
+        return await asyncio.start_unix_server(serve, path=reachable(path), limit=longest)
+    finally:
+        os.umask(before)
+
+
 class ControlServer:
     """Serves a home's operations, one after the other: one writer, no interleaving."""
 
@@ -35,14 +51,7 @@ class ControlServer:
 
     async def start(self) -> None:
         """Listen. A socket left by a process that died is replaced."""
-        self._path.unlink(missing_ok=True)
-        before = os.umask(0o177)
-        try:
-            self._server = await asyncio.start_unix_server(
-                self._serve, path=reachable(self._path), limit=_LONGEST_REQUEST
-            )
-        finally:
-            os.umask(before)
+        self._server = await listen(self._path, self._serve, _LONGEST_REQUEST)
 
     async def close(self) -> None:
         """Stop listening; what runs is finished first, but for what would wait for more."""

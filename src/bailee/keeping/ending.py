@@ -17,7 +17,8 @@ Rows: R5, R6.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -51,7 +52,7 @@ class Shelves(Protocol):
 @dataclass(frozen=True, slots=True)
 class Ending:
     """The ends of one store's things, of which receipts are of these `kinds`. The store calls it,
-    inside its lock.
+    inside its lock; `end_all` takes that by itself.
     """
 
     of: Shelves
@@ -77,6 +78,32 @@ class Ending:
         asked = self.receipts.request(kind, some, now, by=by, part_of=part_of)
         self._drive(asked, now)
         return [self.receipts.get(one.id) for one in asked]
+
+    def end_all(
+        self,
+        kind: str,
+        due: Callable[[], Sequence[Due]],
+        now: datetime,
+        *,
+        lock: AbstractContextManager[object],
+        by: str | None = None,
+        part_of: str | None = None,
+    ) -> int:
+        """Destroy what `due` gives, some at a time, until it gives nothing; how many things. It
+        gives nothing again that was destroyed or waits for a hold. The `lock` is held for one
+        portion, so that who writes waits for no more.
+
+        Raises:
+            StorageError: as `begin`.
+        """
+        count = 0
+        while True:
+            with lock:
+                some = due()
+                if not some:
+                    return count
+                self.begin(kind, some, now, by=by, part_of=part_of)
+            count += len(some)
 
     def finish(self, now: datetime) -> int:
         """Go on with what a crash or a failing store interrupted; how many things."""

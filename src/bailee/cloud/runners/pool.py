@@ -15,7 +15,6 @@ from __future__ import annotations
 import asyncio
 import hmac
 import itertools
-import os
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
@@ -26,7 +25,7 @@ from typing import Any, Final
 from bailee.cloud.ports import Command, End, Limits, Machine, Output, Service
 from bailee.cloud.runners import wire
 from bailee.errors import MachineError
-from bailee.home.control import reachable
+from bailee.home.control_server import listen
 
 _FIRST_LINE_SECONDS: Final = 20.0
 _ARRIVAL_SECONDS: Final = 60.0
@@ -55,14 +54,7 @@ class Runners:
 
     async def listen(self) -> None:
         """Take runners in. A socket left by a process that died is replaced."""
-        self._path.unlink(missing_ok=True)
-        before = os.umask(0o177)
-        try:
-            self._server = await asyncio.start_unix_server(
-                self._arrived, path=reachable(self._path), limit=wire.LONGEST
-            )
-        finally:
-            os.umask(before)
+        self._server = await listen(self._path, self._arrived, wire.LONGEST)
 
     async def close(self) -> None:
         """Let the runners go; they end what they lead."""

@@ -383,15 +383,13 @@ class Store:
         """
         with self.lock:
             gone = self._ending.finish(now)
-        while some := self._expire(now):
-            gone += some
+        gone += self._ending.end_all(
+            EXPIRY,
+            lambda: self._due(cloud_holdings.c.expires_at <= now, sound(cloud_holdings)),
+            now,
+            lock=self.lock,
+        )
         return {"cloud": gone + self._remove_unsound()}
-
-    def _expire(self, now: datetime) -> int:
-        """Destroy some of what is past its time: who writes waits no longer."""
-        with self.lock:
-            due = self._due(cloud_holdings.c.expires_at <= now, sound(cloud_holdings))
-            return len(self._ending.begin(EXPIRY, due, now)) if due else 0
 
     def _remove_unsound(self) -> int:
         """Remove what is kept of rows that are not sound, once its key is gone with its epoch."""
@@ -508,8 +506,9 @@ class Store:
             self._ending.finish(now)
             deferred = self._places(of_them, _DEFERRED)
             self._receipts.take_over([session for session, _ in deferred], part_of)
-            while some := self._due(theirs):
-                self._ending.begin(ERASURE, some, now, by=by, part_of=part_of)
+            self._ending.end_all(
+                ERASURE, lambda: self._due(theirs), now, lock=self.lock, by=by, part_of=part_of
+            )
 
     # -- as its endings see it -------------------------------------------------------------------
 
