@@ -9,9 +9,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
+from bailee.blocks import blocks_of, role_of
 from bailee.shown import html_text as escape
+
+if TYPE_CHECKING:
+    from bailee.operations.sessions import AsBytes
 
 _STYLE: Final = (
     "body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}"
@@ -66,24 +70,23 @@ def _plain(value: Any) -> str:
 
 
 def transcript(session_id: str, messages: Iterable[Any], title: str = "") -> Iterator[str]:
-    """A conversation as Markdown."""
+    """A conversation as Markdown: what every other view shows of it, in the same words."""
     yield f"# Session {session_id}{title}\n"
     for message in messages:
-        if not isinstance(message, dict):
-            yield _fenced(_plain(message))
-            continue
-        yield f"\n## {message.get('role', '')}\n"
-        content = message.get("content")
-        for block in content if isinstance(content, list) else [content]:
-            if isinstance(block, str):
-                yield f"\n{block}\n"
-            elif isinstance(block, dict) and isinstance(block.get("text"), str):
-                yield f"\n{block['text']}\n"
-            else:
-                yield _fenced(json.dumps(block, indent=2, ensure_ascii=False))
+        yield f"\n## {role_of(message)}\n"
+        for label, text in blocks_of(message):
+            yield _fenced(label, text) if label else f"\n{text}\n"
 
 
-def _fenced(text: str) -> str:
+def unshown(kept: Sequence[AsBytes]) -> Iterator[str]:
+    """What the conversations above leave out, by place in the JSON lines beside them."""
+    if kept:
+        yield "\n# Kept as it came\n\nIn the JSON lines beside this page, each whole:\n\n"
+    for one in kept:
+        yield f"- exchange {one.number}: {one.size} bytes ({one.why})\n"
+
+
+def _fenced(label: str, text: str) -> str:
     longest = max((len(found) for found in re.findall("`+", text)), default=0)
     fence = "`" * max(3, longest + 1)
-    return f"\n{fence}json\n{text}\n{fence}\n"
+    return f"\n*{label}*\n\n{fence}\n{text}\n{fence}\n"
