@@ -26,8 +26,8 @@ WORDS += [b"ileven", b"twelf", b"threeten", b"fourten", b"fivten"]
 WORDS_KEY = "example.com/log/testdata+33d7b496+AeHTu4Q3hEIMHNqc6fASMsq3rKNx280NI+oO5xCFkkSx"
 WORDS_CHECKPOINTS = [
     "example.com/log/testdata\n7\nIrSXADBqJ7EQoUODSDKROySgNveeL6CFhik2w/+fS7U=\n\n"
-    "— example.com/log/testdata M9e0luA5JhTRUki/BBQD0QNiH6AEJ2pdtsA5CQjqJErViuuKrN6513RCTL2640wXJv0d"
-    "Ced3neRGI6dMzBq9uANf2Qc=\n",
+    "— example.com/log/testdata M9e0luA5JhTRUki/BBQD0QNiH6AEJ2pdtsA5CQjqJErViuuKrN6513RCTL2640wXJv"
+    "0dCed3neRGI6dMzBq9uANf2Qc=\n",
     "example.com/log/testdata\n15\nrKbDipCvhuX1GZ7g5BBe8sA6BbJ7ja/1nk427v383cs=\n\n"
     "— example.com/log/testdata M9e0luh4jTG+UMBqOUo9/q+yAEvx1ilBEniMvjf1zfcBOhg+CKubMt53MvIt/uEWP6"
     "zdkdIQzd/fmwlM/dlPWF74ewI=\n",
