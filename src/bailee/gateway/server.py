@@ -29,7 +29,6 @@ from bailee.admission import (
     Rounds,
     ShareLimits,
     Shares,
-    Waiting,
     stores,
 )
 from bailee.clock import Clock
@@ -366,11 +365,7 @@ class Gateway:
 
     def _lags(self, owner: str) -> Over | None:
         """Whether too much of an account's waits to be sealed for more to be recorded."""
-        waits = self._recording.unsealed(owner)
-        return self.shares.spools(
-            Waiting(waits.own, waits.own_exchanges),
-            Waiting(waits.all, waits.all_exchanges, waits.owners, waits.left),
-        )
+        return self.shares.spools(self._recording.unsealed(owner))
 
     def _stores(self, caller: Caller) -> Over | None:
         """Whether an account has as much sealed on disk as it may."""
