@@ -505,9 +505,15 @@ class Gateway:
         if held.bytes <= _PUT_TOGETHER:
             self._recording.submit(capture(), done)
             return
+
+        def hand_over(made: asyncio.Future[CapturedExchange]) -> None:
+            if made.exception() is None:
+                self._recording.submit(made.result(), done)
+            else:
+                done(StorageError("A record can't be put together.", hint="memory is short"))
+
         assert self._loop is not None
-        made = self._loop.run_in_executor(None, capture)
-        made.add_done_callback(lambda made: self._recording.submit(made.result(), done))
+        self._loop.run_in_executor(None, capture).add_done_callback(hand_over)
 
     def recorded(self, held: Held) -> None:
         """A record that was handed over is done."""

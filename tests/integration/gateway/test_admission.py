@@ -18,6 +18,7 @@ import trustme
 
 from bailee.admission.pace import Wanted
 from bailee.clock import system_clock
+from bailee.errors import StorageError
 from bailee.gateway.settings import Limits
 from bailee.testing.upstream import Exactly, Part, Reply, ScriptedUpstream, Text
 from bailee.vault.exchange import CapturedExchange, Terms
@@ -244,6 +245,25 @@ def test_a_large_record_is_put_together_by_another_thread(serve: Any, size: int)
         serving.wait(lambda: not gateway._recording_now)
         assert (size, 0) == (len(serving.recording.exchanges[0].request), gateway.shares.held)
         assert (size == 10) == (made_by == [serving._thread])
+
+
+def test_a_large_record_that_cant_be_put_together_is_known_not_to_be_durable(serve: Any) -> None:
+    """Nobody waits for it for ever."""
+    with ScriptedUpstream() as upstream:
+        gateway = (serving := serve(upstream)).gateway
+        held = gateway.shares.enter("acc_1", "key_1", 0, full=False)
+        failures: list[StorageError | None] = []
+
+        def capture() -> CapturedExchange:
+            raise MemoryError
+
+        def submit() -> None:
+            gateway.shares.take(held, 3 << 20)
+            gateway.submit(capture, failures.append, held)
+
+        serving.on_loop(submit)
+        serving.wait(lambda: len(failures) == 1)
+        assert isinstance(failures[0], StorageError)
 
 
 def test_a_large_body_comes_through_whole_while_others_are_there(
