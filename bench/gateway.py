@@ -23,6 +23,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
+from bailee.admission import Unsealed
 from bailee.clock import system_clock
 from bailee.db.engine import open_sqlite
 from bailee.db.migrate import upgrade
@@ -33,7 +34,6 @@ from bailee.gateway.settings import GatewayConfig, Upstream
 from bailee.keyring import FileRoot, Keyring
 from bailee.testing.recording import MemoryRecording
 from bailee.vault.exchange import Terms
-from bailee.vault.sealing_queue import Unsealed
 from bailee.vault.spool import Spool
 from bailee.vault.spool_writing import Kept
 from bench.result import Line, Unavailable

@@ -32,6 +32,7 @@ from typing import Any
 
 import zstandard
 
+from bailee.admission import Unsealed
 from bailee.clock import system_clock
 from bailee.db.engine import open_sqlite
 from bailee.db.migrate import upgrade
@@ -40,7 +41,6 @@ from bailee.keyring.checkpoint import truncate_log
 from bailee.testing import FakeClock
 from bailee.vault.exchange import CapturedExchange, Outcome, Terms
 from bailee.vault.interpreted import Interpreted
-from bailee.vault.sealing_queue import Unsealed
 from bailee.vault.spool import Spool
 from bailee.vault.spool_writing import Kept
 from bailee.vault.vault import Vault

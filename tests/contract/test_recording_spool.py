@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from bailee.admission import Unsealed
 from bailee.db.engine import open_sqlite
 from bailee.db.migrate import upgrade
 from bailee.errors import StorageError
@@ -25,7 +26,6 @@ from bailee.testing import FakeClock
 from bailee.testing.recording import FaultyRecording
 from bailee.vault.exchange import CapturedExchange, Outcome, Terms
 from bailee.vault.files import Files
-from bailee.vault.sealing_queue import Unsealed
 from bailee.vault.spool import LARGE, Spool
 from bailee.vault.spool_reading import Damaged, SpoolReader
 from bailee.vault.spool_writing import Kept

@@ -8,7 +8,7 @@ from bailee.admission.connections import ConnectionLimits, Connections, address_
 from bailee.admission.descriptors import Descriptors, raise_limit, share_out
 from bailee.admission.disk import OnDisk, floor, stores
 from bailee.admission.rounds import Rounds
-from bailee.admission.shares import Held, Over, ShareLimits, Shares, Waiting
+from bailee.admission.shares import Held, Over, ShareLimits, Shares, Unsealed
 
 __all__ = [
     "ConnectionLimits",
@@ -20,7 +20,7 @@ __all__ = [
     "Rounds",
     "ShareLimits",
     "Shares",
-    "Waiting",
+    "Unsealed",
     "address_group",
     "floor",
     "raise_limit",

@@ -15,13 +15,12 @@ Rows: G1.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from bailee.admission.shares import Over
 
 
-@dataclass(frozen=True, slots=True)
-class OnDisk:
+class OnDisk(NamedTuple):
     """Bytes of an account that are sealed: `living`, what is kept; `gone`, what was deleted and not
     reclaimed. Of `accounts` that have something, `all` bytes of both. `low`: little is free.
     """

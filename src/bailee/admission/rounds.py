@@ -10,6 +10,8 @@ Rules kept here:
   for the next turn, in the order in which it came, the keys of an account one after the other. So
   another account's request stands behind a few of them, never behind all.
 * Nothing waits for that while there is nobody else: a turn is as long as what is done in it.
+* So it is with bytes: of an account of which `bytes_most` were read in a turn, nothing more is read
+  in it; then its connections take turns, one of them in a turn of the loop.
 * While the loop is late, who wants most of it is paced (`pace`), and waits for that.
 
 Rows: G1.
@@ -24,6 +26,7 @@ from typing import Final
 from bailee.admission.pace import Pace, Wanted
 
 _MOST: Final = 2
+_BYTES_MOST: Final = 128 << 10
 _LOOK_SECONDS: Final = 0.005
 _LOOKS: Final = 20  # between two adjustments
 _LONGEST: Final = 0.1  # seconds until a turn is looked for again
@@ -43,6 +46,7 @@ class Rounds:
         now: Callable[[], float],
         *,
         most: int = _MOST,
+        bytes_most: int = _BYTES_MOST,
         pace: Pace | None = None,
     ) -> None:
         self.crowded = False
@@ -51,10 +55,13 @@ class Rounds:
         self._later = later
         self._now = now
         self._most = most
+        self._bytes_most = bytes_most
         self._pace = pace or Pace()
         self._seen: set[str] = set()
         self._before: set[str] = set()
         self._begun: dict[str, int] = {}
+        self._read: dict[str, int] = {}
+        self._resting: dict[str, deque[Go]] = {}
         self._queues: dict[str, dict[str, deque[Go]]] = {}
         self._turns = False  # whether the next turn of the loop is ours too
         self._wakes = 0.0  # when a turn is looked for again, while all that wait are paced
@@ -88,6 +95,20 @@ class Rounds:
         self._take_turn()
         self._queues.setdefault(account, {}).setdefault(key, deque()).append(go)
 
+    def reads_on(self, account: str, size: int) -> bool:
+        """Whether more is read in this turn of an account of which `size` bytes just came;
+        otherwise its caller goes on with `rest`.
+        """
+        if not self.crowded:
+            return True
+        self._take_turn()
+        read = self._read[account] = self._read.get(account, 0) + size
+        return read < self._bytes_most
+
+    def rest(self, account: str, go: Go) -> None:
+        """`go` is called when the connection's turn to be read from comes."""
+        self._resting.setdefault(account, deque()).append(go)
+
     def spent(self, account: str, seconds: float) -> None:
         """So much of the loop's time went on an account. Told while it is `crowded`."""
         self._want(account).used += seconds
@@ -110,6 +131,13 @@ class Rounds:
     def _turn(self) -> None:
         self._turns = False
         self._begun.clear()
+        self._read.clear()
+        for account, resting in tuple(self._resting.items()):
+            resting.popleft()()
+            if not resting:
+                del self._resting[account]
+        if self._resting:
+            self._take_turn()
         if not self._queues:
             return
         due: list[Go] = []

@@ -29,7 +29,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 # What a held piece costs besides its bytes: its object, and its place in a list.
 PIECE: Final = 64
@@ -57,16 +57,19 @@ class ShareLimits:
     unsealed_total: int = 10_000
 
 
-@dataclass(frozen=True, slots=True)
-class Waiting:
-    """What waits on disk to be sealed: so many bytes, so many exchanges, of so many accounts. Of
-    `nobodys` bytes it is not known yet whose they are.
+class Unsealed(NamedTuple):
+    """What is on disk and not sealed yet, in bytes and in exchanges: an owner's, and everybody's,
+    who are `owners`. Among everybody's bytes are `left`, which an earlier process left: it is not
+    known yet whose they are.
     """
 
-    bytes: int
-    exchanges: int = 0
-    accounts: int = 1
-    nobodys: int = 0
+    # A tuple, since one is made for every request: a frozen dataclass takes three times as long.
+    own: int
+    all: int
+    own_exchanges: int = 0
+    all_exchanges: int = 0
+    owners: int = 0
+    left: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +130,9 @@ class Shares:
         self._accounts: dict[str, _Holder] = {}
         self._keys: dict[str, _Holder] = {}
         self._key_requests = max(1, limits.requests // 2)
+        self._memory = limits.memory
         self._key_memory = limits.memory // 2
+        self._total = limits.total
 
     @property
     def accounts(self) -> int:
@@ -168,22 +173,23 @@ class Shares:
             return Over("account", "memory", 0)
         return None
 
-    def spools(self, own: Waiting, everybodys: Waiting) -> Over | None:
-        """Whether an account with `own` on disk that is not sealed yet, of `everybodys`, has a
-        request recorded. What is under way comes on top of it: `requests`, and at most twice
-        `memory`.
+    def spools(self, waits: Unsealed) -> Over | None:
+        """Whether an account, of which so much waits, has a request recorded. What is under way
+        comes on top of it: `requests`, and at most twice `memory`.
         """
         limits = self.limits
-        if own.bytes > limits.spool:
+        own, everybodys, own_exchanges, all_exchanges, owners, left = waits
+        if own > limits.spool:
             return Over("account", "spool", limits.spool)
-        if own.exchanges >= limits.unsealed:
+        if own_exchanges >= limits.unsealed:
             return Over("account", "unsealed", limits.unsealed)
-        accounts = max(1, everybodys.accounts)
-        part = max(_A_LITTLE, (limits.spool_total - everybodys.nobodys) // accounts)
-        if everybodys.bytes > limits.spool_total and own.bytes > part:
+        if everybodys > limits.spool_total and own > max(
+            _A_LITTLE, (limits.spool_total - left) // max(1, owners)
+        ):
             return Over("account", "spool", 0)
-        few = max(_A_FEW, limits.unsealed_total // accounts)
-        if everybodys.exchanges >= limits.unsealed_total and own.exchanges > few:
+        if all_exchanges >= limits.unsealed_total and own_exchanges > max(
+            _A_FEW, limits.unsealed_total // max(1, owners)
+        ):
             return Over("account", "unsealed", 0)
         return None
 
@@ -197,13 +203,14 @@ class Shares:
         account.bytes += size
         key.bytes += size
         self.held += size
-        limits = self.limits
+        if key.bytes <= self._key_memory and account.bytes <= self._memory:
+            return self._make_room(held) if self.held > self._total else None
         times = 1 if held.arriving else 2
-        if account.bytes > limits.memory * times and account.requests > 1:
-            return Over("account", "memory", limits.memory)
+        if account.bytes > self._memory * times and account.requests > 1:
+            return Over("account", "memory", self._memory)
         if key.bytes > self._key_memory * times and key.requests > 1:
             return Over("key", "memory", self._key_memory)
-        return self._make_room(held) if self.held > limits.total else None
+        return self._make_room(held) if self.held > self._total else None
 
     def arrived(self, held: Held) -> None:
         """Its body is complete."""
@@ -234,7 +241,8 @@ class Shares:
     def leave(self, held: Held) -> None:
         """It is over and holds nothing. Called once."""
         account, key = held.account, held.key
-        self._give_back(held)
+        if held.bytes:
+            self._give_back(held)
         account.under_way.pop(held, None)
         account.requests -= 1
         key.requests -= 1

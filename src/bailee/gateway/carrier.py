@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import Final
 
 from bailee.errors import BaileeError, StorageError, UpstreamError
@@ -165,12 +166,13 @@ class SocketCarrier:
     # -- the gateway's books ---------------------------------------------------------------------
 
     def _record(self) -> None:
-        captured = self.exchange.captured(self._gateway.clock().timestamp())
-        self._gateway.submit(captured, self._recorded, self.exchange.held)
+        exchange = self.exchange
+        capture = partial(exchange.captured, self._gateway.clock().timestamp())
+        self._gateway.submit(capture, self._recorded, exchange.held)
 
     def _recorded(self, error: StorageError | None) -> None:
         exchange = self.exchange
-        self._gateway.recorded(exchange.account, exchange.held)
+        self._gateway.recorded(exchange.held)
         exchange.recorded(error is None, self._gateway.now)
         self.carry()
 

@@ -68,12 +68,17 @@ class Surroundings(Protocol):
         ...
 
     def submit(
-        self, captured: CapturedExchange, done: Callable[[StorageError | None], None], held: Held
+        self,
+        capture: Callable[[], CapturedExchange],
+        done: Callable[[StorageError | None], None],
+        held: Held,
     ) -> None:
-        """Hands a record over, and counts it until `recorded`."""
+        """Has a record made and hands it over, and counts it until `recorded`. `capture` may be
+        called on another thread.
+        """
         ...
 
-    def recorded(self, owner: str, held: Held) -> None:
+    def recorded(self, held: Held) -> None:
         """A record that was handed over is done."""
         ...
 
@@ -155,7 +160,14 @@ class ClientConnection(asyncio.Protocol):
             return
         began = time.perf_counter()
         self._received(data)
-        rounds.spent(self.account, time.perf_counter() - began)
+        account = self.account
+        rounds.spent(account, time.perf_counter() - began)
+        if not rounds.reads_on(account, len(data)):
+            self.pause("round")
+            rounds.rest(account, self._read_on)
+
+    def _read_on(self) -> None:
+        self.resume("round")
 
     def _received(self, data: bytes) -> None:
         self._heard = self._gateway.now

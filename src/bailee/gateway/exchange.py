@@ -170,7 +170,9 @@ class Exchange:
         return self.phase >= FAILING
 
     def captured(self, ended: float) -> CapturedExchange:
-        """The record, asked for by `Do.RECORD` and given once. `ended` is in Unix seconds."""
+        """The record, asked for by `Do.RECORD` and given once. `ended` is in Unix seconds. May be
+        called on another thread: until `recorded`, nothing that it is made of changes.
+        """
         assert self._keeping is not None
         answer = self._downlink.answer if self._downlink is not None else None
         return self._particulars.captured(self._keeping, answer, ended)

@@ -14,11 +14,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
-from bailee.admission import Over
+from bailee.admission import Over, Unsealed
 from bailee.errors import InputError, PolicyDenied, StorageError
 from bailee.gateway.completion import Hold
 from bailee.vault.exchange import CapturedExchange, Terms
-from bailee.vault.sealing_queue import Unsealed
 
 
 class Recording(Protocol):

@@ -29,7 +29,6 @@ from bailee.admission import (
     Rounds,
     ShareLimits,
     Shares,
-    Waiting,
     stores,
 )
 from bailee.clock import Clock
@@ -52,7 +51,9 @@ from bailee.vault.exchange import CapturedExchange
 _log = logging.getLogger("bailee.gateway")
 # Seconds a byte that writing and sealing keep the other threads waiting: about 40 ms for 8 MiB.
 _WRITING: Final = 5e-9
-_Record = tuple[CapturedExchange, Callable[[StorageError | None], None], Held]
+# A record of more bytes is put together by another thread: the loop would be late for everybody.
+_PUT_TOGETHER: Final = 1 << 20
+_Record = tuple[Callable[[], CapturedExchange], Callable[[StorageError | None], None], Held]
 
 
 class Gateway:
@@ -366,11 +367,7 @@ class Gateway:
 
     def _lags(self, owner: str) -> Over | None:
         """Whether too much of an account's waits to be sealed for more to be recorded."""
-        waits = self._recording.unsealed(owner)
-        return self.shares.spools(
-            Waiting(waits.own, waits.own_exchanges),
-            Waiting(waits.all, waits.all_exchanges, waits.owners, waits.left),
-        )
+        return self.shares.spools(self._recording.unsealed(owner))
 
     def _stores(self, caller: Caller) -> Over | None:
         """Whether an account has as much sealed on disk as it may."""
@@ -480,29 +477,52 @@ class Gateway:
         _log.warning("an exchange is served unrecorded: the recorder fails")
 
     def submit(
-        self, captured: CapturedExchange, done: Callable[[StorageError | None], None], held: Held
+        self,
+        capture: Callable[[], CapturedExchange],
+        done: Callable[[StorageError | None], None],
+        held: Held,
     ) -> None:
-        """Hands a record over, when its account's turn to be written comes, and counts it until
-        `recorded`.
+        """Has a record made and hands it over, when its account's turn to be written comes, and
+        counts it until `recorded`. `capture` may be called on another thread.
         """
         self._recording_now += 1
+        owner = held.account.name
         if self.rounds.crowded:
-            self.rounds.spent(captured.owner, held.bytes * _WRITING)
+            self.rounds.spent(owner, held.bytes * _WRITING)
         self.shares.writes(held)
-        queue = self._to_write.get(captured.owner)
+        queue = self._to_write.get(owner)
         if queue is None and self.shares.hands_over(held):
-            self._recording.submit(captured, done)
+            self._hand_over(capture, done, held)
         else:
-            self._to_write.setdefault(captured.owner, deque()).append((captured, done, held))
+            self._to_write.setdefault(owner, deque()).append((capture, done, held))
 
-    def recorded(self, owner: str, held: Held) -> None:
+    def _hand_over(
+        self,
+        capture: Callable[[], CapturedExchange],
+        done: Callable[[StorageError | None], None],
+        held: Held,
+    ) -> None:
+        if held.bytes <= _PUT_TOGETHER:
+            self._recording.submit(capture(), done)
+            return
+
+        def hand_over(made: asyncio.Future[CapturedExchange]) -> None:
+            if made.exception() is None:
+                self._recording.submit(made.result(), done)
+            else:
+                done(StorageError("A record can't be put together.", hint="memory is short"))
+
+        assert self._loop is not None
+        self._loop.run_in_executor(None, capture).add_done_callback(hand_over)
+
+    def recorded(self, held: Held) -> None:
         """A record that was handed over is done."""
         self._recording_now -= 1
         self.shares.written(held)
+        owner = held.account.name
         queue = self._to_write.get(owner)
         while queue and self.shares.hands_over(queue[0][2]):
-            captured, done, _ = queue.popleft()
-            self._recording.submit(captured, done)
+            self._hand_over(*queue.popleft())
         if queue is not None and not queue:
             del self._to_write[owner]
 

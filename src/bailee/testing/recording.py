@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
+from bailee.admission import Unsealed
 from bailee.errors import StorageError
 from bailee.vault.exchange import CapturedExchange
-from bailee.vault.sealing_queue import Unsealed
 
 Done = Callable[[StorageError | None], None]
 

@@ -27,6 +27,7 @@ from typing import Final
 from sqlalchemy import Connection, Engine, bindparam, delete, select
 from sqlalchemy.dialects.sqlite import insert as upsert
 
+from bailee.admission import Unsealed
 from bailee.clock import Clock
 from bailee.db.engine import reading, storage_errors
 from bailee.db.vault import spool_positions
@@ -38,7 +39,7 @@ from bailee.vault.batch import Batch, Item
 from bailee.vault.conversations import Conversations
 from bailee.vault.progress import Progress
 from bailee.vault.recovery import Left, Recovery, Step
-from bailee.vault.sealing_queue import BATCH, BATCH_BYTES, Queued, SealingQueue, Unsealed
+from bailee.vault.sealing_queue import BATCH, BATCH_BYTES, Queued, SealingQueue
 from bailee.vault.segments import Segments
 from bailee.vault.spool_reading import SpoolReader
 from bailee.vault.spool_writing import Kept, is_large

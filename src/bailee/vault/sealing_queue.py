@@ -24,6 +24,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Final, TypeAlias
 
+from bailee.admission import Unsealed
 from bailee.errors import StorageError
 from bailee.vault.progress import Progress
 from bailee.vault.recovery import Left
@@ -55,20 +56,6 @@ class Unfiled:
 
     def __bool__(self) -> bool:
         return self.exchanges > 0 or self.earlier
-
-
-@dataclass(frozen=True, slots=True)
-class Unsealed:
-    """What is on disk and not sealed yet, in bytes and in exchanges: an owner's, and everybody's,
-    who are `owners`. Among everybody's bytes are `left`, which an earlier process left.
-    """
-
-    own: int
-    all: int
-    own_exchanges: int = 0
-    all_exchanges: int = 0
-    owners: int = 0
-    left: int = 0
 
 
 @dataclass(slots=True)

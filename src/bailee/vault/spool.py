@@ -36,13 +36,13 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Protocol
 
+from bailee.admission import Unsealed
 from bailee.clock import Clock
 from bailee.errors import StorageError
 from bailee.keyring import Keyring
 from bailee.lasting import Lasting
 from bailee.vault.exchange import CapturedExchange
 from bailee.vault.files import Files
-from bailee.vault.sealing_queue import Unsealed
 from bailee.vault.spool_writing import Kept, SpoolWriter
 
 LARGE = 1 << 20

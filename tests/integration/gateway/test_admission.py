@@ -17,12 +17,17 @@ import pytest
 import trustme
 
 from bailee.admission.pace import Wanted
+from bailee.clock import system_clock
+from bailee.errors import StorageError
 from bailee.gateway.settings import Limits
 from bailee.testing.upstream import Exactly, Part, Reply, ScriptedUpstream, Text
+from bailee.vault.exchange import CapturedExchange, Terms
+from support.homes.captured import captured
 
 HALF = b"POST /v1/messages HTTP/1.1\r\nHost: g\r\nX-A: "
 STREAMING = b'{"stream":true,"tools":[{"name":"t"}]}'
 BIG = b'{"x":"' + b"x" * (2 << 20) + b'"}'
+TERMS = Terms("P30D", "test.clause", "0" * 64)
 JSON = (("content-type", "application/json"),)
 
 
@@ -215,6 +220,63 @@ def test_a_request_stands_behind_a_few_of_another_account(
         assert [200] * 101 == [client.answer().status for client in (*many, other)]
         order = [request.target for request in upstream.requests[2:]]
         assert order.index("/v1/messages?other") < 50
+
+
+@pytest.mark.row("G1")
+@pytest.mark.parametrize("size", [10, 3 << 20])
+def test_a_large_record_is_put_together_by_another_thread(serve: Any, size: int) -> None:
+    """The loop goes on meanwhile; a small one does not go the long way."""
+    with ScriptedUpstream() as upstream:
+        serving = serve(upstream)
+        gateway, made_by = serving.gateway, []
+        held = gateway.shares.enter("acc_1", "key_1", 0, full=False)
+
+        def capture() -> CapturedExchange:
+            made_by.append(threading.current_thread())
+            return captured(
+                "s", b"x" * size, system_clock(), owner="acc_1", terms=TERMS, exchange_id="req_1"
+            )
+
+        def submit() -> None:
+            gateway.shares.take(held, size)
+            gateway.submit(capture, lambda _: gateway.recorded(held), held)
+
+        serving.on_loop(submit)
+        serving.wait(lambda: not gateway._recording_now)
+        assert (size, 0) == (len(serving.recording.exchanges[0].request), gateway.shares.held)
+        assert (size == 10) == (made_by == [serving._thread])
+
+
+def test_a_large_record_that_cant_be_put_together_is_known_not_to_be_durable(serve: Any) -> None:
+    """Nobody waits for it for ever."""
+    with ScriptedUpstream() as upstream:
+        gateway = (serving := serve(upstream)).gateway
+        held = gateway.shares.enter("acc_1", "key_1", 0, full=False)
+        failures: list[StorageError | None] = []
+
+        def capture() -> CapturedExchange:
+            raise MemoryError
+
+        def submit() -> None:
+            gateway.shares.take(held, 3 << 20)
+            gateway.submit(capture, failures.append, held)
+
+        serving.on_loop(submit)
+        serving.wait(lambda: len(failures) == 1)
+        assert isinstance(failures[0], StorageError)
+
+
+def test_a_large_body_comes_through_whole_while_others_are_there(
+    serve: Any, post: Callable[..., bytes]
+) -> None:
+    """It is read in turns, passed on and kept byte for byte."""
+    with ScriptedUpstream(after=Text("x")) as upstream:
+        serving = serve(upstream)
+        for key in ("bl_zero", "bl_else"):
+            assert 200 == serving.connect().send(post(key=key)).answer().status
+        assert serving.gateway.rounds.crowded
+        assert 200 == serving.connect().send(post(BIG)).answer().status
+        assert BIG == serving.recording.exchanges[-1].request == upstream.requests[-1].body
 
 
 # -- bodies ----------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
+from bailee.admission import Unsealed
 from bailee.db.vault import spool_positions
 from bailee.errors import StorageError
 from bailee.vault import vault, workbench
@@ -18,7 +19,7 @@ from bailee.vault.exchange import CapturedExchange
 from bailee.vault.interpreted import Interpreted
 from bailee.vault.progress import Progress
 from bailee.vault.recovery import WAITS, WARY, WARY_BYTES, Attempts, Step
-from bailee.vault.sealing_queue import BATCH, BATCH_BYTES, Unfiled, Unsealed
+from bailee.vault.sealing_queue import BATCH, BATCH_BYTES, Unfiled
 
 Bench = Any
 

@@ -20,7 +20,7 @@ class Loop:
         self.now = 0.0
         self.soon: list[Callable[[], None]] = []
         self.timers: list[tuple[float, Callable[[], None]]] = []
-        self.rounds = Rounds(self.soon.append, self.later, lambda: self.now, most=2)
+        self.rounds = Rounds(self.soon.append, self.later, lambda: self.now, most=2, bytes_most=100)
         self.begun: list[str] = []
 
     def later(self, seconds: float, call: Callable[[], None]) -> None:
@@ -33,6 +33,15 @@ class Loop:
             self.begun.append(name)
         else:
             self.rounds.wait(account, key, lambda: self.begun.append(name))
+
+    def reads(self, account: str, size: int, name: str) -> bool:
+        """So much comes over a connection: whether more is read from it; if not, its name is noted
+        when its turn comes.
+        """
+        if self.rounds.reads_on(account, size):
+            return True
+        self.rounds.rest(account, lambda: self.begun.append(name))
+        return False
 
     def turn(self) -> list[str]:
         """One turn; what began since the last."""
@@ -80,6 +89,33 @@ def test_another_accounts_request_stands_behind_a_few() -> None:
     assert ["a3", "a4"] == loop.turn()
     loop.turn()
     assert ([], 0) == (loop.turn(), loop.rounds.waiting)
+    assert [] == loop.soon
+
+
+def test_who_is_alone_is_read_from_without_rest() -> None:
+    """However much it sends."""
+    loop = Loop()
+    loop.ask("a", "k", "")
+    assert all(loop.reads("a", 1000, "a0") for _ in range(9))
+
+
+@pytest.mark.row("G1")
+def test_so_many_bytes_of_an_account_are_read_in_a_turn() -> None:
+    """What is more rests, and its connections then take turns; another account's is read."""
+    loop = Loop()
+    loop.ask("a", "k", "")
+    loop.ask("b", "k", "")
+    loop.turn()
+    assert [True, False, False, True] == [
+        loop.reads("a", 60, "a0"),
+        loop.reads("a", 60, "a1"),
+        loop.reads("a", 1, "a2"),
+        loop.reads("b", 60, "b0"),
+    ]
+    assert ["a1"] == loop.turn()
+    assert not loop.reads("a", 100, "a1")
+    assert not loop.reads("b", 100, "b0")
+    assert [["a2", "b0"], ["a1"], [], []] == [loop.turn() for _ in range(4)]
     assert [] == loop.soon
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bailee.admission import Held, Over, ShareLimits, Shares, Waiting
+from bailee.admission import Held, Over, ShareLimits, Shares, Unsealed
 from bailee.admission.shares import PIECE
 
 
@@ -188,17 +188,16 @@ def test_nothing_is_lost_count_of(steps: list[tuple[str, int, int]]) -> None:
 def test_what_is_not_sealed_yet_has_a_share() -> None:
     """Who has more of it on disk than their share gets nothing recorded; others do."""
     of = Shares(ShareLimits(8, 10_000, 100_000, spool=4 << 20, spool_total=8 << 20))
-    assert of.spools(Waiting(4 << 20), Waiting(8 << 20)) is None
-    over = of.spools(Waiting((4 << 20) + 1), Waiting(5 << 20))
+    assert of.spools(Unsealed(4 << 20, 8 << 20)) is None
+    over = of.spools(Unsealed((4 << 20) + 1, 5 << 20))
     assert Over("account", "spool", 4 << 20) == over
 
 
 def test_when_the_disks_share_is_full_who_has_little_of_it_goes_on() -> None:
     """Whoever else filled it, an earlier process included."""
     of = Shares(ShareLimits(8, 10_000, 100_000, spool=4 << 20, spool_total=8 << 20))
-    left = Waiting(9 << 20, nobodys=9 << 20)
-    assert of.spools(Waiting(1 << 20), left) is None
-    assert Over("account", "spool", 0) == of.spools(Waiting((1 << 20) + 1), left)
+    assert of.spools(Unsealed(1 << 20, 9 << 20, left=9 << 20)) is None
+    assert Over("account", "spool", 0) == of.spools(Unsealed((1 << 20) + 1, 9 << 20, left=9 << 20))
 
 
 @pytest.mark.row("G1")
@@ -207,10 +206,10 @@ def test_what_comes_in_is_bounded_by_what_is_sealed() -> None:
     who has a few goes on.
     """
     of = Shares(ShareLimits(8, 10_000, 100_000, unsealed=500, unsealed_total=800))
-    assert of.spools(Waiting(0, 499), Waiting(0, 799)) is None
-    assert Over("account", "unsealed", 500) == of.spools(Waiting(0, 500), Waiting(0, 600))
-    assert Over("account", "unsealed", 0) == of.spools(Waiting(0, 65), Waiting(0, 800, 400))
-    assert of.spools(Waiting(0, 64), Waiting(0, 800, 400)) is None
+    assert of.spools(Unsealed(0, 0, 499, 799)) is None
+    assert Over("account", "unsealed", 500) == of.spools(Unsealed(0, 0, 500, 600))
+    assert Over("account", "unsealed", 0) == of.spools(Unsealed(0, 0, 65, 800, 400))
+    assert of.spools(Unsealed(0, 0, 64, 800, 400)) is None
 
 
 @pytest.mark.row("G1")
@@ -219,8 +218,8 @@ def test_who_has_no_more_than_an_equal_part_is_never_refused() -> None:
     of = Shares(
         ShareLimits(8, 1, 1, spool=40 << 20, spool_total=60 << 20, unsealed=500, unsealed_total=800)
     )
-    assert of.spools(Waiting(0, 200), Waiting(0, 900, 4)) is None
-    assert Over("account", "unsealed", 0) == of.spools(Waiting(0, 201), Waiting(0, 900, 4))
-    assert of.spools(Waiting(20 << 20), Waiting(61 << 20, 3, 3)) is None
-    over = of.spools(Waiting((20 << 20) + 1), Waiting(61 << 20, 3, 3))
+    assert of.spools(Unsealed(0, 0, 200, 900, 4)) is None
+    assert Over("account", "unsealed", 0) == of.spools(Unsealed(0, 0, 201, 900, 4))
+    assert of.spools(Unsealed(20 << 20, 61 << 20, 0, 3, 3)) is None
+    over = of.spools(Unsealed((20 << 20) + 1, 61 << 20, 0, 3, 3))
     assert Over("account", "spool", 0) == over

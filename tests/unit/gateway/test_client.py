@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Callable
 from typing import Any, cast
 
+import pytest
+
+from bailee.admission import Rounds
 from bailee.clock import system_clock
 from bailee.gateway.access import Caller, Passage, Unkept
 from bailee.gateway.client import ClientConnection
@@ -25,6 +29,7 @@ class Transport:
     def __init__(self, over: tuple[socket.socket, socket.socket] | None = None) -> None:
         self.written: list[bytes] = []
         self.aborted = False
+        self.reading = True
         self.over = over
 
     def write(self, data: bytes) -> None:
@@ -40,10 +45,12 @@ class Transport:
         return self.aborted
 
     def pause_reading(self) -> None:
-        """Nothing."""
+        """Notes."""
+        self.reading = False
 
     def resume_reading(self) -> None:
-        """Nothing."""
+        """Notes."""
+        self.reading = True
 
     def get_write_buffer_size(self) -> int:
         """All is taken."""
@@ -66,13 +73,14 @@ class Keys:
 
 
 def connected(
-    key: bytes,
+    key: bytes, sends: bytes = REQUEST * 2, rounds: Rounds | None = None
 ) -> tuple[Gateway, ClientConnection, Transport, Transport, list[ExchangeSummary]]:
-    """A client that has sent two requests at once; its transport, and the upstream's."""
+    """A client that has sent so much at once; its transport, and the upstream's."""
     said: list[ExchangeSummary] = []
     config = GatewayConfig(api=Upstream("http://upstream"))
     gateway = Gateway(config, Keys(), MemoryRecording(manual=True), system_clock, said.append)
     gateway.now = 1.0
+    gateway.rounds = rounds or gateway.rounds
     below, above = Transport(), Transport(socket.socketpair())
     pool = gateway._pools["api"]
     upstream = UpstreamConnection(pool)
@@ -80,7 +88,7 @@ def connected(
     pool._idle.append(upstream)
     client = ClientConnection(gateway)
     client.connection_made(cast(Any, below))
-    client.data_received(REQUEST % key * 2)
+    client.data_received(sends.replace(b"%b", key))
     return gateway, client, below, above, said
 
 
@@ -106,3 +114,22 @@ def test_a_record_may_be_durable_before_the_end_of_a_stalled_client_is_noticed()
         [summary.outcome for summary in said],
     )
     assert ([], 1) == (below.written, len(above.written))
+
+
+@pytest.mark.row("G1")
+def test_who_sends_much_is_read_from_again_at_a_later_turn_while_others_are_there() -> None:
+    """What is more than an account has in a turn stays in its socket; all of it goes on."""
+    turns: list[Callable[[], None]] = []
+    rounds = Rounds(turns.append, lambda _seconds, _go: None, lambda: 0.0, bytes_most=300)
+    rounds.begins("somebody else")
+    rounds.begins("a")
+    head = REQUEST.replace(b"Length: 2", b"Length: 500")[:-2]
+    _, client, below, above, _ = connected(b"zero", head, rounds)
+    assert below.reading
+    client.data_received(b"x" * 300)
+    assert not below.reading
+    while turns:
+        turns.pop()()
+    assert below.reading
+    client.data_received(b"x" * 200)
+    assert 500 == b"".join(above.written).count(b"x" * 100) * 100

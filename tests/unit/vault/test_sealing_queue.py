@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from bailee.admission import Unsealed
 from bailee.vault.recovery import Left
-from bailee.vault.sealing_queue import BATCH, Queued, SealingQueue, Unfiled, Unsealed
+from bailee.vault.sealing_queue import BATCH, Queued, SealingQueue, Unfiled
 from bailee.vault.spool_writing import Kept
 
 pytestmark = pytest.mark.row("G1")

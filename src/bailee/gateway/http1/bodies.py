@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import Final, Protocol
 
-from bailee.gateway.http1.syntax import FIELD_LINES, Malformed
+from bailee.gateway.http1.syntax import FIELD, Malformed
 
 _CHUNK_SIZE: Final = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(?:;[\t\x20-\x7e\x80-\xff]*)?\r\n")
 _LONGEST_SIZE_LINE: Final = 4096
@@ -79,10 +79,20 @@ class ChunkedBody:
 
     def feed(self, data: bytes) -> tuple[bytes, bytes]:
         """See `Body.feed`."""
+        size = len(data)
         if self._before:
             data = self._before + data
             self._before = b""
-        size, at = len(data), 0
+            size = len(data)
+        elif not (self._left or self._owed or self._in_trailers):
+            line = _CHUNK_SIZE.match(data)
+            if line is not None:
+                start, end = line.end(), size - 2
+                length = end - start
+                # One chunk and no more, as an event mostly comes.
+                if length > 0 and length == int(line[1], 16) and data.endswith(b"\r\n"):
+                    return data[start:end], b""
+        at = 0
         payload: list[bytes] = []
         while at < size and not self.done:
             if self._left:
@@ -103,7 +113,7 @@ class ChunkedBody:
                 if end < 0:
                     break
                 self.done = end == at + 2
-                if not self.done and FIELD_LINES.fullmatch(data, at, end) is None:
+                if not self.done and FIELD.fullmatch(data, at, end) is None:
                     raise Malformed("a trailer is not a field")
                 self._trailers += end - at
                 if self._trailers > _LONGEST_TRAILERS:

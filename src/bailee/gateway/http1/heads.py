@@ -17,7 +17,7 @@ import re
 from typing import Final
 
 from bailee.gateway.http1.bodies import Body, ChunkedBody, LengthBody, UntilClose
-from bailee.gateway.http1.syntax import FIELD_LINES, TOKEN, Malformed
+from bailee.gateway.http1.syntax import FIELD, TOKEN, Malformed
 
 _REQUEST_LINE: Final = re.compile(rb"(" + TOKEN + rb"{1,32}) ([!-~]+) HTTP/1\.([01])\r\n")
 _STATUS_LINE: Final = re.compile(
@@ -91,14 +91,6 @@ _REQUEST_NAMES: Final = (
 )
 _ANSWER_NAMES: Final = HOP_BY_HOP | _OF_ANOTHER_NAME | _NOTED_OF_ANSWER | {b"content-length"}
 _IDLE: Final = re.compile(rb"\btimeout[ \t]*=[ \t]*\"?([0-9]{1,9})", re.IGNORECASE)
-
-
-def _finder(names: frozenset[bytes]) -> re.Pattern[bytes]:
-    return re.compile(rb"\r\n(" + b"|".join(sorted(map(re.escape, names))) + rb"):[ \t]*([^\r]*)")
-
-
-_REQUEST_FIELDS: Final = _finder(_REQUEST_NAMES)
-_ANSWER_FIELDS: Final = _finder(_ANSWER_NAMES)
 
 
 class RequestHead:
@@ -225,46 +217,53 @@ def parse_request_head(head: bytes) -> RequestHead:
         raise Malformed("the request line is not valid HTTP/1.x")
     method, target, minor = line.groups()
     request = RequestHead(method, target, minor == b"1")
-    start = line.end()
-    if FIELD_LINES.fullmatch(head, start, len(head) - 2) is None:
-        raise Malformed("a header field is not valid")
     kept: list[bytes] = []
     named: list[bytes] = []
+    noted = request.noted
     host: bytes | None = None
-    at = start
-    for name, value, begin, end in _fields(_REQUEST_FIELDS, head, start):
+    at = end = line.end()  # what is kept of the lines up to `at` is in `kept`
+    for spelled, blanked in FIELD.findall(head, end, len(head) - 2):
+        begin = end
+        end += len(spelled) + len(blanked) + 3
+        name = spelled.lower()
+        if name not in _REQUEST_NAMES:
+            continue
+        value = blanked.strip(b" \t")
+        if name in _NOTED_OF_REQUEST:
+            if noted and any(name == one for one, _ in noted):
+                raise Malformed("a field that has one value is given twice")
+            noted.append((name, value))
+            continue
         if name == b"content-length":
             _length(request, value)
             continue
-        if name in _NOTED_OF_REQUEST:
-            if any(name == noted for noted, _ in request.noted):
-                raise Malformed("a field that has one value is given twice")
-            request.noted.append((name, value))
-            continue
-        if name == b"transfer-encoding":
-            if request.minor == 0:
-                raise Malformed("HTTP/1.0 has no transfer codings")
-            _chunked(request, value)
-        elif name == b"connection":
-            named += _tokens(value)
-        elif name == b"host":
+        if at != begin:
+            kept.append(head[at:begin])
+        at = end
+        if name == b"host":
             if host is not None or _HOST.fullmatch(value) is None:
                 raise Malformed("a request needs exactly one Host, a name and a port")
             host = value
-        elif name == b"expect":
-            if value.lower() != b"100-continue":
-                raise Malformed("an unknown expectation")
-            request.expects_continue = request.minor == 1
-        elif name in _SAY_IT_TWICE:
-            raise Malformed("a field gives another method or path than the request line")
         elif name in CREDENTIALS:
             if name in request.credentials:
                 raise Malformed("a credential is given twice")
             request.credentials[name] = value
             if name != b"x-bailee-key":
                 request.credential_lines += head[begin:end]
-        kept.append(head[at:begin])
-        at = end
+        elif name == b"connection":
+            named += _tokens(value)
+        elif name == b"transfer-encoding":
+            if request.minor == 0:
+                raise Malformed("HTTP/1.0 has no transfer codings")
+            _chunked(request, value)
+        elif name == b"expect":
+            if value.lower() != b"100-continue":
+                raise Malformed("an unknown expectation")
+            request.expects_continue = request.minor == 1
+        elif name in _SAY_IT_TWICE:
+            raise Malformed("a field gives another method or path than the request line")
+    if end != len(head) - 2:
+        raise Malformed("a header field is not valid")
     kept.append(head[at:-2])
     request.kept = b"".join(kept)
     if request.chunked and request.length is not None:
@@ -291,16 +290,16 @@ def parse_answer_head(head: bytes, method: bytes) -> AnswerHead:
     if line is None:
         raise Malformed("the status line is not valid HTTP/1.x")
     answer = AnswerHead(int(line[2]), line[3] or b"", line[1] == b"1")
-    start = line.end()
-    if FIELD_LINES.fullmatch(head, start, len(head) - 2) is None:
-        raise Malformed("a header field is not valid")
     kept: list[bytes] = []
     named: list[bytes] = []
-    at = start
-    for name, value, begin, end in _fields(_ANSWER_FIELDS, head, start):
-        if name == b"content-length":
-            _length(answer, value)
+    at = end = line.end()
+    for spelled, blanked in FIELD.findall(head, end, len(head) - 2):
+        begin = end
+        end += len(spelled) + len(blanked) + 3
+        name = spelled.lower()
+        if name not in _ANSWER_NAMES:
             continue
+        value = blanked.strip(b" \t")
         if name in _NOTED_OF_ANSWER:
             answer.noted.append((name, value))
             if name == b"content-type":
@@ -308,14 +307,20 @@ def parse_answer_head(head: bytes, method: bytes) -> AnswerHead:
             elif name == b"content-encoding":
                 answer.content_encoding = value.lower()
             continue
+        if name == b"content-length":
+            _length(answer, value)
+            continue
+        if at != begin:
+            kept.append(head[at:begin])
+        at = end
         if name == b"transfer-encoding":
             _chunked(answer, value)
         elif name == b"connection":
             named += _tokens(value)
         elif name == b"keep-alive" and (idle := _IDLE.search(value)) is not None:
             answer.idle = int(idle[1])
-        kept.append(head[at:begin])
-        at = end
+    if end != len(head) - 2:
+        raise Malformed("a header field is not valid")
     kept.append(head[at:-2])
     answer.kept = b"".join(kept)
     if answer.chunked and answer.length is not None:
@@ -335,24 +340,6 @@ def without(lines: bytes, names: frozenset[bytes]) -> bytes:
         for line in lines.splitlines(keepends=True)
         if line.partition(b":")[0].lower() not in names
     )
-
-
-def _fields(
-    finder: re.Pattern[bytes], head: bytes, start: int
-) -> list[tuple[bytes, bytes, int, int]]:
-    """(lower-case name, value, begin, end) of the fields that `finder` knows; lines are
-    head[begin:end].
-    """
-    # Lowering the whole head once is cheaper than matching without regard to case.
-    return [
-        (
-            match[1],
-            head[match.start(2) : (end := match.end())].rstrip(b" \t"),
-            match.start() + 2,
-            end + 2,
-        )
-        for match in finder.finditer(head.lower(), start - 2)
-    ]
 
 
 def _tokens(value: bytes) -> list[bytes]:

@@ -6,7 +6,8 @@ import re
 from typing import Final
 
 TOKEN: Final = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]"
-FIELD_LINES: Final = re.compile(rb"(?:" + TOKEN + rb"++:[\t\x20-\x7e\x80-\xff]*+\r\n)*+")
+# A field line: its name, and its value with the blanks around it.
+FIELD: Final = re.compile(rb"(" + TOKEN + rb"++):([\t\x20-\x7e\x80-\xff]*+)\r\n")
 
 
 class Malformed(Exception):
