@@ -22,7 +22,7 @@ import os
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, time, timedelta
 from typing import Any, Final, cast
 
 import zstandard
@@ -47,6 +47,7 @@ from bailee.db.feedback import feedback_reports as table
 from bailee.db.pages import cut, following, place
 from bailee.errors import BaileeError, InputError, IntegrityError, StorageError
 from bailee.feedback.parts import Parts
+from bailee.ingest.shares import Received, Share, Standing
 from bailee.json_lines import line
 from bailee.keeping.ending import Ending
 from bailee.keeping.holds import Holds
@@ -159,6 +160,7 @@ class Reports:
         )
         self.lock = threading.RLock()
         holds.register(self)
+        self.received: Final = Received(engine, DATA_CLASS, clock(), self._resting)
         self._sent_key = keyring.secret("feedback/sent")
         self._withdrawal_key = keyring.secret("feedback/withdrawal")
 
@@ -217,6 +219,8 @@ class Reports:
             except BaileeError:
                 self._discard(report_id)
                 raise
+            tomorrow = datetime.combine(now.date() + timedelta(days=1), time(), UTC)
+            self.received.add(origin.account_id, Standing(1, len(sealed)), now, tomorrow)
             return self.get(report_id, now)
 
     def _arrived(self, report_id: str, terms: Terms) -> None:
@@ -304,6 +308,20 @@ class Reports:
         content = unpack(zstandard.decompress(plain, max_output_size=_LARGEST))
         return cast("Parts", content)
 
+    def on_disk(self, account_id: str) -> int:
+        """What of an account rests here, in bytes."""
+        return self.received.of(account_id, self._clock()).bytes
+
+    def over(self, share: Share, account_id: str) -> tuple[str, int] | None:
+        """What an account has used up of its share: reports a day, or on disk."""
+        now = self._clock()
+        return self.received.of(account_id, now).over(share, now)
+
+    def _resting(self) -> dict[str, int]:
+        query = select(table.c.account_id, func.sum(table.c.bytes)).group_by(table.c.account_id)
+        with storage_errors(_WHAT), reading(self._engine) as connection:
+            return {account_id: int(size) for account_id, size in connection.execute(query)}
+
     # -- triage ----------------------------------------------------------------------------------
 
     def set(self, report: Report, state: str, *, by: str, issue: str | None = None) -> Report:
@@ -359,6 +377,7 @@ class Reports:
         for name in unsound:
             if _subject(name) not in living:  # gone with its epoch
                 self._discard(name)
+        self.received.look(now)
         return {"reports": done}
 
     def recover(self) -> None:

@@ -166,8 +166,8 @@ def test_statsigs_client_in_a_browser_is_read_in_each_of_its_ways(
 
 
 FEW = Limits(
-    requests_per_key=Rate(0.1, 3),
-    bytes_per_key=Rate(1000, 1_000_000),
+    requests_per_account=Rate(0.1, 3),
+    bytes_per_account=Rate(1000, 1_000_000),
     failures_per_address=Rate(0.1, 2),
 )
 
