@@ -39,12 +39,16 @@ from starlette.routing import Route
 from bailee.errors import InputError
 from bailee.ingest.bodies import unpacked
 from bailee.ingest.door import Door, Limits, Over, bearer
+from bailee.ingest.quotas import Quota, Rate
 from bailee.ingest.shares import Share
 from bailee.ingest.turns import Turns
 from bailee.lasting import Lasting
 from bailee.telemetry import sentry, statsig
 from bailee.telemetry.records import ERROR, METRIC, DataClass
 from bailee.telemetry.telemetry import Periods, Taken, Telemetry
+
+RATINGS: Final = Rate(0.2, 60)
+"""Of one account, as of one address where they come without a sender."""
 
 _JSON: Final = "application/json"
 _PROTOBUF: Final = "application/x-protobuf"
@@ -84,6 +88,8 @@ class Ingest:
             data_class: partial(telemetry.over, data_class, shares.get(data_class, Share()))
             for data_class in (METRIC, ERROR)
         }
+        self._seconds = seconds
+        self._ratings = Quota(RATINGS)  # asked on the thread of `_turns` alone
         self._turns = Turns("telemetry-bodies")
         self.app = Starlette(
             routes=[
@@ -108,6 +114,7 @@ class Ingest:
                 Route("/v1/get_id_lists/{key}", _nothing_listed, methods=["GET", "POST"]),
             ],
         )
+        self.app.router.redirect_slashes = False  # who follows would carry their key along
 
     def threads(self) -> list[Lasting]:
         """Its thread, for whoever watches."""
@@ -218,6 +225,9 @@ class Ingest:
             plain = unpacked(body, encoding, self._door.limits.plain)
             size = len(plain)
             taken = take(plain)
+            if self._ratings.take(sender.account_id, len(taken.ratings), self._seconds()):
+                taken.rejected += len(taken.ratings)
+                taken.ratings.clear()
             self._telemetry.prepare(taken, sender.periods)
             return taken
 

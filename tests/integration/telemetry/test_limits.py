@@ -340,6 +340,21 @@ def test_a_survey_rating_by_otlp_goes_to_the_survey_alone(site: Site, bench: Ben
     assert [] == bench.files_of("journal")
 
 
+def test_ratings_of_one_account_are_no_flood(site: Site, bench: Bench) -> None:
+    """After a burst they are dropped, and said to be, while figures go on being taken."""
+    record = {
+        "body": {"stringValue": "claude_code.feedback_survey"},
+        "attributes": [{"key": "response", "value": {"stringValue": "good"}}],
+    }
+    body = json.dumps({"resourceLogs": [{"scopeLogs": [{"logRecords": [record] * 10}]}]}).encode()
+    answers = [json.loads(site.post("/v1/logs", body)[2]) for _ in range(7)]
+
+    assert 60 == len(bench.ratings)
+    assert [{}] * 6 == answers[:6]
+    assert "10" == answers[6]["partialSuccess"]["rejectedLogRecords"]
+    assert 200 == site.post("/v1/metrics", counter())[0]
+
+
 def test_what_was_not_taken_is_said_in_the_answer(site: Site) -> None:
     """Partial success, in JSON and in protobuf, as the protocol has it."""
     from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2 as service
