@@ -126,12 +126,12 @@ class Site:
                 if coming.known:
                     admit(request.scope)
                 reads = entry.method == "GET"
+                if entry.outside:
+                    body = b"" if reads else await read_body(request, entry.largest)
+                    return await self._outside.run(partial(self._answer, entry, coming, body))
                 with self._fairness.request(coming.ask, changes=coming.known and not reads):
                     body = b"" if reads else await read_body(request, entry.largest)
-                    work = partial(self._answer, entry, coming, body)
-                    if entry.outside:
-                        return await self._outside.run(work)
-                    return await run_in_threadpool(work)
+                    return await run_in_threadpool(partial(self._answer, entry, coming, body))
             except ClientDisconnect:
                 return Response(status_code=499)
             except BaileeError as error:
