@@ -53,7 +53,6 @@ def test_no_spelling_passes_unrecorded(house: House) -> None:
     answered = [path for path in UNSEEN if house.post(BODY, path)[0] < 400]
     went = house.upstream.requests[seen:]
     assert house.exchanges() - kept == len(answered) == len(went), answered
-    print(answered, [one.target for one in went])
 
 
 def test_no_errand_is_run_on_the_operators_credential(house: House) -> None:
