@@ -21,6 +21,7 @@ import hmac
 import os
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from typing import Any, Final, cast
@@ -221,6 +222,8 @@ class Reports:
                 raise
             tomorrow = datetime.combine(now.date() + timedelta(days=1), time(), UTC)
             self.received.add(origin.account_id, Standing(1, len(sealed)), now, tomorrow)
+            with suppress(StorageError):  # then the next sweep writes it
+                self.received.write(now)
             return self.get(report_id, now)
 
     def _arrived(self, report_id: str, terms: Terms) -> None:
@@ -313,7 +316,7 @@ class Reports:
         return self.received.of(account_id, self._clock()).bytes
 
     def over(self, share: Share, account_id: str) -> tuple[str, int] | None:
-        """What an account has used up of its share: reports a day, or on disk."""
+        """How an account has used up its share, of reports a day or on disk (`Standing.over`)."""
         now = self._clock()
         return self.received.of(account_id, now).over(share, now)
 

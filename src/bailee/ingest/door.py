@@ -44,7 +44,7 @@ class Sends(Protocol):
 S = TypeVar("S", bound=Sends)
 
 Over = Callable[[str], tuple[str, int] | None]
-"""Asked for an account whether it has used up its share: what of it, and the seconds to wait."""
+"""Asked whether an account has used up its share: how, and the seconds to wait (`shares`)."""
 
 Problem = Callable[[int, str, int], Response]
 """Makes an answer in the protocol's own shape of a status, a text, and seconds to wait."""
@@ -124,13 +124,9 @@ class Door(Generic[S]):
         account = sender.account_id
         self._take(self._requests, account, 1, now)
         if (used_up := over(account)) is not None:
-            what, seconds = used_up
-            raise Refused(
-                429,
-                seconds,
-                f"this account has as much {what} as it may; "
-                "hint: wait, or ask the operator, who sets the shares",
-            )
+            how, seconds = used_up
+            hint = "hint: wait, or ask the operator, who sets the shares"
+            raise Refused(429, seconds, f"this account has {how}. {hint}")
         if self._under_way[account] >= self.limits.waiting:
             raise Refused(429, 1)
         if self.under_way >= self.limits.together:

@@ -8,7 +8,7 @@ Rules kept here:
 
 * A count says how many and how large, and nothing of what it was.
 * Its row goes when what it counts is past its time, and with its account.
-* A crash costs the counts since the last sweep, and nothing else.
+* What was not written is written by the next sweep. A crash costs it, and nothing else.
 * What is over a share is told to its account alone. What is under way comes on top of it.
 
 Rows: S2, F4.
@@ -50,15 +50,15 @@ class Standing:
     bytes: int = 0
 
     def over(self, share: Share, now: datetime) -> tuple[str, int] | None:
-        """What of its share is used up (`a day` or `on disk`) and the seconds to wait, or None.
+        """How its share is used up, to follow "this account has", and the seconds to wait; or None.
 
         On disk something goes when its time comes, which may be at any hour.
         """
         if share.items and self.items >= share.items:
             tomorrow = datetime.combine(now.astimezone(UTC) + timedelta(days=1), time(), UTC)
-            return "a day", max(1, int((tomorrow - now).total_seconds()))
+            return "sent as much today as it may", max(1, int((tomorrow - now).total_seconds()))
         if share.bytes and self.bytes >= share.bytes:
-            return "on disk", _AN_HOUR
+            return "as much on disk as it may", _AN_HOUR
         return None
 
 
@@ -118,13 +118,27 @@ class Received:
             self._unwritten[key] = before[0] + items, before[1] + size
 
     def look(self, now: datetime) -> None:
-        """Write what was counted, forget what is past its time, and see what rests by now.
+        """Write what was counted, and see what rests by now.
 
         Raises:
             StorageError: the store can't be read or written; nothing is lost, call again.
         """
+        with self._lock:
+            seen = Counter(self._since)
+        self.write(now)
+        rest = self._resting()
+        with self._lock:
+            self._rest = rest
+            self._since -= seen
+
+    def write(self, now: datetime) -> None:
+        """Write what was counted, and forget what is past its time.
+
+        Raises:
+            StorageError: the counts can't be written; nothing is lost, call again.
+        """
         with self._lock:  # and not while it is written: the event loop waits for this lock
-            seen, counted, self._unwritten = Counter(self._since), self._unwritten, {}
+            counted, self._unwritten = self._unwritten, {}
         try:
             self._write(counted, now)
         except BaseException:
@@ -133,10 +147,6 @@ class Received:
                     before = self._unwritten.get(key, (0, 0))
                     self._unwritten[key] = before[0] + items, before[1] + size
             raise
-        rest = self._resting()
-        with self._lock:
-            self._rest = rest
-            self._since -= seen
 
     def _write(self, counted: Mapping[_Key, tuple[int, int]], now: datetime) -> None:
         with storage_errors(_WHAT), self._engine.begin() as connection:

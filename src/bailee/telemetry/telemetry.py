@@ -338,7 +338,7 @@ class Telemetry:
         return sum(one.of(account_id, now).bytes for one in self.received.values())
 
     def over(self, data_class: DataClass, share: Share, account_id: str) -> tuple[str, int] | None:
-        """What an account has used up of its share: of a class a day, and of both on disk."""
+        """How an account has used up its share, of a class a day or of both on disk."""
         now = self._clock()
         today = self.received[data_class].of(account_id, now).items
         return Standing(today, self.on_disk(account_id)).over(share, now)
@@ -415,7 +415,7 @@ class Telemetry:
         self._worker.shutdown(wait=True)
         self.dropped.flush()
         for one in self.received.values():
-            one.look(self._clock())
+            one.write(self._clock())
 
 
 def _day_of(holding: Holding) -> Shelf | None:

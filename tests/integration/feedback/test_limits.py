@@ -14,9 +14,10 @@ import pytest
 
 from bailee.feedback.parts import LARGEST
 from bailee.feedback.receiver import REPORTS
+from bailee.feedback.reports import DATA_CLASS
 from bailee.ingest.door import Limits
 from bailee.ingest.quotas import Rate
-from bailee.ingest.shares import Share
+from bailee.ingest.shares import Received, Share
 from support.servers.feedback_site import REPORT, Site, body
 
 ZIPPED = {"content_encoding": "gzip"}
@@ -167,8 +168,8 @@ def test_guessing_keys_is_held_back_by_address(site: Site) -> None:
 @pytest.mark.row("F4", "G1")
 @pytest.mark.parametrize("site", [{"share": Share(items=2)}], indirect=True)
 def test_an_account_sends_so_many_reports_a_day(site: Site) -> None:
-    """Then 429 until the next day, with any key of it, also for who withdraws theirs; another's is
-    taken.
+    """Then 429 until the next day, with any key of it, also for who withdraws theirs, and after a
+    restart; another's is taken.
     """
     sent = [report(site, body(REPORT), who)[0] for who in ("ada", "sends", "ada")]
     for one in site.listed():
@@ -177,6 +178,8 @@ def test_an_account_sends_so_many_reports_a_day(site: Site) -> None:
 
     assert ([200, 200, 429], 429) == (sent, status)
     assert int(headers["retry-after"]) <= 24 * 3600
+    now = site.node.clock()
+    assert 2 == Received(site.node.data, DATA_CLASS, now, dict).of(site.adas, now).items
     assert "operator" in answer["error"]["message"]
     assert 200 == report(site, body(REPORT), "bob")[0]
 
