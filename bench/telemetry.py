@@ -57,8 +57,8 @@ async def main():
     with HomeLock(home), Node.open(home, settings=settings, environment={}) as node:
         key = node.accounts.create(plan="api", name="bench")[2]
         much = Rate(1e12, 1e12)
-        limits = Limits(bytes_per_key=much, requests_per_key=much, requests_per_address=much,
-                        waiting=1000)
+        limits = Limits(bytes_per_account=much, requests_per_account=much,
+                        requests_per_address=much, waiting=1000)
         ingest = Ingest(node.telemetry, telemetry.PolicyAccess(node), limits=limits)
         listening = bind("127.0.0.1", 0, "ingest")
         listener = Listener(ingest.app, listening, None)

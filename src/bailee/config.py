@@ -170,10 +170,62 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         environment="BAILEE_INGEST_PUBLIC_URL",
     ),
     Setting(
+        "telemetry.rate_per_account_kb",
+        int,
+        4096,
+        "Metrics and errors (KiB a second, in the long run and unpacked) of one account.",
+    ),
+    Setting(
+        "telemetry.metrics_per_account",
+        int,
+        5_000_000,
+        "How many metrics, events and spans of one account are taken a day (UTC); 0: no limit. "
+        "Beyond it they are answered 429, until the next.",
+        most=1_000_000_000,
+        least=0,
+    ),
+    Setting(
+        "telemetry.errors_per_account",
+        int,
+        10_000,
+        "The same of errors.",
+        least=0,
+    ),
+    Setting(
+        "telemetry.stored_per_account_mb",
+        int,
+        4096,
+        "Disk (MiB) that what is kept of one account's metrics and errors takes; 0: no limit. "
+        "Beyond it more is answered 429, until some of it comes to its time.",
+        least=0,
+    ),
+    Setting(
         "telemetry.webhook",
         str,
         None,
         "Address that is told of new and returning errors, by POST, without their content.",
+    ),
+    Setting(
+        "feedback.rate_per_account_kb",
+        int,
+        256,
+        "Reports (KiB a second, in the long run and unpacked) of one account.",
+    ),
+    Setting(
+        "feedback.reports_per_account",
+        int,
+        500,
+        "How many reports of one account are taken a day (UTC); 0: no limit. Beyond it they are "
+        "answered 429, until the next.",
+        least=0,
+    ),
+    Setting(
+        "feedback.stored_per_account_mb",
+        int,
+        1024,
+        "Disk (MiB) that what is kept of one account's reports takes; 0: no limit. Beyond it more "
+        "are answered 429, until some are withdrawn or come to their time.",
+        least=0,
     ),
     Setting(
         "feedback.repository",

@@ -78,6 +78,30 @@ def test_who_was_there_before_the_choice_is_asked_at_the_next_visit(served: Serv
     assert "You have not chosen yet." not in chosen.text
 
 
+@pytest.mark.row("G1")
+def test_each_sees_what_their_account_takes_of_the_disk(served: Serve) -> None:
+    """The operator of everybody, with the limits; a person of their own account, and no other."""
+    bailee = served(env=SIGN_UP)
+    visitor, operator = Visitor(bailee.ready["console"]), Visitor(bailee.ready["console"])
+    sign_up(visitor, "ada@example.org", choice="refused")
+    message(bailee.ready, "the orchard gate", key=new_key(bailee, visitor))
+    operator.get(bailee.run("sign-in").stdout.strip())
+    (hers,) = (one for one in bailee.json("account", "list") if one["person"])
+
+    def rows(page: str) -> list[list[str]]:
+        cells = [re.findall(r"<td.*?>(.*?)</td>", row) for row in page.split("<tr>")]
+        return [[re.sub("<.*?>", "", cell).strip() for cell in row] for row in cells]
+
+    own = [row for row in rows(visitor.get("/settings/privacy").text) if row and "acc_" in row[0]]
+    all_ = [row for row in rows(operator.get("/").text) if row and "of 1.1 GB" in row[-1]]
+    assert len(all_) > len(own) == 1
+    assert own[0] in all_
+    assert hers["account"] in own[0][0]
+    assert own[0][1].endswith("kB")
+    assert own[0][2].endswith("of 1.1 GB")
+    assert own[0][3].endswith("of 4.3 GB")
+
+
 def test_a_session_of_somebody_else_is_not_there(served: Serve) -> None:
     """Neither to read nor to delete, and nothing tells whether it exists."""
     bailee = served(env=SIGN_UP)

@@ -24,6 +24,8 @@ def test_an_account_is_held_to_its_limit(bailee: Bailee, upstream: ScriptedUpstr
     (account,) = bailee.json("account", "list")
     assert account["stored_bytes"] > 1 << 20
     assert 0 == account["stored_mb"]
+    shown = bailee.run("account", "show", account["account"])
+    assert "kept 2 MiB, waiting 0 MiB of 1024, telemetry 0 MiB of 4096" in shown.stdout
 
     told = bailee.run("account", "limit", account["account"], "--stored-mb", "1")
     assert (0, "") == (told.returncode, told.stderr)

@@ -5,9 +5,13 @@ Rows: F1, F2, F3, F4.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from bailee.accounts import Actor
-from bailee.feedback.receiver import Receiver, Sender
+from bailee.feedback.receiver import REPORTS, Receiver, Sender
 from bailee.feedback.reports import DATA_CLASS, Origin
+from bailee.ingest.quotas import Rate
+from bailee.ingest.shares import Share
 from bailee.node.node import Node
 from bailee.operations.feedback import whose
 
@@ -29,7 +33,6 @@ class PolicyAccess:
         person = account.person_id if sends_only else key_of.person_id or account.person_id
         actor = Actor(person_id=person, key_id=key_of.key_id, account_id=account.account_id)
         return Sender(
-            account.account_id if sends_only else key_of.key_id,
             Origin(account.account_id, person, key_of.key_id),
             self._node.policy.terms(
                 DATA_CLASS, account.facts(zero_retention=key_of.zero_retention)
@@ -40,4 +43,17 @@ class PolicyAccess:
 
 def make_receiver(node: Node) -> Receiver:
     """The ingest's addresses for feedback, over a home."""
-    return Receiver(node.reports, node.survey, PolicyAccess(node), node.clock, latest=node.latest)
+    number = node.settings.number
+    rate = Rate(number("feedback.rate_per_account_kb") << 10, REPORTS.bytes_per_account.burst)
+    return Receiver(
+        node.reports,
+        node.survey,
+        PolicyAccess(node),
+        node.clock,
+        latest=node.latest,
+        limits=replace(REPORTS, bytes_per_account=rate),
+        share=Share(
+            number("feedback.reports_per_account"),
+            number("feedback.stored_per_account_mb") << 20,
+        ),
+    )

@@ -303,7 +303,7 @@ class Server:
         node = self._node
         listening = bind(*at, "ingest")
         ingest, receiver = telemetry.make_ingest(node), feedback.make_receiver(node)
-        watch.mind(ingest.threads())
+        watch.mind([*ingest.threads(), *receiver.threads()])
         self._parts.callback(ingest.close)
         self._parts.callback(receiver.close)
         ingest.app.router.routes.extend(receiver.routes)

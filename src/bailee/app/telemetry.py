@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 
 from bailee.accounts import Account, ApiKey
 from bailee.app.measuring import Defects, Own, measured_channels, reports_errors
 from bailee.config import Settings, parse_address
 from bailee.errors import InputError
+from bailee.ingest.door import Limits
+from bailee.ingest.quotas import Rate
+from bailee.ingest.shares import Share
 from bailee.node.node import Node
 from bailee.operations.telemetry import chosen
 from bailee.policy.facts import Facts, nobodys
@@ -34,10 +38,7 @@ class PolicyAccess:
         if held is None or held[0] is not found[0] or held[1] is not found[1]:
             facts = found[1].facts(zero_retention=found[0].zero_retention)
             periods = {name: _period(self._node, name, facts) for name in (METRIC, ERROR)}
-            # Keys that send only share their account's quota: making more gives no more.
-            shared = found[0].scope == "ingest"
-            name = found[1].account_id if shared else found[0].key_id
-            held = (*found, Sender(name, periods))
+            held = (*found, Sender(found[1].account_id, periods))
             self._senders[found[0].key_id] = held
         return held[2]
 
@@ -93,7 +94,18 @@ def pass_on(node: Node, environment: Mapping[str, str]) -> None:
 
 def make_ingest(node: Node) -> Ingest:
     """The ingest application over a home."""
-    return Ingest(node.telemetry, PolicyAccess(node))
+    number = node.settings.number
+    stored, usual = number("telemetry.stored_per_account_mb") << 20, Limits()
+    rate = Rate(number("telemetry.rate_per_account_kb") << 10, usual.bytes_per_account.burst)
+    return Ingest(
+        node.telemetry,
+        PolicyAccess(node),
+        limits=replace(usual, bytes_per_account=rate),
+        shares={
+            METRIC: Share(number("telemetry.metrics_per_account"), stored),
+            ERROR: Share(number("telemetry.errors_per_account"), stored),
+        },
+    )
 
 
 def listening_at(settings: Settings) -> tuple[str, int] | None:

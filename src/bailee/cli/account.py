@@ -14,6 +14,12 @@ from bailee.errors import InputError
 app = typer.Typer(help="Accounts: what they may send upstream, and keep.", no_args_is_help=True)
 
 _Account = Annotated[str, typer.Argument(help="acc_…, org_…, or a person (per_… or email).")]
+_Shown = Annotated[
+    str | None,
+    typer.Argument(help="acc_…, org_…, or a person (per_… or email); else whose key it is."),
+]
+_Asked = dict[str, Any]
+_ON_DISK = {"kept": "stored", "waiting": "waiting", "telemetry": "telemetry", "reports": "reports"}
 _Routes = Annotated[
     bool,
     typer.Option(
@@ -48,13 +54,25 @@ def list_accounts(as_json: JsonOption = False, home: PlaceOption = None) -> None
                 one["plan"],
                 one["person"] or one["organisation"] or "its key holder",
                 "allowed" if one["unrecorded_routes"] else "",
-                _share(one["stored_bytes"], one["stored_mb"]),
+                *_shares(one).values(),
                 moment(one["created"]),
             )
             for one in found
         ]
-        columns = ("account", "name", "plan", "whose", "unrecorded routes", "on disk", "created")
+        columns = ("account", "name", "plan", "whose", "unrecorded routes", *_ON_DISK, "created")
         console().print(table(columns, rows))
+
+
+@app.command()
+def show(account: _Shown = None, as_json: JsonOption = False, home: PlaceOption = None) -> None:
+    """An account, and what of it lies on disk."""
+    with reporting():
+        one = cast("_Asked", ask_one(home, "account.show", {"id": account}))
+        if as_json:
+            print_json(one)
+        else:
+            told = [f"{what} {share}" for what, share in _shares(one).items()]
+            say(f"{one['account']} has on disk: {', '.join(told)}.")
 
 
 @app.command()
@@ -84,7 +102,7 @@ def _change(home: PlaceOption, account: str, named: bool, allowed: bool, as_json
         if not named:
             raise InputError("nothing was named.", hint="name --unrecorded-routes")
         asked = {"account": account, "unrecorded_routes": allowed}
-        changed = cast("dict[str, Any]", ask_one(home, "account.allow", asked))
+        changed = cast("_Asked", ask_one(home, "account.allow", asked))
         if as_json:
             print_json(changed)
         elif allowed:
@@ -106,14 +124,19 @@ def limit(
     """How much of an account is kept on disk; without a number, as much as of everybody."""
     with reporting():
         asked = {"account": account, "stored_mb": stored_mb}
-        changed = cast("dict[str, Any]", ask_one(home, "account.limit", asked))
+        changed = cast("_Asked", ask_one(home, "account.limit", asked))
         if as_json:
             print_json(changed)
         else:
-            told = _share(changed["stored_bytes"], changed["stored_mb"])
+            told = _share(changed, "stored")
             say(f"{changed['account']} has {told} on disk.")
 
 
-def _share(size: int, limit_mb: int) -> str:
-    used = f"{-(-size // (1 << 20))} MiB"
+def _shares(one: _Asked) -> dict[str, str]:
+    return {what: _share(one, name) for what, name in _ON_DISK.items()}
+
+
+def _share(one: _Asked, name: str) -> str:
+    limit_mb = one[f"{name}_mb"]
+    used = f"{-(-one[f'{name}_bytes'] // (1 << 20))} MiB"
     return f"{used} of {limit_mb}" if limit_mb else used

@@ -20,7 +20,7 @@ from bailee.console.conversations import conversations
 from bailee.console.frame import Frame, drawn
 from bailee.console.parts import Parts
 from bailee.console.privacy import particulars
-from bailee.operations import audit, home, keys, retention, sessions
+from bailee.operations import accounts, audit, home, keys, retention, sessions
 from bailee.policy import load
 from bailee.policy.diff import change_in_words, compare, who_in_words
 
@@ -48,6 +48,7 @@ class Admin:
             report=self._do(ask, retention.report, wait=False),
             watch=self._do(ask, retention.watch),
             step=self._do(ask, home.clock).step,
+            accounts=self._do(ask, accounts.list_, limit=_SHOWN).items,
             keys=page.items,
             next=page.next,
             gateway=self._parts.running.gateway,

@@ -19,7 +19,7 @@ from bailee.console.label import label
 from bailee.console.parts import Parts
 from bailee.console.visitor import Visitor
 from bailee.errors import InputError
-from bailee.operations import choices, erasure, feedback, retention, sessions
+from bailee.operations import accounts, choices, erasure, feedback, retention, sessions
 from bailee.operations.erasure import Erasure, Piece
 from bailee.operations.retention import Move
 from bailee.operations.sessions import Session
@@ -42,7 +42,7 @@ class Privacy:
         account = ask.person.account
         label_of = account or self._organisation_account(ask)
         latest, history, receipts, move, asked, unfiled, unkept = [], [], [], None, None, None, []
-        total = 0
+        total, disk = 0, None
         reports = self._do(ask, feedback.list_, limit=_SHOWN).items
         if account is not None:
             owner = account.account_id
@@ -53,6 +53,7 @@ class Privacy:
             history = self._do(ask, choices.history)
             receipts = self._do(ask, retention.list_receipts, owner=owner, limit=_SHOWN).items
             move = self._move(ask, account)
+            disk = self._do(ask, accounts.show)
             asked = self._parts.node.registry.choices.asked(account)
         return self._frame.page(
             ask,
@@ -75,6 +76,7 @@ class Privacy:
             move=move,
             unfiled=unfiled,
             unkept=unkept,
+            disk=disk,
         )
 
     def choice_page(self, ask: Ask) -> Response:

@@ -5,7 +5,8 @@ Rules kept here, for all routes alike:
 * Who asks, the rule, and the declared length are looked at before a body is read, and the form's
   token before a handler runs. A route states the largest body that it takes.
 * A client that goes away is no defect: it gets no answer, and nobody is told.
-* What waits for somebody else's server does so on threads of its own (`outside`).
+* What waits for somebody else's server does so on threads of its own (`outside`). Of the others
+  each visitor has a share (`fairness`).
 * A form must come from a page of this console (`accounts.csrf`), and a browser that says where a
   request comes from (`Sec-Fetch-Site`) must say: from here.
 * Everything a page shows or does goes through the same operations that the command line has.
@@ -37,6 +38,7 @@ from bailee.console.arriving import Arriving
 from bailee.console.asking import Ask, fields, read_body, within
 from bailee.console.cloud import Cloud
 from bailee.console.error_issues import ErrorIssues
+from bailee.console.fairness import RETRY_AFTER, Fairness
 from bailee.console.feedback import Feedback
 from bailee.console.frame import Frame
 from bailee.console.guard import Guarded
@@ -82,6 +84,7 @@ class Site:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self._outside = Outside()
+        self._fairness = Fairness()
         self._frame = frame = Frame(
             parts.node.policy, sign_up=lambda: bool(parts.node.registry.passwords.sign_up_plans)
         )
@@ -111,6 +114,7 @@ class Site:
             ],
             exception_handlers={HTTPException: self._not_found},
         )
+        self.app.router.redirect_slashes = False  # who follows would carry their key along
 
     def _endpoint(self, entry: Entry) -> Callable[[Request], Awaitable[Response]]:
         async def endpoint(request: Request) -> Response:
@@ -121,15 +125,20 @@ class Site:
                     return coming
                 if coming.known:
                     admit(request.scope)
-                body = b"" if entry.method == "GET" else await read_body(request, entry.largest)
-                work = partial(self._answer, entry, coming, body)
+                reads = entry.method == "GET"
                 if entry.outside:
-                    return await self._outside.run(work)
-                return await run_in_threadpool(work)
+                    body = b"" if reads else await read_body(request, entry.largest)
+                    return await self._outside.run(partial(self._answer, entry, coming, body))
+                with self._fairness.request(coming.ask, changes=coming.known and not reads):
+                    body = b"" if reads else await read_body(request, entry.largest)
+                    return await run_in_threadpool(partial(self._answer, entry, coming, body))
             except ClientDisconnect:
                 return Response(status_code=499)
             except BaileeError as error:
-                return await run_in_threadpool(self._refused, entry.rule, request, error)
+                refused = await run_in_threadpool(self._refused, entry.rule, request, error)
+                if error.code == "over_share":
+                    refused.headers["retry-after"] = str(RETRY_AFTER)
+                return refused
             except Exception as error:
                 _report(entry, error)
                 await run_in_threadpool(self._parts.defect, error)

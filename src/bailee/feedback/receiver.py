@@ -12,20 +12,19 @@ Rules kept here:
 * A survey answer has no sender. The request is refused when it holds anything that is not needed to
   send one: a query, a field, or a header that is not in the list, a credential, a cookie and the
   ids of a trace among them. What hops on the way add about themselves is in the list, and not read.
-* Sizes, rates and requests under way are bounded by `ingest.door`; reports are read on a thread of
-  their own, one at a time.
+* Sizes, rates and requests under way are bounded by `ingest.door`, how many reports an account
+  sends in a day and has on disk by `ingest.shares`; reports are read on a thread of their own, one
+  at a time, one of each account in turn.
 
 Rows: F1, F3, F4.
 """
 
 from __future__ import annotations
 
-import asyncio
 import json
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Final, Protocol, TypeVar
+from functools import partial
+from typing import Final, Protocol
 
 import orjson
 from starlette.requests import Request
@@ -40,16 +39,19 @@ from bailee.feedback.survey import Survey
 from bailee.ingest.bodies import unpacked
 from bailee.ingest.door import Door, Limits, bearer
 from bailee.ingest.quotas import Rate
+from bailee.ingest.shares import Share
+from bailee.ingest.turns import Turns
+from bailee.lasting import Lasting
 from bailee.vault.exchange import Terms
 
 REPORTS: Final = Limits(
     body=16 << 20,
     plain=32 << 20,
     seconds=60.0,
-    waiting=2,
+    waiting=4,
     together=16,
-    bytes_per_key=Rate(256 << 10, 64 << 20),
-    requests_per_key=Rate(0.2, 30),
+    bytes_per_account=Rate(256 << 10, 64 << 20),
+    requests_per_account=Rate(0.2, 30),
     requests_per_address=Rate(5, 300),
     failures_per_address=Rate(1, 60),
 )
@@ -73,14 +75,18 @@ NEEDED: Final = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Sender:
-    """Who sends a report: `name` for quotas, where it is from, and on what terms it is kept (None:
-    the policy keeps none of theirs). `whose`: the reports that they may withdraw, if any.
+    """Who sends a report: where it is from, and on what terms it is kept (None: the policy keeps
+    none of theirs). `whose`: the reports that they may withdraw, if any.
     """
 
-    name: str
     origin: Origin
     terms: Terms | None
     whose: Whose | None
+
+    @property
+    def account_id(self) -> str:
+        """See `ingest.door.Sends`."""
+        return self.origin.account_id
 
 
 class Access(Protocol):
@@ -88,9 +94,6 @@ class Access(Protocol):
 
     def sender(self, key: bytes) -> Sender | None:
         """Whose key this is, or None."""
-
-
-T = TypeVar("T")
 
 
 class Receiver:
@@ -106,6 +109,7 @@ class Receiver:
         latest: Clock | None = None,
         limits: Limits = REPORTS,
         answers: Limits = ANSWERS,
+        share: Share | None = None,
     ) -> None:
         """`latest`: the time by which is told what may be read, if that is not `clock`'s."""
         self._reports = reports
@@ -115,7 +119,8 @@ class Receiver:
         self._latest = latest or clock
         self._door = Door(access.sender, limits)
         self._answers: Door[Sender] = Door(access.sender, answers)
-        self._worker = ThreadPoolExecutor(1, "reports")
+        self._over: Final = partial(reports.over, share or Share())
+        self._turns = Turns("reports")
         self.routes: Final = [
             Route("/api/claude_cli_feedback", self._report, methods=["POST"]),
             Route("/api/v1/feedback/{report}", self._withdrawal, methods=["DELETE"]),
@@ -127,25 +132,32 @@ class Receiver:
         """How many reports and withdrawals are under way now."""
         return self._door.under_way
 
+    def threads(self) -> list[Lasting]:
+        """Its thread, for whoever watches."""
+        return [self._turns.thread]
+
     def close(self) -> None:
         """Let the thread end."""
-        self._worker.shutdown(wait=True)
+        self._turns.close()
 
     async def _report(self, request: Request) -> Response:
         key = bearer(request)
 
         async def answer() -> Response:
-            async with self._door.admitted(request, key) as (sender, body):
+            async with self._door.admitted(request, key, self._over) as (sender, body):
+                account = sender.account_id
                 encoding = request.headers.get("content-encoding", "")
                 sent_as = request.headers.get("idempotency-key")
                 most = self._door.limits.plain
                 try:
-                    plain = await self._in_thread(lambda: unpacked(body, encoding, most))
+                    plain = await self._turns.do(account, lambda: unpacked(body, encoding, most))
                 except InputError:
                     self._door.charge(sender, most - len(body))  # what a bomb costs
                     raise
                 self._door.charge(sender, len(plain) - len(body))
-                kept = await self._in_thread(lambda: self._keep(sender, plain, sent_as, key))
+                kept = await self._turns.do(
+                    account, lambda: self._keep(sender, plain, sent_as, key)
+                )
             return _json(
                 {
                     "feedback_id": kept.id,
@@ -183,8 +195,10 @@ class Receiver:
                 await self._door.anonymous(request, 0)
                 if not self._reports.is_secret(report_id, secret):
                     raise _no_such()
-                by = BY_SECRET
-                report = await self._in_thread(lambda: self._reports.get(report_id, self._latest()))
+                by, turn = BY_SECRET, "strangers"
+                report = await self._turns.do(
+                    turn, lambda: self._reports.get(report_id, self._latest())
+                )
             else:
                 async with self._door.admitted(request, bearer(request)) as (sender, _):
                     if sender.whose is None:
@@ -194,11 +208,12 @@ class Receiver:
                             hint="use the report's withdrawal secret, or a key of the account",
                         )
                     whose, by = sender.whose, sender.origin.person_id or sender.origin.key_id
-                    report = await self._in_thread(
-                        lambda: self._reports.get(report_id, self._latest(), whose)
+                    turn = sender.account_id
+                    report = await self._turns.do(
+                        turn, lambda: self._reports.get(report_id, self._latest(), whose)
                     )
-            receipt = await self._in_thread(
-                lambda: self._reports.withdraw(report, self._clock(), by=by)
+            receipt = await self._turns.do(
+                turn, lambda: self._reports.withdraw(report, self._clock(), by=by)
             )
             return _json({"feedback_id": report_id, "receipt": receipt.id, "state": receipt.state})
 
@@ -216,13 +231,10 @@ class Receiver:
             given = _rating(body)
             version = self._survey.version_of(request.headers.get("user-agent", ""))
             day = self._clock().date()
-            await self._in_thread(lambda: self._survey.add(given, version, day))
+            await self._turns.do("answers", lambda: self._survey.add(given, version, day))
             return _json({})
 
         return await self._answers.answered(answer, _problem)
-
-    async def _in_thread(self, work: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._worker, work)
 
 
 def _rating(body: bytes) -> str:

@@ -21,8 +21,9 @@ import hmac
 import os
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, time, timedelta
 from typing import Any, Final, cast
 
 import zstandard
@@ -47,6 +48,7 @@ from bailee.db.feedback import feedback_reports as table
 from bailee.db.pages import cut, following, place
 from bailee.errors import BaileeError, InputError, IntegrityError, StorageError
 from bailee.feedback.parts import Parts
+from bailee.ingest.shares import Received, Share, Standing
 from bailee.json_lines import line
 from bailee.keeping.ending import Ending
 from bailee.keeping.holds import Holds
@@ -159,6 +161,7 @@ class Reports:
         )
         self.lock = threading.RLock()
         holds.register(self)
+        self.received: Final = Received(engine, DATA_CLASS, clock(), self._resting)
         self._sent_key = keyring.secret("feedback/sent")
         self._withdrawal_key = keyring.secret("feedback/withdrawal")
 
@@ -217,6 +220,10 @@ class Reports:
             except BaileeError:
                 self._discard(report_id)
                 raise
+            tomorrow = datetime.combine(now.date() + timedelta(days=1), time(), UTC)
+            self.received.add(origin.account_id, Standing(1, len(sealed)), now, tomorrow)
+            with suppress(StorageError):  # then the next sweep writes it
+                self.received.write(now)
             return self.get(report_id, now)
 
     def _arrived(self, report_id: str, terms: Terms) -> None:
@@ -304,6 +311,20 @@ class Reports:
         content = unpack(zstandard.decompress(plain, max_output_size=_LARGEST))
         return cast("Parts", content)
 
+    def on_disk(self, account_id: str) -> int:
+        """What of an account rests here, in bytes."""
+        return self.received.of(account_id, self._clock()).bytes
+
+    def over(self, share: Share, account_id: str) -> tuple[str, int] | None:
+        """How an account has used up its share, of reports a day or on disk (`Standing.over`)."""
+        now = self._clock()
+        return self.received.of(account_id, now).over(share, now)
+
+    def _resting(self) -> dict[str, int]:
+        query = select(table.c.account_id, func.sum(table.c.bytes)).group_by(table.c.account_id)
+        with storage_errors(_WHAT), reading(self._engine) as connection:
+            return {account_id: int(size) for account_id, size in connection.execute(query)}
+
     # -- triage ----------------------------------------------------------------------------------
 
     def set(self, report: Report, state: str, *, by: str, issue: str | None = None) -> Report:
@@ -359,6 +380,7 @@ class Reports:
         for name in unsound:
             if _subject(name) not in living:  # gone with its epoch
                 self._discard(name)
+        self.received.look(now)
         return {"reports": done}
 
     def recover(self) -> None:

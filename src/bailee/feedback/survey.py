@@ -6,7 +6,7 @@ Rules kept here:
   that it could be joined with.
 * A count is on disk before an answer is acknowledged.
 * A version is a program that the registry knows and up to three numbers; what else it says is
-  "other".
+  "other". So is, of a day, what comes after a hundred: who answers can make up numbers.
 * A day's counts go when the day is past the policy's period.
 
 Rows: F3.
@@ -31,6 +31,7 @@ from bailee.policy.period import expires_at
 OTHER: Final = "other"
 _VERSION: Final = re.compile(r"([a-z][a-z-]{1,30})/(\d{1,4}(?:\.\d{1,4}){0,2})(?![\d.])")
 _NUMBERS: Final = re.compile(r"\d{1,4}(?:\.\d{1,4}){0,2}")
+_MOST_VERSIONS: Final = 100
 _WHAT: Final = "the survey's counts"
 
 
@@ -78,8 +79,13 @@ class Survey:
             raise InputError("this is not an answer of the survey.", hint=", ".join(self.answers))
         if self._period() is None:
             return
-        row = upsert(table).values(day=str(day), version=version, answer=answer, count=1)
+        today = table.c.day == str(day)
         with storage_errors(_WHAT), self._engine.begin() as connection:
+            there = connection.execute(select(table.c.version).where(today).distinct()).scalars()
+            versions = set(there)
+            if version not in versions and len(versions) >= _MOST_VERSIONS:
+                version = OTHER
+            row = upsert(table).values(day=str(day), version=version, answer=answer, count=1)
             connection.execute(
                 row.on_conflict_do_update(
                     index_elements=["day", "version", "answer"],

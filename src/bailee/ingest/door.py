@@ -3,8 +3,10 @@
 Rules kept here:
 
 * A sender is known by a key, which is looked up and goes no further. Without a good one: 401.
-* Size, rate and number of requests under way are bounded for each sender and, before the sender is
-  known, for each address; what is over gets 413, or 429 with Retry-After.
+* Size, rate and number of requests under way are bounded for each account and, before that is
+  known, for each address (an IPv6 address counts by its /64); what is over gets 413, or 429 with
+  Retry-After. So is what an account may send in a day and have resting (`shares`), before a body is
+  read. One account has a quarter of what all have, at the most.
 * The bytes of bodies that are under way are bounded, of one sender and of all together, and counted
   as they arrive: beyond that 429, or 503, with Retry-After. So is the number of all requests.
 * An answer about a failure holds nothing of the body.
@@ -23,6 +25,7 @@ from typing import Final, Generic, Protocol, TypeVar
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
+from bailee.admission.connections import address_group
 from bailee.admission.requests import admit
 from bailee.errors import BaileeError, InputError
 from bailee.ingest.quotas import Quota, Rate
@@ -30,15 +33,18 @@ from bailee.ingest.quotas import Quota, Rate
 _LATER: Final = 5
 
 
-class Named(Protocol):
-    """Whoever sends; `name` is what quotas are counted under."""
+class Sends(Protocol):
+    """Whoever sends; their account is what quotas are counted under: more keys give no more."""
 
     @property
-    def name(self) -> str:
-        """Equal for what shares a quota."""
+    def account_id(self) -> str:
+        """The account of their key."""
 
 
-S = TypeVar("S", bound=Named)
+S = TypeVar("S", bound=Sends)
+
+Over = Callable[[str], tuple[str, int] | None]
+"""Asked whether an account has used up its share: how, and the seconds to wait (`shares`)."""
 
 Problem = Callable[[int, str, int], Response]
 """Makes an answer in the protocol's own shape of a status, a text, and seconds to wait."""
@@ -47,19 +53,19 @@ Problem = Callable[[int, str, int], Response]
 @dataclass(frozen=True, slots=True)
 class Limits:
     """`body`, `plain`: bytes as sent and unpacked; `seconds`: for a body to arrive; `waiting`:
-    requests of one sender under way at once; `together`: of all of them; `held`: bytes of bodies of
-    one sender under way; `room`: of all of them, those of strangers included.
+    requests of one account under way at once; `together`: of all of them; `held`: bytes of bodies
+    of one account under way; `room`: of all of them, those of strangers included.
     """
 
     body: int = 4 << 20
     plain: int = 8 << 20
     seconds: float = 20.0
-    waiting: int = 16
+    waiting: int = 64
     together: int = 256
     held: int = 16 << 20
     room: int = 64 << 20
-    bytes_per_key: Rate = field(default=Rate(4 << 20, 64 << 20))
-    requests_per_key: Rate = field(default=Rate(2000, 10_000))
+    bytes_per_account: Rate = field(default=Rate(4 << 20, 64 << 20))
+    requests_per_account: Rate = field(default=Rate(2000, 10_000))
     requests_per_address: Rate = field(default=Rate(4000, 20_000))
     failures_per_address: Rate = field(default=Rate(1, 60))
 
@@ -67,10 +73,13 @@ class Limits:
 class Refused(Exception):
     """Too much: with the seconds to wait."""
 
-    def __init__(self, status: int, seconds: int) -> None:
+    def __init__(
+        self, status: int, seconds: int, text: str = "too much at once; wait and send again"
+    ) -> None:
         super().__init__(status)
         self.status = status
         self.seconds = seconds
+        self.text = text
 
 
 class Door(Generic[S]):
@@ -89,8 +98,8 @@ class Door(Generic[S]):
         self._under_way: Counter[str] = Counter()
         self._held: Counter[str] = Counter()
         self._held_together = 0
-        self._key_bytes = Quota(limits.bytes_per_key)
-        self._key_requests = Quota(limits.requests_per_key)
+        self._bytes = Quota(limits.bytes_per_account)
+        self._requests = Quota(limits.requests_per_account)
         self._addresses = Quota(limits.requests_per_address)
         self._failures = Quota(limits.failures_per_address)
 
@@ -100,8 +109,10 @@ class Door(Generic[S]):
         return self._under_way.total()
 
     @asynccontextmanager
-    async def admitted(self, request: Request, key: bytes | None) -> AsyncIterator[tuple[S, bytes]]:
-        """A sender with room, and the body as it was sent.
+    async def admitted(
+        self, request: Request, key: bytes | None, over: Over = lambda _: None
+    ) -> AsyncIterator[tuple[S, bytes]]:
+        """A sender with room, who is not `over` their share, and the body as it was sent.
 
         Raises:
             InputError: `authentication`, `request_too_large` or `request_timeout`.
@@ -110,22 +121,27 @@ class Door(Generic[S]):
         now = self._seconds()
         sender = self._sender(request, key, now)
         admit(request.scope)
-        self._take(self._key_requests, sender.name, 1, now)
-        if self._under_way[sender.name] >= self.limits.waiting:
+        account = sender.account_id
+        self._take(self._requests, account, 1, now)
+        if (used_up := over(account)) is not None:
+            how, seconds = used_up
+            hint = "hint: wait, or ask the operator, who sets the shares"
+            raise Refused(429, seconds, f"this account has {how}. {hint}")
+        if self._under_way[account] >= self.limits.waiting:
             raise Refused(429, 1)
         if self.under_way >= self.limits.together:
             raise Refused(503, 1)
-        self._under_way[sender.name] += 1
+        self._under_way[account] += 1
         try:
-            async with self._body(request, sender.name, self.limits.body) as body:
-                self._take(self._key_bytes, sender.name, len(body), now)
+            async with self._body(request, account, self.limits.body) as body:
+                self._take(self._bytes, account, len(body), now)
                 yield sender, body
         finally:
-            _less(self._under_way, sender.name, 1)
+            _less(self._under_way, account, 1)
 
     def charge(self, sender: S, more: float) -> None:
         """Count so many bytes more against a sender's quota: what a body came to when unpacked."""
-        self._key_bytes.charge(sender.name, more)
+        self._bytes.charge(sender.account_id, more)
 
     async def anonymous(self, request: Request, most: int) -> bytes:
         """The body of who needs no key, of `most` bytes; bounded by address alone.
@@ -145,8 +161,7 @@ class Door(Generic[S]):
         try:
             response = await answer()
         except Refused as refused:
-            text = "too much at once; wait and send again"
-            response = problem(refused.status, text, refused.seconds)
+            response = problem(refused.status, refused.text, refused.seconds)
             response.headers["retry-after"] = str(refused.seconds)
         except ClientDisconnect:
             response = Response(status_code=499)
@@ -217,7 +232,7 @@ def _less(count: Counter[str], name: str, amount: int) -> None:
 
 
 def _address(request: Request) -> str:
-    return request.client.host if request.client is not None else ""
+    return address_group(request.client.host if request.client is not None else "")
 
 
 def bearer(request: Request) -> bytes | None:

@@ -155,6 +155,9 @@ class Erasures:
             self._first(erasure.account_id)
         for keeper in self._stores.keepers:
             keeper.erase(subject.owner, now, erasure.id, erasure.requested_by)
+        if erasure.account_id is not None:
+            for counts in self._stores.received:
+                counts.forget(erasure.account_id)
         parts = self._receipts.parts(erasure.id)
         self._forget_what_was_said(erasure, traces)
         self._keyring.destroy([subject.id])

@@ -10,6 +10,7 @@ from bailee.cloud.git.connections import GitConnections
 from bailee.cloud.sessions.store import Store as CloudStore
 from bailee.feedback.reports import Reports
 from bailee.feedback.survey import Survey
+from bailee.ingest.shares import Received
 from bailee.keeping.holds import Holds
 from bailee.keeping.keeper import Keeper, Swept
 from bailee.keeping.receipts import Receipts
@@ -54,6 +55,11 @@ class Stores(Ground):
     def swept(self) -> tuple[Swept, ...]:
         """All that a sweep goes over before the vault."""
         return self.telemetry, self.reports, self.survey, self.cloud, self.once
+
+    @property
+    def received(self) -> tuple[Received, ...]:
+        """The counts of what each account sent to the ingest."""
+        return *self.telemetry.received.values(), self.reports.received
 
     def threads(self) -> list[Lasting]:
         """Its threads, for whoever watches."""

@@ -19,7 +19,7 @@ from bailee.node import Node
 from bailee.operations.asks import Asks
 from bailee.operations.codec import Function, Limit, Page
 from bailee.operations.operation import operation
-from bailee.operations.whose import named
+from bailee.operations.whose import named, own_account
 
 MiB = Annotated[int, msgspec.Meta(ge=0, le=1 << 40)]
 """How much may be kept; 0: no limit."""
@@ -28,7 +28,9 @@ MiB = Annotated[int, msgspec.Meta(ge=0, le=1 << 40)]
 @dataclass(frozen=True, slots=True)
 class Account:
     """An account as lists show it. `stored_bytes`: of it on disk, what is kept; `deleted_bytes`:
-    what was deleted and lies beside others' still; `stored_mb`: its limit, 0: none.
+    what was deleted and lies beside others' still; `waiting_bytes`: what was recorded and is not
+    sealed; `telemetry_bytes`, `reports_bytes`: of what came in by the ingest. `stored_mb` and so
+    on: their limits, 0: none.
     """
 
     account: str
@@ -40,6 +42,12 @@ class Account:
     stored_bytes: int
     deleted_bytes: int
     stored_mb: int
+    waiting_bytes: int
+    waiting_mb: int
+    telemetry_bytes: int
+    telemetry_mb: int
+    reports_bytes: int
+    reports_mb: int
     created: datetime
 
 
@@ -49,6 +57,14 @@ def list_(asks: Asks, node: Node, after: str | None = None, limit: Limit = 100) 
     asks.require(node, Permission.ACCOUNT_LIST)
     found, following = node.accounts.page(after, limit)
     return Page([_shown(node, one) for one in found], following)
+
+
+@operation()
+def show(asks: Asks, node: Node, id: str | None = None) -> Account:
+    """An account, and what of it lies on disk; without a name, that of who asks."""
+    found = own_account(asks, node) if id is None else named(asks, node, id)
+    asks.require(node, Permission.ACCOUNT_READ, found)
+    return _shown(node, found)
 
 
 @operation()
@@ -72,7 +88,7 @@ def limit(asks: Asks, node: Node, account: str, stored_mb: MiB | None = None) ->
 
 def _shown(node: Node, account: accounts.Account) -> Account:
     stored = node.vault.stored.of(account.account_id)
-    own = account.stored_mb
+    own, number = account.stored_mb, node.settings.number
     return Account(
         account.account_id,
         account.name,
@@ -82,13 +98,20 @@ def _shown(node: Node, account: accounts.Account) -> Account:
         account.unrecorded_routes,
         stored.living,
         stored.gone,
-        node.settings.number("gateway.stored_per_account_mb") if own is None else own,
+        number("gateway.stored_per_account_mb") if own is None else own,
+        node.vault.spool.unsealed(account.account_id).own,
+        number("gateway.spool_per_account_mb"),
+        node.telemetry.on_disk(account.account_id),
+        number("telemetry.stored_per_account_mb"),
+        node.reports.on_disk(account.account_id),
+        number("feedback.stored_per_account_mb"),
         account.created_at,
     )
 
 
 OPERATIONS: Final[Mapping[str, Function]] = {
     "account.list": list_,
+    "account.show": show,
     "account.allow": allow,
     "account.limit": limit,
 }

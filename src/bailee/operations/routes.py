@@ -53,6 +53,7 @@ ROUTES: Final[Mapping[str, Route]] = {
     "privacy.history": Route("GET", "/privacy/training/history"),
     # Accounts and keys
     "account.list": Route("GET", "/accounts"),
+    "account.show": Route("GET", "/accounts/{id}"),
     "account.allow": Route("PUT", "/accounts/{account}/routes"),
     "account.limit": Route("PUT", "/accounts/{account}/limits"),
     "key.list": Route("GET", "/keys"),

@@ -21,10 +21,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Engine, delete, insert, select
+from sqlalchemy import Engine, delete, func, insert, select
 
 from bailee.damage import UNREADABLE, Damaged, why
 from bailee.db.engine import reading, storage_errors
+from bailee.db.ingest import received
 from bailee.db.telemetry import telemetry_files
 from bailee.errors import IntegrityError, StorageError
 from bailee.keyring import Keyring
@@ -333,6 +334,36 @@ class Days:
             Holding(shelf.data_class, str(shelf.day), shelf.period, shelf.expires_at, rows, size)
             for shelf, (rows, size) in sorted(totals.items(), key=lambda item: str(item[0]))
         ]
+
+    def resting(self, data_class: DataClass) -> dict[str, int]:
+        """What of each account lies here, in bytes: of each shelf's files a part that is as large
+        as its part of what came; what is not compacted yet, as it came.
+        """
+        shelf = received.c.data_class + "~" + received.c.day + "~" + received.c.period
+        files = (
+            select(telemetry_files.c.shelf, func.sum(telemetry_files.c.bytes).label("bytes"))
+            .group_by(telemetry_files.c.shelf)
+            .subquery()
+        )
+        came = (
+            select(shelf.label("shelf"), func.sum(received.c.bytes).label("bytes"))
+            .where(received.c.data_class == data_class)
+            .group_by("shelf")
+            .subquery()
+        )
+        smaller = func.min(1.0, files.c.bytes * 1.0 / func.max(1, came.c.bytes))
+        query = (
+            select(
+                received.c.account_id,
+                func.sum(received.c.bytes * func.coalesce(smaller, 1.0)),
+            )
+            .join(came, came.c.shelf == shelf)
+            .outerjoin(files, files.c.shelf == came.c.shelf)
+            .where(received.c.data_class == data_class)
+            .group_by(received.c.account_id)
+        )
+        with storage_errors(_WHAT), reading(self._engine) as connection:
+            return {account_id: int(size) for account_id, size in connection.execute(query)}
 
     # -- forgetting --------------------------------------------------------------------------------
 

@@ -12,8 +12,9 @@ Rules kept here:
 * An answer of success is given after what may be kept is durable.
 * A sender is known by an API key, which is looked up and goes no further: what is kept has neither
   key nor account. Without one, 401.
-* Size, rate and number of requests under way are bounded by `ingest.door`. What a body is when
-  unpacked counts against the quota, not what was sent.
+* Size, rate and number of requests under way are bounded by `ingest.door`, what an account sends
+  in a day and has on disk by `ingest.shares`. What a body is when unpacked counts against the
+  quota, not what was sent.
 * Bodies are read on a thread of their own, one of each sender in turn (`turns`), and of one sender
   no more than a few wait.
 
@@ -23,8 +24,10 @@ Rows: S1, S2.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
+from types import MappingProxyType
 from typing import Final, Protocol
 
 import orjson
@@ -35,11 +38,17 @@ from starlette.routing import Route
 
 from bailee.errors import InputError
 from bailee.ingest.bodies import unpacked
-from bailee.ingest.door import Door, Limits, bearer
+from bailee.ingest.door import Door, Limits, Over, bearer
+from bailee.ingest.quotas import Quota, Rate
+from bailee.ingest.shares import Share
+from bailee.ingest.turns import Turns
 from bailee.lasting import Lasting
 from bailee.telemetry import sentry, statsig
+from bailee.telemetry.records import ERROR, METRIC, DataClass
 from bailee.telemetry.telemetry import Periods, Taken, Telemetry
-from bailee.telemetry.turns import Turns
+
+RATINGS: Final = Rate(0.2, 60)
+"""Of one account, as of one address where they come without a sender."""
 
 _JSON: Final = "application/json"
 _PROTOBUF: Final = "application/x-protobuf"
@@ -48,9 +57,9 @@ _SIGNALS: Final = ("metrics", "logs", "traces")
 
 @dataclass(frozen=True, slots=True)
 class Sender:
-    """Who sends, for quotas alone, and how long what they send is kept."""
+    """Who sends, for quotas and shares alone, and how long what they send is kept."""
 
-    name: str
+    account_id: str
     periods: Periods
 
 
@@ -70,10 +79,17 @@ class Ingest:
         access: Access,
         *,
         limits: Limits | None = None,
+        shares: Mapping[DataClass, Share] = MappingProxyType({}),
         seconds: Callable[[], float] = time.monotonic,
     ) -> None:
         self._telemetry = telemetry
         self._door = Door(access.sender, limits or Limits(), seconds=seconds)
+        self._over: Final[Mapping[DataClass, Over]] = {
+            data_class: partial(telemetry.over, data_class, shares.get(data_class, Share()))
+            for data_class in (METRIC, ERROR)
+        }
+        self._seconds = seconds
+        self._ratings = Quota(RATINGS)  # asked on the thread of `_turns` alone
         self._turns = Turns("telemetry-bodies")
         self.app = Starlette(
             routes=[
@@ -98,6 +114,7 @@ class Ingest:
                 Route("/v1/get_id_lists/{key}", _nothing_listed, methods=["GET", "POST"]),
             ],
         )
+        self.app.router.redirect_slashes = False  # who follows would carry their key along
 
     def threads(self) -> list[Lasting]:
         """Its thread, for whoever watches."""
@@ -116,7 +133,8 @@ class Ingest:
         async def answer() -> Response:
             if _content_type(request) not in (_JSON, _PROTOBUF):
                 return _problem(415, "send application/x-protobuf or application/json", as_json)
-            async with self._door.admitted(request, bearer(request)) as (sender, body):
+            over = self._over[METRIC]
+            async with self._door.admitted(request, bearer(request), over) as (sender, body):
                 taken = await self._in_thread(
                     body,
                     request,
@@ -132,7 +150,8 @@ class Ingest:
     async def _envelope(self, request: Request) -> Response:
         async def answer() -> Response:
             key = _sentry_key(request)
-            async with self._door.admitted(request, key) as (sender, body):
+            over = self._over[ERROR]
+            async with self._door.admitted(request, key, over) as (sender, body):
                 taken = await self._in_thread(
                     body,
                     request,
@@ -145,7 +164,8 @@ class Ingest:
 
     async def _store(self, request: Request) -> Response:
         async def answer() -> Response:
-            async with self._door.admitted(request, _sentry_key(request)) as (sender, body):
+            key, over = _sentry_key(request), self._over[ERROR]
+            async with self._door.admitted(request, key, over) as (sender, body):
                 await self._in_thread(
                     body,
                     request,
@@ -174,7 +194,8 @@ class Ingest:
         undress: Callable[[bytes], bytes] = bytes,
     ) -> Response:
         async def answer() -> Response:
-            async with self._door.admitted(request, key) as (sender, body):
+            over = self._over[METRIC]
+            async with self._door.admitted(request, key, over) as (sender, body):
                 taken = await self._in_thread(
                     body,
                     request,
@@ -204,14 +225,17 @@ class Ingest:
             plain = unpacked(body, encoding, self._door.limits.plain)
             size = len(plain)
             taken = take(plain)
+            if self._ratings.take(sender.account_id, len(taken.ratings), self._seconds()):
+                taken.rejected += len(taken.ratings)
+                taken.ratings.clear()
             self._telemetry.prepare(taken, sender.periods)
             return taken
 
         try:
-            taken = await self._turns.do(sender.name, work)
+            taken = await self._turns.do(sender.account_id, work)
         finally:
             self._door.charge(sender, size - len(body))
-        await self._telemetry.keep(taken)
+        await self._telemetry.keep(taken, sender.account_id)
         return taken
 
 

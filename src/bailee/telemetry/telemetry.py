@@ -27,6 +27,7 @@ from bailee.clock import Clock
 from bailee.damage import Damaged
 from bailee.errors import BaileeError, InputError
 from bailee.ingest.bodies import check_objects
+from bailee.ingest.shares import Received, Share, Standing
 from bailee.keyring import Keyring
 from bailee.lasting import Lasting
 from bailee.registry import OTHER, Guard, Refusals, Registry
@@ -135,6 +136,10 @@ class Telemetry:
         self.metrics = MetricQueries(self._days, registry)
         self.summaries = Summaries(self._days, self.metrics, registry)
         self.errors = ErrorQueries(self._days, self.issues)
+        self.received: Final[Mapping[DataClass, Received]] = {
+            name: Received(engine, name, clock(), partial(self._days.resting, name))
+            for name in (METRIC, ERROR)
+        }
 
     def pass_on(self, destinations: Mapping[DataClass, Destination]) -> None:
         """Have what is taken from now on go to these destinations, not into the own store alone.
@@ -248,8 +253,8 @@ class Telemetry:
         """
         taken.batches = self._batches(taken, periods)
 
-    async def keep(self, taken: Taken) -> None:
-        """Make durable what was prepared.
+    async def keep(self, taken: Taken, account_id: str) -> None:
+        """Make durable what was prepared, and count it for the account that sent it.
 
         Raises:
             StorageError: it can't be written; `overloaded` when too much waits.
@@ -261,9 +266,10 @@ class Telemetry:
         if taken.ratings:
             await asyncio.to_thread(self._count_ratings, taken)
         self._kept(taken)
+        self._received(taken, account_id)
 
     def keep_now(self, taken: Taken) -> None:
-        """The same for a thread that has no event loop."""
+        """The same for a thread that has no event loop, of what is the server's own."""
         if stored := self._stored(taken):
             self._journal.append_now(stored)
         for forwarder, batches in self._onward(taken):
@@ -316,6 +322,26 @@ class Telemetry:
         now = self._clock()
         if any(data_class == ERROR for data_class, _, _ in self._stored(taken)):
             self._submit(self.issues.note, taken.errors, now)
+
+    def _received(self, taken: Taken, account_id: str) -> None:
+        """Count what was kept or passed on. Ratings are not: they have no sender."""
+        now = self._clock()
+        for data_class, period, rows in taken.batches:
+            items = len(taken.figures if data_class == METRIC else taken.errors)
+            size = len(rows) if self.destinations[data_class].store else 0
+            until = Shelf(data_class, now.date(), period).expires_at
+            self.received[data_class].add(account_id, Standing(items, size), now, until, period)
+
+    def on_disk(self, account_id: str) -> int:
+        """What of an account rests here, in bytes."""
+        now = self._clock()
+        return sum(one.of(account_id, now).bytes for one in self.received.values())
+
+    def over(self, data_class: DataClass, share: Share, account_id: str) -> tuple[str, int] | None:
+        """How an account has used up its share, of a class a day or of both on disk."""
+        now = self._clock()
+        today = self.received[data_class].of(account_id, now).items
+        return Standing(today, self.on_disk(account_id)).over(share, now)
 
     def _closed(self, name: str) -> None:
         self._submit(self._days.compact, name)
@@ -371,6 +397,8 @@ class Telemetry:
             datetime.combine(oldest, datetime.min.time(), now.tzinfo) - timedelta(days=2)
         )
         self.dropped.forget(now.date() - timedelta(days=30))
+        for one in self.received.values():
+            one.look(now)
         return {"shelves": shelves, "merged": merged, "issues": forgotten}
 
     def threads(self) -> list[Lasting]:
@@ -386,6 +414,8 @@ class Telemetry:
         self._stopping = True
         self._worker.shutdown(wait=True)
         self.dropped.flush()
+        for one in self.received.values():
+            one.write(self._clock())
 
 
 def _day_of(holding: Holding) -> Shelf | None:

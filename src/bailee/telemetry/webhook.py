@@ -1,8 +1,9 @@
 """Telling an operator's address of new and returning issues.
 
 What is told is what `bailee errors list` shows of an issue, as JSON by POST. A thread of its own
-does it: an address that is slow or away costs nobody anything. It is tried three times, then let go
-and counted; alerts beyond a hundred waiting are counted too.
+does it: an address that is slow or away costs nobody anything. It is tried three times, then let
+go; so are alerts beyond a hundred waiting. Of those that were let go the first is told, until one
+arrives again: whoever can send errors can't fill the record with them.
 """
 
 from __future__ import annotations
@@ -30,12 +31,13 @@ class Webhook:
     """Tells one address, from `start` to `close`. An `Alert` of `issues`."""
 
     def __init__(self, url: str, failed: Callable[[], None]) -> None:
-        """`failed` is called for each alert that was given up."""
+        """`failed` is called for the first alert of a row that was given up."""
         check_address(url, "telemetry.webhook")
         self._url = url
         self._failed = failed
         self._queue: queue.Queue[dict[str, str | None] | None] = queue.Queue(_WAITING)
         self._stopping = threading.Event()
+        self._failing = False
         self.thread = Lasting("webhook", self._run)
         self.thread.start()
 
@@ -55,7 +57,7 @@ class Webhook:
         try:
             self._queue.put_nowait(told)
         except queue.Full:
-            self._failed()
+            self._give_up()
 
     def close(self) -> None:
         """Stop; what still waits is tried once."""
@@ -70,8 +72,15 @@ class Webhook:
             try:
                 heard = any(self._tell(told, pause) for pause in _PAUSES)
             finally:
-                if not heard:
-                    self._failed()
+                if heard:
+                    self._failing = False
+                else:
+                    self._give_up()
+
+    def _give_up(self) -> None:
+        if not self._failing:
+            self._failing = True
+            self._failed()
 
     def _tell(self, told: dict[str, str | None], pause: float) -> bool:
         if pause and self._stopping.wait(pause):

@@ -55,6 +55,7 @@ ELSEWHERE = {
     *people.OPERATIONS, *organisations.OPERATIONS,
     *choices.OPERATIONS, *keys.OPERATIONS,  # accounts/test_operations.py
     "person.export", "person.erase",  # app/test_person_data.py
+    "account.show",  # below
     "receipts.show",  # contract/test_keepers.py
     "feedback.list", "feedback.show", "feedback.withdraw",  # feedback/
     "cloud.start", "cloud.list", "cloud.show", "cloud.stop", "cloud.send", "cloud.attach",
@@ -159,6 +160,17 @@ def test_what_is_the_homes_is_the_operators(stage: Stage, operation: str) -> Non
         "state": "open",
     }  # fmt: skip
     assert expected == stage.may(operation, expected, **values)
+
+
+@pytest.mark.row("G1", "G2")
+def test_what_of_an_account_lies_on_disk_is_told_to_who_has_to_do_with_it(stage: Stage) -> None:
+    """A person's own to them alone, an organisation's to its members and keys; and the operator."""
+    mias, acmes = OPERATORS | {"mia"}, OPERATORS | {"owner", "admin", "mia", "bare"}
+    assert mias == stage.may("account.show", mias, id=stage.account["mia"])
+    assert acmes == stage.may("account.show", acmes, id=stage.account["acme"])
+    shown = stage.ask("mia", "account.show")
+    assert stage.account["mia"] == shown["account"]
+    assert shown["stored_bytes"] > 0 == shown["telemetry_bytes"] == shown["reports_bytes"]
 
 
 @pytest.mark.row("R5", "R6")

@@ -14,13 +14,15 @@ import pytest
 
 from bailee.feedback.parts import LARGEST
 from bailee.feedback.receiver import REPORTS
+from bailee.feedback.reports import DATA_CLASS
 from bailee.ingest.door import Limits
 from bailee.ingest.quotas import Rate
+from bailee.ingest.shares import Received, Share
 from support.servers.feedback_site import REPORT, Site, body
 
 ZIPPED = {"content_encoding": "gzip"}
-PATIENT = {"limits": replace(REPORTS, bytes_per_key=Rate(1, 1 << 40))}
-SMALL = {"limits": Limits(body=4000, plain=20_000, requests_per_key=Rate(0.1, 100))}
+PATIENT = {"limits": replace(REPORTS, bytes_per_account=Rate(1, 1 << 40))}
+SMALL = {"limits": Limits(body=4000, plain=20_000, requests_per_account=Rate(0.1, 100))}
 
 DEEP = json.dumps({"content": '{"transcript": ' + "[" * 1000 + "]" * 1000 + "}"}).encode()
 # Three million lists, in the text within the text, where the outer one has them as \\u005b.
@@ -120,7 +122,7 @@ def test_what_all_have_under_way_is_bounded(site: Site) -> None:
     assert 200 == report(site, body(REPORT), "zed")[0]
 
 
-HELD = {"limits": Limits(plain=1 << 20, bytes_per_key=Rate(1000, 2 << 20))}
+HELD = {"limits": Limits(plain=1 << 20, bytes_per_account=Rate(1000, 2 << 20))}
 
 
 @pytest.mark.parametrize("site", [HELD], indirect=True)
@@ -134,13 +136,13 @@ def test_a_bomb_is_paid_for_by_who_sent_it(site: Site) -> None:
     assert 200 == report(site, body(REPORT), "bob")[0]
 
 
-FEW = {"limits": Limits(requests_per_key=Rate(0.1, 2), failures_per_address=Rate(0.1, 2))}
+FEW = {"limits": Limits(requests_per_account=Rate(0.1, 2), failures_per_address=Rate(0.1, 2))}
 
 
 @pytest.mark.parametrize("site", [FEW], indirect=True)
 def test_a_flood_of_one_sender_costs_no_other(site: Site) -> None:
-    """After a burst: 429 with Retry-After; another's report is taken. Keys that only send share
-    their account's quota, however many there are.
+    """After a burst: 429 with Retry-After; another's report is taken. Keys share their account's
+    quota, however many there are.
     """
     statuses = [report(site, body(REPORT))[0] for _ in range(4)]
     _, headers, _ = report(site, body(REPORT))
@@ -151,7 +153,7 @@ def test_a_flood_of_one_sender_costs_no_other(site: Site) -> None:
     assert [200, 200, 429, 429] == statuses
     assert headers["retry-after"].isdecimal()
     assert 200 == report(site, body(REPORT), "bob")[0]
-    assert [200, 200, 429] == [report(site, body(REPORT), str(n))[0] for n in range(3)]
+    assert [429, 429, 429] == [report(site, body(REPORT), str(n))[0] for n in range(3)]
 
 
 @pytest.mark.parametrize("site", [FEW], indirect=True)
@@ -160,4 +162,35 @@ def test_guessing_keys_is_held_back_by_address(site: Site) -> None:
     statuses = [report(site, body(REPORT), x_api_key="bl_wrong")[0] for _ in range(4)]
 
     assert [401, 401, 429, 429] == statuses
+    assert 200 == report(site, body(REPORT))[0]
+
+
+@pytest.mark.row("F4", "G1")
+@pytest.mark.parametrize("site", [{"share": Share(items=2)}], indirect=True)
+def test_an_account_sends_so_many_reports_a_day(site: Site) -> None:
+    """Then 429 until the next day, with any key of it, also for who withdraws theirs, and after a
+    restart; another's is taken.
+    """
+    sent = [report(site, body(REPORT), who)[0] for who in ("ada", "sends", "ada")]
+    for one in site.listed():
+        site.ask("feedback.withdraw", id=one["id"])
+    status, headers, answer = report(site, body(REPORT))
+
+    assert ([200, 200, 429], 429) == (sent, status)
+    assert int(headers["retry-after"]) <= 24 * 3600
+    now = site.node.clock()
+    assert 2 == Received(site.node.data, DATA_CLASS, now, dict).of(site.adas, now).items
+    assert "operator" in answer["error"]["message"]
+    assert 200 == report(site, body(REPORT), "bob")[0]
+
+
+@pytest.mark.row("F4", "G1")
+@pytest.mark.parametrize("site", [{"share": Share(bytes=1)}], indirect=True)
+def test_reports_of_an_account_take_so_much_disk(site: Site) -> None:
+    """Over it: 429; what was withdrawn lets in once a sweep has seen it."""
+    assert [200, 429] == [report(site, body(REPORT))[0] for _ in range(2)]
+    (one,) = site.listed()
+    site.ask("feedback.withdraw", id=one["id"])
+    site.node.sweeping.sweep(site.node.clock())
+
     assert 200 == report(site, body(REPORT))[0]

@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import insert
+from sqlalchemy import insert, select
 
 from bailee.db.engine import open_sqlite
 from bailee.db.feedback import feedback_reports
+from bailee.db.ingest import received
 from bailee.errors import BaileeError, InputError, IntegrityError, StorageError
 from bailee.keyring import FileRoot, Keyring, signing
 from support.servers.feedback_site import PLANTED, REPORT, Site, body
@@ -313,6 +314,10 @@ def test_a_persons_copy_has_their_reports_and_their_erasure_takes_them(site: Sit
     account = site.ask("feedback.show", id=zeds)["account"]
     site.ask("person.erase", id=account)
     assert [bobs] == [one["id"] for one in site.listed()]
+    site.node.sweeping.sweep(site.node.clock())
+    with site.node.data.connect() as connection:
+        counted = connection.execute(select(received.c.account_id)).scalars()
+        assert account not in (left := set(counted)) and 1 == len(left)  # bob's
 
 
 @pytest.mark.row("R6")

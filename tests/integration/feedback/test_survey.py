@@ -164,6 +164,20 @@ def test_a_rating_by_opentelemetry_feeds_the_same_count(site: Site) -> None:
 
 
 @pytest.mark.row("F3", "R5")
+def test_made_up_versions_are_a_hundred_at_the_most(site: Site) -> None:
+    """Of a day: whoever makes up more is counted as "other", and the versions that are there go on
+    being counted.
+    """
+    survey, day = site.node.survey, site.node.clock().date()
+    for number in range(130):
+        survey.add("1", f"claude-code/{number}", day)
+    survey.add("1", "claude-code/0", day)
+
+    counts = {one.version: one.count for one in survey.all(site.node.clock())}
+    assert 101 == len(counts)
+    assert (2, 30) == (counts["claude-code/0"], counts["other"])
+
+
 def test_a_days_count_goes_when_its_day_is_past_the_period(site: Site) -> None:
     """Five years by the policy's clause; the day before it is there."""
     site.answers({"rating": "1"})

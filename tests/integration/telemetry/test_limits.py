@@ -166,8 +166,8 @@ def test_statsigs_client_in_a_browser_is_read_in_each_of_its_ways(
 
 
 FEW = Limits(
-    requests_per_key=Rate(0.1, 3),
-    bytes_per_key=Rate(1000, 1_000_000),
+    requests_per_account=Rate(0.1, 3),
+    bytes_per_account=Rate(1000, 1_000_000),
     failures_per_address=Rate(0.1, 2),
 )
 
@@ -338,6 +338,21 @@ def test_a_survey_rating_by_otlp_goes_to_the_survey_alone(site: Site, bench: Ben
 
     assert [("good", "2.1.197")] == bench.ratings
     assert [] == bench.files_of("journal")
+
+
+def test_ratings_of_one_account_are_no_flood(site: Site, bench: Bench) -> None:
+    """After a burst they are dropped, and said to be, while figures go on being taken."""
+    record = {
+        "body": {"stringValue": "claude_code.feedback_survey"},
+        "attributes": [{"key": "response", "value": {"stringValue": "good"}}],
+    }
+    body = json.dumps({"resourceLogs": [{"scopeLogs": [{"logRecords": [record] * 10}]}]}).encode()
+    answers = [json.loads(site.post("/v1/logs", body)[2]) for _ in range(7)]
+
+    assert 60 == len(bench.ratings)
+    assert [{}] * 6 == answers[:6]
+    assert "10" == answers[6]["partialSuccess"]["rejectedLogRecords"]
+    assert 200 == site.post("/v1/metrics", counter())[0]
 
 
 def test_what_was_not_taken_is_said_in_the_answer(site: Site) -> None:

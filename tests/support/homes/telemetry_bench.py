@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import http.client
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,6 +15,7 @@ from bailee.console import Listener, bind
 from bailee.db.engine import open_sqlite
 from bailee.db.migrate import upgrade
 from bailee.ingest.door import Limits
+from bailee.ingest.shares import Share
 from bailee.keyring import FileRoot, Keyring
 from bailee.registry import load
 from bailee.telemetry.destinations import Destination
@@ -118,10 +120,12 @@ class Bench:
 class Site:
     """The ingest on a port of 127.0.0.1, on a thread of its own."""
 
-    def __init__(self, bench: Bench, limits: Limits) -> None:
+    def __init__(
+        self, bench: Bench, limits: Limits, shares: Mapping[DataClass, Share] | None = None
+    ) -> None:
         self.asked = 0
         self.loop = asyncio.new_event_loop()
-        self.ingest = Ingest(bench.telemetry, self, limits=limits)
+        self.ingest = Ingest(bench.telemetry, self, limits=limits, shares=shares or {})
         self._thread = threading.Thread(target=self.loop.run_forever, daemon=True)
         self._thread.start()
         listening = bind("127.0.0.1", 0, "ingest")

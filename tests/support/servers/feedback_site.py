@@ -15,6 +15,7 @@ from bailee.client.payloads import report
 from bailee.console import Listener, bind
 from bailee.feedback.receiver import ANSWERS, REPORTS, Receiver
 from bailee.ingest.door import Limits
+from bailee.ingest.shares import Share
 from support.clients.asking import perform
 from support.homes.places import Place
 
@@ -37,7 +38,13 @@ class Site(Place):
     keeps nothing, and ada's that only sends.
     """
 
-    def __init__(self, folder: Path, limits: Limits = REPORTS, answers: Limits = ANSWERS) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        limits: Limits = REPORTS,
+        answers: Limits = ANSWERS,
+        share: Share | None = None,
+    ) -> None:
         super().__init__(folder)
         ada = self.ask("person.create", email="ada@example.org", plan="pro")
         bob = self.ask("person.create", email="bob@example.org", plan="max")
@@ -52,7 +59,7 @@ class Site(Place):
             "zero": zero["key"],
             "sends": sends["key"],
         }
-        self.listen(limits, answers)
+        self.listen(limits, answers, share)
 
     def ask(self, operation: str, **arguments: Any) -> Any:
         """Carry out an operation."""
@@ -63,13 +70,15 @@ class Site(Place):
         items: list[dict[str, Any]] = self.ask("feedback.list", **arguments)["items"]
         return items
 
-    def listen(self, limits: Limits = REPORTS, answers: Limits = ANSWERS) -> None:
+    def listen(
+        self, limits: Limits = REPORTS, answers: Limits = ANSWERS, share: Share | None = None
+    ) -> None:
         """Start the listener over the open home."""
         self.loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self.loop.run_forever, daemon=True)
         self._thread.start()
         self._ingest = make_ingest(self.node)
-        if (limits, answers) == (REPORTS, ANSWERS):
+        if (limits, answers, share) == (REPORTS, ANSWERS, None):
             self.receiver = make_receiver(self.node)
         else:
             node = self.node
@@ -80,6 +89,7 @@ class Site(Place):
                 node.clock,
                 limits=limits,
                 answers=answers,
+                share=share,
             )
         self._ingest.app.router.routes.extend(self.receiver.routes)
         listening = bind("127.0.0.1", 0, "ingest")

@@ -447,6 +447,17 @@ CREATE TABLE answers (
 	CONSTRAINT pk_answers PRIMARY KEY (id)
 );
 
+CREATE TABLE received (
+	data_class VARCHAR NOT NULL, 
+	account_id VARCHAR NOT NULL, 
+	day VARCHAR NOT NULL, 
+	period VARCHAR NOT NULL, 
+	items INTEGER NOT NULL, 
+	bytes INTEGER NOT NULL, 
+	expires_at DATETIME NOT NULL, 
+	CONSTRAINT pk_received PRIMARY KEY (data_class, account_id, day, period)
+);
+
 CREATE TRIGGER audit_no_delete BEFORE DELETE ON audit BEGIN SELECT RAISE(ABORT, 'audit is append-only'); END;
 
 CREATE TRIGGER audit_no_update BEFORE UPDATE ON audit WHEN OLD.whose IS NOT '?' AND NOT (NEW.sealed IS NULL AND NEW.number IS OLD.number AND NEW.at IS OLD.at AND NEW.kind IS OLD.kind AND NEW.subject IS OLD.subject AND NEW.body IS OLD.body AND NEW.whose IS OLD.whose) BEGIN SELECT RAISE(ABORT, 'audit is append-only'); END;
@@ -523,6 +534,8 @@ CREATE INDEX ix_receipts_state ON receipts (state);
 
 CREATE INDEX ix_receipts_subject ON receipts (subject);
 
+CREATE INDEX ix_received_expires_at ON received (expires_at);
+
 CREATE INDEX ix_retention_moves_finished_at ON retention_moves (finished_at);
 
 CREATE INDEX ix_retention_moves_owner ON retention_moves (owner);
@@ -555,5 +568,5 @@ CREATE UNIQUE INDEX uq_accounts_person_id ON accounts (person_id);
 
 CREATE UNIQUE INDEX uq_exchanges_number ON exchanges (session_id, number);
 
-INSERT INTO alembic_version VALUES ('0053');
+INSERT INTO alembic_version VALUES ('0055');
 
