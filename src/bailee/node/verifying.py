@@ -56,7 +56,7 @@ def verify(node: Stores, now: datetime) -> Verified:
         ("data/data.db", _rows(node, checked)),
         ("data/data.db", _consents(node)),
         ("keyring/keyring.db", node.keyring.verify()),
-        ("vault", node.vault.verifying(checked).all(now)),
+        *(("vault", part) for part in node.vault.verifying(checked).all(now)),
         ("vault/reports", _reports(node, now, checked)),
         ("vault/telemetry", _telemetry(node, now)),
     ):
