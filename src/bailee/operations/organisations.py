@@ -133,9 +133,7 @@ def show(asks: Asks, node: Node, organisation: str) -> Particulars:
     members: list[Member] = list(
         node.damages.each(
             organisations.members(organisation),
-            lambda one: extended(
-                Member, membership_of(one), email=people.get(one.person_id).email
-            ),
+            lambda one: extended(Member, membership_of(one), email=people.get(one.person_id).email),
             lambda one: f"person {one.person_id}",
         )
     )

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Engine, select
 
@@ -41,9 +41,20 @@ _DESTROYED: Final = (KEY_DESTROYED, BACKUPS_UNRECOVERABLE, RECLAIMED)
 _WHAT: Final = "the vault's index"
 _PORTION: Final = 200  # sessions: what is held of them at once
 _OF_A_SESSION: Final = (sessions.c.id, sessions.c.data_class, sessions.c.exchanges)
-_OF_AN_EXCHANGE: Final = tuple(
-    exchanges.c[name] for name in ("session_id", "number", "id", "segment_id", "offset", "length")
-)
+
+
+class _Place(NamedTuple):
+    """Where an exchange's record lies: columns of `exchanges`."""
+
+    session_id: str
+    number: int
+    id: str
+    segment_id: str
+    offset: int
+    length: int
+
+
+_OF_AN_EXCHANGE: Final = tuple(exchanges.c[name] for name in _Place._fields)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,12 +93,12 @@ class Verifying:
         after = ""
         while True:
             query = living.where(sessions.c.id > after).order_by(sessions.c.id).limit(_PORTION)
-            filed: dict[str, list[Any]] = {}
+            filed: dict[str, list[_Place]] = {}
             with storage_errors(_WHAT), reading(self.engine) as connection:
                 rows = connection.execute(query).all()
                 theirs = among(exchanges.c.session_id, [row.id for row in rows])
                 places = select(*_OF_AN_EXCHANGE).where(theirs).order_by(exchanges.c.number)
-                for place in connection.execute(places):
+                for place in map(_Place._make, connection.execute(places)):
                     filed.setdefault(place.session_id, []).append(place)
             keys = self.keyring.some([subject_of(row.id) for row in rows])
             for row in rows:
@@ -100,7 +111,7 @@ class Verifying:
             after = rows[-1].id
 
     def _session(
-        self, session: Any, filed: list[Any], key: Dek | IntegrityError
+        self, session: Any, filed: list[_Place], key: Dek | IntegrityError
     ) -> Iterator[Damaged]:
         if [row.number for row in filed] != list(range(session.exchanges)):
             said = f"{len(filed)} of {session.exchanges} exchanges are there."

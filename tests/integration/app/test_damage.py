@@ -359,7 +359,8 @@ def test_an_organisation_without_a_sound_account_is_nobody_elses_matter(orchard:
     ask = partial(perform, orchard.node)
     ada = orchard.ada["person"]
     assert [whole] == [one["organisation"] for one in ask("organisation.list", {})]
-    assert [whole] == [one["organisation"] for one in ask("person.show", {"id": ada})["organisations"]]
+    places = ask("person.show", {"id": ada})["organisations"]
+    assert [whole] == [one["organisation"] for one in places]
     shown = ask("organisation.show", {"organisation": whole})
     assert [ada] == [one["person"] for one in shown["members"]]
     with pytest.raises(InputError):
