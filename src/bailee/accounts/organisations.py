@@ -6,15 +6,18 @@ Rules kept here:
 * The last owner can neither go nor be made less. Erasing oneself is stopped by nothing; then the
   operator makes another owner.
 * An admin changes members; only an owner (or the operator) makes or unmakes owners.
+* An organisation whose account is not sound is in no list, and nobody has a place there: that is
+  noted, and all others are listed.
 
 Rows: T1, T5.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TypeVar
 
 from sqlalchemy import ColumnElement, Connection, delete, func, insert, select, update
 
@@ -53,6 +56,9 @@ class Membership:
     joined_at: datetime
 
 
+_Of = TypeVar("_Of", Organisation, Membership)
+
+
 class Organisations:
     """The organisations of a home."""
 
@@ -62,6 +68,7 @@ class Organisations:
         self._clock = backing.clock
         self._ledger = backing.ledger
         self._random = backing.random
+        self._damages = backing.damages
         self._accounts = accounts
         self._authority = authority
 
@@ -119,6 +126,7 @@ class Organisations:
 
     def page(self, after: str | None, limit: int) -> tuple[list[Organisation], str | None]:
         """The organisations after a place, oldest first, and the place where the next page begins.
+        A page may have fewer than it could.
 
         Raises:
             InputError: there is no such place.
@@ -128,7 +136,8 @@ class Organisations:
         with storage_errors(_WHAT), reading(self._engine) as connection:
             rows = connection.execute(query.order_by(at, name).limit(limit + 1))
             found = [Organisation(*row) for row in rows]
-        return cut(found, limit, lambda one: place(one.created_at, one.organisation_id))
+        found, more = cut(found, limit, lambda one: place(one.created_at, one.organisation_id))
+        return self._with_an_account(found), more
 
     def account(self, organisation_id: str) -> Account:
         """An organisation's account.
@@ -144,12 +153,13 @@ class Organisations:
 
     def of_person(self, person_id: str) -> list[Membership]:
         """Where a person is in."""
-        return self._memberships(memberships.c.person_id == person_id)
+        return self._with_an_account(self._memberships(memberships.c.person_id == person_id))
 
     def of_people(self, person_ids: Collection[str]) -> dict[str, list[Membership]]:
         """Where each of some persons is in."""
         found: dict[str, list[Membership]] = {one: [] for one in person_ids}
-        for one in self._memberships(memberships.c.person_id.in_(person_ids)):
+        theirs = self._memberships(memberships.c.person_id.in_(person_ids))
+        for one in self._with_an_account(theirs):
             found[one.person_id].append(one)
         return found
 
@@ -250,6 +260,17 @@ class Organisations:
             self._authority.require(by, Permission.MEMBERS_CHANGE, account)
         if role == "owner" or self._authority.role(person_id, organisation_id) == "owner":
             self._authority.require(by, Permission.MEMBERS_CHANGE_OWNER, account)
+
+    def _with_an_account(self, found: Iterable[_Of]) -> list[_Of]:
+        """Those of an organisation whose account is sound."""
+
+        def sure(one: _Of) -> _Of:
+            self.account(one.organisation_id)
+            return one
+
+        return list(
+            self._damages.each(found, sure, lambda one: f"organisation {one.organisation_id}")
+        )
 
     def _memberships(self, condition: ColumnElement[bool]) -> list[Membership]:
         query = (

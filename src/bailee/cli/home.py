@@ -59,3 +59,35 @@ def accept_older(
                     f"What names {person} can't be read, and whether they were erased the keyring "
                     f"can't say. If they were: bailee person erase {person}"
                 )
+
+
+@app.command("salvage")
+def salvage(
+    reason: Annotated[
+        str | None,
+        typer.Option(help="Why; it is in the audit record. Without it nothing is changed."),
+    ] = None,
+    as_json: JsonOption = False,
+    home: HomeOption = None,
+) -> None:
+    """Make a data database with damaged pages whole again, without the rows that can't be read.
+
+    Without a reason it says which those are. What can't be read is lost for good, sessions with
+    their content: if there is a copy of data/, put that back instead. It is refused where a hold,
+    an erasure, a deletion or an entry of the audit record could be lost.
+    """
+    with reporting():
+        from bailee.app.salvaging import salvage as make_whole
+
+        found = make_whole(find(home), reason)
+        if as_json:
+            print_json([{"table": one.table, "ids": one.ids} for one in found])
+            return
+        for one in found:
+            say(f"{one.table}: {one.said}")
+        if reason is not None:
+            say("All else is in a new database. The audit record says so.")
+        elif found:
+            say('Nothing was changed. To go on without these: bailee home salvage --reason "..."')
+        else:
+            say("Every row can be read. What else is damaged says bailee verify.")

@@ -26,6 +26,7 @@ from bailee.errors import StorageError
 
 _READ = "bailee_read"
 _BORROWS: Final = "bailee_borrows"
+_MALFORMED: Final = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 _LONGEST_LOG: Final = 4 << 20
 _CACHE: Final = 16 << 20  # of pages, each connection; with SQLite's 2 MiB a large deletion spills
 
@@ -136,6 +137,12 @@ def storage_errors(what: str) -> Iterator[None]:
             raise StorageError(
                 f"{what} can't be written: the disk is full.",
                 hint="delete sessions, or make room on the disk",
+            ) from error
+        if getattr(own, "sqlite_errorcode", 0) & 0xFF in _MALFORMED:
+            raise StorageError(
+                f"{what} can't be read or written: pages of the database are damaged.",
+                hint="put back what was there last; which rows that concerns says `bailee verify` "
+                "or, where nothing starts, `bailee home salvage`",
             ) from error
         raise StorageError(
             f"{what} can't be read or written ({type(error).__name__}).",

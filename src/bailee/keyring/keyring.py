@@ -23,6 +23,7 @@ from bailee.clock import Clock
 from bailee.damage import Damaged
 from bailee.db.engine import reading, storage_errors
 from bailee.db.keys import deks, destroyed_keks, keks, rotation
+from bailee.errors import IntegrityError
 from bailee.keyring import damage, verifying
 from bailee.keyring.damage import DamagedKey
 from bailee.keyring.destroying import DestroyedKek, destroy, destroy_due, due, remove_dead
@@ -32,7 +33,7 @@ from bailee.keyring.moving import Moved, Want, move
 from bailee.keyring.root import Random, Root
 from bailee.keyring.rotation import Rotation, rotate
 from bailee.keyring.store import Dek, KeyStore
-from bailee.keyring.taking import get, take
+from bailee.keyring.taking import get, some, take
 
 
 class Keyring:
@@ -78,6 +79,14 @@ class Keyring:
             StorageError: the store can't be read.
         """
         return get(self._store, subject)
+
+    def some(self, subjects: Sequence[str]) -> dict[str, Dek | IntegrityError]:
+        """Like `get`, for many subjects in one transaction: of each its key, or why there is none.
+
+        Raises:
+            StorageError: the store can't be read.
+        """
+        return some(self._store, subjects)
 
     def move(self, wants: Sequence[Want]) -> Moved:
         """Move keys that exist to other epochs, thousands at once; how many had to be moved, and

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from sqlalchemy import Connection
 
 from bailee.db.engine import reading, storage_errors
+from bailee.errors import IntegrityError
 from bailee.keyring.epochs import epoch_of
 from bailee.keyring.moving import Want, shift
 from bailee.keyring.store import Dek, Kek, KeyStore, destroyed
@@ -46,6 +47,24 @@ def get(store: KeyStore, subject: str) -> Dek:
                 dek = store.open_dek(connection, row)
             store.remember([dek])
         return dek
+
+
+def some(store: KeyStore, subjects: Sequence[str]) -> dict[str, Dek | IntegrityError]:
+    """Of each of the subjects its key as it is, or why there is none. They are not remembered: who
+    asks goes over all there are. Errors as in `Keyring.some`.
+    """
+    found: dict[str, Dek | IntegrityError] = {}
+    with store.lock, storage_errors("the keyring"), reading(store.engine) as connection:
+        rows = store.rows(connection, subjects)
+        for subject in subjects:
+            try:
+                row = rows.get(subject)
+                if row is None:
+                    raise destroyed(subject)
+                found[subject] = store.open_dek(connection, row)
+            except IntegrityError as error:
+                found[subject] = error
+    return found
 
 
 def _take(store: KeyStore, connection: Connection, wants: Sequence[tuple[Want, int]]) -> list[Dek]:

@@ -6,9 +6,11 @@ Neither keeps the home from serving what is not damaged.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 
 from sqlalchemy import Engine, func, select, text
 
@@ -17,6 +19,7 @@ from bailee.db.accounts import consent_records
 from bailee.db.checks import unsound
 from bailee.db.engine import reading, storage_errors
 from bailee.db.migrate import DECIDING
+from bailee.db.salvaging import lost
 from bailee.errors import BaileeError, StorageError
 from bailee.node.stores import Stores
 from bailee.shown import line
@@ -56,7 +59,7 @@ def verify(node: Stores, now: datetime) -> Verified:
         ("data/data.db", _rows(node, checked)),
         ("data/data.db", _consents(node)),
         ("keyring/keyring.db", node.keyring.verify()),
-        ("vault", node.vault.verifying(checked).all(now)),
+        *(("vault", part) for part in node.vault.verifying(checked).all(now)),
         ("vault/reports", _reports(node, now, checked)),
         ("vault/telemetry", _telemetry(node, now)),
     ):
@@ -80,25 +83,36 @@ def _one_each(found: Iterable[Damaged]) -> list[Damaged]:
 
 def _pages(engine: Engine) -> Iterator[Damaged]:
     """What SQLite says of a file's own structure, and of rows that refer to none."""
-    name = str(engine.url.database).rpartition("/")[2]
-    with storage_errors(name), reading(engine) as connection:
-        said = [str(row[0]) for row in connection.execute(text("PRAGMA integrity_check(20)"))]
-        lost = connection.execute(text("PRAGMA foreign_key_check")).all()
+    path = Path(str(engine.url.database))
+    name = path.name
+    astray: list[str] = []
+    try:
+        with storage_errors(name), reading(engine) as connection:
+            said = [str(row[0]) for row in connection.execute(text("PRAGMA integrity_check(20)"))]
+            lost_theirs = connection.execute(text("PRAGMA foreign_key_check"))
+            astray = [str(row[0]) for row in lost_theirs]
+    except StorageError as error:
+        said = [error.message]
     if said != ["ok"]:
         yield Damaged(name, f"SQLite finds {len(said)} faults in its structure: {said[0]}")
-    for table in sorted({str(row[0]) for row in lost}):
-        count = sum(row[0] == table for row in lost)
+        for one in lost(path):
+            yield Damaged(f"{name}, {one.table}", one.said)
+    for table, count in sorted(Counter(astray).items()):
         yield Damaged(f"{name}, {table}", f"{count} rows refer to a row that is not there.")
 
 
 def _rows(node: Stores, checked: dict[str, int]) -> Iterator[Damaged]:
-    with storage_errors("data.db"), reading(node.data) as connection:
-        for table in DECIDING:
-            checked["rows"] = checked.get("rows", 0) + int(
-                connection.execute(select(func.count()).select_from(table)).scalar_one()
-            )
-            for one in unsound(connection, table):
-                yield Damaged(f"{table.name} {one}", UNSOUND)
+    for table in DECIDING:
+        try:
+            with storage_errors("data.db"), reading(node.data) as connection:
+                count = connection.execute(select(func.count()).select_from(table)).scalar_one()
+                bad = unsound(connection, table)
+        except StorageError as error:  # of the others it is said all the same
+            yield Damaged(f"data.db, {table.name}", error.message)
+            continue
+        checked["rows"] = checked.get("rows", 0) + int(count)
+        for one in bad:
+            yield Damaged(f"{table.name} {one}", UNSOUND)
 
 
 def _reports(node: Stores, now: datetime, checked: dict[str, int]) -> Iterator[Damaged]:

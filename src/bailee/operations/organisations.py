@@ -122,17 +122,21 @@ def list_(
 @operation()
 def show(asks: Asks, node: Node, organisation: str) -> Particulars:
     """One organisation: members, consent records, and keys: all of them for who may revoke them,
-    else one's own.
+    else one's own. A member whose row or particulars are damaged is left out, and noted.
     """
     organisations, authority, by = node.registry.organisations, node.registry.authority, asks.actor
     found = organisations.get(organisation)
     account = organisations.account(organisation)
     asks.require(node, Permission.MEMBERS_READ, account)
     everyones = may(Permission.KEY_REVOKE, authority.standings(by, account))
-    members = [
-        extended(Member, membership_of(one), email=node.registry.people.get(one.person_id).email)
-        for one in organisations.members(organisation)
-    ]
+    people = node.registry.people
+    members: list[Member] = list(
+        node.damages.each(
+            organisations.members(organisation),
+            lambda one: extended(Member, membership_of(one), email=people.get(one.person_id).email),
+            lambda one: f"person {one.person_id}",
+        )
+    )
     emails = {one.person: one.email for one in members}
     return extended(
         Particulars,

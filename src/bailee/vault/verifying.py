@@ -12,15 +12,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Engine, select
 
 from bailee.damage import UNREADABLE, Damaged, why
+from bailee.db.among import among
 from bailee.db.checks import sound
 from bailee.db.engine import reading, storage_errors
 from bailee.db.vault import exchanges, holds, receipts, sessions
-from bailee.errors import StorageError
+from bailee.errors import IntegrityError, StorageError
 from bailee.keeping.holds import PLACED, key_name
 from bailee.keeping.receipts import (
     BACKUPS_UNRECOVERABLE,
@@ -30,7 +31,7 @@ from bailee.keeping.receipts import (
     KEY_DESTROYED,
     RECLAIMED,
 )
-from bailee.keyring import Keyring
+from bailee.keyring import Dek, Keyring
 from bailee.vault.record import open_record, subject_of
 from bailee.vault.segments import Segments
 from bailee.vault.spool_reading import SpoolReader
@@ -38,6 +39,22 @@ from bailee.vault.spool_writing import subject_of as spool_subject
 
 _DESTROYED: Final = (KEY_DESTROYED, BACKUPS_UNRECOVERABLE, RECLAIMED)
 _WHAT: Final = "the vault's index"
+_PORTION: Final = 200  # sessions: what is held of them at once
+_OF_A_SESSION: Final = (sessions.c.id, sessions.c.data_class, sessions.c.exchanges)
+
+
+class _Place(NamedTuple):
+    """Where an exchange's record lies: columns of `exchanges`."""
+
+    session_id: str
+    number: int
+    id: str
+    segment_id: str
+    offset: int
+    length: int
+
+
+_OF_AN_EXCHANGE: Final = tuple(exchanges.c[name] for name in _Place._fields)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,16 +67,11 @@ class Verifying:
     reader: SpoolReader
     checked: dict[str, int]
 
-    def all(self, now: datetime) -> Iterator[Damaged]:
-        """What is wrong, of everything.
-
-        Raises:
-            StorageError: a store can't be read at all.
+    def all(self, now: datetime) -> tuple[Iterator[Damaged], ...]:
+        """What is wrong, of everything: each check by itself. It raises `StorageError` where a
+        store can't be read at all.
         """
-        yield from self._sessions(now)
-        yield from self._holds()
-        yield from self._receipts()
-        yield from self.spool()
+        return self._sessions(now), self._holds(), self._receipts(), self.spool()
 
     def spool(self) -> Iterator[Damaged]:
         """Spool files whose key does not open, or that are missing, and what was put aside of
@@ -77,37 +89,43 @@ class Verifying:
             yield Damaged(f"quarantine/{path.name}", "bytes of the spool that do not open.")
 
     def _sessions(self, now: datetime) -> Iterator[Damaged]:
-        columns = [sessions.c[name] for name in ("id", "data_class", "exchanges")]
-        query = select(*columns).where(sessions.c.expires_at > now, sound(sessions))
-        with storage_errors(_WHAT), reading(self.engine) as connection:
-            rows = connection.execute(query.order_by(sessions.c.id)).all()
-        for row in rows:
-            self._count("sessions")
-            try:
-                yield from self._session(row, now)
-            except UNREADABLE as error:
-                yield Damaged(f"session {row.id}", why(error))
+        living = select(*_OF_A_SESSION).where(sessions.c.expires_at > now, sound(sessions))
+        after = ""
+        while True:
+            query = living.where(sessions.c.id > after).order_by(sessions.c.id).limit(_PORTION)
+            filed: dict[str, list[_Place]] = {}
+            with storage_errors(_WHAT), reading(self.engine) as connection:
+                rows = connection.execute(query).all()
+                theirs = among(exchanges.c.session_id, [row.id for row in rows])
+                places = select(*_OF_AN_EXCHANGE).where(theirs).order_by(exchanges.c.number)
+                for place in map(_Place._make, connection.execute(places)):
+                    filed.setdefault(place.session_id, []).append(place)
+            keys = self.keyring.some([subject_of(row.id) for row in rows])
+            for row in rows:
+                self._count("sessions")
+                found = list(self._session(row, filed.get(row.id, []), keys[subject_of(row.id)]))
+                if found and self._there(row.id, now):
+                    yield from found
+            if len(rows) < _PORTION:
+                return
+            after = rows[-1].id
 
-    def _session(self, session: Any, now: datetime) -> Iterator[Damaged]:
-        query = select(exchanges).where(exchanges.c.session_id == session.id)
-        still = select(sessions.c.exchanges).where(
-            sessions.c.id == session.id, sessions.c.expires_at > now
-        )
-        with storage_errors(_WHAT), reading(self.engine) as connection:
-            count = connection.execute(still).scalar()
-            rows = connection.execute(query.order_by(exchanges.c.number)).all()
-        if count is None:
-            return  # it has been forgotten meanwhile
-        if [row.number for row in rows] != list(range(count)):
-            yield Damaged(f"session {session.id}", f"{len(rows)} of {count} exchanges are there.")
-        key = self.keyring.get(subject_of(session.id)).key
-        for row in rows:
+    def _session(
+        self, session: Any, filed: list[_Place], key: Dek | IntegrityError
+    ) -> Iterator[Damaged]:
+        if [row.number for row in filed] != list(range(session.exchanges)):
+            said = f"{len(filed)} of {session.exchanges} exchanges are there."
+            yield Damaged(f"session {session.id}", said)
+        if isinstance(key, IntegrityError):
+            yield Damaged(f"session {session.id}", why(key))
+            return
+        for row in filed:
             self._count("records")
             try:
                 sealed = self.segments.read(row.segment_id, row.offset, row.length)
                 open_record(
                     sealed,
-                    key,
+                    key.key,
                     session_id=session.id,
                     record_id=row.id,
                     data_class=session.data_class,
@@ -115,6 +133,14 @@ class Verifying:
             except (*UNREADABLE, StorageError) as error:
                 said = error.message if isinstance(error, StorageError) else why(error)
                 yield Damaged(f"session {session.id}, exchange {row.number}", said)
+
+    def _there(self, session_id: str, now: datetime) -> bool:
+        """Whether a session has not been forgotten meanwhile."""
+        still = select(sessions.c.id).where(
+            sessions.c.id == session_id, sessions.c.expires_at > now
+        )
+        with storage_errors(_WHAT), reading(self.engine) as connection:
+            return connection.execute(still).first() is not None
 
     def _holds(self) -> Iterator[Damaged]:
         query = select(holds.c.id, holds.c.subject).where(holds.c.state == PLACED, sound(holds))

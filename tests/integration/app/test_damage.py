@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -335,3 +336,34 @@ def test_one_whose_particulars_do_not_open_is_left_out_of_the_list_of_people(
     people: Any = perform(orchard.node, "person.list", {})
     assert ["ada@x.example"] == [one["email"] for one in people]
     assert f"person {orchard.bob['person']}" in {one.where for one in known(orchard.node)}
+
+
+@pytest.mark.row("T1", "T5")
+def test_an_organisation_without_a_sound_account_is_nobody_elses_matter(orchard: Orchard) -> None:
+    """It is in no list, its members go on with what else is theirs, and it is named; so is a member
+    of another whose row changed.
+    """
+    ask = partial(perform, orchard.node)
+    whole, bad = (
+        str(ask("organisation.create", {"name": name, "plan": "team"})["organisation"])
+        for name in ("whole", "bad")
+    )
+    for organisation in (whole, bad):
+        for who in (orchard.ada, orchard.bob):
+            person = who["person"]
+            ask("organisation.member", {"organisation": organisation, "person": person,
+                                        "role": "owner"})  # fmt: skip
+    tamper(orchard.data, "UPDATE accounts SET plan = 'enterprise' WHERE organisation_id = ?", [bad])
+    tamper(orchard.data, "UPDATE persons SET operator = 1 WHERE id = ?", [orchard.bob["person"]])
+    orchard.again()
+    ask = partial(perform, orchard.node)
+    ada = orchard.ada["person"]
+    assert [whole] == [one["organisation"] for one in ask("organisation.list", {})]
+    places = ask("person.show", {"id": ada})["organisations"]
+    assert [whole] == [one["organisation"] for one in places]
+    shown = ask("organisation.show", {"organisation": whole})
+    assert [ada] == [one["person"] for one in shown["members"]]
+    with pytest.raises(InputError):
+        ask("organisation.show", {"organisation": bad})
+    named = {one.where for one in known(orchard.node)}
+    assert {f"organisation {bad}", f"persons {orchard.bob['person']}"} <= named

@@ -30,6 +30,7 @@ PEOPLE: Final = frozenset({"people", "key of ada", "key of bob"})
 NOTHING: Final[frozenset[str]] = frozenset()
 METRICS: Final = frozenset({"metrics"})
 PUT_BACK: Final = "Put back what was there last."
+SALVAGE: Final = "Put back what was there last, or `bailee home salvage`."
 RESTORE: Final = "Restore it from a backup, or leave it: all else goes on."
 
 
@@ -381,7 +382,7 @@ FAULTS: Final[tuple[Fault, ...]] = (
         "a byte changed, in `sessions`",
         "can't be read or written",
         "The list, until it is restored.",
-        PUT_BACK,
+        SALVAGE,
         _before_row(DATA, "sessions"),
         folded=True,
         loses=frozenset({BOBS, SHIPPED, *OPEN, UNSEALED, "hold", "list"}),
@@ -392,7 +393,7 @@ FAULTS: Final[tuple[Fault, ...]] = (
         "can't be read or written",
         "Nothing, where the start reads that page: it is refused. Else the receipts of that page, "
         "until it is restored.",
-        PUT_BACK,
+        SALVAGE,
         _before_row(DATA, "receipts"),
         refused=None,
         folded=True,
@@ -403,7 +404,7 @@ FAULTS: Final[tuple[Fault, ...]] = (
         "a byte changed, in `api_keys`",
         "can't be read or written",
         "Nothing.",
-        PUT_BACK,
+        SALVAGE,
         _before_row(DATA, "api_keys"),
         refused=True,
         folded=True,
