@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, cast
+from typing import Annotated
 
 import typer
 
+from bailee.cli.answers import Fields
 from bailee.cli.errors import reporting
 from bailee.cli.reach import JsonOption, PlaceOption, ask_one, ask_pages
 from bailee.cli.show import console, moment, print_json, say, table
@@ -48,7 +49,7 @@ def list_accounts(as_json: JsonOption = False, home: PlaceOption = None) -> None
                 one["plan"],
                 one["person"] or one["organisation"] or "its key holder",
                 "allowed" if one["unrecorded_routes"] else "",
-                _share(one["stored_bytes"], one["stored_mb"]),
+                _share(one),
                 moment(one["created"]),
             )
             for one in found
@@ -84,7 +85,7 @@ def _change(home: PlaceOption, account: str, named: bool, allowed: bool, as_json
         if not named:
             raise InputError("nothing was named.", hint="name --unrecorded-routes")
         asked = {"account": account, "unrecorded_routes": allowed}
-        changed = cast("dict[str, Any]", ask_one(home, "account.allow", asked))
+        changed = ask_one(home, "account.allow", asked)
         if as_json:
             print_json(changed)
         elif allowed:
@@ -106,14 +107,14 @@ def limit(
     """How much of an account is kept on disk; without a number, as much as of everybody."""
     with reporting():
         asked = {"account": account, "stored_mb": stored_mb}
-        changed = cast("dict[str, Any]", ask_one(home, "account.limit", asked))
+        changed = ask_one(home, "account.limit", asked)
         if as_json:
             print_json(changed)
         else:
-            told = _share(changed["stored_bytes"], changed["stored_mb"])
+            told = _share(changed)
             say(f"{changed['account']} has {told} on disk.")
 
 
-def _share(size: int, limit_mb: int) -> str:
-    used = f"{-(-size // (1 << 20))} MiB"
-    return f"{used} of {limit_mb}" if limit_mb else used
+def _share(one: Fields) -> str:
+    used = f"{-(-one.number('stored_bytes') // (1 << 20))} MiB"
+    return f"{used} of {one['stored_mb']}" if one["stored_mb"] else used
