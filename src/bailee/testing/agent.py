@@ -76,7 +76,7 @@ class ScriptedModel:
             raise AssertionError
         for block in turn.content:
             if block["type"] == "text":
-                for word in block["text"].splitlines(keepends=True):
+                for word in str(block["text"]).splitlines(keepends=True):
                     yield Piece("text", word)
         yield turn
 
