@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from typing import Any, Final
+from typing import Final
 
 import orjson
 from starlette.responses import RedirectResponse, Response, StreamingResponse
@@ -138,7 +138,7 @@ class Cloud:
             raise InputError(ask.words("cloud.reason_first"), code="forbidden")
         return shown
 
-    def _sessions(self, ask: Ask, given: Any, error: BaileeError | None) -> Response:
+    def _sessions(self, ask: Ask, given: object, error: BaileeError | None) -> Response:
         person = ask.visitor.person
         accounts: list[tuple[Account, str | None]] = []
         for place in () if person is None else person.memberships:
