@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Final
 
-from bailee.json_values import JsonObject, members, objects, whole
+from bailee.json_values import members, objects, whole
 from bailee.words import Words
 
 _LONGEST: Final = 20_000
@@ -23,12 +23,12 @@ class Said:
     who: str
     text: str
 
-    def as_object(self) -> JsonObject:
+    def as_object(self) -> dict[str, object]:
         """For the page's script."""
         return asdict(self)
 
 
-def said(events: Sequence[JsonObject], words: Words) -> Iterator[Said]:
+def said(events: Sequence[Mapping[str, object]], words: Words) -> Iterator[Said]:
     """The events that a person wants to read."""
     for event in events:
         for kind, who, text in _parts(event, words):
@@ -39,7 +39,7 @@ def said(events: Sequence[JsonObject], words: Words) -> Iterator[Said]:
                 )
 
 
-def _parts(event: JsonObject, words: Words) -> Iterator[tuple[str, str, str]]:
+def _parts(event: Mapping[str, object], words: Words) -> Iterator[tuple[str, str, str]]:
     kind = event["kind"]
     if kind == "state":
         state = words(f"cloud.state_{event['state']}")
@@ -64,7 +64,7 @@ def _parts(event: JsonObject, words: Words) -> Iterator[tuple[str, str, str]]:
         yield from _agent(members(event["event"]))
 
 
-def _agent(line: JsonObject) -> Iterator[tuple[str, str, str]]:
+def _agent(line: Mapping[str, object]) -> Iterator[tuple[str, str, str]]:
     for block in objects(members(line.get("message")).get("content")):
         if block.get("type") == "text":
             yield "said", "agent", str(block.get("text", ""))

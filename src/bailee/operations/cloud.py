@@ -9,7 +9,7 @@ Rows: C4, C5.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -210,7 +210,7 @@ def send(asks: Asks, node: Node, id: str, text: str) -> CloudSession:
 
 
 @operation()
-def attach(asks: Asks, node: Node, id: str, after: int = -1) -> AsyncIterator[Event]:
+def attach(asks: Asks, node: Node, id: str, after: int = -1) -> AsyncIterator[Mapping[str, object]]:
     """The events of a session after one, by its number, as they come, until it has ended."""
     record = on_record(asks, node, id)
     return _each(_running(node), record.id, after)
@@ -223,7 +223,7 @@ async def _each(cloud: RunningCloud, session: str, after: int) -> AsyncIterator[
 
 
 @operation()
-def logs(asks: Asks, node: Node, id: str, egress: bool = False) -> list[JsonObject]:
+def logs(asks: Asks, node: Node, id: str, egress: bool = False) -> Sequence[Mapping[str, object]]:
     """What happened in a session, as far as it is kept; with egress its connections instead."""
     record = on_record(asks, node, id)
     events, _, connections = _held(node, record)
