@@ -41,8 +41,8 @@ _SUMMARY: Final = (
 
 
 class Conversation:
-    """What a session has come to. `turns.Agent` makes it of the records that are kept and owns it, on
-    its event loop's thread; `apply` alone changes it. It keeps nothing and asks nobody.
+    """What a session has come to. `turns.Agent` makes it of the records that are kept, and owns it
+    on its event loop's thread; `apply` alone changes it. It keeps nothing and asks nobody.
     """
 
     def __init__(self, records: list[Record] | None = None) -> None:

@@ -44,7 +44,9 @@ async def run(path: Path, machines: Machines, slots: int) -> None:
 
 
 class Runner:
-    """See the module."""
+    """Leads the machines of one process, by the orders of a server. Its process owns it; all of it
+    runs on one event loop. It has no key and no credential, and ends every machine with its server.
+    """
 
     def __init__(self, path: Path, machines: Machines, writer: asyncio.StreamWriter) -> None:
         self._address = reachable(path)
@@ -58,8 +60,8 @@ class Runner:
         """Do what is asked for until the server goes; then nothing is left."""
         self._tell({"runner": {"slots": slots}})
         try:
-            while text := await reader.readline():
-                self._take(wire.read(text))
+            while line := await reader.readline():
+                self._take(wire.read(line))
         except OSError:
             pass
         finally:

@@ -58,7 +58,10 @@ class _Live:
 
 
 class Sessions:
-    """See the module."""
+    """Leads the cloud sessions of a home: what has a machine, and who waits for one. `app` makes it
+    and owns it. Methods under "on the loop" run on its event loop's thread and alone change what is
+    held here; the others may be called from any thread. It serves no stream and holds no key.
+    """
 
     def __init__(
         self,
