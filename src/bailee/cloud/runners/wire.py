@@ -27,7 +27,6 @@ import dataclasses
 import json
 from base64 import b64decode, b64encode
 from collections.abc import Mapping
-from dataclasses import asdict
 from typing import Final
 
 import msgspec
@@ -74,7 +73,7 @@ def start(machine: str, secret: str, services: list[str], limits: Limits) -> dic
         "machine": machine,
         "secret": secret,
         "services": services,
-        "limits": asdict(limits),
+        "limits": dataclasses.asdict(limits),
     }
 
 
@@ -97,7 +96,7 @@ def limits_of(message: JsonObject) -> Limits:
     """The limits of an order to start a machine.
 
     Raises:
-        ValueError: it has none.
+        msgspec.ValidationError: it has none.
     """
     return msgspec.convert(message.get("limits"), Limits)
 
@@ -106,7 +105,8 @@ def command_of(message: JsonObject) -> Command:
     """The command of an order to execute one.
 
     Raises:
-        ValueError: it has none.
+        msgspec.ValidationError: it has none.
     """
     fields = {one.name: message.get(one.name) for one in dataclasses.fields(Command)}
-    return msgspec.convert(fields, Command)
+    read = msgspec.convert(fields, Command)
+    return dataclasses.replace(read, argv=tuple(read.argv))
