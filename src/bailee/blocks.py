@@ -7,7 +7,7 @@ of it is left out: a block that is no text is there as its JSON.
 from __future__ import annotations
 
 import json
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 _OF_A_TEXT: Final = ("type", "text", "cache_control")
 
@@ -19,12 +19,12 @@ class Block(NamedTuple):
     text: str
 
 
-def role_of(message: Any) -> str:
+def role_of(message: object) -> str:
     """Who speaks; "?" when it isn't said."""
     return str(message.get("role", "?")) if isinstance(message, dict) else "?"
 
 
-def blocks_of(message: Any) -> list[Block]:
+def blocks_of(message: object) -> list[Block]:
     """What is said, in order."""
     content = message.get("content") if isinstance(message, dict) else message
     return [
@@ -35,7 +35,7 @@ def blocks_of(message: Any) -> list[Block]:
     ]
 
 
-def _block(block: Any) -> Block:
+def _block(block: object) -> Block:
     if not isinstance(block, dict):
         return Block("", block if isinstance(block, str) else _json(block))
     if "type" not in block and len(block) == 1:  # Converse: the kind is the member's name
@@ -53,7 +53,7 @@ def _block(block: Any) -> Block:
             return Block(kind, _json(block))
 
 
-def _of_converse(kind: str, value: Any) -> Block:
+def _of_converse(kind: str, value: object) -> Block:
     if isinstance(value, str):
         return Block("" if kind == "text" else kind, value)
     if kind == "toolUse" and isinstance(value, dict):
@@ -61,7 +61,7 @@ def _of_converse(kind: str, value: Any) -> Block:
     return Block(kind, _json(value))
 
 
-def _beside(block: Any) -> Block | None:
+def _beside(block: object) -> Block | None:
     """What a text has beside it: its citations, and what is not known."""
     if not isinstance(block, dict) or block.get("type") != "text":
         return None
@@ -69,5 +69,5 @@ def _beside(block: Any) -> Block | None:
     return Block("beside the text", _json(rest)) if rest else None
 
 
-def _json(value: Any) -> str:
+def _json(value: object) -> str:
     return json.dumps(value, indent=2, ensure_ascii=False)  # any size of number, half characters

@@ -124,7 +124,7 @@ def test_an_older_part_is_refused_until_it_is_accepted(
     assert f"{name}/ is older" in said
     assert f"accept-older {name}" in said
 
-    assert [name] == accept_older(home, [name], "the disk is lost")["accepted"]
+    assert [name] == accept_older(home, [name], "the disk is lost").accepted
     assert 1 == sessions(home)
     with HomeLock(home), Node.open(home, environment={}) as node:
         (entry,) = node.ledger.entries(kind="home.older_accepted")
@@ -150,7 +150,7 @@ def test_who_was_erased_stays_erased_in_older_data(
     shutil.rmtree(home.path / "data")
     shutil.copytree(tmp_path / "data", home.path / "data")
 
-    assert [ada] == accept_older(home, ["data"], "the disk is lost")["erased_again"]
+    assert [ada] == accept_older(home, ["data"], "the disk is lost").erased_again
 
     with HomeLock(home), Node.open(home, environment={}) as node:
         known = {one.person_id: one.email for one in node.registry.people.all()}
@@ -257,6 +257,6 @@ def test_a_flipped_bit_in_the_keyring_erases_nobody(
 
     done = accept_older(home, ["data"], "the disk is lost")
 
-    assert ([], [ada] if column == "subject" else []) == (done["erased_again"], done["unnamed"])
+    assert ([], [ada] if column == "subject" else []) == (done.erased_again, done.unnamed)
     with HomeLock(home), Node.open(home, environment={}) as node:
         assert [] == node.erasures.rows.all()

@@ -23,9 +23,11 @@ and any other type (the session's first line, for one) is passed over.
 
 from __future__ import annotations
 
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
+from bailee import json_values
 from bailee.agent.ports import Answer, Block, Call, Message, Record
+from bailee.json_values import Json
 
 Step = Literal["call_model", "run_tools", "wait"]
 
@@ -39,7 +41,9 @@ _SUMMARY: Final = (
 
 
 class Conversation:
-    """See the module. Changed by `apply` alone."""
+    """What a session has come to. `turns.Agent` makes it of the records that are kept, and owns it
+    on its event loop's thread; `apply` alone changes it. It keeps nothing and asks nobody.
+    """
 
     def __init__(self, records: list[Record] | None = None) -> None:
         self._messages: list[Message] = []
@@ -56,7 +60,7 @@ class Conversation:
     @property
     def messages(self) -> list[Message]:
         """The messages to send, as a list of their own."""
-        return [{**m, "content": list(m["content"])} for m in self._messages]
+        return [{"role": m["role"], "content": list(m["content"])} for m in self._messages]
 
     @property
     def open_calls(self) -> list[Call]:
@@ -87,16 +91,16 @@ class Conversation:
         match record:
             case {"type": "prompt", "content": list(content)}:
                 self._close(LOST)
-                blocks = [b for b in content if _is_content(b)]
+                blocks = [b for b in json_values.objects(content) if _is_content(b)]
                 if blocks:
                     if self._stopped:
                         self._user([{"type": "text", "text": INTERRUPTED}])
                     self._waiting = self._stopped = False
                     self._user(blocks)
             case {"type": "answer", "content": list(content)}:
-                self._answer([b for b in content if _is_content(b)], record)
-            case {"type": "result", "block": {"tool_use_id": str(call)} as block}:
-                if self._open.pop(call, None) is not None:
+                self._answer([b for b in json_values.objects(content) if _is_content(b)], record)
+            case {"type": "result", "block": dict(block)}:
+                if self._open.pop(json_values.text(block.get("tool_use_id")), None) is not None:
                     self._user([{**block, "type": "tool_result"}])
             case {"type": "interrupted"}:
                 self._close(STOPPED)
@@ -158,17 +162,17 @@ class Conversation:
 
 def prompt_record(content: list[Block]) -> Record:
     """The record of a prompt."""
-    return {"type": "prompt", "content": content}
+    return {"type": "prompt", "content": [*content]}
 
 
 def answer_record(answer: Answer) -> Record:
     """The record of an answer."""
     return {
         "type": "answer",
-        "content": answer.content,
+        "content": [*answer.content],
         "model": answer.model,
         "stop_reason": answer.stop_reason,
-        "usage": answer.usage,
+        "usage": {**answer.usage},
     }
 
 
@@ -179,13 +183,15 @@ def result_record(call: str, content: str | list[Block], *, is_error: bool) -> R
 
 def result(call: str, content: str | list[Block], *, is_error: bool) -> Block:
     """A `tool_result` block."""
-    block: Block = {"type": "tool_result", "tool_use_id": call, "content": content}
+    said: Json = content if isinstance(content, str) else [*content]
+    block: Block = {"type": "tool_result", "tool_use_id": call, "content": said}
     return {**block, "is_error": True} if is_error else block
 
 
 def text_of(content: list[Block]) -> str:
     """The text of some blocks."""
-    return "\n\n".join(b["text"] for b in content if b.get("type") == "text" and b.get("text"))
+    said = (json_values.text(block.get("text")) for block in content if block.get("type") == "text")
+    return "\n\n".join(filter(None, said))
 
 
 def _text(role: str, text: str) -> Message:
@@ -199,9 +205,9 @@ def _call(block: Block) -> Call | None:
     return Call(call, name, arguments)
 
 
-def _is_content(block: Any) -> bool:
-    if not isinstance(block, dict) or not isinstance(block.get("type"), str):
+def _is_content(block: Block) -> bool:
+    if not isinstance(block.get("type"), str):
         return False
     if block["type"] == "text":
-        return isinstance(block.get("text"), str) and bool(block["text"].strip())
+        return bool(json_values.text(block.get("text")).strip())
     return True

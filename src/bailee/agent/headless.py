@@ -14,9 +14,9 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 import orjson
 
@@ -83,7 +83,7 @@ class _Report:
         self._session = session
         self._form = form
         self._out = out
-        self._refused: list[dict[str, Any]] = []
+        self._refused: list[dict[str, object]] = []
         self._calls = 0
         self.ending: events.Ending = "done"
 
@@ -153,9 +153,9 @@ class _Report:
         }
         self._out(orjson.dumps(whole).decode())
 
-    def _message(self, kind: str, message: dict[str, Any]) -> None:
+    def _message(self, kind: str, message: Mapping[str, object]) -> None:
         self._line({"type": kind, "message": message, "session_id": self._session.id})
 
-    def _line(self, value: dict[str, Any]) -> None:
+    def _line(self, value: Mapping[str, object]) -> None:
         if self._form == "stream-json":
             self._out(orjson.dumps(value).decode())

@@ -21,16 +21,22 @@ import asyncio
 import json
 import os
 import re
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager, suppress
-from typing import Any, Final
+from typing import TYPE_CHECKING, Final
 
-from bailee.agent.ports import Block, Intent, Outcome
+from bailee.agent.ports import Block, Definition, Intent, Outcome
 from bailee.agent.tools.arguments import Arguments
 from bailee.agent.tools.box import Tool
 from bailee.client.servers import Server
 from bailee.errors import BaileeError, UpstreamError
+from bailee.json_values import JsonObject
 from bailee.outbound.network import Network
+
+if TYPE_CHECKING:
+    from mcp import Client
+    from mcp.types import CallToolResult
+    from mcp.types import Tool as _Described
 
 _START: Final = 30.0  # seconds
 _CALL: Final = 300.0
@@ -43,12 +49,12 @@ _IMAGES: Final = ("image/png", "image/jpeg", "image/gif", "image/webp")
 class McpTool:
     """One tool of a server. Implements `box.Tool`."""
 
-    def __init__(self, of: _Connection, tool: Any) -> None:
+    def __init__(self, of: _Connection, tool: _Described) -> None:
         self._of = of
         self._tool = str(tool.name)
         self.name = name_of(of.server.name, self._tool)
         self.description = (tool.description or self._tool)[:_DESCRIPTION]
-        self.input_schema: Mapping[str, Any] = {"type": "object", **tool.input_schema}
+        self.input_schema: Definition = {"type": "object", **tool.input_schema}
 
     def intent(self, arguments: Arguments) -> Intent:
         """What would be asked of the server, whole."""
@@ -100,7 +106,7 @@ class _Connection:
         self.server = server
         self._network = network
         self._folder = folder
-        self._client: Any = None
+        self._client: Client | None = None
         self._end = asyncio.Event()
         self._ready: asyncio.Future[list[Tool]] | None = None
         self._task: asyncio.Task[None] | None = None
@@ -121,7 +127,7 @@ class _Connection:
                 f"The MCP server {self.server.name} did not answer within {_START:.0f} seconds."
             ) from None
 
-    async def call(self, tool: str, arguments: dict[str, Any]) -> Outcome:
+    async def call(self, tool: str, arguments: JsonObject) -> Outcome:
         if self._client is None:
             raise UpstreamError(f"the MCP server {self.server.name} has ended.")
         try:
@@ -159,7 +165,7 @@ class _Connection:
 
 
 @asynccontextmanager
-async def _connected(server: Server, network: Network, folder: str) -> AsyncIterator[Any]:
+async def _connected(server: Server, network: Network, folder: str) -> AsyncIterator[Client]:
     from mcp import Client, StdioServerParameters
     from mcp.client.stdio import stdio_client
     from mcp.client.streamable_http import streamable_http_client
@@ -180,8 +186,8 @@ async def _connected(server: Server, network: Network, folder: str) -> AsyncIter
             yield client
 
 
-async def _listed(client: Any) -> list[Any]:
-    tools: list[Any] = []
+async def _listed(client: Client) -> list[_Described]:
+    tools: list[_Described] = []
     cursor: str | None = None
     for _ in range(20):
         page = await client.list_tools(cursor=cursor)
@@ -197,7 +203,7 @@ def name_of(server: str, tool: str) -> str:
     return re.sub(r"[^A-Za-z0-9_-]", "_", f"mcp__{server}__{tool}")[:128]
 
 
-def outcome_of(result: Any) -> Outcome:
+def outcome_of(result: CallToolResult) -> Outcome:
     """A server's answer as a result: texts and images, the rest by name. Pure."""
     blocks: list[Block] = []
     room = _LONGEST
@@ -207,11 +213,11 @@ def outcome_of(result: Any) -> Outcome:
             room = max(0, room - len(text))
             blocks.append({"type": "text", "text": text or "[empty]"})
         elif part.type == "image" and part.mime_type in _IMAGES:
-            source = {"type": "base64", "media_type": part.mime_type, "data": part.data}
+            source: JsonObject = {"type": "base64", "media_type": part.mime_type, "data": part.data}
             blocks.append({"type": "image", "source": source})
         else:
             blocks.append({"type": "text", "text": f"[{part.type}, which can't be shown]"})
-    shown = "\n".join(block["text"] for block in blocks if block["type"] == "text")
+    shown = "\n".join(str(block["text"]) for block in blocks if block["type"] == "text")
     if not blocks:
         blocks.append({"type": "text", "text": "[no output]"})
     return Outcome(blocks, is_error=bool(result.is_error), shown=shown[:_SHOWN])

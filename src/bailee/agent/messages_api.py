@@ -20,12 +20,22 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 from bailee.agent.ports import Answer, Message, Piece, Request
 from bailee.errors import BaileeError, InputError, UpstreamError
+from bailee.json_values import objects
 from bailee.outbound.network import Network
 
+if TYPE_CHECKING:
+    import anthropic
+
+    _Client: TypeAlias = (
+        anthropic.AsyncAnthropic | anthropic.AsyncAnthropicBedrock | anthropic.AsyncAnthropicVertex
+    )
+
+_Given = dict[str, Any]
+"""What is given to the SDK by name, which has a type of its own for each."""
 Provider = Literal["api", "bedrock", "vertex"]
 MODELS: Final[dict[Provider, str]] = {
     "api": "claude-sonnet-4-5",
@@ -118,7 +128,7 @@ class MessagesApi:
         self._at = at
         self._session = session
         self._max_tokens = max_tokens or _TOKENS
-        self._client: Any = None
+        self._client: _Client | None = None
 
     async def stream(self, request: Request) -> AsyncIterator[Piece | Answer]:
         """See `ports.Model.stream`."""
@@ -138,9 +148,9 @@ class MessagesApi:
                     raise UpstreamError(
                         "the model's answer broke off before its end.", code="upstream_closed"
                     )
-            whole = message.to_dict(mode="json")
+            content = objects(message.to_dict(mode="json")["content"])
             yield Answer(
-                whole["content"], whole["stop_reason"], whole["model"], _usage(whole["usage"])
+                content, message.stop_reason, message.model, _usage(message.usage.to_dict())
             )
         except anthropic.AnthropicError as error:
             raise _translated(error) from None
@@ -150,8 +160,8 @@ class MessagesApi:
         if self._client is not None:
             await self._client.close()
 
-    def _body(self, request: Request) -> dict[str, Any]:
-        body: dict[str, Any] = {
+    def _body(self, request: Request) -> _Given:
+        body: _Given = {
             "model": self.name,
             "max_tokens": self._max_tokens,
             "messages": marked(request.messages),
@@ -174,7 +184,7 @@ def marked(messages: Sequence[Message]) -> list[Message]:
     if made and made[-1]["content"]:
         *before, last = made[-1]["content"]
         last = {**last, "cache_control": {"type": "ephemeral"}}
-        made[-1] = {**made[-1], "content": [*before, last]}
+        made[-1] = {"role": made[-1]["role"], "content": [*before, last]}
     return made
 
 
@@ -190,21 +200,21 @@ def address_of(at: Endpoint) -> str:
     return "https://api.anthropic.com"
 
 
-def _client(at: Endpoint, session: str, network: Network) -> Any:
+def _client(at: Endpoint, session: str, network: Network) -> _Client:
     import anthropic
     import httpx2
 
     way = network.async_client(address_of(at), "The model's address")
-    given: dict[str, Any] = {
+    given: _Given = {
         "default_headers": {"x-claude-code-session-id": session, "x-app": "cli"},
         "http_client": way,
         "timeout": httpx2.Timeout(_SILENCE, connect=_CONNECT),
     }
     try:
         if at.provider == "bedrock":
-            return _bedrock(anthropic, at, given)
+            return _bedrock(at, given)
         if at.provider == "vertex":
-            return _vertex(anthropic, at, given)
+            return _vertex(at, given)
         return anthropic.AsyncAnthropic(
             api_key=at.key, auth_token=at.token, base_url=at.base_url, **given
         )
@@ -216,13 +226,17 @@ def _client(at: Endpoint, session: str, network: Network) -> Any:
         ) from None
 
 
-def _bedrock(anthropic: Any, at: Endpoint, given: dict[str, Any]) -> Any:
+def _bedrock(at: Endpoint, given: _Given) -> _Client:
+    import anthropic
+
     if at.skip_auth:
         given = {**given, "api_key": at.token or _SKIPPED}
     return anthropic.AsyncAnthropicBedrock(aws_region=at.region, base_url=at.base_url, **given)
 
 
-def _vertex(anthropic: Any, at: Endpoint, given: dict[str, Any]) -> Any:
+def _vertex(at: Endpoint, given: _Given) -> _Client:
+    import anthropic
+
     given = {**given, "region": at.region}
     if at.base_url is not None:
         given["base_url"] = at.base_url
@@ -233,7 +247,7 @@ def _vertex(anthropic: Any, at: Endpoint, given: dict[str, Any]) -> Any:
     return anthropic.AsyncAnthropicVertex(**given)
 
 
-def _usage(usage: Mapping[str, Any]) -> dict[str, int]:
+def _usage(usage: Mapping[str, object]) -> dict[str, int]:
     return {k: v for k, v in usage.items() if isinstance(v, int) and k.endswith("_tokens")}
 
 

@@ -10,11 +10,20 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Literal, Protocol, TypedDict
 
-Block = dict[str, Any]
-Message = dict[str, Any]
-Record = dict[str, Any]
+from bailee.json_values import JsonObject
+
+Block = JsonObject
+Record = JsonObject
+Definition = Mapping[str, object]
+
+
+class Message(TypedDict):
+    """What one side said, in order: a JSON object."""
+
+    role: str
+    content: list[Block]
 
 
 # -- the model ------------------------------------------------------------------------------------
@@ -29,7 +38,7 @@ class Request:
 
     system: str
     messages: Sequence[Message]
-    tools: Sequence[Mapping[str, Any]]
+    tools: Sequence[Definition]
     may_call: bool = True
 
 
@@ -79,7 +88,7 @@ class Call:
 
     id: str
     name: str
-    arguments: dict[str, Any]
+    arguments: JsonObject
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +122,7 @@ class Outcome:
 class Tools(Protocol):
     """The tools of one workspace."""
 
-    def definitions(self) -> Sequence[Mapping[str, Any]]:
+    def definitions(self) -> Sequence[Definition]:
         """Each tool's name, description and input schema, as the API takes them."""
         ...
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bailee.agent.ports import Record
+from bailee.json_values import objects, text
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +51,9 @@ def _kept(session: str, records: Sequence[Record]) -> InMemoryKept:
 def title_of(records: Sequence[Record]) -> str:
     """The first line of the first prompt, as far as it fits. Pure."""
     for record in records:
-        if record.get("type") != "prompt" or not isinstance(record.get("content"), list):
+        if record.get("type") != "prompt":
             continue
-        for block in record["content"]:
-            text = block.get("text") if isinstance(block, dict) else None
-            if isinstance(text, str) and text.strip():
-                return text.strip().splitlines()[0][:100]
+        for block in objects(record.get("content")):
+            if said := text(block.get("text")).strip():
+                return said.splitlines()[0][:100]
     return ""

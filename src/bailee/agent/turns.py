@@ -17,7 +17,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 from bailee.agent import events
 from bailee.agent.conversation import (
@@ -34,6 +34,7 @@ from bailee.agent.ports import (
     Block,
     Consent,
     Intent,
+    Message,
     Model,
     Nobody,
     Outcome,
@@ -102,7 +103,9 @@ class Agent:
             UpstreamError: the model can't be reached or fails; `proceed` takes the turn up again.
             InputError: the model refuses the request.
         """
-        content = [{"type": "text", "text": prompt}] if isinstance(prompt, str) else prompt
+        content: list[Block] = (
+            [{"type": "text", "text": prompt}] if isinstance(prompt, str) else prompt
+        )
         self.keep(prompt_record(content))
         yield events.Prompted(content)
         async for event in self.proceed():
@@ -249,7 +252,7 @@ class Agent:
                 raise
             return await self._words(shortened(messages))
 
-    async def _words(self, messages: list[dict[str, Any]]) -> str:
+    async def _words(self, messages: list[Message]) -> str:
         request = Request(self._system, messages, self.tools.definitions(), may_call=False)
         stream = self.model.stream(request)
         try:
@@ -334,7 +337,7 @@ class Agent:
         return made
 
 
-def shortened(messages: list[dict[str, Any]], most: int = 2000) -> list[dict[str, Any]]:
+def shortened(messages: list[Message], most: int = 2000) -> list[Message]:
     """The messages with long tool results cut: what a summary can do without. Pure."""
 
     def cut(block: Block) -> Block:
@@ -343,7 +346,7 @@ def shortened(messages: list[dict[str, Any]], most: int = 2000) -> list[dict[str
             return block
         return {**block, "content": f"{str(content)[:most]}\n[cut]"}
 
-    return [{**m, "content": [cut(b) for b in m["content"]]} for m in messages]
+    return [{"role": m["role"], "content": [cut(b) for b in m["content"]]} for m in messages]
 
 
 def _ending_of(answer: Answer) -> events.Ending:

@@ -12,7 +12,6 @@ import os
 import signal
 from collections.abc import Coroutine, Mapping
 from contextlib import suppress
-from typing import Any
 
 import uvloop
 
@@ -52,7 +51,7 @@ async def _lead(home: Home, settings: Settings, machines: Machines, room: int) -
         await run(home.runner_socket, warm, room)
 
 
-async def until_told(work: Coroutine[Any, Any, None]) -> None:
+async def until_told(work: Coroutine[object, None, None]) -> None:
     """Do this until it ends, or SIGINT or SIGTERM comes."""
     task = asyncio.ensure_future(work)
     for number in (signal.SIGINT, signal.SIGTERM):

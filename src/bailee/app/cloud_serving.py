@@ -15,7 +15,7 @@ import secrets
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from bailee.cloud.coupling import couple
 from bailee.cloud.egress import EgressProxy, EgressRecord, Rules
@@ -27,6 +27,7 @@ from bailee.config import Settings
 from bailee.errors import InputError
 from bailee.home import Home
 from bailee.home.control import reachable
+from bailee.json_values import JsonObject
 from bailee.ledger import Ledger
 from bailee.outbound.dialing import Dialer
 from bailee.outbound.network import Network
@@ -105,8 +106,8 @@ class Served:
         self._session: Final = record.id
         self._owner: Final = record.owner
         self._serving = serving
-        self._streams: set[asyncio.Task[Any]] = set()
-        self._waiting: list[dict[str, Any]] = []
+        self._streams: set[asyncio.Task[object]] = set()
+        self._waiting: list[JsonObject] = []
         self._egress: Counter[str] = Counter()
         self._git: Counter[str] = Counter()
         repository = Repository.read(asked.repository, plain=serving.plain)
@@ -133,7 +134,7 @@ class Served:
             "model": self._while_it_lasts(self._model),
         }
 
-    def connections(self) -> list[dict[str, Any]]:
+    def connections(self) -> list[JsonObject]:
         """See `around.Served.connections`."""
         found, self._waiting = self._waiting, []
         return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import dataclass
 
 from bailee.accounts import OPERATOR
 from bailee.errors import InputError
@@ -11,7 +12,19 @@ from bailee.node.node import Node
 from bailee.node.old_entries import NOBODY
 
 
-def accept_older(home: Home, accepted: Collection[str], reason: str) -> dict[str, object]:
+@dataclass(frozen=True, slots=True)
+class AcceptedParts:
+    """Which parts of a home hold from now on, who was erased again, and of whom that can't be
+    said.
+    """
+
+    home: str
+    accepted: list[str]
+    erased_again: list[str]
+    unnamed: list[str]
+
+
+def accept_older(home: Home, accepted: Collection[str], reason: str) -> AcceptedParts:
     """Open a home of which `accepted` parts are older than the rest, and have those hold from now
     on; which they were. Who was erased since is erased again: what names them has no key any more.
     But where the keyring is older, or has keys that do not open, a key that is not there says
@@ -44,9 +57,4 @@ def accept_older(home: Home, accepted: Collection[str], reason: str) -> dict[str
             erased, unnamed = (unnamed, []) if whole else ([], unnamed)
             for person_id in erased:
                 node.erasures.request(person_id, node.clock(), by=OPERATOR)
-    return {
-        "home": str(home.path),
-        "accepted": list(standing.older),
-        "erased_again": erased,
-        "unnamed": unnamed,
-    }
+    return AcceptedParts(str(home.path), list(standing.older), erased, unnamed)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, cast
+from typing import Annotated
 
 import typer
 
+from bailee.cli.answers import Fields
 from bailee.cli.errors import reporting
 from bailee.cli.reach import JsonOption, PlaceOption, ask_one, ask_pages
 from bailee.cli.show import console, moment, print_json, say, table
@@ -18,7 +19,6 @@ _Shown = Annotated[
     str | None,
     typer.Argument(help="acc_…, org_…, or a person (per_… or email); else whose key it is."),
 ]
-_Asked = dict[str, Any]
 _ON_DISK = {"kept": "stored", "waiting": "waiting", "telemetry": "telemetry", "reports": "reports"}
 _Routes = Annotated[
     bool,
@@ -67,7 +67,7 @@ def list_accounts(as_json: JsonOption = False, home: PlaceOption = None) -> None
 def show(account: _Shown = None, as_json: JsonOption = False, home: PlaceOption = None) -> None:
     """An account, and what of it lies on disk."""
     with reporting():
-        one = cast("_Asked", ask_one(home, "account.show", {"id": account}))
+        one = ask_one(home, "account.show", {"id": account})
         if as_json:
             print_json(one)
         else:
@@ -102,7 +102,7 @@ def _change(home: PlaceOption, account: str, named: bool, allowed: bool, as_json
         if not named:
             raise InputError("nothing was named.", hint="name --unrecorded-routes")
         asked = {"account": account, "unrecorded_routes": allowed}
-        changed = cast("_Asked", ask_one(home, "account.allow", asked))
+        changed = ask_one(home, "account.allow", asked)
         if as_json:
             print_json(changed)
         elif allowed:
@@ -124,7 +124,7 @@ def limit(
     """How much of an account is kept on disk; without a number, as much as of everybody."""
     with reporting():
         asked = {"account": account, "stored_mb": stored_mb}
-        changed = cast("_Asked", ask_one(home, "account.limit", asked))
+        changed = ask_one(home, "account.limit", asked)
         if as_json:
             print_json(changed)
         else:
@@ -132,11 +132,11 @@ def limit(
             say(f"{changed['account']} has {told} on disk.")
 
 
-def _shares(one: _Asked) -> dict[str, str]:
+def _shares(one: Fields) -> dict[str, str]:
     return {what: _share(one, name) for what, name in _ON_DISK.items()}
 
 
-def _share(one: _Asked, name: str) -> str:
+def _share(one: Fields, name: str) -> str:
     limit_mb = one[f"{name}_mb"]
-    used = f"{-(-one[f'{name}_bytes'] // (1 << 20))} MiB"
+    used = f"{-(-one.number(f'{name}_bytes') // (1 << 20))} MiB"
     return f"{used} of {limit_mb}" if limit_mb else used

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from bailee.cli.answers import Fields
 from bailee.cli.errors import reporting
 from bailee.cli.reach import JsonOption, PlaceOption, ask_pages
 from bailee.cli.show import console, moment, print_json, table
@@ -35,17 +36,20 @@ def list_entries(
             return
         rows = [
             (
-                str(e["number"]),
+                e["number"],
                 moment(e["at"]),
                 e["kind"],
                 e["subject"],
-                " ".join(
-                    f"{name}={'(erased)' if name in e['erased'] else value}"
-                    for name, value in e["body"].items()
-                ),
+                _particulars(e.part("body"), e.texts("erased")),
             )
             for e in entries
         ]
         console().print(
             table(("no.", "at", "kind", "subject", "particulars"), rows, right=("no.",))
         )
+
+
+def _particulars(body: Fields, erased: list[str]) -> str:
+    return " ".join(
+        f"{name}={'(erased)' if name in erased else value}" for name, value in body.items()
+    )

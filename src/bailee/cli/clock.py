@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
-
 import typer
 
 from bailee.cli.errors import reporting
@@ -17,13 +15,13 @@ app = typer.Typer(help="The time of a home.", no_args_is_help=True)
 def show(as_json: JsonOption = False, home: PlaceOption = None) -> None:
     """The home's time, and whether the machine's clock has stepped away from it."""
     with reporting():
-        state = cast("dict[str, Any]", ask_one(home, "clock.show"))
+        state = ask_one(home, "clock.show")
         if as_json:
             print_json(state)
             return
         say(f"This home's time is {moment(state['now'])}.")
         if state["step"] is not None:
-            words = state["step"]["in_words"]
+            words = state.part("step").text("in_words")
             say(words[0].upper() + words[1:])
         elif state["minded"]:
             say("The machine's clock agrees with it.")
@@ -37,7 +35,7 @@ def confirm(as_json: JsonOption = False, home: PlaceOption = None) -> None:
     on. What it makes due goes with the next sweep; what was past its time stays unreadable.
     """
     with reporting():
-        done = cast("dict[str, Any]", ask_one(home, "clock.confirm"))
+        done = ask_one(home, "clock.confirm")
         if as_json:
             print_json(done)
             return

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, cast
+from typing import Annotated
 
 import typer
 
 from bailee.cli import cloud_git, cloud_image, cloud_network, cloud_show
+from bailee.cli.answers import Fields, fields
 from bailee.cli.errors import reporting
 from bailee.cli.reach import (
     HomeOption,
@@ -19,6 +19,7 @@ from bailee.cli.reach import (
     PlaceOption,
     ask_one,
     ask_pages,
+    ask_several,
     operate,
 )
 from bailee.cli.show import console, moment, note, print_json, say, table
@@ -41,10 +42,8 @@ def _who(key: str | None) -> dict[str, object]:
     return {"key": presented} if presented else {}
 
 
-def _ask(
-    home: Place | None, operation: str, key: str | None, **arguments: object
-) -> dict[str, Any]:
-    return cast("dict[str, Any]", ask_one(home, operation, {**_who(key), **arguments}))
+def _ask(home: Place | None, operation: str, key: str | None, **arguments: object) -> Fields:
+    return ask_one(home, operation, {**_who(key), **arguments})
 
 
 @app.command()
@@ -104,13 +103,13 @@ def start(  # noqa: PLR0917 - each is an option
             if as_json:
                 print_json(started)
             else:
-                say(started["session"])
+                say(started.text("session"))
                 note(
                     f"It pushes to {started['push_branch']}. "
                     f"Watch it: bailee cloud attach {started['session']}"
                 )
             return
-        _watch(home, started["session"], key, as_json, reason=None)
+        _watch(home, started.text("session"), key, as_json, reason=None)
 
 
 @app.command("list")
@@ -133,10 +132,10 @@ def list_sessions(
                 cloud_show.state(one),
                 one["agent"],
                 one["network"],
-                one["security"] or "",
-                one["plan"] + (", zero retention" if one["zero_retention"] else ""),
+                one["security"],
+                one.text("plan") + (", zero retention" if one["zero_retention"] else ""),
                 moment(one["created"]),
-                moment(one["ended"]) if one["ended"] else "",
+                moment(one["ended"]),
             )
             for one in found
         ]
@@ -174,7 +173,7 @@ def _watch(
     home: Place | None, session: str, key: str | None, as_json: bool, reason: str | None
 ) -> None:
     arguments = {**_who(key), "id": session, "reason": reason}
-    events = cast("Iterator[dict[str, Any]]", operate(home, "cloud.attach", arguments))
+    events = map(fields, operate(home, "cloud.attach", arguments))
     status = 0
     try:
         for event in events:
@@ -183,7 +182,7 @@ def _watch(
             else:
                 cloud_show.event(event)
             if event["kind"] == "state" and event["state"] == "ended":
-                status = cloud_show.exit_status(event["end"])
+                status = cloud_show.exit_status(event.text("end"))
     except KeyboardInterrupt:
         say(f"{session} goes on: bailee cloud attach {session}", err=True)
         raise typer.Exit(130) from None
@@ -222,7 +221,7 @@ def diff(
         if as_json:
             print_json(found)
         else:
-            cloud_show.patch(found["diff"])
+            cloud_show.patch(found.text("diff"))
 
 
 @app.command()
@@ -252,7 +251,7 @@ def logs(  # noqa: PLR0917 - each is an option
     """What happened in a session, as far as it is kept."""
     with reporting():
         arguments = {**_who(key), "id": session, "egress": egress, "reason": reason}
-        found = cast("list[dict[str, Any]]", ask_one(home, "cloud.logs", arguments))
+        found = ask_several(home, "cloud.logs", arguments)
         if as_json:
             print_json(found)
         elif egress:
@@ -272,12 +271,13 @@ def delete(
         if as_json:
             print_json(found)
         else:
-            waits = any(one["state"] == "deferred" for one in found["receipts"])
+            receipts = found.parts("receipts")
+            waits = any(one["state"] == "deferred" for one in receipts)
             how = (
                 "shown to nobody, and destroyed when it is held no longer" if waits else "destroyed"
             )
             say(f"What was kept of {session} is {how}.")
-            for one in found["receipts"]:
+            for one in receipts:
                 say(f"receipt {one['receipt']} ({one['data_class']}): {one['state']}")
 
 

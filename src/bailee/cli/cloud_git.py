@@ -9,12 +9,12 @@ from __future__ import annotations
 import getpass
 import os
 import sys
-from typing import Annotated, Any, cast
+from typing import Annotated
 
 import typer
 
 from bailee.cli.errors import reporting
-from bailee.cli.reach import JsonOption, PlaceOption, ask_one
+from bailee.cli.reach import JsonOption, PlaceOption, ask_one, ask_several
 from bailee.cli.show import console, moment, note, print_json, say, table
 from bailee.errors import InputError
 
@@ -57,7 +57,7 @@ def add(  # noqa: PLR0917 - each is an option
             "installation_id": installation_id,
             "secret": _secret(kind, secret_env),
         }
-        added = cast("dict[str, Any]", ask_one(home, "cloud.git.add", whose(account) | arguments))
+        added = ask_one(home, "cloud.git.add", whose(account) | arguments)
         if as_json:
             print_json(added)
         else:
@@ -71,7 +71,7 @@ def list_connections(
 ) -> None:
     """The Git connections of an account, without their secrets."""
     with reporting():
-        found = cast("list[dict[str, Any]]", ask_one(home, "cloud.git.list", whose(account)))
+        found = ask_several(home, "cloud.git.list", whose(account))
         if as_json:
             print_json(found)
             return
@@ -87,9 +87,7 @@ def remove(
 ) -> None:
     """Forget a Git connection: its key is destroyed."""
     with reporting():
-        removed = cast(
-            "dict[str, Any]", ask_one(home, "cloud.git.remove", whose(None) | {"id": connection})
-        )
+        removed = ask_one(home, "cloud.git.remove", whose(None) | {"id": connection})
         if as_json:
             print_json(removed)
         else:

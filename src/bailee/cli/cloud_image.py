@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from bailee.cli.errors import reporting
 from bailee.cli.reach import JsonOption
 from bailee.cli.show import console, print_json, say, size, table
+from bailee.json_values import Json, JsonObject, elements, whole
 
 if TYPE_CHECKING:
     from bailee.cloud.image.store import Image
@@ -72,11 +73,11 @@ def list_images(images: ImagesOption = None, as_json: JsonOption = False) -> Non
         rows = [
             (
                 str(one["image"])[:16],
-                ", ".join(one["names"]),
+                _listed(one["names"]),
                 one["root"],
-                size(one["size"]),
-                str(one["packages"]),
-                ", ".join(one["with"]),
+                size(whole(one["size"])),
+                one["packages"],
+                _listed(one["with"]),
             )
             for one in found
         ]
@@ -84,10 +85,14 @@ def list_images(images: ImagesOption = None, as_json: JsonOption = False) -> Non
         console().print(table(columns, rows, right=("size", "packages")))
 
 
-def _described(image: Image, names: list[str]) -> dict[str, Any]:
+def _listed(names: Json) -> str:
+    return ", ".join(map(str, elements(names)))
+
+
+def _described(image: Image, names: list[str]) -> JsonObject:
     return {
         "image": image.digest,
-        "names": names,
+        "names": [*names],
         "root": image.manifest["root"],
         "size": sum((image.folder / file).stat().st_size for file in image.manifest["files"]),
         "packages": sum(map(len, image.manifest["packages"].values())),

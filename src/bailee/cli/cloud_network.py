@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, cast
+from typing import Annotated
 
 import typer
 
 from bailee.cli.cloud_git import AccountOption, whose
 from bailee.cli.errors import reporting
-from bailee.cli.reach import JsonOption, PlaceOption, ask_one
+from bailee.cli.reach import JsonOption, PlaceOption, ask_one, ask_several
 from bailee.cli.show import console, moment, print_json, say, table
 
 app = typer.Typer(
@@ -45,7 +45,7 @@ def list_entries(
 ) -> None:
     """The lists of an account."""
     with reporting():
-        found = cast("list[dict[str, Any]]", ask_one(home, "cloud.network.list", whose(account)))
+        found = ask_several(home, "cloud.network.list", whose(account))
         if as_json:
             print_json(found)
             return
@@ -62,7 +62,7 @@ def remove(
     """Remove an entry."""
     with reporting():
         arguments = whose(None) | {"id": entry}
-        gone = cast("dict[str, Any]", ask_one(home, "cloud.network.remove", arguments))
+        gone = ask_one(home, "cloud.network.remove", arguments)
         if as_json:
             print_json(gone)
         else:
@@ -72,7 +72,7 @@ def remove(
 def _add(verdict: str, entry: str, account: str | None, as_json: bool, home: PlaceOption) -> None:
     with reporting():
         arguments = whose(account) | {"entry": entry}
-        added = cast("dict[str, Any]", ask_one(home, f"cloud.network.{verdict}", arguments))
+        added = ask_one(home, f"cloud.network.{verdict}", arguments)
         if as_json:
             print_json(added)
         else:

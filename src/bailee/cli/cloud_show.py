@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
+from bailee.cli.answers import Fields
 from bailee.cli.show import console, moment, say, size, table, write_text
+from bailee.json_values import members, objects
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -17,16 +19,16 @@ def exit_status(end: str) -> int:
     return _STATUS.get(end, 8)
 
 
-def state(one: dict[str, Any]) -> str:
+def state(one: Fields) -> str:
     """How far a session has come, in a word or two."""
     if one["state"] != "ended":
         return str(one["state"])
     return str(one["end"]) + (f" ({one['problem']})" if one["problem"] else "")
 
 
-def particulars(one: dict[str, Any]) -> None:
+def particulars(one: Fields) -> None:
     """One session."""
-    asked = one["asked"] or {}
+    asked = members(one["asked"])
     pairs = [
         ("session", one["session"]),
         ("state", state(one)),
@@ -37,22 +39,27 @@ def particulars(one: dict[str, Any]) -> None:
         ("isolation", one["security"]),
         ("transcript", one["transcript"]),
         ("asked", moment(one["created"])),
-        ("ended", one["ended"] and moment(one["ended"])),
+        ("ended", moment(one["ended"])),
     ]
     for name, value in pairs:
         if value:
             say(f"{name:<11} {value}")
     if one["kept"]:
         rows = [
-            (kept["data_class"], size(kept["bytes"]), moment(kept["kept_until"]), kept["clause"])
-            for kept in one["kept"]
+            (
+                kept["data_class"],
+                size(kept.number("bytes")),
+                moment(kept["kept_until"]),
+                kept["clause"],
+            )
+            for kept in one.parts("kept")
         ]
         console().print(table(("kept", "size", "until", "by clause"), rows, right=("size",)))
     else:
         say("Nothing is kept of it.")
 
 
-def event(one: dict[str, Any]) -> None:
+def event(one: Fields) -> None:
     """One event, as it comes."""
     from rich.text import Text
 
@@ -63,29 +70,25 @@ def event(one: dict[str, Any]) -> None:
     elif kind == "prompt":
         _line(one, Text(f"> {one['text']}"))
     elif kind == "agent":
-        for said in agent(one["event"]):
+        for said in agent(one.part("event")):
             _line(one, said)
     elif kind == "git":
         style = "" if one["ok"] else "bold"
         _line(one, Text(f"git {one['step']}: {'done' if one['ok'] else 'failed'}", style=style))
         if one["text"] and not one["ok"]:
-            _line(one, Text(one["text"], style="dim"))
+            _line(one, Text(one.text("text"), style="dim"))
     elif kind == "output":
-        _line(one, Text(one["text"], style="dim"))
+        _line(one, Text(one.text("text"), style="dim"))
 
 
-def agent(line: dict[str, Any]) -> list[Text]:
+def agent(line: Fields) -> list[Text]:
     """A line of the agent's stream, as a person reads it."""
     from rich.text import Text
 
     if line["type"] == "result":
         return [Text(f"· the agent is done ({line.get('subtype', '')})", style="dim")]
-    message = line.get("message")
-    content = message.get("content") if isinstance(message, dict) else None
     said: list[Text] = []
-    for block in content if isinstance(content, list) else ():
-        if not isinstance(block, dict):
-            continue
+    for block in objects(members(line.get("message")).get("content")):
         if block.get("type") == "text":
             said.append(Text(str(block.get("text"))))
         elif block.get("type") == "tool_use":
@@ -95,19 +98,19 @@ def agent(line: dict[str, Any]) -> list[Text]:
     return said
 
 
-def connections(found: list[dict[str, Any]]) -> None:
+def connections(found: list[Fields]) -> None:
     """A session's connections."""
     if not found:
         say("No connection was made or tried.")
         return
     rows = [
         (
-            one["at"][11:19],
+            one.text("at")[11:19],
             one["outcome"],
             one["rule"],
             f"{one['host']}:{one['port']}" if one["host"] else "",
-            size(one["sent"]),
-            size(one["received"]),
+            size(one.number("sent")),
+            size(one.number("received")),
             f"{one['seconds']:.1f} s",
         )
         for one in found
@@ -126,11 +129,11 @@ def patch(text: str) -> None:
         write_text(text)
 
 
-def _line(one: dict[str, Any], text: Text) -> None:
+def _line(one: Fields, text: Text) -> None:
     """One event. What it says over several lines is set in, so that no line of it is another's."""
     from rich.text import Text
 
-    before = f"{one['at'][11:19]} "
+    before = f"{one.text('at')[11:19]} "
     for part in text.split("\n", allow_blank=True):
         console().print(Text(before, style="dim") + part, soft_wrap=True)
         before = " " * len(before)

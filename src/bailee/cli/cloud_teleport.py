@@ -11,21 +11,20 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
+from bailee.cli.answers import Fields
 from bailee.errors import InputError
 
 
-def bring(session: Mapping[str, Any], folder: Path, remote: str) -> dict[str, Any]:
+def bring(session: Fields, folder: Path, remote: str) -> dict[str, object]:
     """Check the session's branch out in `folder` and take over its conversation.
 
     Raises:
         InputError: the folder is no clone of the repository, has changes of its own, or the branch
             can't be fetched.
     """
-    branch = session["push_branch"]
+    branch = session.text("push_branch")
     root = Path(_git(folder, "rev-parse", "--show-toplevel").strip())
     if _git(root, "status", "--porcelain", "--untracked-files=no").strip():
         raise InputError(
@@ -41,11 +40,11 @@ def bring(session: Mapping[str, Any], folder: Path, remote: str) -> dict[str, An
     }
 
 
-def _take_over(session: Mapping[str, Any], root: Path) -> str | None:
+def _take_over(session: Fields, root: Path) -> str | None:
     """Keep the agent's records here; the conversation's id, if there is one to go on with."""
-    conversation, records = session["conversation"], session["records"]
-    if not conversation or not records or session["agent"] != "bailee":
+    if not session["conversation"] or not session["records"] or session["agent"] != "bailee":
         return None
+    conversation, records = session.text("conversation"), session.texts("records")
     from bailee.client.machine import Machine
 
     machine = Machine.open(root)
@@ -65,7 +64,7 @@ def _take_over(session: Mapping[str, Any], root: Path) -> str | None:
             record["folder"] = str(root)
         transcripts.append(conversation, record)
     transcripts.close()
-    return str(conversation)
+    return conversation
 
 
 def _git(folder: Path, *arguments: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -11,6 +11,8 @@ from bailee.cli.reach import JsonOption
 from bailee.cli.show import console, print_json, say, table
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from bailee.app.demo import Step
 
 
@@ -52,7 +54,7 @@ def _print(step: Step) -> None:
             say(line)
 
 
-def _indented(made: Any) -> list[str]:
+def _indented(made: Table) -> list[str]:
     out = console()
     with out.capture() as captured:
         out.print(made)

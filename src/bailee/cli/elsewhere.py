@@ -19,13 +19,14 @@ import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 from urllib.parse import quote, urlencode, urlsplit
 
 import httpx2
 
 from bailee.client.reaching import reached
 from bailee.errors import CODES, BaileeError, InputError, UpstreamError
+from bailee.json_values import Json
 from bailee.operations.routes import BASE, ROUTES, Route
 from bailee.outbound.network import Network, checked
 
@@ -43,7 +44,7 @@ class Server:
     address: str
     key: str | None = field(repr=False)
 
-    def ask(self, operation: str, arguments: Mapping[str, object]) -> Iterator[Any]:
+    def ask(self, operation: str, arguments: Mapping[str, object]) -> Iterator[Json]:
         """Carry out an operation there: gives its items as they come.
 
         Raises:
@@ -128,7 +129,7 @@ def _text(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _items(answer: httpx2.Response, route: Route) -> Iterator[Any]:
+def _items(answer: httpx2.Response, route: Route) -> Iterator[Json]:
     try:
         if "ndjson" not in answer.headers.get("content-type", ""):
             yield _read(_whole(answer, _LONGEST))
@@ -164,11 +165,12 @@ def _whole(answer: httpx2.Response, most: int) -> bytes:
     return b"".join(pieces)
 
 
-def _read(raw: bytes) -> Any:
+def _read(raw: bytes) -> Json:
     try:
-        return json.loads(raw)
+        value: Json = json.loads(raw)
     except (ValueError, RecursionError):
         raise _no_answer_of_ours() from None
+    return value
 
 
 def _problem(answer: httpx2.Response) -> BaileeError:

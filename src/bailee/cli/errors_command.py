@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, cast
+from typing import Annotated
 
 import typer
 
+from bailee.cli.answers import Fields
 from bailee.cli.errors import reporting
 from bailee.cli.reach import JsonOption, PlaceOption, ask_one, ask_pages
 from bailee.cli.show import console, moment, print_json, say, table
@@ -33,11 +34,11 @@ def list_issues(
                 i["type"],
                 i["where"] or "–",
                 "returned" if i["regressed"] else i["state"],
-                str(i["count"]),
-                _trend(i["trend"]),
+                i["count"],
+                _trend(i.parts("trend")),
                 moment(i["first_seen"]),
                 moment(i["last_seen"]),
-                ", ".join(i["releases"][-3:]) or "–",
+                ", ".join(i.texts("releases")[-3:]) or "–",
             )
             for i in issues
         ]
@@ -52,7 +53,7 @@ def list_issues(
 def show(issue: IssueArgument, as_json: JsonOption = False, home: PlaceOption = None) -> None:
     """One issue: its stack, where it was seen, and when."""
     with reporting():
-        found = cast("dict[str, Any]", ask_one(home, "errors.show", {"id": issue}))
+        found = ask_one(home, "errors.show", {"id": issue})
         if as_json:
             print_json(found)
             return
@@ -63,12 +64,13 @@ def show(issue: IssueArgument, as_json: JsonOption = False, home: PlaceOption = 
             f"{moment(found['first_seen'])} to {moment(found['last_seen'])}"
         )
         rows = [
-            (f["module"] or "–", f["function"] or "–", str(f["line"] or "–"))
-            for f in found["frames"]
+            (f["module"] or "–", f["function"] or "–", f["line"] or "–")
+            for f in found.parts("frames")
         ]
         out.print(table(("module", "function", "line"), rows, right=("line",)))
-        for field, counts in found["by"].items():
-            if counts:
+        by = found.part("by")
+        for field in by:
+            if counts := by.part(field):
                 say(f"{field}: " + ", ".join(f"{k} ({n})" for k, n in counts.items()))
 
 
@@ -103,13 +105,14 @@ def _set(
 ) -> None:
     with reporting():
         arguments = {"id": issue, "state": state, "resolved_in": release}
-        done = cast("dict[str, Any]", ask_one(home, "errors.set", arguments))
+        done = ask_one(home, "errors.set", arguments)
         if as_json:
             print_json(done)
         else:
             say(f"{done['id']} is {done['state']}.")
 
 
-def _trend(days: list[dict[str, Any]]) -> str:
-    most = max((day["count"] for day in days), default=0) or 1
-    return "".join(_BARS[-(-day["count"] * 8 // most)] for day in days)
+def _trend(days: list[Fields]) -> str:
+    counts = [day.number("count") for day in days]
+    most = max(counts, default=0) or 1
+    return "".join(_BARS[-(-count * 8 // most)] for count in counts)

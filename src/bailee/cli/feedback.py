@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import Annotated, Any, cast
+from typing import Annotated
 
 import typer
 
+from bailee.cli.answers import Fields
 from bailee.cli.errors import reporting
 from bailee.cli.reach import JsonOption, Place, PlaceOption, ask_one, ask_pages
 from bailee.cli.show import console, moment, note, print_json, say, size, table
@@ -46,13 +47,14 @@ def _asking(key: str | None) -> dict[str, object]:
 
 def _own(
     operation: str, arguments: dict[str, object], home: PlaceOption, console_at: str | None
-) -> Any:
+) -> Fields:
     """An operation on the home here; or with a key, on the console where the server runs."""
+    return ask_one(_place(arguments, home, console_at), operation, arguments)
+
+
+def _place(arguments: dict[str, object], home: PlaceOption, console_at: str | None) -> PlaceOption:
     elsewhere = console_at is not None and "key" in arguments
-    place = Place(address=console_at) if elsewhere else home
-    if operation == "feedback.list":
-        return list(ask_pages(place, operation, arguments))
-    return ask_one(place, operation, arguments)
+    return Place(address=console_at) if elsewhere else home
 
 
 @app.command("list")
@@ -66,7 +68,7 @@ def list_reports(
     """What you sent; without a key, what everybody sent, for triage. The latest first."""
     with reporting():
         arguments = {"state": state, **_asking(key)}
-        reports = cast("list[dict[str, Any]]", _own("feedback.list", arguments, home, console_at))
+        reports = list(ask_pages(_place(arguments, home, console_at), "feedback.list", arguments))
         if as_json:
             print_json(reports)
             return
@@ -75,11 +77,11 @@ def list_reports(
                 r["id"],
                 r["state"],
                 moment(r["received"]),
-                ", ".join(r["parts"]),
-                size(r["bytes"]),
+                ", ".join(r.texts("parts")),
+                size(r.number("bytes")),
                 moment(r["kept_until"]),
-                r["retention"]["clause"],
-                r["issue"] or "",
+                r.part("retention")["clause"],
+                r["issue"],
             )
             for r in reports
         ]
@@ -101,14 +103,14 @@ def show(  # noqa: PLR0917 - each is an option
     """A report's content. Without the sender's key, that it was read goes on record."""
     with reporting():
         arguments = {"id": report, "reason": reason, **_asking(key)}
-        found = cast("dict[str, Any]", _own("feedback.show", arguments, home, console_at))
+        found = _own("feedback.show", arguments, home, console_at)
         if as_json:
             print_json(found)
             return
         out = console()
         say(f"{found['id']}, {found['state']}, received {moment(found['received'])}")
-        say(f"kept until {moment(found['kept_until'])} by {found['retention']['clause']}")
-        for part, value in found["content"].items():
+        say(f"kept until {moment(found['kept_until'])} by {found.part('retention')['clause']}")
+        for part, value in found.part("content").items():
             out.print()
             out.print(line(part), style="bold")
             out.print(_readable(value))
@@ -130,14 +132,14 @@ def withdraw(  # noqa: PLR0917 - each is an option
     with reporting():
         proof: dict[str, object] = {"secret": secret} if secret else _asking(key)
         arguments = {"id": report, **proof}
-        receipt = cast("dict[str, Any]", _own("feedback.withdraw", arguments, home, console_at))
+        receipt = _own("feedback.withdraw", arguments, home, console_at)
         if as_json:
             print_json(receipt)
             return
         say(f"{report} is withdrawn. Receipt {receipt['receipt']}:")
-        rows = [(state, moment(at)) for state, at in receipt["states"].items()]
+        rows = [(state, moment(at)) for state, at in receipt.part("states").items()]
         console().print(table(("state", "since"), rows))
-        note(f"still to come: {', '.join(receipt['to_come'])}")
+        note(f"still to come: {', '.join(receipt.texts('to_come'))}")
 
 
 @app.command()
@@ -176,17 +178,17 @@ def draft(
     """
     with reporting():
         arguments = {"id": report, "reason": reason, "repository": repository}
-        made = cast("dict[str, Any]", ask_one(home, "feedback.draft", arguments))
+        made = ask_one(home, "feedback.draft", arguments)
         if as_json:
             print_json(made)
             return
         out = console()
-        out.print(line(made["title"]), style="bold")
+        out.print(line(made.text("title")), style="bold")
         out.print(made["body"])
-        masked = ", ".join(made["masked"]) or "nothing"
+        masked = ", ".join(made.texts("masked")) or "nothing"
         out.print()
         note(f"masked: {masked}. Filled in already, to be edited and sent there:")
-        say(made["url"])
+        say(made.text("url"))
 
 
 @app.command("file")
@@ -212,7 +214,7 @@ def file_issue(  # noqa: PLR0917 - each is an option
             "title": title,
             "body": None if body is None else _text(body),
         }
-        done = cast("dict[str, Any]", ask_one(home, "feedback.file", arguments))
+        done = ask_one(home, "feedback.file", arguments)
         if as_json:
             print_json(done)
         else:
@@ -224,7 +226,7 @@ def _set(
 ) -> None:
     with reporting():
         arguments = {"id": report, "state": state, "issue": issue}
-        done = cast("dict[str, Any]", ask_one(home, "feedback.set", arguments))
+        done = ask_one(home, "feedback.set", arguments)
         if as_json:
             print_json(done)
         else:

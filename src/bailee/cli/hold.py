@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, cast
+from typing import Annotated
 
 import typer
 
+from bailee.cli.answers import Fields
 from bailee.cli.errors import reporting
-from bailee.cli.reach import JsonOption, PlaceOption, ask_one, operate
+from bailee.cli.reach import JsonOption, PlaceOption, ask_one, ask_several, operate
 from bailee.cli.show import console, moment, print_json, say, table, write_text
 
 app = typer.Typer(
@@ -36,7 +37,7 @@ def place(  # noqa: PLR0917 - each is an option
     """
     with reporting():
         named = {"session": session, "report": report, "cloud_session": cloud_session}
-        hold = cast("dict[str, Any]", ask_one(home, "hold.place", {"reason": reason, **named}))
+        hold = ask_one(home, "hold.place", {"reason": reason, **named})
         if as_json:
             print_json(hold)
         else:
@@ -70,12 +71,12 @@ def release(
 ) -> None:
     """Release a hold. What it deferred, and no other hold defers, goes on at once."""
     with reporting():
-        done = cast("dict[str, Any]", ask_one(home, "hold.release", {"id": hold}))
+        done = ask_one(home, "hold.release", {"id": hold})
         if as_json:
             print_json(done)
             return
         say(f"{done['hold']} on {_held(done)} is {done['state']}.")
-        for receipt in done["driven"]:
+        for receipt in done.parts("driven"):
             say(f"receipt {receipt['receipt']} ({receipt['kind']}): {receipt['state']}")
 
 
@@ -83,7 +84,7 @@ def release(
 def list_holds(as_json: JsonOption = False, home: PlaceOption = None) -> None:
     """Every hold, released ones too."""
     with reporting():
-        holds = cast("list[dict[str, Any]]", ask_one(home, "hold.list"))
+        holds = ask_several(home, "hold.list")
         if as_json:
             print_json(holds)
             return
@@ -93,7 +94,7 @@ def list_holds(as_json: JsonOption = False, home: PlaceOption = None) -> None:
         console().print(table(("hold", "on", "state", "since", "reason"), rows))
 
 
-def _held(hold: dict[str, Any]) -> str:
+def _held(hold: Fields) -> str:
     """What a hold is on, in words."""
     found = (name for name in ("session", "report", "cloud_session") if hold[name] is not None)
     name = next(found)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -46,15 +47,15 @@ def accept_older(
     with reporting():
         from bailee.app.older import accept_older as accept
 
-        done: dict[str, Any] = accept(find(home), parts, reason)
+        done = accept(find(home), parts, reason)
         if as_json:
-            print_json(done)
+            print_json(asdict(done))
         else:
-            names = " and ".join(f"{name}/" for name in done["accepted"])
-            say(f"{names} of {done['home']} is what holds from now on. The audit record says so.")
-            for person in done["erased_again"]:
+            names = " and ".join(f"{name}/" for name in done.accepted)
+            say(f"{names} of {done.home} is what holds from now on. The audit record says so.")
+            for person in done.erased_again:
                 say(f"{person} was erased since, and is erased again.")
-            for person in done["unnamed"]:
+            for person in done.unnamed:
                 say(
                     f"What names {person} can't be read, and whether they were erased the keyring "
                     f"can't say. If they were: bailee person erase {person}"

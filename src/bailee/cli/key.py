@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from typing import Annotated, Any, cast
+from typing import Annotated
 
 import typer
 
+from bailee.cli.answers import Fields
 from bailee.cli.errors import reporting
 from bailee.cli.reach import JsonOption, PlaceOption, ask_one, ask_pages
 from bailee.cli.show import console, moment, note, print_json, say, table
@@ -93,17 +94,17 @@ def create(  # noqa: PLR0917 - each is an option
             "zero_retention": zero_retention,
             "name": name,
         }
-        made = cast("dict[str, Any]", ask_one(home, "key.create", arguments, make=plan is not None))
+        made = ask_one(home, "key.create", arguments, make=plan is not None)
         if as_json:
             print_json(made)
         else:
-            say(made["key"])
+            say(made.text("key"))
             told_once(made)
 
 
-def told_once(made: dict[str, Any]) -> None:
+def told_once(made: Fields) -> None:
     """What is said beside a key that was just made."""
-    note(f"{made['key_id']} {made['terms']['in_words']}.")
+    note(f"{made['key_id']} {made.part('terms')['in_words']}.")
     note("It is stored hashed: it can't be shown again.")
 
 
@@ -119,13 +120,12 @@ def list_keys(as_json: JsonOption = False, home: PlaceOption = None) -> None:
             (
                 k["key_id"],
                 k["name"],
-                _OPENS.get(k["scope"], k["scope"])
-                + (", unrecorded routes" if k["unrecorded_routes"] else ""),
-                *_terms(k["terms"]),
-                k["person"] or "",
+                _opens(k) + (", unrecorded routes" if k["unrecorded_routes"] else ""),
+                *_terms(k.part("terms")),
+                k["person"],
                 k["created_by"],
                 moment(k["created"]),
-                moment(k["revoked"]) if k["revoked"] else "",
+                moment(k["revoked"]),
             )
             for k in keys
         ]
@@ -154,12 +154,12 @@ def show(
                 code="authentication",
                 hint="give it with --key or BAILEE_API_KEY",
             )
-        found = cast("dict[str, Any]", ask_one(home, "key.show", {"key": presented}))
+        found = ask_one(home, "key.show", {"key": presented})
         if as_json:
             print_json(found)
         else:
-            say(f"{found['key_id']} {found['terms']['in_words']}.")
-            say(f"account {found['account']}, opens {_OPENS.get(found['scope'], found['scope'])}")
+            say(f"{found['key_id']} {found.part('terms')['in_words']}.")
+            say(f"account {found['account']}, opens {_opens(found)}")
 
 
 @app.command()
@@ -170,14 +170,18 @@ def revoke(
 ) -> None:
     """Revoke a key, at once and for good."""
     with reporting():
-        revoked = cast("dict[str, Any]", ask_one(home, "key.revoke", {"key_id": key_id}))
+        revoked = ask_one(home, "key.revoke", {"key_id": key_id})
         if as_json:
             print_json(revoked)
         else:
             say(f"{key_id} is revoked since {moment(revoked['revoked'])}.")
 
 
-def _terms(terms: dict[str, Any]) -> tuple[str, str, str, str, str]:
+def _opens(key: Fields) -> str:
+    return _OPENS.get(key.text("scope"), key.text("scope"))
+
+
+def _terms(terms: Fields) -> tuple[object, ...]:
     """Who pays for a key, the plan, whose policy holds, for how long, and whether for training."""
     from bailee.policy.wording import period_in_words
 
@@ -187,6 +191,10 @@ def _terms(terms: dict[str, Any]) -> tuple[str, str, str, str, str]:
     kept, trained = "", ""
     if terms["retention"] is not None:
         zero = terms["zero_retention"]
-        kept = "zero retention" if zero else period_in_words(terms["retention"]["period"], "en")
-        trained = "yes" if terms["training"]["effect"] == "allow" else "no"
+        kept = (
+            "zero retention"
+            if zero
+            else period_in_words(terms.part("retention").text("period"), "en")
+        )
+        trained = "yes" if terms.part("training")["effect"] == "allow" else "no"
     return pays, terms["plan"], terms["segment"], kept, trained

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
-
 import typer
 
 from bailee.cli.errors import reporting
@@ -22,7 +20,7 @@ def _group() -> None:
 def rotate(as_json: JsonOption = False, home: PlaceOption = None) -> None:
     """Rotate the root key: older copies of the keyring then open nothing that was destroyed."""
     with reporting():
-        done = cast("dict[str, Any]", ask_one(home, "keyring.rotate"))
+        done = ask_one(home, "keyring.rotate")
         if as_json:
             print_json(done)
         else:

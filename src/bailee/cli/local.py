@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -12,6 +12,7 @@ from bailee.cli.errors import reporting
 from bailee.cli.flows import SettingsOption, warn
 from bailee.cli.show import console, moment, print_json, say, size, table
 from bailee.errors import InputError, StorageError
+from bailee.json_values import whole
 
 if TYPE_CHECKING:
     from bailee.client.foreign import Past, Plan
@@ -114,7 +115,7 @@ def clean(
     with reporting("agent"):
         machine = _machine(settings)
         days = machine.clean_days
-        told: list[dict[str, Any]] = []
+        told: list[dict[str, object]] = []
         if whose in ("bailee", "all"):
             told += _own(machine, days, dry_run)
         for agent in NAMES:
@@ -128,7 +129,7 @@ def clean(
             say(f"Nothing is past its {days} day{'' if days == 1 else 's'}.")
             return
         rows = [
-            (one["of"], one["what"], str(one["records"] or ""), size(one["size"])) for one in told
+            (one["of"], one["what"], one["records"] or "", size(whole(one["size"]))) for one in told
         ]
         console().print(table(("of", verb, "records", "size"), rows))
 
@@ -183,7 +184,7 @@ def _unclean(agent: str, error: OSError) -> StorageError:
     )
 
 
-def past_as_json(one: Past) -> dict[str, Any]:
+def past_as_json(one: Past) -> dict[str, object]:
     """One thing that goes."""
     return {
         "of": one.agent,
@@ -194,7 +195,7 @@ def past_as_json(one: Past) -> dict[str, Any]:
     }
 
 
-def _own(machine: Machine, days: int, dry_run: bool) -> list[dict[str, Any]]:
+def _own(machine: Machine, days: int, dry_run: bool) -> list[dict[str, object]]:
     store = machine.transcripts()
     now = machine.clock()
     past = [one for one in store.due(days) if one.forgotten_at <= now]

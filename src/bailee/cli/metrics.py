@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, cast
+from typing import Annotated
 
 import typer
 
 from bailee.cli.errors import reporting
-from bailee.cli.reach import JsonOption, PlaceOption, ask_one
+from bailee.cli.reach import JsonOption, PlaceOption, ask_one, ask_several
 from bailee.cli.show import console, moment, print_json, say, size, table
 
 app = typer.Typer(help="Operational metrics.", no_args_is_help=True)
@@ -17,14 +17,11 @@ app = typer.Typer(help="Operational metrics.", no_args_is_help=True)
 def list_metrics(as_json: JsonOption = False, home: PlaceOption = None) -> None:
     """The measures of which something is kept."""
     with reporting():
-        rows = cast("list[dict[str, Any]]", ask_one(home, "metrics.list"))
+        rows = ask_several(home, "metrics.list")
         if as_json:
             print_json(rows)
             return
-        shown = [
-            (r["name"], r["kind"], r["unit"] or "", str(r["points"]), moment(r["last"]))
-            for r in rows
-        ]
+        shown = [(r["name"], r["kind"], r["unit"], r["points"], moment(r["last"])) for r in rows]
         columns = ("measure", "kind", "unit", "points", "last")
         console().print(table(columns, shown, right=("points",)))
 
@@ -44,24 +41,25 @@ def query(  # noqa: PLR0917 - each is an option
     """Counts, sums and percentiles of one measure."""
     with reporting():
         arguments = {"name": name, "since": since, "by": by or [], "of": of, "step": step}
-        found = cast("dict[str, Any]", ask_one(home, "metrics.query", arguments))
+        found = ask_one(home, "metrics.query", arguments)
         if as_json:
             print_json(found)
             return
         out = console()
         say(f"{found['name']}: {found['description']}")
-        if not found["rows"]:
+        measured = found.parts("rows")
+        if not measured:
             say(f"Nothing was received since {moment(found['since'])}.")
             return
-        figures = [key for key in found["rows"][0] if key not in ("group", "at", "approximate")]
+        figures = [key for key in measured[0] if key not in ("group", "at", "approximate")]
         columns = (*(["time"] if step else []), *(by or []), *figures)
         rows = [
             (
                 *([moment(row["at"])] if step else []),
-                *(_word(row["group"][field]) for field in by or []),
+                *(_word(row.part("group")[field]) for field in by or []),
                 *(_number(row[key]) for key in figures),
             )
-            for row in found["rows"]
+            for row in measured
         ]
         out.print(table(columns, rows, right=figures))
 
@@ -79,32 +77,33 @@ def summary(
     """How quick, how reliable and how used: what the console's page of metrics shows."""
     with reporting():
         arguments = {"since": since, "step": step, "latency": latency}
-        found = cast("dict[str, Any]", ask_one(home, "metrics.summary", arguments))
+        found = ask_one(home, "metrics.summary", arguments)
         if as_json:
             print_json(found)
             return
         out = console()
-        quick, whole = found["latency"], found["latency"]["whole"]
-        if whole is not None:
+        quick, programs = found.part("latency"), found.part("reliability").parts("programs")
+        if quick["whole"] is not None:
+            whole = quick.part("whole")
             figures = ("p50", "p90", "p95", "p99")
             say(f"Latency in {quick['unit']}, {quick['name']}: {quick['description']}")
-            rows = [(str(whole["count"]), *(_number(whole[key]) for key in figures))]
+            rows = [(whole["count"], *(_number(whole[key]) for key in figures))]
             out.print(table(("requests", *figures), rows, right=("requests", *figures)))
-        programs = [
-            (p["program"], str(p["requests"]), _share(p["error_rate"]), _share(p["availability"]))
-            for p in found["reliability"]["programs"]
+        rows = [
+            (p["program"], p["requests"], _share(p["error_rate"]), _share(p["availability"]))
+            for p in programs
         ]
         columns = ("program", "requests", "error rate", "availability")
         if programs:
-            out.print(table(columns, programs, right=columns[1:]))
-        usage = found["usage"]
-        models = [(row["model"], str(row["tokens"])) for row in usage["models"]]
+            out.print(table(columns, rows, right=columns[1:]))
+        usage = found.part("usage")
+        models = [(row["model"], row["tokens"]) for row in usage.parts("models")]
         if models:
             out.print(table(("model", "tokens"), models, right=("tokens",)))
-        features = [(row["feature"], row["kind"], str(row["uses"])) for row in usage["features"]]
+        features = [(row["feature"], row["kind"], row["uses"]) for row in usage.parts("features")]
         if features:
             out.print(table(("feature", "kind", "uses"), features, right=("uses",)))
-        if whole is None and not programs and not models and not features:
+        if quick["whole"] is None and not programs and not models and not features:
             say(f"Nothing was measured since {moment(found['since'])}.")
 
 
@@ -112,7 +111,7 @@ def summary(
 def dropped(as_json: JsonOption = False, home: PlaceOption = None) -> None:
     """What clients sent that may not be kept, so that a wrong client is found."""
     with reporting():
-        rows = cast("list[dict[str, Any]]", ask_one(home, "metrics.dropped"))
+        rows = ask_several(home, "metrics.dropped")
         if as_json:
             print_json(rows)
             return
@@ -123,7 +122,7 @@ def dropped(as_json: JsonOption = False, home: PlaceOption = None) -> None:
                 r["service"],
                 r["field"],
                 r["why"] or r["reason"],
-                str(r["count"]),
+                r["count"],
             )
             for r in rows
         ]
@@ -135,7 +134,7 @@ def dropped(as_json: JsonOption = False, home: PlaceOption = None) -> None:
 def destinations(as_json: JsonOption = False, home: PlaceOption = None) -> None:
     """Where metrics and errors go from here, and how passing them on goes."""
     with reporting():
-        rows = cast("list[dict[str, Any]]", ask_one(home, "metrics.destinations"))
+        rows = ask_several(home, "metrics.destinations")
         if as_json:
             print_json(rows)
             return
@@ -143,9 +142,9 @@ def destinations(as_json: JsonOption = False, home: PlaceOption = None) -> None:
             (
                 r["flow"],
                 r["to"],
-                str(r["delivered"]),
-                str(r["refused"]),
-                size(r["waiting"]),
+                r["delivered"],
+                r["refused"],
+                size(r.number("waiting")),
                 "–" if r["failing_since"] is None else moment(r["failing_since"]),
             )
             for r in rows
@@ -201,7 +200,7 @@ def fields(as_json: JsonOption = False) -> None:
         out.print(table(("field", "type", "sensitivity", "what it is"), rows))
 
 
-def _share(given: float | None) -> str:
+def _share(given: object) -> str:
     return "–" if given is None else f"{given:.2%}"
 
 

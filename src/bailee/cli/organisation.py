@@ -8,10 +8,11 @@ do it.
 from __future__ import annotations
 
 import os
-from typing import Annotated, Any, cast
+from typing import Annotated
 
 import typer
 
+from bailee.cli.answers import Fields
 from bailee.cli.errors import reporting
 from bailee.cli.reach import JsonOption, PlaceOption, ask_one, ask_pages
 from bailee.cli.show import console, moment, print_json, say, table
@@ -65,7 +66,7 @@ def create(
     """Make an organisation with its account."""
     with reporting():
         arguments: dict[str, object] = {"name": name, "plan": plan, "owner": owner}
-        made = cast("dict[str, Any]", ask_one(home, "organisation.create", arguments, make=True))
+        made = ask_one(home, "organisation.create", arguments, make=True)
         if as_json:
             print_json(made)
         else:
@@ -105,7 +106,7 @@ def show(
     """One organisation: its members, keys and consent records."""
     with reporting():
         arguments = _as(key, {"organisation": organisation})
-        shown = cast("dict[str, Any]", ask_one(home, "organisation.show", arguments))
+        shown = ask_one(home, "organisation.show", arguments)
         if as_json:
             print_json(shown)
             return
@@ -113,16 +114,16 @@ def show(
         say(f"account    {shown['account']}, plan {shown['plan']}")
         since = f"since {moment(shown['partner_since'])}" if shown["partner_programme"] else "no"
         say(f"partner    {since}")
-        for one in shown["members"]:
+        for one in shown.parts("members"):
             say(f"{one['role']:<10} {one['person']}  {one['email'] or 'erased'}")
-        for one in shown["keys"]:
+        for one in shown.parts("keys"):
             kept = "zero retention" if one["zero_retention"] else "by the policy"
             state = f"revoked {moment(one['revoked'])}" if one["revoked"] else "good"
             whom = one["person_email"] or one["person"] or "the organisation alone"
             maker = one["maker"] or one["created_by"]
-            say(f"key        {one['key_id']} {line(one['name'])} ({kept}, {state})")
-            say(f"             for {whom}, made by {maker}; {one['terms']['in_words']}")
-        for record in shown["consent"]:
+            say(f"key        {one['key_id']} {line(one.text('name'))} ({kept}, {state})")
+            say(f"             for {whom}, made by {maker}; {one.part('terms')['in_words']}")
+        for record in shown.parts("consent"):
             say(
                 f"consent    {moment(record['at'])}  {record['old']} → {record['new']} "
                 f"by {record['actor']}"
@@ -151,7 +152,7 @@ def provider(  # noqa: PLR0917 - each is an option
             "client_id": client_id,
             "secret_env": secret_env,
         }
-        bound = cast("dict[str, Any]", ask_one(home, "organisation.provider", arguments))
+        bound = ask_one(home, "organisation.provider", arguments)
         if as_json:
             print_json(bound)
         else:
@@ -199,11 +200,11 @@ def remove(
         if as_json:
             print_json(done)
         else:
-            _removed(cast("dict[str, Any]", done))
+            _removed(done)
 
 
-def _removed(done: dict[str, Any]) -> None:
-    ended, left = done["keys_revoked"], done["keys_left"]
+def _removed(done: Fields) -> None:
+    ended, left = done.texts("keys_revoked"), done.texts("keys_left")
     say(f"{done['person']} is not in {done['organisation']} any more.")
     say(f"Their keys there are revoked: {', '.join(ended) or 'they had none'}.")
     if left:
@@ -221,7 +222,7 @@ def _put(  # noqa: PLR0917 - as they come
 ) -> None:
     with reporting():
         arguments = _as(key, {"organisation": organisation, "person": person, "role": role})
-        made = cast("dict[str, Any]", ask_one(home, "organisation.member", arguments))
+        made = ask_one(home, "organisation.member", arguments)
         if as_json:
             print_json(made)
         else:
@@ -245,7 +246,7 @@ def join(
         if typed is None:
             typed = typer.prompt("Type the organisation's name to confirm", err=True)
         arguments = _own(key, {"organisation": organisation, "confirmation": typed})
-        _say(cast("dict[str, Any]", ask_one(home, "partner.join", arguments)), as_json)
+        _say(ask_one(home, "partner.join", arguments), as_json)
 
 
 @partner.command("leave")
@@ -258,10 +259,10 @@ def leave(
     """Take that back, from now on."""
     with reporting():
         arguments = _own(key, {"organisation": organisation})
-        _say(cast("dict[str, Any]", ask_one(home, "partner.leave", arguments)), as_json)
+        _say(ask_one(home, "partner.leave", arguments), as_json)
 
 
-def _say(state: dict[str, Any], as_json: bool) -> None:
+def _say(state: Fields, as_json: bool) -> None:
     if as_json:
         print_json(state)
     elif state["partner_programme"]:

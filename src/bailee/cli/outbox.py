@@ -7,7 +7,7 @@ import hashlib
 import sys
 from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -168,7 +168,7 @@ def _tell(outcomes: list[Outcome], as_json: bool, *, done: bool) -> None:
     console().print(table(("id", "flow", "size", head, "why"), rows))
 
 
-def _as_json(item: Item) -> dict[str, Any]:
+def _as_json(item: Item) -> dict[str, object]:
     return {
         "id": item.id,
         "day": item.day,
@@ -186,7 +186,7 @@ def _as_json(item: Item) -> dict[str, Any]:
     }
 
 
-def _bytes(body: bytes) -> dict[str, Any]:
+def _bytes(body: bytes) -> dict[str, object]:
     try:
         text: str | None = body.decode()
     except UnicodeDecodeError:

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import os
-from typing import Annotated, Any, cast
+from typing import Annotated
 
 import typer
 
@@ -53,11 +53,11 @@ def create(  # noqa: PLR0917 - each is an option
             "organisation": organisation,
             "operator": operator,
         }
-        made = cast("dict[str, Any]", ask_one(home, "person.create", arguments, make=True))
+        made = ask_one(home, "person.create", arguments, make=True)
         if as_json:
             print_json(made)
         else:
-            say(made["key"])
+            say(made.text("key"))
             told_once(made)
             if organisation is None:
                 note(f"{made['person']} chooses with it what they choose.")
@@ -87,8 +87,8 @@ def password(
             )
         old = typer.prompt("Current password", hide_input=True, err=True) if change else None
         new = typer.prompt("New password", hide_input=True, confirmation_prompt=True, err=True)
-        set_for = ask_one(home, "person.password", {"key": presented, "new": new, "old": old})
-        say(f"{cast('dict[str, Any]', set_for)['person']} signs in with it from now on.")
+        done = ask_one(home, "person.password", {"key": presented, "new": new, "old": old})
+        say(f"{done['person']} signs in with it from now on.")
 
 
 @app.command("list")
@@ -102,10 +102,10 @@ def list_people(as_json: JsonOption = False, home: PlaceOption = None) -> None:
         rows = [
             (
                 p["person"],
-                p["email"] or f"erased {moment(p['erased']) if p['erased'] else ''}",
-                p["account"] or "",
-                p["plan"] or "",
-                ", ".join(f"{m['role']} of {m['organisation']}" for m in p["organisations"]),
+                p["email"] or f"erased {moment(p['erased'])}",
+                p["account"],
+                p["plan"],
+                ", ".join(f"{m['role']} of {m['organisation']}" for m in p.parts("organisations")),
                 moment(p["created"]),
             )
             for p in people
@@ -123,22 +123,22 @@ def show(
 ) -> None:
     """One person: account, choice and its history, keys, where they are signed in."""
     with reporting():
-        shown = cast("dict[str, Any]", ask_one(home, "person.show", {"id": person}))
+        shown = ask_one(home, "person.show", {"id": person})
         if as_json:
             print_json(shown)
             return
         say(f"{shown['person']}  {shown['email'] or 'erased'}")
         if shown["training"]:
-            training = shown["training"]
+            training = shown.part("training")
             say(f"account    {shown['account']}, plan {shown['plan']}")
             say(f"training   {training['choice']} ({training['effect']} by {training['clause']})")
-        for one in shown["organisations"]:
+        for one in shown.parts("organisations"):
             say(f"{one['role']:<10} {one['organisation']} since {moment(one['joined'])}")
-        for key in shown["keys"]:
+        for key in shown.parts("keys"):
             state = f"revoked {moment(key['revoked'])}" if key["revoked"] else "good"
-            say(f"key        {key['key_id']} {line(key['name'])} ({state})")
-            say(f"             {key['terms']['in_words']}")
-        for record in shown["consent"]:
+            say(f"key        {key['key_id']} {line(key.text('name'))} ({state})")
+            say(f"             {key.part('terms')['in_words']}")
+        for record in shown.parts("consent"):
             say(f"consent    {moment(record['at'])}  {record['old']} → {record['new']}")
 
 

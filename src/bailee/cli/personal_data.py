@@ -9,10 +9,11 @@ import base64
 import json
 import os
 from pathlib import Path
-from typing import Annotated, Any, cast
+from typing import Annotated
 
 import typer
 
+from bailee.cli.answers import Fields, fields
 from bailee.cli.errors import reporting
 from bailee.cli.reach import JsonOption, PlaceOption, ask_one, ask_pages, is_there, operate
 from bailee.cli.show import console, moment, print_json, say, table
@@ -50,11 +51,12 @@ def export(
             with os.fdopen(descriptor, "wb") as file, Progress(disable=as_json) as progress:
                 task = progress.add_task("sessions", total=None)
                 for item in operate(home, "person.export", {"id": person}):
-                    piece = cast("dict[str, Any]", item)
+                    piece = fields(item)
                     if "data" in piece:
-                        size += file.write(base64.b64decode(piece["data"]))
+                        size += file.write(base64.b64decode(piece.text("data")))
                     else:
-                        progress.update(task, completed=piece["done"], total=piece["of"])
+                        done, of = piece.number("done"), piece.number("of")
+                        progress.update(task, completed=done, total=of)
             partial.replace(output)
         finally:
             partial.unlink(missing_ok=True)
@@ -76,32 +78,35 @@ def erase(
     with reporting():
         if not yes and not typer.confirm(f"Erase {person}? This can't be undone.", err=True):
             raise typer.Exit(1)
-        done = cast("dict[str, Any]", ask_one(home, "person.erase", {"id": person}))
+        done = ask_one(home, "person.erase", {"id": person})
         if as_json:
             print_json(done)
             return
-        receipt = done["signed"]["receipt"]
+        receipt = done.part("signed").part("receipt")
         say(f"{done['subject']} is erased ({done['state']}). Receipt {done['erasure']}.")
-        rows = [(one["session"], one["state"], moment(one["since"])) for one in receipt["sessions"]]
+        rows = [
+            (one["session"], one["state"], moment(one["since"]))
+            for one in receipt.parts("sessions")
+        ]
         if rows:
             console().print(table(("session", "state", "since"), rows))
         say("What stays, and why:")
-        for one in receipt["stays"]:
+        for one in receipt.parts("stays"):
             count = f" ({one['count']}, {one['where']})" if "where" in one else ""
             say(f"  {one['what']}{count}: {one['why']}; until: {one['until']}")
         say(f"What named them: {receipt['identifiers']}.")
-        say(_searched(receipt["search"]))
-        say(receipt["backups"])
+        say(_searched(receipt.part("search")))
+        say(receipt.text("backups"))
 
 
-def _searched(search: dict[str, Any]) -> str:
+def _searched(search: Fields) -> str:
     """What was searched for them, in a sentence or two."""
     if "failed" in search:
         return f"Searched: {search['failed']}."
     said = f"Searched: {search['files']} files, {search['bytes']} bytes, {search['databases']} "
     said += "databases by their rows."
     if "not_searched" in search:
-        left = search["not_searched"]
+        left = search.part("not_searched")
         said += f" Not searched: {left['files']} files, {left['bytes']} bytes."
     return f"{said} {search['unseen']}"
 
@@ -131,9 +136,9 @@ def list_receipts(as_json: JsonOption = False, home: PlaceOption = None) -> None
                 r["receipt"],
                 f"{r['kind']} ({r['data_class']})",
                 r["subject"],
-                r["by"] or "",
+                r["by"],
                 r["state"],
-                moment(r["states"]["requested"]),
+                moment(r.part("states")["requested"]),
             )
             for r in things
         ]
@@ -149,14 +154,14 @@ def show(
 ) -> None:
     """One receipt as it stands now. With --json signed, for `bailee receipts verify`."""
     with reporting():
-        found = cast("dict[str, Any]", ask_one(home, "receipts.show", {"id": receipt}))
+        found = ask_one(home, "receipts.show", {"id": receipt})
         if as_json:
             print_json(found)
             return
-        said = found["signed"]["receipt"]
+        said = found.part("signed").part("receipt")
         asked = said["by"] or "nobody: its time had come"
         say(f"{said['kind']} of {said['subject']} ({said['data_class']}), asked for by {asked}")
-        rows = [(state, moment(at)) for state, at in said["states"].items()]
+        rows = [(state, moment(at)) for state, at in said.part("states").items()]
         console().print(table(("state", "since"), rows))
 
 
@@ -164,11 +169,11 @@ def show(
 def key(as_json: JsonOption = False, home: PlaceOption = None) -> None:
     """The public key of this home's receipts, for whoever verifies one."""
     with reporting():
-        found = cast("dict[str, Any]", ask_one(home, "receipts.key"))
+        found = ask_one(home, "receipts.key")
         if as_json:
             print_json(found)
         else:
-            say(found["public_key"])
+            say(found.text("public_key"))
 
 
 @receipts.command()
@@ -201,7 +206,7 @@ def verify(
         receipt, by = signing.verify(signed)
         expected = public_key
         if expected is None and is_there(home):
-            expected = cast("dict[str, Any]", ask_one(home, "receipts.key"))["public_key"]
+            expected = ask_one(home, "receipts.key").text("public_key")
         if expected is not None and expected != by:
             raise IntegrityError(
                 "the receipt is signed, but by another key.",

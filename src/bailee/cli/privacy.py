@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
-from typing import Annotated, Any, cast
+from typing import Annotated
 
 import typer
 
+from bailee.cli.answers import fields, fields_of
 from bailee.cli.errors import reporting
-from bailee.cli.reach import JsonOption, PlaceOption, ask_one
+from bailee.cli.reach import JsonOption, PlaceOption, operate
 from bailee.cli.show import console, moment, print_json, say, table
 from bailee.errors import InputError
+from bailee.json_values import Json, elements
 
 app = typer.Typer(help="Your choice about training.", no_args_is_help=True)
 KeyOption = Annotated[
@@ -19,7 +21,7 @@ KeyOption = Annotated[
 ]
 
 
-def _ask(operation: str, key: str | None, arguments: dict[str, object], home: PlaceOption) -> Any:
+def _ask(operation: str, key: str | None, arguments: dict[str, object], home: PlaceOption) -> Json:
     presented = key or os.environ.get("BAILEE_API_KEY")
     if not presented:
         raise InputError(
@@ -27,23 +29,26 @@ def _ask(operation: str, key: str | None, arguments: dict[str, object], home: Pl
             code="authentication",
             hint="give it with --key or BAILEE_API_KEY",
         )
-    return ask_one(home, operation, {"key": presented, **arguments})
+    (item,) = operate(home, operation, {"key": presented, **arguments})
+    return item
 
 
-def _say(state: dict[str, Any], as_json: bool) -> None:
+def _say(answered: Json, as_json: bool) -> None:
+    state = fields(answered)
     if as_json:
         print_json(state)
     else:
         say(f"training: {state['choice']} ({state['effect']} by {state['clause']})")
-        if state["ask"]["effect"] == "ask":
-            say(f"the choice is yours to make ({state['ask']['clause']}): allow or refuse")
+        ask = state.part("ask")
+        if ask["effect"] == "ask":
+            say(f"the choice is yours to make ({ask['clause']}): allow or refuse")
 
 
 @app.command()
 def show(key: KeyOption = None, as_json: JsonOption = False, home: PlaceOption = None) -> None:
     """What you chose, and what follows from it."""
     with reporting():
-        _say(cast("dict[str, Any]", _ask("privacy.show", key, {}, home)), as_json)
+        _say(_ask("privacy.show", key, {}, home), as_json)
 
 
 @app.command()
@@ -64,7 +69,7 @@ def refuse(key: KeyOption = None, as_json: JsonOption = False, home: PlaceOption
 def history(key: KeyOption = None, as_json: JsonOption = False, home: PlaceOption = None) -> None:
     """Every choice you made: when, on which notice, from what to what."""
     with reporting():
-        records = cast("list[dict[str, Any]]", _ask("privacy.history", key, {}, home))
+        records = fields_of(elements(_ask("privacy.history", key, {}, home)))
         if as_json:
             print_json(records)
             return
@@ -73,7 +78,7 @@ def history(key: KeyOption = None, as_json: JsonOption = False, home: PlaceOptio
                 moment(r["at"]),
                 r["purpose"],
                 f"{r['old']} → {r['new']}",
-                f"{r['notice']['version']} ({r['notice']['language']})",
+                "{version} ({language})".format_map(r.part("notice")),
                 r["source"],
                 r["record"],
             )

@@ -15,13 +15,15 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final, cast
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from bailee.cli.answers import Fields, fields, fields_of
 from bailee.errors import BaileeError, InputError
 from bailee.home import Home, HomeLock, control, find
 from bailee.home.set_clock import time_set
+from bailee.json_values import Json, elements, text
 
 if TYPE_CHECKING:
     from bailee.cli.elsewhere import Server
@@ -58,7 +60,7 @@ PlaceOption = Annotated[
 JsonOption = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
 
 Arguments = Mapping[str, object]
-Ask = Callable[[str, Arguments], Iterator[Any]]
+Ask = Callable[[str, Arguments], Iterator[Json]]
 """Carries out an operation: gives its items as they come."""
 
 _PATIENCE = 15.0
@@ -74,7 +76,7 @@ def is_there(given: Place | None) -> bool:
 
 def operate(
     given: Place | None, operation: str, arguments: Arguments | None = None, *, make: bool = False
-) -> Iterator[Any]:
+) -> Iterator[Json]:
     """Carry out `operation` on the home that `given` and the environment name, and give its items.
     `make`: a home that is not there is made.
 
@@ -87,10 +89,18 @@ def operate(
 
 def ask_one(
     given: Place | None, operation: str, arguments: Arguments | None = None, *, make: bool = False
-) -> object:
-    """The one item of an operation. See `operate`."""
+) -> Fields:
+    """What an operation gives that gives one object. See `operate`."""
     (item,) = operate(given, operation, arguments, make=make)
-    return item
+    return fields(item)
+
+
+def ask_several(
+    given: Place | None, operation: str, arguments: Arguments | None = None
+) -> list[Fields]:
+    """What an operation gives that gives a list of objects. See `operate`."""
+    (item,) = operate(given, operation, arguments)
+    return fields_of(elements(item))
 
 
 def ask_pages(
@@ -99,22 +109,23 @@ def ask_pages(
     arguments: Arguments | None = None,
     *,
     most: int | None = None,
-) -> Iterator[dict[str, Any]]:
+) -> Iterator[Fields]:
     """The items of all pages of a list, or at `most` so many, each page asked for when it is
     reached.
 
     Raises:
         BaileeError: what the operation raised; `not_found` when there is no home.
     """
-    after, left = None, most
+    after: str | None = None
+    left = most
     with _reached(given) as ask:
         while left is None or left > 0:
             limit = _AT_ONCE if left is None else min(left, _AT_ONCE)
             asked = {**(arguments or {}), "limit": limit, "after": after}
-            (page,) = cast("Iterator[dict[str, Any]]", ask(operation, asked))
-            yield from page["items"]
-            after, left = page["next"], None if left is None else left - limit
-            if after is None:
+            (page,) = map(fields, ask(operation, asked))
+            yield from page.parts("items")
+            after, left = text(page["next"]), None if left is None else left - limit
+            if not after:
                 return
 
 
@@ -185,7 +196,7 @@ def _opened(home: Home) -> Iterator[Ask]:
 
     with Node.open(home) as node:
 
-        def ask(operation: str, arguments: Arguments) -> Iterator[Any]:
+        def ask(operation: str, arguments: Arguments) -> Iterator[Json]:
             result = perform(node, operation, arguments, by=at_terminal(node, arguments))
             yield from result if isinstance(result, Iterator) else (result,)
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, cast
+from typing import Annotated
 
 import typer
 
+from bailee.cli.answers import Fields
 from bailee.cli.errors import reporting
-from bailee.cli.reach import JsonOption, Place, PlaceOption, ask_one, ask_pages
+from bailee.cli.reach import JsonOption, Place, PlaceOption, ask_one, ask_pages, ask_several
 from bailee.cli.show import console, moment, note, print_json, say, size, table
 from bailee.errors import BaileeError
+from bailee.json_values import text
 
 app = typer.Typer(help="Retention: what is kept, and the end of it.", no_args_is_help=True)
 
@@ -20,14 +22,14 @@ _BAR = 40
 def run(as_json: JsonOption = False, home: PlaceOption = None) -> None:
     """Destroy what is due now, and reclaim its space. `bailee up` does this every few minutes."""
     with reporting():
-        done = cast("dict[str, Any]", ask_one(home, "retention.run"))
+        done = ask_one(home, "retention.run")
         if as_json:
             print_json(done)
-            _raise(done["failed"])
+            _raise(done.parts("failed"))
             return
         say(
-            f"{_counted(done['sessions'], 'session')} removed, {_counted(done['keks'], 'key')} "
-            f"destroyed, {_counted(done['segments'], 'segment')} reclaimed."
+            f"{_counted(done, 'sessions')} removed, {_counted(done, 'keks', 'keys')} destroyed, "
+            f"{_counted(done, 'segments')} reclaimed."
         )
         if done["waits"]:
             note(
@@ -36,26 +38,27 @@ def run(as_json: JsonOption = False, home: PlaceOption = None) -> None:
             )
         if done["rotated"]:
             say("The root key was rotated: older copies of the keyring open none of it.")
-        _raise(done["failed"])
+        _raise(done.parts("failed"))
 
 
-def _raise(failed: list[dict[str, Any]]) -> None:
+def _raise(failed: list[Fields]) -> None:
     """End with what failed first, and name the others."""
     for one in failed[1:]:
         say(f"warning: the step {one['step']!r} failed: {one['message']}", err=True)
     for one in failed[:1]:
         message = f"the sweep's step {one['step']!r} failed: {one['message']}"
-        raise BaileeError(message, code=one["code"], hint=one["hint"])
+        raise BaileeError(message, code=one.text("code"), hint=text(one["hint"]) or None)
 
 
 def _standing(home: Place | None, *, as_json: bool) -> None:
     """Say what of the promise is not kept, on standard error; to a person, also when nothing is
     swept since no server runs.
     """
-    watch = cast("dict[str, Any]", ask_one(home, "retention.watch"))
-    for reason in watch["reasons"]:
+    watch = ask_one(home, "retention.watch")
+    for reason in watch.texts("reasons"):
         say(f"warning: the server is not ready: {reason}", err=True)
-    for step in watch["steps"]:
+    steps = watch.parts("steps")
+    for step in steps:
         if step["error"] is not None:
             since = moment(step["succeeded"]) if step["succeeded"] else "ever"
             say(
@@ -64,13 +67,14 @@ def _standing(home: Place | None, *, as_json: bool) -> None:
                 err=True,
             )
     if not watch["server"] and not as_json:
-        last = next((step["succeeded"] for step in watch["steps"] if step["step"] == "keys"), None)
+        last = next((step["succeeded"] for step in steps if step["step"] == "keys"), None)
         when = f"the last sweep was on {moment(last)}" if last else "there was none yet"
         note(f"No server runs, so nothing is swept: {when}.")
 
 
-def _counted(number: int, what: str) -> str:
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+def _counted(done: Fields, name: str, what: str | None = None) -> str:
+    what = what or name
+    return f"1 {what[:-1]}" if done[name] == 1 else f"{done[name]} {what}"
 
 
 @app.command()
@@ -80,30 +84,30 @@ def report(as_json: JsonOption = False, home: PlaceOption = None) -> None:
     """
     with reporting():
         _standing(home, as_json=as_json)
-        rows = cast("list[dict[str, Any]]", ask_one(home, "retention.report"))
-        damaged = cast("list[dict[str, str]]", ask_one(home, "retention.damaged"))
+        rows = ask_several(home, "retention.report")
+        damaged = ask_several(home, "retention.damaged")
         for one in damaged:
             say(f"damaged: {one['where']}: {one['what']}", err=True)
         if as_json:
             print_json(rows)
             return
-        clock = cast("dict[str, Any]", ask_one(home, "clock.show"))
+        clock = ask_one(home, "clock.show")
         if clock["step"] is not None:
-            say(f"Mind the clock: {clock['step']['in_words']}")
+            say(f"Mind the clock: {clock.part('step')['in_words']}")
         if damaged:
             say("hint: bailee verify checks all of the home", err=True)
         if not rows:
             say("Nothing is kept.")
             return
-        most = max(row["sessions"] for row in rows)
+        most = max(row.number("sessions") for row in rows)
         lines = [
             (
                 row["data_class"],
                 row["plan"],
                 row["expiry_day"],
-                str(row["sessions"]),
-                size(row["bytes"]),
-                "█" * max(1, round(_BAR * row["sessions"] / most)),
+                row["sessions"],
+                size(row.number("bytes")),
+                "█" * max(1, round(_BAR * row.number("sessions") / most)),
             )
             for row in rows
         ]
@@ -129,8 +133,8 @@ def moves(as_json: JsonOption = False, home: PlaceOption = None) -> None:
                 m["account"],
                 moment(m["requested"]),
                 m["state"],
-                f"{m['seen']} of {max(m['total'], m['seen'])}",
-                str(m["moved"]),
+                f"{m['seen']} of {max(m.number('total'), m.number('seen'))}",
+                m["moved"],
             )
             for m in found
         ]
@@ -159,9 +163,9 @@ def receipts(
                 r["kind"],
                 r["subject"],
                 r["data_class"],
-                r["by"] or "",
+                r["by"],
                 r["state"],
-                moment(r["states"][r["state"]]),
+                moment(r.part("states")[r.text("state")]),
             )
             for r in found
         ]

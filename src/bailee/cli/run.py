@@ -10,7 +10,7 @@ import subprocess
 from contextlib import ExitStack
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -18,6 +18,7 @@ from bailee.cli.errors import reporting
 from bailee.cli.flows import SettingsOption, warn
 from bailee.cli.show import say, size
 from bailee.errors import InputError, StorageError
+from bailee.json_values import Json
 
 if TYPE_CHECKING:
     from bailee.client.agents import Launch, Terms
@@ -130,7 +131,7 @@ def _carry(
         else:
             process.send_signal(number)
 
-    before: dict[int, Any] = {
+    before = {
         number: signal.signal(number, lambda *_: None) for number in (signal.SIGINT, signal.SIGQUIT)
     }
     before |= {
@@ -187,7 +188,7 @@ def _over(beneath: Path, content: str) -> str:
     return json.dumps(_laid(held, json.loads(content)))
 
 
-def _laid(held: Any, over: Any) -> Any:
+def _laid(held: Json, over: Json) -> Json:
     if not isinstance(held, dict) or not isinstance(over, dict):
         return over
     return {**held, **{name: _laid(held.get(name), value) for name, value in over.items()}}

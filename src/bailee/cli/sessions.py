@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, cast
+from typing import Annotated
 
 import typer
 
 from bailee.cli.errors import reporting
-from bailee.cli.reach import JsonOption, PlaceOption, ask_one, ask_pages, operate
+from bailee.cli.reach import JsonOption, PlaceOption, ask_one, ask_pages, ask_several, operate
 from bailee.cli.show import console, moment, note, print_json, say, table, write_text
 from bailee.cli.transcript import being_filed, print_transcript
+from bailee.json_values import whole
 
 app = typer.Typer(help="Sessions: what is kept, why, until when.", no_args_is_help=True)
 _SHOWN = 200
@@ -45,10 +46,10 @@ def list_sessions(
                 s["plan"],
                 s["channel"],
                 moment(s["last_activity"]),
-                str(s["exchanges"]),
+                s["exchanges"],
                 moment(s["kept_until"]) + (", held" if s["held"] else ""),
-                s["retention"]["clause"],
-                "trained on" if s["training"]["effect"] == "allow" else "not trained on",
+                s.part("retention")["clause"],
+                "trained on" if s.part("training")["effect"] == "allow" else "not trained on",
             )
             for s in sessions
         ]
@@ -57,13 +58,13 @@ def list_sessions(
             "training",
         )  # fmt: skip
         console().print(table(columns, rows, right=("exchanges",)))
-        total = cast("int", ask_one(home, "sessions.count")) if len(sessions) == _SHOWN else 0
-        if newest is None and total > _SHOWN:
-            note(f"The latest {_SHOWN} of {total}. More: --newest N; all: --json.")
-        unfiled = cast("dict[str, Any]", ask_one(home, "sessions.unfiled"))
-        if said := being_filed(unfiled):
+        if newest is None and len(sessions) == _SHOWN:
+            (total,) = operate(home, "sessions.count")
+            if whole(total) > _SHOWN:
+                note(f"The latest {_SHOWN} of {total}. More: --newest N; all: --json.")
+        if said := being_filed(ask_one(home, "sessions.unfiled")):
             console().print(f"Being filed, and not in the list yet: {said}.", style="dim")
-        for one in cast("list[dict[str, Any]]", ask_one(home, "sessions.unkept")):
+        for one in ask_several(home, "sessions.unkept"):
             exchanges = one["exchanges"]
             what = "1 exchange" if exchanges == 1 else f"{exchanges} exchanges"
             note(
@@ -82,7 +83,7 @@ def show(
     """A session's transcript, rebuilt from what is kept. That it was read goes on record."""
     with reporting():
         arguments = {"id": session, "reason": reason}
-        transcript = cast("dict[str, Any]", ask_one(home, "sessions.show", arguments))
+        transcript = ask_one(home, "sessions.show", arguments)
         if as_json:
             print_json(transcript)
         else:
@@ -115,13 +116,13 @@ def export(
 def delete(session: Session, as_json: JsonOption = False, home: PlaceOption = None) -> None:
     """Delete a session now: its key is destroyed. Prints the receipt."""
     with reporting():
-        receipt = cast("dict[str, Any]", ask_one(home, "sessions.delete", {"id": session}))
+        receipt = ask_one(home, "sessions.delete", {"id": session})
         if as_json:
             print_json(receipt)
             return
         say(f"{session} is deleted. Receipt {receipt['receipt']}:")
-        rows = [(state, moment(at)) for state, at in receipt["states"].items()]
+        rows = [(state, moment(at)) for state, at in receipt.part("states").items()]
         console().print(table(("state", "since"), rows))
-        note(f"still to come: {', '.join(receipt['to_come'])}")
-        clause = receipt["resumed"]["clause"]
+        note(f"still to come: {', '.join(receipt.texts('to_come'))}")
+        clause = receipt.part("resumed")["clause"]
         note(f"What goes on with it is not kept, by {clause}. A new session is kept.")

@@ -71,22 +71,30 @@ def print_json(value: object) -> None:
 
 
 def table(
-    columns: Sequence[str], rows: Iterable[Sequence[str]], *, right: Sequence[str] = ()
+    columns: Sequence[str], rows: Iterable[Sequence[object]], *, right: Sequence[str] = ()
 ) -> Table:
-    """A plain table of texts of one line; the columns named in `right` hold numbers."""
+    """A plain table of texts of one line, None as an empty one; the columns named in `right` hold
+    numbers.
+    """
     from rich.table import Table
 
     made = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:
         made.add_column(column, justify="right" if column in right else "left")
     for row in rows:
-        made.add_row(*(line(cell, _LONGEST_CELL) for cell in row))
+        made.add_row(*("" if cell is None else line(str(cell), _LONGEST_CELL) for cell in row))
     return made
 
 
-def moment(text: str) -> str:
-    """An ISO moment as a person reads it, to the minute, in UTC."""
-    return datetime.fromisoformat(text).strftime("%Y-%m-%d %H:%M UTC")
+def moment(text: object) -> str:
+    """An ISO moment as a person reads it, to the minute, in UTC; "" for None, where there is none.
+
+    Raises:
+        ValueError: it is neither.
+    """
+    if text is None:
+        return ""
+    return datetime.fromisoformat(str(text)).strftime("%Y-%m-%d %H:%M UTC")
 
 
 def size(count: int) -> str:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
-
 import typer
 
+from bailee.cli.answers import Fields
 from bailee.cli.errors import reporting
 from bailee.cli.reach import JsonOption, PlaceOption, ask_one
 from bailee.cli.show import console, note, print_json, table
@@ -22,16 +21,16 @@ def _survey() -> None:
 def results(as_json: JsonOption = False, home: PlaceOption = None) -> None:
     """How often each answer was given, by week and by version of the client."""
     with reporting():
-        found = cast("dict[str, Any]", ask_one(home, "survey.results"))
+        found = ask_one(home, "survey.results")
         if as_json:
             print_json(found)
             return
         out = console()
         out.print(found["question"])
-        answers = found["answers"]
+        answers = found.texts("answers")
         for name, title in (("week", "week of"), ("version", "version")):
-            rows = [_row(line[name], line, answers) for line in found[f"{name}s"]]
-            rows.append(_row("all", found["all"], answers))
+            rows = [_row(line.text(name), line, answers) for line in found.parts(f"{name}s")]
+            rows.append(_row("all", found.part("all"), answers))
             out.print(table((title, *answers, "total"), rows, right=(*answers, "total")))
             out.print()
         note(
@@ -40,6 +39,7 @@ def results(as_json: JsonOption = False, home: PlaceOption = None) -> None:
         )
 
 
-def _row(name: str, line: dict[str, Any], answers: list[str]) -> tuple[str, ...]:
-    counts = [*(line["counts"][answer] for answer in answers), line["total"]]
+def _row(name: str, line: Fields, answers: list[str]) -> tuple[str, ...]:
+    counted = line.part("counts")
+    counts = [*(counted[answer] for answer in answers), line["total"]]
     return (name, *("–" if count is None else str(count) for count in counts))

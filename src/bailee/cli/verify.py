@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final, cast
+from typing import Final
 
 import typer
 
@@ -17,14 +17,15 @@ _DAMAGED: Final = CODES["tampered"].exit_status
 def verify(as_json: JsonOption = False, home: PlaceOption = None) -> None:
     """Check a whole home: its databases, keys, rows, records, receipts, holds and spool."""
     with reporting():
-        found = cast("dict[str, Any]", ask_one(home, "verify"))
-    damaged = found["damaged"]
+        found = ask_one(home, "verify")
+    damaged = found.parts("damaged")
     if as_json:
         print_json(found)
     else:
         for one in damaged:
             say(f"{one['where']}: {one['what']}")
-        looked = ", ".join(f"{number} {kind}" for kind, number in sorted(found["checked"].items()))
+        checked = found.part("checked")
+        looked = ", ".join(f"{checked[kind]} {kind}" for kind in sorted(checked))
         say(f"{len(damaged) or 'Nothing'} damaged. Checked: {looked}.")
         if damaged:
             say(

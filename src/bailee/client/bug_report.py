@@ -17,12 +17,12 @@ import json
 import platform
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Final, Literal
+from typing import Final, Literal
 from urllib.parse import quote, urlencode
 
 from bailee import __version__
 from bailee.client.payloads import Payload, report
-from bailee.client.scrubbing import Secret, find, masked
+from bailee.client.scrubbing import Secret, find, masked, masked_text
 from bailee.errors import InputError
 
 Part = Literal["description", "transcript", "errors", "environment"]
@@ -35,7 +35,7 @@ _CUT: Final = "\n\n(shortened)"
 class Draft:
     """A report that nobody has sent. `parts` hold everything as it is; `content` what would go."""
 
-    parts: Mapping[Part, Any] = field(repr=False)
+    parts: Mapping[Part, object] = field(repr=False)
     secrets: tuple[Secret, ...]
     left_out: frozenset[Part] = frozenset()
     kept: frozenset[int] = frozenset()
@@ -60,7 +60,7 @@ class Draft:
         return replace(self, kept=self.kept - set(numbers))
 
     @property
-    def content(self) -> dict[str, Any]:
+    def content(self) -> dict[str, object]:
         """What would go, by part."""
         return {
             part: masked(self.parts[part], self.secrets, self.kept)
@@ -96,12 +96,12 @@ class Draft:
 def draft(
     description: str,
     *,
-    transcript: Sequence[Mapping[str, Any]] = (),
+    transcript: Sequence[Mapping[str, object]] = (),
     errors: Sequence[str] = (),
     environment: Mapping[str, str] | None = None,
 ) -> Draft:
     """A report with everything in it and every secret marked. A part with nothing in it is none."""
-    parts: dict[Part, Any] = {}
+    parts: dict[Part, object] = {}
     if description.strip():
         parts["description"] = description.strip()
     if transcript:
@@ -192,14 +192,14 @@ def _issue(repository: str, title: str, body: str) -> Issue:
             hint="set feedbackRepository in your settings",
         )
     secrets = find(title, body)
-    one_line = " ".join(masked(title, secrets).split())
-    return Issue(repository, one_line, masked(body, secrets), secrets)
+    one_line = " ".join(masked_text(title, secrets).split())
+    return Issue(repository, one_line, masked_text(body, secrets), secrets)
 
 
 _NAME: Final = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.")
 
 
-def _readable(value: Any) -> str:
+def _readable(value: object) -> str:
     return json.dumps(value, ensure_ascii=False, indent=1)
 
 

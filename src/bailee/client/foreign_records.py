@@ -17,7 +17,9 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Final
+
+from bailee.json_values import Json
 
 _KEYS: Final = ("timestamp", "ts", "time", "lastUpdated", "startTime", "createdAt", "event_time")
 _AIDER_CHAT: Final = re.compile(rb"^# aider chat started at (\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)")
@@ -98,7 +100,7 @@ def _times(content: bytes) -> Iterator[datetime]:
             yield at
 
 
-def _within(value: Any) -> Iterator[datetime]:
+def _within(value: Json) -> Iterator[datetime]:
     """The times of a JSON document: its own, and those of the records in its lists."""
     at = _time_of(value)
     if at is not None:
@@ -111,7 +113,7 @@ def _within(value: Any) -> Iterator[datetime]:
             yield at
 
 
-def _time_of(record: Any) -> datetime | None:
+def _time_of(record: Json) -> datetime | None:
     if not isinstance(record, dict):
         return None
     for key in _KEYS:
@@ -121,7 +123,7 @@ def _time_of(record: Any) -> datetime | None:
     return None
 
 
-def _moment(value: Any) -> datetime | None:
+def _moment(value: Json) -> datetime | None:
     try:
         if isinstance(value, bool) or value is None:
             return None
@@ -145,8 +147,9 @@ def _local(text: bytes) -> datetime | None:
         return None
 
 
-def _parsed(text: bytes) -> Any:
+def _parsed(text: bytes) -> Json:
     try:
-        return json.loads(text)
+        value: Json = json.loads(text)
     except (ValueError, RecursionError):
         return None
+    return value

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 from urllib.parse import urlsplit
 
 from bailee.client.bug_report import Issue
@@ -82,7 +82,7 @@ def _cut(text: str, most: int, mark: str = _CUT) -> str:
 
 def _filed(content: bytes) -> Filed:
     try:
-        value: Any = json.loads(content)
+        value = json.loads(content)
         number, url = value["number"], value["html_url"]
         parts = urlsplit(url)
         if type(number) is int and parts.scheme in ("https", "http") and parts.hostname:

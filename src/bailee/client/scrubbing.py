@@ -189,25 +189,35 @@ def find(*values: object) -> tuple[Secret, ...]:
     )
 
 
-def masked(value: Any, secrets: Iterable[Secret], keep: frozenset[int] = frozenset()) -> Any:
+def masked(value: object, secrets: Iterable[Secret], keep: frozenset[int] = frozenset()) -> object:
     """A JSON value without the secrets, but for those kept on purpose."""
+    mask = _masking(secrets, keep)
+
+    def within(inner: object) -> object:
+        if isinstance(inner, str):
+            return mask(inner)
+        if isinstance(inner, dict):
+            return {mask(str(name)): within(one) for name, one in inner.items()}
+        if isinstance(inner, list | tuple):
+            return [within(one) for one in inner]
+        return inner
+
+    return within(value)
+
+
+def masked_text(text: str, secrets: Iterable[Secret]) -> str:
+    """A text without the secrets."""
+    return _masking(secrets, frozenset())(text)
+
+
+def _masking(secrets: Iterable[Secret], keep: frozenset[int]) -> Callable[[str], str]:
     going = sorted(
         (one for one in secrets if one.number not in keep),
         key=lambda one: len(one.value),
         reverse=True,
     )
     if not going:
-        return value
+        return str
     pattern = re.compile("|".join(re.escape(one.value) for one in going))
     masks = {one.value: one.mask for one in going}
-
-    def within(inner: Any) -> Any:
-        if isinstance(inner, str):
-            return pattern.sub(lambda match: masks[match[0]], inner)
-        if isinstance(inner, dict):
-            return {within(str(name)): within(one) for name, one in inner.items()}
-        if isinstance(inner, list | tuple):
-            return [within(one) for one in inner]
-        return inner
-
-    return within(value)
+    return lambda text: pattern.sub(lambda match: masks[match[0]], text)

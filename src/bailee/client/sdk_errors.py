@@ -81,7 +81,7 @@ def error(event: ErrorEvent, resource: Resource, *, at: datetime, event_id: str)
 
 def content(
     event: ErrorEvent, resource: Resource, *, at: datetime, event_id: str
-) -> dict[str, Any]:
+) -> dict[str, object]:
     """The event as the protocol writes it, without an envelope round it."""
     fields, about = event.fields, resource.fields
     frames = [

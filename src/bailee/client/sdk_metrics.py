@@ -17,11 +17,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from bailee.client.declared import Metric, Resource
 from bailee.client.payloads import Payload
 from bailee.errors import IntegrityError
+
+if TYPE_CHECKING:
+    from opentelemetry.sdk.metrics.export import MetricsData
 
 _SCOPE: Final = "bailee"
 _BOUNDS: Final = (10, 50, 100, 250, 500, 1000, 2500, 5000, 10_000, 30_000, 60_000, 300_000)
@@ -49,7 +52,7 @@ def metrics(
     return Payload("metrics", "/v1/metrics", "application/json", body.encode())
 
 
-def _collected(measured: Sequence[Metric], resource: Resource) -> Any:
+def _collected(measured: Sequence[Metric], resource: Resource) -> MetricsData | None:
     from opentelemetry.sdk.metrics import AlwaysOffExemplarFilter, Counter, Histogram, MeterProvider
     from opentelemetry.sdk.metrics.export import AggregationTemporality, InMemoryMetricReader
     from opentelemetry.sdk.resources import Resource as SdkResource
@@ -80,9 +83,9 @@ def _collected(measured: Sequence[Metric], resource: Resource) -> Any:
     return data
 
 
-def _check(data: Any, measured: Sequence[Metric], resource: Resource) -> None:
+def _check(data: MetricsData, measured: Sequence[Metric], resource: Resource) -> None:
     """Holds what the SDK made against what it was given."""
-    given: dict[str, list[Mapping[str, Any]]] = {}
+    given: dict[str, list[Mapping[str, object]]] = {}
     for metric in measured:
         given.setdefault(metric.declaration.name, []).append(metric.fields)
     for of_resource in data.resource_metrics:
@@ -90,10 +93,10 @@ def _check(data: Any, measured: Sequence[Metric], resource: Resource) -> None:
         for of_scope in of_resource.scope_metrics:
             scope = of_scope.scope
             fine = fine and scope.name == _SCOPE and not scope.version and not scope.attributes
-            for metric in of_scope.metrics:
-                fine = fine and not metric.description and metric.name in given
-                for point in metric.data.data_points:
-                    known = given.get(metric.name, [])
+            for made in of_scope.metrics:
+                fine = fine and not made.description and made.name in given
+                for point in made.data.data_points:
+                    known = given.get(made.name, [])
                     fine = fine and not point.exemplars and dict(point.attributes or {}) in known
         if not fine:
             raise IntegrityError(
@@ -102,10 +105,10 @@ def _check(data: Any, measured: Sequence[Metric], resource: Resource) -> None:
             )
 
 
-def _at(data: Any, window: Mapping[str, int]) -> Any:
+def _at(data: MetricsData, window: Mapping[str, int]) -> MetricsData:
     """The same with the caller's times."""
 
-    def moved(metric: Any) -> Any:
+    def moved(metric: Any) -> Any:  # each kind of metric has points of its own
         points = [replace(point, **window) for point in metric.data.data_points]
         return replace(metric, data=replace(metric.data, data_points=points))
 

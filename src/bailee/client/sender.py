@@ -19,7 +19,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Final
 
 from bailee.client.flows import ingest_address, permitted, shown
 from bailee.client.outbox import Item, Outbox
@@ -161,7 +161,7 @@ def _one(
 def _identity(content: bytes) -> str | None:
     """What the server calls what it was sent, so that it can be withdrawn."""
     try:
-        value: Any = json.loads(content[:65536])
+        value = json.loads(content[:65536])
     except (ValueError, RecursionError):
         return None
     if not isinstance(value, dict):

@@ -17,8 +17,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 from urllib.parse import urlsplit
+
+from bailee.json_values import Json, elements, members, text
 
 _NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,40}")
 _VARIABLE: Final = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
@@ -85,16 +87,21 @@ def trouble(name: str, value: object) -> str | None:
     return None if _are_texts(value.get("env", {})) else "has an env that is not texts by name."
 
 
-def server(name: str, value: Mapping[str, Any]) -> Server:
+def server(name: str, value: object) -> Server:
     """A definition in which there is no `trouble`."""
+    held = members(value)
     return Server(
         name,
-        value.get("command"),
-        tuple(value.get("args", ())),
-        dict(value.get("env", {})),
-        value.get("url"),
-        dict(value.get("headers", {})),
+        text(held.get("command")) or None,
+        tuple(map(text, elements(held.get("args")))),
+        _texts(held.get("env")),
+        text(held.get("url")) or None,
+        _texts(held.get("headers")),
     )
+
+
+def _texts(value: Json) -> dict[str, str]:
+    return {name: text(one) for name, one in members(value).items()}
 
 
 def _is_address(value: object) -> bool:

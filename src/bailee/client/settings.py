@@ -5,8 +5,8 @@ Scopes, nearest first: managed, command line, environment, project local, projec
 Rules kept here:
 
 * Where scopes disagree about privacy or permission, the more private value wins, whatever its
-  scope. A switch that is set anywhere is set; `""` elsewhere does not undo it. Any value that is
-  not empty counts, `0` too.
+  scope. A switch that is set anywhere is set; `""` elsewhere does not undo it. A value that is not
+  empty counts, `0` too.
 * For everything else the nearest scope wins.
 * A project's files (checked in or not: they come with the folder) can only make things more
   private. They can't turn a flow on, allow a command, or say where the model's traffic goes.
@@ -391,8 +391,8 @@ class _Refused(ValueError):
     pass
 
 
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    value: dict[str, Any] = {}
+def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    value: dict[str, object] = {}
     for name, inner in pairs:
         if name in value:
             raise _Refused(f'has the name "{_one_line(name)}" twice in one object')

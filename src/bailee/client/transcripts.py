@@ -29,7 +29,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, BinaryIO, Final
+from typing import BinaryIO, Final
 
 from bailee.client import frames
 from bailee.client.local_key import (
@@ -43,8 +43,9 @@ from bailee.client.local_key import (
 )
 from bailee.clock import Clock, system_clock
 from bailee.errors import BaileeError, InputError, IntegrityError, StorageError
+from bailee.json_values import JsonObject
 
-Record = dict[str, Any]
+Record = JsonObject
 _SESSION: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}", re.A)
 _TITLE: Final = 80
 
@@ -94,7 +95,7 @@ class LocalTranscripts:
         """Whether anything is written at all."""
         return self._days > 0
 
-    def append(self, session: str, record: Mapping[str, Any]) -> None:
+    def append(self, session: str, record: Mapping[str, object]) -> None:
         """Keep one record; when this returns, a crash does not lose it.
 
         Raises:

@@ -20,7 +20,7 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncIterator, Callable, Iterator
 from itertools import chain
-from typing import Any, Final
+from typing import Final
 
 import orjson
 from starlette.requests import Request
@@ -128,15 +128,14 @@ def refusal(error: BaileeError) -> Response:
     return as_json(body, error.http_status)
 
 
-def _values(route: Route, ask: Ask) -> dict[str, Any]:
+def _values(route: Route, ask: Ask) -> dict[str, object]:
     """An operation's arguments as they came."""
-    values: dict[str, Any] = {}
+    texts: dict[str, list[str]] = {}
     for name, value in ask.request.query_params.multi_items():
-        values.setdefault(name, []).append(value)
-    if not route.in_address:
-        if values:
-            raise InputError("its arguments belong in the body, not in the address.")
-        values = _object(ask.body)
+        texts.setdefault(name, []).append(value)
+    if texts and not route.in_address:
+        raise InputError("its arguments belong in the body, not in the address.")
+    values: dict[str, object] = {**texts} if route.in_address else _object(ask.body)
     for name, value in ask.path.items():
         if (name, value) == ("id", "me"):
             continue
@@ -146,7 +145,7 @@ def _values(route: Route, ask: Ask) -> dict[str, Any]:
     return values
 
 
-def _answer(result: Any, line: Callable[[Any], bytes]) -> Response:
+def _answer(result: object, line: Callable[[object], bytes]) -> Response:
     if isinstance(result, AsyncIterator):
         return StreamingResponse(_lines_of(result, line), media_type=LINES)
     if isinstance(result, Iterator):
@@ -157,13 +156,13 @@ def _answer(result: Any, line: Callable[[Any], bytes]) -> Response:
 
 
 async def _lines_of(
-    items: AsyncIterator[Any], line: Callable[[Any], bytes]
+    items: AsyncIterator[object], line: Callable[[object], bytes]
 ) -> AsyncIterator[bytes]:
     async for item in items:
         yield line(item)
 
 
-def _whole(result: Any) -> Any:
+def _whole(result: object) -> object:
     """What is kept so that it can be said again; nothing that changes something comes in pieces."""
     assert not isinstance(result, Iterator | AsyncIterator)
     return result
@@ -174,9 +173,9 @@ def as_json(value: object, status: int = 200) -> Response:
     return Response(json_lines.line(value).rstrip(b"\n"), status, media_type="application/json")
 
 
-def _text(line: str) -> bytes:
+def _text(item: object) -> bytes:
     """A line that an operation gives as text. What is no Unicode can't be in JSON that it made."""
-    return line.rstrip("\n").encode("utf-8", "surrogatepass") + b"\n"
+    return str(item).rstrip("\n").encode("utf-8", "surrogatepass") + b"\n"
 
 
 def _is_json(request: Request) -> bool:
@@ -184,7 +183,7 @@ def _is_json(request: Request) -> bool:
     return kind == "application/json"
 
 
-def _object(raw: bytes) -> dict[str, Any]:
+def _object(raw: bytes) -> dict[str, object]:
     if not raw:
         return {}
     try:

@@ -14,14 +14,13 @@ Rows: C5.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from typing import Any, Final
+from collections.abc import AsyncIterator, Mapping
+from typing import Final
 
 import orjson
 from starlette.responses import RedirectResponse, Response, StreamingResponse
 
 from bailee.accounts import Account
-from bailee.cloud.sessions.log import Event
 from bailee.console.asking import Ask
 from bailee.console.cloud_events import said
 from bailee.console.frame import Frame
@@ -138,7 +137,7 @@ class Cloud:
             raise InputError(ask.words("cloud.reason_first"), code="forbidden")
         return shown
 
-    def _sessions(self, ask: Ask, given: Any, error: BaileeError | None) -> Response:
+    def _sessions(self, ask: Ask, given: object, error: BaileeError | None) -> Response:
         person = ask.visitor.person
         accounts: list[tuple[Account, str | None]] = []
         for place in () if person is None else person.memberships:
@@ -181,9 +180,11 @@ class Cloud:
         )
 
 
-async def _stream(events: AsyncIterator[Event], words: Words) -> AsyncIterator[bytes]:
+async def _stream(
+    events: AsyncIterator[Mapping[str, object]], words: Words
+) -> AsyncIterator[bytes]:
     """Server-sent events (HTML, section 9.2): one for each thing said; `state` and `end` beside."""
-    waiting: asyncio.Future[Event] | None = None
+    waiting: asyncio.Future[Mapping[str, object]] | None = None
     try:
         while True:
             waiting = waiting or asyncio.ensure_future(anext(events))

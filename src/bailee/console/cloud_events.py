@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Final
+from typing import Final
 
+from bailee.json_values import members, objects, whole
 from bailee.words import Words
 
 _LONGEST: Final = 20_000
@@ -22,31 +23,33 @@ class Said:
     who: str
     text: str
 
-    def as_object(self) -> dict[str, Any]:
+    def as_object(self) -> dict[str, object]:
         """For the page's script."""
         return asdict(self)
 
 
-def said(events: Sequence[Mapping[str, Any]], words: Words) -> Iterator[Said]:
+def said(events: Sequence[Mapping[str, object]], words: Words) -> Iterator[Said]:
     """The events that a person wants to read."""
     for event in events:
         for kind, who, text in _parts(event, words):
             if text:
                 shown = text if len(text) <= _LONGEST else text[:_LONGEST] + "…"
-                yield Said(event["n"], event["at"], kind, words(f"cloud.who_{who}"), shown)
+                yield Said(
+                    whole(event["n"]), str(event["at"]), kind, words(f"cloud.who_{who}"), shown
+                )
 
 
-def _parts(event: Mapping[str, Any], words: Words) -> Iterator[tuple[str, str, str]]:
+def _parts(event: Mapping[str, object], words: Words) -> Iterator[tuple[str, str, str]]:
     kind = event["kind"]
     if kind == "state":
-        text = words(f"cloud.state_{event['state']}")
+        state = words(f"cloud.state_{event['state']}")
         if event["state"] == "ended":
-            text += f": {words('cloud.end_' + event['end'])}"
+            state += f": {words('cloud.end_' + str(event['end']))}"
             if event["problem"]:
-                text += f" ({event['problem']})"
-        yield "step", "service", text
+                state += f" ({event['problem']})"
+        yield "step", "service", state
     elif kind == "prompt":
-        yield "prompt", "person", event["text"]
+        yield "prompt", "person", str(event["text"])
     elif kind == "git":
         name = words(f"cloud.git_{event['step']}")
         if event["ok"]:
@@ -54,19 +57,15 @@ def _parts(event: Mapping[str, Any], words: Words) -> Iterator[tuple[str, str, s
         else:
             yield "problem", "git", f"{words('cloud.failed', what=name)}\n{event['text']}"
     elif kind == "output":
-        yield "result", "output", event["text"]
+        yield "result", "output", str(event["text"])
     elif kind == "dropped":
         yield "problem", "service", words("cloud.dropped", number=event["count"])
     elif kind == "agent":
-        yield from _agent(event["event"])
+        yield from _agent(members(event["event"]))
 
 
-def _agent(line: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
-    message = line.get("message")
-    content = message.get("content") if isinstance(message, dict) else None
-    for block in content if isinstance(content, list) else ():
-        if not isinstance(block, dict):
-            continue
+def _agent(line: Mapping[str, object]) -> Iterator[tuple[str, str, str]]:
+    for block in objects(members(line.get("message")).get("content")):
         if block.get("type") == "text":
             yield "said", "agent", str(block.get("text", ""))
         elif block.get("type") == "tool_use":

@@ -17,7 +17,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final, cast
+from typing import Final, cast
 
 from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -117,7 +117,7 @@ class Connection(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """A head begins."""
         super().on_message_begin()
-        tell_of_admission(cast("dict[str, Any]", self.scope), self._admitted)
+        tell_of_admission(cast("dict[str, object]", self.scope), self._admitted)
 
     def on_headers_complete(self) -> None:
         """The head is there."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from bailee.blocks import Block, blocks_of, role_of
 from bailee.operations.sessions import Transcript
@@ -35,5 +34,5 @@ def conversations(shown: Transcript) -> list[Conversation]:
     ]
 
 
-def _conversation(kind: str, name: str, messages: list[Any]) -> Conversation:
+def _conversation(kind: str, name: str, messages: list[object]) -> Conversation:
     return Conversation(kind, name, [Spoken(role_of(one), blocks_of(one)) for one in messages])

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any
 
 from markupsafe import Markup
 from starlette.responses import RedirectResponse, Response
@@ -163,7 +162,7 @@ class Feedback:
         ask: Ask,
         error: BaileeError | None = None,
         *,
-        content: list[dict[str, Any]] | None = None,
+        content: list[dict[str, object]] | None = None,
         draft: feedback.Issue | None = None,
     ) -> Response:
         return self._frame.page(
@@ -178,14 +177,14 @@ class Feedback:
         )
 
 
-def readable(content: Mapping[str, object]) -> list[dict[str, Any]]:
+def readable(content: Mapping[str, object]) -> list[dict[str, object]]:
     """A report's parts as pages show them: messages where they are messages, else text. What is
     very long is cut, and says so.
     """
     return [_part(name, value) for name, value in content.items()]
 
 
-def _part(name: str, value: Any) -> dict[str, Any]:
+def _part(name: str, value: object) -> dict[str, object]:
     if isinstance(value, list) and all(isinstance(one, dict) and "role" in one for one in value):
         messages, left = [], _LONGEST
         for one in value:

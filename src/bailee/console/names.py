@@ -12,7 +12,7 @@ Rules kept here:
   provider sends people back to follow it.
 * Pages are answered under the console's own names alone. The HTTP API, which takes a key and no
   cookie, is answered where the console listens too: programs need not resolve names.
-* Any other name is refused (DNS rebinding), and nothing that is said of it names the label.
+* Another name is refused (DNS rebinding), and nothing that is said of it names the label.
 """
 
 from __future__ import annotations

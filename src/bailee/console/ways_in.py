@@ -8,7 +8,6 @@ it the pages work and offer the other ways in.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 from urllib.parse import urlsplit
 
 import orjson
@@ -142,7 +141,7 @@ class WaysIn:
         return self._parts.names.origin(ask.request.headers["host"])
 
 
-def _credential(ask: Ask) -> dict[str, Any]:
+def _credential(ask: Ask) -> dict[str, object]:
     try:
         value = orjson.loads(ask.form.get("credential", ""))
     except orjson.JSONDecodeError:
@@ -152,7 +151,7 @@ def _credential(ask: Ask) -> dict[str, Any]:
     return value
 
 
-def _begun(begun: tuple[str, dict[str, Any]]) -> dict[str, object]:
+def _begun(begun: tuple[str, dict[str, object]]) -> dict[str, object]:
     token, options = begun
     return {"token": token, "options": options}
 

@@ -21,11 +21,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any, Final, Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 import orjson
 
 from bailee.errors import InputError
+from bailee.json_values import JsonObject
 from bailee.vault.packing import JSON, Unpackable, pack
 
 Part = Literal["description", "transcript", "errors", "environment"]
@@ -101,7 +102,7 @@ def _parts(sent: Mapping[str, JSON]) -> Parts:
     }
 
 
-def _object(text: bytes) -> dict[str, Any]:
+def _object(text: bytes) -> JsonObject:
     """A JSON object. What JavaScript cuts within a character is read too."""
     if text.count(b"{") + text.count(b"[") > MOST_OBJECTS:
         raise InputError(

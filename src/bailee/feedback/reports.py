@@ -30,6 +30,7 @@ import zstandard
 from sqlalchemy import (
     ColumnElement,
     Engine,
+    Row,
     delete,
     false,
     func,
@@ -290,7 +291,7 @@ class Reports:
         Raises:
             InputError: code `not_found`.
         """
-        theirs = True if whose is None else whose.condition
+        theirs = true() if whose is None else whose.condition
         found = self._select(table.c.id == report_id, table.c.expires_at > now, theirs)
         if not found:
             raise InputError("there is no such report, or it is no longer kept.", code="not_found")
@@ -465,22 +466,22 @@ class Reports:
         with storage_errors(_WHAT), self._engine.begin() as connection:
             connection.execute(delete(table).where(table.c.id == report_id))
 
-    def _ids(self, *where: Any) -> list[Due]:
+    def _ids(self, *where: ColumnElement[bool]) -> list[Due]:
         """Some of the reports of which that is true, and whose end waits for no hold."""
         return [_due(*one) for one in self._names(not_(_DEFERRED), *where, most=_PORTION)]
 
-    def _held(self, *where: Any) -> list[str]:
+    def _held(self, *where: ColumnElement[bool]) -> list[str]:
         """The ids of those whose end waits for a hold."""
         return [name for name, _ in self._names(_DEFERRED, *where)]
 
-    def _names(self, *where: Any, most: int | None = None) -> list[tuple[str, str]]:
+    def _names(self, *where: ColumnElement[bool], most: int | None = None) -> list[tuple[str, str]]:
         """The ids of reports and of their accounts, whether the rows are sound or not."""
         query = select(table.c.id, table.c.account_id).where(table.c.state != _ARRIVING, *where)
         query = query.limit(most)
         with storage_errors(_WHAT), reading(self._engine) as connection:
             return [(row.id, row.account_id) for row in connection.execute(query)]
 
-    def _select(self, *where: Any, limit: int | None = None) -> list[Report]:
+    def _select(self, *where: ColumnElement[bool], limit: int | None = None) -> list[Report]:
         query = (
             select(table)
             .where(table.c.state != _ARRIVING, *where, sound(table))
@@ -503,7 +504,7 @@ def _data(report_id: str) -> bytes:
     return associated("bailee/report/1", _subject(report_id), DATA_CLASS, _SCHEMA)
 
 
-def _report(row: Any) -> Report:
+def _report(row: Row[tuple[object, ...]]) -> Report:
     return Report(
         row.id,
         row.account_id,

@@ -20,6 +20,7 @@ from pathlib import Path
 
 from bailee import json_lines
 from bailee.errors import BaileeError, InputError, StorageError
+from bailee.json_values import Json
 
 _CREDENTIALS = struct.Struct("3i")  # process, user, group: struct ucred, unix(7)
 
@@ -34,7 +35,7 @@ def answers(path: Path) -> bool:
     return True
 
 
-def ask(path: Path, operation: str, arguments: Mapping[str, object]) -> Iterator[object]:
+def ask(path: Path, operation: str, arguments: Mapping[str, object]) -> Iterator[Json]:
     """Ask the server at `path`: gives the operation's items as they come.
 
     Raises:

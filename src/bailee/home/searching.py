@@ -29,10 +29,11 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 from urllib.parse import quote
 
 from bailee.errors import StorageError
+from bailee.json_values import JsonObject, elements, text, whole
 
 MOST: Final = 4 << 30
 """How many bytes are read at most."""
@@ -253,9 +254,13 @@ def _tables(connection: sqlite3.Connection) -> Iterator[tuple[str, list[str]]]:
             yield table, columns
 
 
-def _main(asked: Mapping[str, Any]) -> None:
-    traces = [Trace(what, bytes.fromhex(word), one) for what, word, one in asked["traces"]]
-    json.dump(asdict(search_here(Path(asked["folder"]), traces, asked["most"])), sys.stdout)
+def _main(asked: JsonObject) -> None:
+    traces = [
+        Trace(text(what), bytes.fromhex(text(word)), text(one))
+        for what, word, one in map(elements, elements(asked["traces"]))
+    ]
+    found = search_here(Path(text(asked["folder"])), traces, whole(asked["most"]))
+    json.dump(asdict(found), sys.stdout)
 
 
 if __name__ == "__main__":

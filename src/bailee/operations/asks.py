@@ -15,11 +15,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Final
+from typing import Final
 
 from bailee.accounts import OPERATOR, Account, Actor
 from bailee.accounts.roles import Permission
 from bailee.errors import InputError
+from bailee.json_values import text
 from bailee.node import Node
 
 PROOFS: Final = frozenset({"key", "cookie"})
@@ -76,7 +77,7 @@ def asked_by(
     return Asks(actor, now or node.latest(), now or node.clock(), via, reason)
 
 
-def at_terminal(node: Node, values: Mapping[str, Any]) -> Actor:
+def at_terminal(node: Node, values: Mapping[str, object]) -> Actor:
     """Who asks by a command on this machine: the person or key whose `key` is among the values;
     else the operator, who has the home.
 
@@ -87,7 +88,7 @@ def at_terminal(node: Node, values: Mapping[str, Any]) -> Actor:
     return OPERATOR if key is None else _by_key(node, key)
 
 
-def from_outside(node: Node, values: Mapping[str, Any]) -> Actor:
+def from_outside(node: Node, values: Mapping[str, object]) -> Actor:
     """Who asks by a page or over HTTP: whose `key` or `cookie` is among the values.
 
     Raises:
@@ -96,7 +97,7 @@ def from_outside(node: Node, values: Mapping[str, Any]) -> Actor:
     key = values.get("key")
     if key is not None:
         return _by_key(node, key)
-    return node.registry.web_sessions.actor(values.get("cookie"))
+    return node.registry.web_sessions.actor(text(values.get("cookie")) or None)
 
 
 def _by_key(node: Node, key: object) -> Actor:

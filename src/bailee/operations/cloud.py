@@ -9,11 +9,12 @@ Rows: C4, C5.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
+from bailee import json_values
 from bailee.accounts import Account, Actor
 from bailee.accounts.roles import Permission
 from bailee.cloud.ports import End
@@ -24,6 +25,7 @@ from bailee.cloud.sessions.sessions import events_of
 from bailee.cloud.sessions.states import State
 from bailee.cloud.sessions.store import DIFF, EGRESS, OUTPUT, Record
 from bailee.errors import InputError, MachineError
+from bailee.json_values import JsonObject, objects
 from bailee.keeping.receipts import DEFERRED
 from bailee.node import Node
 from bailee.node.running import RunningCloud
@@ -33,7 +35,7 @@ from bailee.operations.codec import Function, Limit, Page, extended
 from bailee.operations.operation import operation
 from bailee.operations.retention import Receipt, receipt
 
-_Held = tuple[list[Event], str | None, list[dict[str, Any]]]
+_Held = tuple[list[Event], str | None, list[JsonObject]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +180,7 @@ def show(asks: Asks, node: Node, id: str) -> Shown:
         Shown,
         shown(record),
         kept=kept(node, record, asks.at),
-        asked=None if first is None else Asked(**first["asked"]),
+        asked=None if first is None else Asked.of(first["asked"]),
         yours=yours,
     )
 
@@ -208,7 +210,7 @@ def send(asks: Asks, node: Node, id: str, text: str) -> CloudSession:
 
 
 @operation()
-def attach(asks: Asks, node: Node, id: str, after: int = -1) -> AsyncIterator[Event]:
+def attach(asks: Asks, node: Node, id: str, after: int = -1) -> AsyncIterator[Mapping[str, object]]:
     """The events of a session after one, by its number, as they come, until it has ended."""
     record = on_record(asks, node, id)
     return _each(_running(node), record.id, after)
@@ -221,13 +223,13 @@ async def _each(cloud: RunningCloud, session: str, after: int) -> AsyncIterator[
 
 
 @operation()
-def logs(asks: Asks, node: Node, id: str, egress: bool = False) -> list[dict[str, Any]]:
+def logs(asks: Asks, node: Node, id: str, egress: bool = False) -> Sequence[Mapping[str, object]]:
     """What happened in a session, as far as it is kept; with egress its connections instead."""
     record = on_record(asks, node, id)
     events, _, connections = _held(node, record)
     if egress:
         pieces = node.cloud.read(record.id, EGRESS, asks.at)
-        return connections or flat(piece["connections"] for piece in pieces)
+        return connections or flat(objects(piece["connections"]) for piece in pieces)
     return events or events_of(node.cloud, record.id, asks.at)
 
 
@@ -238,7 +240,7 @@ def diff(asks: Asks, node: Node, id: str) -> Changes:
     _, held, _ = _held(node, record)
     if held is None:
         piece = next(node.cloud.read(record.id, DIFF, asks.at), None)
-        held = None if piece is None else piece["diff"]
+        held = None if piece is None else json_values.text(piece["diff"])
     return Changes(record.id, held or "")
 
 
@@ -253,14 +255,18 @@ def teleport(asks: Asks, node: Node, id: str) -> Teleport:
             code="not_found",
             hint="it has expired, or it was a zero-retention session",
         )
-    asked = Asked(**pieces[0]["asked"])
+    asked = Asked.of(pieces[0]["asked"])
     return extended(
         Teleport,
         shown(record),
         repository=asked.repository,
         push_branch=asked.push_branch,
         conversation=record.transcript,
-        records=[line for piece in pieces for line in piece.get("conversation", ())],
+        records=[
+            json_values.text(line)
+            for piece in pieces
+            for line in json_values.elements(piece.get("conversation"))
+        ],
     )
 
 

@@ -96,7 +96,7 @@ def result(function: Function) -> Any:
 
 
 def arguments(
-    function: Function, values: Mapping[str, Any], *, texts: bool = False
+    function: Function, values: Mapping[str, object], *, texts: bool = False
 ) -> dict[str, Any]:
     """An operation's arguments. None among the values is as good as nothing. `texts`: they stood in
     an address, where everything is text, and each name may have been given several times.

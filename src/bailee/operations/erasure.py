@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 from bailee.accounts.roles import Permission
 from bailee.db.pages import place
@@ -53,7 +53,7 @@ class Erasure:
     requested: datetime
     requested_by: str
     finished: datetime | None
-    signed: dict[str, Any] | None
+    signed: dict[str, object] | None
 
 
 @dataclass(frozen=True, slots=True)

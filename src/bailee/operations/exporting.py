@@ -18,13 +18,14 @@ import json
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from itertools import chain
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bailee import json_lines
 from bailee.accounts import Actor
 from bailee.accounts.roles import Permission
 from bailee.errors import BaileeError
 from bailee.feedback.reports import Report
+from bailee.json_values import objects, text
 from bailee.node import subjects
 from bailee.node.subjects import Subject
 from bailee.operations import (
@@ -104,8 +105,8 @@ def _files(
     for entry in tables[_CLOUD]:
         pieces = [
             {"data_class": held["data_class"], "piece": piece}
-            for held in entry["kept"]
-            for piece in node.cloud.read(entry["session"], held["data_class"], now)
+            for held in objects(entry["kept"])
+            for piece in node.cloud.read(str(entry["session"]), text(held["data_class"]), now)
         ]
         if pieces:
             yield f"{_CLOUD}/{entry['session']}.jsonl", [json_lines.line(piece) for piece in pieces]
@@ -143,11 +144,11 @@ def _report(node: Node, report: Report) -> tuple[str, Iterable[bytes]]:
 
 def _tables(
     node: Node, subject: Subject, rows: list[SessionRow], now: datetime
-) -> dict[str, list[dict[str, Any]]]:
+) -> dict[str, list[dict[str, object]]]:
     person, own = subject.person, subject.account
     keys = subjects.keys_of(node.accounts, subject)
     held = node.holds.held()
-    tables: dict[str, list[dict[str, Any]]] = {
+    tables: dict[str, list[dict[str, object]]] = {
         "profile": [_profile(subject)],
         "accounts": [] if own is None else [_row(choices.training_of(node, own), name=own.name)],
         "keys": [_row(key_of(node.policy, key, account)) for key, account in keys],
@@ -210,7 +211,7 @@ def _tables(
     return tables
 
 
-def _profile(subject: Subject) -> dict[str, Any]:
+def _profile(subject: Subject) -> dict[str, object]:
     person = subject.person
     if person is None:
         return {"account": subject.id, "person": None}
@@ -224,7 +225,7 @@ def _profile(subject: Subject) -> dict[str, Any]:
     }
 
 
-def _session_entry(node: Node, row: SessionRow, held: bool, now: datetime) -> dict[str, Any]:
+def _session_entry(node: Node, row: SessionRow, held: bool, now: datetime) -> dict[str, object]:
     known = session(node, row, held=held)
     if row.expires_at > now:
         return _row(known, transcript=f"{_SESSIONS}/{row.id}.md")
@@ -232,14 +233,14 @@ def _session_entry(node: Node, row: SessionRow, held: bool, now: datetime) -> di
     return _row(known, transcript=None, why=why)
 
 
-def _cloud_entries(node: Node, owner: str, now: datetime) -> list[dict[str, Any]]:
+def _cloud_entries(node: Node, owner: str, now: datetime) -> list[dict[str, object]]:
     return [
         _row(cloud.shown(record), kept=cloud.kept(node, record, now))
         for record in node.cloud.all(owner)
     ]
 
 
-def _elsewhere(node: Node, subject: Subject, now: datetime) -> list[dict[str, Any]]:
+def _elsewhere(node: Node, subject: Subject, now: datetime) -> list[dict[str, object]]:
     """Sessions of organisations that a key of the person was last used in."""
     own = subject.account and subject.account.account_id
     keys = {
@@ -263,7 +264,7 @@ def _elsewhere(node: Node, subject: Subject, now: datetime) -> list[dict[str, An
     ]
 
 
-def _receipts(node: Node, subject: Subject, rows: list[SessionRow]) -> list[dict[str, Any]]:
+def _receipts(node: Node, subject: Subject, rows: list[SessionRow]) -> list[dict[str, object]]:
     erasure = node.erasures.rows.of(subject.id)
     found = node.receipts.about([row.id for row in rows])
     if erasure is not None:
@@ -274,7 +275,7 @@ def _receipts(node: Node, subject: Subject, rows: list[SessionRow]) -> list[dict
     return [*views.values(), *([erasure.receipt] if erasure and erasure.receipt else [])]
 
 
-def _audit(node: Node, holder: str, about: list[str]) -> list[dict[str, Any]]:
+def _audit(node: Node, holder: str, about: list[str]) -> list[dict[str, object]]:
     found = {
         leaf.number: _row(leaf)
         for entries in (
@@ -286,6 +287,6 @@ def _audit(node: Node, holder: str, about: list[str]) -> list[dict[str, Any]]:
     return [found[number] for number in sorted(found)]
 
 
-def _row(shown: object, **more: object) -> dict[str, Any]:
+def _row(shown: object, **more: object) -> dict[str, object]:
     """What an operation shows, as a row of a table, with more beside it."""
     return {**codec.plain(shown), **{name: codec.plain(value) for name, value in more.items()}}

@@ -16,11 +16,7 @@ from bailee.operations.routes import BASE, Route
 
 _IN_PATH: Final = re.compile(r"\{(\w+)\}")
 _REFERENCE: Final = "#/components/schemas/{name}"
-_REASON: Final[dict[str, Any]] = {
-    "required": False,
-    "description": "Why the operator reads what is another's; without it that is refused.",
-    "schema": {"type": "string"},
-}
+_REASON: Final = "Why the operator reads what is another's; without it that is refused."
 _ERROR: Final = {
     "type": "object",
     "required": ["type", "error"],
@@ -45,7 +41,7 @@ _ERROR: Final = {
 
 def document(
     operations: Mapping[str, Callable[..., object]], routes: Mapping[str, Route]
-) -> dict[str, Any]:
+) -> dict[str, object]:
     """The description of these operations at these routes."""
     types: list[Any] = []
     for name in routes:
@@ -56,7 +52,7 @@ def document(
         types, schema_hook=_anything, ref_template=_REFERENCE
     )
     described = iter(schemas)
-    paths: dict[str, Any] = {}
+    paths: dict[str, dict[str, object]] = {}
     for name, route in routes.items():
         function = operations[name]
         fields = msgspec.structs.fields(codec.parameters(function))
@@ -88,10 +84,10 @@ def document(
     }
 
 
-def _anything(kind: type) -> dict[str, Any]:
+def _anything(kind: type) -> dict[str, object]:
     """The schema of what can be any JSON value."""
     if kind is object:
-        return {"description": "Any JSON value."}
+        return {"description": "A JSON value."}
     raise NotImplementedError
 
 
@@ -107,12 +103,12 @@ def _operation(
     name: str,
     route: Route,
     function: Callable[..., object],
-    taken: list[tuple[Any, dict[str, Any]]],
-    given: dict[str, Any],
-) -> dict[str, Any]:
+    taken: list[tuple[msgspec.structs.FieldInfo, dict[str, object]]],
+    given: Mapping[str, object],
+) -> dict[str, object]:
     in_path = _IN_PATH.findall(route.path)
     media = "application/x-ndjson" if _given(function)[1] else "application/json"
-    entry: dict[str, Any] = {
+    entry: dict[str, object] = {
         "operationId": name,
         "summary": " ".join((function.__doc__ or name).split("\n\n")[0].split()),
         "tags": [name.rpartition(".")[0].replace(".", "-") or name],
@@ -138,7 +134,15 @@ def _operation(
         if in_query or field.encode_name in in_path
     ]
     if route.content and in_query:
-        parameters.append({"name": "reason", "in": "query", **_REASON})
+        parameters.append(
+            {
+                "name": "reason",
+                "in": "query",
+                "required": False,
+                "description": _REASON,
+                "schema": {"type": "string"},
+            }
+        )
     if route.method != "GET":
         parameters.append(
             {
@@ -155,7 +159,7 @@ def _operation(
     if body:
         properties = {field.encode_name: _with_default(field, schema) for field, schema in body}
         if route.content:
-            properties["reason"] = _REASON["schema"] | {"description": _REASON["description"]}
+            properties["reason"] = {"type": "string", "description": _REASON}
         required = [field.encode_name for field, _ in body if field.required]
         entry["requestBody"] = {
             "required": bool(required),
@@ -173,7 +177,7 @@ def _operation(
     return entry
 
 
-def _with_default(field: Any, schema: dict[str, Any]) -> dict[str, Any]:
+def _with_default(field: msgspec.structs.FieldInfo, schema: dict[str, object]) -> dict[str, object]:
     if field.default in (msgspec.NODEFAULT, None):
         return schema
     return {**schema, "default": codec.plain(field.default)}

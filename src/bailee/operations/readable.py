@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from bailee.blocks import blocks_of, role_of
 from bailee.shown import html_text as escape
@@ -28,7 +28,7 @@ _STYLE: Final = (
 _LINKED: Final = {("sessions", "transcript"), ("reports", "content")}  # cells that name a file
 
 
-def page(subject: str, made: str, tables: Mapping[str, Sequence[Mapping[str, Any]]]) -> bytes:
+def page(subject: str, made: str, tables: Mapping[str, Sequence[Mapping[str, object]]]) -> bytes:
     """`index.html`: a heading and a table for each kind of thing that is held."""
     parts = [
         '<!doctype html><html lang="en"><meta charset="utf-8">',
@@ -46,7 +46,7 @@ def page(subject: str, made: str, tables: Mapping[str, Sequence[Mapping[str, Any
     return "".join(parts).encode("utf-8", "backslashreplace")
 
 
-def _table(name: str, rows: Sequence[Mapping[str, Any]]) -> str:
+def _table(name: str, rows: Sequence[Mapping[str, object]]) -> str:
     columns = list(dict.fromkeys(key for row in rows for key in row))
     head = "".join(f'<th scope="col">{escape(column)}</th>' for column in columns)
     body = "".join(
@@ -58,18 +58,18 @@ def _table(name: str, rows: Sequence[Mapping[str, Any]]) -> str:
     return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
 
-def _cell(name: str, column: str, value: Any) -> str:
+def _cell(name: str, column: str, value: object) -> str:
     text = escape(value if isinstance(value, str) else _plain(value))
     if (name, column) in _LINKED and value:
         return f'<a href="{text}">{text}</a>'
     return text
 
 
-def _plain(value: Any) -> str:
+def _plain(value: object) -> str:
     return "" if value is None else json.dumps(value, ensure_ascii=False)
 
 
-def transcript(session_id: str, messages: Iterable[Any], title: str = "") -> Iterator[str]:
+def transcript(session_id: str, messages: Iterable[object], title: str = "") -> Iterator[str]:
     """A conversation as Markdown: what every other view shows of it, in the same words."""
     yield f"# Session {session_id}{title}\n"
     for message in messages:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 from bailee.accounts.roles import Permission
 from bailee.damage import Damaged
@@ -91,7 +91,7 @@ class Receipt:
 class Signed:
     """A receipt as `signing` makes one."""
 
-    signed: dict[str, Any]
+    signed: dict[str, object]
 
 
 @dataclass(frozen=True, slots=True)

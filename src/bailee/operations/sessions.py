@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 from bailee.accounts import Account
 from bailee.accounts.roles import Permission, may
@@ -84,12 +84,12 @@ class Transcript(Session):
     aside. `unfiled`: what of its account is perhaps not in here yet.
     """
 
-    messages: list[Any]
-    agents: dict[str, list[Any]]
-    aside: list[list[Any]]
+    messages: list[object]
+    agents: dict[str, list[object]]
+    aside: list[list[object]]
     as_bytes: list[AsBytes]
     unfiled: Unfiled
-    exchange_list: list[dict[str, Any]]
+    exchange_list: list[dict[str, object]]
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,7 +41,7 @@ from bailee.operations.asks import PROOFS, Via, asked_by
 def perform(
     node: Node,
     name: str,
-    values: Mapping[str, Any],
+    values: Mapping[str, object],
     *,
     by: Actor,
     via: Via = Via.TERMINAL,
@@ -68,7 +68,7 @@ def perform(
         node,
         by,
         via,
-        now=None if now is None else datetime.fromisoformat(now),
+        now=None if now is None else datetime.fromisoformat(str(now)),
         reason=reason if isinstance(reason, str) else None,
     )
     return codec.plain(function(asked, node, **codec.arguments(function, given, texts=texts)))

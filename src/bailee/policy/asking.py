@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import Any, Final, NoReturn
+from typing import Final, NoReturn
 
 from bailee.errors import InputError
 from bailee.policy.policy import Policy
@@ -81,7 +81,7 @@ def typed(policy: Policy, words: Sequence[str]) -> tuple[str, dict[str, object]]
     return action, facts
 
 
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
     value = dict(pairs)
     if len(value) != len(pairs):
         raise InputError("A name stands twice in one object.", hint="give each fact once")

@@ -18,7 +18,7 @@ import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import PurePath
-from typing import Any, Final
+from typing import Final
 
 from bailee.errors import InputError
 from bailee.policy import period as periods
@@ -276,21 +276,23 @@ def _conditions(table: Table, key: str, action: Action, space: Space) -> tuple[C
         if domain is None:
             known = [*space.domains, *space.derived]
             given.refuse(fact, f"{fact!r} is not a fact of {action.name}.", one_of(fact, known))
-        values: list[Any] = raw if isinstance(raw, list) else [raw]
+        values = raw if isinstance(raw, list) else [raw]
         if not values:
             given.refuse(fact, f"{fact} lists no value, so this can never hold.")
+        held: list[str | bool] = []
         for index, value in enumerate(values):
             path = (*given.path, fact, index) if isinstance(raw, list) else (*given.path, fact)
-            if type(value) is not type(domain[0]):
+            if not isinstance(value, str | bool) or type(value) is not type(domain[0]):
                 kind = "true or false" if isinstance(domain[0], bool) else "a string"
                 given.source.refuse(path, f"{fact} must be {kind}.")
             if value not in domain:
                 given.source.refuse(
                     path, f"{fact} can't be {value!r}.", one_of(str(value), map(str, domain))
                 )
-            if value in values[:index]:
+            if value in held:
                 given.source.refuse(path, f"{value!r} stands in {fact} twice.")
-        conditions.append(Condition(fact, tuple(values)))
+            held.append(value)
+        conditions.append(Condition(fact, tuple(held)))
     return tuple(conditions)
 
 

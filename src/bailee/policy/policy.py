@@ -87,7 +87,7 @@ class Policy:
             action: tuple((clause, self._decision(clause)) for clause in clauses)
             for action, clauses in document.clauses.items()
         }
-        self._tables: Final[dict[str, dict[tuple[Any, ...], Decision]]] = {
+        self._tables: Final[dict[str, dict[tuple[object, ...], Decision]]] = {
             action: {} for action in ACTIONS
         }
         self._retained: Final = self._tables["retain"]
@@ -297,7 +297,7 @@ class Policy:
         """Decide with every check, and remember: valid facts are finite, so the table is too."""
         decision = self.explain(action, facts).decision
         if ACTIONS[action].env:
-            key: tuple[Any, ...] = (facts["flow"], facts["provider"], self._number(facts["env"]))
+            key: tuple[object, ...] = (facts["flow"], facts["provider"], self._number(facts["env"]))
         else:
             key = tuple(facts[fact] for fact in ACTIONS[action].facts)
         self._tables[action][key] = decision

@@ -16,10 +16,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from pathlib import PurePath
-from typing import Any, NoReturn
+from typing import NoReturn, TypeVar
 
 from bailee.errors import InputError
 from bailee.policy import positions
+
+Kind = TypeVar("Kind")
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +102,7 @@ def parse(content: bytes, file: str | PurePath) -> Table:
 class Table:
     """One table, read key by key; `finish` refuses what was not read."""
 
-    values: Mapping[str, Any]
+    values: Mapping[str, object]
     path: positions.Path
     source: Source
     known: list[str] = field(default_factory=list)
@@ -124,21 +126,20 @@ class Table:
         value = self._take(key, str, "a string")
         if not value.strip():
             self.refuse(key, f"{key} is empty.")
-        return str(value)
+        return value
 
     def whole(self, key: str) -> int:
         """A whole number, zero or more."""
         value = self._take(key, int, "a whole number")
         if isinstance(value, bool) or value < 0:
             self.refuse(key, f"{key} must be a whole number, zero or more.")
-        return int(value)
+        return value
 
     def day(self, key: str) -> date:
         """A date, without a time."""
         value = self._take(key, date, "a date", "write it without quotes: 2025-08-28")
         if isinstance(value, datetime):
             self.refuse(key, f"{key} must be a date without a time.", "write it like 2025-08-28")
-        assert isinstance(value, date)
         return value
 
     def one_of(self, key: str, allowed: Iterable[str]) -> str:
@@ -190,7 +191,7 @@ class Table:
                     key, f"{key!r} is not a key that belongs here.", one_of(key, self.known)
                 )
 
-    def _take(self, key: str, kind: type, what: str, hint: str | None = None) -> Any:
+    def _take(self, key: str, kind: type[Kind], what: str, hint: str | None = None) -> Kind:
         if not self.has(key):
             self.refuse(None, f"{key} is missing here.")
         value = self.values[key]

@@ -12,9 +12,9 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import AsyncIterator, Iterable
-from typing import Any
 
 from bailee.agent.ports import Answer, Block, Consent, Intent, Piece, Request
+from bailee.json_values import Json
 
 _ids = itertools.count(1)
 
@@ -25,12 +25,12 @@ def says(text: str, *, stop_reason: str = "end_turn", tokens: int = 20) -> Answe
     return Answer([{"type": "text", "text": text}], stop_reason, "scripted", usage)
 
 
-def calls(tool: str, **arguments: Any) -> Answer:
+def calls(tool: str, **arguments: Json) -> Answer:
     """An answer that calls a tool."""
     return all_of(call(tool, **arguments))
 
 
-def call(tool: str, **arguments: Any) -> Block:
+def call(tool: str, **arguments: Json) -> Block:
     """A `tool_use` block."""
     return {"type": "tool_use", "id": f"toolu_{next(_ids):06}", "name": tool, "input": arguments}
 
@@ -76,7 +76,7 @@ class ScriptedModel:
             raise AssertionError
         for block in turn.content:
             if block["type"] == "text":
-                for word in block["text"].splitlines(keepends=True):
+                for word in str(block["text"]).splitlines(keepends=True):
                     yield Piece("text", word)
         yield turn
 

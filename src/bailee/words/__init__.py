@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from functools import cache
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 from bailee.errors import BaileeError
 from bailee.policy.document import Language
@@ -97,9 +97,9 @@ def of_locale(environment: Mapping[str, str]) -> Language:
     return "zh" if locale.lower().startswith("zh") else "en"
 
 
-def _flat(table: Mapping[str, Any], before: str) -> Iterator[tuple[str, str]]:
+def _flat(table: Mapping[str, object], before: str) -> Iterator[tuple[str, str]]:
     for name, value in table.items():
         if isinstance(value, dict):
             yield from _flat(value, f"{before}{name}.")
         else:
-            yield f"{before}{name}", value
+            yield f"{before}{name}", str(value)

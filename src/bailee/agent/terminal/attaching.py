@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 import shlex
-from typing import Any, Final
+from typing import Final
 
+from bailee.agent.ports import Block
 from bailee.agent.tools.files import decoded, image_block, image_kind
-from bailee.agent.workspace import Workspace, read_bytes
+from bailee.agent.workspace import Place, Workspace, read_bytes
 from bailee.errors import InputError
 from bailee.words import Words
 
@@ -16,14 +17,12 @@ _IMAGE: Final = re.compile(r"\.(?:png|jpe?g|gif|webp)$", re.IGNORECASE)
 _LARGEST: Final = 100_000  # characters
 
 
-def content_of(
-    line: str, workspace: Workspace, words: Words
-) -> tuple[list[dict[str, Any]], list[str]]:
+def content_of(line: str, workspace: Workspace, words: Words) -> tuple[list[Block], list[str]]:
     """The blocks of a prompt, and what was brought along or why not, for the person to see.
 
     What a person names may be read wherever it is: naming it is the permission.
     """
-    blocks: list[dict[str, Any]] = []
+    blocks: list[Block] = []
     notes: list[str] = []
     for name in dict.fromkeys(_NAMED.findall(line)):
         path = name.rstrip(".,;:!?)")
@@ -53,7 +52,7 @@ def content_of(
     return [*blocks, _text(line)], notes
 
 
-def _file(content: bytes, place: Any) -> dict[str, Any]:
+def _file(content: bytes, place: Place) -> Block:
     if (kind := image_kind(content)) is not None:
         return image_block(content, kind, place.subject)
     text = decoded(content, place)
@@ -73,5 +72,5 @@ def _pasted_images(line: str) -> list[str]:
     ]
 
 
-def _text(text: str) -> dict[str, Any]:
+def _text(text: str) -> Block:
     return {"type": "text", "text": text}

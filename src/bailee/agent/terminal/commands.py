@@ -11,6 +11,7 @@ from typing import Final
 
 from bailee.agent.conversation import text_of
 from bailee.agent.permissions import parse_rules
+from bailee.agent.ports import Message
 from bailee.agent.session import resumable
 from bailee.agent.terminal import picking, reporting
 from bailee.agent.terminal.sitting import Sitting
@@ -203,15 +204,14 @@ COMMANDS: Final[dict[str, Command]] = {
 }
 
 
-def as_markdown(messages: list[dict[str, object]], words: Words) -> str:
+def as_markdown(messages: list[Message], words: Words) -> str:
     """A conversation for people to read. Pure."""
     parts = []
     for message in messages:
-        content: list[dict[str, object]] = message["content"]  # type: ignore[assignment]
-        if text := text_of(content):
+        if text := text_of(message["content"]):
             who = words("command.you" if message["role"] == "user" else "command.agent")
             parts.append(f"## {who}\n\n{text}")
-        for block in content:
+        for block in message["content"]:
             if block["type"] == "tool_use":
                 arguments = json.dumps(block["input"], ensure_ascii=False, indent=1)
                 parts.append(f"### {block['name']}\n\n```json\n{arguments}\n```")

@@ -7,13 +7,13 @@ import contextlib
 import termios
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Final
+from typing import Final
 
 from prompt_toolkit import PromptSession
 from prompt_toolkit.application import Application
 from prompt_toolkit.formatted_text import StyleAndTextTuples
 from prompt_toolkit.input.typeahead import clear_typeahead
-from prompt_toolkit.key_binding import KeyBindings
+from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 from prompt_toolkit.keys import Keys
 from prompt_toolkit.layout import Layout, Window
 from prompt_toolkit.layout.controls import FormattedTextControl
@@ -118,7 +118,7 @@ class DrawnScreen:
         bindings = KeyBindings()
 
         @bindings.add(Keys.Any)
-        def _press(event: Any) -> None:
+        def _press(event: KeyPressEvent) -> None:
             press = event.key_sequence[0]
             if press.key == Keys.BracketedPaste or not isinstance(press.key, Keys):
                 page.type(press.data)
@@ -163,5 +163,5 @@ class DrawnScreen:
             self._showing.resume()
 
 
-def _exits_with(value: str) -> Callable[[Any], None]:
+def _exits_with(value: str) -> Callable[[KeyPressEvent], None]:
     return lambda event: event.app.exit(result=value)

@@ -6,9 +6,10 @@ import asyncio
 import signal
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
-from typing import Any, Final
+from typing import Final
 
-from prompt_toolkit.input import create_input
+from prompt_toolkit.input import Input, create_input
+from prompt_toolkit.key_binding.key_processor import KeyPress
 from prompt_toolkit.keys import Keys
 
 _ESCAPE_WAIT: Final = 0.1  # seconds after which an Escape is one, and not the start of an arrow key
@@ -21,7 +22,7 @@ class Listening:
 
     def __init__(self) -> None:
         self._interrupt: Callable[[], None] = lambda: None
-        self._input: Any = None
+        self._input: Input | None = None
         self._stack: ExitStack | None = None
         self.typed = ""
 
@@ -55,14 +56,15 @@ class Listening:
         return typed
 
     def _ready(self) -> None:
-        self._handle(self._input.read_keys())
+        if self._input is not None:
+            self._handle(self._input.read_keys())
         asyncio.get_running_loop().call_later(_ESCAPE_WAIT, self._flush)
 
     def _flush(self) -> None:
-        if self._stack is not None:
+        if self._stack is not None and self._input is not None:
             self._handle(self._input.flush_keys())
 
-    def _handle(self, presses: list[Any]) -> None:
+    def _handle(self, presses: list[KeyPress]) -> None:
         for press in presses:
             if press.key in (Keys.ControlC, Keys.Escape):
                 self._interrupt()

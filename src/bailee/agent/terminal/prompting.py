@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from prompt_toolkit import PromptSession
 from prompt_toolkit.application import get_app
@@ -12,7 +12,7 @@ from prompt_toolkit.buffer import Buffer
 from prompt_toolkit.document import Document
 from prompt_toolkit.filters import Condition
 from prompt_toolkit.history import History
-from prompt_toolkit.key_binding import KeyBindings
+from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 from prompt_toolkit.styles import Style
 
 from bailee.agent.terminal.completing import Completing
@@ -66,7 +66,7 @@ def _bindings(rating: Rating) -> KeyBindings:
     empty = Condition(lambda: not get_app().current_buffer.text)
 
     @bindings.add("enter")
-    def _send(event: Any) -> None:
+    def _send(event: KeyPressEvent) -> None:
         buffer = event.current_buffer
         if buffer.document.text_before_cursor.endswith("\\"):
             buffer.delete_before_cursor()
@@ -76,17 +76,17 @@ def _bindings(rating: Rating) -> KeyBindings:
 
     @bindings.add("escape", "enter")
     @bindings.add("c-j")
-    def _new_line(event: Any) -> None:
+    def _new_line(event: KeyPressEvent) -> None:
         event.current_buffer.insert_text("\n")
 
     @bindings.add("c-c")
-    def _clear(event: Any) -> None:
+    def _clear(event: KeyPressEvent) -> None:
         if event.current_buffer.text:
             event.current_buffer.reset()
         else:
             event.app.exit(exception=EOFError)
 
-    def hold(event: Any) -> None:
+    def hold(event: KeyPressEvent) -> None:
         rating.hold(event.key_sequence[0].key, event.app.invalidate)
         event.app.invalidate()
 
@@ -94,7 +94,7 @@ def _bindings(rating: Rating) -> KeyBindings:
         bindings.add(key, filter=Condition(lambda: rating.counts) & empty)(hold)
 
     @bindings.add("backspace", filter=Condition(lambda: rating.held) & empty)
-    def _undo(event: Any) -> None:
+    def _undo(event: KeyPressEvent) -> None:
         rating.take_back()
         event.app.invalidate()
 

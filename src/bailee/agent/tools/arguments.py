@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TypeVar
 
 from bailee.errors import InputError
+from bailee.json_values import Json
+
+Kind = TypeVar("Kind", str, bool, list[Json])
 
 
 class Arguments:
     """The arguments of one call."""
 
-    def __init__(self, tool: str, given: Mapping[str, Any]) -> None:
+    def __init__(self, tool: str, given: Mapping[str, Json]) -> None:
         self._tool = tool
         self._given = given
 
     @property
-    def given(self) -> Mapping[str, Any]:
+    def given(self) -> Mapping[str, Json]:
         """All of them, as the model wrote them."""
         return self._given
 
@@ -26,7 +29,7 @@ class Arguments:
         Raises:
             InputError: it is missing and has no default, or is no text.
         """
-        return str(self._get(name, str, "a text", default))
+        return self._get(name, str, "a text", default)
 
     def number(self, name: str, default: int, *, least: int = 0, most: int = 2**31) -> int:
         """A whole number, brought into its bounds."""
@@ -41,13 +44,13 @@ class Arguments:
 
     def flag(self, name: str) -> bool:
         """A yes or no; no when it is not given."""
-        return bool(self._get(name, bool, "true or false", False))
+        return self._get(name, bool, "true or false", False)
 
-    def items(self, name: str) -> list[Any]:
+    def items(self, name: str) -> list[Json]:
         """A list."""
-        return list(self._get(name, list, "a list", None))
+        return self._get(name, list, "a list", None)
 
-    def _get(self, name: str, kind: type, what: str, default: Any) -> Any:
+    def _get(self, name: str, kind: type[Kind], what: str, default: Json) -> Kind:
         value = self._given.get(name)
         if value is None:
             value = default
@@ -59,8 +62,8 @@ class Arguments:
 
 
 def schema(
-    required: Mapping[str, Any], optional: Mapping[str, Any] | None = None
-) -> dict[str, Any]:
+    required: Mapping[str, object], optional: Mapping[str, object] | None = None
+) -> dict[str, object]:
     """An input schema from the descriptions of its fields."""
     return {
         "type": "object",
@@ -69,6 +72,6 @@ def schema(
     }
 
 
-def field(kind: str, description: str, **more: Any) -> dict[str, Any]:
+def field(kind: str, description: str, **more: object) -> dict[str, object]:
     """One field of a schema."""
     return {"type": kind, "description": description, **more}

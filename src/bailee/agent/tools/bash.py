@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 from bailee.agent.egress import Egress
 from bailee.agent.ports import Intent, Outcome
@@ -24,7 +24,7 @@ class Bash:
     """Runs a command."""
 
     name = "Bash"
-    input_schema: dict[str, Any] = schema(
+    input_schema = schema(
         {"command": field("string", "The command, for bash.")},
         {
             "timeout": field("integer", f"Seconds; else {_SECONDS}, at most {_MOST_SECONDS}."),

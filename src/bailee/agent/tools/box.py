@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Iterable, Sequence
+from typing import Protocol
 
-from bailee.agent.ports import Call, Intent, Outcome
+from bailee.agent.ports import Call, Definition, Intent, Outcome
 from bailee.agent.tools.arguments import Arguments
 from bailee.errors import InputError
 
@@ -24,7 +24,7 @@ class Tool(Protocol):
         ...
 
     @property
-    def input_schema(self) -> Mapping[str, Any]:
+    def input_schema(self) -> Definition:
         """Its arguments, as a JSON schema."""
         ...
 
@@ -48,7 +48,7 @@ class Toolbox:
         for tool in tools:
             self._tools.setdefault(tool.name, tool)
 
-    def definitions(self) -> Sequence[Mapping[str, Any]]:
+    def definitions(self) -> Sequence[Definition]:
         """See `ports.Tools.definitions`."""
         return [
             {"name": t.name, "description": t.description, "input_schema": dict(t.input_schema)}

@@ -5,10 +5,10 @@ from __future__ import annotations
 import base64
 import hashlib
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from bailee.agent.editing import changed_lines, diff, replaced
-from bailee.agent.ports import Intent, Outcome
+from bailee.agent.ports import Block, Intent, Outcome
 from bailee.agent.tools.arguments import Arguments, field, schema
 from bailee.agent.workspace import Place, Workspace, read_bytes, write_bytes
 from bailee.errors import InputError
@@ -47,7 +47,7 @@ class Read:
         "Reads a file with line numbers (or an image). Up to 2000 lines from `offset`, counted "
         "from 1."
     )
-    input_schema: dict[str, Any] = schema(
+    input_schema = schema(
         {"path": _PATH},
         {
             "offset": field("integer", "The first line to read."),
@@ -94,9 +94,7 @@ class Write:
         "Writes a whole file, and the folders it needs. A file that is there must have been read "
         "first. To change a part, use Edit."
     )
-    input_schema: dict[str, Any] = schema(
-        {"path": _PATH, "content": field("string", "The whole content.")}
-    )
+    input_schema = schema({"path": _PATH, "content": field("string", "The whole content.")})
 
     def __init__(self, workspace: Workspace, seen: Seen) -> None:
         self._workspace = workspace
@@ -137,7 +135,7 @@ class Edit:
         "Replaces `old` by `new` in a file. `old` must stand there exactly, and once unless "
         "`replace_all` is true: give enough of its surroundings."
     )
-    input_schema: dict[str, Any] = schema(
+    input_schema = schema(
         {
             "path": _PATH,
             "old": field("string", "The exact text to replace."),
@@ -190,7 +188,7 @@ def image_kind(content: bytes) -> str | None:
     return next((kind for magic, kind in IMAGES.items() if content.startswith(magic)), None)
 
 
-def image_block(content: bytes, kind: str, name: str) -> dict[str, Any]:
+def image_block(content: bytes, kind: str, name: str) -> Block:
     """An image as a content block.
 
     Raises:

@@ -7,7 +7,7 @@ import shutil
 import sysconfig
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from bailee.agent.ports import Intent, Outcome
 from bailee.agent.sandbox import without_credentials
@@ -82,9 +82,7 @@ class Glob(_Search):
         "Finds files whose path fits a glob such as `**/*.py`, the latest changed first. Files "
         "that git ignores are left out."
     )
-    input_schema: dict[str, Any] = schema(
-        {"pattern": field("string", "The glob.")}, {"path": _WHERE}
-    )
+    input_schema = schema({"pattern": field("string", "The glob.")}, {"path": _WHERE})
 
     async def run(self, arguments: Arguments) -> Outcome:
         """The paths."""
@@ -113,7 +111,7 @@ class Grep(_Search):
         "Finds lines that fit a regular expression (ripgrep's). Files that git ignores are left "
         "out. `output`: lines (the default), files, or count."
     )
-    input_schema: dict[str, Any] = schema(
+    input_schema = schema(
         {"pattern": field("string", "The regular expression.")},
         {
             "path": _WHERE,

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 from bailee.agent.ports import Intent, Outcome
 from bailee.agent.tools.arguments import Arguments, field, schema
 from bailee.errors import InputError
+from bailee.json_values import members, text
 
 _STATES: Final = {"pending": "☐", "in_progress": "▶", "completed": "☒"}
 
@@ -19,7 +20,7 @@ class TodoWrite:
         "Keeps the list of steps of a task that has more than two. Give the whole list each time; "
         "one step is in progress, and a step is completed when it is done and checked."
     )
-    input_schema: dict[str, Any] = schema(
+    input_schema = schema(
         {
             "todos": {
                 "type": "array",
@@ -45,12 +46,9 @@ class TodoWrite:
 
 def _listed(arguments: Arguments) -> str:
     lines = []
-    for item in arguments.items("todos"):
-        if (
-            not isinstance(item, dict)
-            or item.get("status") not in _STATES
-            or not isinstance(item.get("content"), str)
-        ):
+    for item in map(members, arguments.items("todos")):
+        status = text(item.get("status"))
+        if status not in _STATES or not isinstance(item.get("content"), str):
             raise InputError("TodoWrite: each step needs content and a status.")
-        lines.append(f"{_STATES[item['status']]} {item['content']}")
+        lines.append(f"{_STATES[status]} {item['content']}")
     return "\n".join(lines)

@@ -15,9 +15,9 @@ import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
-from sqlalchemy import Engine, delete, insert, select
+from sqlalchemy import Engine, Row, delete, insert, select
 
 from bailee.clock import Clock
 from bailee.cloud.egress.rules import PORTS, Pattern, Rules
@@ -173,5 +173,5 @@ class NetworkLists:
             )
 
 
-def _entry(row: Any) -> Entry:
+def _entry(row: Row[tuple[object, ...]]) -> Entry:
     return Entry(row.id, row.account_id, row.verdict, row.entry, row.created_at, row.created_by)

@@ -20,10 +20,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any, Final
+from typing import Final
 
 import orjson
-from sqlalchemy import Engine, delete, insert, select
+from sqlalchemy import Engine, Row, delete, insert, select
 
 from bailee.clock import Clock
 from bailee.cloud.git.github import Api, App, check_private_key, installation_token
@@ -259,7 +259,7 @@ class GitConnections:
             self._tls = self._dialer.network.tls()
         return self._tls
 
-    def _row(self, connection_id: str) -> Any:
+    def _row(self, connection_id: str) -> Row[tuple[object, ...]]:
         query = select(git_connections).where(git_connections.c.id == connection_id)
         with storage_errors(_WHAT), reading(self._engine) as connection:
             row = connection.execute(query).first()
@@ -299,7 +299,7 @@ def _bound_to(connection: Connection) -> bytes:
     )
 
 
-def _connection(row: Any) -> Connection:
+def _connection(row: Row[tuple[object, ...]]) -> Connection:
     return Connection(
         row.id, row.account_id, Kind(row.kind), row.place, row.created_at, row.created_by
     )

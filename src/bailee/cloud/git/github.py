@@ -15,7 +15,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 from urllib.parse import urlsplit
 
 import h11
@@ -24,6 +24,7 @@ from joserfc import jwt
 from joserfc.jwk import RSAKey
 
 from bailee.errors import InputError, UpstreamError
+from bailee.json_values import members, objects, text
 from bailee.loopback import is_loopback
 from bailee.outbound.dialing import Dialer, Refused, Unreachable
 from bailee.outbound.hosts import Host, NotAHost, read_authority
@@ -133,10 +134,10 @@ async def installation_token(
 def _token(answer: bytes, repository: str, wanted: dict[str, str]) -> str:
     """The token of an answer that gives exactly what was asked for."""
     try:
-        given: Any = orjson.loads(answer)
-        permissions, token = dict(given["permissions"]), given["token"]
-        names = [one["name"] for one in given.get("repositories", [])]
-    except (ValueError, KeyError, TypeError):
+        given = members(orjson.loads(answer))
+        permissions, token = members(given["permissions"]), given["token"]
+        names = [text(one["name"]) for one in objects(given.get("repositories"))]
+    except (ValueError, KeyError):
         raise _unusable("is not what its documentation says") from None
     if not isinstance(token, str) or not token.isascii() or not token.isprintable() or not token:
         raise _unusable("is not what its documentation says")

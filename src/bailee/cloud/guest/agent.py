@@ -18,9 +18,10 @@ import os
 import struct
 import sys
 import time
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from bailee.cloud.channel import commands
 from bailee.cloud.channel.connection import Connection, Serve, StreamWriter
@@ -68,7 +69,7 @@ class Agent:
         os.sync()
 
     async def _start(self, reader: asyncio.StreamReader, writer: StreamWriter) -> None:
-        told: dict[str, Any] = json.loads(await reader.read())
+        told = json.loads(await reader.read())
         time.clock_settime(time.CLOCK_REALTIME, told["time"])
         _reseed(base64.b64decode(told["entropy"]))
         _bound("pids.max", str(told["processes"]))
@@ -81,7 +82,9 @@ class Agent:
         request = commands.read_request(await reader.readexactly(length))
         await run(request, reader, writer, self._children)
 
-    def _forward(self, service: str) -> Any:
+    def _forward(
+        self, service: str
+    ) -> Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]:
         async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             try:
                 outer_reader, outer_writer = self.connection.open(service)
@@ -100,7 +103,7 @@ class Agent:
         return serve
 
 
-async def _copy(source: asyncio.StreamReader, target: Any) -> None:
+async def _copy(source: asyncio.StreamReader, target: StreamWriter | asyncio.StreamWriter) -> None:
     while data := await source.read(_PIECE):
         target.write(data)
         await target.drain()

@@ -12,7 +12,7 @@ import os
 import signal
 import subprocess
 from contextlib import suppress
-from typing import Any, Final
+from typing import Final
 
 from bailee.cloud.channel import commands
 from bailee.cloud.channel.connection import StreamWriter
@@ -84,7 +84,7 @@ async def run(
     ]
     given_up = asyncio.create_task(writer.wait_closed())
     try:
-        either: list[asyncio.Future[Any]] = [ended, given_up]
+        either: list[asyncio.Future[int] | asyncio.Future[None]] = [ended, given_up]
         await asyncio.wait(either, timeout=command.timeout, return_when=asyncio.FIRST_COMPLETED)
         code = ended.result() if ended.done() else TIMED_OUT
         _kill(process.pid)

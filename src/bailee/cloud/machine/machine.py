@@ -14,14 +14,16 @@ import secrets
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from typing import Any, Final
+from typing import Final
 
 from bailee.cloud.channel import commands
+from bailee.cloud.channel.connection import StreamWriter
 from bailee.cloud.machine import disk
 from bailee.cloud.machine.command_line import Accelerator
 from bailee.cloud.machine.process import Emulator, ask
 from bailee.cloud.ports import GUEST_PORTS, Command, End, Limits, Output
 from bailee.errors import InputError, MachineError
+from bailee.json_values import JsonObject
 
 _LOOK: Final = 1.0  # seconds between two looks at the limits
 _PIECE: Final = 65536
@@ -112,7 +114,7 @@ class QemuMachine:
         self._end(reason)
         await asyncio.shield(self._ended)
 
-    def told(self, event: str, data: Mapping[str, Any]) -> None:
+    def told(self, event: str, data: JsonObject) -> None:
         """Take an event of the emulator's monitor."""
         if event == "BLOCK_IO_ERROR" and self._reason is None and data.get("nospace"):
             self._end(End.DISK)
@@ -148,7 +150,7 @@ class QemuMachine:
     async def _watch_end(self) -> None:
         process = asyncio.create_task(self._emulator.process.wait())
         channel = self._emulator.connection.ended
-        either: list[asyncio.Future[Any]] = [process, channel]
+        either: list[asyncio.Future[int] | asyncio.Future[str]] = [process, channel]
         await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
         if not process.done():
             lost = channel.result() == "lost"
@@ -175,7 +177,7 @@ def ports_of(names: Mapping[str, object]) -> dict[str, int]:
     return {name: GUEST_PORTS[name] for name in names}
 
 
-async def _feed(writer: Any, request: bytes, stdin: bytes) -> None:
+async def _feed(writer: StreamWriter, request: bytes, stdin: bytes) -> None:
     writer.write(request)
     with suppress(ConnectionError):
         for place in range(0, len(stdin), _PIECE):

@@ -7,11 +7,11 @@ import json
 import socket
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
 
 from bailee.errors import MachineError
+from bailee.json_values import Json, JsonObject, members, text
 
-Told = Callable[[str, dict[str, Any]], None]
+Told = Callable[[str, JsonObject], None]
 """Takes an event's name and its data."""
 
 
@@ -23,7 +23,7 @@ class Monitor:
     def __init__(self, end: socket.socket, told: Told) -> None:
         self._socket = end
         self._told = told
-        self._answer: asyncio.Future[dict[str, Any]] | None = None
+        self._answer: asyncio.Future[JsonObject] | None = None
         self._turn = asyncio.Lock()
         self._ready = asyncio.get_running_loop().create_future()
 
@@ -34,7 +34,9 @@ class Monitor:
         await self._ready
         await self.run("qmp_capabilities")
 
-    async def run(self, command: str, *, descriptor: int | None = None, **arguments: Any) -> Any:
+    async def run(
+        self, command: str, *, descriptor: int | None = None, **arguments: object
+    ) -> Json:
         """Run a command, with a descriptor that goes along; gives what it returns.
 
         Raises:
@@ -42,7 +44,7 @@ class Monitor:
         """
         async with self._turn:
             self._answer = asyncio.get_running_loop().create_future()
-            request: dict[str, Any] = {"execute": command}
+            request: dict[str, object] = {"execute": command}
             if arguments:
                 request["arguments"] = {k.replace("_", "-"): v for k, v in arguments.items()}
             data = json.dumps(request).encode() + b"\n"
@@ -54,7 +56,9 @@ class Monitor:
                 socket.send_fds(self._socket, [data], [descriptor])
             answer = await self._answer
         if "error" in answer:
-            raise MachineError(f"the emulator refused {command}: {answer['error'].get('desc')}")
+            raise MachineError(
+                f"the emulator refused {command}: {members(answer['error']).get('desc')}"
+            )
         return answer.get("return")
 
     async def close(self) -> None:
@@ -71,7 +75,7 @@ class Monitor:
                 if "QMP" in message:
                     self._ready.set_result(None)
                 elif "event" in message:
-                    self._told(message["event"], message.get("data", {}))
+                    self._told(text(message["event"]), members(message.get("data")))
                 elif self._answer is not None and not self._answer.done():
                     self._answer.set_result(message)
         except (ValueError, OSError):

@@ -24,12 +24,12 @@ import platform
 import shutil
 import subprocess
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from bailee.cloud.image.store import Image
 from bailee.cloud.machine import disk
@@ -37,6 +37,7 @@ from bailee.cloud.machine.command_line import PROGRAM, Accelerator, Memory
 from bailee.cloud.machine.process import Emulator
 from bailee.cloud.ports import Limits
 from bailee.errors import MachineError
+from bailee.json_values import JsonObject
 
 log = logging.getLogger(__name__)
 
@@ -113,7 +114,7 @@ class Migration:
     def __init__(self) -> None:
         self._over: asyncio.Future[str] = asyncio.get_running_loop().create_future()
 
-    def told(self, event: str, data: Mapping[str, Any]) -> None:
+    def told(self, event: str, data: JsonObject) -> None:
         """Take an event."""
         status = data.get("status")
         if event == "MIGRATION" and status in ("completed", "failed") and not self._over.done():
@@ -126,7 +127,7 @@ class Migration:
             MachineError: it has not.
         """
         gone = asyncio.create_task(emulator.process.wait())
-        either: list[asyncio.Future[Any]] = [self._over, gone]
+        either: list[asyncio.Future[str] | asyncio.Future[int]] = [self._over, gone]
         try:
             await asyncio.wait(either, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
         finally:

@@ -20,12 +20,13 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from bailee.cloud.ports import Command, End, Limits, Machine, Output, Service
 from bailee.cloud.runners import wire
 from bailee.errors import MachineError
 from bailee.home.control_server import listen
+from bailee.json_values import Json, JsonObject, members, text, whole
 
 _FIRST_LINE_SECONDS: Final = 20.0
 _ARRIVAL_SECONDS: Final = 60.0
@@ -48,7 +49,7 @@ class Runners:
         self._changed = asyncio.Event()
         self._launching: asyncio.Task[None] | None = None
         self._launches: set[asyncio.Future[str]] = set()
-        self._open: set[asyncio.Task[Any]] = set()
+        self._open: set[asyncio.Task[object]] = set()
 
     # -- life --------------------------------------------------------------------------------------
 
@@ -159,7 +160,7 @@ class Runners:
             async with asyncio.timeout(_FIRST_LINE_SECONDS):
                 first = wire.read(await reader.readline())
             if "runner" in first:
-                await self._control(reader, writer, int(first["runner"]["slots"]))
+                await self._control(reader, writer, whole(members(first["runner"])["slots"]))
             else:
                 await self._stream(reader, writer, first)
         except (OSError, ValueError, KeyError, TypeError, TimeoutError):
@@ -179,56 +180,58 @@ class Runners:
         self._runners.append(runner)
         self._wake()
         try:
-            while text := await reader.readline():
-                self._heard(wire.read(text))
+            while line := await reader.readline():
+                self._heard(wire.read(line))
         finally:
             self._runners.remove(runner)
             for name in list(runner.machines):
                 self._machines[name].lost()
             self._wake()
 
-    def _heard(self, message: dict[str, Any]) -> None:
+    def _heard(self, message: JsonObject) -> None:
         if "output" in message:
             remote, call = self._call(message["output"])
             if remote is not None:
-                remote.calls[call].output(message["stream"], wire.decoded(message["data"]))
+                remote.calls[call].output(text(message["stream"]), wire.decoded(message["data"]))
         elif "exited" in message:
             remote, call = self._call(message["exited"])
             if remote is not None:
-                remote.calls[call].done.set_result(int(message["status"]))
+                remote.calls[call].done.set_result(whole(message["status"]))
         elif "failed" in message:
             remote, call = self._call(message["failed"])
             if remote is not None:
                 remote.calls[call].done.set_exception(_gone())
         elif "started" in message:
-            remote = self._machines.get(message["started"])
+            remote = self._machines.get(text(message["started"]))
             if remote is not None and not remote.started.done():
                 remote.started.set_result(str(message["security"]))
         elif "refused" in message:
-            remote = self._machines.get(message["refused"])
+            remote = self._machines.get(text(message["refused"]))
             if remote is not None:
-                remote.refused(message["code"], message["message"], message["hint"])
+                hint = text(message["hint"]) or None
+                remote.refused(text(message["code"]), text(message["message"]), hint)
         elif "ended" in message:
-            remote = self._machines.get(message["ended"])
+            remote = self._machines.get(text(message["ended"]))
             if remote is not None:
-                remote.over(End(message["reason"]))
+                remote.over(End(text(message["reason"])))
 
-    def _call(self, call: int) -> tuple[_Remote | None, int]:
+    def _call(self, named: Json) -> tuple[_Remote | None, int]:
+        call = whole(named)
         for remote in self._machines.values():
             if call in remote.calls and not remote.calls[call].done.done():
                 return remote, call
         return None, call
 
     async def _stream(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, first: dict[str, Any]
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, first: JsonObject
     ) -> None:
-        remote = self._machines.get(first["machine"])
+        remote = self._machines.get(text(first["machine"]))
         secret = str(first["secret"])
         # Compared also where there is no such machine, so that the time says nothing.
         good = hmac.compare_digest(secret, remote.secret if remote is not None else "0" * 64)
         if remote is None or not good:
             return
-        service = remote.services.get(first["serve"])
+        service = remote.services.get(text(first["serve"]))
         if service is not None:
             await service(reader, writer)
 
@@ -246,7 +249,7 @@ class _Runner:
     taken: set[str] = field(default_factory=set)
     machines: set[str] = field(default_factory=set)
 
-    def tell(self, message: Mapping[str, Any]) -> None:
+    def tell(self, message: Mapping[str, object]) -> None:
         """Send it an order. To one that is gone nothing is said."""
         if not self.writer.is_closing():
             self.writer.write(wire.line(message))

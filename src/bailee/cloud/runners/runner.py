@@ -11,13 +11,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from bailee.cloud.coupling import couple
-from bailee.cloud.ports import End, Limits, Machine, Machines, Service
+from bailee.cloud.ports import End, Machine, Machines, Service
 from bailee.cloud.runners import wire
 from bailee.errors import BaileeError, MachineError
 from bailee.home.control import reachable
+from bailee.json_values import JsonObject, elements, text
 from bailee.outbound.streams import Writer
 
 _PIECE: Final = 48 << 10
@@ -43,7 +44,9 @@ async def run(path: Path, machines: Machines, slots: int) -> None:
 
 
 class Runner:
-    """See the module."""
+    """Leads the machines of one process, by the orders of a server. Its process owns it; all of it
+    runs on one event loop. It has no key and no credential, and ends every machine with its server.
+    """
 
     def __init__(self, path: Path, machines: Machines, writer: asyncio.StreamWriter) -> None:
         self._address = reachable(path)
@@ -57,8 +60,8 @@ class Runner:
         """Do what is asked for until the server goes; then nothing is left."""
         self._tell({"runner": {"slots": slots}})
         try:
-            while text := await reader.readline():
-                self._take(wire.read(text))
+            while line := await reader.readline():
+                self._take(wire.read(line))
         except OSError:
             pass
         finally:
@@ -69,23 +72,24 @@ class Runner:
             await asyncio.gather(*(machine.destroy(End.RUNNER_LOST) for machine in led))
             self._writer.close()
 
-    def _take(self, order: Mapping[str, Any]) -> None:
-        name = order["machine"]
+    def _take(self, order: JsonObject) -> None:
+        name = text(order["machine"])
         if order["do"] == "start":
             work = self._start(name, order)
         elif order["do"] == "execute":
             work = self._execute(name, order)
         else:
-            work = self._destroy(name, End(order["reason"]))
+            work = self._destroy(name, End(text(order["reason"])))
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _start(self, name: str, order: Mapping[str, Any]) -> None:
-        secret = order["secret"]
-        services = {one: self._dialing(one, name, secret) for one in order["services"]}
+    async def _start(self, name: str, order: JsonObject) -> None:
+        secret = text(order["secret"])
+        wanted = map(text, elements(order["services"]))
+        services = {one: self._dialing(one, name, secret) for one in wanted}
         try:
-            machine = await self._machines.start(name, services, Limits(**order["limits"]))
+            machine = await self._machines.start(name, services, wire.limits_of(order))
         except BaileeError as error:
             refusal = {"code": error.code, "message": error.message, "hint": error.hint}
             self._tell({"refused": name, **refusal})
@@ -102,7 +106,7 @@ class Runner:
         self._led.pop(name, None)
         self._tell({"ended": name, "reason": reason})
 
-    async def _execute(self, name: str, order: Mapping[str, Any]) -> None:
+    async def _execute(self, name: str, order: JsonObject) -> None:
         call, machine = order["call"], self._led.get(name)
         if machine is None:
             self._tell({"failed": call})
@@ -136,7 +140,7 @@ class Runner:
         else:
             self._unwanted[name] = reason  # it is being started yet
 
-    def _tell(self, message: Mapping[str, Any]) -> None:
+    def _tell(self, message: Mapping[str, object]) -> None:
         if not self._writer.is_closing():
             self._writer.write(wire.line(message))
 

@@ -23,31 +23,34 @@ Bytes are in base64. The end of a control connection ends every machine that was
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from base64 import b64decode, b64encode
 from collections.abc import Mapping
-from dataclasses import asdict
-from typing import Any, Final
+from typing import Final
+
+import msgspec
 
 from bailee import json_lines
 from bailee.cloud.ports import Command, Limits
+from bailee.json_values import JsonObject, text
 
 LONGEST: Final = 64 << 20
 """The longest line, in bytes: a command's standard input is one field of it."""
 
 
-def line(message: Mapping[str, Any]) -> bytes:
+def line(message: Mapping[str, object]) -> bytes:
     """A message as it is sent."""
     return json_lines.line(message)
 
 
-def read(text: bytes) -> dict[str, Any]:
+def read(raw: bytes) -> JsonObject:
     """A message that came.
 
     Raises:
         ValueError: it is none.
     """
-    found = json.loads(text)
+    found = json.loads(raw)
     if not isinstance(found, dict):
         raise ValueError("a message is an object")
     return found
@@ -58,23 +61,23 @@ def encoded(data: bytes) -> str:
     return b64encode(data).decode()
 
 
-def decoded(field: str) -> bytes:
+def decoded(field: object) -> bytes:
     """What `encoded` made a field of."""
-    return b64decode(field, validate=True)
+    return b64decode(text(field), validate=True)
 
 
-def start(machine: str, secret: str, services: list[str], limits: Limits) -> dict[str, Any]:
+def start(machine: str, secret: str, services: list[str], limits: Limits) -> dict[str, object]:
     """The order to start a machine."""
     return {
         "do": "start",
         "machine": machine,
         "secret": secret,
         "services": services,
-        "limits": asdict(limits),
+        "limits": dataclasses.asdict(limits),
     }
 
 
-def execute(machine: str, call: int, command: Command) -> dict[str, Any]:
+def execute(machine: str, call: int, command: Command) -> dict[str, object]:
     """The order to execute a command."""
     return {
         "do": "execute",
@@ -89,13 +92,21 @@ def execute(machine: str, call: int, command: Command) -> dict[str, Any]:
     }
 
 
-def command_of(message: Mapping[str, Any]) -> Command:
-    """The command of an order."""
-    return Command(
-        tuple(message["argv"]),
-        message["environment"],
-        message["folder"],
-        decoded(message["stdin"]),
-        message["timeout"],
-        message["root"],
-    )
+def limits_of(message: JsonObject) -> Limits:
+    """The limits of an order to start a machine.
+
+    Raises:
+        msgspec.ValidationError: it has none.
+    """
+    return msgspec.convert(message.get("limits"), Limits)
+
+
+def command_of(message: JsonObject) -> Command:
+    """The command of an order to execute one.
+
+    Raises:
+        msgspec.ValidationError: it has none.
+    """
+    fields = {one.name: message.get(one.name) for one in dataclasses.fields(Command)}
+    read = msgspec.convert(fields, Command)
+    return dataclasses.replace(read, argv=tuple(read.argv))

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 from bailee.cloud.ports import End, Machines, Service
 from bailee.cloud.sessions.asked import Asked
 from bailee.cloud.sessions.store import Record
+from bailee.json_values import JsonObject
 
 Counts = Mapping[str, str | int | float | bool | None]
 
@@ -42,7 +43,7 @@ class Served(Protocol):
     def git_authorization(self) -> str:
         """What git shows there."""
 
-    def connections(self) -> list[dict[str, Any]]:
+    def connections(self) -> list[JsonObject]:
         """The records of connections since the last call, as plain objects."""
 
     def counts(self) -> Counts:

@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import re
 from dataclasses import asdict, dataclass
-from typing import Any, Final, Literal
+from typing import Final, Literal
+
+import msgspec
 
 from bailee.cloud.git import Repository
 from bailee.errors import InputError
@@ -40,9 +42,14 @@ class Asked:
     linger: float
     model: str | None = None
 
-    def as_object(self) -> dict[str, Any]:
+    def as_object(self) -> dict[str, object]:
         """As it is kept."""
         return asdict(self)
+
+    @classmethod
+    def of(cls, kept: object) -> Asked:
+        """What `as_object` gave, from where it was kept."""
+        return msgspec.convert(kept, cls)
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,13 +18,14 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Iterable
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 import orjson
 
 from bailee.clock import Clock
+from bailee.json_values import Json, JsonObject, whole
 
-Event = dict[str, Any]
+Event = JsonObject
 _HELD_BYTES: Final = 8 << 20
 _KEPT_BYTES: Final = 16 << 20
 _FLUSH_BYTES: Final = 64 << 10
@@ -46,11 +47,11 @@ class Log:
         self._more = asyncio.Event()
         self.ended = False
 
-    def add(self, kind: str, **values: Any) -> None:
+    def add(self, kind: str, **values: Json) -> None:
         """One more event. What is waiting is kept now if it is much."""
         self._count += 1
         at: datetime = self._clock()
-        event = {"n": self._count, "at": at.isoformat(), "kind": kind, **values}
+        event: Event = {"n": self._count, "at": at.isoformat(), "kind": kind, **values}
         size = len(orjson.dumps(event))
         self._events.append((event, size))
         self._held += size
@@ -83,7 +84,7 @@ class Log:
 
     def after(self, number: int) -> list[Event]:
         """The events after the one with this number, of those that are held."""
-        return [event for event, _ in self._events if event["n"] > number]
+        return [event for event, _ in self._events if whole(event["n"]) > number]
 
     async def more(self, number: int) -> list[Event]:
         """Like `after`, once there is one; nothing when there will be none."""

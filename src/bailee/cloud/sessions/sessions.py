@@ -27,7 +27,7 @@ import traceback
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 from bailee.clock import Clock
 from bailee.cloud.ports import End, Limits, Machine
@@ -38,6 +38,7 @@ from bailee.cloud.sessions.log import Event, Log
 from bailee.cloud.sessions.states import State, had_machine
 from bailee.cloud.sessions.store import DIFF, EGRESS, OUTPUT, Record, Store
 from bailee.errors import BaileeError, InputError, MachineError
+from bailee.json_values import JsonObject, objects, whole
 
 _TRIES: Final = 3
 
@@ -52,12 +53,15 @@ class _Live:
     machine: Machine | None = None
     leading: Leading | None = None
     diff: str | None = None
-    connections: list[dict[str, Any]] = field(default_factory=list)
+    connections: list[JsonObject] = field(default_factory=list)
     saved: int = 0
 
 
 class Sessions:
-    """See the module."""
+    """Leads the cloud sessions of a home: what has a machine, and who waits for one. `app` makes it
+    and owns it. Methods under "on the loop" run on its event loop's thread and alone change what is
+    held here; the others may be called from any thread. It serves no stream and holds no key.
+    """
 
     def __init__(
         self,
@@ -152,7 +156,7 @@ class Sessions:
             if not found:
                 return
             yield found
-            after = found[-1]["n"]
+            after = whole(found[-1]["n"])
 
     # -- on the loop -------------------------------------------------------------------------------
 
@@ -190,7 +194,7 @@ class Sessions:
             if record.owner == owner:
                 await self.stop(record.id)
 
-    async def held(self, session_id: str) -> tuple[list[Event], str | None, list[dict[str, Any]]]:
+    async def held(self, session_id: str) -> tuple[list[Event], str | None, list[JsonObject]]:
         """What is in memory of a session that runs: events, changes, connections."""
         live = self._lives.get(session_id)
         if live is None:
@@ -363,7 +367,6 @@ class Sessions:
             entry=("cloud.session_ended", body),
             end=ended.end,
             problem=ended.problem,
-            ended_at=now,
         )
 
     # -- what is kept ----------------------------------------------------------------------------
@@ -372,7 +375,7 @@ class Sessions:
         if record.id in self._unkept:
             return self._unkept[record.id]
         first = next(self.store.read(record.id, OUTPUT, self._clock()), None)
-        return None if first is None else Asked(**first["asked"])
+        return None if first is None else Asked.of(first["asked"])
 
     def _keep_events(self, record: Record, events: Sequence[Event]) -> None:
         self.store.append(record, OUTPUT, {"events": list(events)}, self._clock())
@@ -409,7 +412,8 @@ class Sessions:
             if record.state is State.QUEUED:
                 await self._changed.wait()
                 return await self._more(session_id, after)
-            return [e for e in events_of(self.store, session_id, self._clock()) if e["n"] > after]
+            kept = events_of(self.store, session_id, self._clock())
+            return [event for event in kept if whole(event["n"]) > after]
         return await live.log.more(after)
 
     def _something_changed(self) -> None:
@@ -425,7 +429,9 @@ class _RunnerDied(Exception):
 def events_of(store: Store, session_id: str, now: datetime) -> list[Event]:
     """The events that are kept of a session."""
     return [
-        event for piece in store.read(session_id, OUTPUT, now) for event in piece.get("events", ())
+        event
+        for piece in store.read(session_id, OUTPUT, now)
+        for event in objects(piece.get("events"))
     ]
 
 

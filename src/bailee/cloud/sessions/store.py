@@ -20,11 +20,11 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 import orjson
 import zstandard
-from sqlalchemy import ColumnElement, Engine, delete, func, insert, not_, select, true, update
+from sqlalchemy import ColumnElement, Engine, Row, delete, func, insert, not_, select, true, update
 
 from bailee.clock import Clock
 from bailee.cloud.ports import End
@@ -35,6 +35,7 @@ from bailee.db.engine import reading, storage_errors
 from bailee.db.pages import cut, following, place
 from bailee.errors import InputError, IntegrityError
 from bailee.json_lines import line
+from bailee.json_values import JsonObject, members
 from bailee.keeping.ending import Ending
 from bailee.keeping.holds import Holds
 from bailee.keeping.keeper import KeyOf, Owner
@@ -229,9 +230,11 @@ class Store:
         now: datetime,
         *,
         entry: tuple[str, Mapping[str, str | int | float | bool | None]] | None = None,
-        **values: Any,
+        end: End | None = None,
+        problem: str | None = None,
     ) -> Record:
         """Bring a session to a state, with an entry of the audit record in the same transaction.
+        `end`, `problem`: why it has ended, if it has.
 
         Raises:
             InputError: it can't come there from where it is.
@@ -240,7 +243,14 @@ class Store:
             before = self.get(session_id)
             if not may_follow(before.state, state):
                 raise InputError(f"a session that is {before.state} can't become {state}.")
-            after = replace(before, state=state, last_activity=now, **values)
+            after = replace(
+                before,
+                state=state,
+                last_activity=now,
+                end=end,
+                problem=problem,
+                ended_at=now if state is State.ENDED else None,
+            )
             with storage_errors(_WHAT), self._engine.begin() as connection:
                 connection.execute(
                     update(cloud_sessions)
@@ -334,7 +344,7 @@ class Store:
                 )
             return True
 
-    def read(self, session_id: str, data_class: str, now: datetime) -> Iterator[Any]:
+    def read(self, session_id: str, data_class: str, now: datetime) -> Iterator[JsonObject]:
         """What is kept of one class, in order; nothing when it is past its time.
 
         Raises:
@@ -351,7 +361,7 @@ class Store:
             return
         yield from self._pieces(session_id, data_class, key)
 
-    def _pieces(self, session_id: str, data_class: str, key: bytes) -> Iterator[Any]:
+    def _pieces(self, session_id: str, data_class: str, key: bytes) -> Iterator[JsonObject]:
         query = (
             select(cloud_pieces.c.number, cloud_pieces.c.sealed)
             .where(cloud_pieces.c.session_id == session_id, cloud_pieces.c.data_class == data_class)
@@ -362,7 +372,7 @@ class Store:
         for number, sealed in rows:
             about = _about(session_id, data_class, number)
             packed = unseal(key, sealed, about, "a piece of a cloud session")
-            yield orjson.loads(zstandard.decompress(packed))
+            yield members(orjson.loads(zstandard.decompress(packed)))
 
     def holdings(self, session_id: str | None = None) -> list[Holding]:
         """What is kept, of a session or of all."""
@@ -574,18 +584,18 @@ def _of(session_id: str, data_class: str) -> ColumnElement[bool]:
     return (table.session_id == session_id) & (table.data_class == data_class)
 
 
-def _values(record: Record) -> dict[str, Any]:
+def _values(record: Record) -> dict[str, object]:
     return {name: getattr(record, name) for name in Record.__slots__}
 
 
-def _record(row: Any) -> Record:
+def _record(row: Row[tuple[object, ...]]) -> Record:
     values = dict(row._mapping)
     values["state"] = State(values["state"])
     values["end"] = None if values["end"] is None else End(values["end"])
     return Record(**values)
 
 
-def _held(row: Any) -> Holding:
+def _held(row: Row[tuple[object, ...]]) -> Holding:
     return Holding(
         row.session_id,
         row.data_class,

@@ -8,12 +8,13 @@ Rows: C2, C5.
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 import orjson
 
 from bailee.cloud.ports import GUEST_PORTS, Command
 from bailee.cloud.sessions.asked import Asked
+from bailee.json_values import JsonObject
 
 WORKSPACE: Final = "/workspace"
 _PROXY: Final = f"http://127.0.0.1:{GUEST_PORTS['egress']}"
@@ -155,7 +156,7 @@ class Lines:
         return [rest] if rest else []
 
 
-def read_line(line: bytes) -> dict[str, Any] | None:
+def read_line(line: bytes) -> JsonObject | None:
     """A line of the agent's as the object it is; None if it is none."""
     try:
         found = orjson.loads(line)
