@@ -447,6 +447,21 @@ CREATE TABLE answers (
 	CONSTRAINT pk_answers PRIMARY KEY (id)
 );
 
+CREATE TABLE audit_leaves (
+	leaf INTEGER NOT NULL, 
+	number INTEGER NOT NULL, 
+	salt BLOB NOT NULL, 
+	digest BLOB, 
+	sealed_salt BLOB, 
+	CONSTRAINT pk_audit_leaves PRIMARY KEY (leaf), 
+	CONSTRAINT uq_audit_leaves_number UNIQUE (number), 
+	CONSTRAINT fk_audit_leaves_number_audit FOREIGN KEY(number) REFERENCES audit (number)
+);
+
+CREATE TRIGGER audit_leaves_no_delete BEFORE DELETE ON audit_leaves BEGIN SELECT RAISE(ABORT, 'audit_leaves is append-only'); END;
+
+CREATE TRIGGER audit_leaves_no_update BEFORE UPDATE ON audit_leaves WHEN NOT (NEW.sealed_salt IS NULL AND NEW.leaf IS OLD.leaf AND NEW.number IS OLD.number AND NEW.salt IS OLD.salt AND NEW.digest IS OLD.digest) BEGIN SELECT RAISE(ABORT, 'audit_leaves is append-only'); END;
+
 CREATE TRIGGER audit_no_delete BEFORE DELETE ON audit BEGIN SELECT RAISE(ABORT, 'audit is append-only'); END;
 
 CREATE TRIGGER audit_no_update BEFORE UPDATE ON audit WHEN OLD.whose IS NOT '?' AND NOT (NEW.sealed IS NULL AND NEW.number IS OLD.number AND NEW.at IS OLD.at AND NEW.kind IS OLD.kind AND NEW.subject IS OLD.subject AND NEW.body IS OLD.body AND NEW.whose IS OLD.whose) BEGIN SELECT RAISE(ABORT, 'audit is append-only'); END;
@@ -555,5 +570,5 @@ CREATE UNIQUE INDEX uq_accounts_person_id ON accounts (person_id);
 
 CREATE UNIQUE INDEX uq_exchanges_number ON exchanges (session_id, number);
 
-INSERT INTO alembic_version VALUES ('0053');
+INSERT INTO alembic_version VALUES ('0054');
 
