@@ -23,7 +23,7 @@ from hashlib import sha256
 from typing import Final
 
 from bailee.errors import InputError, IntegrityError
-from bailee.ledger.tlog.tree import HASH_SIZE, MOST_LEAVES, Frontier, Node, leaf_hash
+from bailee.ledger.tlog.tree import HASH_SIZE, MOST_LEAVES, Frontier, Node, leaf_hash, refused
 
 WIDTH: Final = 256
 HEIGHT: Final = 8
@@ -155,7 +155,7 @@ def unbundled(data: bytes, width: int) -> list[bytes]:
         place = start + int.from_bytes(data[place:start], "big")
         found.append(data[start:place])
     if place != len(data):
-        raise _refused("a bundle does not hold the entries that it must.")
+        raise refused("a bundle does not hold the entries that it must.")
     return found
 
 
@@ -208,10 +208,10 @@ class Tiles:
         try:
             found = unbundled(self._fetch([tile])[0], tile.width)
         except IntegrityError as error:
-            raise _refused(f"{tile.path}: {error.message}") from None
+            raise refused(f"{tile.path}: {error.message}") from None
         for place, (entry, expected) in enumerate(zip(found, hashes, strict=True)):
             if leaf_hash(entry) != expected:
-                raise _refused(f"{tile.path}: entry {start + place} is not the one in the log.")
+                raise refused(f"{tile.path}: entry {start + place} is not the one in the log.")
         return found
 
     def _verified(self, wanted: Iterable[_Place]) -> Mapping[_Place, _Rows]:
@@ -232,7 +232,7 @@ class Tiles:
                 rows[HEIGHT][0]
                 != known[tile.level + 1, tile.number // WIDTH][0][tile.number % WIDTH]
             ):
-                raise _refused(f"{tile.path} is not the one in the log.")
+                raise refused(f"{tile.path} is not the one in the log.")
             known[tile.level, tile.number] = self._known[tile.level, tile.number] = rows
         for place in [*self._known][:-_KEPT]:
             del self._known[place]
@@ -256,7 +256,7 @@ class Tiles:
             ]
             if Frontier(self._size, tuple(edge)).root() != self._root:
                 named = ", ".join(tile.path for tile in tiles) or "an empty log"
-                raise _refused(f"the checkpoint's root is not that of {named}.")
+                raise refused(f"the checkpoint's root is not that of {named}.")
             self._edge = {(t.level, t.number): of for t, of in zip(tiles, rows, strict=True)}
         return self._edge
 
@@ -264,7 +264,7 @@ class Tiles:
 def _rows(tile: Tile, data: bytes) -> _Rows:
     """The hashes of a tile, and above them those of the whole nodes over them."""
     if len(data) != tile.width * HASH_SIZE:
-        raise _refused(f"{tile.path} does not hold {tile.width} hashes.")
+        raise refused(f"{tile.path} does not hold {tile.width} hashes.")
     rows = [_hashes(data)]
     for _ in range(HEIGHT):
         pairs = iter(rows[-1])
@@ -279,9 +279,3 @@ def _rows(tile: Tile, data: bytes) -> _Rows:
 
 def _hashes(data: bytes) -> list[bytes]:
     return [data[at : at + HASH_SIZE] for at in range(0, len(data), HASH_SIZE)]
-
-
-def _refused(what: str) -> IntegrityError:
-    return IntegrityError(
-        what, hint="fetch it anew; refused again, the log or this copy of it was changed"
-    )

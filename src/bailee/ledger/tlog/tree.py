@@ -41,6 +41,13 @@ Read = Callable[[Sequence[Node]], Sequence[bytes]]
 """The hashes of nodes, in the order asked. All that a proof needs is asked at once."""
 
 
+def refused(what: str) -> IntegrityError:
+    """What is raised where something of a log is not as it must be."""
+    return IntegrityError(
+        what, hint="get it anew from the log; refused again, the log or this copy of it was changed"
+    )
+
+
 def leaf_hash(data: bytes) -> bytes:
     """The hash of a leaf that holds `data`."""
     return sha256(b"\x00" + data).digest()
@@ -73,7 +80,7 @@ class Frontier:
     def __post_init__(self) -> None:
         _demand_hashes(self.edge)
         if not 0 <= self.size <= MOST_LEAVES or len(self.edge) != self.size.bit_count():
-            raise _refused("the tree's edge is not one of its size.")
+            raise refused("the tree's edge is not one of its size.")
 
     def grown(self, leaf_hashes: Iterable[bytes]) -> Frontier:
         """The tree with more leaves, each given by its hash.
@@ -130,14 +137,14 @@ def verify_inclusion(
         IntegrityError: this proof does not show it.
     """
     if not 0 <= index < size <= MOST_LEAVES:
-        raise _refused("the entry's place is outside of the log.")
+        raise refused("the entry's place is outside of the log.")
     siblings = _siblings(index, size)
     _demand_proof(proof, len(siblings), leaf, root_hash)
     found = leaf
     for (start, _), other in zip(siblings, proof, strict=True):
         found = node_hash(other, found) if start < index else node_hash(found, other)
     if not compare_digest(found, root_hash):
-        raise _refused("the entry is not in the log as the checkpoint has it.")
+        raise refused("the entry is not in the log as the checkpoint has it.")
 
 
 def consistency(old: int, new: int, read: Read) -> list[bytes]:
@@ -163,7 +170,7 @@ def verify_consistency(
         IntegrityError: this proof does not show it.
     """
     if not 0 <= old <= new <= MOST_LEAVES:
-        raise _refused("the log has become smaller.")
+        raise refused("the log has become smaller.")
     ranges = _between(old, new)
     _demand_proof(proof, len(ranges), old_root, new_root)
     if old == 0:
@@ -177,7 +184,7 @@ def verify_consistency(
             after = node_hash(other, after) if start < old else node_hash(after, other)
             before = node_hash(other, before) if start < old else before
     if not compare_digest(before, old_root) or not compare_digest(after, new_root):
-        raise _refused("the log is not the one that it was, with more at its end.")
+        raise refused("the log is not the one that it was, with more at its end.")
 
 
 def _split(start: int, end: int) -> int:
@@ -234,17 +241,10 @@ def _folded(hashes: Sequence[bytes]) -> bytes:
 
 def _demand_proof(proof: Sequence[bytes], length: int, *hashes: bytes) -> None:
     if len(proof) != length:
-        raise _refused(f"the proof has {len(proof)} hashes where the sizes demand {length}.")
+        raise refused(f"the proof has {len(proof)} hashes where the sizes demand {length}.")
     _demand_hashes([*proof, *hashes])
 
 
 def _demand_hashes(hashes: Sequence[bytes]) -> None:
     if any(len(one) != HASH_SIZE for one in hashes):
-        raise _refused("a hash is not 32 bytes.")
-
-
-def _refused(what: str) -> IntegrityError:
-    return IntegrityError(
-        what,
-        hint="ask the log's operator for it anew; refused again, the log or this copy was changed",
-    )
+        raise refused("a hash is not 32 bytes.")
