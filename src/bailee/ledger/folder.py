@@ -7,15 +7,22 @@ others as it is. An object of its own so that a test can put one in its place th
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from bailee.errors import StorageError
+from bailee.errors import IntegrityError, StorageError
+from bailee.ledger.tlog.tiles import ENTRIES, Tile
+from bailee.ledger.tlog.tree import HASH_SIZE
 
 CHECKPOINT: Final = "checkpoint"
-_BEING_WRITTEN: Final = "being-written"
+PUT_BACK: Final = (
+    "put ledger/ back from a copy; where data/ is as it was last, ledger/ may be removed, and is "
+    "made again"
+)
+_ENTRY_BYTES: Final = 2 + HASH_SIZE  # in a bundle: its length, and a commitment
+BEING_WRITTEN: Final = "being-written"
 
 
 class Folder:
@@ -39,6 +46,29 @@ class Folder:
         except OSError as error:
             raise _failed(name, "read", error) from error
 
+    def fetch(self, wanted: Sequence[Tile]) -> list[bytes]:
+        """Tiles and bundles, in the order asked (`tlog.tiles.Fetch`).
+
+        Raises:
+            IntegrityError: one is not there; it is named.
+            StorageError: one can't be read.
+        """
+        return [self._tile(one) for one in wanted]
+
+    def _tile(self, tile: Tile) -> bytes:
+        found = self.read(tile.path)
+        if found is None and (full := self.read(tile.full_path)) is not None:
+            found = full[: tile.width * (_ENTRY_BYTES if tile.level == ENTRIES else HASH_SIZE)]
+        if found is None:
+            raise IntegrityError(f"{tile.path} is not there.", hint=PUT_BACK)
+        return found
+
+    def names(self) -> Iterator[str]:
+        """Every file that is there."""
+        for folder, _, files in os.walk(self.path):
+            for name in files:
+                yield str((Path(folder) / name).relative_to(self.path))
+
     def write(self, files: Mapping[str, bytes]) -> None:
         """Write files, each in the place of the one before, for their owner's eyes only. All are
         durable when this returns; if it fails, each is there whole or not at all.
@@ -49,7 +79,7 @@ class Folder:
         changed: set[Path] = set()
         for name, content in files.items():
             path = self.path / name
-            beside = self.path / _BEING_WRITTEN
+            beside = self.path / BEING_WRITTEN
             try:
                 for folder in reversed(path.relative_to(self.path).parents):
                     if not (made := self.path / folder).is_dir():

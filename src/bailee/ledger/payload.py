@@ -36,7 +36,7 @@ def payload(
     """
     return _canonical(
         {
-            "at": at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+            "at": at.astimezone(UTC).isoformat(timespec="microseconds"),
             "body": dict(body),
             "digest": None if digest is None else digest.hex(),
             "format": FORMAT,

@@ -1,0 +1,46 @@
+"""The name and key with which a home signs its tree, and whose checkpoint a note is.
+
+Pure.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from bailee.errors import IntegrityError
+from bailee.ledger.tlog import checkpoints, notes
+from bailee.ledger.tlog.checkpoints import Checkpoint
+from bailee.ledger.tlog.notes import Key, Kind, Signer
+from bailee.ledger.tlog.tree import Frontier
+
+SECRET: Final = "ledger/signing"
+"""The keyring's named secret that is the private key, 32 bytes."""
+
+
+def signer(home_id: str, seed: bytes) -> Signer:
+    """A home's signer. Its name is the log's origin, the same for ever."""
+    return Signer(f"bailee/{home_id}", Kind.ED25519, seed)
+
+
+def signed(by: Signer, tree: Frontier) -> bytes:
+    """The checkpoint of a tree as a signed note."""
+    text = Checkpoint(by.name, tree.size, tree.root()).text
+    return notes.signed(text, [by], 0).data
+
+
+def opened(note: bytes, key: Key) -> Checkpoint:
+    """The checkpoint that a note is, if the log with this key signed it.
+
+    Raises:
+        IntegrityError: it is none, was changed, or somebody else signed it.
+    """
+    read = notes.read(note)
+    if key not in read.verified([key]):
+        raise IntegrityError(
+            "it is not signed by the log's key.",
+            hint="compare the key with the one that the log's operator gave you",
+        )
+    found = checkpoints.read(read.text)
+    if found.origin != key.name:
+        raise IntegrityError("it is the checkpoint of another log.")
+    return found
