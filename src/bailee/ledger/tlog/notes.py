@@ -15,6 +15,7 @@ ML-DSA-44, which a quantum computer can't forge. A witness cosigns in both kinds
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from enum import IntEnum
@@ -36,6 +37,7 @@ SEED_SIZE: Final = 32
 _LAST_TIME: Final = (1 << 63) - 1
 _DASH: Final = "\N{EM DASH} "
 _ID_SIZE: Final = 4
+_NAME: Final = re.compile(r"[^\s+\x00-\x1f\ud800-\udfff]+")
 
 
 class Kind(IntEnum):
@@ -251,7 +253,7 @@ def _signature(line: str) -> Signature:
 
 
 def _is_name(text: str) -> bool:
-    return bool(text) and "+" not in text and not any(one.isspace() or one < " " for one in text)
+    return bool(_NAME.fullmatch(text))
 
 
 def _message(key: Key, text: str, at: int) -> bytes:
