@@ -26,7 +26,7 @@ from bailee.clock import Clock
 from bailee.db.among import among
 from bailee.db.audit import audit, audit_leaves
 from bailee.db.engine import reading, storage_errors
-from bailee.errors import BaileeError, IntegrityError
+from bailee.errors import BaileeError, InputError, IntegrityError
 from bailee.ledger.particulars import Body, divide, sealed_names
 
 _AT_ONCE: Final = 500
@@ -93,7 +93,8 @@ class Ledger:
         """`appended` is called after each entry."""
         self._engine = engine
         self._clock = clock
-        self._sealing = sealing
+        self.sealing = sealing
+        """The keys under which particulars lie."""
         self._appended = appended
 
     def append(
@@ -167,6 +168,17 @@ class Ledger:
             query = query.where(audit.c.number < before)
         return [self._leaf(row) for row in self._rows(query)]
 
+    def get(self, number: int) -> Leaf:
+        """The entry with this number.
+
+        Raises:
+            InputError: code `not_found`, there is none.
+        """
+        found = self._rows(_ENTRIES.where(audit.c.number == number))
+        if not found:
+            raise InputError(f"the audit record has no entry {number}.", code="not_found")
+        return self._leaf(found[0])
+
     def _rows(self, query: Select[Any]) -> Sequence[Any]:
         with storage_errors("the audit record"), reading(self._engine) as connection:
             return connection.execute(query).all()
@@ -185,7 +197,7 @@ class Ledger:
         if hidden:
             if whose is None:
                 raise BaileeError(f"{kind} has particulars of somebody, and does not say whose.")
-            holder, sealed = self._sealing.seal(whose, orjson.dumps(hidden), bound(kind, subject))
+            holder, sealed = self.sealing.seal(whose, orjson.dumps(hidden), bound(kind, subject))
         return {
             "at": self._clock(),
             "kind": kind,
@@ -239,7 +251,7 @@ class Ledger:
     def _opened(self, row: Any) -> dict[str, str] | None:
         if row.sealed is None:
             return None
-        plain = self._sealing.open(row.whose, row.sealed, bound(row.kind, row.subject))
+        plain = self.sealing.open(row.whose, row.sealed, bound(row.kind, row.subject))
         return None if plain is None else orjson.loads(plain)
 
 

@@ -37,7 +37,7 @@ from bailee.ledger.ledger import Sealing, bound
 from bailee.ledger.payload import SALT_BYTES, commitment, digest_of, payload
 from bailee.ledger.signing import opened, signed
 from bailee.ledger.tlog import tree
-from bailee.ledger.tlog.notes import Signer
+from bailee.ledger.tlog.notes import Key, Signer
 from bailee.ledger.tlog.tiles import WIDTH, Tiles, bundled, written
 from bailee.ledger.tlog.tree import Frontier
 
@@ -75,7 +75,8 @@ class Sequencer:
         """`engine`: the data database. `signer` is asked for when it is first needed."""
         self._engine = engine
         self._sealing = sealing
-        self._folder = folder
+        self.folder = folder
+        """The tree's files, to be read."""
         self._signer = signer
         self._one = threading.Lock()
         self._edge: Frontier | None = None  # the checkpoint's; None: to be read from the files
@@ -88,6 +89,11 @@ class Sequencer:
     def wait(self, seconds: float) -> bool:
         """Wait for a new entry, so long at most; whether there is one."""
         return self._new.wait(seconds)
+
+    @property
+    def key(self) -> Key:
+        """The public key under which the tree is signed."""
+        return self._signer().key
 
     def finish(self) -> None:
         """Take up what this process has appended, if anything."""
@@ -174,25 +180,25 @@ class Sequencer:
             entries = [entry_of(row) for row in rows]
             hashes = [tree.leaf_hash(entry) for entry in entries]
             made = {
-                **dict(bundled(before.size, entries, self._folder.fetch)),
-                **dict(written(before.size, hashes, self._folder.fetch)),
+                **dict(bundled(before.size, entries, self.folder.fetch)),
+                **dict(written(before.size, hashes, self.folder.fetch)),
             }
             after = before.grown(hashes)
-            self._folder.write({tile.path: content for tile, content in made.items()})
-            self._folder.write({CHECKPOINT: signed(self._signer(), after)})
+            self.folder.write({tile.path: content for tile, content in made.items()})
+            self.folder.write({CHECKPOINT: signed(self._signer(), after)})
             self._edge = after
             for tile in made:
                 if tile.width == WIDTH:
-                    self._folder.remove_all(tile.partials)
+                    self.folder.remove_all(tile.partials)
         return len(rows) == _PORTION
 
     def _read_edge(self) -> Frontier:
         """The edge of what is signed, verified."""
-        note = self._folder.read(CHECKPOINT)
+        note = self.folder.read(CHECKPOINT)
         if note is None:
             return Frontier()
         last = opened(note, self._signer().key)
-        tiles = Tiles(last.size, last.root_hash, self._folder.fetch)
+        tiles = Tiles(last.size, last.root_hash, self.folder.fetch)
         if last.size % WIDTH:
             tiles.entries(last.size // WIDTH)
         return tree.frontier(last.size, tiles.hashes)

@@ -1,0 +1,58 @@
+"""The proof that an entry of the audit record is a leaf of the tree, as one file.
+
+It is a file of `c2sp.org/tlog-proof@v1` whose `extra` is the leaf's salt, 32 bytes, and after it the
+payload: SHA-256 of both is the leaf's content, so the file shows what it proves, and needs nothing
+beside it but the log's public key.
+
+Rows: P4.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from sqlalchemy import Engine
+
+from bailee.db.audit import audit
+from bailee.db.engine import reading, storage_errors
+from bailee.errors import InputError
+from bailee.ledger.folder import CHECKPOINT, Folder
+from bailee.ledger.payload import SALT_BYTES
+from bailee.ledger.sequencing import LEAVES, entry_of, payload_of
+from bailee.ledger.signing import opened, trusting
+from bailee.ledger.tlog import notes, tree
+from bailee.ledger.tlog.notes import Key
+from bailee.ledger.tlog.proofs import Proof
+from bailee.ledger.tlog.tiles import Tiles
+
+_ONE: Final = LEAVES.params(first=0, most=1)
+
+
+def prove(engine: Engine, folder: Folder, key: Key, number: int) -> Proof:
+    """The proof of the entry with this number, under the checkpoint that is there.
+
+    Raises:
+        InputError: code `not_found`, there is no such entry, or the checkpoint does not have it.
+        IntegrityError: files or entry are not what was signed.
+        StorageError: they can't be read.
+    """
+    with storage_errors("the audit record"), reading(engine) as connection:
+        row = connection.execute(_ONE.where(audit.c.number == number)).first()
+    note = folder.read(CHECKPOINT)
+    signed = None if note is None else opened(note, key)
+    if row is None or note is None or signed is None or row.leaf >= signed.size:
+        raise InputError(
+            f"the audit record has no entry {number} that is signed.",
+            code="not_found",
+            hint="bailee audit list shows which there are",
+        )
+    log = Tiles(signed.size, signed.root_hash, folder.fetch)
+    hashes = tuple(tree.inclusion(row.leaf, signed.size, log.hashes))
+    made = Proof(row.leaf, hashes, notes.read(note), row.salt + payload_of(row))
+    made.verify(entry_of(row), trusting(key))  # what was changed since is never handed out
+    return made
+
+
+def payload_in(proof: Proof) -> bytes:
+    """The payload that such a proof brings."""
+    return (proof.extra or b"")[SALT_BYTES:]
