@@ -189,8 +189,8 @@ def _say_checked(found: Mapping[str, Any], beside: bool) -> None:
         say(f"The log has {found['size']} leaves and the root {found['root']}.{since}")
     for name, words in (
         ("waiting", "entries are not signed yet."),
-        ("erased", "entries have particulars that were erased; that they were there is proved."),
-        ("lost", "leaves have no entry: an older copy of the data was accepted, and they are lost."),
+        ("erased", "entries had particulars that were erased; the rest of each is proved."),
+        ("lost", "leaves have no entry any more: an older copy of the data was accepted."),
     ):
         if found[name]:
             say(f"{found[name]} {words}")

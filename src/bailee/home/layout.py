@@ -19,8 +19,8 @@ A backup takes `data/` and `vault/` together, and `keyring/` apart from them; ne
 same place as `keyring/`.
 
 Folders are made for a wholly new home alone. In one that keeps something, a folder that isn't there
-may be a volume that isn't mounted: only what holds nothing to keep is made again. What ledger/ has is made
-again, byte for byte, from data/, and is not touched where data/ is older.
+may be a volume that isn't mounted: only what holds nothing to keep is made again. What ledger/
+holds is made again from data/.
 """
 
 from __future__ import annotations

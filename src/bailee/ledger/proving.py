@@ -1,8 +1,8 @@
 """The proof that an entry of the audit record is a leaf of the tree, as one file.
 
-It is a file of `c2sp.org/tlog-proof@v1` whose `extra` is the leaf's salt, 32 bytes, and after it the
-payload: SHA-256 of both is the leaf's content, so the file shows what it proves, and needs nothing
-beside it but the log's public key.
+It is a file of `c2sp.org/tlog-proof@v1` whose `extra` is the leaf's salt, 32 bytes, and after it
+the payload: SHA-256 of both is the leaf's content, so the file shows what it proves, and needs
+nothing beside it but the log's public key.
 
 Rows: P4.
 """

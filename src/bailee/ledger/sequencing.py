@@ -23,11 +23,11 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, Final
 
 import orjson
-from sqlalchemy import Connection, Engine, bindparam, func, insert, select
+from sqlalchemy import Engine, bindparam, func, insert, select
 
 from bailee.db.audit import audit, audit_leaves
 from bailee.db.engine import reading, storage_errors
@@ -48,10 +48,14 @@ ACCEPTED: Final = ("home.older_accepted", "data")
 
 # Built once: to build a statement costs several times what it takes to run it.
 _LAST: Final = select(
-    func.coalesce(func.max(audit_leaves.c.leaf), -1), func.coalesce(func.max(audit_leaves.c.number), 0)
+    func.coalesce(func.max(audit_leaves.c.leaf), -1),
+    func.coalesce(func.max(audit_leaves.c.number), 0),
 )
 _WAITING: Final = (
-    select(audit).where(audit.c.number > bindparam("above")).order_by(audit.c.number).limit(_PORTION)
+    select(audit)
+    .where(audit.c.number > bindparam("above"))
+    .order_by(audit.c.number)
+    .limit(_PORTION)
 )
 LEAVES: Final = (
     select(audit, *(one for one in audit_leaves.c if one.name != "number"))

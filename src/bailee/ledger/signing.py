@@ -13,7 +13,7 @@ from bailee.ledger.tlog.notes import Key, Kind, Signer
 from bailee.ledger.tlog.tree import Frontier
 from bailee.ledger.tlog.trust import NONE, Trust
 
-SECRET: Final = "ledger/signing"
+NAME: Final = "ledger/signing"
 """The keyring's named secret that is the private key, 32 bytes."""
 
 

@@ -91,8 +91,8 @@ class Check:
         engine: Engine | None = None,
         sealing: Sealing | None = None,
     ) -> None:
-        """`key`: the log's. `remembered`: an earlier checkpoint of it. `engine`: the database with the entries, if it is there; `sealing`:
-        whoever can open what is sealed of them.
+        """`key`: the log's. `remembered`: an earlier checkpoint of it. `engine`: the database with
+        the entries, if it is there; `sealing`: whoever can open what is sealed of them.
         """
         self._folder = folder
         self._key = key
@@ -190,7 +190,9 @@ class Check:
             return
         try:
             proof = tree.consistency(before.size, signed.size, log.hashes)
-            tree.verify_consistency(before.size, signed.size, proof, before.root_hash, signed.root_hash)
+            tree.verify_consistency(
+                before.size, signed.size, proof, before.root_hash, signed.root_hash
+            )
         except IntegrityError as error:
             said = f"the log was forked: it does not begin with the {before.size} leaves it had"
             self._bad(CHECKPOINT, f"{said} ({error.message})")
@@ -305,7 +307,7 @@ class Check:
         if plain is None or salt is None:
             self._erased += 1
             return True
-        return digest_of(salt, orjson.loads(plain)) == row.digest
+        return digest_of(salt, orjson.loads(plain)) == bytes(row.digest)
 
 
 @contextmanager

@@ -26,8 +26,7 @@ from bailee.errors import BaileeError, InputError, StorageError
 from bailee.home import Home, parts
 from bailee.home.reserve import Reserve
 from bailee.keyring import EnvironmentRoot, FileRoot, Keyring, Root, check_root, newest_generation
-from bailee.ledger import Folder, Ledger, Sequencer
-from bailee.ledger.signing import SECRET, signer
+from bailee.ledger import Folder, Ledger, Sequencer, signing
 from bailee.node import old_entries
 from bailee.node.marks import Marks
 from bailee.node.minding import Minding
@@ -114,7 +113,7 @@ def lay(
         data,
         holders,
         Folder(home.ledger),
-        lambda: signer(marks.home_id, keyring.secret(SECRET)),
+        lambda: signing.signer(marks.home_id, keyring.secret(signing.NAME)),
     )
     closing.callback(_last_leaves, sequencer)
 

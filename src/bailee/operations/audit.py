@@ -83,7 +83,7 @@ def verify(asks: Asks, node: Node, *, since: str | None = None) -> Checked:
 
 
 @operation()
-def proof(asks: Asks, node: Node, *, id: str) -> Proved:  # noqa: A002
+def proof(asks: Asks, node: Node, *, id: str) -> Proved:
     """The proof of an entry, by its number, or of the latest step of a receipt, by its id."""
     asks.require(node, Permission.AUDIT_READ)
     node.sequencer.run()
