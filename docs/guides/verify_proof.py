@@ -1,0 +1,209 @@
+#!/usr/bin/env python3
+"""Checks, with nothing of bailee, that an entry is in a log: a proof, an entry, and whom you trust.
+
+    python3 verify_proof.py TRUST PROOF ENTRY
+
+TRUST is a policy as c2sp.org/tlog-policy says: the public keys of the log and of the witnesses that
+must have seen it. You wrote it, or had it from somebody you believe. PROOF is a .tlog-proof file
+(c2sp.org/tlog-proof). ENTRY is the file that it is about; where the proof brings a salt, what is in
+the log is SHA-256 of the salt and this file.
+
+Exit status 0: the entry is in the log, and what the checkpoint says is printed. 1: not shown.
+
+It needs Python 3.10 and the package cryptography; for keys of ML-DSA-44, version 50 of it.
+"""
+
+import base64
+import hashlib
+import re
+import sys
+from pathlib import Path
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+
+class Refused(Exception):
+    """Why it is not shown."""
+
+
+def demand(holds, why):
+    """Go on only if it holds."""
+    if not holds:
+        raise Refused(why)
+
+
+def unbase64(text):
+    """Bytes, from base64 in the one form that they have."""
+    try:
+        raw = base64.b64decode(text, validate=True)
+    except ValueError:
+        raise Refused("something is not base64") from None
+    demand(base64.b64encode(raw).decode() == text, "base64 is not written as it must be")
+    return raw
+
+
+def number(text):
+    """A size or an index."""
+    demand(re.fullmatch("0|[1-9][0-9]{0,18}", text) and int(text) < 1 << 63, "not a number")
+    return int(text)
+
+
+# What is trusted.
+
+
+def read_key(vkey):
+    """A public key: (name, id) by which a signature says whose it is, the kind, the key's bytes."""
+    name, key_id, encoded = vkey.split("+", 2)
+    raw = unbase64(encoded)
+    expected = hashlib.sha256(name.encode() + b"\n" + raw).hexdigest()[:8]
+    demand(key_id == expected, f"the key of {name} was copied wrong")
+    return (name, bytes.fromhex(key_id)), raw[0], raw[1:]
+
+
+def read_trust(text):
+    """The logs' keys, the witnesses' keys by name, groups by name, and the quorum's name."""
+    logs, witnesses, groups, quorum = [], {}, {}, None
+    for line in text.split("\n"):
+        words = line.split()
+        if not words or words[0].startswith("#"):
+            continue
+        if words[0] == "log":
+            logs.append(read_key(words[1]))
+        elif words[0] == "witness":
+            witnesses[words[1]] = read_key(words[2])
+        elif words[0] == "group":
+            _, name, least, *members = words
+            demand(all(one in witnesses or one in groups for one in members), "an unknown member")
+            least = {"any": 1, "all": len(members)}.get(least) or int(least)
+            demand(0 < least <= len(members), "a group needs one or more of its members")
+            groups[name] = least, members
+        elif words[0] == "quorum":
+            quorum = words[1]
+            known = quorum == "none" or quorum in witnesses or quorum in groups
+            demand(known, "an unknown quorum")
+        else:
+            raise Refused("a line of the policy is not known")
+    demand(quorum, "the policy names no quorum")
+    return logs, witnesses, groups, quorum
+
+
+# What was signed.
+
+
+def verify_signature(key, checkpoint, text, signature):
+    """One line under the checkpoint, by the key that it names."""
+    (name, _), kind, public = key
+    if kind == 1:  # Ed25519 over the text
+        message = text
+    else:  # a cosignature: it begins with its time
+        at, signature = signature[:8], signature[8:]
+        if kind == 4:  # Ed25519
+            seconds = int.from_bytes(at, "big")
+            message = f"cosignature/v1\ntime {seconds}\n".encode() + text
+        else:  # ML-DSA-44
+            demand(kind == 6, f"the key of {name} is of a kind not known here")
+            demand(text.count(b"\n") == 3, "the checkpoint has lines that are not signed")
+            origin, size, root = checkpoint
+            names = [bytes([len(one.encode())]) + one.encode() for one in (name, origin)]
+            message = b"subtree/v1\n\0" + names[0] + at + names[1]
+            message += bytes(8) + size.to_bytes(8, "big") + root
+    if kind == 6:
+        from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PublicKey as PublicKey
+    else:
+        PublicKey = Ed25519PublicKey
+    try:
+        PublicKey.from_public_bytes(public).verify(signature, message)
+    except InvalidSignature:
+        raise Refused(f"the signature of {name} does not fit") from None
+
+
+def verify_checkpoint(note, trust):
+    """The origin, size and root of a checkpoint that the log and the quorum signed."""
+    logs, witnesses, groups, quorum = trust
+    text, blank, lines = note.rpartition("\n\n")
+    demand(blank and lines.endswith("\n"), "the proof brings no signed checkpoint")
+    demand(not re.search(r"[\x00-\x09\x0b-\x1f]", note), "the checkpoint is not a text")
+    text += "\n"
+    origin, size, root, *_ = [*text.split("\n"), "", ""]
+    size, root = number(size), unbase64(root)
+    demand(len(root) == 32, "the root is not 32 bytes")
+
+    known = {key[0]: key for key in [*logs, *witnesses.values()]}
+    signed = set()
+    for line in lines[:-1].split("\n"):
+        found = re.fullmatch(r"— ([^\s+]+) (\S+)", line)
+        raw = unbase64(found[2]) if found else b""
+        demand(len(raw) > 4, "a line under the checkpoint is no signature")
+        name = found[1]
+        key = known.get((name, raw[:4]))
+        if key and key[0] not in signed:
+            verify_signature(key, (origin, size, root), text.encode(), raw[4:])
+            signed.add(key[0])
+
+    def holds(name):
+        if name == "none" or name in witnesses:
+            return name == "none" or witnesses[name][0] in signed
+        least, members = groups[name]
+        return sum(map(holds, members)) >= least
+
+    by_log = any(key[0] in signed and key[0][0] == origin for key in logs)
+    demand(by_log, "the checkpoint is not signed by a log that you trust")
+    demand(holds(quorum), "the checkpoint is not cosigned by the witnesses that you ask for")
+    return origin, size, root
+
+
+# What is in the log.
+
+
+def root_of(leaf, index, size, hashes):
+    """The root that the hashes lead to (RFC 9162, 2.1.3.2)."""
+    demand(index < size, "the index is outside of the log")
+    at, last, found = index, size - 1, leaf
+    for other in hashes:
+        demand(last and len(other) == 32, "the proof has another length than it must")
+        if at & 1 or at == last:
+            found = hashlib.sha256(b"\1" + other + found).digest()
+            while not at & 1 and at:
+                at, last = at >> 1, last >> 1
+        else:
+            found = hashlib.sha256(b"\1" + found + other).digest()
+        at, last = at >> 1, last >> 1
+    demand(last == 0, "the proof has another length than it must")
+    return found
+
+
+def verify(trust, proof, entry):
+    """The origin, the size and the entry's index. All three arguments are bytes of files."""
+    head, _, note = proof.decode().partition("\n\n")
+    first, *lines = head.split("\n")
+    demand(first == "c2sp.org/tlog-proof@v1", "this is no proof of c2sp.org/tlog-proof@v1")
+    if lines and lines[0].startswith("extra "):
+        salt = unbase64(lines.pop(0)[len("extra ") :])
+        entry = hashlib.sha256(salt + entry).digest()
+    demand(lines and lines[0].startswith("index "), "the proof says no index")
+    index = number(lines.pop(0)[len("index ") :])
+    origin, size, root = verify_checkpoint(note, read_trust(trust.decode()))
+    leaf = hashlib.sha256(b"\0" + entry).digest()
+    found = root_of(leaf, index, size, [unbase64(line) for line in lines])
+    demand(found == root, "this entry is not in the log")
+    return origin, size, index
+
+
+def main(arguments):
+    """Say whether it is shown; the exit status."""
+    if len(arguments) != 3:
+        print(__doc__)
+        return 2
+    try:
+        trust, proof, entry = (Path(name).read_bytes() for name in arguments)
+        origin, size, index = verify(trust, proof, entry)
+    except (Refused, ValueError, LookupError, OSError) as error:
+        print(f"not shown: {error}", file=sys.stderr)
+        return 1
+    print(f"entry {index} of {origin}, which had {size} entries then, is this file")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
