@@ -101,16 +101,19 @@ def prove(
     as_json: JsonOption = False,
     home: PlaceOption = None,
 ) -> None:
-    """The proof that an entry is in the log: a .tlog-proof file that anyone can check with the
-    log's public key. Of a receipt, its latest step is proved.
+    """The proof that an entry is in the log, which anyone can check with the log's public key: a
+    .tlog-proof file, and beside it the entry, by the same name with .json. Of a receipt, its latest
+    step is proved.
     """
     with reporting():
         found = cast("dict[str, Any]", ask_one(home, "audit.proof", {"id": named}))
         if as_json:
             print_json(found)
             return
+        if output is not None:
+            _put(output.with_suffix(".json"), found["payload"])
         _put(output, found["proof"])
-        say(f"It proves entry {found['number']}, leaf {found['leaf']}.", err=True)
+        say(f"It proves leaf {found['leaf']}, which is: {found['payload']}", err=True)
 
 
 @app.command()

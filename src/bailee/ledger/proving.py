@@ -1,8 +1,7 @@
-"""The proof that an entry of the audit record is a leaf of the tree, as one file.
+"""The proof that an entry of the audit record is a leaf of the tree.
 
-It is a file of `c2sp.org/tlog-proof@v1` whose `extra` is the leaf's salt, 32 bytes, and after it
-the payload: SHA-256 of both is the leaf's content, so the file shows what it proves, and needs
-nothing beside it but the log's public key.
+It is a file of `c2sp.org/tlog-proof@v1` whose `extra` is the leaf's salt: SHA-256 of that and the
+payload is the leaf's content. Who checks it needs the payload and the log's public key beside it.
 
 Rows: P4.
 """
@@ -17,7 +16,6 @@ from bailee.db.audit import audit
 from bailee.db.engine import reading, storage_errors
 from bailee.errors import InputError
 from bailee.ledger.folder import CHECKPOINT, Folder
-from bailee.ledger.payload import SALT_BYTES
 from bailee.ledger.sequencing import LEAVES, entry_of, payload_of
 from bailee.ledger.signing import opened, trusting
 from bailee.ledger.tlog import notes, tree
@@ -28,8 +26,9 @@ from bailee.ledger.tlog.tiles import Tiles
 _ONE: Final = LEAVES.params(first=0, most=1)
 
 
-def prove(engine: Engine, folder: Folder, key: Key, number: int) -> Proof:
-    """The proof of the entry with this number, under the checkpoint that is there.
+def prove(engine: Engine, folder: Folder, key: Key, number: int) -> tuple[Proof, bytes]:
+    """The proof of the entry with this number, under the checkpoint that is there; and the payload
+    that it is about.
 
     Raises:
         InputError: code `not_found`, there is no such entry, or the checkpoint does not have it.
@@ -48,11 +47,6 @@ def prove(engine: Engine, folder: Folder, key: Key, number: int) -> Proof:
         )
     log = Tiles(signed.size, signed.root_hash, folder.fetch)
     hashes = tuple(tree.inclusion(row.leaf, signed.size, log.hashes))
-    made = Proof(row.leaf, hashes, notes.read(note), row.salt + payload_of(row))
+    made = Proof(row.leaf, hashes, notes.read(note), row.salt)
     made.verify(entry_of(row), trusting(key))  # what was changed since is never handed out
-    return made
-
-
-def payload_in(proof: Proof) -> bytes:
-    """The payload that such a proof brings."""
-    return (proof.extra or b"")[SALT_BYTES:]
+    return made, payload_of(row)

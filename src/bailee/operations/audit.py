@@ -10,7 +10,7 @@ from bailee.accounts.roles import Permission
 from bailee.errors import InputError
 from bailee.ledger import Leaf
 from bailee.ledger.folder import CHECKPOINT
-from bailee.ledger.proving import payload_in, prove
+from bailee.ledger.proving import prove
 from bailee.ledger.verifying import Check, Checked
 from bailee.node import Node
 from bailee.operations import pages
@@ -30,8 +30,8 @@ class Signed:
 
 @dataclass(frozen=True, slots=True)
 class Proved:
-    """The proof of an entry (`proof`, a file of c2sp.org/tlog-proof@v1), and what it proves:
-    `payload`, in the form that was signed.
+    """The proof of an entry, a file of c2sp.org/tlog-proof@v1, and what it is about: `payload`, byte
+    for byte.
     """
 
     number: int
@@ -88,8 +88,8 @@ def proof(asks: Asks, node: Node, *, id: str) -> Proved:
     asks.require(node, Permission.AUDIT_READ)
     node.sequencer.run()
     number = int(id) if id.isdecimal() else max(_steps(node, id))
-    made = prove(node.data, node.sequencer.folder, node.sequencer.key, number)
-    return Proved(number, made.index, payload_in(made).decode(), made.data.decode())
+    made, payload = prove(node.data, node.sequencer.folder, node.sequencer.key, number)
+    return Proved(number, made.index, payload.decode(), made.data.decode())
 
 
 def _steps(node: Node, receipt: str) -> Iterator[int]:
