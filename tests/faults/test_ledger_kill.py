@@ -26,9 +26,7 @@ POINTS = [
 @pytest.mark.row("P4")
 @pytest.mark.parametrize("when", ["before", "after"])
 @pytest.mark.parametrize(("point", "count"), POINTS, ids=lambda one: str(one).rpartition(":")[2])
-def test_after_a_kill_the_tree_goes_on(
-    tmp_path: Path, point: str, count: int, when: str
-) -> None:
+def test_after_a_kill_the_tree_goes_on(tmp_path: Path, point: str, count: int, when: str) -> None:
     """What was signed is the beginning of what is signed next; every entry is one leaf."""
     process = processes.start(
         *(str(tmp_path), point, str(count), when),

@@ -30,8 +30,8 @@ class Signed:
 
 @dataclass(frozen=True, slots=True)
 class Proved:
-    """The proof of an entry, a file of c2sp.org/tlog-proof@v1, and what it is about: `payload`, byte
-    for byte.
+    """The proof of an entry, a file of c2sp.org/tlog-proof@v1, and what it is about, byte for byte:
+    `payload`.
     """
 
     number: int
