@@ -52,7 +52,8 @@ class Sequencing:
                 self._sequencer.run()
             except BaileeError as error:
                 if said != error.message:
-                    self._say(f"bailee: the ledger is not signed: {error.message} {error.hint}")
+                    hint = f" hint: {error.hint}" if error.hint else ""
+                    self._say(f"bailee: the log does not grow: {error.message}{hint}")
                 said = error.message
                 self._ending.wait(self._again)
             else:

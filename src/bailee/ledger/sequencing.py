@@ -24,12 +24,13 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable
+from itertools import takewhile
 from typing import Any, Final
 
 import orjson
 from sqlalchemy import Engine, bindparam, func, insert, select
 
-from bailee.db.audit import audit, audit_leaves
+from bailee.db.audit import UNSEALED, audit, audit_leaves
 from bailee.db.engine import reading, storage_errors
 from bailee.errors import IntegrityError
 from bailee.ledger.folder import CHECKPOINT, Folder
@@ -132,7 +133,8 @@ class Sequencer:
         """Give entries that have none their leaves, a portion; whether there may be more."""
         with storage_errors(_WHAT), self._engine.begin() as connection:
             last, number = connection.execute(_LAST).one()
-            rows = connection.execute(_WAITING, {"above": number}).all()
+            found = connection.execute(_WAITING, {"above": number}).all()
+            rows = [*takewhile(lambda row: row.whose != UNSEALED, found)]
             first = last + 1
             if first < published:
                 if not any((row.kind, row.subject) == ACCEPTED for row in rows):
