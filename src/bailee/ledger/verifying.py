@@ -116,7 +116,7 @@ class Check:
         if signed is not None and log is not None:
             self._compare(before, signed, log)
             self._walk(log, signed.size)
-        if self._engine is not None and (signed is None) == (log is None):
+        if self._engine is not None and (log is not None or not self._damaged):
             with storage_errors("the audit record"):
                 waiting = self._rows(self._engine, log, 0 if signed is None else signed.size)
         return Checked(
