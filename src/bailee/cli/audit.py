@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated, Any, Final, cast
@@ -10,11 +9,12 @@ from typing import Annotated, Any, Final, cast
 import typer
 
 from bailee.cli.errors import reporting
-from bailee.cli.reach import JsonOption, PlaceOption, ask_one, ask_pages
+from bailee.cli.reach import Arguments, JsonOption, Place, PlaceOption, ask_one, ask_pages
 from bailee.cli.show import console, moment, print_json, say, table, write_text
 from bailee.errors import CODES, InputError
 
 _DAMAGED: Final = CODES["tampered"].exit_status
+Shown = dict[str, Any]
 OutOption = Annotated[
     Path | None, typer.Option("--output", "-o", help="Write it to this file, which is made.")
 ]
@@ -65,7 +65,7 @@ def show(
 ) -> None:
     """One entry: what it says, and which leaf of the log it is."""
     with reporting():
-        e = cast("dict[str, Any]", ask_one(home, "audit.show", {"number": number}))
+        e = _asked(home, "audit.show", {"number": number})
         if as_json:
             print_json(e)
             return
@@ -84,7 +84,7 @@ def checkpoint(
     `bailee audit verify --since` shows that nothing in it was changed or taken back.
     """
     with reporting():
-        found = cast("dict[str, Any]", ask_one(home, "audit.checkpoint"))
+        found = _asked(home, "audit.checkpoint")
         if as_json:
             print_json(found)
             return
@@ -106,7 +106,7 @@ def prove(
     step is proved.
     """
     with reporting():
-        found = cast("dict[str, Any]", ask_one(home, "audit.proof", {"id": named}))
+        found = _asked(home, "audit.proof", {"id": named})
         if as_json:
             print_json(found)
             return
@@ -146,7 +146,7 @@ def verify(
                 "--key is for a copy.", hint="name it with --from; a home knows its own key"
             )
         else:
-            found = cast("dict[str, Any]", ask_one(home, "audit.verify", {"since": before}))
+            found = _asked(home, "audit.verify", {"since": before})
     if as_json:
         print_json(found)
     else:
@@ -155,7 +155,11 @@ def verify(
         raise typer.Exit(_DAMAGED)
 
 
-def _of_copy(folder: Path, key: str | None, before: str | None) -> dict[str, Any]:
+def _asked(home: Place | None, operation: str, arguments: Arguments | None = None) -> Shown:
+    return cast("Shown", ask_one(home, operation, arguments))
+
+
+def _of_copy(folder: Path, key: str | None, before: str | None) -> Shown:
     """Check a copy: of a home, if it looks like one, else of the log's files."""
     from bailee.home import Home
     from bailee.ledger import Folder
@@ -179,10 +183,10 @@ def _of_copy(folder: Path, key: str | None, before: str | None) -> dict[str, Any
         files = Folder(home.ledger if of_home else folder)
         remembered = None if before is None else before.encode()
         checked = Check(files, notes.key(key), remembered, entries).run()
-    return cast("dict[str, Any]", plain(checked))
+    return cast("Shown", plain(checked))
 
 
-def _say_checked(found: Mapping[str, Any], beside: bool) -> None:
+def _say_checked(found: Shown, beside: bool) -> None:
     for one in found["damaged"]:
         say(f"{one['where']}: {one['what']}")
     looked = f"{found['files']} files, {found['leaves']} leaves, {found['entries']} entries"
@@ -199,7 +203,7 @@ def _say_checked(found: Mapping[str, Any], beside: bool) -> None:
             say(f"{found[name]} {words}")
 
 
-def _particulars(entry: Mapping[str, Any]) -> str:
+def _particulars(entry: Shown) -> str:
     return " ".join(
         f"{name}={'(erased)' if name in entry['erased'] else value}"
         for name, value in entry["body"].items()

@@ -191,7 +191,7 @@ class Ledger:
                 rows = connection.execute(query).all()
             yield from map(self._leaf, rows)
 
-    def _row(self, kind: str, subject: str, body: Body, whose: str | None) -> dict[str, Any]:
+    def _row(self, kind: str, subject: str, body: Body, whose: str | None) -> dict[str, object]:
         plain, hidden = divide(kind, subject, body)
         holder, sealed = None, None
         if hidden:

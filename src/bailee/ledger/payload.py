@@ -20,7 +20,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from hashlib import sha256
-from typing import Any, Final
+from typing import Final
 
 import orjson
 
@@ -29,7 +29,7 @@ SALT_BYTES: Final = 32
 
 
 def payload(
-    at: datetime, kind: str, subject: str, body: Mapping[str, Any], digest: bytes | None
+    at: datetime, kind: str, subject: str, body: Mapping[str, object], digest: bytes | None
 ) -> bytes:
     """The bytes of an entry. `at` is aware; `body`: its particulars, those that are somebody's as
     None; `digest`: the commitment to these, None where there is none.

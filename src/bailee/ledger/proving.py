@@ -16,7 +16,7 @@ from bailee.db.audit import audit
 from bailee.db.engine import reading, storage_errors
 from bailee.errors import InputError
 from bailee.ledger.folder import CHECKPOINT, Folder
-from bailee.ledger.sequencing import LEAVES, entry_of, payload_of
+from bailee.ledger.sequencing import LEAVES, Committed, entry_of, payload_of
 from bailee.ledger.signing import opened, trusting
 from bailee.ledger.tlog import notes, tree
 from bailee.ledger.tlog.notes import Key
@@ -36,7 +36,8 @@ def prove(engine: Engine, folder: Folder, key: Key, number: int) -> tuple[Proof,
         StorageError: they can't be read.
     """
     with storage_errors("the audit record"), reading(engine) as connection:
-        row = connection.execute(_ONE.where(audit.c.number == number)).first()
+        found = connection.execute(_ONE.where(audit.c.number == number)).first()
+    row = None if found is None else Committed(*found)
     note = folder.read(CHECKPOINT)
     signed = None if note is None else opened(note, key)
     if row is None or note is None or signed is None or row.leaf >= signed.size:

@@ -24,8 +24,9 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable
+from datetime import datetime
 from itertools import takewhile
-from typing import Any, Final
+from typing import Final, NamedTuple
 
 import orjson
 from sqlalchemy import Engine, bindparam, func, insert, select
@@ -66,6 +67,22 @@ LEAVES: Final = (
     .limit(bindparam("most"))
 )
 """Entries and their leaves, `most` of them from the leaf `first` on."""
+
+
+class Committed(NamedTuple):
+    """An entry as it lies in the database, and its leaf, once it has one."""
+
+    number: int
+    at: datetime
+    kind: str
+    subject: str
+    body: str
+    whose: str | None
+    sealed: bytes | None
+    leaf: int = -1
+    salt: bytes = b""
+    digest: bytes | None = None
+    sealed_salt: bytes | None = None
 
 
 class Sequencer:
@@ -133,7 +150,7 @@ class Sequencer:
         """Give entries that have none their leaves, a portion; whether there may be more."""
         with storage_errors(_WHAT), self._engine.begin() as connection:
             last, number = connection.execute(_LAST).one()
-            found = connection.execute(_WAITING, {"above": number}).all()
+            found = (Committed(*row) for row in connection.execute(_WAITING, {"above": number}))
             rows = [*takewhile(lambda row: row.whose != UNSEALED, found)]
             first = last + 1
             if first < published:
@@ -149,19 +166,19 @@ class Sequencer:
                 connection.execute(insert(audit_leaves), made)
         return len(rows) == _PORTION
 
-    def _leaf(self, leaf: int, row: Any) -> dict[str, Any]:
+    def _leaf(self, leaf: int, row: Committed) -> dict[str, object]:
         made = {"leaf": leaf, "number": row.number, "salt": os.urandom(SALT_BYTES)}
         digest = sealed = None
         hidden = self._hidden(row)
-        if hidden is not None:
+        if hidden is not None and row.whose is not None:
             salt = os.urandom(SALT_BYTES)
             digest = digest_of(salt, hidden)
             _, sealed = self._sealing.seal(row.whose, salt, salt_bound(row.kind, row.subject))
         return made | {"digest": digest, "sealed_salt": sealed}
 
-    def _hidden(self, row: Any) -> dict[str, str] | None:
+    def _hidden(self, row: Committed) -> dict[str, str] | None:
         """What is sealed of an entry; None: nothing is, or it can't be read any more."""
-        if row.sealed is None:
+        if row.sealed is None or row.whose is None:
             return None
         try:
             plain = self._sealing.open(row.whose, row.sealed, bound(row.kind, row.subject))
@@ -176,7 +193,8 @@ class Sequencer:
         assert self._edge is not None
         before = self._edge
         with storage_errors(_WHAT), reading(self._engine) as connection:
-            rows = connection.execute(LEAVES, {"first": before.size, "most": _PORTION}).all()
+            asked = {"first": before.size, "most": _PORTION}
+            rows = [Committed(*row) for row in connection.execute(LEAVES, asked)]
         if [row.leaf for row in rows] != [*range(before.size, before.size + len(rows))]:
             raise IntegrityError(
                 f"the audit record misses leaves from {before.size} on.",
@@ -210,12 +228,12 @@ class Sequencer:
         return tree.frontier(last.size, tiles.hashes)
 
 
-def entry_of(row: Any) -> bytes:
+def entry_of(row: Committed) -> bytes:
     """The commitment that is a leaf's content, from an entry and its leaf."""
     return commitment(row.salt, payload_of(row))
 
 
-def payload_of(row: Any) -> bytes:
+def payload_of(row: Committed) -> bytes:
     """What a leaf commits to, from an entry and its leaf."""
     return payload(row.at, row.kind, row.subject, orjson.loads(row.body), row.digest)
 

@@ -20,7 +20,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 from urllib.parse import quote
 
 import orjson
@@ -34,7 +34,7 @@ from bailee.errors import InputError, IntegrityError
 from bailee.ledger.folder import BEING_WRITTEN, CHECKPOINT, Folder
 from bailee.ledger.ledger import Sealing, bound
 from bailee.ledger.payload import digest_of
-from bailee.ledger.sequencing import ACCEPTED, LEAVES, entry_of, salt_bound
+from bailee.ledger.sequencing import ACCEPTED, LEAVES, Committed, entry_of, salt_bound
 from bailee.ledger.signing import opened
 from bailee.ledger.tlog import tiles, tree
 from bailee.ledger.tlog.checkpoints import Checkpoint
@@ -240,7 +240,8 @@ class Check:
         while True:
             try:
                 with reading(engine) as connection:
-                    rows = connection.execute(LEAVES, {"first": leaf, "most": most}).all()
+                    asked = {"first": leaf, "most": most}
+                    rows = [Committed(*row) for row in connection.execute(LEAVES, asked)]
             except (ValueError, TypeError, DBAPIError) as error:
                 if isinstance(error, DBAPIError) and "decode" not in str(error.orig):
                     raise
@@ -274,7 +275,7 @@ class Check:
         else:
             self._lost += end - first
 
-    def _entry(self, row: Any, log: Tiles) -> None:
+    def _entry(self, row: Committed, log: Tiles) -> None:
         """Whether an entry is the one that its leaf commits to."""
         self._entries += 1
         named = f"audit entry {row.number}"
@@ -291,12 +292,12 @@ class Check:
         elif row.digest is not None and not self._discloses(row):
             self._bad(named, f"its particulars are not what leaf {row.leaf} commits to.")
 
-    def _discloses(self, row: Any) -> bool:
+    def _discloses(self, row: Committed) -> bool:
         """Whether what is sealed of an entry is what was committed to, as far as it can be read."""
         if row.sealed is None or row.sealed_salt is None:
             self._erased += 1
             return True
-        if self._sealing is None:
+        if self._sealing is None or row.whose is None:
             return True
         try:
             plain = self._sealing.open(row.whose, row.sealed, bound(row.kind, row.subject))
@@ -307,7 +308,7 @@ class Check:
         if plain is None or salt is None:
             self._erased += 1
             return True
-        return digest_of(salt, orjson.loads(plain)) == bytes(row.digest)
+        return digest_of(salt, orjson.loads(plain)) == row.digest
 
 
 @contextmanager
