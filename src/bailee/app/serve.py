@@ -185,9 +185,10 @@ class Server:
         )
         await asyncio.to_thread(queue.check)
         await self._start_console(console_at, tls, gateway_url, described, watch)
-        wiring.mover.start()
-        watch.mind([wiring.mover.thread])
-        self._parts.push_async_callback(asyncio.to_thread, wiring.mover.stop)
+        for work in (wiring.mover, wiring.sequencing):
+            work.start()
+            watch.mind([work.thread])
+            self._parts.push_async_callback(asyncio.to_thread, work.stop)
         ingest = (
             await self._start_ingest(ingest_at, scheme, watch) if ingest_at is not None else None
         )

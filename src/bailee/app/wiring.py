@@ -6,6 +6,7 @@ from functools import cached_property
 
 from bailee.app.cloud_running import Cloud
 from bailee.app.mover import Mover
+from bailee.app.sequencing import Sequencing
 from bailee.node.wiring import Wiring
 
 
@@ -16,6 +17,11 @@ class ServerWiring(Wiring):
     def mover(self) -> Mover:
         """What works off the queue of moves."""
         return Mover(self.stores)
+
+    @cached_property
+    def sequencing(self) -> Sequencing:
+        """What has the audit record's tree grow."""
+        return Sequencing(self.ground.sequencer)
 
     @cached_property
     def cloud_running(self) -> Cloud:

@@ -1,15 +1,23 @@
-"""`bailee audit`: the record of what was decided, released and destroyed."""
+"""`bailee audit`: the record of what was decided, released and destroyed, and the proof of it."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Annotated, Final
 
 import typer
 
-from bailee.cli.answers import Fields
+from bailee.cli.answers import Fields, fields
 from bailee.cli.errors import reporting
-from bailee.cli.reach import JsonOption, PlaceOption, ask_pages
-from bailee.cli.show import console, moment, print_json, table
+from bailee.cli.reach import JsonOption, PlaceOption, ask_one, ask_pages
+from bailee.cli.show import console, moment, print_json, say, table, write_text
+from bailee.errors import CODES, InputError
+
+_DAMAGED: Final = CODES["tampered"].exit_status
+OutOption = Annotated[
+    Path | None, typer.Option("--output", "-o", help="Write it to this file, which is made.")
+]
 
 app = typer.Typer(help="The audit record.", no_args_is_help=True)
 
@@ -37,19 +45,185 @@ def list_entries(
         rows = [
             (
                 e["number"],
+                "" if e["leaf"] is None else e["leaf"],
                 moment(e["at"]),
                 e["kind"],
                 e["subject"],
-                _particulars(e.part("body"), e.texts("erased")),
+                _particulars(e),
             )
             for e in entries
         ]
-        console().print(
-            table(("no.", "at", "kind", "subject", "particulars"), rows, right=("no.",))
+        columns = ("no.", "leaf", "at", "kind", "subject", "particulars")
+        console().print(table(columns, rows, right=("no.", "leaf")))
+
+
+@app.command()
+def show(
+    number: Annotated[int, typer.Argument(help="The entry's number.", min=1)],
+    as_json: JsonOption = False,
+    home: PlaceOption = None,
+) -> None:
+    """One entry: what it says, and which leaf of the log it is."""
+    with reporting():
+        e = ask_one(home, "audit.show", {"number": number})
+        if as_json:
+            print_json(e)
+            return
+        leaf = "none yet" if e["leaf"] is None else e["leaf"]
+        say(f"{e['kind']} {e['subject']} at {moment(e['at'])}")
+        say(f"entry {e['number']}, leaf {leaf}")
+        if e["body"]:
+            say(_particulars(e))
+
+
+@app.command()
+def checkpoint(
+    output: OutOption = None, as_json: JsonOption = False, home: PlaceOption = None
+) -> None:
+    """The log's checkpoint over all entries up to now: a signed note. Keep it, and
+    `bailee audit verify --since` shows that nothing in it was changed or taken back.
+    """
+    with reporting():
+        found = ask_one(home, "audit.checkpoint")
+        if as_json:
+            print_json(found)
+            return
+        _put(output, found.text("note"))
+        say(f"The log's public key: {found['key']}", err=True)
+
+
+@app.command()
+def prove(
+    named: Annotated[
+        str, typer.Argument(metavar="RECEIPT|NUMBER", help="A receipt's id, or an entry's number.")
+    ],
+    output: OutOption = None,
+    as_json: JsonOption = False,
+    home: PlaceOption = None,
+) -> None:
+    """The proof that an entry is in the log, which anyone can check with the log's public key: a
+    .tlog-proof file, and beside it the entry, by the same name with .json. Of a receipt, its latest
+    step is proved.
+    """
+    with reporting():
+        found = ask_one(home, "audit.proof", {"id": named})
+        if as_json:
+            print_json(found)
+            return
+        if output is not None:
+            _put(output.with_suffix(".json"), found.text("payload"))
+        _put(output, found.text("proof"))
+        say(f"It proves leaf {found['leaf']}, which is: {found['payload']}", err=True)
+
+
+@app.command()
+def verify(
+    copy: Annotated[
+        Path | None,
+        typer.Option(
+            "--from",
+            help="Check the files in this folder, and no home: a copy of ledger/, or of a home.",
+        ),
+    ] = None,
+    key: Annotated[
+        str | None, typer.Option(help="The log's public key (`bailee audit checkpoint` says it).")
+    ] = None,
+    since: Annotated[
+        Path | None, typer.Option(help="An earlier checkpoint: the log must have grown from it.")
+    ] = None,
+    as_json: JsonOption = False,
+    home: PlaceOption = None,
+) -> None:
+    """Check the log: its checkpoint, every file, and that each entry is what its leaf commits to.
+    What is wrong is named. Exits with 5 if anything is.
+    """
+    with reporting():
+        before = None if since is None else _read(since)
+        if copy is not None:
+            found = _of_copy(copy, key, before)
+        elif key is not None:
+            raise InputError(
+                "--key is for a copy.", hint="name it with --from; a home knows its own key"
+            )
+        else:
+            found = ask_one(home, "audit.verify", {"since": before})
+    if as_json:
+        print_json(found)
+    else:
+        _say_checked(found, before is not None)
+    if found["damaged"]:
+        raise typer.Exit(_DAMAGED)
+
+
+def _of_copy(folder: Path, key: str | None, before: str | None) -> Fields:
+    """Check a copy: of a home, if it looks like one, else of the log's files."""
+    from bailee.home import Home
+    from bailee.ledger import Folder
+    from bailee.ledger.tlog import notes
+    from bailee.ledger.verifying import Check, copied
+    from bailee.operations.codec import plain
+
+    if key is None:
+        raise InputError(
+            "whose log this is says its public key alone.",
+            hint="give it with --key; `bailee audit checkpoint` says it to the operator",
         )
+    if not folder.is_dir():
+        raise InputError(f"there is no folder {folder}.", code="not_found")
+    home = Home(folder)
+    of_home = home.ledger.is_dir()
+    with ExitStack() as closing:
+        entries = None
+        if of_home and home.data_database.exists():
+            entries = closing.enter_context(copied(home.data_database))
+        files = Folder(home.ledger if of_home else folder)
+        remembered = None if before is None else before.encode()
+        checked = Check(files, notes.key(key), remembered, entries).run()
+    return fields(plain(checked))
 
 
-def _particulars(body: Fields, erased: list[str]) -> str:
+def _say_checked(found: Fields, beside: bool) -> None:
+    damaged = found.parts("damaged")
+    for one in damaged:
+        say(f"{one['where']}: {one['what']}")
+    looked = f"{found['files']} files, {found['leaves']} leaves, {found['entries']} entries"
+    say(f"{len(damaged) or 'Nothing'} wrong. Checked: {looked}.")
+    if found["size"] is not None:
+        since = " It begins with the earlier checkpoint." if beside and not damaged else ""
+        say(f"The log has {found['size']} leaves and the root {found['root']}.{since}")
+    for name, words in (
+        ("waiting", "entries are not signed yet."),
+        ("erased", "entries had particulars that were erased; the rest of each is proved."),
+        ("lost", "leaves have no entry any more: an older copy of the data was accepted."),
+    ):
+        if found[name]:
+            say(f"{found[name]} {words}")
+
+
+def _particulars(entry: Fields) -> str:
+    erased = entry.texts("erased")
     return " ".join(
-        f"{name}={'(erased)' if name in erased else value}" for name, value in body.items()
+        f"{name}={'(erased)' if name in erased else value}"
+        for name, value in entry.part("body").items()
     )
+
+
+def _read(file: Path) -> str:
+    try:
+        return file.read_text("utf-8")
+    except (OSError, ValueError) as error:
+        raise InputError(f"{file} can't be read as text.") from error
+
+
+def _put(output: Path | None, text: str) -> None:
+    """Write to a new file, or to standard output."""
+    if output is None:
+        write_text(text)
+        return
+    try:
+        with output.open("x", encoding="utf-8") as file:
+            file.write(text)
+    except OSError as error:
+        raise InputError(
+            f"{output} can't be written ({error.strerror}).", hint="name a file that is not there"
+        ) from error

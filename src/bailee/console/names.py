@@ -11,8 +11,9 @@ Rules kept here:
 * `console.url`, where it is set, is the console's one name; links, cookies, passkeys and what a
   provider sends people back to follow it.
 * Pages are answered under the console's own names alone. The HTTP API, which takes a key and no
-  cookie, is answered where the console listens too: programs need not resolve names.
-* Another name is refused (DNS rebinding), and nothing that is said of it names the label.
+  cookie, and the log, which takes neither, are answered where the console listens too: programs
+  need not resolve names.
+* Any other name is refused (DNS rebinding), and nothing that is said of it names the label.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from urllib.parse import urlsplit
 from bailee.errors import InputError
 from bailee.loopback import is_loopback
 
-_API: Final = "/api/"
+_FOR_PROGRAMS: Final = ("/api/", "/ledger/")
 _HOST: Final = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:.]+\]")
 _PORTS: Final = {"https": 443, "http": 80}
 
@@ -64,7 +65,7 @@ class Names:
             return Reply.ANSWER
         if name not in self.here:
             return Reply.FOREIGN
-        if path.startswith(_API):
+        if path.startswith(_FOR_PROGRAMS):
             return Reply.ANSWER
         return Reply.THERE if self.told else Reply.ELSEWHERE
 

@@ -44,6 +44,7 @@ from bailee.console.frame import Frame
 from bailee.console.guard import Guarded
 from bailee.console.home import Home
 from bailee.console.language import accepted
+from bailee.console.ledger import Ledger
 from bailee.console.metrics import Metrics
 from bailee.console.organisations import Organisations
 from bailee.console.outside import Outside
@@ -93,6 +94,7 @@ class Site:
         self.entries = table(
             Areas(
                 home=Home(self._arriving, admin),
+                ledger=Ledger(parts),
                 public=Public(parts, frame),
                 people=People(parts, frame, self._arriving),
                 ways_in=WaysIn(parts, frame, self._arriving),

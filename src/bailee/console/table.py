@@ -22,6 +22,7 @@ from bailee.console.cloud import Cloud
 from bailee.console.error_issues import ErrorIssues
 from bailee.console.feedback import Feedback
 from bailee.console.home import Home
+from bailee.console.ledger import Ledger
 from bailee.console.metrics import Metrics
 from bailee.console.organisations import Organisations
 from bailee.console.people import People
@@ -62,6 +63,7 @@ class Areas:
     """The handlers, by area."""
 
     home: Home
+    ledger: Ledger
     public: Public
     people: People
     ways_in: WaysIn
@@ -97,6 +99,8 @@ def table(areas: Areas) -> tuple[Entry, ...]:
         Entry("GET", "/language", anyone, public.language),
         Entry("GET", "/style.css", anyone, public.style),
         Entry("GET", "/passkey.js", anyone, public.script),
+        Entry("GET", "/ledger/checkpoint", anyone, areas.ledger.checkpoint),
+        Entry("GET", "/ledger/{tile:path}", anyone, areas.ledger.tile),
         Entry("GET", "/sign-in", anyone, people.sign_in_page),
         Entry("POST", "/sign-in", anyone, people.sign_in),
         Entry("GET", "/sign-up", anyone, people.sign_up_page),

@@ -1,10 +1,10 @@
-"""The table of the audit record: append-only, and it holds no content."""
+"""The tables of the audit record: append-only, and they hold no content."""
 
 from __future__ import annotations
 
 from typing import Final
 
-from sqlalchemy import Column, Integer, LargeBinary, String, Table
+from sqlalchemy import Column, ForeignKey, Integer, LargeBinary, String, Table
 
 from bailee.db.metadata import Moment, data
 
@@ -23,6 +23,19 @@ audit = Table(
 """`body`: JSON; what is somebody's stands in it as null and lies in `sealed`, under the key of
 `whose`: a person's id or an account's. A trigger lets `sealed` be emptied, and nothing else be
 changed."""
+
+audit_leaves = Table(
+    "audit_leaves",
+    data,
+    Column("leaf", Integer, primary_key=True, autoincrement=False),
+    Column("number", Integer, ForeignKey("audit.number"), nullable=False, unique=True),
+    Column("salt", LargeBinary, nullable=False),
+    Column("digest", LargeBinary),
+    Column("sealed_salt", LargeBinary),
+)
+"""Which leaf of the tree an entry is, counted from 0, and the salt of its commitment. `digest`: the
+commitment to what is sealed of it, whose own salt lies in `sealed_salt`, sealed as that is. A
+trigger lets `sealed_salt` be emptied, and nothing else be changed."""
 
 UNSEALED: Final = "?"
 """`whose` of an entry from before particulars were sealed, until the next start seals them."""

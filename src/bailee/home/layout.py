@@ -7,6 +7,7 @@ data/data.db         accounts, audit record, the vault's index
 keyring/keyring.db   keys, in a store of their own
 root/root.json       the root key (mode 0600), sealed if `keyring.root` says so
 vault/               spool, open segments, sealed segments, reports
+ledger/              the audit record's tree and its checkpoint; made again from data/
 work/dbos.db         the queue of cloud sessions, once there was one
 run/                 lock, control socket; nothing to keep
 console-name         the console's own name on this machine, not for others to know
@@ -18,7 +19,8 @@ A backup takes `data/` and `vault/` together, and `keyring/` apart from them; ne
 same place as `keyring/`.
 
 Folders are made for a wholly new home alone. In one that keeps something, a folder that isn't there
-may be a volume that isn't mounted: only what holds nothing to keep is made again.
+may be a volume that isn't mounted: only what holds nothing to keep is made again. What ledger/
+holds is made again from data/.
 """
 
 from __future__ import annotations
@@ -32,8 +34,8 @@ from typing import Final
 from bailee.errors import InputError, StorageError
 from bailee.home import guarding
 
-_FOLDERS: Final = ("data", "keyring", "root", "vault", "work", "run")
-_MADE_AGAIN: Final = ("work", "run")
+_FOLDERS: Final = ("data", "keyring", "root", "vault", "ledger", "work", "run")
+_MADE_AGAIN: Final = ("ledger", "work", "run")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +78,11 @@ class Home:
     def vault(self) -> Path:
         """Spool and segments."""
         return self.path / "vault"
+
+    @property
+    def ledger(self) -> Path:
+        """The audit record's tree, in files that anyone may have."""
+        return self.path / "ledger"
 
     @property
     def work_database(self) -> Path:

@@ -1,8 +1,10 @@
-"""The audit record: what was decided, released and destroyed.
+"""The audit record: what was decided, released and destroyed; and its tree, which shows that.
 
-Rows: P4 (the append port; tree and proofs are not here yet).
+Rows: P4.
 """
 
+from bailee.ledger.folder import Folder
 from bailee.ledger.ledger import Append, Leaf, Ledger, Sealing
+from bailee.ledger.sequencing import Sequencer
 
-__all__ = ["Append", "Leaf", "Ledger", "Sealing"]
+__all__ = ["Append", "Folder", "Leaf", "Ledger", "Sealing", "Sequencer"]

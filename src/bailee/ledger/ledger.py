@@ -24,12 +24,15 @@ from sqlalchemy import Connection, CursorResult, Engine, Select, insert, select,
 
 from bailee.clock import Clock
 from bailee.db.among import among
-from bailee.db.audit import audit
+from bailee.db.audit import audit, audit_leaves
 from bailee.db.engine import reading, storage_errors
-from bailee.errors import BaileeError, IntegrityError
+from bailee.errors import BaileeError, InputError, IntegrityError
 from bailee.ledger.particulars import Body, divide, sealed_names
 
 _AT_ONCE: Final = 500
+_ENTRIES: Final = select(audit, audit_leaves.c.leaf).outerjoin(
+    audit_leaves, audit_leaves.c.number == audit.c.number
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +40,7 @@ class Leaf:
     """One entry: its number in the record, when, what kind, about whom, and the particulars.
 
     `erased`: the names of particulars that nobody can read any more, because whose they were was
-    erased; they are None in `body`.
+    erased; they are None in `body`. `leaf`: its index in the tree; None: it has none yet.
     """
 
     number: int
@@ -46,6 +49,7 @@ class Leaf:
     subject: str
     body: Body
     erased: tuple[str, ...] = ()
+    leaf: int | None = None
 
 
 class Sealing(Protocol):
@@ -89,7 +93,8 @@ class Ledger:
         """`appended` is called after each entry."""
         self._engine = engine
         self._clock = clock
-        self._sealing = sealing
+        self.sealing = sealing
+        """The keys under which particulars lie."""
         self._appended = appended
 
     def append(
@@ -163,6 +168,17 @@ class Ledger:
             query = query.where(audit.c.number < before)
         return [self._leaf(row) for row in self._rows(query)]
 
+    def get(self, number: int) -> Leaf:
+        """The entry with this number.
+
+        Raises:
+            InputError: code `not_found`, there is none.
+        """
+        found = self._rows(_ENTRIES.where(audit.c.number == number))
+        if not found:
+            raise InputError(f"the audit record has no entry {number}.", code="not_found")
+        return self._leaf(found[0])
+
     def _rows(self, query: Select[Any]) -> Sequence[Any]:
         with storage_errors("the audit record"), reading(self._engine) as connection:
             return connection.execute(query).all()
@@ -170,18 +186,18 @@ class Ledger:
     def about(self, subjects: Sequence[str]) -> Iterator[Leaf]:
         """The entries about any of these subjects, in no order in particular."""
         for start in range(0, len(subjects), _AT_ONCE):
-            query = select(audit).where(among(audit.c.subject, subjects[start : start + _AT_ONCE]))
+            query = _ENTRIES.where(among(audit.c.subject, subjects[start : start + _AT_ONCE]))
             with storage_errors("the audit record"), reading(self._engine) as connection:
                 rows = connection.execute(query).all()
             yield from map(self._leaf, rows)
 
-    def _row(self, kind: str, subject: str, body: Body, whose: str | None) -> dict[str, Any]:
+    def _row(self, kind: str, subject: str, body: Body, whose: str | None) -> dict[str, object]:
         plain, hidden = divide(kind, subject, body)
         holder, sealed = None, None
         if hidden:
             if whose is None:
                 raise BaileeError(f"{kind} has particulars of somebody, and does not say whose.")
-            holder, sealed = self._sealing.seal(whose, orjson.dumps(hidden), bound(kind, subject))
+            holder, sealed = self.sealing.seal(whose, orjson.dumps(hidden), bound(kind, subject))
         return {
             "at": self._clock(),
             "kind": kind,
@@ -193,7 +209,8 @@ class Ledger:
 
     def blank(self, names: Callable[[str], bool]) -> int:
         """Destroy the sealed particulars of every entry in which a text is one that `names`
-        somebody, whosever the entry is; how many entries. Kind, time and subject stay.
+        somebody, whosever the entry is, and the salt of what its leaf says of them; how many
+        entries. Kind, time and subject stay.
 
         Raises:
             StorageError: the record can't be read or written; call again.
@@ -215,9 +232,10 @@ class Ledger:
     def _blank(self, numbers: Iterable[int]) -> None:
         with storage_errors("the audit record"), self._engine.begin() as connection:
             for number in numbers:
-                connection.execute(
-                    update(audit).where(audit.c.number == number).values(sealed=None)
-                )
+                of_it = update(audit).where(audit.c.number == number)
+                connection.execute(of_it.values(sealed=None))
+                of_leaf = update(audit_leaves).where(audit_leaves.c.number == number)
+                connection.execute(of_leaf.values(sealed_salt=None))
 
     def _leaf(self, row: Any) -> Leaf:
         body = orjson.loads(row.body)
@@ -228,18 +246,18 @@ class Ledger:
                 erased = tuple(n for n in sealed_names(row.kind) if n in body and body[n] is None)
             else:
                 body |= opened
-        return Leaf(row.number, row.at, row.kind, row.subject, body, erased)
+        return Leaf(row.number, row.at, row.kind, row.subject, body, erased, row.leaf)
 
     def _opened(self, row: Any) -> dict[str, str] | None:
         if row.sealed is None:
             return None
-        plain = self._sealing.open(row.whose, row.sealed, bound(row.kind, row.subject))
+        plain = self.sealing.open(row.whose, row.sealed, bound(row.kind, row.subject))
         return None if plain is None else orjson.loads(plain)
 
 
 def _matching(kind: str | None, subject: str | None) -> Select[Any]:
     """The entries of one kind, about one subject, the newest first."""
-    query = select(audit).order_by(audit.c.number.desc())
+    query = _ENTRIES.order_by(audit.c.number.desc())
     if kind is not None:
         query = query.where(audit.c.kind == kind)
     if subject is not None:

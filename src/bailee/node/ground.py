@@ -22,11 +22,11 @@ from bailee.db.checks import KEY as ROW_KEY
 from bailee.db.checks import use_key
 from bailee.db.engine import open_sqlite
 from bailee.db.migrate import upgrade
-from bailee.errors import InputError, StorageError
+from bailee.errors import BaileeError, InputError, StorageError
 from bailee.home import Home, parts
 from bailee.home.reserve import Reserve
 from bailee.keyring import EnvironmentRoot, FileRoot, Keyring, Root, check_root, newest_generation
-from bailee.ledger import Ledger
+from bailee.ledger import Folder, Ledger, Sequencer, signing
 from bailee.node import old_entries
 from bailee.node.marks import Marks
 from bailee.node.minding import Minding
@@ -52,6 +52,7 @@ class Ground:
     clock: Clock
     minding: Minding | None
     ledger: Ledger
+    sequencer: Sequencer
 
     def latest(self) -> datetime:
         """The time by which is told what may be read: while the machine's clock has stepped ahead,
@@ -108,6 +109,18 @@ def lay(
         closing.callback(_last_mark, marks)
         holders = Holders(data, keyring)
         old_entries.seal(data, holders)
+    sequencer = Sequencer(
+        data,
+        holders,
+        Folder(home.ledger),
+        lambda: signing.signer(marks.home_id, keyring.secret(signing.NAME)),
+    )
+    closing.callback(_last_leaves, sequencer)
+
+    def appended() -> None:
+        marks.noted()
+        sequencer.noted()
+
     return Ground(
         home,
         settings,
@@ -119,8 +132,14 @@ def lay(
         keyring,
         time,
         minding,
-        Ledger(data, time, holders, appended=marks.noted),
+        Ledger(data, time, holders, appended=appended),
+        sequencer,
     )
+
+
+def _last_leaves(sequencer: Sequencer) -> None:
+    with suppress(BaileeError):  # whoever opens it next goes on
+        sequencer.finish()
 
 
 def _last_mark(marks: Marks) -> None:

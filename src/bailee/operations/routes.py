@@ -85,6 +85,10 @@ ROUTES: Final[Mapping[str, Route]] = {
     "receipts.list": Route("GET", "/erasures"),
     "receipts.key": Route("GET", "/erasures/key"),
     "audit.list": Route("GET", "/audit"),
+    "audit.show": Route("GET", "/audit/entries/{number}"),
+    "audit.checkpoint": Route("GET", "/audit/checkpoint"),
+    "audit.verify": Route("POST", "/audit/verification"),
+    "audit.proof": Route("GET", "/audit/proofs/{id}"),
     # The home
     "verify": Route("POST", "/home/verification"),
     "keyring.rotate": Route("POST", "/keyring/rotations"),

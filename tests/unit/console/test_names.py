@@ -25,6 +25,7 @@ def test_on_this_machine_the_pages_have_a_name_of_their_own() -> None:
     assert Reply.ANSWER is found.reply(f"{LABEL.upper()}.localhost:8788", "/")
     for host in ("127.0.0.1:8788", "localhost:8788"):
         assert Reply.ANSWER is found.reply(host, "/api/v1/sessions")
+        assert Reply.ANSWER is found.reply(host, "/ledger/checkpoint")
         assert Reply.ELSEWHERE is found.reply(host, "/")
         assert Reply.ELSEWHERE is found.reply(host, "/api")
 

@@ -447,6 +447,17 @@ CREATE TABLE answers (
 	CONSTRAINT pk_answers PRIMARY KEY (id)
 );
 
+CREATE TABLE audit_leaves (
+	leaf INTEGER NOT NULL, 
+	number INTEGER NOT NULL, 
+	salt BLOB NOT NULL, 
+	digest BLOB, 
+	sealed_salt BLOB, 
+	CONSTRAINT pk_audit_leaves PRIMARY KEY (leaf), 
+	CONSTRAINT uq_audit_leaves_number UNIQUE (number), 
+	CONSTRAINT fk_audit_leaves_number_audit FOREIGN KEY(number) REFERENCES audit (number)
+);
+
 CREATE TABLE received (
 	data_class VARCHAR NOT NULL, 
 	account_id VARCHAR NOT NULL, 
@@ -457,6 +468,10 @@ CREATE TABLE received (
 	expires_at DATETIME NOT NULL, 
 	CONSTRAINT pk_received PRIMARY KEY (data_class, account_id, day, period)
 );
+
+CREATE TRIGGER audit_leaves_no_delete BEFORE DELETE ON audit_leaves BEGIN SELECT RAISE(ABORT, 'audit_leaves is append-only'); END;
+
+CREATE TRIGGER audit_leaves_no_update BEFORE UPDATE ON audit_leaves WHEN NOT (NEW.sealed_salt IS NULL AND NEW.leaf IS OLD.leaf AND NEW.number IS OLD.number AND NEW.salt IS OLD.salt AND NEW.digest IS OLD.digest) BEGIN SELECT RAISE(ABORT, 'audit_leaves is append-only'); END;
 
 CREATE TRIGGER audit_no_delete BEFORE DELETE ON audit BEGIN SELECT RAISE(ABORT, 'audit is append-only'); END;
 

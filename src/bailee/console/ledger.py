@@ -1,0 +1,53 @@
+"""The log as anyone may follow it: checkpoint, tiles and bundles, as C2SP tlog-tiles says.
+
+Rules kept here:
+
+* They are hashes and commitments: they name nobody and hold nothing, so nobody is asked who they
+  are. There is no list of them.
+* Only a path that is a tile's in its one form is looked for; an answer has 8,704 bytes at most.
+* A tile never changes, and may be kept for ever by whoever fetched it; the checkpoint is new each
+  time.
+
+Rows: P4.
+"""
+
+from __future__ import annotations
+
+from starlette.responses import Response
+
+from bailee.console.asking import Ask
+from bailee.console.parts import Parts
+from bailee.errors import InputError
+from bailee.ledger.folder import CHECKPOINT
+from bailee.ledger.tlog import tiles
+
+_FOR_GOOD = {"cache-control": "public, max-age=31536000, immutable"}
+
+
+class Ledger:
+    """The handlers; each takes an `Ask`. The prefix of the log is `/ledger`."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+
+    def checkpoint(self, _ask: Ask) -> Response:
+        """The latest checkpoint, a signed note."""
+        note = self._parts.node.sequencer.folder.read(CHECKPOINT)
+        if note is None:
+            raise _absent()
+        return Response(note, media_type="text/plain")
+
+    def tile(self, ask: Ask) -> Response:
+        """A tile or a bundle of entries."""
+        try:
+            tile = tiles.at(ask.path["tile"])
+        except InputError:
+            raise _absent() from None
+        content = self._parts.node.sequencer.folder.read(tile.path)
+        if content is None:
+            raise _absent()
+        return Response(content, media_type="application/octet-stream", headers=_FOR_GOOD)
+
+
+def _absent() -> InputError:
+    return InputError("the log has no such file.", code="not_found")

@@ -1,0 +1,125 @@
+"""The files of the tree: each written whole or not at all, and durable before the next step.
+
+They are laid out as C2SP tlog-tiles says, so that the folder can be served, copied and read by
+others as it is. An object of its own so that a test can put one in its place that fails.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+from bailee.errors import IntegrityError, StorageError
+from bailee.ledger.tlog.tiles import ENTRIES, Tile
+from bailee.ledger.tlog.tree import HASH_SIZE
+
+CHECKPOINT: Final = "checkpoint"
+PUT_BACK: Final = (
+    "put ledger/ back from a copy; where data/ is as it was last, ledger/ may be removed, and is "
+    "made again"
+)
+_ENTRY_BYTES: Final = 2 + HASH_SIZE  # in a bundle: its length, and a commitment
+BEING_WRITTEN: Final = "being-written"
+
+
+class Folder:
+    """A folder of tiles and a checkpoint. The sequencer alone writes; who serves or verifies reads,
+    on any thread. Names are paths below it, made by `tlog.tiles`: never what somebody sent.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def read(self, name: str) -> bytes | None:
+        """A file; None: there is none.
+
+        Raises:
+            StorageError: it can't be read.
+        """
+        try:
+            return (self.path / name).read_bytes()
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as error:
+            raise _failed(name, "read", error) from error
+
+    def fetch(self, wanted: Sequence[Tile]) -> list[bytes]:
+        """Tiles and bundles, in the order asked (`tlog.tiles.Fetch`).
+
+        Raises:
+            IntegrityError: one is not there; it is named.
+            StorageError: one can't be read.
+        """
+        return [self._tile(one) for one in wanted]
+
+    def _tile(self, tile: Tile) -> bytes:
+        found = self.read(tile.path)
+        if found is None and (full := self.read(tile.full_path)) is not None:
+            found = full[: tile.width * (_ENTRY_BYTES if tile.level == ENTRIES else HASH_SIZE)]
+        if found is None:
+            raise IntegrityError(f"{tile.path} is not there.", hint=PUT_BACK)
+        return found
+
+    def names(self) -> Iterator[str]:
+        """Every file that is there."""
+        for folder, _, files in os.walk(self.path):
+            for name in files:
+                yield str((Path(folder) / name).relative_to(self.path))
+
+    def write(self, files: Mapping[str, bytes]) -> None:
+        """Write files, each in the place of the one before, for their owner's eyes only. All are
+        durable when this returns; if it fails, each is there whole or not at all.
+
+        Raises:
+            StorageError: one can't be written; call again.
+        """
+        changed: set[Path] = set()
+        for name, content in files.items():
+            path = self.path / name
+            beside = self.path / BEING_WRITTEN
+            try:
+                for folder in reversed(path.relative_to(self.path).parents):
+                    if not (made := self.path / folder).is_dir():
+                        made.mkdir(mode=0o700)
+                        changed.add(made.parent)
+                how = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
+                with os.fdopen(os.open(beside, how, 0o600), "wb") as file:
+                    file.write(content)
+                    file.flush()
+                    os.fdatasync(file.fileno())
+                beside.replace(path)
+            except OSError as error:
+                raise _failed(name, "written", error) from error
+            changed.add(path.parent)
+        for folder in changed:
+            try:
+                _sync(folder)
+            except OSError as error:
+                raise _failed(str(folder.relative_to(self.path)), "written", error) from error
+
+    def remove_all(self, name: str) -> None:
+        """Remove a folder of files, if it is there. What can't be removed stays: it says nothing
+        wrong.
+        """
+        with suppress(OSError):
+            for path in (self.path / name).iterdir():
+                path.unlink()
+            (self.path / name).rmdir()
+
+
+def _sync(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _failed(name: str, what: str, error: OSError) -> StorageError:
+    return StorageError(
+        f"the ledger's {name} can't be {what} ({error.strerror}).",
+        hint="check the disk's free space and the folder's permissions",
+    )

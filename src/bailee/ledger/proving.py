@@ -1,0 +1,53 @@
+"""The proof that an entry of the audit record is a leaf of the tree.
+
+It is a file of `c2sp.org/tlog-proof@v1` whose `extra` is the leaf's salt: SHA-256 of that and the
+payload is the leaf's content. Who checks it needs the payload and the log's public key beside it.
+
+Rows: P4.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from sqlalchemy import Engine
+
+from bailee.db.audit import audit
+from bailee.db.engine import reading, storage_errors
+from bailee.errors import InputError
+from bailee.ledger.folder import CHECKPOINT, Folder
+from bailee.ledger.sequencing import LEAVES, Committed, entry_of, payload_of
+from bailee.ledger.signing import opened, trusting
+from bailee.ledger.tlog import notes, tree
+from bailee.ledger.tlog.notes import Key
+from bailee.ledger.tlog.proofs import Proof
+from bailee.ledger.tlog.tiles import Tiles
+
+_ONE: Final = LEAVES.params(first=0, most=1)
+
+
+def prove(engine: Engine, folder: Folder, key: Key, number: int) -> tuple[Proof, bytes]:
+    """The proof of the entry with this number, under the checkpoint that is there; and the payload
+    that it is about.
+
+    Raises:
+        InputError: code `not_found`, there is no such entry, or the checkpoint does not have it.
+        IntegrityError: files or entry are not what was signed.
+        StorageError: they can't be read.
+    """
+    with storage_errors("the audit record"), reading(engine) as connection:
+        found = connection.execute(_ONE.where(audit.c.number == number)).first()
+    row = None if found is None else Committed(*found)
+    note = folder.read(CHECKPOINT)
+    signed = None if note is None else opened(note, key)
+    if row is None or note is None or signed is None or row.leaf >= signed.size:
+        raise InputError(
+            f"the audit record has no entry {number} that is signed.",
+            code="not_found",
+            hint="bailee audit list shows which there are",
+        )
+    log = Tiles(signed.size, signed.root_hash, folder.fetch)
+    hashes = tuple(tree.inclusion(row.leaf, signed.size, log.hashes))
+    made = Proof(row.leaf, hashes, notes.read(note), row.salt)
+    made.verify(entry_of(row), trusting(key))  # what was changed since is never handed out
+    return made, payload_of(row)

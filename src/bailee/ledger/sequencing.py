@@ -1,0 +1,243 @@
+"""The sequencer: gives each committed entry of the audit record its leaf, and signs the tree.
+
+Rules kept here:
+
+* A leaf's index is given here, by one sequencer, and is never the entry's number: those have gaps,
+  and a database may commit them out of their order.
+* Four steps, each durable before the next: entries get their leaves, in one transaction; tiles and
+  entry bundles are written; the checkpoint over them is signed and written; partial tiles that are
+  full now are removed. Each is made from what those before it left, so whoever comes after a crash
+  goes on, and comes to the same bytes.
+* The tree only grows. What a checkpoint has never gets another content: leaves that the database
+  does not know, because an older copy of it was accepted, stay as they are, and the next entries
+  come after them. Where none was accepted, nothing is signed.
+
+On SQLite who writes holds the one lock, so what is committed later has higher numbers, and entries
+without a leaf are those above the last that has one. A database with several writers at once needs
+an advisory lock for the sequencer, and another way to find them.
+
+Rows: P4.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable
+from datetime import datetime
+from itertools import takewhile
+from typing import Final, NamedTuple
+
+import orjson
+from sqlalchemy import Engine, bindparam, func, insert, select
+
+from bailee.db.audit import UNSEALED, audit, audit_leaves
+from bailee.db.engine import reading, storage_errors
+from bailee.errors import IntegrityError
+from bailee.ledger.folder import CHECKPOINT, Folder
+from bailee.ledger.ledger import Sealing, bound
+from bailee.ledger.payload import SALT_BYTES, commitment, digest_of, payload
+from bailee.ledger.signing import opened, signed
+from bailee.ledger.tlog import tree
+from bailee.ledger.tlog.notes import Key, Signer
+from bailee.ledger.tlog.tiles import WIDTH, Tiles, bundled, written
+from bailee.ledger.tlog.tree import Frontier
+
+_WHAT: Final = "the audit record's tree"
+_PORTION: Final = 8192
+ACCEPTED: Final = ("home.older_accepted", "data")
+"""Kind and subject of the entry that says that an older copy of the data holds."""
+
+# Built once: to build a statement costs several times what it takes to run it.
+_LAST: Final = select(
+    func.coalesce(func.max(audit_leaves.c.leaf), -1),
+    func.coalesce(func.max(audit_leaves.c.number), 0),
+)
+_WAITING: Final = (
+    select(audit)
+    .where(audit.c.number > bindparam("above"))
+    .order_by(audit.c.number)
+    .limit(_PORTION)
+)
+LEAVES: Final = (
+    select(audit, *(one for one in audit_leaves.c if one.name != "number"))
+    .join(audit_leaves, audit_leaves.c.number == audit.c.number)
+    .where(audit_leaves.c.leaf >= bindparam("first"))
+    .order_by(audit_leaves.c.leaf)
+    .limit(bindparam("most"))
+)
+"""Entries and their leaves, `most` of them from the leaf `first` on."""
+
+
+class Committed(NamedTuple):
+    """An entry as it lies in the database, and its leaf, once it has one."""
+
+    number: int
+    at: datetime
+    kind: str
+    subject: str
+    body: str
+    whose: str | None
+    sealed: bytes | None
+    leaf: int = -1
+    salt: bytes = b""
+    digest: bytes | None = None
+    sealed_salt: bytes | None = None
+
+
+class Sequencer:
+    """Grows the tree of one home. A server's thread calls it each second, a command at its end, and
+    who asks for a proof; on any thread, one at a time. It is the only one that writes the ledger's
+    folder, and never changes an entry.
+    """
+
+    def __init__(
+        self, engine: Engine, sealing: Sealing, folder: Folder, signer: Callable[[], Signer]
+    ) -> None:
+        """`engine`: the data database. `signer` is asked for when it is first needed."""
+        self._engine = engine
+        self._sealing = sealing
+        self.folder = folder
+        """The tree's files, to be read."""
+        self._signer = signer
+        self._one = threading.Lock()
+        self._edge: Frontier | None = None  # the checkpoint's; None: to be read from the files
+        self._new = threading.Event()
+
+    def noted(self) -> None:
+        """The audit record has a new entry, or will when its transaction is committed."""
+        self._new.set()
+
+    def wait(self, seconds: float) -> bool:
+        """Wait for a new entry, so long at most; whether there is one."""
+        return self._new.wait(seconds)
+
+    @property
+    def key(self) -> Key:
+        """The public key under which the tree is signed."""
+        return self._signer().key
+
+    def finish(self) -> None:
+        """Take up what this process has appended, if anything."""
+        if self._new.is_set():
+            self.run()
+
+    def run(self) -> int:
+        """Take up every entry that is committed; the size of the tree, whose checkpoint has them.
+
+        Raises:
+            IntegrityError: the files are not what was written, or the database is older than they
+                are; nothing was signed.
+            StorageError: a store can't be read or written; call again.
+        """
+        with self._one:
+            self._new.clear()
+            try:
+                self._edge = self._edge or self._read_edge()
+                while self._assign(self._edge.size):
+                    pass
+                while self._publish():
+                    pass
+            except BaseException:
+                self._edge = None
+                self._new.set()
+                raise
+            return self._edge.size
+
+    # -- the steps -------------------------------------------------------------------------------
+
+    def _assign(self, published: int) -> bool:
+        """Give entries that have none their leaves, a portion; whether there may be more."""
+        with storage_errors(_WHAT), self._engine.begin() as connection:
+            last, number = connection.execute(_LAST).one()
+            found = (Committed(*row) for row in connection.execute(_WAITING, {"above": number}))
+            rows = [*takewhile(lambda row: row.whose != UNSEALED, found)]
+            first = last + 1
+            if first < published:
+                if not any((row.kind, row.subject) == ACCEPTED for row in rows):
+                    raise IntegrityError(
+                        f"the audit record has {first} leaves, and its checkpoint {published}: "
+                        "data/ is older than ledger/.",
+                        hint="put back the data that was there last; nothing was signed",
+                    )
+                first = published
+            if rows:
+                made = [self._leaf(first + place, row) for place, row in enumerate(rows)]
+                connection.execute(insert(audit_leaves), made)
+        return len(rows) == _PORTION
+
+    def _leaf(self, leaf: int, row: Committed) -> dict[str, object]:
+        made = {"leaf": leaf, "number": row.number, "salt": os.urandom(SALT_BYTES)}
+        digest = sealed = None
+        hidden = self._hidden(row)
+        if hidden is not None and row.whose is not None:
+            salt = os.urandom(SALT_BYTES)
+            digest = digest_of(salt, hidden)
+            _, sealed = self._sealing.seal(row.whose, salt, salt_bound(row.kind, row.subject))
+        return made | {"digest": digest, "sealed_salt": sealed}
+
+    def _hidden(self, row: Committed) -> dict[str, str] | None:
+        """What is sealed of an entry; None: nothing is, or it can't be read any more."""
+        if row.sealed is None or row.whose is None:
+            return None
+        try:
+            plain = self._sealing.open(row.whose, row.sealed, bound(row.kind, row.subject))
+        except IntegrityError:
+            return None
+        return None if plain is None else orjson.loads(plain)
+
+    def _publish(self) -> bool:
+        """Write a portion of the leaves that the checkpoint does not have, and sign it with them;
+        whether there may be more.
+        """
+        assert self._edge is not None
+        before = self._edge
+        with storage_errors(_WHAT), reading(self._engine) as connection:
+            asked = {"first": before.size, "most": _PORTION}
+            rows = [Committed(*row) for row in connection.execute(LEAVES, asked)]
+        if [row.leaf for row in rows] != [*range(before.size, before.size + len(rows))]:
+            raise IntegrityError(
+                f"the audit record misses leaves from {before.size} on.",
+                hint="put back the data that was there last; nothing was signed",
+            )
+        if rows:
+            entries = [entry_of(row) for row in rows]
+            hashes = [tree.leaf_hash(entry) for entry in entries]
+            made = {
+                **dict(bundled(before.size, entries, self.folder.fetch)),
+                **dict(written(before.size, hashes, self.folder.fetch)),
+            }
+            after = before.grown(hashes)
+            self.folder.write({tile.path: content for tile, content in made.items()})
+            self.folder.write({CHECKPOINT: signed(self._signer(), after)})
+            self._edge = after
+            for tile in made:
+                if tile.width == WIDTH:
+                    self.folder.remove_all(tile.partials)
+        return len(rows) == _PORTION
+
+    def _read_edge(self) -> Frontier:
+        """The edge of what is signed, verified."""
+        note = self.folder.read(CHECKPOINT)
+        if note is None:
+            return Frontier()
+        last = opened(note, self._signer().key)
+        tiles = Tiles(last.size, last.root_hash, self.folder.fetch)
+        if last.size % WIDTH:
+            tiles.entries(last.size // WIDTH)
+        return tree.frontier(last.size, tiles.hashes)
+
+
+def entry_of(row: Committed) -> bytes:
+    """The commitment that is a leaf's content, from an entry and its leaf."""
+    return commitment(row.salt, payload_of(row))
+
+
+def payload_of(row: Committed) -> bytes:
+    """What a leaf commits to, from an entry and its leaf."""
+    return payload(row.at, row.kind, row.subject, orjson.loads(row.body), row.digest)
+
+
+def salt_bound(kind: str, subject: str) -> bytes:
+    """What the salt of sealed particulars is bound to."""
+    return bound(kind, subject) + b"\x00salt"
