@@ -33,9 +33,7 @@ from typing import Any
 import zstandard
 
 from bailee.clock import system_clock
-from bailee.db.engine import open_sqlite
-from bailee.db.migrate import upgrade
-from bailee.keyring import FileRoot, Keyring
+from bailee.keyring import Keyring
 from bailee.keyring.checkpoint import truncate_log
 from bailee.testing import FakeClock
 from bailee.vault.exchange import CapturedExchange, Outcome, Terms
@@ -43,7 +41,7 @@ from bailee.vault.interpreted import Interpreted
 from bailee.vault.sealing_queue import Unsealed
 from bailee.vault.spool import Spool
 from bailee.vault.spool_writing import Kept
-from bailee.vault.vault import Vault
+from bench.alone import keyring_in, vault_in
 from bench.result import Line
 
 TURNS = 50
@@ -65,12 +63,6 @@ def main() -> list[Line]:
 def _say(line: Line) -> Line:
     print(f"{line[0]:<52} {line[1]:>16}   {line[2]}")
     return line
-
-
-def _keyring(home: Path, clock: Any) -> tuple[Keyring, Any]:
-    engine = open_sqlite(home / "keyring" / "keyring.db")
-    upgrade(engine, "keys")
-    return Keyring.open(engine, FileRoot(home / "keyring" / "root.json"), clock), engine
 
 
 def _exchange(number: int, request: bytes, answer: bytes, now: float) -> CapturedExchange:
@@ -156,32 +148,21 @@ def _bytes(home: Path) -> list[Line]:
             b"".join(request + answer for request, answer in session)
         )
     )
-    keyring, keys = _keyring(home, system_clock)
-    engine = open_sqlite(home / "data.db")
-    upgrade(engine, "data")
-    empty = _pages(home / "data.db")
-    vault = Vault(
-        engine,
-        home / "vault",
-        keyring=keyring,
-        clock=system_clock,
-        interpret=_interpret,
-        record=lambda _kind, _subject, _body: None,
-    )
-    now = system_clock().timestamp()
-    began = time.perf_counter()
-    asyncio.run(
-        _submit_all(vault.spool, [_exchange(n, *pair, now) for n, pair in enumerate(session)])
-    )
-    vault.flush()
-    took = time.perf_counter() - began
-    (row,) = vault.sessions(system_clock())
-    shown = vault.show(row.id)
-    assert [json.loads(request) for request, _ in session] == [x.request for x in shown.exchanges]
-    vault.close()
+    with vault_in(home, _interpret) as (vault, _):
+        empty = _pages(home / "data.db")
+        now = system_clock().timestamp()
+        began, processor = time.perf_counter(), time.process_time()
+        asyncio.run(
+            _submit_all(vault.spool, [_exchange(n, *pair, now) for n, pair in enumerate(session)])
+        )
+        vault.flush()
+        took = time.perf_counter() - began
+        worked = time.process_time() - processor
+        (row,) = vault.sessions(system_clock())
+        shown = vault.show(row.id)
+        requests = [json.loads(request) for request, _ in session]
+        assert requests == [x.request for x in shown.exchanges]
     index = _pages(home / "data.db") - empty
-    engine.dispose()
-    keys.dispose()
     kept = row.bytes + index
     rivals = (("verbatim", verbatim), ("zstd each", apart), ("zstd together", together))
     against = ", ".join(
@@ -195,7 +176,13 @@ def _bytes(home: Path) -> list[Line]:
                 against,
             )
         ),
-        _say(("sealing that session", f"{took / TURNS * 1e3:.1f} ms/exchange", "spool to index")),
+        _say(
+            (
+                "sealing that session",
+                f"{took / TURNS * 1e3:.1f} ms/exchange",
+                f"spool to index; {worked / TURNS * 1e3:.1f} ms of processor",
+            )
+        ),
     ]
 
 
@@ -226,7 +213,12 @@ async def _one(spool: Spool, exchange: CapturedExchange) -> None:
 
 def _expiry(home: Path) -> list[Line]:
     clock = FakeClock()
-    keyring, keys = _keyring(home, clock)
+    with keyring_in(home, clock) as keyring:
+        return _forgetting(home, keyring, clock)
+
+
+def _forgetting(home: Path, keyring: Keyring, clock: FakeClock) -> list[Line]:
+    keys = keyring.engine
     keyring.dek("session:0", "transcript", clock() + timedelta(days=30))
     with keys.begin() as connection:
         connection.exec_driver_sql(
@@ -244,7 +236,6 @@ def _expiry(home: Path) -> list[Line]:
     while keyring.remove_dead():
         pass
     background = time.perf_counter() - began
-    keys.dispose()
     rivals = [("SQLite", _sqlite_delete(home / "rows.db")), ("PostgreSQL", _postgres_delete())]
     against = ", ".join(
         f"{name} not available"
@@ -372,14 +363,13 @@ class _Nowhere:
 
 
 def _spool(home: Path) -> list[Line]:
-    keyring, keys = _keyring(home, system_clock)
-    spool = Spool(home / "files", keyring, system_clock, _Nowhere())
-    exchange = _exchange(0, os.urandom(4000), os.urandom(4000), time.time())
-    try:
-        return asyncio.run(_measure(spool, exchange, home))
-    finally:
-        spool.close()
-        keys.dispose()
+    with keyring_in(home) as keyring:
+        spool = Spool(home / "files", keyring, system_clock, _Nowhere())
+        exchange = _exchange(0, os.urandom(4000), os.urandom(4000), time.time())
+        try:
+            return asyncio.run(_measure(spool, exchange, home))
+        finally:
+            spool.close()
 
 
 async def _measure(spool: Spool, exchange: CapturedExchange, home: Path) -> list[Line]:

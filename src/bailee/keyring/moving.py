@@ -19,7 +19,7 @@ from bailee.db.keys import former_keks, keks, rotation
 from bailee.errors import IntegrityError
 from bailee.keyring import damage
 from bailee.keyring.epochs import epoch_of
-from bailee.keyring.store import Dek, Kek, KeyStore, Swap
+from bailee.keyring.store import Dek, KeyStore, Swap
 
 _PORTION: Final = 1000
 
@@ -86,7 +86,14 @@ def shift(
     Raises:
         StorageError: one was moved by somebody else meanwhile.
     """
-    under: dict[tuple[str, int], Kek] = {}
+    under = store.current_keks(
+        connection,
+        {
+            (kind, epoch)
+            for dek, kind, epoch in targets
+            if (kind, epoch) != (dek.data_class, dek.epoch)
+        },
+    )
     found: list[Dek] = []
     swaps: list[Swap] = []
     left: list[dict[str, str]] = []
@@ -95,8 +102,6 @@ def shift(
         if (data_class, epoch) == (dek.data_class, dek.epoch):
             found.append(dek)
             continue
-        if (data_class, epoch) not in under:
-            under[data_class, epoch] = store.current_kek(connection, data_class, epoch)
         kek = under[data_class, epoch]
         moved = replace(
             dek, data_class=data_class, epoch=epoch, kek_id=kek.id, version=dek.version + 1

@@ -152,13 +152,12 @@ def _move_portion(store: KeyStore, dirty: list[str], aside: _Aside) -> int:
             rows = connection.execute(
                 select(deks).where(deks.c.kek_id.in_(olds)).order_by(deks.c.kek_id).limit(_PORTION)
             ).all()
-            news: dict[str, Kek] = {}
+            under = [olds[row.kek_id] for row in rows]
+            news = store.current_keks(connection, {(old.data_class, old.epoch) for old in under})
             swaps: list[Swap] = []
-            for row in rows:
-                old, version, wrapped = olds[row.kek_id], row.version + 1, row.wrapped
-                if old.id not in news:
-                    news[old.id] = store.current_kek(connection, old.data_class, old.epoch)
-                kek = news[old.id]
+            for row, old in zip(rows, under, strict=True):
+                version, wrapped = row.version + 1, row.wrapped
+                kek = news[old.data_class, old.epoch]
                 try:
                     key = store.unwrap(
                         row.subject, old.data_class, row.version, row.wrapped, opened[old.id]

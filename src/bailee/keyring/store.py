@@ -18,7 +18,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeAlias
 
 from sqlalchemy import Connection, Engine, bindparam, delete, insert, select, update
 from sqlalchemy.dialects.sqlite import insert as insert_or_ignore
@@ -65,6 +65,12 @@ _REWRAP: Final = (
     .where(deks.c.subject == bindparam("of"), deks.c.version == bindparam("was"))
     .values(kek_id=bindparam("to"), version=bindparam("next"), wrapped=bindparam("wrap"))
 )
+_CURRENT: Final = select(keks).where(
+    keks.c.current, keks.c.epoch.in_(bindparam("epochs", expanding=True))
+)
+
+Target: TypeAlias = "tuple[str, int]"
+"""A data class and an expiry epoch: what shares a KEK."""
 
 
 class Kek(NamedTuple):
@@ -235,34 +241,45 @@ class KeyStore:
 
     # -- KEKs ------------------------------------------------------------------------------------
 
-    def current_kek(self, connection: Connection, data_class: str, epoch: int) -> Kek:
-        """The KEK that takes new DEKs of an epoch; made if there is none, or it can't be opened."""
-        row = connection.execute(
-            select(keks).where(
-                keks.c.data_class == data_class, keks.c.epoch == epoch, keks.c.current
-            )
-        ).first()
-        if row is not None:
-            try:
-                return Kek(row.id, self.open_kek(row))
-            except IntegrityError:  # what is new goes under another; this goes with its epoch
-                damage.note(connection, damage.KEK, row.id, self.clock())
-                connection.execute(update(keks).where(keks.c.id == row.id).values(current=False))
-        kek_id, key = self._random(12).hex(), self.new_key()
+    def current_keks(self, connection: Connection, targets: Iterable[Target]) -> dict[Target, Kek]:
+        """The KEKs that take new DEKs of these classes and epochs; made where there is none, or it
+        can't be opened.
+        """
+        wanted, found = set(targets), dict[Target, Kek]()
+        epochs = sorted({epoch for _, epoch in wanted})
+        for start in range(0, len(epochs), _AT_ONCE):
+            some = {"epochs": epochs[start : start + _AT_ONCE]}
+            for row in connection.execute(_CURRENT, some).all():
+                target = (row.data_class, row.epoch)
+                if target not in wanted:
+                    continue
+                try:
+                    found[target] = Kek(row.id, self.open_kek(row))
+                except IntegrityError:  # what is new goes under another; this goes with its epoch
+                    damage.note(connection, damage.KEK, row.id, self.clock())
+                    connection.execute(
+                        update(keks).where(keks.c.id == row.id).values(current=False)
+                    )
         generation = self.root.generations()[-1]
-        wrapped = self.root.wrap(generation, key, kek_data(kek_id, data_class, epoch, generation))
-        connection.execute(
-            insert(keks).values(
-                id=kek_id,
-                data_class=data_class,
-                epoch=epoch,
-                generation=generation,
-                wrapped=wrapped,
-                current=True,
-                dirty=False,
+        made = []
+        for data_class, epoch in sorted(wanted - found.keys()):
+            # Cached when it is next read: this transaction may yet fail.
+            kek = found[data_class, epoch] = Kek(self._random(12).hex(), self.new_key())
+            data = kek_data(kek.id, data_class, epoch, generation)
+            made.append(
+                {
+                    "id": kek.id,
+                    "data_class": data_class,
+                    "epoch": epoch,
+                    "generation": generation,
+                    "wrapped": self.root.wrap(generation, kek.key, data),
+                    "current": True,
+                    "dirty": False,
+                }
             )
-        )
-        return Kek(kek_id, key)  # cached when it is next read: this transaction may yet fail
+        if made:
+            connection.execute(insert(keks), made)
+        return found
 
     def open_kek(self, row: Any) -> bytes:
         """The key of a row of `keks`.

@@ -26,8 +26,11 @@ ZEROS: Final = bytes(SEALED_KEY_BYTES)
 
 def associated(*parts: str | int) -> bytes:
     """The parts as bytes that no other list of parts gives."""
-    encoded = [str(part).encode() for part in parts]
-    return b"".join([len(part).to_bytes(4, "big") + part for part in encoded])
+    data = b""
+    for part in parts:
+        encoded = str(part).encode()
+        data += len(encoded).to_bytes(4, "big") + encoded
+    return data
 
 
 def kek_data(kek_id: str, data_class: str, epoch: int, generation: int) -> bytes:
