@@ -7,7 +7,7 @@ stays where it is, and is named; the others move. Doing it twice changes nothing
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
@@ -103,9 +103,7 @@ def shift(
             found.append(dek)
             continue
         kek = under[data_class, epoch]
-        moved = replace(
-            dek, data_class=data_class, epoch=epoch, kek_id=kek.id, version=dek.version + 1
-        )
+        moved = Dek(dek.subject, data_class, epoch, kek.id, dek.version + 1, dek.key)
         found.append(moved)
         swaps.append(Swap(dek.subject, moved.version, kek.id, store.wrap(moved, kek)))
         left.append({"subject": dek.subject, "kek_id": dek.kek_id})

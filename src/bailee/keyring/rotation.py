@@ -145,7 +145,7 @@ def _move_portion(store: KeyStore, dirty: list[str], aside: _Aside) -> int:
             opened: dict[str, Kek] = {}
             for kek_id in connection.execute(full).scalars().all():
                 try:
-                    opened[kek_id] = Kek(kek_id, store.open_kek(olds[kek_id]))
+                    opened[kek_id] = store.open_kek(olds[kek_id])
                 except IntegrityError:
                     aside.put(connection, KEK, kek_id)
                     del olds[kek_id]
@@ -192,7 +192,7 @@ def _rewrap_keks(store: KeyStore, new: int, aside: _Aside) -> int:
         for row in rows:
             data = kek_data(row.id, row.data_class, row.epoch, new)
             try:
-                wraps.append((row.id, store.root.wrap(new, store.open_kek(row), data)))
+                wraps.append((row.id, store.root.wrap(new, store.open_kek(row).key, data)))
             except IntegrityError:
                 aside.put(connection, KEK, row.id)
         _put_under(connection, keks.c.id, new, wraps)
