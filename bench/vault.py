@@ -8,6 +8,7 @@ Everything is measured side by side in one run, on the disk that holds the tempo
   (which can't be appended to, read or erased in part);
 * expiry of 1,000,000 sessions: one KEK destroyed, checkpoint included, against SQL DELETE of as
   many rows of 400 bytes in SQLite (secure_delete, checkpoint) and in PostgreSQL;
+* a new session of one small exchange, as the sealer's thread takes it from spool to index;
 * the spool alone: latency of one exchange at a time, throughput of 64 clients, 8 KB an exchange.
 """
 
@@ -29,6 +30,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import zstandard
 
@@ -47,6 +49,7 @@ from bench.result import Line
 TURNS = 50
 SESSIONS = 1_000_000
 ROW_BYTES = 400
+NEW = 3_000
 
 
 def main() -> list[Line]:
@@ -56,6 +59,7 @@ def main() -> list[Line]:
         home = Path(folder)
         lines += _spool(home / "spool")
         lines += _bytes(home / "bytes")
+        lines += _sealing(home / "sealing")
         lines += _expiry(home / "expiry")
     return lines
 
@@ -183,6 +187,42 @@ def _bytes(home: Path) -> list[Line]:
                 f"spool to index; {worked / TURNS * 1e3:.1f} ms of processor",
             )
         ),
+    ]
+
+
+def _sealing(home: Path) -> list[Line]:
+    """New sessions of one exchange each, of fifty accounts, taken apart in this process."""
+    now = system_clock().timestamp()
+    words = "some words of an ordinary question " * 10
+    messages = [{"role": "user", "content": words}]
+    request = json.dumps({"model": "m", "system": words, "messages": messages}).encode()
+    content = [{"type": "text", "text": words}]
+    answer = json.dumps({"type": "message", "role": "assistant", "content": content}).encode()
+    sent = [
+        _exchange(n, request, answer, now)._replace(
+            owner=f"account {n % 50}",
+            request_headers=(("x-claude-code-session-id", str(UUID(int=n + 1))),),
+        )
+        for n in range(NEW)
+    ]
+    with vault_in(home, _interpret) as (vault, _):
+        worked = [0.0]
+        seal = vault._sealer._work
+
+        def timed(batch: Any) -> None:
+            began = time.thread_time()
+            try:
+                seal(batch)
+            finally:
+                worked[0] += time.thread_time() - began
+
+        vault._sealer._work = timed  # type: ignore[method-assign]
+        asyncio.run(_submit_all(vault.spool, sent))
+        vault.flush()
+        assert vault.count(system_clock()) == NEW
+    each = worked[0] / NEW
+    return [
+        _say(("sealing a new session", f"{each * 1e6:.0f} µs of processor", f"{1 / each:,.0f}/s"))
     ]
 
 
