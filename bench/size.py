@@ -35,11 +35,12 @@ from bailee.keyring.wrapping import NONCE_BYTES
 from bailee.node.node import Node
 from bailee.operations import exporting
 from bailee.operations.table import perform
+from bailee.policy.facts import Facts
 from bailee.policy.period import expires_at
 from bailee.testing import FakeClock
 from bailee.vault.batch import DATA_CLASS
 from bailee.vault.compressing import compress
-from bailee.vault.exchange import CapturedExchange, Outcome, Terms
+from bailee.vault.exchange import CapturedExchange, Outcome
 from bailee.vault.record import open_record, seal_record, subject_of
 from bench.result import Line
 
@@ -269,15 +270,12 @@ class _Template:
 
 async def _record(node: Node, owner: str, now: datetime) -> None:
     account = node.accounts.get(owner)
-    decision = node.policy.retain(
-        data_class=DATA_CLASS,
-        plan=account.plan,
-        channel="api",
-        training_choice="refused",
-        zero_retention=False,
-        partner_programme=False,
+    terms = node.policy.terms(
+        DATA_CLASS,
+        Facts(account.plan, "api", "refused", zero_retention=False, partner_programme=False),
     )
-    assert decision.retention == _PERIOD
+    assert terms is not None
+    assert terms.period == _PERIOD
     said: list[Any] = []
     for turn in range(TURNS):
         said.append({"role": "user", "content": f"question {turn}: {os.urandom(150).hex()}"})
@@ -289,7 +287,7 @@ async def _record(node: Node, owner: str, now: datetime) -> None:
             key_id="key",
             plan=account.plan,
             channel="api",
-            terms=Terms(_PERIOD, decision.clause, decision.document),
+            terms=terms,
             started_at=now.timestamp(),
             ended_at=now.timestamp(),
             outcome=Outcome.COMPLETE,

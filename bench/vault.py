@@ -8,6 +8,7 @@ Everything is measured side by side in one run, on the disk that holds the tempo
   (which can't be appended to, read or erased in part);
 * expiry of 1,000,000 sessions: one KEK destroyed, checkpoint included, against SQL DELETE of as
   many rows of 400 bytes in SQLite (secure_delete, checkpoint) and in PostgreSQL;
+* a new session of one small exchange, as the sealer's thread takes it from spool to index;
 * the spool alone: latency of one exchange at a time, throughput of 64 clients, 8 KB an exchange.
 """
 
@@ -29,26 +30,26 @@ from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import zstandard
 
 from bailee.admission import Unsealed
 from bailee.clock import system_clock
-from bailee.db.engine import open_sqlite
-from bailee.db.migrate import upgrade
-from bailee.keyring import FileRoot, Keyring
+from bailee.keyring import Keyring
 from bailee.keyring.checkpoint import truncate_log
 from bailee.testing import FakeClock
 from bailee.vault.exchange import CapturedExchange, Outcome, Terms
 from bailee.vault.interpreted import Interpreted
 from bailee.vault.spool import Spool
 from bailee.vault.spool_writing import Kept
-from bailee.vault.vault import Vault
+from bench.alone import keyring_in, vault_in
 from bench.result import Line
 
 TURNS = 50
 SESSIONS = 1_000_000
 ROW_BYTES = 400
+NEW = 3_000
 
 
 def main() -> list[Line]:
@@ -58,6 +59,7 @@ def main() -> list[Line]:
         home = Path(folder)
         lines += _spool(home / "spool")
         lines += _bytes(home / "bytes")
+        lines += _sealing(home / "sealing")
         lines += _expiry(home / "expiry")
     return lines
 
@@ -65,12 +67,6 @@ def main() -> list[Line]:
 def _say(line: Line) -> Line:
     print(f"{line[0]:<52} {line[1]:>16}   {line[2]}")
     return line
-
-
-def _keyring(home: Path, clock: Any) -> tuple[Keyring, Any]:
-    engine = open_sqlite(home / "keyring" / "keyring.db")
-    upgrade(engine, "keys")
-    return Keyring.open(engine, FileRoot(home / "keyring" / "root.json"), clock), engine
 
 
 def _exchange(number: int, request: bytes, answer: bytes, now: float) -> CapturedExchange:
@@ -156,32 +152,21 @@ def _bytes(home: Path) -> list[Line]:
             b"".join(request + answer for request, answer in session)
         )
     )
-    keyring, keys = _keyring(home, system_clock)
-    engine = open_sqlite(home / "data.db")
-    upgrade(engine, "data")
-    empty = _pages(home / "data.db")
-    vault = Vault(
-        engine,
-        home / "vault",
-        keyring=keyring,
-        clock=system_clock,
-        interpret=_interpret,
-        record=lambda _kind, _subject, _body: None,
-    )
-    now = system_clock().timestamp()
-    began = time.perf_counter()
-    asyncio.run(
-        _submit_all(vault.spool, [_exchange(n, *pair, now) for n, pair in enumerate(session)])
-    )
-    vault.flush()
-    took = time.perf_counter() - began
-    (row,) = vault.sessions(system_clock())
-    shown = vault.show(row.id)
-    assert [json.loads(request) for request, _ in session] == [x.request for x in shown.exchanges]
-    vault.close()
+    with vault_in(home, _interpret) as (vault, _):
+        empty = _pages(home / "data.db")
+        now = system_clock().timestamp()
+        began, processor = time.perf_counter(), time.process_time()
+        asyncio.run(
+            _submit_all(vault.spool, [_exchange(n, *pair, now) for n, pair in enumerate(session)])
+        )
+        vault.flush()
+        took = time.perf_counter() - began
+        worked = time.process_time() - processor
+        (row,) = vault.sessions(system_clock())
+        shown = vault.show(row.id)
+        requests = [json.loads(request) for request, _ in session]
+        assert requests == [x.request for x in shown.exchanges]
     index = _pages(home / "data.db") - empty
-    engine.dispose()
-    keys.dispose()
     kept = row.bytes + index
     rivals = (("verbatim", verbatim), ("zstd each", apart), ("zstd together", together))
     against = ", ".join(
@@ -195,7 +180,49 @@ def _bytes(home: Path) -> list[Line]:
                 against,
             )
         ),
-        _say(("sealing that session", f"{took / TURNS * 1e3:.1f} ms/exchange", "spool to index")),
+        _say(
+            (
+                "sealing that session",
+                f"{took / TURNS * 1e3:.1f} ms/exchange",
+                f"spool to index; {worked / TURNS * 1e3:.1f} ms of processor",
+            )
+        ),
+    ]
+
+
+def _sealing(home: Path) -> list[Line]:
+    """New sessions of one exchange each, of fifty accounts, taken apart in this process."""
+    now = system_clock().timestamp()
+    words = "some words of an ordinary question " * 10
+    messages = [{"role": "user", "content": words}]
+    request = json.dumps({"model": "m", "system": words, "messages": messages}).encode()
+    content = [{"type": "text", "text": words}]
+    answer = json.dumps({"type": "message", "role": "assistant", "content": content}).encode()
+    sent = [
+        _exchange(n, request, answer, now)._replace(
+            owner=f"account {n % 50}",
+            request_headers=(("x-claude-code-session-id", str(UUID(int=n + 1))),),
+        )
+        for n in range(NEW)
+    ]
+    with vault_in(home, _interpret) as (vault, _):
+        worked = [0.0]
+        seal = vault._sealer._work
+
+        def timed(batch: Any) -> None:
+            began = time.thread_time()
+            try:
+                seal(batch)
+            finally:
+                worked[0] += time.thread_time() - began
+
+        vault._sealer._work = timed  # type: ignore[method-assign]
+        asyncio.run(_submit_all(vault.spool, sent))
+        vault.flush()
+        assert vault.count(system_clock()) == NEW
+    each = worked[0] / NEW
+    return [
+        _say(("sealing a new session", f"{each * 1e6:.0f} µs of processor", f"{1 / each:,.0f}/s"))
     ]
 
 
@@ -226,7 +253,12 @@ async def _one(spool: Spool, exchange: CapturedExchange) -> None:
 
 def _expiry(home: Path) -> list[Line]:
     clock = FakeClock()
-    keyring, keys = _keyring(home, clock)
+    with keyring_in(home, clock) as keyring:
+        return _forgetting(home, keyring, clock)
+
+
+def _forgetting(home: Path, keyring: Keyring, clock: FakeClock) -> list[Line]:
+    keys = keyring.engine
     keyring.dek("session:0", "transcript", clock() + timedelta(days=30))
     with keys.begin() as connection:
         connection.exec_driver_sql(
@@ -244,7 +276,6 @@ def _expiry(home: Path) -> list[Line]:
     while keyring.remove_dead():
         pass
     background = time.perf_counter() - began
-    keys.dispose()
     rivals = [("SQLite", _sqlite_delete(home / "rows.db")), ("PostgreSQL", _postgres_delete())]
     against = ", ".join(
         f"{name} not available"
@@ -372,14 +403,13 @@ class _Nowhere:
 
 
 def _spool(home: Path) -> list[Line]:
-    keyring, keys = _keyring(home, system_clock)
-    spool = Spool(home / "files", keyring, system_clock, _Nowhere())
-    exchange = _exchange(0, os.urandom(4000), os.urandom(4000), time.time())
-    try:
-        return asyncio.run(_measure(spool, exchange, home))
-    finally:
-        spool.close()
-        keys.dispose()
+    with keyring_in(home) as keyring:
+        spool = Spool(home / "files", keyring, system_clock, _Nowhere())
+        exchange = _exchange(0, os.urandom(4000), os.urandom(4000), time.time())
+        try:
+            return asyncio.run(_measure(spool, exchange, home))
+        finally:
+            spool.close()
 
 
 async def _measure(spool: Spool, exchange: CapturedExchange, home: Path) -> list[Line]:

@@ -10,6 +10,8 @@ Rules kept here:
 * Words are looked for as bytes, whatever their case (ASCII): so what lies in a free page or in a
   write-ahead log is found too. Ids are looked for in rows alone: they are many, and what an old
   page says of one, the rows say anyway.
+* Of files that hold nothing but ciphertext, sealed each for somebody, those are read that have
+  something of theirs (`Sealed`). How many were passed over is told.
 * Small files come first. Beyond `most` bytes nothing more is read, and that is told. A file that
   goes while it is looked at is none.
 
@@ -33,7 +35,7 @@ from typing import Final
 from urllib.parse import quote
 
 from bailee.errors import StorageError
-from bailee.json_values import JsonObject, elements, text, whole
+from bailee.json_values import JsonObject, elements, members, text, whole
 
 MOST: Final = 4 << 30
 """How many bytes are read at most."""
@@ -45,6 +47,12 @@ _ROWS: Final = 1000  # of a database that are looked at together
 _SQLITE: Final = b"SQLite format 3\x00"
 _TOKEN: Final = re.compile(
     r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|[a-z]{2,8}_[0-9a-f]{10,32}"
+)
+_UUID: Final = 36  # characters
+_MOMENT: Final = "dddd-dd-dd dd:dd:dd.dddddd".replace("d", "[0-9]")
+_SAYS: Final = (
+    """EXISTS (SELECT 1 FROM "{table}" WHERE typeof("{column}") IN ('text', 'blob') """
+    """AND "{column}" NOT GLOB :moment)"""
 )
 _OF_A_DATABASE: Final = ("-wal", "-shm", "-journal")
 
@@ -73,18 +81,42 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
+class Sealed:
+    """Folders (of the one that is searched) of files that are ciphertext; only those named `theirs`
+    are read.
+    """
+
+    folders: tuple[str, ...]
+    theirs: tuple[str, ...]
+
+    def passes_over(self, name: str) -> bool:
+        """Whether a file, by its path, is not read."""
+        return name.startswith(self.folders) and name.rpartition("/")[2] not in self.theirs
+
+
+@dataclass(frozen=True, slots=True)
 class Search:
-    """What was searched, and found. `left_out`, `left_out_bytes`: files that were not read."""
+    """What was searched, and found. `left_out`, `left_out_bytes`: files beyond what is read at
+    most; `others`, `others_bytes`: those that were passed over as `Sealed` for others.
+    """
 
     files: int
     bytes: int
     databases: int
     left_out: int
     left_out_bytes: int
+    others: int
+    others_bytes: int
     findings: tuple[Finding, ...]
 
 
-def search(folder: Path, traces: Iterable[Trace], most: int = MOST) -> Search:
+NOTHING: Final = Sealed((), ())
+"""Every file is read."""
+
+
+def search(
+    folder: Path, traces: Iterable[Trace], *, sealed: Sealed = NOTHING, most: int = MOST
+) -> Search:
     """Search a folder, in another process, and wait for it.
 
     Raises:
@@ -93,6 +125,7 @@ def search(folder: Path, traces: Iterable[Trace], most: int = MOST) -> Search:
     asked = {
         "folder": str(folder),
         "most": most,
+        "sealed": asdict(sealed),
         "traces": [[one.what, one.word.hex(), one.id] for one in traces],
     }
     done = subprocess.run(
@@ -107,7 +140,9 @@ def search(folder: Path, traces: Iterable[Trace], most: int = MOST) -> Search:
     return Search(**read | {"findings": tuple(Finding(**one) for one in read["findings"])})
 
 
-def search_here(folder: Path, traces: Iterable[Trace], most: int = MOST) -> Search:
+def search_here(
+    folder: Path, traces: Iterable[Trace], *, sealed: Sealed = NOTHING, most: int = MOST
+) -> Search:
     """Search a folder that no database of this process lies in."""
     wanted = list(traces)
     words: dict[str, list[bytes]] = {}
@@ -116,12 +151,15 @@ def search_here(folder: Path, traces: Iterable[Trace], most: int = MOST) -> Sear
             words.setdefault(trace.what, []).append(trace.word)
     ids = {trace.id: trace.what for trace in wanted if trace.id}
     found: Counter[tuple[str, str, str]] = Counter()
-    read = files = databases = left_out = left_out_bytes = 0
+    read = files = databases = left_out = left_out_bytes = others = others_bytes = 0
     for path, size in _files(folder):
+        name = str(path.relative_to(folder))
+        if sealed.passes_over(name):
+            others, others_bytes = others + 1, others_bytes + size
+            continue
         if read + size > most:
             left_out, left_out_bytes = left_out + 1, left_out_bytes + size
             continue
-        name = str(path.relative_to(folder))
         try:
             counts = _count(path, words)
         except FileNotFoundError:
@@ -138,7 +176,8 @@ def search_here(folder: Path, traces: Iterable[Trace], most: int = MOST) -> Sear
         loose = {what: n for what, n in counts.items() if what not in in_rows}
         found.update({(name, LOOSE, what): n for what, n in loose.items()})
     findings = tuple(Finding(*place, count) for place, count in sorted(found.items()))
-    return Search(files, read, databases, left_out, left_out_bytes, findings)
+    told = (files, read, databases, left_out, left_out_bytes, others, others_bytes)
+    return Search(*told, findings)
 
 
 def _files(folder: Path) -> list[tuple[Path, int]]:
@@ -206,19 +245,19 @@ def _rows(
             bits |= by_id.get(value, 0)
         return bits
 
-    def any_names(values: list[str | bytes]) -> bool:
+    def any_names(values: set[str | bytes]) -> bool:
         """Whether some value has something: all are looked at as one, which is many times faster,
         and of most there is nothing to say.
         """
         texts = [value for value in values if isinstance(value, str)]
-        rest = [value for value in values if isinstance(value, bytes)]
         text = "\0".join(texts)
+        rest = [value for value in values if isinstance(value, bytes)]
         raw = _raw(text) + b"\0" + b"\0".join(rest).lower()
-        if any(word in raw for _, word in by_word):
+        if any(word in raw for _, word in by_word) or not by_id.keys().isdisjoint(texts):
             return True
-        return not (
-            by_id.keys().isdisjoint(texts) and by_id.keys().isdisjoint(_TOKEN.findall(text))
-        )
+        if "_" not in text and ("-" not in text or {*map(len, texts)} == {_UUID}):
+            return False  # ids have one or the other; what is a UUID has no other within
+        return not by_id.keys().isdisjoint(_TOKEN.findall(text))
 
     counts: Counter[tuple[str, str]] = Counter()
     connection = sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True)
@@ -228,12 +267,14 @@ def _rows(
             rows = connection.execute(f'SELECT {listed} FROM "{table}"')  # noqa: S608
             while some := rows.fetchmany(_ROWS):
                 for column, cells in zip(columns, zip(*some, strict=True), strict=True):
-                    values = [one for one in cells if isinstance(one, str | bytes)]
+                    values = {*cells}  # many are alike
+                    values -= {one for one in values if not isinstance(one, str | bytes)}
                     if not values or not any_names(values):
                         continue
-                    for bits in filter(None, map(names, values)):
+                    bits = {one: found for one in values if (found := names(one))}
+                    for found in filter(None, map(bits.get, cells)):
                         for number, what in enumerate(kinds):
-                            if bits >> number & 1:
+                            if found >> number & 1:
                                 counts[f"{table}.{column}", what] += 1
     finally:
         connection.close()
@@ -245,13 +286,19 @@ def _raw(value: str | bytes) -> bytes:
 
 
 def _tables(connection: sqlite3.Connection) -> Iterator[tuple[str, list[str]]]:
-    """Each table with its columns. Names that no query of ours can quote are none of ours."""
+    """Each table with its columns that have more than numbers and moments in them, which name
+    nobody. Names that no query of ours can quote are none of ours.
+    """
     tables = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
     for (table,) in tables:
         rows = connection.execute("SELECT name FROM pragma_table_info(?)", (table,)).fetchall()
         columns = [column for (column,) in rows if '"' not in column]
-        if columns and '"' not in table:
-            yield table, columns
+        if not columns or '"' in table:
+            continue
+        queries = ", ".join(_SAYS.format(column=one, table=table) for one in columns)
+        found = connection.execute(f"SELECT {queries}", {"moment": _MOMENT}).fetchone()
+        if saying := [column for column, says in zip(columns, found, strict=True) if says]:
+            yield table, saying
 
 
 def _main(asked: JsonObject) -> None:
@@ -259,7 +306,13 @@ def _main(asked: JsonObject) -> None:
         Trace(text(what), bytes.fromhex(text(word)), text(one))
         for what, word, one in map(elements, elements(asked["traces"]))
     ]
-    found = search_here(Path(text(asked["folder"])), traces, whole(asked["most"]))
+    folders, theirs = (
+        tuple(map(text, elements(members(asked["sealed"])[name]))) for name in ("folders", "theirs")
+    )
+    sealed = Sealed(folders, theirs)
+    found = search_here(
+        Path(text(asked["folder"])), traces, sealed=sealed, most=whole(asked["most"])
+    )
     json.dump(asdict(found), sys.stdout)
 
 

@@ -260,6 +260,13 @@ class Receipts:
         """The receipts for a subject that wait for the last hold on it."""
         return self._select((receipts.c.subject == subject) & (receipts.c.state == DEFERRED))
 
+    def segments_of(self, owner: str | None, erasure_id: str) -> list[str]:
+        """The segments that still have ciphertext of what an owner had, or an erasure destroyed."""
+        theirs = (receipts.c.part_of == erasure_id) | (receipts.c.owner == owner)
+        query = select(receipt_segments.c.segment_id).distinct().join(receipts).where(theirs)
+        with storage_errors("the receipts"), reading(self._engine) as connection:
+            return list(connection.execute(query).scalars())
+
     def without(self, segment_id: str) -> None:
         """Note that a segment is gone: no receipt waits for it any more."""
         with storage_errors("the receipts"), self._engine.begin() as connection:

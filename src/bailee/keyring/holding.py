@@ -28,5 +28,5 @@ def hold(store: KeyStore, name: str, subject: str) -> None:
                 return
         key = get(store, subject).key
         with store.engine.begin() as connection:
-            kek = store.current_kek(connection, DATA_CLASS, NEVER)
+            (kek,) = store.current_keks(connection, [(DATA_CLASS, NEVER)]).values()
             store.add(connection, [(Dek(name, DATA_CLASS, NEVER, kek.id, 1, key), kek)])

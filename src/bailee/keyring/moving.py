@@ -7,7 +7,7 @@ stays where it is, and is named; the others move. Doing it twice changes nothing
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
@@ -19,7 +19,7 @@ from bailee.db.keys import former_keks, keks, rotation
 from bailee.errors import IntegrityError
 from bailee.keyring import damage
 from bailee.keyring.epochs import epoch_of
-from bailee.keyring.store import Dek, Kek, KeyStore, Swap
+from bailee.keyring.store import Dek, KeyStore, Swap
 
 _PORTION: Final = 1000
 
@@ -86,7 +86,14 @@ def shift(
     Raises:
         StorageError: one was moved by somebody else meanwhile.
     """
-    under: dict[tuple[str, int], Kek] = {}
+    under = store.current_keks(
+        connection,
+        {
+            (kind, epoch)
+            for dek, kind, epoch in targets
+            if (kind, epoch) != (dek.data_class, dek.epoch)
+        },
+    )
     found: list[Dek] = []
     swaps: list[Swap] = []
     left: list[dict[str, str]] = []
@@ -95,12 +102,8 @@ def shift(
         if (data_class, epoch) == (dek.data_class, dek.epoch):
             found.append(dek)
             continue
-        if (data_class, epoch) not in under:
-            under[data_class, epoch] = store.current_kek(connection, data_class, epoch)
         kek = under[data_class, epoch]
-        moved = replace(
-            dek, data_class=data_class, epoch=epoch, kek_id=kek.id, version=dek.version + 1
-        )
+        moved = Dek(dek.subject, data_class, epoch, kek.id, dek.version + 1, dek.key)
         found.append(moved)
         swaps.append(Swap(dek.subject, moved.version, kek.id, store.wrap(moved, kek)))
         left.append({"subject": dek.subject, "kek_id": dek.kek_id})

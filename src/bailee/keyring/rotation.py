@@ -145,20 +145,19 @@ def _move_portion(store: KeyStore, dirty: list[str], aside: _Aside) -> int:
             opened: dict[str, Kek] = {}
             for kek_id in connection.execute(full).scalars().all():
                 try:
-                    opened[kek_id] = Kek(kek_id, store.open_kek(olds[kek_id]))
+                    opened[kek_id] = store.open_kek(olds[kek_id])
                 except IntegrityError:
                     aside.put(connection, KEK, kek_id)
                     del olds[kek_id]
             rows = connection.execute(
                 select(deks).where(deks.c.kek_id.in_(olds)).order_by(deks.c.kek_id).limit(_PORTION)
             ).all()
-            news: dict[str, Kek] = {}
+            under = [olds[row.kek_id] for row in rows]
+            news = store.current_keks(connection, {(old.data_class, old.epoch) for old in under})
             swaps: list[Swap] = []
-            for row in rows:
-                old, version, wrapped = olds[row.kek_id], row.version + 1, row.wrapped
-                if old.id not in news:
-                    news[old.id] = store.current_kek(connection, old.data_class, old.epoch)
-                kek = news[old.id]
+            for row, old in zip(rows, under, strict=True):
+                version, wrapped = row.version + 1, row.wrapped
+                kek = news[old.data_class, old.epoch]
                 try:
                     key = store.unwrap(
                         row.subject, old.data_class, row.version, row.wrapped, opened[old.id]
@@ -193,7 +192,7 @@ def _rewrap_keks(store: KeyStore, new: int, aside: _Aside) -> int:
         for row in rows:
             data = kek_data(row.id, row.data_class, row.epoch, new)
             try:
-                wraps.append((row.id, store.root.wrap(new, store.open_kek(row), data)))
+                wraps.append((row.id, store.root.wrap(new, store.open_kek(row).key, data)))
             except IntegrityError:
                 aside.put(connection, KEK, row.id)
         _put_under(connection, keks.c.id, new, wraps)

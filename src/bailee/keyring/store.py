@@ -18,8 +18,9 @@ import threading
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeAlias
 
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from sqlalchemy import Connection, Engine, bindparam, delete, insert, select, update
 from sqlalchemy.dialects.sqlite import insert as insert_or_ignore
 
@@ -34,6 +35,7 @@ from bailee.keyring.wrapping import (
     KEY_BYTES,
     NONCE_BYTES,
     ZEROS,
+    cipher,
     dek_data,
     kek_data,
     seal,
@@ -65,13 +67,20 @@ _REWRAP: Final = (
     .where(deks.c.subject == bindparam("of"), deks.c.version == bindparam("was"))
     .values(kek_id=bindparam("to"), version=bindparam("next"), wrapped=bindparam("wrap"))
 )
+_CURRENT: Final = select(keks).where(
+    keks.c.current, keks.c.epoch.in_(bindparam("epochs", expanding=True))
+)
+
+Target: TypeAlias = "tuple[str, int]"
+"""A data class and an expiry epoch: what shares a KEK."""
 
 
 class Kek(NamedTuple):
-    """A KEK that is open: its id and its 32 bytes."""
+    """A KEK that is open: its id, its 32 bytes, and the cipher that they are the key of."""
 
     id: str
     key: bytes
+    cipher: AESGCM
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +124,7 @@ class KeyStore:
         self.clock = clock
         self.lock = threading.RLock()
         self._random = random
-        self._keks: dict[str, bytes] = {}  # these three: who holds `lock`, but for `forget`
+        self._keks: dict[str, Kek] = {}  # these three: who holds `lock`, but for `forget`
         self._deks: OrderedDict[str, Dek] = OrderedDict()
         self._secrets: dict[str, bytes] = {}
         self._holding = threading.Lock()  # while `_deks` changes, or is gone through
@@ -185,7 +194,7 @@ class KeyStore:
                     hint="it is damaged; put back the keyring that was there last",
                 )
             raise destroyed(row.subject)
-        kek = Kek(row.id, self.open_kek(row))
+        kek = self.open_kek(row)
         key = self.unwrap(row.subject, row.data_class, row.version, row.wrapped_dek, kek)
         return Dek(row.subject, row.data_class, row.epoch, row.id, row.version, key)
 
@@ -199,7 +208,7 @@ class KeyStore:
         """
         if wrapped == ZEROS:
             raise destroyed(subject)
-        return unseal(kek.key, wrapped, dek_data(subject, kek.id, data_class, version), "a DEK")
+        return unseal(kek.cipher, wrapped, dek_data(subject, kek.id, data_class, version), "a DEK")
 
     def add(self, connection: Connection, made: Sequence[tuple[Dek, Kek]]) -> None:
         """Put new DEKs there, each under its KEK."""
@@ -219,7 +228,7 @@ class KeyStore:
     def wrap(self, dek: Dek, kek: Kek) -> bytes:
         """The wrap of a DEK under its KEK, bound to what the DEK says of itself."""
         data = dek_data(dek.subject, kek.id, dek.data_class, dek.version)
-        return seal(kek.key, dek.key, data, self._random(NONCE_BYTES))
+        return seal(kek.cipher, dek.key, data, self._random(NONCE_BYTES))
 
     def rewrap(self, connection: Connection, swaps: Sequence[Swap]) -> None:
         """Put DEKs under other KEKs, by compare-and-swap on their version.
@@ -235,48 +244,61 @@ class KeyStore:
 
     # -- KEKs ------------------------------------------------------------------------------------
 
-    def current_kek(self, connection: Connection, data_class: str, epoch: int) -> Kek:
-        """The KEK that takes new DEKs of an epoch; made if there is none, or it can't be opened."""
-        row = connection.execute(
-            select(keks).where(
-                keks.c.data_class == data_class, keks.c.epoch == epoch, keks.c.current
-            )
-        ).first()
-        if row is not None:
-            try:
-                return Kek(row.id, self.open_kek(row))
-            except IntegrityError:  # what is new goes under another; this goes with its epoch
-                damage.note(connection, damage.KEK, row.id, self.clock())
-                connection.execute(update(keks).where(keks.c.id == row.id).values(current=False))
-        kek_id, key = self._random(12).hex(), self.new_key()
+    def current_keks(self, connection: Connection, targets: Iterable[Target]) -> dict[Target, Kek]:
+        """The KEKs that take new DEKs of these classes and epochs; made where there is none, or it
+        can't be opened.
+        """
+        wanted, found = set(targets), dict[Target, Kek]()
+        epochs = sorted({epoch for _, epoch in wanted})
+        for start in range(0, len(epochs), _AT_ONCE):
+            some = {"epochs": epochs[start : start + _AT_ONCE]}
+            for row in connection.execute(_CURRENT, some).all():
+                target = (row.data_class, row.epoch)
+                if target not in wanted:
+                    continue
+                try:
+                    found[target] = self.open_kek(row)
+                except IntegrityError:  # what is new goes under another; this goes with its epoch
+                    damage.note(connection, damage.KEK, row.id, self.clock())
+                    connection.execute(
+                        update(keks).where(keks.c.id == row.id).values(current=False)
+                    )
         generation = self.root.generations()[-1]
-        wrapped = self.root.wrap(generation, key, kek_data(kek_id, data_class, epoch, generation))
-        connection.execute(
-            insert(keks).values(
-                id=kek_id,
-                data_class=data_class,
-                epoch=epoch,
-                generation=generation,
-                wrapped=wrapped,
-                current=True,
-                dirty=False,
+        made = []
+        for data_class, epoch in sorted(wanted - found.keys()):
+            # Cached when it is next read: this transaction may yet fail.
+            key = self.new_key()
+            kek = found[data_class, epoch] = Kek(self._random(12).hex(), key, cipher(key))
+            data = kek_data(kek.id, data_class, epoch, generation)
+            made.append(
+                {
+                    "id": kek.id,
+                    "data_class": data_class,
+                    "epoch": epoch,
+                    "generation": generation,
+                    "wrapped": self.root.wrap(generation, kek.key, data),
+                    "current": True,
+                    "dirty": False,
+                }
             )
-        )
-        return Kek(kek_id, key)  # cached when it is next read: this transaction may yet fail
+        if made:
+            connection.execute(insert(keks), made)
+        return found
 
-    def open_kek(self, row: Any) -> bytes:
-        """The key of a row of `keks`.
+    def open_kek(self, row: Any) -> Kek:
+        """The KEK of a row of `keks`.
 
         Raises:
             IntegrityError: it has been destroyed (`key_destroyed`) or tampered with.
         """
-        key = self._keks.get(row.id)
-        if key is None:
+        kek = self._keks.get(row.id)
+        if kek is None:
             if row.wrapped == ZEROS:
                 raise destroyed("a KEK")
             data = kek_data(row.id, row.data_class, row.epoch, row.generation)
-            key = self._keks[row.id] = self.root.unwrap(row.generation, row.wrapped, data)
-        return key
+            key = self.root.unwrap(row.generation, row.wrapped, data)
+            kek = self._keks[row.id] = Kek(row.id, key, cipher(key))
+        return kek
 
     # -- named secrets ---------------------------------------------------------------------------
 

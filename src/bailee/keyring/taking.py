@@ -10,7 +10,7 @@ from bailee.db.engine import reading, storage_errors
 from bailee.errors import IntegrityError
 from bailee.keyring.epochs import epoch_of
 from bailee.keyring.moving import Want, shift
-from bailee.keyring.store import Dek, Kek, KeyStore, destroyed
+from bailee.keyring.store import Dek, KeyStore, Target, destroyed
 
 
 def take(store: KeyStore, wants: Iterable[Want]) -> dict[str, Dek]:
@@ -70,16 +70,14 @@ def some(store: KeyStore, subjects: Sequence[str]) -> dict[str, Dek | IntegrityE
 def _take(store: KeyStore, connection: Connection, wants: Sequence[tuple[Want, int]]) -> list[Dek]:
     rows = store.rows(connection, [want.subject for want, _ in wants])
     there: list[tuple[Dek, str, int]] = []
-    made: list[Dek] = []
-    under: dict[tuple[str, int], Kek] = {}
+    new: list[tuple[str, Target]] = []
     for want, epoch in wants:
         if (row := rows.get(want.subject)) is not None:
             there.append((store.open_dek(connection, row), want.data_class, epoch))
-            continue
-        target = (want.data_class, epoch)
-        if target not in under:
-            under[target] = store.current_kek(connection, *target)
-        made.append(Dek(want.subject, *target, under[target].id, 1, store.new_key()))
+        else:
+            new.append((want.subject, (want.data_class, epoch)))
+    under = store.current_keks(connection, {target for _, target in new})
+    made = [Dek(subject, *target, under[target].id, 1, store.new_key()) for subject, target in new]
     if made:
         store.add(connection, [(dek, under[dek.data_class, dek.epoch]) for dek in made])
     return shift(store, connection, there) + made

@@ -12,7 +12,7 @@ from bailee.db.engine import reading, storage_errors
 from bailee.db.keys import deks, keks, secrets
 from bailee.errors import IntegrityError
 from bailee.keyring import damage
-from bailee.keyring.store import Kek, KeyStore
+from bailee.keyring.store import KeyStore
 from bailee.keyring.wrapping import kek_data, secret_data
 
 _PORTION = 1000
@@ -63,7 +63,7 @@ def verify(store: KeyStore) -> Iterator[Damaged]:
 
 
 def _under(store: KeyStore, kek: Any) -> Iterator[Damaged]:
-    key = Kek(kek.id, store.open_kek(kek))
+    key = store.open_kek(kek)
     after = ""
     while True:
         query = (

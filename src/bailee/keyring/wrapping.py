@@ -10,7 +10,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, TypeAlias
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -23,11 +23,22 @@ SEALED_KEY_BYTES: Final = NONCE_BYTES + KEY_BYTES + 16
 ZEROS: Final = bytes(SEALED_KEY_BYTES)
 """In the place of a wrap that was destroyed."""
 
+Key: TypeAlias = "bytes | AESGCM"
+"""32 bytes, or what `cipher` makes of them: making it costs as much as sealing a key does."""
+
+
+def cipher(key: Key) -> AESGCM:
+    """A key for many values."""
+    return AESGCM(key) if isinstance(key, bytes) else key
+
 
 def associated(*parts: str | int) -> bytes:
     """The parts as bytes that no other list of parts gives."""
-    encoded = [str(part).encode() for part in parts]
-    return b"".join([len(part).to_bytes(4, "big") + part for part in encoded])
+    data = b""
+    for part in parts:
+        encoded = str(part).encode()
+        data += len(encoded).to_bytes(4, "big") + encoded
+    return data
 
 
 def kek_data(kek_id: str, data_class: str, epoch: int, generation: int) -> bytes:
@@ -45,19 +56,19 @@ def secret_data(name: str, generation: int) -> bytes:
     return associated("bailee/secret/1", name, generation)
 
 
-def seal(key: bytes, value: bytes, data: bytes, nonce: bytes) -> bytes:
+def seal(key: Key, value: bytes, data: bytes, nonce: bytes) -> bytes:
     """`value` under `key`, bound to `data`."""
-    return nonce + AESGCM(key).encrypt(nonce, value, data)
+    return nonce + cipher(key).encrypt(nonce, value, data)
 
 
-def unseal(key: bytes, sealed: bytes | memoryview, data: bytes, what: str) -> bytes:
+def unseal(key: Key, sealed: bytes | memoryview, data: bytes, what: str) -> bytes:
     """The value that was sealed. `what` names it in the error.
 
     Raises:
         IntegrityError: another key, other associated data, or changed bytes.
     """
     try:
-        return AESGCM(key).decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], data)
+        return cipher(key).decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], data)
     except (InvalidTag, ValueError, TypeError) as error:
         raise IntegrityError(
             f"{what} does not authenticate.",

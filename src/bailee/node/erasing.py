@@ -26,7 +26,7 @@ import os
 import threading
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 import orjson
 from sqlalchemy import insert, select, update
@@ -36,7 +36,7 @@ from bailee.accounts.roles import Permission
 from bailee.db.engine import reading, rewrite, storage_errors
 from bailee.db.vault import erasures
 from bailee.errors import InputError, StorageError
-from bailee.home.searching import LOOSE, Search, Trace, search
+from bailee.home.searching import LOOSE, Sealed, Search, Trace, search
 from bailee.keeping.receipts import DEFERRED, Receipt
 from bailee.keyring import signing
 from bailee.keyring.checkpoint import truncate_log
@@ -48,6 +48,9 @@ from bailee.node.erasure_rows import DONE, REQUESTED, WAITING, WHAT, Erasure, Er
 from bailee.node.person_keys import NEVER
 from bailee.node.stores import Stores
 from bailee.node.subjects import Subject
+
+_SEALED: Final = ("vault/open/", "vault/segments/transcript/")
+"""Where segments lie: each record of one is under its session's key."""
 
 
 class Erasures:
@@ -161,7 +164,8 @@ class Erasures:
         parts = self._receipts.parts(erasure.id)
         self._forget_what_was_said(erasure, traces)
         self._keyring.destroy([subject.id])
-        found = self._search(traces, known)
+        segments = self._receipts.segments_of(erasure.account_id, erasure.id)
+        found = self._search(traces, known, Sealed(_SEALED, tuple(segments)))
         self._finish(erasure, subject, parts, now, (found, traces, known))
         self._keyring.destroy([_key_of(erasure.id)])
         truncate_log(self._engine)
@@ -201,11 +205,11 @@ class Erasures:
         }
         self._holds.forget_reasons(lambda hold: hold.subject in theirs or names(hold.reason))
 
-    def _search(self, traces: Sequence[Trace], known: bool) -> Search | None:
+    def _search(self, traces: Sequence[Trace], known: bool, sealed: Sealed) -> Search | None:
         """Look for what is left. What lies in no row of ours any more is written over first."""
         try:
             truncate_log(self._engine)
-            found = search(self._home, traces)
+            found = search(self._home, traces, sealed=sealed)
             ours = {self._engine.url.database, f"{self._engine.url.database}-wal"}
             if known and any(
                 str(self._home / one.where) in ours and one.column == LOOSE
@@ -213,7 +217,7 @@ class Erasures:
             ):
                 rewrite(self._engine)
                 truncate_log(self._engine)
-                found = search(self._home, traces)
+                found = search(self._home, traces, sealed=sealed)
         except StorageError:
             return None
         return found

@@ -26,7 +26,8 @@ BACKUPS: Final = (
 )
 UNSEEN: Final = (
     "What is encrypted, compressed or in base64 was not looked into: others may have written about "
-    "them in sessions and reports of their own. Nothing outside of the home was searched."
+    "them in sessions and reports of their own. Segments, which are encrypted, were read where "
+    "the index says that something of theirs was there. Nothing outside of the home was searched."
 )
 
 _ALWAYS: Final = "always"
@@ -67,6 +68,8 @@ def searched(search: Search | None, traces: Sequence[Trace], known: bool) -> dic
     said |= {"files": search.files, "bytes": search.bytes, "databases": search.databases}
     if search.left_out:
         said["not_searched"] = {"files": search.left_out, "bytes": search.left_out_bytes}
+    if search.others:
+        said["others_segments"] = {"files": search.others, "bytes": search.others_bytes}
     return said | {"unseen": UNSEEN}
 
 

@@ -16,6 +16,7 @@ import calendar
 import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Final, Literal, cast
 
 from bailee.errors import InputError
@@ -44,6 +45,7 @@ class Period:
         return self.count * _LONGEST_DAYS[self.unit]
 
 
+@lru_cache(maxsize=64)
 def parse(text: str) -> Period:
     """Read `PnY`, `PnM` or `PnD`.
 

@@ -4,9 +4,8 @@ Rules kept here:
 
 * Nothing is committed here. A batch that fails leaves the caches to be dropped and bytes that
   nothing refers to.
-* A statement is built once: to build one costs ten times what it takes to run it.
-* What it costs is linear in what came: of a session's places only those are looked up that an
-  exchange of the batch asks for.
+* What it costs is linear in what came, and statements are few (`lookup`): of a session's places
+  only those are looked up that an exchange of the batch asks for.
 * What goes on with a session that was deleted is dropped (`tombstones`), and counted (`unkept`).
   Whatever is dropped, `dropped` says whose it was and by which clause.
 * The client's session id becomes the session's id only when it is a UUID that no other session has
@@ -26,16 +25,16 @@ from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import Connection, bindparam, insert, select, update
+from sqlalchemy import Connection, bindparam, insert, update
 
-from bailee.db.checks import sound
-from bailee.db.vault import departed_sessions, exchanges, prefixes, sessions
+from bailee.db.vault import exchanges, prefixes, sessions
 from bailee.errors import IntegrityError
 from bailee.keyring import Keyring, Want
 from bailee.keyring.wrapping import NONCE_BYTES
 from bailee.policy.period import expires_at
+from bailee.vault import lookup
 from bailee.vault.conversations import Conversations
-from bailee.vault.delta import Place, digest_key
+from bailee.vault.delta import digest_key
 from bailee.vault.exchange import CapturedExchange, Terms
 from bailee.vault.record import seal_record, subject_of
 from bailee.vault.segments import Segments
@@ -47,32 +46,11 @@ from bailee.vault.workbench import USAGE, Apart, Ask, Bench, Missing, Packed
 
 DATA_CLASS = "transcript"
 _MOST: Final = (1 << 63) - 1
-_AT_ONCE: Final = 500  # digests in one query
 
-_BY_ID: Final = select(sessions).where(
-    sessions.c.id == bindparam("which"), sessions.c.expires_at > bindparam("at"), sound(sessions)
-)
-_BY_CLIENT: Final = (
-    select(sessions)
-    .where(
-        sessions.c.client_session == bindparam("which"),
-        sessions.c.expires_at > bindparam("at"),
-        sound(sessions),
-    )
-    .order_by(sessions.c.started.desc())  # the latest, where the key of another is damaged
-)
-_TAKEN: Final = select(sessions.c.id).where(sessions.c.id == bindparam("which"))
-_DEPARTED: Final = select(departed_sessions.c.digest).where(
-    departed_sessions.c.digest == bindparam("which")
-)
 _CHANGE: Final = (
     update(sessions)
     .where(sessions.c.id == bindparam("which"))
     .values({column.name: bindparam(column.name) for column in sessions.c if column.name != "id"})
-)
-_PLACES: Final = select(prefixes.c.digest, prefixes.c.exchange, prefixes.c.position).where(
-    prefixes.c.session_id == bindparam("which"),
-    prefixes.c.digest.in_(bindparam("digests", expanding=True)),
 )
 
 
@@ -145,6 +123,9 @@ class Batch:
         self._now = now
         self._key = keyring.secret("vault/identifiers")
         self._sessions: dict[str, Working] = {}
+        self._clients: dict[int, bytes] = {}  # digests of clients' ids, by the exchange's place
+        self._known = lookup.Known()
+        self._not_free: set[str] = set()  # of the ids that clients gave
         self._by_client: dict[bytes, str] = {}
         self._placed: list[tuple[Item, Working, int]] = []
         self._rows: list[dict[str, Any]] = []
@@ -161,8 +142,9 @@ class Batch:
         """The sessions that this batch changes."""
         return self._sessions.keys()
 
-    def place(self, connection: Connection, items: Iterable[Item]) -> None:
+    def place(self, connection: Connection, items: Sequence[Item]) -> None:
         """Find each exchange's session, in order, and move its expiry."""
+        self._look_up(connection, items)
         for item in items:
             exchange = item.exchange
             ended = moment(exchange.ended_at)
@@ -304,40 +286,53 @@ class Batch:
         terms = governing(held, present, last_consent=consent, last_activity=latest)
         return terms, consent
 
+    def _look_up(self, connection: Connection, items: Sequence[Item]) -> None:
+        """What the index has of the sessions that these may belong to."""
+        ids = set()
+        for item in items:
+            owner, client = item.exchange.owner, item.apart.client_session
+            if client is not None:
+                self._clients[item.place] = digest_of(self._key, "client", owner, client)
+            elif found := self._conversations.find(item.apart.chain, {}):
+                ids.add(found)
+        self._known = lookup.known(connection, ids, set(self._clients.values()))
+        uuids = {_uuid(item.apart.client_session) for item in items} - {None}
+        wanted = {digest_of(self._key, "departed", uuid): uuid for uuid in uuids if uuid}
+        self._not_free = lookup.not_free(connection, wanted.values())
+        self._not_free |= {wanted[digest] for digest in lookup.departed(connection, wanted)}
+
     def _session(self, connection: Connection, item: Item) -> Working | None:
         """The session that an exchange belongs to; None if that was deleted."""
         owner = item.exchange.owner
-        client = item.apart.client_session
-        digest = None if client is None else digest_of(self._key, "client", owner, client)
+        digest = self._clients.get(item.place)
         if met := self._tombstones.bury(connection, owner, digest, item.apart.beginning):
             self._met.update(met)
             return None
         came = min(self._now, moment(item.exchange.ended_at))
         if digest is not None:
-            session = self._living(connection, self._by_client.get(digest), digest, came)
+            session = self._living(self._by_client.get(digest), digest, came)
             if session is None:
-                session = self._begin(connection, item, client, digest)
+                session = self._begin(item, digest)
             self._by_client[digest] = session.id
             return session
         chain = item.apart.chain
         found = self._conversations.find(chain, self._noted)
-        session = self._living(connection, found, None, came) if found is not None else None
-        if session is None:
-            session = self._begin(connection, item, None, None)
+        session = self._living(found, None, came) or self._begin(item, None)
         if chain:
             self._noted[chain[-1]] = session.id
         return session
 
-    def _living(
-        self, connection: Connection, session_id: str | None, client: bytes | None, at: datetime
-    ) -> Working | None:
+    def _living(self, session_id: str | None, client: bytes | None, at: datetime) -> Working | None:
         """The session that lived `at` a moment, by its id or its client's."""
-        if session_id is not None and session_id in self._sessions:
-            return self._sessions[session_id]
-        if session_id is None and client is None:
-            return None
-        which = {"which": session_id or client, "at": at}
-        for row in connection.execute(_BY_ID if session_id else _BY_CLIENT, which).all():
+        if session_id is not None:
+            if session_id in self._sessions:
+                return self._sessions[session_id]
+            rows = [self._known.by_id[session_id]] if session_id in self._known.by_id else []
+        else:
+            rows = [] if client is None else self._known.by_client.get(client, [])
+        for row in rows:
+            if row.expires_at <= at:
+                continue
             if row.id in self._sessions:
                 return self._sessions[row.id]
             if self._goes_on(row):
@@ -356,12 +351,10 @@ class Batch:
             return error.code == "key_destroyed" and not past
         return True
 
-    def _begin(
-        self, connection: Connection, item: Item, client: str | None, digest: bytes | None
-    ) -> Working:
+    def _begin(self, item: Item, digest: bytes | None) -> Working:
         exchange = item.exchange
         values: dict[str, Any] = {
-            "id": self._free_id(connection, client),
+            "id": self._free_id(item.apart.client_session),
             "owner": exchange.owner,
             "client_session": digest,
             "data_class": DATA_CLASS,
@@ -391,17 +384,11 @@ class Batch:
         }
         self._noted = {link: known for link, known in self._noted.items() if known != session.id}
 
-    def _free_id(self, connection: Connection, client: str | None) -> str:
+    def _free_id(self, client: str | None) -> str:
         wanted = _uuid(client)
-        if wanted is not None and wanted not in self._sessions:
-            gone = digest_of(self._key, "departed", wanted)
-            taken = (
-                connection.execute(_TAKEN, {"which": wanted}).first()
-                or connection.execute(_DEPARTED, {"which": gone}).first()
-            )
-            if taken is None:
-                return wanted
-        return str(UUID(bytes=os.urandom(16), version=4))
+        if wanted is None or wanted in self._sessions or wanted in self._not_free:
+            return str(UUID(bytes=os.urandom(16), version=4))
+        return wanted
 
     # -- records ---------------------------------------------------------------------------------
 
@@ -413,24 +400,13 @@ class Batch:
         packed = self._bench.pack(asks)
         if isinstance(packed, Missing):
             places = {
-                session_id: self._places(connection, session_id, digests)
+                session_id: lookup.places(connection, session_id, digests)
                 for session_id, digests in packed.digests.items()
                 if session_id in self._sessions
             }
             packed = self._bench.pack(asks, places)
         assert not isinstance(packed, Missing)
         return packed
-
-    def _places(
-        self, connection: Connection, session_id: str, digests: Sequence[bytes]
-    ) -> dict[bytes, Place]:
-        """Of what a session is asked for, what it has had, and where."""
-        found: dict[bytes, Place] = {}
-        for start in range(0, len(digests), _AT_ONCE):
-            which = {"which": session_id, "digests": digests[start : start + _AT_ONCE]}
-            for digest, number, position in connection.execute(_PLACES, which):
-                found[digest] = (number, position)
-        return found
 
 
 def _uuid(text: str | None) -> str | None:

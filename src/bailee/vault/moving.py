@@ -29,7 +29,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Connection, Engine, bindparam, func, insert, select, update
 
@@ -50,6 +50,36 @@ _NEEDED: Final = (
     *("id", "owner", "data_class", "plan", "channel", "last_consent", "last_activity"),
     *("expires_at", "period", "clause", "document"),
 )
+_MOVE: Final = (
+    update(sessions)
+    .where(sessions.c.id == bindparam("of"))
+    .values(
+        expires_at=bindparam("until"),
+        period=bindparam("kept"),
+        clause=bindparam("by"),
+        document=bindparam("from"),
+    )
+)
+
+
+class _Change(NamedTuple):
+    """What a session moves to."""
+
+    session: str
+    data_class: str
+    until: datetime
+    terms: Terms
+
+    def values(self) -> dict[str, object]:
+        """For `_MOVE`."""
+        terms = self.terms
+        return {
+            "of": self.session,
+            "until": self.until,
+            "kept": terms.period,
+            "by": terms.clause,
+            "from": terms.document,
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,7 +231,7 @@ class Moving:
             [row for row in rows if row.expires_at > now and row.id not in leaving]
         )
         moved = self._keyring.move(
-            [Want(subject_of(c["of"]), c["data_class"], c["expires_at"]) for c in changes]
+            [Want(subject_of(one.session), one.data_class, one.until) for one in changes]
         )
         self._say(moved.damaged)
         finished = len(rows) < self._portion
@@ -239,7 +269,7 @@ class Moving:
         with storage_errors(_WHAT), reading(self._engine) as connection:
             return set(connection.execute(query).scalars())
 
-    def _changes(self, rows: list[Any]) -> list[dict[str, Any]]:
+    def _changes(self, rows: list[Any]) -> list[_Change]:
         presents: dict[tuple[str, str, str], Present | None] = {}
         changes = []
         for row in rows:
@@ -255,27 +285,9 @@ class Moving:
             )
             if terms != held:
                 until = expires_at(row.last_activity, terms.period)
-                changes.append(
-                    {
-                        "of": row.id,
-                        "data_class": row.data_class,
-                        "expires_at": until,
-                        "period": terms.period,
-                        "clause": terms.clause,
-                        "document": terms.document,
-                    }
-                )
+                changes.append(_Change(row.id, row.data_class, until, terms))
         return changes
 
-    def _put(self, connection: Connection, changes: list[dict[str, Any]]) -> None:
+    def _put(self, connection: Connection, changes: Sequence[_Change]) -> None:
         if changes:
-            columns = ("expires_at", "period", "clause", "document")
-            connection.execute(
-                update(sessions)
-                .where(sessions.c.id == bindparam("of"))
-                .values({name: bindparam(f"new_{name}") for name in columns}),
-                [
-                    {"of": change["of"]} | {f"new_{name}": change[name] for name in columns}
-                    for change in changes
-                ],
-            )
+            connection.execute(_MOVE, [one.values() for one in changes])

@@ -33,9 +33,7 @@ EXCHANGE: Final = 500
 PLACE: Final = 100
 """Bytes that a row takes in the index, with its keys: of `sessions`, `exchanges`, `prefixes`."""
 
-_ADD = upsert(stored).values(
-    owner=bindparam("owner"), living=bindparam("living"), gone=bindparam("gone")
-)
+_ADD = upsert(stored)
 _ADD_TO: Final = _ADD.on_conflict_do_update(
     index_elements=["owner"],
     set_={
@@ -43,7 +41,7 @@ _ADD_TO: Final = _ADD.on_conflict_do_update(
         "living": func.max(0, stored.c.living + _ADD.excluded.living),
         "gone": func.max(0, stored.c.gone + _ADD.excluded.gone),
     },
-).returning(stored.c.living, stored.c.gone)
+).returning(stored)
 _LEAVE = upsert(unreclaimed).values(
     segment_id=bindparam("segment_id"), owner=bindparam("owner"), bytes=bindparam("bytes")
 )
@@ -99,7 +97,7 @@ class Stored:
 
     def add(self, connection: Connection, living: Mapping[str, int]) -> Sums:
         """So many bytes more are kept of these accounts; their new sums, to `note`."""
-        return {owner: self._add(connection, owner, size, 0) for owner, size in living.items()}
+        return self._add(connection, living, {})
 
     def remove(self, connection: Connection, session_ids: Sequence[str]) -> Sums:
         """The rows of these sessions are about to be removed. New sums, to `note`."""
@@ -126,17 +124,16 @@ class Stored:
             left.append({"segment_id": segment_id, "owner": owner, "bytes": size})
         if left:
             connection.execute(_LEAVE_IN, left)
-        return {
-            owner: self._add(connection, owner, -size, gone.get(owner, 0))
-            for owner, size in living.items()
-        }
+        return self._add(connection, {owner: -size for owner, size in living.items()}, gone)
 
     def note(self, sums: Sums) -> None:
         """A transaction is committed that came to these sums."""
-        held = dict(self._sums)
-        held.update(sums)
-        self._sums = {owner: one for owner, one in held.items() if one != _NOTHING}
-        self._all = sum(one.living + one.gone for one in self._sums.values())
+        for owner, one in sums.items():
+            was = self._sums.get(owner, _NOTHING)
+            self._all += one.living + one.gone - was.living - was.gone
+            self._sums[owner] = one
+            if one == _NOTHING:
+                del self._sums[owner]
 
     def reclaimed(self) -> None:
         """Segments were removed: what lay in them lies nowhere.
@@ -148,7 +145,7 @@ class Stored:
         query = select(unreclaimed.c.owner, func.sum(unreclaimed.c.bytes)).where(removed)
         with storage_errors("the vault's index"), self._engine.begin() as connection:
             sizes = connection.execute(query.group_by(unreclaimed.c.owner)).all()
-            sums = {owner: self._add(connection, owner, 0, -size) for owner, size in sizes}
+            sums = self._add(connection, {}, {owner: -size for owner, size in sizes})
             if sums:
                 connection.execute(delete(unreclaimed).where(removed))
                 self._drop_empty(connection)
@@ -163,7 +160,7 @@ class Stored:
         with storage_errors("the vault's index"), self._engine.begin() as connection:
             connection.execute(delete(unreclaimed).where(unreclaimed.c.owner == owner))
             found = self.of(owner)
-            sums = {owner: self._add(connection, owner, 0, -found.gone)}
+            sums = self._add(connection, {}, {owner: -found.gone})
             self._drop_empty(connection)
         self.note(sums)
 
@@ -172,9 +169,15 @@ class Stored:
         connection.execute(delete(stored).where(stored.c.living <= 0, stored.c.gone <= 0))
 
     @staticmethod
-    def _add(connection: Connection, owner: str, living: int, gone: int) -> Sum:
-        row = connection.execute(_ADD_TO, {"owner": owner, "living": living, "gone": gone}).one()
-        return Sum(row.living, row.gone)
+    def _add(connection: Connection, living: Mapping[str, int], gone: Mapping[str, int]) -> Sums:
+        rows = [
+            {"owner": owner, "living": living.get(owner, 0), "gone": gone.get(owner, 0)}
+            for owner in living.keys() | gone.keys()
+        ]
+        if not rows:
+            return {}
+        found = connection.execute(_ADD_TO, rows)
+        return {row.owner: Sum(row.living, row.gone) for row in found}
 
 
 _NOTHING: Final = Sum()

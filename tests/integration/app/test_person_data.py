@@ -491,6 +491,20 @@ def test_a_search_sees_what_was_deleted(tmp_path: Path) -> None:
     assert {"a.db"} == {one.where for one in bounded.findings}
 
 
+@pytest.mark.row("R6")
+def test_a_search_reads_the_segments_that_have_something_of_theirs(tmp_path: Path) -> None:
+    """Of a folder of sealed files those are read that are named as theirs; the others are counted,
+    and so are their bytes. Every other file is read.
+    """
+    for name in ("sealed/day/theirs", "sealed/day/others", "beside/others"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b"medlar lane")
+    trace = searching.Trace("word", b"medlar lane")
+    found = searching.search(tmp_path, [trace], sealed=searching.Sealed(("sealed/",), ("theirs",)))
+    assert {"sealed/day/theirs", "beside/others"} == {one.where for one in found.findings}
+    assert (2, 1, 11) == (found.files, found.others, found.others_bytes)
+
+
 def test_the_operator_is_told_by_name(home: People) -> None:
     """The audit record names who exported and who erased."""
     home.export(key=home.key)

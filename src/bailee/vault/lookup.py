@@ -1,0 +1,77 @@
+"""What the index has of the sessions that a batch may go on with, asked for in sets.
+
+Rules kept here:
+
+* A statement is built once: to build one costs ten times what it takes to run it. And each is run
+  once for a batch: to run one costs ten times what it takes to read a row more.
+* Only sound rows are given. Of ids, that one is taken is said of every row.
+* What is past its end is among the rows: who asks knows at which moment a session must have lived.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, TypeVar
+
+from sqlalchemy import BindParameter, Connection, Select, bindparam, select
+
+from bailee.db.checks import sound
+from bailee.db.vault import departed_sessions, prefixes, sessions
+from bailee.vault.delta import Place
+
+_AT_ONCE: Final = 500  # values in one query
+_WHICH: Final[BindParameter[Any]] = bindparam("which", expanding=True)
+_BY_ID: Final = select(sessions).where(sessions.c.id.in_(_WHICH), sound(sessions))
+_BY_CLIENT: Final = (
+    select(sessions)
+    .where(sessions.c.client_session.in_(_WHICH), sound(sessions))
+    .order_by(sessions.c.started.desc())  # the latest, where the key of another is damaged
+)
+_TAKEN: Final = select(sessions.c.id).where(sessions.c.id.in_(_WHICH))
+_DEPARTED: Final = select(departed_sessions.c.digest).where(departed_sessions.c.digest.in_(_WHICH))
+_PLACES: Final = select(prefixes.c.digest, prefixes.c.exchange, prefixes.c.position).where(
+    prefixes.c.session_id == bindparam("session"), prefixes.c.digest.in_(_WHICH)
+)
+
+Value = TypeVar("Value", str, bytes)
+
+
+@dataclass(slots=True)
+class Known:
+    """Rows of `sessions`, by id and by their client's digest, the latest first."""
+
+    by_id: dict[str, Any] = field(default_factory=dict)
+    by_client: dict[bytes, list[Any]] = field(default_factory=dict)
+
+
+def known(connection: Connection, ids: Collection[str], clients: Collection[bytes]) -> Known:
+    """The sessions with these ids, and those with these digests of the ids that clients gave."""
+    found = Known({row.id: row for row in _rows(connection, _BY_ID, ids)})
+    for row in _rows(connection, _BY_CLIENT, clients):
+        found.by_client.setdefault(row.client_session, []).append(row)
+    return found
+
+
+def not_free(connection: Connection, ids: Collection[str]) -> set[str]:
+    """Of these ids those that a session has."""
+    return {row.id for row in _rows(connection, _TAKEN, ids)}
+
+
+def departed(connection: Connection, digests: Collection[bytes]) -> set[bytes]:
+    """Of these digests of ids those of sessions that are gone."""
+    return {row.digest for row in _rows(connection, _DEPARTED, digests)}
+
+
+def places(connection: Connection, session: str, digests: Sequence[bytes]) -> dict[bytes, Place]:
+    """Of what a session is asked for, what it has had, and where."""
+    rows = _rows(connection, _PLACES, digests, session=session)
+    return {digest: (number, position) for digest, number, position in rows}
+
+
+def _rows(
+    connection: Connection, query: Select[Any], values: Collection[Value], **more: str
+) -> Iterator[Any]:
+    every = list(values)
+    for start in range(0, len(every), _AT_ONCE):
+        yield from connection.execute(query, {"which": every[start : start + _AT_ONCE], **more})
