@@ -30,11 +30,13 @@ def load() -> None:
     """Import what commands and the server run on, without starting a thread."""
     import bailee.app
     import bailee.cli
+    import bailee.policy
 
     bailee.cli.whole()
     of_the_server = [m.name for m in pkgutil.iter_modules(bailee.app.__path__, "bailee.app.")]
     for name in (*of_the_server, *MORE):
         import_module(name)
+    bailee.policy.load()  # what comes with the package; kept for who asks for it again
     assert 1 == len(os.listdir("/proc/self/task")), "a thread would not be there after a fork"  # noqa: PTH208
     gc.collect()
     gc.freeze()
