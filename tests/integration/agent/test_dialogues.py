@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from corporate_network import Receiver, receiver
+from support.servers.corporate_network import Receiver, receiver
 
 from bailee.agent import recorded
 from bailee.agent.ports import Consent, Intent, Kept
