@@ -11,7 +11,6 @@ import re
 import sys
 import tomllib
 from collections.abc import Iterator
-from functools import cache
 from pathlib import Path
 
 import grimp
@@ -53,7 +52,6 @@ def sources() -> dict[str, Path]:
 MODULES = sources()
 
 
-@cache
 def parse(module: str) -> ast.Module:
     """The syntax tree of a module."""
     return ast.parse(MODULES[module].read_text())
@@ -139,7 +137,6 @@ def test_the_base_install_is_enough_to_import(module: str) -> None:
     assert set() == strangers
 
 
-@cache
 def pure_modules() -> list[str]:
     """Modules whose docstring has a line that begins with `Pure.` or `Pure:`."""
     return [

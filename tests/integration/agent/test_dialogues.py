@@ -11,7 +11,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from support.servers.corporate_network import Receiver, receiver
 
 from bailee.agent import recorded
 from bailee.agent.ports import Consent, Intent, Kept
@@ -28,6 +27,7 @@ from bailee.errors import InputError
 from bailee.policy.document import Language
 from bailee.testing.screen import LEAVES, ScriptedScreen
 from bailee.words import words
+from support.servers.corporate_network import Receiver, receiver
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 SECRET = "sk-ant-api03-" + "q" * 24
