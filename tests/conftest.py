@@ -34,7 +34,7 @@ settings.register_profile(
 )
 settings.load_profile("bailee")
 
-# What a run over several processes takes of a disk at the same time, at most: homes that a file's
+# What a run over several processes may take of a disk at the same time: homes that a file's
 # tests share, an image and a second one, and what failed.
 ROOM = int(os.environ.get("BAILEE_TESTS_ROOM", "8"))  # GiB
 
