@@ -7,16 +7,36 @@ that a skip is seen by whoever reads only the last lines.
 
 from __future__ import annotations
 
+import os
+import shutil
+import tempfile
 from collections import defaultdict
+from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import settings
+from hypothesis import Phase, settings
 
 # How long an example takes says how busy the machine is, and nothing about the code. Under CI,
 # Hypothesis' own profile says the same, and tries the same examples each time.
-settings.register_profile("bailee", settings.default, deadline=None)
+#
+# Making a failing example small takes minutes, and one mistake can fail twenty tests. A run over
+# several processes says the example that it found, and how to have it again, and goes on; a test
+# that is run alone (`-n 0`) makes it small. What was not made small is not kept for the next run,
+# which would take it for the smallest.
+_ONE_OF_MANY = {"phases": (Phase.explicit, Phase.generate, Phase.target), "database": None}
+settings.register_profile(
+    "bailee",
+    settings.default,
+    deadline=None,
+    print_blob=True,
+    **(_ONE_OF_MANY if "PYTEST_XDIST_WORKER" in os.environ else {}),
+)
 settings.load_profile("bailee")
+
+# What a run over several processes may take of a disk at the same time: homes that a file's
+# tests share, an image and a second one, and what failed.
+ROOM = int(os.environ.get("BAILEE_TESTS_ROOM", "8"))  # GiB
 
 # What would let a skipped test run, by a word of its reason. The first that fits is printed.
 REMEDIES: tuple[tuple[str, str], ...] = (
@@ -42,12 +62,33 @@ REMEDIES: tuple[tuple[str, str], ...] = (
 )
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than there are cores: of a test's time, a third is waiting for something else."""
+    return len(os.sched_getaffinity(0)) + 1
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Register the marker that names mission rows, and listen to workers, if there are any."""
+    if config.getoption("numprocesses", None):
+        _see_that_there_is_room(Path(config.option.basetemp or tempfile.gettempdir()))
     config.pluginmanager.register(_Workers())
     config.addinivalue_line(
         "markers", "row(*ids): the promises of docs/mission.toml that this test shows"
     )
+
+
+def _see_that_there_is_room(folder: Path) -> None:
+    """Where the tests' folders will be: without room, hundreds of tests would fail for nothing."""
+    while not folder.exists():
+        folder = folder.parent
+    free = shutil.disk_usage(folder).free / 2**30
+    if free < ROOM:
+        raise pytest.UsageError(
+            f"{folder} has {free:.1f} GiB free, and a whole run takes up to {ROOM}.\n"
+            "hint: make room, name another folder with TMPDIR, or say with BAILEE_TESTS_ROOM how "
+            "many GiB will do"
+        )
 
 
 # Under pytest-xdist tests run in processes of their own, each of which selects them anew. What

@@ -117,8 +117,9 @@ def install(connection: Connection, tables: Sequence[Table], *, renew: bool) -> 
             continue
         before = _NAMED.findall(there.get(f"{table.name}_{MAC}_insert", ""))
         for name, sql in wanted.items():
-            connection.execute(text(f"DROP TRIGGER IF EXISTS {name}"))
-            connection.execute(text(sql))
+            if name in there:
+                connection.exec_driver_sql(f"DROP TRIGGER {name}")
+            connection.exec_driver_sql(sql)
         if renew:
             was = f"IS {_mac(table, before, table.name)}" if before else "IS NULL"
             now = _mac(table, _columns(table), table.name)

@@ -5,6 +5,7 @@ The only module of the policy that reads from disk.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from importlib import resources
 from pathlib import Path, PurePath
 from typing import Final
@@ -29,6 +30,7 @@ def load(path: Path | None = None) -> Policy:
     return from_bytes(content(path), path or SHIPPED)
 
 
+@lru_cache(maxsize=4)  # reading and proving one takes 40 ms, each time that a home is opened
 def from_bytes(document: bytes, file: str | PurePath) -> Policy:
     """The policy of a document's bytes; `file` is its name in messages. Raises `Unsound`."""
     sound = read(document, file)

@@ -23,18 +23,32 @@ import sys
 from importlib import import_module
 from typing import Any, cast
 
-MORE = ("bailee.agent.assembly", "bailee.agent.terminal.app")
+# What `bailee code` imports besides, three seconds long: when it is first asked for.
+OF_CODE = ("bailee.agent.assembly", "bailee.agent.terminal.app", "anthropic")
 
 
 def load() -> None:
     """Import what commands and the server run on, without starting a thread."""
     import bailee.app
     import bailee.cli
+    import bailee.policy
 
     bailee.cli.whole()
     of_the_server = [m.name for m in pkgutil.iter_modules(bailee.app.__path__, "bailee.app.")]
-    for name in (*of_the_server, *MORE):
+    for name in of_the_server:
         import_module(name)
+    bailee.policy.load()  # what comes with the package; kept for who asks for it again
+    _settle()
+
+
+def _load_code() -> None:
+    if OF_CODE[-1] not in sys.modules:
+        for name in OF_CODE:
+            import_module(name)
+        _settle()
+
+
+def _settle() -> None:
     assert 1 == len(os.listdir("/proc/self/task")), "a thread would not be there after a fork"  # noqa: PTH208
     gc.collect()
     gc.freeze()
@@ -56,10 +70,13 @@ def serve(control: socket.socket) -> None:
             data, descriptors, _, _ = socket.recv_fds(control, 1 << 20, 4)
             if not data:
                 sys.exit()
+            asked = json.loads(data)
+            if asked["arguments"][:1] == ["code"]:
+                _load_code()
             if (pid := os.fork()) == 0:
                 _forget(waiting)
                 os.close(descriptors[0])
-                _become(json.loads(data), descriptors[1:])
+                _become(asked, descriptors[1:])
                 return
             answers = socket.socket(fileno=descriptors[0])
             waiting.register(os.pidfd_open(pid), selectors.EVENT_READ, (pid, answers))

@@ -1,9 +1,12 @@
-"""Real machines for tests: one image for the whole run, cached by its content under `.images/`."""
+"""Real machines for tests: one image for the whole run, cached by its content under `.images/`, or
+in the folder that the environment names, which several checkouts may have in common.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import fcntl
+import hashlib
 import os
 import shutil
 from collections.abc import Awaitable, Mapping
@@ -25,11 +28,12 @@ from bailee.errors import MachineError
 
 ROOT = Path(__file__).parents[3]
 IMAGES = Path(os.environ.get(store.VARIABLE, ROOT / ".images"))
+NAME = f"tests-{hashlib.sha256(bytes(ROOT)).hexdigest()[:12]}"  # of this checkout's image
 LIMITS = Limits(memory=512 << 20, disk=512 << 20)
 # What makes a server's machines like those above: all are then started from one template.
 SETTINGS = {
     "BAILEE_CLOUD_IMAGES": str(IMAGES),
-    "BAILEE_CLOUD_IMAGE": "tests",
+    "BAILEE_CLOUD_IMAGE": NAME,
     "BAILEE_CLOUD_MEMORY_MB": str(LIMITS.memory >> 20),
     "BAILEE_CLOUD_DISK_MB": str(LIMITS.disk >> 20),
 }
@@ -56,14 +60,14 @@ def _built() -> store.Image | str:
     """
     try:
         see_that_it_can_be(LIMITS)
-        IMAGES.mkdir(exist_ok=True)
-        with (IMAGES / ".tests").open("a+") as run:
+        IMAGES.mkdir(parents=True, exist_ok=True)
+        with (IMAGES / f".{NAME}").open("a+") as run:
             fcntl.flock(run, fcntl.LOCK_EX)
             run.seek(0)
             ours = os.environ.get("PYTEST_XDIST_TESTRUNUID", "")
             if ours and run.read() == ours:
-                return store.find(IMAGES, "tests")
-            image = build(IMAGES, name="tests", extra=extra())
+                return store.find(IMAGES, NAME)
+            image = build(IMAGES, name=NAME, extra=extra())
             run.truncate(0)
             run.write(ours)
             return image
