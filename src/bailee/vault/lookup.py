@@ -12,16 +12,16 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeAlias, TypeVar
 
-from sqlalchemy import BindParameter, Connection, Select, bindparam, select
+from sqlalchemy import BindParameter, Connection, Executable, Row, bindparam, select
 
 from bailee.db.checks import sound
 from bailee.db.vault import departed_sessions, prefixes, sessions
 from bailee.vault.delta import Place
 
 _AT_ONCE: Final = 500  # values in one query
-_WHICH: Final[BindParameter[Any]] = bindparam("which", expanding=True)
+_WHICH: Final[BindParameter[object]] = bindparam("which", expanding=True)
 _BY_ID: Final = select(sessions).where(sessions.c.id.in_(_WHICH), sound(sessions))
 _BY_CLIENT: Final = (
     select(sessions)
@@ -34,6 +34,7 @@ _PLACES: Final = select(prefixes.c.digest, prefixes.c.exchange, prefixes.c.posit
     prefixes.c.session_id == bindparam("session"), prefixes.c.digest.in_(_WHICH)
 )
 
+Found: TypeAlias = Row[Any]
 Value = TypeVar("Value", str, bytes)
 
 
@@ -41,8 +42,8 @@ Value = TypeVar("Value", str, bytes)
 class Known:
     """Rows of `sessions`, by id and by their client's digest, the latest first."""
 
-    by_id: dict[str, Any] = field(default_factory=dict)
-    by_client: dict[bytes, list[Any]] = field(default_factory=dict)
+    by_id: dict[str, Found] = field(default_factory=dict)
+    by_client: dict[bytes, list[Found]] = field(default_factory=dict)
 
 
 def known(connection: Connection, ids: Collection[str], clients: Collection[bytes]) -> Known:
@@ -66,12 +67,12 @@ def departed(connection: Connection, digests: Collection[bytes]) -> set[bytes]:
 def places(connection: Connection, session: str, digests: Sequence[bytes]) -> dict[bytes, Place]:
     """Of what a session is asked for, what it has had, and where."""
     rows = _rows(connection, _PLACES, digests, session=session)
-    return {digest: (number, position) for digest, number, position in rows}
+    return {row.digest: (row.exchange, row.position) for row in rows}
 
 
 def _rows(
-    connection: Connection, query: Select[Any], values: Collection[Value], **more: str
-) -> Iterator[Any]:
+    connection: Connection, query: Executable, values: Collection[Value], **more: str
+) -> Iterator[Found]:
     every = list(values)
     for start in range(0, len(every), _AT_ONCE):
         yield from connection.execute(query, {"which": every[start : start + _AT_ONCE], **more})
