@@ -15,11 +15,11 @@ from bailee.cloud.image import store
 from bailee.cloud.image.build import build
 from bailee.cloud.machine import QemuMachines
 from bailee.cloud.machine.machine import QemuMachine
-from bailee.cloud.ports import Command, End, Limits
+from bailee.cloud.ports import Command, End, MachineLimits
 from bailee.errors import MachineError
 from bench.result import Unavailable
 
-LIMITS = Limits(memory=512 << 20, disk=1 << 30)
+LIMITS = MachineLimits(memory=512 << 20, disk=1 << 30)
 STARTS = 5
 BYTES = 64 << 20
 IMAGES = Path(__file__).parents[1] / ".images"

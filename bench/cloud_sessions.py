@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 
 from bailee.cloud.coupling import couple
-from bailee.cloud.ports import Command, Limits, Output
+from bailee.cloud.ports import Command, MachineLimits, Output
 from bailee.cloud.runners.pool import Runners
 from bailee.cloud.runners.runner import run
 from bailee.outbound.streams import Writer
@@ -77,7 +77,7 @@ async def _streams(folder: Path) -> tuple[float, float]:
     machines = ScriptedMachines(_nothing)
     running = asyncio.create_task(run(folder / "runners.sock", machines, 1))
     await pool.room("cs-1")
-    await pool.start("cs-1", {"model": _drain}, Limits())
+    await pool.start("cs-1", {"model": _drain}, MachineLimits())
     relay = machines.started[0].services["model"]
 
     async def straight(reader: asyncio.StreamReader, writer: Writer) -> None:
@@ -122,7 +122,7 @@ async def _waiting(folder: Path) -> float:
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     for number in range(AT_ONCE):
         await pool.room(f"cs-{number}")
-        machine = await pool.start(f"cs-{number}", {"model": _drain}, Limits())
+        machine = await pool.start(f"cs-{number}", {"model": _drain}, MachineLimits())
         await machine.execute(Command(("true",)), lambda *_: None)
     grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
     await pool.close()

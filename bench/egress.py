@@ -25,7 +25,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from bailee.cloud.egress import Budgets, EgressProxy, Rules
+from bailee.cloud.egress import Budgets, EgressProxy, EgressRules
 from bailee.cloud.git import GitProxy, Repository
 from bailee.outbound.dialing import Dialer
 from bench.result import Line, Unavailable
@@ -74,7 +74,7 @@ async def serve_proxy(port: int, other: int) -> None:
         return [ipaddress.ip_address("127.0.0.1")]
 
     proxy = EgressProxy(
-        Rules.of("trusted", allow=[f"{NAME}:{other}"]),
+        EgressRules.of("trusted", allow=[f"{NAME}:{other}"]),
         record=lambda _: None,
         dialer=Dialer(resolve, private=LOOPBACK),
         budgets=Budgets(1 << 20, 1 << 40, 1e9, 1 << 30, 1 << 60, 1 << 60),

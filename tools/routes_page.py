@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from sdk_verbs import Verb, filled, verbs
 
-from bailee.gateway.routes import KNOWN, OTHERS, Kind, Refused, Route, route
+from bailee.gateway.routes import KNOWN, OTHERS, GatewayRoute, Kind, RefusedRoute, route
 from bailee.policy import load
 from bailee.policy.policy import Decision
 
@@ -41,9 +41,9 @@ def decided(kind: Kind, column: str) -> Decision:
 def row(verb: Verb) -> Row:
     """What becomes of a request."""
     found = route(verb.method.encode(), filled(verb.path).encode())
-    if isinstance(found, Refused):
+    if isinstance(found, RefusedRoute):
         return Row(verb, found.label, (f"refused: {found.error.http_status}",) * len(COLUMNS))
-    assert isinstance(found, Route)
+    assert isinstance(found, GatewayRoute)
     return Row(verb, found.label, tuple(_cell(found.kind, column) for column in COLUMNS))
 
 

@@ -12,7 +12,7 @@ Rules kept here:
   or prolonged by it. When the wall comes back by itself, it is over.
 * A step is followed (`follow`) when somebody has confirmed it, or it has lasted `LASTS`.
 * Who reads goes by the later of the two (`latest`): what may be past its time, nobody is shown.
-* At a start the last time that was noted (`Seen`) is the reference. Since the same start of the
+* At a start the last time that was noted (`SeenTime`) is the reference. Since the same start of the
   machine the unset clock says what has passed; else a machine may have been off for `OFF`.
 
 No I/O is here but the two clocks, which are arguments. Used from any thread.
@@ -42,7 +42,7 @@ _BOOT: Final = Path("/proc/sys/kernel/random/boot_id")
 
 
 @dataclass(frozen=True, slots=True)
-class Machine:
+class MachineClocks:
     """A machine's clocks: `wall`, which can be set; `unset`, in seconds, which nobody sets and
     which goes on while the machine sleeps; and the name of the start that it counts from (empty:
     none is known, and after a restart of the process it says nothing).
@@ -53,19 +53,19 @@ class Machine:
     boot: str
 
 
-def this_machine() -> Machine:
+def this_machine() -> MachineClocks:
     """The clocks of this machine."""
     if not hasattr(time, "CLOCK_BOOTTIME"):
-        return Machine(system_clock, time.monotonic, "")
+        return MachineClocks(system_clock, time.monotonic, "")
     try:
         boot = _BOOT.read_text("ascii").strip()
     except (OSError, ValueError):
         boot = ""
-    return Machine(system_clock, partial(time.clock_gettime, time.CLOCK_BOOTTIME), boot)
+    return MachineClocks(system_clock, partial(time.clock_gettime, time.CLOCK_BOOTTIME), boot)
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class SeenTime:
     """What is noted for the next start: the home's time, when it was by the unset clock, of which
     start of the machine. `held`: for how many seconds a step has been held, one `by` so many
     seconds; None: there is none.
@@ -79,7 +79,7 @@ class Seen:
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class HeldStep:
     """A step that is held: by how much the wall is ahead of the home's time, and how long so."""
 
     by: timedelta
@@ -94,7 +94,7 @@ class Step:
 class SteadyClock:
     """A `Clock` that shows the home's time."""
 
-    def __init__(self, machine: Machine, seen: Seen | None = None) -> None:
+    def __init__(self, machine: MachineClocks, seen: SeenTime | None = None) -> None:
         self._machine = machine
         self._lock = threading.Lock()
         wall, unset = machine.wall(), machine.unset()
@@ -105,7 +105,7 @@ class SteadyClock:
             self._go_on(seen, wall, unset)
         self()
 
-    def _go_on(self, seen: Seen, wall: datetime, unset: float) -> None:
+    def _go_on(self, seen: SeenTime, wall: datetime, unset: float) -> None:
         if seen.boot and seen.boot == self._machine.boot and unset >= seen.unset:
             self._at, self._unset = seen.now, seen.unset
             if seen.held is not None and seen.by is not None:
@@ -130,13 +130,13 @@ class SteadyClock:
         with self._lock:
             return max(self._look())
 
-    def step(self) -> Step | None:
+    def step(self) -> HeldStep | None:
         """The step that is held, if one is."""
         with self._lock:
             self._look()
             if self._since is None:
                 return None
-            return Step(self._by, timedelta(seconds=self._machine.unset() - self._since))
+            return HeldStep(self._by, timedelta(seconds=self._machine.unset() - self._since))
 
     def follow(self) -> None:
         """Follow the wall, wherever it is."""
@@ -144,14 +144,14 @@ class SteadyClock:
             self._at, self._unset = self._machine.wall(), self._machine.unset()
             self._since = None
 
-    def seen(self) -> Seen:
+    def seen(self) -> SeenTime:
         """What to note for the next start."""
         with self._lock:
             now, _ = self._look()
             if self._since is None:
-                return Seen(now, self._unset, self._machine.boot, None)
+                return SeenTime(now, self._unset, self._machine.boot, None)
             held, by = self._unset - self._since, self._by.total_seconds()
-            return Seen(now, self._unset, self._machine.boot, held, by)
+            return SeenTime(now, self._unset, self._machine.boot, held, by)
 
     def _expected(self, unset: float) -> datetime:
         return self._at + timedelta(seconds=unset - self._unset)

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from bailee.testing.upstream import Failure, Message, ScriptedUpstream, Text, ToolUse
+from bailee.testing.upstream import AssistantMessage, Failure, ScriptedUpstream, Text, ToolUse
 from support.clients import processes
 from support.clients.programs import SILENT, Bailee, clean_environment
 
@@ -296,7 +296,7 @@ def test_bedrock_and_vertex(
         "ANTHROPIC_BEDROCK_BASE_URL": upstream.url,
         "ANTHROPIC_VERTEX_BASE_URL": upstream.url,
     }
-    upstream.then(Message(({"type": "text", "text": "Across the clouds."},)))
+    upstream.then(AssistantMessage(({"type": "text", "text": "Across the clouds."},)))
     status, out, errors = coder.run("-p", "x", **environment, **addresses)
 
     assert (0, "Across the clouds.\n", "") == (status, out, errors)

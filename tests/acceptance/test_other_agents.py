@@ -53,7 +53,7 @@ class Run:
             if path.is_file() and word in path.read_bytes()
         ]
 
-    def tidied(self, at: datetime) -> foreign.Plan:
+    def tidied(self, at: datetime) -> foreign.CleaningPlan:
         """Local retention, as it is at a moment; the plan that was carried out."""
         where = foreign.groups(self.agent, self.home, self.project, {})
         made = foreign.plan(self.agent, where, 30, at)

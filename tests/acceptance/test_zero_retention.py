@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from bailee.testing.upstream import Failure, Message, ScriptedUpstream, Text
+from bailee.testing.upstream import AssistantMessage, Failure, ScriptedUpstream, Text
 from support.clients.programs import Bailee, message
 
 Serve = Callable[..., Bailee]
@@ -51,7 +51,7 @@ def test_a_canary_is_found_nowhere(served: Serve, upstream: ScriptedUpstream) ->
         Text(CANARY),
         Text(CANARY),
         Failure(400, "invalid_request_error", CANARY),
-        Message(({"type": "text", "text": CANARY * 9},), cut=3),
+        AssistantMessage(({"type": "text", "text": CANARY * 9},), cut=3),
     )
 
     assert 200 == _post(bailee, key, _body())[0]

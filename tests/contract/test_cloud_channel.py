@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 import uvloop
 
-from bailee.cloud.channel.connection import Accept, Connection, StreamWriter
-from bailee.cloud.channel.frames import Bounds, Kind, Side
+from bailee.cloud.channel.connection import Accept, ChannelConnection, StreamWriter
+from bailee.cloud.channel.frames import Bounds, FrameKind, Side
 
 Run = Callable[[Awaitable[None]], None]
 
@@ -36,12 +36,14 @@ def nobody(name: str) -> None:
     """Serves no stream."""
 
 
-def pair(accept: Accept = nobody, bounds: Bounds | None = None) -> tuple[Connection, Connection]:
+def pair(
+    accept: Accept = nobody, bounds: Bounds | None = None
+) -> tuple[ChannelConnection, ChannelConnection]:
     """The host's end, which serves, and the guest's."""
     ours, theirs = socket.socketpair()
     return (
-        Connection(ours.detach(), Side.HOST, accept, bounds),
-        Connection(theirs.detach(), Side.GUEST, nobody, bounds),
+        ChannelConnection(ours.detach(), Side.HOST, accept, bounds),
+        ChannelConnection(theirs.detach(), Side.GUEST, nobody, bounds),
     )
 
 
@@ -181,11 +183,11 @@ def frame(kind: int, stream: int, payload: bytes = b"") -> bytes:
     "said",
     [
         b"\xff" * 100,
-        struct.pack("!BIH", Kind.DATA, 1, 0xFFFF) + b"x" * 0xFFFF,
-        frame(Kind.OPEN, 1, b"git") + frame(Kind.DATA, 1, b"x" * 30000) * 9,
-        b"".join(frame(Kind.OPEN, 2 * n + 1, b"none") for n in range(50_000)),
+        struct.pack("!BIH", FrameKind.DATA, 1, 0xFFFF) + b"x" * 0xFFFF,
+        frame(FrameKind.OPEN, 1, b"git") + frame(FrameKind.DATA, 1, b"x" * 30000) * 9,
+        b"".join(frame(FrameKind.OPEN, 2 * n + 1, b"none") for n in range(50_000)),
         b"".join(
-            frame(Kind.OPEN, 2 * n + 1, b"git") + frame(Kind.RESET, 2 * n + 1)
+            frame(FrameKind.OPEN, 2 * n + 1, b"git") + frame(FrameKind.RESET, 2 * n + 1)
             for n in range(20_000)
         )
         + b"\xff" * 20,
@@ -211,7 +213,7 @@ def test_a_side_that_breaks_the_rules_ends_the_channel_and_nothing_else(
                 serving -= 1
 
         ours, theirs = socket.socketpair()
-        host = Connection(ours.detach(), Side.HOST, {"git": never_ends}.get)
+        host = ChannelConnection(ours.detach(), Side.HOST, {"git": never_ends}.get)
         theirs.setblocking(False)
         loop = asyncio.get_running_loop()
 

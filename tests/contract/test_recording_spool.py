@@ -27,7 +27,7 @@ from bailee.testing.recording import FaultyRecording
 from bailee.vault.exchange import CapturedExchange, Outcome, Terms
 from bailee.vault.files import Files
 from bailee.vault.spool import LARGE, Spool
-from bailee.vault.spool_reading import Damaged, SpoolReader
+from bailee.vault.spool_reading import DamagedFrame, SpoolReader
 from bailee.vault.spool_writing import Kept
 
 
@@ -119,7 +119,7 @@ class Port:
             if reader.is_blank(name):
                 continue  # just made, perhaps without its key yet
             for item in reader.read(name):
-                if isinstance(item, Damaged):
+                if isinstance(item, DamagedFrame):
                     damage += 1
                 elif item.exchange:
                     ids.append(item.exchange.exchange_id)

@@ -39,7 +39,7 @@ Defect = Callable[[pytest.MonkeyPatch], None]
 def _by_time(self: Deciding, session: SessionRow) -> Decision:
     owner = self._accounts.get(session.owner)
     active = owner.chosen_at is None or session.last_activity > owner.chosen_at
-    standing = eligibility.Standing(owner.training_choice, 1, owner.partner_programme, 1)
+    standing = eligibility.OwnerStanding(owner.training_choice, 1, owner.partner_programme, 1)
     uses = (eligibility.Use(*use.split("/")) for use in session.uses.split())
     return eligibility.decide(self._policy, standing, uses, int(active))
 

@@ -12,7 +12,7 @@ import pytest
 
 from bailee.errors import InputError
 from bailee.home import Home, HomeLock, find
-from bailee.home.guarding import Standing, check_secret, objection
+from bailee.home.guarding import ProcessUser, check_secret, objection
 
 NOBODY = 65534
 
@@ -205,7 +205,7 @@ def test_what_is_objected_to(
 ) -> None:
     """To a user 1000 with a group of their own, in a namespace where 65534 stands for many."""
     status = os.stat_result((mode, 1, 1, 1, user, group, 0, 0, 0, 0))
-    said = objection(status, Standing(1000, 1000, 65534), on_the_way=on_the_way)
+    said = objection(status, ProcessUser(1000, 1000, 65534), on_the_way=on_the_way)
     assert (said is None) if wrong is None else (said or "").startswith(wrong)
 
 

@@ -253,3 +253,18 @@ def test_any_becomes_rarer() -> None:
         if not line.lstrip().startswith(("from ", "import "))
     )
     assert found <= MOST_ANY
+
+
+# The same by contract: an implementation for each platform, say. Empty is best.
+SAME_BY_CONTRACT: set[str] = set()
+
+
+def test_a_class_name_means_one_thing() -> None:
+    """No two modules have a public class of one name: who reads it knows which is meant."""
+    where: dict[str, list[str]] = {}
+    for module in MODULES:
+        for node in parse(module).body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                where.setdefault(node.name, []).append(module)
+    twice = {name: found for name, found in where.items() if len(found) > 1}
+    assert {} == {name: twice[name] for name in twice if name not in SAME_BY_CONTRACT}

@@ -1,6 +1,6 @@
 """People, organisations, plans, API keys, consent records, signing in.
 
-`Registry` opens all of it over one database:
+`PeopleRegistry` opens all of it over one database:
 
 * `accounts`: who owns sessions, with which plan, keys and choice; in memory, for the gateway.
 * `people`, `organisations`: who there is, in which role; the keys they make.
@@ -20,9 +20,9 @@ from bailee.accounts.consent import ConsentRecord
 from bailee.accounts.identifiers import Identifiers, PersonKeys
 from bailee.accounts.organisations import Membership, Organisation, Organisations
 from bailee.accounts.people import People, Person
-from bailee.accounts.registry import Registry
+from bailee.accounts.registry import PeopleRegistry
 from bailee.accounts.roles import OPERATOR, Actor, Permission, Role, Standing
-from bailee.accounts.ways_in import Begun, Passkey, Place, Provider
+from bailee.accounts.ways_in import Begun, OpenIdProvider, Passkey, RelyingParty
 from bailee.accounts.web_sessions import WebSession, WebSessions
 
 __all__ = [
@@ -38,16 +38,16 @@ __all__ = [
     "ConsentRecord",
     "Identifiers",
     "Membership",
+    "OpenIdProvider",
     "Organisation",
     "Organisations",
     "Passkey",
     "People",
+    "PeopleRegistry",
     "Permission",
     "Person",
     "PersonKeys",
-    "Place",
-    "Provider",
-    "Registry",
+    "RelyingParty",
     "RetentionFollows",
     "Role",
     "Scope",

@@ -35,7 +35,7 @@ _WHAT: Final = "the record of attempts"
 
 
 @dataclass(frozen=True, slots=True)
-class Subject:
+class AttemptSubject:
     """What attempts are counted by: `kind` is `email`, `address` or `sign-up` (by address)."""
 
     kind: str
@@ -84,7 +84,7 @@ class Attempts:
         self._clock = backing.clock
         self._identifiers = backing.identifiers
 
-    def begin(self, subjects: Sequence[Subject]) -> None:
+    def begin(self, subjects: Sequence[AttemptSubject]) -> None:
         """Count an attempt by each subject, as failed for now.
 
         Raises:
@@ -109,7 +109,7 @@ class Attempts:
                 failures = (row.failures if row else 0) + 1
                 self._put(connection, subject, failures, now)
 
-    def succeeded(self, subjects: Sequence[Subject]) -> None:
+    def succeeded(self, subjects: Sequence[AttemptSubject]) -> None:
         """Take the attempt back: an email's failures are forgotten, of an address this one."""
         now = self._clock()
         with storage_errors(_WHAT), self._engine.begin() as connection:
@@ -132,19 +132,23 @@ class Attempts:
     def forget(self, email: str) -> None:
         """Nobody has this email any more: what was counted by it goes."""
         with storage_errors(_WHAT), self._engine.begin() as connection:
-            gone = self._digest(Subject("email", email))
+            gone = self._digest(AttemptSubject("email", email))
             connection.execute(delete(attempts).where(attempts.c.subject == gone))
 
-    def _digest(self, subject: Subject) -> bytes:
+    def _digest(self, subject: AttemptSubject) -> bytes:
         text = subject.text if subject.kind == "email" else network(subject.text)
         return digest_of(self._identifiers, subject.kind, text)
 
-    def _row(self, connection: Connection, subject: Subject) -> Row[tuple[object, ...]] | None:
+    def _row(
+        self, connection: Connection, subject: AttemptSubject
+    ) -> Row[tuple[object, ...]] | None:
         return connection.execute(
             select(attempts).where(attempts.c.subject == self._digest(subject))
         ).first()
 
-    def _put(self, connection: Connection, subject: Subject, failures: int, now: datetime) -> None:
+    def _put(
+        self, connection: Connection, subject: AttemptSubject, failures: int, now: datetime
+    ) -> None:
         values = {
             "failures": failures,
             "last_at": now,

@@ -30,13 +30,13 @@ from webauthn.helpers.structs import (
     UserVerificationRequirement,
 )
 
-from bailee.accounts.attempts import Attempts, Subject
+from bailee.accounts.attempts import Attempts, AttemptSubject
 from bailee.accounts.authority import Authority
 from bailee.accounts.backing import Backing
 from bailee.accounts.pending import Pending
 from bailee.accounts.people import People
 from bailee.accounts.roles import Actor, Permission
-from bailee.accounts.ways_in import Passkey, Place
+from bailee.accounts.ways_in import Passkey, RelyingParty
 from bailee.db.checks import sound
 from bailee.db.engine import reading, storage_errors
 from bailee.db.people import identities, passkeys
@@ -73,7 +73,7 @@ class PasskeySignIn:
     # -- adding ----------------------------------------------------------------------------------
 
     def begin_adding(
-        self, person_id: str, *, place: Place, by: Actor
+        self, person_id: str, *, place: RelyingParty, by: Actor
     ) -> tuple[str, dict[str, Any]]:
         """A token, and the options for the browser's `navigator.credentials.create`, as JSON.
 
@@ -102,7 +102,13 @@ class PasskeySignIn:
         return token, json.loads(options_to_json(options))
 
     def add(
-        self, token: str, credential: Mapping[str, Any], *, name: str, place: Place, by: Actor
+        self,
+        token: str,
+        credential: Mapping[str, Any],
+        *,
+        name: str,
+        place: RelyingParty,
+        by: Actor,
     ) -> Passkey:
         """Keep the passkey that the browser made in answer.
 
@@ -181,7 +187,7 @@ class PasskeySignIn:
 
     # -- signing in ------------------------------------------------------------------------------
 
-    def begin(self, *, place: Place) -> tuple[str, dict[str, Any]]:
+    def begin(self, *, place: RelyingParty) -> tuple[str, dict[str, Any]]:
         """A token, and the options for the browser's `navigator.credentials.get`, as JSON."""
         challenge = self._random(32)
         options = webauthn.generate_authentication_options(
@@ -192,7 +198,7 @@ class PasskeySignIn:
         return self._pending.put(_Challenge(challenge, None)), json.loads(options_to_json(options))
 
     def sign_in(
-        self, token: str, credential: Mapping[str, Any], *, place: Place, address: str
+        self, token: str, credential: Mapping[str, Any], *, place: RelyingParty, address: str
     ) -> str:
         """The id of the person whose passkey answered. Begin a web session for them next.
 
@@ -200,7 +206,7 @@ class PasskeySignIn:
             InputError: `authentication`, the same for whatever is wrong; `too_many_attempts`;
                 `forbidden`, the passkey is good and they have no place here any more.
         """
-        subjects = [Subject("address", address)]
+        subjects = [AttemptSubject("address", address)]
         self._attempts.begin(subjects)
         begun = self._pending.take(token)
         if begun is None or begun.person_id is not None:

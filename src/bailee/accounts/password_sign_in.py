@@ -26,7 +26,7 @@ from sqlalchemy import select, update
 
 from bailee.accounts import emails
 from bailee.accounts.account import Account
-from bailee.accounts.attempts import Attempts, Subject
+from bailee.accounts.attempts import Attempts, AttemptSubject
 from bailee.accounts.authority import Authority
 from bailee.accounts.backing import Backing
 from bailee.accounts.choices import Choices, choice_named, language_named
@@ -105,7 +105,7 @@ class PasswordSignIn:
             choice_named(choice)
             self._choices.check_now(plan)
         normal = emails.normal(email)
-        self._attempts.begin([Subject("sign-up", address)])
+        self._attempts.begin([AttemptSubject("sign-up", address)])
         digest = self._passwords.digest(password)
         self._refuse_bound_domain(normal)
         person, account = self._people.insert(normal, plan=plan, password=digest, by=None)
@@ -131,7 +131,7 @@ class PasswordSignIn:
             normal = emails.normal(email)
         except InputError:
             normal = ""
-        subjects = [Subject("email", normal), Subject("address", address)]
+        subjects = [AttemptSubject("email", normal), AttemptSubject("address", address)]
         self._attempts.begin(subjects)
         index = self._identifiers.index("email", normal)
         with storage_errors(_WHAT), reading(self._engine) as connection:
@@ -177,7 +177,7 @@ class PasswordSignIn:
                 select(persons.c.password).where(persons.c.id == person_id, sound(persons))
             ).scalar()
         if kept is not None:
-            subjects = [Subject("email", person_id), Subject("address", address)]
+            subjects = [AttemptSubject("email", person_id), AttemptSubject("address", address)]
             self._attempts.begin(subjects)
             if not self._passwords.match(kept, old or ""):
                 raise InputError(

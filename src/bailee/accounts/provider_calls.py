@@ -21,7 +21,7 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from bailee.errors import UpstreamError
-from bailee.outbound.network import Answer, Network, NoAnswer
+from bailee.outbound.network import HttpResponse, Network, NoAnswer
 
 SECONDS: Final = 10.0
 _LARGEST: Final = 1 << 20
@@ -47,7 +47,7 @@ class Visit:
         *,
         content: bytes | None = None,
         headers: Mapping[str, str] | None = None,
-    ) -> Answer:
+    ) -> HttpResponse:
         """The provider's answer, whatever its status.
 
         Raises:

@@ -48,13 +48,13 @@ from bailee.accounts.pending import Pending
 from bailee.accounts.people import People
 from bailee.accounts.provider_calls import Visit, Visits
 from bailee.accounts.roles import OPERATOR, Actor, Permission
-from bailee.accounts.ways_in import Begun, Provider
+from bailee.accounts.ways_in import Begun, OpenIdProvider
 from bailee.db.checks import sound
 from bailee.db.engine import reading, storage_errors
 from bailee.db.people import identities, passkeys, persons, providers, web_sessions
 from bailee.errors import InputError, UpstreamError
 from bailee.loopback import is_loopback
-from bailee.outbound.network import Answer
+from bailee.outbound.network import HttpResponse
 from bailee.shown import named
 
 _WHAT: Final = "the providers"
@@ -77,7 +77,7 @@ _DOMAIN: Final = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]
 
 @dataclass(frozen=True, slots=True)
 class _Begun:
-    provider: Provider
+    provider: OpenIdProvider
     redirect_uri: str
     nonce: str
     verifier: str
@@ -120,7 +120,7 @@ class ProviderSignIn:
         client_id: str,
         secret_env: str | None,
         by: Actor,
-    ) -> Provider:
+    ) -> OpenIdProvider:
         """Set an organisation's provider, and bind an email domain to it.
 
         Raises:
@@ -140,7 +140,7 @@ class ProviderSignIn:
         ):
             if named(value, what, longest=_LONGEST_ADDRESS) != value:
                 raise InputError(f"{what} must not have blanks around it.")
-        provider = Provider(organisation_id, bound, issuer, client_id, secret_env)
+        provider = OpenIdProvider(organisation_id, bound, issuer, client_id, secret_env)
         values = {
             "domain": bound,
             "issuer": issuer,
@@ -165,11 +165,11 @@ class ProviderSignIn:
             )
         return provider
 
-    def of_organisation(self, organisation_id: str) -> Provider | None:
+    def of_organisation(self, organisation_id: str) -> OpenIdProvider | None:
         """An organisation's provider, if it has one."""
         return self._one(providers.c.organisation_id == organisation_id)
 
-    def for_email(self, email: str) -> Provider | None:
+    def for_email(self, email: str) -> OpenIdProvider | None:
         """The provider that speaks for an email's domain.
 
         Raises:
@@ -177,14 +177,14 @@ class ProviderSignIn:
         """
         return self._one(providers.c.domain == emails.domain_of(emails.normal(email)))
 
-    def _one(self, condition: Any) -> Provider | None:
+    def _one(self, condition: Any) -> OpenIdProvider | None:
         with storage_errors(_WHAT), reading(self._engine) as connection:
             row = connection.execute(select(*_PROVIDER).where(condition, sound(providers))).first()
-        return None if row is None else Provider(*row)
+        return None if row is None else OpenIdProvider(*row)
 
     # -- there and back --------------------------------------------------------------------------
 
-    def begin(self, provider: Provider, *, redirect_uri: str) -> Begun:
+    def begin(self, provider: OpenIdProvider, *, redirect_uri: str) -> Begun:
         """Begin a visit: where to send the browser.
 
         Raises:
@@ -304,7 +304,7 @@ class ProviderSignIn:
 
     # -- who it is -------------------------------------------------------------------------------
 
-    def _person(self, provider: Provider, claims: Mapping[str, Any]) -> str:
+    def _person(self, provider: OpenIdProvider, claims: Mapping[str, Any]) -> str:
         subject, email = claims.get("sub"), claims.get("email")
         if not isinstance(subject, str) or not subject:
             raise _refused("the provider does not say who you are.")
@@ -377,7 +377,7 @@ class ProviderSignIn:
 
     # -- asking a provider -----------------------------------------------------------------------
 
-    def _secret(self, provider: Provider) -> str | None:
+    def _secret(self, provider: OpenIdProvider) -> str | None:
         secret = self._environment.get(provider.secret_env) if provider.secret_env else None
         if provider.secret_env and not secret:
             raise InputError(
@@ -388,7 +388,7 @@ class ProviderSignIn:
         return secret
 
 
-def _metadata(visit: Visit, provider: Provider) -> Mapping[str, Any]:
+def _metadata(visit: Visit, provider: OpenIdProvider) -> Mapping[str, Any]:
     at = provider.issuer.rstrip("/") + "/.well-known/openid-configuration"
     metadata = _json(visit.ask("GET", at))
     if metadata.get("issuer") != provider.issuer:
@@ -414,7 +414,7 @@ def _check_address(url: str) -> None:
         raise InputError("a provider is reached by https.", hint="like https://sign-in.example.org")
 
 
-def _json(answer: Answer) -> Mapping[str, Any]:
+def _json(answer: HttpResponse) -> Mapping[str, Any]:
     try:
         value = json.loads(answer.content) if answer.status == 200 else None
     except (ValueError, RecursionError):

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from bailee.accounts.provider_sign_in import ProviderSignIn
 
 
-class Registry:
+class PeopleRegistry:
     """The people of a home: who they are, what they may, what they chose, how they sign in."""
 
     def __init__(

@@ -11,7 +11,7 @@ from datetime import datetime
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class RelyingParty:
     """Where the console is: `rp_id` its host name without a port, `origin` as a browser says it."""
 
     rp_id: str
@@ -29,7 +29,7 @@ class Passkey:
 
 
 @dataclass(frozen=True, slots=True)
-class Provider:
+class OpenIdProvider:
     """An organisation's OpenID provider. `secret_env`: the environment variable with the client's
     secret; None for a public client.
     """

@@ -34,15 +34,15 @@ _LONGEST_CLIENT: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class SessionLifetime:
     """After how long without use, and after how long at all, a session ends."""
 
     idle: timedelta
     absolute: timedelta
 
 
-OF_PERSONS: Final = Limits(idle=timedelta(days=1), absolute=timedelta(days=14))
-OF_OPERATORS: Final = Limits(idle=timedelta(hours=2), absolute=timedelta(hours=12))
+OF_PERSONS: Final = SessionLifetime(idle=timedelta(days=1), absolute=timedelta(days=14))
+OF_OPERATORS: Final = SessionLifetime(idle=timedelta(hours=2), absolute=timedelta(hours=12))
 
 
 @dataclass(frozen=True, slots=True)

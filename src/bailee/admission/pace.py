@@ -35,7 +35,7 @@ _AT_ONCE: Final = 2.0  # requests that may begin together
 
 
 @dataclass(slots=True)
-class Wanted:
+class AccountDemand:
     """What an account wanted since the last adjustment: seconds of the loop that it `used`,
     requests that it `begun`, and how many wait now.
     """
@@ -85,7 +85,12 @@ class Pace:
         return (1.0 - bucket.tokens) / bucket.rate
 
     def adjust(
-        self, now: float, seconds: float, late: float, wanted: Mapping[str, Wanted], crowded: bool
+        self,
+        now: float,
+        seconds: float,
+        late: float,
+        wanted: Mapping[str, AccountDemand],
+        crowded: bool,
     ) -> None:
         """Look back at the last `seconds`, in which the loop was `late` by so much on average and
         these accounts wanted something. `crowded`: whether several are there, if silent just then.
@@ -110,7 +115,7 @@ class Pace:
                 else:
                     self._buckets[account].rate *= _MORE
 
-    def _cost(self, account: str, one: Wanted) -> float:
+    def _cost(self, account: str, one: AccountDemand) -> float:
         before = self._costs.get(account)
         if not one.begun:
             return before or 0.0

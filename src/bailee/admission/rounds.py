@@ -23,7 +23,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final
 
-from bailee.admission.pace import Pace, Wanted
+from bailee.admission.pace import AccountDemand, Pace
 
 _MOST: Final = 2
 _BYTES_MOST: Final = 128 << 10
@@ -65,7 +65,7 @@ class Rounds:
         self._queues: dict[str, dict[str, deque[Go]]] = {}
         self._turns = False  # whether the next turn of the loop is ours too
         self._wakes = 0.0  # when a turn is looked for again, while all that wait are paced
-        self._wanted: dict[str, Wanted] = {}
+        self._wanted: dict[str, AccountDemand] = {}
         self._looking = False
         self._due = self._adjusted = 0.0
         self._late = 0.0
@@ -214,10 +214,10 @@ class Rounds:
         self._pace.adjust(now, now - self._adjusted, late, self._wanted, self.crowded)
         self._wanted, self._adjusted, self._late, self._looks = {}, now, 0.0, 0
 
-    def _want(self, account: str) -> Wanted:
+    def _want(self, account: str) -> AccountDemand:
         found = self._wanted.get(account)
         if found is None:
-            found = self._wanted[account] = Wanted()
+            found = self._wanted[account] = AccountDemand()
         return found
 
     def _waiting(self, account: str) -> int:

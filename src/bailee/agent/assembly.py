@@ -11,28 +11,28 @@ from pathlib import Path
 
 from bailee.agent.mcp_servers import Servers
 from bailee.agent.measuring import Measuring
-from bailee.agent.permissions import Rules, parse_rules
+from bailee.agent.permissions import PermissionRules, parse_rules
 from bailee.agent.ports import Asker, Transcripts
 from bailee.agent.sandbox import looks_like_a_credential
-from bailee.agent.session import Options, Session, start
+from bailee.agent.session import AgentSession, Options, start
 from bailee.agent.tools.web import WebFetch
 from bailee.client.background import Background
 from bailee.client.flows import provider_of
-from bailee.client.machine import Machine
+from bailee.client.machine import ClientMachine
 from bailee.client.sender import network
-from bailee.client.servers import Server, server
-from bailee.client.settings import Settings
+from bailee.client.servers import McpServer, server
+from bailee.client.settings import ClientSettings
 
 
 def assembled(
     options: Options,
-    machine: Machine,
+    machine: ClientMachine,
     *,
     asker: Asker | None = None,
     transcripts: Transcripts | None = None,
     background: Background | None = None,
-    permitted: Sequence[Server] = (),
-) -> Session:
+    permitted: Sequence[McpServer] = (),
+) -> AgentSession:
     """A session as this machine's settings want it; measured where there is a `background`.
     `permitted`: MCP servers that a project proposes and the person said yes to.
 
@@ -75,7 +75,7 @@ def assembled(
     return made
 
 
-def proposed(machine: Machine) -> list[Server]:
+def proposed(machine: ClientMachine) -> list[McpServer]:
     """The MCP servers that the project would like and the person's own settings don't have. Of the
     variables in them, what may be a credential stands for nothing.
     """
@@ -90,13 +90,13 @@ def proposed(machine: Machine) -> list[Server]:
     ]
 
 
-def rules_of(settings: Settings) -> Rules:
+def rules_of(settings: ClientSettings) -> PermissionRules:
     """The permission rules that the settings hold."""
     made = {kind: parse_rules(c.value for c in found) for kind, found in settings.rules.items()}
-    return Rules(made.get("allow", ()), made.get("ask", ()), made.get("deny", ()))
+    return PermissionRules(made.get("allow", ()), made.get("ask", ()), made.get("deny", ()))
 
 
-def variables(machine: Machine) -> dict[str, str]:
+def variables(machine: ClientMachine) -> dict[str, str]:
     """The variables that hold: the environment's, and those of the settings' `env` blocks."""
     settings = machine.settings
     held = {name: c.value for name, c in {**settings.env, **settings.switches}.items()}

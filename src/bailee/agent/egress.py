@@ -47,7 +47,7 @@ _SECONDS: Final = 20.0
 _MOST: Final = 64  # connections at the same time
 
 
-class Refused(Exception):
+class EgressRefused(Exception):
     """Why a connection is not made. `status` is HTTP's."""
 
     def __init__(self, status: str, why: str) -> None:
@@ -121,7 +121,7 @@ class Egress:
             with contextlib.suppress(OSError, asyncio.IncompleteReadError):
                 try:
                     await self._pass(reader, writer)
-                except Refused as refusal:
+                except EgressRefused as refusal:
                     body = f"bailee's sandbox: {refusal}\n".encode()
                     head = (
                         f"HTTP/1.1 {refusal.status}\r\ncontent-type: text/plain\r\n"
@@ -178,16 +178,18 @@ class Egress:
         try:
             return await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), _SECONDS)
         except (asyncio.LimitOverrunError, TimeoutError):
-            raise Refused("431 Request Header Fields Too Large", "the head is too long.") from None
+            raise EgressRefused(
+                "431 Request Header Fields Too Large", "the head is too long."
+            ) from None
 
     def _judge(self, host: Host, port: int) -> None:
         if not allows(self.hosts, host.name):
             self._count(host)
-            raise Refused(
+            raise EgressRefused(
                 "403 Forbidden", f"{host.name} is not in sandbox.network of the settings."
             )
         if port not in self._ports:
-            raise Refused("403 Forbidden", f"port {port} is neither 80 nor 443.")
+            raise EgressRefused("403 Forbidden", f"port {port} is neither 80 nor 443.")
 
     def _count(self, host: Host) -> None:
         self.refused[host.name] = self.refused.get(host.name, 0) + 1
@@ -200,17 +202,17 @@ class Egress:
                 async with asyncio.timeout(_SECONDS):
                     return await through(self._network, proxy, place if tunnel else None)
             reader, writer, _ = await self._dialer.connect(host, port)
-        except dialing.Refused:
+        except dialing.AddressRefused:
             self._count(host)
-            raise Refused(
+            raise EgressRefused(
                 "403 Forbidden", f"{host.name} is on this machine or in a private network."
             ) from None
         except (OSError, TimeoutError, Unreachable):
-            raise Refused("502 Bad Gateway", f"{host.name} can't be reached.") from None
+            raise EgressRefused("502 Bad Gateway", f"{host.name} can't be reached.") from None
         return reader, writer
 
 
-def _refused(refusal: NotServed) -> Refused:
+def _refused(refusal: NotServed) -> EgressRefused:
     """In HTTP's words."""
     words = {400: "Bad Request", 403: "Forbidden", 431: "Request Header Fields Too Large"}
-    return Refused(f"{refusal.status} {words[refusal.status]}", f"{refusal.reason}.")
+    return EgressRefused(f"{refusal.status} {words[refusal.status]}", f"{refusal.reason}.")

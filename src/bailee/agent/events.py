@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from bailee.agent.ports import Answer, Block, Call, Intent, Outcome, Piece
+from bailee.agent.ports import Answer, AnswerPiece, Block, Call, Intent, ToolOutcome
 
 Ending = Literal["done", "interrupted", "turn_limit", "cut_off", "declined"]
 """Why a turn ended: the model was done; the person stopped it; it took as many model calls as it
@@ -56,7 +56,7 @@ class ToolEnded:
 
     call: Call
     intent: Intent | None
-    outcome: Outcome
+    outcome: ToolOutcome
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ class ToolFailed:
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
+class CallRefused:
     """A call was not permitted."""
 
     call: Call
@@ -91,7 +91,7 @@ class Compacted:
 
 
 @dataclass(frozen=True, slots=True)
-class NotKept:
+class TranscriptNotKept:
     """Records of this session can't be kept on this machine; it can't be resumed whole."""
 
     why: str
@@ -115,16 +115,16 @@ class TurnEnded:
 
 Event = (
     Prompted
-    | Piece
+    | AnswerPiece
     | Answered
     | Retrying
     | ToolStarted
     | ToolEnded
     | ToolFailed
-    | Refused
+    | CallRefused
     | Compacting
     | Compacted
-    | NotKept
+    | TranscriptNotKept
     | Warned
     | TurnEnded
 )

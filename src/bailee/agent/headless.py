@@ -22,7 +22,7 @@ import orjson
 
 from bailee.agent import events
 from bailee.agent.conversation import result
-from bailee.agent.session import Session
+from bailee.agent.session import AgentSession
 from bailee.errors import BaileeError
 from bailee.words import words
 
@@ -45,7 +45,7 @@ _SUBTYPES: Final[dict[events.Ending, str]] = {
 
 
 async def run(
-    session: Session,
+    session: AgentSession,
     prompt: str,
     form: Form,
     *,
@@ -66,9 +66,9 @@ async def run(
     try:
         async for event in session.turn(prompt):
             report.take(event)
-            if isinstance(event, events.Refused):
+            if isinstance(event, events.CallRefused):
                 complain(f"refused: {event.intent.title}: {event.reason}")
-            elif isinstance(event, events.NotKept | events.Warned):
+            elif isinstance(event, events.TranscriptNotKept | events.Warned):
                 complain(f"warning: {event.why}")
     except BaileeError as error:
         if form == "text":
@@ -79,7 +79,7 @@ async def run(
 
 
 class _Report:
-    def __init__(self, session: Session, form: Form, out: Callable[[str], None]) -> None:
+    def __init__(self, session: AgentSession, form: Form, out: Callable[[str], None]) -> None:
         self._session = session
         self._form = form
         self._out = out
@@ -119,7 +119,7 @@ class _Report:
             case events.ToolEnded(call, _, outcome):
                 block = result(call.id, outcome.content, is_error=outcome.is_error)
                 self._message("user", {"role": "user", "content": [block]})
-            case events.Refused(call, _, reason, _):
+            case events.CallRefused(call, _, reason, _):
                 self._refused.append(
                     {"tool_name": call.name, "tool_use_id": call.id, "tool_input": call.arguments}
                 )

@@ -25,10 +25,10 @@ from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Final
 
-from bailee.agent.ports import Block, Definition, Intent, Outcome
+from bailee.agent.ports import Block, Definition, Intent, ToolOutcome
 from bailee.agent.tools.arguments import Arguments
 from bailee.agent.tools.box import Tool
-from bailee.client.servers import Server
+from bailee.client.servers import McpServer
 from bailee.errors import BaileeError, UpstreamError
 from bailee.json_values import JsonObject
 from bailee.outbound.network import Network
@@ -62,7 +62,7 @@ class McpTool:
         title = f"{self._tool} of the MCP server {self._of.server.name}"
         return Intent(self.name, "", title, given)
 
-    async def run(self, arguments: Arguments) -> Outcome:
+    async def run(self, arguments: Arguments) -> ToolOutcome:
         """What the server answers."""
         return await self._of.call(self._tool, dict(arguments.given))
 
@@ -70,7 +70,7 @@ class McpTool:
 class Servers:
     """The servers of one session, started with the first turn, all at the same time."""
 
-    def __init__(self, wanted: Iterable[Server], network: Network, folder: str) -> None:
+    def __init__(self, wanted: Iterable[McpServer], network: Network, folder: str) -> None:
         self._connections = [_Connection(one, network, folder) for one in wanted]
         self._listed = False
 
@@ -102,7 +102,7 @@ class Servers:
 
 
 class _Connection:
-    def __init__(self, server: Server, network: Network, folder: str) -> None:
+    def __init__(self, server: McpServer, network: Network, folder: str) -> None:
         self.server = server
         self._network = network
         self._folder = folder
@@ -127,7 +127,7 @@ class _Connection:
                 f"The MCP server {self.server.name} did not answer within {_START:.0f} seconds."
             ) from None
 
-    async def call(self, tool: str, arguments: JsonObject) -> Outcome:
+    async def call(self, tool: str, arguments: JsonObject) -> ToolOutcome:
         if self._client is None:
             raise UpstreamError(f"the MCP server {self.server.name} has ended.")
         try:
@@ -165,7 +165,7 @@ class _Connection:
 
 
 @asynccontextmanager
-async def _connected(server: Server, network: Network, folder: str) -> AsyncIterator[Client]:
+async def _connected(server: McpServer, network: Network, folder: str) -> AsyncIterator[Client]:
     from mcp import Client, StdioServerParameters
     from mcp.client.stdio import stdio_client
     from mcp.client.streamable_http import streamable_http_client
@@ -203,7 +203,7 @@ def name_of(server: str, tool: str) -> str:
     return re.sub(r"[^A-Za-z0-9_-]", "_", f"mcp__{server}__{tool}")[:128]
 
 
-def outcome_of(result: CallToolResult) -> Outcome:
+def outcome_of(result: CallToolResult) -> ToolOutcome:
     """A server's answer as a result: texts and images, the rest by name. Pure."""
     blocks: list[Block] = []
     room = _LONGEST
@@ -220,7 +220,7 @@ def outcome_of(result: CallToolResult) -> Outcome:
     shown = "\n".join(str(block["text"]) for block in blocks if block["type"] == "text")
     if not blocks:
         blocks.append({"type": "text", "text": "[no output]"})
-    return Outcome(blocks, is_error=bool(result.is_error), shown=shown[:_SHOWN])
+    return ToolOutcome(blocks, is_error=bool(result.is_error), shown=shown[:_SHOWN])
 
 
 def _first_line(error: BaseException) -> str:

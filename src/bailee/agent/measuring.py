@@ -16,7 +16,7 @@ from contextlib import suppress
 from typing import Final
 
 from bailee.agent import events
-from bailee.agent.ports import Answer, Piece
+from bailee.agent.ports import Answer, AnswerPiece
 from bailee.client.background import Background
 from bailee.client.declared import Scalar
 from bailee.errors import BaileeError, UpstreamError
@@ -82,9 +82,9 @@ class Measuring:
             async for event in happening:
                 now = self._now()
                 match event:
-                    case Piece():
+                    case AnswerPiece():
                         pass
-                    case events.ToolStarted() | events.Refused():
+                    case events.ToolStarted() | events.CallRefused():
                         asked += now - since
                         self._decision(event)
                     case events.ToolEnded(call, _, outcome):
@@ -98,7 +98,7 @@ class Measuring:
                     case _:
                         pass
                 yield event
-                if not isinstance(event, Piece):
+                if not isinstance(event, AnswerPiece):
                     since = self._now()
         except BaileeError as error:
             self._failed(error, self._now() - since)
@@ -110,8 +110,8 @@ class Measuring:
         with suppress(BaileeError):
             self._telemetry.measure(name, value, **fields)
 
-    def _decision(self, event: events.ToolStarted | events.Refused) -> None:
-        refused = isinstance(event, events.Refused)
+    def _decision(self, event: events.ToolStarted | events.CallRefused) -> None:
+        refused = isinstance(event, events.CallRefused)
         self._measure(
             "bailee.tool.decision",
             tool_name=self._telemetry.known("tool_name", event.call.name),

@@ -22,7 +22,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
-from bailee.agent.ports import Answer, Message, Piece, Request
+from bailee.agent.ports import Answer, AnswerPiece, Message, ModelRequest
 from bailee.errors import BaileeError, InputError, UpstreamError
 from bailee.json_values import objects
 from bailee.outbound.network import Network
@@ -130,7 +130,7 @@ class MessagesApi:
         self._max_tokens = max_tokens or _TOKENS
         self._client: _Client | None = None
 
-    async def stream(self, request: Request) -> AsyncIterator[Piece | Answer]:
+    async def stream(self, request: ModelRequest) -> AsyncIterator[AnswerPiece | Answer]:
         """See `ports.Model.stream`."""
         import anthropic
 
@@ -140,9 +140,9 @@ class MessagesApi:
             async with self._client.messages.stream(**self._body(request)) as stream:
                 async for event in stream:
                     if event.type == "text":
-                        yield Piece("text", event.text)
+                        yield AnswerPiece("text", event.text)
                     elif event.type == "thinking":
-                        yield Piece("thinking", event.thinking)
+                        yield AnswerPiece("thinking", event.thinking)
                 message = stream.current_message_snapshot
                 if message.stop_reason is None:
                     raise UpstreamError(
@@ -160,7 +160,7 @@ class MessagesApi:
         if self._client is not None:
             await self._client.close()
 
-    def _body(self, request: Request) -> _Given:
+    def _body(self, request: ModelRequest) -> _Given:
         body: _Given = {
             "model": self.name,
             "max_tokens": self._max_tokens,

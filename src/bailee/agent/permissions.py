@@ -35,7 +35,7 @@ _RULE: Final = re.compile(r"(?P<tool>[A-Za-z_][\w-]*|\*)(?:\((?P<pattern>.*)\))?
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class PermissionRule:
     """One rule. `pattern` None means every call."""
 
     tool: str
@@ -47,14 +47,14 @@ class Rule:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class PermissionVerdict:
     """What the rules say of an intent, and why in a sentence."""
 
     effect: Effect
     why: str
 
 
-def parse_rule(text: str) -> Rule:
+def parse_rule(text: str) -> PermissionRule:
     """A rule from its text.
 
     Raises:
@@ -67,10 +67,10 @@ def parse_rule(text: str) -> Rule:
             code="configuration",
             hint="write Tool or Tool(pattern), as in Bash(git diff:*) or Edit(src/**)",
         )
-    return Rule(found["tool"], found["pattern"])
+    return PermissionRule(found["tool"], found["pattern"])
 
 
-def parse_rules(texts: Iterable[str]) -> tuple[Rule, ...]:
+def parse_rules(texts: Iterable[str]) -> tuple[PermissionRule, ...]:
     """Rules from texts, of which each may hold several, separated by commas or spaces.
 
     Raises:
@@ -80,36 +80,36 @@ def parse_rules(texts: Iterable[str]) -> tuple[Rule, ...]:
 
 
 @dataclass(frozen=True, slots=True)
-class Rules:
+class PermissionRules:
     """The rules of a session."""
 
-    allow: tuple[Rule, ...] = ()
-    ask: tuple[Rule, ...] = ()
-    deny: tuple[Rule, ...] = ()
+    allow: tuple[PermissionRule, ...] = ()
+    ask: tuple[PermissionRule, ...] = ()
+    deny: tuple[PermissionRule, ...] = ()
 
-    def decide(self, intent: Intent) -> Verdict:
+    def decide(self, intent: Intent) -> PermissionVerdict:
         """What holds for `intent`."""
         for rule in self.deny:
             if matches(rule, intent, denying=True):
-                return Verdict("deny", f"the rule {rule} denies it.")
+                return PermissionVerdict("deny", f"the rule {rule} denies it.")
         if intent.guarded is not None:
-            return Verdict("ask", intent.guarded)
+            return PermissionVerdict("ask", intent.guarded)
         for rule in self.ask:
             if matches(rule, intent, denying=True):
-                return Verdict("ask", f"the rule {rule} wants it to be asked.")
+                return PermissionVerdict("ask", f"the rule {rule} wants it to be asked.")
         for rule in self.allow:
             if matches(rule, intent):
-                return Verdict("allow", f"the rule {rule} allows it.")
+                return PermissionVerdict("allow", f"the rule {rule} allows it.")
         if intent.harmless:
-            return Verdict("allow", "it only reads the workspace.")
-        return Verdict("ask", "no rule speaks of it.")
+            return PermissionVerdict("allow", "it only reads the workspace.")
+        return PermissionVerdict("ask", "no rule speaks of it.")
 
-    def remembering(self, texts: Iterable[str]) -> Rules:
+    def remembering(self, texts: Iterable[str]) -> PermissionRules:
         """These rules and more that allow."""
         return replace(self, allow=(*self.allow, *(parse_rule(text) for text in texts)))
 
 
-def matches(rule: Rule, intent: Intent, *, denying: bool = False) -> bool:
+def matches(rule: PermissionRule, intent: Intent, *, denying: bool = False) -> bool:
     """Whether `rule` speaks of `intent`."""
     if rule.tool != intent.tool and not (
         rule.pattern is None and (rule.tool == "*" or intent.tool.startswith(f"{rule.tool}__"))

@@ -30,7 +30,7 @@ class Message(TypedDict):
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class ModelRequest:
     """What is asked of the model: the conversation so far, and what it may call.
 
     `may_call` False asks for words only; the tools stay listed, since the messages speak of them.
@@ -43,7 +43,7 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class AnswerPiece:
     """Some of an answer as it comes, for showing."""
 
     kind: Literal["text", "thinking"]
@@ -68,7 +68,7 @@ class Model(Protocol):
         """The model's name, as the API knows it."""
         ...
 
-    def stream(self, request: Request) -> AsyncIterator[Piece | Answer]:
+    def stream(self, request: ModelRequest) -> AsyncIterator[AnswerPiece | Answer]:
         """Pieces as they come; the `Answer` last, exactly once.
 
         Raises:
@@ -110,7 +110,7 @@ class Intent:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class ToolOutcome:
     """What a call came to. `content` goes to the model, `shown` to the person."""
 
     content: str | list[Block]
@@ -134,7 +134,7 @@ class Tools(Protocol):
         """
         ...
 
-    async def run(self, call: Call) -> Outcome:
+    async def run(self, call: Call) -> ToolOutcome:
         """Does it. When cancelled, stops what it started before the cancellation goes on.
 
         Raises:
@@ -183,7 +183,7 @@ class Nobody:
 # -- transcripts ----------------------------------------------------------------------------------
 
 
-class Kept(Protocol):
+class ResumableSession(Protocol):
     """A session that is kept on this machine. Moments are ISO 8601, UTC."""
 
     @property
@@ -227,7 +227,7 @@ class Transcripts(Protocol):
         """The records of a session, in their order. Empty when there is no such session."""
         ...
 
-    def list(self) -> Sequence[Kept]:
+    def list(self) -> Sequence[ResumableSession]:
         """The sessions that can be resumed, latest first."""
         ...
 

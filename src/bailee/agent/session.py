@@ -18,16 +18,16 @@ from bailee.agent.egress import Egress
 from bailee.agent.mcp_servers import Servers
 from bailee.agent.measuring import Measuring
 from bailee.agent.messages_api import MessagesApi, endpoint
-from bailee.agent.permissions import Rules, parse_rules
-from bailee.agent.ports import Asker, Block, Kept, Model, Record, Transcripts
+from bailee.agent.permissions import PermissionRules, parse_rules
+from bailee.agent.ports import Asker, Block, Model, Record, ResumableSession, Transcripts
 from bailee.agent.prompts import system_prompt
 from bailee.agent.tools.bash import Bash
 from bailee.agent.tools.box import Tool, Toolbox
-from bailee.agent.tools.files import Edit, Read, Seen, Write
+from bailee.agent.tools.files import Edit, Read, SeenFiles, Write
 from bailee.agent.tools.search import Glob, Grep
 from bailee.agent.tools.todo import TodoWrite
 from bailee.agent.transcripts import InMemory
-from bailee.agent.turns import Agent, Interrupted, Limits
+from bailee.agent.turns import Agent, Interrupted, TurnLimits
 from bailee.agent.workspace import Workspace
 from bailee.errors import InputError
 from bailee.outbound.network import Network
@@ -53,7 +53,7 @@ class Options:
 
 
 @dataclass(slots=True)
-class Session:
+class AgentSession:
     """An agent at work in a folder. `environment` holds the variables that count."""
 
     id: str
@@ -109,14 +109,14 @@ def start(
     environment: Mapping[str, str],
     *,
     now: datetime,
-    rules: Rules | None = None,
+    rules: PermissionRules | None = None,
     asker: Asker | None = None,
     transcripts: Transcripts | None = None,
     model: Model | None = None,
     more_tools: Sequence[Tool] = (),
     hidden: Sequence[Path] = (),
     network: Network | None = None,
-) -> Session:
+) -> AgentSession:
     """A new session, or a resumed one.
 
     Raises:
@@ -139,7 +139,7 @@ def start(
         )
     box = sandbox.find(wanted=options.sandbox, hosts=options.hosts, hidden=hidden)
     egress = Egress(box.hosts, network or Network({})) if box.program and box.hosts else None
-    seen = Seen()
+    seen = SeenFiles()
     tools: list[Tool] = [
         Read(workspace, seen),
         Write(workspace, seen),
@@ -150,8 +150,8 @@ def start(
         TodoWrite(),
         *more_tools,
     ]
-    given = rules or Rules()
-    given = Rules(
+    given = rules or PermissionRules()
+    given = PermissionRules(
         (*given.allow, *parse_rules(options.allow)),
         given.ask,
         (*given.deny, *parse_rules(options.deny)),
@@ -172,11 +172,11 @@ def start(
             sandbox=box.sentence(words("en", "terminal")),
             instructions=instructions.read(workspace.root),
         ),
-        limits=Limits(options.calls, options.context_tokens),
+        limits=TurnLimits(options.calls, options.context_tokens),
     )
     if not records:
         agent.keep({"type": "session", "folder": str(workspace.root), "model": model.name})
-    return Session(
+    return AgentSession(
         session,
         agent,
         workspace,
@@ -190,7 +190,7 @@ def start(
     )
 
 
-def resumable(store: Transcripts, folder: str) -> list[Kept]:
+def resumable(store: Transcripts, folder: str) -> list[ResumableSession]:
     """The sessions one may resume: those of this folder first, the latest first."""
     found = list(store.list())
     return sorted(found, key=lambda kept: kept.folder != folder)

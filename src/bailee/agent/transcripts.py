@@ -11,7 +11,7 @@ from bailee.json_values import objects, text
 
 @dataclass(frozen=True, slots=True)
 class InMemoryKept:
-    """See `ports.Kept`."""
+    """See `ports.ResumableSession`."""
 
     session: str
     folder: str

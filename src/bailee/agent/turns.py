@@ -27,7 +27,7 @@ from bailee.agent.conversation import (
     result_record,
     text_of,
 )
-from bailee.agent.permissions import Rules
+from bailee.agent.permissions import PermissionRules
 from bailee.agent.ports import (
     Answer,
     Asker,
@@ -36,10 +36,10 @@ from bailee.agent.ports import (
     Intent,
     Message,
     Model,
+    ModelRequest,
     Nobody,
-    Outcome,
     Record,
-    Request,
+    ToolOutcome,
     Tools,
     Transcripts,
 )
@@ -52,7 +52,7 @@ _ATTEMPTS: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class TurnLimits:
     """How far an agent goes by itself: model calls in a turn (None: no limit), and the share of
     the model's context window, in tokens, at which the conversation is compacted.
     """
@@ -75,18 +75,18 @@ class Agent:
         tools: Tools,
         *,
         asker: Asker | None = None,
-        rules: Rules | None = None,
+        rules: PermissionRules | None = None,
         transcripts: Transcripts | None = None,
         session: str = "",
         records: Sequence[Record] = (),
         system: str = "",
-        limits: Limits | None = None,
+        limits: TurnLimits | None = None,
     ) -> None:
         self.model = model
         self.tools = tools
-        self.rules = rules or Rules()
+        self.rules = rules or PermissionRules()
         self.session = session
-        self.limits = limits or Limits()
+        self.limits = limits or TurnLimits()
         self.conversation = Conversation(list(records))
         self._asker = asker or Nobody()
         self._transcripts = transcripts
@@ -197,7 +197,7 @@ class Agent:
     # -- the model -------------------------------------------------------------------------------
 
     async def _call_model(self) -> AsyncIterator[events.Event]:
-        request = Request(self._system, self.conversation.messages, self.tools.definitions())
+        request = ModelRequest(self._system, self.conversation.messages, self.tools.definitions())
         said: dict[str, str] = {}
         for attempt in range(1, _ATTEMPTS + 1):
             said = {}
@@ -253,7 +253,7 @@ class Agent:
             return await self._words(shortened(messages))
 
     async def _words(self, messages: list[Message]) -> str:
-        request = Request(self._system, messages, self.tools.definitions(), may_call=False)
+        request = ModelRequest(self._system, messages, self.tools.definitions(), may_call=False)
         stream = self.model.stream(request)
         try:
             while item := await self._unless_stopped(anext(stream, None)):
@@ -274,17 +274,17 @@ class Agent:
                 refusal, decided = await self._permission(intent)
                 if refusal is not None:
                     self.keep(result_record(call.id, f"Refused: {refusal}", is_error=True))
-                    yield events.Refused(call, intent, refusal, decided)
+                    yield events.CallRefused(call, intent, refusal, decided)
                     continue
                 yield events.ToolStarted(call, intent, decided)
                 outcome = await self._unless_stopped(self.tools.run(call))
             except BaileeError as error:
                 hint = "" if error.hint is None else f" {error.hint}"
-                outcome = Outcome(f"{error.message}{hint}", is_error=True)
+                outcome = ToolOutcome(f"{error.message}{hint}", is_error=True)
             except Interrupted:
                 raise
             except Exception as error:  # a fault of ours costs a call, not the session
-                outcome = Outcome(f"The tool failed ({type(error).__name__}).", is_error=True)
+                outcome = ToolOutcome(f"The tool failed ({type(error).__name__}).", is_error=True)
                 yield events.ToolFailed(error)
             self.keep(result_record(call.id, outcome.content, is_error=outcome.is_error))
             yield events.ToolEnded(call, intent, outcome)
@@ -329,7 +329,7 @@ class Agent:
                 self._transcripts.append(self.session, record)
             except StorageError as error:
                 self._transcripts = None  # half a transcript after a gap would be a false one
-                self._unkept.append(events.NotKept(error.message))
+                self._unkept.append(events.TranscriptNotKept(error.message))
         self.conversation.apply(record)
 
     def _warnings(self) -> list[events.Event]:

@@ -28,7 +28,7 @@ _LARGEST: Final = 10 * 1024 * 1024  # bytes
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class WorkspacePath:
     """Where a path leads. `subject` is what rules see: relative to the workspace inside it, and
     absolute outside.
     """
@@ -46,7 +46,7 @@ class Workspace:
         self.root: Final = Path(os.path.realpath(root))
         self.roots: Final = (self.root, *(Path(os.path.realpath(p)) for p in more))
 
-    def place(self, path: str) -> Place:
+    def place(self, path: str) -> WorkspacePath:
         """Where `path` leads; relative paths start at the workspace's root.
 
         Raises:
@@ -65,8 +65,8 @@ class Workspace:
             if real == root or root in real.parents:
                 inner = real.relative_to(root)
                 subject = str(inner) if root == self.root else str(real)
-                return Place(real, True, subject, _guard(inner))
-        return Place(real, False, str(real), _guard(real))
+                return WorkspacePath(real, True, subject, _guard(inner))
+        return WorkspacePath(real, False, str(real), _guard(real))
 
     def show(self, real: Path) -> str:
         """A path as it is shown: relative inside the workspace."""
@@ -78,7 +78,7 @@ def _guard(inner: Path) -> str | None:
     return None if found is None else f"{found} holds what other programs obey."
 
 
-def read_bytes(place: Place) -> bytes:
+def read_bytes(place: WorkspacePath) -> bytes:
     """The file's bytes.
 
     Raises:
@@ -104,7 +104,7 @@ def read_bytes(place: Place) -> bytes:
         raise InputError(f"{place.subject} can't be read: {error.strerror}.") from None
 
 
-def write_bytes(place: Place, content: bytes) -> None:
+def write_bytes(place: WorkspacePath, content: bytes) -> None:
     """Puts `content` in the file's place, whole or not at all; keeps the file's mode.
 
     Raises:

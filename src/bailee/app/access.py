@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from bailee.accounts import Account, Accounts, ApiKey
-from bailee.gateway.access import Caller, Passage, Unkept
+from bailee.gateway.access import Caller, NothingKept, Passage
 from bailee.gateway.routes import KINDS, Kind
 from bailee.gateway.settings import MIB
 from bailee.policy import Policy
 from bailee.policy.facts import Terms
 
 
-class PolicyAccess:
+class GatewayPolicyAccess:
     """The gateway's `Access`: keys from `accounts`, terms from `policy`.
 
     A caller is made once for each state of an account, with its terms, and what passes for it,
@@ -65,7 +65,7 @@ class PolicyAccess:
         )
         return Passage(decision.effect == "allow", decision.clause)
 
-    def _terms(self, key: ApiKey, account: Account, channel: str) -> Terms | Unkept:
+    def _terms(self, key: ApiKey, account: Account, channel: str) -> Terms | NothingKept:
         facts = account.facts(zero_retention=key.zero_retention, channel=channel)
         decision = self._policy.retain("transcript", facts)
-        return decision.terms or Unkept(decision.clause)
+        return decision.terms or NothingKept(decision.clause)

@@ -20,14 +20,14 @@ from typing import Any, Final
 import uvloop
 
 from bailee.accounts import Accounts
-from bailee.app.cloud_serving import Serving
+from bailee.app.cloud_serving import CloudServing
 from bailee.app.durable import CloudQueue
-from bailee.cloud.ports import Limits
+from bailee.cloud.ports import MachineLimits
 from bailee.cloud.runners.pool import Runners
-from bailee.cloud.sessions.around import Admission, Hosts
+from bailee.cloud.sessions.around import Hosts, SessionQuota
 from bailee.cloud.sessions.log import Event
-from bailee.cloud.sessions.sessions import Sessions
-from bailee.cloud.sessions.store import Record
+from bailee.cloud.sessions.sessions import CloudSessions
+from bailee.cloud.sessions.store import SessionRecord
 from bailee.config import Settings
 from bailee.node.stores import Stores
 
@@ -44,7 +44,7 @@ class Cloud:
 
     def __init__(self, stores: Stores) -> None:
         self._stores = stores
-        self._serving = Serving(
+        self._serving = CloudServing(
             stores.home,
             stores.settings,
             stores.ledger,
@@ -99,7 +99,7 @@ class Cloud:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result()
 
     def events(self, session_id: str, after: int) -> AsyncIterator[list[Event]]:
-        """See `Sessions.events`."""
+        """See `CloudSessions.events`."""
         return self.sessions.events(session_id, after)
 
     def _queued(self, session_id: str) -> None:
@@ -133,42 +133,44 @@ class Cloud:
 
 
 class SessionKeys:
-    """The gateway's keys of cloud sessions: `around.Tokens`."""
+    """The gateway's keys of cloud sessions: `around.SessionTokens`."""
 
     def __init__(self, accounts: Accounts) -> None:
         self._accounts = accounts
 
-    def issue(self, record: Record) -> tuple[str, str]:
-        """See `around.Tokens.issue`."""
+    def issue(self, record: SessionRecord) -> tuple[str, str]:
+        """See `around.SessionTokens.issue`."""
         return self._accounts.key_for_cloud_session(
             record.owner, record.id, zero_retention=record.zero_retention, by=record.by
         )
 
     def revoke(self, token_id: str) -> None:
-        """See `around.Tokens.revoke`."""
+        """See `around.SessionTokens.revoke`."""
         self._accounts.end_key_of_cloud_session(token_id)
 
 
 def make_sessions(
-    stores: Stores, hosts: Hosts, serving: Serving, enqueue: Callable[[str], None]
-) -> Sessions:
+    stores: Stores, hosts: Hosts, serving: CloudServing, enqueue: Callable[[str], None]
+) -> CloudSessions:
     """A home's sessions on these hosts."""
     settings = stores.settings
-    return Sessions(
+    return CloudSessions(
         stores.cloud,
         hosts=hosts,
         serve=serving.serve,
         tokens=SessionKeys(stores.accounts),
         clock=stores.clock,
         limits=limits(settings),
-        admission=Admission(settings.number("cloud.waiting"), settings.number("cloud.per_account")),
+        admission=SessionQuota(
+            settings.number("cloud.waiting"), settings.number("cloud.per_account")
+        ),
         enqueue=enqueue,
     )
 
 
-def limits(settings: Settings) -> Limits:
+def limits(settings: Settings) -> MachineLimits:
     """What a session's machine may use."""
-    return Limits(
+    return MachineLimits(
         memory=settings.number("cloud.memory_mb") * _MB,
         cpus=settings.number("cloud.cpus"),
         disk=settings.number("cloud.disk_mb") * _MB,

@@ -18,11 +18,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from bailee.cloud.coupling import couple
-from bailee.cloud.egress import EgressProxy, EgressRecord, Rules
+from bailee.cloud.egress import EgressProxy, EgressRecord, EgressRules
 from bailee.cloud.git import Credential, GitProxy, GitRecord, Repository
 from bailee.cloud.ports import End, Service
 from bailee.cloud.sessions.asked import Asked
-from bailee.cloud.sessions.store import Record
+from bailee.cloud.sessions.store import SessionRecord
 from bailee.config import Settings
 from bailee.errors import InputError
 from bailee.home import Home
@@ -36,14 +36,14 @@ from bailee.outbound.streams import Writer
 Credentials = Callable[[str, Repository], Credential]
 """By account and repository: where the git server's credential comes from."""
 
-RulesOf = Callable[..., Rules]
+RulesOf = Callable[..., EgressRules]
 """By account and level, with what the operator allows and denies: what a session may reach."""
 
 _Networks = Sequence[ipaddress.IPv4Network | ipaddress.IPv6Network]
 
 
 @dataclass(frozen=True, slots=True)
-class Reach:
+class NetworkReach:
     """What the operator lets sessions reach, from the settings."""
 
     allow: tuple[str, ...]
@@ -52,7 +52,7 @@ class Reach:
     egress_networks: _Networks
 
     @classmethod
-    def of(cls, settings: Settings) -> Reach:
+    def of(cls, settings: Settings) -> NetworkReach:
         """From the settings.
 
         Raises:
@@ -64,11 +64,11 @@ class Reach:
             _networks(settings, "cloud.git_networks"),
             _networks(settings, "cloud.egress_networks"),
         )
-        Rules.of(settings.text("cloud.network") or "", allow=made.allow, deny=made.deny)
+        EgressRules.of(settings.text("cloud.network") or "", allow=made.allow, deny=made.deny)
         return made
 
 
-class Serving:
+class CloudServing:
     """Makes what serves a session; `serve` is a `around.Serve`."""
 
     def __init__(
@@ -81,7 +81,7 @@ class Serving:
         rules: RulesOf,
     ) -> None:
         self.gateway = reachable(home.gateway_socket)
-        self.reach = Reach.of(settings)
+        self.reach = NetworkReach.of(settings)
         self.ledger = ledger
         self.credentials = credentials
         self.rules = rules
@@ -91,16 +91,18 @@ class Serving:
         """Whether a repository may be reached without TLS: where the operator named a network."""
         return bool(self.reach.git_networks)
 
-    def serve(self, record: Record, asked: Asked, end: Callable[[End], None]) -> Served:
+    def serve(
+        self, record: SessionRecord, asked: Asked, end: Callable[[End], None]
+    ) -> SessionServices:
         """What serves this session."""
-        return Served(self, record, asked, end)
+        return SessionServices(self, record, asked, end)
 
 
-class Served:
+class SessionServices:
     """See `around.Served`."""
 
     def __init__(
-        self, serving: Serving, record: Record, asked: Asked, end: Callable[[End], None]
+        self, serving: CloudServing, record: SessionRecord, asked: Asked, end: Callable[[End], None]
     ) -> None:
         reach, network = serving.reach, Network.of()
         self._session: Final = record.id

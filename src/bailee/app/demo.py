@@ -26,7 +26,7 @@ from bailee import config
 from bailee.accounts import OPERATOR
 from bailee.app.serve import Running, Server
 from bailee.app.wiring import ServerWiring
-from bailee.cloud.git.connections import Secret
+from bailee.cloud.git.connections import GitSecret
 from bailee.db.engine import reading
 from bailee.db.keys import deks, keks
 from bailee.home import Home, HomeLock
@@ -35,8 +35,8 @@ from bailee.keyring import signing
 from bailee.node.node import Node
 from bailee.operations import erasure, retention, sessions
 from bailee.operations.asks import Asks, Via, asked_by
-from bailee.operations.retention import Swept
-from bailee.operations.sessions import Session
+from bailee.operations.retention import SweepResult
+from bailee.operations.sessions import SessionSummary
 from bailee.operations.table import perform
 from bailee.vault.record import subject_of
 
@@ -45,7 +45,7 @@ _MARK = "the-orchard-gate-code-is-{}"
 
 
 @dataclass(frozen=True, slots=True)
-class Person:
+class DemoPerson:
     """Someone in the demo: a plan, a choice they make or none, and what kind of key."""
 
     name: str
@@ -61,15 +61,15 @@ class Person:
 
 
 PEOPLE = (
-    Person("ada", "pro", "allowed", False, 5 * 366),
-    Person("bob", "max", "refused", False, 30),
-    Person("corp", "enterprise", None, False, 30),
-    Person("zed", "api", None, True, 0),
+    DemoPerson("ada", "pro", "allowed", False, 5 * 366),
+    DemoPerson("bob", "max", "refused", False, 30),
+    DemoPerson("corp", "enterprise", None, False, 30),
+    DemoPerson("zed", "api", None, True, 0),
 )
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class DemoStep:
     """A claim, whether it was seen to hold, and what there is to show for it."""
 
     claim: str
@@ -85,7 +85,7 @@ class _Clock:
         return self.now
 
 
-async def run() -> AsyncIterator[Step]:
+async def run() -> AsyncIterator[DemoStep]:
     """Walk through the demo, step by step."""
     with tempfile.TemporaryDirectory(prefix="bailee-demo-") as folder:
         home = Home(Path(folder))
@@ -104,8 +104,8 @@ async def run() -> AsyncIterator[Step]:
                     yield step
 
 
-async def _walk(node: Node, running: Running, clock: _Clock) -> AsyncIterator[Step]:
-    yield Step(
+async def _walk(node: Node, running: Running, clock: _Clock) -> AsyncIterator[DemoStep]:
+    yield DemoStep(
         "a gateway and a console run here; the model is a small one in the same process",
         True,
         [{"gateway": running.gateway, "console": running.console_api, "model": running.upstream}],
@@ -114,7 +114,7 @@ async def _walk(node: Node, running: Running, clock: _Clock) -> AsyncIterator[St
     for person in PEOPLE:
         if person.choice is not None:
             await asyncio.to_thread(_choose, running.console_api, keys[person.name], person.choice)
-    yield Step(
+    yield DemoStep(
         "each has a key of their plan; who has a choice made it, with their own key",
         True,
         [{"who": p.name, "plan": p.plan, "choice": p.choice or "none to make"} for p in PEOPLE],
@@ -126,7 +126,7 @@ async def _walk(node: Node, running: Running, clock: _Clock) -> AsyncIterator[St
         answers[person.name] = await asyncio.to_thread(
             _talk, running.gateway, keys[person.name], person
         )
-    yield Step(
+    yield DemoStep(
         "each had a session of two turns through the gateway",
         all(len(turns) == 2 for turns in answers.values()),
         [{"who": name, "last answer": turns[-1][:60]} for name, turns in answers.items()],
@@ -134,7 +134,7 @@ async def _walk(node: Node, running: Running, clock: _Clock) -> AsyncIterator[St
 
     found = await _sessions(node)
     kept = {p.name: found.get(_account(node, keys[p.name])) for p in PEOPLE}
-    yield Step(
+    yield DemoStep(
         "what is kept, until when and by which clause, is what the policy says for each",
         all((kept[p.name] is not None) == (p.keeps_days > 0) for p in PEOPLE)
         and all(s.kept_until <= _START + timedelta(days=p.keeps_days, hours=1)
@@ -146,11 +146,11 @@ async def _walk(node: Node, running: Running, clock: _Clock) -> AsyncIterator[St
     whole = await asyncio.gather(
         *(asyncio.to_thread(_complete, node, s, p) for p in PEOPLE if (s := kept[p.name]))
     )
-    yield Step("each kept transcript is complete: both prompts, both answers", all(whole))
+    yield DemoStep("each kept transcript is complete: both prompts, both answers", all(whole))
     said = [p.mark.encode() for p in PEOPLE]
     said += [turn.encode() for turns in answers.values() for turn in turns if len(turn) > 20]
     plain = _search(node.home.path, said)
-    yield Step(
+    yield DemoStep(
         "no prompt and no answer lies in any file as plain text",
         not plain,
         [{"files searched": _count(node.home.path), "phrases": len(said), "found": len(plain)}],
@@ -159,7 +159,7 @@ async def _walk(node: Node, running: Running, clock: _Clock) -> AsyncIterator[St
     secret = {p.name: _key_bytes(node, s) for p in PEOPLE if (s := kept[p.name]) is not None}
     wraps = [wrap for key in secret.values() for wrap in key[1:]]
     there = _search(node.home.path, wraps)
-    yield Step(
+    yield DemoStep(
         "their keys are there, wrapped: what is looked for below can be found",
         there == set(wraps) and not _search(node.home.path, [key[0] for key in secret.values()]),
         [{"wrapped keys looked for": len(set(wraps)), "found": len(there)}],
@@ -172,13 +172,13 @@ async def _walk(node: Node, running: Running, clock: _Clock) -> AsyncIterator[St
         swept = await asyncio.to_thread(retention.run, _operator(node), node)
         left = await _sessions(node)
         stay = {name for name, s in kept.items() if s is not None and name not in gone}
-        yield Step(
+        yield DemoStep(
             f"{label}, what was due is gone: {' and '.join(gone)}",
             left.keys() == {s.account for name, s in kept.items() if s and name in stay},
             [_swept(swept)],
         )
         remains = _search(node.home.path, [value for name in gone for value in secret[name]])
-        yield Step(
+        yield DemoStep(
             "no key of theirs, plain or wrapped, is left in any file",
             not remains,
             [{"files searched": _count(node.home.path), "found": len(remains)}],
@@ -186,7 +186,7 @@ async def _walk(node: Node, running: Running, clock: _Clock) -> AsyncIterator[St
     yield await asyncio.to_thread(_erase, node)
 
 
-def _erase(node: Node) -> Step:
+def _erase(node: Node) -> DemoStep:
     """Someone comes, names a host and a repository, is read by staff, and is erased."""
     email, host, owner = "eve@plum.example", "notes.eves-plums.example", "eves-orchard"
     eve: Any = perform(
@@ -195,7 +195,7 @@ def _erase(node: Node) -> Step:
     account = eve["account"]
     node.network_lists.add(account, "allow", host, by=eve["person"])
     node.git_connections.add(
-        account, "github-token", f"github.com/{owner}", Secret("a token"), by=eve["person"]
+        account, "github-token", f"github.com/{owner}", GitSecret("a token"), by=eve["person"]
     )
     reason = f"asked for by {email}"
     node.registry.staff.read(OPERATOR, "a-session", reason, whose=account)
@@ -204,7 +204,7 @@ def _erase(node: Node) -> Step:
     erased = erasure.erase(_operator(node), node, eve["person"])
     receipt = signing.verify(erased.signed)[0]
     after = _search(node.home.path, named)
-    return Step(
+    return DemoStep(
         "a person is erased: the signed receipt says what a search of all files found, and why",
         bool(before) and not after and receipt["identifiers"].endswith("none was found"),
         [
@@ -222,7 +222,7 @@ def _operator(node: Node) -> Asks:
     return asked_by(node, OPERATOR, Via.TERMINAL)
 
 
-def _key(node: Node, person: Person) -> str:
+def _key(node: Node, person: DemoPerson) -> str:
     made = perform(
         node,
         "key.create",
@@ -239,17 +239,17 @@ def _account(node: Node, key: str) -> str:
     return found[1].account_id
 
 
-async def _sessions(node: Node) -> dict[str, Session]:
+async def _sessions(node: Node) -> dict[str, SessionSummary]:
     """The one session that each account has, by account."""
     listed = await asyncio.to_thread(sessions.list_, _operator(node), node)
     return {session.account: session for session in listed.items}
 
 
-def _trained(session: Session | None) -> bool:
+def _trained(session: SessionSummary | None) -> bool:
     return session is not None and session.training.effect == "allow"
 
 
-def _row(person: Person, session: Session | None) -> Mapping[str, object]:
+def _row(person: DemoPerson, session: SessionSummary | None) -> Mapping[str, object]:
     who = {"who": person.name, "plan": person.plan}
     if session is None:
         return who | {"kept until": "nothing kept", "by": "zero retention", "trained on": "no"}
@@ -260,7 +260,7 @@ def _row(person: Person, session: Session | None) -> Mapping[str, object]:
     }
 
 
-def _swept(swept: Swept) -> Mapping[str, object]:
+def _swept(swept: SweepResult) -> Mapping[str, object]:
     return {
         "sessions due": swept.sessions,
         "keys destroyed": swept.keks,
@@ -268,14 +268,14 @@ def _swept(swept: Swept) -> Mapping[str, object]:
     }
 
 
-def _complete(node: Node, session: Session, person: Person) -> bool:
+def _complete(node: Node, session: SessionSummary, person: DemoPerson) -> bool:
     messages: list[Any] = list(sessions.show(_operator(node), node, session.id).messages)
     roles = [message["role"] for message in messages]
     text = orjson.dumps(messages).decode()
     return roles == ["user", "assistant", "user", "assistant"] and person.mark in text
 
 
-def _key_bytes(node: Node, session: Session) -> list[bytes]:
+def _key_bytes(node: Node, session: SessionSummary) -> list[bytes]:
     """The session's key in the clear and each wrap above it, as they are now."""
     dek = node.keyring.get(subject_of(session.id))
     with reading(node.keyring.engine) as connection:
@@ -302,7 +302,7 @@ def _choose(console: str, key: str, choice: str) -> None:
     _request(console, "PUT", "/api/v1/privacy/training", key, {"choice": choice})
 
 
-def _talk(gateway: str, key: str, person: Person) -> list[str]:
+def _talk(gateway: str, key: str, person: DemoPerson) -> list[str]:
     messages: list[dict[str, object]] = []
     turns = []
     for prompt in (f"Remember: {person.mark}.", "Say hello."):
@@ -324,7 +324,7 @@ def _talk(gateway: str, key: str, person: Person) -> list[str]:
     return turns
 
 
-def _session_id(person: Person) -> str:
+def _session_id(person: DemoPerson) -> str:
     return f"00000000-0000-4000-8000-{PEOPLE.index(person) + 1:012d}"
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from bailee.accounts import Actor
-from bailee.feedback.receiver import REPORTS, Receiver, Sender
+from bailee.feedback.receiver import REPORTS, ReportReceiver, ReportSender
 from bailee.feedback.reports import DATA_CLASS, Origin
 from bailee.ingest.quotas import Rate
 from bailee.ingest.shares import Share
@@ -16,13 +16,13 @@ from bailee.node.node import Node
 from bailee.operations.feedback import whose
 
 
-class PolicyAccess:
+class ReportPolicyAccess:
     """The receiver's `Access`: keys from `accounts`, terms from `policy`."""
 
     def __init__(self, node: Node) -> None:
         self._node = node
 
-    def sender(self, key: bytes) -> Sender | None:
+    def sender(self, key: bytes) -> ReportSender | None:
         """Whose key this is, or None."""
         found = self._node.accounts.authenticate(key, sending=True)
         if found is None:
@@ -32,7 +32,7 @@ class PolicyAccess:
         # What sends only is on many machines: it speaks for whose account it is of, if for anybody.
         person = account.person_id if sends_only else key_of.person_id or account.person_id
         actor = Actor(person_id=person, key_id=key_of.key_id, account_id=account.account_id)
-        return Sender(
+        return ReportSender(
             Origin(account.account_id, person, key_of.key_id),
             self._node.policy.terms(
                 DATA_CLASS, account.facts(zero_retention=key_of.zero_retention)
@@ -41,14 +41,14 @@ class PolicyAccess:
         )
 
 
-def make_receiver(node: Node) -> Receiver:
+def make_receiver(node: Node) -> ReportReceiver:
     """The ingest's addresses for feedback, over a home."""
     number = node.settings.number
     rate = Rate(number("feedback.rate_per_account_kb") << 10, REPORTS.bytes_per_account.burst)
-    return Receiver(
+    return ReportReceiver(
         node.reports,
         node.survey,
-        PolicyAccess(node),
+        ReportPolicyAccess(node),
         node.clock,
         latest=node.latest,
         limits=replace(REPORTS, bytes_per_account=rate),

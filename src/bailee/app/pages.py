@@ -10,7 +10,7 @@ from bailee.app.telemetry import listening_at
 from bailee.config import Settings
 from bailee.console import Names, Parts, SignIn
 from bailee.node.node import Node
-from bailee.policy.diagram import Configuration, Upstream
+from bailee.policy.diagram import Configuration, ModelService
 from bailee.telemetry.records import FLOWS
 
 _TAKEN: Final = frozenset((*FLOWS, "bug_report", "survey"))
@@ -45,11 +45,11 @@ def running(
 ) -> Configuration:
     """What the data-flow diagram is drawn from: what runs, and what does not."""
     local = settings.text("upstream.url") is None
-    upstreams = [Upstream("api", _place(upstream), local)]
+    upstreams = [ModelService("api", _place(upstream), local)]
     for channel in ("bedrock", "vertex"):
         url = settings.text(f"{channel}.url")
         if url:
-            upstreams.append(Upstream(channel, _place(url)))
+            upstreams.append(ModelService(channel, _place(url)))
     root, _, _ = (settings.text("keyring.root") or "file").partition(":")
     taken = frozenset() if listening_at(settings) is None else _TAKEN
     network = settings.text("cloud.network")

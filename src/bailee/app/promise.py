@@ -50,7 +50,7 @@ BOUNDS: Final = {
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class ServerStanding:
     """How a server stands. `begun`: its first sweep has succeeded; `records`: what comes is written
     down; seconds since keys were destroyed on time (`unswept`, from the start on if never), that a
     rotation has been due (`unrotated`), in which nothing of what waits was sealed (`unsealed`);
@@ -65,7 +65,7 @@ class Standing:
     lasting: bool = True
 
 
-def reasons(standing: Standing) -> tuple[Reason, ...]:
+def reasons(standing: ServerStanding) -> tuple[Reason, ...]:
     """What a server is short of, the gravest first; nothing: it is ready."""
     found = {
         Reason.STARTING: not standing.begun,

@@ -22,7 +22,7 @@ from bailee.accounts import OPERATOR
 from bailee.admission import ConnectionLimits, Descriptors, raise_limit, share_out
 from bailee.admission.addresses import TrustedProxies, trusted_proxies
 from bailee.app import feedback, telemetry
-from bailee.app.access import PolicyAccess
+from bailee.app.access import GatewayPolicyAccess
 from bailee.app.cloud_running import Cloud
 from bailee.app.disk import Disk
 from bailee.app.durable import DurableQueue
@@ -33,9 +33,9 @@ from bailee.config import Settings, parse_address
 from bailee.console import Healthy, Listener, SignIn, bind, check_url, make_site, names
 from bailee.errors import BaileeError, InputError
 from bailee.gateway.credentials import (
-    ApiKey,
     Bedrock,
     Credential,
+    FixedKey,
     NoCredential,
     Vertex,
     default_url,
@@ -43,7 +43,14 @@ from bailee.gateway.credentials import (
 from bailee.gateway.local_model import LABEL, LocalModel
 from bailee.gateway.origins import Origins
 from bailee.gateway.server import Gateway
-from bailee.gateway.settings import MIB, GatewayConfig, Limits, Upstream, check_bind, check_upstream
+from bailee.gateway.settings import (
+    MIB,
+    GatewayConfig,
+    GatewayLimits,
+    Upstream,
+    check_bind,
+    check_upstream,
+)
 from bailee.gateway.summary import ExchangeSummary
 from bailee.gateway.tls import server_context
 from bailee.gateway.way_out import proxy_variables, way_out
@@ -157,7 +164,7 @@ class Server:
         disk = Disk(node.vault.stored, node.home.stores, free, time.monotonic)
         gateway = Gateway(
             gateway_config,
-            PolicyAccess(node.accounts, node.policy),
+            GatewayPolicyAccess(node.accounts, node.policy),
             node.vault.spool,
             node.clock,
             over,
@@ -364,9 +371,9 @@ def _public(settings: Settings, name: str) -> str | None:
     return None if url is None else check_url(url, name)
 
 
-def _limits(settings: Settings, descriptors: Descriptors) -> Limits:
+def _limits(settings: Settings, descriptors: Descriptors) -> GatewayLimits:
     """The gateway's limits: as set, and within what the process may have."""
-    return Limits(
+    return GatewayLimits(
         connections=min(settings.number("gateway.connections"), descriptors.gateway),
         connections_per_address=settings.number("gateway.connections_per_address"),
         requests_per_account=settings.number("gateway.requests_per_account"),
@@ -456,7 +463,7 @@ def _api_credential(settings: Settings) -> Credential:
             code="configuration",
             hint=f"set {variable}, or name another with --upstream-key-env",
         )
-    return ApiKey(key)
+    return FixedKey(key)
 
 
 def _host(host: str) -> str:

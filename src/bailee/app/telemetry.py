@@ -10,26 +10,26 @@ from bailee.accounts import Account, ApiKey
 from bailee.app.measuring import Defects, Own, measured_channels, reports_errors
 from bailee.config import Settings, parse_address
 from bailee.errors import InputError
-from bailee.ingest.door import Limits
+from bailee.ingest.door import DoorLimits
 from bailee.ingest.quotas import Rate
 from bailee.ingest.shares import Share
 from bailee.node.node import Node
 from bailee.operations.telemetry import chosen
 from bailee.policy.facts import Facts, nobodys
-from bailee.telemetry.ingest import Ingest, Sender
+from bailee.telemetry.ingest import Ingest, TelemetrySender
 from bailee.telemetry.records import ERROR, METRIC, DataClass
 
 
-class PolicyAccess:
+class TelemetryPolicyAccess:
     """The ingest's `Access`: keys from `accounts`, periods from `policy`. Nothing of either goes on
     into what is kept.
     """
 
     def __init__(self, node: Node) -> None:
         self._node = node
-        self._senders: dict[str, tuple[ApiKey, Account, Sender]] = {}
+        self._senders: dict[str, tuple[ApiKey, Account, TelemetrySender]] = {}
 
-    def sender(self, key: bytes) -> Sender | None:
+    def sender(self, key: bytes) -> TelemetrySender | None:
         """Whose key this is, or None."""
         found = self._node.accounts.authenticate(key, sending=True)
         if found is None:
@@ -38,7 +38,7 @@ class PolicyAccess:
         if held is None or held[0] is not found[0] or held[1] is not found[1]:
             facts = found[1].facts(zero_retention=found[0].zero_retention)
             periods = {name: _period(self._node, name, facts) for name in (METRIC, ERROR)}
-            held = (*found, Sender(found[1].account_id, periods))
+            held = (*found, TelemetrySender(found[1].account_id, periods))
             self._senders[found[0].key_id] = held
         return held[2]
 
@@ -95,11 +95,11 @@ def pass_on(node: Node, environment: Mapping[str, str]) -> None:
 def make_ingest(node: Node) -> Ingest:
     """The ingest application over a home."""
     number = node.settings.number
-    stored, usual = number("telemetry.stored_per_account_mb") << 20, Limits()
+    stored, usual = number("telemetry.stored_per_account_mb") << 20, DoorLimits()
     rate = Rate(number("telemetry.rate_per_account_kb") << 10, usual.bytes_per_account.burst)
     return Ingest(
         node.telemetry,
-        PolicyAccess(node),
+        TelemetryPolicyAccess(node),
         limits=replace(usual, bytes_per_account=rate),
         shares={
             METRIC: Share(number("telemetry.metrics_per_account"), stored),

@@ -16,7 +16,7 @@ from contextlib import suppress
 from typing import Final
 
 from bailee.app import promise
-from bailee.app.promise import Reason, Standing
+from bailee.app.promise import Reason, ServerStanding
 from bailee.app.schedule import Schedule
 from bailee.clock import Ticks, ticks
 from bailee.errors import BaileeError
@@ -122,9 +122,9 @@ class Watch:
             except Exception as error:  # whoever watches must not end
                 self._say(f"bailee: the watch failed ({type(error).__name__})")
 
-    def _standing(self) -> Standing:
+    def _standing(self) -> ServerStanding:
         since = self._rotation_since
-        return Standing(
+        return ServerStanding(
             begun=self._begun,
             records=self._node.vault.spool.failure is None,
             unswept=self._node.sweeping.unswept(),

@@ -14,8 +14,8 @@ from bailee.cli.answers import Fields, fields
 from bailee.cli.errors import reporting
 from bailee.cli.reach import (
     HomeOption,
+    HomePlace,
     JsonOption,
-    Place,
     PlaceOption,
     ask_one,
     ask_pages,
@@ -42,7 +42,7 @@ def _who(key: str | None) -> dict[str, object]:
     return {"key": presented} if presented else {}
 
 
-def _ask(home: Place | None, operation: str, key: str | None, **arguments: object) -> Fields:
+def _ask(home: HomePlace | None, operation: str, key: str | None, **arguments: object) -> Fields:
     return ask_one(home, operation, {**_who(key), **arguments})
 
 
@@ -170,7 +170,7 @@ def attach(
 
 
 def _watch(
-    home: Place | None, session: str, key: str | None, as_json: bool, reason: str | None
+    home: HomePlace | None, session: str, key: str | None, as_json: bool, reason: str | None
 ) -> None:
     arguments = {**_who(key), "id": session, "reason": reason}
     events = map(fields, operate(home, "cloud.attach", arguments))

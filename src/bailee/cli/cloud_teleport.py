@@ -45,9 +45,9 @@ def _take_over(session: Fields, root: Path) -> str | None:
     if not session["conversation"] or not session["records"] or session["agent"] != "bailee":
         return None
     conversation, records = session.text("conversation"), session.texts("records")
-    from bailee.client.machine import Machine
+    from bailee.client.machine import ClientMachine
 
-    machine = Machine.open(root)
+    machine = ClientMachine.open(root)
     transcripts = machine.transcripts()
     if not transcripts.keeps:
         raise InputError(

@@ -132,9 +132,9 @@ def code(  # noqa: PLR0917 - each is an option
             raise InputError("this is not a terminal.", hint='bailee code -p "what to do"')
         with _agent_installed():
             from bailee.agent.terminal import app
-            from bailee.client.machine import Machine
+            from bailee.client.machine import ClientMachine
 
-            machine = Machine.open(options.folder, option=settings)
+            machine = ClientMachine.open(options.folder, option=settings)
             raise typer.Exit(app.run(options, machine, choose=resume == "", first=prompt))
 
 
@@ -146,10 +146,10 @@ def _headless(options: Options, prompt: str, form: str, settings: str | None) ->
         from bailee.agent.assembly import assembled, proposed
         from bailee.agent.messages_api import warm
         from bailee.client.background import Background
-        from bailee.client.machine import Machine
+        from bailee.client.machine import ClientMachine
 
         warm()
-    machine = Machine.open(options.folder, option=settings)
+    machine = ClientMachine.open(options.folder, option=settings)
     background = Background(machine, "bailee-code")
     session = assembled(options, machine, background=background)
     if background.notice is not None:

@@ -13,7 +13,7 @@ from bailee.cli.show import console, print_json, say, table
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from bailee.app.demo import Step
+    from bailee.app.demo import DemoStep
 
 
 def demo(as_json: JsonOption = False) -> None:
@@ -42,7 +42,7 @@ async def _run(as_json: bool) -> bool:
     return holds
 
 
-def _print(step: Step) -> None:
+def _print(step: DemoStep) -> None:
     from rich.text import Text
 
     mark = Text("✓", style="green") if step.holds else Text("✗", style="bold red")
@@ -61,5 +61,5 @@ def _indented(made: Table) -> list[str]:
     return ["    " + line.rstrip() for line in captured.get().splitlines()]
 
 
-def _plain(step: Step) -> dict[str, object]:
+def _plain(step: DemoStep) -> dict[str, object]:
     return {"claim": step.claim, "holds": step.holds, "rows": [dict(row) for row in step.rows]}

@@ -38,7 +38,7 @@ _TRIES: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
-class Server:
+class RemoteServer:
     """The address of a server's console, and the key that who asks has for it."""
 
     address: str

@@ -11,7 +11,7 @@ import typer
 
 from bailee.cli.answers import Fields
 from bailee.cli.errors import reporting
-from bailee.cli.reach import JsonOption, Place, PlaceOption, ask_one, ask_pages
+from bailee.cli.reach import HomePlace, JsonOption, PlaceOption, ask_one, ask_pages
 from bailee.cli.show import console, moment, note, print_json, say, size, table
 from bailee.errors import InputError
 from bailee.shown import line
@@ -54,7 +54,7 @@ def _own(
 
 def _place(arguments: dict[str, object], home: PlaceOption, console_at: str | None) -> PlaceOption:
     elsewhere = console_at is not None and "key" in arguments
-    return Place(address=console_at) if elsewhere else home
+    return HomePlace(address=console_at) if elsewhere else home
 
 
 @app.command("list")

@@ -11,9 +11,9 @@ import typer
 from bailee.cli.errors import reporting
 from bailee.cli.show import console, print_json, say, write_text
 from bailee.client import files
-from bailee.client.flows import Flow, all_flows, where
+from bailee.client.flows import FlowState, all_flows, where
 from bailee.client.picture import draw
-from bailee.client.settings import Settings
+from bailee.client.settings import ClientSettings
 from bailee.errors import InputError
 from bailee.policy import Policy, load
 from bailee.policy.document import Language
@@ -59,7 +59,7 @@ def flows(
             console().print(told("flows.note"), style="dim")
 
 
-def warn(holding: Settings) -> None:
+def warn(holding: ClientSettings) -> None:
     """Say on standard error what is wrong with the settings, and what was ignored."""
     for problem in holding.problems:
         say(f"warning: {problem}", err=True)
@@ -74,7 +74,7 @@ def warn(holding: Settings) -> None:
         say(f"note: {problem}", err=True)
 
 
-def stays(policy: Policy, holding: Settings, lang: Language = "en") -> str:
+def stays(policy: Policy, holding: ClientSettings, lang: Language = "en") -> str:
     """What is kept on this machine, and how long, in words."""
     said = words(lang, "terminal")
     chosen = holding.keep_days
@@ -85,7 +85,7 @@ def stays(policy: Policy, holding: Settings, lang: Language = "en") -> str:
     return said.count("flows.kept", days, by=by) if days else said("flows.not_kept", by=by)
 
 
-def _tell(found: list[Flow], said: Words) -> None:
+def _tell(found: list[FlowState], said: Words) -> None:
     from rich.text import Text
 
     out = console()

@@ -15,8 +15,8 @@ from bailee.errors import InputError, StorageError
 from bailee.json_values import whole
 
 if TYPE_CHECKING:
-    from bailee.client.foreign import Past, Plan
-    from bailee.client.machine import Machine
+    from bailee.client.foreign import CleaningPlan, Past
+    from bailee.client.machine import ClientMachine
 
 app = typer.Typer(help="Transcripts on this machine.", no_args_is_help=True)
 JsonOption = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
@@ -26,10 +26,10 @@ WhoseOption = Annotated[
 ]
 
 
-def _machine(settings: str | None) -> Machine:
-    from bailee.client.machine import Machine
+def _machine(settings: str | None) -> ClientMachine:
+    from bailee.client.machine import ClientMachine
 
-    machine = Machine.open(Path.cwd(), option=settings)
+    machine = ClientMachine.open(Path.cwd(), option=settings)
     warn(machine.settings)
     return machine
 
@@ -151,7 +151,7 @@ def delete(
             say(f"{session} is forgotten on this machine.")
 
 
-def of_agent(machine: Machine, agent: str, days: int, dry_run: bool) -> list[Past]:
+def of_agent(machine: ClientMachine, agent: str, days: int, dry_run: bool) -> list[Past]:
     """What is past of an agent's files; unless `dry_run`, it is deleted."""
     from bailee.client import foreign
 
@@ -164,7 +164,7 @@ def of_agent(machine: Machine, agent: str, days: int, dry_run: bool) -> list[Pas
         raise _unclean(agent, error) from error
 
 
-def planned(machine: Machine, agent: str, days: int) -> Plan:
+def planned(machine: ClientMachine, agent: str, days: int) -> CleaningPlan:
     """What is past of an agent's files."""
     from bailee.client import foreign
     from bailee.client.files import project_of
@@ -195,7 +195,7 @@ def past_as_json(one: Past) -> dict[str, object]:
     }
 
 
-def _own(machine: Machine, days: int, dry_run: bool) -> list[dict[str, object]]:
+def _own(machine: ClientMachine, days: int, dry_run: bool) -> list[dict[str, object]]:
     store = machine.transcripts()
     now = machine.clock()
     past = [one for one in store.due(days) if one.forgotten_at <= now]

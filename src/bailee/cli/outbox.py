@@ -17,9 +17,9 @@ from bailee.cli.show import console, moment, print_json, say, size, table, write
 from bailee.errors import InputError
 
 if TYPE_CHECKING:
-    from bailee.client.machine import Machine
-    from bailee.client.outbox import Item
-    from bailee.client.sender import Outcome
+    from bailee.client.machine import ClientMachine
+    from bailee.client.outbox import OutboxItem
+    from bailee.client.sender import SendOutcome
 
 app = typer.Typer(help="What was sent and what will be sent, byte for byte.")
 JsonOption = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
@@ -28,10 +28,10 @@ OfflineOption = Annotated[
 ]
 
 
-def _machine(settings: str | None) -> Machine:
-    from bailee.client.machine import Machine
+def _machine(settings: str | None) -> ClientMachine:
+    from bailee.client.machine import ClientMachine
 
-    machine = Machine.open(Path.cwd(), option=settings)
+    machine = ClientMachine.open(Path.cwd(), option=settings)
     warn(machine.settings)
     return machine
 
@@ -141,14 +141,14 @@ def send_now(
         _tell(machine.send(hurry=True), as_json, done=True)
 
 
-def _plan(machine: Machine, as_json: bool) -> None:
+def _plan(machine: ClientMachine, as_json: bool) -> None:
     from bailee.client.sender import plan
 
     found = plan(machine.outbox(), machine.policy, machine.settings, machine.clock())
     _tell(found, as_json, done=False)
 
 
-def _tell(outcomes: list[Outcome], as_json: bool, *, done: bool) -> None:
+def _tell(outcomes: list[SendOutcome], as_json: bool, *, done: bool) -> None:
     if as_json:
         print_json(
             [
@@ -168,7 +168,7 @@ def _tell(outcomes: list[Outcome], as_json: bool, *, done: bool) -> None:
     console().print(table(("id", "flow", "size", head, "why"), rows))
 
 
-def _as_json(item: Item) -> dict[str, object]:
+def _as_json(item: OutboxItem) -> dict[str, object]:
     return {
         "id": item.id,
         "day": item.day,

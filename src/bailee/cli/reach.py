@@ -26,7 +26,7 @@ from bailee.home.set_clock import time_set
 from bailee.json_values import Json, elements, text
 
 if TYPE_CHECKING:
-    from bailee.cli.elsewhere import Server
+    from bailee.cli.elsewhere import RemoteServer
 
 HomeOption = Annotated[
     Path | None,
@@ -35,19 +35,19 @@ HomeOption = Annotated[
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class HomePlace:
     """Where a home is: a folder here, or the address of a server's console."""
 
     folder: Path | None = None
     address: str | None = None
 
 
-def _place(text: str) -> Place:
-    return Place(address=text) if "://" in text else Place(folder=Path(text))
+def _place(text: str) -> HomePlace:
+    return HomePlace(address=text) if "://" in text else HomePlace(folder=Path(text))
 
 
 PlaceOption = Annotated[
-    Place | None,
+    HomePlace | None,
     typer.Option(
         "--home",
         "--server",
@@ -67,7 +67,7 @@ _PATIENCE = 15.0
 _AT_ONCE: Final = 1000  # as many as a page may have
 
 
-def is_there(given: Place | None) -> bool:
+def is_there(given: HomePlace | None) -> bool:
     """Whether there is a home where `given` and the environment say, as far as can be seen here."""
     if _server(given) is not None:
         return True
@@ -75,7 +75,11 @@ def is_there(given: Place | None) -> bool:
 
 
 def operate(
-    given: Place | None, operation: str, arguments: Arguments | None = None, *, make: bool = False
+    given: HomePlace | None,
+    operation: str,
+    arguments: Arguments | None = None,
+    *,
+    make: bool = False,
 ) -> Iterator[Json]:
     """Carry out `operation` on the home that `given` and the environment name, and give its items.
     `make`: a home that is not there is made.
@@ -88,7 +92,11 @@ def operate(
 
 
 def ask_one(
-    given: Place | None, operation: str, arguments: Arguments | None = None, *, make: bool = False
+    given: HomePlace | None,
+    operation: str,
+    arguments: Arguments | None = None,
+    *,
+    make: bool = False,
 ) -> Fields:
     """What an operation gives that gives one object. See `operate`."""
     (item,) = operate(given, operation, arguments, make=make)
@@ -96,7 +104,7 @@ def ask_one(
 
 
 def ask_several(
-    given: Place | None, operation: str, arguments: Arguments | None = None
+    given: HomePlace | None, operation: str, arguments: Arguments | None = None
 ) -> list[Fields]:
     """What an operation gives that gives a list of objects. See `operate`."""
     (item,) = operate(given, operation, arguments)
@@ -104,7 +112,7 @@ def ask_several(
 
 
 def ask_pages(
-    given: Place | None,
+    given: HomePlace | None,
     operation: str,
     arguments: Arguments | None = None,
     *,
@@ -129,18 +137,18 @@ def ask_pages(
                 return
 
 
-def _server(given: Place | None) -> Server | None:
+def _server(given: HomePlace | None) -> RemoteServer | None:
     if given is None and os.environ.get("BAILEE_SERVER"):
-        given = Place(address=os.environ["BAILEE_SERVER"])
+        given = HomePlace(address=os.environ["BAILEE_SERVER"])
     if given is None or given.address is None:
         return None
-    from bailee.cli.elsewhere import Server  # TLS and HTTP take a moment, and most stay here
+    from bailee.cli.elsewhere import RemoteServer  # TLS and HTTP take a moment, and most stay here
 
-    return Server(given.address, os.environ.get("BAILEE_API_KEY"))
+    return RemoteServer(given.address, os.environ.get("BAILEE_API_KEY"))
 
 
 @contextmanager
-def _reached(given: Place | None, *, make: bool = False) -> Iterator[Ask]:
+def _reached(given: HomePlace | None, *, make: bool = False) -> Iterator[Ask]:
     """A way to ask a home, several times if need be: it is opened once."""
     server = _server(given)
     if server is not None:

@@ -8,7 +8,7 @@ import typer
 
 from bailee.cli.answers import Fields
 from bailee.cli.errors import reporting
-from bailee.cli.reach import JsonOption, Place, PlaceOption, ask_one, ask_pages, ask_several
+from bailee.cli.reach import HomePlace, JsonOption, PlaceOption, ask_one, ask_pages, ask_several
 from bailee.cli.show import console, moment, note, print_json, say, size, table
 from bailee.errors import BaileeError
 from bailee.json_values import text
@@ -50,7 +50,7 @@ def _raise(failed: list[Fields]) -> None:
         raise BaileeError(message, code=one.text("code"), hint=text(one["hint"]) or None)
 
 
-def _standing(home: Place | None, *, as_json: bool) -> None:
+def _standing(home: HomePlace | None, *, as_json: bool) -> None:
     """Say what of the promise is not kept, on standard error; to a person, also when nothing is
     swept since no server runs.
     """

@@ -21,9 +21,9 @@ from bailee.errors import InputError, StorageError
 from bailee.json_values import Json
 
 if TYPE_CHECKING:
-    from bailee.client.agents import Launch, Terms
+    from bailee.client.agents import Launch, LaunchTerms
     from bailee.client.egress import EgressWatch
-    from bailee.client.machine import Machine
+    from bailee.client.machine import ClientMachine
 
 _SECRET = frozenset(
     {"ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_API_KEY", "OPENAI_API_KEY", "OTEL_EXPORTER_OTLP_HEADERS"}
@@ -66,11 +66,11 @@ def run(
     """Run another agent so that it uses the gateway, respects the switches and forgets on time."""
     from bailee.client import agents
     from bailee.client.egress import EgressWatch
-    from bailee.client.machine import Machine
+    from bailee.client.machine import ClientMachine
     from bailee.client.sender import network
 
     with reporting("agent"):
-        machine = Machine.open(Path.cwd(), option=settings)
+        machine = ClientMachine.open(Path.cwd(), option=settings)
         warn(machine.settings)
         program = shutil.which(command[0])
         if program is None and not show:
@@ -151,7 +151,7 @@ def _carry(
     return status if status >= 0 else 128 - status
 
 
-def _environment(machine: Machine, made: Launch) -> dict[str, str]:
+def _environment(machine: ClientMachine, made: Launch) -> dict[str, str]:
     from bailee.client.local_key import make_private, write_private
 
     held = {name: chosen.value for name, chosen in machine.settings.env.items()}
@@ -206,7 +206,7 @@ def _freshen(path: Path, content: bytes) -> None:
         raise StorageError(f"{path} can't be written ({error.strerror}).") from error
 
 
-def _retain(machine: Machine, agent: str) -> None:
+def _retain(machine: ClientMachine, agent: str) -> None:
     """Apply local retention to the agent's own files; announced before the first deletion."""
     from bailee.cli.local import of_agent, planned
     from bailee.client import announcing
@@ -235,7 +235,7 @@ def _retain(machine: Machine, agent: str) -> None:
             _say(f"{len(done)} of {agent}'s files were past {days} days: {size(total)} deleted")
 
 
-def _show(machine: Machine, agent: str | None, made: Launch, command: list[str]) -> None:
+def _show(machine: ClientMachine, agent: str | None, made: Launch, command: list[str]) -> None:
     from bailee.cli.local import planned
 
     for name in sorted(made.env):
@@ -254,7 +254,7 @@ def _show(machine: Machine, agent: str | None, made: Launch, command: list[str])
         _say(note)
 
 
-def _tell(watch: EgressWatch, under: Terms, report: Path | None) -> None:
+def _tell(watch: EgressWatch, under: LaunchTerms, report: Path | None) -> None:
     found = sorted(watch.contacts.values(), key=lambda one: (one.promised, one.host))
     if report is not None:
         content = {

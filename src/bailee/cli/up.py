@@ -73,9 +73,9 @@ def up(  # noqa: PLR0917 - each is an option
 def sign_in(home: HomeOption = None) -> None:
     """Print a new single-use sign-in link for the console of a running server."""
     with reporting():
-        from bailee.cli.reach import Place, ask_one
+        from bailee.cli.reach import HomePlace, ask_one
 
-        say(ask_one(Place(folder=home), "console.sign_in").text("sign_in"))
+        say(ask_one(HomePlace(folder=home), "console.sign_in").text("sign_in"))
 
 
 def _absolute(path: Path | None) -> str | None:

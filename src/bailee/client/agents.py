@@ -29,7 +29,7 @@ from bailee.client.flows import (
     model_address,
     provider_of,
 )
-from bailee.client.settings import Settings
+from bailee.client.settings import ClientSettings
 from bailee.policy import Policy
 
 
@@ -53,7 +53,7 @@ class Launch:
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
+class LaunchTerms:
     """What a launch is made from. `key`: the person's bailee key. `direct`: the model's address is
     left as it is.
     """
@@ -69,10 +69,15 @@ class Terms:
 
 
 def terms(
-    policy: Policy, settings: Settings, *, key: str | None, keep_days: int, direct: bool = False
-) -> Terms:
+    policy: Policy,
+    settings: ClientSettings,
+    *,
+    key: str | None,
+    keep_days: int,
+    direct: bool = False,
+) -> LaunchTerms:
     """The terms that hold on this machine."""
-    return Terms(
+    return LaunchTerms(
         bailee_address(settings),
         ingest_address(settings),
         provider_of(policy, settings)[0],
@@ -90,14 +95,16 @@ def known(command: Sequence[str]) -> str | None:
     return _PROGRAMS.get(name)
 
 
-def launch(agent: str | None, under: Terms) -> Launch:
+def launch(agent: str | None, under: LaunchTerms) -> Launch:
     """How to start it."""
     made = Launch(env={**under.switches, "DO_NOT_TRACK": "1"})
     _AGENTS.get(agent or "", _any)(made, under)
     return made
 
 
-def promised(agent: str | None, under: Terms, policy: Policy, settings: Settings) -> frozenset[str]:
+def promised(
+    agent: str | None, under: LaunchTerms, policy: Policy, settings: ClientSettings
+) -> frozenset[str]:
     """The hosts (`host:port`) that an agent may reach under these terms."""
     if under.direct or agent == "gemini":
         addresses = _models(agent, policy, settings)
@@ -113,7 +120,7 @@ def promised(agent: str | None, under: Terms, policy: Policy, settings: Settings
     return frozenset(found)
 
 
-def _models(agent: str | None, policy: Policy, settings: Settings) -> list[str]:
+def _models(agent: str | None, policy: Policy, settings: ClientSettings) -> list[str]:
     """Where an agent's model is when it is reached directly, and where it signs in for that."""
     if agent == "codex":
         return ["https://api.openai.com", "https://chatgpt.com", "https://auth.openai.com"]
@@ -126,7 +133,7 @@ def _models(agent: str | None, policy: Policy, settings: Settings) -> list[str]:
     return [model_address(policy, settings)]
 
 
-def _claude(made: Launch, under: Terms) -> None:
+def _claude(made: Launch, under: LaunchTerms) -> None:
     made.env |= {
         "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
         "CLAUDE_CODE_DISABLE_OFFICIAL_MARKETPLACE_AUTOINSTALL": "1",
@@ -175,7 +182,7 @@ def _claude(made: Launch, under: Terms) -> None:
             made.notes.append("its survey travels with its metrics, which are off: it is off too")
 
 
-def _codex(made: Launch, under: Terms) -> None:
+def _codex(made: Launch, under: LaunchTerms) -> None:
     made.arguments += [
         *("-c", "analytics.enabled=false"),
         *("-c", "feedback.enabled=false"),
@@ -202,7 +209,7 @@ def _codex(made: Launch, under: Terms) -> None:
         made.notes.append(f"the gateway can't record its API, {_REFUSED}")
 
 
-def _gemini(made: Launch, under: Terms) -> None:
+def _gemini(made: Launch, under: LaunchTerms) -> None:
     settings = {
         "privacy": {"usageStatisticsEnabled": False},
         "telemetry": {"enabled": False, "logPrompts": False},
@@ -223,7 +230,7 @@ _GEMINI_SYSTEM: Final = "GEMINI_CLI_SYSTEM_SETTINGS_PATH"
 _GOOGLE: Final = ("generativelanguage", "cloudcode-pa", "oauth2", "www", "aiplatform")
 
 
-def _opencode(made: Launch, under: Terms) -> None:
+def _opencode(made: Launch, under: LaunchTerms) -> None:
     made.env |= {
         "OPENCODE_DISABLE_AUTOUPDATE": "1",
         "OPENCODE_DISABLE_SHARE": "1",
@@ -245,7 +252,7 @@ def _opencode(made: Launch, under: Terms) -> None:
     made.env["OPENCODE_CONFIG_CONTENT"] = json.dumps(config)
 
 
-def _aider(made: Launch, under: Terms) -> None:
+def _aider(made: Launch, under: LaunchTerms) -> None:
     made.env |= {
         "AIDER_ANALYTICS": "false",
         "AIDER_CHECK_UPDATE": "false",
@@ -267,7 +274,7 @@ def _aider(made: Launch, under: Terms) -> None:
         )
 
 
-def _any(made: Launch, under: Terms) -> None:
+def _any(made: Launch, under: LaunchTerms) -> None:
     if not under.direct:
         made.env["ANTHROPIC_BASE_URL"] = under.gateway
         if under.key is not None:
@@ -275,7 +282,7 @@ def _any(made: Launch, under: Terms) -> None:
     made.notes.append("this program is not known: its own telemetry and files are its own matter")
 
 
-_AGENTS: Final[dict[str, Callable[[Launch, Terms], None]]] = {
+_AGENTS: Final[dict[str, Callable[[Launch, LaunchTerms], None]]] = {
     "claude": _claude,
     "codex": _codex,
     "gemini": _gemini,

@@ -21,10 +21,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from bailee.client.flows import Flow
+from bailee.client.flows import FlowState
 from bailee.client.local_key import make_private, write_private
-from bailee.client.machine import Machine
-from bailee.client.telemetry import Telemetry
+from bailee.client.machine import ClientMachine
+from bailee.client.telemetry import ClientTelemetry
 from bailee.policy.document import Language
 from bailee.words import words
 
@@ -34,14 +34,14 @@ _EVERY: Final = 600.0
 _PATIENCE: Final = 2.0
 
 
-def unsaid(machine: Machine, language: Language = "en") -> list[Flow]:
+def unsaid(machine: ClientMachine, language: Language = "en") -> list[FlowState]:
     """The flows that may leave by themselves and have not been announced for where they go."""
     said = _said(machine.data)
     flows = [machine.flow(name, language) for name in BY_ITSELF]
     return [flow for flow in flows if flow.on and _mark(flow) not in said]
 
 
-def announcement(machine: Machine, language: Language = "en") -> str | None:
+def announcement(machine: ClientMachine, language: Language = "en") -> str | None:
     """What is to be said, if something is."""
     due = unsaid(machine, language)
     if not due:
@@ -52,7 +52,7 @@ def announcement(machine: Machine, language: Language = "en") -> str | None:
     return said("notice.sends", what=what, where=where)
 
 
-def announced(machine: Machine) -> None:
+def announced(machine: ClientMachine) -> None:
     """The announcement was shown: from the next start on these flows may be sent."""
     marks = {*_said(machine.data), *(_mark(flow) for flow in unsaid(machine))}
     with suppress(OSError):  # then it is said again
@@ -65,12 +65,12 @@ class Background:
     and `shown` to be called once it was.
     """
 
-    def __init__(self, machine: Machine, service: str, language: Language = "en") -> None:
+    def __init__(self, machine: ClientMachine, service: str, language: Language = "en") -> None:
         self._machine: Final = machine
         self._todo: queue.SimpleQueue[Callable[[], object] | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self._held = frozenset(flow.name for flow in unsaid(machine))
-        self.telemetry: Final = Telemetry(machine, service)
+        self.telemetry: Final = ClientTelemetry(machine, service)
         self.notice: Final = announcement(machine, language)
 
     def shown(self) -> None:
@@ -134,5 +134,5 @@ def _said(folder: Path) -> frozenset[str]:
         return frozenset()
 
 
-def _mark(flow: Flow) -> str:
+def _mark(flow: FlowState) -> str:
     return f"{flow.name} {flow.destination}"

@@ -22,7 +22,7 @@ from urllib.parse import quote, urlencode
 
 from bailee import __version__
 from bailee.client.payloads import Payload, report
-from bailee.client.scrubbing import Secret, find, masked, masked_text
+from bailee.client.scrubbing import FoundSecret, find, masked, masked_text
 from bailee.errors import InputError
 
 Part = Literal["description", "transcript", "errors", "environment"]
@@ -32,30 +32,30 @@ _CUT: Final = "\n\n(shortened)"
 
 
 @dataclass(frozen=True, slots=True)
-class Draft:
+class ReportDraft:
     """A report that nobody has sent. `parts` hold everything as it is; `content` what would go."""
 
     parts: Mapping[Part, object] = field(repr=False)
-    secrets: tuple[Secret, ...]
+    secrets: tuple[FoundSecret, ...]
     left_out: frozenset[Part] = frozenset()
     kept: frozenset[int] = frozenset()
 
-    def without(self, *parts: Part) -> Draft:
+    def without(self, *parts: Part) -> ReportDraft:
         """The draft without these parts."""
         return replace(self, left_out=self.left_out | set(parts))
 
-    def with_(self, *parts: Part) -> Draft:
+    def with_(self, *parts: Part) -> ReportDraft:
         """The draft with parts that had been left out."""
         return replace(self, left_out=self.left_out - set(parts))
 
-    def keeping(self, *numbers: int) -> Draft:
+    def keeping(self, *numbers: int) -> ReportDraft:
         """The draft with these secrets left as they are, on purpose."""
         known = {one.number for one in self.secrets}
         if not set(numbers) <= known:
             raise InputError("There is no secret with this number.", hint=_listed(known))
         return replace(self, kept=self.kept | set(numbers))
 
-    def masking(self, *numbers: int) -> Draft:
+    def masking(self, *numbers: int) -> ReportDraft:
         """The draft with these secrets masked again."""
         return replace(self, kept=self.kept - set(numbers))
 
@@ -99,7 +99,7 @@ def draft(
     transcript: Sequence[Mapping[str, object]] = (),
     errors: Sequence[str] = (),
     environment: Mapping[str, str] | None = None,
-) -> Draft:
+) -> ReportDraft:
     """A report with everything in it and every secret marked. A part with nothing in it is none."""
     parts: dict[Part, object] = {}
     if description.strip():
@@ -110,7 +110,7 @@ def draft(
         parts["errors"] = list(errors)
     if environment:
         parts["environment"] = dict(environment)
-    return Draft(parts, find(*parts.values()))
+    return ReportDraft(parts, find(*parts.values()))
 
 
 def environment(*, provider: str, model: str, terminal: str = "") -> dict[str, str]:
@@ -128,15 +128,15 @@ def environment(*, provider: str, model: str, terminal: str = "") -> dict[str, s
 
 
 @dataclass(frozen=True, slots=True)
-class Issue:
+class IssueDraft:
     """The draft of a public issue, scrubbed. `removed` says what was taken out of it."""
 
     repository: str
     title: str
     body: str
-    removed: tuple[Secret, ...]
+    removed: tuple[FoundSecret, ...]
 
-    def edited(self, title: str, body: str) -> Issue:
+    def edited(self, title: str, body: str) -> IssueDraft:
         """What the person made of it, scrubbed again."""
         return _issue(self.repository, title, body)
 
@@ -159,7 +159,7 @@ def issue(
     *,
     errors: Iterable[str] = (),
     environment: Mapping[str, str] | None = None,
-) -> Issue:
+) -> IssueDraft:
     """The draft of an issue. It takes no transcript, so it can't hold one.
 
     Raises:
@@ -180,7 +180,7 @@ def issue(
     return _issue(repository, first[:100] or "Something went wrong", "\n".join(lines))
 
 
-def _issue(repository: str, title: str, body: str) -> Issue:
+def _issue(repository: str, title: str, body: str) -> IssueDraft:
     owner, slash, name = repository.partition("/")
     fine = slash and all(
         part and set(part) <= _NAME and part not in (".", "..") for part in (owner, name)
@@ -193,7 +193,7 @@ def _issue(repository: str, title: str, body: str) -> Issue:
         )
     secrets = find(title, body)
     one_line = " ".join(masked_text(title, secrets).split())
-    return Issue(repository, one_line, masked_text(body, secrets), secrets)
+    return IssueDraft(repository, one_line, masked_text(body, secrets), secrets)
 
 
 _NAME: Final = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.")

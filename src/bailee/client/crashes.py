@@ -15,15 +15,15 @@ def crashed(error: BaseException, service: str) -> str | None:
     """Queues the event where errors may leave; what to tell the person, if there is something."""
     with suppress(Exception):
         from bailee.client.background import announced, announcement
-        from bailee.client.machine import Machine
-        from bailee.client.telemetry import Telemetry
+        from bailee.client.machine import ClientMachine
+        from bailee.client.telemetry import ClientTelemetry
 
-        machine = Machine.open(Path.cwd())
+        machine = ClientMachine.open(Path.cwd())
         flow = machine.flow("errors")
         if not flow.on:
             return None
         notice = announcement(machine)
-        Telemetry(machine, service).failed(error, handled=False)
+        ClientTelemetry(machine, service).failed(error, handled=False)
         told = (
             "This is a fault of bailee's. The class of the error and places in bailee's own code "
             f"are in the outbox for {flow.destination}, and nothing else: bailee outbox"

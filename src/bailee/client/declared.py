@@ -8,7 +8,7 @@ Rules kept here:
 * Nothing is mended or dropped in silence on the sending side, so that a wrong caller is found:
   where the guard would drop a field, take another name for it or put another value in its place,
   it is an `InputError`.
-* A `Metric`, an `ErrorEvent` and a `Resource` are made by this guard alone; what sends takes
+* A `Measurement`, an `ErrorEvent` and a `Resource` are made by this guard alone; what sends takes
   nothing else.
 * A stack frame names a module of ours, a function of it and a line, and nothing else.
 * Errors name declared things, never the value or the name that was refused.
@@ -42,7 +42,7 @@ _SEAL: Final = object()
 
 
 @dataclass(frozen=True, slots=True)
-class Metric:
+class Measurement:
     """One measured value that passed the guard."""
 
     declaration: Measure
@@ -91,12 +91,14 @@ class Declared:
 
     def metric(
         self, name: str, value: float, fields: Mapping[str, object], *, today: date
-    ) -> Metric:
+    ) -> Measurement:
         """A metric. Raises `InputError` for whatever is not declared."""
         declaration = self._declared(name, METRICS, today)
         if type(value) not in (int, float) or not math.isfinite(value) or value < 0:
             raise InputError(f"The value of {declaration.name} must be a number from 0.")
-        return Metric(declaration, value, self._held(declaration.attributes, fields, today), _SEAL)
+        return Measurement(
+            declaration, value, self._held(declaration.attributes, fields, today), _SEAL
+        )
 
     def error(
         self,

@@ -24,7 +24,7 @@ from typing import Final
 
 from platformdirs import user_config_path, user_data_path
 
-from bailee.client.settings import Settings, Source, from_environment, merge, parse
+from bailee.client.settings import ClientSettings, SettingSource, from_environment, merge, parse
 from bailee.errors import InputError
 from bailee.policy import Policy
 
@@ -80,7 +80,7 @@ def places(folder: Path, environment: Mapping[str, str] = os.environ) -> Places:
     )
 
 
-def sources(where: Places) -> Iterator[Source]:
+def sources(where: Places) -> Iterator[SettingSource]:
     """What is said in the files that are there."""
     for group, borrowed in ((where.own, False), (where.borrowed, True)):
         for scope, path in group:
@@ -88,21 +88,23 @@ def sources(where: Places) -> Iterator[Source]:
                 content = _content(path)
             except (FileNotFoundError, NotADirectoryError):
                 if path.is_symlink():  # somebody put settings there, which can't be seen now
-                    yield Source(scope, str(path), None, "is a link that leads nowhere", borrowed)
+                    yield SettingSource(
+                        scope, str(path), None, "is a link that leads nowhere", borrowed
+                    )
                 continue
             except OSError as error:
                 why = f"can't be read ({error.strerror})"
-                yield Source(scope, str(path), None, why, borrowed)
+                yield SettingSource(scope, str(path), None, why, borrowed)
                 continue
             if content is None:
-                yield Source(scope, str(path), None, "is no ordinary file", borrowed)
+                yield SettingSource(scope, str(path), None, "is no ordinary file", borrowed)
             elif len(content) > _LARGEST:
-                yield Source(scope, str(path), None, "is too large for settings", borrowed)
+                yield SettingSource(scope, str(path), None, "is too large for settings", borrowed)
             else:
                 yield parse(scope, str(path), content, borrowed=borrowed)
 
 
-def proposals(where: Places) -> Iterator[Source]:
+def proposals(where: Places) -> Iterator[SettingSource]:
     """What a project would like. What can't be read is no wish."""
     for scope, path in where.proposing:
         try:
@@ -121,7 +123,7 @@ def _content(path: Path) -> bytes | None:
         return file.read(_LARGEST + 1)
 
 
-def given(option: str) -> Source:
+def given(option: str) -> SettingSource:
     """The value of `--settings`: a JSON object, or a file that holds one.
 
     Raises:
@@ -154,7 +156,7 @@ def read(
     *,
     option: str | None = None,
     environment: Mapping[str, str] = os.environ,
-) -> Settings:
+) -> ClientSettings:
     """What holds for work in `folder`. Raises `InputError` for a wrong `option` only."""
     where = places(folder, environment)
     found = [from_environment(environment), *sources(where), *proposals(where)]

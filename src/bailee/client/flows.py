@@ -22,7 +22,7 @@ from typing import Final
 from urllib.parse import urlsplit, urlunsplit
 
 from bailee.client.servers import server
-from bailee.client.settings import Chosen, Settings
+from bailee.client.settings import Chosen, ClientSettings
 from bailee.errors import InputError
 from bailee.policy import Policy
 from bailee.policy.document import Language
@@ -41,7 +41,7 @@ PATHS: Final[Mapping[str, str]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Flow:
+class FlowState:
     """One flow. `clause` is None where no clause of the document speaks of it. `variable`, `scope`
     and `place` say what decided, None where it is a default. `everyday`: it leaves by itself
     while one works, rather than by an act of the person's.
@@ -74,7 +74,7 @@ class Flow:
         }
 
 
-def provider_of(policy: Policy, settings: Settings) -> tuple[str, Chosen | None]:
+def provider_of(policy: Policy, settings: ClientSettings) -> tuple[str, Chosen | None]:
     """The provider, and what selected it."""
     names = list(policy.document.providers.values())
     for provider in names:
@@ -83,7 +83,9 @@ def provider_of(policy: Policy, settings: Settings) -> tuple[str, Chosen | None]
     return next(p.name for p in names if p.selected_by is None), None
 
 
-def permitted(policy: Policy, settings: Settings, flow: str, language: Language = "en") -> Flow:
+def permitted(
+    policy: Policy, settings: ClientSettings, flow: str, language: Language = "en"
+) -> FlowState:
     """One flow of the document.
 
     Raises:
@@ -96,8 +98,8 @@ def permitted(policy: Policy, settings: Settings, flow: str, language: Language 
 
 
 def all_flows(
-    policy: Policy, settings: Settings, language: Language = "en", *, sandboxed: bool = True
-) -> list[Flow]:
+    policy: Policy, settings: ClientSettings, language: Language = "en", *, sandboxed: bool = True
+) -> list[FlowState]:
     """Every flow from this machine, the work itself first. `sandboxed`: this machine has what a
     sandbox for commands needs.
     """
@@ -112,12 +114,12 @@ def all_flows(
     ]
 
 
-def bailee_address(settings: Settings) -> str:
+def bailee_address(settings: ClientSettings) -> str:
     """Where bailee is: `BAILEE_URL`, else the gateway on this machine; no slash at the end."""
     return (settings.variable("BAILEE_URL") or HERE).rstrip("/")
 
 
-def ingest_address(settings: Settings) -> str:
+def ingest_address(settings: ClientSettings) -> str:
     """Where bailee takes metrics, errors, reports and ratings; no slash at the end."""
     given = settings.variable("BAILEE_INGEST_URL")
     if given:
@@ -133,7 +135,7 @@ def ingest_address(settings: Settings) -> str:
     return f"{parts.scheme}://{name}:{INGEST_PORT}"
 
 
-def model_address(policy: Policy, settings: Settings) -> str:
+def model_address(policy: Policy, settings: ClientSettings) -> str:
     """Where the model's requests go."""
     provider, _ = provider_of(policy, settings)
     if provider == "bedrock":
@@ -169,7 +171,7 @@ def shown(address: str) -> str:
     return urlunsplit((parts.scheme, f"{name}{port}", parts.path, "", ""))
 
 
-def _flow(policy: Policy, settings: Settings, name: str, said: Words) -> Flow:
+def _flow(policy: Policy, settings: ClientSettings, name: str, said: Words) -> FlowState:
     provider, selected = provider_of(policy, settings)
     facts = {"flow": name, "provider": provider, "env": settings.switch_values}
     found = policy.explain("send", facts)
@@ -182,7 +184,7 @@ def _flow(policy: Policy, settings: Settings, name: str, said: Words) -> Flow:
             chosen = selected
     declared = policy.document.flows[name]
     address = shown(ingest_address(settings)).rstrip("/") + PATHS.get(name, "")
-    return Flow(
+    return FlowState(
         name,
         declared.label.of(said.language),
         found.decision.effect == "allow",
@@ -217,10 +219,10 @@ def _decided(variable: str | None, chosen: Chosen | None, provider: str, said: W
 _LIKE_NO: Final = frozenset({"0", "false", "False", "FALSE", "no", "off"})
 
 
-def _model(policy: Policy, settings: Settings, said: Words) -> Flow:
+def _model(policy: Policy, settings: ClientSettings, said: Words) -> FlowState:
     provider, selected = provider_of(policy, settings)
     variable = None if selected is None else policy.document.providers[provider].selected_by
-    return Flow(
+    return FlowState(
         "model",
         said("flow.model"),
         True,
@@ -234,11 +236,11 @@ def _model(policy: Policy, settings: Settings, said: Words) -> Flow:
     )
 
 
-def _public_issue(policy: Policy, settings: Settings, said: Words) -> Flow:
+def _public_issue(policy: Policy, settings: ClientSettings, said: Words) -> FlowState:
     bug = _flow(policy, settings, "bug_report", said)
     repository = settings.values.get("feedbackRepository")
     set_up = repository is not None
-    return Flow(
+    return FlowState(
         "public_issue",
         said("flow.issue"),
         bug.on and set_up,
@@ -257,10 +259,10 @@ def _public_issue(policy: Policy, settings: Settings, said: Words) -> Flow:
     )
 
 
-def _web_fetch(settings: Settings, said: Words) -> Flow:
+def _web_fetch(settings: ClientSettings, said: Words) -> FlowState:
     chosen = settings.values.get("webFetch")
     on = settings.flag("webFetch")
-    return Flow(
+    return FlowState(
         "web_fetch",
         said("flow.web"),
         on,
@@ -274,7 +276,7 @@ def _web_fetch(settings: Settings, said: Words) -> Flow:
     )
 
 
-def _commands(settings: Settings, sandboxed: bool, said: Words) -> Flow:
+def _commands(settings: ClientSettings, sandboxed: bool, said: Words) -> FlowState:
     """What commands that the agent runs may reach."""
     switch = settings.values.get("sandbox")
     hosts = settings.values.get("sandbox.network")
@@ -289,7 +291,7 @@ def _commands(settings: Settings, sandboxed: bool, said: Words) -> Flow:
     else:
         why = said("flow.no_host")
     reached = ", ".join(hosts.value) if hosts is not None else ""
-    return Flow(
+    return FlowState(
         "commands",
         said("flow.commands"),
         bool(reached) or not boxed,
@@ -303,7 +305,7 @@ def _commands(settings: Settings, sandboxed: bool, said: Words) -> Flow:
     )
 
 
-def _servers(settings: Settings, said: Words) -> list[Flow]:
+def _servers(settings: ClientSettings, said: Words) -> list[FlowState]:
     """One for each MCP server; one that is off where there is none."""
     made = [
         _server(name, chosen, _set_in("mcpServers", chosen, said), said, on=True)
@@ -316,13 +318,13 @@ def _servers(settings: Settings, said: Words) -> list[Flow]:
     ]
     label, nowhere, why = said("flow.servers"), said("flow.nowhere"), said("flow.no_server")
     carries = said("flow.carries_servers")
-    return made or [Flow("mcp_servers", label, False, nowhere, carries, None, why)]
+    return made or [FlowState("mcp_servers", label, False, nowhere, carries, None, why)]
 
 
-def _server(name: str, chosen: Chosen, decided: str, said: Words, *, on: bool) -> Flow:
+def _server(name: str, chosen: Chosen, decided: str, said: Words, *, on: bool) -> FlowState:
     found = server(name, chosen.value)
     here = said("flow.program", name=found.command)
-    return Flow(
+    return FlowState(
         f"mcp_server.{name}",
         said("flow.server", name=name),
         on,

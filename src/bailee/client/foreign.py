@@ -63,7 +63,7 @@ class Past:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class CleaningPlan:
     """What is past, and when the next thing will be (None: nothing is kept)."""
 
     past: tuple[Past, ...]
@@ -176,7 +176,7 @@ _OPENCODE_DATABASE: Final = Database(
 )
 
 
-def plan(agent: str, where: list[Place], days: int, now: datetime) -> Plan:
+def plan(agent: str, where: list[Place], days: int, now: datetime) -> CleaningPlan:
     """What is past its time. Raises `OSError` where a folder can't be read."""
     planning = _Planning(agent, now - timedelta(days=days), now)
     for folder, kinds in where:
@@ -194,10 +194,10 @@ def plan(agent: str, where: list[Place], days: int, now: datetime) -> Plan:
     soonest = min(planning.stays, default=None)
     done = tuple(sorted(seen.values(), key=lambda one: (one.last, str(one.path))))
     until = None if soonest is None else soonest + timedelta(days=days)
-    return Plan(done, until, now - timedelta(days=days), now)
+    return CleaningPlan(done, until, now - timedelta(days=days), now)
 
 
-def carry_out(planned: Plan) -> list[Past]:
+def carry_out(planned: CleaningPlan) -> list[Past]:
     """Do it. What was done; what has changed since the plan is left for the next time."""
     done = []
     for one in planned.past:

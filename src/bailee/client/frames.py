@@ -30,7 +30,7 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
-class Frame:
+class RecordFrame:
     """Where one record lies. `start` and `length` are of what is sealed."""
 
     number: int
@@ -43,7 +43,7 @@ class Frame:
 class Layout:
     """The whole frames of a file, and where they end. `sound`: it is such a file at all."""
 
-    frames: tuple[Frame, ...]
+    frames: tuple[RecordFrame, ...]
     end: int
     sound: bool
 
@@ -77,13 +77,13 @@ def layout(content: bytes | memoryview) -> Layout:
         # A file that died with part of its first bytes holds nothing.
         torn = MAGIC.startswith(bytes(content))
         return Layout((), 0, torn)
-    frames: list[Frame] = []
+    frames: list[RecordFrame] = []
     place = len(MAGIC)
     while place + HEAD.size <= len(content):
         length, at = HEAD.unpack_from(content, place)
         start = place + HEAD.size
         if length > LARGEST or start + length > len(content):
             break
-        frames.append(Frame(len(frames), moment(at), start, length))
+        frames.append(RecordFrame(len(frames), moment(at), start, length))
         place = start + length
     return Layout(tuple(frames), place, True)

@@ -2,7 +2,8 @@
 
 Rules kept here:
 
-* What is filed is an `Issue`, which is scrubbed when it is made and has no place for a transcript.
+* What is filed is an `IssueDraft`, which is scrubbed when it is made and has no place for a
+  transcript.
 * The token goes to the API's address and nowhere else: a redirect is not followed. It is in no
   error.
 * An answer that is not GitHub's is an error that says who must act.
@@ -18,9 +19,9 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
 
-from bailee.client.bug_report import Issue
+from bailee.client.bug_report import IssueDraft
 from bailee.errors import BaileeError, InputError, UpstreamError
-from bailee.outbound.network import Answer, Network, NoAnswer
+from bailee.outbound.network import HttpResponse, Network, NoAnswer
 
 API: Final = "https://api.github.com"
 VERSION: Final = "2022-11-28"
@@ -30,25 +31,25 @@ _CUT: Final = "\n\n(shortened)"
 
 
 @dataclass(frozen=True, slots=True)
-class Filed:
+class FiledIssue:
     """An issue that is there now."""
 
     number: int
     url: str
 
 
-def path_of(issue: Issue) -> str:
+def path_of(issue: IssueDraft) -> str:
     """Where in the API an issue is filed."""
     return f"/repos/{issue.repository}/issues"
 
 
-def body_of(issue: Issue) -> bytes:
+def body_of(issue: IssueDraft) -> bytes:
     """The very bytes that are sent, for who shows or keeps them; what GitHub can't hold is cut."""
     title, body = _cut(issue.title, LONGEST_TITLE, "…"), _cut(issue.body, LONGEST_BODY)
     return json.dumps({"title": title, "body": body}, ensure_ascii=False).encode("utf-8", "replace")
 
 
-def file_issue(issue: Issue, *, token: str, network: Network, api: str = API) -> Filed:
+def file_issue(issue: IssueDraft, *, token: str, network: Network, api: str = API) -> FiledIssue:
     """File an issue, once.
 
     Raises:
@@ -80,13 +81,13 @@ def _cut(text: str, most: int, mark: str = _CUT) -> str:
     return text if len(text) <= most else text[: most - len(mark)] + mark
 
 
-def _filed(content: bytes) -> Filed:
+def _filed(content: bytes) -> FiledIssue:
     try:
         value = json.loads(content)
         number, url = value["number"], value["html_url"]
         parts = urlsplit(url)
         if type(number) is int and parts.scheme in ("https", "http") and parts.hostname:
-            return Filed(number, url)
+            return FiledIssue(number, url)
     except (ValueError, TypeError, KeyError, RecursionError, AttributeError):
         pass
     raise UpstreamError(
@@ -94,7 +95,7 @@ def _filed(content: bytes) -> Filed:
     )
 
 
-def _refusal(answer: Answer, repository: str) -> BaileeError:
+def _refusal(answer: HttpResponse, repository: str) -> BaileeError:
     status, headers = answer.status, answer.headers
     if status in (403, 429) and (
         headers.get("x-ratelimit-remaining") == "0" or "retry-after" in headers

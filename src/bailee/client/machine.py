@@ -12,12 +12,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bailee.client import announcing, files
-from bailee.client.flows import Flow, permitted
+from bailee.client.flows import FlowState, permitted
 from bailee.client.local_key import machine_key
-from bailee.client.outbox import Item, Outbox
+from bailee.client.outbox import Outbox, OutboxItem
 from bailee.client.payloads import Payload
-from bailee.client.sender import Outcome, send
-from bailee.client.settings import Settings
+from bailee.client.sender import SendOutcome, send
+from bailee.client.settings import ClientSettings
 from bailee.client.transcripts import LocalTranscripts, reaching
 from bailee.clock import Clock, system_clock
 from bailee.policy import Policy, load
@@ -26,11 +26,11 @@ from bailee.words import words
 
 
 @dataclass(frozen=True, slots=True)
-class Machine:
+class ClientMachine:
     """Settings that hold in `folder`, and the stores of this machine's user."""
 
     policy: Policy
-    settings: Settings
+    settings: ClientSettings
     folder: Path
     data: Path
     option: str | None = None
@@ -45,7 +45,7 @@ class Machine:
         option: str | None = None,
         environment: Mapping[str, str] = os.environ,
         clock: Clock = system_clock,
-    ) -> Machine:
+    ) -> ClientMachine:
         """The machine as it is set up. Raises `InputError` for a wrong `option` (--settings)."""
         policy = load()
         settings = files.read(policy, folder, option=option, environment=environment)
@@ -76,7 +76,7 @@ class Machine:
                 return value
         return None
 
-    def flow(self, name: str, language: Language = "en") -> Flow:
+    def flow(self, name: str, language: Language = "en") -> FlowState:
         """Whether a flow of the document may leave, and who decided."""
         return permitted(self.policy, self.settings, name, language)
 
@@ -118,7 +118,7 @@ class Machine:
             self.outbox().forget(max(days, 1))
         return None
 
-    def queue(self, payload: Payload) -> Item | None:
+    def queue(self, payload: Payload) -> OutboxItem | None:
         """Put a payload into the outbox, if its flow may leave; None if it may not."""
         return self.outbox().put(payload) if self.flow(payload.flow).on else None
 
@@ -128,7 +128,7 @@ class Machine:
         hurry: bool = False,
         only: str | None = None,
         leaving: frozenset[str] = frozenset(),
-    ) -> list[Outcome]:
+    ) -> list[SendOutcome]:
         """Send what is pending; the switches are read anew for each payload. Items of the flows
         `leaving` are left where they are.
         """

@@ -40,7 +40,7 @@ STATES: Final = ("pending", "sent", "refused")
 
 
 @dataclass(frozen=True, slots=True)
-class Item:
+class OutboxItem:
     """One payload. Moments are ISO 8601, UTC. `answer`: what the server called it, or said."""
 
     id: str
@@ -72,9 +72,9 @@ class Outbox:
         self._key: Final = key
         self._clock: Final = clock
 
-    def put(self, payload: Payload) -> Item:
+    def put(self, payload: Payload) -> OutboxItem:
         """Queue a payload; durable when this returns. Raises `StorageError`."""
-        item = Item(
+        item = OutboxItem(
             secrets.token_hex(8),
             payload.flow,
             "pending",
@@ -88,10 +88,10 @@ class Outbox:
             self._write(item, payload.body)
         return item
 
-    def record(self, payload: Payload, *, destination: str, answer: str) -> Item:
+    def record(self, payload: Payload, *, destination: str, answer: str) -> OutboxItem:
         """Keeps what a person has just sent elsewhere themselves. Raises `StorageError`."""
         now = self._clock().isoformat()
-        item = Item(
+        item = OutboxItem(
             secrets.token_hex(8),
             payload.flow,
             "sent",
@@ -109,7 +109,7 @@ class Outbox:
             self._write(item, payload.body)
         return item
 
-    def items(self, *, state: str | None = None) -> list[Item]:
+    def items(self, *, state: str | None = None) -> list[OutboxItem]:
         """What is there, oldest first. What can't be read is passed over."""
         found = []
         with self._storing():
@@ -119,7 +119,7 @@ class Outbox:
                     found.append(item)
         return sorted(found, key=lambda item: (item.made, item.id))
 
-    def find(self, item_id: str) -> Item:
+    def find(self, item_id: str) -> OutboxItem:
         """One item. Raises `InputError` when there is none."""
         with self._storing():
             if _ID.fullmatch(item_id):
@@ -131,13 +131,13 @@ class Outbox:
             "There is no such payload in the outbox.", code="not_found", hint="bailee outbox"
         )
 
-    def body(self, item: Item) -> bytes:
+    def body(self, item: OutboxItem) -> bytes:
         """The exact bytes. Raises `IntegrityError` when they are not those that were put in."""
         with self._storing():
             content = self._path(item).read_bytes().partition(b"\n")[2]
             return unseal(self._key(), content, _about(item))
 
-    def change(self, item: Item, **changes: Any) -> Item:
+    def change(self, item: OutboxItem, **changes: Any) -> OutboxItem:
         """The item with another state, attempt or answer; its bytes stay."""
         changed = replace(item, **changes)
         with self._storing():
@@ -145,7 +145,7 @@ class Outbox:
             write_private(self._path(changed), _line(changed) + sealed)
         return changed
 
-    def delete(self, item: Item) -> None:
+    def delete(self, item: OutboxItem) -> None:
         """Remove an item and its bytes."""
         with self._storing():
             path = self._path(item)
@@ -187,10 +187,10 @@ class Outbox:
         finally:
             os.close(descriptor)
 
-    def _write(self, item: Item, body: bytes) -> None:
+    def _write(self, item: OutboxItem, body: bytes) -> None:
         write_private(self._path(item), _line(item) + seal(self._key(), body, _about(item)))
 
-    def _path(self, item: Item) -> Path:
+    def _path(self, item: OutboxItem) -> Path:
         return self._folder / item.day / f"{item.id}.item"
 
     @contextmanager
@@ -204,17 +204,17 @@ class Outbox:
             ) from error
 
 
-def _line(item: Item) -> bytes:
+def _line(item: OutboxItem) -> bytes:
     return json_lines.line(asdict(item))
 
 
-def _about(item: Item) -> bytes:
+def _about(item: OutboxItem) -> bytes:
     return f"bailee outbox\0{item.id}\0{item.flow}\0{item.path}\0{item.content_type}".encode()
 
 
-def _item(path: Path) -> Item | None:
+def _item(path: Path) -> OutboxItem | None:
     try:
-        made = Item(**json.loads(path.read_bytes().partition(b"\n")[0]))
+        made = OutboxItem(**json.loads(path.read_bytes().partition(b"\n")[0]))
         datetime.fromisoformat(made.made)
     except (ValueError, TypeError, FileNotFoundError):
         return None

@@ -12,7 +12,7 @@ import unicodedata
 from collections.abc import Sequence
 from typing import Final
 
-from bailee.client.flows import Flow
+from bailee.client.flows import FlowState
 from bailee.policy.document import Language
 from bailee.words import words
 
@@ -21,7 +21,7 @@ _GAP: Final = 2
 
 
 def draw(
-    flows: Sequence[Flow], stays: Sequence[str], width: int = 96, language: Language = "en"
+    flows: Sequence[FlowState], stays: Sequence[str], width: int = 96, language: Language = "en"
 ) -> str:
     """A box for this machine with one line for each flow; `stays`: what is kept here."""
     said = words(language, "terminal")

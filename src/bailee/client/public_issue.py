@@ -2,7 +2,7 @@
 
 Rules kept here:
 
-* It takes an `Issue`, which holds no transcript and has been scrubbed, and nothing else.
+* It takes an `IssueDraft`, which holds no transcript and has been scrubbed, and nothing else.
 * The token goes to the API's address alone, under TLS (loopback apart), and is in no file.
 * What was sent is in the outbox, byte for byte.
 
@@ -11,21 +11,21 @@ Rows: F2.
 
 from __future__ import annotations
 
-from bailee.client.bug_report import Issue
+from bailee.client.bug_report import IssueDraft
 from bailee.client.flows import shown
 from bailee.client.issues_api import API, body_of, file_issue, path_of
-from bailee.client.machine import Machine
+from bailee.client.machine import ClientMachine
 from bailee.client.payloads import Payload
 from bailee.client.sender import network
 from bailee.outbound.network import checked
 
 
-def token(machine: Machine) -> str | None:
+def token(machine: ClientMachine) -> str | None:
     """The person's own token, where they have set one."""
     return machine.settings.variable("GITHUB_TOKEN") or machine.settings.variable("GH_TOKEN")
 
 
-def file(machine: Machine, issue: Issue, secret: str) -> str:
+def file(machine: ClientMachine, issue: IssueDraft, secret: str) -> str:
     """Opens the issue; its page's address.
 
     Raises:

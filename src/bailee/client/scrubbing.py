@@ -111,7 +111,7 @@ _LIBRARY: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class Secret:
+class FoundSecret:
     """A value that looks like a secret. `number` stands for it; `beginning` is for the person's own
     eyes, to tell which it is.
     """
@@ -175,7 +175,7 @@ def texts(value: object) -> Iterator[str]:
             yield from texts(inner)
 
 
-def find(*values: object) -> tuple[Secret, ...]:
+def find(*values: object) -> tuple[FoundSecret, ...]:
     """The secrets in JSON values, in the order in which they are found."""
     held = [text for value in values for text in texts(value)]
     kinds: dict[str, str] = {}
@@ -184,12 +184,14 @@ def find(*values: object) -> tuple[Secret, ...]:
             if len(value) >= _SHORTEST and not value.startswith("["):
                 kinds.setdefault(value, kind)
     return tuple(
-        Secret(number, kind, value, sum(text.count(value) for text in held))
+        FoundSecret(number, kind, value, sum(text.count(value) for text in held))
         for number, (value, kind) in enumerate(kinds.items(), 1)
     )
 
 
-def masked(value: object, secrets: Iterable[Secret], keep: frozenset[int] = frozenset()) -> object:
+def masked(
+    value: object, secrets: Iterable[FoundSecret], keep: frozenset[int] = frozenset()
+) -> object:
     """A JSON value without the secrets, but for those kept on purpose."""
     mask = _masking(secrets, keep)
 
@@ -205,12 +207,12 @@ def masked(value: object, secrets: Iterable[Secret], keep: frozenset[int] = froz
     return within(value)
 
 
-def masked_text(text: str, secrets: Iterable[Secret]) -> str:
+def masked_text(text: str, secrets: Iterable[FoundSecret]) -> str:
     """A text without the secrets."""
     return _masking(secrets, frozenset())(text)
 
 
-def _masking(secrets: Iterable[Secret], keep: frozenset[int]) -> Callable[[str], str]:
+def _masking(secrets: Iterable[FoundSecret], keep: frozenset[int]) -> Callable[[str], str]:
     going = sorted(
         (one for one in secrets if one.number not in keep),
         key=lambda one: len(one.value),

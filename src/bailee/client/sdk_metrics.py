@@ -2,7 +2,8 @@
 
 Rules kept here:
 
-* What goes into the SDK passed the guard: it takes `Metric`s and a `Resource` and nothing else.
+* What goes into the SDK passed the guard: it takes `Measurement`s and a `Resource` and nothing
+  else.
 * What comes out is looked at again before it is encoded. Whatever the SDK adds by itself (a
   resource it found, an exemplar, a scope's attribute) is an error here, and nothing is sent.
 * Nothing global is set, no thread is started, no variable of the SDK's names a destination.
@@ -19,7 +20,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from bailee.client.declared import Metric, Resource
+from bailee.client.declared import Measurement, Resource
 from bailee.client.payloads import Payload
 from bailee.errors import IntegrityError
 
@@ -31,7 +32,7 @@ _BOUNDS: Final = (10, 50, 100, 250, 500, 1000, 2500, 5000, 10_000, 30_000, 60_00
 
 
 def metrics(
-    measured: Sequence[Metric], resource: Resource, *, since: datetime, until: datetime
+    measured: Sequence[Measurement], resource: Resource, *, since: datetime, until: datetime
 ) -> Payload | None:
     """The payload; None when the SDK has been switched off (`OTEL_SDK_DISABLED`).
 
@@ -52,7 +53,7 @@ def metrics(
     return Payload("metrics", "/v1/metrics", "application/json", body.encode())
 
 
-def _collected(measured: Sequence[Metric], resource: Resource) -> MetricsData | None:
+def _collected(measured: Sequence[Measurement], resource: Resource) -> MetricsData | None:
     from opentelemetry.sdk.metrics import AlwaysOffExemplarFilter, Counter, Histogram, MeterProvider
     from opentelemetry.sdk.metrics.export import AggregationTemporality, InMemoryMetricReader
     from opentelemetry.sdk.resources import Resource as SdkResource
@@ -83,7 +84,7 @@ def _collected(measured: Sequence[Metric], resource: Resource) -> MetricsData | 
     return data
 
 
-def _check(data: MetricsData, measured: Sequence[Metric], resource: Resource) -> None:
+def _check(data: MetricsData, measured: Sequence[Measurement], resource: Resource) -> None:
     """Holds what the SDK made against what it was given."""
     given: dict[str, list[Mapping[str, object]]] = {}
     for metric in measured:

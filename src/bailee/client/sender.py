@@ -22,8 +22,8 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from bailee.client.flows import ingest_address, permitted, shown
-from bailee.client.outbox import Item, Outbox
-from bailee.client.settings import Settings
+from bailee.client.outbox import Outbox, OutboxItem
+from bailee.client.settings import ClientSettings
 from bailee.clock import Clock, system_clock
 from bailee.outbound.network import VARIABLES, Network, NoAnswer, checked
 from bailee.policy import Policy
@@ -35,49 +35,51 @@ _AGAIN: Final = frozenset({408, 425, 429})
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class SendOutcome:
     """What became of one item: "sent", "deleted" (turned off, or too old), "refused", "waiting"
     (with `why`).
     """
 
-    item: Item
+    item: OutboxItem
     became: str
     why: str = ""
 
 
-def network(settings: Settings) -> Network:
+def network(settings: ClientSettings) -> Network:
     """The way out that the settings describe."""
     found = {name: settings.variable(name) for name in VARIABLES}
     return Network({name: value for name, value in found.items() if value})
 
 
-def plan(outbox: Outbox, policy: Policy, settings: Settings, now: datetime) -> list[Outcome]:
+def plan(
+    outbox: Outbox, policy: Policy, settings: ClientSettings, now: datetime
+) -> list[SendOutcome]:
     """What `send` would do with each pending item. Sends and deletes nothing."""
     planned = []
     for item in outbox.items(state="pending"):
         flow = permitted(policy, settings, item.flow)
         if not flow.on:
-            planned.append(Outcome(item, "deleted", f"turned off by {flow.decided_by}"))
+            planned.append(SendOutcome(item, "deleted", f"turned off by {flow.decided_by}"))
         elif now - datetime.fromisoformat(item.made) >= _GIVE_UP:
-            planned.append(Outcome(item, "deleted", "nobody took it for 7 days"))
+            planned.append(SendOutcome(item, "deleted", "nobody took it for 7 days"))
         elif item.next_attempt is not None and datetime.fromisoformat(item.next_attempt) > now:
-            planned.append(Outcome(item, "waiting", f"next attempt at {item.next_attempt}"))
+            planned.append(SendOutcome(item, "waiting", f"next attempt at {item.next_attempt}"))
         else:
-            planned.append(Outcome(item, "sent"))
+            planned.append(SendOutcome(item, "sent"))
     return planned
 
 
 def send(
     outbox: Outbox,
     policy: Policy,
-    settings: Callable[[], Settings],
+    settings: Callable[[], ClientSettings],
     *,
     credential: str | None = None,
     clock: Clock = system_clock,
     hurry: bool = False,
     only: str | None = None,
     leaving: frozenset[str] = frozenset(),
-) -> list[Outcome]:
+) -> list[SendOutcome]:
     """Send what is pending. `settings` is read anew for each item. `hurry` does not wait for the
     next attempt's time; `only`: this item; `leaving`: not items of these flows.
 
@@ -85,7 +87,7 @@ def send(
         InputError: code `configuration`; the address or the network's settings can't be.
         StorageError: the outbox can't be used.
     """
-    outcomes: list[Outcome] = []
+    outcomes: list[SendOutcome] = []
     with outbox.sending() as mine:
         if not mine:
             return []
@@ -97,7 +99,7 @@ def send(
             if not flow.on or first.became == "deleted":
                 why = f"turned off by {flow.decided_by}" if not flow.on else first.why
                 outbox.delete(first.item)
-                outcomes.append(Outcome(first.item, "deleted", why))
+                outcomes.append(SendOutcome(first.item, "deleted", why))
             elif first.became == "waiting" and not hurry:
                 outcomes.append(first)
             else:
@@ -113,8 +115,12 @@ def delay(attempts: int, retry_after: str | None) -> timedelta:
 
 
 def _one(
-    outbox: Outbox, item: Item, settings: Settings, credential: str | None, now: datetime
-) -> Outcome:
+    outbox: Outbox,
+    item: OutboxItem,
+    settings: ClientSettings,
+    credential: str | None,
+    now: datetime,
+) -> SendOutcome:
     address = ingest_address(settings) + item.path
     checked(address)
     headers = {"content-type": item.content_type}
@@ -131,7 +137,7 @@ def _one(
         wait = delay(attempts, None)
         why = f"{shown(address)} can't be reached ({error})"
         changed = outbox.change(item, attempts=attempts, next_attempt=(now + wait).isoformat())
-        return Outcome(changed, "waiting", why)
+        return SendOutcome(changed, "waiting", why)
     if answer.good:
         changed = outbox.change(
             item,
@@ -142,11 +148,11 @@ def _one(
             destination=shown(address),
             answer=_identity(answer.content),
         )
-        return Outcome(changed, "sent")
+        return SendOutcome(changed, "sent")
     if answer.status in _AGAIN or answer.status >= 500:
         wait = delay(attempts, answer.headers.get("retry-after"))
         changed = outbox.change(item, attempts=attempts, next_attempt=(now + wait).isoformat())
-        return Outcome(changed, "waiting", f"{shown(address)} answered {answer.status}")
+        return SendOutcome(changed, "waiting", f"{shown(address)} answered {answer.status}")
     changed = outbox.change(
         item,
         state="refused",
@@ -155,7 +161,7 @@ def _one(
         destination=shown(address),
         answer=f"HTTP {answer.status}",
     )
-    return Outcome(changed, "refused", f"{shown(address)} answered {answer.status}")
+    return SendOutcome(changed, "refused", f"{shown(address)} answered {answer.status}")
 
 
 def _identity(content: bytes) -> str | None:

@@ -29,7 +29,7 @@ _ADDRESS: Final = frozenset({"type", "url", "headers"})
 
 
 @dataclass(frozen=True, slots=True)
-class Server:
+class McpServer:
     """A server: a program of this machine, or an address. What may be a secret is not shown."""
 
     name: str
@@ -44,13 +44,13 @@ class Server:
         """What would be run, or asked, whole, as it is written."""
         return self.url or " ".join([self.command or "", *self.args])
 
-    def expanded(self, variable: Callable[[str], str | None]) -> Server:
+    def expanded(self, variable: Callable[[str], str | None]) -> McpServer:
         """With variables in the place of their names."""
 
         def put(text: str) -> str:
             return _VARIABLE.sub(lambda m: variable(m[1]) or m[2] or "", text)
 
-        return Server(
+        return McpServer(
             self.name,
             None if self.command is None else put(self.command),
             tuple(put(one) for one in self.args),
@@ -87,10 +87,10 @@ def trouble(name: str, value: object) -> str | None:
     return None if _are_texts(value.get("env", {})) else "has an env that is not texts by name."
 
 
-def server(name: str, value: object) -> Server:
+def server(name: str, value: object) -> McpServer:
     """A definition in which there is no `trouble`."""
     held = members(value)
-    return Server(
+    return McpServer(
         name,
         text(held.get("command")) or None,
         tuple(map(text, elements(held.get("args")))),

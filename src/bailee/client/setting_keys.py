@@ -13,7 +13,7 @@ Kind = Literal["env", "days", "text", "flag", "sandbox", "permissions", "servers
 
 
 @dataclass(frozen=True, slots=True)
-class Key:
+class SettingKey:
     """One key of `settings.json`. `private`: for a flag, the value that wins and that holds when
     nobody says anything.
     """
@@ -24,21 +24,27 @@ class Key:
     private: bool | None = None
 
 
-KEYS: Final[dict[str, Key]] = {
+KEYS: Final[dict[str, SettingKey]] = {
     key.name: key
     for key in (
-        Key("env", "env", "Environment variables, the switches among them."),
-        Key(
+        SettingKey("env", "env", "Environment variables, the switches among them."),
+        SettingKey(
             "cleanupPeriodDays",
             "days",
             "For how many days transcripts are kept on this machine; the smallest wins; 0: none.",
         ),
-        Key("model", "text", "The model to ask for."),
-        Key("permissions", "permissions", "What may be done without asking, and what never."),
-        Key("webFetch", "flag", "Whether the agent may fetch web pages.", private=False),
-        Key("sandbox", "sandbox", "Whether commands run in a sandbox, and what it reaches.", True),
-        Key("mcpServers", "servers", "MCP servers the agent may start, by name."),
-        Key("feedbackRepository", "text", "Public repository (owner/name) for GitHub issues."),
+        SettingKey("model", "text", "The model to ask for."),
+        SettingKey(
+            "permissions", "permissions", "What may be done without asking, and what never."
+        ),
+        SettingKey("webFetch", "flag", "Whether the agent may fetch web pages.", private=False),
+        SettingKey(
+            "sandbox", "sandbox", "Whether commands run in a sandbox, and what it reaches.", True
+        ),
+        SettingKey("mcpServers", "servers", "MCP servers the agent may start, by name."),
+        SettingKey(
+            "feedbackRepository", "text", "Public repository (owner/name) for GitHub issues."
+        ),
     )
 }
 RULES: Final = ("allow", "ask", "deny")

@@ -36,7 +36,7 @@ from bailee.client.setting_keys import (
     LIKE_SERVER,
     OPEN_TO_PROJECTS,
     RULES,
-    Key,
+    SettingKey,
 )
 
 SCOPES: Final = (
@@ -51,7 +51,7 @@ OF_A_PROJECT: Final = frozenset({"project local", "project"})
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class SettingSource:
     """One place that says something. `values`: its JSON object, or None with `trouble` when it
     can't be read. `borrowed`: another program's file. `proposing`: a project's list of MCP servers,
     of which each needs a person's word.
@@ -66,7 +66,7 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
+class SettingProblem:
     """What is wrong with a source, and what to do. `key` is empty when it is the whole."""
 
     place: str
@@ -96,7 +96,7 @@ class Chosen:
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class ClientSettings:
     """What holds on this machine, for this folder.
 
     `switches`: the policy's switches that are set. `env`: other variables that hold. `values`: the
@@ -109,8 +109,8 @@ class Settings:
     env: Mapping[str, Chosen]
     values: Mapping[str, Chosen]
     rules: Mapping[str, tuple[Chosen, ...]]
-    problems: tuple[Problem, ...]
-    ignored: tuple[Problem, ...]
+    problems: tuple[SettingProblem, ...]
+    ignored: tuple[SettingProblem, ...]
     servers: Mapping[str, Chosen] = field(default_factory=dict)
     proposed: Mapping[str, Chosen] = field(default_factory=dict)
 
@@ -135,37 +135,37 @@ class Settings:
         return self.values.get("cleanupPeriodDays")
 
 
-def parse(scope: str, place: str, content: bytes, *, borrowed: bool = False) -> Source:
+def parse(scope: str, place: str, content: bytes, *, borrowed: bool = False) -> SettingSource:
     """A source from the bytes of a settings file. Never raises: what is wrong is its `trouble`."""
     try:
         value = json.loads(
             content.decode("utf-8-sig"), object_pairs_hook=_object, parse_constant=_constant
         )
     except UnicodeDecodeError:
-        return Source(scope, place, None, "is not UTF-8", borrowed)
+        return SettingSource(scope, place, None, "is not UTF-8", borrowed)
     except json.JSONDecodeError as error:
         where = f"line {error.lineno}, column {error.colno}"
-        return Source(scope, place, None, f"is not JSON ({where})", borrowed)
+        return SettingSource(scope, place, None, f"is not JSON ({where})", borrowed)
     except (_Refused, RecursionError, ValueError) as error:
         why = str(error) if isinstance(error, _Refused) else "is not JSON"
-        return Source(scope, place, None, why, borrowed)
+        return SettingSource(scope, place, None, why, borrowed)
     if not isinstance(value, dict):
-        return Source(scope, place, None, "is not a JSON object", borrowed)
-    return Source(scope, place, value, None, borrowed)
+        return SettingSource(scope, place, None, "is not a JSON object", borrowed)
+    return SettingSource(scope, place, value, None, borrowed)
 
 
-def from_environment(environment: Mapping[str, str]) -> Source:
+def from_environment(environment: Mapping[str, str]) -> SettingSource:
     """The process's environment as a source."""
-    return Source("environment", "environment", {"env": dict(environment)})
+    return SettingSource("environment", "environment", {"env": dict(environment)})
 
 
 def merge(
-    sources: Iterable[Source],
+    sources: Iterable[SettingSource],
     *,
     switches: frozenset[str],
     private: frozenset[str],
     most_days: int,
-) -> Settings:
+) -> ClientSettings:
     """What holds. `switches`: the policy's; `private`: those of them that turn a flow off;
     `most_days`: the longest that transcripts may be kept locally.
     """
@@ -179,7 +179,7 @@ def merge(
         scope = next(s.scope for s in ordered if s.place == place)
         for name in private:
             reading.switches.setdefault(name, Chosen("1", scope, place, assumed=True))
-    return Settings(
+    return ClientSettings(
         reading.switches,
         reading.env,
         reading.values,
@@ -201,13 +201,13 @@ class _Reading:
         self.env: dict[str, Chosen] = {}
         self.values: dict[str, Chosen] = {}
         self.rules: dict[str, list[Chosen]] = {kind: [] for kind in RULES}
-        self._hosts: list[tuple[Source, tuple[str, ...]]] = []
+        self._hosts: list[tuple[SettingSource, tuple[str, ...]]] = []
         self.servers: dict[str, Chosen] = {}
         self.proposed: dict[str, Chosen] = {}
-        self.problems: list[Problem] = []
-        self.ignored: list[Problem] = []
+        self.problems: list[SettingProblem] = []
+        self.ignored: list[SettingProblem] = []
 
-    def take(self, source: Source) -> None:
+    def take(self, source: SettingSource) -> None:
         """Read one source."""
         if source.proposing:
             self._propose(source)
@@ -237,7 +237,7 @@ class _Reading:
             else:
                 self._text(source, name, value)
 
-    def _env(self, source: Source, value: object) -> None:
+    def _env(self, source: SettingSource, value: object) -> None:
         if not isinstance(value, Mapping):
             self._problem(source, "env", "must be an object.", 'like {"DISABLE_TELEMETRY": "1"}')
             return
@@ -264,7 +264,7 @@ class _Reading:
             elif text:
                 self.env.setdefault(name, Chosen(text, source.scope, source.place))
 
-    def _days(self, source: Source, name: str, value: object) -> None:
+    def _days(self, source: SettingSource, name: str, value: object) -> None:
         if not _is_whole(value) or not 0 <= value <= self._most_days:
             message = f"must be a whole number from 0 to {self._most_days}."
             self._problem(source, name, message, "0 keeps no transcripts")
@@ -276,7 +276,7 @@ class _Reading:
         if held is None or (chosen.value, chosen.assumed) < (held.value, held.assumed):
             self.values[name] = chosen
 
-    def _flag(self, source: Source, key: Key, value: object) -> None:
+    def _flag(self, source: SettingSource, key: SettingKey, value: object) -> None:
         if not isinstance(value, bool):
             self._problem(source, key.name, "must be true or false.", "without quotes")
             value = key.private
@@ -287,7 +287,7 @@ class _Reading:
         if held is None or (value is key.private and held.value is not key.private):
             self.values[key.name] = Chosen(value, source.scope, source.place)
 
-    def _sandbox(self, source: Source, key: Key, value: object) -> None:
+    def _sandbox(self, source: SettingSource, key: SettingKey, value: object) -> None:
         """True, false, or an object: `enabled` is the flag; of two lists of hosts that commands
         may reach, what is in both holds.
         """
@@ -326,7 +326,7 @@ class _Reading:
         assert held is not None
         self.values["sandbox.network"] = held
 
-    def _permissions(self, source: Source, value: object) -> None:
+    def _permissions(self, source: SettingSource, value: object) -> None:
         if not isinstance(value, Mapping):
             message = "must be an object with allow, ask or deny."
             self._problem(source, "permissions", message, 'like {"deny": ["Bash(rm:*)"]}')
@@ -343,7 +343,7 @@ class _Reading:
             else:
                 self.rules[kind] += [Chosen(r, source.scope, source.place) for r in rules]
 
-    def _servers(self, source: Source, name: str, value: object) -> None:
+    def _servers(self, source: SettingSource, name: str, value: object) -> None:
         if not isinstance(value, Mapping):
             self._problem(source, name, "must be an object of objects.", "one for each server")
             return
@@ -358,14 +358,14 @@ class _Reading:
                 found = Chosen(definition, source.scope, source.place)
                 self.servers.setdefault(server, found)
 
-    def _propose(self, source: Source) -> None:
+    def _propose(self, source: SettingSource) -> None:
         """A list of servers that came with a project: what it can't mean is passed over."""
         found = None if source.values is None else source.values.get("mcpServers")
         for server, definition in found.items() if isinstance(found, Mapping) else ():
             if trouble(server, definition) is None:
                 self.proposed[server] = Chosen(definition, source.scope, source.place)
 
-    def _text(self, source: Source, name: str, value: object) -> None:
+    def _text(self, source: SettingSource, name: str, value: object) -> None:
         if not isinstance(value, str) or not value:
             self._problem(source, name, "must be a text.", KEYS[name].meaning)
         elif name == "feedbackRepository" and source.scope in OF_A_PROJECT:
@@ -373,12 +373,12 @@ class _Reading:
         else:
             self.values.setdefault(name, Chosen(value, source.scope, source.place))
 
-    def _problem(self, source: Source, key: str, message: str, hint: str) -> None:
-        self.problems.append(Problem(source.place, _one_line(key), message, hint))
+    def _problem(self, source: SettingSource, key: str, message: str, hint: str) -> None:
+        self.problems.append(SettingProblem(source.place, _one_line(key), message, hint))
 
-    def _ignore(self, source: Source, key: str) -> None:
+    def _ignore(self, source: SettingSource, key: str) -> None:
         self.ignored.append(
-            Problem(
+            SettingProblem(
                 source.place,
                 _one_line(key),
                 "is not for a project to decide, and is ignored.",

@@ -29,7 +29,7 @@ ONE_IN: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class SurveyHistory:
     """What is remembered: when it was last asked, and whether it may ever be again."""
 
     last: datetime | None = None
@@ -37,7 +37,7 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
-class Session:
+class SurveyedSession:
     """What counts of a session. `chance`: a number from 0 to 1, drawn once for the session."""
 
     interactive: bool
@@ -48,7 +48,7 @@ class Session:
     busy: bool = False
 
 
-def ask(asked: Asked, session: Session, *, may_send: bool, now: datetime) -> bool:
+def ask(asked: SurveyHistory, session: SurveyedSession, *, may_send: bool, now: datetime) -> bool:
     """Whether to ask now."""
     return (
         may_send
@@ -63,22 +63,22 @@ def ask(asked: Asked, session: Session, *, may_send: bool, now: datetime) -> boo
     )
 
 
-def read(folder: Path) -> Asked:
+def read(folder: Path) -> SurveyHistory:
     """What is remembered. A note that can't be understood means never, until it is mended."""
     try:
         note = json.loads((folder / "survey.json").read_bytes())
         last = note["last"]
         moment = None if last is None else datetime.fromisoformat(last)
         if not isinstance(note["never"], bool) or (moment is not None and moment.tzinfo is None):
-            return Asked(never=True)
-        return Asked(moment, note["never"])
+            return SurveyHistory(never=True)
+        return SurveyHistory(moment, note["never"])
     except FileNotFoundError:
-        return Asked()
+        return SurveyHistory()
     except (OSError, ValueError, KeyError, TypeError):
-        return Asked(never=True)
+        return SurveyHistory(never=True)
 
 
-def write(folder: Path, asked: Asked) -> None:
+def write(folder: Path, asked: SurveyHistory) -> None:
     """Remember. Raises `OSError`."""
     make_private(folder)
     last = None if asked.last is None else asked.last.isoformat()

@@ -27,9 +27,9 @@ from types import TracebackType
 from typing import Final
 
 from bailee import __version__
-from bailee.client.declared import Declared, Metric, Resource, Scalar
+from bailee.client.declared import Declared, Measurement, Resource, Scalar
 from bailee.client.local_key import make_private, write_private
-from bailee.client.machine import Machine
+from bailee.client.machine import ClientMachine
 from bailee.client.sdk_errors import error as error_payload
 from bailee.client.sdk_metrics import metrics as metrics_payload
 from bailee.registry import OTHER
@@ -39,14 +39,16 @@ _MOST: Final = 5_000
 _FRAMES: Final = 30
 
 
-class Telemetry:
+class ClientTelemetry:
     """What one program measures. `service` is its declared name."""
 
-    def __init__(self, machine: Machine, service: str, declared: Declared | None = None) -> None:
+    def __init__(
+        self, machine: ClientMachine, service: str, declared: Declared | None = None
+    ) -> None:
         self._machine: Final = machine
         self._service: Final = service
         self._declared: Final = declared or Declared()
-        self._measured: list[Metric] = []
+        self._measured: list[Measurement] = []
         self._since: datetime = machine.clock()
 
     def known(self, field: str, value: str) -> str:

@@ -51,7 +51,7 @@ _TITLE: Final = 80
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class KeptTranscript:
     """A session that is kept on this machine. Moments are ISO 8601, UTC."""
 
     session: str
@@ -64,7 +64,7 @@ class Kept:
 
 
 @dataclass(frozen=True, slots=True)
-class Due:
+class DueTranscript:
     """A session and when it is forgotten; known without any key."""
 
     session: str
@@ -133,7 +133,7 @@ class LocalTranscripts:
             key = self._session_key(session)
             return [json.loads(_record(content, frame, session, key)) for frame in found.frames]
 
-    def list(self) -> Sequence[Kept]:
+    def list(self) -> Sequence[KeptTranscript]:
         """The sessions that can be resumed, latest first. What does not open is listed too, with a
         title that says so, since it must be possible to delete it.
         """
@@ -144,7 +144,7 @@ class LocalTranscripts:
                     kept.append(self._described(due))
         return sorted(kept, key=lambda one: one.last_activity, reverse=True)
 
-    def due(self, days: int | None = None) -> Sequence[Due]:
+    def due(self, days: int | None = None) -> Sequence[DueTranscript]:
         """Every session with the moment at which it is forgotten, soonest first; needs no key."""
         span = timedelta(days=self._days if days is None else days)
         found = []
@@ -155,7 +155,7 @@ class LocalTranscripts:
                 last = self._last(held)
             else:
                 last = datetime.fromtimestamp(path.stat().st_mtime, tz=UTC)
-            found.append(Due(path.stem, last, last + span, len(content)))
+            found.append(DueTranscript(path.stem, last, last + span, len(content)))
         return sorted(found, key=lambda one: one.forgotten_at)
 
     def delete(self, session: str) -> bool:
@@ -173,7 +173,7 @@ class LocalTranscripts:
                 sync_folder(self._folder)
             return was
 
-    def forget(self, days: int | None = None) -> Sequence[Due]:
+    def forget(self, days: int | None = None) -> Sequence[DueTranscript]:
         """Forget every session that is past its time; which ones."""
         with reaching(self._folder):
             past = [one for one in self.due(days) if one.forgotten_at <= self._clock()]
@@ -187,7 +187,7 @@ class LocalTranscripts:
             writing.close()
         self._open.clear()
 
-    def _described(self, due: Due) -> Kept:
+    def _described(self, due: DueTranscript) -> KeptTranscript:
         content = self._content(due.session)
         held = frames.layout(content)
         folder, title = "", ""
@@ -199,7 +199,7 @@ class LocalTranscripts:
                 title = title or _title(record)
         except (BaileeError, ValueError):
             title = "(can't be opened)"
-        return Kept(
+        return KeptTranscript(
             due.session,
             folder,
             title,
@@ -306,7 +306,7 @@ class _Writing:
         self._end += len(content)
 
 
-def _record(content: bytes, frame: frames.Frame, session: str, key: bytes) -> bytes:
+def _record(content: bytes, frame: frames.RecordFrame, session: str, key: bytes) -> bytes:
     sealed = content[frame.start : frame.start + frame.length]
     return unseal(key, sealed, frames.about(session, frame.number, frame.at))
 

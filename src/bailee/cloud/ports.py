@@ -50,7 +50,7 @@ class End(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class MachineLimits:
     """What one machine may use. Sizes in bytes, times in seconds."""
 
     memory: int = 1 << 30
@@ -102,7 +102,9 @@ class Machine(Protocol):
 class Machines(Protocol):
     """What starts machines."""
 
-    async def start(self, session: str, services: Mapping[str, Service], limits: Limits) -> Machine:
+    async def start(
+        self, session: str, services: Mapping[str, Service], limits: MachineLimits
+    ) -> Machine:
         """Start one for a session, ready to execute commands.
 
         Raises:

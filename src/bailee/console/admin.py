@@ -17,7 +17,7 @@ from starlette.responses import Response
 from bailee.console.asking import Ask
 from bailee.console.calendar import calendar
 from bailee.console.conversations import conversations
-from bailee.console.frame import Frame, drawn
+from bailee.console.frame import PageTemplates, drawn
 from bailee.console.parts import Parts
 from bailee.console.privacy import particulars
 from bailee.operations import accounts, audit, home, keys, retention, sessions
@@ -30,7 +30,7 @@ _SHOWN = 200
 class Admin:
     """The handlers; each takes an `Ask`."""
 
-    def __init__(self, parts: Parts, frame: Frame) -> None:
+    def __init__(self, parts: Parts, frame: PageTemplates) -> None:
         self._parts = parts
         self._do = parts.do
         self._frame = frame

@@ -43,7 +43,7 @@ _KEY: Final = re.compile(r"[\x21-\x7e]{1,200}")
 _NOTHING_MORE: Final = object()
 
 
-class Api:
+class ApiHandlers:
     """The handlers: one for each route, and the API's description."""
 
     def __init__(self, parts: Parts) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from starlette.responses import RedirectResponse, Response
 
 from bailee.console.asking import Ask
-from bailee.console.frame import Frame
+from bailee.console.frame import PageTemplates
 from bailee.console.parts import Parts
 from bailee.errors import BaileeError
 
@@ -15,7 +15,7 @@ _LASTS = 14 * 86_400
 class Arriving:
     """Begins sessions, and says where to go first."""
 
-    def __init__(self, parts: Parts, frame: Frame) -> None:
+    def __init__(self, parts: Parts, frame: PageTemplates) -> None:
         self._parts = parts
         self._registry = parts.node.registry
         self._frame = frame

@@ -24,7 +24,7 @@ _WIDTH: Final = 860.0
 
 
 @dataclass(frozen=True, slots=True)
-class Day:
+class CalendarDay:
     """How many sessions go on a day."""
 
     on: date

@@ -23,7 +23,7 @@ from starlette.responses import RedirectResponse, Response, StreamingResponse
 from bailee.accounts import Account
 from bailee.console.asking import Ask
 from bailee.console.cloud_events import said
-from bailee.console.frame import Frame
+from bailee.console.frame import PageTemplates
 from bailee.console.parts import Parts
 from bailee.errors import BaileeError, InputError
 from bailee.operations import cloud
@@ -32,10 +32,10 @@ from bailee.words import Words
 _KEEP_ALIVE_SECONDS: Final = 15.0
 
 
-class Cloud:
+class CloudPages:
     """The handlers; each takes an `Ask`."""
 
-    def __init__(self, parts: Parts, frame: Frame) -> None:
+    def __init__(self, parts: Parts, frame: PageTemplates) -> None:
         self._parts = parts
         self._do = parts.do
         self._frame = frame

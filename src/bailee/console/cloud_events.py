@@ -14,7 +14,7 @@ _RESULT_LINES: Final = 40
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class SaidEvent:
     """One thing. `kind` is a class of the style: step, prompt, said, tool, result, problem."""
 
     n: int
@@ -28,13 +28,13 @@ class Said:
         return asdict(self)
 
 
-def said(events: Sequence[Mapping[str, object]], words: Words) -> Iterator[Said]:
+def said(events: Sequence[Mapping[str, object]], words: Words) -> Iterator[SaidEvent]:
     """The events that a person wants to read."""
     for event in events:
         for kind, who, text in _parts(event, words):
             if text:
                 shown = text if len(text) <= _LONGEST else text[:_LONGEST] + "…"
-                yield Said(
+                yield SaidEvent(
                     whole(event["n"]), str(event["at"]), kind, words(f"cloud.who_{who}"), shown
                 )
 

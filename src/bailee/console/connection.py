@@ -48,7 +48,7 @@ class Patience:
     head_bytes: int = 65_536
 
 
-class Connection(HttpToolsProtocol):
+class ConsoleConnection(HttpToolsProtocol):
     """Made by `Listener` for each accepted socket; all on its event loop's thread.
 
     `admitted` is called when a request's credential is good, `waits` at the end of each request,

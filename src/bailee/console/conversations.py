@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from bailee.blocks import Block, blocks_of, role_of
-from bailee.operations.sessions import Transcript
+from bailee.operations.sessions import SessionTranscript
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +17,7 @@ class Spoken:
 
 
 @dataclass(frozen=True, slots=True)
-class Conversation:
+class ShownConversation:
     """`kind`: `main`, `agent` or `aside`. `name`: the agent's; "" for any other."""
 
     kind: str
@@ -25,7 +25,7 @@ class Conversation:
     messages: list[Spoken]
 
 
-def conversations(shown: Transcript) -> list[Conversation]:
+def conversations(shown: SessionTranscript) -> list[ShownConversation]:
     """All of a session, the main conversation first."""
     return [
         _conversation("main", "", shown.messages),
@@ -34,5 +34,5 @@ def conversations(shown: Transcript) -> list[Conversation]:
     ]
 
 
-def _conversation(kind: str, name: str, messages: list[object]) -> Conversation:
-    return Conversation(kind, name, [Spoken(role_of(one), blocks_of(one)) for one in messages])
+def _conversation(kind: str, name: str, messages: list[object]) -> ShownConversation:
+    return ShownConversation(kind, name, [Spoken(role_of(one), blocks_of(one)) for one in messages])

@@ -13,12 +13,12 @@ from starlette.responses import RedirectResponse, Response
 
 from bailee.console import plots
 from bailee.console.asking import Ask
-from bailee.console.frame import Frame, drawn
+from bailee.console.frame import PageTemplates, drawn
 from bailee.console.parts import Parts
-from bailee.console.plots import Said, Series
+from bailee.console.plots import PlotWords, Series
 from bailee.errors import InputError
 from bailee.operations import telemetry
-from bailee.telemetry.error_queries import Day
+from bailee.telemetry.error_queries import IssueDay
 
 STATES: Final = ("open", "resolved", "muted")
 _SHOWN: Final = 200
@@ -27,7 +27,7 @@ _SHOWN: Final = 200
 class ErrorIssues:
     """The handlers; each takes an `Ask`."""
 
-    def __init__(self, parts: Parts, frame: Frame) -> None:
+    def __init__(self, parts: Parts, frame: PageTemplates) -> None:
         self._do = parts.do
         self._frame = frame
 
@@ -79,7 +79,7 @@ class ErrorIssues:
         words, days = ask.words, found.trend
         moments = [datetime.fromisoformat(day.day) for day in days]
         series = [Series(words("errors.events"), [float(day.count) for day in days])]
-        said = Said("days", words("errors.days"), _trend_in_words(ask, days))
+        said = PlotWords("days", words("errors.days"), _trend_in_words(ask, days))
         return self._frame.page(
             ask,
             "admin/error.html",
@@ -91,7 +91,7 @@ class ErrorIssues:
         )
 
 
-def _trend_in_words(ask: Ask, days: Sequence[Day]) -> str:
+def _trend_in_words(ask: Ask, days: Sequence[IssueDay]) -> str:
     counts = [day.count for day in days]
     return ask.words(
         "errors.trend", days=len(days), total=sum(counts), most=max(counts), last=counts[-1]

@@ -17,9 +17,9 @@ from starlette.responses import RedirectResponse, Response
 from bailee.blocks import Block, blocks_of, role_of
 from bailee.console.asking import Ask
 from bailee.console.conversations import Spoken
-from bailee.console.frame import Frame
+from bailee.console.frame import PageTemplates
 from bailee.console.parts import Parts
-from bailee.console.shares import Week, shares
+from bailee.console.shares import WeekShares, shares
 from bailee.errors import BaileeError, InputError
 from bailee.operations import feedback
 
@@ -28,10 +28,10 @@ _LONGEST = 200_000
 _STATES = ("open", "linked", "closed")
 
 
-class Feedback:
+class FeedbackPages:
     """The handlers; each takes an `Ask`."""
 
-    def __init__(self, parts: Parts, frame: Frame) -> None:
+    def __init__(self, parts: Parts, frame: PageTemplates) -> None:
         self._parts = parts
         self._do = parts.do
         self._frame = frame
@@ -120,7 +120,7 @@ class Feedback:
             (answer, words("survey.dismissed") if answer == "dismissed" else answer)
             for answer in found.answers
         ]
-        weeks = [Week(one.week, one.counts, one.total) for one in found.weeks]
+        weeks = [WeekShares(one.week, one.counts, one.total) for one in found.weeks]
         # Made here from numbers and days, every text escaped: markup of our own.
         picture = Markup(shares(weeks, names, words))  # noqa: S704
         return self._frame.page(
@@ -135,7 +135,7 @@ class Feedback:
 
     # -- inside ----------------------------------------------------------------------------------
 
-    def _found(self, ask: Ask) -> feedback.Opened:
+    def _found(self, ask: Ask) -> feedback.OpenedReport:
         """The report in the address by its particulars.
 
         Raises:
@@ -148,7 +148,7 @@ class Feedback:
                 raise
             raise InputError(ask.words("feedback.gone"), code="not_found") from None
 
-    def _draft(self, ask: Ask) -> feedback.Issue | None:
+    def _draft(self, ask: Ask) -> feedback.IssueProposal | None:
         """The draft of a public issue, where there is a repository for it."""
         try:
             return self._do(ask, feedback.draft, ask.path["report"])
@@ -163,7 +163,7 @@ class Feedback:
         error: BaileeError | None = None,
         *,
         content: list[dict[str, object]] | None = None,
-        draft: feedback.Issue | None = None,
+        draft: feedback.IssueProposal | None = None,
     ) -> Response:
         return self._frame.page(
             ask,

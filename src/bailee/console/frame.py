@@ -27,7 +27,7 @@ _FOLDER: Final = Path(__file__).parent
 _PAGES: Final = _FOLDER / "pages"
 
 
-class Frame:
+class PageTemplates:
     """Renders the templates of `pages/`."""
 
     def __init__(

@@ -13,7 +13,7 @@ from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from bailee.admission.addresses import PROXIED
-from bailee.console.names import Names, Reply
+from bailee.console.names import Names, NameVerdict
 
 POLICY = (
     "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; "
@@ -64,12 +64,12 @@ class Guarded:
         if len(hosts) != 1:
             return PlainTextResponse("send one Host header\n", 400)
         reply = self._names.reply(hosts[0].decode("latin-1"), scope["path"])
-        if reply is Reply.ELSEWHERE:
+        if reply is NameVerdict.ELSEWHERE:
             return PlainTextResponse(_ELSEWHERE, 421)
-        if reply is Reply.FOREIGN:
+        if reply is NameVerdict.FOREIGN:
             return PlainTextResponse("this console has another name\n", 421)
         plain = self._names.secure and scope["scheme"] == "http" and scope.get(PROXIED, False)
-        if reply is Reply.THERE or plain:
+        if reply is NameVerdict.THERE or plain:
             return self._there(scope)
         return None
 

@@ -9,7 +9,7 @@ from bailee.console.arriving import Arriving
 from bailee.console.asking import Ask
 
 
-class Home:
+class HomePage:
     """The handler; it takes an `Ask`."""
 
     def __init__(self, arriving: Arriving, admin: Admin) -> None:

@@ -29,7 +29,7 @@ _BRINGS: Final[Mapping[str, str]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class LabelLine:
     """One kind of data. `linked`, `purposes` and `going` are names in the catalogue; `facts`: what
     was asked of the policy, for "why?".
     """
@@ -47,7 +47,7 @@ class Line:
 class Label:
     """An account's lines, and the decision about training that holds for what it does now."""
 
-    lines: tuple[Line, ...]
+    lines: tuple[LabelLine, ...]
     training: Decision
     training_facts: Mapping[str, str]
 
@@ -76,7 +76,7 @@ def _lines(
     running: Configuration,
     language: Language,
     trained: Decision,
-) -> Iterator[Line]:
+) -> Iterator[LabelLine]:
     purposes = ("serving", "training") if trained.effect == "allow" else ("serving", "no_training")
     held: list[tuple[str, str, tuple[str, ...], str]] = [
         ("transcript", "linked", purposes, "sessions")
@@ -97,7 +97,7 @@ def _lines(
         asked = {**facts, "data_class": data_class}
         decision = policy.decide("retain", asked)
         kept = period_in_words(decision.retention or NOTHING, language)
-        yield Line(data_class, kept, decision.clause, _asked(asked), linked, purpose, going)
+        yield LabelLine(data_class, kept, decision.clause, _asked(asked), linked, purpose, going)
 
 
 def _asked(facts: Mapping[str, str | bool]) -> dict[str, str]:

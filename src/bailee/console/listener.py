@@ -28,7 +28,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from bailee.admission import ConnectionLimits, Connections
 from bailee.admission.addresses import PROXIED, TrustedProxies
-from bailee.console.connection import Connection, Patience
+from bailee.console.connection import ConsoleConnection, Patience
 from bailee.errors import InputError
 
 _NO_ROOM: Final = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
@@ -172,7 +172,7 @@ class Listener:
         secure = self._config.ssl
         try:
             transport, _ = await asyncio.get_running_loop().connect_accepted_socket(
-                lambda: Connection(
+                lambda: ConsoleConnection(
                     self._config,
                     self._server.server_state,
                     patience=self._patience,

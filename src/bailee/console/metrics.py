@@ -18,9 +18,9 @@ from starlette.responses import Response
 
 from bailee.console import plots
 from bailee.console.asking import Ask
-from bailee.console.frame import Frame, drawn
+from bailee.console.frame import PageTemplates, drawn
 from bailee.console.parts import Parts
-from bailee.console.plots import Said, Series
+from bailee.console.plots import PlotWords, Series
 from bailee.errors import InputError
 from bailee.operations import telemetry
 from bailee.telemetry.queries import Figures
@@ -67,7 +67,7 @@ RANGES: Final[Mapping[str, Range]] = {
 class Metrics:
     """The handlers; each takes an `Ask`."""
 
-    def __init__(self, parts: Parts, frame: Frame) -> None:
+    def __init__(self, parts: Parts, frame: PageTemplates) -> None:
         self._do = parts.do
         self._frame = frame
 
@@ -118,7 +118,9 @@ class Metrics:
         """What clients sent that may not be kept, by field."""
         rows = _by_field(self._do(ask, telemetry.dropped))
         words = ask.words
-        said = Said("dropped", words("metrics.dropped_title"), words("metrics.dropped_picture"))
+        said = PlotWords(
+            "dropped", words("metrics.dropped_title"), words("metrics.dropped_picture")
+        )
         return self._frame.page(
             ask,
             "admin/dropped.html",
@@ -215,14 +217,14 @@ def _pictures(
         "tokens": plots.stack(moments, tokens, _said(ask, "tokens", tokens, moments)),
         "models": plots.bars(
             {row.model: row.tokens for row in usage.models},
-            Said("models", words("metrics.models"), words("metrics.bars")),
+            PlotWords("models", words("metrics.models"), words("metrics.bars")),
         ),
         "features": plots.bars(
             {
                 f"{row.feature} ({words('metrics.kind_' + row.kind)})": row.uses
                 for row in usage.features
             },
-            Said("features", words("metrics.features"), words("metrics.bars")),
+            PlotWords("features", words("metrics.features"), words("metrics.bars")),
         ),
     }
     return {key: drawn(picture) for key, picture in made_of.items()}
@@ -297,7 +299,7 @@ def _said(
     moments: Sequence[datetime],
     *,
     unit: str = "",
-) -> Said:
+) -> PlotWords:
     """A plot's words: title, and for each line its least, most and last."""
     words = ask.words
     sentences = []
@@ -319,7 +321,7 @@ def _said(
         until=f"{moments[-1]:%Y-%m-%d %H:%M}",
     )
     said = " ".join([when, *(sentences or [words("metrics.nothing")])])
-    return Said(key, words(f"metrics.{key}"), said, unit)
+    return PlotWords(key, words(f"metrics.{key}"), said, unit)
 
 
 def _time_unit(values: Iterable[float | None]) -> tuple[float, str]:
@@ -339,7 +341,7 @@ def _added(amounts: Iterable[tuple[str, int]]) -> Counter[str]:
     return found
 
 
-def _by_field(rows: Iterable[telemetry.Dropped]) -> list[dict[str, Any]]:
+def _by_field(rows: Iterable[telemetry.DroppedField]) -> list[dict[str, Any]]:
     """Counts of what was dropped, added up by field and reason, the most first."""
     found: dict[tuple[str, str], dict[str, Any]] = {}
     for row in rows:

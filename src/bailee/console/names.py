@@ -32,7 +32,7 @@ _HOST: Final = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:.]+\]")
 _PORTS: Final = {"https": 443, "http": 80}
 
 
-class Reply(Enum):
+class NameVerdict(Enum):
     """What a request under a name gets."""
 
     ANSWER = "what it asks for"
@@ -58,16 +58,16 @@ class Names:
         """Whether browsers reach the console by TLS."""
         return self.url.startswith("https://")
 
-    def reply(self, host: str, path: str) -> Reply:
+    def reply(self, host: str, path: str) -> NameVerdict:
         """What a request for `path` gets whose `Host` is `host`."""
         name = host.lower()
         if name in self.own:
-            return Reply.ANSWER
+            return NameVerdict.ANSWER
         if name not in self.here:
-            return Reply.FOREIGN
+            return NameVerdict.FOREIGN
         if path.startswith(_FOR_PROGRAMS):
-            return Reply.ANSWER
-        return Reply.THERE if self.told else Reply.ELSEWHERE
+            return NameVerdict.ANSWER
+        return NameVerdict.THERE if self.told else NameVerdict.ELSEWHERE
 
     def origin(self, host: str) -> str:
         """The console's origin as a browser that asked under `host`, one of `own`, says it."""

@@ -14,7 +14,7 @@ from starlette.responses import RedirectResponse, Response
 
 from bailee.accounts.organisations import role_named
 from bailee.console.asking import Ask
-from bailee.console.frame import Frame
+from bailee.console.frame import PageTemplates
 from bailee.console.label import label
 from bailee.console.parts import Parts
 from bailee.errors import InputError
@@ -22,10 +22,10 @@ from bailee.operations import keys, organisations
 from bailee.policy.document import Clause
 
 
-class Organisations:
+class OrganisationPages:
     """The handlers; each takes an `Ask`."""
 
-    def __init__(self, parts: Parts, frame: Frame) -> None:
+    def __init__(self, parts: Parts, frame: PageTemplates) -> None:
         self._parts = parts
         self._do = parts.do
         self._frame = frame

@@ -18,7 +18,7 @@ from starlette.responses import RedirectResponse, Response
 
 from bailee.console.arriving import Arriving, address_of
 from bailee.console.asking import Ask
-from bailee.console.frame import Frame
+from bailee.console.frame import PageTemplates
 from bailee.console.parts import Parts
 from bailee.errors import InputError
 from bailee.operations import keys, people
@@ -26,10 +26,10 @@ from bailee.operations.key_terms import MadeKey
 from bailee.policy.notice import notice
 
 
-class People:
+class PeoplePages:
     """The handlers; each takes an `Ask`."""
 
-    def __init__(self, parts: Parts, frame: Frame, arriving: Arriving) -> None:
+    def __init__(self, parts: Parts, frame: PageTemplates, arriving: Arriving) -> None:
         self._parts = parts
         self._do = parts.do
         self._registry = parts.node.registry

@@ -41,7 +41,7 @@ class Series:
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class PlotWords:
     """A plot's words: its title, its description, the unit behind its numbers."""
 
     key: str
@@ -51,7 +51,11 @@ class Said:
 
 
 def lines(
-    moments: Sequence[datetime], series: Sequence[Series], said: Said, *, most: float | None = None
+    moments: Sequence[datetime],
+    series: Sequence[Series],
+    said: PlotWords,
+    *,
+    most: float | None = None,
 ) -> str:
     """Lines over time. `most`: where the scale ends, else where the values do."""
     shown = series[:_MOST_SERIES]
@@ -79,7 +83,7 @@ def lines(
     return _closed([*parts, *_end_names(ends, dict(names))])
 
 
-def stack(moments: Sequence[datetime], series: Sequence[Series], said: Said) -> str:
+def stack(moments: Sequence[datetime], series: Sequence[Series], said: PlotWords) -> str:
     """Columns over time, each of parts that add up."""
     shown = series[:_MOST_SERIES]
     sums = [sum(one.values[place] or 0 for one in shown) for place in range(len(moments))]
@@ -109,7 +113,7 @@ def stack(moments: Sequence[datetime], series: Sequence[Series], said: Said) -> 
     return _closed(parts)
 
 
-def bars(amounts: Mapping[str, float], said: Said) -> str:
+def bars(amounts: Mapping[str, float], said: PlotWords) -> str:
     """One bar for each name, the longest first."""
     shown = sorted(amounts.items(), key=lambda pair: -pair[1])[:12]
     height = 10 + 28.0 * max(1, len(shown))
@@ -149,7 +153,7 @@ def trend(counts: Sequence[int], description: str) -> str:
 # -- inside ------------------------------------------------------------------------------------
 
 
-def _opening(said: Said, height: float) -> str:
+def _opening(said: PlotWords, height: float) -> str:
     return (
         f'<svg class="plot" viewBox="0 0 {_WIDTH:g} {height:g}" role="img" '
         f'aria-labelledby="{said.key}-title {said.key}-what"><title id="{said.key}-title">'
@@ -161,7 +165,7 @@ def _closed(parts: Sequence[str]) -> str:
     return "".join([*parts, "</svg>"])
 
 
-def _frame(moments: Sequence[datetime], top: float, said: Said) -> list[str]:
+def _frame(moments: Sequence[datetime], top: float, said: PlotWords) -> list[str]:
     parts = [_opening(said, _HEIGHT)]
     for quarter in range(5):
         value = top * quarter / 4

@@ -14,15 +14,15 @@ from bailee.accounts import Account
 from bailee.accounts.choices import choice_named
 from bailee.console.asking import Ask
 from bailee.console.conversations import conversations
-from bailee.console.frame import Frame
+from bailee.console.frame import PageTemplates
 from bailee.console.label import label
 from bailee.console.parts import Parts
 from bailee.console.visitor import Visitor
 from bailee.errors import InputError
 from bailee.operations import accounts, choices, erasure, feedback, retention, sessions
-from bailee.operations.erasure import Erasure, Piece
-from bailee.operations.retention import Move
-from bailee.operations.sessions import Session
+from bailee.operations.erasure import ArchivePiece, ErasureSummary
+from bailee.operations.retention import MoveSummary
+from bailee.operations.sessions import SessionSummary
 from bailee.policy.notice import notice
 
 _SHOWN = 200
@@ -31,7 +31,7 @@ _SHOWN = 200
 class Privacy:
     """The handlers; each takes an `Ask`."""
 
-    def __init__(self, parts: Parts, frame: Frame) -> None:
+    def __init__(self, parts: Parts, frame: PageTemplates) -> None:
         self._parts = parts
         self._do = parts.do
         self._frame = frame
@@ -167,12 +167,12 @@ class Privacy:
             problem=problem,
         )
 
-    def _move(self, ask: Ask, account: Account) -> Move | None:
+    def _move(self, ask: Ask, account: Account) -> MoveSummary | None:
         """How far the account's sessions have come in following the choice, while they do."""
         moves = self._do(ask, retention.list_moves, account.account_id).items
         return next((one for one in moves if one.state == "moving"), None)
 
-    def _own_session(self, ask: Ask) -> Session:
+    def _own_session(self, ask: Ask) -> SessionSummary:
         """The session in the address, if it is this person's: of nobody else's is said that it
         exists.
         """
@@ -190,7 +190,7 @@ class Privacy:
         return None
 
 
-def particulars(parts: Parts, ask: Ask, owner: str | None = None) -> Session:
+def particulars(parts: Parts, ask: Ask, owner: str | None = None) -> SessionSummary:
     """The particulars of the session in the address, among those of an owner or of all.
 
     Raises:
@@ -208,7 +208,7 @@ def archive(parts: Parts, ask: Ask, person: str) -> Response:
     """A ZIP archive of all that is held about a person."""
     found = parts.node.registry.people.get(person).person_id  # also what the file is named by
     items = parts.do(ask, erasure.export, found)
-    pieces = (item.data for item in items if isinstance(item, Piece))
+    pieces = (item.data for item in items if isinstance(item, ArchivePiece))
     name = f"bailee-{found}-{ask.now:%Y-%m-%d}.zip"
     return StreamingResponse(
         pieces,
@@ -217,6 +217,6 @@ def archive(parts: Parts, ask: Ask, person: str) -> Response:
     )
 
 
-def as_text(erased: Erasure) -> str:
+def as_text(erased: ErasureSummary) -> str:
     """A signed receipt as text to keep."""
     return orjson.dumps(erased.signed, option=orjson.OPT_INDENT_2).decode()

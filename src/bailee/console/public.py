@@ -9,7 +9,7 @@ from markupsafe import Markup
 from starlette.responses import RedirectResponse, Response
 
 from bailee.console.asking import Ask
-from bailee.console.frame import Frame
+from bailee.console.frame import PageTemplates
 from bailee.console.parts import Parts
 from bailee.policy.actions import ACTIONS, FLAGS
 from bailee.policy.asking import typed
@@ -26,7 +26,7 @@ _FOR_GOOD = {"cache-control": "public, max-age=31536000, immutable"}
 class Public:
     """The handlers; each takes an `Ask`."""
 
-    def __init__(self, parts: Parts, frame: Frame) -> None:
+    def __init__(self, parts: Parts, frame: PageTemplates) -> None:
         self._parts = parts
         self._frame = frame
 

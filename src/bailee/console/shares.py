@@ -23,7 +23,7 @@ _MOST: Final = 52
 
 
 @dataclass(frozen=True, slots=True)
-class Week:
+class WeekShares:
     """A week by its Monday: a count for each answer and the total; None: not shown."""
 
     monday: str
@@ -31,7 +31,7 @@ class Week:
     total: int | None
 
 
-def shares(weeks: Sequence[Week], answers: Sequence[tuple[str, str]], words: Words) -> str:
+def shares(weeks: Sequence[WeekShares], answers: Sequence[tuple[str, str]], words: Words) -> str:
     """One `<svg>` of the last year. `answers`: each with what it is called."""
     shown = weeks[-_MOST:]
     room = (_WIDTH - _LEFT) / max(1, len(shown))
@@ -73,7 +73,7 @@ def _legend(answers: Sequence[tuple[str, str]]) -> list[str]:
 
 
 def _bar(
-    week: Week,
+    week: WeekShares,
     answers: Sequence[tuple[str, str]],
     place: tuple[float, float, float],
     words: Words,

@@ -30,31 +30,38 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from bailee.accounts import Registry, csrf
+from bailee.accounts import PeopleRegistry, csrf
 from bailee.admission.requests import admit
 from bailee.console.admin import Admin
-from bailee.console.api import Api, refusal, who
+from bailee.console.api import ApiHandlers, refusal, who
 from bailee.console.arriving import Arriving
 from bailee.console.asking import Ask, fields, read_body, within
-from bailee.console.cloud import Cloud
+from bailee.console.cloud import CloudPages
 from bailee.console.error_issues import ErrorIssues
 from bailee.console.fairness import RETRY_AFTER, Fairness
-from bailee.console.feedback import Feedback
-from bailee.console.frame import Frame
+from bailee.console.feedback import FeedbackPages
+from bailee.console.frame import PageTemplates
 from bailee.console.guard import Guarded
-from bailee.console.home import Home
+from bailee.console.home import HomePage
 from bailee.console.language import accepted
 from bailee.console.ledger import Ledger
 from bailee.console.metrics import Metrics
-from bailee.console.organisations import Organisations
+from bailee.console.organisations import OrganisationPages
 from bailee.console.outside import Outside
 from bailee.console.parts import Parts
-from bailee.console.people import People
+from bailee.console.people import PeoplePages
 from bailee.console.privacy import Privacy
 from bailee.console.public import LANGUAGE_COOKIE, Public
-from bailee.console.staff import Staff
-from bailee.console.table import Areas, Entry, table
-from bailee.console.visitor import Admission, Membership, Rule, SignedIn, Visitor, admits
+from bailee.console.staff import StaffPages
+from bailee.console.table import Areas, PageRoute, table
+from bailee.console.visitor import (
+    Admission,
+    RouteRule,
+    SignedIn,
+    Visitor,
+    VisitorMembership,
+    admits,
+)
 from bailee.console.ways_in import WaysIn
 from bailee.errors import BaileeError, InputError
 from bailee.operations.routes import BASE
@@ -86,27 +93,27 @@ class Site:
         self._parts = parts
         self._outside = Outside()
         self._fairness = Fairness()
-        self._frame = frame = Frame(
+        self._frame = frame = PageTemplates(
             parts.node.policy, sign_up=lambda: bool(parts.node.registry.passwords.sign_up_plans)
         )
         self._arriving = Arriving(parts, frame)
         admin = Admin(parts, frame)
         self.entries = table(
             Areas(
-                home=Home(self._arriving, admin),
+                home=HomePage(self._arriving, admin),
                 ledger=Ledger(parts),
                 public=Public(parts, frame),
-                people=People(parts, frame, self._arriving),
+                people=PeoplePages(parts, frame, self._arriving),
                 ways_in=WaysIn(parts, frame, self._arriving),
                 privacy=Privacy(parts, frame),
-                feedback=Feedback(parts, frame),
-                organisations=Organisations(parts, frame),
-                staff=Staff(parts, frame),
+                feedback=FeedbackPages(parts, frame),
+                organisations=OrganisationPages(parts, frame),
+                staff=StaffPages(parts, frame),
                 admin=admin,
                 metrics=Metrics(parts, frame),
                 errors=ErrorIssues(parts, frame),
-                cloud=Cloud(parts, frame),
-                api=Api(parts),
+                cloud=CloudPages(parts, frame),
+                api=ApiHandlers(parts),
             )
         )
         self.app = Starlette(
@@ -118,7 +125,7 @@ class Site:
         )
         self.app.router.redirect_slashes = False  # who follows would carry their key along
 
-    def _endpoint(self, entry: Entry) -> Callable[[Request], Awaitable[Response]]:
+    def _endpoint(self, entry: PageRoute) -> Callable[[Request], Awaitable[Response]]:
         async def endpoint(request: Request) -> Response:
             try:
                 within(request, entry.largest)
@@ -149,9 +156,9 @@ class Site:
 
         return endpoint
 
-    def _coming(self, entry: Entry, request: Request) -> _Coming | Response:
+    def _coming(self, entry: PageRoute, request: Request) -> _Coming | Response:
         """Who asks, if they may: before anything of a body is read."""
-        if entry.rule is Rule.API:
+        if entry.rule is RouteRule.API:
             actor = who(self._parts.node, request, self._parts.cookie)
             ask = Ask(request, Visitor(), _words(request), self._parts.node.latest(), actor=actor)
             return _Coming(ask, None, known=True)
@@ -165,10 +172,10 @@ class Site:
             raise InputError(ask.words("error.not_yours"), code="forbidden")
         return _Coming(ask, fresh, known=visitor.operator or visitor.person is not None)
 
-    def _answer(self, entry: Entry, coming: _Coming, body: bytes) -> Response:
+    def _answer(self, entry: PageRoute, coming: _Coming, body: bytes) -> Response:
         ask, fresh = coming.ask, coming.fresh
         form = {}
-        if entry.method == "POST" and entry.rule is not Rule.API:
+        if entry.method == "POST" and entry.rule is not RouteRule.API:
             form = fields(body)
             self._check(ask, form)
         response = entry.handler(replace(ask, form=form, body=body))
@@ -206,8 +213,8 @@ class Site:
             secure=self._parts.secure,
         )
 
-    def _refused(self, rule: Rule, request: Request, error: BaileeError) -> Response:
-        if rule is Rule.API or request.url.path.startswith(f"{BASE}/"):
+    def _refused(self, rule: RouteRule, request: Request, error: BaileeError) -> Response:
+        if rule is RouteRule.API or request.url.path.startswith(f"{BASE}/"):
             return refusal(error)
         ask, _ = self._ask(request)
         return self._frame.page(
@@ -234,7 +241,7 @@ class Site:
         return response
 
 
-def _report(entry: Entry, error: Exception) -> None:
+def _report(entry: PageRoute, error: Exception) -> None:
     """A line about a defect: which kind and where; what the error says may hold content."""
     place = traceback.extract_tb(error.__traceback__)[-1]
     sys.stderr.write(
@@ -254,7 +261,7 @@ def _words(request: Request) -> Words:
     return words(language, "console")
 
 
-def visitor_of(registry: Registry, cookie: str | None) -> Visitor:
+def visitor_of(registry: PeopleRegistry, cookie: str | None) -> Visitor:
     """Whose session a cookie is; nobody's, without a cookie to bind forms to, if it is not good."""
     session = registry.web_sessions.find(cookie)
     if session is None or cookie is None:
@@ -264,7 +271,9 @@ def visitor_of(registry: Registry, cookie: str | None) -> Visitor:
     person = registry.people.get(session.person_id)
     organisations = registry.organisations
     places = tuple(
-        Membership(one.organisation_id, organisations.get(one.organisation_id).name, one.role)
+        VisitorMembership(
+            one.organisation_id, organisations.get(one.organisation_id).name, one.role
+        )
         for one in organisations.of_person(person.person_id)
     )
     account = registry.accounts.of_person(person.person_id)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from starlette.responses import RedirectResponse, Response
 
 from bailee.console.asking import Ask
-from bailee.console.frame import Frame
+from bailee.console.frame import PageTemplates
 from bailee.console.parts import Parts
 from bailee.console.privacy import archive, as_text
 from bailee.errors import InputError
@@ -20,10 +20,10 @@ from bailee.operations.key_terms import MadeKey
 _SHOWN = 200
 
 
-class Staff:
+class StaffPages:
     """The handlers; each takes an `Ask`."""
 
-    def __init__(self, parts: Parts, frame: Frame) -> None:
+    def __init__(self, parts: Parts, frame: PageTemplates) -> None:
         self._parts = parts
         self._do = parts.do
         self._frame = frame

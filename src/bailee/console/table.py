@@ -10,7 +10,7 @@ from typing import Final
 from starlette.responses import Response
 
 from bailee.console.admin import Admin
-from bailee.console.api import Api
+from bailee.console.api import ApiHandlers
 from bailee.console.asking import (
     LARGEST_BODY,
     LARGEST_CREDENTIAL,
@@ -18,18 +18,18 @@ from bailee.console.asking import (
     LARGEST_TASK,
     Ask,
 )
-from bailee.console.cloud import Cloud
+from bailee.console.cloud import CloudPages
 from bailee.console.error_issues import ErrorIssues
-from bailee.console.feedback import Feedback
-from bailee.console.home import Home
+from bailee.console.feedback import FeedbackPages
+from bailee.console.home import HomePage
 from bailee.console.ledger import Ledger
 from bailee.console.metrics import Metrics
-from bailee.console.organisations import Organisations
-from bailee.console.people import People
+from bailee.console.organisations import OrganisationPages
+from bailee.console.people import PeoplePages
 from bailee.console.privacy import Privacy
 from bailee.console.public import Public
-from bailee.console.staff import Staff
-from bailee.console.visitor import Rule
+from bailee.console.staff import StaffPages
+from bailee.console.visitor import RouteRule
 from bailee.console.ways_in import WaysIn
 from bailee.operations.routes import BASE, ROUTES
 
@@ -45,14 +45,14 @@ _OUTSIDE: Final = frozenset({"feedback.file"})
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class PageRoute:
     """A route: method, address, who may use it, what answers, and the largest body that it takes.
     `outside`: it waits for a server that is not ours.
     """
 
     method: str
     path: str
-    rule: Rule
+    rule: RouteRule
     handler: Callable[[Ask], Response]
     largest: int = LARGEST_BODY
     outside: bool = False
@@ -62,23 +62,23 @@ class Entry:
 class Areas:
     """The handlers, by area."""
 
-    home: Home
+    home: HomePage
     ledger: Ledger
     public: Public
-    people: People
+    people: PeoplePages
     ways_in: WaysIn
     privacy: Privacy
-    feedback: Feedback
-    organisations: Organisations
-    staff: Staff
+    feedback: FeedbackPages
+    organisations: OrganisationPages
+    staff: StaffPages
     admin: Admin
     metrics: Metrics
     errors: ErrorIssues
-    cloud: Cloud
-    api: Api
+    cloud: CloudPages
+    api: ApiHandlers
 
 
-def table(areas: Areas) -> tuple[Entry, ...]:
+def table(areas: Areas) -> tuple[PageRoute, ...]:
     """The routes. A path's `{organisation}` is what the rules about organisations look at."""
     public, people, ways_in, privacy = areas.public, areas.people, areas.ways_in, areas.privacy
     organisations, staff, admin, api = (
@@ -88,80 +88,80 @@ def table(areas: Areas) -> tuple[Entry, ...]:
         areas.api,
     )
     feedback = areas.feedback
-    anyone, person, operator = Rule.PUBLIC, Rule.PERSON, Rule.OPERATOR
-    cloud, someone = areas.cloud, Rule.SOMEONE
+    anyone, person, operator = RouteRule.PUBLIC, RouteRule.PERSON, RouteRule.OPERATOR
+    cloud, someone = areas.cloud, RouteRule.SOMEONE
     of = "/organisations/{organisation}"
     return (
-        Entry("GET", "/", anyone, areas.home.first),
-        Entry("GET", "/data-usage", anyone, public.data_usage),
-        Entry("GET", "/policy", anyone, public.policy),
-        Entry("GET", "/policy/explain", anyone, public.explain),
-        Entry("GET", "/language", anyone, public.language),
-        Entry("GET", "/style.css", anyone, public.style),
-        Entry("GET", "/passkey.js", anyone, public.script),
-        Entry("GET", "/ledger/checkpoint", anyone, areas.ledger.checkpoint),
-        Entry("GET", "/ledger/{tile:path}", anyone, areas.ledger.tile),
-        Entry("GET", "/sign-in", anyone, people.sign_in_page),
-        Entry("POST", "/sign-in", anyone, people.sign_in),
-        Entry("GET", "/sign-up", anyone, people.sign_up_page),
-        Entry("POST", "/sign-up", anyone, people.sign_up),
-        Entry("POST", "/sign-out", anyone, people.sign_out),
-        Entry("POST", "/sign-in/passkey/begin", anyone, ways_in.begin_passkey),
-        Entry("POST", "/sign-in/passkey", anyone, ways_in.passkey, LARGEST_CREDENTIAL),
-        Entry("POST", "/sign-in/organisation", anyone, ways_in.organisation, outside=True),
-        Entry("GET", "/sign-in/organisation/return", anyone, ways_in.returned, outside=True),
-        Entry("GET", "/settings/privacy", person, privacy.page),
-        Entry("GET", "/settings/choice", person, privacy.choice_page),
-        Entry("POST", "/settings/choice", person, privacy.choose),
-        Entry("POST", "/settings/export", person, privacy.export),
-        Entry("GET", "/settings/erase", person, privacy.erase_page),
-        Entry("POST", "/settings/erase", person, privacy.erase),
-        Entry("GET", "/settings/sessions/{session}", person, privacy.session),
-        Entry("POST", "/settings/sessions/{session}/delete", person, privacy.delete),
-        Entry("GET", "/settings/feedback/{report}", person, feedback.own),
-        Entry("POST", "/settings/feedback/{report}/withdraw", person, feedback.withdraw),
-        Entry("GET", "/settings/account", person, people.account),
-        Entry("POST", "/settings/account/password", person, people.set_password),
-        Entry("POST", "/settings/account/sign-out-elsewhere", person, people.end_session),
-        Entry("POST", "/settings/account/sign-out-others", person, people.end_others),
-        Entry("POST", "/settings/account/keys", person, people.make_key),
-        Entry("POST", "/settings/account/keys/revoke", person, people.revoke_key),
-        Entry("POST", "/settings/account/passkeys/begin", person, ways_in.begin_adding),
-        Entry("POST", "/settings/account/passkeys", person, ways_in.add, LARGEST_CREDENTIAL),
-        Entry("POST", "/settings/account/passkeys/remove", person, ways_in.remove),
-        Entry("GET", of, Rule.MEMBER, organisations.page),
-        Entry("POST", of + "/members", Rule.KEEPER, organisations.set_role),
-        Entry("POST", of + "/members/remove", Rule.KEEPER, organisations.remove),
-        Entry("POST", of + "/keys/revoke", Rule.KEEPER, organisations.revoke_key),
-        Entry("GET", of + "/partner", Rule.ADMIN, organisations.partner_page),
-        Entry("POST", of + "/partner/join", Rule.ADMIN, organisations.join),
-        Entry("POST", of + "/partner/leave", Rule.ADMIN, organisations.leave),
-        Entry("GET", "/cloud.js", anyone, cloud.script),
-        Entry("GET", "/cloud", someone, cloud.sessions),
-        Entry("POST", "/cloud", someone, cloud.start, LARGEST_TASK),
-        Entry("GET", "/cloud/{session}", someone, cloud.session),
-        Entry("GET", "/cloud/{session}/events", someone, cloud.events),
-        Entry("GET", "/cloud/{session}/changes", someone, cloud.changes),
-        Entry("GET", "/cloud/{session}/connections", someone, cloud.connections),
-        Entry("POST", "/cloud/{session}/send", someone, cloud.send, LARGEST_TASK),
-        Entry("POST", "/cloud/{session}/stop", someone, cloud.stop),
-        Entry("POST", "/cloud/{session}/delete", someone, cloud.delete),
-        Entry("POST", "/cloud/{session}/read", operator, cloud.read),
-        Entry("GET", "/admin/people", operator, staff.people),
-        Entry("POST", "/admin/people", operator, staff.add_person),
-        Entry("GET", "/admin/people/{person}", operator, staff.person),
-        Entry("POST", "/admin/people/{person}/export", operator, staff.export),
-        Entry("POST", "/admin/people/{person}/erase", operator, staff.erase),
-        Entry("GET", "/admin/holds", operator, staff.holds),
-        Entry("POST", "/admin/holds", operator, staff.place_hold),
-        Entry("POST", "/admin/holds/release", operator, staff.release_hold),
-        Entry("GET", "/admin/organisations", operator, staff.organisations),
-        Entry("POST", "/admin/organisations", operator, staff.add_organisation),
-        Entry("GET", "/admin/feedback", operator, feedback.reports),
-        Entry("GET", "/admin/feedback/{report}", operator, feedback.report),
-        Entry("POST", "/admin/feedback/{report}/read", operator, feedback.read),
-        Entry("POST", "/admin/feedback/{report}/state", operator, feedback.change),
-        Entry(
+        PageRoute("GET", "/", anyone, areas.home.first),
+        PageRoute("GET", "/data-usage", anyone, public.data_usage),
+        PageRoute("GET", "/policy", anyone, public.policy),
+        PageRoute("GET", "/policy/explain", anyone, public.explain),
+        PageRoute("GET", "/language", anyone, public.language),
+        PageRoute("GET", "/style.css", anyone, public.style),
+        PageRoute("GET", "/passkey.js", anyone, public.script),
+        PageRoute("GET", "/ledger/checkpoint", anyone, areas.ledger.checkpoint),
+        PageRoute("GET", "/ledger/{tile:path}", anyone, areas.ledger.tile),
+        PageRoute("GET", "/sign-in", anyone, people.sign_in_page),
+        PageRoute("POST", "/sign-in", anyone, people.sign_in),
+        PageRoute("GET", "/sign-up", anyone, people.sign_up_page),
+        PageRoute("POST", "/sign-up", anyone, people.sign_up),
+        PageRoute("POST", "/sign-out", anyone, people.sign_out),
+        PageRoute("POST", "/sign-in/passkey/begin", anyone, ways_in.begin_passkey),
+        PageRoute("POST", "/sign-in/passkey", anyone, ways_in.passkey, LARGEST_CREDENTIAL),
+        PageRoute("POST", "/sign-in/organisation", anyone, ways_in.organisation, outside=True),
+        PageRoute("GET", "/sign-in/organisation/return", anyone, ways_in.returned, outside=True),
+        PageRoute("GET", "/settings/privacy", person, privacy.page),
+        PageRoute("GET", "/settings/choice", person, privacy.choice_page),
+        PageRoute("POST", "/settings/choice", person, privacy.choose),
+        PageRoute("POST", "/settings/export", person, privacy.export),
+        PageRoute("GET", "/settings/erase", person, privacy.erase_page),
+        PageRoute("POST", "/settings/erase", person, privacy.erase),
+        PageRoute("GET", "/settings/sessions/{session}", person, privacy.session),
+        PageRoute("POST", "/settings/sessions/{session}/delete", person, privacy.delete),
+        PageRoute("GET", "/settings/feedback/{report}", person, feedback.own),
+        PageRoute("POST", "/settings/feedback/{report}/withdraw", person, feedback.withdraw),
+        PageRoute("GET", "/settings/account", person, people.account),
+        PageRoute("POST", "/settings/account/password", person, people.set_password),
+        PageRoute("POST", "/settings/account/sign-out-elsewhere", person, people.end_session),
+        PageRoute("POST", "/settings/account/sign-out-others", person, people.end_others),
+        PageRoute("POST", "/settings/account/keys", person, people.make_key),
+        PageRoute("POST", "/settings/account/keys/revoke", person, people.revoke_key),
+        PageRoute("POST", "/settings/account/passkeys/begin", person, ways_in.begin_adding),
+        PageRoute("POST", "/settings/account/passkeys", person, ways_in.add, LARGEST_CREDENTIAL),
+        PageRoute("POST", "/settings/account/passkeys/remove", person, ways_in.remove),
+        PageRoute("GET", of, RouteRule.MEMBER, organisations.page),
+        PageRoute("POST", of + "/members", RouteRule.KEEPER, organisations.set_role),
+        PageRoute("POST", of + "/members/remove", RouteRule.KEEPER, organisations.remove),
+        PageRoute("POST", of + "/keys/revoke", RouteRule.KEEPER, organisations.revoke_key),
+        PageRoute("GET", of + "/partner", RouteRule.ADMIN, organisations.partner_page),
+        PageRoute("POST", of + "/partner/join", RouteRule.ADMIN, organisations.join),
+        PageRoute("POST", of + "/partner/leave", RouteRule.ADMIN, organisations.leave),
+        PageRoute("GET", "/cloud.js", anyone, cloud.script),
+        PageRoute("GET", "/cloud", someone, cloud.sessions),
+        PageRoute("POST", "/cloud", someone, cloud.start, LARGEST_TASK),
+        PageRoute("GET", "/cloud/{session}", someone, cloud.session),
+        PageRoute("GET", "/cloud/{session}/events", someone, cloud.events),
+        PageRoute("GET", "/cloud/{session}/changes", someone, cloud.changes),
+        PageRoute("GET", "/cloud/{session}/connections", someone, cloud.connections),
+        PageRoute("POST", "/cloud/{session}/send", someone, cloud.send, LARGEST_TASK),
+        PageRoute("POST", "/cloud/{session}/stop", someone, cloud.stop),
+        PageRoute("POST", "/cloud/{session}/delete", someone, cloud.delete),
+        PageRoute("POST", "/cloud/{session}/read", operator, cloud.read),
+        PageRoute("GET", "/admin/people", operator, staff.people),
+        PageRoute("POST", "/admin/people", operator, staff.add_person),
+        PageRoute("GET", "/admin/people/{person}", operator, staff.person),
+        PageRoute("POST", "/admin/people/{person}/export", operator, staff.export),
+        PageRoute("POST", "/admin/people/{person}/erase", operator, staff.erase),
+        PageRoute("GET", "/admin/holds", operator, staff.holds),
+        PageRoute("POST", "/admin/holds", operator, staff.place_hold),
+        PageRoute("POST", "/admin/holds/release", operator, staff.release_hold),
+        PageRoute("GET", "/admin/organisations", operator, staff.organisations),
+        PageRoute("POST", "/admin/organisations", operator, staff.add_organisation),
+        PageRoute("GET", "/admin/feedback", operator, feedback.reports),
+        PageRoute("GET", "/admin/feedback/{report}", operator, feedback.report),
+        PageRoute("POST", "/admin/feedback/{report}/read", operator, feedback.read),
+        PageRoute("POST", "/admin/feedback/{report}/state", operator, feedback.change),
+        PageRoute(
             "POST",
             "/admin/feedback/{report}/issue",
             operator,
@@ -169,26 +169,26 @@ def table(areas: Areas) -> tuple[Entry, ...]:
             LARGEST_DOCUMENT,
             outside=True,
         ),
-        Entry("GET", "/admin/survey", operator, feedback.survey),
-        Entry("GET", "/admin/sessions", operator, admin.sessions),
-        Entry("GET", "/admin/sessions/{session}", operator, admin.session),
-        Entry("POST", "/admin/sessions/{session}/read", operator, admin.read),
-        Entry("GET", "/admin/retention", operator, admin.retention),
-        Entry("GET", "/admin/audit", operator, admin.audit),
-        Entry("GET", "/admin/metrics", operator, areas.metrics.page),
-        Entry("GET", "/admin/metrics/dropped", operator, areas.metrics.dropped),
-        Entry("GET", "/admin/metrics/{measure}", operator, areas.metrics.measure),
-        Entry("GET", "/admin/errors", operator, areas.errors.page),
-        Entry("GET", "/admin/errors/{issue}", operator, areas.errors.issue),
-        Entry("POST", "/admin/errors/{issue}", operator, areas.errors.change),
-        Entry("GET", "/policy/difference", operator, admin.difference),
-        Entry("POST", "/policy/difference", operator, admin.difference, LARGEST_DOCUMENT),
-        Entry("GET", f"{BASE}/openapi.json", anyone, api.describe),
+        PageRoute("GET", "/admin/survey", operator, feedback.survey),
+        PageRoute("GET", "/admin/sessions", operator, admin.sessions),
+        PageRoute("GET", "/admin/sessions/{session}", operator, admin.session),
+        PageRoute("POST", "/admin/sessions/{session}/read", operator, admin.read),
+        PageRoute("GET", "/admin/retention", operator, admin.retention),
+        PageRoute("GET", "/admin/audit", operator, admin.audit),
+        PageRoute("GET", "/admin/metrics", operator, areas.metrics.page),
+        PageRoute("GET", "/admin/metrics/dropped", operator, areas.metrics.dropped),
+        PageRoute("GET", "/admin/metrics/{measure}", operator, areas.metrics.measure),
+        PageRoute("GET", "/admin/errors", operator, areas.errors.page),
+        PageRoute("GET", "/admin/errors/{issue}", operator, areas.errors.issue),
+        PageRoute("POST", "/admin/errors/{issue}", operator, areas.errors.change),
+        PageRoute("GET", "/policy/difference", operator, admin.difference),
+        PageRoute("POST", "/policy/difference", operator, admin.difference, LARGEST_DOCUMENT),
+        PageRoute("GET", f"{BASE}/openapi.json", anyone, api.describe),
         *(
-            Entry(
+            PageRoute(
                 route.method,
                 BASE + route.path,
-                Rule.API,
+                RouteRule.API,
                 partial(api.operation, name, route),
                 _LARGER.get(name, LARGEST_BODY),
                 outside=name in _OUTSIDE,

@@ -1,6 +1,6 @@
 """Who asks for a page, and the rule that says who may.
 
-Every route has exactly one `Rule`; `admits` is the only place where one is read.
+Every route has exactly one `RouteRule`; `admits` is the only place where one is read.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from enum import Enum
 from bailee.accounts import Account
 
 
-class Rule(Enum):
+class RouteRule(Enum):
     """Who may use a route. `the organisation` is the one in the address."""
 
     PUBLIC = "anyone"
@@ -26,7 +26,7 @@ class Rule(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Membership:
+class VisitorMembership:
     """A person's place in an organisation; `role` is owner, admin or member."""
 
     organisation: str
@@ -46,7 +46,7 @@ class SignedIn:
     person: str
     email: str
     account: Account | None
-    memberships: tuple[Membership, ...] = ()
+    memberships: tuple[VisitorMembership, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,25 +69,25 @@ class Admission(Enum):
     REFUSED = "not theirs"
 
 
-def admits(rule: Rule, visitor: Visitor, path: Mapping[str, str]) -> Admission:
+def admits(rule: RouteRule, visitor: Visitor, path: Mapping[str, str]) -> Admission:
     """Whether a visitor may use a route. `path` holds the address's parts; `organisation` counts.
 
     A key is no visitor: who asks under `API` is worked out by `api.who`.
     """
     match rule:
-        case Rule.PUBLIC | Rule.API:
+        case RouteRule.PUBLIC | RouteRule.API:
             return Admission.ADMITTED
-        case Rule.OPERATOR:
+        case RouteRule.OPERATOR:
             good = visitor.operator
-        case Rule.PERSON:
+        case RouteRule.PERSON:
             good = visitor.person is not None
-        case Rule.SOMEONE:
+        case RouteRule.SOMEONE:
             good = visitor.person is not None or visitor.operator
-        case Rule.MEMBER:
+        case RouteRule.MEMBER:
             good = visitor.operator or _place(visitor, path) is not None
-        case Rule.KEEPER:
+        case RouteRule.KEEPER:
             good = visitor.operator or _administers(visitor, path)
-        case Rule.ADMIN:
+        case RouteRule.ADMIN:
             good = _administers(visitor, path)
     if good:
         return Admission.ADMITTED
@@ -95,7 +95,7 @@ def admits(rule: Rule, visitor: Visitor, path: Mapping[str, str]) -> Admission:
     return Admission.REFUSED if known else Admission.UNKNOWN
 
 
-def _place(visitor: Visitor, path: Mapping[str, str]) -> Membership | None:
+def _place(visitor: Visitor, path: Mapping[str, str]) -> VisitorMembership | None:
     if visitor.person is None:
         return None
     organisation = path["organisation"]

@@ -13,11 +13,11 @@ from urllib.parse import urlsplit
 import orjson
 from starlette.responses import RedirectResponse, Response
 
-from bailee.accounts.ways_in import Place
+from bailee.accounts.ways_in import RelyingParty
 from bailee.console.api import as_json
 from bailee.console.arriving import Arriving, address_of
 from bailee.console.asking import Ask
-from bailee.console.frame import Frame
+from bailee.console.frame import PageTemplates
 from bailee.console.parts import Parts
 from bailee.errors import BaileeError, InputError
 
@@ -28,7 +28,7 @@ _TEN_MINUTES = 600
 class WaysIn:
     """The handlers; each takes an `Ask`."""
 
-    def __init__(self, parts: Parts, frame: Frame, arriving: Arriving) -> None:
+    def __init__(self, parts: Parts, frame: PageTemplates, arriving: Arriving) -> None:
         self._parts = parts
         self._registry = parts.node.registry
         self._frame = frame
@@ -129,10 +129,10 @@ class WaysIn:
 
     # -- inside ----------------------------------------------------------------------------------
 
-    def _place(self, ask: Ask) -> Place:
+    def _place(self, ask: Ask) -> RelyingParty:
         """The console as the browser calls it; the `Host` header is one of its names (`guard`)."""
         origin = self._origin(ask)
-        return Place(urlsplit(origin).hostname or "", origin)
+        return RelyingParty(urlsplit(origin).hostname or "", origin)
 
     def _back(self, ask: Ask) -> str:
         return self._origin(ask) + "/sign-in/organisation/return"

@@ -7,7 +7,7 @@ from sqlalchemy.dialects.sqlite import insert
 
 from bailee.db.engine import reading, storage_errors
 from bailee.db.metadata import Moment, data
-from bailee.steady import Seen
+from bailee.steady import SeenTime
 
 home_clock = Table(
     "home_clock",
@@ -24,7 +24,7 @@ home_clock = Table(
 _WHAT = "the home's time"
 
 
-def last_seen(engine: Engine) -> tuple[Seen | None, float | None]:
+def last_seen(engine: Engine) -> tuple[SeenTime | None, float | None]:
     """The time that was noted last, and by how many seconds the step is that was entered.
 
     Raises:
@@ -35,10 +35,10 @@ def last_seen(engine: Engine) -> tuple[Seen | None, float | None]:
     if row is None:
         return None, None
     # What was entered is, within the bound that makes a step, what is held.
-    return Seen(row.now, row.unset, row.boot, row.held, row.told), row.told
+    return SeenTime(row.now, row.unset, row.boot, row.held, row.told), row.told
 
 
-def note(engine: Engine, seen: Seen, told: float | None) -> None:
+def note(engine: Engine, seen: SeenTime, told: float | None) -> None:
     """Note the time for the next start.
 
     Raises:

@@ -14,14 +14,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from bailee.client.bug_report import Issue, issue
+from bailee.client.bug_report import IssueDraft, issue
 from bailee.vault.packing import JSON
 
 _SAID: Final = ("bailee", "version", "python", "system", "platform", "machine", "provider", "model")
 _LONGEST: Final = 100
 
 
-def draft(repository: str, description: JSON, environment: JSON) -> Issue:
+def draft(repository: str, description: JSON, environment: JSON) -> IssueDraft:
     """The draft for a repository (owner/name).
 
     Raises:

@@ -37,14 +37,14 @@ from bailee.feedback.parts import read
 from bailee.feedback.reports import BY_SECRET, Origin, Report, Reports, Whose
 from bailee.feedback.survey import Survey
 from bailee.ingest.bodies import unpacked
-from bailee.ingest.door import Door, Limits, bearer
+from bailee.ingest.door import Door, DoorLimits, bearer
 from bailee.ingest.quotas import Rate
 from bailee.ingest.shares import Share
 from bailee.ingest.turns import Turns
 from bailee.lasting import Lasting
 from bailee.vault.exchange import Terms
 
-REPORTS: Final = Limits(
+REPORTS: Final = DoorLimits(
     body=16 << 20,
     plain=32 << 20,
     seconds=60.0,
@@ -57,7 +57,7 @@ REPORTS: Final = Limits(
 )
 """For reports: few, and large ones among them."""
 
-ANSWERS: Final = Limits(seconds=10.0, requests_per_address=Rate(0.2, 60))
+ANSWERS: Final = DoorLimits(seconds=10.0, requests_per_address=Rate(0.2, 60))
 """For the survey: an office behind one address may answer, a flood from it does not count long."""
 
 LARGEST_ANSWER: Final = 64
@@ -74,7 +74,7 @@ NEEDED: Final = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
-class Sender:
+class ReportSender:
     """Who sends a report: where it is from, and on what terms it is kept (None: the policy keeps
     none of theirs). `whose`: the reports that they may withdraw, if any.
     """
@@ -89,26 +89,26 @@ class Sender:
         return self.origin.account_id
 
 
-class Access(Protocol):
+class ReportAccess(Protocol):
     """Looks up API keys."""
 
-    def sender(self, key: bytes) -> Sender | None:
+    def sender(self, key: bytes) -> ReportSender | None:
         """Whose key this is, or None."""
 
 
-class Receiver:
+class ReportReceiver:
     """The addresses over one home's reports and survey."""
 
     def __init__(
         self,
         reports: Reports,
         survey: Survey,
-        access: Access,
+        access: ReportAccess,
         clock: Clock,
         *,
         latest: Clock | None = None,
-        limits: Limits = REPORTS,
-        answers: Limits = ANSWERS,
+        limits: DoorLimits = REPORTS,
+        answers: DoorLimits = ANSWERS,
         share: Share | None = None,
     ) -> None:
         """`latest`: the time by which is told what may be read, if that is not `clock`'s."""
@@ -118,7 +118,7 @@ class Receiver:
         self._clock = clock
         self._latest = latest or clock
         self._door = Door(access.sender, limits)
-        self._answers: Door[Sender] = Door(access.sender, answers)
+        self._answers: Door[ReportSender] = Door(access.sender, answers)
         self._over: Final = partial(reports.over, share or Share())
         self._turns = Turns("reports")
         self.routes: Final = [
@@ -169,7 +169,9 @@ class Receiver:
 
         return await self._door.answered(answer, _problem)
 
-    def _keep(self, sender: Sender, plain: bytes, sent_as: str | None, key: bytes | None) -> Report:
+    def _keep(
+        self, sender: ReportSender, plain: bytes, sent_as: str | None, key: bytes | None
+    ) -> Report:
         parts = read(plain)
         if sender.terms is None:
             raise PolicyDenied("the policy keeps no report that comes with this key.")

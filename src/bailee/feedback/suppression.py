@@ -29,7 +29,7 @@ Cell = tuple[str, str, str]
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class CountLine:
     """A row of a table: its name, a count for each answer and the total; None: not shown."""
 
     name: str
@@ -38,16 +38,16 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
-class Results:
+class SurveyResults:
     """The survey's results as they may be shown. Weeks are named by their Monday."""
 
     answers: tuple[str, ...]
-    weeks: tuple[Line, ...]
-    versions: tuple[Line, ...]
-    all: Line
+    weeks: tuple[CountLine, ...]
+    versions: tuple[CountLine, ...]
+    all: CountLine
 
 
-def results(counts: Iterable[tuple[str, str, str, int]], answers: Sequence[str]) -> Results:
+def results(counts: Iterable[tuple[str, str, str, int]], answers: Sequence[str]) -> SurveyResults:
     """What may be shown of counts, each a day, a version, an answer and how often."""
     values: Counter[Cell] = Counter()
     weeks: set[str] = set()
@@ -62,15 +62,15 @@ def results(counts: Iterable[tuple[str, str, str, int]], answers: Sequence[str])
     rows = {"week": sorted(weeks), "version": sorted(versions)}
     hidden = suppressed(values, sums(rows, answers))
 
-    def line(table: str, row: str) -> Line:
+    def line(table: str, row: str) -> CountLine:
         shown = {
             column: None if (table, row, column) in hidden else values[table, row, column]
             for column in (*answers, TOTAL)
         }
         total = shown.pop(TOTAL)
-        return Line(row, shown, total)
+        return CountLine(row, shown, total)
 
-    return Results(
+    return SurveyResults(
         tuple(answers),
         tuple(line("week", row) for row in rows["week"]),
         tuple(line("version", row) for row in rows["version"]),

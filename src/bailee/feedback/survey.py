@@ -36,7 +36,7 @@ _WHAT: Final = "the survey's counts"
 
 
 @dataclass(frozen=True, slots=True)
-class Count:
+class AnswerCount:
     """How often an answer was given on a day with a version."""
 
     day: str
@@ -105,11 +105,11 @@ class Survey:
             return OTHER
         return f"{program}/{numbers[0]}"
 
-    def all(self, now: datetime) -> list[Count]:
+    def all(self, now: datetime) -> list[AnswerCount]:
         """Every count whose time has not passed, by day."""
         query = select(table).order_by(table.c.day, table.c.version, table.c.answer)
         with storage_errors(_WHAT), reading(self._engine) as connection:
-            found = [Count(*row) for row in connection.execute(query)]
+            found = [AnswerCount(*row) for row in connection.execute(query)]
         return [count for count in found if not self._is_past(count.day, now)]
 
     def sweep(self, now: datetime) -> dict[str, int]:

@@ -15,7 +15,7 @@ from bailee.vault.exchange import Terms
 
 
 @dataclass(frozen=True, slots=True)
-class Unkept:
+class NothingKept:
     """That nothing of a conversation may be kept, and the policy's clause that says so."""
 
     clause: str
@@ -46,7 +46,7 @@ class Caller:
     key_name: str
     plan: str
     zero_retention: bool
-    terms: Callable[[str], Terms | Unkept]
+    terms: Callable[[str], Terms | NothingKept]
     passage: Callable[[Kind, bool], Passage]
     consent: int = 0
     stored: int | None = None

@@ -23,14 +23,14 @@ from bailee.errors import BaileeError, InputError, StorageError
 from bailee.gateway.exchange import Carrier
 from bailee.gateway.http1 import Body, Malformed, RequestHead, find_head_end, parse_request_head
 from bailee.gateway.recording import over_share
-from bailee.gateway.settings import Limits
+from bailee.gateway.settings import GatewayLimits
 from bailee.gateway.summary import ExchangeSummary
 from bailee.vault.exchange import CapturedExchange
 
 _AHEAD: Final = 64 * 1024
 
 
-class State(IntEnum):
+class ConnectionState(IntEnum):
     """Where a connection is."""
 
     HEAD = 0  # waits for a request's head
@@ -40,7 +40,7 @@ class State(IntEnum):
     CLOSING = 4  # answered; closes when the client has taken what was written
 
 
-_HEAD, _BODY, _BUSY, _LINGER, _CLOSING = State
+_HEAD, _BODY, _BUSY, _LINGER, _CLOSING = ConnectionState
 
 
 class Surroundings(Protocol):
@@ -48,7 +48,7 @@ class Surroundings(Protocol):
     the loop's seconds, as of its last tick.
     """
 
-    limits: Limits
+    limits: GatewayLimits
     clock: Clock
     now: float
     elapsed: float

@@ -1,8 +1,8 @@
 """How much of an answer may reach the client before its record is durable.
 
 Pure. The client must not see an answer as complete before it is kept, and must see everything
-before that at once. A `Hold` takes the answer's bytes as they come and gives back what may go on;
-it says `final` when the last event that matters is in its hands.
+before that at once. A `AnswerHold` takes the answer's bytes as they come and gives back what may go
+on; it says `final` when the last event that matters is in its hands.
 
 Rules kept here:
 
@@ -38,7 +38,7 @@ _LONGEST_LAST_FRAME: Final = 128 * 1024  # its event is in base64
 _MOST_DECODED: Final = 4 * 1024 * 1024
 
 
-class Hold(Protocol):
+class AnswerHold(Protocol):
     """Holds back the end of an answer."""
 
     final: bool
@@ -68,18 +68,18 @@ class HoldLast:
 
     @property
     def holding(self) -> bool:
-        """See `Hold.holding`."""
+        """See `AnswerHold.holding`."""
         return bool(self._held)
 
     def feed(self, data: bytes) -> bytes:
-        """See `Hold.feed`."""
+        """See `AnswerHold.feed`."""
         if not data:  # only the end came
             return b""
         free, self._held = self._held, data
         return free
 
     def rest(self) -> bytes:
-        """See `Hold.rest`."""
+        """See `AnswerHold.rest`."""
         free, self._held = self._held, b""
         return free
 
@@ -100,11 +100,11 @@ class HoldStop:
 
     @property
     def holding(self) -> bool:
-        """See `Hold.holding`."""
+        """See `AnswerHold.holding`."""
         return self._sent < len(self._event) or bool(self._after)
 
     def feed(self, data: bytes) -> bytes:
-        """See `Hold.feed`."""
+        """See `AnswerHold.feed`."""
         if self.final:
             self._after.append(data)
             return b""
@@ -139,7 +139,7 @@ class HoldStop:
         return free
 
     def rest(self) -> bytes:
-        """See `Hold.rest`."""
+        """See `AnswerHold.rest`."""
         free = b"".join([self._event[self._sent :], *self._after])
         self._sent, self._after = len(self._event), []
         return free
@@ -219,11 +219,11 @@ class HoldFrames:
 
     @property
     def holding(self) -> bool:
-        """See `Hold.holding`."""
+        """See `AnswerHold.holding`."""
         return bool(self._data)
 
     def feed(self, data: bytes) -> bytes:
-        """See `Hold.feed`."""
+        """See `AnswerHold.feed`."""
         if self._lost:
             return data
         if self.final:
@@ -265,7 +265,7 @@ class HoldFrames:
         return free
 
     def rest(self) -> bytes:
-        """See `Hold.rest`."""
+        """See `AnswerHold.rest`."""
         free = b"".join([self._data, *self._after])
         self._data, self._after = bytearray(), []
         self._at, self._stopped = 0, False
@@ -315,7 +315,7 @@ class HoldDecoded:
 
     __slots__ = ("_decoder", "_held", "_inner", "final")
 
-    def __init__(self, inner: Hold, decode: Decoder) -> None:
+    def __init__(self, inner: AnswerHold, decode: Decoder) -> None:
         self.final = False
         self._inner = inner
         self._decoder: Decoder | None = decode
@@ -323,11 +323,11 @@ class HoldDecoded:
 
     @property
     def holding(self) -> bool:
-        """See `Hold.holding`."""
+        """See `AnswerHold.holding`."""
         return bool(self._held)
 
     def feed(self, data: bytes) -> bytes:
-        """See `Hold.feed`."""
+        """See `AnswerHold.feed`."""
         if self.final:
             self._held.append(data)
             return b""
@@ -360,15 +360,15 @@ class HoldDecoded:
         return True
 
     def rest(self) -> bytes:
-        """See `Hold.rest`."""
+        """See `AnswerHold.rest`."""
         free, self._held = b"".join(self._held), []
         return free
 
 
-def hold_for(content_type: bytes, content_encoding: bytes) -> Hold:
+def hold_for(content_type: bytes, content_encoding: bytes) -> AnswerHold:
     """How the end of an answer of this type (lower-case field values) is held."""
     kind = content_type.partition(b";")[0].strip()
-    inner: Hold
+    inner: AnswerHold
     if kind == b"text/event-stream":
         inner = HoldStop()
     elif kind == _EVENT_STREAM:

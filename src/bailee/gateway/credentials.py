@@ -16,7 +16,7 @@ from typing import Any, Final, Protocol
 from urllib.parse import urlsplit
 
 from bailee.errors import InputError, UpstreamError
-from bailee.outbound.network import Answer, Network, NoAnswer
+from bailee.outbound.network import HttpResponse, Network, NoAnswer
 
 Lines = bytes  # complete header lines, each ending in CRLF
 _SECONDS: Final = 30.0  # for one call to Google, unless its library says otherwise
@@ -55,7 +55,7 @@ class NoCredential:
         return b""
 
 
-class ApiKey:
+class FixedKey:
     """A fixed key, sent as `x-api-key` or as `Authorization: Bearer`."""
 
     needs_body = False
@@ -90,7 +90,7 @@ class Bedrock:
         token = os.environ.get("AWS_BEARER_TOKEN_BEDROCK")
         self.fixed: Lines | None = None
         if token:
-            self.fixed = ApiKey(token, bearer=True).fixed
+            self.fixed = FixedKey(token, bearer=True).fixed
         self.needs_body = self.fixed is None
         self._region = region
         self._way_out = way_out or Network()
@@ -251,7 +251,7 @@ class Vertex:
 class _Answer:
     """What Google's library reads of an answer (`google.auth.transport.Response`)."""
 
-    def __init__(self, got: Answer) -> None:
+    def __init__(self, got: HttpResponse) -> None:
         self.status, self.headers, self.data = got.status, got.headers, got.content
 
 

@@ -55,8 +55,8 @@ from bailee.gateway.phases import (
     Table,
 )
 from bailee.gateway.recording import Keeping, NotKept, not_recorded, over_share
-from bailee.gateway.routes import Route
-from bailee.gateway.settings import Limits
+from bailee.gateway.routes import GatewayRoute
+from bailee.gateway.settings import GatewayLimits
 from bailee.gateway.summary import ExchangeSummary
 from bailee.gateway.uplink import Addressee, Sending, Uplink
 from bailee.vault.exchange import CapturedExchange, Outcome
@@ -107,7 +107,7 @@ class Exchange:
     def __init__(
         self,
         head: RequestHead,
-        route: Route,
+        route: GatewayRoute,
         *,
         caller: Caller,
         addressee: Addressee,
@@ -118,7 +118,7 @@ class Exchange:
         exchange_id: str,
         held: Held,
         shares: Shares,
-        limits: Limits,
+        limits: GatewayLimits,
         must_record: bool,
         now: float,
         started: float,

@@ -11,7 +11,7 @@ from bailee.errors import BaileeError
 from bailee.gateway.access import Caller
 from bailee.gateway.http1 import AnswerHead, RequestHead
 from bailee.gateway.recording import Keeping, NotKept
-from bailee.gateway.routes import Route, recorded_target
+from bailee.gateway.routes import GatewayRoute, recorded_target
 from bailee.gateway.summary import ExchangeSummary, method_label
 from bailee.vault.exchange import CapturedExchange, Outcome, Terms
 
@@ -39,7 +39,7 @@ class Particulars:
         *,
         caller: Caller,
         head: RequestHead,
-        route: Route,
+        route: GatewayRoute,
         kept: Keeping | NotKept,
         started: float,
     ) -> None:

@@ -16,7 +16,7 @@ from typing import Protocol
 
 from bailee.admission import Over, Unsealed
 from bailee.errors import InputError, PolicyDenied, StorageError
-from bailee.gateway.completion import Hold
+from bailee.gateway.completion import AnswerHold
 from bailee.vault.exchange import CapturedExchange, Terms
 
 
@@ -64,7 +64,7 @@ class Keeping:
         self.request: list[bytes] = []
         self.answer: list[bytes] = []
         self.answer_size = 0
-        self.hold: Hold | None = None
+        self.hold: AnswerHold | None = None
 
     def take(self) -> tuple[bytes, bytes]:
         """The bodies of request and answer, which are not held here any more."""

@@ -37,7 +37,7 @@ _PUBLISHER: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class KnownRoute:
     """A request that is known: what it is, by `method` and `pattern` (of the whole path).
 
     `pings`: the stream may be kept alive by our own pings. `prompt`: an answer is owed within
@@ -57,9 +57,9 @@ class Known:
 _READ: Final = frozenset({b"GET", b"HEAD"})
 
 
-def _known() -> tuple[Known, ...]:
+def _known() -> tuple[KnownRoute, ...]:
     made = [
-        Known(
+        KnownRoute(
             "/v1/messages",
             "api",
             "conversation",
@@ -67,14 +67,14 @@ def _known() -> tuple[Known, ...]:
             "/v1/messages?beta=true",
             pings=True,
         ),
-        Known(
+        KnownRoute(
             "/v1/messages/count_tokens",
             "api",
             "counting",
             re.compile(rb"/v1/messages/count_tokens"),
             "/v1/messages/count_tokens",
         ),
-        Known(
+        KnownRoute(
             "/v1/models",
             "api",
             "models",
@@ -83,7 +83,7 @@ def _known() -> tuple[Known, ...]:
             _READ,
             prompt=True,
         ),
-        Known(
+        KnownRoute(
             "/v1/models/*",
             "api",
             "models",
@@ -103,9 +103,9 @@ def _known() -> tuple[Known, ...]:
     return tuple(made)
 
 
-def _bedrock(verb: str, kind: Kind) -> Known:
+def _bedrock(verb: str, kind: Kind) -> KnownRoute:
     ends = verb.encode("ascii")
-    return Known(
+    return KnownRoute(
         f"/bedrock/model/*/{verb}",
         "bedrock",
         kind,
@@ -114,9 +114,9 @@ def _bedrock(verb: str, kind: Kind) -> Known:
     )
 
 
-def _vertex(model: bytes, verb: str, kind: Kind) -> Known:
+def _vertex(model: bytes, verb: str, kind: Kind) -> KnownRoute:
     named = "*" if kind == "conversation" else "count-tokens"
-    return Known(
+    return KnownRoute(
         f"/vertex/*/models/{named}:{verb}",
         "vertex",
         kind,
@@ -136,9 +136,9 @@ PASSED: Final = frozenset({b"GET", b"HEAD", b"POST", b"PUT", b"PATCH", b"DELETE"
 
 
 @dataclass(frozen=True, slots=True)
-class Route:
+class GatewayRoute:
     """Where a request goes. `target` is the path and query for the upstream of `channel`; the
-    other fields are as in `Known`.
+    other fields are as in `KnownRoute`.
     """
 
     channel: str
@@ -155,14 +155,14 @@ class Route:
 
 
 @dataclass(frozen=True, slots=True)
-class Answered:
+class AnsweredHere:
     """A request that the gateway answers itself: whether it is there, or how it stands."""
 
     label: str
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
+class RefusedRoute:
     """A request that goes nowhere: the error, and the methods for Allow when that was wrong."""
 
     label: str
@@ -172,7 +172,7 @@ class Refused:
 
 # Almost every request is one of these.
 _USUAL: Final = {
-    target: Route("api", target, "/v1/messages", "conversation", pings=True)
+    target: GatewayRoute("api", target, "/v1/messages", "conversation", pings=True)
     for target in (b"/v1/messages", b"/v1/messages?beta=true")
 }
 _USUAL_RECORDED: Final = {target: target.decode("ascii") for target in _USUAL}
@@ -192,26 +192,26 @@ _TELEMETRY: Final = re.compile(
 )
 
 
-def route(method: bytes, target: bytes) -> Route | Answered | Refused:
+def route(method: bytes, target: bytes) -> GatewayRoute | AnsweredHere | RefusedRoute:
     """Where `method` on `target` (origin or absolute form) goes."""
     if method == b"POST" and (usual := _USUAL.get(target)) is not None:
         return usual
     if not target.startswith(b"/"):
         if (authority := _ABSOLUTE.match(target)) is None:
-            return Refused("*", InputError("The request's target is not a path."))
+            return RefusedRoute("*", InputError("The request's target is not a path."))
         target = target[authority.end() :]
         if not target.startswith(b"/"):
             target = b"/" + target
     if b"#" in target:
-        return Refused("*", _two_ways("It has a fragment.", "leave # and what follows out"))
+        return RefusedRoute("*", _two_ways("It has a fragment.", "leave # and what follows out"))
     path, mark, query = target.partition(b"?")
     if (greeting := _GREETINGS.get(path)) is not None:
-        return Answered(greeting) if method in _READ else _wrong_method(greeting, _READ)
+        return AnsweredHere(greeting) if method in _READ else _wrong_method(greeting, _READ)
     for known in KNOWN:
         if known.pattern.fullmatch(path) is not None:
             if method not in known.methods:
                 return _wrong_method(known.label, known.methods)
-            return Route(
+            return GatewayRoute(
                 known.channel,
                 target[_prefix(known.channel) :],
                 known.label,
@@ -220,7 +220,7 @@ def route(method: bytes, target: bytes) -> Route | Answered | Refused:
                 pings=known.pings,
             )
     if _ONE_SPELLING.fullmatch(path) is None:
-        return Refused("*", _misspelled(path))
+        return RefusedRoute("*", _misspelled(path))
     return _other(method, path, mark + query)
 
 
@@ -238,11 +238,11 @@ def recorded_target(target: bytes) -> str:
     return path.decode("latin-1")
 
 
-def _other(method: bytes, path: bytes, query: bytes) -> Route | Refused:
+def _other(method: bytes, path: bytes, query: bytes) -> GatewayRoute | RefusedRoute:
     """What is not known, spelled well."""
     channel = _CHANNELS_OF.get(path[1:].partition(b"/")[0])
     if channel is None:
-        return Refused(
+        return RefusedRoute(
             "*",
             InputError(
                 "There is nothing at this path.",
@@ -252,7 +252,7 @@ def _other(method: bytes, path: bytes, query: bytes) -> Route | Refused:
         )
     label = OTHERS[channel]
     if _TELEMETRY.fullmatch(path) is not None:
-        return Refused(
+        return RefusedRoute(
             label,
             InputError(
                 "Telemetry does not belong at the gateway and goes to no model's provider.",
@@ -262,7 +262,7 @@ def _other(method: bytes, path: bytes, query: bytes) -> Route | Refused:
             ),
         )
     if _LIKE_A_CONVERSATION.fullmatch(path.rpartition(b"/")[2]) is not None:
-        return Refused(
+        return RefusedRoute(
             label,
             InputError(
                 "This looks like a conversation, but is not spelled like one that can be recorded.",
@@ -272,7 +272,7 @@ def _other(method: bytes, path: bytes, query: bytes) -> Route | Refused:
         )
     if method not in PASSED:
         return _wrong_method(label, PASSED)
-    return Route(channel, path[_prefix(channel) :] + query, label, "other")
+    return GatewayRoute(channel, path[_prefix(channel) :] + query, label, "other")
 
 
 def _prefix(channel: str) -> int:
@@ -316,9 +316,9 @@ def _two_ways(reason: str, hint: str) -> InputError:
     return InputError(f"This path could be read in two ways. {reason}", hint=hint)
 
 
-def _wrong_method(label: str, allowed: frozenset[bytes]) -> Refused:
+def _wrong_method(label: str, allowed: frozenset[bytes]) -> RefusedRoute:
     names = ", ".join(sorted(name.decode("ascii") for name in allowed))
     error = InputError(
         "This path does not accept this method.", code="method_not_allowed", hint=f"use {names}"
     )
-    return Refused(label, error, allow=names)
+    return RefusedRoute(label, error, allow=names)

@@ -33,7 +33,7 @@ from bailee.admission import (
 )
 from bailee.clock import Clock
 from bailee.errors import BaileeError, InputError, PolicyDenied, StorageError
-from bailee.gateway.access import Access, Caller, Passage, Unkept
+from bailee.gateway.access import Access, Caller, NothingKept, Passage
 from bailee.gateway.answers import error_answer, hello, preflight
 from bailee.gateway.carrier import SocketCarrier
 from bailee.gateway.client import ClientConnection, too_large
@@ -41,7 +41,7 @@ from bailee.gateway.exchange import Exchange
 from bailee.gateway.http1 import RequestHead
 from bailee.gateway.listening import Listening, bind, bind_local
 from bailee.gateway.recording import Keeping, NotKept, Recording, not_recorded, over_share
-from bailee.gateway.routes import Answered, Refused, Route, route
+from bailee.gateway.routes import AnsweredHere, GatewayRoute, RefusedRoute, route
 from bailee.gateway.settings import GatewayConfig, check_bind
 from bailee.gateway.summary import ExchangeSummary, method_label
 from bailee.gateway.upstream import UpstreamPool
@@ -230,7 +230,7 @@ class Gateway:
             return
         where = route(head.method, head.target)
         caller, passthrough = None, False
-        if isinstance(where, Route):
+        if isinstance(where, GatewayRoute):
             try:
                 caller, passthrough = self._caller(head)
             except InputError as error:
@@ -253,12 +253,12 @@ class Gateway:
         self,
         client: ClientConnection,
         head: RequestHead,
-        where: Route | Answered | Refused,
+        where: GatewayRoute | AnsweredHere | RefusedRoute,
         caller: Caller | None,
         passthrough: bool,
     ) -> None:
         """Begins an exchange, or answers."""
-        if isinstance(where, Route):
+        if isinstance(where, GatewayRoute):
             own = passthrough and where.channel not in self._proved
             passage = None if caller is None else caller.passage(where.kind, own)
             begun = self._exchange(
@@ -269,7 +269,7 @@ class Gateway:
                 return
             clause = passage.clause if passage is not None else ""
             self.refuse(client, head, begun, where=where, caller=caller, clause=clause)
-        elif isinstance(where, Refused):
+        elif isinstance(where, RefusedRoute):
             self.refuse(client, head, where.error, where=where)
         else:
             client.write(
@@ -279,7 +279,7 @@ class Gateway:
             )
         client.finished()
 
-    def _hello(self, where: Answered, *, bodiless: bool, close: bool) -> bytes:
+    def _hello(self, where: AnsweredHere, *, bodiless: bool, close: bool) -> bytes:
         if where.label == "/healthz":
             status, body = 200, ALIVE
         elif where.label == "/readyz":
@@ -301,7 +301,7 @@ class Gateway:
         self,
         client: ClientConnection,
         head: RequestHead,
-        where: Route,
+        where: GatewayRoute,
         caller: Caller | None,
         passage: Passage | None,
         *,
@@ -401,13 +401,13 @@ class Gateway:
         return found, False
 
     @staticmethod
-    def _kept(caller: Caller, where: Route, passage: Passage) -> Keeping | NotKept:
+    def _kept(caller: Caller, where: GatewayRoute, passage: Passage) -> Keeping | NotKept:
         if not where.recorded and not caller.zero_retention:
             other = where.kind == "other"
             why = "unrecorded_route" if other else "not_a_conversation"
             return NotKept(why, passage.clause)
         terms = caller.terms(where.channel)
-        if isinstance(terms, Unkept):
+        if isinstance(terms, NothingKept):
             return NotKept("zero_retention", terms.clause)
         return NotKept("zero_retention") if caller.zero_retention else Keeping(terms)
 
@@ -417,14 +417,14 @@ class Gateway:
         head: RequestHead | None,
         error: BaileeError,
         *,
-        where: Route | Answered | Refused | None = None,
+        where: GatewayRoute | AnsweredHere | RefusedRoute | None = None,
         caller: Caller | None = None,
         clause: str = "",
     ) -> None:
         """Answers with an error of our own. Nothing goes upstream."""
         request_id = self._new_id()
         bodiless = head is not None and head.method == b"HEAD"
-        allow = where.allow if isinstance(where, Refused) else ""
+        allow = where.allow if isinstance(where, RefusedRoute) else ""
         close = self._closes(client, head)
         lines = head.answer_lines if head is not None else b""
         client.write(
@@ -441,7 +441,7 @@ class Gateway:
                 key_id=caller.key_id if caller is not None else "",
                 key_name=caller.key_name if caller is not None else "",
                 plan=caller.plan if caller is not None else "",
-                channel=where.channel if isinstance(where, Route) else "",
+                channel=where.channel if isinstance(where, GatewayRoute) else "",
                 method=method_label(head),
                 path=where.label if where is not None else "*",
                 status=error.http_status,
@@ -534,7 +534,7 @@ class Gateway:
             _log.error("the exchange listener failed: %s", type(error).__name__)
 
 
-def _not_passed(passage: Passage, caller: Caller, where: Route) -> PolicyDenied:
+def _not_passed(passage: Passage, caller: Caller, where: GatewayRoute) -> PolicyDenied:
     """A request that the policy does not let go upstream."""
     if not caller.passage(where.kind, True).allowed:
         return PolicyDenied(

@@ -29,7 +29,7 @@ class Upstream:
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class GatewayLimits:
     """Sizes in bytes, times in seconds.
 
     `connections` and `connections_per_address` are clients' connections, see
@@ -100,7 +100,7 @@ class GatewayConfig:
     bedrock: Upstream | None = None
     vertex: Upstream | None = None
     on_recorder_failure: Literal["refuse", "serve_unrecorded"] = "refuse"
-    limits: Limits = field(default_factory=Limits)
+    limits: GatewayLimits = field(default_factory=GatewayLimits)
     trusted_proxy: Callable[[str], bool] = lambda _address: False
     origins: Origins = field(default_factory=Origins)
 

@@ -29,7 +29,7 @@ from bailee.gateway.http1 import (
     find_head_end,
     parse_answer_head,
 )
-from bailee.gateway.settings import Limits, Upstream
+from bailee.gateway.settings import GatewayLimits, Upstream
 from bailee.gateway.tunnel import tunnel
 from bailee.gateway.uplink import Addressee
 
@@ -209,7 +209,7 @@ class Time(Protocol):
 class UpstreamPool:
     """The connections to one upstream. The gateway owns it; all on its loop's thread."""
 
-    def __init__(self, upstream: Upstream, limits: Limits, time: Time) -> None:
+    def __init__(self, upstream: Upstream, limits: GatewayLimits, time: Time) -> None:
         tls, self.host, self.port, base = split_url(upstream.url)
         self.limits = limits
         self.time = time

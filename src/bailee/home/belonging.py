@@ -57,7 +57,7 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class HomeStanding:
     """How a home stands. `home`: its id, None when it is to get one. `newest`: the highest number
     of a part; `sure`: the lowest; `older`: parts that were accepted though they are older.
     """
@@ -75,7 +75,7 @@ def judge(
     accepted: Collection[str] = (),
     *,
     rooted: bool = False,
-) -> Standing:
+) -> HomeStanding:
     """How a home stands, whose own file says `own`; `parts` by their names. Older parts that are
     `accepted` are taken as they are. `rooted`: there is a root key.
 
@@ -84,14 +84,14 @@ def judge(
     """
     stage = None if own is None else own[1]
     if stage is None and not rooted and not any(part.there for part in parts.values()):
-        return Standing(None, Stage.MAKING)
+        return HomeStanding(None, Stage.MAKING)
     if stage is not Stage.MAKING:
         _check_missing([name for name, part in parts.items() if not part.there])
     marks = {name: part.mark for name, part in parts.items() if part.mark is not None}
     ids = {name: mark.home for name, mark in marks.items()}
     home = _check_same(ids if own is None else ids | {"": own[0]})
     if not marks and stage is None:
-        return Standing(None, Stage.NAMING)
+        return HomeStanding(None, Stage.NAMING)
     newest = max((mark.number for mark in marks.values()), default=0)
     lowest = min((mark.number for mark in marks.values()), default=0)
     older: list[str] = []
@@ -103,7 +103,7 @@ def judge(
         if set(older) - set(accepted):
             raise _refused_as_older(older, newest, marks)
         lowest = 0 if len(marks) < len(parts) else lowest
-    return Standing(home, stage or Stage.WHOLE, newest, lowest, tuple(older))
+    return HomeStanding(home, stage or Stage.WHOLE, newest, lowest, tuple(older))
 
 
 def _check_missing(missing: list[str]) -> None:

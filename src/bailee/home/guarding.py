@@ -35,7 +35,7 @@ _ROOT_KEY: Final = "root.json"
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class ProcessUser:
     """Who asks: their user id; the group that is theirs alone, if there is one; the id under which
     the system shows owners that it has no number for, if it does that.
     """
@@ -45,7 +45,7 @@ class Standing:
     unmapped: int | None
 
 
-def objection(status: os.stat_result, who: Standing, *, on_the_way: bool) -> str | None:
+def objection(status: os.stat_result, who: ProcessUser, *, on_the_way: bool) -> str | None:
     """What is wrong with a folder, file or link, in words that follow its name; None: nothing.
     `on_the_way`: it is a folder that leads to a home. Pure.
     """
@@ -75,12 +75,12 @@ def name_of(user: int) -> str:
         return f"the user {user}"
 
 
-def standing() -> Standing:
+def standing() -> ProcessUser:
     """Who runs this process."""
-    return Standing(os.geteuid(), _own_group(), _unmapped())
+    return ProcessUser(os.geteuid(), _own_group(), _unmapped())
 
 
-def check_way(path: Path, who: Standing, *, mend: bool = False) -> None:
+def check_way(path: Path, who: ProcessUser, *, mend: bool = False) -> None:
     """Every folder on the way to `path`, and itself if it is there. Links are followed, each where
     it stands. `mend`: a mode of itself that lets others write is changed, if it is ours.
 
@@ -132,7 +132,7 @@ def check_secret(path: Path) -> None:
         )
 
 
-def check_home(home: Path, folders: tuple[str, ...], settings: str, who: Standing) -> None:
+def check_home(home: Path, folders: tuple[str, ...], settings: str, who: ProcessUser) -> None:
     """The way to a home, the home, and what lies in it, as far as it is there.
 
     Raises:
@@ -146,7 +146,7 @@ def check_home(home: Path, folders: tuple[str, ...], settings: str, who: Standin
 
 
 def _check_inside(
-    home: Path, folders: tuple[str, ...], settings: str, who: Standing, *, opened: bool
+    home: Path, folders: tuple[str, ...], settings: str, who: ProcessUser, *, opened: bool
 ) -> None:
     """The home's own folders, and what lies in them. Of the vault's many files only the folders are
     looked at. What lies deeper is, when the folder above had let others write.
@@ -176,7 +176,7 @@ def _inside(folder: Path, *, all_below: bool) -> Iterator[Path]:
             yield from _inside(Path(entry.path), all_below=True)
 
 
-def _check_one(path: Path, who: Standing) -> None:
+def _check_one(path: Path, who: ProcessUser) -> None:
     try:
         status = _look(path, who, on_the_way=False)
     except FileNotFoundError:
@@ -196,7 +196,7 @@ def _check_one(path: Path, who: Standing) -> None:
         _mend(path, 0o600)
 
 
-def _look(path: Path, who: Standing, *, on_the_way: bool, mend: bool = True) -> os.stat_result:
+def _look(path: Path, who: ProcessUser, *, on_the_way: bool, mend: bool = True) -> os.stat_result:
     try:
         status = path.lstat()
     except FileNotFoundError:

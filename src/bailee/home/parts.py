@@ -24,11 +24,11 @@ from urllib.parse import quote
 
 from bailee.errors import IntegrityError, StorageError
 from bailee.home import logs
-from bailee.home.belonging import Mark, Part, Stage, Standing, judge
+from bailee.home.belonging import HomeStanding, Mark, Part, Stage, judge
 from bailee.home.layout import Home
 
 
-def examine(home: Home, accepted: Collection[str] = ()) -> Standing:
+def examine(home: Home, accepted: Collection[str] = ()) -> HomeStanding:
     """How a home stands, before anything of it is opened. Who asks holds its lock.
 
     Raises:

@@ -51,7 +51,7 @@ Problem = Callable[[int, str, int], Response]
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class DoorLimits:
     """`body`, `plain`: bytes as sent and unpacked; `seconds`: for a body to arrive; `waiting`:
     requests of one account under way at once; `together`: of all of them; `held`: bytes of bodies
     of one account under way; `room`: of all of them, those of strangers included.
@@ -70,7 +70,7 @@ class Limits:
     failures_per_address: Rate = field(default=Rate(1, 60))
 
 
-class Refused(Exception):
+class TooMuch(Exception):
     """Too much: with the seconds to wait."""
 
     def __init__(
@@ -88,7 +88,7 @@ class Door(Generic[S]):
     def __init__(
         self,
         who: Callable[[bytes], S | None],
-        limits: Limits,
+        limits: DoorLimits,
         *,
         seconds: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -126,11 +126,11 @@ class Door(Generic[S]):
         if (used_up := over(account)) is not None:
             how, seconds = used_up
             hint = "hint: wait, or ask the operator, who sets the shares"
-            raise Refused(429, seconds, f"this account has {how}. {hint}")
+            raise TooMuch(429, seconds, f"this account has {how}. {hint}")
         if self._under_way[account] >= self.limits.waiting:
-            raise Refused(429, 1)
+            raise TooMuch(429, 1)
         if self.under_way >= self.limits.together:
-            raise Refused(503, 1)
+            raise TooMuch(503, 1)
         self._under_way[account] += 1
         try:
             async with self._body(request, account, self.limits.body) as body:
@@ -160,7 +160,7 @@ class Door(Generic[S]):
         """What `answer` gives; or what went wrong, as `problem` says it."""
         try:
             response = await answer()
-        except Refused as refused:
+        except TooMuch as refused:
             response = problem(refused.status, refused.text, refused.seconds)
             response.headers["retry-after"] = str(refused.seconds)
         except ClientDisconnect:
@@ -187,7 +187,7 @@ class Door(Generic[S]):
     def _take(self, quota: Quota, name: str, amount: float, now: float) -> None:
         seconds = quota.take(name, amount, now)
         if seconds:
-            raise Refused(429, seconds)
+            raise TooMuch(429, seconds)
 
     @asynccontextmanager
     async def _body(self, request: Request, name: str, most: int) -> AsyncIterator[bytes]:
@@ -220,9 +220,9 @@ class Door(Generic[S]):
         self._held[name] += more
         self._held_together += more
         if self._held[name] > self.limits.held:
-            raise Refused(429, 1)
+            raise TooMuch(429, 1)
         if self._held_together > self.limits.room:
-            raise Refused(503, 1)
+            raise TooMuch(503, 1)
 
 
 def _less(count: Counter[str], name: str, amount: int) -> None:

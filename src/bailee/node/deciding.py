@@ -48,7 +48,7 @@ class Deciding:
 
     def _training(self, session: SessionRow) -> Decision:
         owner = self._accounts.get(session.owner)
-        standing = eligibility.Standing(
+        standing = eligibility.OwnerStanding(
             owner.training_choice,
             owner.chosen_number,
             owner.partner_programme,

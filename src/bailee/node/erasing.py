@@ -47,7 +47,7 @@ from bailee.node import traces as traces_of
 from bailee.node.erasure_rows import DONE, REQUESTED, WAITING, WHAT, Erasure, ErasureRows
 from bailee.node.person_keys import NEVER
 from bailee.node.stores import Stores
-from bailee.node.subjects import Subject
+from bailee.node.subjects import DataSubject
 
 _SEALED: Final = ("vault/open/", "vault/segments/transcript/")
 """Where segments lie: each record of one is under its session's key."""
@@ -123,7 +123,7 @@ class Erasures:
 
     # -- the steps -------------------------------------------------------------------------------
 
-    def _begin(self, subject: Subject, now: datetime, by: Actor) -> None:
+    def _begin(self, subject: DataSubject, now: datetime, by: Actor) -> None:
         account_id = subject.account and subject.account.account_id
         erasure_id = "era_" + os.urandom(8).hex()
         gathered = traces_of.gather(self._stores, subject, now)
@@ -170,7 +170,7 @@ class Erasures:
         self._keyring.destroy([_key_of(erasure.id)])
         truncate_log(self._engine)
 
-    def _take_ways_in(self, subject: Subject) -> None:
+    def _take_ways_in(self, subject: DataSubject) -> None:
         keys = [key.key_id for key, _ in subjects.keys_of(self._accounts, subject)]
         for key_id in keys:
             self._accounts.revoke(key_id, by=OPERATOR)
@@ -225,7 +225,7 @@ class Erasures:
     def _finish(
         self,
         erasure: Erasure,
-        subject: Subject,
+        subject: DataSubject,
         parts: list[Receipt],
         now: datetime,
         looked: tuple[Search | None, Sequence[Trace], bool],
@@ -261,7 +261,7 @@ class Erasures:
     def _receipt(
         self,
         erasure: Erasure,
-        subject: Subject,
+        subject: DataSubject,
         parts: list[Receipt],
         now: datetime,
         looked: tuple[Search | None, Sequence[Trace], bool],
@@ -310,7 +310,7 @@ class Erasures:
         return seal(key, plain, _key_of(erasure_id).encode(), os.urandom(NONCE_BYTES))
 
     def _traces(
-        self, erasure: Erasure, subject: Subject, now: datetime
+        self, erasure: Erasure, subject: DataSubject, now: datetime
     ) -> tuple[tuple[Trace, ...], bool]:
         """What there is to look for, and whether their words are in it: they are until there is a
         first receipt.

@@ -32,7 +32,7 @@ from bailee.node.marks import Marks
 from bailee.node.minding import Minding
 from bailee.node.person_keys import Holders
 from bailee.policy import Policy, load
-from bailee.steady import Machine, this_machine
+from bailee.steady import MachineClocks, this_machine
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,7 +66,7 @@ def lay(
     closing: ExitStack,
     *,
     settings: Settings | None,
-    clock: Clock | Machine | None,
+    clock: Clock | MachineClocks | None,
     environment: Mapping[str, str],
     accepted: Collection[str],
 ) -> Ground:
@@ -93,7 +93,7 @@ def lay(
         check_root(root, keys)
         upgrade(keys, "keys")
         machine = clock or this_machine()
-        time: Clock = machine.wall if isinstance(machine, Machine) else machine
+        time: Clock = machine.wall if isinstance(machine, MachineClocks) else machine
 
         def now() -> datetime:
             return time()  # which is another one, below
@@ -102,7 +102,7 @@ def lay(
         use_key(data, keyring.secret(ROW_KEY))
         upgrade(data, "data")
         minding: Minding | None = None
-        if isinstance(machine, Machine) and not home.has_test_clock:
+        if isinstance(machine, MachineClocks) and not home.has_test_clock:
             minding = Minding(data, machine)
             time = minding.clock
         marks.begin(data, keys)

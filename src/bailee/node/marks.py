@@ -18,7 +18,7 @@ from bailee.db.engine import storage_errors
 from bailee.db.identity import data_identity, keys_identity
 from bailee.errors import StorageError
 from bailee.home import Home, parts
-from bailee.home.belonging import Mark, Stage, Standing
+from bailee.home.belonging import HomeStanding, Mark, Stage
 
 
 def _putting(table: Table, *names: str) -> Insert:
@@ -36,7 +36,7 @@ _KEYS: Final = _putting(keys_identity, "home", "mark")
 class Marks:
     """Writes an open home's marks. Its methods may be called from any thread."""
 
-    def __init__(self, home: Home, standing: Standing) -> None:
+    def __init__(self, home: Home, standing: HomeStanding) -> None:
         """A home that stands so (`parts.examine`). One that is new, or from before there were ids,
         gets its id.
 

@@ -25,7 +25,7 @@ from sqlalchemy import Engine
 from bailee.db import home_clock
 from bailee.errors import InputError
 from bailee.ledger import Ledger
-from bailee.steady import BOUND, LASTS, Machine, SteadyClock, Step
+from bailee.steady import BOUND, LASTS, HeldStep, MachineClocks, SteadyClock
 
 _log = logging.getLogger(__name__)
 _SUBJECT: Final = "wall clock"
@@ -34,7 +34,7 @@ _SUBJECT: Final = "wall clock"
 class Minding:
     """The clock of one open home. `settle` destroys all that has come to its time at a moment."""
 
-    def __init__(self, engine: Engine, machine: Machine) -> None:
+    def __init__(self, engine: Engine, machine: MachineClocks) -> None:
         """Raises: StorageError."""
         self._engine = engine
         self._one = threading.Lock()
@@ -62,7 +62,7 @@ class Minding:
                 self._told = None
             home_clock.note(self._engine, self.clock.seen(), self._told)
 
-    def confirm(self, ledger: Ledger, settle: Callable[[datetime], None], *, by: str) -> Step:
+    def confirm(self, ledger: Ledger, settle: Callable[[datetime], None], *, by: str) -> HeldStep:
         """Follow the step that is held, at somebody's word; which it was.
 
         Raises:
@@ -77,7 +77,7 @@ class Minding:
             return step
 
     def _follow(
-        self, step: Step, why: str, ledger: Ledger, settle: Callable[[datetime], None]
+        self, step: HeldStep, why: str, ledger: Ledger, settle: Callable[[datetime], None]
     ) -> None:
         if step.by.total_seconds() < 0:
             settle(self.clock())

@@ -26,7 +26,7 @@ _PERSON: Final = select(accounts.c.person_id).where(accounts.c.id == bindparam("
 _ERASURE: Final = select(erasures.c.id).where(erasures.c.person_id == bindparam("holder"))
 
 
-class PersonKeys:
+class KeyringPersonKeys:
     """`bailee.accounts.PersonKeys` over a keyring."""
 
     def __init__(self, keyring: Keyring) -> None:

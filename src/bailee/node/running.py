@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from bailee.cloud.sessions.log import Event
-from bailee.cloud.sessions.sessions import Sessions
+from bailee.cloud.sessions.sessions import CloudSessions
 from bailee.health import Ask
 
 
@@ -15,7 +15,7 @@ class RunningCloud(Protocol):
     """The cloud sessions of a running server, on the thread that they live on."""
 
     @property
-    def sessions(self) -> Sessions:
+    def sessions(self) -> CloudSessions:
         """The sessions; their coroutines run by `call`."""
         ...
 
@@ -29,7 +29,7 @@ class RunningCloud(Protocol):
         ...
 
     def events(self, session_id: str, after: int) -> AsyncIterator[list[Event]]:
-        """See `Sessions.events`."""
+        """See `CloudSessions.events`."""
         ...
 
 

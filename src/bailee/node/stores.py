@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bailee.accounts import Accounts, Registry
+from bailee.accounts import Accounts, PeopleRegistry
 from bailee.cloud.egress.lists import NetworkLists
 from bailee.cloud.git.connections import GitConnections
 from bailee.cloud.sessions.store import Store as CloudStore
@@ -28,7 +28,7 @@ class Stores(Ground):
     each closed. From any thread; it changes nothing by itself.
     """
 
-    registry: Registry
+    registry: PeopleRegistry
     receipts: Receipts
     holds: Holds
     vault: Vault

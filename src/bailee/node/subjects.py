@@ -14,7 +14,7 @@ from bailee.keeping.keeper import Owner
 
 
 @dataclass(frozen=True, slots=True)
-class Subject:
+class DataSubject:
     """Someone whose data is held: `person` with or without an account of their own, or an account
     that has no person.
     """
@@ -46,7 +46,7 @@ class Subject:
         return Whose(self.id, None)
 
 
-def find(people: People, accounts: Accounts, named: str) -> Subject:
+def find(people: People, accounts: Accounts, named: str) -> DataSubject:
     """Who is meant by a person's id or email, or by an account's id.
 
     Raises:
@@ -54,17 +54,17 @@ def find(people: People, accounts: Accounts, named: str) -> Subject:
     """
     if not named.startswith("acc_"):
         person = people.find(named)
-        return Subject(person, accounts.of_person(person.person_id))
+        return DataSubject(person, accounts.of_person(person.person_id))
     account = accounts.get(named)
     if account.organisation_id is not None:
         raise InputError(
             "this account is an organisation's, not a person's.", hint="name one of its people"
         )
     person_id = account.person_id
-    return Subject(None if person_id is None else people.get(person_id), account)
+    return DataSubject(None if person_id is None else people.get(person_id), account)
 
 
-def keys_of(accounts: Accounts, subject: Subject) -> list[tuple[ApiKey, Account]]:
+def keys_of(accounts: Accounts, subject: DataSubject) -> list[tuple[ApiKey, Account]]:
     """The keys that speak for someone: those of their own account, and those that they hold of an
     organisation's.
     """

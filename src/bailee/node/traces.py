@@ -24,7 +24,7 @@ from bailee.errors import IntegrityError
 from bailee.home.searching import Trace
 from bailee.node import subjects
 from bailee.node.stores import Stores
-from bailee.node.subjects import Subject
+from bailee.node.subjects import DataSubject
 
 EMAIL: Final = "email"
 NAME: Final = "name that they gave"
@@ -40,7 +40,7 @@ TOO_SHORT: Final = "words under six bytes"
 _SHORTEST: Final = 6
 
 
-def gather(node: Stores, subject: Subject, now: datetime) -> tuple[Trace, ...]:
+def gather(node: Stores, subject: DataSubject, now: datetime) -> tuple[Trace, ...]:
     """The traces of somebody. One that is too short is there by its kind alone.
 
     Raises:
@@ -71,7 +71,7 @@ def unpack(packed: bytes) -> tuple[Trace, ...]:
 
 
 def _words(
-    node: Stores, subject: Subject, now: datetime
+    node: Stores, subject: DataSubject, now: datetime
 ) -> Iterator[tuple[str, Iterable[str | None]]]:
     person, own = subject.person, subject.account
     keys = subjects.keys_of(node.accounts, subject)
@@ -117,7 +117,7 @@ def _pieces(node: Stores, session: str, data_class: str, now: datetime) -> Itera
         return
 
 
-def _shared(node: Stores, subject: Subject) -> set[str]:
+def _shared(node: Stores, subject: DataSubject) -> set[str]:
     """Hosts that are nobody's in particular."""
     own = None if subject.account is None else subject.account.account_id
     found = set(GROUP_OF)
@@ -140,7 +140,7 @@ def _spellings(word: str | None) -> Iterator[bytes]:
             yield spelled.encode("utf-8", "backslashreplace").lower()
 
 
-def _digests(node: Stores, subject: Subject) -> Iterator[bytes]:
+def _digests(node: Stores, subject: DataSubject) -> Iterator[bytes]:
     if subject.person is None or subject.person.email is None:
         return
     names: Identifiers = node.registry.identifiers
@@ -149,7 +149,7 @@ def _digests(node: Stores, subject: Subject) -> Iterator[bytes]:
     yield from node.registry.identities_of(subject.person.person_id)
 
 
-def _ids(node: Stores, subject: Subject, now: datetime) -> Iterator[tuple[str, Iterable[str]]]:
+def _ids(node: Stores, subject: DataSubject, now: datetime) -> Iterator[tuple[str, Iterable[str]]]:
     yield OURS, [subject.id, *(key.key_id for key, _ in subjects.keys_of(node.accounts, subject))]
     yield OURS, [report.id for report in node.reports.of(subject.whose, now)]
     if subject.account is not None:

@@ -17,7 +17,7 @@ from collections.abc import Callable, Collection, Mapping
 from contextlib import ExitStack
 from functools import cached_property
 
-from bailee.accounts import Registry
+from bailee.accounts import PeopleRegistry
 from bailee.clock import Clock
 from bailee.cloud.egress.lists import NetworkLists
 from bailee.cloud.git.connections import GitConnections
@@ -36,12 +36,12 @@ from bailee.node.erasure_rows import ErasureRows
 from bailee.node.following import Following
 from bailee.node.ground import Ground, lay
 from bailee.node.once import Once
-from bailee.node.person_keys import PersonKeys
+from bailee.node.person_keys import KeyringPersonKeys
 from bailee.node.stores import Stores
 from bailee.node.sweeping import Sweeping
 from bailee.policy import Policy
 from bailee.registry import load as load_registry
-from bailee.steady import Machine
+from bailee.steady import MachineClocks
 from bailee.telemetry.telemetry import Telemetry
 from bailee.telemetry.webhook import Webhook
 from bailee.vault.files import FilesWithin
@@ -61,7 +61,7 @@ class Wiring:
         home: Home,
         *,
         settings: Settings | None = None,
-        clock: Clock | Machine | None = None,
+        clock: Clock | MachineClocks | None = None,
         environment: Mapping[str, str] = os.environ,
         bench: Callable[[DigestKeys], Bench] | None = None,
         accepted: Collection[str] = (),
@@ -109,15 +109,15 @@ class Wiring:
     # -- stores ----------------------------------------------------------------------------------
 
     @cached_property
-    def registry(self) -> Registry:
+    def registry(self) -> PeopleRegistry:
         """People, organisations, accounts, keys."""
         at = self.ground
-        return Registry(
+        return PeopleRegistry(
             at.data,
             at.policy,
             at.clock,
             at.ledger,
-            keys=PersonKeys(at.keyring),
+            keys=KeyringPersonKeys(at.keyring),
             sign_up=_sign_up(at.settings, at.policy),
             damages=at.damages,
             retention_follows=self._follow,

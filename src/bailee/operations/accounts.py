@@ -26,7 +26,7 @@ MiB = Annotated[int, msgspec.Meta(ge=0, le=1 << 40)]
 
 
 @dataclass(frozen=True, slots=True)
-class Account:
+class AccountSummary:
     """An account as lists show it. `stored_bytes`: of it on disk, what is kept; `deleted_bytes`:
     what was deleted and lies beside others' still; `waiting_bytes`: what was recorded and is not
     sealed; `telemetry_bytes`, `reports_bytes`: of what came in by the ingest. `stored_mb` and so
@@ -52,7 +52,9 @@ class Account:
 
 
 @operation()
-def list_(asks: Asks, node: Node, after: str | None = None, limit: Limit = 100) -> Page[Account]:
+def list_(
+    asks: Asks, node: Node, after: str | None = None, limit: Limit = 100
+) -> Page[AccountSummary]:
     """Every account, and whose it is."""
     asks.require(node, Permission.ACCOUNT_LIST)
     found, following = node.accounts.page(after, limit)
@@ -60,7 +62,7 @@ def list_(asks: Asks, node: Node, after: str | None = None, limit: Limit = 100) 
 
 
 @operation()
-def show(asks: Asks, node: Node, id: str | None = None) -> Account:
+def show(asks: Asks, node: Node, id: str | None = None) -> AccountSummary:
     """An account, and what of it lies on disk; without a name, that of who asks."""
     found = own_account(asks, node) if id is None else named(asks, node, id)
     asks.require(node, Permission.ACCOUNT_READ, found)
@@ -68,7 +70,7 @@ def show(asks: Asks, node: Node, id: str | None = None) -> Account:
 
 
 @operation()
-def allow(asks: Asks, node: Node, account: str, unrecorded_routes: bool) -> Account:
+def allow(asks: Asks, node: Node, account: str, unrecorded_routes: bool) -> AccountSummary:
     """Whether an account may send requests that are no conversations, and are not recorded."""
     asks.require(node, Permission.ACCOUNT_ALLOW)
     found = named(asks, node, account)
@@ -79,17 +81,17 @@ def allow(asks: Asks, node: Node, account: str, unrecorded_routes: bool) -> Acco
 
 
 @operation()
-def limit(asks: Asks, node: Node, account: str, stored_mb: MiB | None = None) -> Account:
+def limit(asks: Asks, node: Node, account: str, stored_mb: MiB | None = None) -> AccountSummary:
     """How much of an account is kept on disk; without a number, as much as of everybody."""
     asks.require(node, Permission.ACCOUNT_ALLOW)
     found = named(asks, node, account)
     return _shown(node, node.accounts.limit_stored(found.account_id, stored_mb, by=asks.actor))
 
 
-def _shown(node: Node, account: accounts.Account) -> Account:
+def _shown(node: Node, account: accounts.Account) -> AccountSummary:
     stored = node.vault.stored.of(account.account_id)
     own, number = account.stored_mb, node.settings.number
-    return Account(
+    return AccountSummary(
         account.account_id,
         account.name,
         account.plan,

@@ -53,7 +53,7 @@ class Notice:
 
 
 @dataclass(frozen=True, slots=True)
-class Consent:
+class ConsentEntry:
     """A consent record, by the terms of its `schema`."""
 
     schema: str
@@ -92,7 +92,7 @@ def choose(asks: Asks, node: Node, choice: Choice, language: Language = "en") ->
 
 
 @operation()
-def history(asks: Asks, node: Node) -> list[Consent]:
+def history(asks: Asks, node: Node) -> list[ConsentEntry]:
     """Every choice that was made for your account, oldest first."""
     account = own_account(asks, node)
     records = node.registry.choices.history(account.account_id, by=asks.actor)
@@ -114,9 +114,9 @@ def training_of(node: Node, account: accounts.Account) -> Training:
     )
 
 
-def consent_of(record: ConsentRecord) -> Consent:
+def consent_of(record: ConsentRecord) -> ConsentEntry:
     """A consent record as lists show it."""
-    return Consent(
+    return ConsentEntry(
         SCHEMA,
         record.record_id,
         record.number,

@@ -19,11 +19,11 @@ from bailee.accounts import Account, Actor
 from bailee.accounts.roles import Permission
 from bailee.cloud.ports import End
 from bailee.cloud.sessions import asked as asking
-from bailee.cloud.sessions.asked import Asked, Wanted
+from bailee.cloud.sessions.asked import Asked, WantedSession
 from bailee.cloud.sessions.log import Event, flat
 from bailee.cloud.sessions.sessions import events_of
-from bailee.cloud.sessions.states import State
-from bailee.cloud.sessions.store import DIFF, EGRESS, OUTPUT, Record
+from bailee.cloud.sessions.states import SessionState
+from bailee.cloud.sessions.store import DIFF, EGRESS, OUTPUT, SessionRecord
 from bailee.errors import InputError, MachineError
 from bailee.json_values import JsonObject, objects
 from bailee.keeping.receipts import DEFERRED
@@ -33,7 +33,7 @@ from bailee.operations.asks import Asks
 from bailee.operations.cloud_whose import account_for_new, is_staff, mine, on_record, visible
 from bailee.operations.codec import Function, Limit, Page, extended
 from bailee.operations.operation import operation
-from bailee.operations.retention import Receipt, receipt
+from bailee.operations.retention import ReceiptSummary, receipt
 
 _Held = tuple[list[Event], str | None, list[JsonObject]]
 
@@ -51,7 +51,7 @@ class CloudSession:
     zero_retention: bool
     agent: str
     network: str
-    state: State
+    state: SessionState
     end: End | None
     problem: str | None
     security: str | None
@@ -70,7 +70,7 @@ class Started(CloudSession):
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class KeptOutput:
     """What is kept of a session in one data class."""
 
     data_class: str
@@ -86,7 +86,7 @@ class Shown(CloudSession):
     the operator reads it on record alone, and so not here.
     """
 
-    kept: list[Kept]
+    kept: list[KeptOutput]
     asked: Asked | None
     yours: bool
 
@@ -117,7 +117,7 @@ class Destroyed:
 
     session: str
     destroyed: int
-    receipts: list[Receipt]
+    receipts: list[ReceiptSummary]
 
 
 @operation()
@@ -144,7 +144,7 @@ def start(
     zero = _zero(node, asks.actor, owner, zero_retention)
     session = cloud.sessions.new_id()
     wanted = asking.read(
-        Wanted(task, repository, branch, push_branch, network, agent, linger, model),
+        WantedSession(task, repository, branch, push_branch, network, agent, linger, model),
         session,
         network=node.settings.text("cloud.network") or "trusted",
         linger=node.settings.number("cloud.linger_minutes") * 60.0,
@@ -163,7 +163,11 @@ def start(
 
 @operation()
 def list_(
-    asks: Asks, node: Node, state: State | None = None, after: str | None = None, limit: Limit = 100
+    asks: Asks,
+    node: Node,
+    state: SessionState | None = None,
+    after: str | None = None,
+    limit: Limit = 100,
 ) -> Page[CloudSession]:
     """The cloud sessions that whoever asks may see, the latest first."""
     found, more = node.cloud.page(visible(node, asks.actor), state=state, after=after, limit=limit)
@@ -190,7 +194,7 @@ def stop(asks: Asks, node: Node, id: str) -> CloudSession:
     """End a session now; its machine and its token are gone when this returns."""
     record = mine(asks, node, id, Permission.CLOUD_CHANGE)
     cloud = _running(node)
-    if record.state is not State.ENDED:
+    if record.state is not SessionState.ENDED:
         cloud.call(cloud.sessions.stop(record.id))
     return shown(node.cloud.get(record.id))
 
@@ -274,7 +278,7 @@ def teleport(asks: Asks, node: Node, id: str) -> Teleport:
 def delete(asks: Asks, node: Node, id: str) -> Destroyed:
     """Destroy what is kept of a session that has ended."""
     record = mine(asks, node, id, Permission.CLOUD_CHANGE)
-    if record.state is not State.ENDED:
+    if record.state is not SessionState.ENDED:
         raise InputError("a running session can't be deleted.", hint="stop it first")
     done = [receipt(one) for one in node.cloud.delete(record.id, asks.due, by=asks.actor.name)]
     return Destroyed(record.id, sum(one.state != DEFERRED for one in done), done)
@@ -299,25 +303,25 @@ def _zero(node: Node, by: Actor, account: Account, asked: bool) -> bool:
     return asked
 
 
-def _held(node: Node, record: Record) -> _Held:
+def _held(node: Node, record: SessionRecord) -> _Held:
     """What a running server has in memory: events, changes, connections."""
-    if node.serving is None or record.state is State.ENDED:
+    if node.serving is None or record.state is SessionState.ENDED:
         return [], None, []
     cloud = node.serving.cloud
     found: _Held = cloud.call(cloud.sessions.held(record.id))
     return found
 
 
-def kept(node: Node, record: Record, now: datetime) -> list[Kept]:
+def kept(node: Node, record: SessionRecord, now: datetime) -> list[KeptOutput]:
     """What is kept of a session, by data class."""
     return [
-        Kept(one.data_class, one.terms.clause, one.terms.period, one.expires_at, one.bytes)
+        KeptOutput(one.data_class, one.terms.clause, one.terms.period, one.expires_at, one.bytes)
         for one in node.cloud.holdings(record.id)
         if one.expires_at > now
     ]
 
 
-def shown(record: Record) -> CloudSession:
+def shown(record: SessionRecord) -> CloudSession:
     """A session by its particulars."""
     return CloudSession(
         record.id,

@@ -12,7 +12,7 @@ from typing import Final
 
 from bailee.accounts.roles import Permission
 from bailee.cloud.git import connections
-from bailee.cloud.git.connections import Kind, Secret
+from bailee.cloud.git.connections import GitSecret, SecretKind
 from bailee.node import Node
 from bailee.operations.asks import Asks
 from bailee.operations.cloud_whose import account_named
@@ -23,12 +23,12 @@ _CHANGE: Final = Permission.GIT_CONNECTION_CHANGE
 
 
 @dataclass(frozen=True, slots=True)
-class Connection:
+class GitConnectionSummary:
     """A connection as lists show it: without its secret."""
 
     id: str
     account: str
-    kind: Kind
+    kind: SecretKind
     place: str
     created: datetime
     created_by: str
@@ -46,23 +46,23 @@ def add(
     app_id: str = "",
     installation_id: str = "",
     account: str | None = None,
-) -> Connection:
+) -> GitConnectionSummary:
     """Store a token, password or app key for a host, or for an owner on it."""
     owner = account_named(asks, node, account, _CHANGE)
-    proof = Secret(secret, user, app_id, installation_id)
+    proof = GitSecret(secret, user, app_id, installation_id)
     added = node.git_connections.add(owner.account_id, kind, place, proof, by=asks.actor.name)
     return shown(added)
 
 
 @operation()
-def list_(asks: Asks, node: Node, account: str | None = None) -> list[Connection]:
+def list_(asks: Asks, node: Node, account: str | None = None) -> list[GitConnectionSummary]:
     """The Git connections of an account."""
     owner = account_named(asks, node, account, _CHANGE)
     return [shown(one) for one in node.git_connections.all(owner.account_id)]
 
 
 @operation()
-def remove(asks: Asks, node: Node, id: str) -> Connection:
+def remove(asks: Asks, node: Node, id: str) -> GitConnectionSummary:
     """Forget a Git connection: its key is destroyed."""
     connection = node.git_connections.get(id)
     asks.require(node, _CHANGE, node.accounts.get(connection.account_id))
@@ -70,9 +70,9 @@ def remove(asks: Asks, node: Node, id: str) -> Connection:
     return shown(connection)
 
 
-def shown(connection: connections.Connection) -> Connection:
+def shown(connection: connections.GitConnection) -> GitConnectionSummary:
     """A stored connection as lists show it."""
-    return Connection(
+    return GitConnectionSummary(
         connection.id,
         connection.account_id,
         connection.kind,

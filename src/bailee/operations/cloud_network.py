@@ -23,7 +23,7 @@ _CHANGE: Final = Permission.CLOUD_NETWORK_CHANGE
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class NetworkEntrySummary:
     """An entry as lists show it."""
 
     id: str
@@ -35,40 +35,42 @@ class Entry:
 
 
 @operation()
-def list_(asks: Asks, node: Node, account: str | None = None) -> list[Entry]:
+def list_(asks: Asks, node: Node, account: str | None = None) -> list[NetworkEntrySummary]:
     """The hosts that an account allows and denies its cloud sessions."""
     owner = account_named(asks, node, account, _CHANGE)
     return [shown(one) for one in node.network_lists.all(owner.account_id)]
 
 
 @operation()
-def allow(asks: Asks, node: Node, entry: str, account: str | None = None) -> Entry:
+def allow(asks: Asks, node: Node, entry: str, account: str | None = None) -> NetworkEntrySummary:
     """Allow a host to sessions that have a network; what was denied is so no more."""
     return _add(asks, node, "allow", entry, account)
 
 
 @operation()
-def deny(asks: Asks, node: Node, entry: str, account: str | None = None) -> Entry:
+def deny(asks: Asks, node: Node, entry: str, account: str | None = None) -> NetworkEntrySummary:
     """Deny a host at every level; what was allowed is so no more."""
     return _add(asks, node, "deny", entry, account)
 
 
 @operation()
-def remove(asks: Asks, node: Node, id: str) -> Entry:
+def remove(asks: Asks, node: Node, id: str) -> NetworkEntrySummary:
     """Remove an entry."""
     entry = node.network_lists.get(id)
     asks.require(node, _CHANGE, node.accounts.get(entry.account_id))
     return shown(node.network_lists.remove(entry.id, by=asks.actor.name))
 
 
-def _add(asks: Asks, node: Node, side: Side, entry: str, account: str | None) -> Entry:
+def _add(
+    asks: Asks, node: Node, side: Side, entry: str, account: str | None
+) -> NetworkEntrySummary:
     owner = account_named(asks, node, account, _CHANGE)
     return shown(node.network_lists.add(owner.account_id, side, entry, by=asks.actor.name))
 
 
-def shown(entry: lists.Entry) -> Entry:
+def shown(entry: lists.NetworkEntry) -> NetworkEntrySummary:
     """A stored entry as lists show it."""
-    return Entry(
+    return NetworkEntrySummary(
         entry.id, entry.account_id, entry.side, entry.entry, entry.created_at, entry.created_by
     )
 

@@ -15,7 +15,7 @@ from typing import Final
 
 from bailee.accounts import Account, Actor
 from bailee.accounts.roles import Permission
-from bailee.cloud.sessions.store import Record, Visible
+from bailee.cloud.sessions.store import SessionRecord, Visible
 from bailee.errors import InputError
 from bailee.node import Node
 from bailee.operations.asks import Asks
@@ -71,7 +71,7 @@ def account_named(asks: Asks, node: Node, named: str | None, permission: Permiss
     return account
 
 
-def mine(asks: Asks, node: Node, id: str, permission: Permission) -> Record:
+def mine(asks: Asks, node: Node, id: str, permission: Permission) -> SessionRecord:
     """The session, if who asks may do this with it. The operator looks at another's only on record
     (`on_record`), ends it, and asks nothing of its agent.
 
@@ -91,7 +91,7 @@ def mine(asks: Asks, node: Node, id: str, permission: Permission) -> Record:
     return record
 
 
-def on_record(asks: Asks, node: Node, id: str) -> Record:
+def on_record(asks: Asks, node: Node, id: str) -> SessionRecord:
     """The session, to read its content. That the operator reads another's is on record first.
 
     Raises:
@@ -123,7 +123,7 @@ def visible(node: Node, by: Actor) -> Visible | None:
     )
 
 
-def is_staff(asks: Asks, node: Node, record: Record) -> bool:
+def is_staff(asks: Asks, node: Node, record: SessionRecord) -> bool:
     """Whether the operator looks at what is not the operator's own."""
     by = asks.actor
     if not by.operator or by.name == record.by:

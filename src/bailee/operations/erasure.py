@@ -28,14 +28,14 @@ _PIECE: Final = 48 << 10
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class ArchivePiece:
     """Some of an archive's bytes."""
 
     data: bytes
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
+class ArchiveProgress:
     """How many sessions of how many are in an archive."""
 
     done: int
@@ -43,7 +43,7 @@ class Progress:
 
 
 @dataclass(frozen=True, slots=True)
-class Erasure:
+class ErasureSummary:
     """A person's erasure. `signed`: its receipt, as `signing` makes one, once there is one."""
 
     erasure: str
@@ -65,35 +65,41 @@ class ReceiptKey:
 
 
 @operation()
-def export(asks: Asks, node: Node, id: str | None = None) -> Iterator[Piece | Progress]:
+def export(
+    asks: Asks, node: Node, id: str | None = None
+) -> Iterator[ArchivePiece | ArchiveProgress]:
     """Everything that is held about a person, as the pieces of a ZIP archive."""
-    told: list[Progress] = []
+    told: list[ArchiveProgress] = []
     pieces = exporting.export(
         node,
         _whom(asks, node, id),
         asks.at,
         by=asks.actor,
-        progress=lambda done, of: told.append(Progress(done, of)),
+        progress=lambda done, of: told.append(ArchiveProgress(done, of)),
     )
     return _items(pieces, told)
 
 
-def _items(pieces: Iterator[bytes], told: list[Progress]) -> Iterator[Piece | Progress]:
+def _items(
+    pieces: Iterator[bytes], told: list[ArchiveProgress]
+) -> Iterator[ArchivePiece | ArchiveProgress]:
     for piece in pieces:
         for start in range(0, len(piece), _PIECE):
-            yield Piece(piece[start : start + _PIECE])
+            yield ArchivePiece(piece[start : start + _PIECE])
         yield from told
         told.clear()
 
 
 @operation(makes_room=True)
-def erase(asks: Asks, node: Node, id: str | None = None) -> Erasure:
+def erase(asks: Asks, node: Node, id: str | None = None) -> ErasureSummary:
     """Erase a person: their sessions' keys, what names them, their ways in."""
     return _shown(node.erasures.request(_whom(asks, node, id), asks.due, by=asks.actor))
 
 
 @operation()
-def list_(asks: Asks, node: Node, after: str | None = None, limit: Limit = 100) -> Page[Erasure]:
+def list_(
+    asks: Asks, node: Node, after: str | None = None, limit: Limit = 100
+) -> Page[ErasureSummary]:
     """Persons' erasures with their signed receipts, newest first."""
     asks.require(node, Permission.PERSON_CREATE)
     found = node.erasures.rows.latest(limit + 1, after)
@@ -107,8 +113,8 @@ def key(asks: Asks, node: Node) -> ReceiptKey:  # noqa: ARG001
     return ReceiptKey(public, signing.fingerprint(public))
 
 
-def _shown(one: erasure_rows.Erasure) -> Erasure:
-    return Erasure(
+def _shown(one: erasure_rows.Erasure) -> ErasureSummary:
+    return ErasureSummary(
         one.id,
         one.person_id,
         one.account_id,

@@ -27,7 +27,7 @@ from bailee.errors import BaileeError
 from bailee.feedback.reports import Report
 from bailee.json_values import objects, text
 from bailee.node import subjects
-from bailee.node.subjects import Subject
+from bailee.node.subjects import DataSubject
 from bailee.operations import (
     choices,
     cloud,
@@ -85,7 +85,7 @@ def export(
 
 
 def _files(
-    node: Node, subject: Subject, now: datetime, progress: Progress
+    node: Node, subject: DataSubject, now: datetime, progress: Progress
 ) -> Iterator[tuple[str, Iterable[bytes]]]:
     own = subject.account
     rows = [] if own is None else node.vault.owned(own.account_id)
@@ -143,7 +143,7 @@ def _report(node: Node, report: Report) -> tuple[str, Iterable[bytes]]:
 
 
 def _tables(
-    node: Node, subject: Subject, rows: list[SessionRow], now: datetime
+    node: Node, subject: DataSubject, rows: list[SessionRow], now: datetime
 ) -> dict[str, list[dict[str, object]]]:
     person, own = subject.person, subject.account
     keys = subjects.keys_of(node.accounts, subject)
@@ -211,7 +211,7 @@ def _tables(
     return tables
 
 
-def _profile(subject: Subject) -> dict[str, object]:
+def _profile(subject: DataSubject) -> dict[str, object]:
     person = subject.person
     if person is None:
         return {"account": subject.id, "person": None}
@@ -240,7 +240,7 @@ def _cloud_entries(node: Node, owner: str, now: datetime) -> list[dict[str, obje
     ]
 
 
-def _elsewhere(node: Node, subject: Subject, now: datetime) -> list[dict[str, object]]:
+def _elsewhere(node: Node, subject: DataSubject, now: datetime) -> list[dict[str, object]]:
     """Sessions of organisations that a key of the person was last used in."""
     own = subject.account and subject.account.account_id
     keys = {
@@ -264,7 +264,7 @@ def _elsewhere(node: Node, subject: Subject, now: datetime) -> list[dict[str, ob
     ]
 
 
-def _receipts(node: Node, subject: Subject, rows: list[SessionRow]) -> list[dict[str, object]]:
+def _receipts(node: Node, subject: DataSubject, rows: list[SessionRow]) -> list[dict[str, object]]:
     erasure = node.erasures.rows.of(subject.id)
     found = node.receipts.about([row.id for row in rows])
     if erasure is not None:

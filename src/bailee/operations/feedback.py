@@ -26,7 +26,7 @@ from bailee.node import Node
 from bailee.operations.asks import Asks, Via
 from bailee.operations.codec import Function, Limit, Page, extended
 from bailee.operations.operation import operation
-from bailee.operations.retention import Receipt, receipt
+from bailee.operations.retention import ReceiptSummary, receipt
 from bailee.operations.sessions import Retention
 from bailee.outbound.network import Network
 
@@ -35,7 +35,7 @@ _LONGEST_ISSUE: Final = 300
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class ReportSummary:
     """A report as lists show it: without its content, of which `parts` are the names."""
 
     id: str
@@ -52,28 +52,28 @@ class Report:
 
 
 @dataclass(frozen=True, slots=True)
-class Opened(Report):
+class OpenedReport(ReportSummary):
     """A report and what is in it, by part; None: that was not asked for."""
 
     content: Mapping[str, object] | None
 
 
 @dataclass(frozen=True, slots=True)
-class Filed(Report):
+class FiledReport(ReportSummary):
     """A report of which a public issue was made, and the issue's number."""
 
     number: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reports(Page[Report]):
+class ReportPage(Page[ReportSummary]):
     """Some reports. `total`: how many there are on all pages."""
 
     total: int
 
 
 @dataclass(frozen=True, slots=True)
-class Issue:
+class IssueProposal:
     """The draft of a public issue. `masked`: what was masked in it, by kind; `url`: where it can be
     filed by hand, filled in.
     """
@@ -86,7 +86,7 @@ class Issue:
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class AnswerLine:
     """How often each answer was given, and any; None: so seldom that it is not shown."""
 
     counts: Mapping[str, int | None]
@@ -94,28 +94,28 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
-class Week(Line):
+class AnswerWeek(AnswerLine):
     """The answers of a week, by its Monday."""
 
     week: str
 
 
 @dataclass(frozen=True, slots=True)
-class Version(Line):
+class Version(AnswerLine):
     """The answers about a version."""
 
     version: str
 
 
 @dataclass(frozen=True, slots=True)
-class Results:
+class SurveySummary:
     """The survey's results as far as they may be shown. `least`: what is shown of a count."""
 
     question: str
     answers: list[str]
     least: int
-    all: Line
-    weeks: list[Week]
+    all: AnswerLine
+    weeks: list[AnswerWeek]
     versions: list[Version]
 
 
@@ -147,12 +147,12 @@ def list_(
     all: bool = False,
     after: str | None = None,
     limit: Limit = 100,
-) -> Reports:
+) -> ReportPage:
     """What whoever asks sent, the latest first; for the operator what everybody sent."""
     found, more, total = node.reports.page(
         _theirs(asks, node, all), asks.at, state=state, after=after, limit=limit
     )
-    return Reports([shown(report) for report in found], more, total=total)
+    return ReportPage([shown(report) for report in found], more, total=total)
 
 
 @operation()
@@ -163,23 +163,23 @@ def show(
     *,
     content: bool = True,
     all: bool = False,
-) -> Opened:
+) -> OpenedReport:
     """A report with its content; that the operator reads another's goes on record."""
     theirs = _theirs(asks, node, all)
     report = node.reports.get(id, asks.at, theirs)
     if not content:
-        return extended(Opened, shown(report), content=None)
+        return extended(OpenedReport, shown(report), content=None)
     if theirs is None:
         _on_record(asks, node, report)
     found = node.reports.open(report)
     content_of = {str(part): value for part, value in found.items()}
-    return extended(Opened, shown(report), content=content_of)
+    return extended(OpenedReport, shown(report), content=content_of)
 
 
 @operation(makes_room=True)
 def withdraw(
     asks: Asks, node: Node, id: str, secret: str | None = None, all: bool = False
-) -> Receipt:
+) -> ReceiptSummary:
     """Destroy a report at the word of its sender, or of who has its secret; gives the receipt."""
     if secret is not None:
         if not node.reports.is_secret(id, secret):
@@ -191,7 +191,7 @@ def withdraw(
 
 
 @operation()
-def set_(asks: Asks, node: Node, id: str, state: str, issue: str | None = None) -> Report:
+def set_(asks: Asks, node: Node, id: str, state: str, issue: str | None = None) -> ReportSummary:
     """Link a report to an issue's address, close it, or open it again."""
     asks.require(node, Permission.FEEDBACK_TRIAGE)
     report = node.reports.get(id, asks.at)
@@ -208,7 +208,7 @@ def set_(asks: Asks, node: Node, id: str, state: str, issue: str | None = None) 
 
 
 @operation()
-def draft(asks: Asks, node: Node, id: str, repository: str | None = None) -> Issue:
+def draft(asks: Asks, node: Node, id: str, repository: str | None = None) -> IssueProposal:
     """The draft of a public issue: without the transcript, secrets masked."""
     asks.require(node, Permission.FEEDBACK_TRIAGE)
     report = node.reports.get(id, asks.at)
@@ -216,7 +216,7 @@ def draft(asks: Asks, node: Node, id: str, repository: str | None = None) -> Iss
         _on_record(asks, node, report)
     made = _issue(node, report, repository)
     masked = [one.kind for one in made.removed]
-    return Issue(made.repository, made.title, made.body, masked, made.url)
+    return IssueProposal(made.repository, made.title, made.body, masked, made.url)
 
 
 @operation()
@@ -229,7 +229,7 @@ def file(
     title: str | None = None,
     body: str | None = None,
     again: bool = False,
-) -> Filed:
+) -> FiledReport:
     """File the draft, edited or as it is, as a public issue; the report is linked to it."""
     asks.require(node, Permission.FEEDBACK_TRIAGE)
     report = node.reports.get(id, asks.at)
@@ -257,23 +257,23 @@ def file(
     changed = node.reports.set(
         report, "linked", by=asks.actor.name, issue=filed.url[:_LONGEST_ISSUE]
     )
-    return extended(Filed, shown(changed), number=filed.number)
+    return extended(FiledReport, shown(changed), number=filed.number)
 
 
 @operation()
-def results(asks: Asks, node: Node) -> Results:
+def results(asks: Asks, node: Node) -> SurveySummary:
     """The survey's answers by week and by version; counts too small to be shown are not."""
     asks.require(node, Permission.FEEDBACK_TRIAGE)
     counts = node.survey.all(asks.at)
     found = suppression.results(
         ((one.day, one.version, one.answer, one.count) for one in counts), node.survey.answers
     )
-    return Results(
+    return SurveySummary(
         node.policy.document.survey.question.of("en"),
         list(found.answers),
         suppression.LEAST,
-        Line(found.all.counts, found.all.total),
-        [Week(one.counts, one.total, one.name) for one in found.weeks],
+        AnswerLine(found.all.counts, found.all.total),
+        [AnswerWeek(one.counts, one.total, one.name) for one in found.weeks],
         [Version(one.counts, one.total, one.name) for one in found.versions],
     )
 
@@ -294,7 +294,7 @@ def _on_record(asks: Asks, node: Node, report: reports.Report) -> None:
     node.registry.staff.read(asks.actor, report.id, asks.why, whose=report.whose)
 
 
-def _issue(node: Node, report: reports.Report, named: str | None) -> bug_report.Issue:
+def _issue(node: Node, report: reports.Report, named: str | None) -> bug_report.IssueDraft:
     repository = named or node.settings.text("feedback.repository")
     if not repository:
         raise InputError(
@@ -306,9 +306,9 @@ def _issue(node: Node, report: reports.Report, named: str | None) -> bug_report.
     return drafted(repository, content.get("description"), content.get("environment"))
 
 
-def shown(report: reports.Report) -> Report:
+def shown(report: reports.Report) -> ReportSummary:
     """A report as lists show it."""
-    return Report(
+    return ReportSummary(
         report.id,
         report.state,
         report.issue,

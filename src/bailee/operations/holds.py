@@ -22,7 +22,7 @@ from bailee.operations.operation import operation
 
 
 @dataclass(frozen=True, slots=True)
-class Hold:
+class HoldSummary:
     """A hold as lists show it. What it is on is one of `session`, `report` and `cloud_session`."""
 
     hold: str
@@ -46,7 +46,7 @@ class Driven:
 
 
 @dataclass(frozen=True, slots=True)
-class Released(Hold):
+class Released(HoldSummary):
     """A hold that was released, and what it had deferred."""
 
     driven: list[Driven]
@@ -61,7 +61,7 @@ def place(
     session: str | None = None,
     report: str | None = None,
     cloud_session: str | None = None,
-) -> Hold:
+) -> HoldSummary:
     """Hold a session, a report, or what a cloud session left: nothing of it is destroyed until the
     hold is released.
     """
@@ -104,7 +104,7 @@ def read(asks: Asks, node: Node, id: str) -> Iterator[str]:
 
 
 @operation()
-def list_(asks: Asks, node: Node) -> list[Hold]:
+def list_(asks: Asks, node: Node) -> list[HoldSummary]:
     """All holds, also those that were released."""
     asks.require(node, Permission.HOLD_CHANGE)
     return [_shown(node, hold) for hold in node.holds.all()]
@@ -131,9 +131,9 @@ def _named(node: Node, given: Mapping[str, str | None]) -> str:
     return subject
 
 
-def _shown(node: Node, hold: holds.Hold) -> Hold:
+def _shown(node: Node, hold: holds.Hold) -> HoldSummary:
     what = node.holds.keeper(hold.subject).what
-    return Hold(
+    return HoldSummary(
         hold.id,
         hold.subject if what == "session" else None,
         hold.subject if what == "report" else None,

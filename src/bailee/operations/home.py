@@ -14,7 +14,7 @@ from bailee.node.minding import in_words
 from bailee.operations.asks import Asks
 from bailee.operations.codec import Function
 from bailee.operations.operation import operation
-from bailee.steady import Step
+from bailee.steady import HeldStep
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +83,7 @@ def clock(asks: Asks, node: Node) -> Clock:
     return Clock(node.clock(), node.minding is not None, None if held is None else _shown(held))
 
 
-def _shown(step: Step) -> ClockStep:
+def _shown(step: HeldStep) -> ClockStep:
     seconds = step.by.total_seconds()
     return ClockStep(round(seconds), round(step.lasted.total_seconds()), in_words(seconds))
 

@@ -34,7 +34,7 @@ _OF_WHOM: Final = {
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class RetentionTerms:
     """For how long a conversation is kept (ISO 8601), and the clause that says so."""
 
     period: str | None
@@ -63,13 +63,13 @@ class KeyTerms:
     plan: str
     segment: str
     zero_retention: bool
-    retention: Kept | None
+    retention: RetentionTerms | None
     training: Effect | None
     in_words: str
 
 
 @dataclass(frozen=True, slots=True)
-class Key:
+class KeySummary:
     """A key as lists show it: on whose terms it is, and without its secret."""
 
     key_id: str
@@ -92,7 +92,7 @@ class _Secret:
 
 
 @dataclass(frozen=True, slots=True)
-class MadeKey(Key, _Secret):
+class MadeKey(KeySummary, _Secret):
     """A key that was just made, with its secret, which is shown this once: first, as `key`."""
 
 
@@ -123,7 +123,7 @@ def terms_of(
         account.plan,
         segment,
         zero_retention,
-        None if retention is None else Kept(retention.retention, retention.clause),
+        None if retention is None else RetentionTerms(retention.retention, retention.clause),
         None if training is None else Effect(training.effect, training.clause),
         f"{whose}: {segment}, plan {account.plan}; "
         + _in_words(retention, training, zero_retention=zero_retention),
@@ -140,9 +140,9 @@ def _in_words(
     return f"{kept}; {'may be' if training.effect == 'allow' else 'not'} trained on"
 
 
-def key_of(policy: Policy, key: ApiKey, account: Account) -> Key:
+def key_of(policy: Policy, key: ApiKey, account: Account) -> KeySummary:
     """A key as lists show it."""
-    return Key(
+    return KeySummary(
         key.key_id,
         account.account_id,
         key.person_id,

@@ -21,7 +21,7 @@ from bailee.errors import InputError
 from bailee.node import Node
 from bailee.operations.asks import Asks
 from bailee.operations.codec import Function, Limit, Page, extended
-from bailee.operations.key_terms import Key, KeyTerms, MadeKey, key_of, terms_of
+from bailee.operations.key_terms import KeySummary, KeyTerms, MadeKey, key_of, terms_of
 from bailee.operations.operation import operation
 from bailee.operations.whose import account_for, find_person, persons_own
 
@@ -29,7 +29,7 @@ _WHOSE: Final = "name it: --account, --person or --organisation"
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class KeyPlace:
     """Where a key can be made, and on whose terms it would be. `place`: an organisation's id, or
     `own`.
     """
@@ -97,7 +97,7 @@ def create(
 
 
 @operation()
-def places(asks: Asks, node: Node) -> list[Place]:
+def places(asks: Asks, node: Node) -> list[KeyPlace]:
     """Where you may make a key for yourself, and on whose terms it would be there: your
     organisations' accounts first, then your own.
     """
@@ -110,14 +110,14 @@ def places(asks: Asks, node: Node) -> list[Place]:
     ]
     own = node.accounts.of_person(by.person_id)
     return [
-        Place(place, terms_of(node.policy, account))
+        KeyPlace(place, terms_of(node.policy, account))
         for place, account in [*found, *([("own", own)] if own is not None else [])]
         if may(Permission.KEY_CREATE_OWN, node.registry.authority.standings(by, account))
     ]
 
 
 @operation()
-def show(asks: Asks, node: Node) -> Key:
+def show(asks: Asks, node: Node) -> KeySummary:
     """The key that you ask with: on whose terms it is."""
     if asks.actor.key_id is None:
         raise InputError("there is no API key.", code="authentication")
@@ -126,7 +126,7 @@ def show(asks: Asks, node: Node) -> Key:
 
 
 @operation()
-def list_(asks: Asks, node: Node, after: str | None = None, limit: Limit = 100) -> Page[Key]:
+def list_(asks: Asks, node: Node, after: str | None = None, limit: Limit = 100) -> Page[KeySummary]:
     """Every key, oldest first, without its secret."""
     asks.require(node, Permission.PERSON_CREATE)
     found, following = node.accounts.keys_page(after, limit)
@@ -134,7 +134,7 @@ def list_(asks: Asks, node: Node, after: str | None = None, limit: Limit = 100) 
 
 
 @operation()
-def revoke(asks: Asks, node: Node, key_id: str) -> Key:
+def revoke(asks: Asks, node: Node, key_id: str) -> KeySummary:
     """Revoke a key, at once and for good."""
     key = node.registry.people.revoke_key(key_id, by=asks.actor)
     return key_of(node.policy, key, node.accounts.get(key.account_id))

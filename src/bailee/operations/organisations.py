@@ -15,16 +15,16 @@ from bailee.accounts import Role
 from bailee.accounts.roles import Permission, may
 from bailee.node import Node
 from bailee.operations.asks import Asks
-from bailee.operations.choices import SOURCES, Consent, consent_of
+from bailee.operations.choices import SOURCES, ConsentEntry, consent_of
 from bailee.operations.codec import Function, Limit, Page, extended
-from bailee.operations.key_terms import Key, key_of
+from bailee.operations.key_terms import KeySummary, key_of
 from bailee.operations.operation import operation
 from bailee.operations.whose import find_person
 from bailee.policy.document import Language
 
 
 @dataclass(frozen=True, slots=True)
-class Organisation:
+class OrganisationSummary:
     """An organisation as lists show it."""
 
     organisation: str
@@ -37,7 +37,7 @@ class Organisation:
 
 
 @dataclass(frozen=True, slots=True)
-class Membership:
+class MembershipSummary:
     """A person's place in an organisation."""
 
     organisation: str
@@ -47,14 +47,14 @@ class Membership:
 
 
 @dataclass(frozen=True, slots=True)
-class Member(Membership):
+class Member(MembershipSummary):
     """A membership with its person's email; None: they were erased."""
 
     email: str | None
 
 
 @dataclass(frozen=True, slots=True)
-class OrganisationKey(Key):
+class OrganisationKey(KeySummary):
     """A key with the emails of whom it speaks for and of who made it, while they are members."""
 
     person_email: str | None
@@ -62,12 +62,12 @@ class OrganisationKey(Key):
 
 
 @dataclass(frozen=True, slots=True)
-class Particulars(Organisation):
+class OrganisationDetails(OrganisationSummary):
     """An organisation with its members, and with the keys that who asks may know of."""
 
     members: list[Member]
     keys: list[OrganisationKey]
-    consent: list[Consent]
+    consent: list[ConsentEntry]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +84,7 @@ class Removed:
 
 
 @dataclass(frozen=True, slots=True)
-class Provider:
+class ProviderSummary:
     """An organisation's OpenID provider; where its secret is, never the secret."""
 
     organisation: str
@@ -95,7 +95,9 @@ class Provider:
 
 
 @operation()
-def create(asks: Asks, node: Node, name: str, plan: str, owner: str | None = None) -> Organisation:
+def create(
+    asks: Asks, node: Node, name: str, plan: str, owner: str | None = None
+) -> OrganisationSummary:
     """Make an organisation with its account. `owner`: its first, by id or email."""
     asks.require(node, Permission.ORGANISATION_CREATE)
     first = None if owner is None else find_person(asks, node, owner)
@@ -109,7 +111,7 @@ def create(asks: Asks, node: Node, name: str, plan: str, owner: str | None = Non
 @operation()
 def list_(
     asks: Asks, node: Node, after: str | None = None, limit: Limit = 100
-) -> Page[Organisation]:
+) -> Page[OrganisationSummary]:
     """Every organisation, oldest first."""
     asks.require(node, Permission.ORGANISATION_CREATE)
     organisations = node.registry.organisations
@@ -120,7 +122,7 @@ def list_(
 
 
 @operation()
-def show(asks: Asks, node: Node, organisation: str) -> Particulars:
+def show(asks: Asks, node: Node, organisation: str) -> OrganisationDetails:
     """One organisation: members, consent records, and keys: all of them for who may revoke them,
     else one's own. A member whose row or particulars are damaged is left out, and noted.
     """
@@ -139,7 +141,7 @@ def show(asks: Asks, node: Node, organisation: str) -> Particulars:
     )
     emails = {one.person: one.email for one in members}
     return extended(
-        Particulars,
+        OrganisationDetails,
         _shown(found, account),
         members=members,
         keys=[
@@ -162,7 +164,7 @@ def show(asks: Asks, node: Node, organisation: str) -> Particulars:
 
 
 @operation()
-def member(asks: Asks, node: Node, organisation: str, person: str, role: Role) -> Membership:
+def member(asks: Asks, node: Node, organisation: str, person: str, role: Role) -> MembershipSummary:
     """Take a person in, or give a member another role."""
     account = node.registry.organisations.account(organisation)
     asks.require(node, Permission.MEMBERS_CHANGE, account)  # before an email is looked for
@@ -201,7 +203,7 @@ def provider(
     issuer: str,
     client_id: str,
     secret_env: str | None = None,
-) -> Provider:
+) -> ProviderSummary:
     """Let the people of a domain sign in through their organisation's OpenID provider."""
     bound = node.registry.providers.bind(
         organisation,
@@ -211,7 +213,7 @@ def provider(
         secret_env=secret_env,
         by=asks.actor,
     )
-    return Provider(
+    return ProviderSummary(
         bound.organisation_id, bound.domain, bound.issuer, bound.client_id, bound.secret_env
     )
 
@@ -219,7 +221,7 @@ def provider(
 @operation()
 def join_partners(
     asks: Asks, node: Node, organisation: str, confirmation: str, language: Language = "en"
-) -> Organisation:
+) -> OrganisationSummary:
     """Offer an organisation's sessions on the first-party API for training. `confirmation`: its
     name, typed out.
     """
@@ -237,7 +239,7 @@ def join_partners(
 @operation()
 def leave_partners(
     asks: Asks, node: Node, organisation: str, language: Language = "en"
-) -> Organisation:
+) -> OrganisationSummary:
     """Take that back, from now on."""
     found = node.registry.organisations.get(organisation)
     account = node.registry.choices.leave_partner_programme(
@@ -246,15 +248,15 @@ def leave_partners(
     return _shown(found, account)
 
 
-def membership_of(membership: accounts.Membership) -> Membership:
+def membership_of(membership: accounts.Membership) -> MembershipSummary:
     """A person's place in an organisation as lists show it."""
-    return Membership(
+    return MembershipSummary(
         membership.organisation_id, membership.person_id, membership.role, membership.joined_at
     )
 
 
-def _shown(organisation: accounts.Organisation, account: accounts.Account) -> Organisation:
-    return Organisation(
+def _shown(organisation: accounts.Organisation, account: accounts.Account) -> OrganisationSummary:
+    return OrganisationSummary(
         organisation.organisation_id,
         organisation.name,
         account.account_id,

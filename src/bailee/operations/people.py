@@ -16,18 +16,18 @@ from bailee import accounts
 from bailee.accounts.roles import Permission
 from bailee.errors import InputError
 from bailee.node import Node
-from bailee.node.subjects import Subject, keys_of
+from bailee.node.subjects import DataSubject, keys_of
 from bailee.operations.asks import Asks
-from bailee.operations.choices import Consent, Training, consent_of, training_of
+from bailee.operations.choices import ConsentEntry, Training, consent_of, training_of
 from bailee.operations.codec import Function, Limit, Page, extended
-from bailee.operations.key_terms import Key, MadeKey, key_of
+from bailee.operations.key_terms import KeySummary, MadeKey, key_of
 from bailee.operations.operation import operation
-from bailee.operations.organisations import Membership, membership_of
+from bailee.operations.organisations import MembershipSummary, membership_of
 from bailee.operations.whose import find_person
 
 
 @dataclass(frozen=True, slots=True)
-class Person:
+class PersonSummary:
     """A person as lists show them. `email` is None once they were erased."""
 
     person: str
@@ -37,11 +37,11 @@ class Person:
     operator: bool
     created: datetime
     erased: datetime | None
-    organisations: list[Membership]
+    organisations: list[MembershipSummary]
 
 
 @dataclass(frozen=True, slots=True)
-class WebSession:
+class WebSessionSummary:
     """A console session as its person sees it. `ends`: if it is not used until then."""
 
     session: str
@@ -52,13 +52,13 @@ class WebSession:
 
 
 @dataclass(frozen=True, slots=True)
-class Particulars(Person):
+class PersonDetails(PersonSummary):
     """A person with their choice, keys, where they are signed in, and what they chose when."""
 
     training: Training | None
-    keys: list[Key]
-    web_sessions: list[WebSession]
-    consent: list[Consent]
+    keys: list[KeySummary]
+    web_sessions: list[WebSessionSummary]
+    consent: list[ConsentEntry]
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +103,7 @@ def create(
 @operation()
 def list_(
     asks: Asks, node: Node, named: str = "", after: str | None = None, limit: Limit = 100
-) -> Page[Person]:
+) -> Page[PersonSummary]:
     """Everybody, oldest first, or whose email or id has `named` in it; those who were erased are
     without an email.
     """
@@ -114,7 +114,7 @@ def list_(
 
 
 @operation()
-def show(asks: Asks, node: Node, id: str) -> Particulars:
+def show(asks: Asks, node: Node, id: str) -> PersonDetails:
     """One person, by id or email: account, choice, keys, where they are signed in."""
     person = find_person(asks, node, id)
     whose = person.person_id
@@ -122,12 +122,12 @@ def show(asks: Asks, node: Node, id: str) -> Particulars:
     account = node.accounts.of_person(whose)
     records = [] if account is None else node.accounts.consent_records(account.account_id)
     return extended(
-        Particulars,
+        PersonDetails,
         _shown(node, person, node.registry.organisations.of_person(whose)),
         training=None if account is None else training_of(node, account),
         keys=[
             key_of(node.policy, key, of)
-            for key, of in keys_of(node.accounts, Subject(person, account))
+            for key, of in keys_of(node.accounts, DataSubject(person, account))
         ],
         web_sessions=[
             web_session_of(session) for session in node.registry.web_sessions.of_person(whose)
@@ -146,9 +146,9 @@ def password(asks: Asks, node: Node, new: str, old: str | None = None) -> Passwo
     return PasswordSet(by.person_id)
 
 
-def _shown(node: Node, person: accounts.Person, places: list[accounts.Membership]) -> Person:
+def _shown(node: Node, person: accounts.Person, places: list[accounts.Membership]) -> PersonSummary:
     account = node.accounts.of_person(person.person_id)
-    return Person(
+    return PersonSummary(
         person.person_id,
         person.email,
         None if account is None else account.account_id,
@@ -160,9 +160,9 @@ def _shown(node: Node, person: accounts.Person, places: list[accounts.Membership
     )
 
 
-def web_session_of(session: accounts.WebSession) -> WebSession:
+def web_session_of(session: accounts.WebSession) -> WebSessionSummary:
     """A console session as its person sees it."""
-    return WebSession(
+    return WebSessionSummary(
         session.session_id,
         session.client,
         session.created_at,

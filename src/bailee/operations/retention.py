@@ -40,7 +40,7 @@ class Failed:
 
 
 @dataclass(frozen=True, slots=True)
-class Swept(SweepReport):
+class SweepResult(SweepReport):
     """What a sweep did. Besides sessions, how much of what went, by name."""
 
     telemetry: Mapping[str, int]
@@ -50,7 +50,7 @@ class Swept(SweepReport):
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class SweepStep:
     """What became of a step of the sweep, the last times. `error`: the code of the latest failure,
     None when the latest time was none; `failures`: how many in a row.
     """
@@ -63,16 +63,16 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
-class Watch:
+class WatchReport:
     """How the promise stands. `server`: one runs; `reasons`: why it is not ready, as codes."""
 
     server: bool
     reasons: list[str]
-    steps: list[Step]
+    steps: list[SweepStep]
 
 
 @dataclass(frozen=True, slots=True)
-class Receipt:
+class ReceiptSummary:
     """What is destroyed, how far that has come: the moment of each state, and those to come. `by`:
     who asked; None: time did it.
     """
@@ -95,7 +95,7 @@ class Signed:
 
 
 @dataclass(frozen=True, slots=True)
-class Move:
+class MoveSummary:
     """How far the sessions of an account have come in following its choice."""
 
     move: int
@@ -110,7 +110,7 @@ class Move:
 
 
 @operation(makes_room=True)
-def run(asks: Asks, node: Node) -> Swept:
+def run(asks: Asks, node: Node) -> SweepResult:
     """Destroy what is due now, and reclaim its space."""
     asks.require(node, Permission.RETENTION_RUN)
     if node.serving is None:  # no server goes on with what was left
@@ -119,7 +119,7 @@ def run(asks: Asks, node: Node) -> Swept:
     done = node.sweep(asks.due)
     gone = done.gone
     return extended(
-        Swept,
+        SweepResult,
         done.sessions,
         telemetry=gone.get("telemetry", {}),
         feedback={**gone.get("reports", {}), **gone.get("survey", {})},
@@ -132,12 +132,12 @@ def run(asks: Asks, node: Node) -> Swept:
 
 
 @operation()
-def watch(asks: Asks, node: Node) -> Watch:
+def watch(asks: Asks, node: Node) -> WatchReport:
     """How the promise stands, by a server that runs and by what the sweeps have noted."""
     asks.require(node, Permission.RETENTION_READ)
     health = None if node.serving is None else node.serving.health()
     reasons = [] if health is None else list(health.reasons)
-    return Watch(health is not None, reasons, [_step(one) for one in node.sweeping.notes()])
+    return WatchReport(health is not None, reasons, [_step(one) for one in node.sweeping.notes()])
 
 
 @operation()
@@ -158,7 +158,7 @@ def list_receipts(
     subject: str | None = None,
     after: str | None = None,
     limit: Limit = 100,
-) -> Page[Receipt]:
+) -> Page[ReceiptSummary]:
     """What was destroyed and how far that has come, of an account or a subject, newest first."""
     whose = asked_for(asks, node, owner, Permission.RETENTION_READ)
     found = node.receipts.latest(limit + 1, owner=whose, subject=subject, after=after)
@@ -183,7 +183,7 @@ def list_moves(
     owner: str | None = None,
     after: str | None = None,
     limit: Limit = 100,
-) -> Page[Move]:
+) -> Page[MoveSummary]:
     """Sessions that follow a change of choice, and how far that has come, newest first."""
     whose = asked_for(asks, node, owner, Permission.RETENTION_READ)
     found = node.vault.moving.latest(limit + 1, owner=whose, before=pages.number(after))
@@ -197,7 +197,7 @@ def damaged(asks: Asks, node: Node) -> list[Damaged]:
     return verifying.known(node)
 
 
-def receipt(one: receipts.Receipt) -> Receipt:
+def receipt(one: receipts.Receipt) -> ReceiptSummary:
     """A receipt as it is shown."""
     moments = {
         "requested": one.requested_at,
@@ -207,7 +207,7 @@ def receipt(one: receipts.Receipt) -> Receipt:
         "backups_unrecoverable": one.backups_unrecoverable_at,
         "reclaimed": one.reclaimed_at,
     }
-    return Receipt(
+    return ReceiptSummary(
         one.id,
         one.kind,
         one.subject,
@@ -219,12 +219,12 @@ def receipt(one: receipts.Receipt) -> Receipt:
     )
 
 
-def _step(note: StepNote) -> Step:
-    return Step(note.name, note.succeeded_at, note.failed_at, note.error, note.failures)
+def _step(note: StepNote) -> SweepStep:
+    return SweepStep(note.name, note.succeeded_at, note.failed_at, note.error, note.failures)
 
 
-def _move(one: moving.Move) -> Move:
-    return Move(
+def _move(one: moving.Move) -> MoveSummary:
+    return MoveSummary(
         one.id,
         one.owner,
         one.choice_at,

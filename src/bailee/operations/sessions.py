@@ -25,12 +25,12 @@ from bailee.operations import pages
 from bailee.operations.asks import Asks
 from bailee.operations.codec import Function, Limit, Page, extended
 from bailee.operations.operation import operation
-from bailee.operations.retention import Receipt, receipt
+from bailee.operations.retention import ReceiptSummary, receipt
 from bailee.operations.whose import asked_for
 from bailee.vault import unkept as counting
 from bailee.vault.exporting import as_object
 from bailee.vault.sealing_queue import Unfiled
-from bailee.vault.transcript import Exchange, SessionRow
+from bailee.vault.transcript import KeptExchange, SessionRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class Ruling:
 
 
 @dataclass(frozen=True, slots=True)
-class Session:
+class SessionSummary:
     """What is known of a session, without what was said. `held`: there is a legal hold on it."""
 
     id: str
@@ -79,7 +79,7 @@ class AsBytes:
 
 
 @dataclass(frozen=True, slots=True)
-class Transcript(Session):
+class SessionTranscript(SessionSummary):
     """A session with what was said in it: the main conversation, those of its agents by name, those
     aside. `unfiled`: what of its account is perhaps not in here yet.
     """
@@ -93,7 +93,7 @@ class Transcript(Session):
 
 
 @dataclass(frozen=True, slots=True)
-class Unkept:
+class UnkeptSummary:
     """How much of an account went on with what it had deleted, and was not kept."""
 
     account: str
@@ -104,7 +104,7 @@ class Unkept:
 
 
 @dataclass(frozen=True, slots=True)
-class Deleted(Receipt):
+class Deleted(ReceiptSummary):
     """The receipt of a session. `resumed`: what becomes of what goes on with it."""
 
     resumed: Ruling
@@ -117,7 +117,7 @@ def list_(
     owner: str | None = None,
     after: str | None = None,
     limit: Limit = 100,
-) -> Page[Session]:
+) -> Page[SessionSummary]:
     """The sessions that can be read now, of an account or of all, latest activity first."""
     whose = asked_for(asks, node, owner, Permission.SESSIONS_LIST)
     if after is None:
@@ -139,7 +139,7 @@ def count(asks: Asks, node: Node, owner: str | None = None) -> int:
 
 
 @operation()
-def find(asks: Asks, node: Node, id: str, owner: str | None = None) -> Session:
+def find(asks: Asks, node: Node, id: str, owner: str | None = None) -> SessionSummary:
     """What is known of one session; of that account alone, if one is named."""
     node.vault.settle(session=id)
     row = _row(asks, node, id, Permission.SESSIONS_LIST)
@@ -155,14 +155,14 @@ def unfiled(asks: Asks, node: Node, owner: str | None = None) -> Unfiled:
 
 
 @operation()
-def unkept(asks: Asks, node: Node, owner: str | None = None) -> list[Unkept]:
+def unkept(asks: Asks, node: Node, owner: str | None = None) -> list[UnkeptSummary]:
     """What went on with deleted sessions and is in no list, since it is not kept, by account."""
     found = node.vault.unkept(asked_for(asks, node, owner, Permission.SESSIONS_LIST))
     return [unkept_of(one) for one in found]
 
 
 @operation()
-def show(asks: Asks, node: Node, id: str, wait: bool = True) -> Transcript:
+def show(asks: Asks, node: Node, id: str, wait: bool = True) -> SessionTranscript:
     """What was said in a session. `wait`: for what is being filed, a moment."""
     if wait:  # a page has waited when it found the session
         node.vault.settle(session=id)
@@ -170,7 +170,7 @@ def show(asks: Asks, node: Node, id: str, wait: bool = True) -> Transcript:
     shown = node.vault.show(id, asks.at)
     known = session(node, shown.session, held=node.holds.is_held(row.id))
     return extended(
-        Transcript,
+        SessionTranscript,
         known,
         messages=shown.main,
         agents=shown.agents,
@@ -202,10 +202,10 @@ def delete(asks: Asks, node: Node, id: str) -> Deleted:
     return extended(Deleted, one, resumed=Ruling(resumed.effect, resumed.clause))
 
 
-def session(node: Node, row: SessionRow, *, held: bool) -> Session:
+def session(node: Node, row: SessionRow, *, held: bool) -> SessionSummary:
     """A session as it is shown."""
     training = node.deciding.training(row)
-    return Session(
+    return SessionSummary(
         row.id,
         row.owner,
         row.plan,
@@ -220,12 +220,12 @@ def session(node: Node, row: SessionRow, *, held: bool) -> Session:
     )
 
 
-def unkept_of(one: counting.Unkept) -> Unkept:
+def unkept_of(one: counting.Unkept) -> UnkeptSummary:
     """What was not kept, as it is shown."""
-    return Unkept(one.owner, one.clause, one.exchanges, one.since, one.last)
+    return UnkeptSummary(one.owner, one.clause, one.exchanges, one.since, one.last)
 
 
-def as_bytes(exchanges: Iterable[Exchange]) -> list[AsBytes]:
+def as_bytes(exchanges: Iterable[KeptExchange]) -> list[AsBytes]:
     """Those exchanges that are kept as the bytes that came, in whole or in part."""
     return [
         AsBytes(one.number, why, len(one.raw_request or b"") + len(one.raw_answer or b""))
@@ -234,7 +234,7 @@ def as_bytes(exchanges: Iterable[Exchange]) -> list[AsBytes]:
     ]
 
 
-def _why(exchange: Exchange) -> str | None:
+def _why(exchange: KeptExchange) -> str | None:
     if exchange.beyond is not None or exchange.fields is None:
         return exchange.beyond or "not_understood"
     if exchange.raw_answer is None:

@@ -26,7 +26,7 @@ _SPANS: Final = {"m": 60, "h": 3600, "d": 86_400}
 
 
 @dataclass(frozen=True, slots=True)
-class Dropped:
+class DroppedField:
     """How often a field was dropped on a day. `why`: what the registry says of a refused one."""
 
     day: str
@@ -51,7 +51,7 @@ class Onward:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Issues(Page[SeenIssue]):
+class IssuePage(Page[SeenIssue]):
     """Some issues. `states`: how many there are in each state, on all pages."""
 
     states: Mapping[str, int]
@@ -135,12 +135,12 @@ def destinations(asks: Asks, node: Node) -> list[Onward]:
 
 
 @operation()
-def dropped(asks: Asks, node: Node) -> list[Dropped]:
+def dropped(asks: Asks, node: Node) -> list[DroppedField]:
     """What clients sent that may not be kept."""
     asks.require(node, Permission.METRICS_READ)
     refused = node.telemetry.registry.refused
     return [
-        Dropped(
+        DroppedField(
             count.day,
             count.protocol,
             count.service,
@@ -156,7 +156,7 @@ def dropped(asks: Asks, node: Node) -> list[Dropped]:
 @operation()
 def issues(
     asks: Asks, node: Node, state: str | None = None, after: str | None = None, limit: Limit = 100
-) -> Issues:
+) -> IssuePage:
     """The error issues of which events are kept, the one that was seen last first."""
     asks.require(node, Permission.ERROR_ISSUE_READ)
     node.telemetry.settle()
@@ -166,7 +166,7 @@ def issues(
         at, last = read_place(after)
         found = [one for one in found if (one.last_seen, last) < (at, one.id)]
     page, more = cut(found, limit, lambda one: place(one.last_seen, one.id))
-    return Issues(page, more, states=Counter(one.state for one in every))
+    return IssuePage(page, more, states=Counter(one.state for one in every))
 
 
 @operation()

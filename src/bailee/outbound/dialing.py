@@ -39,7 +39,7 @@ _TRIES: Final = 4
 _BUFFER: Final = 256 * 1024
 
 
-class Refused(Exception):
+class AddressRefused(Exception):
     """An address may not be connected to. `rule` is what the audit names."""
 
     def __init__(self, rule: str, reason: str, address: Address) -> None:
@@ -136,10 +136,12 @@ class Dialer:
         """
         inner = embedded(address)
         if within(inner, self.denied) or within(address, self.denied):
-            raise Refused("address.denied", "its address is on the list of denied networks", inner)
+            raise AddressRefused(
+                "address.denied", "its address is on the list of denied networks", inner
+            )
         why = why_not_public(address)
         if why is not None and not self.permits(address):
-            raise Refused("address.not_public", f"its address is not public ({why})", inner)
+            raise AddressRefused("address.not_public", f"its address is not public ({why})", inner)
 
     def permits(self, address: Address) -> bool:
         """Whether an address is in one of the networks of `private`."""

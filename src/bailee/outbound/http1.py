@@ -31,7 +31,7 @@ _HOP: Final = frozenset(
 )
 
 
-class Conversation:
+class Http1Connection:
     """One end of an HTTP/1.1 connection; `role` is `h11.SERVER` or `h11.CLIENT`."""
 
     def __init__(self, role: type[h11.SERVER] | type[h11.CLIENT], reader: Any, writer: Writer):

@@ -52,7 +52,7 @@ class NoAnswer(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class HttpResponse:
     """A server's answer, whatever its status. Names of `headers` are in small letters."""
 
     status: int
@@ -163,7 +163,7 @@ class Network:
         seconds: float = SECONDS,
         largest: int = LARGEST,
         metadata: bool = False,
-    ) -> Answer:
+    ) -> HttpResponse:
         """Ask once, and read the whole answer. `what` names the address in an error; `seconds` are
         those of all of it; `largest`: bytes of the answer, unpacked; `metadata`: it may also be
         where a cloud's machine keeps its credentials, which has no TLS. Blocks: for a thread that
@@ -177,7 +177,7 @@ class Network:
 
         import httpx2
 
-        async def asked() -> Answer:
+        async def asked() -> HttpResponse:
             body = b""
             async with (
                 asyncio.timeout(seconds),
@@ -188,7 +188,7 @@ class Network:
                     body += piece
                     if len(body) > largest:
                         raise NoAnswer("TooLarge")
-            return Answer(answer.status_code, dict(answer.headers), body)
+            return HttpResponse(answer.status_code, dict(answer.headers), body)
 
         if not (metadata and keeps_credentials(urlsplit(address).hostname or "")):
             checked(address, what)

@@ -7,15 +7,15 @@ which reads the document's file. Imports nothing but the standard library and `b
 from bailee.policy.document import Document, Plan
 from bailee.policy.loading import load
 from bailee.policy.policy import Decision, Explanation, Policy
-from bailee.policy.reading import Problem, Unsound
+from bailee.policy.reading import DocumentProblem, Unsound
 
 __all__ = [
     "Decision",
     "Document",
+    "DocumentProblem",
     "Explanation",
     "Plan",
     "Policy",
-    "Problem",
     "Unsound",
     "load",
 ]

@@ -27,7 +27,7 @@ from bailee.policy.wording import outcome_in_words
 
 
 @dataclass(frozen=True, slots=True)
-class Upstream:
+class ModelService:
     """A model's service: the channel of the policy that leads there, and its name or host."""
 
     channel: str
@@ -45,7 +45,7 @@ class Configuration:
 
     gateway: str
     tls: bool
-    upstreams: tuple[Upstream, ...]
+    upstreams: tuple[ModelService, ...]
     store: str
     root: str
     takes_in: frozenset[str] = field(default_factory=frozenset)

@@ -38,7 +38,7 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True)
-class Provider:
+class ModelProvider:
     """Where a client finds its model; `selected_by` is the switch that selects it, if any."""
 
     name: str
@@ -116,7 +116,7 @@ class Heading:
 
 
 @dataclass(frozen=True, slots=True)
-class LocalTranscripts:
+class LocalRetention:
     """The client's own copies: the setting's name, its default and its largest value, in days."""
 
     setting: str
@@ -126,7 +126,7 @@ class LocalTranscripts:
 
 
 @dataclass(frozen=True, slots=True)
-class Survey:
+class SurveyQuestion:
     """The survey's question, and every answer that can be recorded."""
 
     question: Text
@@ -156,12 +156,12 @@ class Document:
     choice_from: date
     decide_by: date
     plans: Mapping[str, Plan]
-    providers: Mapping[str, Provider]
+    providers: Mapping[str, ModelProvider]
     flows: Mapping[str, Flow]
     switches: Mapping[str, Text]
     labels: Mapping[str, Mapping[Value, Text]]
-    local_transcripts: LocalTranscripts
-    survey: Survey
+    local_transcripts: LocalRetention
+    survey: SurveyQuestion
     feedback: Feedback
     headings: tuple[Heading, ...]
     clauses: Mapping[str, tuple[Clause, ...]]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from html import escape
 from typing import Final
 
-from bailee.policy.page import Grid, Items, Page
+from bailee.policy.page import Grid, Items, PolicyPage
 
 _LANGUAGE: Final = {"en": "en", "zh": "zh-Hans"}
 _STYLE: Final = """
@@ -54,7 +54,7 @@ footer { margin-top: 3rem; padding-top: 1rem; padding-bottom: 3rem; font-size: .
 """
 
 
-def render(page: Page) -> str:
+def render(page: PolicyPage) -> str:
     """The whole page; ends with a newline."""
     out = [
         "<!doctype html>",

@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from bailee.policy.page import Grid, Items, Page
+from bailee.policy.page import Grid, Items, PolicyPage
 
 _SPECIAL: Final = re.compile(r"([\\`*_\[\]<>|#])")
 
 
-def render(page: Page) -> str:
+def render(page: PolicyPage) -> str:
     """The whole page; ends with a newline."""
     out = [f"# {_plain(page.title)}", "", _plain(page.intro), ""]
     for section in page.sections:

@@ -20,7 +20,7 @@ from bailee.policy.wording import QUESTIONS, joined, outcome_in_words
 
 
 @dataclass(frozen=True, slots=True)
-class Item:
+class ListItem:
     """A line of a list: the text, the id it is cited by, and its result in a word or two."""
 
     text: str
@@ -33,7 +33,7 @@ class Items:
     """A list of clauses under a short question, which may be empty."""
 
     title: str
-    items: tuple[Item, ...]
+    items: tuple[ListItem, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ class Section:
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class PolicyPage:
     """The whole page. `colophon`: which document it was made from."""
 
     language: Language
@@ -139,7 +139,7 @@ _WORDS: Mapping[Language, Mapping[str, str]] = {
 }
 
 
-def page(policy: Policy, language: Language) -> Page:
+def page(policy: Policy, language: Language) -> PolicyPage:
     """The page of a policy in one language."""
     return _Maker(policy, language).page()
 
@@ -151,16 +151,16 @@ class _Maker:
         self.language = language
         self.words = _WORDS[language]
 
-    def page(self) -> Page:
+    def page(self) -> PolicyPage:
         document, words = self.document, self.words
         count = sum(space.size for space in document.spaces.values())
         sections = [self.section(heading) for heading in document.headings]
         always = Items(
-            "", tuple(Item(one.text.of(self.language), one.id) for one in document.invariants)
+            "", tuple(ListItem(one.text.of(self.language), one.id) for one in document.invariants)
         )
         intro = words["always_intro"].format(count=count)
         sections.append(Section("invariants", words["always"], (intro, always)))
-        return Page(
+        return PolicyPage(
             self.language,
             document.title.of(self.language),
             words["intro"].format(effective=document.effective.isoformat()),
@@ -185,11 +185,11 @@ class _Maker:
         blocks.extend(self.extras(heading.id))
         return Section(heading.id, heading.label.of(self.language), tuple(blocks))
 
-    def item(self, clause: Clause) -> Item:
+    def item(self, clause: Clause) -> ListItem:
         outcome = None
         if clause.effect is not None:
             outcome = outcome_in_words(clause.effect, clause.retention, self.language)
-        return Item(clause.text.of(self.language), clause.id, outcome)
+        return ListItem(clause.text.of(self.language), clause.id, outcome)
 
     def extras(self, heading: str) -> Iterator[str | Grid]:
         document, words, language = self.document, self.words, self.language

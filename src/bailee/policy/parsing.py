@@ -39,10 +39,10 @@ from bailee.policy.document import (
     Flow,
     Heading,
     Invariant,
-    LocalTranscripts,
+    LocalRetention,
+    ModelProvider,
     Plan,
-    Provider,
-    Survey,
+    SurveyQuestion,
     Text,
 )
 from bailee.policy.reading import Table, one_of, parse
@@ -148,10 +148,10 @@ class _Words:
                 table.refuse(None, f"{name!r} can't be an environment variable of ours.")
             self.switches[name] = _text(table)
         root.has("switches")
-        self.providers: dict[str, Provider] = {}
+        self.providers: dict[str, ModelProvider] = {}
         for name, table in self._members(root, "providers"):
             by = table.one_of("selected_by", self.switches) if table.has("selected_by") else None
-            self.providers[name] = Provider(name, _text(table), by)
+            self.providers[name] = ModelProvider(name, _text(table), by)
         self.labels["provider"] = {one.name: one.label for one in self.providers.values()}
         self.flows = {name: self._flow(name, table) for name, table in self._members(root, "flows")}
         self.labels["flow"] = {one.name: one.label for one in self.flows.values()}
@@ -315,8 +315,8 @@ def _invariant(table: Table, spaces: Mapping[str, Space], ids: set[str]) -> Inva
     return Invariant(name, rows, action.name, when, unless, demand, value, _text(table), line)
 
 
-def _local_transcripts(table: Table) -> LocalTranscripts:
-    local = LocalTranscripts(
+def _local_transcripts(table: Table) -> LocalRetention:
+    local = LocalRetention(
         table.text("setting"), table.whole("default_days"), table.whole("max_days"), table.line
     )
     if local.default_days > local.max_days:
@@ -325,8 +325,8 @@ def _local_transcripts(table: Table) -> LocalTranscripts:
     return local
 
 
-def _survey(table: Table) -> Survey:
-    survey = Survey(_text(table.table("question")), table.texts("answers"))
+def _survey(table: Table) -> SurveyQuestion:
+    survey = SurveyQuestion(_text(table.table("question")), table.texts("answers"))
     table.finish()
     return survey
 

@@ -26,12 +26,12 @@ from dataclasses import dataclass
 from bailee.policy import period as periods
 from bailee.policy.actions import ACTIONS
 from bailee.policy.document import Clause, Condition, Document, Invariant
-from bailee.policy.reading import Problem
+from bailee.policy.reading import DocumentProblem
 from bailee.policy.space import Combination, Space
 
 
 @dataclass(frozen=True, slots=True)
-class Reach:
+class ClauseReach:
     """What a clause matches by itself, and what it decides once earlier ones have had their say:
     sets of combinations of its action's space.
     """
@@ -41,19 +41,19 @@ class Reach:
     decides: int
 
 
-def reaches(document: Document, action: str) -> list[Reach]:
+def reaches(document: Document, action: str) -> list[ClauseReach]:
     """The reach of each clause of an action, in order."""
     space = document.spaces[action]
     left = space.everything
     found = []
     for clause in document.clauses[action]:
         matches = _matching(space, clause.when)
-        found.append(Reach(clause, matches, matches & left))
+        found.append(ClauseReach(clause, matches, matches & left))
         left &= ~matches
     return found
 
 
-def problems(document: Document) -> Iterator[Problem]:
+def problems(document: Document) -> Iterator[DocumentProblem]:
     """Everything that keeps a well-formed document from being sound; nothing: it is sound."""
     reached = {action: reaches(document, action) for action in ACTIONS}
     for action, found in reached.items():
@@ -89,14 +89,14 @@ def _strictness(clause: Clause) -> tuple[int, int]:
     return (ACTIONS[clause.action].effects.index(clause.effect), days)
 
 
-def _order(document: Document, action: str, found: list[Reach]) -> Iterator[Problem]:
+def _order(document: Document, action: str, found: list[ClauseReach]) -> Iterator[DocumentProblem]:
     space, file = document.spaces[action], document.file
     left = space.everything
     for reach in found:
         left &= ~reach.matches
     if left:
         line = found[-1].clause.line if found else 1
-        yield Problem(
+        yield DocumentProblem(
             file,
             line,
             f"No clause of {action} decides {written(space.first(left), space)}; "
@@ -106,7 +106,7 @@ def _order(document: Document, action: str, found: list[Reach]) -> Iterator[Prob
     for index, later in enumerate(found):
         if not later.decides:
             shadows = [one.clause.id for one in found[:index] if one.matches & later.matches]
-            yield Problem(
+            yield DocumentProblem(
                 file,
                 later.clause.line,
                 f"{later.clause.id} never decides: "
@@ -122,7 +122,7 @@ def _order(document: Document, action: str, found: list[Reach]) -> Iterator[Prob
             contested = earlier.decides & later.matches
             laxer = _strictness(earlier.clause) > _strictness(later.clause)
             if contested and laxer and contested != earlier.decides:
-                yield Problem(
+                yield DocumentProblem(
                     file,
                     earlier.clause.line,
                     f"{earlier.clause.id} and the stricter {later.clause.id} both match "
@@ -132,20 +132,22 @@ def _order(document: Document, action: str, found: list[Reach]) -> Iterator[Prob
                 )
 
 
-def _invariant(document: Document, invariant: Invariant, found: list[Reach]) -> Iterator[Problem]:
+def _invariant(
+    document: Document, invariant: Invariant, found: list[ClauseReach]
+) -> Iterator[DocumentProblem]:
     space = document.spaces[invariant.action]
     scope = _matching(space, invariant.when)
     if invariant.unless:
         scope &= ~_matching(space, invariant.unless)
     if not scope:
-        yield Problem(
+        yield DocumentProblem(
             document.file, invariant.line, f"The invariant {invariant.id} covers no combination."
         )
     for reach in found:
         broken = reach.decides & scope
         if broken and not _keeps(invariant, reach.clause):
             outcome = reach.clause.retention or reach.clause.effect
-            yield Problem(
+            yield DocumentProblem(
                 document.file,
                 reach.clause.line,
                 f"{reach.clause.id} breaks the invariant {invariant.id} (line {invariant.line}): "
@@ -169,7 +171,7 @@ def _keeps(invariant: Invariant, clause: Clause) -> bool:
     )
 
 
-def _flows(document: Document, found: list[Reach]) -> Iterator[Problem]:
+def _flows(document: Document, found: list[ClauseReach]) -> Iterator[DocumentProblem]:
     space = document.spaces["send"]
     allowed = 0
     for reach in found:
@@ -183,7 +185,7 @@ def _flows(document: Document, found: list[Reach]) -> Iterator[Problem]:
         broken = (allowed & space.where("flow", (flow.name,))) ^ expected
         if broken:
             is_on = bool(broken & -broken & allowed)
-            yield Problem(
+            yield DocumentProblem(
                 document.file,
                 flow.line,
                 f"The flow {flow.name} is {'on' if is_on else 'off'} for "
@@ -193,7 +195,7 @@ def _flows(document: Document, found: list[Reach]) -> Iterator[Problem]:
         for provider in document.providers.values():
             by = provider.selected_by
             if by is not None and not flow.default[provider.name] and by not in flow.switches:
-                yield Problem(
+                yield DocumentProblem(
                     document.file,
                     flow.line,
                     f"The flow {flow.name} is off on {provider.name}, so {by}, which selects it, "
@@ -202,7 +204,7 @@ def _flows(document: Document, found: list[Reach]) -> Iterator[Problem]:
                 )
 
 
-def _local_transcripts(document: Document, found: list[Reach]) -> Iterator[Problem]:
+def _local_transcripts(document: Document, found: list[ClauseReach]) -> Iterator[DocumentProblem]:
     space, local = document.spaces["retain"], document.local_transcripts
     if "local_transcript" not in space.domains["data_class"]:
         return
@@ -212,7 +214,7 @@ def _local_transcripts(document: Document, found: list[Reach]) -> Iterator[Probl
         if reach.decides & scope and period is not None:
             longest = periods.parse(period).longest_days
             if longest < local.max_days:
-                yield Problem(
+                yield DocumentProblem(
                     document.file,
                     local.line,
                     f"{local.setting} can be {local.max_days} days, "
@@ -220,12 +222,12 @@ def _local_transcripts(document: Document, found: list[Reach]) -> Iterator[Probl
                 )
 
 
-def _resuming(document: Document, found: list[Reach]) -> Iterator[Problem]:
+def _resuming(document: Document, found: list[ClauseReach]) -> Iterator[DocumentProblem]:
     space = document.spaces["resume"]
     gone = space.where("session_deleted", (True,)) | space.where("account_erased", (True,))
     for reach in found:
         if reach.decides & gone and reach.clause.effect != "drop":
-            yield Problem(
+            yield DocumentProblem(
                 document.file,
                 reach.clause.line,
                 f"{reach.clause.id} keeps what goes on with what is gone: "

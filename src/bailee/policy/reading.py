@@ -25,7 +25,7 @@ Kind = TypeVar("Kind")
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
+class DocumentProblem:
     """Why a document is refused, and where: `file`, `line` (from 1), `reason`, and what to do."""
 
     file: str
@@ -42,8 +42,8 @@ class Unsound(InputError):
 
     default_code = "policy_document"
 
-    def __init__(self, problems: Iterable[Problem]) -> None:
-        self.problems: tuple[Problem, ...] = tuple(problems)
+    def __init__(self, problems: Iterable[DocumentProblem]) -> None:
+        self.problems: tuple[DocumentProblem, ...] = tuple(problems)
         first = self.problems[0]
         more = len(self.problems) - 1
         super().__init__(
@@ -53,7 +53,7 @@ class Unsound(InputError):
 
 
 @dataclass(slots=True)
-class Source:
+class DocumentSource:
     """A document's file name (for messages) and the line of each of its values."""
 
     file: str
@@ -61,7 +61,7 @@ class Source:
 
     def refuse(self, path: positions.Path, reason: str, hint: str | None = None) -> NoReturn:
         """Refuse the document because of what stands at `path`."""
-        raise Unsound([Problem(self.file, self.line(path), reason, hint)])
+        raise Unsound([DocumentProblem(self.file, self.line(path), reason, hint)])
 
     def line(self, path: positions.Path) -> int:
         """The line of `path`, or of the nearest table around it."""
@@ -84,7 +84,7 @@ def parse(content: bytes, file: str | PurePath) -> Table:
         text = content.decode("utf-8")
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
-        raise Unsound([Problem(name, line, "This is not UTF-8 text.")]) from None
+        raise Unsound([DocumentProblem(name, line, "This is not UTF-8 text.")]) from None
     try:
         values = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -92,10 +92,10 @@ def parse(content: bytes, file: str | PurePath) -> Table:
         place = _TOML_PLACE.search(said)
         line = int(place[1]) if place and place[1] else text.count("\n") + 1
         reason = _TOML_PLACE.sub("", said)
-        raise Unsound([Problem(name, line, f"This is not TOML: {reason}.")]) from None
+        raise Unsound([DocumentProblem(name, line, f"This is not TOML: {reason}.")]) from None
     except RecursionError:
-        raise Unsound([Problem(name, 1, "The tables are nested too deeply.")]) from None
-    return Table(values, (), Source(name, positions.lines(text)))
+        raise Unsound([DocumentProblem(name, 1, "The tables are nested too deeply.")]) from None
+    return Table(values, (), DocumentSource(name, positions.lines(text)))
 
 
 @dataclass(slots=True)
@@ -104,7 +104,7 @@ class Table:
 
     values: Mapping[str, object]
     path: positions.Path
-    source: Source
+    source: DocumentSource
     known: list[str] = field(default_factory=list)
 
     @property

@@ -22,7 +22,7 @@ from importlib import resources
 from typing import Any, Final
 
 from bailee.errors import InputError
-from bailee.registry.values import Kind
+from bailee.registry.values import ValueKind
 
 FORMAT: Final = "bailee-registry/1"
 SENSITIVITIES: Final = ("technical", "interaction")
@@ -36,7 +36,7 @@ class Field:
     """A declared attribute. `other_names`: what clients call the same."""
 
     name: str
-    kind: Kind
+    kind: ValueKind
     description: str
     sensitivity: str
     owner: str
@@ -142,7 +142,7 @@ def _field(defaults: Mapping[str, Any]) -> Any:
             raise _wrong(name, "an enum without values")
         if type_ in ("number", "integer") and not {"min", "max"} <= entry.keys():
             raise _wrong(name, "a number without min and max")
-        kind = Kind(
+        kind = ValueKind(
             type_,
             frozenset(entry.get("values", ())),
             pattern,

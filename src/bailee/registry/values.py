@@ -27,7 +27,7 @@ _TRUTH = {"true": True, "false": False, "True": True, "False": False}
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class ValueKind:
     """What a field's values may be. `check` gives the value to keep, or None."""
 
     type: str

@@ -46,7 +46,7 @@ _WHAT = "telemetry's index"
 
 
 @dataclass(frozen=True, slots=True)
-class Holding:
+class ShelfHolding:
     """What is kept of a shelf."""
 
     data_class: str
@@ -318,7 +318,7 @@ class Days:
                 said = error.message if isinstance(error, StorageError) else why(error)
                 yield Damaged(f"telemetry {name}", said)
 
-    def holdings(self, now: datetime) -> list[Holding]:
+    def holdings(self, now: datetime) -> list[ShelfHolding]:
         """What is kept at `now`, by shelf. Rows in the journal are not counted yet."""
         totals: dict[Shelf, tuple[int, int]] = {}
         query = select(telemetry_files).where(telemetry_files.c.expires_at > now)
@@ -331,7 +331,9 @@ class Days:
                 rows, size = totals.get(shelf, (0, 0))
                 totals[shelf] = (rows + row.rows, size + row.bytes)
         return [
-            Holding(shelf.data_class, str(shelf.day), shelf.period, shelf.expires_at, rows, size)
+            ShelfHolding(
+                shelf.data_class, str(shelf.day), shelf.period, shelf.expires_at, rows, size
+            )
             for shelf, (rows, size) in sorted(totals.items(), key=lambda item: str(item[0]))
         ]
 

@@ -23,7 +23,7 @@ _WHAT = "the counts of what was dropped"
 
 
 @dataclass(frozen=True, slots=True)
-class Count:
+class DroppedCount:
     """How often a field was dropped on a day. `protocol`: otlp, sentry, statsig, event_logging."""
 
     day: str
@@ -76,14 +76,14 @@ class DroppedCounts:
                     )
             self._counts.clear()
 
-    def all(self) -> list[Count]:
+    def all(self) -> list[DroppedCount]:
         """Every count, the latest day first and the highest first."""
         self.flush()
         query = select(telemetry_dropped).order_by(
             telemetry_dropped.c.day.desc(), telemetry_dropped.c.count.desc()
         )
         with storage_errors(_WHAT), reading(self._engine) as connection:
-            return [Count(*row) for row in connection.execute(query)]
+            return [DroppedCount(*row) for row in connection.execute(query)]
 
     def forget(self, before: date) -> None:
         """Remove the counts of days before a day."""

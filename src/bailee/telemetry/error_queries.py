@@ -23,7 +23,7 @@ _DAY: Final = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
-class Day:
+class IssueDay:
     """How many events of an issue there were on a day."""
 
     day: str
@@ -48,11 +48,11 @@ class SeenIssue:
     last_seen: datetime
     count: int
     releases: list[str]
-    trend: list[Day]
+    trend: list[IssueDay]
 
 
 @dataclass(frozen=True, slots=True)
-class Frame:
+class FrameOfIssue:
     """A place in a stack. `ours`: it is in the program's own code."""
 
     module: str | None
@@ -65,7 +65,7 @@ class Frame:
 class WholeIssue(SeenIssue):
     """One issue with the stack of its latest event, and how often it was seen, by field."""
 
-    frames: list[Frame]
+    frames: list[FrameOfIssue]
     by: Mapping[str, Mapping[str, int]]
 
 
@@ -112,7 +112,7 @@ class ErrorQueries:
             }
         about = {one.name: getattr(issue, one.name) for one in fields(issue)}
         frames = [
-            Frame(one.module, one.function, one.line, one.ours)
+            FrameOfIssue(one.module, one.function, one.line, one.ours)
             for one in frames_from_json(latest["frames"])
         ]
         return WholeIssue(**about, frames=frames, by=by)
@@ -179,5 +179,5 @@ def _issue(
         last_seen=moment(found["at_max"]),
         count=found["at_count"],
         releases=sorted(versions.get(found["issue"], [])),
-        trend=[Day(day, counts.get(day, 0)) for day in days],
+        trend=[IssueDay(day, counts.get(day, 0)) for day in days],
     )

@@ -48,12 +48,12 @@ _FILE_BYTES: Final = 1 << 20
 _SECONDS: Final = 60  # for all of a request
 _AGAIN: Final = frozenset({408, 425, 429})
 
-Post = Callable[[outward.Request], tuple[int, str | None]]
+Post = Callable[[outward.OutwardRequest], tuple[int, str | None]]
 """Sends a request: the status (0: no answer) and Retry-After."""
 
 
 @dataclass(slots=True)
-class State:
+class ForwardingState:
     """How it goes. `failing_since`: when an attempt first failed since the last that did not."""
 
     delivered: int = 0
@@ -84,7 +84,7 @@ class Forwarder:
         """
         self.data_class: Final = data_class
         self.to: Final = to
-        self.state = State()
+        self.state = ForwardingState()
         self._folder = folder = folder / data_class
         self._keyring = keyring
         self._clock = clock
@@ -201,7 +201,7 @@ class Forwarder:
                 return False
         return True
 
-    def _sent(self, request: outward.Request, until: datetime) -> bool:
+    def _sent(self, request: outward.OutwardRequest, until: datetime) -> bool:
         pause = self._pause
         while not self._stopping.is_set() and self._clock() < until:
             status, after = self._post(request)
@@ -229,7 +229,7 @@ def _seconds(retry_after: str | None) -> float | None:
     return min(float(retry_after), _LONGEST)
 
 
-def _posted(request: outward.Request) -> tuple[int, str | None]:
+def _posted(request: outward.OutwardRequest) -> tuple[int, str | None]:
     try:
         answer = Network.of().ask(
             "POST",

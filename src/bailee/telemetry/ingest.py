@@ -38,7 +38,7 @@ from starlette.routing import Route
 
 from bailee.errors import InputError
 from bailee.ingest.bodies import unpacked
-from bailee.ingest.door import Door, Limits, Over, bearer
+from bailee.ingest.door import Door, DoorLimits, Over, bearer
 from bailee.ingest.quotas import Quota, Rate
 from bailee.ingest.shares import Share
 from bailee.ingest.turns import Turns
@@ -56,17 +56,17 @@ _SIGNALS: Final = ("metrics", "logs", "traces")
 
 
 @dataclass(frozen=True, slots=True)
-class Sender:
+class TelemetrySender:
     """Who sends, for quotas and shares alone, and how long what they send is kept."""
 
     account_id: str
     periods: Periods
 
 
-class Access(Protocol):
+class TelemetryAccess(Protocol):
     """Looks up API keys."""
 
-    def sender(self, key: bytes) -> Sender | None:
+    def sender(self, key: bytes) -> TelemetrySender | None:
         """Whose key this is, or None."""
 
 
@@ -76,14 +76,14 @@ class Ingest:
     def __init__(
         self,
         telemetry: Telemetry,
-        access: Access,
+        access: TelemetryAccess,
         *,
-        limits: Limits | None = None,
+        limits: DoorLimits | None = None,
         shares: Mapping[DataClass, Share] = MappingProxyType({}),
         seconds: Callable[[], float] = time.monotonic,
     ) -> None:
         self._telemetry = telemetry
-        self._door = Door(access.sender, limits or Limits(), seconds=seconds)
+        self._door = Door(access.sender, limits or DoorLimits(), seconds=seconds)
         self._over: Final[Mapping[DataClass, Over]] = {
             data_class: partial(telemetry.over, data_class, shares.get(data_class, Share()))
             for data_class in (METRIC, ERROR)
@@ -210,7 +210,7 @@ class Ingest:
     # -- what they share ---------------------------------------------------------------------------
 
     async def _in_thread(
-        self, body: bytes, request: Request, sender: Sender, take: Callable[[bytes], Taken]
+        self, body: bytes, request: Request, sender: TelemetrySender, take: Callable[[bytes], Taken]
     ) -> Taken:
         """Unpack, take and prepare on the thread; then make it durable."""
         encoding = request.headers.get("content-encoding", "")

@@ -36,7 +36,7 @@ class TooMany(ValueError):
     """A request has more in it than one may have, whatever its size."""
 
 
-class Room:
+class DecodingBudget:
     """How many points, records and spans, and how many of what holds them, one request may have:
     a few bytes each, they cost far more to read than to send.
     """
@@ -81,7 +81,7 @@ class Metric:
 
 
 @dataclass(frozen=True, slots=True)
-class Log:
+class LogRecord:
     """A log record: the names it may be an event's by, its attributes, its time, and its figure
     where a protocol has one apart from the attributes.
     """
@@ -173,7 +173,7 @@ class Reader:
                 else:
                     yield row
 
-    def logs(self, logs: Iterable[Log]) -> Iterator[tuple[Measure, Figure]]:
+    def logs(self, logs: Iterable[LogRecord]) -> Iterator[tuple[Measure, Figure]]:
         """Rows of events, each with its measure."""
         for log in logs:
             resource = self._of(log.resource)

@@ -16,11 +16,11 @@ import orjson
 from bailee.telemetry.otlp import (
     CUMULATIVE,
     DELTA,
-    Log,
+    DecodingBudget,
+    LogRecord,
     Metric,
     Pairs,
     Point,
-    Room,
     Span,
     buckets_of,
 )
@@ -35,7 +35,7 @@ _LONGEST_NUMBER = 24
 
 def read_metrics(body: bytes) -> Iterator[Metric]:
     """The metrics of an `ExportMetricsServiceRequest`."""
-    room = Room()
+    room = DecodingBudget()
     for resource in room.of(_list(_message(body), "resourceMetrics")):
         attributes = _resource(resource)
         for scope in room.of(_list(resource, "scopeMetrics")):
@@ -43,9 +43,9 @@ def read_metrics(body: bytes) -> Iterator[Metric]:
                 yield _metric(attributes, metric, room)
 
 
-def read_logs(body: bytes) -> Iterator[Log]:
+def read_logs(body: bytes) -> Iterator[LogRecord]:
     """The records of an `ExportLogsServiceRequest`."""
-    room = Room()
+    room = DecodingBudget()
     for resource in room.of(_list(_message(body), "resourceLogs")):
         attributes = _resource(resource)
         for scope in room.of(_list(resource, "scopeLogs")):
@@ -57,12 +57,12 @@ def read_logs(body: bytes) -> Iterator[Log]:
                 time = _whole(record.get("timeUnixNano")) or _whole(
                     record.get("observedTimeUnixNano")
                 )
-                yield Log(attributes, (record.get("eventName"), text, named), own, time)
+                yield LogRecord(attributes, (record.get("eventName"), text, named), own, time)
 
 
 def read_spans(body: bytes) -> Iterator[Span]:
     """The spans of an `ExportTraceServiceRequest`."""
-    room = Room()
+    room = DecodingBudget()
     for resource in room.of(_list(_message(body), "resourceSpans")):
         attributes = _resource(resource)
         for scope in room.of(_list(resource, "scopeSpans")):
@@ -156,7 +156,7 @@ def _number(value: object) -> float:
         return _NAN
 
 
-def _metric(resource: Pairs, metric: dict[str, object], room: Room) -> Metric:
+def _metric(resource: Pairs, metric: dict[str, object], room: DecodingBudget) -> Metric:
     name = _text(metric, "name")
     if "sum" in metric:
         data = _object(metric, "sum")
@@ -182,7 +182,7 @@ def _temporality(data: dict[str, object]) -> int:
     return _whole(given)
 
 
-def _numbers(data: dict[str, object], room: Room) -> Iterator[Point]:
+def _numbers(data: dict[str, object], room: DecodingBudget) -> Iterator[Point]:
     for point in room.of(_list(data, "dataPoints")):
         value: float = _NAN
         if "asInt" in point:
@@ -198,7 +198,7 @@ def _stamped(point: dict[str, object]) -> tuple[Pairs, int, int]:
     return _pairs(point), start, time
 
 
-def _histogram(data: dict[str, object], room: Room) -> Iterator[Point]:
+def _histogram(data: dict[str, object], room: DecodingBudget) -> Iterator[Point]:
     for point in room.of(_list(data, "dataPoints")):
         bounds, counts = point.get("explicitBounds") or [], point.get("bucketCounts") or []
         yield Point(
@@ -210,7 +210,7 @@ def _histogram(data: dict[str, object], room: Room) -> Iterator[Point]:
         )
 
 
-def _exponential(data: dict[str, object], room: Room) -> Iterator[Point]:
+def _exponential(data: dict[str, object], room: DecodingBudget) -> Iterator[Point]:
     for point in room.of(_list(data, "dataPoints")):
         positive, negative = _object(point, "positive"), _object(point, "negative")
         counts = positive.get("bucketCounts") or []

@@ -17,11 +17,11 @@ from opentelemetry.proto.collector.trace.v1 import trace_service_pb2 as traces
 from bailee.telemetry.otlp import (
     CUMULATIVE,
     DELTA,
-    Log,
+    DecodingBudget,
+    LogRecord,
     Metric,
     Pairs,
     Point,
-    Room,
     Span,
     buckets_of,
 )
@@ -32,7 +32,7 @@ _FAILED: Final = 2
 
 def read_metrics(body: bytes) -> Iterator[Metric]:
     """The metrics of an `ExportMetricsServiceRequest`."""
-    room = Room()
+    room = DecodingBudget()
     for resource in room.of(_parsed(metrics.ExportMetricsServiceRequest(), body).resource_metrics):
         attributes = _pairs(resource.resource.attributes)
         for scope in room.of(resource.scope_metrics):
@@ -40,9 +40,9 @@ def read_metrics(body: bytes) -> Iterator[Metric]:
                 yield _metric(attributes, metric, room)
 
 
-def read_logs(body: bytes) -> Iterator[Log]:
+def read_logs(body: bytes) -> Iterator[LogRecord]:
     """The records of an `ExportLogsServiceRequest`."""
-    room = Room()
+    room = DecodingBudget()
     for resource in room.of(_parsed(logs.ExportLogsServiceRequest(), body).resource_logs):
         attributes = _pairs(resource.resource.attributes)
         for scope in room.of(resource.scope_logs):
@@ -52,12 +52,12 @@ def read_logs(body: bytes) -> Iterator[Log]:
                 named = next((value for name, value in own if name == "event.name"), None)
                 own = [pair for pair in own if pair[0] != "event.name"]
                 time = record.time_unix_nano or record.observed_time_unix_nano
-                yield Log(attributes, (record.event_name, text, named), own, time)
+                yield LogRecord(attributes, (record.event_name, text, named), own, time)
 
 
 def read_spans(body: bytes) -> Iterator[Span]:
     """The spans of an `ExportTraceServiceRequest`."""
-    room = Room()
+    room = DecodingBudget()
     for resource in room.of(_parsed(traces.ExportTraceServiceRequest(), body).resource_spans):
         attributes = _pairs(resource.resource.attributes)
         for scope in room.of(resource.scope_spans):
@@ -89,7 +89,7 @@ def _pairs(attributes: Any) -> Pairs:
     return pairs
 
 
-def _metric(resource: Pairs, metric: Any, room: Room) -> Metric:
+def _metric(resource: Pairs, metric: Any, room: DecodingBudget) -> Metric:
     which = metric.WhichOneof("data")
     if which == "sum":
         data = metric.sum
@@ -118,7 +118,7 @@ def _metric(resource: Pairs, metric: Any, room: Room) -> Metric:
     return Metric(resource, metric.name, "none", DELTA, iter(()))
 
 
-def _numbers(points: Any, room: Room) -> Iterator[Point]:
+def _numbers(points: Any, room: DecodingBudget) -> Iterator[Point]:
     for point in room.of(points):
         which = point.WhichOneof("value")
         value = float(getattr(point, which)) if which is not None else float("nan")
@@ -127,7 +127,7 @@ def _numbers(points: Any, room: Room) -> Iterator[Point]:
         )
 
 
-def _histogram(points: Any, room: Room) -> Iterator[Point]:
+def _histogram(points: Any, room: DecodingBudget) -> Iterator[Point]:
     for point in room.of(points):
         yield Point(
             _pairs(point.attributes),
@@ -140,7 +140,7 @@ def _histogram(points: Any, room: Room) -> Iterator[Point]:
         )
 
 
-def _exponential(points: Any, room: Room) -> Iterator[Point]:
+def _exponential(points: Any, room: DecodingBudget) -> Iterator[Point]:
     for point in room.of(points):
         negative = any(point.negative.bucket_counts)
         found = (

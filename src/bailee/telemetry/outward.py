@@ -30,7 +30,7 @@ _LEVELS: Final = {"fatal": 21, "error": 17, "warning": 13, "info": 9, "debug": 5
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class OutwardRequest:
     """One request: its address, its headers, its body; how many rows it carries."""
 
     url: str
@@ -44,13 +44,13 @@ def requests(
     rows: Sequence[Row],
     common: frozenset[str],
     new_id: Callable[[], str],
-) -> Iterator[Request]:
+) -> Iterator[OutwardRequest]:
     """The requests that carry rows to an address. `new_id` gives 32 hexadecimal digits."""
     if to.kind == "sentry":
         for row in (row for row in rows if isinstance(row, CaughtError)):
             body = envelope(row, new_id())
             headers = to.headers | {"content-type": "application/x-sentry-envelope"}
-            yield Request(to.url, headers, body, 1)
+            yield OutwardRequest(to.url, headers, body, 1)
         return
     headers = to.headers | {"content-type": "application/x-protobuf"}
     for start in range(0, len(rows), _AT_ONCE):
@@ -62,7 +62,7 @@ def requests(
                 body = spans(figures, common, new_id)
             else:
                 body = logs(some, common)
-            yield Request(f"{to.url}/v1/{signal}", headers, body, len(some))
+            yield OutwardRequest(f"{to.url}/v1/{signal}", headers, body, len(some))
 
 
 def _by_signal(rows: Sequence[Row]) -> dict[str, list[Row]]:

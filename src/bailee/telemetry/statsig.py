@@ -16,7 +16,7 @@ from typing import Final
 import orjson
 
 from bailee.errors import InputError
-from bailee.telemetry.otlp import Log, Pairs, Room
+from bailee.telemetry.otlp import DecodingBudget, LogRecord, Pairs
 
 _NAMES_OF_EVENT: Final = ("eventName", "metadata", "time", "statsigMetadata")
 
@@ -33,7 +33,7 @@ def plain(body: bytes) -> bytes:
         raise InputError("the body does not have the encoding that it names.") from None
 
 
-def read_log_event(body: bytes) -> Iterator[Log]:
+def read_log_event(body: bytes) -> Iterator[LogRecord]:
     """The events of a request to `log_event` or `rgstr`."""
     message = _message(body)
     about = _object(message, "statsigMetadata")
@@ -42,10 +42,10 @@ def read_log_event(body: bytes) -> Iterator[Log]:
         given: Pairs = list(_object(event, "metadata").items())
         given += [(name, None) for name in event if name not in (*_NAMES_OF_EVENT, "value")]
         time = _nanoseconds(event.get("time"))
-        yield Log(resource, (event.get("eventName"),), given, time, event.get("value"))
+        yield LogRecord(resource, (event.get("eventName"),), given, time, event.get("value"))
 
 
-def read_batch(body: bytes) -> Iterator[Log]:
+def read_batch(body: bytes) -> Iterator[LogRecord]:
     """The events of a request to `/api/event_logging/v2/batch`."""
     for event in _events(_message(body)):
         data = _object(event, "event_data")
@@ -59,7 +59,7 @@ def read_batch(body: bytes) -> Iterator[Log]:
             for key, value in given
             if key != "client_timestamp"
         ]
-        yield Log(list(_object(data, "env").items()), names, flat, 0)
+        yield LogRecord(list(_object(data, "env").items()), names, flat, 0)
 
 
 def _message(body: bytes) -> dict[str, object]:
@@ -76,7 +76,7 @@ def _events(message: dict[str, object]) -> list[dict[str, object]]:
     found = message.get("events", [])
     if not isinstance(found, list) or not all(isinstance(event, dict) for event in found):
         raise ValueError("events is not a list of objects")
-    return Room().of(found)
+    return DecodingBudget().of(found)
 
 
 def _object(parent: dict[str, object], name: str) -> dict[str, object]:

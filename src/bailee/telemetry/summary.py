@@ -102,7 +102,7 @@ class Reliability:
 
 
 @dataclass(frozen=True, slots=True)
-class Sessions:
+class SessionCount:
     """How many sessions a program began in a step of time."""
 
     at: datetime
@@ -111,7 +111,7 @@ class Sessions:
 
 
 @dataclass(frozen=True, slots=True)
-class Tokens:
+class TokenCount:
     """How many tokens of a type were used in a step of time."""
 
     at: datetime
@@ -140,8 +140,8 @@ class Feature:
 class Usage:
     """How much was used: by step of time, and in all, the most first."""
 
-    sessions: list[Sessions]
-    tokens: list[Tokens]
+    sessions: list[SessionCount]
+    tokens: list[TokenCount]
     models: list[ModelTokens]
     features: list[Feature]
 
@@ -322,10 +322,10 @@ def _usage(rows: Iterable[dict[str, Any]]) -> Usage:
             features["tool"][str(row["a.tool_name"] or "other")] += number
     return Usage(
         [
-            Sessions(moment(step), program, number)
+            SessionCount(moment(step), program, number)
             for (step, program), number in sorted(sessions.items())
         ],
-        [Tokens(moment(step), kind, number) for (step, kind), number in sorted(tokens.items())],
+        [TokenCount(moment(step), kind, number) for (step, kind), number in sorted(tokens.items())],
         [ModelTokens(name, number) for name, number in models.most_common()],
         [
             Feature(kind, name, number)

@@ -32,14 +32,14 @@ from bailee.keyring import Keyring
 from bailee.lasting import Lasting
 from bailee.registry import OTHER, Guard, Refusals, Registry
 from bailee.telemetry import otlp_json, sentry, statsig
-from bailee.telemetry.days import Days, Holding
+from bailee.telemetry.days import Days, ShelfHolding
 from bailee.telemetry.destinations import Destination
 from bailee.telemetry.dropped import DroppedCounts
 from bailee.telemetry.error_queries import ErrorQueries
 from bailee.telemetry.forwarding import Forwarder
 from bailee.telemetry.issues import Alert, Issues
 from bailee.telemetry.journal import Batch, Journal
-from bailee.telemetry.otlp import MOST_ITEMS, Log, Reader, Streams, TooMany
+from bailee.telemetry.otlp import MOST_ITEMS, LogRecord, Reader, Streams, TooMany
 from bailee.telemetry.queries import MetricQueries
 from bailee.telemetry.records import ERROR, METRIC, CaughtError, DataClass, Figure, Row, as_json
 from bailee.telemetry.shelves import Shelf
@@ -230,7 +230,7 @@ class Telemetry:
             self._guard = Guard(self.registry, today)
         return self._guard
 
-    def _logs(self, reader: Reader, logs: Iterator[Log], taken: Taken) -> None:
+    def _logs(self, reader: Reader, logs: Iterator[LogRecord], taken: Taken) -> None:
         for measure, row in reader.logs(logs):
             if measure.survey:
                 rating = row.attributes.get("response")
@@ -418,7 +418,7 @@ class Telemetry:
             one.write(self._clock())
 
 
-def _day_of(holding: Holding) -> Shelf | None:
+def _day_of(holding: ShelfHolding) -> Shelf | None:
     if holding.data_class != ERROR:
         return None
     return Shelf(ERROR, date.fromisoformat(holding.day), holding.period)

@@ -13,7 +13,7 @@ import asyncio
 import itertools
 from collections.abc import AsyncIterator, Iterable
 
-from bailee.agent.ports import Answer, Block, Consent, Intent, Piece, Request
+from bailee.agent.ports import Answer, AnswerPiece, Block, Consent, Intent, ModelRequest
 from bailee.json_values import Json
 
 _ids = itertools.count(1)
@@ -58,30 +58,30 @@ class ScriptedModel:
 
     def __init__(self, script: Iterable[Answer | Exception | Hangs] = ()) -> None:
         self._script = list(script)
-        self.requests: list[Request] = []
+        self.requests: list[ModelRequest] = []
         self.hanging = asyncio.Event()
 
-    async def stream(self, request: Request) -> AsyncIterator[Piece | Answer]:
+    async def stream(self, request: ModelRequest) -> AsyncIterator[AnswerPiece | Answer]:
         """See `ports.Model.stream`."""
         self.requests.append(request)
         turn = self._script.pop(0) if self._script else says("Done.")
         if isinstance(turn, Exception):
-            yield Piece("text", "Well")
+            yield AnswerPiece("text", "Well")
             raise turn
         if isinstance(turn, Hangs):
             if turn.text:
-                yield Piece("text", turn.text)
+                yield AnswerPiece("text", turn.text)
             self.hanging.set()
             await asyncio.Event().wait()
             raise AssertionError
         for block in turn.content:
             if block["type"] == "text":
                 for word in str(block["text"]).splitlines(keepends=True):
-                    yield Piece("text", word)
+                    yield AnswerPiece("text", word)
         yield turn
 
 
-class Person:
+class ScriptedPerson:
     """A `ports.Asker` that says the same to everything; `asked` is what it was asked."""
 
     def __init__(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from bailee.steady import Machine
+from bailee.steady import MachineClocks
 
 
 class FakeClock:
@@ -50,9 +50,9 @@ class FakeMachine:
         self.boot = "first"
 
     @property
-    def machine(self) -> Machine:
+    def machine(self) -> MachineClocks:
         """As it is handed over."""
-        return Machine(self.wall, lambda: self.unset, self.boot)
+        return MachineClocks(self.wall, lambda: self.unset, self.boot)
 
     def passes(self, how_long: timedelta) -> None:
         """Time passes."""

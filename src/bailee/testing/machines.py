@@ -18,7 +18,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from bailee.cloud.ports import GUEST_PORTS, Command, End, Limits, Output, Service
+from bailee.cloud.ports import GUEST_PORTS, Command, End, MachineLimits, Output, Service
 from bailee.errors import MachineError
 
 
@@ -121,7 +121,7 @@ class HostMachines:
         self,
         session: str,
         services: Mapping[str, Service],
-        limits: Limits,  # noqa: ARG002 - nothing is limited
+        limits: MachineLimits,  # noqa: ARG002 - nothing is limited
     ) -> HostMachine:
         """See `ports.Machines.start`."""
         if self.refuse is not None:
@@ -219,7 +219,7 @@ class ScriptedMachines:
         self,
         session: str,
         services: Mapping[str, Service],
-        limits: Limits,  # noqa: ARG002 - nothing is limited
+        limits: MachineLimits,  # noqa: ARG002 - nothing is limited
     ) -> ScriptedMachine:
         """See `ports.Machines.start`."""
         if self.failures:

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequenc
 from contextlib import contextmanager
 
 from bailee.agent import events
-from bailee.agent.terminal.screen import Choice, Page
+from bailee.agent.terminal.screen import Choice, ScreenPage
 from bailee.errors import BaileeError
 from bailee.policy.document import Language
 from bailee.words import words
@@ -79,7 +79,7 @@ class ScriptedScreen:
         answer = self._next(", ".join(choice.text for choice in choices))
         return default if answer == LEAVES else {c.key: c.value for c in choices}[str(answer)]
 
-    async def page(self, page: Page) -> None:
+    async def page(self, page: ScreenPage) -> None:
         """See `Screen.page`."""
         keys = self._next("a page")
         for key in keys:

@@ -119,7 +119,7 @@ class Failure:
 
 
 @dataclass(frozen=True, slots=True)
-class Message:
+class AssistantMessage:
     """Answers with an assistant message, streamed when the request asks for that.
 
     `pause` seconds are waited between the events of a stream. `cut` ends the stream after that
@@ -185,18 +185,18 @@ class Message:
         return Reply(200, headers, tuple(parts), "chunked")
 
 
-def Text(text: str, **options: Any) -> Message:
+def Text(text: str, **options: Any) -> AssistantMessage:
     """A turn that says `text`."""
-    return Message(({"type": "text", "text": text},), **options)
+    return AssistantMessage(({"type": "text", "text": text},), **options)
 
 
 _tool_ids = itertools.count(1)
 
 
-def ToolUse(name: str, arguments: dict[str, Any], **options: Any) -> Message:
+def ToolUse(name: str, arguments: dict[str, Any], **options: Any) -> AssistantMessage:
     """A turn that calls one tool."""
     block = {"type": "tool_use", "id": f"toolu_{next(_tool_ids):06d}", "name": name}
-    return Message(({**block, "input": arguments},), stop_reason="tool_use", **options)
+    return AssistantMessage(({**block, "input": arguments},), stop_reason="tool_use", **options)
 
 
 def sse(event: dict[str, Any]) -> bytes:

@@ -25,7 +25,7 @@ from bailee.policy import Decision, Policy
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class OwnerStanding:
     """What holds for a session's owner at the moment. `chosen`: the number of the present training
     choice; `joined`: that of the organisation's last joining or leaving of the partner programme.
     0: there was none.
@@ -50,7 +50,9 @@ def active_since(word: int, last_consent: int) -> bool:
     return 0 < word <= last_consent
 
 
-def decide(policy: Policy, standing: Standing, uses: Iterable[Use], last_consent: int) -> Decision:
+def decide(
+    policy: Policy, standing: OwnerStanding, uses: Iterable[Use], last_consent: int
+) -> Decision:
     """The decision about a session, when `last_consent` is the number of its owner's last choice
     before the latest of its requests.
 
@@ -63,7 +65,7 @@ def decide(policy: Policy, standing: Standing, uses: Iterable[Use], last_consent
     return next((one for one in decisions if one.effect != "allow"), decisions[0])
 
 
-def _one(policy: Policy, standing: Standing, use: Use, last_consent: int) -> Decision:
+def _one(policy: Policy, standing: OwnerStanding, use: Use, last_consent: int) -> Decision:
     plan = policy.plans.get(use.plan)
     consumer = plan is not None and plan.segment == "consumer"
     word = standing.chosen if consumer else standing.joined

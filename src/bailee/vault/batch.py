@@ -42,7 +42,7 @@ from bailee.vault.stored import EXCHANGE, PLACE, SESSION, Stored, Sums
 from bailee.vault.terms import PresentTerms, governing, known_consent, shorter
 from bailee.vault.tombstones import Tombstones
 from bailee.vault.unkept import count
-from bailee.vault.workbench import USAGE, Apart, Ask, Bench, Missing, Packed
+from bailee.vault.workbench import USAGE, Apart, Bench, Missing, Packed, PackingOrder
 
 DATA_CLASS = "transcript"
 _MOST: Final = (1 << 63) - 1
@@ -55,7 +55,7 @@ _CHANGE: Final = (
 
 
 @dataclass(slots=True)
-class Item:
+class BatchItem:
     """An exchange in a batch: the `place`-th of what was taken apart."""
 
     place: int
@@ -127,7 +127,7 @@ class Batch:
         self._known = lookup.Known()
         self._not_free: set[str] = set()  # of the ids that clients gave
         self._by_client: dict[bytes, str] = {}
-        self._placed: list[tuple[Item, Working, int]] = []
+        self._placed: list[tuple[BatchItem, Working, int]] = []
         self._rows: list[dict[str, Any]] = []
         self._learned: list[dict[str, Any]] = []
         self._noted: dict[bytes, str] = {}
@@ -142,7 +142,7 @@ class Batch:
         """The sessions that this batch changes."""
         return self._sessions.keys()
 
-    def place(self, connection: Connection, items: Sequence[Item]) -> None:
+    def place(self, connection: Connection, items: Sequence[BatchItem]) -> None:
         """Find each exchange's session, in order, and move its expiry."""
         self._look_up(connection, items)
         for item in items:
@@ -286,7 +286,7 @@ class Batch:
         terms = governing(held, present, last_consent=consent, last_activity=latest)
         return terms, consent
 
-    def _look_up(self, connection: Connection, items: Sequence[Item]) -> None:
+    def _look_up(self, connection: Connection, items: Sequence[BatchItem]) -> None:
         """What the index has of the sessions that these may belong to."""
         ids = set()
         for item in items:
@@ -301,7 +301,7 @@ class Batch:
         self._not_free = lookup.not_free(connection, wanted.values())
         self._not_free |= {wanted[digest] for digest in lookup.departed(connection, wanted)}
 
-    def _session(self, connection: Connection, item: Item) -> Working | None:
+    def _session(self, connection: Connection, item: BatchItem) -> Working | None:
         """The session that an exchange belongs to; None if that was deleted."""
         owner = item.exchange.owner
         digest = self._clients.get(item.place)
@@ -351,7 +351,7 @@ class Batch:
             return error.code == "key_destroyed" and not past
         return True
 
-    def _begin(self, item: Item, digest: bytes | None) -> Working:
+    def _begin(self, item: BatchItem, digest: bytes | None) -> Working:
         exchange = item.exchange
         values: dict[str, Any] = {
             "id": self._free_id(item.apart.client_session),
@@ -394,7 +394,7 @@ class Batch:
 
     def _packed(self, connection: Connection, keys: dict[str, bytes]) -> list[Packed]:
         asks = [
-            Ask(item.place, session.id, number, digest_key(keys[session.id]), session.new)
+            PackingOrder(item.place, session.id, number, digest_key(keys[session.id]), session.new)
             for item, session, number in self._placed
         ]
         packed = self._bench.pack(asks)

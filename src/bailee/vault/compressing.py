@@ -21,7 +21,7 @@ _LARGEST: Final = 1 << 31
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
+class ExchangeRecord:
     """A delta with the exchange's particulars, and the bytes that could not be interpreted."""
 
     body: dict[str, Any]
@@ -43,7 +43,7 @@ def compress(body: dict[str, JSON], raw_request: bytes | None, raw_answer: bytes
     return zstandard.compress(b"".join((lengths, packed, request, answer)), _LEVEL)
 
 
-def decompress(compressed: bytes) -> Record:
+def decompress(compressed: bytes) -> ExchangeRecord:
     """What `compress` was given.
 
     Raises:
@@ -55,7 +55,7 @@ def decompress(compressed: bytes) -> Record:
     answer_at = request_at + max(0, kept - 1)
     body = unpack(content[_LENGTHS.size : request_at])
     assert isinstance(body, dict)
-    return Record(
+    return ExchangeRecord(
         body,
         content[request_at:answer_at] if kept else None,
         content[answer_at:] if has_answer else None,

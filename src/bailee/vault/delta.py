@@ -93,10 +93,10 @@ def encode(
     Raises:
         Unpackable: a value that is not JSON or nested too deeply.
     """
-    return Draft(fields, messages, answer, known).delta(number, known)
+    return DeltaDraft(fields, messages, answer, known).delta(number, known)
 
 
-class Draft:
+class DeltaDraft:
     """An exchange on its way to a delta, so that who has the session's places on disk can look up
     those that matter: `wanted` says which, `delta` decides.
 

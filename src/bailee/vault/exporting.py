@@ -14,10 +14,10 @@ from typing import Any
 import orjson
 
 from bailee import json_lines
-from bailee.vault.transcript import Exchange, SessionRow
+from bailee.vault.transcript import KeptExchange, SessionRow
 
 
-def as_lines(session: SessionRow, exchanges: Iterable[Exchange]) -> Iterator[bytes]:
+def as_lines(session: SessionRow, exchanges: Iterable[KeptExchange]) -> Iterator[bytes]:
     """The lines, each with its line feed."""
     row = {"type": "session"} | {
         field.name: _plain(getattr(session, field.name)) for field in fields(session)
@@ -27,7 +27,7 @@ def as_lines(session: SessionRow, exchanges: Iterable[Exchange]) -> Iterator[byt
         yield _line({"type": "exchange"} | as_object(exchange))
 
 
-def as_object(exchange: Exchange, *, messages: bool = True) -> dict[str, Any]:
+def as_object(exchange: KeptExchange, *, messages: bool = True) -> dict[str, Any]:
     """An exchange as JSON values; without the request's `messages` when they are not wanted."""
     plain = {
         one.name: _plain(getattr(exchange, one.name))

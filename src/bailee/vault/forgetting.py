@@ -60,7 +60,7 @@ from bailee.keeping.receipts import (
 from bailee.keyring import Keyring, Rotation
 from bailee.keyring.epochs import EPOCH_SECONDS, ends_at, last_ended
 from bailee.vault.batch import DATA_CLASS, digest_of
-from bailee.vault.compressing import Record as StoredRecord
+from bailee.vault.compressing import ExchangeRecord as StoredRecord
 from bailee.vault.delta import as_message
 from bailee.vault.going_round import Round
 from bailee.vault.record import open_record, subject_of

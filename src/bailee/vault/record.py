@@ -11,7 +11,7 @@ import zstandard
 
 from bailee.errors import IntegrityError
 from bailee.keyring.wrapping import associated, seal, unseal
-from bailee.vault.compressing import Record, decompress
+from bailee.vault.compressing import ExchangeRecord, decompress
 
 SCHEMA: Final = 1
 
@@ -34,7 +34,7 @@ def seal_record(
 
 def open_record(
     sealed: bytes, key: bytes, *, session_id: str, record_id: str, data_class: str
-) -> Record:
+) -> ExchangeRecord:
     """The record that was sealed.
 
     Raises:

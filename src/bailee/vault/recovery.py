@@ -9,7 +9,7 @@ Rules kept here:
 * Files are taken up in order, and frames within them. Before, owners had their turns, each in its
   own order: so the frame at which a process ended is among the first few that are left of its
   owner's, in one of the spool's two lanes. Each of those is tried alone, and is on disk as being
-  tried (`Attempts`) while it is interpreted.
+  tried (`RecoveryAttempt`) while it is interpreted.
 * A frame that a process ended at while it was tried alone is sealed as the bytes that came, and
   reported. If that ends the process too, its bytes are put aside. Neither is tried again. A process
   also ends for reasons of its own, as when somebody kills it: a frame that is too small to have
@@ -30,7 +30,7 @@ from typing import Final
 from bailee.errors import IntegrityError, StorageError
 from bailee.keeping.receipts import Record
 from bailee.vault.progress import Progress
-from bailee.vault.spool_reading import Damaged, SpoolReader
+from bailee.vault.spool_reading import DamagedFrame, SpoolReader
 from bailee.vault.spool_writing import Kept, is_large
 
 WARY: Final = 64
@@ -67,12 +67,12 @@ class RecoveryReport:
 
     files: int
     exchanges: int
-    damaged: tuple[Damaged, ...]
+    damaged: tuple[DamagedFrame, ...]
     abandoned: int
     unopened: int = 0
 
 
-class Step(StrEnum):
+class RecoveryStep(StrEnum):
     """How a frame is tried."""
 
     WHOLE = "whole"  # taken apart
@@ -80,7 +80,7 @@ class Step(StrEnum):
     ASIDE = "aside"  # not sealed at all
 
 
-class Attempts:
+class RecoveryAttempt:
     """The frame that is being tried alone, on disk: who finds one at the start knows where the
     process before ended. Used by the sealer's thread.
     """
@@ -88,26 +88,26 @@ class Attempts:
     def __init__(self, path: Path) -> None:
         """Raises: StorageError."""
         self._path = path
-        self._place, self._step, self._endings = ("", ""), Step.WHOLE, 0
+        self._place, self._step, self._endings = ("", ""), RecoveryStep.WHOLE, 0
         try:
             words = path.read_text("ascii").split()
         except FileNotFoundError:
             words = []
         except (OSError, ValueError) as error:
             raise _failed(error) from error
-        if len(words) == 4 and words[2] in set(Step) and words[3].isdecimal():
+        if len(words) == 4 and words[2] in set(RecoveryStep) and words[3].isdecimal():
             self._place = (words[0], words[1])
-            self._step, self._endings = Step(words[2]), int(words[3])
+            self._step, self._endings = RecoveryStep(words[2]), int(words[3])
 
-    def step(self, kept: Kept) -> Step:
+    def step(self, kept: Kept) -> RecoveryStep:
         """How to try a frame, after what became of it before."""
         if self._place != _place(kept):
-            return Step.WHOLE
+            return RecoveryStep.WHOLE
         if self._endings < (1 if kept.length > _LARGE else _ENDINGS):
             return self._step
-        return Step.RAW if self._step is Step.WHOLE else Step.ASIDE
+        return RecoveryStep.RAW if self._step is RecoveryStep.WHOLE else RecoveryStep.ASIDE
 
-    def begin(self, kept: Kept, step: Step) -> None:
+    def begin(self, kept: Kept, step: RecoveryStep) -> None:
         """Put on disk that a frame is tried.
 
         Raises:
@@ -153,10 +153,10 @@ class Recovery:
         self._record = record
         reader.remove_sealed()
         self.files = tuple(reader.names())
-        self.attempts = Attempts(attempts)
+        self.attempts = RecoveryAttempt(attempts)
         self._tried: Counter[tuple[str, bool]] = Counter()  # frames by owner and lane
         self._tried_bytes: Counter[tuple[str, bool]] = Counter()
-        self._damaged: dict[tuple[str, int], Damaged] = {}
+        self._damaged: dict[tuple[str, int], DamagedFrame] = {}
         self._exchanges: dict[str, int] = {}
         self._abandoned: set[str] = set()
         self._unopened: set[str] = set()
@@ -193,7 +193,7 @@ class Recovery:
         count = 0
         try:
             for found in self._reader.read(file):
-                if isinstance(found, Damaged):
+                if isinstance(found, DamagedFrame):
                     self._note(found)
                 elif found.sequence not in sealed:
                     count += 1
@@ -231,7 +231,7 @@ class Recovery:
             {"offset": kept.offset, "length": kept.length, "why": "ended_the_process"},
         )
 
-    def _note(self, found: Damaged) -> None:
+    def _note(self, found: DamagedFrame) -> None:
         place = (found.file, found.offset)
         if place not in self._damaged:
             self._damaged[place] = found

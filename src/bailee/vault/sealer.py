@@ -35,10 +35,10 @@ from bailee.errors import StorageError
 from bailee.keeping.receipts import Record
 from bailee.keyring import Keyring
 from bailee.lasting import Lasting
-from bailee.vault.batch import Batch, Item
+from bailee.vault.batch import Batch, BatchItem
 from bailee.vault.conversations import Conversations
 from bailee.vault.progress import Progress
-from bailee.vault.recovery import Left, Recovery, Step
+from bailee.vault.recovery import Left, Recovery, RecoveryStep
 from bailee.vault.sealing_queue import BATCH, BATCH_BYTES, Queued, SealingQueue
 from bailee.vault.segments import Segments
 from bailee.vault.spool_reading import SpoolReader
@@ -47,7 +47,7 @@ from bailee.vault.stored import Stored
 from bailee.vault.terms import PresentTerms
 from bailee.vault.tombstones import Tombstones
 from bailee.vault.workbench import Bench, How
-from bailee.vault.workbench_process import Ended
+from bailee.vault.workbench_process import WorkerEnded
 
 _RETRY_SECONDS: Final = 1.0
 _MOVE_ON: Final = (
@@ -191,15 +191,15 @@ class Sealer:
     def _seal_warily(self, kept: Kept) -> None:
         attempts = self._recovery.attempts
         step = attempts.step(kept)
-        if step is Step.ASIDE:
+        if step is RecoveryStep.ASIDE:
             self._put_aside(kept, "ended_the_process")
             attempts.end()
             return
-        if step is Step.RAW:
+        if step is RecoveryStep.RAW:
             self._recovery.kept_as_bytes(kept)
         attempts.begin(kept, step)
         try:
-            self._seal_group([kept], How.WHOLE if step is Step.WHOLE else How.ENDED)
+            self._seal_group([kept], How.WHOLE if step is RecoveryStep.WHOLE else How.ENDED)
         finally:
             attempts.end()
 
@@ -222,7 +222,7 @@ class Sealer:
                 raise
             except Exception as error:
                 kind = type(error).__name__
-                if isinstance(error, Ended) and way is How.WHOLE:
+                if isinstance(error, WorkerEnded) and way is How.WHOLE:
                     self._recovery.kept_as_bytes(kept)
                     ways[1] = How.ENDED
         self._put_aside(kept, kind)
@@ -240,10 +240,10 @@ class Sealer:
             some, rest = rest[: len(apart)], rest[len(apart) :]
             self._seal_batch(
                 [kept for kept, _ in some],
-                [Item(at, some[at][1], found) for at, found in enumerate(apart)],
+                [BatchItem(at, some[at][1], found) for at, found in enumerate(apart)],
             )
 
-    def _seal_batch(self, frames: Sequence[Kept], items: Sequence[Item]) -> None:
+    def _seal_batch(self, frames: Sequence[Kept], items: Sequence[BatchItem]) -> None:
         with self._lock:
             self._segments.settle()
             batch = Batch(

@@ -35,7 +35,7 @@ SEALED: Final = ".sealed"
 
 
 @dataclass(frozen=True, slots=True)
-class Damaged:
+class DamagedFrame:
     """Bytes of a spool file that do not open. `torn`: a last frame that was cut short, which
     nobody was told was kept.
     """
@@ -96,7 +96,7 @@ class SpoolReader:
         except OSError:
             return 0
 
-    def read(self, name: str) -> Iterator[Kept | Damaged]:
+    def read(self, name: str) -> Iterator[Kept | DamagedFrame]:
         """Everything in a file.
 
         Raises:
@@ -119,14 +119,14 @@ class SpoolReader:
             raise _failed(error) from error
         if not content:  # a file is made whole, with zeros, before anything is written to it
             self.quarantine(name, 0, b"")
-            yield Damaged(name, 0, 0, torn=False)
+            yield DamagedFrame(name, 0, 0, torn=False)
         for found in scan(content, opener):
             if isinstance(found, Damage):
                 length = found.end - found.offset
                 torn = found.torn and not is_cut(content, found.offset)
                 if not torn and length:
                     self.quarantine(name, found.offset, content[found.offset : found.end])
-                yield Damaged(name, found.offset, length, torn)
+                yield DamagedFrame(name, found.offset, length, torn)
             else:
                 length = found.end - found.offset
                 exchange = decode(found.plain)

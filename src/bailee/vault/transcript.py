@@ -15,7 +15,7 @@ from datetime import datetime
 from typing import Any
 
 from bailee.errors import IntegrityError
-from bailee.vault.compressing import Record
+from bailee.vault.compressing import ExchangeRecord
 from bailee.vault.delta import Messages, Rebuilder, as_message
 from bailee.vault.packing import JSON
 
@@ -50,7 +50,7 @@ class SessionRow:
 
 
 @dataclass(frozen=True, slots=True)
-class Exchange:
+class KeptExchange:
     """One exchange. `fields` and `said`: the request's members apart from `messages`, and those;
     `said` is None when it has none, and both when the request is kept raw. `answer`: the
     assistant's message. `beyond`: the bound (`bounds.Beyond`) that what is kept raw has passed, if
@@ -97,7 +97,7 @@ class Transcript:
     """
 
     session: SessionRow
-    exchanges: list[Exchange]
+    exchanges: list[KeptExchange]
     main: list[JSON]
     agents: dict[str, list[JSON]] = field(default_factory=dict)
     aside: list[list[JSON]] = field(default_factory=list)
@@ -105,8 +105,8 @@ class Transcript:
 
 @dataclass(slots=True)
 class _Thread:
-    first: Exchange
-    last: Exchange
+    first: KeptExchange
+    last: KeptExchange
     count: int = 1
 
     def messages(self) -> list[JSON]:
@@ -126,7 +126,9 @@ def _reply(answer: JSON) -> JSON:
     return message if isinstance(message, dict) else as_message(answer)
 
 
-def rebuild(records: Iterable[tuple[Any, Record]]) -> Iterable[tuple[Exchange, int | None]]:
+def rebuild(
+    records: Iterable[tuple[Any, ExchangeRecord]],
+) -> Iterable[tuple[KeptExchange, int | None]]:
     """Exchanges from the index's rows and their records, in order of number; with each, the number
     of the exchange that it continues.
 
@@ -148,7 +150,7 @@ def rebuild(records: Iterable[tuple[Any, Record]]) -> Iterable[tuple[Exchange, i
         known = messages is not None or fields or record.raw_request is None
         base = body.get("base")
         yield (
-            Exchange(
+            KeptExchange(
                 number=row.number,
                 exchange_id=body["exchange_id"],
                 agent=body["agent"],
@@ -173,9 +175,11 @@ def rebuild(records: Iterable[tuple[Any, Record]]) -> Iterable[tuple[Exchange, i
         )
 
 
-def transcript(session: SessionRow, rebuilt: Iterable[tuple[Exchange, int | None]]) -> Transcript:
+def transcript(
+    session: SessionRow, rebuilt: Iterable[tuple[KeptExchange, int | None]]
+) -> Transcript:
     """The session's exchanges and its conversations."""
-    exchanges: list[Exchange] = []
+    exchanges: list[KeptExchange] = []
     threads: list[_Thread] = []
     of: dict[int, _Thread] = {}
     for exchange, base in rebuilt:

@@ -52,7 +52,7 @@ from bailee.keeping.keeper import KeyOf, Owner
 from bailee.keeping.receipts import Receipt, Receipts, Record
 from bailee.keyring import Keyring, Rotation
 from bailee.lasting import Lasting
-from bailee.vault.compressing import Record as StoredRecord
+from bailee.vault.compressing import ExchangeRecord as StoredRecord
 from bailee.vault.conversations import Conversations
 from bailee.vault.exporting import as_lines
 from bailee.vault.files import Files
@@ -71,7 +71,7 @@ from bailee.vault.steps import Steps
 from bailee.vault.stored import Stored
 from bailee.vault.terms import PresentTerms, unknown
 from bailee.vault.tombstones import Tombstones
-from bailee.vault.transcript import Exchange, SessionRow, Transcript, rebuild, transcript
+from bailee.vault.transcript import KeptExchange, SessionRow, Transcript, rebuild, transcript
 from bailee.vault.unkept import Unkept, counted
 from bailee.vault.verifying import Verifying
 from bailee.vault.workbench import Bench, DigestKeys, Interpret, Workbench
@@ -643,7 +643,7 @@ class Vault:
 
     def _exchanges(
         self, session: SessionRow, rows: list[Any], key: bytes | None
-    ) -> Iterator[Exchange]:
+    ) -> Iterator[KeptExchange]:
         for exchange, _ in rebuild(self._records(session, rows, key)):
             yield exchange
 

@@ -29,7 +29,7 @@ from bailee.vault import bounds
 from bailee.vault.bounds import Beyond
 from bailee.vault.compressing import compress
 from bailee.vault.conversations import beginning, chain
-from bailee.vault.delta import Delta, Draft, Known, Place
+from bailee.vault.delta import Delta, DeltaDraft, Known, Place
 from bailee.vault.exchange import CapturedExchange
 from bailee.vault.interpreted import Interpreted
 from bailee.vault.packing import JSON, Unpackable
@@ -79,7 +79,7 @@ class Apart:
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
+class PackingOrder:
     """What to pack: an exchange, by its place in what was last taken apart, as exchange `number` of
     a session. `key`: the session's digest key; `new`: the session has had nothing yet.
     """
@@ -115,7 +115,9 @@ class Bench(Protocol):
         """
         ...
 
-    def pack(self, asks: Sequence[Ask], places: Places | None = None) -> list[Packed] | Missing:
+    def pack(
+        self, asks: Sequence[PackingOrder], places: Places | None = None
+    ) -> list[Packed] | Missing:
         """Pack what was taken apart. Without `places` it may ask for them; then nothing is packed,
         and the same is asked again with them: of those that are missing, those that there are.
         """
@@ -141,7 +143,7 @@ class Workbench:
         self._known: OrderedDict[str, Known] = OrderedDict()
         self._sizes: dict[str, int] = {}
         self._size = 0
-        self._drafts: dict[int, Draft | None] = {}
+        self._drafts: dict[int, DeltaDraft | None] = {}
         self._gone: set[str] = set()
         self._lock = threading.Lock()
 
@@ -161,7 +163,9 @@ class Workbench:
             found.append(self._apart(exchange, meaning))
         return found
 
-    def pack(self, asks: Sequence[Ask], places: Places | None = None) -> list[Packed] | Missing:
+    def pack(
+        self, asks: Sequence[PackingOrder], places: Places | None = None
+    ) -> list[Packed] | Missing:
         """See `Bench`."""
         self._forget_gone()
         if places is None:
@@ -218,7 +222,7 @@ class Workbench:
 
     # -- packing ---------------------------------------------------------------------------------
 
-    def _missing(self, asks: Sequence[Ask]) -> Missing:
+    def _missing(self, asks: Sequence[PackingOrder]) -> Missing:
         missing: dict[str, dict[bytes, None]] = {}
         for ask in asks:
             known = self._known_of(ask)
@@ -227,25 +231,25 @@ class Workbench:
                 wanted |= dict.fromkeys(d for d in draft.wanted() if d not in known.places)
         return Missing({session: list(found) for session, found in missing.items() if found})
 
-    def _known_of(self, ask: Ask) -> Known:
+    def _known_of(self, ask: PackingOrder) -> Known:
         known = self._known.get(ask.session)
         if known is None:
             known = self._known[ask.session] = Known(ask.key, complete=ask.new)
         self._known.move_to_end(ask.session)
         return known
 
-    def _draft(self, ask: Ask, known: Known) -> Draft | None:
+    def _draft(self, ask: PackingOrder, known: Known) -> DeltaDraft | None:
         """None: it can't be packed as what it means."""
         if ask.place not in self._drafts:
             meaning = self._held[ask.place][1]
             try:
-                draft = Draft(meaning.fields, meaning.messages, meaning.answer, known)
+                draft = DeltaDraft(meaning.fields, meaning.messages, meaning.answer, known)
             except Unpackable:
                 draft = None
             self._drafts[ask.place] = draft
         return self._drafts[ask.place]
 
-    def _packed(self, ask: Ask) -> Packed:
+    def _packed(self, ask: PackingOrder) -> Packed:
         exchange, meaning = self._held[ask.place]
         known = self._known_of(ask)
         draft = self._draft(ask, known)

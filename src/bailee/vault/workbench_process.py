@@ -7,8 +7,8 @@ Rules kept here:
   take apart: no path, no key that opens anything, and of the environment only what starts Python.
 * It gives way to others, has `_MEMORY` bytes at the most, leaves no core, and is the first that a
   machine without memory ends.
-* When it ends, or takes too long, who asked is told (`Ended`); the next question starts another,
-  which knows nothing of what was there before.
+* When it ends, or takes too long, who asked is told (`WorkerEnded`); the next question starts
+  another, which knows nothing of what was there before.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ from bailee.vault.exchange import CapturedExchange
 from bailee.vault.packing import unpack
 from bailee.vault.workbench import (
     Apart,
-    Ask,
     Bench,
     DigestKeys,
     How,
     Interpret,
     Missing,
     Packed,
+    PackingOrder,
     Places,
     Workbench,
 )
@@ -52,7 +52,7 @@ _PATIENCE: Final = 120.0
 _STARTS: Final = ("PATH", "HOME", "LANG", "LC_ALL", "PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV")
 
 
-class Ended(Exception):
+class WorkerEnded(Exception):
     """The process ended, or hangs, or says what makes no sense."""
 
 
@@ -91,7 +91,9 @@ class WorkbenchProcess:
         """
         return self._ask(wire.take_apart(exchanges, how), wire.apart_in)
 
-    def pack(self, asks: Sequence[Ask], places: Places | None = None) -> list[Packed] | Missing:
+    def pack(
+        self, asks: Sequence[PackingOrder], places: Places | None = None
+    ) -> list[Packed] | Missing:
         """See `Bench`.
 
         Raises:
@@ -130,7 +132,7 @@ class WorkbenchProcess:
             return read(header, pieces)
         except (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError) as error:
             self.close()
-            raise Ended(type(error).__name__) from error
+            raise WorkerEnded(type(error).__name__) from error
 
     def _start(self) -> socket.socket:
         """Start the process, and leave it to begin.

@@ -20,7 +20,7 @@ from typing import Any, Final
 from bailee.vault.delta import Place
 from bailee.vault.exchange import CapturedExchange, Outcome, Terms
 from bailee.vault.packing import JSON, pack
-from bailee.vault.workbench import Apart, Ask, How, Missing, Packed, Places
+from bailee.vault.workbench import Apart, How, Missing, Packed, PackingOrder, Places
 
 START: Final = struct.Struct(">II")
 _LENGTH: Final = 8
@@ -106,7 +106,9 @@ def exchanges_in(header: Any, pieces: Sequence[bytes]) -> tuple[list[CapturedExc
     return found, How(header["how"])
 
 
-def packing(asks: Sequence[Ask], places: Places | None, gone: Iterable[str]) -> list[bytes]:
+def packing(
+    asks: Sequence[PackingOrder], places: Places | None, gone: Iterable[str]
+) -> list[bytes]:
     """The question of `Bench.pack`, and the sessions that are to be forgotten."""
     told: list[JSON] = [[ask.place, ask.session, ask.number, ask.new] for ask in asks]
     pieces = [ask.key for ask in asks]
@@ -121,10 +123,10 @@ def packing(asks: Sequence[Ask], places: Places | None, gone: Iterable[str]) -> 
 
 def asks_in(
     header: Any, pieces: Sequence[bytes]
-) -> tuple[list[Ask], dict[str, dict[bytes, Place]] | None, list[str]]:
+) -> tuple[list[PackingOrder], dict[str, dict[bytes, Place]] | None, list[str]]:
     """What `pack` was asked."""
     asks = [
-        Ask(place, session, number, pieces[index], new)
+        PackingOrder(place, session, number, pieces[index], new)
         for index, (place, session, number, new) in enumerate(header["asks"])
     ]
     places: dict[str, dict[bytes, Place]] | None = None

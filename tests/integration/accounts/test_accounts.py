@@ -12,11 +12,11 @@ from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError as DatabaseRefusal
 
 from bailee.accounts import OPERATOR, Accounts
-from bailee.app.access import PolicyAccess
+from bailee.app.access import GatewayPolicyAccess
 from bailee.db.engine import open_sqlite
 from bailee.db.migrate import upgrade
 from bailee.errors import BaileeError, InputError
-from bailee.gateway.access import Passage, Unkept
+from bailee.gateway.access import NothingKept, Passage
 from bailee.gateway.routes import KINDS
 from bailee.ledger import Ledger
 from bailee.policy import load
@@ -191,7 +191,7 @@ def test_what_passes_follows_the_account_and_the_key(place: Place) -> None:
     conversations alone, whether or not its account was named.
     """
     account, _, secret = place.accounts.create(plan="team", name="n")
-    access = PolicyAccess(place.accounts, place.policy)
+    access = GatewayPolicyAccess(place.accounts, place.policy)
 
     def passes(presented: str) -> list[str]:
         caller = access.authenticate(presented.encode())
@@ -219,7 +219,7 @@ def test_what_passes_follows_the_account_and_the_key(place: Place) -> None:
 def test_a_limit_of_its_own_holds_for_the_next_request(place: Place) -> None:
     """And after a restart; taken back, that of everybody holds. 0 is a limit of its own: none."""
     account, _, secret = place.accounts.create(plan="team", name="n")
-    access = PolicyAccess(place.accounts, place.policy)
+    access = GatewayPolicyAccess(place.accounts, place.policy)
 
     def stored() -> int | None:
         caller = access.authenticate(secret.encode())
@@ -239,9 +239,9 @@ def test_a_zero_retention_key_of_a_named_account_keeps_nothing(place: Place) -> 
     """Its policy holds: no terms, whatever passes, and the clause says why."""
     account, _, secret = place.accounts.create(plan="team", name="n", zero_retention=True)
     place.accounts.allow_unrecorded_routes(account.account_id, True, by=OPERATOR)
-    caller = PolicyAccess(place.accounts, place.policy).authenticate(secret.encode())
+    caller = GatewayPolicyAccess(place.accounts, place.policy).authenticate(secret.encode())
     assert caller is not None
-    assert Unkept("retain.zero-retention") == caller.terms("api")
+    assert NothingKept("retain.zero-retention") == caller.terms("api")
     assert Passage(True, "pass.named-account") == caller.passage("other", False)
 
 

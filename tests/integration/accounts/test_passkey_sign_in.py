@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from bailee.accounts import OPERATOR, Person, Place
+from bailee.accounts import OPERATOR, Person, RelyingParty
 from bailee.errors import InputError
 from support.browsers.authenticator import Authenticator
 from support.homes.town import PASSWORD, Town
 
-HERE = Place("console.example", "https://console.example")
+HERE = RelyingParty("console.example", "https://console.example")
 ADDRESS = "192.0.2.1"
 
 

@@ -16,7 +16,7 @@ from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
 
 import pytest
 
-from bailee.accounts import OPERATOR, Begun, Provider
+from bailee.accounts import OPERATOR, Begun, OpenIdProvider
 from bailee.clock import system_clock
 from bailee.errors import BaileeError, InputError
 from support.clients.node_modules import module
@@ -99,7 +99,7 @@ def town(tmp_path: Path) -> Town:
     return made
 
 
-def bound(town: Town, at: str, **changes: str) -> tuple[str, Provider]:
+def bound(town: Town, at: str, **changes: str) -> tuple[str, OpenIdProvider]:
     """An organisation whose provider this is."""
     organisation = town.organisation()
     values = {
@@ -112,7 +112,9 @@ def bound(town: Town, at: str, **changes: str) -> tuple[str, Provider]:
     return organisation, town.registry.providers.bind(organisation, by=OPERATOR, **values)
 
 
-def there_and_back(town: Town, provider: Provider, login: str) -> tuple[Begun, dict[str, str]]:
+def there_and_back(
+    town: Town, provider: OpenIdProvider, login: str
+) -> tuple[Begun, dict[str, str]]:
     """Begin, and go through the provider's pages."""
     begun = town.registry.providers.begin(provider, redirect_uri=REDIRECT)
     return begun, Browser().visit(begun.url, login)
@@ -208,7 +210,9 @@ def test_a_code_made_for_another_client_is_refused(town: Town, issuer: str) -> N
     """What the provider gave someone else's client signs nobody in here."""
     _, provider = bound(town, issuer)
     town.environment["OTHER"] = "another-secret"
-    other = Provider(provider.organisation_id, provider.domain, issuer, "someone-else", "OTHER")
+    other = OpenIdProvider(
+        provider.organisation_id, provider.domain, issuer, "someone-else", "OTHER"
+    )
     _, answer = there_and_back(town, other, "ada")
     mine, own = there_and_back(town, provider, "ada")
 

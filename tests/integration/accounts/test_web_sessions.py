@@ -6,8 +6,8 @@ from datetime import timedelta
 
 import pytest
 
-from bailee.accounts import OPERATOR, Registry
-from bailee.accounts.web_sessions import OF_OPERATORS, OF_PERSONS, Limits
+from bailee.accounts import OPERATOR, PeopleRegistry
+from bailee.accounts.web_sessions import OF_OPERATORS, OF_PERSONS, SessionLifetime
 from bailee.errors import InputError
 from support.homes.town import Town
 
@@ -55,14 +55,14 @@ def test_signing_in_ends_the_session_before(town: Town) -> None:
     assert sessions.find(cookie) is not None
 
 
-def kinds(town: Town) -> list[tuple[str | None, Limits]]:
+def kinds(town: Town) -> list[tuple[str | None, SessionLifetime]]:
     """Who has which limits: a person, the operator, a person who is one."""
     ada, _ = town.person("ada@x.example")
     eva, _ = town.registry.people.create("eva@x.example", plan=None, by=OPERATOR, operator=True)
     return [(ada.person_id, OF_PERSONS), (None, OF_OPERATORS), (eva.person_id, OF_OPERATORS)]
 
 
-def lasts(registry: Registry, cookie: str) -> bool:
+def lasts(registry: PeopleRegistry, cookie: str) -> bool:
     """Whether the session is good (which uses it)."""
     return registry.web_sessions.find(cookie) is not None
 

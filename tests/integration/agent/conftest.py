@@ -14,7 +14,7 @@ import pytest
 
 from bailee.agent import events
 from bailee.agent.ports import Asker, Nobody
-from bailee.agent.session import Options, Session, start
+from bailee.agent.session import AgentSession, Options, start
 from bailee.agent.transcripts import InMemory
 from bailee.testing.agent import ScriptedModel
 
@@ -56,7 +56,7 @@ class Work:
 
     def session(
         self, model: ScriptedModel, *, asker: Asker | None = None, **options: Any
-    ) -> Session:
+    ) -> AgentSession:
         """An agent at work here."""
         return start(
             Options(folder=self.root, **options),
@@ -75,7 +75,7 @@ def work(tmp_path: Path) -> Work:
 
 
 def take(
-    session: Session,
+    session: AgentSession,
     prompt: str,
     *,
     on: Callable[[events.Event], None] = lambda _: None,
@@ -92,7 +92,7 @@ def take(
     return asyncio.run(turn())
 
 
-def results(session: Session) -> list[tuple[str, bool]]:
+def results(session: AgentSession) -> list[tuple[str, bool]]:
     """What the model was told of its calls: the text, and whether it is an error."""
     return [
         (str(block["content"]), bool(block.get("is_error")))

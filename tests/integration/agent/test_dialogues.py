@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from bailee.agent import recorded
-from bailee.agent.ports import Consent, Intent, Kept
+from bailee.agent.ports import Consent, Intent, ResumableSession
 from bailee.agent.session import Options
 from bailee.agent.terminal import servers, status
 from bailee.agent.terminal.asking import PersonAtScreen
@@ -22,7 +22,7 @@ from bailee.agent.terminal.picking import pick
 from bailee.agent.terminal.rating import Rating
 from bailee.agent.terminal.sitting import Sitting
 from bailee.agent.transcripts import InMemory
-from bailee.client.machine import Machine
+from bailee.client.machine import ClientMachine
 from bailee.errors import InputError
 from bailee.policy.document import Language
 from bailee.testing.screen import LEAVES, ScriptedScreen
@@ -37,12 +37,12 @@ NAMES = re.compile(r"https?://\S+|(?<!\w)/\w+(?: \w+)?|--\w+|bailee(?: \w+)+|`[^
 ENGLISH = re.compile(r"[a-z]{2,} [a-z]{2,}|^[^\u4e00-\u9fff]*[A-Za-z]{4,}[^\u4e00-\u9fff]*$")
 
 
-def machine(folder: Path, **environment: str) -> Machine:
+def machine(folder: Path, **environment: str) -> ClientMachine:
     """A machine whose data lies in a folder of the test's."""
     work = folder / "work"
     work.mkdir(exist_ok=True)
     held = {"ANTHROPIC_API_KEY": "sk-none", "BAILEE_URL": "http://127.0.0.1:9", **environment}
-    made = Machine.open(work, environment=held, clock=lambda: NOW)
+    made = ClientMachine.open(work, environment=held, clock=lambda: NOW)
     return replace(made, data=folder / "data")
 
 
@@ -176,7 +176,7 @@ def test_what_is_no_use_is_said_with_what_is(tmp_path: Path) -> None:
 
 @dataclass
 class KeptSession:
-    """A `ports.Kept`."""
+    """A `ports.ResumableSession`."""
 
     session: str
     title: str
@@ -206,7 +206,7 @@ def test_a_session_is_picked_with_keys(
     store = InMemory()
     for name in ("one", "two"):
         store.append(name, {"type": "session", "folder": "/work"})
-    sessions: list[Kept] = [KeptSession("one", "pears"), KeptSession("two", "quinces")]
+    sessions: list[ResumableSession] = [KeptSession("one", "pears"), KeptSession("two", "quinces")]
     screen = ScriptedScreen([keys])
 
     assert expected == asyncio.run(pick(screen, sessions, store, Path("/work"), NOW))

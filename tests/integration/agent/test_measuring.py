@@ -14,17 +14,17 @@ import pytest
 
 from bailee.agent import events
 from bailee.agent.measuring import Measuring
-from bailee.agent.ports import Answer, Call, Intent, Outcome
+from bailee.agent.ports import Answer, Call, Intent, ToolOutcome
 from bailee.agent.tools.arguments import Arguments, schema
 from bailee.agent.tools.box import Toolbox
 from bailee.agent.turns import Agent
 from bailee.client.background import Background
-from bailee.client.machine import Machine
+from bailee.client.machine import ClientMachine
 from bailee.client.settings import from_environment, merge
 from bailee.errors import UpstreamError
 from bailee.policy import load
 from bailee.testing import FakeClock
-from bailee.testing.agent import Person, ScriptedModel, calls, says
+from bailee.testing.agent import ScriptedModel, ScriptedPerson, calls, says
 
 POLICY = load()
 ANSWER = Answer(
@@ -44,7 +44,7 @@ class Seconds:
 
 
 @pytest.fixture
-def machine(tmp_path: Path) -> Machine:
+def machine(tmp_path: Path) -> ClientMachine:
     """A machine on which everything is on."""
     settings = merge(
         [from_environment({})],
@@ -53,10 +53,10 @@ def machine(tmp_path: Path) -> Machine:
         most_days=30,
     )
     clock = FakeClock(datetime(2026, 3, 1, 12, tzinfo=UTC))
-    return Machine(POLICY, settings, tmp_path, tmp_path / "data", environment={}, clock=clock)
+    return ClientMachine(POLICY, settings, tmp_path, tmp_path / "data", environment={}, clock=clock)
 
 
-def points(machine: Machine) -> dict[str, list[tuple[dict[str, Any], Any]]]:
+def points(machine: ClientMachine) -> dict[str, list[tuple[dict[str, Any], Any]]]:
     """The metrics in the outbox: fields and value of each point, by name."""
     found: dict[str, list[tuple[dict[str, Any], Any]]] = {}
     for item in machine.outbox().items():
@@ -72,7 +72,7 @@ def points(machine: Machine) -> dict[str, list[tuple[dict[str, Any], Any]]]:
 
 
 @pytest.mark.row("S1")
-def test_a_turn_is_measured_without_the_time_a_person_took(machine: Machine) -> None:
+def test_a_turn_is_measured_without_the_time_a_person_took(machine: ClientMachine) -> None:
     """Requests, tools and tokens; ten seconds of thinking about a permission are no part of it.
     What is not declared, a model's or a tool's own name, is "other".
     """
@@ -89,8 +89,8 @@ def test_a_turn_is_measured_without_the_time_a_person_took(machine: Machine) -> 
         seconds.now = 12
         yield events.ToolStarted(own, intent, "user_temporary")
         seconds.now = 13
-        yield events.ToolEnded(own, intent, Outcome("x"))
-        yield events.Refused(rm, intent, "no", "user_reject")
+        yield events.ToolEnded(own, intent, ToolOutcome("x"))
+        yield events.CallRefused(rm, intent, "no", "user_reject")
         seconds.now = 15
         yield events.Answered(ANSWER)
         yield events.TurnEnded("done", "", 2)
@@ -120,7 +120,7 @@ def test_a_turn_is_measured_without_the_time_a_person_took(machine: Machine) -> 
 
 
 @pytest.mark.row("S1", "S2")
-def test_a_service_that_fails_is_measured_and_reported(machine: Machine) -> None:
+def test_a_service_that_fails_is_measured_and_reported(machine: ClientMachine) -> None:
     """The request counts as an error of its kind, the turn too; an error event waits as well."""
     background = Background(machine, "bailee-code")
     measuring = Measuring(background, provider="api", now=Seconds())
@@ -145,7 +145,7 @@ def test_a_service_that_fails_is_measured_and_reported(machine: Machine) -> None
     assert {"pending"} == {item.state for item in machine.outbox().items()}  # not announced
 
 
-def test_after_a_declaration_has_expired_the_work_goes_on(machine: Machine) -> None:
+def test_after_a_declaration_has_expired_the_work_goes_on(machine: ClientMachine) -> None:
     """Years later, with the same version: nothing is measured, and nothing fails."""
     later = replace(machine, clock=FakeClock(datetime(2040, 1, 1, tzinfo=UTC)))
     background = Background(later, "bailee-code")
@@ -170,7 +170,7 @@ class Broken:
         """Harmless."""
         return Intent(self.name, "", "Break", harmless=True)
 
-    async def run(self, arguments: Arguments) -> Outcome:
+    async def run(self, arguments: Arguments) -> ToolOutcome:
         """Fails."""
         raise KeyError("a quince")
 
@@ -178,7 +178,7 @@ class Broken:
 def test_a_fault_in_a_tool_costs_the_call_and_not_the_session() -> None:
     """The model is told the error's kind and nothing of its text; the turn goes on."""
     model = ScriptedModel([calls("Broken"), says("Another way.")])
-    agent = Agent(model, Toolbox([Broken()]), asker=Person())
+    agent = Agent(model, Toolbox([Broken()]), asker=ScriptedPerson())
 
     async def work() -> list[events.Event]:
         return [event async for event in agent.turn("go")]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bailee.agent.sandbox import find
-from bailee.testing.agent import Person, ScriptedModel, calls
+from bailee.testing.agent import ScriptedModel, ScriptedPerson, calls
 
 from .conftest import Work, results, take
 
@@ -14,7 +14,7 @@ def run(work: Work, command: str) -> tuple[str, bool]:
     """What the model is told of a command in the sandbox."""
     if find().program is None:
         pytest.skip(f"no sandbox here: {find().why}")
-    session = work.session(ScriptedModel([calls("Bash", command=command)]), asker=Person())
+    session = work.session(ScriptedModel([calls("Bash", command=command)]), asker=ScriptedPerson())
     take(session, "run")
     return results(session)[0]
 

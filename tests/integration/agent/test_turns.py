@@ -11,7 +11,7 @@ import pytest
 from bailee.agent import events
 from bailee.agent.turns import shortened
 from bailee.errors import InputError, StorageError, UpstreamError
-from bailee.testing.agent import Hangs, Person, ScriptedModel, all_of, call, calls, says
+from bailee.testing.agent import Hangs, ScriptedModel, ScriptedPerson, all_of, call, calls, says
 
 from .conftest import Work, results, take
 
@@ -33,7 +33,7 @@ def test_a_task_over_several_files(work: Work) -> None:
             says("Renamed."),
         ]
     )
-    session = work.session(model, asker=Person())
+    session = work.session(model, asker=ScriptedPerson())
     seen = take(session, "rename f to g")
 
     assert events.TurnEnded("done", "Renamed.", 6) == seen[-1]
@@ -65,7 +65,7 @@ def test_what_nobody_permits_does_not_happen(work: Work) -> None:
     session = work.session(model)
     seen = take(session, "do it")
 
-    refused = [event.call.name for event in seen if isinstance(event, events.Refused)]
+    refused = [event.call.name for event in seen if isinstance(event, events.CallRefused)]
     assert ["Edit", "Bash", "Read"] == refused
     assert [True, True, False, True] == [is_error for _, is_error in results(session)]
     assert all("nobody is there" in text for text, is_error in results(session) if is_error)
@@ -75,12 +75,13 @@ def test_what_nobody_permits_does_not_happen(work: Work) -> None:
 def test_a_person_says_why_not_and_always(work: Work) -> None:
     """A no's reason reaches the model; a remembered rule is not asked about again."""
     no = work.session(
-        ScriptedModel([calls("Bash", command="ls")]), asker=Person(yes=False, reason="use Glob")
+        ScriptedModel([calls("Bash", command="ls")]),
+        asker=ScriptedPerson(yes=False, reason="use Glob"),
     )
     take(no, "list")
     assert [("Refused: use Glob", True)] == results(no)
 
-    person = Person(remember=("Bash(echo:*)",))
+    person = ScriptedPerson(remember=("Bash(echo:*)",))
     model = ScriptedModel([calls("Bash", command=f"echo {n}") for n in range(3)])
     yes = work.session(model, asker=person)
     take(yes, "echo")
@@ -105,7 +106,7 @@ def test_a_tool_that_fails_is_the_models_to_deal_with(work: Work) -> None:
             )
         ]
     )
-    session = work.session(model, asker=Person())
+    session = work.session(model, asker=ScriptedPerson())
     take(session, "try")
 
     texts = [text for text, is_error in results(session) if is_error]
@@ -125,7 +126,7 @@ def test_an_interrupted_answer_is_kept_as_far_as_it_was_seen(work: Work) -> None
     session = work.session(ScriptedModel([Hangs("I will now"), says("Fine.")]))
 
     def stop(event: events.Event) -> None:
-        if isinstance(event, events.Piece):
+        if isinstance(event, events.AnswerPiece):
             session.agent.interrupt()
 
     assert "interrupted" == take(session, "work", on=stop)[-1].ending  # type: ignore[union-attr]
@@ -139,7 +140,7 @@ def test_an_interrupted_command_is_gone_with_all_its_children(work: Work) -> Non
     command = "(sleep 1000 & echo $! > pid; wait) & sleep 1000"
     session = work.session(
         ScriptedModel([calls("Bash", command=command), says("Ok.")]),
-        asker=Person(),
+        asker=ScriptedPerson(),
         sandbox=False,
     )
 
@@ -185,7 +186,7 @@ async def _when(file: Path, then: object) -> None:
 def test_a_command_that_takes_too_long_is_stopped(work: Work) -> None:
     """The model is told, and what the command had said is there."""
     model = ScriptedModel([calls("Bash", command="echo begun; sleep 1000", timeout=1)])
-    session = work.session(model, asker=Person())
+    session = work.session(model, asker=ScriptedPerson())
     take(session, "wait")
 
     assert [("begun\n[stopped: not done after 1 seconds]", True)] == results(session)
@@ -194,7 +195,7 @@ def test_a_command_that_takes_too_long_is_stopped(work: Work) -> None:
 def test_a_flood_of_output_is_cut_in_the_middle(work: Work) -> None:
     """The beginning and the end are there, and how much is not."""
     model = ScriptedModel([calls("Bash", command="echo first; head -c 9000000 /dev/zero | tr '\\0' x; echo; echo last")])  # fmt: skip  # noqa: E501
-    session = work.session(model, asker=Person())
+    session = work.session(model, asker=ScriptedPerson())
     take(session, "flood")
 
     ((text, _),) = results(session)
@@ -208,7 +209,7 @@ def test_a_child_that_holds_the_output_open_does_not_hold_the_turn(work: Work) -
     """A background process is ended when its command is done."""
     command = "sleep 1000 & echo $! > pid; echo started"
     model = ScriptedModel([calls("Bash", command=command)])
-    session = work.session(model, asker=Person(), sandbox=False)
+    session = work.session(model, asker=ScriptedPerson(), sandbox=False)
     take(session, "start")
 
     assert [("started", False)] == results(session)
@@ -251,7 +252,7 @@ def test_an_answer_that_breaks_off_is_asked_for_again(work: Work) -> None:
 def test_a_call_cut_off_at_the_token_limit_is_not_run(work: Work) -> None:
     """Half of a command's arguments are not a command."""
     cut = all_of(call("Bash", command="rm -rf"), stop_reason="max_tokens")
-    session = work.session(ScriptedModel([cut]), asker=Person())
+    session = work.session(ScriptedModel([cut]), asker=ScriptedPerson())
     seen = take(session, "clean")
 
     assert [] == [event for event in seen if isinstance(event, events.ToolStarted)]
@@ -319,7 +320,7 @@ def test_a_session_that_can_not_be_kept_goes_on_and_says_so_once(work: Work) -> 
     session.agent._transcripts = Full()  # type: ignore[assignment]
     seen = take(session, "go")
 
-    assert 1 == sum(isinstance(event, events.NotKept) for event in seen)
+    assert 1 == sum(isinstance(event, events.TranscriptNotKept) for event in seen)
     assert "Done." == seen[-1].text  # type: ignore[union-attr]
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 import trustme
 
-from bailee.agent.ports import Outcome
+from bailee.agent.ports import ToolOutcome
 from bailee.agent.tools.arguments import Arguments
 from bailee.agent.tools.web import WebFetch, text_of
 from bailee.errors import BaileeError, InputError
@@ -96,7 +96,7 @@ def site(authority: trustme.CA, tmp_path: Path) -> Iterator[Site]:
     thread.join()
 
 
-def fetched(tool: WebFetch, url: str) -> Outcome:
+def fetched(tool: WebFetch, url: str) -> ToolOutcome:
     """What the tool gives for an address."""
     return asyncio.run(tool.run(Arguments("WebFetch", {"url": url})))
 

@@ -16,7 +16,7 @@ import orjson
 import pytest
 
 from bailee.accounts import OPERATOR
-from bailee.cloud.git.connections import Secret
+from bailee.cloud.git.connections import GitSecret
 from bailee.db.audit import audit
 from bailee.db.engine import open_sqlite
 from bailee.db.people import passkeys
@@ -81,7 +81,7 @@ class People(Place):
     def _plant_on_record(self) -> None:
         """What else names her, in the lists and on record."""
         git, hosts = self.node.git_connections, self.node.network_lists
-        secret = Secret("s3cret")
+        secret = GitSecret("s3cret")
         git.add(self.account, "github-token", "github.com/lovelace-orchard", secret, by=self.ada)
         gone = git.add(self.account, "github-token", "git.pippin.example", secret, by=self.ada)
         git.remove(gone.id, by=self.ada)

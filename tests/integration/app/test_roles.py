@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from bailee.app.access import PolicyAccess
+from bailee.app.access import GatewayPolicyAccess
 from bailee.errors import StorageError
 from bailee.home import Home
 from bailee.node import Node
@@ -95,7 +95,7 @@ def test_a_sweep_destroys_without_what_a_server_has(kept: Kept) -> None:
 
 def record(kept: Kept, parts: Wiring) -> None:
     """Record an exchange as a gateway does, and wait until it is in the index."""
-    access = PolicyAccess(parts.registry.accounts, parts.ground.policy)
+    access = GatewayPolicyAccess(parts.registry.accounts, parts.ground.policy)
     caller = access.authenticate(kept.key.encode())
     assert caller is not None
     terms = caller.terms("api")

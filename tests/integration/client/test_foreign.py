@@ -23,7 +23,7 @@ def write(path: Path, *times: str) -> Path:
     return path
 
 
-def planned(agent: str, home: Path, days: int = 30) -> foreign.Plan:
+def planned(agent: str, home: Path, days: int = 30) -> foreign.CleaningPlan:
     """The plan for an agent's files under a home."""
     return foreign.plan(agent, foreign.groups(agent, home, home / "orchard", {}), days, NOW)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from bailee.client.machine import Machine
+from bailee.client.machine import ClientMachine
 from bailee.client.payloads import Payload
 from bailee.client.settings import from_environment, merge, parse
 from bailee.policy import load
@@ -18,7 +18,9 @@ POLICY = load()
 PAYLOAD = Payload("metrics", "/v1/metrics", "application/json", b"{}")
 
 
-def machine(folder: Path, clock: FakeClock, settings: bytes = b"{}", **environment: str) -> Machine:
+def machine(
+    folder: Path, clock: FakeClock, settings: bytes = b"{}", **environment: str
+) -> ClientMachine:
     """A machine with these settings and this environment alone."""
     merged = merge(
         [from_environment(environment), parse("user", "/settings.json", settings)],
@@ -26,7 +28,9 @@ def machine(folder: Path, clock: FakeClock, settings: bytes = b"{}", **environme
         private=frozenset({"CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC"}),
         most_days=30,
     )
-    return Machine(POLICY, merged, folder, folder / "data", environment=environment, clock=clock)
+    return ClientMachine(
+        POLICY, merged, folder, folder / "data", environment=environment, clock=clock
+    )
 
 
 @pytest.fixture

@@ -17,8 +17,8 @@ from bailee.client.outbox import Outbox
 from bailee.client.payloads import Payload, rating, report
 from bailee.client.sdk_errors import error
 from bailee.client.sdk_metrics import metrics
-from bailee.client.sender import Outcome, plan, send
-from bailee.client.settings import Settings, from_environment, merge
+from bailee.client.sender import SendOutcome, plan, send
+from bailee.client.settings import ClientSettings, from_environment, merge
 from bailee.errors import BaileeError, InputError
 from bailee.policy import load
 from bailee.testing import FakeClock
@@ -35,7 +35,7 @@ START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 PAYLOAD = Payload("metrics", "/v1/metrics", "application/json", b'{"pears":7}')
 
 
-def under(**environment: str) -> Settings:
+def under(**environment: str) -> ClientSettings:
     """Settings of an environment."""
     return merge(
         [from_environment(environment)],
@@ -64,14 +64,14 @@ def server() -> Iterator[Receiver]:
         yield made
 
 
-Sending = Callable[..., list[Outcome]]
+Sending = Callable[..., list[SendOutcome]]
 
 
 @pytest.fixture
 def sending(box: Outbox, clock: FakeClock) -> Sending:
     """Sends what is pending under an environment."""
 
-    def send_(credential: str | None = None, **environment: str) -> list[Outcome]:
+    def send_(credential: str | None = None, **environment: str) -> list[SendOutcome]:
         return send(box, POLICY, lambda: under(**environment), credential=credential, clock=clock)
 
     return send_

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from bailee.client.machine import Machine
+from bailee.client.machine import ClientMachine
 from bailee.client.settings import from_environment, merge
-from bailee.client.telemetry import Telemetry, installation, reset_installation
+from bailee.client.telemetry import ClientTelemetry, installation, reset_installation
 from bailee.client.transcripts import LocalTranscripts
 from bailee.errors import BaileeError, InputError
 from bailee.policy import load
@@ -35,7 +35,7 @@ def clock() -> FakeClock:
     return FakeClock(datetime(2026, 3, 1, 12, tzinfo=UTC))
 
 
-def machine(folder: Path, clock: FakeClock, **environment: str) -> Machine:
+def machine(folder: Path, clock: FakeClock, **environment: str) -> ClientMachine:
     """A machine with nothing but this environment."""
     settings = merge(
         [from_environment(environment)],
@@ -43,7 +43,9 @@ def machine(folder: Path, clock: FakeClock, **environment: str) -> Machine:
         private=frozenset(),
         most_days=30,
     )
-    return Machine(POLICY, settings, folder, folder / "data", environment=environment, clock=clock)
+    return ClientMachine(
+        POLICY, settings, folder, folder / "data", environment=environment, clock=clock
+    )
 
 
 @pytest.mark.row("S1", "S2")
@@ -53,7 +55,7 @@ def test_no_marker_leaves(tmp_path: Path, clock: FakeClock) -> None:
     """
     with receiver() as server:
         here = machine(tmp_path, clock, BAILEE_INGEST_URL=server.url())
-        telemetry = Telemetry(here, "bailee-code")
+        telemetry = ClientTelemetry(here, "bailee-code")
         telemetry.measure("bailee.tool.count", tool_name="Bash", outcome="error")
         telemetry.measure("bailee.request.duration", 1234.5, provider="api", outcome="ok")
         for act in (_fail_with_text, _fail_in_the_store, _fail_as_bailee):
@@ -80,7 +82,7 @@ def test_no_marker_leaves(tmp_path: Path, clock: FakeClock) -> None:
 def test_what_is_off_is_not_even_kept(tmp_path: Path, clock: FakeClock, switch: str) -> None:
     """Nothing of it is in the outbox; with both off not even a number is made."""
     here = machine(tmp_path, clock, **{switch: "1"})
-    telemetry = Telemetry(here, "bailee-code")
+    telemetry = ClientTelemetry(here, "bailee-code")
     telemetry.measure("bailee.session.count", start_type="fresh")
     telemetry.failed(ValueError(MARKERS[0]), handled=True)
     telemetry.flush()
@@ -96,7 +98,7 @@ def test_what_is_off_is_not_even_kept(tmp_path: Path, clock: FakeClock, switch: 
 def test_an_undeclared_field_can_not_be_sent(tmp_path: Path, clock: FakeClock) -> None:
     """Trying is an error in the program that tries, whether or not the flow is on."""
     for environment in ({}, {"DISABLE_TELEMETRY": "1"}):
-        telemetry = Telemetry(machine(tmp_path, clock, **environment), "bailee-code")
+        telemetry = ClientTelemetry(machine(tmp_path, clock, **environment), "bailee-code")
         fields: dict[str, Any]
         for name, fields in (
             ("bailee.tool.count", {"path": "/home/ann"}),

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import trustme
 
-from bailee.cloud.git import Access, GitProxy, GitRecord, Limits, Repository
+from bailee.cloud.git import CredentialUse, GitLimits, GitProxy, GitRecord, Repository
 from bailee.outbound.dialing import Dialer
 from support.servers.git_server import GitServer, git, git_environment
 from support.servers.serving import Served
@@ -41,7 +41,7 @@ class Setting:
     folder: Path
     name: str
     records: list[GitRecord] = field(default_factory=list)
-    accesses: list[Access] = field(default_factory=list)
+    accesses: list[CredentialUse] = field(default_factory=list)
 
     @property
     def bare(self) -> Path:
@@ -52,14 +52,14 @@ class Setting:
         self,
         *,
         force: bool = False,
-        limits: Limits | None = None,
+        limits: GitLimits | None = None,
         url: str | None = None,
         credential: Callable[[], str | None] | None = None,
         dialer: Dialer | None = None,
     ) -> GitProxy:
         """Make a proxy and serve it from now on."""
 
-        async def authorization(access: Access) -> str | None:
+        async def authorization(access: CredentialUse) -> str | None:
             self.accesses.append(access)
             return credential() if credential is not None else self.server.authorization
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 import pytest
 import trustme
 
-from bailee.cloud.egress import Budgets, EgressProxy, EgressRecord, Outcome, Rules
+from bailee.cloud.egress import Budgets, ConnectionOutcome, EgressProxy, EgressRecord, EgressRules
 from bailee.cloud.ports import End
 from bailee.outbound.addresses import Address
 from bailee.outbound.dialing import Dialer
@@ -54,14 +54,14 @@ class Egress:
         deny: Sequence[str] = (),
         budgets: Budgets | None = None,
         violations: int = 100,
-        change: Callable[[Rules], Rules] = lambda rules: rules,
+        change: Callable[[EgressRules], EgressRules] = lambda rules: rules,
         private: Sequence[ipaddress.IPv4Network] = LOOPBACK,
         network: Network | None = None,
     ) -> None:
         """A new proxy for the same servers."""
         allow = [f"{NAME}:{self.plain.port}", f"{NAME}:{self.secure.port}", *more]
         self.proxy = EgressProxy(
-            change(Rules.of(level, allow=[*allow, f"two.test:{self.plain.port}"], deny=deny)),
+            change(EgressRules.of(level, allow=[*allow, f"two.test:{self.plain.port}"], deny=deny)),
             record=self.records.append,
             end=self.ends.append,
             dialer=Dialer(self.resolve, private=private, seconds=10, network=network or Network()),
@@ -166,7 +166,7 @@ class TestPassing:
         answer = egress.get("/file?secret-query")
         assert answer.endswith(b"content of the file" * 100)
         last = egress.last
-        assert (Outcome.ALLOWED, f"allow:{NAME}:{egress.secure.port}", "tls", NAME) == (
+        assert (ConnectionOutcome.ALLOWED, f"allow:{NAME}:{egress.secure.port}", "tls", NAME) == (
             *(last.outcome, last.rule, last.kind),
             last.host,
         )
@@ -207,7 +207,7 @@ class TestPassing:
         assert 4 == answer.count(b"HTTP/1.1 200")
         assert 3 == answer.count(b"content of the file" * 100)
         assert egress.last
-        assert [Outcome.ALLOWED] * 4 == [r.outcome for r in egress.records]
+        assert [ConnectionOutcome.ALLOWED] * 4 == [r.outcome for r in egress.records]
 
     def test_a_body_in_chunks(self, egress: Egress) -> None:
         """A body without a length arrives whole."""
@@ -224,7 +224,7 @@ class TestPassing:
         connection, _ = egress.tunnel(target)
         connection.sendall(f"GET /file HTTP/1.1\r\nHost: {target}\r\n\r\n".encode())
         assert b"content of the file" in everything(connection)
-        assert (Outcome.ALLOWED, "http") == (egress.last.outcome, egress.last.kind)
+        assert (ConnectionOutcome.ALLOWED, "http") == (egress.last.outcome, egress.last.kind)
         connection, _ = egress.tunnel(target)
         with connection:
             connection.sendall(b"GET /file HTTP/1.1\r\nHost: other.test\r\n\r\n")
@@ -262,7 +262,7 @@ class TestNames:
         """A host that may not be, or is none, is refused by name; no resolver hears of it."""
         assert expected == egress.refused(target)
         assert [] == egress.resolved
-        assert (Outcome.REFUSED, expected[1]) == (egress.last.outcome, egress.last.rule)
+        assert (ConnectionOutcome.REFUSED, expected[1]) == (egress.last.outcome, egress.last.rule)
         assert egress.last.host == "" if expected[0] == 400 else egress.last.host in target
 
     def test_level_none(self, egress: Egress) -> None:
@@ -321,7 +321,7 @@ class TestAddresses:
             egress.start(level="full", change=lambda rules: replace(rules, ports=frozenset({port})))
             egress.addresses[NAME] = [["127.0.0.1"]]
             assert (502, "connect.failed") == egress.refused(f"{NAME}:{port}")
-        assert (Outcome.FAILED, 0) == (egress.last.outcome, egress.proxy.violations)
+        assert (ConnectionOutcome.FAILED, 0) == (egress.last.outcome, egress.proxy.violations)
 
 
 class TestTls:
@@ -330,7 +330,7 @@ class TestTls:
         asked = len(egress.secure.asked)
         with pytest.raises(ssl.SSLError, match="UNRECOGNIZED_NAME"):
             egress.get(server_name="other.test")
-        assert (Outcome.CUT, "sni.mismatch", 0) == (
+        assert (ConnectionOutcome.CUT, "sni.mismatch", 0) == (
             *(egress.last.outcome, egress.last.rule),
             egress.last.sent,
         )
@@ -347,7 +347,7 @@ class TestTls:
         egress.start(change=lambda rules: replace(rules, without_sni=True))
         connection, _ = egress.tunnel(f"{NAME}:{egress.secure.port}")
         anonymous.wrap_socket(connection).close()
-        assert Outcome.ALLOWED == egress.last.outcome
+        assert ConnectionOutcome.ALLOWED == egress.last.outcome
 
     def test_a_hello_in_small_pieces(self, egress: Egress) -> None:
         """A hello cut into records and pieces is put together, and held to the same rule."""
@@ -464,7 +464,7 @@ class TestBudgets:
         egress.authority.configure_trust(trust)
         tls = trust.wrap_socket(connection, server_hostname=NAME, suppress_ragged_eofs=True)
         assert b"" == everything(tls)
-        assert (Outcome.CUT, "time.idle") == (egress.last.outcome, egress.last.rule)
+        assert (ConnectionOutcome.CUT, "time.idle") == (egress.last.outcome, egress.last.rule)
 
     def test_one_connection_for_too_long(self, egress: Egress) -> None:
         """A tunnel that is never idle is ended too."""
@@ -478,7 +478,7 @@ class TestBudgets:
                 while True:
                     tls.sendall(request)
                     assert tls.recv(65536)
-        assert (Outcome.CUT, "time.longest") == (egress.last.outcome, egress.last.rule)
+        assert (ConnectionOutcome.CUT, "time.longest") == (egress.last.outcome, egress.last.rule)
 
     def test_too_many_at_once(self, egress: Egress) -> None:
         """A stream beyond those at once is refused; when one ends, another may be."""
@@ -515,7 +515,7 @@ class TestBudgets:
             url = f"http://{NAME}:{egress.plain.port}/file"
             answer = egress.say(f"GET {url} HTTP/1.0\r\n\r\n".encode())
             assert len(answer) < 1900
-        assert (Outcome.CUT, "budget.received") == (egress.last.outcome, egress.last.rule)
+        assert (ConnectionOutcome.CUT, "budget.received") == (egress.last.outcome, egress.last.rule)
         assert (429, "budget.received") == egress.refused(f"{NAME}:{egress.secure.port}")
 
     def test_the_volume_out_of_the_session(self, egress: Egress) -> None:
@@ -553,9 +553,11 @@ class TestViolations:
         egress.tunnel("evil.example:443")[0].close()
         egress.say(b"nonsense\r\n\r\n")
         egress.served.idle()
-        assert [Outcome.ALLOWED, Outcome.REFUSED, Outcome.REFUSED] == [
-            r.outcome for r in egress.records
-        ]
+        assert [
+            ConnectionOutcome.ALLOWED,
+            ConnectionOutcome.REFUSED,
+            ConnectionOutcome.REFUSED,
+        ] == [r.outcome for r in egress.records]
         assert "nonsense" not in str(egress.records)
 
 

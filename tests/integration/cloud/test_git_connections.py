@@ -19,9 +19,15 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from joserfc.jwk import RSAKey
 
-from bailee.cloud.git import Access, GitProxy, Repository
-from bailee.cloud.git.connections import Connection, GitConnections, Kind, Secret, _place
-from bailee.cloud.git.github import Api
+from bailee.cloud.git import CredentialUse, GitProxy, Repository
+from bailee.cloud.git.connections import (
+    GitConnection,
+    GitConnections,
+    GitSecret,
+    SecretKind,
+    _place,
+)
+from bailee.cloud.git.github import GithubApi
 from bailee.errors import BaileeError, InputError, IntegrityError, UpstreamError
 from bailee.outbound.dialing import Dialer
 from support.clients.asking import perform
@@ -61,7 +67,7 @@ def add(home: Place, where: str, secret: str = PLANTED, **arguments: Any) -> Any
     return ask(home, "cloud.git.add", place=where, secret=secret, **arguments)
 
 
-def given(place: Place, url: str, access: Access = Access.WRITE) -> str | None:
+def given(place: Place, url: str, access: CredentialUse = CredentialUse.WRITE) -> str | None:
     """The credential for a repository, as the git server would see it."""
     repository = Repository.read(url)
     credential = place.node.git_connections.credential(place.account, repository)
@@ -140,7 +146,7 @@ class TestStoring:
         for changed in (
             replace(connection, account_id="acc_other"),
             replace(connection, place="evil.example"),
-            replace(connection, kind=Kind.BASIC),
+            replace(connection, kind=SecretKind.BASIC),
         ):
             with pytest.raises(IntegrityError, match="does not authenticate"):
                 connections._unseal(changed, sealed)
@@ -166,7 +172,7 @@ class TestStoring:
             assert "forbidden" == refused.value.code
         repository = Repository.read("https://github.com/acme/tool")
         credential = place.node.git_connections.credential(made["account"], repository)
-        assert asyncio.run(credential(Access.READ)) is None  # type: ignore[arg-type]
+        assert asyncio.run(credential(CredentialUse.READ)) is None  # type: ignore[arg-type]
 
     @pytest.mark.parametrize(
         "arguments",
@@ -228,7 +234,7 @@ class TestChoosing:
         """For any other host there is none: reading is tried without, pushing is refused."""
         add(place, "github.com")
         add(place, "git.example.org:8443")
-        assert given(place, url, Access.READ) is None
+        assert given(place, url, CredentialUse.READ) is None
         with pytest.raises(InputError, match="no Git connection is stored for"):
             given(place, url)
 
@@ -246,7 +252,7 @@ def github(setting: Setting) -> Iterator[GitHubApi]:
         yield api
 
 
-def app_of(place: Place, setting: Setting, github: GitHubApi, **changes: str) -> Connection:
+def app_of(place: Place, setting: Setting, github: GitHubApi, **changes: str) -> GitConnection:
     """A connection of the app for the setting's server, in a home that reaches its API."""
     authority = f"127.0.0.1:{setting.server.port}"
     node = place.node
@@ -258,7 +264,7 @@ def app_of(place: Place, setting: Setting, github: GitHubApi, **changes: str) ->
         apis={authority: github.url},
         dialer=Dialer(private=LOOPBACK),
     )
-    secret = Secret(PEM, app_id="4711", installation_id="12")
+    secret = GitSecret(PEM, app_id="4711", installation_id="12")
     place.node = replace(node, git_connections=connections)
     return connections.add(
         place.account, "github-app", authority, replace(secret, **changes), by="operator"
@@ -276,7 +282,7 @@ class TestGitHubApp:
         repository = Repository.read(setting.server.url(setting.name))
         credential = place.node.git_connections.credential(place.account, repository)
 
-        async def minted(access: Access) -> str | None:
+        async def minted(access: CredentialUse) -> str | None:
             found = await credential(access)
             setting.server.user, setting.server.password = (
                 "x-access-token",
@@ -341,8 +347,11 @@ class TestGitHubApp:
 
     def test_addresses_of_its_api(self) -> None:
         """github.com's own, and that of a server of one's own; over TLS, except on loopback."""
-        assert ("api.github.com", "") == (Api.of("github.com").host.name, Api.of("github.com").path)
-        own = Api.of("ghe.example.org")
+        assert ("api.github.com", "") == (
+            GithubApi.of("github.com").host.name,
+            GithubApi.of("github.com").path,
+        )
+        own = GithubApi.of("ghe.example.org")
         assert ("ghe.example.org", "/api/v3", True) == (own.host.name, own.path, own.tls)
         with pytest.raises(BaileeError):
-            Api.read("http://api.github.com")
+            GithubApi.read("http://api.github.com")

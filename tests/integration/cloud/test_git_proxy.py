@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from bailee.cloud.git import Access, Ask, GitRecord, Limits, Outcome, Repository
+from bailee.cloud.git import CredentialUse, GitLimits, GitOutcome, GitRecord, GitService, Repository
 from bailee.errors import InputError, StorageError, UpstreamError
 from bailee.outbound.addresses import Address
 from bailee.outbound.dialing import Dialer
@@ -42,7 +42,7 @@ class TestFetching:
         got = setting.git("-c", f"protocol.version={version}", "clone", setting.url, "work")
         assert got.status == 0, got.output
         assert setting.tip("main") == git("rev-parse", "HEAD", cwd=setting.folder / "work").strip()
-        assert {Access.READ} == set(setting.accesses)
+        assert {CredentialUse.READ} == set(setting.accesses)
 
     def test_shallow_then_deeper(self, setting: Setting) -> None:
         """A clone of one commit can be deepened, and made whole."""
@@ -101,10 +101,11 @@ class TestPushing:
         assert got.status == 0, got.output
         assert second == setting.tip()
         setting.served.idle()
-        pushes = [r for r in setting.records if r.ask is Ask.PUSH]
-        assert [(Outcome.DONE, BRANCH, "0" * 40, first), (Outcome.DONE, BRANCH, first, second)] == [
-            (r.outcome, r.ref, r.old, r.new) for r in pushes
-        ]
+        pushes = [r for r in setting.records if r.ask is GitService.PUSH]
+        assert [
+            (GitOutcome.DONE, BRANCH, "0" * 40, first),
+            (GitOutcome.DONE, BRANCH, first, second),
+        ] == [(r.outcome, r.ref, r.old, r.new) for r in pushes]
 
     def test_from_a_shallow_clone(self, setting: Setting) -> None:
         """A clone of one commit can push, also a second time."""
@@ -191,7 +192,7 @@ class TestRefusals:
         assert before == (setting.refs(), setting.tip("main"))
         setting.served.idle()
         last = setting.records[-1]
-        assert (Ask.PUSH, Outcome.REFUSED, rule) == (last.ask, last.outcome, last.rule)
+        assert (GitService.PUSH, GitOutcome.REFUSED, rule) == (last.ask, last.outcome, last.rule)
         assert ref not in str(last)
 
     def test_deleting_its_own_branch(self, setting: Setting) -> None:
@@ -294,7 +295,7 @@ class TestRefusals:
 
     def test_a_body_that_inflates_without_end(self, setting: Setting) -> None:
         """A small compressed body that becomes a large one is refused while it grows."""
-        setting.proxy(limits=Limits(asked=1 << 20))
+        setting.proxy(limits=GitLimits(asked=1 << 20))
         bomb = gzip.compress(bytes(50 << 20))
         before = len(setting.server.asked)
         status, answer = post(setting, "/git-upload-pack", bomb, Content_Encoding="gzip")
@@ -303,7 +304,7 @@ class TestRefusals:
 
     def test_a_push_over_the_limit(self, setting: Setting) -> None:
         """A push larger than it may be is refused, and the server has nothing of it."""
-        setting.proxy(limits=Limits(push=2 << 20))
+        setting.proxy(limits=GitLimits(push=2 << 20))
         work = setting.clone()
         (work / "large").write_bytes(os.urandom(4 << 20))
         setting.commit()
@@ -357,7 +358,7 @@ class TestUpstream:
         assert "remote: the hook says no" in got.output
         assert "[remote rejected] HEAD -> bailee/s1 (pre-receive hook declined)" in got.output
         setting.served.idle()
-        assert Outcome.REJECTED == setting.records[-1].outcome
+        assert GitOutcome.REJECTED == setting.records[-1].outcome
 
     def test_no_credential(self, setting: Setting) -> None:
         """When the credential can't be had, the reason is that error's message."""
@@ -388,7 +389,7 @@ class TestUpstream:
         """A server that takes the connection and is silent is given up."""
         with socket.create_server(("127.0.0.1", 0)) as silent:
             url = f"http://127.0.0.1:{silent.getsockname()[1]}/{setting.name}"
-            setting.proxy(url=url, limits=Limits(idle=0.5))
+            setting.proxy(url=url, limits=GitLimits(idle=0.5))
             got = setting.git("ls-remote", setting.url)
             assert "the git server said nothing for too long" in got.output
 
@@ -446,7 +447,7 @@ class TestUpstream:
         setting.git("push", "origin", "HEAD")
         setting.git("push", "origin", "HEAD:main")
         setting.git("fetch", "origin")
-        assert {Access.READ, Access.WRITE} == set(setting.accesses)
+        assert {CredentialUse.READ, CredentialUse.WRITE} == set(setting.accesses)
         password = setting.server.password.encode()
         wanted = (password, base64.b64encode(password)[:-2], setting.server.authorization.encode())
         seen = bytes(setting.served.to_client) + b"".join(

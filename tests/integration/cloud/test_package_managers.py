@@ -28,7 +28,7 @@ from pathlib import Path
 import pytest
 import trustme
 
-from bailee.cloud.egress import EgressProxy, EgressRecord, Outcome, Rules
+from bailee.cloud.egress import ConnectionOutcome, EgressProxy, EgressRecord, EgressRules
 from bailee.outbound.addresses import Address, why_not_public
 from bailee.outbound.dialing import Dialer, system_resolver
 from support.servers.registries import WebServer
@@ -103,7 +103,7 @@ class Registries:
     records: list[EgressRecord] = field(default_factory=list)
 
     def start(
-        self, rules: Rules | None = None, private: tuple[ipaddress.IPv4Network, ...] = ()
+        self, rules: EgressRules | None = None, private: tuple[ipaddress.IPv4Network, ...] = ()
     ) -> None:
         """A proxy that reaches the local registries only, or follows `rules`."""
 
@@ -113,7 +113,7 @@ class Registries:
         ports = (self.plain.port, self.secure.port)
         self.records.clear()
         self.served.service = EgressProxy(
-            rules or Rules.of("trusted", allow=[f"{NAME}:{port}" for port in ports]),
+            rules or EgressRules.of("trusted", allow=[f"{NAME}:{port}" for port in ports]),
             record=self.records.append,
             dialer=Dialer(local, private=LOOPBACK)
             if rules is None
@@ -209,7 +209,7 @@ class Registries:
         )
 
     @property
-    def outcomes(self) -> set[tuple[Outcome, str, str]]:
+    def outcomes(self) -> set[tuple[ConnectionOutcome, str, str]]:
         """What was recorded: outcome, kind and host."""
         self.served.idle()
         return {(r.outcome, r.kind, r.host) for r in self.records}
@@ -280,7 +280,7 @@ def test_pip(local: tuple[Registries, str, str], tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert wheel() == (tmp_path / "demo-1.0-py3-none-any.whl").read_bytes()
-    assert {(Outcome.ALLOWED, kind, NAME)} == registries.outcomes
+    assert {(ConnectionOutcome.ALLOWED, kind, NAME)} == registries.outcomes
 
 
 def test_npm(local: tuple[Registries, str, str], tmp_path: Path) -> None:
@@ -291,7 +291,7 @@ def test_npm(local: tuple[Registries, str, str], tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert (tmp_path / "node_modules" / "demo" / "package.json").exists()
-    assert {(Outcome.ALLOWED, kind, NAME)} == registries.outcomes
+    assert {(ConnectionOutcome.ALLOWED, kind, NAME)} == registries.outcomes
 
 
 def test_apt(local: tuple[Registries, str, str], tmp_path: Path) -> None:
@@ -303,7 +303,7 @@ def test_apt(local: tuple[Registries, str, str], tmp_path: Path) -> None:
     done = registries.apt(source, tmp_path, "download", "demo")
     assert done.returncode == 0, done.stdout + done.stderr
     assert (tmp_path / "demo_1.0_all.deb").exists()
-    assert {(Outcome.ALLOWED, kind, NAME)} == registries.outcomes
+    assert {(ConnectionOutcome.ALLOWED, kind, NAME)} == registries.outcomes
 
 
 def test_curl(local: tuple[Registries, str, str], tmp_path: Path) -> None:
@@ -318,7 +318,7 @@ def test_curl(local: tuple[Registries, str, str], tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert wheel() == (tmp_path / "got").read_bytes()
-    assert {(Outcome.ALLOWED, kind, NAME)} == registries.outcomes
+    assert {(ConnectionOutcome.ALLOWED, kind, NAME)} == registries.outcomes
 
 
 class TestRefused:
@@ -380,23 +380,23 @@ class TestReal:
     def test_pip(self, registries: Registries, tmp_path: Path) -> None:
         """Pip downloads from PyPI."""
         private = reachable("pypi.org", "files.pythonhosted.org")
-        registries.start(Rules.of("trusted"), private)
+        registries.start(EgressRules.of("trusted"), private)
         certificates = ssl.get_default_verify_paths().cafile or "/etc/ssl/certs/ca-certificates.crt"
         done = registries.pip("https://pypi.org/simple/", "six", tmp_path, PIP_CERT=certificates)
         assert done.returncode == 0, done.stdout + done.stderr
         assert list(tmp_path.glob("six-*.whl"))
-        assert (Outcome.ALLOWED, "tls", "pypi.org") in registries.outcomes
+        assert (ConnectionOutcome.ALLOWED, "tls", "pypi.org") in registries.outcomes
 
     def test_npm(self, registries: Registries, tmp_path: Path) -> None:
         """Npm installs from its registry."""
         private = reachable("registry.npmjs.org")
-        registries.start(Rules.of("trusted"), private)
+        registries.start(EgressRules.of("trusted"), private)
         certificates = "/etc/ssl/certs/ca-certificates.crt"
         done = registries.npm(
             "https://registry.npmjs.org/", "is-number", tmp_path, NODE_EXTRA_CA_CERTS=certificates
         )
         assert done.returncode == 0, done.stdout + done.stderr
-        assert {(Outcome.ALLOWED, "tls", "registry.npmjs.org")} == registries.outcomes
+        assert {(ConnectionOutcome.ALLOWED, "tls", "registry.npmjs.org")} == registries.outcomes
 
     def test_apt(self, registries: Registries, tmp_path: Path) -> None:
         """apt-get reads Debian's archive and downloads a package, with Debian's own signatures."""
@@ -404,9 +404,9 @@ class TestReal:
         if not keys.exists():
             pytest.skip("no keys of Debian's archive: this is no Debian")
         private = reachable("deb.debian.org")
-        registries.start(Rules.of("trusted"), private)
+        registries.start(EgressRules.of("trusted"), private)
         source = f"deb [signed-by={keys}] http://deb.debian.org/debian bookworm-updates main"
         done = registries.apt(source, tmp_path, "update")
         assert done.returncode == 0, done.stdout + done.stderr
         assert list((tmp_path / "lists").glob("*InRelease"))
-        assert {(Outcome.ALLOWED, "http", "deb.debian.org")} == registries.outcomes
+        assert {(ConnectionOutcome.ALLOWED, "http", "deb.debian.org")} == registries.outcomes

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from bailee.cloud.ports import End
-from bailee.cloud.sessions.states import State
+from bailee.cloud.sessions.states import SessionState
 from bailee.cloud.sessions.store import DIFF, EGRESS, OUTPUT
 from bailee.errors import InputError, MachineError
 from support.machines.cloud_yard import CONVERSATION, TASK, Guest, Yard, state_of, until
@@ -94,10 +94,10 @@ def test_a_follow_up_goes_on_with_the_same_conversation(yard: Yard) -> None:
         async with yard.open() as sessions:
             session = yard.request(sessions, linger=20.0)
             running = asyncio.create_task(sessions.run(session))
-            await until(lambda: state_of(yard, session) is State.WAITING)
+            await until(lambda: state_of(yard, session) is SessionState.WAITING)
             await sessions.send(session, "and water them")
             await until(lambda: len(yard.guest.prompts) == 2)
-            await until(lambda: state_of(yard, session) is State.WAITING)
+            await until(lambda: state_of(yard, session) is SessionState.WAITING)
             await sessions.stop(session)
             return await running
 
@@ -235,7 +235,7 @@ def test_who_finds_no_room_waits_for_it(yard: Yard) -> None:
             first, second = yard.request(sessions), yard.request(sessions)
             running = [asyncio.create_task(sessions.run(one)) for one in (first, second)]
             await yard.guest.working.wait()
-            assert State.QUEUED is state_of(yard, second)
+            assert SessionState.QUEUED is state_of(yard, second)
             yard.guest.hold.set()
             return [await one for one in running]
 
@@ -256,7 +256,7 @@ def test_a_session_that_waits_can_be_stopped(yard: Yard, taken_up: bool) -> None
             await sessions.stop(session)
             if running is not None:
                 await running
-            assert State.ENDED == await sessions.run(session) or taken_up
+            assert SessionState.ENDED == await sessions.run(session) or taken_up
             return session
 
     session = asyncio.run(live())
@@ -309,7 +309,7 @@ def test_a_server_that_stops_ends_what_runs_and_leaves_what_waits(yard: Yard) ->
 
     first, second = asyncio.run(live())
     assert End.RUNNER_LOST == yard.node.cloud.get(first).end
-    assert State.QUEUED is state_of(yard, second)
+    assert SessionState.QUEUED is state_of(yard, second)
 
 
 @pytest.mark.row("C4", "R2")
@@ -322,7 +322,7 @@ def test_of_a_zero_retention_session_nothing_is_kept(yard: Yard) -> None:
             session = yard.request(sessions, zero=True, linger=20.0)
             watching = asyncio.create_task(_all(sessions.events(session, -1)))
             running = asyncio.create_task(sessions.run(session))
-            await until(lambda: state_of(yard, session) is State.WAITING)
+            await until(lambda: state_of(yard, session) is SessionState.WAITING)
             events, diff, connections = await sessions.held(session)
             assert (True, True, 1) == (bool(events), "apricot" in (diff or ""), len(connections))
             await sessions.stop(session)

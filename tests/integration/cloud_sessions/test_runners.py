@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from bailee.cloud.ports import GUEST_PORTS, Command, End, Limits, Machine, Output
+from bailee.cloud.ports import GUEST_PORTS, Command, End, Machine, MachineLimits, Output
 from bailee.cloud.runners import wire
 from bailee.cloud.runners.pool import Runners
 from bailee.cloud.runners.runner import run
@@ -18,7 +18,7 @@ from bailee.errors import MachineError
 from bailee.outbound.streams import Writer
 from bailee.testing.machines import HostMachines, ScriptedMachine, ScriptedMachines
 
-LIMITS = Limits()
+LIMITS = MachineLimits()
 
 
 def quiet(command: Command, output: Output) -> int:
@@ -268,7 +268,9 @@ def test_a_warm_machine_is_given_once_and_served_only_then(tmp_path: Path) -> No
             assert b"hello" == await _said(services["model"])
             assert b"" == await _said(machines.started[1].services["model"])
             await _until(lambda: warm.waiting == 2)
-            other = await warm.start("cs-2", dict.fromkeys(GUEST_PORTS, echo), Limits(cpus=2))
+            other = await warm.start(
+                "cs-2", dict.fromkeys(GUEST_PORTS, echo), MachineLimits(cpus=2)
+            )
             assert other is machines.started[-1]
         assert all(one.ended.done() for one in machines.started[1:3])
         assert not given.ended.done()

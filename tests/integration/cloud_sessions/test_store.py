@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from bailee.accounts import OPERATOR
-from bailee.cloud.sessions.states import State
-from bailee.cloud.sessions.store import CLASSES, DIFF, EGRESS, OUTPUT, Record
+from bailee.cloud.sessions.states import SessionState
+from bailee.cloud.sessions.store import CLASSES, DIFF, EGRESS, OUTPUT, SessionRecord
 from bailee.errors import InputError, IntegrityError
 from support.clients.asking import perform
 from support.machines.cloud_yard import Yard
@@ -143,9 +143,9 @@ def keep(yard: Yard, name: str, owner: str, by: str) -> None:
     """Keep a session that somebody asks for now."""
     now = yard.clock()
     yard.node.cloud.add(
-        Record(
-            name, owner, by, "pro", False, "bailee", "none", State.QUEUED, None, None, None, None,
-            now, None, now, None,
+        SessionRecord(
+            name, owner, by, "pro", False, "bailee", "none", SessionState.QUEUED, None, None, None,
+            None, now, None, now, None,
         )
     )  # fmt: skip
 

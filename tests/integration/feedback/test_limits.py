@@ -15,14 +15,14 @@ import pytest
 from bailee.feedback.parts import LARGEST
 from bailee.feedback.receiver import REPORTS
 from bailee.feedback.reports import DATA_CLASS
-from bailee.ingest.door import Limits
+from bailee.ingest.door import DoorLimits
 from bailee.ingest.quotas import Rate
 from bailee.ingest.shares import Received, Share
 from support.servers.feedback_site import REPORT, Site, body
 
 ZIPPED = {"content_encoding": "gzip"}
 PATIENT = {"limits": replace(REPORTS, bytes_per_account=Rate(1, 1 << 40))}
-SMALL = {"limits": Limits(body=4000, plain=20_000, requests_per_account=Rate(0.1, 100))}
+SMALL = {"limits": DoorLimits(body=4000, plain=20_000, requests_per_account=Rate(0.1, 100))}
 
 DEEP = json.dumps({"content": '{"transcript": ' + "[" * 1000 + "]" * 1000 + "}"}).encode()
 # Three million lists, in the text within the text, where the outer one has them as \\u005b.
@@ -95,7 +95,7 @@ def test_a_bomb_costs_no_more_than_it_may(site: Site) -> None:
 
 
 @pytest.mark.parametrize(
-    "site", [{"limits": Limits(waiting=1, together=2, seconds=60.0)}], indirect=True
+    "site", [{"limits": DoorLimits(waiting=1, together=2, seconds=60.0)}], indirect=True
 )
 def test_what_all_have_under_way_is_bounded(site: Site) -> None:
     """Two that take their time fill the places: a third sender is asked to wait, and then taken."""
@@ -122,7 +122,7 @@ def test_what_all_have_under_way_is_bounded(site: Site) -> None:
     assert 200 == report(site, body(REPORT), "zed")[0]
 
 
-HELD = {"limits": Limits(plain=1 << 20, bytes_per_account=Rate(1000, 2 << 20))}
+HELD = {"limits": DoorLimits(plain=1 << 20, bytes_per_account=Rate(1000, 2 << 20))}
 
 
 @pytest.mark.parametrize("site", [HELD], indirect=True)
@@ -136,7 +136,7 @@ def test_a_bomb_is_paid_for_by_who_sent_it(site: Site) -> None:
     assert 200 == report(site, body(REPORT), "bob")[0]
 
 
-FEW = {"limits": Limits(requests_per_account=Rate(0.1, 2), failures_per_address=Rate(0.1, 2))}
+FEW = {"limits": DoorLimits(requests_per_account=Rate(0.1, 2), failures_per_address=Rate(0.1, 2))}
 
 
 @pytest.mark.parametrize("site", [FEW], indirect=True)

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import select
 
 from bailee.db.feedback import survey_counts
-from bailee.ingest.door import Limits
+from bailee.ingest.door import DoorLimits
 from bailee.ingest.quotas import Rate
 from support.servers.feedback_site import Site
 
@@ -205,7 +205,7 @@ def test_small_counts_are_not_shown_and_large_ones_are(site: Site) -> None:
     assert [9] == [count for count in week["counts"].values() if count]  # 7 would give it away
 
 
-FEW = {"answers": Limits(requests_per_address=Rate(0.1, 3))}
+FEW = {"answers": DoorLimits(requests_per_address=Rate(0.1, 3))}
 
 
 @pytest.mark.row("F3")

@@ -17,18 +17,18 @@ import uvloop
 
 from bailee.admission import OnDisk
 from bailee.clock import system_clock
-from bailee.gateway.access import Caller, Passage, Unkept
-from bailee.gateway.credentials import ApiKey
+from bailee.gateway.access import Caller, NothingKept, Passage
+from bailee.gateway.credentials import FixedKey
 from bailee.gateway.routes import Kind
 from bailee.gateway.server import Gateway
-from bailee.gateway.settings import GatewayConfig, Limits, Upstream
+from bailee.gateway.settings import GatewayConfig, GatewayLimits, Upstream
 from bailee.gateway.summary import ExchangeSummary
 from bailee.testing.recording import MemoryRecording
 from bailee.testing.upstream import ScriptedUpstream
 from bailee.vault.exchange import Terms
 
 TERMS = Terms("P30D", "test.clause", "0" * 64)
-QUICK = Limits(ping=0)
+QUICK = GatewayLimits(ping=0)
 
 
 def passes(kind: Kind, own: bool) -> Passage:
@@ -53,7 +53,7 @@ class Keys:
         if presented == b"bl_else":
             return Caller("acc_3", "key_3", "other", "pro", False, lambda channel: TERMS, passes)
         if presented == b"bl_zero":
-            unkept = Unkept("test.zero")
+            unkept = NothingKept("test.zero")
             return Caller("acc_2", "key_2", "secret", "api", True, lambda channel: unkept, passes)
         if presented == b"bl_cloud":
             return Caller(
@@ -278,7 +278,7 @@ class Serve(Protocol):
         upstream: ScriptedUpstream | str,
         *,
         recording: Any = None,
-        limits: Limits = QUICK,
+        limits: GatewayLimits = QUICK,
         context: ssl.SSLContext | None = None,
         settings: dict[str, Any] | None = None,
         **config: Any,
@@ -296,13 +296,13 @@ def serve() -> Iterator[Serve]:
             upstream: ScriptedUpstream | str,
             *,
             recording: Any = None,
-            limits: Limits = QUICK,
+            limits: GatewayLimits = QUICK,
             context: ssl.SSLContext | None = None,
             settings: dict[str, Any] | None = None,
             **config: Any,
         ) -> Serving:
             url = upstream if isinstance(upstream, str) else upstream.url
-            there = replace(Upstream(url, ApiKey("sk-upstream")), **(settings or {}))
+            there = replace(Upstream(url, FixedKey("sk-upstream")), **(settings or {}))
             made = GatewayConfig(api=there, limits=limits)
             made = replace(made, bedrock=there, vertex=there, **config)
             recorded = MemoryRecording() if recording is None else recording

@@ -16,10 +16,10 @@ from typing import Any
 import pytest
 import trustme
 
-from bailee.admission.pace import Wanted
+from bailee.admission.pace import AccountDemand
 from bailee.clock import system_clock
 from bailee.errors import StorageError
-from bailee.gateway.settings import Limits
+from bailee.gateway.settings import GatewayLimits
 from bailee.testing.upstream import Exactly, Part, Reply, ScriptedUpstream, Text
 from bailee.vault.exchange import CapturedExchange, Terms
 from support.homes.captured import captured
@@ -45,7 +45,7 @@ def test_half_open_heads_make_room_and_a_request_under_way_stays(
 ) -> None:
     """However many there are: the oldest go, a stream that runs is not cut, a new one comes in."""
     with ScriptedUpstream(after=Text("word " * 10, pause=0.05)) as upstream:
-        serving = serve(upstream, limits=Limits(connections=16, ping=0))
+        serving = serve(upstream, limits=GatewayLimits(connections=16, ping=0))
         running = serving.connect().send(post(STREAMING))
         running.until(b"message_start")
         halves = [serving.connect().send(HALF) for _ in range(40)]
@@ -63,7 +63,7 @@ def test_when_all_have_requests_the_next_is_turned_away(
 ) -> None:
     """And nobody who was admitted is cut."""
     with ScriptedUpstream(after=Text("word", pause=0.3)) as upstream:
-        serving = serve(upstream, limits=Limits(connections=4, ping=0))
+        serving = serve(upstream, limits=GatewayLimits(connections=4, ping=0))
         running = [serving.connect().send(post(STREAMING)) for _ in range(3)]
         for client in running:
             client.until(b"message_start")
@@ -91,7 +91,7 @@ def test_tls_handshakes_under_way_count_and_have_their_time(
     server, client = tls
     with ScriptedUpstream([Text("x")]) as upstream:
         serving = serve(
-            upstream, limits=Limits(connections=8, tls_handshake=0.4, ping=0), context=server
+            upstream, limits=GatewayLimits(connections=8, tls_handshake=0.4, ping=0), context=server
         )
         mute = [serving.connect() for _ in range(20)]
         assert 200 == serving.connect(client).send(post()).answer().status
@@ -178,11 +178,11 @@ def test_who_waits_too_long_for_a_turn_is_told_so(serve: Any, post: Callable[...
     turned away is not begun afterwards, and another account has its turn.
     """
     with ScriptedUpstream(after=Text("x")) as upstream:
-        serving = serve(upstream, limits=Limits(turn=0.3))
+        serving = serve(upstream, limits=GatewayLimits(turn=0.3))
         for key in ("bl_keep", "bl_else"):
             assert 200 == serving.connect().send(post(key=key)).answer().status
         owner = serving.recording.exchanges[0].owner
-        found = {owner: Wanted(0.9, 1, 0), "another": Wanted(0.1, 1, 0)}
+        found = {owner: AccountDemand(0.9, 1, 0), "another": AccountDemand(0.1, 1, 0)}
         rounds = serving.gateway.rounds
 
         def slow() -> None:
@@ -286,14 +286,14 @@ def test_a_large_body_comes_through_whole_while_others_are_there(
 @pytest.mark.parametrize(
     "limits",
     [
-        Limits(body_rate=100_000, body_grace=0.3, ping=0),
-        Limits(body_rate=1, body_total=0.5, ping=0),
+        GatewayLimits(body_rate=100_000, body_grace=0.3, ping=0),
+        GatewayLimits(body_rate=1, body_total=0.5, ping=0),
     ],
     ids=["too slow", "too long"],
 )
 @pytest.mark.parametrize("key", ["bl_keep", "bl_zero"])
 def test_a_body_that_drips_is_not_waited_for(
-    serve: Any, post: Callable[..., bytes], key: str, limits: Limits
+    serve: Any, post: Callable[..., bytes], key: str, limits: GatewayLimits
 ) -> None:
     """Although something comes all the time."""
     with ScriptedUpstream() as upstream:
@@ -335,7 +335,7 @@ def test_time_in_which_the_upstream_does_not_take_it_is_not_the_clients(
     thread = threading.Thread(target=upstream, daemon=True)
     thread.start()
     url = f"http://127.0.0.1:{listening.getsockname()[1]}"
-    serving = serve(url, limits=Limits(body_total=1.0, client_body_idle=1.0, ping=0))
+    serving = serve(url, limits=GatewayLimits(body_total=1.0, client_body_idle=1.0, ping=0))
     client = serving.connect()
     client.sock.settimeout(60)
     assert 200 == client.send(post(b"x" * size, key="bl_zero")).answer().status
@@ -399,7 +399,7 @@ def test_a_slow_reader_gets_all_of_an_answer_that_closes(
         request = post(key=key).replace(b"HTTP/1.1", b"HTTP/1.0")
     server, trusting = tls if over == "TLS" else (None, None)
     with ScriptedUpstream([big()]) as upstream:
-        serving = serve(upstream, limits=Limits(linger=0.05, ping=0), context=server)
+        serving = serve(upstream, limits=GatewayLimits(linger=0.05, ping=0), context=server)
         client = Slow(serving.port, trusting)
         small_buffers(serving)
         assert len(BIG) == len(client.body(request))
@@ -421,7 +421,7 @@ def test_a_slow_reader_of_an_early_answer_gets_all_of_it(
 
     threading.Thread(target=upstream, daemon=True).start()
     url = f"http://127.0.0.1:{listening.getsockname()[1]}"
-    serving = serve(url, limits=Limits(linger=0.05, ping=0))
+    serving = serve(url, limits=GatewayLimits(linger=0.05, ping=0))
     client = Slow(serving.port)
     small_buffers(serving)
     assert len(BIG) == len(client.body(post(b"x" * 50_000, key="bl_zero")[:-10]))
@@ -435,7 +435,7 @@ def test_who_takes_nothing_of_an_answer_is_given_up(
 ) -> None:
     """After its exchange is over too."""
     with ScriptedUpstream([big()]) as upstream:
-        serving = serve(upstream, limits=Limits(client_stalled=0.5, ping=0))
+        serving = serve(upstream, limits=GatewayLimits(client_stalled=0.5, ping=0))
         client = serving.connect()
         small_buffers(serving)
         client.send(post(extra=f"Connection: {asks}\r\n"))
@@ -508,7 +508,7 @@ def test_nginx_with_its_defaults_gets_the_whole_answer(
 ) -> None:
     """A proxy that takes an answer no faster than its client loses nothing of it."""
     with ScriptedUpstream([big((0.5, BIG))]) as upstream:
-        serving = serve(upstream, limits=Limits(linger=0.05, ping=0))
+        serving = serve(upstream, limits=GatewayLimits(linger=0.05, ping=0))
         with socket.create_connection(("127.0.0.1", nginx(serving.port)), 20) as client:
             client.sendall(post(extra="Connection: close\r\n"))
             small_buffers(serving)

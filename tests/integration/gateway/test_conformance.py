@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from bailee.testing.upstream import (
+    AssistantMessage,
     Exactly,
     Failure,
-    Message,
     Received,
     Reply,
     ScriptedUpstream,
@@ -203,7 +203,7 @@ def test_an_answer_reaches_the_client_as_it_was_given(
         assert seen.through_answer.complete
 
 
-TURN = Message(
+TURN = AssistantMessage(
     (
         {"type": "thinking", "thinking": "Hm, message_stop?", "signature": "c2ln"},
         {"type": "text", "text": 'It says "message_stop" \\ and\n\nevent: message_stop\n\n'},
@@ -213,7 +213,7 @@ TURN = Message(
 )
 
 
-def _stream_of(turn: Message) -> bytes:
+def _stream_of(turn: AssistantMessage) -> bytes:
     request = Received("POST", "/v1/messages", b"", b"", b"{}", (), 0)
     return b"".join(sse(event) for event in turn.events(request))
 

@@ -12,11 +12,11 @@ import pytest
 import zstandard
 
 from bailee.admission import OnDisk
-from bailee.gateway.settings import Limits
+from bailee.gateway.settings import GatewayLimits
 from bailee.testing.recording import FaultyRecording, MemoryRecording
 from bailee.testing.upstream import (
+    AssistantMessage,
     Exactly,
-    Message,
     Received,
     Reply,
     ScriptedUpstream,
@@ -299,7 +299,7 @@ def test_an_account_whose_records_pile_up_gets_nothing_new_in(
 def test_what_an_account_holds_is_bounded(serve: Any, post: Callable[..., bytes]) -> None:
     """Whoever would go over the share is refused; what is under way is answered and kept."""
     body = b'{"tools":[1],"x":"' + b"x" * 50_000 + b'"}'
-    limits = Limits(memory_per_account=240_000, ping=0)
+    limits = GatewayLimits(memory_per_account=240_000, ping=0)
     slow = Exactly(Reply(200, (("content-type", "application/json"),), (0.5, b"{}"), "chunked"))
     with ScriptedUpstream(after=slow) as upstream:
         serving = serve(upstream, limits=limits)
@@ -320,7 +320,7 @@ def test_what_waits_to_be_sealed_is_bounded(serve: Any, post: Callable[..., byte
     """
     recording = MemoryRecording()
     with ScriptedUpstream([TURN] * 4) as upstream:
-        serving = serve(upstream, recording=recording, limits=Limits(spool_per_account=1000))
+        serving = serve(upstream, recording=recording, limits=GatewayLimits(spool_per_account=1000))
         assert 200 == serving.connect().send(post()).answer().status
         owner = recording.exchanges[0].owner
         recording.unsealed_bytes[owner] = 1001
@@ -337,7 +337,9 @@ def test_who_outruns_the_sealer_is_refused(serve: Any, post: Callable[..., bytes
     """Many small exchanges that wait to be sealed count as such; nobody else waits for them."""
     recording = MemoryRecording()
     with ScriptedUpstream([TURN] * 3) as upstream:
-        serving = serve(upstream, recording=recording, limits=Limits(unsealed_per_account=100))
+        serving = serve(
+            upstream, recording=recording, limits=GatewayLimits(unsealed_per_account=100)
+        )
         assert 200 == serving.connect().send(post()).answer().status
         owner = recording.exchanges[0].owner
         recording.unsealed_exchanges[owner] = 100
@@ -353,7 +355,7 @@ def test_when_all_is_full_who_floods_is_refused(serve: Any, post: Callable[..., 
     """Who has more waiting than an equal part of what all may have; whoever has no more goes on."""
     recording = MemoryRecording()
     with ScriptedUpstream([TURN] * 3) as upstream:
-        serving = serve(upstream, recording=recording, limits=Limits(unsealed=400))
+        serving = serve(upstream, recording=recording, limits=GatewayLimits(unsealed=400))
         assert 200 == serving.connect().send(post()).answer().status
         owner = recording.exchanges[0].owner
         recording.unsealed_exchanges |= {owner: 201, "another": 300}
@@ -372,7 +374,7 @@ def test_who_has_as_much_on_disk_as_they_may_is_refused(
     what is not recorded passes, and so do others. With less on disk they go on.
     """
     with ScriptedUpstream([TURN] * 4) as upstream:
-        serving = serve(upstream, limits=Limits(stored_per_account=2 << 20))
+        serving = serve(upstream, limits=GatewayLimits(stored_per_account=2 << 20))
         serving.disk["acc_1"] = OnDisk(living=2 << 20)
         refused = serving.connect().send(post()).answer()
         assert (429, "false") == (refused.status, refused.field("x-should-retry"))
@@ -395,7 +397,7 @@ def test_requests_that_only_announce_a_body_take_nothing(
 ) -> None:
     """Twenty chunked requests without a body hold no memory, and others go on."""
     with ScriptedUpstream([TURN]) as upstream:
-        serving = serve(upstream, limits=Limits(held=1_000_000, ping=0))
+        serving = serve(upstream, limits=GatewayLimits(held=1_000_000, ping=0))
         chunked = post(b"", extra="Transfer-Encoding: chunked\r\n", framing=False)
         for _ in range(20):
             serving.connect().send(chunked)
@@ -413,7 +415,7 @@ def test_a_room_full_of_half_arrived_requests_does_not_stand_still(
     """
     whole = post(b'{"tools":[1],"x":"' + b"x" * 100_000 + b'"}')
     with ScriptedUpstream([TURN, TURN]) as upstream:
-        serving = serve(upstream, limits=Limits(held=450_000, ping=0))
+        serving = serve(upstream, limits=GatewayLimits(held=450_000, ping=0))
         halves = []
         for number in range(1, 5):
             halves.append(serving.connect().send(whole[:-10]))
@@ -450,9 +452,9 @@ def test_a_record_does_not_stand_behind_all_of_another_account(
 
 def test_an_answer_that_can_not_be_held_is_stopped(serve: Any, post: Callable[..., bytes]) -> None:
     """A record may not lack its end: a longer answer ends in an error, and is kept so far."""
-    long = Message(({"type": "text", "text": "x" * 5_000},), pause=0.05)
+    long = AssistantMessage(({"type": "text", "text": "x" * 5_000},), pause=0.05)
     with ScriptedUpstream([long]) as upstream:
-        serving = serve(upstream, limits=Limits(max_answer=10_000, ping=0))
+        serving = serve(upstream, limits=GatewayLimits(max_answer=10_000, ping=0))
         answer = serving.connect().send(post(STREAMING)).answer()
         assert not answer.complete
         assert b"event: message_stop" not in answer.body

@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from bailee.gateway.settings import Limits
+from bailee.gateway.settings import GatewayLimits
 from bailee.health import Health
-from bailee.testing.upstream import Exactly, Message, Reply, ScriptedUpstream, Text, sse
+from bailee.testing.upstream import AssistantMessage, Exactly, Reply, ScriptedUpstream, Text, sse
 from bailee.vault.exchange import Outcome
 
 STREAMING = json.dumps({"stream": True, "tools": [{"name": "t"}]}).encode()
@@ -143,7 +143,7 @@ def test_two_keys_of_two_accounts_are_refused(serve: Any, post: Callable[..., by
 def test_a_head_that_is_too_large_is_refused(serve: Any, post: Callable[..., bytes]) -> None:
     """431, whether its end came or not."""
     with ScriptedUpstream() as upstream:
-        serving = serve(upstream, limits=Limits(max_head=2_000, ping=0))
+        serving = serve(upstream, limits=GatewayLimits(max_head=2_000, ping=0))
         answer = serving.connect().send(post(extra="X-A: " + "a" * 2_000 + "\r\n")).answer()
         check_error(answer, 431, "invalid_request_error")
         answer = serving.connect().send(b"GET /" + b"a" * 3_000).answer()
@@ -169,7 +169,7 @@ def test_bodies_up_to_the_limit_pass(serve: Any, post: Callable[..., bytes], key
 def test_a_chunked_body_over_the_limit_is_refused(serve: Any, post: Callable[..., bytes]) -> None:
     """A body of unstated length is counted as it comes."""
     with ScriptedUpstream() as upstream:
-        serving = serve(upstream, limits=Limits(max_body=10_000, ping=0))
+        serving = serve(upstream, limits=GatewayLimits(max_body=10_000, ping=0))
         client = serving.connect()
         client.send(post(b"", extra="Transfer-Encoding: chunked\r\n", framing=False))
         client.send(b"2000\r\n" + b"x" * 0x2000 + b"\r\n2000\r\n" + b"x" * 0x2000 + b"\r\n")
@@ -223,7 +223,7 @@ def test_a_client_that_leaves_when_its_record_is_on_its_way(
 
 def test_a_request_that_does_not_arrive_in_time(serve: Any, post: Callable[..., bytes]) -> None:
     """408 for a head or a body that stops coming; an idle connection is closed without a word."""
-    limits = Limits(client_head=0.1, client_body_idle=0.1, keep_alive=0.1, ping=0)
+    limits = GatewayLimits(client_head=0.1, client_body_idle=0.1, keep_alive=0.1, ping=0)
     with ScriptedUpstream() as upstream:
         serving = serve(upstream, limits=limits)
         check_error(serving.connect().send(b"POST /v1/mess").answer(), 408, "invalid_request_error")
@@ -264,7 +264,7 @@ def test_a_client_that_never_reads_is_given_up(serve: Any, post: Callable[..., b
     piece = b"data: " + b"x" * 65_000 + b"\n\n"
     reply = Reply(200, (("content-type", "text/event-stream"),), (piece,) * 400, "chunked")
     with ScriptedUpstream([Exactly(reply)]) as upstream:
-        serving = serve(upstream, limits=Limits(client_stalled=0.2, ping=0))
+        serving = serve(upstream, limits=GatewayLimits(client_stalled=0.2, ping=0))
         client = serving.connect()
         client.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)
         client.send(post(STREAMING))
@@ -325,7 +325,7 @@ def test_an_upstream_that_is_silent(serve: Any, post: Callable[..., bytes], key:
         200, (("content-type", "text/event-stream"),), (b"data: 1\n\n", "wait"), "chunked"
     )
     with ScriptedUpstream([Exactly(waits)]) as upstream:
-        serving = serve(upstream, limits=Limits(upstream_silence=0.2, ping=0))
+        serving = serve(upstream, limits=GatewayLimits(upstream_silence=0.2, ping=0))
         answer = serving.connect().send(post(key=key)).answer()
         assert not answer.complete
         assert answer.body.startswith(b"data: 1\n\nevent: error\ndata: {")
@@ -333,7 +333,7 @@ def test_an_upstream_that_is_silent(serve: Any, post: Callable[..., bytes], key:
         assert "timed_out" == serving.summary().outcome
     with socket.create_server(("127.0.0.1", 0)) as mute:
         serving = serve(
-            f"http://127.0.0.1:{mute.getsockname()[1]}", limits=Limits(upstream_silence=0.2)
+            f"http://127.0.0.1:{mute.getsockname()[1]}", limits=GatewayLimits(upstream_silence=0.2)
         )
         check_error(serving.connect().send(post(key=key)).answer(), 504, "timeout_error")
         assert ["timed_out"] * (key == "bl_keep") == outcomes(serving)
@@ -345,7 +345,7 @@ def test_a_stream_that_breaks_off(
     serve: Any, post: Callable[..., bytes], cut: int, key: str
 ) -> None:
     """What came is passed on, then an error event; what came is recorded as failed."""
-    turn = Message(({"type": "text", "text": "twenty characters ok"},), cut=cut)
+    turn = AssistantMessage(({"type": "text", "text": "twenty characters ok"},), cut=cut)
     with ScriptedUpstream([turn]) as upstream:
         serving = serve(upstream)
         answer = serving.connect().send(post(STREAMING, key=key)).answer()
@@ -437,7 +437,9 @@ def test_models_answer_in_time_or_say_so(serve: Any) -> None:
     """A list of models that is late is an error within seconds; a redirect is never passed on."""
     get = b"GET /v1/models?limit=1000 HTTP/1.1\r\nHost: g\r\nx-api-key: bl_keep\r\n\r\n"
     with socket.create_server(("127.0.0.1", 0)) as mute:
-        serving = serve(f"http://127.0.0.1:{mute.getsockname()[1]}", limits=Limits(prompt=0.2))
+        serving = serve(
+            f"http://127.0.0.1:{mute.getsockname()[1]}", limits=GatewayLimits(prompt=0.2)
+        )
         check_error(serving.connect().send(get).answer("GET"), 504, "timeout_error")
     moved = b"HTTP/1.1 302 Found\r\nlocation: /x\r\ncontent-length: 0\r\n\r\n"
     with socket.create_server(("127.0.0.1", 0)) as listening:
@@ -582,7 +584,7 @@ def test_a_silent_stream_gets_pings_between_events(serve: Any, post: Callable[..
     parts = (b"data: 1\n\n", 0.5, b"data: ", 0.3, b"2\n\n", stop)
     reply = Reply(200, (("content-type", "text/event-stream"),), parts, "chunked")
     with ScriptedUpstream([Exactly(reply)]) as upstream:
-        serving = serve(upstream, limits=Limits(ping=0.1))
+        serving = serve(upstream, limits=GatewayLimits(ping=0.1))
         answer = serving.connect().send(post(STREAMING)).answer()
         assert ping in answer.body
         assert b"data: 1\n\ndata: 2\n\n" + stop == answer.body.replace(ping, b"")

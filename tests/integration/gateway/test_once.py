@@ -16,7 +16,7 @@ import anthropic
 import pytest
 import trustme
 
-from bailee.gateway.settings import Limits
+from bailee.gateway.settings import GatewayLimits
 from bailee.gateway.way_out import way_out
 from bailee.testing.upstream import Exactly, Reply, ScriptedUpstream
 
@@ -261,7 +261,7 @@ def test_an_idle_connection_is_closed_before_the_upstream_closes_it(
     """Each after its own time: the one whose upstream said less goes first."""
     short = Reply(200, (("Keep-Alive", "timeout=2"),), (b"{}", 0.3))
     with ScriptedUpstream([Exactly(short)], tools_only=False, after=Exactly(Reply())) as scripted:
-        serving = serve(scripted, limits=Limits(ping=0, upstream_keep_alive=1000))
+        serving = serve(scripted, limits=GatewayLimits(ping=0, upstream_keep_alive=1000))
         pool = serving.gateway._pools["api"]
         first, second = serving.connect().send(post()), serving.connect().send(post())
         assert [200, 200] == [one.answer().status for one in (first, second)]

@@ -16,7 +16,7 @@ from sdk_verbs import Verb, filled, verbs
 
 from bailee.gateway.credentials import Bedrock
 from bailee.gateway.origins import Origins
-from bailee.gateway.settings import Limits
+from bailee.gateway.settings import GatewayLimits
 from bailee.gateway.way_out import way_out
 from bailee.testing.upstream import ScriptedUpstream, Text
 
@@ -325,14 +325,14 @@ def test_a_request_over_the_limit_is_told_which_setting_holds_it(
         answer = serve(upstream).connect().send(post(body)).answer()
         assert 413 == answer.status
         assert "gateway.max_request_mb" in json.loads(answer.body)["error"]["message"]
-        wider = serve(upstream, limits=Limits(max_body=40 * MIB, ping=0))
+        wider = serve(upstream, limits=GatewayLimits(max_body=40 * MIB, ping=0))
         assert 200 == wider.connect().send(post(body)).answer().status
 
 
 @pytest.mark.parametrize("chunked", [False, True])
 def test_an_upload_on_an_own_credential_has_a_limit_of_its_own(serve: Any, chunked: bool) -> None:
     """It is never held, so it may be larger than what is recorded; past its limit it is refused."""
-    limits = Limits(max_body=MIB, max_upload=3 * MIB, ping=0)
+    limits = GatewayLimits(max_body=MIB, max_upload=3 * MIB, ping=0)
     own = ("x-api-key: sk-own", "x-bailee-key: bl_keep")
 
     def upload(path: str, size: int, fields: tuple[str, ...]) -> bytes:

@@ -18,7 +18,7 @@ import pytest
 import trustme
 
 from bailee.errors import InputError
-from bailee.gateway.settings import Limits
+from bailee.gateway.settings import GatewayLimits
 from bailee.gateway.way_out import proxy_variables, way_out
 from bailee.testing.upstream import ScriptedUpstream
 from support.servers.corporate_network import (
@@ -204,7 +204,7 @@ def test_a_proxy_that_is_not_there_or_mute(
     check_refused(serving.connect().send(post()).answer(), "The proxy can't be reached")
     with socket.create_server(("127.0.0.1", 0)) as mute:
         settings = way(place, f"http://127.0.0.1:{mute.getsockname()[1]}")
-        limits = Limits(ping=0, upstream_connect=0.2)
+        limits = GatewayLimits(ping=0, upstream_connect=0.2)
         serving = serve(f"https://{HOST}:443", settings=settings, limits=limits)
         answer = serving.connect().send(post()).answer()
         assert 504 == answer.status

@@ -12,7 +12,14 @@ import pytest
 
 from bailee.gateway.recording import Keeping
 from bailee.testing.recording import FaultyRecording, MemoryRecording
-from bailee.testing.upstream import Exactly, Failure, Message, Reply, ScriptedUpstream, Text
+from bailee.testing.upstream import (
+    AssistantMessage,
+    Exactly,
+    Failure,
+    Reply,
+    ScriptedUpstream,
+    Text,
+)
 
 pytestmark = pytest.mark.row("R2")
 
@@ -30,7 +37,7 @@ class Refusing(MemoryRecording):
 
 TURNS = {
     "complete": Text(f"the {CANARY}"),
-    "broken off": Message(({"type": "text", "text": CANARY * 9},), cut=4),
+    "broken off": AssistantMessage(({"type": "text", "text": CANARY * 9},), cut=4),
     "an error": Failure(400, "invalid_request_error", CANARY),
     "not HTTP": Exactly(Reply(200, (("x\nbad", CANARY),), (CANARY.encode(),))),
 }

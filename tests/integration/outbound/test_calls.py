@@ -14,13 +14,13 @@ import trustme
 
 from bailee.accounts.provider_calls import Visits
 from bailee.agent.console_api import ConsoleApi
-from bailee.cli.elsewhere import Server
-from bailee.client.bug_report import Issue
+from bailee.cli.elsewhere import RemoteServer
+from bailee.client.bug_report import IssueDraft
 from bailee.client.issues_api import file_issue
 from bailee.errors import BaileeError, UpstreamError
 from bailee.outbound.network import Network, NoAnswer
 from bailee.telemetry.forwarding import _posted
-from bailee.telemetry.outward import Request
+from bailee.telemetry.outward import OutwardRequest
 from bailee.telemetry.webhook import Webhook
 from support.servers.corporate_network import Squid, squid_with_password
 
@@ -115,7 +115,7 @@ def _provider(url: str) -> None:
 
 
 def _passed_on(url: str) -> None:
-    status, _ = _posted(Request(url, {}, b"{}", 1))
+    status, _ = _posted(OutwardRequest(url, {}, b"{}", 1))
     assert 200 <= status < 300
 
 
@@ -124,12 +124,12 @@ def _console(url: str) -> None:
 
 
 def _issue(url: str) -> None:
-    issue = Issue("orchard/pears", "title", "body", ())
+    issue = IssueDraft("orchard/pears", "title", "body", ())
     file_issue(issue, token="token", network=Network.of(), api=url)
 
 
 def _elsewhere(url: str) -> None:
-    list(Server(url, "bl_key").ask("sessions.list", {}))
+    list(RemoteServer(url, "bl_key").ask("sessions.list", {}))
 
 
 USERS: dict[str, tuple[Callable[[str], None], tuple[int, bytes]]] = {

@@ -11,7 +11,7 @@ import pytest
 import trustme
 
 from bailee.outbound.addresses import Address
-from bailee.outbound.dialing import Dialer, Refused, Unreachable
+from bailee.outbound.dialing import AddressRefused, Dialer, Unreachable
 from bailee.outbound.hosts import read_host
 from bailee.outbound.network import Network
 from support.servers.corporate_network import Receiver, Squid, receiver, squid_with_password
@@ -87,7 +87,7 @@ def test_the_proxy_is_the_way_to_what_is_public_or_not_known_here(
 def test_what_is_not_public_from_here_is_refused_all_the_same(proxy: Squid, site: Receiver) -> None:
     """A proxy opens no way inside; not even where only one of the addresses is private."""
     for addresses in (["10.0.0.1"], ["8.8.8.8", "169.254.169.254"]):
-        with pytest.raises(Refused):
+        with pytest.raises(AddressRefused):
             asked(dialer(proxy, addresses), site.port, None)
 
 

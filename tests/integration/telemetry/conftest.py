@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bailee.ingest.door import Limits
+from bailee.ingest.door import DoorLimits
 from support.homes.telemetry_bench import Bench, Site
 
 
@@ -23,6 +23,6 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
 @pytest.fixture
 def site(bench: Bench, request: pytest.FixtureRequest) -> Iterator[Site]:
     """The listener; a test may give its limits as the fixture's parameter."""
-    made = Site(bench, getattr(request, "param", Limits()))
+    made = Site(bench, getattr(request, "param", DoorLimits()))
     yield made
     made.close()

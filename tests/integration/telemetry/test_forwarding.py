@@ -23,7 +23,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from bailee.telemetry import outward, sentry
 from bailee.telemetry.destinations import destination
 from bailee.telemetry.forwarding import Forwarder
-from bailee.telemetry.ingest import Limits
+from bailee.telemetry.ingest import DoorLimits
 from bailee.telemetry.records import ERROR, METRIC, CaughtError, StackFrame, as_json, figure
 from bailee.telemetry.telemetry import Taken
 from support.homes.telemetry_bench import PERIODS, Bench, Site
@@ -187,7 +187,7 @@ def test_another_bailee_takes_what_is_passed_on(tmp_path: Path) -> None:
     (tmp_path / "here").mkdir()
     there = Bench(tmp_path / "there")
     there.open()
-    site = Site(there, Limits())
+    site = Site(there, DoorLimits())
     url = f"http://127.0.0.1:{site.port}"
     bench = Bench(tmp_path / "here")
     bench.destinations = {
@@ -287,10 +287,10 @@ def test_what_is_not_delivered_in_its_time_never_is(tmp_path: Path, receiver: Re
 
 def test_a_file_that_breaks_the_sending_holds_up_no_other(bench: Bench) -> None:
     """It stays, encrypted, for the next start; what comes after it is delivered."""
-    sent: list[outward.Request] = []
+    sent: list[outward.OutwardRequest] = []
     more = threading.Event()
 
-    def post(request: outward.Request) -> tuple[int, str | None]:
+    def post(request: outward.OutwardRequest) -> tuple[int, str | None]:
         sent.append(request)
         if len(sent) == 1:
             raise RuntimeError("a defect")

@@ -14,13 +14,13 @@ from typing import Any
 
 import pytest
 
-from bailee.ingest.door import Limits
+from bailee.ingest.door import DoorLimits
 from bailee.ingest.quotas import Rate
 from support.clients.node_modules import module
 from support.clients.programs import clean_environment
 from support.homes.telemetry_bench import Bench, Site
 
-SMALL = Limits(body=2000, plain=5000, seconds=1.0)
+SMALL = DoorLimits(body=2000, plain=5000, seconds=1.0)
 
 
 def counter(times: int = 1) -> bytes:
@@ -165,7 +165,7 @@ def test_statsigs_client_in_a_browser_is_read_in_each_of_its_ways(
         assert 400 == site.post(path, b"quince!")[0]
 
 
-FEW = Limits(
+FEW = DoorLimits(
     requests_per_account=Rate(0.1, 3),
     bytes_per_account=Rate(1000, 1_000_000),
     failures_per_address=Rate(0.1, 2),
@@ -277,7 +277,7 @@ def test_guessing_keys_is_held_back_by_address(site: Site) -> None:
     assert 200 == site.post("/v1/metrics", counter())[0]
 
 
-@pytest.mark.parametrize("site", [Limits(waiting=2, seconds=2.0)], indirect=True)
+@pytest.mark.parametrize("site", [DoorLimits(waiting=2, seconds=2.0)], indirect=True)
 def test_slow_requests_of_one_key_take_no_place_from_another(site: Site) -> None:
     """Two that never end fill that key's places; a third is refused, another key's is taken."""
     slow = []

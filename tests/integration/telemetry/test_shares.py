@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from bailee.errors import StorageError
-from bailee.ingest.door import Limits
+from bailee.ingest.door import DoorLimits
 from bailee.ingest.shares import Received, Share, Standing
 from bailee.telemetry.records import ERROR, METRIC, DataClass
 from support.homes.telemetry_bench import Bench, Site
@@ -24,7 +24,7 @@ def statuses(
     bench: Bench, shares: Mapping[DataClass, Share], *rounds: str, points: int = 100
 ) -> list[int]:
     """What is answered to so many points of these accounts, one after the other."""
-    site = Site(bench, Limits(), shares)
+    site = Site(bench, DoorLimits(), shares)
     try:
         return [site.post("/v1/metrics", counter(points), key=key)[0] for key in rounds]
     finally:
@@ -36,7 +36,7 @@ def test_who_sent_as_much_as_a_day_takes_waits_until_the_next(bench: Bench) -> N
     of their own.
     """
     few = {METRIC: Share(items=150)}
-    site = Site(bench, Limits(), few)
+    site = Site(bench, DoorLimits(), few)
     taken = [site.post("/v1/metrics", counter(100))[0] for _ in range(3)]
     status, headers, content = site.post("/v1/metrics", counter())
     others = [
@@ -57,7 +57,7 @@ def test_who_sent_as_much_as_a_day_takes_waits_until_the_next(bench: Bench) -> N
 
 def test_an_error_over_the_days_share_is_told_so_in_sentrys_words(bench: Bench) -> None:
     """Sentry's own header says how long, and its SDKs send nothing meanwhile."""
-    site = Site(bench, Limits(), {ERROR: Share(items=1)})
+    site = Site(bench, DoorLimits(), {ERROR: Share(items=1)})
     first = site.post("/api/1/envelope/", EVENT, **SENTRY)[0]
     status, headers, _ = site.post("/api/1/envelope/", EVENT, **SENTRY)
     site.close()

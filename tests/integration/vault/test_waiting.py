@@ -18,7 +18,7 @@ from bailee.vault import vault, workbench
 from bailee.vault.exchange import CapturedExchange
 from bailee.vault.interpreted import Interpreted
 from bailee.vault.progress import Progress
-from bailee.vault.recovery import WAITS, WARY, WARY_BYTES, Attempts, Step
+from bailee.vault.recovery import WAITS, WARY, WARY_BYTES, RecoveryAttempt, RecoveryStep
 from bailee.vault.sealing_queue import BATCH, BATCH_BYTES, Unfiled
 
 Bench = Any
@@ -399,16 +399,16 @@ def test_how_a_frame_is_tried(bench: Bench, tmp_path: Any) -> None:
     other = bench.vault.spool._writer.write([bench.exchange([turn("y")])])[0]
     path = tmp_path / "attempting"
     for frame, often in ((kept, 3), (replace(kept, length=2 << 20), 1)):
-        for step in (Step.WHOLE, Step.RAW):
+        for step in (RecoveryStep.WHOLE, RecoveryStep.RAW):
             for _ in range(often):
-                assert (step, Step.WHOLE) == (
-                    Attempts(path).step(frame),
-                    Attempts(path).step(other),
+                assert (step, RecoveryStep.WHOLE) == (
+                    RecoveryAttempt(path).step(frame),
+                    RecoveryAttempt(path).step(other),
                 )
-                Attempts(path).begin(frame, step)
-        assert Step.ASIDE == Attempts(path).step(frame)
-        Attempts(path).end()
-        assert Step.WHOLE == Attempts(path).step(frame)
+                RecoveryAttempt(path).begin(frame, step)
+        assert RecoveryStep.ASIDE == RecoveryAttempt(path).step(frame)
+        RecoveryAttempt(path).end()
+        assert RecoveryStep.WHOLE == RecoveryAttempt(path).step(frame)
 
 
 @pytest.mark.row("G1")

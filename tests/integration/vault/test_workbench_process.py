@@ -16,8 +16,8 @@ from bailee.errors import StorageError
 from bailee.gateway.interpret import interpret
 from bailee.gateway.taking_apart import COMMAND
 from bailee.vault.bounds import Beyond
-from bailee.vault.workbench import Ask, Bench, DigestKeys, How, Missing, Workbench
-from bailee.vault.workbench_process import Ended, WorkbenchProcess
+from bailee.vault.workbench import Bench, DigestKeys, How, Missing, PackingOrder, Workbench
+from bailee.vault.workbench_process import WorkbenchProcess, WorkerEnded
 
 Home = Any
 
@@ -71,7 +71,7 @@ def test_it_answers_as_one_in_this_process(process: WorkbenchProcess, bench: Hom
     for how in How:
         assert here.take_apart(exchanges, how) == process.take_apart(exchanges, how)
         asks = [
-            Ask(n, session, 3, b"d" * 32, new=n == 1)
+            PackingOrder(n, session, 3, b"d" * 32, new=n == 1)
             for n, session in enumerate(f"{how}/{session}" for session in SESSIONS)
         ]
         missing = here.pack(asks)
@@ -170,6 +170,6 @@ def test_what_makes_no_sense_ends_it(bench: Home, tmp_path: Path) -> None:
             f"c.recv(1)\nc.sendall({answer!r})\nc.recv(1 << 20)\n"
         )
         process = WorkbenchProcess([sys.executable, str(program)], KEYS)
-        with pytest.raises(Ended):
+        with pytest.raises(WorkerEnded):
             process.take_apart([bench.exchange([turn("x")])], How.WHOLE)
         assert process.pid is None

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from bailee.agent.session import Options
 from bailee.agent.terminal import app
-from bailee.client.machine import Machine
+from bailee.client.machine import ClientMachine
 
 
 def show(file: Path, moment: datetime) -> None:
@@ -27,7 +27,7 @@ def main() -> int:
     def clock() -> datetime:
         return datetime.fromisoformat(moment.read_text())
 
-    machine = Machine.open(Path.cwd(), clock=clock)
+    machine = ClientMachine.open(Path.cwd(), clock=clock)
     return app.run(Options(Path.cwd()), machine, choose=False, first=None, chance=0.0)
 
 

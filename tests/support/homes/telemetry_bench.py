@@ -14,12 +14,12 @@ from typing import Any
 from bailee.console import Listener, bind
 from bailee.db.engine import open_sqlite
 from bailee.db.migrate import upgrade
-from bailee.ingest.door import Limits
+from bailee.ingest.door import DoorLimits
 from bailee.ingest.shares import Share
 from bailee.keyring import FileRoot, Keyring
 from bailee.registry import load
 from bailee.telemetry.destinations import Destination
-from bailee.telemetry.ingest import Ingest, Sender
+from bailee.telemetry.ingest import Ingest, TelemetrySender
 from bailee.telemetry.issues import Issue
 from bailee.telemetry.queries import Between
 from bailee.telemetry.records import ERROR, METRIC, CaughtError, DataClass, figure
@@ -121,7 +121,7 @@ class Site:
     """The ingest on a port of 127.0.0.1, on a thread of its own."""
 
     def __init__(
-        self, bench: Bench, limits: Limits, shares: Mapping[DataClass, Share] | None = None
+        self, bench: Bench, limits: DoorLimits, shares: Mapping[DataClass, Share] | None = None
     ) -> None:
         self.asked = 0
         self.loop = asyncio.new_event_loop()
@@ -133,11 +133,13 @@ class Site:
         self._listener = Listener(self.ingest.app, listening, None)
         self._do(self._listener.start())
 
-    def sender(self, key: bytes) -> Sender | None:
+    def sender(self, key: bytes) -> TelemetrySender | None:
         """Keys are names here; one of them keeps nothing. Each request asks once."""
         self.asked += 1
         periods = {} if key == b"nothing" else PERIODS
-        return Sender(key.decode(), periods) if key in (b"ada", b"bob", b"nothing") else None
+        return (
+            TelemetrySender(key.decode(), periods) if key in (b"ada", b"bob", b"nothing") else None
+        )
 
     def close(self) -> None:
         """Stop."""

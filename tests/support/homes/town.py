@@ -8,7 +8,7 @@ from pathlib import Path
 
 from argon2 import PasswordHasher
 
-from bailee.accounts import OPERATOR, Account, Actor, Person, Registry
+from bailee.accounts import OPERATOR, Account, Actor, PeopleRegistry, Person
 from bailee.clock import Clock
 from bailee.db.engine import open_sqlite
 from bailee.db.migrate import upgrade
@@ -86,9 +86,9 @@ class Town:
 
     def reopened(
         self, sign_up: bool = True, follow: Callable[[str], None] = lambda _account: None
-    ) -> Registry:
+    ) -> PeopleRegistry:
         """The people as a new process would find them."""
-        return Registry(
+        return PeopleRegistry(
             self.engine,
             self.policy,
             self.clock,

@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from bailee.app.cloud_running import SessionKeys
-from bailee.cloud.ports import Command, End, Limits, Output, Service
-from bailee.cloud.sessions.around import Admission
+from bailee.cloud.ports import Command, End, MachineLimits, Output, Service
+from bailee.cloud.sessions.around import SessionQuota
 from bailee.cloud.sessions.asked import Asked
-from bailee.cloud.sessions.sessions import Sessions
-from bailee.cloud.sessions.states import State
-from bailee.cloud.sessions.store import Record
+from bailee.cloud.sessions.sessions import CloudSessions
+from bailee.cloud.sessions.states import SessionState
+from bailee.cloud.sessions.store import SessionRecord
 from bailee.home import Home
 from bailee.node.node import Node
 from bailee.testing.clock import FakeClock
@@ -120,10 +120,12 @@ class Yard:
         self.unservable: Exception | None = None
 
     @asynccontextmanager
-    async def open(self, *, slots: int = 2, **admission: int) -> AsyncIterator[Sessions]:
+    async def open(self, *, slots: int = 2, **admission: int) -> AsyncIterator[CloudSessions]:
         """The sessions, as one process has them; `queue` holds what the durable queue would."""
 
-        def serve(_record: Record, _asked: Asked, end: Callable[[End], None]) -> NothingServed:
+        def serve(
+            _record: SessionRecord, _asked: Asked, end: Callable[[End], None]
+        ) -> NothingServed:
             if self.unservable is not None:
                 raise self.unservable
             self.served.append(NothingServed(end))
@@ -131,21 +133,21 @@ class Yard:
 
         self.guest.working = asyncio.Event()
         self.machines = ScriptedMachines(self.guest, slots)
-        sessions = Sessions(
+        sessions = CloudSessions(
             self.node.cloud,
             hosts=self.machines,
             serve=serve,
             tokens=SessionKeys(self.node.accounts),
             clock=self.clock,
-            limits=Limits(wall_clock=30.0),
-            admission=Admission(admission.get("waiting", 10), admission.get("account", 5)),
+            limits=MachineLimits(wall_clock=30.0),
+            admission=SessionQuota(admission.get("waiting", 10), admission.get("account", 5)),
             enqueue=self.queue.append,
         )
         sessions.loop = asyncio.get_running_loop()
         yield sessions
 
     def request(
-        self, sessions: Sessions, *, zero: bool = False, linger: float = 0.0, task: str = TASK
+        self, sessions: CloudSessions, *, zero: bool = False, linger: float = 0.0, task: str = TASK
     ) -> str:
         """Ask for a session; its id."""
         session = sessions.new_id()
@@ -188,6 +190,6 @@ async def until(condition: Callable[[], bool], seconds: float = 20.0) -> None:
             await asyncio.sleep(0.01)
 
 
-def state_of(yard: Yard, session: str) -> State:
+def state_of(yard: Yard, session: str) -> SessionState:
     """How far a session has come."""
     return yard.node.cloud.get(session).state

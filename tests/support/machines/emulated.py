@@ -23,13 +23,13 @@ from bailee.cloud.machine import QemuMachines
 from bailee.cloud.machine.command_line import Accelerator
 from bailee.cloud.machine.machine import QemuMachine
 from bailee.cloud.machine.machines import see_that_it_can_be
-from bailee.cloud.ports import Command, End, Limits, Service
+from bailee.cloud.ports import Command, End, MachineLimits, Service
 from bailee.errors import MachineError
 
 ROOT = Path(__file__).parents[3]
 IMAGES = Path(os.environ.get(store.VARIABLE, ROOT / ".images"))
 NAME = f"tests-{hashlib.sha256(bytes(ROOT)).hexdigest()[:12]}"  # of this checkout's image
-LIMITS = Limits(memory=512 << 20, disk=512 << 20)
+LIMITS = MachineLimits(memory=512 << 20, disk=512 << 20)
 # What makes a server's machines like those above: all are then started from one template.
 SETTINGS = {
     "BAILEE_CLOUD_IMAGES": str(IMAGES),
@@ -96,7 +96,7 @@ class Town:
         return self._runner.run(bounded())
 
     def start(
-        self, services: Mapping[str, Service] | None = None, limits: Limits = LIMITS
+        self, services: Mapping[str, Service] | None = None, limits: MachineLimits = LIMITS
     ) -> QemuMachine:
         """Start a machine; `close` ends it."""
         machine = self.run(self.machines.start("test", services or {}, limits))

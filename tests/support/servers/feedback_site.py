@@ -9,12 +9,12 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from bailee.app.feedback import PolicyAccess, make_receiver
+from bailee.app.feedback import ReportPolicyAccess, make_receiver
 from bailee.app.telemetry import make_ingest
 from bailee.client.payloads import report
 from bailee.console import Listener, bind
-from bailee.feedback.receiver import ANSWERS, REPORTS, Receiver
-from bailee.ingest.door import Limits
+from bailee.feedback.receiver import ANSWERS, REPORTS, ReportReceiver
+from bailee.ingest.door import DoorLimits
 from bailee.ingest.shares import Share
 from support.clients.asking import perform
 from support.homes.places import Place
@@ -41,8 +41,8 @@ class Site(Place):
     def __init__(
         self,
         folder: Path,
-        limits: Limits = REPORTS,
-        answers: Limits = ANSWERS,
+        limits: DoorLimits = REPORTS,
+        answers: DoorLimits = ANSWERS,
         share: Share | None = None,
     ) -> None:
         super().__init__(folder)
@@ -71,7 +71,10 @@ class Site(Place):
         return items
 
     def listen(
-        self, limits: Limits = REPORTS, answers: Limits = ANSWERS, share: Share | None = None
+        self,
+        limits: DoorLimits = REPORTS,
+        answers: DoorLimits = ANSWERS,
+        share: Share | None = None,
     ) -> None:
         """Start the listener over the open home."""
         self.loop = asyncio.new_event_loop()
@@ -82,10 +85,10 @@ class Site(Place):
             self.receiver = make_receiver(self.node)
         else:
             node = self.node
-            self.receiver = Receiver(
+            self.receiver = ReportReceiver(
                 node.reports,
                 node.survey,
-                PolicyAccess(node),
+                ReportPolicyAccess(node),
                 node.clock,
                 limits=limits,
                 answers=answers,

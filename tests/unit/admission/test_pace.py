@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bailee.admission.pace import TARGET, Pace, Wanted
+from bailee.admission.pace import TARGET, AccountDemand, Pace
 
 LATE = TARGET * 2
 IN_TIME = TARGET / 4
@@ -32,7 +32,7 @@ def test_who_wants_most_begins_fewer_while_the_loop_is_late() -> None:
             at,
             1.0,
             LATE,
-            {"flood": Wanted(0.6, begun, 300), "quiet": Wanted(0.1, 300, 0)},
+            {"flood": AccountDemand(0.6, begun, 300), "quiet": AccountDemand(0.1, 300, 0)},
             crowded=True,
         )
         rate = pace.rate("flood")
@@ -46,14 +46,18 @@ def test_who_is_slowed_by_another_is_not_taken_for_the_cause() -> None:
     """One that begins next to nothing, and has many waiting that cost much, still wants most."""
     pace = Pace()
     pace.adjust(
-        0.0, 1.0, LATE, {"flood": Wanted(0.8, 16, 16), "quiet": Wanted(0.1, 100, 0)}, crowded=True
+        0.0,
+        1.0,
+        LATE,
+        {"flood": AccountDemand(0.8, 16, 16), "quiet": AccountDemand(0.1, 100, 0)},
+        crowded=True,
     )
     for second in range(1, 9):
         pace.adjust(
             second,
             1.0,
             LATE,
-            {"flood": Wanted(0.0, 0, 16), "quiet": Wanted(0.2, 300, 0)},
+            {"flood": AccountDemand(0.0, 0, 16), "quiet": AccountDemand(0.2, 300, 0)},
             crowded=True,
         )
     assert 1.0 == pace.rate("flood")
@@ -63,31 +67,43 @@ def test_who_is_slowed_by_another_is_not_taken_for_the_cause() -> None:
 def test_a_pace_grows_again_and_ends() -> None:
     """By a tenth while the loop is in time; with nothing waiting, or nobody else, it is gone."""
     pace = Pace()
-    there = {"a": Wanted(0.6, 100, 50), "b": Wanted(0.1, 10, 0)}
+    there = {"a": AccountDemand(0.6, 100, 50), "b": AccountDemand(0.1, 10, 0)}
     pace.adjust(0.0, 1.0, LATE, there, crowded=True)
     pace.adjust(1.0, 1.0, IN_TIME, there, crowded=True)
     assert pytest.approx(77.0) == pace.rate("a")
     pace.adjust(2.0, 1.0, (LATE + IN_TIME) / 3, there, crowded=True)
     assert pytest.approx(77.0) == pace.rate("a"), "between the two it stays"
-    pace.adjust(3.0, 1.0, IN_TIME, {"a": Wanted(0.1, 70, 0), "b": Wanted(0.1, 10, 0)}, crowded=True)
+    pace.adjust(
+        3.0,
+        1.0,
+        IN_TIME,
+        {"a": AccountDemand(0.1, 70, 0), "b": AccountDemand(0.1, 10, 0)},
+        crowded=True,
+    )
     assert not pace
     pace.adjust(4.0, 1.0, LATE, there, crowded=True)
-    pace.adjust(5.0, 1.0, LATE, {"a": Wanted(0.6, 100, 50)}, crowded=False)
+    pace.adjust(5.0, 1.0, LATE, {"a": AccountDemand(0.6, 100, 50)}, crowded=False)
     assert not pace
 
 
 def test_who_uses_next_to_nothing_is_not_slowed() -> None:
     """The loop is late for another reason, such as a processor that others use."""
     pace = Pace()
-    pace.adjust(0.0, 1.0, LATE, {"a": Wanted(0.01, 40, 0), "b": Wanted(0.002, 8, 0)}, crowded=True)
+    pace.adjust(
+        0.0,
+        1.0,
+        LATE,
+        {"a": AccountDemand(0.01, 40, 0), "b": AccountDemand(0.002, 8, 0)},
+        crowded=True,
+    )
     assert not pace
 
 
 def test_many_that_flood_are_all_slowed() -> None:
     """Nine of ten that want the same as each other are each slowed in the end; the tenth is not."""
     pace = Pace()
-    wanted = {f"f{number}": Wanted(0.1 + number / 1000, 100, 20) for number in range(9)}
-    wanted["quiet"] = Wanted(0.02, 20, 0)
+    wanted = {f"f{number}": AccountDemand(0.1 + number / 1000, 100, 20) for number in range(9)}
+    wanted["quiet"] = AccountDemand(0.02, 20, 0)
     for second in range(5):
         pace.adjust(second, 1.0, LATE, wanted, crowded=True)
     assert all(pace.rate(f"f{number}") is not None for number in range(9))
@@ -97,5 +113,11 @@ def test_many_that_flood_are_all_slowed() -> None:
 def test_a_pace_saves_up_little() -> None:
     """After a long silence two begin at once, no more."""
     pace = Pace()
-    pace.adjust(0.0, 1.0, LATE, {"a": Wanted(0.6, 10, 50), "b": Wanted(0.1, 10, 0)}, crowded=True)
+    pace.adjust(
+        0.0,
+        1.0,
+        LATE,
+        {"a": AccountDemand(0.6, 10, 50), "b": AccountDemand(0.1, 10, 0)},
+        crowded=True,
+    )
     assert [True, True, False] == [not pace.wait("a", 1000.0) for _ in range(3)]

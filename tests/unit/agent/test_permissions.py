@@ -10,7 +10,13 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from bailee.agent import shell
-from bailee.agent.permissions import Rules, matches, parse_rule, parse_rules, rule_to_remember
+from bailee.agent.permissions import (
+    PermissionRules,
+    matches,
+    parse_rule,
+    parse_rules,
+    rule_to_remember,
+)
 from bailee.agent.ports import Intent
 from bailee.errors import InputError
 
@@ -105,7 +111,7 @@ def test_quoted_words_are_read_as_the_words_they_are(given_words: list[str]) -> 
 
 def test_denying_needs_only_one_command_of_the_line() -> None:
     """A denied prefix is found behind others, and in what is not plain."""
-    rules = Rules(allow=parse_rules(["Bash"]), deny=parse_rules(["Bash(git push:*)"]))
+    rules = PermissionRules(allow=parse_rules(["Bash"]), deny=parse_rules(["Bash(git push:*)"]))
 
     assert "allow" == rules.decide(bash("git pull")).effect
     for command in ("ls; git push -f", "x=$(git push)", "(git push)", "`git push origin`"):
@@ -157,13 +163,13 @@ def test_deny_wins_over_ask_over_allow_and_what_is_guarded_is_asked() -> None:
     """The more careful rule decides, and says so."""
     (rule,) = parse_rules(["Edit(a)"])
 
-    assert "deny" == Rules((rule,), (rule,), (rule,)).decide(edit("a")).effect
-    assert "ask" == Rules((rule,), (rule,)).decide(edit("a")).effect
-    assert "allow" == Rules((rule,)).decide(edit("a")).effect
-    assert "ask" == Rules((rule,)).decide(edit("a", guarded="hooks")).effect
-    assert "ask" == Rules().decide(edit("a")).effect
-    assert "allow" == Rules().decide(edit("a", harmless=True)).effect
-    assert "the rule Edit(a) denies it." == Rules(deny=(rule,)).decide(edit("a")).why
+    assert "deny" == PermissionRules((rule,), (rule,), (rule,)).decide(edit("a")).effect
+    assert "ask" == PermissionRules((rule,), (rule,)).decide(edit("a")).effect
+    assert "allow" == PermissionRules((rule,)).decide(edit("a")).effect
+    assert "ask" == PermissionRules((rule,)).decide(edit("a", guarded="hooks")).effect
+    assert "ask" == PermissionRules().decide(edit("a")).effect
+    assert "allow" == PermissionRules().decide(edit("a", harmless=True)).effect
+    assert "the rule Edit(a) denies it." == PermissionRules(deny=(rule,)).decide(edit("a")).why
 
 
 @pytest.mark.parametrize("text", ["", "Edit(", "Edit()", "a b(c", "(x)", "Edit)x("])

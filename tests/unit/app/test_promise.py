@@ -7,10 +7,10 @@ from dataclasses import replace
 import pytest
 
 from bailee.app import promise
-from bailee.app.promise import Reason, Standing, pause, reasons
+from bailee.app.promise import Reason, ServerStanding, pause, reasons
 from bailee.words import words
 
-GOOD = Standing(begun=True, records=True, unswept=0.0, unrotated=0.0, unsealed=0.0)
+GOOD = ServerStanding(begun=True, records=True, unswept=0.0, unrotated=0.0, unsealed=0.0)
 
 
 def test_who_keeps_all_of_it_is_ready() -> None:

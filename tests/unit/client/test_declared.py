@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bailee.client.declared import METRICS, Declared, ErrorEvent, Metric
+from bailee.client.declared import METRICS, Declared, ErrorEvent, Measurement
 from bailee.errors import InputError
 from bailee.registry import OTHER, load, read
 
@@ -108,7 +108,7 @@ def test_nobody_goes_round_the_guard() -> None:
     declaration = MEASURES["bailee.session.count"]
 
     with pytest.raises(TypeError):
-        Metric(declaration, 1, {"prompt": "quince"})
+        Measurement(declaration, 1, {"prompt": "quince"})
     with pytest.raises(TypeError):
         ErrorEvent(declaration, {"prompt": "quince"}, ())
 

@@ -9,13 +9,13 @@ import pytest
 
 from bailee.client.flows import all_flows, bailee_address, model_address, shown
 from bailee.client.picture import columns, draw, wrapped
-from bailee.client.settings import SCOPES, Settings, from_environment, merge, parse
+from bailee.client.settings import SCOPES, ClientSettings, from_environment, merge, parse
 from bailee.policy import load
 
 POLICY = load()
 
 
-def under(environment: dict[str, str]) -> Settings:
+def under(environment: dict[str, str]) -> ClientSettings:
     """What holds in an environment, and nothing else."""
     return merge(
         [from_environment(environment)],

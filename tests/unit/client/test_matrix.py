@@ -10,8 +10,15 @@ from collections.abc import Iterator, Mapping
 
 import pytest
 
-from bailee.client.flows import Flow, all_flows
-from bailee.client.settings import SCOPES, Settings, Source, from_environment, merge, parse
+from bailee.client.flows import FlowState, all_flows
+from bailee.client.settings import (
+    SCOPES,
+    ClientSettings,
+    SettingSource,
+    from_environment,
+    merge,
+    parse,
+)
 from bailee.policy import load
 
 POLICY = load()
@@ -38,11 +45,11 @@ VALUES = (None, "", "1", "0", "false")
 Said = Mapping[str, Mapping[str, str]]
 
 
-def holding(said: Said) -> Settings:
+def holding(said: Said) -> ClientSettings:
     """What holds when each scope says this."""
     document = POLICY.document
 
-    def source(scope: str, env: Mapping[str, str]) -> Source:
+    def source(scope: str, env: Mapping[str, str]) -> SettingSource:
         if scope == "environment":
             return from_environment(env)
         return parse(scope, f"/{scope}.json", json.dumps({"env": env}).encode())
@@ -55,7 +62,7 @@ def holding(said: Said) -> Settings:
     )
 
 
-def shown(said: Said) -> dict[str, Flow]:
+def shown(said: Said) -> dict[str, FlowState]:
     """What `flows` shows, by name."""
     return {flow.name: flow for flow in all_flows(POLICY, holding(said))}
 

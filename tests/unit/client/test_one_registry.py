@@ -10,7 +10,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from bailee.client.declared import METRICS, Declared, ErrorEvent, Metric, Resource
+from bailee.client.declared import METRICS, Declared, ErrorEvent, Measurement, Resource
 from bailee.client.sdk_errors import error
 from bailee.client.sdk_metrics import metrics
 from bailee.errors import InputError
@@ -97,7 +97,7 @@ def test_every_metric_is_kept_as_it_was_sent(name: str, data: st.DataObject) -> 
     who = data.draw(about())
     fields = data.draw(some(REGISTRY.measures[name].attributes - REGISTRY.common))
     value = data.draw(st.integers(0, 10**9) | st.floats(0, 1e9))
-    made: Metric = DECLARED.metric(name, value, fields, today=TODAY)
+    made: Measurement = DECLARED.metric(name, value, fields, today=TODAY)
     body = metrics([made], who, since=NOW - timedelta(minutes=1), until=NOW).body
     refusals = Refusals()
 

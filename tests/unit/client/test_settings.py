@@ -16,8 +16,8 @@ from bailee.client.setting_keys import KEYS
 from bailee.client.settings import (
     OF_A_PROJECT,
     SCOPES,
-    Settings,
-    Source,
+    ClientSettings,
+    SettingSource,
     from_environment,
     merge,
     parse,
@@ -31,12 +31,12 @@ OFFS = SWITCHES - SELECTORS
 FLOWS = tuple(POLICY.document.flows)
 
 
-def holding(*sources: Source) -> Settings:
+def holding(*sources: SettingSource) -> ClientSettings:
     """What holds under the shipped document."""
     return merge(sources, switches=SWITCHES, private=OFFS, most_days=30)
 
 
-def source(scope: str, **values: Any) -> Source:
+def source(scope: str, **values: Any) -> SettingSource:
     """A source of this scope, named after it."""
     return parse(scope, f"/{scope}.json", json.dumps(values).encode())
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bailee.cloud.egress import Budgets, EgressProxy, EgressRecord, Outcome, Rules
-from bailee.cloud.git import Access, GitProxy, GitRecord, Limits, Repository
+from bailee.cloud.egress import Budgets, ConnectionOutcome, EgressProxy, EgressRecord, EgressRules
+from bailee.cloud.git import CredentialUse, GitLimits, GitProxy, GitRecord, Repository
 from bailee.outbound.addresses import Address
 from bailee.outbound.dialing import Dialer, Unreachable
 from bailee.outbound.hosts import Host, read_host
@@ -129,7 +129,7 @@ def test_the_egress_proxy(data: bytes) -> None:
     """
     dialer, records = _Nobody(), list[EgressRecord]()
     proxy = EgressProxy(
-        Rules.of("trusted", allow=["allowed.test"]),
+        EgressRules.of("trusted", allow=["allowed.test"]),
         record=records.append,
         dialer=dialer,
         budgets=Budgets(head=5),
@@ -138,7 +138,7 @@ def test_the_egress_proxy(data: bytes) -> None:
     assert set(dialer.asked) <= {("allowed.test", 443), ("allowed.test", 80)}
     assert answer == b"" or answer.startswith(b"HTTP/1.1 ")
     assert answer.count(b"x-bailee-rule: ") == len(records)
-    assert not any(one.outcome is Outcome.ALLOWED for one in records)
+    assert not any(one.outcome is ConnectionOutcome.ALLOWED for one in records)
     for one in records:
         assert one.host == "" or read_host(one.host.join("[]") if ":" in one.host else one.host)
 
@@ -147,9 +147,9 @@ def test_the_egress_proxy(data: bytes) -> None:
 @settings(max_examples=500)
 def test_the_git_proxy(data: bytes) -> None:
     """Nobody is connected to but the session's git server, and only with the session's token."""
-    dialer, records, asked = _Nobody(), list[GitRecord](), list[Access]()
+    dialer, records, asked = _Nobody(), list[GitRecord](), list[CredentialUse]()
 
-    async def credential(access: Access) -> str:
+    async def credential(access: CredentialUse) -> str:
         asked.append(access)
         return "Basic dG9w"
 
@@ -160,7 +160,7 @@ def test_the_git_proxy(data: bytes) -> None:
         credential=credential,
         record=records.append,
         dialer=dialer,
-        limits=Limits(idle=5),
+        limits=GitLimits(idle=5),
         tls=_TLS,
     )
     answer = asyncio.run(serve(proxy, data))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bailee.console.names import Names, Reply, check_url, names
+from bailee.console.names import Names, NameVerdict, check_url, names
 from bailee.errors import InputError
 
 LABEL = "bailee-0123456789abcdef"
@@ -22,12 +22,12 @@ def test_on_this_machine_the_pages_have_a_name_of_their_own() -> None:
     found = local()
 
     assert f"http://{LABEL}.localhost:8788" == found.url
-    assert Reply.ANSWER is found.reply(f"{LABEL.upper()}.localhost:8788", "/")
+    assert NameVerdict.ANSWER is found.reply(f"{LABEL.upper()}.localhost:8788", "/")
     for host in ("127.0.0.1:8788", "localhost:8788"):
-        assert Reply.ANSWER is found.reply(host, "/api/v1/sessions")
-        assert Reply.ANSWER is found.reply(host, "/ledger/checkpoint")
-        assert Reply.ELSEWHERE is found.reply(host, "/")
-        assert Reply.ELSEWHERE is found.reply(host, "/api")
+        assert NameVerdict.ANSWER is found.reply(host, "/api/v1/sessions")
+        assert NameVerdict.ANSWER is found.reply(host, "/ledger/checkpoint")
+        assert NameVerdict.ELSEWHERE is found.reply(host, "/")
+        assert NameVerdict.ELSEWHERE is found.reply(host, "/api")
 
 
 @pytest.mark.parametrize(
@@ -40,7 +40,7 @@ def test_any_other_name_is_foreign(host: str, url: str | None) -> None:
     """For the API, too: a page of another site can't read what is answered (DNS rebinding)."""
     found = local(url)
 
-    assert {Reply.FOREIGN} == {found.reply(host, path) for path in ("/", "/api/v1/sessions")}
+    assert {NameVerdict.FOREIGN} == {found.reply(host, path) for path in ("/", "/api/v1/sessions")}
 
 
 def test_a_public_name_is_the_only_one_for_pages() -> None:
@@ -49,19 +49,19 @@ def test_a_public_name_is_the_only_one_for_pages() -> None:
 
     assert ("https://console.example.org", True) == (found.url, found.secure)
     for host in ("console.example.org", "console.example.org:443"):
-        assert Reply.ANSWER is found.reply(host, "/sign-in")
+        assert NameVerdict.ANSWER is found.reply(host, "/sign-in")
         assert "https://console.example.org" == found.origin(host)
-    assert Reply.THERE is found.reply("127.0.0.1:8788", "/sign-in")
-    assert Reply.ANSWER is found.reply("127.0.0.1:8788", "/api/v1/sessions")
-    assert Reply.FOREIGN is found.reply(f"{LABEL}.localhost:8788", "/")
+    assert NameVerdict.THERE is found.reply("127.0.0.1:8788", "/sign-in")
+    assert NameVerdict.ANSWER is found.reply("127.0.0.1:8788", "/api/v1/sessions")
+    assert NameVerdict.FOREIGN is found.reply(f"{LABEL}.localhost:8788", "/")
 
 
 def test_a_plain_name_of_this_machine_may_be_chosen() -> None:
     """By who has passkeys for it, or a browser that does not know names under localhost."""
     found = local("http://localhost:8788")
 
-    assert Reply.ANSWER is found.reply("localhost:8788", "/")
-    assert Reply.THERE is found.reply("127.0.0.1:8788", "/")
+    assert NameVerdict.ANSWER is found.reply("localhost:8788", "/")
+    assert NameVerdict.THERE is found.reply("127.0.0.1:8788", "/")
     assert "http://localhost:8788" == found.origin("localhost:8788")
 
 
@@ -71,7 +71,7 @@ def test_with_a_certificate_and_no_address_it_is_where_it_listens() -> None:
 
     assert "https://192.0.2.7:8788" == found.url
     assert "https://localhost:8788" == found.origin("localhost:8788")
-    assert Reply.ANSWER is found.reply("192.0.2.7:8788", "/")
+    assert NameVerdict.ANSWER is found.reply("192.0.2.7:8788", "/")
 
 
 @pytest.mark.parametrize(

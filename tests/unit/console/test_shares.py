@@ -6,15 +6,15 @@ import re
 
 import pytest
 
-from bailee.console.shares import Week, shares
+from bailee.console.shares import WeekShares, shares
 from bailee.words import words
 
 ANSWERS = [("1", "1"), ("2", "2"), ("3", "3"), ("dismissed", "<dismissed>")]
 
 
-def week(monday: str, *counts: int | None, total: int | None) -> Week:
+def week(monday: str, *counts: int | None, total: int | None) -> WeekShares:
     """A week of four counts."""
-    return Week(monday, dict(zip(("1", "2", "3", "dismissed"), counts, strict=True)), total)
+    return WeekShares(monday, dict(zip(("1", "2", "3", "dismissed"), counts, strict=True)), total)
 
 
 @pytest.mark.row("F3")

@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import pytest
 
-from bailee.console.visitor import Admission, Membership, Rule, SignedIn, Visitor, admits
+from bailee.console.visitor import (
+    Admission,
+    RouteRule,
+    SignedIn,
+    Visitor,
+    VisitorMembership,
+    admits,
+)
 
 HERE = {"organisation": "org_a"}
 
 
 def person(role: str | None = None, organisation: str = "org_a") -> Visitor:
     """Someone signed in, perhaps with a role in an organisation."""
-    places = () if role is None else (Membership(organisation, "A", role),)
+    places = () if role is None else (VisitorMembership(organisation, "A", role),)
     return Visitor(SignedIn("per_1", "a@example.org", None, places))
 
 
@@ -25,19 +32,19 @@ VISITORS = {
     "operator": Visitor(operator=True),
 }
 ADMITTED = {
-    Rule.PUBLIC: set(VISITORS),
-    Rule.PERSON: {"person", "member", "admin", "owner", "owner elsewhere"},
-    Rule.SOMEONE: set(VISITORS) - {"nobody"},
-    Rule.MEMBER: {"member", "admin", "owner", "operator"},
-    Rule.KEEPER: {"admin", "owner", "operator"},
-    Rule.ADMIN: {"admin", "owner"},
-    Rule.OPERATOR: {"operator"},
-    Rule.API: set(VISITORS),
+    RouteRule.PUBLIC: set(VISITORS),
+    RouteRule.PERSON: {"person", "member", "admin", "owner", "owner elsewhere"},
+    RouteRule.SOMEONE: set(VISITORS) - {"nobody"},
+    RouteRule.MEMBER: {"member", "admin", "owner", "operator"},
+    RouteRule.KEEPER: {"admin", "owner", "operator"},
+    RouteRule.ADMIN: {"admin", "owner"},
+    RouteRule.OPERATOR: {"operator"},
+    RouteRule.API: set(VISITORS),
 }
 
 
-@pytest.mark.parametrize("rule", Rule)
-def test_a_rule_admits_whom_it_names(rule: Rule) -> None:
+@pytest.mark.parametrize("rule", RouteRule)
+def test_a_rule_admits_whom_it_names(rule: RouteRule) -> None:
     """And nobody else; who is not signed in is asked to, who is signed in is refused."""
     found = {name: admits(rule, visitor, HERE) for name, visitor in VISITORS.items()}
 
@@ -49,7 +56,9 @@ def test_a_person_who_was_made_an_operator_is_both() -> None:
     """Their own pages and the operator's."""
     both = Visitor(SignedIn("per_1", "a@example.org", None), operator=True)
 
-    assert {Admission.ADMITTED} == {admits(r, both, {}) for r in (Rule.PERSON, Rule.OPERATOR)}
+    assert {Admission.ADMITTED} == {
+        admits(r, both, {}) for r in (RouteRule.PERSON, RouteRule.OPERATOR)
+    }
 
 
 def test_what_forms_are_bound_to_is_never_printed() -> None:

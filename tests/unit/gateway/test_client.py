@@ -10,7 +10,7 @@ import pytest
 
 from bailee.admission import Rounds
 from bailee.clock import system_clock
-from bailee.gateway.access import Caller, Passage, Unkept
+from bailee.gateway.access import Caller, NothingKept, Passage
 from bailee.gateway.client import ClientConnection
 from bailee.gateway.server import Gateway
 from bailee.gateway.settings import GatewayConfig, Upstream
@@ -67,7 +67,7 @@ class Keys:
     def authenticate(self, presented: bytes) -> Caller | None:
         """See `Access`."""
         zero = presented != b"keep"
-        terms = Unkept("test.zero") if zero else TERMS
+        terms = NothingKept("test.zero") if zero else TERMS
         passage = Passage(True, "test.passes")
         return Caller("a", "k", "n", "p", zero, lambda channel: terms, lambda kind, own: passage)
 

@@ -10,7 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from bailee.gateway.completion import (
-    Hold,
+    AnswerHold,
     HoldFrames,
     HoldLast,
     HoldStop,
@@ -18,10 +18,10 @@ from bailee.gateway.completion import (
     hold_for,
     is_last_event,
 )
-from bailee.testing.upstream import Message, Received, frame, sse
+from bailee.testing.upstream import AssistantMessage, Received, frame, sse
 
 ASKED = Received("POST", "/v1/messages", b"", b"", b"{}", (), 0)
-TRICKY = Message(
+TRICKY = AssistantMessage(
     (
         {"type": "text", "text": "message_stop"},
         {"type": "text", "text": '"message_stop" and\n\nevent: message_stop\n\n'},
@@ -35,7 +35,7 @@ EVENTS[2:2] = WORDS
 CUTS = st.lists(st.integers(1, 6000), max_size=30)
 
 
-def feed(hold: Hold, wire: bytes, cuts: list[int]) -> tuple[bytes, bytes]:
+def feed(hold: AnswerHold, wire: bytes, cuts: list[int]) -> tuple[bytes, bytes]:
     """(what went on, what was held), fed in pieces."""
     free, at = b"", 0
     for cut in [*sorted(cuts), len(wire)]:

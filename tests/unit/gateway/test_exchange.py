@@ -16,8 +16,8 @@ from bailee.gateway.exchange import Exchange
 from bailee.gateway.http1 import parse_answer_head, parse_request_head
 from bailee.gateway.phases import KEPT, PASSED, WRITING, Do, Phase, Table
 from bailee.gateway.recording import Keeping, NotKept
-from bailee.gateway.routes import Route
-from bailee.gateway.settings import Limits
+from bailee.gateway.routes import GatewayRoute
+from bailee.gateway.settings import GatewayLimits
 from bailee.gateway.uplink import Addressee
 from bailee.vault.exchange import Terms
 
@@ -30,7 +30,7 @@ EVENT = b"event: a\ndata: 1\n\n"
 STOP = b'event: message_stop\ndata: {"type":"message_stop"}\n\n'
 ENDED = b"0\r\n\r\n"
 CLOSED = UpstreamError("The upstream closed.", code="upstream_closed")
-LIMITS = Limits(upstream_silence=60.0, client_stalled=30.0, ping=15.0)
+LIMITS = GatewayLimits(upstream_silence=60.0, client_stalled=30.0, ping=15.0)
 
 
 def chunk(data: bytes) -> bytes:
@@ -71,7 +71,7 @@ class Dialogue:
         head = parse_request_head(raw)
         self.exchange = Exchange(
             head,
-            Route("api", b"/v1/messages", "/v1/messages", "conversation", pings=True),
+            GatewayRoute("api", b"/v1/messages", "/v1/messages", "conversation", pings=True),
             caller=CALLER,
             addressee=addressee,
             kept=Keeping(TERMS) if kept else NotKept("zero_retention"),

@@ -14,12 +14,12 @@ from hypothesis import strategies as st
 
 from bailee.gateway.decoding import decoded
 from bailee.gateway.interpret import interpret
-from bailee.testing.upstream import Message, Received, frame, sse
+from bailee.testing.upstream import AssistantMessage, Received, frame, sse
 from bailee.vault import bounds, structure
 from bailee.vault.bounds import BeyondBound
 from bailee.vault.exchange import CapturedExchange, Outcome, Terms
 
-TURN = Message(
+TURN = AssistantMessage(
     (
         {"type": "thinking", "thinking": "Hm. \u00e9", "signature": "c2ln"},
         {"type": "text", "text": "Let me look: message_stop \U0001f600"},

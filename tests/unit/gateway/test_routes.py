@@ -15,10 +15,10 @@ from bailee.gateway.routes import (
     CHANNELS,
     KNOWN,
     OTHERS,
-    Answered,
-    Known,
-    Refused,
-    Route,
+    AnsweredHere,
+    GatewayRoute,
+    KnownRoute,
+    RefusedRoute,
     recorded_target,
     route,
 )
@@ -73,7 +73,7 @@ ARN = b"arn:aws:bedrock:eu-west-1:123456789012:inference-profile"
 def test_where_a_post_goes(target: bytes, channel: str, goes_to: bytes, kind: str) -> None:
     """The path decides, the query goes along, and conversations are recorded."""
     found = route(b"POST", target)
-    assert isinstance(found, Route)
+    assert isinstance(found, GatewayRoute)
     assert (channel, goes_to, kind) == (found.channel, found.target, found.kind)
     assert (kind == "conversation") == found.recorded
 
@@ -82,7 +82,7 @@ def test_where_a_post_goes(target: bytes, channel: str, goes_to: bytes, kind: st
 @pytest.mark.parametrize("target", [b"/", b"/api/hello", b"/?x", b"/healthz", b"/readyz"])
 def test_greetings_are_answered(method: bytes, target: bytes) -> None:
     """Without going anywhere."""
-    assert isinstance(route(method, target), Answered)
+    assert isinstance(route(method, target), AnsweredHere)
 
 
 MISSPELLED = {
@@ -127,7 +127,7 @@ def test_what_two_could_read_differently_is_refused_with_its_reason(
 ) -> None:
     """400, and what is wrong with the path; it is never mended."""
     found = route(method, target)
-    assert isinstance(found, Refused)
+    assert isinstance(found, RefusedRoute)
     assert "invalid_request" == found.error.code
     assert MISSPELLED[target] in f"{found.error.message} {found.error.hint}"
 
@@ -156,7 +156,7 @@ def test_what_two_could_read_differently_is_refused_with_its_reason(
 def test_what_looks_like_a_conversation_and_is_none_goes_nowhere(target: bytes) -> None:
     """A tolerant upstream could take it for one that nobody records."""
     found = route(b"POST", target)
-    assert isinstance(found, Refused)
+    assert isinstance(found, RefusedRoute)
     assert "looks like a conversation" in found.error.message
 
 
@@ -197,22 +197,22 @@ def test_no_spelling_of_a_conversation_passes_as_something_else(target: bytes) -
     examples = {plain(one.example.partition("?")[0].encode()) for one in KNOWN
                 if one.kind == "conversation"}  # fmt: skip
     found = route(b"POST", target)
-    if isinstance(found, Route) and not found.recorded:
+    if isinstance(found, GatewayRoute) and not found.recorded:
         assert plain(target) not in examples
 
 
 @pytest.mark.row("G2")
 @pytest.mark.parametrize("known", KNOWN, ids=lambda known: known.label)
-def test_each_known_request_is_routed_as_it_says(known: Known) -> None:
+def test_each_known_request_is_routed_as_it_says(known: KnownRoute) -> None:
     """By its example, each of its methods, and no other."""
     for method in (b"GET", b"HEAD", b"POST", b"PUT", b"DELETE"):
         found = route(method, known.example.encode())
         assert known.label == found.label
         if method in known.methods:
-            assert isinstance(found, Route)
+            assert isinstance(found, GatewayRoute)
             assert (known.channel, known.kind) == (found.channel, found.kind)
         else:
-            assert isinstance(found, Refused)
+            assert isinstance(found, RefusedRoute)
             assert "method_not_allowed" == found.error.code
 
 
@@ -222,7 +222,7 @@ def test_each_known_request_is_routed_as_it_says(known: Known) -> None:
 def test_telemetry_goes_to_no_upstream(channel: str, name: str) -> None:
     """Whatever it would prove itself with; the ingest's setting is named."""
     found = route(b"POST", f"{channel}/v1/{name}".encode())
-    assert isinstance(found, Refused)
+    assert isinstance(found, RefusedRoute)
     assert "not_found" == found.error.code
     assert "ingest.listen" in (found.error.hint or "")
 
@@ -256,10 +256,10 @@ def test_every_request_of_every_sdk_is_recorded_refused_or_passes_by_a_clause(ve
     """
     asked = f"{verb.method} {verb.path}"
     found = route(verb.method.encode(), filled(verb.path).encode())
-    if isinstance(found, Refused):
+    if isinstance(found, RefusedRoute):
         assert asked not in CONVERSATIONS | LENT
         return
-    assert isinstance(found, Route)
+    assert isinstance(found, GatewayRoute)
     assert (asked in CONVERSATIONS) == found.recorded
     decision = routes_page.decided(found.kind, "operator's")
     assert (asked in CONVERSATIONS | LENT) == (decision.effect == "allow")
@@ -283,7 +283,7 @@ def test_labels_hold_nothing_that_a_client_wrote(method: bytes, target: bytes) -
     found = route(method, target)
     own = {"*", "/", "/api/hello", "/healthz", "/readyz"}
     assert found.label in {*own, *OTHERS.values(), *(k.label for k in KNOWN)}
-    if isinstance(found, Refused):
+    if isinstance(found, RefusedRoute):
         assert b"CANARY" not in repr(found.error.api_body()).encode()
 
 

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from bailee.errors import InputError
-from bailee.gateway.credentials import ApiKey, Bedrock, NoCredential, default_url, split_url
+from bailee.gateway.credentials import Bedrock, FixedKey, NoCredential, default_url, split_url
 from bailee.gateway.settings import check_bind, check_upstream
 
 
@@ -65,12 +65,12 @@ def test_other_upstream_addresses_are_refused(url: str) -> None:
 
 def test_api_keys_as_header_lines() -> None:
     """As x-api-key or as a bearer; one that would break a header is refused."""
-    assert b"x-api-key: k\r\n" == ApiKey("k").fixed
-    assert b"Authorization: Bearer k\r\n" == ApiKey("k", bearer=True).fixed
+    assert b"x-api-key: k\r\n" == FixedKey("k").fixed
+    assert b"Authorization: Bearer k\r\n" == FixedKey("k", bearer=True).fixed
     assert b"" == NoCredential().fixed
     for bad in ("", "a\r\nb", "\u00e9"):
         with pytest.raises(InputError):
-            ApiKey(bad)
+            FixedKey(bad)
 
 
 def test_bedrock_signs_or_sends_its_token(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bailee.errors import IntegrityError
-from bailee.home.belonging import PARTS, Mark, Part, Stage, Standing, judge
+from bailee.home.belonging import PARTS, HomeStanding, Mark, Part, Stage, judge
 
 WHOLE = ("a", Stage.WHOLE)
 
@@ -32,7 +32,7 @@ NOWHERE = {name: Part(there=False) for name in PARTS}
 @pytest.mark.row("D4")
 def test_only_where_nothing_is_a_home_is_new() -> None:
     """A root key alone is a trace of one."""
-    assert Standing(None, Stage.MAKING) == judge(None, NOWHERE)
+    assert HomeStanding(None, Stage.MAKING) == judge(None, NOWHERE)
     with pytest.raises(IntegrityError, match="data/ and keyring/ and vault/ of this home"):
         judge(None, NOWHERE, rooted=True)
     with pytest.raises(IntegrityError, match="not there"):
@@ -69,7 +69,7 @@ def test_a_part_of_another_home_is_named(name: str, own: tuple[str, Stage] | Non
 def test_homes_from_before_there_were_ids_get_one() -> None:
     """Once: a part without one, where others have some, is older than they are."""
     old = {name: Part(there=True) for name in PARTS}
-    assert Standing(None, Stage.NAMING) == judge(None, old)
+    assert HomeStanding(None, Stage.NAMING) == judge(None, old)
     assert "a" == judge(("a", Stage.NAMING), old).home
     assert ("data",) == older(parts(3, 3, 3, 3) | {"data": Part(there=True)})
 

@@ -11,13 +11,13 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from bailee.policy import Policy, load
-from bailee.policy.diagram import Configuration, Upstream, draw
+from bailee.policy.diagram import Configuration, ModelService, draw
 from bailee.policy.document import Language
 from bailee.policy.drawing import Layout, _wide, _wrapped
 
 POLICY = load()
 RUNNING = Configuration(
-    "http://127.0.0.1:8787", False, (Upstream("api", "models.example.org"),), "folder", "file"
+    "http://127.0.0.1:8787", False, (ModelService("api", "models.example.org"),), "folder", "file"
 )
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -56,7 +56,7 @@ def test_what_runs_is_shown_and_what_does_not_is_not() -> None:
     more = Configuration(
         "https://bailee.example.org",
         True,
-        (*RUNNING.upstreams, Upstream("bedrock", "bedrock.example.com")),
+        (*RUNNING.upstreams, ModelService("bedrock", "bedrock.example.com")),
         "s3",
         "env",
         frozenset({"metrics", "errors", "bug_report", "survey"}),
@@ -94,7 +94,7 @@ def test_what_is_passed_on_to_somebody_is_said() -> None:
 
 def test_with_models_elsewhere_alone_the_flows_are_off() -> None:
     """A service with Bedrock alone: the policy turns what is beside the work off by default."""
-    running = Configuration("http://x", False, (Upstream("bedrock", "b"),), "folder", "file")
+    running = Configuration("http://x", False, (ModelService("bedrock", "b"),), "folder", "file")
 
     said = texts(draw(POLICY, running, "en", "narrow"))
 
@@ -149,6 +149,6 @@ def test_text_is_broken_and_never_lost(text: str) -> None:
 
 def test_names_are_escaped() -> None:
     """A model's name is text, whatever it is."""
-    running = Configuration("<g>", False, (Upstream("api", '<script>&"'),), "folder", "file")
+    running = Configuration("<g>", False, (ModelService("api", '<script>&"'),), "folder", "file")
 
     assert '<script>&"' in " ".join(texts(draw(POLICY, running, "en", "wide")))

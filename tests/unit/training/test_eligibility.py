@@ -9,7 +9,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from bailee.errors import InputError
 from bailee.policy import load
-from bailee.training.eligibility import Standing, Use, decide
+from bailee.training.eligibility import OwnerStanding, Use, decide
 
 POLICY = load(None)
 PRO = Use("pro", "api")
@@ -23,14 +23,14 @@ class Choosing(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.history: list[str | int] = []
-        self.standing = Standing("none", 0)
+        self.standing = OwnerStanding("none", 0)
         self.last_consent: dict[int, int] = {}
 
     @rule(choice=st.sampled_from(["allowed", "refused"]))
     def choose(self, choice: str) -> None:
         """Choose, or choose again, the same or otherwise."""
         self.history.append(choice)
-        self.standing = Standing(choice, len(self.history))
+        self.standing = OwnerStanding(choice, len(self.history))
 
     @rule(session=st.integers(0, 2))
     def use(self, session: int) -> None:
@@ -57,7 +57,7 @@ TestChoosing = Choosing.TestCase
 
 def test_allowing_again_does_not_reach_back() -> None:
     """Used while allowed, then withdrawn, then allowed again: not eligible until it is resumed."""
-    again = Standing("allowed", 3)
+    again = OwnerStanding("allowed", 3)
     assert "train.inactive" == decide(POLICY, again, [PRO], 1).clause
     assert "allow" == decide(POLICY, again, [PRO], 3).effect
 
@@ -75,7 +75,7 @@ def test_every_use_must_be_allowed(
     plans: list[tuple[str, str]], choice: str, partner: bool
 ) -> None:
     """A session that was used with several plans or channels is eligible if it were with each."""
-    standing = Standing(choice, 1, partner, 1 if partner else 0)
+    standing = OwnerStanding(choice, 1, partner, 1 if partner else 0)
     uses = [Use(*use) for use in plans]
     alone = [decide(POLICY, standing, [use], 1).effect for use in uses]
     together = decide(POLICY, standing, uses, 1).effect
@@ -87,7 +87,7 @@ def test_a_partner_has_their_own_word(channel: str) -> None:
     """An organisation's sessions count from its joining, not from a consumer's choice, and one that
     was ever on another channel never does.
     """
-    standing = Standing("allowed", 1, partner_programme=True, joined=2)
+    standing = OwnerStanding("allowed", 1, partner_programme=True, joined=2)
     team = Use("team", "api")
     assert "train.inactive" == decide(POLICY, standing, [team], 1).clause
     assert "train.partner" == decide(POLICY, standing, [team], 2).clause
@@ -98,4 +98,4 @@ def test_a_partner_has_their_own_word(channel: str) -> None:
 def test_no_use_is_refused() -> None:
     """Nothing is assumed about a session of which no use is known."""
     with pytest.raises(InputError):
-        decide(POLICY, Standing("allowed", 1), [], 1)
+        decide(POLICY, OwnerStanding("allowed", 1), [], 1)

@@ -13,14 +13,14 @@ from prompt_toolkit.history import InMemoryHistory
 
 from bailee.agent.conversation import text_of
 from bailee.agent.messages_api import warm
-from bailee.agent.session import Options, Session, resumable
+from bailee.agent.session import AgentSession, Options, resumable
 from bailee.agent.terminal import picking, prompting, servers, status
 from bailee.agent.terminal.attaching import content_of
 from bailee.agent.terminal.commands import COMMANDS, there
 from bailee.agent.terminal.drawing import DrawnScreen
 from bailee.agent.terminal.sitting import Sitting
 from bailee.agent.terminal.training import TrainingQuestion
-from bailee.client.machine import Machine
+from bailee.client.machine import ClientMachine
 from bailee.errors import BaileeError, InputError
 from bailee.shown import lines as visible
 from bailee.words import of_locale, words
@@ -33,12 +33,12 @@ class Terminal:
     hands them on. `run` is called once. `chance`: see `Sitting`.
     """
 
-    def __init__(self, options: Options, machine: Machine, *, chance: float = 1.0) -> None:
+    def __init__(self, options: Options, machine: ClientMachine, *, chance: float = 1.0) -> None:
         said = words(of_locale(machine.environment), "terminal")
         self._screen = DrawnScreen(said)
         self._sitting = Sitting(options, machine, self._screen, chance=chance)
         self._history = InMemoryHistory()
-        self._history_of: Session | None = None
+        self._history_of: AgentSession | None = None
 
     async def run(self, *, choose: bool, first: str | None) -> int:
         """From the greeting to the end; the exit status."""
@@ -150,7 +150,7 @@ class Terminal:
 
 def run(
     options: Options,
-    machine: Machine,
+    machine: ClientMachine,
     *,
     choose: bool,
     first: str | None,

@@ -8,7 +8,7 @@ from typing import Final
 
 from bailee.agent.ports import Block
 from bailee.agent.tools.files import decoded, image_block, image_kind
-from bailee.agent.workspace import Place, Workspace, read_bytes
+from bailee.agent.workspace import Workspace, WorkspacePath, read_bytes
 from bailee.errors import InputError
 from bailee.words import Words
 
@@ -52,7 +52,7 @@ def content_of(line: str, workspace: Workspace, words: Words) -> tuple[list[Bloc
     return [*blocks, _text(line)], notes
 
 
-def _file(content: bytes, place: Place) -> Block:
+def _file(content: bytes, place: WorkspacePath) -> Block:
     if (kind := image_kind(content)) is not None:
         return image_block(content, kind, place.subject)
     text = decoded(content, place)

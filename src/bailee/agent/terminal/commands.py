@@ -16,14 +16,14 @@ from bailee.agent.session import resumable
 from bailee.agent.terminal import picking, reporting
 from bailee.agent.terminal.sitting import Sitting
 from bailee.client.flows import all_flows
-from bailee.client.machine import Machine
+from bailee.client.machine import ClientMachine
 from bailee.errors import InputError, StorageError
 from bailee.words import Words
 
 Command = Callable[[Sitting, str], Awaitable[None]]
 
 
-def there(machine: Machine) -> list[str]:
+def there(machine: ClientMachine) -> list[str]:
     """The commands there are: a switch may take one away."""
     on = reporting.is_on(machine)
     return [name for name in COMMANDS if on or name not in reporting.NAMES]

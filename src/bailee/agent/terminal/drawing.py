@@ -22,8 +22,8 @@ from rich.table import Table
 from rich.text import Text
 
 from bailee.agent import events
-from bailee.agent.terminal.keys import Listening
-from bailee.agent.terminal.screen import Choice, Page
+from bailee.agent.terminal.keys import KeyListening
+from bailee.agent.terminal.screen import Choice, ScreenPage
 from bailee.agent.terminal.showing import THEME, Showing, diff_text, markdown
 from bailee.errors import BaileeError
 from bailee.plain_console import PlainConsole
@@ -46,7 +46,7 @@ class DrawnScreen:
         self.errors: list[str] = []
         self._console = PlainConsole(theme=THEME)
         self._showing = Showing(self._console, words)
-        self._listening = Listening()
+        self._listening = KeyListening()
 
     @property
     def width(self) -> int:
@@ -113,7 +113,7 @@ class DrawnScreen:
             termios.tcflush(session.input.fileno(), termios.TCIFLUSH)
         return await session.prompt_async(f"{lines}\n? ", key_bindings=bindings)
 
-    async def page(self, page: Page) -> None:
+    async def page(self, page: ScreenPage) -> None:
         """See `Screen.page`."""
         bindings = KeyBindings()
 

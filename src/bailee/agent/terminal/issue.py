@@ -21,14 +21,14 @@ from pathlib import Path
 from bailee.agent.assembly import variables
 from bailee.agent.terminal.screen import Choice, Screen
 from bailee.client import public_issue
-from bailee.client.bug_report import Issue, issue
-from bailee.client.machine import Machine
+from bailee.client.bug_report import IssueDraft, issue
+from bailee.client.machine import ClientMachine
 from bailee.errors import InputError
 
 
 async def offer(
     screen: Screen,
-    machine: Machine,
+    machine: ClientMachine,
     description: str,
     errors: Sequence[str],
     environment: dict[str, str],
@@ -65,7 +65,7 @@ async def offer(
             return
 
 
-def _show(screen: Screen, made: Issue) -> None:
+def _show(screen: Screen, made: IssueDraft) -> None:
     screen.say(f"── {made.title}")
     screen.say(made.body)
     for secret in made.removed:
@@ -73,7 +73,7 @@ def _show(screen: Screen, made: Issue) -> None:
         screen.say(told, "dim", indent=2)
 
 
-async def _edited(screen: Screen, held: Mapping[str, str], made: Issue) -> Issue:
+async def _edited(screen: Screen, held: Mapping[str, str], made: IssueDraft) -> IssueDraft:
     """What the person's editor made of it: the first line is the title."""
     words = screen.words
     editor = held.get("VISUAL") or held.get("EDITOR")

@@ -15,7 +15,7 @@ from prompt_toolkit.keys import Keys
 _ESCAPE_WAIT: Final = 0.1  # seconds after which an Escape is one, and not the start of an arrow key
 
 
-class Listening:
+class KeyListening:
     """Listens between `start` and `stop`, on the event loop's thread. `typed` is what was typed
     meanwhile.
     """

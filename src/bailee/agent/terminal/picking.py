@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from bailee.agent.conversation import Conversation
-from bailee.agent.ports import Kept, Transcripts
+from bailee.agent.ports import ResumableSession, Transcripts
 from bailee.agent.terminal.screen import Screen
 from bailee.client.picture import columns, cut
 from bailee.errors import BaileeError
@@ -23,11 +23,11 @@ _MOVES: Final = {"up": -1, "down": 1, "c-p": -1, "c-n": 1, "pageup": -_ROWS, "pa
 
 @dataclass(slots=True)
 class Picking:
-    """A `screen.Page`: the sessions, what was typed, where the cursor is. It deletes from `store`
-    what the person deletes, and reads previews from it.
+    """A `screen.ScreenPage`: the sessions, what was typed, where the cursor is. It deletes from
+    `store` what the person deletes, and reads previews from it.
     """
 
-    sessions: list[Kept]
+    sessions: list[ResumableSession]
     store: Transcripts
     folder: str
     now: datetime
@@ -40,19 +40,19 @@ class Picking:
     _previews: dict[str, str] = field(default_factory=dict)
 
     @property
-    def found(self) -> list[Kept]:
+    def found(self) -> list[ResumableSession]:
         """The sessions that fit what was typed."""
         low = self.typed.lower()
         return [k for k in self.sessions if low in f"{k.title} {k.folder} {k.session}".lower()]
 
     @property
-    def chosen(self) -> Kept | None:
+    def chosen(self) -> ResumableSession | None:
         """The one the cursor is on."""
         found = self.found
         return found[min(self.at, len(found) - 1)] if found else None
 
     def press(self, key: str) -> None:
-        """See `screen.Page`."""
+        """See `screen.ScreenPage`."""
         chosen = self.chosen
         if key in ("escape", "c-c", "c-d"):
             self.done = True
@@ -74,12 +74,12 @@ class Picking:
             self._search(self.typed[:-1])
 
     def type(self, text: str) -> None:
-        """See `screen.Page`: searches."""
+        """See `screen.ScreenPage`: searches."""
         if text.isprintable():
             self._search(self.typed + text)
 
     def lines(self, width: int) -> list[tuple[str, str]]:
-        """See `screen.Page`."""
+        """See `screen.ScreenPage`."""
         found, chosen, words = self.found, self.chosen, self.words
         made = [("bold", words("resume.question", typed=visible(self.typed)))]
         first = max(0, min(self.at - _ROWS // 2, len(found) - _ROWS))
@@ -109,7 +109,7 @@ class Picking:
             self._previews[session] = text
         return self._previews[session]
 
-    def _row(self, kept: Kept, here: bool, width: int) -> str:
+    def _row(self, kept: ResumableSession, here: bool, width: int) -> str:
         words = self.words
         where = "" if kept.folder == self.folder else words("resume.elsewhere", folder=kept.folder)
         when = until(kept.forgotten_at, self.now, words)
@@ -120,7 +120,11 @@ class Picking:
 
 
 async def pick(
-    screen: Screen, sessions: Sequence[Kept], store: Transcripts, folder: Path, now: datetime
+    screen: Screen,
+    sessions: Sequence[ResumableSession],
+    store: Transcripts,
+    folder: Path,
+    now: datetime,
 ) -> str | None:
     """The id of the session a person chose; None when they chose none."""
     if not sessions:

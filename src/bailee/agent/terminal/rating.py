@@ -23,7 +23,7 @@ from datetime import datetime
 from typing import Final
 
 from bailee.client import survey
-from bailee.client.machine import Machine
+from bailee.client.machine import ClientMachine
 from bailee.client.payloads import rating
 from bailee.words import Words
 
@@ -39,7 +39,7 @@ class Rating:
 
     def __init__(
         self,
-        machine: Machine,
+        machine: ClientMachine,
         words: Words,
         chance: float,
         send: Callable[[str], None],
@@ -69,7 +69,7 @@ class Rating:
             self._shown = None
         now = self._machine.clock()
         folder = self._machine.data
-        state = survey.Session(True, self._began, self.turns, self._asked, self._chance)
+        state = survey.SurveyedSession(True, self._began, self.turns, self._asked, self._chance)
         may_send = self._machine.flow("survey").on
         if not survey.ask(survey.read(folder), state, may_send=may_send, now=now):
             return

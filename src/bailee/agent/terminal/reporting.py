@@ -10,16 +10,16 @@ import asyncio
 from bailee.agent.terminal import issue
 from bailee.agent.terminal.screen import Choice, Screen
 from bailee.agent.terminal.sitting import Sitting
-from bailee.client.bug_report import Draft, draft, environment
+from bailee.client.bug_report import ReportDraft, draft, environment
 from bailee.client.flows import provider_of
-from bailee.client.machine import Machine
-from bailee.client.sender import Outcome
+from bailee.client.machine import ClientMachine
+from bailee.client.sender import SendOutcome
 
 NAMES = ("/bug", "/feedback")
 _KEYS = {"description": "d", "transcript": "t", "errors": "e", "environment": "o"}
 
 
-def is_on(machine: Machine) -> bool:
+def is_on(machine: ClientMachine) -> bool:
     """Whether there is such a command: a switch that turns the flow off takes it away."""
     return machine.flow("bug_report").on
 
@@ -61,7 +61,7 @@ async def report(sitting: Sitting, description: str) -> None:
     )
 
 
-def _tell(screen: Screen, outcome: Outcome) -> None:
+def _tell(screen: Screen, outcome: SendOutcome) -> None:
     """What became of the report."""
     words = screen.words
     if outcome.became == "sent":
@@ -75,7 +75,7 @@ def _tell(screen: Screen, outcome: Outcome) -> None:
         screen.say(words("report.failed", became=became, why=outcome.why), "yellow")
 
 
-async def _edited(screen: Screen, machine: Machine, made: Draft) -> Draft | None:
+async def _edited(screen: Screen, machine: ClientMachine, made: ReportDraft) -> ReportDraft | None:
     """What the person made of it; None when they would rather not."""
     words = screen.words
     while True:
@@ -104,7 +104,7 @@ async def _edited(screen: Screen, machine: Machine, made: Draft) -> Draft | None
             made = made.with_(part) if part in made.left_out else made.without(part)
 
 
-def _show(screen: Screen, machine: Machine, made: Draft) -> None:
+def _show(screen: Screen, machine: ClientMachine, made: ReportDraft) -> None:
     """Where it would go, what would go, and for how long it would stay."""
     words = screen.words
     screen.say(words("report.goes_to", where=machine.flow("bug_report").destination))
@@ -133,7 +133,7 @@ def _show(screen: Screen, machine: Machine, made: Draft) -> None:
     screen.say(period.of(words.language), "dim")
 
 
-async def _kept(screen: Screen, made: Draft) -> Draft:
+async def _kept(screen: Screen, made: ReportDraft) -> ReportDraft:
     """The draft with one more secret left as it is, or masked again."""
     number = await screen.ask(screen.words("report.which"))
     if not number:

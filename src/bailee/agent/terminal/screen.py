@@ -23,7 +23,7 @@ class Choice(NamedTuple):
     text: str
 
 
-class Page(Protocol):
+class ScreenPage(Protocol):
     """What fills the terminal and takes keys, until it is done."""
 
     @property
@@ -82,7 +82,7 @@ class Screen(Protocol):
         """
         ...
 
-    async def page(self, page: Page) -> None:
+    async def page(self, page: ScreenPage) -> None:
         """Shows a page until it is done."""
         ...
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from bailee.agent.assembly import proposed
 from bailee.agent.terminal.screen import Choice, Screen
-from bailee.client.machine import Machine
-from bailee.client.servers import Server
+from bailee.client.machine import ClientMachine
+from bailee.client.servers import McpServer
 
 
-async def permitted(screen: Screen, machine: Machine) -> list[Server]:
+async def permitted(screen: Screen, machine: ClientMachine) -> list[McpServer]:
     """Those that the person said yes to."""
     words = screen.words
     choices = [Choice("y", "yes", words("server.yes")), Choice("n", "no", words("server.no"))]

@@ -15,7 +15,7 @@ from rich.theme import Theme
 
 from bailee.agent import events
 from bailee.agent.editing import changed_lines
-from bailee.agent.ports import Intent, Piece
+from bailee.agent.ports import AnswerPiece, Intent
 from bailee.agent.terminal.writing import Blocks, wrapped_start
 from bailee.shown import lines as visible
 from bailee.words import Words
@@ -82,7 +82,7 @@ class Showing:
         """Shows one event."""
         words = self._words
         match event:
-            case Piece(kind, text):
+            case AnswerPiece(kind, text):
                 self._piece(kind, text)
             case events.Answered(answer):
                 self._flush()
@@ -98,14 +98,14 @@ class Showing:
                 self.tool(intent, outcome.shown, outcome.shown_kind, outcome.is_error)
                 if outcome.is_error and not outcome.shown:
                     self._body(str(outcome.content), "red")
-            case events.Refused(_, intent, reason, _):
+            case events.CallRefused(_, intent, reason, _):
                 self.tool(intent, "", "text", True)
                 self._line("  " + words("turn.refused", reason=reason), "yellow")
             case events.Compacting(tokens):
                 self._work = words("turn.summing_up", tokens=tokens)
             case events.Compacted():
                 self._line(words("turn.summed_up"), "dim")
-            case events.NotKept(why):
+            case events.TranscriptNotKept(why):
                 self._line(words("turn.not_kept", why=why), "yellow")
             case events.Warned(why):
                 self._line(why, "yellow")

@@ -12,13 +12,13 @@ from bailee.agent import events, recorded
 from bailee.agent.assembly import assembled
 from bailee.agent.console_api import console_api
 from bailee.agent.messages_api import MessagesApi, endpoint
-from bailee.agent.session import Options, Session
+from bailee.agent.session import AgentSession, Options
 from bailee.agent.terminal.asking import PersonAtScreen
 from bailee.agent.terminal.rating import Rating
 from bailee.agent.terminal.screen import Screen
 from bailee.client.background import Background
-from bailee.client.machine import Machine
-from bailee.client.servers import Server
+from bailee.client.machine import ClientMachine
+from bailee.client.servers import McpServer
 
 
 class Sitting:
@@ -28,7 +28,7 @@ class Sitting:
     """
 
     def __init__(
-        self, options: Options, machine: Machine, screen: Screen, *, chance: float = 1.0
+        self, options: Options, machine: ClientMachine, screen: Screen, *, chance: float = 1.0
     ) -> None:
         self.options = options
         self.machine = machine
@@ -37,10 +37,10 @@ class Sitting:
         self.background = Background(machine, "bailee-code", screen.words.language)
         self.rating = Rating(machine, screen.words, chance, self.background.send)
         self.known = recorded.UNKNOWN
-        self.permitted: Sequence[Server] = ()
+        self.permitted: Sequence[McpServer] = ()
         self.done = False
         self.forgotten = False
-        self.session: Session
+        self.session: AgentSession
         self._asking: set[asyncio.Task[None]] = set()
 
     async def open(self, options: Options) -> None:

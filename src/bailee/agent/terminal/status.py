@@ -7,7 +7,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from bailee.agent.recorded import Recorded
-from bailee.agent.session import Session
+from bailee.agent.session import AgentSession
 from bailee.client.picture import columns, cut
 from bailee.shown import lines as visible
 from bailee.words import Words
@@ -15,7 +15,7 @@ from bailee.words import Words
 _BETWEEN: Final = " · "
 
 
-def line(session: Session, recorded: Recorded, width: int, words: Words) -> str:
+def line(session: AgentSession, recorded: Recorded, width: int, words: Words) -> str:
     """The line for a terminal of that width; what matters least is left out first. Pure."""
     folder = _short(session.workspace.root, Path(session.environment.get("HOME", "/nonexistent")))
     parts = [

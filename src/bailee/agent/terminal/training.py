@@ -20,7 +20,7 @@ from bailee.agent.assembly import variables
 from bailee.agent.console_api import ConsoleApi, console_api
 from bailee.agent.messages_api import endpoint
 from bailee.agent.terminal.screen import Choice, Screen
-from bailee.client.machine import Machine
+from bailee.client.machine import ClientMachine
 from bailee.errors import BaileeError, UpstreamError
 from bailee.policy.document import Language
 from bailee.policy.notice import Consequence, notice
@@ -35,7 +35,7 @@ class TrainingQuestion:
     at most once, as soon as the console has said so.
     """
 
-    def __init__(self, machine: Machine) -> None:
+    def __init__(self, machine: ClientMachine) -> None:
         self._machine = machine
         self._console: ConsoleApi | None = None
         self._state: Future[object] | None = None

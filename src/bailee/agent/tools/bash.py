@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from bailee.agent.egress import Egress
-from bailee.agent.ports import Intent, Outcome
+from bailee.agent.ports import Intent, ToolOutcome
 from bailee.agent.sandbox import Sandbox, home_of
 from bailee.agent.tools.arguments import Arguments, field, schema
 from bailee.agent.tools.process import run_program
@@ -58,7 +58,7 @@ class Bash:
         title = arguments.text("description", "") or "Run a command"
         return Intent(self.name, command, title, command, "command")
 
-    async def run(self, arguments: Arguments) -> Outcome:
+    async def run(self, arguments: Arguments) -> ToolOutcome:
         """Its output and exit status."""
         command = arguments.text("command")
         seconds = arguments.number("timeout", _SECONDS, least=1, most=_MOST_SECONDS)
@@ -96,7 +96,7 @@ class Bash:
         else:
             end = f"[exit status {ran.status}]" if ran.status else ""
         content = "\n".join(part for part in (output, end) if part) or "[no output]"
-        return Outcome(content, is_error=ran.status != 0, shown=_tail(content))
+        return ToolOutcome(content, is_error=ran.status != 0, shown=_tail(content))
 
 
 def _tail(text: str) -> str:

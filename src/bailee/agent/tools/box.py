@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
-from bailee.agent.ports import Call, Definition, Intent, Outcome
+from bailee.agent.ports import Call, Definition, Intent, ToolOutcome
 from bailee.agent.tools.arguments import Arguments
 from bailee.errors import InputError
 
@@ -32,7 +32,7 @@ class Tool(Protocol):
         """See `ports.Tools.intent`."""
         ...
 
-    async def run(self, arguments: Arguments) -> Outcome:
+    async def run(self, arguments: Arguments) -> ToolOutcome:
         """See `ports.Tools.run`."""
         ...
 
@@ -59,7 +59,7 @@ class Toolbox:
         """See `ports.Tools.intent`."""
         return self._tool(call).intent(Arguments(call.name, call.arguments))
 
-    async def run(self, call: Call) -> Outcome:
+    async def run(self, call: Call) -> ToolOutcome:
         """See `ports.Tools.run`."""
         return await self._tool(call).run(Arguments(call.name, call.arguments))
 

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Final
 
 from bailee.agent.editing import changed_lines, diff, replaced
-from bailee.agent.ports import Block, Intent, Outcome
+from bailee.agent.ports import Block, Intent, ToolOutcome
 from bailee.agent.tools.arguments import Arguments, field, schema
-from bailee.agent.workspace import Place, Workspace, read_bytes, write_bytes
+from bailee.agent.workspace import Workspace, WorkspacePath, read_bytes, write_bytes
 from bailee.errors import InputError
 
 _LINES: Final = 2000
@@ -24,7 +24,7 @@ IMAGES: Final = {
 }
 
 
-class Seen:
+class SeenFiles:
     """Which content of which file the model has seen, so that it overwrites nothing unseen."""
 
     def __init__(self) -> None:
@@ -55,7 +55,7 @@ class Read:
         },
     )
 
-    def __init__(self, workspace: Workspace, seen: Seen) -> None:
+    def __init__(self, workspace: Workspace, seen: SeenFiles) -> None:
         self._workspace = workspace
         self._seen = seen
 
@@ -64,13 +64,13 @@ class Read:
         place = self._workspace.place(arguments.text("path"))
         return Intent(self.name, place.subject, f"Read {place.subject}", harmless=place.inside)
 
-    async def run(self, arguments: Arguments) -> Outcome:
+    async def run(self, arguments: Arguments) -> ToolOutcome:
         """The lines, numbered."""
         place = self._workspace.place(arguments.text("path"))
         content = read_bytes(place)
         self._seen.note(place.real, content)
         if (kind := image_kind(content)) is not None:
-            return Outcome([image_block(content, kind, place.subject)], shown=kind)
+            return ToolOutcome([image_block(content, kind, place.subject)], shown=kind)
         text = decoded(content, place)
         lines = text.split("\n")
         if lines[-1] == "":
@@ -79,11 +79,11 @@ class Read:
         count = arguments.number("limit", _LINES, least=1, most=_LINES)
         part = lines[first - 1 : first - 1 + count]
         if not part:
-            return Outcome(f"The file has {len(lines)} lines.", shown=f"{len(lines)} lines")
+            return ToolOutcome(f"The file has {len(lines)} lines.", shown=f"{len(lines)} lines")
         numbered = [f"{first + i:6}\t{_short(line)}" for i, line in enumerate(part)]
         if len(lines) > first - 1 + len(part):
             numbered.append(f"[{len(lines)} lines in all; go on with offset {first + len(part)}]")
-        return Outcome("\n".join(numbered), shown=f"{len(part)} lines")
+        return ToolOutcome("\n".join(numbered), shown=f"{len(part)} lines")
 
 
 class Write:
@@ -96,7 +96,7 @@ class Write:
     )
     input_schema = schema({"path": _PATH, "content": field("string", "The whole content.")})
 
-    def __init__(self, workspace: Workspace, seen: Seen) -> None:
+    def __init__(self, workspace: Workspace, seen: SeenFiles) -> None:
         self._workspace = workspace
         self._seen = seen
 
@@ -107,12 +107,12 @@ class Write:
         shown = diff(before or "", after, place.subject)
         return _intent(self.name, place, verb, shown)
 
-    async def run(self, arguments: Arguments) -> Outcome:
+    async def run(self, arguments: Arguments) -> ToolOutcome:
         """Writes."""
         place, before, after = self._change(arguments)
         return _written(self._seen, place, before or "", after, after.encode())
 
-    def _change(self, arguments: Arguments) -> tuple[Place, str | None, str]:
+    def _change(self, arguments: Arguments) -> tuple[WorkspacePath, str | None, str]:
         place = self._workspace.place(arguments.text("path"))
         content = arguments.text("content")
         _encoded(content)
@@ -144,7 +144,7 @@ class Edit:
         {"replace_all": field("boolean", "Replace every occurrence.")},
     )
 
-    def __init__(self, workspace: Workspace, seen: Seen) -> None:
+    def __init__(self, workspace: Workspace, seen: SeenFiles) -> None:
         self._workspace = workspace
         self._seen = seen
 
@@ -154,12 +154,12 @@ class Edit:
         shown = diff(before, after, place.subject)
         return _intent(self.name, place, "Edit", shown)
 
-    async def run(self, arguments: Arguments) -> Outcome:
+    async def run(self, arguments: Arguments) -> ToolOutcome:
         """Writes what the file is now, changed; not what it was when it was asked about."""
         place, before, after = self._change(arguments)
         return _written(self._seen, place, before, after, after.encode())
 
-    def _change(self, arguments: Arguments) -> tuple[Place, str, str]:
+    def _change(self, arguments: Arguments) -> tuple[WorkspacePath, str, str]:
         place = self._workspace.place(arguments.text("path"))
         before = decoded(read_bytes(place), place)
         old, new = arguments.text("old"), arguments.text("new")
@@ -167,7 +167,7 @@ class Edit:
         return place, before, replaced(before, old, new, every=arguments.flag("replace_all"))
 
 
-def decoded(content: bytes, place: Place) -> str:
+def decoded(content: bytes, place: WorkspacePath) -> str:
     """The file's text.
 
     Raises:
@@ -200,7 +200,7 @@ def image_block(content: bytes, kind: str, name: str) -> Block:
     return {"type": "image", "source": {"type": "base64", "media_type": kind, "data": data}}
 
 
-def _intent(tool: str, place: Place, verb: str, shown: str) -> Intent:
+def _intent(tool: str, place: WorkspacePath, verb: str, shown: str) -> Intent:
     title = f"{verb} {place.subject}"
     return Intent(tool, place.subject, title, shown, "diff", guarded=place.guarded)
 
@@ -212,13 +212,15 @@ def _encoded(text: str) -> bytes:
         raise InputError("the text holds half a character (a lone surrogate).") from None
 
 
-def _written(seen: Seen, place: Place, before: str, after: str, content: bytes) -> Outcome:
+def _written(
+    seen: SeenFiles, place: WorkspacePath, before: str, after: str, content: bytes
+) -> ToolOutcome:
     write_bytes(place, content)
     seen.note(place.real, content)
     shown = diff(before, after, place.subject)
     added, taken = changed_lines(shown)
     said = f"{place.subject}: {added} lines added, {taken} taken away."
-    return Outcome(said, shown=shown, shown_kind="diff")
+    return ToolOutcome(said, shown=shown, shown_kind="diff")
 
 
 def _short(line: str) -> str:

@@ -9,11 +9,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from bailee.agent.ports import Intent, Outcome
+from bailee.agent.ports import Intent, ToolOutcome
 from bailee.agent.sandbox import without_credentials
 from bailee.agent.tools.arguments import Arguments, field, schema
 from bailee.agent.tools.process import Ran, run_program
-from bailee.agent.workspace import Place, Workspace
+from bailee.agent.workspace import Workspace, WorkspacePath
 from bailee.errors import InputError
 
 _SECONDS: Final = 60
@@ -51,7 +51,7 @@ class _Search:
             title += f" in {place.subject}"
         return Intent(self.name, place.subject, title, harmless=place.inside)
 
-    def _place(self, arguments: Arguments) -> Place:
+    def _place(self, arguments: Arguments) -> WorkspacePath:
         place = self._workspace.place(arguments.text("path", "."))
         if not place.real.exists():
             raise InputError(f"there is nothing at {place.subject}.", code="not_found")
@@ -84,7 +84,7 @@ class Glob(_Search):
     )
     input_schema = schema({"pattern": field("string", "The glob.")}, {"path": _WHERE})
 
-    async def run(self, arguments: Arguments) -> Outcome:
+    async def run(self, arguments: Arguments) -> ToolOutcome:
         """The paths."""
         place = self._place(arguments)
         pattern = arguments.text("pattern")
@@ -96,11 +96,11 @@ class Glob(_Search):
         files = [Path(name) for name in ran.output.split("\0") if name.strip()]
         files.sort(key=_changed, reverse=True)
         if not files:
-            return Outcome("No files found.", shown="no files")
+            return ToolOutcome("No files found.", shown="no files")
         lines = [self._workspace.show(file) for file in files[:_FILES]]
         if len(files) > _FILES:
             lines.append(f"[{len(files) - _FILES} more]")
-        return Outcome("\n".join(lines), shown=f"{len(files)} files")
+        return ToolOutcome("\n".join(lines), shown=f"{len(files)} files")
 
 
 class Grep(_Search):
@@ -123,7 +123,7 @@ class Grep(_Search):
         },
     )
 
-    async def run(self, arguments: Arguments) -> Outcome:
+    async def run(self, arguments: Arguments) -> ToolOutcome:
         """The lines, files or counts."""
         place = self._place(arguments)
         wanted = arguments.text("output", "lines")
@@ -145,8 +145,8 @@ class Grep(_Search):
         )
         lines = [line.removeprefix("./") for line in ran.output.rstrip("\n").split("\n") if line]
         if not lines:
-            return Outcome("Nothing found.", shown="nothing")
-        return Outcome("\n".join(lines), shown=f"{len(lines)} lines")
+            return ToolOutcome("Nothing found.", shown="nothing")
+        return ToolOutcome("\n".join(lines), shown=f"{len(lines)} lines")
 
 
 def _changed(file: Path) -> float:

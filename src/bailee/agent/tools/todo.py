@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from bailee.agent.ports import Intent, Outcome
+from bailee.agent.ports import Intent, ToolOutcome
 from bailee.agent.tools.arguments import Arguments, field, schema
 from bailee.errors import InputError
 from bailee.json_values import members, text
@@ -39,9 +39,9 @@ class TodoWrite:
         _listed(arguments)
         return Intent(self.name, "", "Plan", harmless=True)
 
-    async def run(self, arguments: Arguments) -> Outcome:
+    async def run(self, arguments: Arguments) -> ToolOutcome:
         """The list as it stands."""
-        return Outcome("Noted.", shown=_listed(arguments))
+        return ToolOutcome("Noted.", shown=_listed(arguments))
 
 
 def _listed(arguments: Arguments) -> str:

@@ -19,11 +19,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urljoin, urlsplit, urlunsplit
 
-from bailee.agent.ports import Intent, Outcome
+from bailee.agent.ports import Intent, ToolOutcome
 from bailee.agent.tools.arguments import Arguments, field, schema
 from bailee.errors import InputError, UpstreamError
 from bailee.outbound.addresses import Address
-from bailee.outbound.dialing import Dialer, Refused, Unreachable
+from bailee.outbound.dialing import AddressRefused, Dialer, Unreachable
 from bailee.outbound.hosts import Host, NotAHost, read_host
 from bailee.outbound.network import Network
 
@@ -57,7 +57,7 @@ class WebFetch:
         address = normal(arguments.text("url"))
         return Intent(self.name, address, f"Fetch {urlsplit(address).hostname}", address)
 
-    async def run(self, arguments: Arguments) -> Outcome:
+    async def run(self, arguments: Arguments) -> ToolOutcome:
         """The page's text."""
         import httpx2
 
@@ -72,7 +72,7 @@ class WebFetch:
                 f"the page can't be fetched ({type(error).__name__}).", hint="is a proxy needed?"
             ) from None
 
-    async def _fetched(self, address: str) -> Outcome:
+    async def _fetched(self, address: str) -> ToolOutcome:
         first = urlsplit(address).hostname
         for _ in range(_REDIRECTS):
             status, headers, body = await self._one(address)
@@ -80,15 +80,15 @@ class WebFetch:
                 break
             address = normal(urljoin(address, headers["location"]))
             if urlsplit(address).hostname != first:
-                return Outcome(f"It redirects to another host. Ask for that: {address}")
+                return ToolOutcome(f"It redirects to another host. Ask for that: {address}")
         else:
             raise UpstreamError(f"the page redirects more than {_REDIRECTS} times.")
         if status >= 400:
-            return Outcome(f"The server answered with status {status}.", is_error=True)
+            return ToolOutcome(f"The server answered with status {status}.", is_error=True)
         text = await asyncio.to_thread(text_of, body, headers.get("content-type", ""))
         if len(text) > _LONGEST:
             text = f"{text[:_LONGEST]}\n[cut: {len(text)} characters in all]"
-        return Outcome(text or "[an empty page]", shown=f"{len(text)} characters")
+        return ToolOutcome(text or "[an empty page]", shown=f"{len(text)} characters")
 
     async def _one(self, address: str) -> tuple[int, httpx2.Headers, bytes]:
         import httpx2
@@ -141,7 +141,7 @@ class WebFetch:
             return await self._dialer.addresses(host, port)
         except Unreachable:
             return []
-        except Refused:
+        except AddressRefused:
             raise InputError(
                 f"{host.name} is on this machine or in a private network.", code="forbidden"
             ) from None

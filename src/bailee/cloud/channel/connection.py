@@ -19,12 +19,12 @@ from typing import Final
 from bailee.cloud.channel.frames import (
     Bounds,
     Data,
-    Ended,
     Event,
     Multiplexer,
-    Opened,
     ProtocolError,
     Side,
+    StreamEnded,
+    StreamOpened,
 )
 
 _PIECE: Final = 65536
@@ -35,7 +35,7 @@ _HIGH_WATER: Final = 131072  # queued bytes of a stream past which `drain` waits
 class StreamWriter:
     """The writing half of a stream."""
 
-    def __init__(self, connection: Connection, stream: int) -> None:
+    def __init__(self, connection: ChannelConnection, stream: int) -> None:
         self._connection = connection
         self._stream = stream
         self._changed = asyncio.Event()
@@ -94,7 +94,7 @@ class StreamWriter:
 class _Flow(asyncio.ReadTransport):
     """What a reader asks to pause and to go on: credit is kept back in between."""
 
-    def __init__(self, connection: Connection, stream: int) -> None:
+    def __init__(self, connection: ChannelConnection, stream: int) -> None:
         super().__init__()
         self._connection = connection
         self._stream = stream
@@ -122,7 +122,7 @@ class _Flow(asyncio.ReadTransport):
 class _Half:
     """A stream as the connection keeps it."""
 
-    def __init__(self, connection: Connection, stream: int) -> None:
+    def __init__(self, connection: ChannelConnection, stream: int) -> None:
         self.reader = asyncio.StreamReader(limit=_LINE)
         self.flow = _Flow(connection, stream)
         self.reader.set_transport(self.flow)
@@ -135,7 +135,7 @@ Accept = Callable[[str], Serve | None]
 """Who serves a stream that the other side opens by this name; None: nobody, it is reset."""
 
 
-class Connection:
+class ChannelConnection:
     """One end of a channel. It takes the descriptor and closes it."""
 
     def __init__(
@@ -222,7 +222,7 @@ class Connection:
         self.flush_soon()
 
     def _event(self, event: Event) -> None:
-        if isinstance(event, Opened):
+        if isinstance(event, StreamOpened):
             self._opened(event)
             return
         half = self._halves.get(event.stream)
@@ -231,7 +231,7 @@ class Connection:
         if isinstance(event, Data):
             half.reader.feed_data(event.data)
             half.flow.came(len(event.data))
-        elif isinstance(event, Ended):
+        elif isinstance(event, StreamEnded):
             half.got_eof = True
             half.reader.feed_eof()
             if not self.multiplexer.knows(event.stream):
@@ -239,7 +239,7 @@ class Connection:
         else:
             self._over(event.stream, half, ConnectionResetError("the stream was reset"))
 
-    def _opened(self, event: Opened) -> None:
+    def _opened(self, event: StreamOpened) -> None:
         serve = self._accept(event.name) if len(self._tasks) < self._bounds.streams else None
         if serve is None:
             self.multiplexer.reset(event.stream)

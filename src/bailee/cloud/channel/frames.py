@@ -42,7 +42,7 @@ class ProtocolError(Exception):
     """The other side broke the channel's rules. The text says which; it holds none of its bytes."""
 
 
-class Kind(IntEnum):
+class FrameKind(IntEnum):
     """What a frame is."""
 
     OPEN = 1
@@ -69,7 +69,7 @@ class Bounds:
 
 
 @dataclass(frozen=True, slots=True)
-class Opened:
+class StreamOpened:
     """The other side opened a stream."""
 
     stream: int
@@ -85,7 +85,7 @@ class Data:
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
+class StreamEnded:
     """Nothing more will come on this stream."""
 
     stream: int
@@ -98,7 +98,7 @@ class Reset:
     stream: int
 
 
-Event = Opened | Data | Ended | Reset
+Event = StreamOpened | Data | StreamEnded | Reset
 
 
 @dataclass(slots=True)
@@ -172,33 +172,33 @@ class Multiplexer:
             del self._input[:place]
 
     def _frame(self, kind: int, stream: int, payload: bytes) -> Event | None:
-        if kind == Kind.OPEN:
+        if kind == FrameKind.OPEN:
             return self._opened(stream, payload)
-        if kind not in (Kind.DATA, Kind.CREDIT, Kind.EOF, Kind.RESET):
+        if kind not in (FrameKind.DATA, FrameKind.CREDIT, FrameKind.EOF, FrameKind.RESET):
             raise ProtocolError(f"a frame of the unknown kind {kind}")
         known = self._streams.get(stream)
         if known is None:
             return None
-        if kind == Kind.DATA:
+        if kind == FrameKind.DATA:
             if known.got_eof:
                 raise ProtocolError("data after the end of a stream")
             if len(payload) > known.granted:
                 raise ProtocolError("data without credit")
             known.granted -= len(payload)
             return Data(stream, payload) if payload else None
-        if kind == Kind.CREDIT:
+        if kind == FrameKind.CREDIT:
             self._credited(stream, known, payload)
             return None
         if payload:
             raise ProtocolError(f"a frame of kind {kind} with a payload")
-        if kind == Kind.RESET:
+        if kind == FrameKind.RESET:
             self._forget(stream)
             return Reset(stream)
         if known.got_eof:
             raise ProtocolError("a second end of a stream")
         known.got_eof = True
         self._forget_if_over(stream, known)
-        return Ended(stream)
+        return StreamEnded(stream)
 
     def _opened(self, stream: int, payload: bytes) -> Event | None:
         if stream % 2 == self._side % 2:
@@ -210,10 +210,10 @@ class Multiplexer:
         if not payload.isascii():
             raise ProtocolError("a stream's name that is not ASCII")
         if self._opened_by(1 - self._side) >= self._bounds.streams:
-            self._answer(Kind.RESET, stream)
+            self._answer(FrameKind.RESET, stream)
             return None
         self._add(stream)
-        return Opened(stream, payload.decode("ascii"))
+        return StreamOpened(stream, payload.decode("ascii"))
 
     def _credited(self, stream: int, known: _Stream, payload: bytes) -> None:
         if len(payload) != _CREDIT.size:
@@ -233,7 +233,7 @@ class Multiplexer:
         stream = self._next
         self._next = self._next + 2 if self._next < 0xFFFF_FFF0 else int(self._side) or 2
         self._add(stream)
-        self._answer(Kind.OPEN, stream, name.encode("ascii"))
+        self._answer(FrameKind.OPEN, stream, name.encode("ascii"))
         return stream
 
     def send(self, stream: int, data: bytes) -> None:
@@ -265,7 +265,7 @@ class Multiplexer:
         """End a stream at once; what is queued is dropped."""
         if stream in self._streams:
             self._forget(stream)
-            self._answer(Kind.RESET, stream)
+            self._answer(FrameKind.RESET, stream)
 
     def consumed(self, stream: int, count: int) -> None:
         """Say that the receiver has room again for `count` bytes of those that came."""
@@ -275,7 +275,7 @@ class Multiplexer:
         known.owed += count
         if known.owed * 2 >= self._bounds.window or known.granted == 0:
             known.granted += known.owed
-            self._answer(Kind.CREDIT, stream, _CREDIT.pack(known.owed))
+            self._answer(FrameKind.CREDIT, stream, _CREDIT.pack(known.owed))
             known.owed = 0
 
     def output(self, most: int = 65536) -> bytes:
@@ -293,12 +293,12 @@ class Multiplexer:
                 piece = _take(known.queue, min(known.credit, MOST_PAYLOAD))
                 known.queued -= len(piece)
                 known.credit -= len(piece)
-                out += _HEAD.pack(Kind.DATA, stream, len(piece)) + piece
+                out += _HEAD.pack(FrameKind.DATA, stream, len(piece)) + piece
             if known.ending and not known.queue and not known.sent_eof:
                 known.sent_eof = True
-                out += _HEAD.pack(Kind.EOF, stream, 0)
+                out += _HEAD.pack(FrameKind.EOF, stream, 0)
             if known.sent_eof and known.closing and not known.got_eof:
-                out += _HEAD.pack(Kind.RESET, stream, 0)
+                out += _HEAD.pack(FrameKind.RESET, stream, 0)
                 self._forget(stream)
                 continue
             self._take_turn(stream, known)
@@ -332,7 +332,7 @@ class Multiplexer:
         if known.in_turn:
             self._turns.remove(stream)
 
-    def _answer(self, kind: Kind, stream: int, payload: bytes = b"") -> None:
+    def _answer(self, kind: FrameKind, stream: int, payload: bytes = b"") -> None:
         if len(self._answers) >= self._bounds.answers:
             raise ProtocolError("answers that are not taken")
         self._answers.append(_HEAD.pack(kind, stream, len(payload)) + payload)

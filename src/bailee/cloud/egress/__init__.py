@@ -21,17 +21,17 @@ Rows: C3.
 
 from bailee.cloud.egress.budgets import Budgets
 from bailee.cloud.egress.proxy import EgressProxy
-from bailee.cloud.egress.records import EgressRecord, Outcome
-from bailee.cloud.egress.rules import Level, Pattern, Rules
+from bailee.cloud.egress.records import ConnectionOutcome, EgressRecord
+from bailee.cloud.egress.rules import EgressRules, Level, Pattern
 from bailee.cloud.egress.trusted import TRUSTED
 
 __all__ = [
     "TRUSTED",
     "Budgets",
+    "ConnectionOutcome",
     "EgressProxy",
     "EgressRecord",
+    "EgressRules",
     "Level",
-    "Outcome",
     "Pattern",
-    "Rules",
 ]

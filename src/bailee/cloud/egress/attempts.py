@@ -7,14 +7,16 @@ from datetime import datetime
 from typing import Final
 
 from bailee.cloud.egress.budgets import Budgets, Spending
-from bailee.cloud.egress.records import EgressRecord, Outcome
+from bailee.cloud.egress.records import ConnectionOutcome, EgressRecord
 from bailee.outbound.forward_proxy import NotServed
 
 
 class Stopped(Exception):
     """An attempt ends here. `reason` is a sentence's end, written from names and numbers only."""
 
-    def __init__(self, outcome: Outcome, rule: str, reason: str, status: int = 403) -> None:
+    def __init__(
+        self, outcome: ConnectionOutcome, rule: str, reason: str, status: int = 403
+    ) -> None:
         super().__init__(reason)
         self.outcome: Final = outcome
         self.rule: Final = rule
@@ -24,7 +26,10 @@ class Stopped(Exception):
     @property
     def is_violation(self) -> bool:
         """Whether the session did what its rules forbid: not a failure, not a time-out."""
-        return self.outcome in (Outcome.REFUSED, Outcome.CUT) and self.status in (400, 403)
+        return self.outcome in (
+            ConnectionOutcome.REFUSED,
+            ConnectionOutcome.CUT,
+        ) and self.status in (400, 403)
 
     @property
     def is_flood(self) -> bool:
@@ -35,7 +40,7 @@ class Stopped(Exception):
 def stopped(refusal: NotServed) -> Stopped:
     """What a client asked, or said in a tunnel, and was not served."""
     within = refusal.rule.startswith(("tls.", "sni.", "tunnel."))
-    outcome = Outcome.CUT if within else Outcome.REFUSED
+    outcome = ConnectionOutcome.CUT if within else ConnectionOutcome.REFUSED
     return Stopped(outcome, refusal.rule, refusal.reason, refusal.status)
 
 
@@ -46,7 +51,7 @@ class Attempt:
     at: datetime
     began: float
     spending: Spending
-    outcome: Outcome = Outcome.ALLOWED
+    outcome: ConnectionOutcome = ConnectionOutcome.ALLOWED
     rule: str = ""
     kind: str = "unknown"
     host: str = ""
@@ -68,7 +73,9 @@ class Attempt:
         self.spending.sent += sent
         self.spending.received += received
         if (over := self.spending.over()) is not None:
-            raise Stopped(Outcome.CUT, over, "the session's budget of volume is used up", 429)
+            raise Stopped(
+                ConnectionOutcome.CUT, over, "the session's budget of volume is used up", 429
+            )
 
     def stop(self, stopped: Stopped) -> None:
         """Note why it ended."""
@@ -93,9 +100,13 @@ class Attempt:
 
 def idle(budgets: Budgets) -> Stopped:
     """No byte for too long."""
-    return Stopped(Outcome.CUT, "time.idle", f"nothing came for {budgets.idle:g} seconds", 504)
+    return Stopped(
+        ConnectionOutcome.CUT, "time.idle", f"nothing came for {budgets.idle:g} seconds", 504
+    )
 
 
 def too_long(budgets: Budgets) -> Stopped:
     """One connection for too long."""
-    return Stopped(Outcome.CUT, "time.longest", f"it lasted {budgets.longest:g} seconds", 504)
+    return Stopped(
+        ConnectionOutcome.CUT, "time.longest", f"it lasted {budgets.longest:g} seconds", 504
+    )

@@ -15,9 +15,9 @@ import h11
 
 from bailee.cloud.egress.attempts import Attempt, Stopped, idle, stopped
 from bailee.cloud.egress.budgets import Budgets
-from bailee.cloud.egress.records import Outcome
+from bailee.cloud.egress.records import ConnectionOutcome
 from bailee.outbound.forward_proxy import Target, head_onward, malformed, two_lengths
-from bailee.outbound.http1 import Conversation, end_to_end
+from bailee.outbound.http1 import Http1Connection, end_to_end
 from bailee.outbound.proxies import Proxy
 
 
@@ -25,7 +25,7 @@ class Forward:
     """A client's request on its way to `upstream`, and the answer on its way back."""
 
     def __init__(
-        self, client: Conversation, upstream: Conversation, attempt: Attempt, budgets: Budgets
+        self, client: Http1Connection, upstream: Http1Connection, attempt: Attempt, budgets: Budgets
     ) -> None:
         self._client = client
         self._upstream = upstream
@@ -98,7 +98,7 @@ class Forward:
                 return
             else:
                 raise Stopped(
-                    Outcome.CUT if answered else Outcome.FAILED,
+                    ConnectionOutcome.CUT if answered else ConnectionOutcome.FAILED,
                     "upstream.closed",
                     "the server ended before its answer did",
                     502,

@@ -20,7 +20,7 @@ from typing import Final, Literal
 from sqlalchemy import Engine, Row, delete, insert, select
 
 from bailee.clock import Clock
-from bailee.cloud.egress.rules import PORTS, Pattern, Rules
+from bailee.cloud.egress.rules import PORTS, EgressRules, Pattern
 from bailee.db.cloud_network import network_entries
 from bailee.db.engine import reading, storage_errors
 from bailee.errors import InputError
@@ -33,7 +33,7 @@ _MOST: Final = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class NetworkEntry:
     """One entry of an account's lists."""
 
     id: str
@@ -62,27 +62,27 @@ class NetworkLists:
 
     def rules(
         self, account_id: str, level: str, *, allow: Iterable[str] = (), deny: Iterable[str] = ()
-    ) -> Rules:
+    ) -> EgressRules:
         """The rules of a session of this account. `allow`, `deny`: the operator's.
 
         Raises:
             InputError: code `configuration`; a level or an entry of the operator's is none.
         """
         own = self.all(account_id)
-        return Rules.of(
+        return EgressRules.of(
             level,
             allow=[*allow, *(one.entry for one in own if one.side == "allow")],
             deny=[*deny, *(one.entry for one in own if one.side == "deny")],
         )
 
-    def all(self, account_id: str) -> list[Entry]:
+    def all(self, account_id: str) -> list[NetworkEntry]:
         """The entries of an account, by what they say."""
         query = select(network_entries).where(network_entries.c.account_id == account_id)
         query = query.order_by(network_entries.c.verdict, network_entries.c.entry)
         with storage_errors(_WHAT), reading(self._engine) as connection:
             return [_entry(row) for row in connection.execute(query)]
 
-    def get(self, entry_id: str) -> Entry:
+    def get(self, entry_id: str) -> NetworkEntry:
         """One entry.
 
         Raises:
@@ -99,7 +99,7 @@ class NetworkLists:
             )
         return _entry(row)
 
-    def add(self, account_id: str, side: Side, text: str, *, by: str) -> Entry:
+    def add(self, account_id: str, side: Side, text: str, *, by: str) -> NetworkEntry:
         """Allow or deny a host. One that says so already is replaced.
 
         Raises:
@@ -115,7 +115,7 @@ class NetworkLists:
             )
         if len(self.all(account_id)) >= _MOST:
             raise InputError(f"there are {_MOST} entries already.", hint="use *.host")
-        made = Entry(
+        made = NetworkEntry(
             id=f"net_{self._random(8).hex()}",
             account_id=account_id,
             side=side,
@@ -146,7 +146,7 @@ class NetworkLists:
             )
         return made
 
-    def remove(self, entry_id: str, *, by: str) -> Entry:
+    def remove(self, entry_id: str, *, by: str) -> NetworkEntry:
         """Remove an entry.
 
         Raises:
@@ -173,5 +173,7 @@ class NetworkLists:
             )
 
 
-def _entry(row: Row[tuple[object, ...]]) -> Entry:
-    return Entry(row.id, row.account_id, row.verdict, row.entry, row.created_at, row.created_by)
+def _entry(row: Row[tuple[object, ...]]) -> NetworkEntry:
+    return NetworkEntry(
+        row.id, row.account_id, row.verdict, row.entry, row.created_at, row.created_by
+    )

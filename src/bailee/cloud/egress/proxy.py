@@ -24,12 +24,12 @@ from bailee.clock import Clock, system_clock
 from bailee.cloud.egress.attempts import Attempt, Stopped, stopped, too_long
 from bailee.cloud.egress.budgets import Budgets, Spending
 from bailee.cloud.egress.forward import Forward
-from bailee.cloud.egress.records import EgressRecord, Outcome
-from bailee.cloud.egress.rules import Rules
+from bailee.cloud.egress.records import ConnectionOutcome, EgressRecord
+from bailee.cloud.egress.rules import EgressRules
 from bailee.cloud.egress.tunnel import carry_both_ways, first_message
 from bailee.cloud.ports import End
 from bailee.outbound.client_hello import looks_like_tls
-from bailee.outbound.dialing import Dialer, Refused, Unreachable
+from bailee.outbound.dialing import AddressRefused, Dialer, Unreachable
 from bailee.outbound.forward_proxy import (
     NotServed,
     check_host,
@@ -39,7 +39,7 @@ from bailee.outbound.forward_proxy import (
     tunnel_of,
 )
 from bailee.outbound.hosts import Host
-from bailee.outbound.http1 import PIECE, Conversation
+from bailee.outbound.http1 import PIECE, Http1Connection
 from bailee.outbound.streams import Writer
 
 _FLOOD: Final = 10
@@ -54,7 +54,7 @@ class EgressProxy:
 
     def __init__(
         self,
-        rules: Rules,
+        rules: EgressRules,
         *,
         record: Callable[[EgressRecord], None],
         end: Callable[[End], None] = lambda _: None,
@@ -77,7 +77,7 @@ class EgressProxy:
 
     async def serve(self, reader: asyncio.StreamReader, writer: Writer) -> None:
         """Serve one stream until it ends."""
-        client = Conversation(h11.SERVER, reader, writer)
+        client = Http1Connection(h11.SERVER, reader, writer)
         self.spending.streams += 1
         crowded = self.spending.streams > self.budgets.concurrent
         try:
@@ -91,7 +91,7 @@ class EgressProxy:
                 writer.close()
                 await writer.wait_closed()
 
-    async def _once(self, client: Conversation, crowded: bool) -> bool:
+    async def _once(self, client: Http1Connection, crowded: bool) -> bool:
         """One request; whether another may follow on this stream. `crowded`: there were too many
         streams already when this one began.
         """
@@ -124,7 +124,7 @@ class EgressProxy:
             if seen:
                 self._write_down(attempt)
 
-    async def _request(self, client: Conversation) -> h11.Request | None:
+    async def _request(self, client: Http1Connection) -> h11.Request | None:
         """The next head; None when the stream ended, or stayed silent, without one.
 
         Raises:
@@ -137,7 +137,7 @@ class EgressProxy:
             if not client.http.trailing_data[0]:
                 return None
             raise Stopped(
-                Outcome.REFUSED, "time.head", "the request did not arrive in time", 408
+                ConnectionOutcome.REFUSED, "time.head", "the request did not arrive in time", 408
             ) from None
         except h11.RemoteProtocolError:
             raise malformed("that is not a request of HTTP/1.1") from None
@@ -145,7 +145,9 @@ class EgressProxy:
 
     # -- CONNECT ---------------------------------------------------------------------------------
 
-    async def _tunnel(self, client: Conversation, request: h11.Request, attempt: Attempt) -> None:
+    async def _tunnel(
+        self, client: Http1Connection, request: h11.Request, attempt: Attempt
+    ) -> None:
         host, port = tunnel_of(request)
         self._decide(host, port, attempt)
         async with self._timed(), self._connected(host, port, attempt) as upstream:
@@ -167,7 +169,9 @@ class EgressProxy:
                             without_name=self.rules.without_sni,
                         )
             except TimeoutError:
-                raise Stopped(Outcome.CUT, "time.head", "nothing was said in time", 408) from None
+                raise Stopped(
+                    ConnectionOutcome.CUT, "time.head", "nothing was said in time", 408
+                ) from None
             if not data:
                 return
             if attempt.kind == "tls":
@@ -178,7 +182,7 @@ class EgressProxy:
 
     async def _plain_within(
         self,
-        client: Conversation,
+        client: Http1Connection,
         data: bytes,
         within: tuple[Host, int],
         upstream: Streams,
@@ -186,8 +190,8 @@ class EgressProxy:
     ) -> None:
         """Plain HTTP through a tunnel: some clients do so. It is read like any other."""
         if not looks_like_http(data):
-            raise Stopped(Outcome.CUT, "tunnel.unknown", "it is neither TLS nor HTTP")
-        inner = Conversation(h11.SERVER, client.reader, client.writer)
+            raise Stopped(ConnectionOutcome.CUT, "tunnel.unknown", "it is neither TLS nor HTTP")
+        inner = Http1Connection(h11.SERVER, client.reader, client.writer)
         inner.http.receive_data(data)
         attempt.established = False
         try:
@@ -197,7 +201,7 @@ class EgressProxy:
             attempt.kind = "http"
             target = target_of(request, within)
             check_host(request, target)
-            await Forward(inner, Conversation(h11.CLIENT, *upstream), attempt, self.budgets).run(
+            await Forward(inner, Http1Connection(h11.CLIENT, *upstream), attempt, self.budgets).run(
                 request, target
             )
         except (Stopped, NotServed) as error:
@@ -208,7 +212,7 @@ class EgressProxy:
 
     # -- plain requests --------------------------------------------------------------------------
 
-    async def _plain(self, client: Conversation, request: h11.Request, attempt: Attempt) -> None:
+    async def _plain(self, client: Http1Connection, request: h11.Request, attempt: Attempt) -> None:
         attempt.kind = "http"
         target = target_of(request)
         attempt.host, attempt.port = target.host.name, target.port
@@ -217,9 +221,9 @@ class EgressProxy:
         async with self._connected(target.host, target.port, attempt, tunnel=False) as upstream:
             by_proxy = attempt.address is None
             proxy = self._dialer.proxy(target.host, target.port, tunnel=False) if by_proxy else None
-            await Forward(client, Conversation(h11.CLIENT, *upstream), attempt, self.budgets).run(
-                request, target, proxy
-            )
+            await Forward(
+                client, Http1Connection(h11.CLIENT, *upstream), attempt, self.budgets
+            ).run(request, target, proxy)
 
     # -- deciding, connecting, refusing ----------------------------------------------------------
 
@@ -228,7 +232,7 @@ class EgressProxy:
         verdict = self.rules.decide(host, port)
         attempt.rule = verdict.rule
         if not verdict.allowed:
-            raise Stopped(Outcome.REFUSED, verdict.rule, verdict.reason)
+            raise Stopped(ConnectionOutcome.REFUSED, verdict.rule, verdict.reason)
         if (over := self.spending.connection(_now())) is not None:
             raise _over(over)
 
@@ -238,12 +242,12 @@ class EgressProxy:
     ) -> AsyncIterator[Streams]:
         try:
             reader, writer, address = await self._dialer.connect(host, port, tunnel=tunnel)
-        except Refused as refused:
+        except AddressRefused as refused:
             attempt.address = str(refused.address)
-            raise Stopped(Outcome.REFUSED, refused.rule, refused.reason) from None
+            raise Stopped(ConnectionOutcome.REFUSED, refused.rule, refused.reason) from None
         except Unreachable as failed:
             status = 504 if failed.rule == "connect.timeout" else 502
-            raise Stopped(Outcome.FAILED, failed.rule, failed.reason, status) from None
+            raise Stopped(ConnectionOutcome.FAILED, failed.rule, failed.reason, status) from None
         attempt.address = None if address is None else str(address)
         try:
             yield reader, writer
@@ -258,7 +262,7 @@ class EgressProxy:
         except TimeoutError:
             raise too_long(self.budgets) from None
 
-    async def _refuse(self, client: Conversation, attempt: Attempt, why: Stopped) -> None:
+    async def _refuse(self, client: Http1Connection, attempt: Attempt, why: Stopped) -> None:
         """Answer with the reason, if an answer can still be given."""
         if attempt.established:
             return
@@ -305,7 +309,7 @@ def _now() -> float:
     return asyncio.get_running_loop().time()
 
 
-async def _let_finish(client: Conversation) -> None:
+async def _let_finish(client: Http1Connection) -> None:
     """Take what a client still sends, so that it gets to read its answer."""
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(_LINGER):
@@ -315,4 +319,4 @@ async def _let_finish(client: Conversation) -> None:
 
 
 def _over(rule: str) -> Stopped:
-    return Stopped(Outcome.REFUSED, rule, "the session's budget is used up", 429)
+    return Stopped(ConnectionOutcome.REFUSED, rule, "the session's budget is used up", 429)

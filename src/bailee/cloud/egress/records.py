@@ -7,7 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 
 
-class Outcome(StrEnum):
+class ConnectionOutcome(StrEnum):
     """What came of a connection."""
 
     ALLOWED = "allowed"  # it was made, and ended by one of its ends
@@ -27,7 +27,7 @@ class EgressRecord:
     """
 
     at: datetime
-    outcome: Outcome
+    outcome: ConnectionOutcome
     rule: str
     kind: str
     host: str

@@ -82,7 +82,7 @@ class Pattern:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class EgressVerdict:
     """May it, by which rule (an id, short and without content), and why in a sentence."""
 
     allowed: bool
@@ -91,7 +91,7 @@ class Verdict:
 
 
 @dataclass(frozen=True, slots=True)
-class Rules:
+class EgressRules:
     """What one session may reach.
 
     `allow`, `deny`: the organisation's lists. `groups`: of `trusted.py`. `without_sni`: TLS without
@@ -113,7 +113,7 @@ class Rules:
         allow: Iterable[str] = (),
         deny: Iterable[str] = (),
         groups: Iterable[str] = tuple(TRUSTED),
-    ) -> Rules:
+    ) -> EgressRules:
         """Rules from texts.
 
         Raises:
@@ -138,22 +138,22 @@ class Rules:
             groups=frozenset(groups),
         )
 
-    def decide(self, host: Host, port: int) -> Verdict:
+    def decide(self, host: Host, port: int) -> EgressVerdict:
         """May this session connect to `host` and `port`?"""
         for pattern in self.deny:
             if pattern.covers(host, port):
-                return Verdict(False, f"deny:{pattern}", "the organisation denies this host")
+                return EgressVerdict(False, f"deny:{pattern}", "the organisation denies this host")
         if self.level is Level.NONE:
-            return Verdict(False, "level.none", "this session has no network")
+            return EgressVerdict(False, "level.none", "this session has no network")
         for pattern in self.allow:
             if pattern.covers(host, port) and (pattern.port is not None or port in self.ports):
-                return Verdict(True, f"allow:{pattern}", "the organisation allows this host")
+                return EgressVerdict(True, f"allow:{pattern}", "the organisation allows this host")
         if port not in self.ports:
             ports = ", ".join(str(p) for p in sorted(self.ports))
-            return Verdict(False, "port", f"only these ports are open: {ports}")
+            return EgressVerdict(False, "port", f"only these ports are open: {ports}")
         if self.level is Level.FULL:
-            return Verdict(True, "level.full", "this session may reach every public host")
+            return EgressVerdict(True, "level.full", "this session may reach every public host")
         group = GROUP_OF.get(host.name)
         if group in self.groups:
-            return Verdict(True, f"trusted.{group}", f"a trusted host ({group})")
-        return Verdict(False, "level.trusted", "the host is not on the list of trusted hosts")
+            return EgressVerdict(True, f"trusted.{group}", f"a trusted host ({group})")
+        return EgressVerdict(False, "level.trusted", "the host is not on the list of trusted hosts")

@@ -22,17 +22,17 @@ event loop and must not block. Stored connections, from which a `credential` com
 Rows: C2.
 """
 
-from bailee.cloud.git.proxy import Access, Credential, GitProxy
-from bailee.cloud.git.records import GitRecord, Limits, Outcome
-from bailee.cloud.git.routes import Ask, Repository
+from bailee.cloud.git.proxy import Credential, CredentialUse, GitProxy
+from bailee.cloud.git.records import GitLimits, GitOutcome, GitRecord
+from bailee.cloud.git.routes import GitService, Repository
 
 __all__ = [
-    "Access",
-    "Ask",
     "Credential",
+    "CredentialUse",
+    "GitLimits",
+    "GitOutcome",
     "GitProxy",
     "GitRecord",
-    "Limits",
-    "Outcome",
+    "GitService",
     "Repository",
 ]

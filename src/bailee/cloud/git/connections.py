@@ -26,8 +26,8 @@ import orjson
 from sqlalchemy import Engine, Row, delete, insert, select
 
 from bailee.clock import Clock
-from bailee.cloud.git.github import Api, App, check_private_key, installation_token
-from bailee.cloud.git.proxy import Access, Credential
+from bailee.cloud.git.github import App, GithubApi, check_private_key, installation_token
+from bailee.cloud.git.proxy import Credential, CredentialUse
 from bailee.cloud.git.routes import Repository
 from bailee.db.cloud_git import git_connections
 from bailee.db.engine import reading, storage_errors
@@ -45,7 +45,7 @@ _NEVER: Final = datetime(9999, 1, 1, tzinfo=UTC)
 _HINT: Final = "store one: bailee cloud git add"
 
 
-class Kind(StrEnum):
+class SecretKind(StrEnum):
     """What a connection's secret is."""
 
     GITHUB_APP = "github-app"  # the private key of an app
@@ -54,19 +54,19 @@ class Kind(StrEnum):
     BASIC = "basic"  # a password, of a user
 
 
-_USERS: Final[Mapping[Kind, str]] = {
-    Kind.GITHUB_TOKEN: "x-access-token",
-    Kind.GITLAB_TOKEN: "oauth2",
+_USERS: Final[Mapping[SecretKind, str]] = {
+    SecretKind.GITHUB_TOKEN: "x-access-token",
+    SecretKind.GITLAB_TOKEN: "oauth2",
 }
 
 
 @dataclass(frozen=True, slots=True)
-class Connection:
+class GitConnection:
     """A stored connection, without its secret. `place`: `github.com`, or `github.com/acme`."""
 
     id: str
     account_id: str
-    kind: Kind
+    kind: SecretKind
     place: str
     created_at: datetime
     created_by: str
@@ -80,7 +80,7 @@ class Connection:
 
 
 @dataclass(frozen=True, slots=True)
-class Secret:
+class GitSecret:
     """What proves it. `user`: of a password. `app_id`, `installation_id`: of an app."""
 
     secret: str
@@ -115,28 +115,30 @@ class GitConnections:
         self._keyring = keyring
         self._ledger = ledger
         self._clock = clock
-        self._apis = {host: Api.read(url) for host, url in (apis or {}).items()}
+        self._apis = {host: GithubApi.read(url) for host, url in (apis or {}).items()}
         self._dialer = dialer or Dialer(network=Network.of())
         self._tls = tls
         self._random = random
 
-    def add(self, account_id: str, kind: str, place: str, secret: Secret, *, by: str) -> Connection:
+    def add(
+        self, account_id: str, kind: str, place: str, secret: GitSecret, *, by: str
+    ) -> GitConnection:
         """Store a connection. One for the same place is replaced.
 
         Raises:
             InputError: something is missing or malformed. The message repeats no secret.
             StorageError: a store can't be written.
         """
-        if kind not in tuple(Kind):
+        if kind not in tuple(SecretKind):
             raise InputError(
                 f"there is no Git connection of the kind {kind!r}.",
-                hint=f"one of {', '.join(Kind)}",
+                hint=f"one of {', '.join(SecretKind)}",
             )
-        _check(Kind(kind), secret)
-        connection = Connection(
+        _check(SecretKind(kind), secret)
+        connection = GitConnection(
             id=f"gitc_{self._random(8).hex()}",
             account_id=account_id,
-            kind=Kind(kind),
+            kind=SecretKind(kind),
             place=_place(place),
             created_at=self._clock(),
             created_by=by,
@@ -163,7 +165,7 @@ class GitConnections:
             self.remove(one.id, by=by)
         return connection
 
-    def all(self, account_id: str) -> list[Connection]:
+    def all(self, account_id: str) -> list[GitConnection]:
         """The connections of an account, oldest first."""
         query = (
             select(git_connections)
@@ -173,7 +175,7 @@ class GitConnections:
         with storage_errors(_WHAT), reading(self._engine) as connection:
             return [_connection(row) for row in connection.execute(query)]
 
-    def get(self, connection_id: str) -> Connection:
+    def get(self, connection_id: str) -> GitConnection:
         """One connection.
 
         Raises:
@@ -213,10 +215,10 @@ class GitConnections:
         GitHub gives no token; without a connection, reading is tried as anyone may.
         """
 
-        async def credential(access: Access) -> str | None:
+        async def credential(access: CredentialUse) -> str | None:
             found = await asyncio.to_thread(self._open_for, account_id, repository)
             if found is None:
-                if access is Access.READ:
+                if access is CredentialUse.READ:
                     return None
                 raise InputError(
                     f"no Git connection is stored for {repository.host.name}.", hint=_HINT
@@ -229,7 +231,7 @@ class GitConnections:
 
     def _open_for(
         self, account_id: str, repository: Repository
-    ) -> tuple[Connection, Secret] | None:
+    ) -> tuple[GitConnection, GitSecret] | None:
         serving = [one for one in self.all(account_id) if one.serves(repository)]
         if not serving:
             return None
@@ -237,15 +239,19 @@ class GitConnections:
         return best, self._unseal(best, self._row(best.id).sealed)
 
     async def _authorization(
-        self, connection: Connection, secret: Secret, repository: Repository, access: Access
+        self,
+        connection: GitConnection,
+        secret: GitSecret,
+        repository: Repository,
+        access: CredentialUse,
     ) -> str:
-        if connection.kind is Kind.GITHUB_APP:
+        if connection.kind is SecretKind.GITHUB_APP:
             host = repository.authority
             token = await installation_token(
-                self._apis.get(host) or Api.of(host),
+                self._apis.get(host) or GithubApi.of(host),
                 App(secret.app_id, secret.installation_id, secret.secret),
                 repository.path.rpartition("/")[2].removesuffix(".git"),
-                write=access is Access.WRITE,
+                write=access is CredentialUse.WRITE,
                 now=self._clock().timestamp(),
                 dialer=self._dialer,
                 tls=self._trust(),
@@ -271,7 +277,7 @@ class GitConnections:
             )
         return row
 
-    def _seal(self, connection: Connection, secret: Secret) -> bytes:
+    def _seal(self, connection: GitConnection, secret: GitSecret) -> bytes:
         key = self._keyring.dek(connection.id, _DATA_CLASS, _NEVER).key
         value = orjson.dumps(
             {
@@ -283,13 +289,13 @@ class GitConnections:
         )
         return seal(key, value, _bound_to(connection), self._random(NONCE_BYTES))
 
-    def _unseal(self, connection: Connection, sealed: bytes) -> Secret:
+    def _unseal(self, connection: GitConnection, sealed: bytes) -> GitSecret:
         key = self._keyring.get(connection.id).key
         value = unseal(key, sealed, _bound_to(connection), "a Git connection")
-        return Secret(**orjson.loads(value))
+        return GitSecret(**orjson.loads(value))
 
 
-def _bound_to(connection: Connection) -> bytes:
+def _bound_to(connection: GitConnection) -> bytes:
     return associated(
         "bailee/git-connection/1",
         connection.id,
@@ -299,9 +305,9 @@ def _bound_to(connection: Connection) -> bytes:
     )
 
 
-def _connection(row: Row[tuple[object, ...]]) -> Connection:
-    return Connection(
-        row.id, row.account_id, Kind(row.kind), row.place, row.created_at, row.created_by
+def _connection(row: Row[tuple[object, ...]]) -> GitConnection:
+    return GitConnection(
+        row.id, row.account_id, SecretKind(row.kind), row.place, row.created_at, row.created_by
     )
 
 
@@ -328,13 +334,13 @@ def _place(text: str) -> str:
     return f"{authority}/{owner}" if owner else authority
 
 
-def _check(kind: Kind, secret: Secret) -> None:
+def _check(kind: SecretKind, secret: GitSecret) -> None:
     """Whether a kind has what it takes.
 
     Raises:
         InputError: something is missing or malformed.
     """
-    if kind is Kind.GITHUB_APP:
+    if kind is SecretKind.GITHUB_APP:
         number = secret.installation_id
         if not (secret.app_id and number.isascii() and number.isdecimal()):
             raise InputError(
@@ -345,5 +351,5 @@ def _check(kind: Kind, secret: Secret) -> None:
         return
     if not secret.secret or not secret.secret.isascii() or not secret.secret.isprintable():
         raise InputError("that is not a token or password: one line of plain characters.")
-    if kind is Kind.BASIC and (not secret.user or ":" in secret.user):
+    if kind is SecretKind.BASIC and (not secret.user or ":" in secret.user):
         raise InputError("a password has a user name, without a colon.", hint="give --user")

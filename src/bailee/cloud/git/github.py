@@ -26,9 +26,9 @@ from joserfc.jwk import RSAKey
 from bailee.errors import InputError, UpstreamError
 from bailee.json_values import members, objects, text
 from bailee.loopback import is_loopback
-from bailee.outbound.dialing import Dialer, Refused, Unreachable
+from bailee.outbound.dialing import AddressRefused, Dialer, Unreachable
 from bailee.outbound.hosts import Host, NotAHost, read_authority
-from bailee.outbound.http1 import Conversation
+from bailee.outbound.http1 import Http1Connection
 
 _LONGEST: Final = 1 << 20
 _SECONDS: Final = 20.0
@@ -36,7 +36,7 @@ _GIVEN: Final = frozenset({"contents", "metadata"})
 
 
 @dataclass(frozen=True, slots=True)
-class Api:
+class GithubApi:
     """An address of GitHub's API. `path` has no slash at its end."""
 
     host: Host
@@ -45,7 +45,7 @@ class Api:
     tls: bool
 
     @classmethod
-    def read(cls, url: str) -> Api:
+    def read(cls, url: str) -> GithubApi:
         """From `https://api.github.com`, or `http://` for a server on loopback.
 
         Raises:
@@ -62,7 +62,7 @@ class Api:
         return cls(host, port, parts.path.rstrip("/"), parts.scheme == "https")
 
     @classmethod
-    def of(cls, place: str) -> Api:
+    def of(cls, place: str) -> GithubApi:
         """The API of the host of a repository."""
         known = place == "github.com"
         return cls.read("https://api.github.com" if known else f"https://{place}/api/v3")
@@ -98,7 +98,7 @@ def check_private_key(pem: str) -> None:
 
 
 async def installation_token(
-    api: Api,
+    api: GithubApi,
     app: App,
     repository: str,
     *,
@@ -153,13 +153,13 @@ def _unusable(why: str) -> UpstreamError:
 
 
 async def _post(
-    api: Api, path: str, signed: str, body: bytes, *, dialer: Dialer, tls: ssl.SSLContext
+    api: GithubApi, path: str, signed: str, body: bytes, *, dialer: Dialer, tls: ssl.SSLContext
 ) -> tuple[int, bytes]:
     try:
         reader, writer, _ = await dialer.connect(api.host, api.port, tls if api.tls else None)
-    except (Refused, Unreachable) as failed:
+    except (AddressRefused, Unreachable) as failed:
         raise UpstreamError(f"GitHub's API: {failed.reason}.") from None
-    server = Conversation(h11.CLIENT, reader, writer)
+    server = Http1Connection(h11.CLIENT, reader, writer)
     usual = api.port == (443 if api.tls else 80)
     headers = [
         ("host", api.host.bracketed + ("" if usual else f":{api.port}")),

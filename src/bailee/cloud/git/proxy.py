@@ -34,16 +34,16 @@ from bailee.cloud.git.packs import NotAPack, PackReader
 from bailee.cloud.git.pktlines import Marker, encode
 from bailee.cloud.git.pushes import NotAPush, Push, PushReader
 from bailee.cloud.git.receiving import after, drain, received
-from bailee.cloud.git.records import GitRecord, Limits, Outcome
+from bailee.cloud.git.records import GitLimits, GitOutcome, GitRecord
 from bailee.cloud.git.refusals import say
 from bailee.cloud.git.reports import ReportReader
-from bailee.cloud.git.routes import FETCH, PUSH, Ask, Repository, Route, route
+from bailee.cloud.git.routes import FETCH, PUSH, GitRoute, GitService, Repository, route
 from bailee.cloud.git.rules import NOT_FORWARD, refused
-from bailee.cloud.git.upstream import Refusal, Request, Upstream, silent
+from bailee.cloud.git.upstream import GitRequest, GitUpstream, Refusal, silent
 from bailee.cloud.ports import GUEST_PORTS
 from bailee.errors import BaileeError
 from bailee.outbound.dialing import Dialer
-from bailee.outbound.http1 import Conversation, values
+from bailee.outbound.http1 import Http1Connection, values
 from bailee.outbound.streams import Writer
 
 _PROBE: Final = encode(Marker.FLUSH)
@@ -51,14 +51,14 @@ _PROTOCOL: Final = re.compile(rb"[a-z0-9=:.-]{1,100}\Z")
 _BRANCH: Final = re.compile(r"refs/heads/[A-Za-z0-9][A-Za-z0-9._/-]{0,200}\Z")
 
 
-class Access(StrEnum):
+class CredentialUse(StrEnum):
     """What a credential is for."""
 
     READ = "read"
     WRITE = "write"
 
 
-Credential = Callable[[Access], Awaitable[str | None]]
+Credential = Callable[[CredentialUse], Awaitable[str | None]]
 """The value of Authorization for the git server, fetched anew; None for a public repository."""
 
 
@@ -66,10 +66,10 @@ Credential = Callable[[Access], Awaitable[str | None]]
 class _Operation:
     """One request, filled in as it goes on."""
 
-    ask: Ask
+    ask: GitService
     push: Push | None = None
     banded: bool = True
-    outcome: Outcome = Outcome.FAILED  # until it came to its end
+    outcome: GitOutcome = GitOutcome.FAILED  # until it came to its end
     rule: str = "broken_off"
     sent: int = 0
     received: int = 0
@@ -91,7 +91,7 @@ class GitProxy:
         force: bool = False,
         dialer: Dialer | None = None,
         tls: ssl.SSLContext | None = None,
-        limits: Limits | None = None,
+        limits: GitLimits | None = None,
         clock: Clock = system_clock,
     ) -> None:
         if not _BRANCH.match(branch):
@@ -102,9 +102,9 @@ class GitProxy:
         self._credential: Final = credential
         self._record: Final = record
         self._force: Final = force
-        self._limits: Final = limits or Limits()
+        self._limits: Final = limits or GitLimits()
         dialer = dialer or Dialer(seconds=self._limits.connect)
-        self._upstream: Final = Upstream(
+        self._upstream: Final = GitUpstream(
             repository, dialer, tls or dialer.network.tls(), self._limits.idle
         )
         self._clock: Final = clock
@@ -118,7 +118,7 @@ class GitProxy:
 
     async def serve(self, reader: asyncio.StreamReader, writer: Writer) -> None:
         """Serve one stream until it ends."""
-        client = Conversation(h11.SERVER, reader, writer)
+        client = Http1Connection(h11.SERVER, reader, writer)
         self._streams += 1
         try:
             while await self._once(client):
@@ -131,7 +131,7 @@ class GitProxy:
                 writer.close()
                 await writer.wait_closed()
 
-    async def _once(self, client: Conversation) -> bool:
+    async def _once(self, client: Http1Connection) -> bool:
         """One request; whether another may follow on this stream."""
         async with asyncio.timeout(self._limits.idle):
             request = await client.next()
@@ -149,49 +149,49 @@ class GitProxy:
             operation.outcome, operation.rule = stopped.outcome, stopped.rule
             await self._refuse(client, way, operation, stopped.reason)
         except TimeoutError:
-            operation.outcome, operation.rule = Outcome.FAILED, "time.longest"
+            operation.outcome, operation.rule = GitOutcome.FAILED, "time.longest"
             await self._refuse(client, way, operation, "it took too long")
         finally:
             self._write_down(operation, at, began)
         return client.http.our_state is h11.DONE and client.http.their_state is h11.DONE
 
     async def _operate(
-        self, client: Conversation, request: h11.Request, way: Route, operation: _Operation
-    ) -> tuple[Outcome, str]:
+        self, client: Http1Connection, request: h11.Request, way: GitRoute, operation: _Operation
+    ) -> tuple[GitOutcome, str]:
         if self._unrecorded:
-            raise Refusal(Outcome.REFUSED, "record", "git operations can't be recorded")
+            raise Refusal(GitOutcome.REFUSED, "record", "git operations can't be recorded")
         shown = values(request.headers, b"authorization")
         if self._streams > self._limits.streams:
-            raise Refusal(Outcome.REFUSED, "streams", "too many git operations at once")
+            raise Refusal(GitOutcome.REFUSED, "streams", "too many git operations at once")
         if len(shown) != 1 or not hmac.compare_digest(shown[0], self._authorization):
-            raise Refusal(Outcome.REFUSED, "token", "the session's token is missing or wrong")
+            raise Refusal(GitOutcome.REFUSED, "token", "the session's token is missing or wrong")
         if way.rule:
-            raise Refusal(Outcome.REFUSED, way.rule, way.reason)
+            raise Refusal(GitOutcome.REFUSED, way.rule, way.reason)
         protocols = values(request.headers, b"git-protocol")
         protocol = protocols[0] if len(protocols) == 1 and _PROTOCOL.match(protocols[0]) else None
-        if way.ask in (Ask.ADVERTISE_FETCH, Ask.ADVERTISE_PUSH):
+        if way.ask in (GitService.ADVERTISE_FETCH, GitService.ADVERTISE_PUSH):
             await self._advertise(client, way, operation, protocol)
-            return Outcome.DONE, ""
-        most = self._limits.push if way.ask is Ask.PUSH else self._limits.asked
+            return GitOutcome.DONE, ""
+        most = self._limits.push if way.ask is GitService.PUSH else self._limits.asked
         body = received(client, request, most, self._limits.idle)
-        if way.ask is Ask.FETCH:
+        if way.ask is GitService.FETCH:
             await self._fetch(client, body, operation, protocol)
-            return Outcome.DONE, ""
+            return GitOutcome.DONE, ""
         return await self._push(client, body, operation)
 
     # -- the operations --------------------------------------------------------------------------
 
     async def _advertise(
-        self, client: Conversation, way: Route, operation: _Operation, protocol: bytes | None
+        self, client: Http1Connection, way: GitRoute, operation: _Operation, protocol: bytes | None
     ) -> None:
-        pushing = way.ask is Ask.ADVERTISE_PUSH
+        pushing = way.ask is GitService.ADVERTISE_PUSH
         service = PUSH if pushing else FETCH
         passing = Advertisement(service)
-        request = Request(
+        request = GitRequest(
             "GET",
             f"/info/refs?service={service}",
             f"application/x-{service}-advertisement",
-            await self._authorize(Access.WRITE if pushing else Access.READ),
+            await self._authorize(CredentialUse.WRITE if pushing else CredentialUse.READ),
             None if pushing else protocol,
         )
         async with self._upstream.ask(request, None) as answer:
@@ -201,13 +201,13 @@ class GitProxy:
                 passing.end()
             except NotAnAdvertisement:
                 raise Refusal(
-                    Outcome.FAILED, "upstream.not_git", "what answers there is no git server"
+                    GitOutcome.FAILED, "upstream.not_git", "what answers there is no git server"
                 ) from None
         await client.send(h11.EndOfMessage())
 
     async def _fetch(
         self,
-        client: Conversation,
+        client: Http1Connection,
         body: AsyncIterator[bytes],
         operation: _Operation,
         protocol: bytes | None,
@@ -217,11 +217,11 @@ class GitProxy:
         if first == _PROBE:
             await self._probed(client, body, operation, FETCH)
             return
-        request = Request(
+        request = GitRequest(
             "POST",
             f"/{FETCH}",
             f"application/x-{FETCH}-result",
-            await self._authorize(Access.READ),
+            await self._authorize(CredentialUse.READ),
             protocol,
             f"application/x-{FETCH}-request",
         )
@@ -232,8 +232,8 @@ class GitProxy:
         await client.send(h11.EndOfMessage())
 
     async def _push(
-        self, client: Conversation, body: AsyncIterator[bytes], operation: _Operation
-    ) -> tuple[Outcome, str]:
+        self, client: Http1Connection, body: AsyncIterator[bytes], operation: _Operation
+    ) -> tuple[GitOutcome, str]:
         reader = PushReader()
         push: Push | None = None
         try:
@@ -241,22 +241,22 @@ class GitProxy:
                 if (push := reader.feed(piece)) is not None:
                     break
         except NotAPush as malformed:
-            raise Refusal(Outcome.REFUSED, "push.malformed", str(malformed)) from None
+            raise Refusal(GitOutcome.REFUSED, "push.malformed", str(malformed)) from None
         if push is None:
-            raise Refusal(Outcome.REFUSED, "push.malformed", "a push that ends in the middle")
+            raise Refusal(GitOutcome.REFUSED, "push.malformed", "a push that ends in the middle")
         if not push.commands:
             await self._probed(client, after(reader.rest, body), operation, PUSH)
-            return Outcome.DONE, ""
+            return GitOutcome.DONE, ""
         operation.push = push
         operation.banded = push.can("side-band-64k")
         if (why := refused(push, self.branch)) is not None:
             rule, reasons = why
-            raise Refusal(Outcome.REFUSED, rule, next(iter(reasons.values())))
-        request = Request(
+            raise Refusal(GitOutcome.REFUSED, rule, next(iter(reasons.values())))
+        request = GitRequest(
             "POST",
             f"/{PUSH}",
             f"application/x-{PUSH}-result",
-            await self._authorize(Access.WRITE),
+            await self._authorize(CredentialUse.WRITE),
             content_type=f"application/x-{PUSH}-request",
         )
         report = ReportReader(banded=operation.banded)
@@ -268,8 +268,8 @@ class GitProxy:
         await self._answer(client, operation, request.accept, b"")
         await client.send(h11.EndOfMessage())
         if report.accepted is True:
-            return Outcome.DONE, ""
-        return Outcome.REJECTED, "upstream.rejected"
+            return GitOutcome.DONE, ""
+        return GitOutcome.REJECTED, "upstream.rejected"
 
     async def _pushed(
         self, push: Push, rest: bytes, body: AsyncIterator[bytes]
@@ -291,17 +291,19 @@ class GitProxy:
                 held = piece
             pack.end()
         except NotAPack as malformed:
-            raise Refusal(Outcome.REFUSED, "push.malformed", str(malformed)) from None
+            raise Refusal(GitOutcome.REFUSED, "push.malformed", str(malformed)) from None
         if not pack.adds(command.old, command.new):
-            raise Refusal(Outcome.REFUSED, "not_forward", NOT_FORWARD)
+            raise Refusal(GitOutcome.REFUSED, "not_forward", NOT_FORWARD)
         yield held
 
-    async def _authorize(self, access: Access) -> str | None:
+    async def _authorize(self, access: CredentialUse) -> str | None:
         try:
             return await self._credential(access)
         except BaileeError as failed:
             raise Refusal(
-                Outcome.FAILED, "credential", f"no credential for the git server: {failed.message}"
+                GitOutcome.FAILED,
+                "credential",
+                f"no credential for the git server: {failed.message}",
             ) from None
 
     # -- bodies and answers ----------------------------------------------------------------------
@@ -327,11 +329,13 @@ class GitProxy:
                 return
             operation.received += len(piece)
             if operation.received > most:
-                raise Refusal(Outcome.FAILED, "size", "the git server's answer is over the limit")
+                raise Refusal(
+                    GitOutcome.FAILED, "size", "the git server's answer is over the limit"
+                )
             yield piece
 
     async def _answer(
-        self, client: Conversation, operation: _Operation, kind: str, piece: bytes
+        self, client: Http1Connection, operation: _Operation, kind: str, piece: bytes
     ) -> None:
         """A piece of the answer; its head before the first."""
         if not operation.answered:
@@ -342,17 +346,23 @@ class GitProxy:
             await client.send(h11.Data(data=piece))
 
     async def _probed(
-        self, client: Conversation, body: AsyncIterator[bytes], operation: _Operation, service: str
+        self,
+        client: Http1Connection,
+        body: AsyncIterator[bytes],
+        operation: _Operation,
+        service: str,
     ) -> None:
         """Before a large request git asks with an empty one whether it is let in. It is."""
         async for _ in body:
-            raise Refusal(Outcome.REFUSED, "request.malformed", "something behind an empty request")
+            raise Refusal(
+                GitOutcome.REFUSED, "request.malformed", "something behind an empty request"
+            )
         operation.probe = True
         await self._answer(client, operation, f"application/x-{service}-result", b"")
         await client.send(h11.EndOfMessage())
 
     async def _refuse(
-        self, client: Conversation, way: Route, operation: _Operation, reason: str
+        self, client: Http1Connection, way: GitRoute, operation: _Operation, reason: str
     ) -> None:
         """Say why, in the form that git prints, once the rest of the request has been taken."""
         if operation.answered:

@@ -37,7 +37,7 @@ class NotAPush(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Command:
+class RefUpdate:
     """Set `ref` from the object `old` to `new`; an object of zeros is none."""
 
     old: str
@@ -60,7 +60,7 @@ class Push:
     """A push request. `shallow`: commits whose parents the client does not have."""
 
     shallow: tuple[str, ...]
-    commands: tuple[Command, ...]
+    commands: tuple[RefUpdate, ...]
     capabilities: tuple[str, ...]
 
     def can(self, name: str) -> bool:
@@ -86,7 +86,7 @@ class PushReader:
         self._packets = PacketReader()
         self._taken = 0
         self._shallow: list[str] = []
-        self._commands: list[Command] = []
+        self._commands: list[RefUpdate] = []
         self._capabilities: tuple[str, ...] = ()
 
     @property
@@ -138,7 +138,7 @@ class PushReader:
                 raise NotAPush("a shallow line after a command")
             self._shallow.append(match[1])
         elif match := _COMMAND.match(line):
-            self._commands.append(Command(match[1], match[2], match[3]))
+            self._commands.append(RefUpdate(match[1], match[2], match[3]))
         else:
             raise NotAPush("a line that is no command")
 

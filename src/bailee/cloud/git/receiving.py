@@ -8,13 +8,13 @@ from collections.abc import AsyncIterator
 import h11
 
 from bailee.cloud.git.bodies import BadBody, Inflater
-from bailee.cloud.git.records import Limits, Outcome
+from bailee.cloud.git.records import GitLimits, GitOutcome
 from bailee.cloud.git.upstream import Refusal
-from bailee.outbound.http1 import Conversation, values
+from bailee.outbound.http1 import Http1Connection, values
 
 
 async def received(
-    client: Conversation, request: h11.Request, most: int, idle: float
+    client: Http1Connection, request: h11.Request, most: int, idle: float
 ) -> AsyncIterator[bytes]:
     """The body of a request, inflated; `most` bytes of it, and never `idle` seconds without one.
 
@@ -37,7 +37,7 @@ async def received(
             for piece in inflater.feed(bytes(event.data)):
                 yield piece
     except BadBody as bad:
-        raise Refusal(Outcome.REFUSED, "request.malformed", str(bad)) from None
+        raise Refusal(GitOutcome.REFUSED, "request.malformed", str(bad)) from None
 
 
 async def after(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
@@ -48,7 +48,7 @@ async def after(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes
         yield piece
 
 
-async def drain(client: Conversation, limits: Limits) -> None:
+async def drain(client: Http1Connection, limits: GitLimits) -> None:
     """Take what is left of a request: git reads an answer only after it has sent all."""
     taken = 0
     while client.http.their_state is h11.SEND_BODY and taken <= limits.push:

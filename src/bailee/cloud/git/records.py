@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from bailee.cloud.git.routes import Ask
+from bailee.cloud.git.routes import GitService
 
 
-class Outcome(StrEnum):
+class GitOutcome(StrEnum):
     """What came of an operation."""
 
     DONE = "done"  # upstream carried it out
@@ -25,8 +25,8 @@ class GitRecord:
     """
 
     at: datetime
-    ask: Ask
-    outcome: Outcome
+    ask: GitService
+    outcome: GitOutcome
     rule: str
     ref: str
     old: str
@@ -37,7 +37,7 @@ class GitRecord:
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class GitLimits:
     """Sizes in bytes, times in seconds.
 
     `push`: one push, its pack included. `asked`: what is asked of a fetch, inflated. `advertised`,

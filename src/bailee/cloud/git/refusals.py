@@ -13,12 +13,12 @@ import orjson
 from bailee.cloud.git.pktlines import Marker, encode, error
 from bailee.cloud.git.pushes import Push
 from bailee.cloud.git.reports import refusal
-from bailee.cloud.git.routes import FETCH, PUSH, Ask, Route
+from bailee.cloud.git.routes import FETCH, PUSH, GitRoute, GitService
 from bailee.cloud.git.rules import refused
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class GitAnswer:
     """An answer: status, content type, body."""
 
     status: int
@@ -26,20 +26,20 @@ class Said:
     body: bytes
 
 
-def say(way: Route, push: Push | None, branch: str, reason: str) -> Said:
+def say(way: GitRoute, push: Push | None, branch: str, reason: str) -> GitAnswer:
     """The answer to a request of this kind. `push`: what was pushed, if that could be read."""
     said = f"bailee: {reason}"
-    if way.ask in (Ask.ADVERTISE_FETCH, Ask.ADVERTISE_PUSH):
-        service = FETCH if way.ask is Ask.ADVERTISE_FETCH else PUSH
+    if way.ask in (GitService.ADVERTISE_FETCH, GitService.ADVERTISE_PUSH):
+        service = FETCH if way.ask is GitService.ADVERTISE_FETCH else PUSH
         opening = encode(f"# service={service}\n".encode()) + encode(Marker.FLUSH)
-        return Said(200, f"application/x-{service}-advertisement", opening + error(said))
-    if way.ask is Ask.PUSH and push is not None:
+        return GitAnswer(200, f"application/x-{service}-advertisement", opening + error(said))
+    if way.ask is GitService.PUSH and push is not None:
         why = refused(push, branch)
         reasons = why[1] if why is not None else {c.ref: reason for c in push.commands}
-        return Said(200, f"application/x-{PUSH}-result", refusal(push, reasons, reason))
-    if way.ask in (Ask.FETCH, Ask.PUSH):
-        service = FETCH if way.ask is Ask.FETCH else PUSH
-        return Said(200, f"application/x-{service}-result", error(said))
+        return GitAnswer(200, f"application/x-{PUSH}-result", refusal(push, reasons, reason))
+    if way.ask in (GitService.FETCH, GitService.PUSH):
+        service = FETCH if way.ask is GitService.FETCH else PUSH
+        return GitAnswer(200, f"application/x-{service}-result", error(said))
     if way.lfs:
-        return Said(403, "application/vnd.git-lfs+json", orjson.dumps({"message": said}))
-    return Said(403, "text/plain; charset=utf-8", f"{said}\n".encode())
+        return GitAnswer(403, "application/vnd.git-lfs+json", orjson.dumps({"message": said}))
+    return GitAnswer(403, "text/plain; charset=utf-8", f"{said}\n".encode())

@@ -80,7 +80,7 @@ def _plain(path: str) -> bool:
     return good and ".." not in path.split("/") and "//" not in path
 
 
-class Ask(StrEnum):
+class GitService(StrEnum):
     """What is asked for."""
 
     ADVERTISE_FETCH = "advertise_fetch"
@@ -91,46 +91,46 @@ class Ask(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Route:
+class GitRoute:
     """`ask`, and if it is refused already: the rule and the reason. `lfs`: it is for git lfs."""
 
-    ask: Ask
+    ask: GitService
     rule: str = ""
     reason: str = ""
     lfs: bool = False
 
 
 _ADVERTISE: Final = {
-    f"service={FETCH}": Ask.ADVERTISE_FETCH,
-    f"service={PUSH}": Ask.ADVERTISE_PUSH,
+    f"service={FETCH}": GitService.ADVERTISE_FETCH,
+    f"service={PUSH}": GitService.ADVERTISE_PUSH,
 }
-_POSTS: Final = {f"/{FETCH}": Ask.FETCH, f"/{PUSH}": Ask.PUSH}
+_POSTS: Final = {f"/{FETCH}": GitService.FETCH, f"/{PUSH}": GitService.PUSH}
 
 
-def route(method: str, target: str, repository: Repository) -> Route:
+def route(method: str, target: str, repository: Repository) -> GitRoute:
     """What a request is for."""
     path, _, query = target.partition("?")
     ask, suffix = _ask(method, path, query)
     if "/info/lfs" in path:
         reason = "Git LFS does not go through the git proxy; files in LFS can't be had or pushed"
-        return Route(Ask.OTHER, "lfs", reason, lfs=True)
-    if ask is Ask.OTHER:
+        return GitRoute(GitService.OTHER, "lfs", reason, lfs=True)
+    if ask is GitService.OTHER:
         if method in ("GET", "HEAD"):
             reason = "the dumb protocol does not go through the git proxy; use git's smart HTTP"
-            return Route(ask, "dumb_protocol", reason)
-        return Route(ask, "not_git", "that is no request of git's smart HTTP")
+            return GitRoute(ask, "dumb_protocol", reason)
+        return GitRoute(ask, "not_git", "that is no request of git's smart HTTP")
     bases = {repository.base, repository.base.removesuffix(".git")}
     bases |= {repository.base + ".git"} if not repository.base.endswith(".git") else set()
     if path.removesuffix(suffix) not in bases:
-        return Route(ask, "repository", f"this session reaches only {repository.name}")
-    return Route(ask)
+        return GitRoute(ask, "repository", f"this session reaches only {repository.name}")
+    return GitRoute(ask)
 
 
-def _ask(method: str, path: str, query: str) -> tuple[Ask, str]:
+def _ask(method: str, path: str, query: str) -> tuple[GitService, str]:
     if method == "GET" and path.endswith("/info/refs"):
-        return _ADVERTISE.get(query, Ask.OTHER), "/info/refs"
+        return _ADVERTISE.get(query, GitService.OTHER), "/info/refs"
     if method == "POST" and not query:
         for suffix, ask in _POSTS.items():
             if path.endswith(suffix):
                 return ask, suffix
-    return Ask.OTHER, ""
+    return GitService.OTHER, ""

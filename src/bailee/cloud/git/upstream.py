@@ -21,10 +21,10 @@ from typing import Final
 
 import h11
 
-from bailee.cloud.git.records import Outcome
+from bailee.cloud.git.records import GitOutcome
 from bailee.cloud.git.routes import Repository
-from bailee.outbound.dialing import Dialer, Refused, Unreachable
-from bailee.outbound.http1 import Conversation, values
+from bailee.outbound.dialing import AddressRefused, Dialer, Unreachable
+from bailee.outbound.http1 import Http1Connection, values
 
 BUFFERED: Final = 1 << 20
 """A body up to this size is sent with its length; git does the same."""
@@ -33,7 +33,7 @@ BUFFERED: Final = 1 << 20
 class Refusal(Exception):
     """An operation ends here. `reason` goes to the session: it names nothing of the host's."""
 
-    def __init__(self, outcome: Outcome, rule: str, reason: str) -> None:
+    def __init__(self, outcome: GitOutcome, rule: str, reason: str) -> None:
         super().__init__(reason)
         self.outcome: Final = outcome
         self.rule: Final = rule
@@ -41,7 +41,7 @@ class Refusal(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class GitRequest:
     """What goes to the server; `path` is below the repository's."""
 
     method: str
@@ -52,7 +52,7 @@ class Request:
     content_type: str | None = None
 
 
-class Upstream:
+class GitUpstream:
     """The git server of one repository."""
 
     def __init__(
@@ -65,7 +65,7 @@ class Upstream:
 
     @contextlib.asynccontextmanager
     async def ask(
-        self, request: Request, body: AsyncIterator[bytes] | None
+        self, request: GitRequest, body: AsyncIterator[bytes] | None
     ) -> AsyncIterator[AsyncIterator[bytes]]:
         """The body of the server's answer, in pieces.
 
@@ -77,17 +77,19 @@ class Upstream:
             reader, writer, address = await self._dialer.connect(
                 repository.host, repository.port, self._tls if repository.tls else None
             )
-        except Refused as refused:
+        except AddressRefused as refused:
             raise Refusal(
-                Outcome.REFUSED, refused.rule, f"the git server: {refused.reason}"
+                GitOutcome.REFUSED, refused.rule, f"the git server: {refused.reason}"
             ) from None
         except Unreachable as failed:
-            raise Refusal(Outcome.FAILED, failed.rule, f"the git server: {failed.reason}") from None
+            raise Refusal(
+                GitOutcome.FAILED, failed.rule, f"the git server: {failed.reason}"
+            ) from None
         if not repository.tls and (address is None or not self._dialer.permits(address)):
             writer.close()
             reason = "no credential goes to a public address without TLS; use https://"
-            raise Refusal(Outcome.REFUSED, "upstream.plain", reason)
-        server = Conversation(h11.CLIENT, reader, writer)
+            raise Refusal(GitOutcome.REFUSED, "upstream.plain", reason)
+        server = Http1Connection(h11.CLIENT, reader, writer)
         sending = asyncio.create_task(self._send(server, request, body))
         try:
             try:
@@ -104,7 +106,7 @@ class Upstream:
             writer.close()
 
     async def _send(
-        self, server: Conversation, request: Request, body: AsyncIterator[bytes] | None
+        self, server: Http1Connection, request: GitRequest, body: AsyncIterator[bytes] | None
     ) -> None:
         try:
             headers = [
@@ -139,7 +141,7 @@ class Upstream:
             raise
 
     async def _head(
-        self, server: Conversation, request: Request, sending: asyncio.Task[None]
+        self, server: Http1Connection, request: GitRequest, sending: asyncio.Task[None]
     ) -> None:
         while True:
             try:
@@ -156,28 +158,28 @@ class Upstream:
         status = event.status_code
         if status in (401, 403):
             reason = f"the git server takes no access with the stored Git connection ({status})"
-            raise Refusal(Outcome.FAILED, "upstream.credential", reason)
+            raise Refusal(GitOutcome.FAILED, "upstream.credential", reason)
         if status == 404:
             reason = "the git server has no such repository for the stored Git connection (404)"
-            raise Refusal(Outcome.FAILED, "upstream.not_found", reason)
+            raise Refusal(GitOutcome.FAILED, "upstream.not_found", reason)
         if 300 <= status < 400:
             reason = (
                 f"the git server redirects ({status}), which is not followed; "
                 "start the session with the repository's own address, often with .git at its end"
             )
-            raise Refusal(Outcome.FAILED, "upstream.redirect", reason)
+            raise Refusal(GitOutcome.FAILED, "upstream.redirect", reason)
         if status != 200:
-            raise Refusal(Outcome.FAILED, "upstream.status", f"the git server answered {status}")
+            raise Refusal(GitOutcome.FAILED, "upstream.status", f"the git server answered {status}")
         kinds = values(event.headers, b"content-type")
         if kinds != [request.accept.encode()] or values(event.headers, b"content-encoding"):
             raise Refusal(
-                Outcome.FAILED,
+                GitOutcome.FAILED,
                 "upstream.not_git",
                 "what answers there is no git server (smart HTTP)",
             )
 
     @staticmethod
-    async def _pieces(server: Conversation) -> AsyncIterator[bytes]:
+    async def _pieces(server: Http1Connection) -> AsyncIterator[bytes]:
         while True:
             event = await _event(server)
             if isinstance(event, h11.Data):
@@ -188,7 +190,7 @@ class Upstream:
                 raise _broken()
 
 
-async def _event(server: Conversation) -> object:
+async def _event(server: Http1Connection) -> object:
     try:
         return await server.next()
     except (h11.ProtocolError, OSError):
@@ -208,8 +210,8 @@ async def _begin(body: AsyncIterator[bytes] | None) -> tuple[bytes, bool]:
 
 def silent() -> Refusal:
     """The server says nothing."""
-    return Refusal(Outcome.FAILED, "time.idle", "the git server said nothing for too long")
+    return Refusal(GitOutcome.FAILED, "time.idle", "the git server said nothing for too long")
 
 
 def _broken() -> Refusal:
-    return Refusal(Outcome.FAILED, "upstream.broken", "the git server's answer broke off")
+    return Refusal(GitOutcome.FAILED, "upstream.broken", "the git server's answer broke off")

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Final
 
 from bailee.cloud.channel import commands
-from bailee.cloud.channel.connection import Connection, Serve, StreamWriter
+from bailee.cloud.channel.connection import ChannelConnection, Serve, StreamWriter
 from bailee.cloud.channel.frames import Side
 from bailee.cloud.guest.running import GROUP, Children, run
 from bailee.cloud.ports import Command
@@ -44,7 +44,7 @@ git --version; node --version; rg --version; bailee code --help; python3 -c 'imp
 _WARMING: Final = 60.0
 
 
-class Agent:
+class GuestAgent:
     """Serves a channel."""
 
     def __init__(self, descriptor: int) -> None:
@@ -56,7 +56,7 @@ class Agent:
             "start": self._start,
             commands.NAME: self._command,
         }
-        self.connection = Connection(descriptor, Side.GUEST, self._serves.get)
+        self.connection = ChannelConnection(descriptor, Side.GUEST, self._serves.get)
 
     async def _ping(self, reader: asyncio.StreamReader, writer: StreamWriter) -> None:
         await reader.read()
@@ -145,7 +145,7 @@ def _port() -> int:
 
 async def _main() -> None:
     _make_group()
-    agent = Agent(_port())
+    agent = GuestAgent(_port())
     await agent.connection.ended
 
 

@@ -40,7 +40,7 @@ _NPM: Final = re.compile(r"(@[a-z0-9][a-z0-9._~-]*/)?[a-z0-9][a-z0-9._~-]*(@[\w.
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class WantedPackages:
     """Packages by where they come from."""
 
     debian: tuple[str, ...] = ()
@@ -48,7 +48,7 @@ class Wanted:
     npm: tuple[str, ...] = ()
 
 
-def wanted(names: list[str]) -> Wanted:
+def wanted(names: list[str]) -> WantedPackages:
     """What `--with` names: `NAME` is Debian's, `pypi:NAME` and `npm:NAME` say so; sorted.
 
     Raises:
@@ -67,4 +67,4 @@ def wanted(names: list[str]) -> Wanted:
                 hint="NAME for Debian, pypi:NAME for PyPI, npm:NAME for npm",
             )
         found[source].add(rest)
-    return Wanted(**{source: tuple(sorted(names)) for source, names in found.items()})
+    return WantedPackages(**{source: tuple(sorted(names)) for source, names in found.items()})

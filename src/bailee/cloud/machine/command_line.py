@@ -37,7 +37,7 @@ class Accelerator(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Descriptors:
+class InheritedDescriptors:
     """What QEMU inherits, by number."""
 
     channel: int
@@ -64,7 +64,7 @@ def command_line(
     accelerator: Accelerator,
     cpus: int,
     memory: Memory,
-    descriptors: Descriptors,
+    descriptors: InheritedDescriptors,
     tsc_khz: int,
     incoming: bool = False,
 ) -> list[str]:

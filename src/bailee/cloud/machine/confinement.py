@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 from uuid import uuid4
 
-from bailee.cloud.ports import Limits
+from bailee.cloud.ports import MachineLimits
 
 _ROOT: Final = Path("/sys/fs/cgroup")
 _WANTED: Final = {"cpu", "memory", "pids"}
@@ -51,7 +51,7 @@ def delegated() -> Path | None:
     return parent if may and given >= _WANTED and parent != _ROOT else None
 
 
-def confine(limits: Limits, disk: int, parent: Path | None) -> Confinement:
+def confine(limits: MachineLimits, disk: int, parent: Path | None) -> Confinement:
     """Bound a machine's process, in a new group below `parent` if there is one."""
     bounds = {
         "AS": limits.memory + _ADDRESSES,

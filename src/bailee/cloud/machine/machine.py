@@ -21,7 +21,7 @@ from bailee.cloud.channel.connection import StreamWriter
 from bailee.cloud.machine import disk
 from bailee.cloud.machine.command_line import Accelerator
 from bailee.cloud.machine.process import Emulator, ask
-from bailee.cloud.ports import GUEST_PORTS, Command, End, Limits, Output
+from bailee.cloud.ports import GUEST_PORTS, Command, End, MachineLimits, Output
 from bailee.errors import InputError, MachineError
 from bailee.json_values import JsonObject
 
@@ -34,7 +34,7 @@ _STARTING: Final = 60.0
 class QemuMachine:
     """Implements `ports.Machine`."""
 
-    def __init__(self, emulator: Emulator, accelerator: Accelerator, limits: Limits) -> None:
+    def __init__(self, emulator: Emulator, accelerator: Accelerator, limits: MachineLimits) -> None:
         self._emulator = emulator
         self._accelerator = accelerator
         self._limits = limits

@@ -38,7 +38,7 @@ from bailee.cloud.machine.template import (
     scratch_of,
     template_for,
 )
-from bailee.cloud.ports import End, Limits, Service
+from bailee.cloud.ports import End, MachineLimits, Service
 from bailee.errors import MachineError
 
 log = logging.getLogger(__name__)
@@ -83,7 +83,7 @@ class QemuMachines:
         self,
         session: str,  # noqa: ARG002 — nothing on the host is named after it
         services: Mapping[str, Service],
-        limits: Limits,
+        limits: MachineLimits,
     ) -> QemuMachine:
         """Start one for a session, ready to execute commands.
 
@@ -105,7 +105,7 @@ class QemuMachines:
             raise
         return machine
 
-    async def prepare(self, limits: Limits) -> Template | None:
+    async def prepare(self, limits: MachineLimits) -> Template | None:
         """The template for machines with these limits, made now if it is not there.
 
         None when it can't be made, or when there is no folder for templates.
@@ -134,7 +134,7 @@ class QemuMachines:
             return self._accelerator
 
     async def _kvm_works(self) -> bool:
-        limits = Limits(memory=512 << 20, disk=256 << 20)
+        limits = MachineLimits(memory=512 << 20, disk=256 << 20)
         try:
             emulator = await self._emulator(limits, Accelerator.KVM, lambda _: None)
             try:
@@ -147,7 +147,7 @@ class QemuMachines:
         return True
 
     async def _restored(
-        self, accept: Accept, limits: Limits, accelerator: Accelerator
+        self, accept: Accept, limits: MachineLimits, accelerator: Accelerator
     ) -> QemuMachine | None:
         """A machine from a template; None when it has to be booted."""
         template = await self.prepare(limits)
@@ -178,7 +178,7 @@ class QemuMachines:
         return QemuMachine(emulator, accelerator, limits)
 
     async def _make_alone(
-        self, template: Template, limits: Limits, accelerator: Accelerator
+        self, template: Template, limits: MachineLimits, accelerator: Accelerator
     ) -> None:
         """Make it, unless another process has while this one waited for its turn."""
         turn = locked(template.folder.parent)
@@ -189,7 +189,9 @@ class QemuMachines:
         finally:
             turn.__exit__(None, None, None)
 
-    async def _make(self, template: Template, limits: Limits, accelerator: Accelerator) -> None:
+    async def _make(
+        self, template: Template, limits: MachineLimits, accelerator: Accelerator
+    ) -> None:
         making = Path(tempfile.mkdtemp(prefix=MAKING, dir=template.folder.parent))
         migration = Migration()
         try:
@@ -215,7 +217,7 @@ class QemuMachines:
             shutil.rmtree(making, ignore_errors=True)
 
     async def _booted(
-        self, accept: Accept, limits: Limits, accelerator: Accelerator
+        self, accept: Accept, limits: MachineLimits, accelerator: Accelerator
     ) -> QemuMachine:
         emulator = await self._emulator(limits, accelerator, accept)
         try:
@@ -227,7 +229,7 @@ class QemuMachines:
 
     async def _emulator(
         self,
-        limits: Limits,
+        limits: MachineLimits,
         accelerator: Accelerator,
         accept: Accept,
         *,
@@ -263,7 +265,7 @@ class QemuMachines:
             log.warning("machines run as root; run bailee as an ordinary user")
 
 
-def see_that_it_can_be(limits: Limits) -> None:
+def see_that_it_can_be(limits: MachineLimits) -> None:
     """See that machines with these limits can be started here at all.
 
     Raises:

@@ -17,15 +17,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from bailee.cloud.channel.connection import Accept, Connection
+from bailee.cloud.channel.connection import Accept, ChannelConnection
 from bailee.cloud.channel.frames import Side
 from bailee.cloud.image.store import Image
 from bailee.cloud.machine import disk
 from bailee.cloud.machine.clock_rate import tsc_khz
-from bailee.cloud.machine.command_line import Accelerator, Descriptors, Memory, command_line
+from bailee.cloud.machine.command_line import (
+    Accelerator,
+    InheritedDescriptors,
+    Memory,
+    command_line,
+)
 from bailee.cloud.machine.confinement import Confinement, confine
 from bailee.cloud.machine.monitor import Monitor, Told
-from bailee.cloud.ports import Limits
+from bailee.cloud.ports import MachineLimits
 from bailee.errors import MachineError
 
 _LAUNCH: Final = Path(__file__).with_name("launch.py")
@@ -39,7 +44,7 @@ class Emulator:
     """A running QEMU, with its channel, monitor and scratch disk."""
 
     process: asyncio.subprocess.Process
-    connection: Connection
+    connection: ChannelConnection
     monitor: Monitor
     handle: int  # a descriptor of the process
     scratch: int
@@ -51,7 +56,7 @@ class Emulator:
     async def start(
         cls,
         image: Image,
-        limits: Limits,
+        limits: MachineLimits,
         *,
         accelerator: Accelerator,
         memory: Memory,
@@ -77,7 +82,9 @@ class Emulator:
                 accelerator=accelerator,
                 cpus=limits.cpus,
                 memory=memory,
-                descriptors=Descriptors(inner_channel.fileno(), inner_monitor.fileno(), scratch),
+                descriptors=InheritedDescriptors(
+                    inner_channel.fileno(), inner_monitor.fileno(), scratch
+                ),
                 tsc_khz=tsc_khz(),
                 incoming=incoming,
             )
@@ -113,7 +120,7 @@ class Emulator:
         assert process.stderr is not None
         self = cls(
             process,
-            Connection(channel.detach(), Side.HOST, accept),
+            ChannelConnection(channel.detach(), Side.HOST, accept),
             Monitor(monitor, told),
             os.pidfd_open(process.pid),
             scratch,
@@ -181,7 +188,7 @@ class Emulator:
             )
 
 
-async def ask(connection: Connection, name: str, request: bytes) -> bytes:
+async def ask(connection: ChannelConnection, name: str, request: bytes) -> bytes:
     """Say something on a stream of its own and give the answer; empty when there is none."""
     try:
         reader, writer = connection.open(name)
@@ -202,6 +209,6 @@ async def _listen(stderr: asyncio.StreamReader, said: deque[str]) -> None:
             said.append(line[:300].decode(errors="replace").strip())
 
 
-def new_scratch(folder: Path, limits: Limits) -> int:
+def new_scratch(folder: Path, limits: MachineLimits) -> int:
     """A scratch disk for a machine; gives its descriptor."""
     return disk.unnamed(folder, disk.size_for(limits.disk))

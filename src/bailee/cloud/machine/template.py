@@ -35,7 +35,7 @@ from bailee.cloud.image.store import Image
 from bailee.cloud.machine import disk
 from bailee.cloud.machine.command_line import PROGRAM, Accelerator, Memory
 from bailee.cloud.machine.process import Emulator
-from bailee.cloud.ports import Limits
+from bailee.cloud.ports import MachineLimits
 from bailee.errors import MachineError
 from bailee.json_values import JsonObject
 
@@ -77,7 +77,9 @@ class Template:
         return self.folder.is_dir()
 
 
-def template_for(folder: Path, image: Image, limits: Limits, accelerator: Accelerator) -> Template:
+def template_for(
+    folder: Path, image: Image, limits: MachineLimits, accelerator: Accelerator
+) -> Template:
     """Where the template of such machines is, or will be."""
     facts = {
         "format": FORMAT,
@@ -163,7 +165,7 @@ async def restore(emulator: Emulator, template: Template, migration: Migration) 
     await monitor.run("cont")  # it was stopped when its state was kept
 
 
-def memory_of(template: Template, limits: Limits) -> Memory:
+def memory_of(template: Template, limits: MachineLimits) -> Memory:
     """A machine's memory on top of a template's."""
     return Memory(limits.memory, template.memory)
 

@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from bailee.cloud.ports import Command, End, Limits, Machine, Output, Service
+from bailee.cloud.ports import Command, End, Machine, MachineLimits, Output, Service
 from bailee.cloud.runners import wire
 from bailee.errors import MachineError
 from bailee.home.control_server import listen
@@ -128,7 +128,9 @@ class Runners:
 
     # -- machines --------------------------------------------------------------------------------
 
-    async def start(self, session: str, services: Mapping[str, Service], limits: Limits) -> Machine:
+    async def start(
+        self, session: str, services: Mapping[str, Service], limits: MachineLimits
+    ) -> Machine:
         """See `ports.Machines.start`; there is room, or none is needed any more."""
         runner = self._given.get(session)
         if runner is None or runner not in self._runners:

@@ -17,7 +17,7 @@ from collections import deque
 from collections.abc import Mapping
 from typing import Final
 
-from bailee.cloud.ports import GUEST_PORTS, End, Limits, Machine, Machines, Service
+from bailee.cloud.ports import GUEST_PORTS, End, Machine, MachineLimits, Machines, Service
 from bailee.errors import BaileeError
 from bailee.outbound.streams import Writer
 
@@ -29,7 +29,7 @@ class WarmMachines:
     """`Machines` that keeps `keep` of them started. Use it as an asynchronous context."""
 
     def __init__(
-        self, machines: Machines, limits: Limits, keep: int, *, age: float = _AGE_SECONDS
+        self, machines: Machines, limits: MachineLimits, keep: int, *, age: float = _AGE_SECONDS
     ) -> None:
         self._machines = machines
         self._limits = limits
@@ -56,7 +56,9 @@ class WarmMachines:
         """How many are ready."""
         return len(self._waiting)
 
-    async def start(self, session: str, services: Mapping[str, Service], limits: Limits) -> Machine:
+    async def start(
+        self, session: str, services: Mapping[str, Service], limits: MachineLimits
+    ) -> Machine:
         """See `ports.Machines.start`: one that waits, if it is like what is asked for."""
         while self._waiting and limits == self._limits and set(services) == set(GUEST_PORTS):
             one = self._waiting.popleft()

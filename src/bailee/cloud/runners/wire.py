@@ -32,7 +32,7 @@ from typing import Final
 import msgspec
 
 from bailee import json_lines
-from bailee.cloud.ports import Command, Limits
+from bailee.cloud.ports import Command, MachineLimits
 from bailee.json_values import JsonObject, text
 
 LONGEST: Final = 64 << 20
@@ -66,7 +66,9 @@ def decoded(field: object) -> bytes:
     return b64decode(text(field), validate=True)
 
 
-def start(machine: str, secret: str, services: list[str], limits: Limits) -> dict[str, object]:
+def start(
+    machine: str, secret: str, services: list[str], limits: MachineLimits
+) -> dict[str, object]:
     """The order to start a machine."""
     return {
         "do": "start",
@@ -92,13 +94,13 @@ def execute(machine: str, call: int, command: Command) -> dict[str, object]:
     }
 
 
-def limits_of(message: JsonObject) -> Limits:
+def limits_of(message: JsonObject) -> MachineLimits:
     """The limits of an order to start a machine.
 
     Raises:
         msgspec.ValidationError: it has none.
     """
-    return msgspec.convert(message.get("limits"), Limits)
+    return msgspec.convert(message.get("limits"), MachineLimits)
 
 
 def command_of(message: JsonObject) -> Command:

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from bailee.cloud.ports import End, Machines, Service
 from bailee.cloud.sessions.asked import Asked
-from bailee.cloud.sessions.store import Record
+from bailee.cloud.sessions.store import SessionRecord
 from bailee.json_values import JsonObject
 
 Counts = Mapping[str, str | int | float | bool | None]
@@ -53,14 +53,14 @@ class Served(Protocol):
         """Nothing is served any more."""
 
 
-Serve = Callable[[Record, Asked, Callable[[End], None]], Served]
+Serve = Callable[[SessionRecord, Asked, Callable[[End], None]], Served]
 """Makes what serves a session; the callback ends it (the egress policy may)."""
 
 
-class Tokens(Protocol):
+class SessionTokens(Protocol):
     """The credentials that sessions have at the gateway."""
 
-    def issue(self, record: Record) -> tuple[str, str]:
+    def issue(self, record: SessionRecord) -> tuple[str, str]:
         """A new one for this session: its id, and the token itself."""
 
     def revoke(self, token_id: str) -> None:
@@ -68,7 +68,7 @@ class Tokens(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Admission:
+class SessionQuota:
     """How many sessions there may be: `waiting` in all that have not ended, `account` of one."""
 
     waiting: int

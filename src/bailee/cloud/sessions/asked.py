@@ -53,7 +53,7 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class WantedSession:
     """A session as somebody says it; what is None, or empty, they leave to the settings. Nothing of
     it is checked yet.
     """
@@ -68,7 +68,7 @@ class Wanted:
     model: str | None = None
 
 
-def read(wanted: Wanted, session: str, *, network: str, linger: float, plain: bool) -> Asked:
+def read(wanted: WantedSession, session: str, *, network: str, linger: float, plain: bool) -> Asked:
     """What was asked for, checked; `network` and `linger` are what holds when nothing is
     said; `plain`: whether a repository may be reached without TLS.
 

@@ -16,8 +16,8 @@ from typing import Final
 from bailee.cloud.ports import Command, End, Machine
 from bailee.cloud.sessions import task
 from bailee.cloud.sessions.asked import Asked
-from bailee.cloud.sessions.log import Log
-from bailee.cloud.sessions.states import State
+from bailee.cloud.sessions.log import EventLog
+from bailee.cloud.sessions.states import SessionState
 from bailee.errors import MachineError
 
 LARGEST_DIFF: Final = 4 << 20
@@ -27,7 +27,7 @@ _ID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.A)
 _PATIENCE: Final = 30.0  # between a command that failed and the word why its machine ended
 
 
-class Ended(Exception):
+class SessionEnded(Exception):
     """The session is over: why, and the code of what went wrong."""
 
     def __init__(self, end: End, problem: str | None = None) -> None:
@@ -45,12 +45,12 @@ class Leading:
         self,
         asked: Asked,
         machine: Machine,
-        log: Log,
+        log: EventLog,
         *,
         token: str,
         clone_address: str,
         git_authorization: str,
-        reached: Callable[[State], None],
+        reached: Callable[[SessionState], None],
         keep_diff: Callable[[str], None],
         keep_conversation: Callable[[str, list[str]], None],
     ) -> None:
@@ -72,7 +72,7 @@ class Leading:
         """Ask the agent for more, as soon as it is done with what it does."""
         self._follow_ups.put_nowait(text)
 
-    async def run(self) -> Ended:
+    async def run(self) -> SessionEnded:
         """Take the session to its end; why it ended. The machine may still be there."""
         flushing = asyncio.create_task(self._flush_now_and_then())
         try:
@@ -81,33 +81,33 @@ class Leading:
             while prompt is not None:
                 await self._turn(prompt)
                 prompt = await self._next()
-        except Ended as ended:
+        except SessionEnded as ended:
             return ended
         except MachineError as error:
             await asyncio.wait({self._machine.ended}, timeout=_PATIENCE)
             if self._machine.ended.done():
-                return Ended(self._machine.ended.result())
-            return Ended(End.FAILED, error.code)
+                return SessionEnded(self._machine.ended.result())
+            return SessionEnded(End.FAILED, error.code)
         finally:
             flushing.cancel()
-        return Ended(End.FINISHED if self._problem is None else End.FAILED, self._problem)
+        return SessionEnded(End.FINISHED if self._problem is None else End.FAILED, self._problem)
 
     # -- steps -----------------------------------------------------------------------------------
 
     async def _begin(self) -> None:
-        self._reached(State.CLONING)
+        self._reached(SessionState.CLONING)
         status, said = await self._said(self._clone)
         self._log.add("git", step="clone", ok=status == 0, text=said)
         if status != 0:
-            raise Ended(End.FAILED, "clone_failed")
+            raise SessionEnded(End.FAILED, "clone_failed")
         status, said = await self._said(task.prepare(self._asked))
         if status != 0:
             self._log.add("git", step="branch", ok=False, text=said)
-            raise Ended(End.FAILED, "clone_failed")
+            raise SessionEnded(End.FAILED, "clone_failed")
         self._base = self._pushed = said.split()[-1]
 
     async def _turn(self, prompt: str) -> None:
-        self._reached(State.WORKING)
+        self._reached(SessionState.WORKING)
         self._log.add("prompt", text=prompt)
         status = await self._work(prompt)
         self._problem = None if status == 0 else "agent_failed"
@@ -176,7 +176,7 @@ class Leading:
         """The next follow-up; None when none comes in time."""
         if self._follow_ups.empty() and self._asked.linger <= 0:
             return None
-        self._reached(State.WAITING)
+        self._reached(SessionState.WAITING)
         asked: asyncio.Future[str] = asyncio.ensure_future(self._follow_ups.get())
         try:
             first: set[asyncio.Future[str] | asyncio.Future[End]] = {asked, self._machine.ended}
@@ -188,7 +188,7 @@ class Leading:
             if asked.done():
                 return asked.result()
             if self._machine.ended.done():
-                raise Ended(self._machine.ended.result())
+                raise SessionEnded(self._machine.ended.result())
             return None
         finally:
             asked.cancel()

@@ -31,7 +31,7 @@ _KEPT_BYTES: Final = 16 << 20
 _FLUSH_BYTES: Final = 64 << 10
 
 
-class Log:
+class EventLog:
     """The events of one session. All of it belongs to one event loop."""
 
     def __init__(self, clock: Clock, keep: Callable[[list[Event]], object]) -> None:

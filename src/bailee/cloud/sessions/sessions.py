@@ -12,7 +12,7 @@ Rules kept here:
 * The token goes first, then the machine, then the note that the session has ended: whoever reads
   that note finds neither.
 * What a session may not keep (zero retention) is in this process's memory, for as long as it runs.
-* All of this but what says otherwise belongs to one event loop, `Sessions.loop`.
+* All of this but what says otherwise belongs to one event loop, `CloudSessions.loop`.
 
 Rows: C1, C4, C5.
 """
@@ -30,13 +30,13 @@ from datetime import datetime
 from typing import Final
 
 from bailee.clock import Clock
-from bailee.cloud.ports import End, Limits, Machine
-from bailee.cloud.sessions.around import Admission, Counts, Hosts, Serve, Served, Tokens
+from bailee.cloud.ports import End, Machine, MachineLimits
+from bailee.cloud.sessions.around import Counts, Hosts, Serve, Served, SessionQuota, SessionTokens
 from bailee.cloud.sessions.asked import Asked
-from bailee.cloud.sessions.leading import Ended, Leading
-from bailee.cloud.sessions.log import Event, Log
-from bailee.cloud.sessions.states import State, had_machine
-from bailee.cloud.sessions.store import DIFF, EGRESS, OUTPUT, Record, Store
+from bailee.cloud.sessions.leading import Leading, SessionEnded
+from bailee.cloud.sessions.log import Event, EventLog
+from bailee.cloud.sessions.states import SessionState, had_machine
+from bailee.cloud.sessions.store import DIFF, EGRESS, OUTPUT, SessionRecord, Store
 from bailee.errors import BaileeError, InputError, MachineError
 from bailee.json_values import JsonObject, objects, whole
 
@@ -47,7 +47,7 @@ _TRIES: Final = 3
 class _Live:
     """A session while this process leads it."""
 
-    log: Log
+    log: EventLog
     stopping: End | None = None
     room: asyncio.Task[None] | None = None
     machine: Machine | None = None
@@ -57,7 +57,7 @@ class _Live:
     saved: int = 0
 
 
-class Sessions:
+class CloudSessions:
     """Leads the cloud sessions of a home: what has a machine, and who waits for one. `app` makes it
     and owns it. Methods under "on the loop" run on its event loop's thread and alone change what is
     held here; the others may be called from any thread. It serves no stream and holds no key.
@@ -69,10 +69,10 @@ class Sessions:
         *,
         hosts: Hosts,
         serve: Serve,
-        tokens: Tokens,
+        tokens: SessionTokens,
         clock: Clock,
-        limits: Limits,
-        admission: Admission,
+        limits: MachineLimits,
+        admission: SessionQuota,
         enqueue: Callable[[str], None],
         random: Callable[[int], bytes] = secrets.token_bytes,
     ) -> None:
@@ -121,7 +121,7 @@ class Sessions:
 
     def request(
         self, session_id: str, asked: Asked, *, owner: str, by: str, plan: str, zero: bool
-    ) -> Record:
+    ) -> SessionRecord:
         """Admit a session.
 
         Raises:
@@ -129,9 +129,9 @@ class Sessions:
             StorageError: it can't be kept.
         """
         now = self._clock()
-        record = Record(
+        record = SessionRecord(
             id=session_id, owner=owner, by=by, plan=plan, zero_retention=zero, agent=asked.agent,
-            network=asked.network, state=State.QUEUED, end=None, problem=None, security=None,
+            network=asked.network, state=SessionState.QUEUED, end=None, problem=None, security=None,
             transcript=None, created_at=now, started_at=None, last_activity=now, ended_at=None,
         )  # fmt: skip
         with self._admitting:
@@ -171,11 +171,11 @@ class Sessions:
             state = self.store.get(session_id).state
             raise InputError(
                 f"a session that is {state} takes no follow-up.",
-                hint="wait until it works" if state is not State.ENDED else "start another",
+                hint="wait until it works" if state is not SessionState.ENDED else "start another",
             )
         live.leading.follow_up(text)
 
-    async def stop(self, session_id: str, reason: End = End.STOPPED) -> Record:
+    async def stop(self, session_id: str, reason: End = End.STOPPED) -> SessionRecord:
         """End a session and wait until it has ended. One that has ended stays as it is."""
         live = self._lives.get(session_id)
         if live is not None:
@@ -184,8 +184,8 @@ class Sessions:
                 await live.log.more(1 << 60)
         else:
             record = self.store.get(session_id)
-            if record.state is not State.ENDED:
-                self._end(record, Ended(reason), {})
+            if record.state is not SessionState.ENDED:
+                self._end(record, SessionEnded(reason), {})
         return self.store.get(session_id)
 
     async def stop_owned(self, owner: str) -> None:
@@ -206,16 +206,16 @@ class Sessions:
         if self._closing:
             raise asyncio.CancelledError  # it stays in the queue, for the next process
         record = self.store.get(session_id)
-        if record.state is State.ENDED or session_id in self._lives:
+        if record.state is SessionState.ENDED or session_id in self._lives:
             return record.state
         if had_machine(record.state):
-            self._end(record, Ended(End.RUNNER_LOST), {})
+            self._end(record, SessionEnded(End.RUNNER_LOST), {})
             return End.RUNNER_LOST
         asked = self._asked(record)
         if asked is None:
-            self._end(record, Ended(End.RUNNER_LOST, "task_not_kept"), {})
+            self._end(record, SessionEnded(End.RUNNER_LOST, "task_not_kept"), {})
             return End.RUNNER_LOST
-        live = _Live(Log(self._clock, lambda events: self._keep_events(record, events)))
+        live = _Live(EventLog(self._clock, lambda events: self._keep_events(record, events)))
         self._lives[session_id] = live
         self._something_changed()
         try:
@@ -226,7 +226,7 @@ class Sessions:
                 live.log.end()
             self._something_changed()
 
-    async def _through(self, record: Record, asked: Asked, live: _Live) -> str:
+    async def _through(self, record: SessionRecord, asked: Asked, live: _Live) -> str:
         counts: Counts = {}
         for attempt in range(1, _TRIES + 1):
             try:
@@ -237,55 +237,55 @@ class Sessions:
                     self._hosts.leave(record.id)
             except _RunnerDied:
                 if attempt < _TRIES and live.stopping is None:
-                    self.store.change(record.id, State.QUEUED, self._clock())
+                    self.store.change(record.id, SessionState.QUEUED, self._clock())
                     continue
-                ended = Ended(End.RUNNER_LOST)
-            except Ended as early:
+                ended = SessionEnded(End.RUNNER_LOST)
+            except SessionEnded as early:
                 ended = early
             except BaileeError as error:
-                ended = Ended(End.REFUSED, error.code)
+                ended = SessionEnded(End.REFUSED, error.code)
                 live.log.add("output", stream="bailee", text=_in_words(error))
             except Exception as error:
                 _report(error)
-                ended = Ended(End.FAILED, "internal")
+                ended = SessionEnded(End.FAILED, "internal")
             break
         self._unkept.pop(record.id, None)
-        live.log.add("state", state=State.ENDED, end=ended.end, problem=ended.problem)
+        live.log.add("state", state=SessionState.ENDED, end=ended.end, problem=ended.problem)
         live.log.flush()
         self._end(self.store.get(record.id), ended, counts)
         live.log.end()
         return ended.end
 
-    async def _room(self, record: Record, live: _Live) -> None:
+    async def _room(self, record: SessionRecord, live: _Live) -> None:
         live.room = asyncio.create_task(self._hosts.room(record.id))
         try:
             await live.room
         except asyncio.CancelledError:
             if self._closing or live.stopping is None:
                 raise
-            raise Ended(live.stopping) from None
+            raise SessionEnded(live.stopping) from None
         finally:
             live.room = None
 
     async def _in_a_machine(
-        self, record: Record, asked: Asked, live: _Live
-    ) -> tuple[Ended, Counts]:
+        self, record: SessionRecord, asked: Asked, live: _Live
+    ) -> tuple[SessionEnded, Counts]:
         """Start, lead, destroy. What was given to the session is taken back whatever happens."""
         session = record.id
-        self._reach(record, live, State.STARTING)
+        self._reach(record, live, SessionState.STARTING)
         tasks: list[asyncio.Task[None]] = []
 
         def end_it(reason: End) -> None:
             tasks.append(asyncio.ensure_future(self._stop_live(live, reason)))
 
         served = self._serve(record, asked, end_it)
-        ended = Ended(End.FAILED, "internal")
+        ended = SessionEnded(End.FAILED, "internal")
         token_id = None
         try:
             token_id, token = self._tokens.issue(record)
             live.machine = await self._start(session, served)
             if live.stopping is not None:
-                ended = Ended(live.stopping)
+                ended = SessionEnded(live.stopping)
                 return ended, served.counts()
             self._note_start(record, live.machine.security)
             live.leading = Leading(
@@ -305,7 +305,7 @@ class Sessions:
             try:
                 ended = await asyncio.wait_for(live.leading.run(), limit)
             except TimeoutError:
-                ended = Ended(End.WALL_CLOCK)
+                ended = SessionEnded(End.WALL_CLOCK)
             return ended, served.counts()
         finally:
             if token_id is not None:
@@ -326,13 +326,13 @@ class Sessions:
                 raise _RunnerDied from error
             raise
 
-    def _note_start(self, record: Record, security: str) -> None:
+    def _note_start(self, record: SessionRecord, security: str) -> None:
         entry = {"account": record.owner, "by": record.by, "security": security}
         now = self._clock()
         self.store.started(record.id, now, security, entry)
 
     def _reach(
-        self, record: Record, live: _Live, state: State, served: Served | None = None
+        self, record: SessionRecord, live: _Live, state: SessionState, served: Served | None = None
     ) -> None:
         self.store.change(record.id, state, self._clock())
         live.log.add("state", state=state)
@@ -347,9 +347,9 @@ class Sessions:
         if live.machine is not None:
             await live.machine.destroy(live.stopping)
 
-    def _end(self, record: Record, ended: Ended, counts: Counts) -> None:
+    def _end(self, record: SessionRecord, ended: SessionEnded, counts: Counts) -> None:
         """The last of a session: state and audit entry, in one."""
-        if self.store.get(record.id).state is State.ENDED:
+        if self.store.get(record.id).state is SessionState.ENDED:
             return
         now = self._clock()
         body = {
@@ -362,7 +362,7 @@ class Sessions:
         self._something_changed()
         self.store.change(
             record.id,
-            State.ENDED,
+            SessionState.ENDED,
             now,
             entry=("cloud.session_ended", body),
             end=ended.end,
@@ -371,21 +371,21 @@ class Sessions:
 
     # -- what is kept ----------------------------------------------------------------------------
 
-    def _asked(self, record: Record) -> Asked | None:
+    def _asked(self, record: SessionRecord) -> Asked | None:
         if record.id in self._unkept:
             return self._unkept[record.id]
         first = next(self.store.read(record.id, OUTPUT, self._clock()), None)
         return None if first is None else Asked.of(first["asked"])
 
-    def _keep_events(self, record: Record, events: Sequence[Event]) -> None:
+    def _keep_events(self, record: SessionRecord, events: Sequence[Event]) -> None:
         self.store.append(record, OUTPUT, {"events": list(events)}, self._clock())
 
-    def _keep_diff(self, record: Record, live: _Live, text: str) -> None:
+    def _keep_diff(self, record: SessionRecord, live: _Live, text: str) -> None:
         live.diff = text
         self.store.replace(record, DIFF, {"diff": text}, self._clock())
 
     def _keep_conversation(
-        self, record: Record, live: _Live, name: str, records: Sequence[str]
+        self, record: SessionRecord, live: _Live, name: str, records: Sequence[str]
     ) -> None:
         self.store.name_transcript(record.id, name)
         new = list(records[live.saved :])
@@ -393,7 +393,7 @@ class Sessions:
         if new:
             self.store.append(record, OUTPUT, {"conversation": new}, self._clock())
 
-    def _keep_connections(self, record: Record, live: _Live, served: Served) -> None:
+    def _keep_connections(self, record: SessionRecord, live: _Live, served: Served) -> None:
         found = served.connections()
         if found:
             live.connections += found
@@ -404,12 +404,12 @@ class Sessions:
         live = self._lives.get(session_id)
         if live is None:
             record = self.store.get(session_id)
-            if record.state is State.QUEUED and self._closing:
+            if record.state is SessionState.QUEUED and self._closing:
                 return []
-            if record.state is State.QUEUED and after < 0:
+            if record.state is SessionState.QUEUED and after < 0:
                 at = record.created_at.isoformat()
-                return [{"n": 0, "at": at, "kind": "state", "state": State.QUEUED}]
-            if record.state is State.QUEUED:
+                return [{"n": 0, "at": at, "kind": "state", "state": SessionState.QUEUED}]
+            if record.state is SessionState.QUEUED:
                 await self._changed.wait()
                 return await self._more(session_id, after)
             kept = events_of(self.store, session_id, self._clock())

@@ -22,7 +22,7 @@ from enum import StrEnum
 from typing import Final
 
 
-class State(StrEnum):
+class SessionState(StrEnum):
     """Where a session is."""
 
     QUEUED = "queued"  # waits for room on a runner
@@ -33,26 +33,28 @@ class State(StrEnum):
     ENDED = "ended"  # its machine is gone
 
 
-_NEXT: Final[Mapping[State, frozenset[State]]] = {
-    State.QUEUED: frozenset({State.STARTING, State.ENDED}),
-    State.STARTING: frozenset({State.QUEUED, State.CLONING, State.ENDED}),
-    State.CLONING: frozenset({State.WORKING, State.ENDED}),
-    State.WORKING: frozenset({State.WAITING, State.ENDED}),
-    State.WAITING: frozenset({State.WORKING, State.ENDED}),
-    State.ENDED: frozenset(),
+_NEXT: Final[Mapping[SessionState, frozenset[SessionState]]] = {
+    SessionState.QUEUED: frozenset({SessionState.STARTING, SessionState.ENDED}),
+    SessionState.STARTING: frozenset(
+        {SessionState.QUEUED, SessionState.CLONING, SessionState.ENDED}
+    ),
+    SessionState.CLONING: frozenset({SessionState.WORKING, SessionState.ENDED}),
+    SessionState.WORKING: frozenset({SessionState.WAITING, SessionState.ENDED}),
+    SessionState.WAITING: frozenset({SessionState.WORKING, SessionState.ENDED}),
+    SessionState.ENDED: frozenset(),
 }
 
 
-def may_follow(before: State, after: State) -> bool:
+def may_follow(before: SessionState, after: SessionState) -> bool:
     """Whether a session in one state may come to another."""
     return after in _NEXT[before]
 
 
-def had_machine(state: State) -> bool:
+def had_machine(state: SessionState) -> bool:
     """Whether a session in this state may have had a machine, which a restart has lost."""
-    return state not in (State.QUEUED, State.ENDED)
+    return state not in (SessionState.QUEUED, SessionState.ENDED)
 
 
-def takes_follow_ups(state: State) -> bool:
+def takes_follow_ups(state: SessionState) -> bool:
     """Whether a follow-up can still be carried out."""
-    return state is not State.ENDED
+    return state is not SessionState.ENDED

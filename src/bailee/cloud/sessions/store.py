@@ -28,7 +28,7 @@ from sqlalchemy import ColumnElement, Engine, Row, delete, func, insert, not_, s
 
 from bailee.clock import Clock
 from bailee.cloud.ports import End
-from bailee.cloud.sessions.states import State, may_follow
+from bailee.cloud.sessions.states import SessionState, may_follow
 from bailee.db.checks import sound
 from bailee.db.cloud import cloud_holdings, cloud_pieces, cloud_sessions
 from bailee.db.engine import reading, storage_errors
@@ -61,7 +61,7 @@ TermsOf = Callable[[str, str, bool], Mapping[str, Terms]]
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
+class SessionRecord:
     """A session without its content. See `bailee.db.cloud`."""
 
     id: str
@@ -71,7 +71,7 @@ class Record:
     zero_retention: bool
     agent: str
     network: str
-    state: State
+    state: SessionState
     end: End | None
     problem: str | None
     security: str | None
@@ -83,7 +83,7 @@ class Record:
 
 
 @dataclass(frozen=True, slots=True)
-class Holding:
+class SessionHolding:
     """What is kept of a session in one data class."""
 
     session_id: str
@@ -111,7 +111,7 @@ class Visible:
         return table.owner.in_(self.whole) | (table.owner.in_(self.part) & (table.by == self.by))
 
 
-_COLUMNS: Final = [cloud_sessions.c[name] for name in Record.__slots__]
+_COLUMNS: Final = [cloud_sessions.c[name] for name in SessionRecord.__slots__]
 
 
 class Store:
@@ -147,7 +147,7 @@ class Store:
 
     # -- sessions --------------------------------------------------------------------------------
 
-    def add(self, record: Record) -> None:
+    def add(self, record: SessionRecord) -> None:
         """A new session."""
         with storage_errors(_WHAT), self._engine.begin() as connection:
             connection.execute(insert(cloud_sessions).values(**_values(record)))
@@ -164,7 +164,7 @@ class Store:
                 connection=connection,
             )
 
-    def get(self, session_id: str) -> Record:
+    def get(self, session_id: str) -> SessionRecord:
         """A session.
 
         Raises:
@@ -181,13 +181,13 @@ class Store:
             )
         return _record(row)
 
-    def all(self, owner: str | None = None) -> list[Record]:
+    def all(self, owner: str | None = None) -> list[SessionRecord]:
         """Sessions, the latest first."""
         return self._select(true() if owner is None else cloud_sessions.c.owner == owner)
 
     def page(
-        self, visible: Visible | None, *, state: State | None, after: str | None, limit: int
-    ) -> tuple[list[Record], str | None]:
+        self, visible: Visible | None, *, state: SessionState | None, after: str | None, limit: int
+    ) -> tuple[list[SessionRecord], str | None]:
         """Sessions that somebody may see (None: all), the latest first, of one state if it is
         given; and the place where more follow (`db.pages`).
 
@@ -202,7 +202,7 @@ class Store:
         )
         return cut(found, limit, lambda one: place(one.created_at, one.id))
 
-    def _select(self, *where: ColumnElement[bool], limit: int | None = None) -> list[Record]:
+    def _select(self, *where: ColumnElement[bool], limit: int | None = None) -> list[SessionRecord]:
         query = (
             select(*_COLUMNS)
             .where(sound(cloud_sessions), *where)
@@ -212,12 +212,12 @@ class Store:
         with storage_errors(_WHAT), reading(self._engine) as connection:
             return [_record(row) for row in connection.execute(query)]
 
-    def unended(self) -> list[Record]:
+    def unended(self) -> list[SessionRecord]:
         """The sessions that have not ended, the oldest first."""
         query = (
             select(*_COLUMNS)
             .where(sound(cloud_sessions))
-            .where(cloud_sessions.c.state != State.ENDED)
+            .where(cloud_sessions.c.state != SessionState.ENDED)
             .order_by(cloud_sessions.c.created_at)
         )
         with storage_errors(_WHAT), reading(self._engine) as connection:
@@ -226,13 +226,13 @@ class Store:
     def change(
         self,
         session_id: str,
-        state: State,
+        state: SessionState,
         now: datetime,
         *,
         entry: tuple[str, Mapping[str, str | int | float | bool | None]] | None = None,
         end: End | None = None,
         problem: str | None = None,
-    ) -> Record:
+    ) -> SessionRecord:
         """Bring a session to a state, with an entry of the audit record in the same transaction.
         `end`, `problem`: why it has ended, if it has.
 
@@ -249,7 +249,7 @@ class Store:
                 last_activity=now,
                 end=end,
                 problem=problem,
-                ended_at=now if state is State.ENDED else None,
+                ended_at=now if state is SessionState.ENDED else None,
             )
             with storage_errors(_WHAT), self._engine.begin() as connection:
                 connection.execute(
@@ -284,20 +284,30 @@ class Store:
 
     # -- content ---------------------------------------------------------------------------------
 
-    def keeps(self, record: Record, data_class: str) -> bool:
+    def keeps(self, record: SessionRecord, data_class: str) -> bool:
         """Whether the policy lets this class of a session be kept."""
         return data_class in self._terms(record.owner, record.plan, record.zero_retention)
 
-    def append(self, record: Record, data_class: str, content: object, now: datetime) -> bool:
+    def append(
+        self, record: SessionRecord, data_class: str, content: object, now: datetime
+    ) -> bool:
         """Keep one more piece; whether it was kept: what has no terms is not."""
         return self._write(record, data_class, content, now, instead=False)
 
-    def replace(self, record: Record, data_class: str, content: object, now: datetime) -> bool:
+    def replace(
+        self, record: SessionRecord, data_class: str, content: object, now: datetime
+    ) -> bool:
         """Keep this instead of what is kept; whether it was."""
         return self._write(record, data_class, content, now, instead=True)
 
     def _write(
-        self, record: Record, data_class: str, content: object, now: datetime, *, instead: bool
+        self,
+        record: SessionRecord,
+        data_class: str,
+        content: object,
+        now: datetime,
+        *,
+        instead: bool,
     ) -> bool:
         terms = self._terms(record.owner, record.plan, record.zero_retention).get(data_class)
         if terms is None:
@@ -374,7 +384,7 @@ class Store:
             packed = unseal(key, sealed, about, "a piece of a cloud session")
             yield members(orjson.loads(zstandard.decompress(packed)))
 
-    def holdings(self, session_id: str | None = None) -> list[Holding]:
+    def holdings(self, session_id: str | None = None) -> list[SessionHolding]:
         """What is kept, of a session or of all."""
         query = select(cloud_holdings).where(sound(cloud_holdings))
         if session_id is not None:
@@ -452,7 +462,7 @@ class Store:
                     ) < held.expires_at:
                         self._shorten(held, terms, until)
 
-    def _shorten(self, held: Holding, terms: Terms, until: datetime) -> None:
+    def _shorten(self, held: SessionHolding, terms: Terms, until: datetime) -> None:
         with self.lock:
             self._keyring.dek(_subject(held.session_id, held.data_class), held.data_class, until)
             with storage_errors(_WHAT), self._engine.begin() as connection:
@@ -560,13 +570,13 @@ class Store:
 
     def unended_count(self, owner: str | None = None) -> int:
         """How many sessions have not ended, of an owner or of all."""
-        query = select(func.count()).where(cloud_sessions.c.state != State.ENDED)
+        query = select(func.count()).where(cloud_sessions.c.state != SessionState.ENDED)
         if owner is not None:
             query = query.where(cloud_sessions.c.owner == owner)
         with storage_errors(_WHAT), reading(self._engine) as connection:
             return int(connection.execute(query).scalar() or 0)
 
-    def _holding(self, session_id: str, data_class: str) -> Holding | None:
+    def _holding(self, session_id: str, data_class: str) -> SessionHolding | None:
         return next((h for h in self.holdings(session_id) if h.data_class == data_class), None)
 
 
@@ -584,19 +594,19 @@ def _of(session_id: str, data_class: str) -> ColumnElement[bool]:
     return (table.session_id == session_id) & (table.data_class == data_class)
 
 
-def _values(record: Record) -> dict[str, object]:
-    return {name: getattr(record, name) for name in Record.__slots__}
+def _values(record: SessionRecord) -> dict[str, object]:
+    return {name: getattr(record, name) for name in SessionRecord.__slots__}
 
 
-def _record(row: Row[tuple[object, ...]]) -> Record:
+def _record(row: Row[tuple[object, ...]]) -> SessionRecord:
     values = dict(row._mapping)
-    values["state"] = State(values["state"])
+    values["state"] = SessionState(values["state"])
     values["end"] = None if values["end"] is None else End(values["end"])
-    return Record(**values)
+    return SessionRecord(**values)
 
 
-def _held(row: Row[tuple[object, ...]]) -> Holding:
-    return Holding(
+def _held(row: Row[tuple[object, ...]]) -> SessionHolding:
+    return SessionHolding(
         row.session_id,
         row.data_class,
         Terms(row.period, row.clause, row.document),

@@ -12,7 +12,7 @@ import pytest
 
 from bailee.cloud.channel.connection import StreamWriter
 from bailee.cloud.machine.machine import QemuMachine
-from bailee.cloud.ports import Command, End, Limits
+from bailee.cloud.ports import Command, End, MachineLimits
 from bailee.errors import InputError, MachineError
 from support.machines.emulated import LIMITS, Town
 
@@ -213,12 +213,14 @@ def test_an_unknown_service_is_refused_before_anything_starts(town: Town) -> Non
 @pytest.mark.parametrize(
     ("limits", "script", "reason"),
     [
-        (Limits(LIMITS.memory, disk=LIMITS.disk, wall_clock=3), "yes", End.WALL_CLOCK),
-        (Limits(LIMITS.memory, disk=LIMITS.disk, idle=3), "sleep 1000", End.IDLE),
+        (MachineLimits(LIMITS.memory, disk=LIMITS.disk, wall_clock=3), "yes", End.WALL_CLOCK),
+        (MachineLimits(LIMITS.memory, disk=LIMITS.disk, idle=3), "sleep 1000", End.IDLE),
         (LIMITS, "cat /dev/zero > big; sync; sleep 1000", End.DISK),
     ],
 )
-def test_limits_end_it_and_say_which(town: Town, limits: Limits, script: str, reason: End) -> None:
+def test_limits_end_it_and_say_which(
+    town: Town, limits: MachineLimits, script: str, reason: End
+) -> None:
     """Time, silence and a full disk end a machine; the command that ran is told so."""
     machine = town.start(limits=limits)
     with pytest.raises(MachineError, match=reason.value):

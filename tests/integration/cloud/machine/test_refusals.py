@@ -11,7 +11,7 @@ import pytest
 
 from bailee.cloud.image.store import Image, find
 from bailee.cloud.machine.machines import see_that_it_can_be
-from bailee.cloud.ports import Limits
+from bailee.cloud.ports import MachineLimits
 from bailee.errors import MachineError
 
 pytestmark = pytest.mark.row("C1")
@@ -43,7 +43,7 @@ def test_without_qemu_there_is_no_machine_and_nothing_weaker(tmp_path: Path) -> 
 def test_too_little_memory_is_refused() -> None:
     """A guest that could not start is not started."""
     with pytest.raises(MachineError, match="does not start") as caught:
-        see_that_it_can_be(Limits(memory=64 << 20))
+        see_that_it_can_be(MachineLimits(memory=64 << 20))
     assert "no_machine" == caught.value.code
 
 

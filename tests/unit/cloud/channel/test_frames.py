@@ -13,14 +13,14 @@ from bailee.cloud.channel.frames import (
     MOST_PAYLOAD,
     Bounds,
     Data,
-    Ended,
     Event,
-    Kind,
+    FrameKind,
     Multiplexer,
-    Opened,
     ProtocolError,
     Reset,
     Side,
+    StreamEnded,
+    StreamOpened,
 )
 
 SMALL = Bounds(streams=4, window=64, answers=32)
@@ -46,11 +46,13 @@ def test_a_stream_carries_bytes_both_ways_and_ends() -> None:
     assert stream is not None
     guest.send(stream, b"question")
     guest.end(stream)
-    assert [Opened(stream, "git"), Data(stream, b"question"), Ended(stream)] == passed(guest, host)
+    assert [StreamOpened(stream, "git"), Data(stream, b"question"), StreamEnded(stream)] == passed(
+        guest, host
+    )
     host.send(stream, b"answer")
     host.end(stream)
 
-    assert [Data(stream, b"answer"), Ended(stream)] == passed(host, guest)
+    assert [Data(stream, b"answer"), StreamEnded(stream)] == passed(host, guest)
     assert (0, 0) == (host.streams, guest.streams)
 
 
@@ -66,7 +68,7 @@ def test_no_more_is_sent_than_there_is_credit_for() -> None:
     passed(guest, host)
     second = passed(host, guest)
 
-    assert [Opened(stream, "command"), Data(stream, b"x" * 64)] == first
+    assert [StreamOpened(stream, "command"), Data(stream, b"x" * 64)] == first
     assert [Data(stream, b"x" * 36)] == second
 
 
@@ -80,7 +82,7 @@ def test_streams_take_turns() -> None:
         host.send(stream or 0, b"b")
     output = host.output(3 * MOST_PAYLOAD)
 
-    assert all(frame(Kind.DATA, stream or 0, b"b") in output for stream in streams[1:])
+    assert all(frame(FrameKind.DATA, stream or 0, b"b") in output for stream in streams[1:])
 
 
 def test_closing_lets_what_is_queued_go_out_first() -> None:
@@ -91,7 +93,12 @@ def test_closing_lets_what_is_queued_go_out_first() -> None:
     host.send(stream, b"last words")
     host.close(stream)
 
-    said = [Opened(stream, "command"), Data(stream, b"last words"), Ended(stream), Reset(stream)]
+    said = [
+        StreamOpened(stream, "command"),
+        Data(stream, b"last words"),
+        StreamEnded(stream),
+        Reset(stream),
+    ]
     assert said == passed(host, guest)
     assert (0, 0) == (host.streams, guest.streams)
 
@@ -99,16 +106,18 @@ def test_closing_lets_what_is_queued_go_out_first() -> None:
 def test_one_stream_too_many_is_reset_and_no_other() -> None:
     """The number of streams is bounded; the one past it is refused, the rest go on."""
     host = Multiplexer(Side.HOST, SMALL)
-    events = list(host.receive(b"".join(frame(Kind.OPEN, 1 + 2 * n, b"git") for n in range(5))))
+    events = list(
+        host.receive(b"".join(frame(FrameKind.OPEN, 1 + 2 * n, b"git") for n in range(5)))
+    )
 
-    assert [Opened(n, "git") for n in (1, 3, 5, 7)] == events
-    assert frame(Kind.RESET, 9) == host.output()
+    assert [StreamOpened(n, "git") for n in (1, 3, 5, 7)] == events
+    assert frame(FrameKind.RESET, 9) == host.output()
 
 
 def test_a_side_can_not_use_up_the_other_s_streams() -> None:
     """With all its own streams open the guest keeps the host from opening none."""
     host = Multiplexer(Side.HOST, SMALL)
-    list(host.receive(b"".join(frame(Kind.OPEN, 1 + 2 * n, b"git") for n in range(4))))
+    list(host.receive(b"".join(frame(FrameKind.OPEN, 1 + 2 * n, b"git") for n in range(4))))
 
     assert [2, 4, 6, 8, None] == [host.open("command") for _ in range(5)]
 
@@ -117,19 +126,19 @@ def test_a_side_can_not_use_up_the_other_s_streams() -> None:
     "said",
     [
         frame(9, 1),
-        frame(Kind.OPEN, 2, b"git"),
-        frame(Kind.OPEN, 1, b""),
-        frame(Kind.OPEN, 1, b"x" * 65),
-        frame(Kind.OPEN, 1, b"\xff"),
-        frame(Kind.OPEN, 1, b"git") * 2,
-        frame(Kind.OPEN, 1, b"git") + frame(Kind.DATA, 1, b"x" * 65),
-        frame(Kind.OPEN, 1, b"git") + frame(Kind.EOF, 1) + frame(Kind.DATA, 1, b"x"),
-        frame(Kind.OPEN, 1, b"git") + frame(Kind.EOF, 1) + frame(Kind.EOF, 1),
-        frame(Kind.OPEN, 1, b"git") + frame(Kind.EOF, 1, b"x"),
-        frame(Kind.OPEN, 1, b"git") + frame(Kind.CREDIT, 1, b"xx"),
-        frame(Kind.OPEN, 1, b"git") + frame(Kind.CREDIT, 1, b"\xff\xff\xff\xff"),
-        struct.pack("!BIH", Kind.DATA, 1, MOST_PAYLOAD + 1),
-        b"".join(frame(Kind.OPEN, 1 + 2 * n, b"git") for n in range(100)),
+        frame(FrameKind.OPEN, 2, b"git"),
+        frame(FrameKind.OPEN, 1, b""),
+        frame(FrameKind.OPEN, 1, b"x" * 65),
+        frame(FrameKind.OPEN, 1, b"\xff"),
+        frame(FrameKind.OPEN, 1, b"git") * 2,
+        frame(FrameKind.OPEN, 1, b"git") + frame(FrameKind.DATA, 1, b"x" * 65),
+        frame(FrameKind.OPEN, 1, b"git") + frame(FrameKind.EOF, 1) + frame(FrameKind.DATA, 1, b"x"),
+        frame(FrameKind.OPEN, 1, b"git") + frame(FrameKind.EOF, 1) + frame(FrameKind.EOF, 1),
+        frame(FrameKind.OPEN, 1, b"git") + frame(FrameKind.EOF, 1, b"x"),
+        frame(FrameKind.OPEN, 1, b"git") + frame(FrameKind.CREDIT, 1, b"xx"),
+        frame(FrameKind.OPEN, 1, b"git") + frame(FrameKind.CREDIT, 1, b"\xff\xff\xff\xff"),
+        struct.pack("!BIH", FrameKind.DATA, 1, MOST_PAYLOAD + 1),
+        b"".join(frame(FrameKind.OPEN, 1 + 2 * n, b"git") for n in range(100)),
     ],
 )
 def test_what_breaks_the_rules_is_a_violation(said: bytes) -> None:
@@ -143,7 +152,11 @@ def test_what_breaks_the_rules_is_a_violation(said: bytes) -> None:
 def test_frames_of_a_stream_that_is_over_are_passed_over() -> None:
     """What was on its way when a stream ended does no harm."""
     host = Multiplexer(Side.HOST)
-    late = frame(Kind.DATA, 7, b"x") + frame(Kind.CREDIT, 7, b"\0\0\0\1") + frame(Kind.RESET, 7)
+    late = (
+        frame(FrameKind.DATA, 7, b"x")
+        + frame(FrameKind.CREDIT, 7, b"\0\0\0\1")
+        + frame(FrameKind.RESET, 7)
+    )
 
     assert [] == list(host.receive(late))
 
@@ -166,7 +179,7 @@ def test_any_bytes_are_events_or_a_violation(pieces: list[bytes]) -> None:
     assert len(host._input) <= MOST_PAYLOAD + 400 + 7
 
 
-KINDS = st.sampled_from(list(Kind))
+KINDS = st.sampled_from(list(FrameKind))
 FRAMES = st.builds(frame, KINDS, st.integers(0, 12), st.binary(max_size=80))
 
 
@@ -177,7 +190,7 @@ def test_any_frames_are_events_or_a_violation(frames: list[bytes]) -> None:
     unread: dict[int, int] = defaultdict(int)
     try:
         for event in host.receive(b"".join(frames)):
-            if isinstance(event, Opened):
+            if isinstance(event, StreamOpened):
                 unread[event.stream] = 0
             elif isinstance(event, Data):
                 unread[event.stream] += len(event.data)

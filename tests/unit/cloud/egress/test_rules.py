@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bailee.cloud.egress.budgets import Budgets, Spending
-from bailee.cloud.egress.rules import Level, Pattern, Rules
+from bailee.cloud.egress.rules import EgressRules, Level, Pattern
 from bailee.cloud.egress.trusted import GROUP_OF, TRUSTED
 from bailee.errors import InputError
 from bailee.outbound.hosts import read_host
@@ -31,7 +31,7 @@ entries = st.lists(
 levels = st.sampled_from(list(Level))
 
 
-def rule(rules: Rules, host: str, port: int = 443) -> tuple[bool, str]:
+def rule(rules: EgressRules, host: str, port: int = 443) -> tuple[bool, str]:
     """What is decided, and by which rule."""
     verdict = rules.decide(read_host(host), port)
     return verdict.allowed, verdict.rule
@@ -42,7 +42,7 @@ def test_what_is_denied_is_not_allowed_by_anything(
     level: Level, allow: list[str], deny: list[str], host: str, port: int
 ) -> None:
     """With any lists and any level, a denied host is denied."""
-    rules = Rules.of(level, allow=allow, deny=deny)
+    rules = EgressRules.of(level, allow=allow, deny=deny)
     if any(pattern.covers(read_host(host), port) for pattern in rules.deny):
         assert not rules.decide(read_host(host), port).allowed
 
@@ -53,7 +53,7 @@ def test_each_level_allows_what_the_one_below_does(
 ) -> None:
     """`none` allows nothing; `full` allows whatever `trusted` does."""
     none, trusted, full = (
-        Rules.of(level, allow=allow, deny=deny).decide(read_host(host), port).allowed
+        EgressRules.of(level, allow=allow, deny=deny).decide(read_host(host), port).allowed
         for level in ("none", "trusted", "full")
     )
     assert not none
@@ -81,7 +81,7 @@ def test_each_level_allows_what_the_one_below_does(
 )
 def test_trusted(host: str, port: int, expected: tuple[bool, str]) -> None:
     """The level `trusted`, with an organisation's lists, case by case."""
-    rules = Rules.of(
+    rules = EgressRules.of(
         "trusted",
         allow=["registry.example.org:8443", "*.corp.example"],
         deny=["bad.corp.example"],
@@ -91,7 +91,7 @@ def test_trusted(host: str, port: int, expected: tuple[bool, str]) -> None:
 
 def test_a_group_can_be_left_out() -> None:
     """An organisation that leaves out `sources` has no source hosts, and the rest."""
-    rules = Rules.of("trusted", groups=set(TRUSTED) - {"sources"})
+    rules = EgressRules.of("trusted", groups=set(TRUSTED) - {"sources"})
     assert (False, "level.trusted") == rule(rules, "github.com")
     assert (True, "trusted.node") == rule(rules, "registry.npmjs.org")
 
@@ -124,9 +124,9 @@ def test_an_entry_is_written_as_it_is_read(text: str) -> None:
 def test_unknown_words() -> None:
     """An unknown level or group is refused with what there is."""
     with pytest.raises(InputError, match="no network level"):
-        Rules.of("some")
+        EgressRules.of("some")
     with pytest.raises(InputError, match="no group"):
-        Rules.of("trusted", groups=["pyhton"])
+        EgressRules.of("trusted", groups=["pyhton"])
 
 
 def test_the_rate_of_connections() -> None:

@@ -12,12 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bailee.cloud.git.pktlines import Marker, NotAPacket, PacketReader, band, encode
-from bailee.cloud.git.pushes import PASSED, Command, NotAPush, Push, PushReader
+from bailee.cloud.git.pushes import PASSED, NotAPush, Push, PushReader, RefUpdate
 from bailee.cloud.git.reports import ReportReader, refusal
 
 objects = st.text("0123456789abcdef", min_size=40, max_size=40)
 refs = st.from_regex(r"refs/[a-z]{1,9}/[!-~]{1,30}", fullmatch=True)
-commands = st.builds(Command, objects, objects, refs)
+commands = st.builds(RefUpdate, objects, objects, refs)
 capabilities = st.lists(st.sampled_from(sorted(PASSED)), unique=True).map(tuple)
 pushes = st.builds(
     Push,

@@ -7,7 +7,7 @@ import pytest
 
 from bailee.cloud.image.initramfs import cpio, initramfs, needed
 from bailee.cloud.image.kernel import unpack
-from bailee.cloud.image.packages import Wanted, wanted
+from bailee.cloud.image.packages import WantedPackages, wanted
 from bailee.errors import InputError, MachineError
 
 
@@ -62,7 +62,7 @@ def test_packages_are_named_by_where_they_come_from() -> None:
     """Debian unless it says otherwise; each once, sorted."""
     names = ["zsh", "pypi:uv>=0.5", "npm:@a/b@1.2", "fish", "zsh"]
 
-    assert Wanted(("fish", "zsh"), ("uv>=0.5",), ("@a/b@1.2",)) == wanted(names)
+    assert WantedPackages(("fish", "zsh"), ("uv>=0.5",), ("@a/b@1.2",)) == wanted(names)
 
 
 @pytest.mark.parametrize("name", ["", "-o", "pypi:-r", "pypi:x y", "npm:--x", "npm:../x", "A b"])

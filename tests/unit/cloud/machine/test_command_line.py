@@ -6,7 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from bailee.cloud.machine.command_line import Accelerator, Descriptors, Memory, command_line
+from bailee.cloud.machine.command_line import (
+    Accelerator,
+    InheritedDescriptors,
+    Memory,
+    command_line,
+)
 
 
 def words(accelerator: Accelerator = Accelerator.EMULATION, **changes: object) -> list[str]:
@@ -18,7 +23,7 @@ def words(accelerator: Accelerator = Accelerator.EMULATION, **changes: object) -
         "accelerator": accelerator,
         "cpus": 1,
         "memory": Memory(1 << 30),
-        "descriptors": Descriptors(channel=5, monitor=6, scratch=7),
+        "descriptors": InheritedDescriptors(channel=5, monitor=6, scratch=7),
         "tsc_khz": 2_000_000,
         **changes,
     }

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bailee.cloud.ports import Command, Limits
+from bailee.cloud.ports import Command, MachineLimits
 from bailee.cloud.runners import wire
 
 TEXT = st.text(max_size=30)
@@ -33,8 +33,8 @@ def test_a_command_arrives_as_it_was_sent(command: Command) -> None:
 
 def test_limits_arrive_as_they_were_sent() -> None:
     """All of them."""
-    sent = wire.read(wire.line(wire.start("cs-1", "secret", ["git"], Limits(cpus=3))))
-    assert Limits(cpus=3) == Limits(**sent["limits"])
+    sent = wire.read(wire.line(wire.start("cs-1", "secret", ["git"], MachineLimits(cpus=3))))
+    assert MachineLimits(cpus=3) == MachineLimits(**sent["limits"])
 
 
 @pytest.mark.parametrize("text", [b"", b"7", b"[1]", b"{", b"\xff", b"null"])

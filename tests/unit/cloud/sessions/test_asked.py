@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bailee.cloud.sessions import asked as asking
-from bailee.cloud.sessions.asked import Asked, Wanted
+from bailee.cloud.sessions.asked import Asked, WantedSession
 from bailee.errors import InputError
 
 GOOD = {"task": " mend it ", "repository": "https://github.com/acme/orchard"}
@@ -17,7 +17,7 @@ GOOD = {"task": " mend it ", "repository": "https://github.com/acme/orchard"}
 
 def read(**arguments: Any) -> Asked:
     """What is asked for with these arguments besides the good ones."""
-    wanted = Wanted(**{**GOOD, **arguments})
+    wanted = WantedSession(**{**GOOD, **arguments})
     return asking.read(wanted, "cs-1", network="trusted", linger=600.0, plain=False)
 
 

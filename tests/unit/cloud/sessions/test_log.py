@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from bailee.cloud.sessions.log import Event, Log
+from bailee.cloud.sessions.log import Event, EventLog
 from bailee.testing.clock import FakeClock
 
 
@@ -13,7 +13,7 @@ def test_who_comes_late_sees_what_came_before_and_then_what_comes() -> None:
 
     async def live() -> tuple[list[int], list[Event]]:
         kept: list[Event] = []
-        log = Log(FakeClock(), kept.extend)
+        log = EventLog(FakeClock(), kept.extend)
         log.add("output", text="one")
         seen: list[int] = []
 
@@ -42,7 +42,7 @@ def test_what_is_too_much_is_shown_and_not_kept_and_that_is_said() -> None:
 
     async def live() -> list[Event]:
         kept: list[Event] = []
-        log = Log(FakeClock(), kept.extend)
+        log = EventLog(FakeClock(), kept.extend)
         for _ in range(20):
             log.add("output", text="x" * (1 << 20))
         log.add("state", state="waiting")
