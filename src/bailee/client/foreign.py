@@ -34,7 +34,7 @@ _LARGEST: Final = 1 << 30
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
+class FileGroup:
     """Files of one kind. `pattern` is below the agent's folder. With `cut`, records are cut out;
     without, whole files go. `beside`: folders (below the agent's) in which what begins with a
     forgotten session's name goes too.
@@ -73,7 +73,7 @@ class CleaningPlan:
 
 
 # A folder of an agent's, and what lies below it.
-Place = tuple[Path, tuple[Group | Database, ...]]
+Place = tuple[Path, tuple[FileGroup | Database, ...]]
 _CLAUDE_BESIDE: Final = ("file-history", "todos", "session-env", "tasks", "debug")
 
 
@@ -85,12 +85,12 @@ def groups(agent: str, home: Path, project: Path, environment: dict[str, str]) -
             (
                 folder,
                 (
-                    Group("projects/*/*.jsonl", beside=_CLAUDE_BESIDE),
-                    Group("history.jsonl", cut_lines),
-                    Group("telemetry/*"),
-                    *(Group(f"{name}/*", by_file_time=True) for name in _CLAUDE_BESIDE),
-                    Group("paste-cache/*", by_file_time=True),
-                    Group("shell-snapshots/*", by_file_time=True),
+                    FileGroup("projects/*/*.jsonl", beside=_CLAUDE_BESIDE),
+                    FileGroup("history.jsonl", cut_lines),
+                    FileGroup("telemetry/*"),
+                    *(FileGroup(f"{name}/*", by_file_time=True) for name in _CLAUDE_BESIDE),
+                    FileGroup("paste-cache/*", by_file_time=True),
+                    FileGroup("shell-snapshots/*", by_file_time=True),
                 ),
             )
         ]
@@ -100,11 +100,11 @@ def groups(agent: str, home: Path, project: Path, environment: dict[str, str]) -
             (
                 folder,
                 (
-                    Group("sessions/*/*/*/rollout-*.jsonl"),
-                    Group("archived_sessions/rollout-*.jsonl"),
-                    Group("history.jsonl", cut_lines),
-                    Group("log/*", by_file_time=True),
-                    Group("shell_snapshots/*", by_file_time=True),
+                    FileGroup("sessions/*/*/*/rollout-*.jsonl"),
+                    FileGroup("archived_sessions/rollout-*.jsonl"),
+                    FileGroup("history.jsonl", cut_lines),
+                    FileGroup("log/*", by_file_time=True),
+                    FileGroup("shell_snapshots/*", by_file_time=True),
                 ),
             ),
             (Path(environment.get("CODEX_SQLITE_HOME") or folder), _CODEX_DATABASES),
@@ -117,25 +117,25 @@ def groups(agent: str, home: Path, project: Path, environment: dict[str, str]) -
                 data,
                 (
                     _OPENCODE_DATABASE,
-                    Group("storage/session_diff/*", by_file_time=True),
-                    Group("snapshot/*/*", by_file_time=True),
-                    Group("tool-output/*", by_file_time=True),
-                    Group("log/*", by_file_time=True),
+                    FileGroup("storage/session_diff/*", by_file_time=True),
+                    FileGroup("snapshot/*/*", by_file_time=True),
+                    FileGroup("tool-output/*", by_file_time=True),
+                    FileGroup("log/*", by_file_time=True),
                 ),
             ),
-            (state, (Group("prompt-history.jsonl", by_file_time=True),)),
+            (state, (FileGroup("prompt-history.jsonl", by_file_time=True),)),
         ]
     if agent == "gemini":
         return [
             (
                 home / ".gemini",
                 (
-                    Group("tmp/*/chats/*.jsonl"),
-                    Group("tmp/*/chats/*.json"),
-                    Group("tmp/*/checkpoint*.json", by_file_time=True),
-                    Group("tmp/*/checkpoints/*", by_file_time=True),
-                    Group("tmp/*/logs.json", cut_array),
-                    Group("tmp/*/shell_history", by_file_time=True),
+                    FileGroup("tmp/*/chats/*.jsonl"),
+                    FileGroup("tmp/*/chats/*.json"),
+                    FileGroup("tmp/*/checkpoint*.json", by_file_time=True),
+                    FileGroup("tmp/*/checkpoints/*", by_file_time=True),
+                    FileGroup("tmp/*/logs.json", cut_array),
+                    FileGroup("tmp/*/shell_history", by_file_time=True),
                 ),
             )
         ]
@@ -144,9 +144,9 @@ def groups(agent: str, home: Path, project: Path, environment: dict[str, str]) -
             (
                 project,
                 (
-                    Group(".aider.chat.history.md", cut_aider),
-                    Group(".aider.input.history", cut_aider),
-                    Group(".aider.llm.history", by_file_time=True),
+                    FileGroup(".aider.chat.history.md", cut_aider),
+                    FileGroup(".aider.input.history", cut_aider),
+                    FileGroup(".aider.llm.history", by_file_time=True),
                 ),
             )
         ]
@@ -260,7 +260,7 @@ class _Planning:
         if found.soonest is not None:
             self.stays.append(found.soonest)
 
-    def whole(self, path: Path, folder: Path, group: Group) -> None:
+    def whole(self, path: Path, folder: Path, group: FileGroup) -> None:
         """A file or folder that goes as a whole, with what belongs to it, or stays."""
         stamp = _stamp(path)
         last = None

@@ -24,7 +24,7 @@ from bailee.ledger.tlog import tiles
 _FOR_GOOD = {"cache-control": "public, max-age=31536000, immutable"}
 
 
-class Ledger:
+class LedgerPages:
     """The handlers; each takes an `Ask`. The prefix of the log is `/ledger`."""
 
     def __init__(self, parts: Parts) -> None:

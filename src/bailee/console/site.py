@@ -44,7 +44,7 @@ from bailee.console.frame import PageTemplates
 from bailee.console.guard import Guarded
 from bailee.console.home import HomePage
 from bailee.console.language import accepted
-from bailee.console.ledger import Ledger
+from bailee.console.ledger import LedgerPages
 from bailee.console.metrics import Metrics
 from bailee.console.organisations import OrganisationPages
 from bailee.console.outside import Outside
@@ -101,7 +101,7 @@ class Site:
         self.entries = table(
             Areas(
                 home=HomePage(self._arriving, admin),
-                ledger=Ledger(parts),
+                ledger=LedgerPages(parts),
                 public=Public(parts, frame),
                 people=PeoplePages(parts, frame, self._arriving),
                 ways_in=WaysIn(parts, frame, self._arriving),

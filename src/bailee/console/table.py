@@ -22,7 +22,7 @@ from bailee.console.cloud import CloudPages
 from bailee.console.error_issues import ErrorIssues
 from bailee.console.feedback import FeedbackPages
 from bailee.console.home import HomePage
-from bailee.console.ledger import Ledger
+from bailee.console.ledger import LedgerPages
 from bailee.console.metrics import Metrics
 from bailee.console.organisations import OrganisationPages
 from bailee.console.people import PeoplePages
@@ -63,7 +63,7 @@ class Areas:
     """The handlers, by area."""
 
     home: HomePage
-    ledger: Ledger
+    ledger: LedgerPages
     public: Public
     people: PeoplePages
     ways_in: WaysIn

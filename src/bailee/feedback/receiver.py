@@ -40,7 +40,7 @@ from bailee.ingest.bodies import unpacked
 from bailee.ingest.door import Door, DoorLimits, bearer
 from bailee.ingest.quotas import Rate
 from bailee.ingest.shares import Share
-from bailee.ingest.turns import Turns
+from bailee.ingest.turns import SenderTurns
 from bailee.lasting import Lasting
 from bailee.vault.exchange import Terms
 
@@ -120,7 +120,7 @@ class ReportReceiver:
         self._door = Door(access.sender, limits)
         self._answers: Door[ReportSender] = Door(access.sender, answers)
         self._over: Final = partial(reports.over, share or Share())
-        self._turns = Turns("reports")
+        self._turns = SenderTurns("reports")
         self.routes: Final = [
             Route("/api/claude_cli_feedback", self._report, methods=["POST"]),
             Route("/api/v1/feedback/{report}", self._withdrawal, methods=["DELETE"]),

@@ -49,7 +49,7 @@ from bailee.db.feedback import feedback_reports as table
 from bailee.db.pages import cut, following, place
 from bailee.errors import BaileeError, InputError, IntegrityError, StorageError
 from bailee.feedback.parts import Parts
-from bailee.ingest.shares import Received, Share, Standing
+from bailee.ingest.shares import ReceivedCounts, Share, Standing
 from bailee.json_lines import line
 from bailee.keeping.ending import Ending
 from bailee.keeping.holds import Holds
@@ -162,7 +162,7 @@ class Reports:
         )
         self.lock = threading.RLock()
         holds.register(self)
-        self.received: Final = Received(engine, DATA_CLASS, clock(), self._resting)
+        self.received: Final = ReceivedCounts(engine, DATA_CLASS, clock(), self._resting)
         self._sent_key = keyring.secret("feedback/sent")
         self._withdrawal_key = keyring.secret("feedback/withdrawal")
 

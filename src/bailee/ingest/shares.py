@@ -62,7 +62,7 @@ class Standing:
         return None
 
 
-class Received:
+class ReceivedCounts:
     """The counts of one class, in one home. A store owns it and calls `look` when it sweeps; `add`,
     `of` and `forget` are called from any thread. It refuses nobody: that is the door's.
     """

@@ -17,7 +17,7 @@ T = TypeVar("T")
 _Job = tuple[Future[Any], Callable[[], Any]]
 
 
-class Turns:
+class SenderTurns:
     """Works off jobs, one of each sender in turn, from opening to `close`."""
 
     def __init__(self, name: str) -> None:

@@ -40,7 +40,7 @@ from bailee.ledger.tlog import tiles, tree
 from bailee.ledger.tlog.checkpoints import Checkpoint
 from bailee.ledger.tlog.notes import Key
 from bailee.ledger.tlog.tiles import ENTRIES, HEIGHT, WIDTH, Tile, Tiles
-from bailee.ledger.tlog.tree import HASH_SIZE, Node
+from bailee.ledger.tlog.tree import HASH_SIZE, TreeNode
 
 _PORTION: Final = 4096
 _WITHOUT: Final = select(audit.c.number).where(
@@ -61,7 +61,7 @@ _ACCEPTED: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class Checked:
+class CheckedLog:
     """What was found. `size`, `root` (hexadecimal): the checkpoint's, None where it is not good.
     `files`, `leaves`, `entries`: how many of each were looked at; entries only where the database
     is there. `waiting`: entries that no checkpoint has yet. `erased`: leaves of which particulars
@@ -102,7 +102,7 @@ class Check:
         self._damaged: dict[Damaged, None] = {}
         self._files = self._leaves = self._entries = self._erased = self._lost = 0
 
-    def run(self) -> Checked:
+    def run(self) -> CheckedLog:
         """Check all of it.
 
         Raises:
@@ -119,7 +119,7 @@ class Check:
         if self._engine is not None and (log is not None or not self._damaged):
             with storage_errors("the audit record"):
                 waiting = self._rows(self._engine, log, 0 if signed is None else signed.size)
-        return Checked(
+        return CheckedLog(
             size=None if signed is None else signed.size,
             root=None if signed is None else signed.root_hash.hex(),
             files=self._files,
@@ -224,7 +224,9 @@ class Check:
                 entries = log.entries(tile.number)[: tile.width]
                 content = b"".join(len(one).to_bytes(2, "big") + one for one in entries)
             else:
-                nodes = [Node(HEIGHT * tile.level, first + place) for place in range(tile.width)]
+                nodes = [
+                    TreeNode(HEIGHT * tile.level, first + place) for place in range(tile.width)
+                ]
                 content = b"".join(log.hashes(nodes))
             if self._folder.fetch([tile]) != [content]:
                 self._bad(tile.path, "it is not what was signed.")

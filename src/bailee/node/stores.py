@@ -10,7 +10,7 @@ from bailee.cloud.git.connections import GitConnections
 from bailee.cloud.sessions.store import Store as CloudStore
 from bailee.feedback.reports import Reports
 from bailee.feedback.survey import Survey
-from bailee.ingest.shares import Received
+from bailee.ingest.shares import ReceivedCounts
 from bailee.keeping.holds import Holds
 from bailee.keeping.keeper import Keeper, Swept
 from bailee.keeping.receipts import Receipts
@@ -57,7 +57,7 @@ class Stores(Ground):
         return self.telemetry, self.reports, self.survey, self.cloud, self.once
 
     @property
-    def received(self) -> tuple[Received, ...]:
+    def received(self) -> tuple[ReceivedCounts, ...]:
         """The counts of what each account sent to the ingest."""
         return *self.telemetry.received.values(), self.reports.received
 

@@ -11,7 +11,7 @@ from bailee.errors import InputError
 from bailee.ledger import Leaf
 from bailee.ledger.folder import CHECKPOINT
 from bailee.ledger.proving import prove
-from bailee.ledger.verifying import Check, Checked
+from bailee.ledger.verifying import Check, CheckedLog
 from bailee.node import Node
 from bailee.operations import pages
 from bailee.operations.asks import Asks
@@ -20,7 +20,7 @@ from bailee.operations.operation import operation
 
 
 @dataclass(frozen=True, slots=True)
-class Signed:
+class SignedCheckpoint:
     """The log's checkpoint: a signed note, and the public key that opens it."""
 
     size: int
@@ -64,18 +64,18 @@ def show(asks: Asks, node: Node, *, number: int) -> Leaf:
 
 
 @operation()
-def checkpoint(asks: Asks, node: Node) -> Signed:
+def checkpoint(asks: Asks, node: Node) -> SignedCheckpoint:
     """The checkpoint over all entries up to now, signed."""
     asks.require(node, Permission.AUDIT_READ)
     size = node.sequencer.run()
     note = node.sequencer.folder.read(CHECKPOINT)
     if note is None:
         raise InputError("the audit record has no entry yet.", code="not_found")
-    return Signed(size, note.decode(), node.sequencer.key.text)
+    return SignedCheckpoint(size, note.decode(), node.sequencer.key.text)
 
 
 @operation()
-def verify(asks: Asks, node: Node, *, since: str | None = None) -> Checked:
+def verify(asks: Asks, node: Node, *, since: str | None = None) -> CheckedLog:
     """Check the log and all entries, beside an earlier checkpoint if one is given."""
     asks.require(node, Permission.AUDIT_READ)
     at, before = node.sequencer, None if since is None else since.encode()

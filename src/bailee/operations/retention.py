@@ -88,7 +88,7 @@ class ReceiptSummary:
 
 
 @dataclass(frozen=True, slots=True)
-class Signed:
+class SignedReceipt:
     """A receipt as `signing` makes one."""
 
     signed: dict[str, object]
@@ -166,14 +166,14 @@ def list_receipts(
 
 
 @operation()
-def show_receipt(asks: Asks, node: Node, id: str) -> Signed:
+def show_receipt(asks: Asks, node: Node, id: str) -> SignedReceipt:
     """One receipt as it stands now, signed: anybody can verify it who has the home's key."""
     whose = asked_for(asks, node, None, Permission.RETENTION_READ)
     one = node.receipts.get(id)
     if whose not in (None, one.owner):
         raise InputError("there is no such receipt.", code="not_found")
     said = {"type": _SIGNED, "issued": asks.at.isoformat(), **codec.plain(receipt(one))}
-    return Signed(signing.sign(node.keyring.secret(signing.NAME), said))
+    return SignedReceipt(signing.sign(node.keyring.secret(signing.NAME), said))
 
 
 @operation()

@@ -41,7 +41,7 @@ from bailee.ingest.bodies import unpacked
 from bailee.ingest.door import Door, DoorLimits, Over, bearer
 from bailee.ingest.quotas import Quota, Rate
 from bailee.ingest.shares import Share
-from bailee.ingest.turns import Turns
+from bailee.ingest.turns import SenderTurns
 from bailee.lasting import Lasting
 from bailee.telemetry import sentry, statsig
 from bailee.telemetry.records import ERROR, METRIC, DataClass
@@ -90,7 +90,7 @@ class Ingest:
         }
         self._seconds = seconds
         self._ratings = Quota(RATINGS)  # asked on the thread of `_turns` alone
-        self._turns = Turns("telemetry-bodies")
+        self._turns = SenderTurns("telemetry-bodies")
         self.app = Starlette(
             routes=[
                 *(Route(f"/v1/{s}", self._otlp, methods=["POST"]) for s in _SIGNALS),

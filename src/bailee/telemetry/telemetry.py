@@ -27,7 +27,7 @@ from bailee.clock import Clock
 from bailee.damage import Damaged
 from bailee.errors import BaileeError, InputError
 from bailee.ingest.bodies import check_objects
-from bailee.ingest.shares import Received, Share, Standing
+from bailee.ingest.shares import ReceivedCounts, Share, Standing
 from bailee.keyring import Keyring
 from bailee.lasting import Lasting
 from bailee.registry import OTHER, Guard, Refusals, Registry
@@ -136,8 +136,8 @@ class Telemetry:
         self.metrics = MetricQueries(self._days, registry)
         self.summaries = Summaries(self._days, self.metrics, registry)
         self.errors = ErrorQueries(self._days, self.issues)
-        self.received: Final[Mapping[DataClass, Received]] = {
-            name: Received(engine, name, clock(), partial(self._days.resting, name))
+        self.received: Final[Mapping[DataClass, ReceivedCounts]] = {
+            name: ReceivedCounts(engine, name, clock(), partial(self._days.resting, name))
             for name in (METRIC, ERROR)
         }
 

@@ -124,7 +124,7 @@ class Batch:
         self._key = keyring.secret("vault/identifiers")
         self._sessions: dict[str, Working] = {}
         self._clients: dict[int, bytes] = {}  # digests of clients' ids, by the exchange's place
-        self._known = lookup.Known()
+        self._known = lookup.KnownRows()
         self._not_free: set[str] = set()  # of the ids that clients gave
         self._by_client: dict[bytes, str] = {}
         self._placed: list[tuple[BatchItem, Working, int]] = []

@@ -41,7 +41,7 @@ _SMALL = 64  # bytes; a reference to something smaller saves nothing
 
 
 @dataclass(slots=True)
-class Known:
+class KnownPieces:
     """What a session has had: digest → place, under the session's own digest key. `complete`:
     what is not in `places` the session has not had; otherwise it must be looked up.
     """
@@ -86,7 +86,7 @@ def encode(
     fields: dict[str, JSON],
     messages: list[JSON] | None,
     answer: JSON,
-    known: Known,
+    known: KnownPieces,
 ) -> Delta:
     """Exchange `number` of a session as a delta. `known` is complete, and left as it is.
 
@@ -109,7 +109,7 @@ class DeltaDraft:
         fields: dict[str, JSON],
         messages: list[JSON] | None,
         answer: JSON,
-        known: Known,
+        known: KnownPieces,
     ) -> None:
         """Raises: Unpackable."""
         self._answer = answer
@@ -131,7 +131,7 @@ class DeltaDraft:
                 yield one.whole
             yield from (digest for digest in one.entries or () if digest is not None)
 
-    def delta(self, number: int, known: Known) -> Delta:
+    def delta(self, number: int, known: KnownPieces) -> Delta:
         """The delta, as exchange `number`. `known` has the places of all that was wanted and that
         the session has had.
         """
@@ -143,7 +143,7 @@ class DeltaDraft:
         body["marks"] = self._marks
         return Delta(body, learned)
 
-    def _take_messages(self, messages: list[JSON], known: Known) -> None:
+    def _take_messages(self, messages: list[JSON], known: KnownPieces) -> None:
         assert self._messages is not None
         self._chain.append(known.digest(b"prefix"))
         reply = as_message(self._answer)
@@ -159,7 +159,7 @@ class DeltaDraft:
         self,
         number: int,
         messages: list[JSON],
-        known: Known,
+        known: KnownPieces,
         learned: dict[bytes, Place],
         body: dict[str, JSON],
     ) -> None:
@@ -183,7 +183,7 @@ class DeltaDraft:
         if len(digests) > len(messages) and digests[-1] not in known.places:
             learned.setdefault(digests[-1], (number, len(messages)))
 
-    def _field(self, name: str, value: JSON, known: Known) -> _Field:
+    def _field(self, name: str, value: JSON, known: KnownPieces) -> _Field:
         label = name.encode("utf-8", "surrogatepass")
         label = len(label).to_bytes(4, "big") + label
         if isinstance(value, list):
@@ -220,7 +220,9 @@ class _Field:
     entries: list[bytes | None] | None = None
 
 
-def _encode_field(number: int, one: _Field, known: Known, learned: dict[bytes, Place]) -> JSON:
+def _encode_field(
+    number: int, one: _Field, known: KnownPieces, learned: dict[bytes, Place]
+) -> JSON:
     if one.whole is None:
         return [one.name, "v", one.value]
     if one.whole in known.places:

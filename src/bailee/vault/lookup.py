@@ -39,16 +39,16 @@ Value = TypeVar("Value", str, bytes)
 
 
 @dataclass(slots=True)
-class Known:
+class KnownRows:
     """Rows of `sessions`, by id and by their client's digest, the latest first."""
 
     by_id: dict[str, Found] = field(default_factory=dict)
     by_client: dict[bytes, list[Found]] = field(default_factory=dict)
 
 
-def known(connection: Connection, ids: Collection[str], clients: Collection[bytes]) -> Known:
+def known(connection: Connection, ids: Collection[str], clients: Collection[bytes]) -> KnownRows:
     """The sessions with these ids, and those with these digests of the ids that clients gave."""
-    found = Known({row.id: row for row in _rows(connection, _BY_ID, ids)})
+    found = KnownRows({row.id: row for row in _rows(connection, _BY_ID, ids)})
     for row in _rows(connection, _BY_CLIENT, clients):
         found.by_client.setdefault(row.client_session, []).append(row)
     return found

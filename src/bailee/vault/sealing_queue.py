@@ -29,7 +29,7 @@ from bailee.errors import StorageError
 from bailee.vault.progress import Progress
 from bailee.vault.recovery import Left
 from bailee.vault.spool_writing import Kept
-from bailee.vault.turns import Turns
+from bailee.vault.turns import SealingTurns
 
 BATCH: Final = 64
 BATCH_BYTES: Final = 8 << 20
@@ -82,7 +82,7 @@ class SealingQueue:
         """
         self._most_held = most_held
         self._most_spent = most_spent
-        self._turns = Turns()
+        self._turns = SealingTurns()
         self._left: deque[tuple[int, Left]] = deque()
         self._ready: deque[tuple[int, str]] = deque()  # files that may go
         self._taken: list[tuple[int, Queued]] = []

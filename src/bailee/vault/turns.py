@@ -60,7 +60,7 @@ class Owned:
         return self.added - self.done
 
 
-class Turns:
+class SealingTurns:
     """See the module. A frame is put, then taken, then done."""
 
     def __init__(self) -> None:

@@ -29,7 +29,7 @@ from bailee.vault import bounds
 from bailee.vault.bounds import Beyond
 from bailee.vault.compressing import compress
 from bailee.vault.conversations import beginning, chain
-from bailee.vault.delta import Delta, DeltaDraft, Known, Place
+from bailee.vault.delta import Delta, DeltaDraft, KnownPieces, Place
 from bailee.vault.exchange import CapturedExchange
 from bailee.vault.interpreted import Interpreted
 from bailee.vault.packing import JSON, Unpackable
@@ -140,7 +140,7 @@ class Workbench:
         self._keys = keys
         self._held: list[tuple[CapturedExchange, Interpreted]] = []
         self._left_over: tuple[str, How, Interpreted] | None = None
-        self._known: OrderedDict[str, Known] = OrderedDict()
+        self._known: OrderedDict[str, KnownPieces] = OrderedDict()
         self._sizes: dict[str, int] = {}
         self._size = 0
         self._drafts: dict[int, DeltaDraft | None] = {}
@@ -231,14 +231,14 @@ class Workbench:
                 wanted |= dict.fromkeys(d for d in draft.wanted() if d not in known.places)
         return Missing({session: list(found) for session, found in missing.items() if found})
 
-    def _known_of(self, ask: PackingOrder) -> Known:
+    def _known_of(self, ask: PackingOrder) -> KnownPieces:
         known = self._known.get(ask.session)
         if known is None:
-            known = self._known[ask.session] = Known(ask.key, complete=ask.new)
+            known = self._known[ask.session] = KnownPieces(ask.key, complete=ask.new)
         self._known.move_to_end(ask.session)
         return known
 
-    def _draft(self, ask: PackingOrder, known: Known) -> DeltaDraft | None:
+    def _draft(self, ask: PackingOrder, known: KnownPieces) -> DeltaDraft | None:
         """None: it can't be packed as what it means."""
         if ask.place not in self._drafts:
             meaning = self._held[ask.place][1]

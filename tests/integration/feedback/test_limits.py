@@ -17,7 +17,7 @@ from bailee.feedback.receiver import REPORTS
 from bailee.feedback.reports import DATA_CLASS
 from bailee.ingest.door import DoorLimits
 from bailee.ingest.quotas import Rate
-from bailee.ingest.shares import Received, Share
+from bailee.ingest.shares import ReceivedCounts, Share
 from support.servers.feedback_site import REPORT, Site, body
 
 ZIPPED = {"content_encoding": "gzip"}
@@ -179,7 +179,7 @@ def test_an_account_sends_so_many_reports_a_day(site: Site) -> None:
     assert ([200, 200, 429], 429) == (sent, status)
     assert int(headers["retry-after"]) <= 24 * 3600
     now = site.node.clock()
-    assert 2 == Received(site.node.data, DATA_CLASS, now, dict).of(site.adas, now).items
+    assert 2 == ReceivedCounts(site.node.data, DATA_CLASS, now, dict).of(site.adas, now).items
     assert "operator" in answer["error"]["message"]
     assert 200 == report(site, body(REPORT), "bob")[0]
 

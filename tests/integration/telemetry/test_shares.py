@@ -9,7 +9,7 @@ import pytest
 
 from bailee.errors import StorageError
 from bailee.ingest.door import DoorLimits
-from bailee.ingest.shares import Received, Share, Standing
+from bailee.ingest.shares import ReceivedCounts, Share, Standing
 from bailee.telemetry.records import ERROR, METRIC, DataClass
 from support.homes.telemetry_bench import Bench, Site
 
@@ -90,7 +90,7 @@ def test_counts_outlive_a_failure_and_go_with_their_account(bench: Bench) -> Non
     """What can't be written now is at the next sweep, once; of who is gone nothing is left."""
     now = datetime(2026, 11, 23, 12, tzinfo=UTC)
     resting: dict[str, int] = {}
-    counts = Received(bench.engine, "metric", now, lambda: resting)
+    counts = ReceivedCounts(bench.engine, "metric", now, lambda: resting)
     counts.look(now)
     counts.add("ada", Standing(3, 300), now, now + timedelta(days=1), "P1D")
     bench.engine.dispose()
@@ -102,10 +102,10 @@ def test_counts_outlive_a_failure_and_go_with_their_account(bench: Bench) -> Non
         connection.exec_driver_sql("ALTER TABLE elsewhere RENAME TO received")
     resting["ada"] = 40
     counts.look(now)
-    again = Received(bench.engine, "metric", now, lambda: resting)
+    again = ReceivedCounts(bench.engine, "metric", now, lambda: resting)
 
     assert Standing(3, 40) == counts.of("ada", now) == again.of("ada", now)
     counts.forget("ada")
     resting.clear()
     assert Standing() == counts.of("ada", now)
-    assert Standing() == Received(bench.engine, "metric", now, lambda: resting).of("ada", now)
+    assert Standing() == ReceivedCounts(bench.engine, "metric", now, lambda: resting).of("ada", now)

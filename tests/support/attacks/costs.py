@@ -21,7 +21,7 @@ from bailee.gateway.interpret import interpret
 from bailee.gateway.routes import recorded_target, route
 from bailee.ingest.bodies import unpacked
 from bailee.testing.upstream import frame
-from bailee.vault.delta import Known, Rebuilder, digest_key, encode
+from bailee.vault.delta import KnownPieces, Rebuilder, digest_key, encode
 from bailee.vault.exchange import CapturedExchange, Outcome, Terms
 from bailee.vault.packing import Unpackable, unpack
 from bailee.vault.packing import pack as packed_value
@@ -37,7 +37,7 @@ AT_ONCE: Final = 0.05
 PER_BYTE: Final = 40e-6
 LONGEST: Final = 1 << 15
 SSE, FRAMES = "text/event-stream", "application/vnd.amazon.eventstream"
-KNOWN: Final = Known(digest_key(bytes(32)))
+KNOWN: Final = KnownPieces(digest_key(bytes(32)))
 TERMS: Final = Terms("P30D", "c", "0" * 64)
 
 
@@ -55,7 +55,7 @@ def exchange(
 def kept_and_rebuilt(body: bytes, _size: int) -> None:
     """A request taken apart, kept as deltas of a session, and put together again."""
     found = interpret(exchange(body, b"", ""))
-    known = Known(KNOWN.key)
+    known = KnownPieces(KNOWN.key)
     rebuilder = Rebuilder()
     for number, messages in enumerate(
         (found.messages, (found.messages or [])[1:], (found.messages or [])[::-1])

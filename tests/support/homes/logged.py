@@ -8,7 +8,7 @@ from bailee.db.engine import open_sqlite
 from bailee.db.migrate import upgrade
 from bailee.ledger import Folder, Ledger, Sequencer
 from bailee.ledger.signing import signer
-from bailee.ledger.verifying import Check, Checked
+from bailee.ledger.verifying import Check, CheckedLog
 from bailee.testing import FakeClock
 from bailee.testing.sealing import SealingInMemory
 
@@ -35,7 +35,7 @@ class Logged:
         some = [(f"file:{n}", {"files": n}) for n in range(count)]
         self.ledger.append_all("telemetry.undelivered", some)
 
-    def checked(self, remembered: bytes | None = None, *, keys: bool = True) -> Checked:
+    def checked(self, remembered: bytes | None = None, *, keys: bool = True) -> CheckedLog:
         """What a check finds; without `keys`, as somebody elsewhere does it with a copy."""
         sealing = self.sealing if keys else None
         return Check(self.folder, self.signer.key, remembered, self.engine, sealing).run()

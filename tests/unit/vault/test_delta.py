@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bailee.vault.delta import Delta, Known, Rebuilder, digest_key, encode
+from bailee.vault.delta import Delta, KnownPieces, Rebuilder, digest_key, encode
 from bailee.vault.packing import pack, parse, unpack
 
 KEY = digest_key(bytes(32))
@@ -109,7 +109,7 @@ def same(left: Any, right: Any) -> bool:
 
 def stored(session: list[tuple[Any, Any, Any]]) -> list[Delta]:
     """The session's deltas, as they come back from storage."""
-    known = Known(KEY)
+    known = KnownPieces(KEY)
     deltas = []
     for number, (extra, sent, answer) in enumerate(session):
         delta = encode(number, extra, sent, answer, known)
@@ -189,8 +189,8 @@ def test_messages_that_begin_alike_are_told_apart() -> None:
 def test_digests_need_the_key() -> None:
     """Two sessions with the same content have no digest in common."""
     session = conversation(2)
-    one = encode(0, *session[0], Known(digest_key(b"1" * 32))).learned
-    other = encode(0, *session[0], Known(digest_key(b"2" * 32))).learned
+    one = encode(0, *session[0], KnownPieces(digest_key(b"1" * 32))).learned
+    other = encode(0, *session[0], KnownPieces(digest_key(b"2" * 32))).learned
     assert len(one) == len(other)
     assert set() == one.keys() & other.keys()
 

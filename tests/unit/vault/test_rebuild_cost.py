@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from bailee.vault.delta import Known, Rebuilder, digest_key, encode
+from bailee.vault.delta import KnownPieces, Rebuilder, digest_key, encode
 
 
 class Counted(list[Any]):
@@ -22,7 +22,7 @@ class Counted(list[Any]):
 
 def bodies(sessions: list[list[Any]]) -> list[dict[str, Any]]:
     """The deltas of requests with these messages."""
-    known = Known(digest_key(b"k" * 32))
+    known = KnownPieces(digest_key(b"k" * 32))
     made = []
     for number, messages in enumerate(sessions):
         delta = encode(number, {}, messages, None, known)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bailee.vault.spool_writing import Kept
-from bailee.vault.turns import FRAME, Turns, cost
+from bailee.vault.turns import FRAME, SealingTurns, cost
 
 pytestmark = pytest.mark.row("G1")
 
@@ -18,7 +18,7 @@ class Talk:
     """Turns, and what comes and is taken as text: `ada` is a small frame of Ada's."""
 
     def __init__(self) -> None:
-        self.turns = Turns()
+        self.turns = SealingTurns()
         self.put_so_far = 0
         self.taken: list[Kept] = []
 
@@ -150,7 +150,7 @@ def test_nobody_waits_behind_more_than_their_own_of_each(
 )
 def test_each_owners_order_holds(steps: list[tuple[str, str, int]]) -> None:
     """Whatever happens, in whatever order; each is taken once, and what waits is counted."""
-    turns, taken = Turns(), list[Kept]()
+    turns, taken = SealingTurns(), list[Kept]()
     came, went = defaultdict[str, list[int]](list), defaultdict[str, list[int]](list)
     for number, (what, owner, length) in enumerate(steps):
         if what == "put":

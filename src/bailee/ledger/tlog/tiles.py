@@ -23,7 +23,7 @@ from hashlib import sha256
 from typing import Final
 
 from bailee.errors import InputError, IntegrityError
-from bailee.ledger.tlog.tree import HASH_SIZE, MOST_LEAVES, Frontier, Node, leaf_hash, refused
+from bailee.ledger.tlog.tree import HASH_SIZE, MOST_LEAVES, Frontier, TreeNode, leaf_hash, refused
 
 WIDTH: Final = 256
 HEIGHT: Final = 8
@@ -176,7 +176,7 @@ class Tiles:
         self._edge: dict[_Place, _Rows] | None = None
         self._known: dict[_Place, _Rows] = {}
 
-    def hashes(self, nodes: Sequence[Node]) -> list[bytes]:
+    def hashes(self, nodes: Sequence[TreeNode]) -> list[bytes]:
         """The hashes of whole nodes, in the order asked.
 
         Raises:

@@ -9,9 +9,9 @@ Rules kept here:
 * The empty tree proves nothing, and nothing is to be proved of it: a consistency proof from size 0
   is empty, and so is one between equal sizes.
 
-A tree is read as its *whole* nodes, those whose leaves are all there: `Node(level, number)` covers
-the leaves from `number << level` up to `(number + 1) << level`, and never changes. Whatever else
-has a hash is folded from these.
+A tree is read as its *whole* nodes, those whose leaves are all there: `TreeNode(level, number)`
+covers the leaves from `number << level` up to `(number + 1) << level`, and never changes. Whatever
+else has a hash is folded from these.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ MOST_LEAVES: Final = (1 << 63) - 1
 EMPTY_ROOT: Final = sha256(b"").digest()
 
 
-class Node(NamedTuple):
+class TreeNode(NamedTuple):
     """A node all of whose `1 << level` leaves are there; leaves are of level 0."""
 
     level: int
     number: int
 
 
-Read = Callable[[Sequence[Node]], Sequence[bytes]]
+Read = Callable[[Sequence[TreeNode]], Sequence[bytes]]
 """The hashes of nodes, in the order asked. All that a proof needs is asked at once."""
 
 
@@ -216,11 +216,11 @@ def _between(old: int, new: int) -> list[tuple[int, int]]:
     return found[::-1]
 
 
-def _whole_nodes(start: int, end: int) -> Iterator[Node]:
+def _whole_nodes(start: int, end: int) -> Iterator[TreeNode]:
     """The largest whole nodes that cover the leaves of a node, from left to right."""
     while start < end:
         level = (end - start).bit_length() - 1
-        yield Node(level, start >> level)
+        yield TreeNode(level, start >> level)
         start += 1 << level
 
 

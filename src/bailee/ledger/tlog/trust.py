@@ -35,7 +35,7 @@ _NO_TEXT: Final = re.compile(rb"[\x00-\x08\x0b-\x1f\x7f]")
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
+class WitnessGroup:
     """Names of witnesses and groups, and how many of them must have cosigned."""
 
     least: int
@@ -52,7 +52,7 @@ class Trust:
 
     logs: tuple[Key, ...]
     witnesses: dict[str, Key]
-    groups: dict[str, Group]
+    groups: dict[str, WitnessGroup]
     quorum: str
     urls: dict[Key, str]
 
@@ -116,7 +116,7 @@ class _Reading:
     def __init__(self) -> None:
         self.logs: list[Key] = []
         self.witnesses: dict[str, Key] = {}
-        self.groups: dict[str, Group] = {}
+        self.groups: dict[str, WitnessGroup] = {}
         self.quorum: str | None = None
         self.urls: dict[Key, str] = {}
         self._members: set[str] = set()
@@ -164,7 +164,7 @@ class _Reading:
             if member in self._members:
                 _wrong("a member stands there twice, or in two groups")
             self._members.add(member)
-        self.groups[name] = Group(needed, tuple(members))
+        self.groups[name] = WitnessGroup(needed, tuple(members))
 
     def _names(self) -> set[str]:
         return {*self.witnesses, *self.groups}

@@ -47,7 +47,7 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class WitnessAnswer:
     """A status of HTTP, a body and its type."""
 
     status: int
@@ -55,8 +55,8 @@ class Answer:
     content_type: str = TEXT_TYPE
 
 
-Decide = Callable[[Checkpoint | None], Answer | Note]
-Advance = Callable[[str, Decide], Answer | Note]
+Decide = Callable[[Checkpoint | None], WitnessAnswer | Note]
+Advance = Callable[[str, Decide], WitnessAnswer | Note]
 """The caller's step for a log, by its origin: gives `Decide` what was cosigned last, None before
 the first, and where a note comes back keeps it in that one's place, both in one transaction. It
 returns what came back, once it is kept for good."""
@@ -88,7 +88,7 @@ def answer(
     signers: Sequence[Signer],
     at: int,
     advance: Advance,
-) -> Answer:
+) -> WitnessAnswer:
     """What a witness answers to the body of a request.
 
     `logs`: the keys of each log that it knows, by origin. `signers`: its own keys, for
@@ -111,10 +111,10 @@ def answer(
     if request.old > checkpoint.size:
         return _no(400, "the old size is over the checkpoint's.")
 
-    def decide(last: Checkpoint | None) -> Answer | Note:
+    def decide(last: Checkpoint | None) -> WitnessAnswer | Note:
         held = last or Checkpoint(checkpoint.origin, 0, EMPTY_ROOT)
         if request.old != held.size:
-            return Answer(409, f"{held.size}\n".encode(), SIZE_TYPE)
+            return WitnessAnswer(409, f"{held.size}\n".encode(), SIZE_TYPE)
         if held.size == checkpoint.size and held.root_hash != checkpoint.root_hash:
             return _no(409, "a checkpoint of this size and another root was cosigned before.")
         try:
@@ -129,11 +129,11 @@ def answer(
         return Note(request.note.text, (*own, *cosigned.signatures))
 
     decided = advance(checkpoint.origin, decide)
-    if isinstance(decided, Answer):
+    if isinstance(decided, WitnessAnswer):
         return decided
     names = {(one.key.name, one.key.id) for one in signers}
     lines = [one.line for one in decided.signatures if (one.name, one.key_id) in names]
-    return Answer(200, "".join(lines).encode())
+    return WitnessAnswer(200, "".join(lines).encode())
 
 
 def monitored(origin: str) -> str:
@@ -149,7 +149,7 @@ class Behind:
 
 
 def answered(
-    request: Request, got: Answer, keys: Collection[Key]
+    request: Request, got: WitnessAnswer, keys: Collection[Key]
 ) -> tuple[Signature, ...] | Behind:
     """What a log takes from a witness's answer: the cosignatures of the keys that it knows.
 
@@ -172,5 +172,5 @@ def answered(
     return tuple(one for one in note.signatures if (one.name, one.key_id) in verified)
 
 
-def _no(status: int, why: str) -> Answer:
-    return Answer(status, f"{why}\n".encode())
+def _no(status: int, why: str) -> WitnessAnswer:
+    return WitnessAnswer(status, f"{why}\n".encode())

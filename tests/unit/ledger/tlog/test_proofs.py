@@ -24,7 +24,7 @@ NOTE = notes.signed(Checkpoint(LOG.name, 13, tree.root(HASHES)).text, [LOG], 0)
 def proof_of(index: int) -> Proof:
     """The proof of an entry, with a salt."""
 
-    def read(nodes: list[tree.Node]) -> list[bytes]:
+    def read(nodes: list[tree.TreeNode]) -> list[bytes]:
         return [tree.root(HASHES[n << level : (n + 1) << level]) for level, n in nodes]
 
     return Proof(index, tuple(tree.inclusion(index, 13, read)), NOTE, b"salt")

@@ -42,7 +42,7 @@ NOTE = notes.signed(
 def proof_of(index: int) -> bytes:
     """The proof of an entry, as a file."""
 
-    def read(nodes: list[tree.Node]) -> list[bytes]:
+    def read(nodes: list[tree.TreeNode]) -> list[bytes]:
         return [tree.root(HASHES[n << level : (n + 1) << level]) for level, n in nodes]
 
     return Proof(index, tuple(tree.inclusion(index, len(HASHES), read)), NOTE, SALT).data

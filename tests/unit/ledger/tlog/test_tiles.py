@@ -147,7 +147,7 @@ def test_what_is_not_there_is_not_asked_for(large: Files) -> None:
     """A node or bundle beyond the log is the asker's mistake, and an entry that is too long."""
     log = Tiles(ENTRY_COUNT, tree.root(HASHES), large.fetch)
     with pytest.raises(InputError):
-        log.hashes([tree.Node(17, 0)])
+        log.hashes([tree.TreeNode(17, 0)])
     with pytest.raises(InputError):
         log.entries(258)
     with pytest.raises(InputError):

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from bailee.errors import InputError, IntegrityError
 from bailee.ledger.tlog import tree
-from bailee.ledger.tlog.tree import Frontier, Node
+from bailee.ledger.tlog.tree import Frontier, TreeNode
 
 LEAVES = [tree.leaf_hash(bytes([n % 256, n // 256])) for n in range(600)]
 SIZES = st.integers(0, len(LEAVES))
@@ -47,7 +47,7 @@ def subproof(old: int, start: int, end: int, whole: bool) -> list[bytes]:
     return [*subproof(old, split, end, False), defined(start, split)]
 
 
-def read(nodes: Sequence[Node]) -> list[bytes]:
+def read(nodes: Sequence[TreeNode]) -> list[bytes]:
     """Nodes of the tree over LEAVES."""
     return [defined(one.number << one.level, (one.number + 1) << one.level) for one in nodes]
 

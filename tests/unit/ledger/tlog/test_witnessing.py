@@ -13,7 +13,7 @@ from bailee.errors import IntegrityError
 from bailee.ledger.tlog import notes, tree, witnessing
 from bailee.ledger.tlog.checkpoints import Checkpoint, read
 from bailee.ledger.tlog.notes import Kind, Note, Signer
-from bailee.ledger.tlog.witnessing import Answer, Behind, Decide, Request
+from bailee.ledger.tlog.witnessing import Behind, Decide, Request, WitnessAnswer
 
 LOG = Signer("log.example/one", Kind.ED25519, bytes(32))
 OTHER = Signer("log.example/two", Kind.ED25519, bytes([1]) * 32)
@@ -29,7 +29,7 @@ AT = 1_800_000_000
 class Kept(dict[str, Note]):
     """What a witness keeps, and its one step."""
 
-    def advance(self, origin: str, decide: Decide) -> Answer | Note:
+    def advance(self, origin: str, decide: Decide) -> WitnessAnswer | Note:
         """See `witnessing.Advance`."""
         held = self.get(origin)
         decided = decide(read(held.text) if held else None)
@@ -37,7 +37,7 @@ class Kept(dict[str, Note]):
             self[origin] = decided
         return decided
 
-    def ask(self, body: bytes) -> Answer:
+    def ask(self, body: bytes) -> WitnessAnswer:
         """What the witness answers."""
         return witnessing.answer(body, {LOG.name: [LOG.key]}, WITNESS, AT, self.advance)
 
@@ -47,7 +47,7 @@ def request(
 ) -> Request:
     """What a log asks that has grown from one size to another."""
 
-    def nodes(wanted: Sequence[tree.Node]) -> list[bytes]:
+    def nodes(wanted: Sequence[tree.TreeNode]) -> list[bytes]:
         return [tree.root(leaves[n << level : (n + 1) << level]) for level, n in wanted]
 
     text = Checkpoint(LOG.name, new, tree.root(leaves[:new])).text
@@ -140,7 +140,7 @@ def test_a_fork_is_cosigned_once() -> None:
 def test_what_could_not_be_kept_is_not_answered() -> None:
     """A step that fails comes out as it is: no cosignature is given for what may be forgotten."""
 
-    def advance(origin: str, decide: Decide) -> Answer | Note:
+    def advance(origin: str, decide: Decide) -> WitnessAnswer | Note:
         decide(None)
         raise OSError("the disk is full")
 
@@ -167,7 +167,7 @@ def test_whatever_is_answered_is_believed_by_its_keys_alone(
     asked = request(0, 5)
     type_ = "text/x.tlog.size" if size else "text/plain"
     try:
-        found = witnessing.answered(asked, Answer(status, body, type_), KEYS)
+        found = witnessing.answered(asked, WitnessAnswer(status, body, type_), KEYS)
     except IntegrityError:
         pass
     else:
