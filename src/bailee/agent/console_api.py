@@ -39,9 +39,9 @@ class ConsoleApi:
     key: str = field(repr=False)
     network: Network = field(default_factory=Network)
 
-    def get(self, path: str) -> object:
-        """What is there."""
-        return self._call("GET", path)
+    def get(self, path: str, seconds: float = _SECONDS) -> object:
+        """What is there, if it is said within so many seconds."""
+        return self._call("GET", path, seconds=seconds)
 
     def find(self, path: str) -> object:
         """What is there; None: the console knows of nothing there that the key's holder may see."""
@@ -61,6 +61,7 @@ class ConsoleApi:
         path: str,
         content: bytes | None = None,
         headers: Mapping[str, str] | None = None,
+        seconds: float = _SECONDS,
     ) -> object:
         try:
             answer = self.network.ask(
@@ -69,7 +70,7 @@ class ConsoleApi:
                 content=content,
                 headers={**(headers or {}), "x-api-key": self.key},
                 what="BAILEE_CONSOLE_URL",
-                seconds=_SECONDS,
+                seconds=seconds,
             )
         except NoAnswer:
             raise UpstreamError(

@@ -27,7 +27,8 @@ from bailee.policy.notice import Consequence, notice
 from bailee.words import Words
 
 _PATH: Final = "/api/v1/privacy/training"
-_PATIENCE: Final = 3.0  # seconds that the first prompt waits for the console at most
+_PATIENCE: Final = 2.0  # seconds that the first prompt waits for the console at most
+_ANSWERS: Final = 60.0  # seconds until it is given up: nobody waits for it meanwhile
 
 
 class TrainingQuestion:
@@ -127,6 +128,6 @@ class TrainingQuestion:
 
 def _ask(console: ConsoleApi, answer: Future[object]) -> None:
     try:
-        answer.set_result(console.get(_PATH))
+        answer.set_result(console.get(_PATH, _ANSWERS))
     except Exception:
         answer.set_result(None)
