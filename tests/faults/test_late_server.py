@@ -74,7 +74,7 @@ def test_no_key_was_destroyed_in_time(sleeping: Sleeping) -> None:
     assert 0 == sleeping.run("retention", "run").returncode
     until(lambda: (200, [], []) == sleeping.readiness() and sleeping.entered("watch.restored"))
     _, errors = sleeping.end()
-    for words in ("not ready (sweep_late)", "step 'keys' fails", "no longer sweep_late"):
+    for words in ("not ready (sweep_late)", "no longer sweep_late"):
         assert words in errors
 
 
@@ -88,12 +88,11 @@ def test_the_root_was_not_rotated_in_time(sleeping: Sleeping) -> None:
     assert (200, [], ["rotation"]) == sleeping.readiness()
 
     def late() -> bool:
-        sleeping.machine.sleep(HOUR // 2)
-        said = sleeping.readiness()
-        return said is not None and "rotation_late" in said[1]
+        sleeping.machine.sleep(HOUR // 4)
+        sleeping.run("retention", "run")  # the other steps go on
+        return any(HOUR == body["bound"] for _, body in sleeping.entered("watch.late"))
 
     until(late)
-    sleeping.run("retention", "run")  # the other steps go on
     sleeping.says_everywhere("rotation_late", "rotation")
     sleeping.allow("keyring/keyring.db")
     assert 0 == sleeping.run("retention", "run").returncode
@@ -101,5 +100,4 @@ def test_the_root_was_not_rotated_in_time(sleeping: Sleeping) -> None:
     states = [one["states"] for one in sleeping.ask("retention.receipts")]
     assert states and all("backups_unrecoverable" in one for one in states)
     _, errors = sleeping.end()
-    for words in ("not ready (rotation_late)", "step 'rotation' fails"):
-        assert words in errors
+    assert "not ready (rotation_late)" in errors
