@@ -45,7 +45,7 @@ from bailee.app import telemetry
 from bailee.node.node import Node
 from bailee.console import Listener, bind
 from bailee.home import Home, HomeLock
-from bailee.ingest.door import Limits
+from bailee.ingest.door import DoorLimits
 from bailee.telemetry.ingest import Ingest
 from bailee.ingest.quotas import Rate
 import uvloop
@@ -57,7 +57,7 @@ async def main():
     with HomeLock(home), Node.open(home, settings=settings, environment={}) as node:
         key = node.accounts.create(plan="api", name="bench")[2]
         much = Rate(1e12, 1e12)
-        limits = Limits(bytes_per_account=much, requests_per_account=much,
+        limits = DoorLimits(bytes_per_account=much, requests_per_account=much,
                         requests_per_address=much, waiting=1000)
         ingest = Ingest(node.telemetry, telemetry.PolicyAccess(node), limits=limits)
         listening = bind("127.0.0.1", 0, "ingest")

@@ -110,7 +110,6 @@ def test_without_descriptors_accepting_goes_on(tmp_path: Path) -> None:
 import asyncio, resource, uvloop
 from bailee.clock import system_clock
 from bailee.gateway.server import Gateway
-from bailee.admission.pace import Wanted
 from bailee.gateway.settings import GatewayConfig
 from bailee.testing.recording import MemoryRecording
 

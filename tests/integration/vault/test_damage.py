@@ -21,6 +21,7 @@ from bailee.errors import IntegrityError, StorageError
 from bailee.keyring import Keyring
 from bailee.vault.sealer import Sealer
 from bailee.vault.steps import Steps
+from support.homes import small_disks
 
 Bench = Any
 
@@ -215,14 +216,8 @@ def test_an_index_that_fails(
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A disk of 8 MiB."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mount = shutil.which("mount")
-    command = [mount or "mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", str(folder)]
-    if mount is None or subprocess.run(command, check=False, capture_output=True).returncode:
-        pytest.skip("no small disk can be mounted")
-    yield folder
-    subprocess.run(["umount", "-l", str(folder)], check=True)
+    with small_disks.small_disk(tmp_path / "disk", 8) as folder:
+        yield folder
 
 
 def test_a_full_disk(make: Callable[..., Bench], small_disk: Path) -> None:
@@ -233,14 +228,7 @@ def test_a_full_disk(make: Callable[..., Bench], small_disk: Path) -> None:
     bench.open()
     bench.vault.spool._probe_seconds = 0.05
     bench.keep(bench.exchange([turn("before")], session=ONE))
-    filler = small_disk / "filler"
-    with filler.open("wb") as file:
-        try:
-            while True:
-                file.write(bytes(1 << 16))
-                file.flush()
-        except OSError:
-            pass
+    filler = small_disks.fill(small_disk)
     kept = []
     for number in range(60):
         (error,) = bench.submit(bench.exchange([turn(f"{number} " * 5000)], session=ONE))

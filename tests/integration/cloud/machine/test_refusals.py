@@ -18,10 +18,10 @@ pytestmark = pytest.mark.row("C1")
 
 ASK = """
 from bailee.cloud.machine.machines import see_that_it_can_be
-from bailee.cloud.ports import Limits
+from bailee.cloud.ports import MachineLimits
 from bailee.errors import MachineError
 try:
-    see_that_it_can_be(Limits())
+    see_that_it_can_be(MachineLimits())
 except MachineError as error:
     print(error.code, error.message, error.hint)
 """
