@@ -27,10 +27,19 @@ import struct
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from types import TracebackType
 from typing import Any, Final, Literal, Protocol
 
 Part = bytes | float | Literal["abort", "wait"]
+
+
+@lru_cache(maxsize=1)  # an answer asks several times, and a body may take a second
+def _parsed(body: bytes) -> Any:
+    try:
+        return json.loads(body)
+    except ValueError:
+        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +66,7 @@ class Received:
     @property
     def json(self) -> Any:
         """The body as JSON, None when it is not."""
-        try:
-            return json.loads(self.body)
-        except ValueError:
-            return None
+        return _parsed(self.body)
 
     def header(self, name: str) -> str | None:
         """The first value of a header, whatever its spelling."""
