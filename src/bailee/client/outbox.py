@@ -30,10 +30,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from bailee import json_lines
-from bailee.client.local_key import make_private, seal, sync_folder, unseal, wipe, write_private
+from bailee.client.local_key import make_private, seal, unseal, wipe, write_private
 from bailee.client.payloads import Payload
 from bailee.clock import Clock, system_clock
 from bailee.errors import InputError, StorageError
+from bailee.syncing import sync_folder
 
 _ID: Final = re.compile(r"[0-9a-f]{16}")
 STATES: Final = ("pending", "sent", "refused")

@@ -36,7 +36,6 @@ from bailee.client.local_key import (
     KEY_BYTES,
     make_private,
     seal,
-    sync_folder,
     unseal,
     wipe,
     write_private,
@@ -44,6 +43,7 @@ from bailee.client.local_key import (
 from bailee.clock import Clock, system_clock
 from bailee.errors import BaileeError, InputError, IntegrityError, StorageError
 from bailee.json_values import JsonObject
+from bailee.syncing import sync_folder
 
 Record = JsonObject
 _SESSION: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}", re.A)

@@ -27,6 +27,7 @@ from urllib.parse import quote
 
 from bailee.db.engine import storage_errors
 from bailee.errors import StorageError
+from bailee.syncing import sync_folder
 
 FOLLOW: Final = (
     ("exchanges", "session_id", "sessions"),
@@ -123,11 +124,7 @@ def _replace(new: Path, old: Path) -> None:
         new.replace(old)
         for name in (f"{old.name}-wal", f"{old.name}-shm"):  # empty since the checkpoint
             old.with_name(name).unlink(missing_ok=True)
-        folder = os.open(old.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        sync_folder(old.parent)
     except OSError as error:
         raise StorageError(f"{old} can't be replaced ({error.strerror}).") from error
 

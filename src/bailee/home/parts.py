@@ -26,6 +26,7 @@ from bailee.errors import IntegrityError, StorageError
 from bailee.home import logs
 from bailee.home.belonging import HomeStanding, Mark, Part, Stage, judge
 from bailee.home.layout import Home
+from bailee.syncing import sync_folder
 
 
 def examine(home: Home, accepted: Collection[str] = ()) -> HomeStanding:
@@ -137,11 +138,7 @@ def _write(path: Path, content: object) -> None:
             file.flush()
             os.fsync(file.fileno())
         beside.replace(path)
-        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        sync_folder(path.parent)
     except OSError as error:
         raise StorageError(
             f"{path} can't be written ({error.strerror}).",

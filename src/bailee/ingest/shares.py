@@ -114,8 +114,7 @@ class ReceivedCounts:
                 self._day, self._today = _day(now), Counter()
             self._today[account_id] += items
             self._since[account_id] += size
-            before = self._unwritten.get(key, (0, 0))
-            self._unwritten[key] = before[0] + items, before[1] + size
+            self._count(key, items, size)
 
     def look(self, now: datetime) -> None:
         """Write what was counted, and see what rests by now.
@@ -144,9 +143,13 @@ class ReceivedCounts:
         except BaseException:
             with self._lock:
                 for key, (items, size) in counted.items():
-                    before = self._unwritten.get(key, (0, 0))
-                    self._unwritten[key] = before[0] + items, before[1] + size
+                    self._count(key, items, size)
             raise
+
+    def _count(self, key: _Key, items: int, size: int) -> None:
+        """Under the lock."""
+        before = self._unwritten.get(key, (0, 0))
+        self._unwritten[key] = before[0] + items, before[1] + size
 
     def _write(self, counted: Mapping[_Key, tuple[int, int]], now: datetime) -> None:
         with storage_errors(_WHAT), self._engine.begin() as connection:

@@ -33,6 +33,7 @@ from bailee.keyring.wrapping import (
     seal,
     unseal,
 )
+from bailee.syncing import sync_folder
 
 Random = Callable[[int], bytes]
 
@@ -121,7 +122,7 @@ class FileRoot:
                 os.fsync(descriptor)
             finally:
                 os.close(descriptor)
-            _sync_folder(self._path.parent)
+            sync_folder(self._path.parent)
             self._places[number] = (self._size + len(head), len(kept))
             self._size += len(line)
             self._ends = ""
@@ -273,11 +274,3 @@ class _StorageErrors:
                 f"the root key file {self._name} can't be read or written ({error.strerror}).",
                 hint="check the folder's permissions and free space",
             ) from error
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

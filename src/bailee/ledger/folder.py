@@ -15,6 +15,7 @@ from typing import Final
 from bailee.errors import IntegrityError, StorageError
 from bailee.ledger.tlog.tiles import ENTRIES, Tile
 from bailee.ledger.tlog.tree import HASH_SIZE
+from bailee.syncing import sync_folder
 
 CHECKPOINT: Final = "checkpoint"
 PUT_BACK: Final = (
@@ -96,7 +97,7 @@ class Folder:
             changed.add(path.parent)
         for folder in changed:
             try:
-                _sync(folder)
+                sync_folder(folder)
             except OSError as error:
                 raise _failed(str(folder.relative_to(self.path)), "written", error) from error
 
@@ -108,14 +109,6 @@ class Folder:
             for path in (self.path / name).iterdir():
                 path.unlink()
             (self.path / name).rmdir()
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _failed(name: str, what: str, error: OSError) -> StorageError:

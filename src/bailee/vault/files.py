@@ -11,6 +11,8 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+from bailee.syncing import sync_folder
+
 _ZEROS = bytes(1 << 20)
 
 
@@ -53,11 +55,7 @@ class Files:
 
     def sync_folder(self, folder: Path) -> None:
         """Make a folder's names durable."""
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        sync_folder(folder)
 
     def sync_file(self, path: Path) -> None:
         """Make a file's content durable."""
