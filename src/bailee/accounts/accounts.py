@@ -32,7 +32,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
 from operator import attrgetter
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from sqlalchemy import Connection, Engine, insert, select, update
 
@@ -46,7 +46,7 @@ from bailee.damage import Damages
 from bailee.db import people
 from bailee.db.accounts import accounts, api_keys, consent_records
 from bailee.db.checks import sound, unsound
-from bailee.db.engine import reading, storage_errors
+from bailee.db.engine import DbRow, reading, storage_errors
 from bailee.db.pages import cut, place, read_place
 from bailee.errors import InputError, IntegrityError, PolicyDenied
 from bailee.ledger import Ledger
@@ -106,7 +106,7 @@ class Accounts:
         for digest, key in self.damages.each(rows, self._loaded, lambda row: f"api_keys {row.id}"):
             self._keys[key.key_id] = (digest, key)
 
-    def _loaded(self, row: Any) -> tuple[bytes, ApiKey]:
+    def _loaded(self, row: DbRow) -> tuple[bytes, ApiKey]:
         """A key and its digest. There is none without its account."""
         account = self._accounts.get(row.account_id)
         if account is None:

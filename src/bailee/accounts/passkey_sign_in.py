@@ -17,10 +17,10 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import webauthn
-from sqlalchemy import Row, delete, insert, select, update
+from sqlalchemy import delete, insert, select, update
 from webauthn.helpers import base64url_to_bytes, options_to_json
 from webauthn.helpers.exceptions import WebAuthnException
 from webauthn.helpers.structs import (
@@ -38,9 +38,10 @@ from bailee.accounts.people import People
 from bailee.accounts.roles import Actor, Permission
 from bailee.accounts.ways_in import Passkey, RelyingParty
 from bailee.db.checks import sound
-from bailee.db.engine import reading, storage_errors
+from bailee.db.engine import DbRow, reading, storage_errors
 from bailee.db.people import identities, passkeys
 from bailee.errors import InputError
+from bailee.json_values import members, text
 from bailee.shown import named
 
 _WHAT: Final = "the passkeys"
@@ -74,7 +75,7 @@ class PasskeySignIn:
 
     def begin_adding(
         self, person_id: str, *, place: RelyingParty, by: Actor
-    ) -> tuple[str, dict[str, Any]]:
+    ) -> tuple[str, dict[str, object]]:
         """A token, and the options for the browser's `navigator.credentials.create`, as JSON.
 
         Raises:
@@ -104,7 +105,7 @@ class PasskeySignIn:
     def add(
         self,
         token: str,
-        credential: Mapping[str, Any],
+        credential: Mapping[str, object],
         *,
         name: str,
         place: RelyingParty,
@@ -187,7 +188,7 @@ class PasskeySignIn:
 
     # -- signing in ------------------------------------------------------------------------------
 
-    def begin(self, *, place: RelyingParty) -> tuple[str, dict[str, Any]]:
+    def begin(self, *, place: RelyingParty) -> tuple[str, dict[str, object]]:
         """A token, and the options for the browser's `navigator.credentials.get`, as JSON."""
         challenge = self._random(32)
         options = webauthn.generate_authentication_options(
@@ -198,7 +199,7 @@ class PasskeySignIn:
         return self._pending.put(_Challenge(challenge, None)), json.loads(options_to_json(options))
 
     def sign_in(
-        self, token: str, credential: Mapping[str, Any], *, place: RelyingParty, address: str
+        self, token: str, credential: Mapping[str, object], *, place: RelyingParty, address: str
     ) -> str:
         """The id of the person whose passkey answered. Begin a web session for them next.
 
@@ -241,18 +242,18 @@ class PasskeySignIn:
 
     # -- inside ----------------------------------------------------------------------------------
 
-    def _named(self, credential: Mapping[str, Any]) -> Row[Any]:
+    def _named(self, credential: Mapping[str, object]) -> DbRow:
         """The row of the passkey that a credential names; LookupError when there is none."""
         named = base64url_to_bytes(str(credential["id"]))
         with storage_errors(_WHAT), reading(self._engine) as connection:
             query = select(passkeys).where(passkeys.c.id == named, sound(passkeys))
             row = connection.execute(query).first()
-        handle = credential["response"].get("userHandle")
+        handle = text(members(credential["response"]).get("userHandle"))
         if row is None or (handle and base64url_to_bytes(handle) != row.person_id.encode()):
             raise LookupError
         return row
 
-    def _rows(self, person_id: str) -> list[Row[Any]]:
+    def _rows(self, person_id: str) -> list[DbRow]:
         query = (
             select(passkeys)
             .where(passkeys.c.person_id == person_id, sound(passkeys))

@@ -27,7 +27,7 @@ import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 from urllib.parse import urlencode, urlsplit
 
 from authlib.oauth2.rfc6749.parameters import prepare_grant_uri
@@ -37,7 +37,7 @@ from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
 from joserfc.jws import JWSRegistry
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import ColumnElement, delete, insert, select, update
 
 from bailee.accounts import emails
 from bailee.accounts.accounts import Accounts
@@ -53,6 +53,7 @@ from bailee.db.checks import sound
 from bailee.db.engine import reading, storage_errors
 from bailee.db.people import identities, passkeys, persons, providers, web_sessions
 from bailee.errors import InputError, UpstreamError
+from bailee.json_values import text
 from bailee.loopback import is_loopback
 from bailee.outbound.network import HttpResponse
 from bailee.shown import named
@@ -177,7 +178,7 @@ class ProviderSignIn:
         """
         return self._one(providers.c.domain == emails.domain_of(emails.normal(email)))
 
-    def _one(self, condition: Any) -> OpenIdProvider | None:
+    def _one(self, condition: ColumnElement[bool]) -> OpenIdProvider | None:
         with storage_errors(_WHAT), reading(self._engine) as connection:
             row = connection.execute(select(*_PROVIDER).where(condition, sound(providers))).first()
         return None if row is None else OpenIdProvider(*row)
@@ -234,13 +235,13 @@ class ProviderSignIn:
         return self._person(begun.provider, claims)
 
     def _claims(
-        self, visit: Visit, begun: _Begun, metadata: Mapping[str, Any], code: str
-    ) -> Mapping[str, Any]:
+        self, visit: Visit, begun: _Begun, metadata: Mapping[str, object], code: str
+    ) -> Mapping[str, object]:
         """The claims of the ID token, after every check; with the email, if it is elsewhere."""
-        token = self._token(visit, begun, metadata["token_endpoint"], code)
+        token = self._token(visit, begun, text(metadata["token_endpoint"]), code)
         if not isinstance(token.get("id_token"), str):
             raise _not_one("it gave no ID token")
-        claims = self._checked(begun, token, _json(visit.ask("GET", metadata["jwks_uri"])))
+        claims = self._checked(begun, token, _json(visit.ask("GET", text(metadata["jwks_uri"]))))
         at = metadata.get("userinfo_endpoint")
         if "email" in claims or not isinstance(at, str):
             return claims
@@ -251,7 +252,7 @@ class ProviderSignIn:
             raise _refused("the provider's answers are about two people.")
         return {**info, **claims}
 
-    def _token(self, visit: Visit, begun: _Begun, url: str, code: str) -> Mapping[str, Any]:
+    def _token(self, visit: Visit, begun: _Begun, url: str, code: str) -> Mapping[str, object]:
         """The provider's answer to a code (RFC 6749, 4.1.3; RFC 7636, 4.5)."""
         form = {
             "grant_type": "authorization_code",
@@ -275,12 +276,12 @@ class ProviderSignIn:
         return _json(answer)
 
     def _checked(
-        self, begun: _Begun, token: Mapping[str, Any], jwks: Mapping[str, Any]
-    ) -> dict[str, Any]:
+        self, begun: _Begun, token: Mapping[str, object], jwks: Mapping[str, object]
+    ) -> dict[str, object]:
         provider = begun.provider
         try:
             decoded = jwt.decode(
-                token["id_token"],
+                text(token["id_token"]),
                 key=KeySet.import_key_set(dict(jwks)),  # type: ignore[arg-type]
                 registry=JWSRegistry(algorithms=_SIGNATURES, strict_check_header=False),
             )
@@ -304,7 +305,7 @@ class ProviderSignIn:
 
     # -- who it is -------------------------------------------------------------------------------
 
-    def _person(self, provider: OpenIdProvider, claims: Mapping[str, Any]) -> str:
+    def _person(self, provider: OpenIdProvider, claims: Mapping[str, object]) -> str:
         subject, email = claims.get("sub"), claims.get("email")
         if not isinstance(subject, str) or not subject:
             raise _refused("the provider does not say who you are.")
@@ -388,15 +389,16 @@ class ProviderSignIn:
         return secret
 
 
-def _metadata(visit: Visit, provider: OpenIdProvider) -> Mapping[str, Any]:
+def _metadata(visit: Visit, provider: OpenIdProvider) -> Mapping[str, object]:
     at = provider.issuer.rstrip("/") + "/.well-known/openid-configuration"
     metadata = _json(visit.ask("GET", at))
     if metadata.get("issuer") != provider.issuer:
         raise _not_one("it calls itself by another name")
     for name in ("authorization_endpoint", "token_endpoint", "jwks_uri"):
-        if not isinstance(metadata.get(name), str):
+        address = metadata.get(name)
+        if not isinstance(address, str):
             raise _not_one(f"it names no {name}")
-        _check_address(metadata[name])
+        _check_address(address)
     return metadata
 
 
@@ -414,7 +416,7 @@ def _check_address(url: str) -> None:
         raise InputError("a provider is reached by https.", hint="like https://sign-in.example.org")
 
 
-def _json(answer: HttpResponse) -> Mapping[str, Any]:
+def _json(answer: HttpResponse) -> Mapping[str, object]:
     try:
         value = json.loads(answer.content) if answer.status == 200 else None
     except (ValueError, RecursionError):

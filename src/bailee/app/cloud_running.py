@@ -15,7 +15,7 @@ import sys
 import threading
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
-from typing import Any, Final
+from typing import Final, TypeVar
 
 import uvloop
 
@@ -30,6 +30,8 @@ from bailee.cloud.sessions.sessions import CloudSessions
 from bailee.cloud.sessions.store import SessionRecord
 from bailee.config import Settings
 from bailee.node.stores import Stores
+
+T = TypeVar("T")
 
 _MB: Final = 1 << 20
 _PASSED_ON: Final = (
@@ -94,7 +96,7 @@ class Cloud:
         if self._thread.is_alive():
             self.call(self.sessions.stop_owned(account_id))
 
-    def call(self, work: Coroutine[Any, Any, Any]) -> Any:
+    def call(self, work: Coroutine[object, None, T]) -> T:
         """Do something on the sessions' loop, and wait for it."""
         return asyncio.run_coroutine_threadsafe(work, self._loop).result()
 

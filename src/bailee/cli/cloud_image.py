@@ -10,7 +10,7 @@ import typer
 from bailee.cli.errors import reporting
 from bailee.cli.reach import JsonOption
 from bailee.cli.show import console, print_json, say, size, table
-from bailee.json_values import Json, JsonObject, elements, whole
+from bailee.json_values import Json, JsonObject, elements, members, whole
 
 if TYPE_CHECKING:
     from bailee.cloud.image.store import Image
@@ -54,10 +54,12 @@ def build(
         if as_json:
             print_json(_described(image, [name]))
             return
-        scripts = image.manifest["scripts_not_run"]
+        scripts = elements(image.manifest["scripts_not_run"])
         say(f"image {image.digest[:16]} is built, and called {name}.")
-        if beyond := [package for package in scripts if package in image.manifest["with"]]:
-            say(f"not set up, as no package's script is run: {', '.join(beyond)}.")
+        if beyond := [
+            package for package in scripts if package in elements(image.manifest["with"])
+        ]:
+            say(f"not set up, as no package's script is run: {', '.join(map(str, beyond))}.")
 
 
 @app.command("list")
@@ -94,8 +96,12 @@ def _described(image: Image, names: list[str]) -> JsonObject:
         "image": image.digest,
         "names": [*names],
         "root": image.manifest["root"],
-        "size": sum((image.folder / file).stat().st_size for file in image.manifest["files"]),
-        "packages": sum(map(len, image.manifest["packages"].values())),
+        "size": sum(
+            (image.folder / file).stat().st_size for file in members(image.manifest["files"])
+        ),
+        "packages": sum(
+            len(members(some)) for some in members(image.manifest["packages"]).values()
+        ),
         "with": image.manifest["with"],
         "folder": str(image.folder),
     }

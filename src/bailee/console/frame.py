@@ -59,7 +59,7 @@ class PageTemplates:
             sign_up=sign_up,
         )
 
-    def page(self, ask: Ask, name: str, status: int = 200, **values: object) -> HTMLResponse:
+    def page(self, ask: Ask, name: str, status: int = 200, /, **values: object) -> HTMLResponse:
         """The template `name` for this visitor. `here` (in `values`) marks a place in the menu."""
         return HTMLResponse(self._render(ask, name, values), status)
 

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from starlette.responses import Response
 
@@ -23,7 +23,7 @@ from bailee.console.parts import Parts
 from bailee.console.plots import PlotWords, Series
 from bailee.errors import InputError
 from bailee.operations import telemetry
-from bailee.telemetry.queries import Figures
+from bailee.telemetry.queries import FigureName, FigureRow, Figures
 from bailee.telemetry.summary import Latency, Summary
 
 _SHOWN = 6
@@ -126,7 +126,7 @@ class Metrics:
             "admin/dropped.html",
             here="metrics",
             rows=rows,
-            picture=drawn(plots.bars(_added((row["field"], row["count"]) for row in rows), said)),
+            picture=drawn(plots.bars(_added((row.field, row.count) for row in rows), said)),
         )
 
 
@@ -137,7 +137,7 @@ def _range(ask: Ask) -> Range:
     return RANGES[wanted]
 
 
-def _chosen(ask: Ask, span: Range) -> dict[str, Any]:
+def _chosen(ask: Ask, span: Range) -> dict[str, object]:
     """What the page was asked for, and what else there is."""
     return {
         "range": span.name,
@@ -150,13 +150,14 @@ def _chosen(ask: Ask, span: Range) -> dict[str, Any]:
 def _in_milliseconds(latency: Latency) -> Latency:
     """Latency with every figure in milliseconds, whatever the measure's own unit."""
     times = 1000 if latency.unit == "s" else 1
-    keys = ("p50", "p90", "p95", "p99", "mean")
+    keys: Final[tuple[FigureName, ...]] = ("p50", "p90", "p95", "p99", "mean")
 
-    def scaled(row: Mapping[str, Any]) -> dict[str, Any]:
-        return {
-            **row,
-            **{key: row[key] * times for key in keys if row.get(key) is not None},
-        }
+    def scaled(row: FigureRow) -> FigureRow:
+        made = row.copy()
+        for key in keys:
+            if (value := row.get(key)) is not None:
+                made[key] = value * times
+        return made
 
     whole = latency.whole
     return replace(
@@ -238,10 +239,11 @@ def _measure_picture(
     """
     rows, kind = steps.rows, steps.kind
     if kind == "counter":
-        flat = [Amount(row["at"], _group(row, by, steps.name), row["sum"]) for row in rows]
+        flat = [Amount(row["at"], _group(row, by, steps.name), row["sum"] or 0.0) for row in rows]
         series = _stacked(moments, flat)
         return drawn(plots.stack(moments, series, _said(ask, "measure", series, moments)))
-    keys = ["last"] if kind == "gauge" else (["p95"] if by else ["p50", "p95", "p99"])
+    whole: list[FigureName] = ["p95"] if by else ["p50", "p95", "p99"]
+    keys: list[FigureName] = ["last"] if kind == "gauge" else whole
     groups = list(dict.fromkeys(_group(row, by, steps.name) for row in rows))[:_SHOWN]
     series = [
         Series(
@@ -257,7 +259,7 @@ def _measure_picture(
     return drawn(plots.lines(moments, series, _said(ask, "measure", series, moments)))
 
 
-def _group(row: Mapping[str, Any], by: str | None, whole: str) -> str:
+def _group(row: FigureRow, by: str | None, whole: str) -> str:
     if by is None:
         return whole
     value = row["group"][by]
@@ -341,23 +343,25 @@ def _added(amounts: Iterable[tuple[str, int]]) -> Counter[str]:
     return found
 
 
-def _by_field(rows: Iterable[telemetry.DroppedField]) -> list[dict[str, Any]]:
+@dataclass(slots=True)
+class _Dropped:
+    """How often a field was dropped for one reason, in all and by sender. One page's own."""
+
+    field: str
+    reason: str
+    why: str | None
+    last: str
+    senders: Counter[str]
+    count: int = 0
+
+
+def _by_field(rows: Iterable[telemetry.DroppedField]) -> list[_Dropped]:
     """Counts of what was dropped, added up by field and reason, the most first."""
-    found: dict[tuple[str, str], dict[str, Any]] = {}
+    found: dict[tuple[str, str], _Dropped] = {}
     for row in rows:
-        into = found.setdefault(
-            (row.field, row.reason),
-            {
-                "field": row.field,
-                "reason": row.reason,
-                "why": row.why,
-                "count": 0,
-                "last": row.day,
-                "senders": {},
-            },
-        )
-        into["count"] += row.count
-        into["last"] = max(into["last"], row.day)
-        sender = f"{row.service} ({row.protocol})"
-        into["senders"][sender] = into["senders"].get(sender, 0) + row.count
-    return sorted(found.values(), key=lambda row: -row["count"])
+        named = (row.field, row.reason)
+        into = found.setdefault(named, _Dropped(*named, row.why, row.day, Counter()))
+        into.count += row.count
+        into.last = max(into.last, row.day)
+        into.senders[f"{row.service} ({row.protocol})"] += row.count
+    return sorted(found.values(), key=lambda one: -one.count)

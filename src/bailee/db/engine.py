@@ -16,13 +16,18 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, TypeAlias
 
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Connection, Engine, Row, Select, create_engine, event
 from sqlalchemy.exc import DBAPIError
 
 from bailee.db.checks import RowKey, options
 from bailee.errors import StorageError
+
+DbRow: TypeAlias = Row[*tuple[object, ...]]
+"""A row; its columns are asked by name."""
+Query: TypeAlias = Select[*tuple[object, ...]]
+"""A question that gives such rows."""
 
 _READ = "bailee_read"
 _BORROWS: Final = "bailee_borrows"

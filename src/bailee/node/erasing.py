@@ -26,7 +26,7 @@ import os
 import threading
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 import orjson
 from sqlalchemy import insert, select, update
@@ -265,7 +265,7 @@ class Erasures:
         parts: list[Receipt],
         now: datetime,
         looked: tuple[Search | None, Sequence[Trace], bool],
-    ) -> dict[str, Any]:
+    ) -> dict[str, object]:
         found, _, known = looked
         return {
             "type": said.TYPE,

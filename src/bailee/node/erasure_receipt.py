@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final
+from typing import Final
 
 from bailee.home.searching import Finding, Search, Trace
 from bailee.node.traces import OURS, SAID, SESSION, TOO_SHORT
@@ -52,13 +52,13 @@ _REASON: Final = ("a legal hold needs its reason", "the hold is released")
 _SETTINGS: Final = ("settings, written by who runs the service", "they change them")
 
 
-def searched(search: Search | None, traces: Sequence[Trace], known: bool) -> dict[str, Any]:
+def searched(search: Search | None, traces: Sequence[Trace], known: bool) -> dict[str, object]:
     """What was looked for and where. `search`: None, it failed. `known`: whether their words were
     known then.
     """
     kinds = Counter(trace.what for trace in traces)
     short = kinds.pop(TOO_SHORT, 0)
-    said: dict[str, Any] = {"looked_for": [{"what": w, "count": n} for w, n in kinds.items()]}
+    said: dict[str, object] = {"looked_for": [{"what": w, "count": n} for w, n in kinds.items()]}
     if short:
         said["too_short_to_look_for"] = short
     if not known:
@@ -89,7 +89,7 @@ def is_word(finding: Finding) -> bool:
     return finding.what not in (OURS, SESSION)
 
 
-def left(search: Search | None) -> Iterable[dict[str, Any]]:
+def left(search: Search | None) -> Iterable[dict[str, object]]:
     """What was found, each with the reason why it is there."""
     for finding in () if search is None else search.findings:
         why, until = _why(finding)

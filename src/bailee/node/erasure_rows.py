@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 import orjson
-from sqlalchemy import Engine, Select, select
+from sqlalchemy import Engine, select
 
 from bailee.damage import Damages
 from bailee.db.checks import sound, unsound
-from bailee.db.engine import reading, storage_errors
+from bailee.db.engine import DbRow, Query, reading, storage_errors
 from bailee.db.pages import following
 from bailee.db.vault import erasures
 
@@ -32,7 +32,7 @@ class Erasure:
     requested_by: str
     requested_at: datetime
     finished_at: datetime | None
-    receipt: dict[str, Any] | None
+    receipt: dict[str, object] | None
 
 
 class ErasureRows:
@@ -79,12 +79,12 @@ class ErasureRows:
         )
         return found[0] if found else None
 
-    def _found(self, query: Select[Any]) -> list[Erasure]:
+    def _found(self, query: Query) -> list[Erasure]:
         with storage_errors(WHAT), reading(self._engine) as connection:
             return [_erasure(row) for row in connection.execute(query)]
 
 
-def _erasure(row: Any) -> Erasure:
+def _erasure(row: DbRow) -> Erasure:
     values = dict(row._mapping)
     receipt = values.pop("receipt")
     del values["traces"], values["mac"]

@@ -11,16 +11,16 @@ of it has the old values. Copies of the database from before have them.
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 import orjson
-from sqlalchemy import Connection, Engine, select, update
+from sqlalchemy import ColumnElement, Connection, Engine, select, update
 
 from bailee.db.accounts import api_keys
 from bailee.db.audit import UNSEALED, audit
 from bailee.db.cloud import cloud_sessions
 from bailee.db.cloud_git import git_connections
-from bailee.db.engine import reading, rewrite, storage_errors
+from bailee.db.engine import DbRow, reading, rewrite, storage_errors
 from bailee.db.feedback import feedback_reports
 from bailee.db.vault import receipts, sessions
 from bailee.keyring.checkpoint import truncate_log
@@ -60,7 +60,7 @@ def seal(engine: Engine, sealing: Sealing) -> int:
     return done
 
 
-def _sealed(row: Any, owner: str, sealing: Sealing) -> dict[str, Any]:
+def _sealed(row: DbRow, owner: str, sealing: Sealing) -> dict[str, object]:
     body = orjson.loads(row.body)
     hidden = {n: body[n] for n in sealed_names(row.kind) if body.get(n)}
     if not hidden:
@@ -70,7 +70,7 @@ def _sealed(row: Any, owner: str, sealing: Sealing) -> dict[str, Any]:
     return {"whose": holder, "sealed": sealed, "body": orjson.dumps(plain).decode()}
 
 
-def _owner(connection: Connection, row: Any) -> str:
+def _owner(connection: Connection, row: DbRow) -> str:
     """Whose an entry is, as far as the database still says it."""
     area = row.kind.partition(".")[0]
     if area == "cloud_network":
@@ -108,7 +108,9 @@ def _who_added(connection: Connection, connection_id: str) -> str:
     return _first(connection, api_keys.c.account_id, api_keys.c.id, by) or NOBODY
 
 
-def _first(connection: Connection, wanted: Any, column: Any, value: str) -> str | None:
+def _first(
+    connection: Connection, wanted: ColumnElement[str], column: ColumnElement[str], value: str
+) -> str | None:
     query = select(wanted).where(column == value, wanted.is_not(None))
     found = connection.execute(query).scalar()
     return None if found is None else str(found)

@@ -22,7 +22,7 @@ import json
 import os
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Final
 
 from sqlalchemy import ColumnElement, Engine, delete, select, update
 from sqlalchemy.dialects.sqlite import insert
@@ -50,7 +50,9 @@ class Once:
         self._secret = secret
         self._clock = clock
 
-    def do(self, who: str, key: str, question: object, work: Callable[[], Any]) -> tuple[Any, bool]:
+    def do(
+        self, who: str, key: str, question: object, work: Callable[[], object]
+    ) -> tuple[object, bool]:
         """Do it, or say again what was answered: the answer, and whether it is said again. The
         question and the answer are JSON values.
 
@@ -101,7 +103,7 @@ class Once:
 
     # -- inside ----------------------------------------------------------------------------------
 
-    def _again(self, digest: str, asked: str) -> Any:
+    def _again(self, digest: str, asked: str) -> object:
         with storage_errors(_WHAT), reading(self._engine) as connection:
             sealed = connection.execute(
                 select(answers.c.sealed).where(answers.c.id == digest)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol, TypeVar
 
 from bailee.cloud.sessions.log import Event
 from bailee.cloud.sessions.sessions import CloudSessions
 from bailee.health import Ask
+
+T = TypeVar("T")
 
 
 class RunningCloud(Protocol):
@@ -24,7 +26,7 @@ class RunningCloud(Protocol):
         """Whether a repository may be reached without TLS."""
         ...
 
-    def call(self, work: Coroutine[Any, Any, Any]) -> Any:
+    def call(self, work: Coroutine[object, None, T]) -> T:
         """Do something on the sessions' loop, and wait for it."""
         ...
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 from urllib.parse import quote
 
 from bailee.accounts.attempts import digest_of
@@ -22,6 +22,7 @@ from bailee.cloud.egress.trusted import GROUP_OF
 from bailee.cloud.sessions.store import EGRESS, OUTPUT
 from bailee.errors import IntegrityError
 from bailee.home.searching import Trace
+from bailee.json_values import JsonObject, members, objects, text
 from bailee.node import subjects
 from bailee.node.stores import Stores
 from bailee.node.subjects import DataSubject
@@ -98,9 +99,10 @@ def _words(
         for record in node.cloud.all(own.account_id):
             for piece in _pieces(node, record.id, OUTPUT, now):
                 if "asked" in piece:
-                    places.append(str(piece["asked"]["repository"]).partition("://")[2])
+                    asked = members(piece["asked"])
+                    places.append(text(asked.get("repository")).partition("://")[2])
             for piece in _pieces(node, record.id, EGRESS, now):
-                hosts += [str(one["host"]) for one in piece["connections"]]
+                hosts += [text(one.get("host")) for one in objects(piece.get("connections"))]
     shared = _shared(node, subject)
     for place in places:
         host, _, path = place.partition("/")
@@ -109,7 +111,7 @@ def _words(
     yield HOST, [host for host in hosts if host not in shared]
 
 
-def _pieces(node: Stores, session: str, data_class: str, now: datetime) -> Iterator[Any]:
+def _pieces(node: Stores, session: str, data_class: str, now: datetime) -> Iterator[JsonObject]:
     """What is kept of a cloud session, as far as it can be read: damage keeps nobody here."""
     try:
         yield from node.cloud.read(session, data_class, now)

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, TypedDict
 
 import orjson
 
@@ -24,6 +24,7 @@ from bailee.telemetry.records import METRIC
 if TYPE_CHECKING:
     import pyarrow as pa
 
+_Key: TypeAlias = tuple[str | int | float | bool | None, ...]
 QUANTILES: Final = (0.5, 0.9, 0.95, 0.99)
 _MOST_GROUPS = 10_000
 _MOST_BOUNDS = 20
@@ -54,6 +55,35 @@ class Measured:
     last: datetime
 
 
+Group: TypeAlias = dict[str, str | int | float | bool | None]
+"""Which values of the fields these figures are of."""
+
+
+FigureName: TypeAlias = Literal["sum", "mean", "last", "min", "max", "p50", "p90", "p95", "p99"]
+"""The figures that may be missing though there is a row: there is nothing to take them of."""
+
+
+class FigureRow(TypedDict, total=False):
+    """The figures of one group, in one step of time if there are steps: those that the measure's
+    kind has. `approximate`: its quantiles are.
+    """
+
+    group: Group
+    at: datetime
+    count: int
+    points: int
+    sum: float | None
+    mean: float | None
+    last: float | None
+    min: float | None
+    max: float | None
+    p50: float | None
+    p90: float | None
+    p95: float | None
+    p99: float | None
+    approximate: bool
+
+
 @dataclass(frozen=True, slots=True)
 class Figures:
     """The figures of one measure. `of`: the numeric field they are of; `fields`: what they may be
@@ -69,7 +99,7 @@ class Figures:
     fields: list[str]
     since: datetime
     until: datetime
-    rows: list[dict[str, Any]]
+    rows: list[FigureRow]
 
 
 class MetricQueries:
@@ -137,7 +167,7 @@ class MetricQueries:
         rows = self._rows(measure, table, keys, column)
         for row in rows:
             if "step" in row["group"]:
-                row["at"] = moment(row["group"].pop("step"))
+                row["at"] = moment(int(row["group"].pop("step") or 0))
         return Figures(
             name,
             measure.kind,
@@ -175,11 +205,16 @@ class MetricQueries:
 
     def _rows(
         self, measure: Measure, table: pa.Table, keys: list[str], column: str
-    ) -> list[dict[str, Any]]:
+    ) -> list[FigureRow]:
         import pyarrow as pa
         import pyarrow.compute as pc
 
-        figures: list[Any] = [(column, "sum"), (column, "count"), (column, "min"), (column, "max")]
+        figures: list[tuple[object, ...]] = [
+            (column, "sum"),
+            (column, "count"),
+            (column, "min"),
+            (column, "max"),
+        ]
         figures.append(("count", "sum"))
         spread = measure.kind in ("event", "span")
         if spread:
@@ -203,7 +238,7 @@ class MetricQueries:
             group = {key.removeprefix("a."): found[key] for key in keys}
             points, total = found[f"{column}_count"], found[f"{column}_sum"]
             count = found["count_sum"] if measure.kind == "histogram" else points
-            row: dict[str, Any] = {"group": group, "count": count or 0}
+            row: FigureRow = {"group": group, "count": count or 0}
             if measure.kind == "counter":
                 row = {"group": group, "sum": total or 0.0, "points": points}
             elif measure.kind == "gauge":
@@ -222,7 +257,7 @@ class MetricQueries:
             rows.append(row)
         return sorted(rows, key=lambda row: [str(value) for value in row["group"].values()])
 
-    def _histograms(self, table: pa.Table, keys: list[str]) -> dict[tuple[Any, ...], list[Any]]:
+    def _histograms(self, table: pa.Table, keys: list[str]) -> dict[_Key, list[float | None]]:
         """Quantiles by group, from buckets that are added up; each set of bounds apart, of which
         the one that most values of a group are in counts. Beyond the commonest sets none do.
         """
@@ -230,7 +265,7 @@ class MetricQueries:
 
         texts = table.column("bounds").cast("string")
         sets = sorted(pc.value_counts(texts).to_pylist(), key=lambda found: -found["counts"])
-        most: dict[tuple[Any, ...], tuple[int, list[Any]]] = {}
+        most: dict[_Key, tuple[int, list[float | None]]] = {}
         for text in [found["values"] for found in sets if found["values"]][:_MOST_BOUNDS]:
             bounds = orjson.loads(text)
             right = pc.equal(pc.list_value_length(table.column("counts")), len(bounds) + 1)
@@ -295,9 +330,7 @@ def _interpolated(bounds: Sequence[float], counts: list[int], quantile: float) -
     return bounds[-1]
 
 
-def _added_up(
-    table: pa.Table, keys: list[str], buckets: int
-) -> Iterator[tuple[tuple[Any, ...], list[int]]]:
+def _added_up(table: pa.Table, keys: list[str], buckets: int) -> Iterator[tuple[_Key, list[int]]]:
     """The counts of each bucket by group; every row has so many."""
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -313,10 +346,9 @@ def _added_up(
         yield group, [row[f"{name}_sum"] or 0 for name in columns]
 
 
-def _named(quantiles: Sequence[float | None]) -> dict[str, Any]:
-    return {f"p{round(q * 100)}": value for q, value in zip(QUANTILES, quantiles, strict=True)} | {
-        "approximate": True
-    }
+def _named(quantiles: Sequence[float | None]) -> FigureRow:
+    p50, p90, p95, p99 = quantiles
+    return {"p50": p50, "p90": p90, "p95": p95, "p99": p99, "approximate": True}
 
 
 def moment(milliseconds: int) -> datetime:

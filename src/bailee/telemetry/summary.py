@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 from bailee.errors import InputError
 from bailee.registry import Registry
 from bailee.telemetry.days import Days
-from bailee.telemetry.queries import Between, MetricQueries, moment
+from bailee.telemetry.queries import Between, FigureRow, MetricQueries, moment
 from bailee.telemetry.records import METRIC
 
 if TYPE_CHECKING:
@@ -63,8 +63,8 @@ class Latency:
     name: str | None
     unit: str
     description: str | None
-    whole: dict[str, Any] | None
-    rows: list[dict[str, Any]]
+    whole: FigureRow | None
+    rows: list[FigureRow]
     choices: list[str]
 
 

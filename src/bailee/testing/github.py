@@ -11,7 +11,7 @@ import json
 import threading
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Self
+from typing import Self
 
 _DOCS = "https://docs.github.com/rest/issues/issues#create-an-issue"
 
@@ -28,7 +28,7 @@ class GitHub:
     moved: dict[str, str] = field(default_factory=dict)
     closed: set[str] = field(default_factory=set)
     left: int = 5000
-    issues: list[dict[str, Any]] = field(default_factory=list)
+    issues: list[dict[str, object]] = field(default_factory=list)
     bodies: list[bytes] = field(default_factory=list)
     requests: list[dict[str, str]] = field(default_factory=list)
 
@@ -74,7 +74,7 @@ class GitHub:
 
     def answer(
         self, path: str, headers: dict[str, str], body: bytes
-    ) -> tuple[int, dict[str, Any], dict[str, str]]:
+    ) -> tuple[int, dict[str, object], dict[str, str]]:
         """Status, body and further headers of an answer."""
         self.requests.append(headers)
         self.bodies.append(body)
@@ -101,7 +101,7 @@ class GitHub:
 
     def _create(
         self, repository: str, body: bytes, rate: dict[str, str]
-    ) -> tuple[int, dict[str, Any], dict[str, str]]:
+    ) -> tuple[int, dict[str, object], dict[str, str]]:
         try:
             given = json.loads(body)
         except ValueError:
@@ -126,5 +126,5 @@ class GitHub:
         return 201, made, rate | {"location": made["url"]}
 
 
-def _said(message: str) -> dict[str, Any]:
+def _said(message: str) -> dict[str, object]:
     return {"message": message, "documentation_url": _DOCS}

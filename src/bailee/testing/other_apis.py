@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Any
 
 from bailee.testing.upstream import Part, Received, Reply, Text
 
@@ -23,7 +22,7 @@ class Says:
         path = request.path
         body = request.json if isinstance(request.json, dict) else {}
         if path.endswith("/responses"):
-            return _streamed([(event["type"], event) for event in self._responses()])
+            return _streamed([(str(event["type"]), event) for event in self._responses()])
         if path.endswith("/chat/completions"):
             if body.get("stream"):
                 return _streamed([(None, one) for one in self._chunks()], end=b"data: [DONE]\n\n")
@@ -32,10 +31,10 @@ class Says:
             return (_streamed if ":stream" in path else _first)([(None, self._candidate())])
         return Text(self.text).reply(request)
 
-    def _responses(self) -> list[dict[str, Any]]:
+    def _responses(self) -> list[dict[str, object]]:
         content = {"type": "output_text", "text": self.text, "annotations": []}
         message = {"type": "message", "id": "msg_1", "role": "assistant", "status": "completed"}
-        usage: dict[str, Any] = {"input_tokens": 1, "output_tokens": 1, "total_tokens": 2}
+        usage: dict[str, object] = {"input_tokens": 1, "output_tokens": 1, "total_tokens": 2}
         usage |= {
             "input_tokens_details": {"cached_tokens": 0},
             "output_tokens_details": {"reasoning_tokens": 0},
@@ -59,7 +58,7 @@ class Says:
             },
         ]
 
-    def _completion(self) -> dict[str, Any]:
+    def _completion(self) -> dict[str, object]:
         message = {"role": "assistant", "content": self.text}
         return {
             "id": "chat_1",
@@ -70,7 +69,7 @@ class Says:
             "usage": {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2},
         }
 
-    def _chunks(self) -> list[dict[str, Any]]:
+    def _chunks(self) -> list[dict[str, object]]:
         said = {"role": "assistant", "content": self.text}
         return [
             {
@@ -83,7 +82,7 @@ class Says:
             for delta, reason in ((said, None), ({}, "stop"))
         ]
 
-    def _candidate(self) -> dict[str, Any]:
+    def _candidate(self) -> dict[str, object]:
         content = {"role": "model", "parts": [{"text": self.text}]}
         return {
             "candidates": [{"content": content, "finishReason": "STOP", "index": 0}],
@@ -95,7 +94,7 @@ class Says:
         }
 
 
-def _streamed(events: list[tuple[str | None, dict[str, Any]]], end: bytes = b"") -> Reply:
+def _streamed(events: list[tuple[str | None, dict[str, object]]], end: bytes = b"") -> Reply:
     parts: list[Part] = []
     for name, event in events:
         first = "" if name is None else f"event: {name}\n"
@@ -105,9 +104,9 @@ def _streamed(events: list[tuple[str | None, dict[str, Any]]], end: bytes = b"")
     return Reply(200, (("content-type", "text/event-stream"),), tuple(parts), "chunked")
 
 
-def _first(events: list[tuple[str | None, dict[str, Any]]]) -> Reply:
+def _first(events: list[tuple[str | None, dict[str, object]]]) -> Reply:
     return _document(events[0][1])
 
 
-def _document(value: dict[str, Any]) -> Reply:
+def _document(value: dict[str, object]) -> Reply:
     return Reply(parts=(json.dumps(value).encode(),))

@@ -132,14 +132,14 @@ class AssistantMessage:
     many events, with a reset.
     """
 
-    content: tuple[dict[str, Any], ...]
+    content: tuple[dict[str, object], ...]
     stop_reason: str = "end_turn"
     pause: float = 0.0
     cut: int | None = None
     usage: dict[str, int] = field(default_factory=lambda: {"input_tokens": 12, "output_tokens": 7})
     headers: tuple[tuple[str, str], ...] = ()
 
-    def message(self, request: Received) -> dict[str, Any]:
+    def message(self, request: Received) -> dict[str, object]:
         """The message as a non-streaming answer holds it."""
         body = request.json if isinstance(request.json, dict) else {}
         return {
@@ -153,12 +153,12 @@ class AssistantMessage:
             "usage": self.usage,
         }
 
-    def events(self, request: Received) -> list[dict[str, Any]]:
+    def events(self, request: Received) -> list[dict[str, object]]:
         """The message as events."""
         message = self.message(request)
         usage = {**self.usage, "output_tokens": 1}
         start = {**message, "content": [], "stop_reason": None, "usage": usage}
-        events: list[dict[str, Any]] = [{"type": "message_start", "message": start}]
+        events: list[dict[str, object]] = [{"type": "message_start", "message": start}]
         for index, block in enumerate(self.content):
             events += _block_events(index, block)
             if index == 0:
@@ -199,18 +199,18 @@ def Text(text: str, **options: Any) -> AssistantMessage:
 _tool_ids = itertools.count(1)
 
 
-def ToolUse(name: str, arguments: dict[str, Any], **options: Any) -> AssistantMessage:
+def ToolUse(name: str, arguments: dict[str, object], **options: Any) -> AssistantMessage:
     """A turn that calls one tool."""
     block = {"type": "tool_use", "id": f"toolu_{next(_tool_ids):06d}", "name": name}
     return AssistantMessage(({**block, "input": arguments},), stop_reason="tool_use", **options)
 
 
-def sse(event: dict[str, Any]) -> bytes:
+def sse(event: dict[str, object]) -> bytes:
     """One event of the API's streams."""
     return f"event: {event['type']}\ndata: {json.dumps(event)}\n\n".encode()
 
 
-def frame(event: dict[str, Any]) -> bytes:
+def frame(event: dict[str, object]) -> bytes:
     """One event in Bedrock's binary stream (`application/vnd.amazon.eventstream`)."""
     inner = base64.b64encode(json.dumps(event).encode()).decode()
     payload = json.dumps({"bytes": inner, "p": "abcdefgh"}).encode()
@@ -227,16 +227,17 @@ def frame(event: dict[str, Any]) -> bytes:
     return body + struct.pack(">I", binascii.crc32(body))
 
 
-def _block_events(index: int, block: dict[str, Any]) -> list[dict[str, Any]]:
+def _block_events(index: int, block: dict[str, object]) -> list[dict[str, object]]:
     kind = block["type"]
-    deltas: list[dict[str, Any]]
+    deltas: list[dict[str, object]]
     if kind == "text":
         empty = {**block, "text": ""}
-        deltas = [{"type": "text_delta", "text": piece} for piece in _pieces(block["text"])]
+        deltas = [{"type": "text_delta", "text": piece} for piece in _pieces(str(block["text"]))]
     elif kind == "thinking":
         empty = {**block, "thinking": "", "signature": ""}
         deltas = [
-            {"type": "thinking_delta", "thinking": piece} for piece in _pieces(block["thinking"])
+            {"type": "thinking_delta", "thinking": piece}
+            for piece in _pieces(str(block["thinking"]))
         ]
         deltas.append({"type": "signature_delta", "signature": block.get("signature", "")})
     elif kind == "tool_use":
@@ -454,7 +455,7 @@ class ScriptedUpstream:
         return reply.framing != "close"
 
 
-def _document(content: dict[str, Any]) -> Exactly:
+def _document(content: dict[str, object]) -> Exactly:
     headers = (("content-type", "application/json"), ("request-id", "req_scripted"))
     return Exactly(Reply(200, headers, (json.dumps(content).encode(),)))
 

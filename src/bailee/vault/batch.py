@@ -27,6 +27,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, bindparam, insert, update
 
+from bailee.db.engine import DbRow
 from bailee.db.vault import exchanges, prefixes, sessions
 from bailee.errors import IntegrityError
 from bailee.keyring import Keyring, Want
@@ -340,7 +341,7 @@ class Batch:
                 return found
         return None
 
-    def _goes_on(self, row: Any) -> bool:
+    def _goes_on(self, row: DbRow) -> bool:
         past = bool(row.expires_at <= self._now)
         if not past and not self._wary:
             return True

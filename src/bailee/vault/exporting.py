@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Iterable, Iterator
 from dataclasses import fields
-from typing import Any
+from datetime import date
 
 import orjson
 
@@ -27,7 +27,7 @@ def as_lines(session: SessionRow, exchanges: Iterable[KeptExchange]) -> Iterator
         yield _line({"type": "exchange"} | as_object(exchange))
 
 
-def as_object(exchange: KeptExchange, *, messages: bool = True) -> dict[str, Any]:
+def as_object(exchange: KeptExchange, *, messages: bool = True) -> dict[str, object]:
     """An exchange as JSON values; without the request's `messages` when they are not wanted."""
     plain = {
         one.name: _plain(getattr(exchange, one.name))
@@ -37,15 +37,15 @@ def as_object(exchange: KeptExchange, *, messages: bool = True) -> dict[str, Any
     return plain | {"request": exchange.request if messages else exchange.fields}
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: object) -> object:
     if isinstance(value, bytes):
         return {"base64": base64.b64encode(value).decode()}
-    if hasattr(value, "isoformat"):
+    if isinstance(value, date):
         return value.isoformat()
     return value
 
 
-def _line(value: dict[str, Any]) -> bytes:
+def _line(value: dict[str, object]) -> bytes:
     try:
         packed = orjson.dumps(value)
         if b"null" not in packed or orjson.loads(packed) == value:

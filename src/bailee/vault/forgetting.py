@@ -23,11 +23,9 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 from sqlalchemy import (
     Engine,
-    Select,
     bindparam,
     delete,
     exists,
@@ -39,7 +37,7 @@ from sqlalchemy.dialects.sqlite import insert as insert_or_ignore
 
 from bailee.db.among import among
 from bailee.db.checks import sound
-from bailee.db.engine import reading, storage_errors
+from bailee.db.engine import DbRow, Query, reading, storage_errors
 from bailee.db.metadata import Moment
 from bailee.db.vault import departed_sessions, exchanges, prefixes, segments, sessions
 from bailee.errors import BaileeError
@@ -302,7 +300,7 @@ class Forgetting:
                 found.add(self._tombstones.beginning(session.owner, messages))
         return session.owner, found - {None}
 
-    def _open(self, session_id: str, data_class: str, row: Any, key: bytes) -> StoredRecord:
+    def _open(self, session_id: str, data_class: str, row: DbRow, key: bytes) -> StoredRecord:
         sealed = self._segments.read(row.segment_id, row.offset, row.length)
         return open_record(
             sealed, key, session_id=session_id, record_id=row.id, data_class=data_class
@@ -412,7 +410,7 @@ class Forgetting:
         """
         self._end(select(sessions.c.id).where(sessions.c.expires_at <= now), now)
 
-    def _end(self, query: Select[Any], now: datetime) -> None:
+    def _end(self, query: Query, now: datetime) -> None:
         with self._lock:
             with storage_errors("the vault's index"), reading(self._engine) as connection:
                 found = list(connection.execute(query).scalars())

@@ -12,11 +12,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, TypeAlias, TypeVar
+from typing import Final, TypeVar
 
-from sqlalchemy import BindParameter, Connection, Executable, Row, bindparam, select
+from sqlalchemy import BindParameter, Connection, Executable, bindparam, select
 
 from bailee.db.checks import sound
+from bailee.db.engine import DbRow
 from bailee.db.vault import departed_sessions, prefixes, sessions
 from bailee.vault.delta import Place
 
@@ -34,7 +35,6 @@ _PLACES: Final = select(prefixes.c.digest, prefixes.c.exchange, prefixes.c.posit
     prefixes.c.session_id == bindparam("session"), prefixes.c.digest.in_(_WHICH)
 )
 
-Found: TypeAlias = Row[Any]
 Value = TypeVar("Value", str, bytes)
 
 
@@ -42,8 +42,8 @@ Value = TypeVar("Value", str, bytes)
 class KnownRows:
     """Rows of `sessions`, by id and by their client's digest, the latest first."""
 
-    by_id: dict[str, Found] = field(default_factory=dict)
-    by_client: dict[bytes, list[Found]] = field(default_factory=dict)
+    by_id: dict[str, DbRow] = field(default_factory=dict)
+    by_client: dict[bytes, list[DbRow]] = field(default_factory=dict)
 
 
 def known(connection: Connection, ids: Collection[str], clients: Collection[bytes]) -> KnownRows:
@@ -72,7 +72,7 @@ def places(connection: Connection, session: str, digests: Sequence[bytes]) -> di
 
 def _rows(
     connection: Connection, query: Executable, values: Collection[Value], **more: str
-) -> Iterator[Found]:
+) -> Iterator[DbRow]:
     every = list(values)
     for start in range(0, len(every), _AT_ONCE):
         yield from connection.execute(query, {"which": every[start : start + _AT_ONCE], **more})

@@ -29,13 +29,13 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from sqlalchemy import Connection, Engine, bindparam, func, insert, select, update
 
 from bailee.damage import Damages
 from bailee.db.checks import sound
-from bailee.db.engine import reading, storage_errors
+from bailee.db.engine import DbRow, reading, storage_errors
 from bailee.db.vault import receipts, retention_moves, sessions
 from bailee.keeping.receipts import DEFERRED, EXPIRY, INACCESSIBLE, REQUESTED, Record
 from bailee.keyring import Keyring, Want
@@ -207,7 +207,7 @@ class Moving:
 
     # -- inside ----------------------------------------------------------------------------------
 
-    def _next(self) -> Any:
+    def _next(self) -> DbRow | None:
         query = (
             select(retention_moves)
             .where(retention_moves.c.finished_at.is_(None), sound(retention_moves))
@@ -217,7 +217,7 @@ class Moving:
         with storage_errors(_WHAT), reading(self._engine) as connection:
             return connection.execute(query).first()
 
-    def _step(self, move: Any, now: datetime) -> int:
+    def _step(self, move: DbRow, now: datetime) -> int:
         query = (
             select(*[sessions.c[name] for name in _NEEDED])
             .where(sessions.c.owner == move.owner, sessions.c.id > move.seen_to, sound(sessions))
@@ -269,7 +269,7 @@ class Moving:
         with storage_errors(_WHAT), reading(self._engine) as connection:
             return set(connection.execute(query).scalars())
 
-    def _changes(self, rows: list[Any]) -> list[_Change]:
+    def _changes(self, rows: Sequence[DbRow]) -> list[_Change]:
         presents: dict[tuple[str, str, str], Present | None] = {}
         changes = []
         for row in rows:

@@ -20,13 +20,12 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Connection, Engine, bindparam, delete, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 
-from bailee.db.engine import reading, storage_errors
+from bailee.db.engine import DbRow, reading, storage_errors
 from bailee.db.vault import exchanges, receipt_segments, segments
 from bailee.errors import StorageError
 from bailee.vault.files import Files
@@ -251,7 +250,7 @@ class Segments:
             if row.id in used and self._is_kept(row):
                 self._set(row.id, "shipped")
 
-    def _check_there(self, known: Mapping[str, Any], used: Collection[str]) -> None:
+    def _check_there(self, known: Mapping[str, DbRow], used: Collection[str]) -> None:
         """Whether the folder is the one that the index is of. A segment that is not used was being
         removed.
         """
@@ -275,7 +274,7 @@ class Segments:
             os.close(segment.descriptor)
         self._open.clear()
 
-    def _is_kept(self, row: Any) -> bool:
+    def _is_kept(self, row: DbRow) -> bool:
         """Whether the object store has a segment, as long as the index says it is."""
         try:
             self._objects.get(_name(row.data_class, row.expiry_day, row.id), row.length - 1, 1)

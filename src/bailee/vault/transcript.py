@@ -12,8 +12,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
 
+from bailee.db.engine import DbRow
 from bailee.errors import IntegrityError
 from bailee.vault.compressing import ExchangeRecord
 from bailee.vault.delta import Messages, Rebuilder, as_message
@@ -127,7 +127,7 @@ def _reply(answer: JSON) -> JSON:
 
 
 def rebuild(
-    records: Iterable[tuple[Any, ExchangeRecord]],
+    records: Iterable[tuple[DbRow, ExchangeRecord]],
 ) -> Iterable[tuple[KeptExchange, int | None]]:
     """Exchanges from the index's rows and their records, in order of number; with each, the number
     of the exchange that it continues.

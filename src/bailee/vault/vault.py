@@ -26,7 +26,7 @@ from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from sqlalchemy import (
     Connection,
@@ -43,7 +43,7 @@ from sqlalchemy import (
 from bailee.clock import Clock, Ticks, ticks
 from bailee.damage import Damages
 from bailee.db.checks import sound
-from bailee.db.engine import reading, storage_errors
+from bailee.db.engine import DbRow, reading, storage_errors
 from bailee.db.pages import following
 from bailee.db.vault import exchanges, sessions, spool_positions
 from bailee.errors import InputError, IntegrityError, StorageError
@@ -610,7 +610,7 @@ class Vault:
 
     # -- inside ----------------------------------------------------------------------------------
 
-    def _find(self, session_id: str, now: datetime | None) -> tuple[SessionRow, list[Any]]:
+    def _find(self, session_id: str, now: datetime | None) -> tuple[SessionRow, list[DbRow]]:
         with storage_errors("the vault's index"), reading(self._engine) as connection:
             session = self._row(connection, session_id, now or self._clock())
             rows = list(connection.execute(_EXCHANGES, {"which": session_id}))
@@ -624,8 +624,8 @@ class Vault:
         return session, rows
 
     def _records(
-        self, session: SessionRow, rows: list[Any], key: bytes | None
-    ) -> Iterator[tuple[Any, StoredRecord]]:
+        self, session: SessionRow, rows: list[DbRow], key: bytes | None
+    ) -> Iterator[tuple[DbRow, StoredRecord]]:
         """The records of a session, opened with its own key (None), or one that a hold keeps."""
         key = key or self._keyring.get(subject_of(session.id)).key
         for row in rows:
@@ -642,7 +642,7 @@ class Vault:
             )
 
     def _exchanges(
-        self, session: SessionRow, rows: list[Any], key: bytes | None
+        self, session: SessionRow, rows: list[DbRow], key: bytes | None
     ) -> Iterator[KeptExchange]:
         for exchange, _ in rebuild(self._records(session, rows, key)):
             yield exchange

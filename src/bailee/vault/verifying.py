@@ -12,14 +12,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from sqlalchemy import Engine, select
 
 from bailee.damage import UNREADABLE, Damaged, why
 from bailee.db.among import among
 from bailee.db.checks import sound
-from bailee.db.engine import reading, storage_errors
+from bailee.db.engine import DbRow, reading, storage_errors
 from bailee.db.vault import exchanges, holds, receipts, sessions
 from bailee.errors import IntegrityError, StorageError
 from bailee.keeping.holds import PLACED, key_name
@@ -111,7 +111,7 @@ class Verifying:
             after = rows[-1].id
 
     def _session(
-        self, session: Any, filed: list[_Place], key: Dek | IntegrityError
+        self, session: DbRow, filed: list[_Place], key: Dek | IntegrityError
     ) -> Iterator[Damaged]:
         if [row.number for row in filed] != list(range(session.exchanges)):
             said = f"{len(filed)} of {session.exchanges} exchanges are there."

@@ -14,10 +14,11 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from types import ModuleType
+from typing import Final
 
 import bailee
 from bailee.cloud.image import initramfs, kernel, software, store, tree
@@ -26,6 +27,7 @@ from bailee.cloud.image.debian import Archive, Package, require
 from bailee.cloud.image.oci import Layer, layers
 from bailee.cloud.image.packages import SYSTEM, TOOLS, wanted
 from bailee.errors import InputError
+from bailee.json_values import JsonObject
 
 _PACKING: Final = (
     *("-comp", "lz4", "-all-time", "0", "-mkfs-time", "0"),
@@ -69,7 +71,7 @@ def build(
         own = maker.bailee(base)
         ours = [base, python, own]
         root, tools = ([maker.foreign(found)], ours) if found else (ours, [])
-        manifest: dict[str, Any] = {
+        manifest: JsonObject = {
             "format": store.FORMAT,
             "bailee": bailee.__version__,
             "root": "oci" if found else "debian",
@@ -80,7 +82,7 @@ def build(
                 "debian": {package.name: package.version for package in packages},
                 **store.read_facts(python),
             },
-            "with": sorted(extra),
+            "with": [*sorted(extra)],
             **store.read_facts(base),
         }
         files = {"vmlinux": boot / "vmlinux", "initramfs": boot / "initramfs"}
@@ -203,7 +205,7 @@ class _Maker:
             )
         return self._tree
 
-    def _put(self, key: str, layer: Path, facts: dict[str, Any]) -> Path:
+    def _put(self, key: str, layer: Path, facts: Mapping[str, object]) -> Path:
         making = self._making(key)
         pack(layer, making / "squashfs")
         store.write_facts(making, facts)
@@ -238,8 +240,8 @@ def _key(kind: str, *inputs: str) -> str:
     return f"{kind}-{whole.hexdigest()[:24]}"
 
 
-def _source(module: Any) -> str:
-    return store.digest_of(Path(module.__file__))
+def _source(module: ModuleType) -> str:
+    return store.digest_of(Path(str(module.__file__)))
 
 
 @contextmanager

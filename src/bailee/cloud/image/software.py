@@ -13,10 +13,10 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import bailee
 from bailee.cloud.image.debian import require
@@ -109,7 +109,7 @@ def write_npm(layer: Path, names: Sequence[str]) -> dict[str, str]:
     return found
 
 
-def _link_native(programs: Path, folder: Path, package: dict[str, Any]) -> None:
+def _link_native(programs: Path, folder: Path, package: Mapping[str, object]) -> None:
     """Let a package's commands be its native programs, where what it has in their place is no
     program: some leave it to an install script, which does not run here, to put them there. They
     lie in the dependency that is named for the platform.

@@ -19,11 +19,12 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import platformdirs
 
 from bailee.errors import MachineError
+from bailee.json_values import JsonObject, elements, members
 
 VARIABLE: Final = "BAILEE_CLOUD_IMAGES"
 FORMAT: Final = 2
@@ -44,7 +45,7 @@ class Image:
 
     folder: Path
     digest: str
-    manifest: Mapping[str, Any]
+    manifest: JsonObject
 
     @property
     def kernel(self) -> Path:
@@ -62,9 +63,9 @@ class Image:
         `toolN` lies beside it, when the root is not ours.
         """
         return {
-            f"{kind}{number}": self.folder / name
+            f"{kind}{number}": self.folder / str(name)
             for kind in ("layer", "tool")
-            for number, name in enumerate(self.manifest[f"{kind}s"])
+            for number, name in enumerate(elements(self.manifest[f"{kind}s"]))
         }
 
     @classmethod
@@ -95,7 +96,7 @@ class Image:
         """The files whose content is not what the manifest says."""
         return [
             name
-            for name, said in self.manifest["files"].items()
+            for name, said in members(self.manifest["files"]).items()
             if digest_of(self.folder / name) != said
         ]
 
@@ -134,7 +135,7 @@ def every(folder: Path) -> list[tuple[Image, list[str]]]:
     return images
 
 
-def put(folder: Path, name: str, manifest: dict[str, Any], files: Mapping[str, Path]) -> Image:
+def put(folder: Path, name: str, manifest: JsonObject, files: Mapping[str, Path]) -> Image:
     """Make an image of parts' files, and give it a name. What is there already stays."""
     document = {**manifest, "files": {file: digest_of(path) for file, path in files.items()}}
     data = json.dumps(document, indent=1, sort_keys=True).encode() + b"\n"
@@ -165,12 +166,12 @@ def digest_of(path: Path) -> str:
         return ""
 
 
-def write_facts(part: Path, facts: Mapping[str, Any]) -> None:
+def write_facts(part: Path, facts: Mapping[str, object]) -> None:
     """Keep beside a part what a manifest says of it."""
     (part / "facts.json").write_text(json.dumps(facts, sort_keys=True))
 
 
-def read_facts(part: Path) -> dict[str, Any]:
+def read_facts(part: Path) -> JsonObject:
     """What was kept beside a part."""
-    facts: dict[str, Any] = json.loads((part / "facts.json").read_text())
+    facts: JsonObject = json.loads((part / "facts.json").read_text())
     return facts
