@@ -4,7 +4,8 @@ Rules kept here:
 
 * Nothing is unpacked beyond `most` bytes: a bomb costs what a large body may cost, no more.
 * One encoding, by its registered name; a chain of encodings, rest behind the end, or a body cut
-  short is refused.
+  short is refused. A gzip body may have several members; `deflate` is taken without its wrapping
+  too, since many send it so.
 
 Standards: RFC 9110 (8.4), RFC 1952, RFC 1950, RFC 7932, RFC 8878.
 """
@@ -22,6 +23,7 @@ from bailee.errors import InputError
 ENCODINGS: Final = ("gzip", "deflate", "br", "zstd", "identity")
 MOST_OBJECTS: Final = 400_000
 _PIECE = 1 << 16
+_MEMBERS: Final = 1000
 _WINDOW = 1 << 23
 # A block of zstandard has four bytes at the least and unfolds to 128 KiB at the most: 8 MiB.
 _ZSTD_READ = 1 << 8
@@ -38,9 +40,9 @@ def unpacked(body: bytes, encoding: str, most: int) -> bytes:
         if name in ("", "identity"):
             plain = body
         elif name in ("gzip", "x-gzip"):
-            plain = _zlib(body, 31, most)
+            plain = _gzip(body, most)
         elif name == "deflate":
-            plain = _zlib(body, 15, most)
+            plain = _zlib(body, 15 if _is_wrapped(body) else -15, most)
         elif name == "br":
             plain = _brotli(body, most)
         elif name == "zstd":
@@ -74,6 +76,26 @@ def check_objects(body: bytes) -> None:
             code="request_too_large",
             hint="send smaller batches",
         )
+
+
+def _gzip(body: bytes, most: int) -> bytes:
+    parts: list[bytes] = []
+    left = most
+    for _ in range(_MEMBERS):
+        machine = zlib.decompressobj(31)
+        parts.append(machine.decompress(body, left + 1))
+        left -= len(parts[-1])
+        body = machine.unused_data
+        if left < 0 or (machine.eof and not body):
+            return b"".join(parts)
+        if not machine.eof:
+            break
+    raise EOFError
+
+
+def _is_wrapped(body: bytes) -> bool:
+    """Whether it begins as RFC 1950 says."""
+    return len(body) > 1 and body[0] & 0x0F == 8 and int.from_bytes(body[:2], "big") % 31 == 0
 
 
 def _zlib(body: bytes, bits: int, most: int) -> bytes:

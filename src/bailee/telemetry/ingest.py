@@ -35,6 +35,7 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
+from starlette.types import Message
 
 from bailee.errors import InputError
 from bailee.ingest.bodies import unpacked
@@ -149,12 +150,14 @@ class Ingest:
 
     async def _envelope(self, request: Request) -> Response:
         async def answer() -> Response:
-            key = _sentry_key(request)
+            asked, key = request, _sentry_key(request)
+            if key is None:
+                asked, key = await self._with_its_key(request)
             over = self._over[ERROR]
-            async with self._door.admitted(request, key, over) as (sender, body):
+            async with self._door.admitted(asked, key, over) as (sender, body):
                 taken = await self._in_thread(
                     body,
-                    request,
+                    asked,
                     sender,
                     lambda plain: self._telemetry.take_envelope(_envelope_of(plain)),
                 )
@@ -207,16 +210,25 @@ class Ingest:
 
         return await self._door.answered(answer, lambda code, text, _: _json({"error": text}, code))
 
+    async def _with_its_key(self, request: Request) -> tuple[Request, bytes | None]:
+        """A request that says its key in its body alone, with the body read, as a stranger's; and
+        the key. One that is packed says none: nothing is unpacked for strangers.
+        """
+        body = await self._door.anonymous(request, self._door.limits.body)
+        key = sentry.named_key(body)
+
+        async def again() -> Message:
+            return {"type": "http.request", "body": body, "more_body": False}
+
+        return Request(request.scope, again), None if key is None else key.encode()
+
     # -- what they share ---------------------------------------------------------------------------
 
     async def _in_thread(
         self, body: bytes, request: Request, sender: TelemetrySender, take: Callable[[bytes], Taken]
     ) -> Taken:
         """Unpack, take and prepare on the thread; then make it durable."""
-        encoding = request.headers.get("content-encoding", "")
-        if not encoding and request.query_params.get("gz") == "1":
-            encoding = "gzip"  # as Statsig's client in a browser says it
-
+        encoding = _encoding(request)
         size = len(body)
 
         def work() -> Taken:
@@ -239,6 +251,13 @@ class Ingest:
         return taken
 
 
+def _encoding(request: Request) -> str:
+    given = request.headers.get("content-encoding", "")
+    if not given and request.query_params.get("gz") == "1":
+        return "gzip"  # as Statsig's client in a browser says it
+    return given
+
+
 def _content_type(request: Request) -> str:
     return request.headers.get("content-type", "").partition(";")[0].strip().lower()
 
@@ -246,11 +265,12 @@ def _content_type(request: Request) -> str:
 def _sentry_key(request: Request) -> bytes | None:
     given = request.query_params.get("sentry_key")
     if given is None:
-        header = request.headers.get("x-sentry-auth", "")
-        for part in header.removeprefix("Sentry").split(","):
-            name, _, value = part.strip().partition("=")
-            if name == "sentry_key":
-                given = value
+        for header in ("x-sentry-auth", "authorization"):
+            kind, _, parts = request.headers.get(header, "").partition(" ")
+            for part in parts.split(",") if kind.lower() == "sentry" else ():
+                name, _, value = part.strip().partition("=")
+                if name == "sentry_key":
+                    given = value
     return None if given is None else given.encode("latin-1", "replace")
 
 

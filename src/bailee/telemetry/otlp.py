@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sized
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Final, TypeVar
 
@@ -24,6 +24,8 @@ DELTA: Final = 1
 CUMULATIVE: Final = 2
 _STREAMS = 100_000
 _MOST = 1e15
+MOST_EXPONENTIAL: Final = 640
+"""Buckets of an exponential histogram; SDKs send 160."""
 
 MOST_ITEMS: Final = 50_000
 _T = TypeVar("_T", bound=Sized)
@@ -38,11 +40,13 @@ class TooMany(ValueError):
 
 class DecodingBudget:
     """How many points, records and spans, and how many of what holds them, one request may have:
-    a few bytes each, they cost far more to read than to send.
+    a few bytes each, they cost far more to read than to send. `passed_over`: those that were not
+    what they should have been. One request's own.
     """
 
     def __init__(self, most: int = MOST_ITEMS) -> None:
         self._left = most
+        self.passed_over = 0
 
     def of(self, items: _T) -> _T:
         """The items, if there is room for them.
@@ -57,8 +61,81 @@ class DecodingBudget:
 
 
 @dataclass(frozen=True, slots=True)
+class ExponentialBuckets:
+    """An exponential histogram's buckets: how many values were zero, and how many lie in each
+    (base ** i, base ** (i + 1)] from `i` = `offset` on, where base is 2 ** 2 ** -`scale`.
+
+    Standard: OpenTelemetry metrics data model, "ExponentialHistogram".
+    """
+
+    scale: int
+    zero: int
+    offset: int
+    counts: tuple[int, ...]
+
+    @property
+    def sound(self) -> bool:
+        """Whether there are few enough, of a scale and in places that can be worked with."""
+        return (
+            len(self.counts) <= MOST_EXPONENTIAL
+            and -10 <= self.scale <= 20
+            and abs(self.offset) < 1 << 31
+            and all(0 <= number < _MOST for number in (self.zero, *self.counts))
+        )
+
+    def coarser(self, scale: int) -> ExponentialBuckets:
+        """The same in the wider buckets of a lower scale, which are made of whole ones.
+
+        >>> ExponentialBuckets(1, 0, -1, (1, 2, 3, 4)).coarser(0)
+        ExponentialBuckets(scale=0, zero=0, offset=-1, counts=(1, 5, 4))
+        """
+        shift = self.scale - scale
+        if shift <= 0 or not self.counts:
+            return ExponentialBuckets(scale, self.zero, self.offset, self.counts)
+        first = self.offset >> shift
+        counts = [0] * (((self.offset + len(self.counts) - 1) >> shift) - first + 1)
+        for place, number in enumerate(self.counts, self.offset):
+            counts[(place >> shift) - first] += number
+        return ExponentialBuckets(scale, self.zero, first, tuple(counts))
+
+    def since(self, before: ExponentialBuckets) -> ExponentialBuckets | None:
+        """What was added since; the coarser scale of both holds. None: something is missing."""
+        scale = min(self.scale, before.scale)
+        now, old = self.coarser(scale), before.coarser(scale)
+        added = list(now.counts)
+        for place, number in enumerate(old.counts, old.offset - now.offset):
+            if number:
+                if not 0 <= place < len(added) or added[place] < number:
+                    return None
+                added[place] -= number
+        if now.zero < old.zero:
+            return None
+        return ExponentialBuckets(scale, now.zero - old.zero, now.offset, tuple(added))
+
+    def explicit(self) -> tuple[list[float], list[int]] | None:
+        """As bounds and counts, in wider buckets where there are too many of them; None: the
+        bounds are too far for numbers.
+
+        >>> ExponentialBuckets(0, 2, 0, (3, 4)).explicit()
+        ([1.0, 2.0, 4.0], [2, 3, 4, 0])
+        """
+        if len(self.counts) >= MOST_BUCKETS:
+            return self.coarser(self.scale - 1).explicit()
+        places = range(self.offset, self.offset + len(self.counts) + 1)
+        try:
+            bounds = [2.0 ** (place * 2.0**-self.scale) for place in places]
+        except OverflowError:
+            return None
+        if not all(0 < bound < _MOST for bound in bounds):
+            return None
+        return bounds, [self.zero, *self.counts, 0]
+
+
+@dataclass(frozen=True, slots=True)
 class Point:
-    """One data point of a metric. Times in nanoseconds; `bounds` None: a plain number."""
+    """One data point of a metric. Times in nanoseconds. A histogram's has `bounds` and `counts`, or
+    the `exponential` buckets; a plain number has neither.
+    """
 
     attributes: Pairs
     start: int
@@ -67,6 +144,7 @@ class Point:
     count: int = 1
     bounds: list[float] | None = None
     counts: list[int] | None = None
+    exponential: ExponentialBuckets | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,29 +193,38 @@ class Streams:
     """
 
     begun_ns: int
-    known: OrderedDict[int, tuple[int, float, int, tuple[int, ...]]] = field(
+    known: OrderedDict[int, tuple[int, float, int, tuple[int, ...] | ExponentialBuckets]] = field(
         default_factory=OrderedDict
     )
 
-    def since(self, key: int, point: Point) -> tuple[float, int, list[int] | None] | None:
-        """What was added to a stream since its last point: value, count, bucket counts."""
-        counts = tuple(point.counts or ())
+    def since(self, key: int, point: Point) -> Point | None:
+        """A stream's last point with what was added since the one before: value, count, counts."""
+        counts = point.exponential or tuple(point.counts or ())
         before = self.known.pop(key, None)
         self.known[key] = (point.start, point.value, point.count, counts)
         if len(self.known) > _STREAMS:
             self.known.popitem(last=False)
-        whole = (point.value, point.count, point.counts)
         if before is None:
-            return whole if point.start >= self.begun_ns else None
+            return point if point.start >= self.begun_ns else None
         start, value, count, old = before
-        if start != point.start or point.count < count or len(old) != len(counts):
-            return whole  # the client began anew
-        if point.bounds is None and point.value < value:
-            return whole
+        if start != point.start or point.count < count:
+            return point  # the client began anew
+        more, number = point.value - value, point.count - count
+        if isinstance(counts, ExponentialBuckets):
+            since = counts.since(old) if isinstance(old, ExponentialBuckets) else None
+            return (
+                point
+                if since is None
+                else replace(point, value=more, count=number, exponential=since)
+            )
+        if isinstance(old, ExponentialBuckets) or len(old) != len(counts):
+            return point
+        if point.bounds is None:
+            return point if point.value < value else replace(point, value=more, count=number)
         added = [new - past for new, past in zip(counts, old, strict=True)]
         if any(number < 0 for number in added):
-            return whole
-        return point.value - value, point.count - count, added if point.bounds is not None else None
+            return point
+        return replace(point, value=more, count=number, counts=added)
 
 
 class Reader:
@@ -227,27 +314,29 @@ class Reader:
         if not _sound(point):
             self._refusals.add(measure.name, WRONG_VALUE)
             return None
-        value, count, counts = point.value, point.count, point.counts
         if metric.temporality == CUMULATIVE and metric.kind != "gauge":
             key = hash(
                 (metric.name, tuple(map(repr, metric.resource)), tuple(map(repr, point.attributes)))
             )
             added = self._streams.since(key, point)
-            if added is None:
-                value, count, counts = 0.0, 0, [0] * len(counts or ())
-            else:
-                value, count, counts = added
+            nothing = Point(point.attributes, point.start, point.time, 0.0, 0)
+            point = nothing if added is None else added
             if metric.kind == "counter":
-                count = 1
-        if metric.kind == "counter" and value < 0:
+                point = replace(point, count=1)
+        buckets = None
+        if point.exponential is not None:
+            buckets = point.exponential.explicit()
+        elif point.bounds is not None and point.counts:
+            buckets = (point.bounds, point.counts)
+        lost = point.exponential is not None and buckets is None
+        if lost or (metric.kind == "counter" and point.value < 0):
             self._refusals.add(measure.name, WRONG_VALUE)
             return None
         kept = self._attributes(measure, resource, point.attributes)
-        buckets = None
-        if point.bounds is not None and counts:
-            buckets = (point.bounds, counts)
-        at = moment(point.time, self._now)
-        return figure(at, measure.name, metric.kind, value, kept, count=count, buckets=buckets)
+        at, count = moment(point.time, self._now), point.count
+        return figure(
+            at, measure.name, metric.kind, point.value, kept, count=count, buckets=buckets
+        )
 
 
 def event(measure: Measure, kept: dict[str, Value], at: int) -> Figure:
@@ -260,6 +349,8 @@ def _sound(point: Point) -> bool:
     """Whether a point's numbers are numbers, in number and size."""
     if not math.isfinite(point.value) or abs(point.value) > _MOST or not 0 <= point.count < _MOST:
         return False
+    if point.exponential is not None:
+        return point.exponential.sound
     if point.bounds is None:
         return True
     bounds, counts = point.bounds, point.counts or []
@@ -271,22 +362,3 @@ def _sound(point: Point) -> bool:
         and all(a < b for a, b in pairwise(bounds))
         and all(0 <= number < _MOST for number in counts)
     )
-
-
-def buckets_of(
-    scale: int, zero_count: int, offset: int, counts: list[int]
-) -> tuple[list[float], list[int]] | None:
-    """An exponential histogram's positive buckets as bounds and counts; None: too many or too far.
-
-    >>> buckets_of(0, 2, 0, [3, 4])
-    ([1.0, 2.0, 4.0], [2, 3, 4, 0])
-    """
-    if len(counts) > MOST_BUCKETS - 1 or not -10 <= scale <= 20:
-        return None
-    try:
-        bounds = [2.0 ** ((offset + place) * 2.0**-scale) for place in range(len(counts) + 1)]
-    except OverflowError:
-        return None
-    if not all(0 < bound < _MOST for bound in bounds):
-        return None
-    return bounds, [zero_count, *counts, 0]

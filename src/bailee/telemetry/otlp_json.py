@@ -11,18 +11,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import orjson
-
+from bailee.json_values import JsonObject, elements, members, text
+from bailee.telemetry.json_bodies import message, parts
 from bailee.telemetry.otlp import (
     CUMULATIVE,
     DELTA,
+    MOST_EXPONENTIAL,
     DecodingBudget,
+    ExponentialBuckets,
     LogRecord,
     Metric,
     Pairs,
     Point,
     Span,
-    buckets_of,
 )
 
 _TEMPORALITIES = {
@@ -33,44 +34,41 @@ _NAN = float("nan")
 _LONGEST_NUMBER = 24
 
 
-def read_metrics(body: bytes) -> Iterator[Metric]:
+def read_metrics(body: bytes, room: DecodingBudget) -> Iterator[Metric]:
     """The metrics of an `ExportMetricsServiceRequest`."""
-    room = DecodingBudget()
-    for resource in room.of(_list(_message(body), "resourceMetrics")):
+    for resource in parts(message(body), "resourceMetrics", room):
         attributes = _resource(resource)
-        for scope in room.of(_list(resource, "scopeMetrics")):
-            for metric in room.of(_list(scope, "metrics")):
+        for scope in parts(resource, "scopeMetrics", room):
+            for metric in parts(scope, "metrics", room):
                 yield _metric(attributes, metric, room)
 
 
-def read_logs(body: bytes) -> Iterator[LogRecord]:
+def read_logs(body: bytes, room: DecodingBudget) -> Iterator[LogRecord]:
     """The records of an `ExportLogsServiceRequest`."""
-    room = DecodingBudget()
-    for resource in room.of(_list(_message(body), "resourceLogs")):
+    for resource in parts(message(body), "resourceLogs", room):
         attributes = _resource(resource)
-        for scope in room.of(_list(resource, "scopeLogs")):
-            for record in room.of(_list(scope, "logRecords")):
+        for scope in parts(resource, "scopeLogs", room):
+            for record in parts(scope, "logRecords", room):
                 own = _pairs(record)
                 named = next((value for name, value in own if name == "event.name"), None)
                 own = [pair for pair in own if pair[0] != "event.name"]
-                text = _object(record, "body").get("stringValue")
+                said = _object(record, "body").get("stringValue")
                 time = _whole(record.get("timeUnixNano")) or _whole(
                     record.get("observedTimeUnixNano")
                 )
-                yield LogRecord(attributes, (record.get("eventName"), text, named), own, time)
+                yield LogRecord(attributes, (record.get("eventName"), said, named), own, time)
 
 
-def read_spans(body: bytes) -> Iterator[Span]:
+def read_spans(body: bytes, room: DecodingBudget) -> Iterator[Span]:
     """The spans of an `ExportTraceServiceRequest`."""
-    room = DecodingBudget()
-    for resource in room.of(_list(_message(body), "resourceSpans")):
+    for resource in parts(message(body), "resourceSpans", room):
         attributes = _resource(resource)
-        for scope in room.of(_list(resource, "scopeSpans")):
-            for span in room.of(_list(scope, "spans")):
+        for scope in parts(resource, "scopeSpans", room):
+            for span in parts(scope, "spans", room):
                 failed = _object(span, "status").get("code") in (2, "STATUS_CODE_ERROR")
                 yield Span(
                     attributes,
-                    _text(span, "name"),
+                    text(span.get("name")),
                     _pairs(span),
                     _whole(span.get("startTimeUnixNano")),
                     _whole(span.get("endTimeUnixNano")),
@@ -78,43 +76,19 @@ def read_spans(body: bytes) -> Iterator[Span]:
                 )
 
 
-def _message(body: bytes) -> dict[str, object]:
-    try:
-        message = orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        raise ValueError("not JSON") from error
-    if not isinstance(message, dict):
-        raise ValueError("not an object")
-    return message
+def _object(parent: JsonObject, name: str) -> JsonObject:
+    return members(parent.get(name))
 
 
-def _list(parent: dict[str, object], name: str) -> list[dict[str, object]]:
-    found = parent.get(name)
-    if found is None:
-        return []
-    if not isinstance(found, list) or not all(isinstance(item, dict) for item in found):
-        raise ValueError(f"{name} is not a list of objects")
-    return found
-
-
-def _object(parent: dict[str, object], name: str) -> dict[str, object]:
-    found = parent.get(name)
-    return found if isinstance(found, dict) else {}
-
-
-def _text(parent: dict[str, object], name: str) -> str:
-    found = parent.get(name)
-    return found if isinstance(found, str) else ""
-
-
-def _resource(parent: dict[str, object]) -> Pairs:
+def _resource(parent: JsonObject) -> Pairs:
     return _pairs(_object(parent, "resource"))
 
 
-def _pairs(parent: dict[str, object]) -> Pairs:
+def _pairs(parent: JsonObject) -> Pairs:
     pairs: Pairs = []
-    for attribute in _list(parent, "attributes"):
-        pairs.append((attribute.get("key"), _scalar(attribute.get("value"))))
+    for attribute in elements(parent.get("attributes")):
+        one = members(attribute)
+        pairs.append((one.get("key"), _scalar(one.get("value"))))
     return pairs
 
 
@@ -126,8 +100,8 @@ def _scalar(value: object) -> object:
             return found
         if name == "intValue":
             return _integer(found)
-        if name == "doubleValue" and isinstance(found, int | float):
-            return found
+        if name == "doubleValue":
+            return _number(found)
         if name == "boolValue" and isinstance(found, bool):
             return found
     return None
@@ -148,16 +122,19 @@ def _whole(value: object) -> int:
 
 
 def _number(value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    """A number, which may come as text too, as protobuf's JSON allows; else NaN."""
+    if isinstance(value, str) and len(value) > _LONGEST_NUMBER:
+        return _NAN
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
         return _NAN
     try:
         return float(value)
-    except OverflowError:
+    except (OverflowError, ValueError):
         return _NAN
 
 
-def _metric(resource: Pairs, metric: dict[str, object], room: DecodingBudget) -> Metric:
-    name = _text(metric, "name")
+def _metric(resource: Pairs, metric: JsonObject, room: DecodingBudget) -> Metric:
+    name = text(metric.get("name"))
     if "sum" in metric:
         data = _object(metric, "sum")
         kind = "counter" if data.get("isMonotonic") is True else "gauge"
@@ -169,21 +146,20 @@ def _metric(resource: Pairs, metric: dict[str, object], room: DecodingBudget) ->
         return Metric(resource, name, "histogram", _temporality(data), _histogram(data, room))
     if "exponentialHistogram" in metric:
         data = _object(metric, "exponentialHistogram")
-        temporality = _temporality(data)
-        points = iter(()) if temporality == CUMULATIVE else _exponential(data, room)
-        return Metric(resource, name, "histogram", temporality, points)
-    return Metric(resource, name, "none", DELTA, iter(()))
+        return Metric(resource, name, "histogram", _temporality(data), _exponential(data, room))
+    found = parts(_object(metric, "summary"), "dataPoints", room)
+    return Metric(resource, name, "none", DELTA, (Point([], 0, 0, _NAN) for _ in found))
 
 
-def _temporality(data: dict[str, object]) -> int:
+def _temporality(data: JsonObject) -> int:
     given = data.get("aggregationTemporality")
     if isinstance(given, str):
         return _TEMPORALITIES.get(given, 0)
     return _whole(given)
 
 
-def _numbers(data: dict[str, object], room: DecodingBudget) -> Iterator[Point]:
-    for point in room.of(_list(data, "dataPoints")):
+def _numbers(data: JsonObject, room: DecodingBudget) -> Iterator[Point]:
+    for point in parts(data, "dataPoints", room):
         value: float = _NAN
         if "asInt" in point:
             whole = _integer(point["asInt"])
@@ -193,13 +169,13 @@ def _numbers(data: dict[str, object], room: DecodingBudget) -> Iterator[Point]:
         yield Point(*_stamped(point), value)
 
 
-def _stamped(point: dict[str, object]) -> tuple[Pairs, int, int]:
+def _stamped(point: JsonObject) -> tuple[Pairs, int, int]:
     start, time = _whole(point.get("startTimeUnixNano")), _whole(point.get("timeUnixNano"))
     return _pairs(point), start, time
 
 
-def _histogram(data: dict[str, object], room: DecodingBudget) -> Iterator[Point]:
-    for point in room.of(_list(data, "dataPoints")):
+def _histogram(data: JsonObject, room: DecodingBudget) -> Iterator[Point]:
+    for point in parts(data, "dataPoints", room):
         bounds, counts = point.get("explicitBounds") or [], point.get("bucketCounts") or []
         yield Point(
             *_stamped(point),
@@ -210,23 +186,20 @@ def _histogram(data: dict[str, object], room: DecodingBudget) -> Iterator[Point]
         )
 
 
-def _exponential(data: dict[str, object], room: DecodingBudget) -> Iterator[Point]:
-    for point in room.of(_list(data, "dataPoints")):
+def _exponential(data: JsonObject, room: DecodingBudget) -> Iterator[Point]:
+    for point in parts(data, "dataPoints", room):
         positive, negative = _object(point, "positive"), _object(point, "negative")
-        counts = positive.get("bucketCounts") or []
-        found = None
-        if isinstance(counts, list) and len(counts) <= 200 and not negative.get("bucketCounts"):
-            found = buckets_of(
+        counts = elements(positive.get("bucketCounts"))[: MOST_EXPONENTIAL + 1]
+        # There is no place for what is below zero.
+        below = any(map(_whole, elements(negative.get("bucketCounts"))))
+        yield Point(
+            *_stamped(point),
+            _NAN if below else _number(point.get("sum", 0.0)),
+            _whole(point.get("count")),
+            exponential=ExponentialBuckets(
                 _whole(point.get("scale")),
                 _whole(point.get("zeroCount")),
                 _whole(positive.get("offset")),
-                [_whole(number) for number in counts],
-            )
-        bounds, bucket_counts = found or ([_NAN], [])
-        yield Point(
-            *_stamped(point),
-            _number(point.get("sum", 0.0)),
-            _whole(point.get("count")),
-            bounds,
-            bucket_counts,
+                tuple(_whole(number) for number in counts),
+            ),
         )

@@ -15,24 +15,23 @@ from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2 as metr
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2 as traces
 
 from bailee.telemetry.otlp import (
-    CUMULATIVE,
     DELTA,
+    MOST_EXPONENTIAL,
     DecodingBudget,
+    ExponentialBuckets,
     LogRecord,
     Metric,
     Pairs,
     Point,
     Span,
-    buckets_of,
 )
 
 _SCALARS: Final = ("string_value", "bool_value", "int_value", "double_value")
 _FAILED: Final = 2
 
 
-def read_metrics(body: bytes) -> Iterator[Metric]:
+def read_metrics(body: bytes, room: DecodingBudget) -> Iterator[Metric]:
     """The metrics of an `ExportMetricsServiceRequest`."""
-    room = DecodingBudget()
     for resource in room.of(_parsed(metrics.ExportMetricsServiceRequest(), body).resource_metrics):
         attributes = _pairs(resource.resource.attributes)
         for scope in room.of(resource.scope_metrics):
@@ -40,9 +39,8 @@ def read_metrics(body: bytes) -> Iterator[Metric]:
                 yield _metric(attributes, metric, room)
 
 
-def read_logs(body: bytes) -> Iterator[LogRecord]:
+def read_logs(body: bytes, room: DecodingBudget) -> Iterator[LogRecord]:
     """The records of an `ExportLogsServiceRequest`."""
-    room = DecodingBudget()
     for resource in room.of(_parsed(logs.ExportLogsServiceRequest(), body).resource_logs):
         attributes = _pairs(resource.resource.attributes)
         for scope in room.of(resource.scope_logs):
@@ -55,9 +53,8 @@ def read_logs(body: bytes) -> Iterator[LogRecord]:
                 yield LogRecord(attributes, (record.event_name, text, named), own, time)
 
 
-def read_spans(body: bytes) -> Iterator[Span]:
+def read_spans(body: bytes, room: DecodingBudget) -> Iterator[Span]:
     """The spans of an `ExportTraceServiceRequest`."""
-    room = DecodingBudget()
     for resource in room.of(_parsed(traces.ExportTraceServiceRequest(), body).resource_spans):
         attributes = _pairs(resource.resource.attributes)
         for scope in room.of(resource.scope_spans):
@@ -111,11 +108,11 @@ def _metric(resource: Pairs, metric: Any, room: DecodingBudget) -> Metric:
         return Metric(resource, metric.name, "histogram", data.aggregation_temporality, points)
     if which == "exponential_histogram":
         data = metric.exponential_histogram
-        kind = data.aggregation_temporality
-        # Their scale may change from one point to the next: there is no adding up cumulative ones.
-        points = iter(()) if kind == CUMULATIVE else _exponential(data.data_points, room)
-        return Metric(resource, metric.name, "histogram", kind, points)
-    return Metric(resource, metric.name, "none", DELTA, iter(()))
+        points = _exponential(data.data_points, room)
+        return Metric(resource, metric.name, "histogram", data.aggregation_temporality, points)
+    found = room.of(metric.summary.data_points)
+    nothing = (Point([], 0, 0, float("nan")) for _ in found)
+    return Metric(resource, metric.name, "none", DELTA, nothing)
 
 
 def _numbers(points: Any, room: DecodingBudget) -> Iterator[Point]:
@@ -142,24 +139,15 @@ def _histogram(points: Any, room: DecodingBudget) -> Iterator[Point]:
 
 def _exponential(points: Any, room: DecodingBudget) -> Iterator[Point]:
     for point in room.of(points):
-        negative = any(point.negative.bucket_counts)
-        found = (
-            None
-            if negative or len(point.positive.bucket_counts) > 200
-            else buckets_of(
-                point.scale,
-                point.zero_count,
-                point.positive.offset,
-                list(point.positive.bucket_counts),
-            )
-        )
-        bounds, counts = found or ([float("nan")], [])
+        counts = tuple(point.positive.bucket_counts[: MOST_EXPONENTIAL + 1])
+        buckets = ExponentialBuckets(point.scale, point.zero_count, point.positive.offset, counts)
+        # There is no place for what is below zero.
+        value = float("nan") if any(point.negative.bucket_counts) else point.sum
         yield Point(
             _pairs(point.attributes),
             point.start_time_unix_nano,
             point.time_unix_nano,
-            point.sum,
+            value,
             point.count,
-            bounds,
-            counts,
+            exponential=buckets,
         )

@@ -19,11 +19,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
+from urllib.parse import urlsplit
 
 import orjson
 
+from bailee.json_values import JsonObject
 from bailee.registry import OTHER, Guard, Refusals
 from bailee.registry.values import Value
+from bailee.telemetry.json_bodies import message
 from bailee.telemetry.records import MOST_FRAMES, CaughtError, StackFrame, moment
 
 Symbols = Mapping[str, frozenset[str]]
@@ -32,6 +35,7 @@ Symbols = Mapping[str, frozenset[str]]
 _WRITTEN: Final = re.compile(rb"\S")
 _EVENT_ID: Final = re.compile(r"[0-9a-f]{32}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _MOST_ITEMS: Final = 200
+_LONGEST_HEAD: Final = 1 << 14
 _READ = frozenset(
     (
         "event_id",
@@ -68,13 +72,13 @@ def read_envelope(body: bytes) -> Envelope:
     """
     end = body.find(b"\n")
     first = body if end < 0 else body[:end]
-    head = _object(first)
+    head = message(first)
     items: list[tuple[str, bytes]] = []
     position = len(body) if end < 0 else end + 1
     while (found := _WRITTEN.search(body, position)) and len(items) < _MOST_ITEMS:
         position = found.start()  # whatever blank lines there are in one step
         end = body.find(b"\n", position)
-        header = _object(body[position : end if end >= 0 else len(body)])
+        header = message(body[position : end if end >= 0 else len(body)])
         if end < 0:
             raise ValueError("an item without a payload")
         start = end + 1
@@ -97,9 +101,20 @@ def read_envelope(body: bytes) -> Envelope:
     return Envelope(event_id, items)
 
 
+def named_key(body: bytes) -> str | None:
+    """The key in the address (`dsn`) that an envelope's first line names, as one says it that was
+    sent by way of another server.
+    """
+    try:
+        dsn = message(body[:_LONGEST_HEAD].partition(b"\n")[0]).get("dsn")
+        return urlsplit(dsn).username if isinstance(dsn, str) else None
+    except ValueError:
+        return None
+
+
 def discarded(item: bytes) -> int:
     """How many events a client report says its client threw away."""
-    found = _object(item).get("discarded_events")
+    found = message(item).get("discarded_events")
     total = 0
     for entry in found[:100] if isinstance(found, list) else []:
         quantity = entry.get("quantity") if isinstance(entry, dict) else None
@@ -124,7 +139,7 @@ class Events:
         Raises:
             ValueError: not an event.
         """
-        event = _object(item)
+        event = message(item)
         self._guard.refuse(event.keys() - _READ, refusals)
         for name, read in (("contexts", _READ_OF_CONTEXTS), ("tags", self._guard.registry.common)):
             found = event.get(name)
@@ -157,7 +172,7 @@ class Events:
         found = self._guard.value(name, value, refusals)
         return found if isinstance(found, str) else None
 
-    def _raised(self, event: dict[str, object]) -> dict[str, object]:
+    def _raised(self, event: JsonObject) -> JsonObject:
         """The exception that reached the top: the last one of the chain."""
         found = event.get("exception")
         values = found.get("values") if isinstance(found, dict) else found
@@ -165,9 +180,7 @@ class Events:
         last = chain[-1] if chain else None
         return last if isinstance(last, dict) else {}
 
-    def _exception(
-        self, raised: dict[str, object], refusals: Refusals
-    ) -> tuple[str, list[StackFrame]]:
+    def _exception(self, raised: JsonObject, refusals: Refusals) -> tuple[str, list[StackFrame]]:
         kind = raised.get("type", _NO_TYPE)
         if kind != _NO_TYPE:
             kind = self._text("exception", kind, refusals) or OTHER
@@ -186,7 +199,7 @@ class Events:
         self._guard.refuse(names - _READ_OF_FRAME, refusals)
         return str(kind), [self._frame(frame) for frame in frames]
 
-    def _frame(self, frame: dict[str, object]) -> StackFrame:
+    def _frame(self, frame: JsonObject) -> StackFrame:
         module, function = _text(frame, "module"), _text(frame, "function")
         in_app = frame.get("in_app") is not False
         known = None if module is None else self._symbols.get(module)
@@ -208,7 +221,7 @@ class Events:
             in_app,
         )
 
-    def _about(self, event: dict[str, object], refusals: Refusals) -> dict[str, Value]:
+    def _about(self, event: JsonObject, refusals: Refusals) -> dict[str, Value]:
         sdk = event.get("sdk")
         pairs: list[tuple[object, object]] = []
         if isinstance(sdk, dict):
@@ -240,24 +253,14 @@ class Events:
         return digest.hexdigest()[:16]
 
 
-def _object(text: bytes) -> dict[str, object]:
-    try:
-        found = orjson.loads(text)
-    except orjson.JSONDecodeError as error:
-        raise ValueError("not JSON") from error
-    if not isinstance(found, dict):
-        raise ValueError("not an object")
-    return found
-
-
-def _line(frame: dict[str, object]) -> int | None:
+def _line(frame: JsonObject) -> int | None:
     line = frame.get("lineno")
     if isinstance(line, int) and not isinstance(line, bool) and 0 <= line <= 1_000_000:
         return line
     return None
 
 
-def _text(frame: dict[str, object], name: str) -> str | None:
+def _text(frame: JsonObject, name: str) -> str | None:
     found = frame.get(name)
     return found if isinstance(found, str) else None
 

@@ -13,9 +13,9 @@ import binascii
 from collections.abc import Iterator
 from typing import Final
 
-import orjson
-
 from bailee.errors import InputError
+from bailee.json_values import members
+from bailee.telemetry.json_bodies import message, parts
 from bailee.telemetry.otlp import DecodingBudget, LogRecord, Pairs
 
 _NAMES_OF_EVENT: Final = ("eventName", "metadata", "time", "statsigMetadata")
@@ -33,22 +33,22 @@ def plain(body: bytes) -> bytes:
         raise InputError("the body does not have the encoding that it names.") from None
 
 
-def read_log_event(body: bytes) -> Iterator[LogRecord]:
+def read_log_event(body: bytes, room: DecodingBudget) -> Iterator[LogRecord]:
     """The events of a request to `log_event` or `rgstr`."""
-    message = _message(body)
-    about = _object(message, "statsigMetadata")
+    given = message(body)
+    about = members(given.get("statsigMetadata"))
     resource: Pairs = list(about.items())
-    for event in _events(message):
-        given: Pairs = list(_object(event, "metadata").items())
-        given += [(name, None) for name in event if name not in (*_NAMES_OF_EVENT, "value")]
+    for event in parts(given, "events", room):
+        flat: Pairs = list(members(event.get("metadata")).items())
+        flat += [(name, None) for name in event if name not in (*_NAMES_OF_EVENT, "value")]
         time = _nanoseconds(event.get("time"))
-        yield LogRecord(resource, (event.get("eventName"),), given, time, event.get("value"))
+        yield LogRecord(resource, (event.get("eventName"),), flat, time, event.get("value"))
 
 
-def read_batch(body: bytes) -> Iterator[LogRecord]:
+def read_batch(body: bytes, room: DecodingBudget) -> Iterator[LogRecord]:
     """The events of a request to `/api/event_logging/v2/batch`."""
-    for event in _events(_message(body)):
-        data = _object(event, "event_data")
+    for event in parts(message(body), "events", room):
+        data = members(event.get("event_data"))
         name = data.get("event_name")
         names = (
             (name, f"claude_code.{name.removeprefix('tengu_')}") if isinstance(name, str) else ()
@@ -59,29 +59,7 @@ def read_batch(body: bytes) -> Iterator[LogRecord]:
             for key, value in given
             if key != "client_timestamp"
         ]
-        yield LogRecord(list(_object(data, "env").items()), names, flat, 0)
-
-
-def _message(body: bytes) -> dict[str, object]:
-    try:
-        message = orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        raise ValueError("not JSON") from error
-    if not isinstance(message, dict):
-        raise ValueError("not an object")
-    return message
-
-
-def _events(message: dict[str, object]) -> list[dict[str, object]]:
-    found = message.get("events", [])
-    if not isinstance(found, list) or not all(isinstance(event, dict) for event in found):
-        raise ValueError("events is not a list of objects")
-    return DecodingBudget().of(found)
-
-
-def _object(parent: dict[str, object], name: str) -> dict[str, object]:
-    found = parent.get(name)
-    return found if isinstance(found, dict) else {}
+        yield LogRecord(list(members(data.get("env")).items()), names, flat, 0)
 
 
 def _nanoseconds(milliseconds: object) -> int:

@@ -31,6 +31,7 @@ from bailee.ingest.shares import ReceivedCounts, Share, Standing
 from bailee.keyring import Keyring
 from bailee.lasting import Lasting
 from bailee.registry import OTHER, Guard, Refusals, Registry
+from bailee.registry.guard import WRONG_VALUE
 from bailee.telemetry import otlp_json, sentry, statsig
 from bailee.telemetry.days import Days, ShelfHolding
 from bailee.telemetry.destinations import Destination
@@ -39,7 +40,7 @@ from bailee.telemetry.error_queries import ErrorQueries
 from bailee.telemetry.forwarding import Forwarder
 from bailee.telemetry.issues import Alert, Issues
 from bailee.telemetry.journal import Batch, Journal
-from bailee.telemetry.otlp import MOST_ITEMS, LogRecord, Reader, Streams, TooMany
+from bailee.telemetry.otlp import MOST_ITEMS, DecodingBudget, LogRecord, Reader, Streams, TooMany
 from bailee.telemetry.queries import MetricQueries
 from bailee.telemetry.records import ERROR, METRIC, CaughtError, DataClass, Figure, Row, as_json
 from bailee.telemetry.shelves import Shelf
@@ -165,14 +166,14 @@ class Telemetry:
                 from_bytes: Any = otlp_json
             else:
                 from bailee.telemetry import otlp_proto as from_bytes
-            taken = Taken()
+            taken, room = Taken(), DecodingBudget()
             if signal == "metrics":
-                taken.figures = list(reader.metrics(from_bytes.read_metrics(body)))
+                taken.figures = list(reader.metrics(from_bytes.read_metrics(body, room)))
             elif signal == "logs":
-                self._logs(reader, from_bytes.read_logs(body), taken)
+                self._logs(reader, from_bytes.read_logs(body, room), taken)
             else:
-                taken.figures = list(reader.spans(from_bytes.read_spans(body)))
-            taken.rejected = reader.rejected
+                taken.figures = list(reader.spans(from_bytes.read_spans(body, room)))
+            taken.rejected = reader.rejected + _passed_over(room, taken, reader, refusals)
             self._count("otlp", reader.service, refusals)
             return taken
 
@@ -186,9 +187,9 @@ class Telemetry:
         check_objects(body)
         with self._lock, _malformed("batch of events"):
             reader, refusals = self._reader()
-            taken = Taken()
-            self._logs(reader, read(body), taken)
-            taken.rejected = reader.rejected
+            taken, room = Taken(), DecodingBudget()
+            self._logs(reader, read(body, room), taken)
+            taken.rejected = reader.rejected + _passed_over(room, taken, reader, refusals)
             self._count(protocol, reader.service, refusals)
             return taken
 
@@ -206,12 +207,18 @@ class Telemetry:
         now_ms = int(self._clock().timestamp() * 1000)
         with _malformed("Sentry event"):
             for kind, item in envelope.items:
-                if kind == "event" and len(taken.errors) < _MOST_ERRORS:
-                    check_objects(item)
-                    taken.errors.append(events.row(item, refusals, now_ms))
-                elif kind == "client_report":
-                    refusals.add(OTHER, NOT_SENT, sentry.discarded(item))
-                else:
+                try:
+                    if kind == "event" and len(taken.errors) < _MOST_ERRORS:
+                        check_objects(item)
+                        taken.errors.append(events.row(item, refusals, now_ms))
+                    elif kind == "client_report":
+                        refusals.add(OTHER, NOT_SENT, sentry.discarded(item))
+                    else:
+                        refusals.add(OTHER, NOT_AN_ERROR)
+                        taken.rejected += 1
+                except (ValueError, InputError):
+                    if len(envelope.items) == 1:
+                        raise
                     refusals.add(OTHER, NOT_AN_ERROR)
                     taken.rejected += 1
         releases = (row.release or "" for row in taken.errors)
@@ -428,6 +435,16 @@ def _quietly(work: Callable[..., object], *arguments: object) -> None:
     """Work that is done again at the next start if it fails now."""
     with contextlib.suppress(BaileeError):
         work(*arguments)
+
+
+def _passed_over(room: DecodingBudget, taken: Taken, reader: Reader, refusals: Refusals) -> int:
+    """How many parts were not what they should have been: counted. Where there is nothing else,
+    ValueError.
+    """
+    if room.passed_over and not (taken.figures or taken.ratings or reader.rejected):
+        raise ValueError("nothing in it is what it should be")
+    refusals.add(OTHER, WRONG_VALUE, room.passed_over)
+    return room.passed_over
 
 
 class _malformed:

@@ -373,3 +373,46 @@ def test_what_was_not_taken_is_said_in_the_answer(site: Site) -> None:
     answer = service.ExportMetricsServiceResponse.FromString(in_proto)
     assert 1 == answer.partial_success.rejected_data_points
     assert b"quince" not in in_json + in_proto
+
+
+def test_one_bad_part_does_not_refuse_the_others(site: Site, bench: Bench) -> None:
+    """In each protocol: what is not what it should be is counted, and said; the rest is taken."""
+    mixed = json.loads(counter())
+    mixed["resourceMetrics"] += [7, {"scopeMetrics": {}}]
+    summary = {"name": "bailee.start.duration", "summary": {"dataPoints": [{"sum": 1}] * 3}}
+    mixed["resourceMetrics"][0]["scopeMetrics"][0]["metrics"] += ["quince", summary]
+    said = json.loads(site.post("/v1/metrics", json.dumps(mixed).encode())[2])
+    assert "6" == said["partialSuccess"]["rejectedDataPoints"]
+
+    rated = {"eventName": "claude_code.feedback_survey", "metadata": {"response": "good"}}
+    events = {"events": [1, rated]}
+    status, _, answer = site.post(
+        "/v1/log_event", json.dumps(events).encode(), statsig_api_key="secret-ada"
+    )
+    assert (202, 1) == (status, json.loads(answer)["rejected_count"])
+
+    key = {"x_sentry_auth": "Sentry sentry_key=ada"}
+    envelope = b'{}\n{"type":"event"}\n{"level":"error"}\n{"type":"event"}\n[quince]\n'
+    assert 200 == site.post("/api/1/envelope/", envelope, **key)[0]
+    assert 1 == len(bench.telemetry.errors.issues(bench.clock()))
+    assert "bailee.command.count" in {
+        row.name for row in bench.telemetry.metrics.names(bench.clock())
+    }
+
+
+def test_a_sentry_key_is_found_where_clients_put_it(site: Site) -> None:
+    """In the address, either header, or the envelope's own first line alone; an unknown one, and
+    one inside of what is packed, let nobody in.
+    """
+    item = b'{"type":"event"}\n{"level":"error"}\n'
+    given = "Sentry sentry_version=7, sentry_key=ada"
+    plain: dict[str, str] = {"authorization": ""}
+    assert 200 == site.post("/api/1/envelope/?sentry_key=ada", b"{}\n" + item, **plain)[0]
+    assert 200 == site.post("/api/1/envelope/", b"{}\n" + item, authorization=given)[0]
+    assert 200 == site.post("/api/1/store/", b"{}", authorization=given)[0]
+    for name, status in (("ada", 200), ("quince", 401)):
+        head = json.dumps({"dsn": f"https://{name}@errors.example.org/1"}).encode()
+        assert status == site.post("/api/1/envelope/", head + b"\n" + item, **plain)[0]
+    packed = gzip.compress(b'{"dsn":"https://ada@errors.example.org/1"}\n' + item)
+    assert 401 == site.post("/api/1/envelope/", packed, content_encoding="gzip", **plain)[0]
+    assert 401 == site.post("/api/1/envelope/", b"quince", **plain)[0]

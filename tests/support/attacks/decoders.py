@@ -10,7 +10,7 @@ from typing import Any
 
 from bailee.registry import Guard, Refusals, load
 from bailee.telemetry import otlp_json, otlp_proto, sentry, statsig
-from bailee.telemetry.otlp import Reader, Streams
+from bailee.telemetry.otlp import DecodingBudget, Reader, Streams
 from bailee.telemetry.records import Row
 
 NOW_MS = 1_795_000_000_000
@@ -29,15 +29,21 @@ def events() -> sentry.Events:
 
 
 def _metrics(module: Any) -> Callable[[bytes, Refusals], list[Row]]:
-    return lambda body, refusals: list(reader(refusals).metrics(module.read_metrics(body)))
+    return lambda body, refusals: list(
+        reader(refusals).metrics(module.read_metrics(body, DecodingBudget()))
+    )
 
 
 def _logs(read: Any) -> Callable[[bytes, Refusals], list[Row]]:
-    return lambda body, refusals: [row for _, row in reader(refusals).logs(read(body))]
+    return lambda body, refusals: [
+        row for _, row in reader(refusals).logs(read(body, DecodingBudget()))
+    ]
 
 
 def _spans(module: Any) -> Callable[[bytes, Refusals], list[Row]]:
-    return lambda body, refusals: list(reader(refusals).spans(module.read_spans(body)))
+    return lambda body, refusals: list(
+        reader(refusals).spans(module.read_spans(body, DecodingBudget()))
+    )
 
 
 def _envelope(body: bytes, refusals: Refusals) -> list[Row]:

@@ -16,7 +16,7 @@ from bailee.client.sdk_metrics import metrics
 from bailee.errors import InputError
 from bailee.registry import OTHER, Field, Guard, Refusals, load
 from bailee.telemetry import otlp_json, sentry
-from bailee.telemetry.otlp import Reader, Streams
+from bailee.telemetry.otlp import DecodingBudget, Reader, Streams
 from bailee.telemetry.symbols import installed
 
 DECLARED = Declared()
@@ -102,7 +102,7 @@ def test_every_metric_is_kept_as_it_was_sent(name: str, data: st.DataObject) -> 
     refusals = Refusals()
 
     reader = Reader(guard(), refusals, NOW_MS, Streams(0))
-    rows = list(reader.metrics(otlp_json.read_metrics(body)))
+    rows = list(reader.metrics(otlp_json.read_metrics(body, DecodingBudget())))
 
     assert ({}, 0) == (dict(refusals.counts), reader.rejected)
     (row,) = rows

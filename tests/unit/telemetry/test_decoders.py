@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import gzip
+import json
 import zlib
+from collections import Counter
 from collections.abc import Callable
 from datetime import date
+from itertools import zip_longest
 from typing import Any
 
 import brotli
@@ -22,8 +25,9 @@ from bailee.errors import InputError
 from bailee.ingest.bodies import ENCODINGS, unpacked
 from bailee.registry import Guard, Refusals
 from bailee.telemetry import otlp_proto, sentry
-from bailee.telemetry.otlp import Reader, Streams
-from bailee.telemetry.records import Figure, Row, StackFrame
+from bailee.telemetry.json_bodies import message
+from bailee.telemetry.otlp import DecodingBudget, ExponentialBuckets, Reader, Streams
+from bailee.telemetry.records import MOST_BUCKETS, Figure, Row, StackFrame
 from support.attacks.decoders import (
     DECODERS,
     EVENT,
@@ -275,13 +279,104 @@ def test_cumulative_sums_are_counted_once() -> None:
         point = metric.sum.data_points.add()
         point.as_int, point.start_time_unix_nano = value, start
         taken = Reader(Guard(REGISTRY, date(2026, 11, 23)), refusals, NOW_MS, streams)
-        (row,) = taken.metrics(otlp_proto.read_metrics(request.SerializeToString()))
+        (row,) = taken.metrics(
+            otlp_proto.read_metrics(request.SerializeToString(), DecodingBudget())
+        )
         added: float = row.value
         return added
 
     assert [3, 2, 0, 2] == [sent(3, 2000), sent(5, 2000), sent(5, 2000), sent(2, 3000)]
     streams.known.clear()
     assert [0, 4] == [sent(40, 500), sent(44, 500)]
+
+
+def exponential(
+    scale: int, offset: int, counts: list[int], zero: int = 0, *, sum_of: float = 0.0
+) -> bytes:
+    """A cumulative exponential histogram of one point, since 2,000 ns."""
+    request = service.ExportMetricsServiceRequest()
+    metric = request.resource_metrics.add().scope_metrics.add().metrics.add()
+    metric.name = "bailee.request.duration"
+    histogram = metric.exponential_histogram
+    histogram.aggregation_temporality = metrics_pb2.AGGREGATION_TEMPORALITY_CUMULATIVE
+    point = histogram.data_points.add()
+    point.start_time_unix_nano, point.scale, point.zero_count = 2000, scale, zero
+    point.positive.offset, point.sum = offset, sum_of
+    point.positive.bucket_counts.extend(counts)
+    point.count = sum(counts) + zero
+    return request.SerializeToString()
+
+
+def test_cumulative_exponential_histograms_are_counted_once() -> None:
+    """What was added since the last point counts, also where the scale was lowered meanwhile, as an
+    SDK does when a value is far off; 160 buckets, as SDKs have them, fit.
+    """
+    streams, refusals = Streams(begun_ns=1000), Refusals()
+
+    def sent(body: bytes) -> tuple[int, float, list[int]]:
+        taken = Reader(Guard(REGISTRY, date(2026, 11, 23)), refusals, NOW_MS, streams)
+        (row,) = taken.metrics(otlp_proto.read_metrics(body, DecodingBudget()))
+        return row.count, row.value, row.counts or []
+
+    assert (5, 9.0, [1, 2, 2, 0]) == sent(exponential(1, 0, [2, 2], zero=1, sum_of=9.0))
+    assert (2, 5.0, [0, 0, 2, 0]) == sent(exponential(1, 0, [2, 4], zero=1, sum_of=14.0))
+    assert (3, 50.0, [1, 0, 0, 2, 0]) == sent(exponential(0, 0, [6, 0, 2], zero=2, sum_of=64.0))
+    whole = sent(exponential(3, 0, [1] * 160, sum_of=200.0))
+    assert (160, 160) == (whole[0], sum(whole[2]))
+    assert len(whole[2]) <= MOST_BUCKETS + 1
+    assert not refusals.counts
+
+
+@given(
+    st.integers(-3, 5), st.integers(-40, 40), st.lists(st.integers(0, 9), max_size=40),
+    st.integers(0, 4), st.lists(st.integers(0, 9), max_size=40),
+)  # fmt: skip
+def test_buckets_that_are_made_wider_hold_the_same_values(
+    scale: int, offset: int, counts: list[int], wider: int, more: list[int]
+) -> None:
+    """Each value lies in the one wider bucket that its own is in; and what is added to some, at
+    whatever scale, is what `since` says, at the coarser one.
+    """
+    before = ExponentialBuckets(scale, 1, offset, tuple(counts))
+    coarse = before.coarser(scale - wider)
+    by_place = Counter[int]()
+    for place, number in enumerate(counts, offset):
+        by_place[place >> wider] += number
+    assert by_place == Counter(dict(enumerate(coarse.counts, coarse.offset)))
+
+    both = [a + b for a, b in zip_longest(counts, more, fillvalue=0)]
+    after = ExponentialBuckets(scale, 3, offset, tuple(both)).coarser(scale - wider)
+    added = after.since(before)
+    assert added is not None
+    assert (2, sum(more)) == (added.zero, sum(added.counts))
+    if more and any(more):
+        assert before.since(ExponentialBuckets(scale, 3, offset, tuple(both))) is None
+
+
+def test_half_a_character_costs_no_batch() -> None:
+    """Half an emoji, a byte that is no UTF-8, and NaN: the points beside are kept, and so is the
+    one, but for the text; deep nesting and what is no JSON are refused as ever.
+    """
+    point = {"asDouble": "2.5", "attributes": [{"key": "command", "value": {"stringValue": "up"}}]}
+    metric = {
+        "name": "bailee.command.count",
+        "sum": {"aggregationTemporality": 1, "isMonotonic": True, "dataPoints": [point]},
+    }
+    whole = json.dumps({"resourceMetrics": [{"scopeMetrics": [{"metrics": [metric, metric]}]}]})
+    for odd, kept, dropped in (
+        (b'"\\ud83d"', "other", 0),
+        (b'"\xf0\x9f"', "other", 0),
+        (b"NaN", None, 1),
+        (b"1e999", None, 1),
+    ):
+        body = whole.encode().replace(b'"up"', odd, 1)
+        rows, refusals = decoded(DECODERS["metrics in JSON"], body)
+        assert [2.5, 2.5] == [row.value for row in rows if isinstance(row, Figure)]
+        assert [kept, "up"] == [row.attributes.get("command") for row in rows]
+        assert dropped == sum(refusals.counts.values())
+    for wrong in (b'{"resourceMetrics": "\\ud83d', b"[" * 100_000 + b'"\\ud83d"'):
+        with pytest.raises(ValueError, match="JSON"):
+            message(wrong)
 
 
 PACKERS: dict[str, Callable[[bytes], bytes]] = {
@@ -299,6 +394,20 @@ PACKERS: dict[str, Callable[[bytes], bytes]] = {
 def test_every_encoding_is_unpacked(encoding: str, plain: bytes) -> None:
     """What was packed comes back."""
     assert plain == unpacked(PACKERS[encoding](plain), encoding, 4000)
+
+
+def test_gzip_of_several_members_and_bare_deflate_are_unpacked() -> None:
+    """As RFC 1952 allows, and as many clients send what they call deflate; a thousand members are
+    enough, and rest behind the end is refused as before.
+    """
+    assert b"onetwo" == unpacked(gzip.compress(b"one") + gzip.compress(b"two"), "gzip", 100)
+    bare = zlib.compressobj(wbits=-15)
+    assert b"plain" == unpacked(bare.compress(b"plain") + bare.flush(), "deflate", 100)
+    for wrong in (gzip.compress(b"") * 1001, gzip.compress(b"one") + b"rest"):
+        with pytest.raises(InputError):
+            unpacked(wrong, "gzip", 100)
+    with pytest.raises(InputError, match="over 5 bytes"):
+        unpacked(gzip.compress(b"one") * 3, "gzip", 5)
 
 
 @pytest.mark.parametrize("encoding", [e for e in ENCODINGS if e != "identity"])
