@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from hashlib import sha256
 
 import pytest
@@ -10,20 +9,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bailee.errors import IntegrityError
-from bailee.ledger.tlog import notes, tree, witnessing
+from bailee.ledger.tlog import notes, witnessing
 from bailee.ledger.tlog.checkpoints import Checkpoint, read
 from bailee.ledger.tlog.notes import Kind, Note, Signer
 from bailee.ledger.tlog.witnessing import Behind, Decide, Request, WitnessAnswer
+from support.logs.branches import AT, FORK, LEAVES, LOG, OTHER, request
 
-LOG = Signer("log.example/one", Kind.ED25519, bytes(32))
-OTHER = Signer("log.example/two", Kind.ED25519, bytes([1]) * 32)
 WITNESS = [
     Signer("w.example", kind, bytes([2]) * 32) for kind in (Kind.COSIGNATURE, Kind.ML_DSA_44)
 ]
 KEYS = [one.key for one in WITNESS]
-LEAVES = [tree.leaf_hash(bytes([n])) for n in range(20)]
-FORK = [*LEAVES[:9], *LEAVES[10:]]
-AT = 1_800_000_000
 
 
 class Kept(dict[str, Note]):
@@ -40,19 +35,6 @@ class Kept(dict[str, Note]):
     def ask(self, body: bytes) -> WitnessAnswer:
         """What the witness answers."""
         return witnessing.answer(body, {LOG.name: [LOG.key]}, WITNESS, AT, self.advance)
-
-
-def request(
-    old: int, new: int, *, leaves: Sequence[bytes] = LEAVES, signer: Signer = LOG
-) -> Request:
-    """What a log asks that has grown from one size to another."""
-
-    def nodes(wanted: Sequence[tree.TreeNode]) -> list[bytes]:
-        return [tree.root(leaves[n << level : (n + 1) << level]) for level, n in wanted]
-
-    text = Checkpoint(LOG.name, new, tree.root(leaves[:new])).text
-    hashes = tree.consistency(old, new, nodes) if old <= new else ()
-    return Request(old, tuple(hashes), notes.signed(text, [signer], AT))
 
 
 def test_a_log_that_grows_is_cosigned() -> None:
