@@ -90,6 +90,7 @@ def checkpoint(
             return
         _put(output, found.text("note"))
         say(f"The log's public key: {found['key']}", err=True)
+        say(f"Its key of ML-DSA-44: {found['key_ml_dsa_44']}", err=True)
 
 
 @app.command()
@@ -126,7 +127,8 @@ def verify(
         ),
     ] = None,
     key: Annotated[
-        str | None, typer.Option(help="The log's public key (`bailee audit checkpoint` says it).")
+        list[str] | None,
+        typer.Option(help="A public key of the log's (`bailee audit checkpoint` says them)."),
     ] = None,
     since: Annotated[
         Path | None, typer.Option(help="An earlier checkpoint: the log must have grown from it.")
@@ -141,7 +143,7 @@ def verify(
         before = None if since is None else _read(since)
         if copy is not None:
             found = _of_copy(copy, key, before)
-        elif key is not None:
+        elif key:
             raise InputError(
                 "--key is for a copy.", hint="name it with --from; a home knows its own key"
             )
@@ -155,15 +157,16 @@ def verify(
         raise typer.Exit(_DAMAGED)
 
 
-def _of_copy(folder: Path, key: str | None, before: str | None) -> Fields:
+def _of_copy(folder: Path, keys: list[str] | None, before: str | None) -> Fields:
     """Check a copy: of a home, if it looks like one, else of the log's files."""
     from bailee.home import Home
     from bailee.ledger import Folder
+    from bailee.ledger.signing import trusting
     from bailee.ledger.tlog import notes
     from bailee.ledger.verifying import Check, copied
     from bailee.operations.codec import plain
 
-    if key is None:
+    if not keys:
         raise InputError(
             "whose log this is says its public key alone.",
             hint="give it with --key; `bailee audit checkpoint` says it to the operator",
@@ -178,7 +181,8 @@ def _of_copy(folder: Path, key: str | None, before: str | None) -> Fields:
             entries = closing.enter_context(copied(home.data_database))
         files = Folder(home.ledger if of_home else folder)
         remembered = None if before is None else before.encode()
-        checked = Check(files, notes.key(key), remembered, entries).run()
+        trust = trusting([notes.key(key) for key in keys])
+        checked = Check(files, trust, remembered, entries).run()
     return fields(plain(checked))
 
 

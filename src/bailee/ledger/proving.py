@@ -17,16 +17,16 @@ from bailee.db.engine import reading, storage_errors
 from bailee.errors import InputError
 from bailee.ledger.folder import CHECKPOINT, Folder
 from bailee.ledger.sequencing import LEAVES, Committed, entry_of, payload_of
-from bailee.ledger.signing import opened, trusting
+from bailee.ledger.signing import opened
 from bailee.ledger.tlog import notes, tree
-from bailee.ledger.tlog.notes import Key
 from bailee.ledger.tlog.proofs import Proof
 from bailee.ledger.tlog.tiles import Tiles
+from bailee.ledger.tlog.trust import Trust
 
 _ONE: Final = LEAVES.params(first=0, most=1)
 
 
-def prove(engine: Engine, folder: Folder, key: Key, number: int) -> tuple[Proof, bytes]:
+def prove(engine: Engine, folder: Folder, trust: Trust, number: int) -> tuple[Proof, bytes]:
     """The proof of the entry with this number, under the checkpoint that is there; and the payload
     that it is about.
 
@@ -39,7 +39,7 @@ def prove(engine: Engine, folder: Folder, key: Key, number: int) -> tuple[Proof,
         found = connection.execute(_ONE.where(audit.c.number == number)).first()
     row = None if found is None else Committed(*found)
     note = folder.read(CHECKPOINT)
-    signed = None if note is None else opened(note, key)
+    signed = None if note is None else opened(note, trust)
     if row is None or note is None or signed is None or row.leaf >= signed.size:
         raise InputError(
             f"the audit record has no entry {number} that is signed.",
@@ -49,5 +49,5 @@ def prove(engine: Engine, folder: Folder, key: Key, number: int) -> tuple[Proof,
     log = Tiles(signed.size, signed.root_hash, folder.fetch)
     hashes = tuple(tree.inclusion(row.leaf, signed.size, log.hashes))
     made = Proof(row.leaf, hashes, notes.read(note), row.salt)
-    made.verify(entry_of(row), trusting(key))  # what was changed since is never handed out
+    made.verify(entry_of(row), trust)  # what was changed since is never handed out
     return made, payload_of(row)

@@ -1,10 +1,10 @@
 """Checking a log from its files, and the entries that it commits to: what is wrong with what.
 
-It takes the log's public key and nothing of its operator's: a copy of the files will do, here or
+It takes the log's public keys and nothing of its operator's: a copy of the files will do, here or
 anywhere. Each file is named that is not what was signed, and each entry that is not the one that
 became a leaf. Reads, and changes nothing.
 
-* Everything is measured by the checkpoint. Where that is not signed by the key, nothing else is
+* Everything is measured by the checkpoint. Where that may not be believed, nothing else is
   looked at: nothing else could be believed.
 * With a checkpoint that somebody remembers, the log must be that one with more at its end: a log
   that became smaller was rolled back, one that does not begin with it was forked.
@@ -38,9 +38,9 @@ from bailee.ledger.sequencing import ACCEPTED, LEAVES, Committed, entry_of, salt
 from bailee.ledger.signing import opened
 from bailee.ledger.tlog import tiles, tree
 from bailee.ledger.tlog.checkpoints import Checkpoint
-from bailee.ledger.tlog.notes import Key
 from bailee.ledger.tlog.tiles import ENTRIES, HEIGHT, WIDTH, Tile, Tiles
 from bailee.ledger.tlog.tree import HASH_SIZE, TreeNode
+from bailee.ledger.tlog.trust import Trust
 
 _PORTION: Final = 4096
 _WITHOUT: Final = select(audit.c.number).where(
@@ -86,16 +86,17 @@ class Check:
     def __init__(
         self,
         folder: Folder,
-        key: Key,
+        trust: Trust,
         remembered: bytes | None = None,
         engine: Engine | None = None,
         sealing: Sealing | None = None,
     ) -> None:
-        """`key`: the log's. `remembered`: an earlier checkpoint of it. `engine`: the database with
-        the entries, if it is there; `sealing`: whoever can open what is sealed of them.
+        """`trust`: whose log it is. `remembered`: an earlier checkpoint of it. `engine`: the
+        database with the entries, if it is there; `sealing`: whoever can open what is sealed of
+        them.
         """
         self._folder = folder
-        self._key = key
+        self._trust = trust
         self._remembered = remembered
         self._engine = engine
         self._sealing = sealing
@@ -107,9 +108,9 @@ class Check:
 
         Raises:
             StorageError: a file or the database can't be read at all.
-            IntegrityError: what is remembered is no checkpoint that the key signed.
+            IntegrityError: what is remembered is no checkpoint that the log signed.
         """
-        before = None if self._remembered is None else opened(self._remembered, self._key)
+        before = None if self._remembered is None else opened(self._remembered, self._trust)
         signed = self._checkpoint(before)
         log = None if signed is None else self._log(signed)
         waiting = 0
@@ -144,7 +145,7 @@ class Check:
             return None
         self._files += 1
         try:
-            return opened(note, self._key)
+            return opened(note, self._trust)
         except IntegrityError as error:
             self._bad(CHECKPOINT, error.message)
         return None

@@ -113,7 +113,7 @@ def lay(
         data,
         holders,
         Folder(home.ledger),
-        lambda: signing.signer(marks.home_id, keyring.secret(signing.NAME)),
+        lambda: signing.signers(marks.home_id, keyring.secret),
     )
     closing.callback(_last_leaves, sequencer)
 

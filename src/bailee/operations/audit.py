@@ -11,6 +11,7 @@ from bailee.errors import InputError
 from bailee.ledger import Leaf
 from bailee.ledger.folder import CHECKPOINT
 from bailee.ledger.proving import prove
+from bailee.ledger.signing import trusting
 from bailee.ledger.verifying import Check, CheckedLog
 from bailee.node import Node
 from bailee.operations import pages
@@ -21,11 +22,12 @@ from bailee.operations.operation import operation
 
 @dataclass(frozen=True, slots=True)
 class SignedCheckpoint:
-    """The log's checkpoint: a signed note, and the public key that opens it."""
+    """The log's checkpoint: a signed note, and the public keys that open it. `key`: of Ed25519."""
 
     size: int
     note: str
     key: str
+    key_ml_dsa_44: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +73,7 @@ def checkpoint(asks: Asks, node: Node) -> SignedCheckpoint:
     note = node.sequencer.folder.read(CHECKPOINT)
     if note is None:
         raise InputError("the audit record has no entry yet.", code="not_found")
-    return SignedCheckpoint(size, note.decode(), node.sequencer.key.text)
+    return SignedCheckpoint(size, note.decode(), *(key.text for key in node.sequencer.keys))
 
 
 @operation()
@@ -79,16 +81,17 @@ def verify(asks: Asks, node: Node, *, since: str | None = None) -> CheckedLog:
     """Check the log and all entries, beside an earlier checkpoint if one is given."""
     asks.require(node, Permission.AUDIT_READ)
     at, before = node.sequencer, None if since is None else since.encode()
-    return Check(at.folder, at.key, before, node.data, node.ledger.sealing).run()
+    return Check(at.folder, trusting(at.keys), before, node.data, node.ledger.sealing).run()
 
 
 @operation()
 def proof(asks: Asks, node: Node, *, id: str) -> Proved:
     """The proof of an entry, by its number, or of the latest step of a receipt, by its id."""
     asks.require(node, Permission.AUDIT_READ)
-    node.sequencer.run()
+    at = node.sequencer
+    at.run()
     number = int(id) if id.isdecimal() else max(_steps(node, id))
-    made, payload = prove(node.data, node.sequencer.folder, node.sequencer.key, number)
+    made, payload = prove(node.data, at.folder, trusting(at.keys), number)
     return Proved(number, made.index, payload.decode(), made.data.decode())
 
 
