@@ -71,7 +71,7 @@ SHOWS: dict[str, list[str]] = {
     "metrics destinations": [], "metrics fields": [], "survey results": [],
     "retention report": [], "retention moves": [], "retention receipts": [], "retention run": [],
     "receipts list": [], "receipts key": [], "audit list": [], "audit show": ["1"],
-    "audit checkpoint": [], "audit verify": [], "audit prove": ["1"],
+    "audit checkpoint": [], "audit witness": [], "audit verify": [], "audit prove": ["1"],
     "config show": [], "verify": [],
     "cloud list": [], "cloud git list": ["--account", "{account}"],
     "cloud network list": ["--account", "{account}"],

@@ -1,23 +1,32 @@
-"""`bailee witness` over HTTP, asked by a log that is somebody else's."""
+"""`bailee witness` over HTTP, asked by a log that is somebody else's, and by a home."""
 
 from __future__ import annotations
 
+import json
+import shutil
 import signal
 import stat
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from bailee.ledger.tlog import notes, witnessing
+from bailee.ledger.signing import opened
+from bailee.ledger.tlog import notes, trust, witnessing
 from bailee.ledger.tlog.notes import Kind, Note, Signer
 from bailee.ledger.tlog.witnessing import MOST_BYTES, Behind, monitored
 from support.clients import processes
-from support.clients.programs import clean_environment
+from support.clients.programs import Bailee, clean_environment
 from support.clients.witnesses import WitnessProcess
 from support.logs.branches import FORK, LEAVES, LOG, OTHER, request
 
 pytestmark = pytest.mark.row("P4")
+SCRIPT = Path(__file__).parents[2] / "docs" / "guides" / "verify_proof.py"
 LOG_PQ = Signer(LOG.name, Kind.ML_DSA_44, bytes([3]) * 32)
 
 
@@ -127,3 +136,79 @@ def test_one_process_works_in_a_folder_under_one_name(witness: WitnessProcess) -
     assert "--name" in refused(str(witness.folder / "new"))
     witness.end()
     assert "another name" in refused(str(witness.folder), "--name", "w.example/two")
+
+
+def ledger(bailee: Bailee, path: str) -> bytes:
+    """A file of a home's log, as anybody fetches it."""
+    with urllib.request.urlopen(f"{bailee.ready['console_api']}/ledger/{path}") as answer:
+        content: bytes = answer.read()
+    return content
+
+
+def test_a_home_is_cosigned_and_proves_it_to_who_asks_for_witnesses(tmp_path: Path) -> None:
+    """Its server has two witnesses cosign what it publishes. A copy and a proof hold by a policy
+    that asks for both, with bailee and with the docs' script; and an older copy of all of the home,
+    which is good by itself, is found out.
+    """
+    bailee = Bailee(tmp_path)
+    bailee.json("key", "create", "--plan", "pro", "--name", "first")
+    signed = bailee.json("audit", "checkpoint")
+    keys = f"log {signed['key']}\nlog {signed['key_ml_dsa_44']}\n"
+    shutil.copytree(bailee.home, tmp_path / "older")
+    asked = ""
+    witnesses = [WitnessProcess(tmp_path / name, f"{name}.example") for name in ("east", "west")]
+    policy = tmp_path / "policy"
+    env = {"BAILEE_LEDGER_WITNESSES": str(policy)}
+    try:
+        for witness in witnesses:
+            witness.know(signed["key"], signed["key_ml_dsa_44"])
+            witness.up()
+            name = witness.folder.name
+            ed25519, ml_dsa = witness.keys
+            asked += f"witness {name} {ed25519.text} {witness.url}\n"
+            asked += f"witness {name}-pq {ml_dsa.text} {witness.url}\n"
+        asked += "group both all east west-pq\nquorum both\n"
+        policy.write_text(asked)
+        bailee.up(env=env)
+        trusted = trust.read(f"{keys}{asked}".encode())
+        deadline = time.monotonic() + 60
+        while True:  # nobody asks for it
+            try:
+                seen = opened(ledger(bailee, "checkpoint.witnessed"), trusted)
+                break
+            except urllib.error.HTTPError:
+                assert time.monotonic() < deadline
+                time.sleep(0.1)
+        assert seen.size >= signed["size"]
+
+        bailee.json("key", "create", "--plan", "pro", "--name", "second")
+        found = bailee.json("audit", "witness")
+        assert (4, True) == (len(found["witnesses"]), found["quorum"])
+        assert found["size"] == opened(ledger(bailee, "checkpoint"), trusted).size
+        newest = bailee.json("audit", "list", "--newest", "1")[0]["number"]
+        proof = tmp_path / "e.tlog-proof"
+        assert 0 == bailee.run("audit", "prove", str(newest), "-o", str(proof)).returncode
+        (tmp_path / "trust").write_text(f"{keys}{asked}")
+        words = [str(tmp_path / name) for name in ("trust", "e.tlog-proof", "e.json")]
+        shown = subprocess.run([sys.executable, "-I", SCRIPT, *words], check=False)
+        assert 0 == shown.returncode
+        bailee.stop()
+
+        shutil.copytree(bailee.home / "ledger", tmp_path / "copy")
+        check = ("audit", "verify", "--from", str(tmp_path / "copy"), "--json")
+        by_policy = bailee.run(*check, "--policy", str(tmp_path / "trust"))
+        assert (0, []) == (by_policy.returncode, json.loads(by_policy.stdout)["damaged"])
+        (tmp_path / "copy" / "checkpoint.witnessed").unlink()
+        (tmp_path / "copy" / "checkpoint").write_text(signed["note"])
+        refused = bailee.run(*check, "--policy", str(tmp_path / "trust"))
+        assert 5 == refused.returncode
+
+        shutil.rmtree(bailee.home)
+        shutil.copytree(tmp_path / "older", bailee.home)
+        told = bailee.run("audit", "witness", env=env)
+        assert (0, 4) == (told.returncode, told.stdout.count("an older copy of this home"))
+        assert "Not enough witnesses" in told.stdout
+    finally:
+        for witness in witnesses:
+            witness.close()
+        bailee.close()

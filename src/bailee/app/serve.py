@@ -192,7 +192,7 @@ class Server:
         )
         await asyncio.to_thread(queue.check)
         await self._start_console(console_at, tls, gateway_url, described, watch)
-        for work in (wiring.mover, wiring.sequencing):
+        for work in (wiring.mover, wiring.sequencing, wiring.witnesses):
             work.start()
             watch.mind([work.thread])
             self._parts.push_async_callback(asyncio.to_thread, work.stop)

@@ -7,23 +7,61 @@ others as it is. An object of its own so that a test can put one in its place th
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 from bailee.errors import IntegrityError, StorageError
+from bailee.ledger.signing import trusting
+from bailee.ledger.tlog import notes
+from bailee.ledger.tlog.checkpoints import Checkpoint
+from bailee.ledger.tlog.notes import Note
 from bailee.ledger.tlog.tiles import ENTRIES, Tile
 from bailee.ledger.tlog.tree import HASH_SIZE
+from bailee.ledger.tlog.trust import Trust
 from bailee.syncing import sync_folder
 
 CHECKPOINT: Final = "checkpoint"
+WITNESSED: Final = "checkpoint.witnessed"
+"""The latest checkpoint that a quorum of witnesses has cosigned."""
 PUT_BACK: Final = (
     "put ledger/ back from a copy; where data/ is as it was last, ledger/ may be removed, and is "
     "made again"
 )
 _ENTRY_BYTES: Final = 2 + HASH_SIZE  # in a bundle: its length, and a commitment
 BEING_WRITTEN: Final = "being-written"
+
+
+class Files(Protocol):
+    """A log's files, wherever they are: read on one thread. Errors as those of `Folder`."""
+
+    def read(self, name: str) -> bytes | None:
+        """A file; None: there is none."""
+
+    def fetch(self, wanted: Sequence[Tile]) -> list[bytes]:
+        """Tiles and bundles, in the order asked."""
+        ...
+
+    def names(self) -> Iterable[str]:
+        """Every file that is known to be there."""
+        ...
+
+
+def believed(files: Files, trust: Trust) -> Iterator[tuple[Note, Checkpoint]]:
+    """The checkpoints that are there and that `trust` believes, the latest first.
+
+    Raises:
+        IntegrityError: one is there that the log has not signed, or that was changed.
+        StorageError: one can't be read.
+    """
+    for name in (CHECKPOINT, WITNESSED):
+        data = files.read(name)
+        if data is not None:
+            note = notes.read(data)
+            checkpoint = trusting(trust.logs).opened(note).checkpoint
+            if trust.believes(note):
+                yield note, checkpoint
 
 
 class Folder:

@@ -34,7 +34,7 @@ from sqlalchemy import Engine, bindparam, func, insert, select
 from bailee.db.audit import UNSEALED, audit, audit_leaves
 from bailee.db.engine import reading, storage_errors
 from bailee.errors import IntegrityError
-from bailee.ledger.folder import CHECKPOINT, Folder
+from bailee.ledger.folder import CHECKPOINT, WITNESSED, Folder
 from bailee.ledger.ledger import Sealing, bound
 from bailee.ledger.payload import SALT_BYTES, commitment, digest_of, payload
 from bailee.ledger.signing import signed, trusting
@@ -107,6 +107,8 @@ class Sequencer:
         self._one = threading.Lock()
         self._edge: Frontier | None = None  # the checkpoint's; None: to be read from the files
         self._new = threading.Event()
+        self.signed: Final = threading.Event()
+        """Set when there is a new checkpoint. Who has it cosigned clears it."""
 
     def noted(self) -> None:
         """The audit record has a new entry, or will when its transaction is committed."""
@@ -147,6 +149,20 @@ class Sequencer:
                 self._new.set()
                 raise
             return self._edge.size
+
+    def cosigned(self, note: Note, *, quorum: bool) -> None:
+        """Publish a checkpoint of this log with its cosignatures, unless there is a later one by
+        now. `quorum`: they are enough; then it is kept as the latest of which that is true.
+
+        Raises:
+            StorageError: it can't be read or written; call again.
+        """
+        with self._one:
+            files = {WITNESSED: note.data} if quorum else {}
+            latest = self.folder.read(CHECKPOINT)
+            if latest is not None and notes.read(latest).text == note.text:
+                files[CHECKPOINT] = note.data
+            self.folder.write(files)
 
     # -- the steps -------------------------------------------------------------------------------
 
@@ -214,6 +230,7 @@ class Sequencer:
             after = before.grown(hashes)
             self.folder.write({tile.path: content for tile, content in made.items()})
             self.folder.write({CHECKPOINT: signed(self._signers(), after)})
+            self.signed.set()
             self._edge = after
             for tile in made:
                 if tile.width == WIDTH:

@@ -8,6 +8,8 @@ became a leaf. Reads, and changes nothing.
   looked at: nothing else could be believed.
 * With a checkpoint that somebody remembers, the log must be that one with more at its end: a log
   that became smaller was rolled back, one that does not begin with it was forked.
+* Where the policy asks for witnesses, there must be a checkpoint that they have cosigned, and the
+  log must be that one with more at its end: what came since they have not seen.
 * Files that lead beyond the checkpoint were written before a crash, and say nothing.
 
 Rows: P4.
@@ -31,16 +33,16 @@ from bailee.damage import Damaged
 from bailee.db.audit import audit, audit_leaves
 from bailee.db.engine import reading, storage_errors
 from bailee.errors import InputError, IntegrityError
-from bailee.ledger.folder import BEING_WRITTEN, CHECKPOINT, Folder
+from bailee.ledger.folder import BEING_WRITTEN, CHECKPOINT, WITNESSED, Files, believed
 from bailee.ledger.ledger import Sealing, bound
 from bailee.ledger.payload import digest_of
 from bailee.ledger.sequencing import ACCEPTED, LEAVES, Committed, entry_of, salt_bound
-from bailee.ledger.signing import opened
+from bailee.ledger.signing import opened, trusting
 from bailee.ledger.tlog import tiles, tree
 from bailee.ledger.tlog.checkpoints import Checkpoint
 from bailee.ledger.tlog.tiles import ENTRIES, HEIGHT, WIDTH, Tile, Tiles
 from bailee.ledger.tlog.tree import HASH_SIZE, TreeNode
-from bailee.ledger.tlog.trust import Trust
+from bailee.ledger.tlog.trust import NONE, Trust
 
 _PORTION: Final = 4096
 _WITHOUT: Final = select(audit.c.number).where(
@@ -63,6 +65,7 @@ _ACCEPTED: Final = (
 @dataclass(frozen=True, slots=True)
 class CheckedLog:
     """What was found. `size`, `root` (hexadecimal): the checkpoint's, None where it is not good.
+    `witnessed`: how many leaves the policy's witnesses have cosigned, None: it asks for none.
     `files`, `leaves`, `entries`: how many of each were looked at; entries only where the database
     is there. `waiting`: entries that no checkpoint has yet. `erased`: leaves of which particulars
     are gone, as they should be. `lost`: leaves whose entries an older copy of the data, which was
@@ -71,6 +74,7 @@ class CheckedLog:
 
     size: int | None
     root: str | None
+    witnessed: int | None
     files: int
     leaves: int
     entries: int
@@ -85,7 +89,7 @@ class Check:
 
     def __init__(
         self,
-        folder: Folder,
+        files: Files,
         trust: Trust,
         remembered: bytes | None = None,
         engine: Engine | None = None,
@@ -95,13 +99,13 @@ class Check:
         database with the entries, if it is there; `sealing`: whoever can open what is sealed of
         them.
         """
-        self._folder = folder
+        self._files = files
         self._trust = trust
         self._remembered = remembered
         self._engine = engine
         self._sealing = sealing
         self._damaged: dict[Damaged, None] = {}
-        self._files = self._leaves = self._entries = self._erased = self._lost = 0
+        self._looked_at = self._leaves = self._entries = self._erased = self._lost = 0
 
     def run(self) -> CheckedLog:
         """Check all of it.
@@ -110,12 +114,19 @@ class Check:
             StorageError: a file or the database can't be read at all.
             IntegrityError: what is remembered is no checkpoint that the log signed.
         """
-        before = None if self._remembered is None else opened(self._remembered, self._trust)
-        signed = self._checkpoint(before)
+        remembered = self._remembered
+        before = None if remembered is None else opened(remembered, trusting(self._trust.logs))
+        signed = self._checkpoint(CHECKPOINT)
+        damaged = bool(self._damaged)
+        witnessed = self._checkpoint(WITNESSED)
+        if signed is None and (before or witnessed) is not None and not damaged:
+            self._bad(CHECKPOINT, "there is none, and there was one: the log was rolled back.")
         log = None if signed is None else self._log(signed)
+        seen = None if self._trust.quorum == NONE else self._seen(signed)
         waiting = 0
         if signed is not None and log is not None:
             self._compare(before, signed, log)
+            self._compare(witnessed, signed, log)
             self._walk(log, signed.size)
         if self._engine is not None and (log is not None or not self._damaged):
             with storage_errors("the audit record"):
@@ -123,7 +134,8 @@ class Check:
         return CheckedLog(
             size=None if signed is None else signed.size,
             root=None if signed is None else signed.root_hash.hex(),
-            files=self._files,
+            witnessed=seen,
+            files=self._looked_at,
             leaves=self._leaves,
             entries=self._entries,
             waiting=waiting,
@@ -137,24 +149,33 @@ class Check:
     def _bad(self, where: str, what: str) -> None:
         self._damaged[Damaged(where, what)] = None
 
-    def _checkpoint(self, before: Checkpoint | None) -> Checkpoint | None:
-        note = self._folder.read(CHECKPOINT)
+    def _checkpoint(self, name: str) -> Checkpoint | None:
+        note = self._files.read(name)
         if note is None:
-            if before is not None:
-                self._bad(CHECKPOINT, "there is none, and there was one: the log was rolled back.")
             return None
-        self._files += 1
+        self._looked_at += 1
         try:
-            return opened(note, self._trust)
+            return opened(note, trusting(self._trust.logs))
         except IntegrityError as error:
-            self._bad(CHECKPOINT, error.message)
+            self._bad(name, error.message)
+        return None
+
+    def _seen(self, signed: Checkpoint | None) -> int | None:
+        """How many leaves of the log the witnesses have cosigned, as the policy asks."""
+        try:
+            for _, checkpoint in believed(self._files, self._trust):
+                return checkpoint.size
+        except IntegrityError:
+            return None  # the file is named already
+        if signed is not None:
+            self._bad(CHECKPOINT, "it is not cosigned by the witnesses that must have seen it.")
         return None
 
     def _log(self, signed: Checkpoint) -> Tiles | None:
         """The log's hashes. Where a tile at its right edge is not what it was, each of those is
         taken from what lies under it, so that the others can be told from the one.
         """
-        for fetch in (self._folder.fetch, self._mended):
+        for fetch in (self._files.fetch, self._mended):
             log = Tiles(signed.size, signed.root_hash, fetch)
             try:
                 log.hashes([])
@@ -167,7 +188,7 @@ class Check:
 
     def _mended(self, wanted: Sequence[Tile]) -> list[bytes]:
         return [
-            self._folder.fetch([tile])[0]
+            self._files.fetch([tile])[0]
             if tile.width == WIDTH or tile.level == ENTRIES
             else b"".join(self._under(tile))
             for tile in wanted
@@ -176,10 +197,10 @@ class Check:
     def _under(self, tile: Tile) -> list[bytes]:
         """The hashes of a tile, made of what lies under it."""
         if tile.level == 0:
-            (bundle,) = self._folder.fetch([Tile(ENTRIES, tile.number, tile.width)])
+            (bundle,) = self._files.fetch([Tile(ENTRIES, tile.number, tile.width)])
             return [tree.leaf_hash(entry) for entry in tiles.unbundled(bundle, tile.width)]
         below = [Tile(tile.level - 1, tile.number * WIDTH + place) for place in range(tile.width)]
-        return [tree.root(_hashes(content)) for content in self._folder.fetch(below)]
+        return [tree.root(_hashes(content)) for content in self._files.fetch(below)]
 
     def _compare(self, before: Checkpoint | None, signed: Checkpoint, log: Tiles) -> None:
         """That the log is the one that is remembered, with more at its end."""
@@ -205,8 +226,8 @@ class Check:
         for tile in expected.values():
             self._look(log, tile)
             self._leaves += tile.width if tile.level == ENTRIES else 0
-        for name in self._folder.names():
-            if name in expected or name in (CHECKPOINT, BEING_WRITTEN):
+        for name in self._files.names():
+            if name in expected or name in (CHECKPOINT, WITNESSED, BEING_WRITTEN):
                 continue
             try:
                 tile = tiles.at(name)
@@ -218,7 +239,7 @@ class Check:
 
     def _look(self, log: Tiles, tile: Tile) -> None:
         """Whether a tile or bundle is there as the checkpoint has it."""
-        self._files += 1
+        self._looked_at += 1
         first = tile.number * WIDTH
         try:
             if tile.level == ENTRIES:
@@ -229,7 +250,7 @@ class Check:
                     TreeNode(HEIGHT * tile.level, first + place) for place in range(tile.width)
                 ]
                 content = b"".join(log.hashes(nodes))
-            if self._folder.fetch([tile]) != [content]:
+            if self._files.fetch([tile]) != [content]:
                 self._bad(tile.path, "it is not what was signed.")
         except IntegrityError as error:
             where, _, what = error.message.partition(" ")
