@@ -144,7 +144,9 @@ def test_a_copy_is_checked_with_the_public_key_alone(bailee: Bailee, tmp_path: P
 
     whole = elsewhere.json(*asked, "--from", str(tmp_path / "copy"))
     files = elsewhere.json(*asked, "--from", str(tmp_path / "copy" / "ledger"))
+    served = elsewhere.json(*asked, "--from", f"{bailee.ready['console_api']}/ledger")
     assert ([], []) == (whole["damaged"], files["damaged"])
+    assert ([], True) == (served["damaged"], served["size"] >= signed["size"])
     assert (signed["size"], 0) == (files["size"], files["entries"])
     assert whole["entries"] == signed["size"]
 

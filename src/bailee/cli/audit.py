@@ -134,10 +134,11 @@ def prove(
 @app.command()
 def verify(  # noqa: PLR0917 - each is an option
     copy: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
             "--from",
-            help="Check the files in this folder, and no home: a copy of ledger/, or of a home.",
+            help="Check these files, and no home: a folder that is a copy of ledger/ or of a home, "
+            "or a log's address, as https://…/ledger.",
         ),
     ] = None,
     key: Annotated[
@@ -176,13 +177,13 @@ def verify(  # noqa: PLR0917 - each is an option
         raise typer.Exit(_DAMAGED)
 
 
-def _of_copy(
-    folder: Path, keys: list[str] | None, policy: Path | None, before: str | None
-) -> Fields:
-    """Check a copy: of a home, if it looks like one, else of the log's files."""
+def _of_copy(place: str, keys: list[str] | None, policy: Path | None, before: str | None) -> Fields:
+    """Check a copy: of a home, if it looks like one, else of the log's files; or what is served."""
     from bailee.home import Home
     from bailee.ledger import Folder
     from bailee.ledger.cosigning import policy_of
+    from bailee.ledger.fetching import RemoteLog
+    from bailee.ledger.folder import Files
     from bailee.ledger.signing import trusting
     from bailee.ledger.tlog import notes
     from bailee.ledger.verifying import Check, copied
@@ -196,15 +197,20 @@ def _of_copy(
             "whose log this is says its public key alone.",
             hint="give it with --key, or in --policy; `bailee audit checkpoint` says it",
         )
-    if not folder.is_dir():
-        raise InputError(f"there is no folder {folder}.", code="not_found")
-    home = Home(folder)
+    home = Home(Path(place))
     of_home = home.ledger.is_dir()
     with ExitStack() as closing:
         entries = None
-        if of_home and home.data_database.exists():
-            entries = closing.enter_context(copied(home.data_database))
-        files = Folder(home.ledger if of_home else folder)
+        files: Files
+        if place.startswith(("http://", "https://")):
+            files = remote = RemoteLog(place)
+            closing.callback(remote.close)
+        elif not home.path.is_dir():
+            raise InputError(f"there is no folder {place}.", code="not_found")
+        else:
+            files = Folder(home.ledger if of_home else home.path)
+            if of_home and home.data_database.exists():
+                entries = closing.enter_context(copied(home.data_database))
         remembered = None if before is None else before.encode()
         checked = Check(files, trust, remembered, entries).run()
     return fields(plain(checked))

@@ -7,7 +7,7 @@ others as it is. An object of its own so that a test can put one in its place th
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Final, Protocol
@@ -29,7 +29,8 @@ PUT_BACK: Final = (
     "put ledger/ back from a copy; where data/ is as it was last, ledger/ may be removed, and is "
     "made again"
 )
-_ENTRY_BYTES: Final = 2 + HASH_SIZE  # in a bundle: its length, and a commitment
+ENTRY_BYTES: Final = 2 + HASH_SIZE
+"""What an entry takes in a bundle: its length, and a commitment."""
 BEING_WRITTEN: Final = "being-written"
 
 
@@ -64,6 +65,20 @@ def believed(files: Files, trust: Trust) -> Iterator[tuple[Note, Checkpoint]]:
                 yield note, checkpoint
 
 
+def tile_from(read: Callable[[str], bytes | None], tile: Tile) -> bytes:
+    """A tile or bundle, cut from the full one where that has taken its place.
+
+    Raises:
+        IntegrityError: it is not there; it is named.
+    """
+    found = read(tile.path)
+    if found is None and (full := read(tile.full_path)) is not None:
+        found = full[: tile.width * (ENTRY_BYTES if tile.level == ENTRIES else HASH_SIZE)]
+    if found is None:
+        raise IntegrityError(f"{tile.path} is not there.", hint=PUT_BACK)
+    return found
+
+
 class Folder:
     """A folder of tiles and a checkpoint. The sequencer alone writes; who serves or verifies reads,
     on any thread. Names are paths below it, made by `tlog.tiles`: never what somebody sent.
@@ -92,15 +107,7 @@ class Folder:
             IntegrityError: one is not there; it is named.
             StorageError: one can't be read.
         """
-        return [self._tile(one) for one in wanted]
-
-    def _tile(self, tile: Tile) -> bytes:
-        found = self.read(tile.path)
-        if found is None and (full := self.read(tile.full_path)) is not None:
-            found = full[: tile.width * (_ENTRY_BYTES if tile.level == ENTRIES else HASH_SIZE)]
-        if found is None:
-            raise IntegrityError(f"{tile.path} is not there.", hint=PUT_BACK)
-        return found
+        return [tile_from(self.read, one) for one in wanted]
 
     def names(self) -> Iterator[str]:
         """Every file that is there."""

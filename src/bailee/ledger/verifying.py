@@ -33,12 +33,12 @@ from bailee.damage import Damaged
 from bailee.db.audit import audit, audit_leaves
 from bailee.db.engine import reading, storage_errors
 from bailee.errors import InputError, IntegrityError
-from bailee.ledger.folder import BEING_WRITTEN, CHECKPOINT, WITNESSED, Files, believed
+from bailee.ledger.folder import BEING_WRITTEN, CHECKPOINT, WITNESSED, Files
 from bailee.ledger.ledger import Sealing, bound
 from bailee.ledger.payload import digest_of
 from bailee.ledger.sequencing import ACCEPTED, LEAVES, Committed, entry_of, salt_bound
 from bailee.ledger.signing import opened, trusting
-from bailee.ledger.tlog import tiles, tree
+from bailee.ledger.tlog import notes, tiles, tree
 from bailee.ledger.tlog.checkpoints import Checkpoint
 from bailee.ledger.tlog.tiles import ENTRIES, HEIGHT, WIDTH, Tile, Tiles
 from bailee.ledger.tlog.tree import HASH_SIZE, TreeNode
@@ -105,6 +105,7 @@ class Check:
         self._engine = engine
         self._sealing = sealing
         self._damaged: dict[Damaged, None] = {}
+        self._believed: list[int] = []
         self._looked_at = self._leaves = self._entries = self._erased = self._lost = 0
 
     def run(self) -> CheckedLog:
@@ -114,15 +115,14 @@ class Check:
             StorageError: a file or the database can't be read at all.
             IntegrityError: what is remembered is no checkpoint that the log signed.
         """
-        remembered = self._remembered
-        before = None if remembered is None else opened(remembered, trusting(self._trust.logs))
-        signed = self._checkpoint(CHECKPOINT)
-        damaged = bool(self._damaged)
-        witnessed = self._checkpoint(WITNESSED)
-        if signed is None and (before or witnessed) is not None and not damaged:
+        remembered, own = self._remembered, trusting(self._trust.logs)
+        before = None if remembered is None else opened(remembered, own)
+        # In this order: the latest may become later in between, and never smaller.
+        witnessed, signed = self._checkpoint(WITNESSED), self._checkpoint(CHECKPOINT)
+        if not self._damaged and signed is None and (before or witnessed) is not None:
             self._bad(CHECKPOINT, "there is none, and there was one: the log was rolled back.")
+        seen = None if self._trust.quorum == NONE or signed is None else self._seen()
         log = None if signed is None else self._log(signed)
-        seen = None if self._trust.quorum == NONE else self._seen(signed)
         waiting = 0
         if signed is not None and log is not None:
             self._compare(before, signed, log)
@@ -150,26 +150,25 @@ class Check:
         self._damaged[Damaged(where, what)] = None
 
     def _checkpoint(self, name: str) -> Checkpoint | None:
-        note = self._files.read(name)
-        if note is None:
+        data = self._files.read(name)
+        if data is None:
             return None
         self._looked_at += 1
         try:
-            return opened(note, trusting(self._trust.logs))
+            note = notes.read(data)
+            checkpoint = trusting(self._trust.logs).opened(note).checkpoint
         except IntegrityError as error:
             self._bad(name, error.message)
-        return None
+            return None
+        if self._trust.believes(note):
+            self._believed.append(checkpoint.size)
+        return checkpoint
 
-    def _seen(self, signed: Checkpoint | None) -> int | None:
+    def _seen(self) -> int | None:
         """How many leaves of the log the witnesses have cosigned, as the policy asks."""
-        try:
-            for _, checkpoint in believed(self._files, self._trust):
-                return checkpoint.size
-        except IntegrityError:
-            return None  # the file is named already
-        if signed is not None:
+        if not self._believed and not self._damaged:
             self._bad(CHECKPOINT, "it is not cosigned by the witnesses that must have seen it.")
-        return None
+        return max(self._believed, default=None)
 
     def _log(self, signed: Checkpoint) -> Tiles | None:
         """The log's hashes. Where a tile at its right edge is not what it was, each of those is
@@ -222,8 +221,10 @@ class Check:
     def _walk(self, log: Tiles, size: int) -> None:
         """Every file of the log: those that must be there, and whatever else is."""
         levels = range(ENTRIES, -(-size.bit_length() // HEIGHT))
-        expected = {tile.path: tile for level in levels for tile in tiles.of(level, size)}
-        for tile in expected.values():
+        every = [tile for level in levels for tile in tiles.of(level, size)]
+        every.sort(key=lambda tile: tile.number << HEIGHT * max(tile.level, 0))  # beside each other
+        expected = {tile.path for tile in every}
+        for tile in every:
             self._look(log, tile)
             self._leaves += tile.width if tile.level == ENTRIES else 0
         for name in self._files.names():
