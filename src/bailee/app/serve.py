@@ -156,8 +156,12 @@ class Server:
         watch.mind([own.thread])
         self._parts.push_async_callback(asyncio.to_thread, own.stop)
 
+        embedded = settings.text("upstream.url") is None
+
         def over(summary: ExchangeSummary) -> None:
             own.exchange(summary)
+            if summary.outcome != "refused" and not (embedded and summary.channel == "api"):
+                node.egress.add(summary.channel, summary.bytes_in, summary.bytes_out)
             self._on_exchange(summary)
 
         free = settings.number("gateway.free_mb") * MIB
