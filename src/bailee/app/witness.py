@@ -49,9 +49,11 @@ _LIMITS: Final = DoorLimits(body=MOST_BYTES, requests_per_address=Rate(20, 200))
 _FRESH: Final = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
 
 
-def site(witness: Witness, now: Callable[[], float] = time.time) -> Starlette:
-    """The application. `now`: the time that cosignatures say."""
-    door: Door[Sends] = Door(lambda _key: None, _LIMITS)
+def site(
+    witness: Witness, now: Callable[[], float] = time.time, limits: DoorLimits = _LIMITS
+) -> Starlette:
+    """The application. `now`: the time that cosignatures say; `limits`: of who asks."""
+    door: Door[Sends] = Door(lambda _key: None, limits)
 
     async def add_checkpoint(request: Request) -> Response:
         body = await door.anonymous(request, MOST_BYTES)

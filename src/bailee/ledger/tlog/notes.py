@@ -55,6 +55,11 @@ class Kind(IntEnum):
         """Whether a signature says when it was made."""
         return self is not Kind.ED25519
 
+    @property
+    def covers_lines(self) -> bool:
+        """Whether a signature covers a checkpoint's further lines."""
+        return self is not Kind.ML_DSA_44
+
 
 _PUBLIC_SIZES: Final = {Kind.ED25519: 32, Kind.COSIGNATURE: 32, Kind.ML_DSA_44: 1312}
 
