@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import os
 import threading
-import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -41,6 +40,7 @@ from bailee.outbound.network import Network, NoAnswer, checked
 SETTING: Final = "ledger.witnesses"
 _SECONDS: Final = 4.0
 _PAUSE, _LONGEST_PAUSE = 30.0, 600.0
+_LAST: Final = 253_402_300_799  # the end of the year 9999
 
 AskWitness = Callable[[str, bytes], WitnessAnswer]
 """Posts a body to an address, and waits for the answer.
@@ -120,7 +120,6 @@ class Cosigning:
         policy: Trust = ANYBODY,
         ask: AskWitness = over_http,
         *,
-        now: Callable[[], float] = time.time,
         ticking: Ticks = ticks,
     ) -> None:
         """Raises:
@@ -130,7 +129,6 @@ class Cosigning:
         self._policy = policy
         self._ask = ask
         self._ticks = ticking
-        self._now = now
         self._one = threading.Lock()
         self._lacking: float | None = None  # since when, by `ticking`; None: nothing does
         asked: dict[str, _Asked] = {}
@@ -174,7 +172,8 @@ class Cosigning:
             ]
             given = list(self._cosignatures(note, waiting))
             if given:
-                note = Note(note.text, (*note.signatures, *given))
+                every = (*note.signatures, *given)
+                note = Note(note.text, every[: notes.MOST_SIGNATURES])
             holds = self.trust.believes(note)
             if given:
                 self._sequencer.cosigned(note, quorum=holds)
@@ -200,7 +199,7 @@ class Cosigning:
             WitnessStanding(
                 name.encode("utf-8", "surrogateescape").decode("utf-8", "replace"),
                 self._policy.urls.get(key),
-                None if (at := there.get(key)) is None else datetime.fromtimestamp(at, UTC),
+                None if (at := there.get(key)) is None else _moment(at),
                 None if key in there else problems.get(key, "it has no address"),
             )
             for name, key in self._policy.witnesses.items()
@@ -259,3 +258,8 @@ class Cosigning:
         one.failed += 1
         pause = min(_PAUSE * 2 ** min(one.failed - 1, 10), _LONGEST_PAUSE)
         one.not_before = self._ticks() + pause
+
+
+def _moment(at: int) -> datetime:
+    """The moment that a witness said, whatever it was."""
+    return datetime.fromtimestamp(min(at, _LAST), UTC)

@@ -31,6 +31,7 @@ class Town:
         self.ticks = FakeTicks()
         self.away: set[str] = set()
         self.asked: list[str] = []
+        self.at = AT
         self.witnesses: dict[str, Witness] = {}
         lines = ""
         for name in ("east", "west"):
@@ -56,7 +57,7 @@ class Town:
         self.asked.append(url.removeprefix("https://").partition(".")[0])
         if self.asked[-1] in self.away:
             raise UpstreamError("nobody is there.", code="upstream_unreachable")
-        return self.witnesses[url].answer(body, AT)
+        return self.witnesses[url].answer(body, self.at)
 
     def grow(self, count: int) -> bool:
         """The log grows, and is cosigned if it can be."""
@@ -190,6 +191,13 @@ def test_rubbish_is_no_cosignature(town: Town, status: int) -> None:
         assert not cosigning.run()
         assert before == town.log.folder.read(CHECKPOINT)
         assert all(one.problem for one in cosigning.standing()[0])
+
+
+def test_a_witness_can_say_any_time(town: Town) -> None:
+    """One that says a moment that no calendar has is shown all the same."""
+    town.at = (1 << 63) - 1
+    assert town.grow(1)
+    assert all(one.cosigned is not None for one in town.cosigning.standing()[0])
 
 
 def test_a_changed_file_of_the_quorum_is_named(town: Town) -> None:

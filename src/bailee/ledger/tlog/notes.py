@@ -213,6 +213,17 @@ class Note:
                 found[one] = one.verify(self.text, signature.signature)
         return found
 
+    def lines_of(self, keys: Iterable[Key]) -> tuple[Signature, ...]:
+        """The signatures by these keys, one of each: that which `verified` looks at, and none of
+        those that somebody may have put below.
+        """
+        wanted = {(one.name, one.id) for one in keys}
+        first: dict[tuple[str, bytes], Signature] = {}
+        for one in self.signatures:
+            if (one.name, one.key_id) in wanted:
+                first.setdefault((one.name, one.key_id), one)
+        return tuple(first.values())
+
 
 def read(data: bytes) -> Note:
     """The note that a file holds.

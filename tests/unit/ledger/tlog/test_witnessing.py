@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from hashlib import sha256
 
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from bailee.errors import IntegrityError
 from bailee.ledger.tlog import notes, witnessing
 from bailee.ledger.tlog.checkpoints import Checkpoint, read
-from bailee.ledger.tlog.notes import Kind, Note, Signer
+from bailee.ledger.tlog.notes import Kind, Note, Signature, Signer
 from bailee.ledger.tlog.witnessing import Behind, Decide, Request, WitnessAnswer
 from support.logs.branches import AT, FORK, LEAVES, LOG, OTHER, request
 
@@ -57,6 +58,24 @@ def test_a_log_with_lines_of_its_own_is_cosigned_with_ed25519() -> None:
     cosigned = witnessing.answered(asked, Kept().ask(asked.body), KEYS)
     assert isinstance(cosigned, tuple)
     assert {KEYS[0]: AT} == Note(text, cosigned).verified(KEYS)
+
+
+def test_what_was_put_below_a_signature_is_taken_along_by_nobody() -> None:
+    """Sixty lines under a key's good one, of the same key: the witness does not keep them, or what
+    it kept were no note any more, nor does the log.
+    """
+    kept, good = Kept(), request(0, 5)
+
+    def padded(lines: tuple[Signature, ...]) -> tuple[Signature, ...]:
+        return (*lines, *(replace(lines[0], signature=bytes(64)) for _ in range(60)))
+
+    asked = Request(0, (), Note(good.note.text, padded(good.note.signatures)))
+    answer = kept.ask(asked.body)
+    assert 200 == answer.status
+    assert 3 == len(notes.read(kept[LOG.name].data).signatures)
+    lines = padded(notes.signatures(answer.body.decode()))
+    more = WitnessAnswer(200, "".join(one.line for one in lines).encode())
+    assert lines[:2] == witnessing.answered(good, more, KEYS)
 
 
 def test_a_request_is_read_as_it_was_written() -> None:
