@@ -183,7 +183,7 @@ def _of_copy(place: str, keys: list[str] | None, policy: Path | None, before: st
     from bailee.ledger import Folder
     from bailee.ledger.cosigning import policy_of
     from bailee.ledger.fetching import RemoteLog
-    from bailee.ledger.folder import Files
+    from bailee.ledger.folder import LogFiles
     from bailee.ledger.signing import trusting
     from bailee.ledger.tlog import notes
     from bailee.ledger.verifying import Check, copied
@@ -201,7 +201,7 @@ def _of_copy(place: str, keys: list[str] | None, policy: Path | None, before: st
     of_home = home.ledger.is_dir()
     with ExitStack() as closing:
         entries = None
-        files: Files
+        files: LogFiles
         if place.startswith(("http://", "https://")):
             files = remote = RemoteLog(place)
             closing.callback(remote.close)

@@ -32,7 +32,7 @@ _KEPT: Final = 1024  # tiles, nine megabytes
 
 
 class RemoteLog:
-    """The files under a log's prefix, as `Files`. Made for one check, and used by one thread;
+    """The files under a log's prefix, as `LogFiles`. Made for one check, and used by one thread;
     `close` it.
     """
 

@@ -34,7 +34,7 @@ ENTRY_BYTES: Final = 2 + HASH_SIZE
 BEING_WRITTEN: Final = "being-written"
 
 
-class Files(Protocol):
+class LogFiles(Protocol):
     """A log's files, wherever they are: read on one thread. Errors as those of `Folder`."""
 
     def read(self, name: str) -> bytes | None:
@@ -49,7 +49,7 @@ class Files(Protocol):
         ...
 
 
-def believed(files: Files, trust: Trust) -> Iterator[tuple[Note, Checkpoint]]:
+def believed(files: LogFiles, trust: Trust) -> Iterator[tuple[Note, Checkpoint]]:
     """The checkpoints that are there and that `trust` believes, the latest first.
 
     Raises:

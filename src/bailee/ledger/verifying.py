@@ -33,7 +33,7 @@ from bailee.damage import Damaged
 from bailee.db.audit import audit, audit_leaves
 from bailee.db.engine import reading, storage_errors
 from bailee.errors import InputError, IntegrityError
-from bailee.ledger.folder import BEING_WRITTEN, CHECKPOINT, WITNESSED, Files
+from bailee.ledger.folder import BEING_WRITTEN, CHECKPOINT, WITNESSED, LogFiles
 from bailee.ledger.ledger import Sealing, bound
 from bailee.ledger.payload import digest_of
 from bailee.ledger.sequencing import ACCEPTED, LEAVES, Committed, entry_of, salt_bound
@@ -89,7 +89,7 @@ class Check:
 
     def __init__(
         self,
-        files: Files,
+        files: LogFiles,
         trust: Trust,
         remembered: bytes | None = None,
         engine: Engine | None = None,
