@@ -332,6 +332,13 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         "Vertex AI address for /vertex/..., or `auto`: the region's own. Credentials as the Google "
         "SDKs find them.",
     ),
+    Setting(
+        "ledger.witnesses",
+        str,
+        None,
+        "A trust policy (c2sp.org/tlog-policy): the witnesses that cosign the log, with their keys "
+        "and addresses, and how many are enough. Not set: none is asked.",
+    ),
     Setting("policy.document", str, None, "A policy document to use instead of the shipped one."),
     Setting(
         "keyring.root",

@@ -16,11 +16,13 @@ ALIVE: Final = b'{"alive":true}'
 @dataclass(frozen=True, slots=True)
 class Health:
     """`reasons`: why it is not ready, by codes of `app.promise.Reason`; none: it is. `failing`:
-    steps of the sweep that failed the last time.
+    steps of the sweep that failed the last time; `alerts`: what else somebody should look at, by
+    codes of the same kind, while it is ready all the same.
     """
 
     reasons: tuple[str, ...] = ()
     failing: tuple[str, ...] = ()
+    alerts: tuple[str, ...] = ()
 
     @property
     def ready(self) -> bool:
@@ -34,7 +36,12 @@ class Health:
 
     def body(self) -> bytes:
         """The answer's JSON."""
-        said = {"ready": self.ready, "reasons": self.reasons, "failing": self.failing}
+        said = {
+            "ready": self.ready,
+            "reasons": self.reasons,
+            "failing": self.failing,
+            "alerts": self.alerts,
+        }
         return json.dumps(said, separators=(",", ":")).encode()
 
 

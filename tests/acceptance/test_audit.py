@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from bailee.ledger.signing import opened
+from bailee.ledger.signing import opened, trusting
 from bailee.ledger.tlog import notes, tiles, tree
 from bailee.ledger.tlog.tiles import Tile, Tiles
 from bailee.testing.upstream import ScriptedUpstream
@@ -67,7 +67,7 @@ def test_a_client_of_the_format_follows_it_over_http(bailee: Bailee) -> None:
         status, note, headers = get(bailee, "checkpoint")
         assert (200, "no-store") == (status, headers["cache-control"])
         assert "text/plain" in headers["content-type"]
-        found = opened(note, notes.key(signed["key"]))
+        found = opened(note, trusting([notes.key(signed["key"])]))
         log = Tiles(found.size, found.root_hash, fetch)
         entries = [e for n in range(-(-found.size // 256)) for e in log.entries(n)]
         assert found.size == len(entries) == len(bailee.json("audit", "list", "--newest", "9999"))
@@ -93,12 +93,13 @@ def test_go_accepts_a_copy_of_it(bailee: Bailee, tmp_path: Path) -> None:
     (tmp_path / "go").mkdir()
     program = golang.build(tmp_path / "go")
     signed = bailee.json("audit", "checkpoint")
+    keys = [signed["key"], signed["key_ml_dsa_44"]]
     copy = Path(shutil.copytree(bailee.home / "ledger", tmp_path / "log"))
-    accepted, (about, *_) = golang.verify(program, copy, [signed["key"]])
+    accepted, (about, *_) = golang.verify(program, copy, keys)
     assert (True, str(signed["size"])) == (accepted, about[0])
     tile = copy / tiles.Tile(0, 0, signed["size"] % 256).path
     tile.write_bytes(bytes([tile.read_bytes()[0] ^ 1]) + tile.read_bytes()[1:])
-    assert not golang.verify(program, copy, [signed["key"]])[0]
+    assert not golang.verify(program, copy, keys)[0]
 
 
 @pytest.mark.row("R5", "R6")
@@ -120,9 +121,11 @@ def test_a_receipt_is_proved_to_somebody_who_has_nothing_of_bailee(
             [sys.executable, "-I", SCRIPT, *files], check=False, capture_output=True, text=True
         )
 
-    key = bailee.json("audit", "checkpoint")["key"]
-    (tmp_path / "trust").write_text(f"log {key}\nquorum none\n")
-    assert (0, "") == (shown().returncode, shown().stderr)
+    signed = bailee.json("audit", "checkpoint")
+    for key in ("key", "key_ml_dsa_44"):
+        (tmp_path / "trust").write_text(f"log {signed[key]}\nquorum none\n")
+        done = shown()
+        assert (0, "") == (done.returncode, done.stderr)
     changed = (tmp_path / "receipt.json").read_text().replace("erasure", "expiry_")
     (tmp_path / "receipt.json").write_text(changed)
     assert 1 == shown().returncode
@@ -141,7 +144,9 @@ def test_a_copy_is_checked_with_the_public_key_alone(bailee: Bailee, tmp_path: P
 
     whole = elsewhere.json(*asked, "--from", str(tmp_path / "copy"))
     files = elsewhere.json(*asked, "--from", str(tmp_path / "copy" / "ledger"))
+    served = elsewhere.json(*asked, "--from", f"{bailee.ready['console_api']}/ledger")
     assert ([], []) == (whole["damaged"], files["damaged"])
+    assert ([], True) == (served["damaged"], served["size"] >= signed["size"])
     assert (signed["size"], 0) == (files["size"], files["entries"])
     assert whole["entries"] == signed["size"]
 

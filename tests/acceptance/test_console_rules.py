@@ -70,6 +70,7 @@ EXPECTED: dict[str, dict[str, set[str]]] = {
     f"{OF}/partner/join": {"POST": {"admin", "owner"}},
     f"{OF}/partner/leave": {"POST": {"admin", "owner"}},
     "/ledger/checkpoint": {"GET": EVERYBODY},
+    "/ledger/checkpoint.witnessed": {"GET": EVERYBODY},
     "/ledger/{tile:path}": {"GET": EVERYBODY},
     "/cloud.js": {"GET": EVERYBODY},
     "/cloud": {"GET": {"operator", *PEOPLE}, "POST": {"operator", *PEOPLE}},

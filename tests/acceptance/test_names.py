@@ -71,7 +71,7 @@ SHOWS: dict[str, list[str]] = {
     "metrics destinations": [], "metrics fields": [], "survey results": [],
     "retention report": [], "retention moves": [], "retention receipts": [], "retention run": [],
     "receipts list": [], "receipts key": [], "audit list": [], "audit show": ["1"],
-    "audit checkpoint": [], "audit verify": [], "audit prove": ["1"],
+    "audit checkpoint": [], "audit witness": [], "audit verify": [], "audit prove": ["1"],
     "config show": [], "verify": [],
     "cloud list": [], "cloud git list": ["--account", "{account}"],
     "cloud network list": ["--account", "{account}"],
@@ -103,6 +103,7 @@ NOT_HERE = {
     "cloud git remove": "an id", "cloud image build": "hours", "cloud image list": "digests",
     "cloud network allow": "an entry of plain characters", "cloud network deny": "as `allow`",
     "cloud network remove": "as `allow`", "keyring rotate": "numbers", "clock confirm": "a time",
+    "witness": "keys, and names in known-logs that have no control characters",
     "home accept-older": "names of folders", "home salvage": "names of tables, and ids",
 }  # fmt: skip
 

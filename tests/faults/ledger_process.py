@@ -29,8 +29,8 @@ def main() -> None:
     upgrade(engine, "data")
     sealing = SealingInMemory()
     ledger = Ledger(engine, system_clock, sealing)
-    signer = signing.signer("test", bytes(range(32)))
-    sequencer = Sequencer(engine, sealing, Folder(home / "ledger"), lambda: signer)
+    signers = signing.signers("test", lambda _name: bytes(range(32)))
+    sequencer = Sequencer(engine, sealing, Folder(home / "ledger"), lambda: signers)
     while True:
         some = [(f"file:{number}", {"files": number}) for number in range(100)]
         ledger.append_all("telemetry.undelivered", some)

@@ -3,7 +3,8 @@
 The promise: what comes is recorded; what is past its time is unreadable within the hour (the end
 of its half-hour epoch, and a sweep; after a start, up to 15 minutes for what an earlier process
 left to be sealed), older copies of the keyring open nothing that was destroyed a day and an hour
-ago, and what is recorded is sealed. Each has a bound here, in seconds by a clock that only grows
+ago, what is recorded is sealed, and the log is cosigned by the witnesses that the operator asks
+for. Each has a bound here, in seconds by a clock that only grows
 (`clock.ticks`): a wall clock that steps makes nothing late and nothing early.
 
 Rows: R5.
@@ -21,10 +22,12 @@ ROTATION: Final = 60 * 60.0
 """Within which a rotation must follow once it is due, a day after something was destroyed."""
 SEALING: Final = 10 * 60.0
 """Within which something of what waits must have been sealed."""
+WITNESSES: Final = 60 * 60.0
+"""Within which a quorum of the witnesses must have cosigned the log again."""
 
 
 class Reason(StrEnum):
-    """Why a server is not ready."""
+    """Why a server is not ready, or what somebody should look at (`ALERTS`)."""
 
     STARTING = "starting"
     NOT_RECORDING = "not_recording"
@@ -32,6 +35,7 @@ class Reason(StrEnum):
     ROTATION_LATE = "rotation_late"
     SEALING_LATE = "sealing_late"
     THREAD_ENDED = "thread_ended"
+    UNWITNESSED = "unwitnessed"
 
 
 IN_WORDS: Final = {
@@ -41,12 +45,16 @@ IN_WORDS: Final = {
     Reason.ROTATION_LATE: "the root key's rotation has been due for over an hour",
     Reason.SEALING_LATE: "nothing of what waits has been sealed for over 10 minutes",
     Reason.THREAD_ENDED: "a thread that was begun anew has ended again by a defect",
+    Reason.UNWITNESSED: "no quorum of its witnesses has cosigned the log for over an hour",
 }
 BOUNDS: Final = {
     Reason.SWEEP_LATE: SWEEP,
     Reason.ROTATION_LATE: ROTATION,
     Reason.SEALING_LATE: SEALING,
+    Reason.UNWITNESSED: WITNESSES,
 }
+ALERTS: Final = frozenset({Reason.UNWITNESSED})
+"""With these a server is ready all the same: it can't act on them, and its clients lose nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +62,8 @@ class ServerStanding:
     """How a server stands. `begun`: its first sweep has succeeded; `records`: what comes is written
     down; seconds since keys were destroyed on time (`unswept`, from the start on if never), that a
     rotation has been due (`unrotated`), in which nothing of what waits was sealed (`unsealed`);
-    `lasting`: no thread that was begun anew has ended at once again.
+    `lasting`: no thread that was begun anew has ended at once again; seconds that the log has
+    lacked its witnesses' quorum (`unwitnessed`).
     """
 
     begun: bool
@@ -63,10 +72,11 @@ class ServerStanding:
     unrotated: float
     unsealed: float
     lasting: bool = True
+    unwitnessed: float = 0.0
 
 
 def reasons(standing: ServerStanding) -> tuple[Reason, ...]:
-    """What a server is short of, the gravest first; nothing: it is ready."""
+    """What a server is short of, the gravest first; nothing but `ALERTS`: it is ready."""
     found = {
         Reason.STARTING: not standing.begun,
         Reason.NOT_RECORDING: not standing.records,
@@ -74,6 +84,7 @@ def reasons(standing: ServerStanding) -> tuple[Reason, ...]:
         Reason.ROTATION_LATE: standing.unrotated > ROTATION,
         Reason.SEALING_LATE: standing.unsealed > SEALING,
         Reason.THREAD_ENDED: not standing.lasting,
+        Reason.UNWITNESSED: standing.unwitnessed > WITNESSES,
     }
     return tuple(reason for reason, holds in found.items() if holds)
 

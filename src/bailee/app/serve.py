@@ -156,8 +156,12 @@ class Server:
         watch.mind([own.thread])
         self._parts.push_async_callback(asyncio.to_thread, own.stop)
 
+        embedded = settings.text("upstream.url") is None
+
         def over(summary: ExchangeSummary) -> None:
             own.exchange(summary)
+            if summary.outcome != "refused" and not (embedded and summary.channel == "api"):
+                node.egress.add(summary.channel, summary.bytes_in, summary.bytes_out)
             self._on_exchange(summary)
 
         free = settings.number("gateway.free_mb") * MIB
@@ -192,7 +196,7 @@ class Server:
         )
         await asyncio.to_thread(queue.check)
         await self._start_console(console_at, tls, gateway_url, described, watch)
-        for work in (wiring.mover, wiring.sequencing):
+        for work in (wiring.mover, wiring.sequencing, wiring.witnesses):
             work.start()
             watch.mind([work.thread])
             self._parts.push_async_callback(asyncio.to_thread, work.stop)

@@ -89,7 +89,12 @@ class Watch:
 
     def health(self) -> Health:
         """How the server stands."""
-        return Health(promise.reasons(self._standing()), tuple(self._node.sweeping.failing))
+        found = promise.reasons(self._standing())
+        return Health(
+            tuple(reason for reason in found if reason not in promise.ALERTS),
+            tuple(self._node.sweeping.failing),
+            tuple(reason for reason in found if reason in promise.ALERTS),
+        )
 
     def look(self) -> None:
         """Look once, act on what is late, and say what has changed."""
@@ -131,6 +136,7 @@ class Watch:
             unrotated=0.0 if since is None else self._ticks() - since,
             unsealed=self._node.vault.stalled(),
             lasting=not self._again,
+            unwitnessed=self._node.cosigning.unwitnessed(),
         )
 
     def _look_at_threads(self) -> None:
@@ -173,7 +179,8 @@ class Watch:
         self._said = failing
 
     def _late(self, reason: Reason) -> None:
-        self._say(f"bailee: not ready ({reason}): {promise.IN_WORDS[reason]}")
+        how = "alert" if reason in promise.ALERTS else "not ready"
+        self._say(f"bailee: {how} ({reason}): {promise.IN_WORDS[reason]}")
         if reason in promise.BOUNDS:
             self._enter("watch.late", reason, {"bound": promise.BOUNDS[reason]})
 

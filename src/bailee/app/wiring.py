@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cached_property
 
 from bailee.app.cloud_running import Cloud
+from bailee.app.cosigning import AskingWitnesses
 from bailee.app.mover import Mover
 from bailee.app.sequencing import Sequencing
 from bailee.node.wiring import Wiring
@@ -22,6 +23,11 @@ class ServerWiring(Wiring):
     def sequencing(self) -> Sequencing:
         """What has the audit record's tree grow."""
         return Sequencing(self.ground.sequencer)
+
+    @cached_property
+    def witnesses(self) -> AskingWitnesses:
+        """What has the tree's checkpoints cosigned."""
+        return AskingWitnesses(self.ground.sequencer, self.ground.cosigning)
 
     @cached_property
     def cloud_running(self) -> Cloud:

@@ -72,6 +72,10 @@ _COMMANDS: Final = {
     "keyring": ("keyring:app", "The keyring."),
     "home": ("home:app", "The home as a whole."),
     "audit": ("audit:app", "The audit record."),
+    "witness": (
+        "witness:witness",
+        "Be a witness of other people's logs: cosign what only grows, and nothing else.",
+    ),
     "verify": (
         "verify:verify",
         "Check a whole home: its databases, keys, rows, records, receipts, holds and spool.",

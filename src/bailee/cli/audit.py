@@ -90,6 +90,21 @@ def checkpoint(
             return
         _put(output, found.text("note"))
         say(f"The log's public key: {found['key']}", err=True)
+        say(f"Its key of ML-DSA-44: {found['key_ml_dsa_44']}", err=True)
+        _say_witnesses(found, err=True)
+
+
+@app.command()
+def witness(as_json: JsonOption = False, home: PlaceOption = None) -> None:
+    """Ask the witnesses of the setting ledger.witnesses to cosign the log's checkpoint now, and say
+    which have. A server does so by itself. To be a witness: `bailee witness`.
+    """
+    with reporting():
+        found = ask_one(home, "audit.witness")
+        if as_json:
+            print_json(found)
+            return
+        _say_witnesses(found, err=False)
 
 
 @app.command()
@@ -117,19 +132,25 @@ def prove(
 
 
 @app.command()
-def verify(
+def verify(  # noqa: PLR0917 - each is an option
     copy: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
             "--from",
-            help="Check the files in this folder, and no home: a copy of ledger/, or of a home.",
+            help="Check these files, and no home: a folder that is a copy of ledger/ or of a home, "
+            "or a log's address, as https://…/ledger.",
         ),
     ] = None,
     key: Annotated[
-        str | None, typer.Option(help="The log's public key (`bailee audit checkpoint` says it).")
+        list[str] | None,
+        typer.Option(help="A public key of the log's (`bailee audit checkpoint` says them)."),
     ] = None,
     since: Annotated[
         Path | None, typer.Option(help="An earlier checkpoint: the log must have grown from it.")
+    ] = None,
+    policy: Annotated[
+        Path | None,
+        typer.Option(help="Whom you trust (c2sp.org/tlog-policy): the log, and witnesses of it."),
     ] = None,
     as_json: JsonOption = False,
     home: PlaceOption = None,
@@ -140,10 +161,11 @@ def verify(
     with reporting():
         before = None if since is None else _read(since)
         if copy is not None:
-            found = _of_copy(copy, key, before)
-        elif key is not None:
+            found = _of_copy(copy, key, policy, before)
+        elif key or policy is not None:
             raise InputError(
-                "--key is for a copy.", hint="name it with --from; a home knows its own key"
+                "--key and --policy are for a copy.",
+                hint="name it with --from; a home knows its own key, and ledger.witnesses",
             )
         else:
             found = ask_one(home, "audit.verify", {"since": before})
@@ -155,31 +177,55 @@ def verify(
         raise typer.Exit(_DAMAGED)
 
 
-def _of_copy(folder: Path, key: str | None, before: str | None) -> Fields:
-    """Check a copy: of a home, if it looks like one, else of the log's files."""
+def _of_copy(place: str, keys: list[str] | None, policy: Path | None, before: str | None) -> Fields:
+    """Check a copy: of a home, if it looks like one, else of the log's files; or what is served."""
     from bailee.home import Home
     from bailee.ledger import Folder
+    from bailee.ledger.cosigning import policy_of
+    from bailee.ledger.fetching import RemoteLog
+    from bailee.ledger.folder import LogFiles
+    from bailee.ledger.signing import trusting
     from bailee.ledger.tlog import notes
     from bailee.ledger.verifying import Check, copied
     from bailee.operations.codec import plain
 
-    if key is None:
+    trust = policy_of(policy, "--policy")
+    if keys:
+        trust = trusting([notes.key(key) for key in keys], trust)
+    if not trust.logs:
         raise InputError(
             "whose log this is says its public key alone.",
-            hint="give it with --key; `bailee audit checkpoint` says it to the operator",
+            hint="give it with --key, or in --policy; `bailee audit checkpoint` says it",
         )
-    if not folder.is_dir():
-        raise InputError(f"there is no folder {folder}.", code="not_found")
-    home = Home(folder)
+    home = Home(Path(place))
     of_home = home.ledger.is_dir()
     with ExitStack() as closing:
         entries = None
-        if of_home and home.data_database.exists():
-            entries = closing.enter_context(copied(home.data_database))
-        files = Folder(home.ledger if of_home else folder)
+        files: LogFiles
+        if place.startswith(("http://", "https://")):
+            files = remote = RemoteLog(place)
+            closing.callback(remote.close)
+        elif not home.path.is_dir():
+            raise InputError(f"there is no folder {place}.", code="not_found")
+        else:
+            files = Folder(home.ledger if of_home else home.path)
+            if of_home and home.data_database.exists():
+                entries = closing.enter_context(copied(home.data_database))
         remembered = None if before is None else before.encode()
-        checked = Check(files, notes.key(key), remembered, entries).run()
+        checked = Check(files, trust, remembered, entries).run()
     return fields(plain(checked))
+
+
+def _say_witnesses(found: Fields, *, err: bool) -> None:
+    witnesses = found.parts("witnesses")
+    for one in witnesses:
+        how = f"cosigned at {moment(one['cosigned'])}" if one["cosigned"] else "has not cosigned"
+        say(f"{one['name']}: {how}{': ' + one.text('problem') if one['problem'] else ''}", err=err)
+    if witnesses:
+        enough = "Enough" if found["quorum"] else "Not enough"
+        say(f"{enough} witnesses have cosigned {found['size']} leaves.", err=err)
+    elif not err:
+        say("No witness is named: the setting ledger.witnesses names a policy.")
 
 
 def _say_checked(found: Fields, beside: bool) -> None:
@@ -191,6 +237,8 @@ def _say_checked(found: Fields, beside: bool) -> None:
     if found["size"] is not None:
         since = " It begins with the earlier checkpoint." if beside and not damaged else ""
         say(f"The log has {found['size']} leaves and the root {found['root']}.{since}")
+    if found["witnessed"] is not None:
+        say(f"Enough witnesses cosigned its first {found['witnessed']} leaves.")
     for name, words in (
         ("waiting", "entries are not signed yet."),
         ("erased", "entries had particulars that were erased; the rest of each is proved."),

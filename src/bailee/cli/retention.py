@@ -57,6 +57,8 @@ def _standing(home: HomePlace | None, *, as_json: bool) -> None:
     watch = ask_one(home, "retention.watch")
     for reason in watch.texts("reasons"):
         say(f"warning: the server is not ready: {reason}", err=True)
+    for alert in watch.texts("alerts"):
+        say(f"warning: {alert}", err=True)
     steps = watch.parts("steps")
     for step in steps:
         if step["error"] is not None:

@@ -4,9 +4,9 @@ Rules kept here:
 
 * They are hashes and commitments: they name nobody and hold nothing, so nobody is asked who they
   are. There is no list of them.
-* Only a path that is a tile's in its one form is looked for; an answer has 8,704 bytes at most.
+* Only a path that is a tile's in its one form is looked for; a tile has 8,704 bytes at most.
 * A tile never changes, and may be kept for ever by whoever fetched it; the checkpoint is new each
-  time.
+  time. Beside it is the latest one that enough witnesses have cosigned.
 
 Rows: P4.
 """
@@ -18,7 +18,7 @@ from starlette.responses import Response
 from bailee.console.asking import Ask
 from bailee.console.parts import Parts
 from bailee.errors import InputError
-from bailee.ledger.folder import CHECKPOINT
+from bailee.ledger.folder import CHECKPOINT, WITNESSED
 from bailee.ledger.tlog import tiles
 
 _FOR_GOOD = {"cache-control": "public, max-age=31536000, immutable"}
@@ -32,7 +32,14 @@ class LedgerPages:
 
     def checkpoint(self, _ask: Ask) -> Response:
         """The latest checkpoint, a signed note."""
-        note = self._parts.node.sequencer.folder.read(CHECKPOINT)
+        return self._note(CHECKPOINT)
+
+    def witnessed(self, _ask: Ask) -> Response:
+        """The latest checkpoint that a quorum of the witnesses has cosigned."""
+        return self._note(WITNESSED)
+
+    def _note(self, name: str) -> Response:
+        note = self._parts.node.sequencer.folder.read(name)
         if note is None:
             raise _absent()
         return Response(note, media_type="text/plain")

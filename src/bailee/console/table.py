@@ -100,6 +100,7 @@ def table(areas: Areas) -> tuple[PageRoute, ...]:
         PageRoute("GET", "/style.css", anyone, public.style),
         PageRoute("GET", "/passkey.js", anyone, public.script),
         PageRoute("GET", "/ledger/checkpoint", anyone, areas.ledger.checkpoint),
+        PageRoute("GET", "/ledger/checkpoint.witnessed", anyone, areas.ledger.witnessed),
         PageRoute("GET", "/ledger/{tile:path}", anyone, areas.ledger.tile),
         PageRoute("GET", "/sign-in", anyone, people.sign_in_page),
         PageRoute("POST", "/sign-in", anyone, people.sign_in),

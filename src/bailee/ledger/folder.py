@@ -7,23 +7,76 @@ others as it is. An object of its own so that a test can put one in its place th
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 from bailee.errors import IntegrityError, StorageError
+from bailee.ledger.signing import trusting
+from bailee.ledger.tlog import notes
+from bailee.ledger.tlog.checkpoints import Checkpoint
+from bailee.ledger.tlog.notes import Note
 from bailee.ledger.tlog.tiles import ENTRIES, Tile
 from bailee.ledger.tlog.tree import HASH_SIZE
+from bailee.ledger.tlog.trust import Trust
 from bailee.syncing import sync_folder
 
 CHECKPOINT: Final = "checkpoint"
+WITNESSED: Final = "checkpoint.witnessed"
+"""The latest checkpoint that a quorum of witnesses has cosigned."""
 PUT_BACK: Final = (
     "put ledger/ back from a copy; where data/ is as it was last, ledger/ may be removed, and is "
     "made again"
 )
-_ENTRY_BYTES: Final = 2 + HASH_SIZE  # in a bundle: its length, and a commitment
+ENTRY_BYTES: Final = 2 + HASH_SIZE
+"""What an entry takes in a bundle: its length, and a commitment."""
 BEING_WRITTEN: Final = "being-written"
+
+
+class LogFiles(Protocol):
+    """A log's files, wherever they are: read on one thread. Errors as those of `Folder`."""
+
+    def read(self, name: str) -> bytes | None:
+        """A file; None: there is none."""
+
+    def fetch(self, wanted: Sequence[Tile]) -> list[bytes]:
+        """Tiles and bundles, in the order asked."""
+        ...
+
+    def names(self) -> Iterable[str]:
+        """Every file that is known to be there."""
+        ...
+
+
+def believed(files: LogFiles, trust: Trust) -> Iterator[tuple[Note, Checkpoint]]:
+    """The checkpoints that are there and that `trust` believes, the latest first.
+
+    Raises:
+        IntegrityError: one is there that the log has not signed, or that was changed.
+        StorageError: one can't be read.
+    """
+    for name in (CHECKPOINT, WITNESSED):
+        data = files.read(name)
+        if data is not None:
+            note = notes.read(data)
+            checkpoint = trusting(trust.logs).opened(note).checkpoint
+            if trust.believes(note):
+                yield note, checkpoint
+
+
+def tile_from(read: Callable[[str], bytes | None], tile: Tile) -> bytes:
+    """A tile or bundle, cut from the full one where that has taken its place.
+
+    Raises:
+        IntegrityError: it is not there; it is named.
+    """
+    found = read(tile.path)
+    if found is None and (full := read(tile.full_path)) is not None:
+        found = full[: tile.width * (ENTRY_BYTES if tile.level == ENTRIES else HASH_SIZE)]
+    if found is None:
+        raise IntegrityError(f"{tile.path} is not there.", hint=PUT_BACK)
+    return found
 
 
 class Folder:
@@ -54,15 +107,7 @@ class Folder:
             IntegrityError: one is not there; it is named.
             StorageError: one can't be read.
         """
-        return [self._tile(one) for one in wanted]
-
-    def _tile(self, tile: Tile) -> bytes:
-        found = self.read(tile.path)
-        if found is None and (full := self.read(tile.full_path)) is not None:
-            found = full[: tile.width * (_ENTRY_BYTES if tile.level == ENTRIES else HASH_SIZE)]
-        if found is None:
-            raise IntegrityError(f"{tile.path} is not there.", hint=PUT_BACK)
-        return found
+        return [tile_from(self.read, one) for one in wanted]
 
     def names(self) -> Iterator[str]:
         """Every file that is there."""

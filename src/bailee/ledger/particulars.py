@@ -63,11 +63,12 @@ _ERASED: Final[Declared] = {
     "erasure": _ID, "sessions": _NUMBER, "reports": _NUMBER, "cloud_sessions": _NUMBER,
     "deferred": _NUMBER, "found": _NUMBER,
 }  # fmt: skip
-_COUNTS: Final = (
+CLOUD_COUNTS: Final = (
     *(f"egress_{n}" for n in ("connections", "allowed", "refused", "cut", "failed", "sent",
                               "received")),
     *(f"git_{n}" for n in ("operations", "refused", "rejected")),
 )  # fmt: skip
+"""What is counted of a cloud session's connections."""
 
 _RECEIPTS: Final[Mapping[str, Declared]] = {
     f"{kind}.{state}": {"receipt": _ID}
@@ -168,7 +169,7 @@ KINDS: Final[Mapping[str, Declared]] = {
     "cloud.session_started": {"account": _ID, "by": _ID, "security": _WORD},
     "cloud.session_ended": {
         "account": _ID, "reason": _WORD, "problem": _WORD, "seconds": _NUMBER,
-        **dict.fromkeys(_COUNTS, _NUMBER),
+        **dict.fromkeys(CLOUD_COUNTS, _NUMBER),
     },
     "cloud.git": {
         "operation": _WORD, "outcome": _WORD, "rule": _WORD, "old": _SEALED, "new": _SEALED,
@@ -176,6 +177,11 @@ KINDS: Final[Mapping[str, Declared]] = {
     },
     "cloud.expired": _HELD,
     "cloud.erased": _HELD,
+    "egress.day": {
+        **{f"{channel}_{what}": _NUMBER for channel in ("api", "bedrock", "vertex")
+           for what in ("exchanges", "sent", "received")},
+        "cloud_sessions": _NUMBER, **dict.fromkeys(CLOUD_COUNTS, _NUMBER),
+    },
     # the machine's clock
     "clock.stepped": {"seconds": _NUMBER},
     "clock.set_right": {"seconds": _NUMBER},

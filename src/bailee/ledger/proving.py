@@ -15,20 +15,19 @@ from sqlalchemy import Engine
 from bailee.db.audit import audit
 from bailee.db.engine import reading, storage_errors
 from bailee.errors import InputError
-from bailee.ledger.folder import CHECKPOINT, Folder
+from bailee.ledger.folder import Folder, believed
 from bailee.ledger.sequencing import LEAVES, Committed, entry_of, payload_of
-from bailee.ledger.signing import opened, trusting
-from bailee.ledger.tlog import notes, tree
-from bailee.ledger.tlog.notes import Key
+from bailee.ledger.tlog import tree
 from bailee.ledger.tlog.proofs import Proof
 from bailee.ledger.tlog.tiles import Tiles
+from bailee.ledger.tlog.trust import Trust
 
 _ONE: Final = LEAVES.params(first=0, most=1)
 
 
-def prove(engine: Engine, folder: Folder, key: Key, number: int) -> tuple[Proof, bytes]:
-    """The proof of the entry with this number, under the checkpoint that is there; and the payload
-    that it is about.
+def prove(engine: Engine, folder: Folder, trust: Trust, number: int) -> tuple[Proof, bytes]:
+    """The proof of the entry with this number, under the latest checkpoint that `trust` believes;
+    and the payload that it is about.
 
     Raises:
         InputError: code `not_found`, there is no such entry, or the checkpoint does not have it.
@@ -38,16 +37,16 @@ def prove(engine: Engine, folder: Folder, key: Key, number: int) -> tuple[Proof,
     with storage_errors("the audit record"), reading(engine) as connection:
         found = connection.execute(_ONE.where(audit.c.number == number)).first()
     row = None if found is None else Committed(*found)
-    note = folder.read(CHECKPOINT)
-    signed = None if note is None else opened(note, key)
-    if row is None or note is None or signed is None or row.leaf >= signed.size:
+    under = ((n, c) for n, c in believed(folder, trust) if row is not None and row.leaf < c.size)
+    note, signed = next(under, (None, None))
+    if row is None or note is None or signed is None:
         raise InputError(
-            f"the audit record has no entry {number} that is signed.",
+            f"the audit record has no entry {number} that is signed as it must be.",
             code="not_found",
-            hint="bailee audit list shows which there are",
+            hint="bailee audit list shows which there are, and bailee audit witness who cosigned",
         )
     log = Tiles(signed.size, signed.root_hash, folder.fetch)
     hashes = tuple(tree.inclusion(row.leaf, signed.size, log.hashes))
-    made = Proof(row.leaf, hashes, notes.read(note), row.salt)
-    made.verify(entry_of(row), trusting(key))  # what was changed since is never handed out
+    made = Proof(row.leaf, hashes, note, row.salt)
+    made.verify(entry_of(row), trust)  # what was changed since is never handed out
     return made, payload_of(row)

@@ -23,7 +23,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from itertools import takewhile
 from typing import Final, NamedTuple
@@ -34,12 +34,12 @@ from sqlalchemy import Engine, bindparam, func, insert, select
 from bailee.db.audit import UNSEALED, audit, audit_leaves
 from bailee.db.engine import reading, storage_errors
 from bailee.errors import IntegrityError
-from bailee.ledger.folder import CHECKPOINT, Folder
+from bailee.ledger.folder import CHECKPOINT, WITNESSED, Folder
 from bailee.ledger.ledger import Sealing, bound
 from bailee.ledger.payload import SALT_BYTES, commitment, digest_of, payload
-from bailee.ledger.signing import opened, signed
-from bailee.ledger.tlog import tree
-from bailee.ledger.tlog.notes import Key, Signer
+from bailee.ledger.signing import signed, trusting
+from bailee.ledger.tlog import notes, tree
+from bailee.ledger.tlog.notes import Key, Note, Signer
 from bailee.ledger.tlog.tiles import WIDTH, Tiles, bundled, written
 from bailee.ledger.tlog.tree import Frontier
 
@@ -92,17 +92,23 @@ class Sequencer:
     """
 
     def __init__(
-        self, engine: Engine, sealing: Sealing, folder: Folder, signer: Callable[[], Signer]
+        self,
+        engine: Engine,
+        sealing: Sealing,
+        folder: Folder,
+        signers: Callable[[], Sequence[Signer]],
     ) -> None:
-        """`engine`: the data database. `signer` is asked for when it is first needed."""
+        """`engine`: the data database. `signers`, of one name, are asked for when needed."""
         self._engine = engine
         self._sealing = sealing
         self.folder = folder
         """The tree's files, to be read."""
-        self._signer = signer
+        self._signers = signers
         self._one = threading.Lock()
         self._edge: Frontier | None = None  # the checkpoint's; None: to be read from the files
         self._new = threading.Event()
+        self.signed: Final = threading.Event()
+        """Set when there is a new checkpoint. Who has it cosigned clears it."""
 
     def noted(self) -> None:
         """The audit record has a new entry, or will when its transaction is committed."""
@@ -113,9 +119,9 @@ class Sequencer:
         return self._new.wait(seconds)
 
     @property
-    def key(self) -> Key:
-        """The public key under which the tree is signed."""
-        return self._signer().key
+    def keys(self) -> tuple[Key, ...]:
+        """The public keys under which the tree is signed, that of Ed25519 first."""
+        return tuple(one.key for one in self._signers())
 
     def finish(self) -> None:
         """Take up what this process has appended, if anything."""
@@ -143,6 +149,20 @@ class Sequencer:
                 self._new.set()
                 raise
             return self._edge.size
+
+    def cosigned(self, note: Note, *, quorum: bool) -> None:
+        """Publish a checkpoint of this log with its cosignatures, unless there is a later one by
+        now. `quorum`: they are enough; then it is kept as the latest of which that is true.
+
+        Raises:
+            StorageError: it can't be read or written; call again.
+        """
+        with self._one:
+            files = {WITNESSED: note.data} if quorum else {}
+            latest = self.folder.read(CHECKPOINT)
+            if latest is not None and notes.read(latest).text == note.text:
+                files[CHECKPOINT] = note.data
+            self.folder.write(files)
 
     # -- the steps -------------------------------------------------------------------------------
 
@@ -209,7 +229,8 @@ class Sequencer:
             }
             after = before.grown(hashes)
             self.folder.write({tile.path: content for tile, content in made.items()})
-            self.folder.write({CHECKPOINT: signed(self._signer(), after)})
+            self.folder.write({CHECKPOINT: signed(self._signers(), after)})
+            self.signed.set()
             self._edge = after
             for tile in made:
                 if tile.width == WIDTH:
@@ -217,11 +238,16 @@ class Sequencer:
         return len(rows) == _PORTION
 
     def _read_edge(self) -> Frontier:
-        """The edge of what is signed, verified."""
-        note = self.folder.read(CHECKPOINT)
-        if note is None:
+        """The edge of what is signed, verified; by now with each of our keys."""
+        data = self.folder.read(CHECKPOINT)
+        if data is None:
             return Frontier()
-        last = opened(note, self._signer().key)
+        note, signers = notes.read(data), self._signers()
+        trusted = trusting([one.key for one in signers]).opened(note)
+        last = trusted.checkpoint
+        if new := [one for one in signers if one.key not in note.verified([one.key])]:
+            added = notes.signed(note.text, new, 0).signatures
+            self.folder.write({CHECKPOINT: Note(note.text, (*note.signatures, *added)).data})
         tiles = Tiles(last.size, last.root_hash, self.folder.fetch)
         if last.size % WIDTH:
             tiles.entries(last.size // WIDTH)

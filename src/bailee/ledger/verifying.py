@@ -1,13 +1,15 @@
 """Checking a log from its files, and the entries that it commits to: what is wrong with what.
 
-It takes the log's public key and nothing of its operator's: a copy of the files will do, here or
+It takes the log's public keys and nothing of its operator's: a copy of the files will do, here or
 anywhere. Each file is named that is not what was signed, and each entry that is not the one that
 became a leaf. Reads, and changes nothing.
 
-* Everything is measured by the checkpoint. Where that is not signed by the key, nothing else is
+* Everything is measured by the checkpoint. Where that may not be believed, nothing else is
   looked at: nothing else could be believed.
 * With a checkpoint that somebody remembers, the log must be that one with more at its end: a log
   that became smaller was rolled back, one that does not begin with it was forked.
+* Where the policy asks for witnesses, there must be a checkpoint that they have cosigned, and the
+  log must be that one with more at its end: what came since they have not seen.
 * Files that lead beyond the checkpoint were written before a crash, and say nothing.
 
 Rows: P4.
@@ -31,16 +33,16 @@ from bailee.damage import Damaged
 from bailee.db.audit import audit, audit_leaves
 from bailee.db.engine import reading, storage_errors
 from bailee.errors import InputError, IntegrityError
-from bailee.ledger.folder import BEING_WRITTEN, CHECKPOINT, Folder
+from bailee.ledger.folder import BEING_WRITTEN, CHECKPOINT, WITNESSED, LogFiles
 from bailee.ledger.ledger import Sealing, bound
 from bailee.ledger.payload import digest_of
 from bailee.ledger.sequencing import ACCEPTED, LEAVES, Committed, entry_of, salt_bound
-from bailee.ledger.signing import opened
-from bailee.ledger.tlog import tiles, tree
+from bailee.ledger.signing import opened, trusting
+from bailee.ledger.tlog import notes, tiles, tree
 from bailee.ledger.tlog.checkpoints import Checkpoint
-from bailee.ledger.tlog.notes import Key
 from bailee.ledger.tlog.tiles import ENTRIES, HEIGHT, WIDTH, Tile, Tiles
 from bailee.ledger.tlog.tree import HASH_SIZE, TreeNode
+from bailee.ledger.tlog.trust import NONE, Trust
 
 _PORTION: Final = 4096
 _WITHOUT: Final = select(audit.c.number).where(
@@ -63,6 +65,7 @@ _ACCEPTED: Final = (
 @dataclass(frozen=True, slots=True)
 class CheckedLog:
     """What was found. `size`, `root` (hexadecimal): the checkpoint's, None where it is not good.
+    `witnessed`: how many leaves the policy's witnesses have cosigned, None: it asks for none.
     `files`, `leaves`, `entries`: how many of each were looked at; entries only where the database
     is there. `waiting`: entries that no checkpoint has yet. `erased`: leaves of which particulars
     are gone, as they should be. `lost`: leaves whose entries an older copy of the data, which was
@@ -71,6 +74,7 @@ class CheckedLog:
 
     size: int | None
     root: str | None
+    witnessed: int | None
     files: int
     leaves: int
     entries: int
@@ -85,36 +89,44 @@ class Check:
 
     def __init__(
         self,
-        folder: Folder,
-        key: Key,
+        files: LogFiles,
+        trust: Trust,
         remembered: bytes | None = None,
         engine: Engine | None = None,
         sealing: Sealing | None = None,
     ) -> None:
-        """`key`: the log's. `remembered`: an earlier checkpoint of it. `engine`: the database with
-        the entries, if it is there; `sealing`: whoever can open what is sealed of them.
+        """`trust`: whose log it is. `remembered`: an earlier checkpoint of it. `engine`: the
+        database with the entries, if it is there; `sealing`: whoever can open what is sealed of
+        them.
         """
-        self._folder = folder
-        self._key = key
+        self._files = files
+        self._trust = trust
         self._remembered = remembered
         self._engine = engine
         self._sealing = sealing
         self._damaged: dict[Damaged, None] = {}
-        self._files = self._leaves = self._entries = self._erased = self._lost = 0
+        self._believed: list[int] = []
+        self._looked_at = self._leaves = self._entries = self._erased = self._lost = 0
 
     def run(self) -> CheckedLog:
         """Check all of it.
 
         Raises:
             StorageError: a file or the database can't be read at all.
-            IntegrityError: what is remembered is no checkpoint that the key signed.
+            IntegrityError: what is remembered is no checkpoint that the log signed.
         """
-        before = None if self._remembered is None else opened(self._remembered, self._key)
-        signed = self._checkpoint(before)
+        remembered, own = self._remembered, trusting(self._trust.logs)
+        before = None if remembered is None else opened(remembered, own)
+        # In this order: the latest may become later in between, and never smaller.
+        witnessed, signed = self._checkpoint(WITNESSED), self._checkpoint(CHECKPOINT)
+        if not self._damaged and signed is None and (before or witnessed) is not None:
+            self._bad(CHECKPOINT, "there is none, and there was one: the log was rolled back.")
+        seen = None if self._trust.quorum == NONE or signed is None else self._seen()
         log = None if signed is None else self._log(signed)
         waiting = 0
         if signed is not None and log is not None:
             self._compare(before, signed, log)
+            self._compare(witnessed, signed, log)
             self._walk(log, signed.size)
         if self._engine is not None and (log is not None or not self._damaged):
             with storage_errors("the audit record"):
@@ -122,7 +134,8 @@ class Check:
         return CheckedLog(
             size=None if signed is None else signed.size,
             root=None if signed is None else signed.root_hash.hex(),
-            files=self._files,
+            witnessed=seen,
+            files=self._looked_at,
             leaves=self._leaves,
             entries=self._entries,
             waiting=waiting,
@@ -136,24 +149,32 @@ class Check:
     def _bad(self, where: str, what: str) -> None:
         self._damaged[Damaged(where, what)] = None
 
-    def _checkpoint(self, before: Checkpoint | None) -> Checkpoint | None:
-        note = self._folder.read(CHECKPOINT)
-        if note is None:
-            if before is not None:
-                self._bad(CHECKPOINT, "there is none, and there was one: the log was rolled back.")
+    def _checkpoint(self, name: str) -> Checkpoint | None:
+        data = self._files.read(name)
+        if data is None:
             return None
-        self._files += 1
+        self._looked_at += 1
         try:
-            return opened(note, self._key)
+            note = notes.read(data)
+            checkpoint = trusting(self._trust.logs).opened(note).checkpoint
         except IntegrityError as error:
-            self._bad(CHECKPOINT, error.message)
-        return None
+            self._bad(name, error.message)
+            return None
+        if self._trust.believes(note):
+            self._believed.append(checkpoint.size)
+        return checkpoint
+
+    def _seen(self) -> int | None:
+        """How many leaves of the log the witnesses have cosigned, as the policy asks."""
+        if not self._believed and not self._damaged:
+            self._bad(CHECKPOINT, "it is not cosigned by the witnesses that must have seen it.")
+        return max(self._believed, default=None)
 
     def _log(self, signed: Checkpoint) -> Tiles | None:
         """The log's hashes. Where a tile at its right edge is not what it was, each of those is
         taken from what lies under it, so that the others can be told from the one.
         """
-        for fetch in (self._folder.fetch, self._mended):
+        for fetch in (self._files.fetch, self._mended):
             log = Tiles(signed.size, signed.root_hash, fetch)
             try:
                 log.hashes([])
@@ -166,7 +187,7 @@ class Check:
 
     def _mended(self, wanted: Sequence[Tile]) -> list[bytes]:
         return [
-            self._folder.fetch([tile])[0]
+            self._files.fetch([tile])[0]
             if tile.width == WIDTH or tile.level == ENTRIES
             else b"".join(self._under(tile))
             for tile in wanted
@@ -175,10 +196,10 @@ class Check:
     def _under(self, tile: Tile) -> list[bytes]:
         """The hashes of a tile, made of what lies under it."""
         if tile.level == 0:
-            (bundle,) = self._folder.fetch([Tile(ENTRIES, tile.number, tile.width)])
+            (bundle,) = self._files.fetch([Tile(ENTRIES, tile.number, tile.width)])
             return [tree.leaf_hash(entry) for entry in tiles.unbundled(bundle, tile.width)]
         below = [Tile(tile.level - 1, tile.number * WIDTH + place) for place in range(tile.width)]
-        return [tree.root(_hashes(content)) for content in self._folder.fetch(below)]
+        return [tree.root(_hashes(content)) for content in self._files.fetch(below)]
 
     def _compare(self, before: Checkpoint | None, signed: Checkpoint, log: Tiles) -> None:
         """That the log is the one that is remembered, with more at its end."""
@@ -200,12 +221,14 @@ class Check:
     def _walk(self, log: Tiles, size: int) -> None:
         """Every file of the log: those that must be there, and whatever else is."""
         levels = range(ENTRIES, -(-size.bit_length() // HEIGHT))
-        expected = {tile.path: tile for level in levels for tile in tiles.of(level, size)}
-        for tile in expected.values():
+        every = [tile for level in levels for tile in tiles.of(level, size)]
+        every.sort(key=lambda tile: tile.number << HEIGHT * max(tile.level, 0))  # beside each other
+        expected = {tile.path for tile in every}
+        for tile in every:
             self._look(log, tile)
             self._leaves += tile.width if tile.level == ENTRIES else 0
-        for name in self._folder.names():
-            if name in expected or name in (CHECKPOINT, BEING_WRITTEN):
+        for name in self._files.names():
+            if name in expected or name in (CHECKPOINT, WITNESSED, BEING_WRITTEN):
                 continue
             try:
                 tile = tiles.at(name)
@@ -217,7 +240,7 @@ class Check:
 
     def _look(self, log: Tiles, tile: Tile) -> None:
         """Whether a tile or bundle is there as the checkpoint has it."""
-        self._files += 1
+        self._looked_at += 1
         first = tile.number * WIDTH
         try:
             if tile.level == ENTRIES:
@@ -228,7 +251,7 @@ class Check:
                     TreeNode(HEIGHT * tile.level, first + place) for place in range(tile.width)
                 ]
                 content = b"".join(log.hashes(nodes))
-            if self._folder.fetch([tile]) != [content]:
+            if self._files.fetch([tile]) != [content]:
                 self._bad(tile.path, "it is not what was signed.")
         except IntegrityError as error:
             where, _, what = error.message.partition(" ")

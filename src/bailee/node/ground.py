@@ -26,7 +26,9 @@ from bailee.errors import BaileeError, InputError, StorageError
 from bailee.home import Home, parts
 from bailee.home.reserve import Reserve
 from bailee.keyring import EnvironmentRoot, FileRoot, Keyring, Root, check_root, newest_generation
-from bailee.ledger import Folder, Ledger, Sequencer, signing
+from bailee.ledger import Cosigning, Folder, Ledger, Sequencer, signing
+from bailee.ledger.cosigning import SETTING as WITNESSES
+from bailee.ledger.cosigning import policy_of
 from bailee.node import old_entries
 from bailee.node.marks import Marks
 from bailee.node.minding import Minding
@@ -53,6 +55,7 @@ class Ground:
     minding: Minding | None
     ledger: Ledger
     sequencer: Sequencer
+    cosigning: Cosigning
 
     def latest(self) -> datetime:
         """The time by which is told what may be read: while the machine's clock has stepped ahead,
@@ -80,6 +83,8 @@ def lay(
     settings = settings or config.load(home.settings_file, environment, {})
     document = settings.text("policy.document")
     policy = load(None if document is None else Path(document))
+    trusted = settings.text(WITNESSES)
+    witnesses = policy_of(None if trusted is None else Path(trusted))
     standing = parts.examine(home, accepted)
     room = Reserve(home.stores)
     with room.deleting():  # on a full disk too: what is deleted there makes room
@@ -113,7 +118,7 @@ def lay(
         data,
         holders,
         Folder(home.ledger),
-        lambda: signing.signer(marks.home_id, keyring.secret(signing.NAME)),
+        lambda: signing.signers(marks.home_id, keyring.secret),
     )
     closing.callback(_last_leaves, sequencer)
 
@@ -134,6 +139,7 @@ def lay(
         minding,
         Ledger(data, time, holders, appended=appended),
         sequencer,
+        Cosigning(sequencer, witnesses),
     )
 
 

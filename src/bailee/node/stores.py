@@ -15,6 +15,7 @@ from bailee.keeping.holds import Holds
 from bailee.keeping.keeper import Keeper, Swept
 from bailee.keeping.receipts import Receipts
 from bailee.lasting import Lasting
+from bailee.node.egress import EgressDays
 from bailee.node.ground import Ground
 from bailee.node.once import Once
 from bailee.telemetry.telemetry import Telemetry
@@ -40,6 +41,7 @@ class Stores(Ground):
     once: Once
     webhook: Webhook | None
     telemetry: Telemetry
+    egress: EgressDays
 
     @property
     def accounts(self) -> Accounts:
@@ -54,7 +56,7 @@ class Stores(Ground):
     @property
     def swept(self) -> tuple[Swept, ...]:
         """All that a sweep goes over before the vault."""
-        return self.telemetry, self.reports, self.survey, self.cloud, self.once
+        return self.telemetry, self.reports, self.survey, self.cloud, self.once, self.egress
 
     @property
     def received(self) -> tuple[ReceivedCounts, ...]:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Collection, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from functools import cached_property
 
 from bailee.accounts import PeopleRegistry
@@ -23,7 +23,7 @@ from bailee.cloud.egress.lists import NetworkLists
 from bailee.cloud.git.connections import GitConnections
 from bailee.cloud.sessions.store import Store as CloudStore
 from bailee.config import Settings
-from bailee.errors import InputError
+from bailee.errors import InputError, StorageError
 from bailee.feedback.reports import Reports
 from bailee.feedback.survey import Survey, by_telemetry
 from bailee.gateway.interpret import interpret
@@ -31,6 +31,7 @@ from bailee.home import Home
 from bailee.keeping.holds import Holds
 from bailee.keeping.receipts import Receipts
 from bailee.node.deciding import Deciding
+from bailee.node.egress import EgressDays
 from bailee.node.erasing import Erasures
 from bailee.node.erasure_rows import ErasureRows
 from bailee.node.following import Following
@@ -253,6 +254,18 @@ class Wiring:
         return made
 
     @cached_property
+    def egress(self) -> EgressDays:
+        """What left, by the day."""
+        made = EgressDays(self.ground.data, self.ground.ledger, self.ground.clock)
+
+        def last() -> None:
+            with suppress(StorageError):  # these counts are lost
+                made.write()
+
+        self._closing.callback(last)
+        return made
+
+    @cached_property
     def stores(self) -> Stores:
         """All of them."""
         return Stores(
@@ -269,6 +282,7 @@ class Wiring:
             once=self.once,
             webhook=self.webhook,
             telemetry=self.telemetry,
+            egress=self.egress,
         )
 
     # -- services --------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ from typing import Final
 from bailee.accounts.roles import Permission
 from bailee.errors import InputError
 from bailee.ledger import Leaf
+from bailee.ledger.cosigning import WitnessStanding
 from bailee.ledger.folder import CHECKPOINT
 from bailee.ledger.proving import prove
 from bailee.ledger.verifying import Check, CheckedLog
@@ -21,11 +22,25 @@ from bailee.operations.operation import operation
 
 @dataclass(frozen=True, slots=True)
 class SignedCheckpoint:
-    """The log's checkpoint: a signed note, and the public key that opens it."""
+    """The log's checkpoint: a signed note, and the public keys that open it. `key`: of Ed25519.
+    `witnesses`: those that are asked to cosign; `quorum`: enough of them have.
+    """
 
     size: int
     note: str
     key: str
+    key_ml_dsa_44: str
+    witnesses: list[WitnessStanding]
+    quorum: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Witnesses:
+    """Who is asked to cosign the log's checkpoint, of so many leaves; `quorum`: enough have."""
+
+    size: int
+    witnesses: list[WitnessStanding]
+    quorum: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +83,24 @@ def checkpoint(asks: Asks, node: Node) -> SignedCheckpoint:
     """The checkpoint over all entries up to now, signed."""
     asks.require(node, Permission.AUDIT_READ)
     size = node.sequencer.run()
+    node.cosigning.run()
     note = node.sequencer.folder.read(CHECKPOINT)
     if note is None:
         raise InputError("the audit record has no entry yet.", code="not_found")
-    return SignedCheckpoint(size, note.decode(), node.sequencer.key.text)
+    witnesses, quorum = node.cosigning.standing()
+    ed25519, ml_dsa = (key.text for key in node.sequencer.keys)
+    return SignedCheckpoint(size, note.decode(), ed25519, ml_dsa, witnesses, quorum)
+
+
+@operation()
+def witness(asks: Asks, node: Node) -> Witnesses:
+    """Ask those that have not cosigned the checkpoint over all entries up to now, and say who has.
+    This may take some seconds.
+    """
+    asks.require(node, Permission.AUDIT_READ)
+    size = node.sequencer.run()
+    node.cosigning.run(all_now=True)
+    return Witnesses(size, *node.cosigning.standing())
 
 
 @operation()
@@ -79,16 +108,20 @@ def verify(asks: Asks, node: Node, *, since: str | None = None) -> CheckedLog:
     """Check the log and all entries, beside an earlier checkpoint if one is given."""
     asks.require(node, Permission.AUDIT_READ)
     at, before = node.sequencer, None if since is None else since.encode()
-    return Check(at.folder, at.key, before, node.data, node.ledger.sealing).run()
+    return Check(at.folder, node.cosigning.trust, before, node.data, node.ledger.sealing).run()
 
 
 @operation()
 def proof(asks: Asks, node: Node, *, id: str) -> Proved:
-    """The proof of an entry, by its number, or of the latest step of a receipt, by its id."""
+    """The proof of an entry, by its number, or of the latest step of a receipt, by its id; under a
+    checkpoint that enough witnesses have cosigned, where the settings name some.
+    """
     asks.require(node, Permission.AUDIT_READ)
-    node.sequencer.run()
+    at = node.sequencer
+    at.run()
+    node.cosigning.run()
     number = int(id) if id.isdecimal() else max(_steps(node, id))
-    made, payload = prove(node.data, node.sequencer.folder, node.sequencer.key, number)
+    made, payload = prove(node.data, at.folder, node.cosigning.trust, number)
     return Proved(number, made.index, payload.decode(), made.data.decode())
 
 
@@ -105,6 +138,7 @@ OPERATIONS: Final[Mapping[str, Function]] = {
     "audit.list": list_,
     "audit.show": show,
     "audit.checkpoint": checkpoint,
+    "audit.witness": witness,
     "audit.verify": verify,
     "audit.proof": proof,
 }

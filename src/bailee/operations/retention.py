@@ -64,10 +64,13 @@ class SweepStep:
 
 @dataclass(frozen=True, slots=True)
 class WatchReport:
-    """How the promise stands. `server`: one runs; `reasons`: why it is not ready, as codes."""
+    """How the promise stands. `server`: one runs. As codes: `reasons`, why it is not ready, and
+    `alerts`, what else somebody should look at.
+    """
 
     server: bool
     reasons: list[str]
+    alerts: list[str]
     steps: list[SweepStep]
 
 
@@ -136,8 +139,10 @@ def watch(asks: Asks, node: Node) -> WatchReport:
     """How the promise stands, by a server that runs and by what the sweeps have noted."""
     asks.require(node, Permission.RETENTION_READ)
     health = None if node.serving is None else node.serving.health()
-    reasons = [] if health is None else list(health.reasons)
-    return WatchReport(health is not None, reasons, [_step(one) for one in node.sweeping.notes()])
+    steps = [_step(one) for one in node.sweeping.notes()]
+    if health is None:
+        return WatchReport(server=False, reasons=[], alerts=[], steps=steps)
+    return WatchReport(True, [*health.reasons], [*health.alerts], steps)
 
 
 @operation()

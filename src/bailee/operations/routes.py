@@ -87,6 +87,7 @@ ROUTES: Final[Mapping[str, Route]] = {
     "audit.list": Route("GET", "/audit"),
     "audit.show": Route("GET", "/audit/entries/{number}"),
     "audit.checkpoint": Route("GET", "/audit/checkpoint"),
+    "audit.witness": Route("POST", "/audit/witnessing"),
     "audit.verify": Route("POST", "/audit/verification"),
     "audit.proof": Route("GET", "/audit/proofs/{id}"),
     # The home

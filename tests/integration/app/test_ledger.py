@@ -114,7 +114,7 @@ def test_what_is_done_is_a_leaf(place: Place, act: Callable[[Place], None]) -> N
         assert kind == json.loads(made["payload"])["kind"]
         proof = proofs.read(made["proof"].encode())
         entry = commitment(proof.extra or b"", made["payload"].encode())
-        assert signed["size"] == proof.verify(entry, trusting(key)).checkpoint.size
+        assert signed["size"] == proof.verify(entry, trusting([key])).checkpoint.size
     checked = ask(place, "audit.verify")
     assert ([], signed["size"]) == (checked["damaged"], checked["entries"])
 

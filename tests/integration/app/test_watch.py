@@ -75,7 +75,7 @@ def test_ready_is_who_has_swept(watched: Watched) -> None:
     assert ("starting",) == watched.watch.health().reasons
     watched.watch.start()
     assert watched.ready.wait(30)
-    assert (200, b'{"ready":true,"reasons":[],"failing":[]}') == (
+    assert (200, b'{"ready":true,"reasons":[],"failing":[],"alerts":[]}') == (
         watched.watch.health().status,
         watched.watch.health().body(),
     )
@@ -292,3 +292,27 @@ def test_what_is_not_sealed_is_a_reason(watched: Watched) -> None:
     gate.set()
     place.node.vault.flush()
     assert watched.watch.health().ready
+
+
+@pytest.mark.row("P4")
+def test_a_log_that_nobody_cosigns_is_an_alert(watched: Watched) -> None:
+    """An hour without a quorum of its witnesses: said, entered, and in its health, which is ready
+    all the same; and over once they have cosigned.
+    """
+    lacking = [0.0]
+    watched.place.node.cosigning.unwitnessed = lambda: lacking[0]  # type: ignore[method-assign]
+    watched.watch.start()
+    assert watched.ready.wait(30)
+    lacking[0] = promise.WITNESSES + 1
+    watched.watch.look()
+    health = watched.watch.health()
+    assert (True, ("unwitnessed",)) == (health.ready, health.alerts)
+    assert "bailee: alert (unwitnessed): no quorum" in watched.said[-1]
+    lacking[0] = 0.0
+    watched.watch.look()
+    assert "bailee: no longer unwitnessed" == watched.said[-1]
+    assert () == watched.watch.health().alerts
+    assert (["unwitnessed"],) * 2 == (
+        watched.entered("watch.late"),
+        watched.entered("watch.restored"),
+    )

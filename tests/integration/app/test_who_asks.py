@@ -42,6 +42,7 @@ THE_HOMES: Mapping[str, frozenset[str]] = dict.fromkeys(
         "retention.run", "retention.watch", "retention.report", "retention.damaged", "verify",
         "keyring.rotate", "clock.show", "clock.confirm",
         "audit.list", "audit.show", "audit.checkpoint", "audit.verify", "audit.proof",
+        "audit.witness",
         "metrics.list", "metrics.query", "metrics.summary", "metrics.dropped",
         "metrics.destinations", "errors.list", "errors.show", "errors.set",
         "hold.place", "hold.release", "hold.list", "hold.read",

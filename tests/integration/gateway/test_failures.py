@@ -570,7 +570,7 @@ def test_how_the_server_stands_needs_no_key(serve: Any) -> None:
         assert 200 == client.send(ready).answer().status
         serving.gateway._health = lambda: Health(("sweep_late",), ("reports",))
         answer = client.send(ready).answer()
-        said = b'{"ready":false,"reasons":["sweep_late"],"failing":["reports"]}'
+        said = b'{"ready":false,"reasons":["sweep_late"],"failing":["reports"],"alerts":[]}'
         assert (503, said) == (answer.status, answer.body)
         assert [] == upstream.requests
 

@@ -13,6 +13,9 @@ from bailee.db.audit import audit_leaves
 from bailee.db.engine import reading
 from bailee.errors import IntegrityError, StorageError
 from bailee.ledger.folder import CHECKPOINT, Folder
+from bailee.ledger.signing import opened, trusting
+from bailee.ledger.tlog import notes
+from bailee.ledger.verifying import Check
 from support.homes.logged import Logged
 
 
@@ -199,3 +202,30 @@ def test_a_leaf_can_not_be_changed_or_deleted(log: Logged) -> None:
             connection.exec_driver_sql(statement)
     with log.engine.begin() as connection:
         connection.exec_driver_sql("UPDATE audit_leaves SET sealed_salt = NULL")
+
+
+@pytest.mark.row("P4")
+def test_a_home_from_before_gets_its_second_signature(tmp_path: Path) -> None:
+    """A log that signed with Ed25519 alone: the next start adds that of ML-DSA-44 to the checkpoint
+    that is there, which stays the same tree; each key alone opens it.
+    """
+    log = Logged(tmp_path)
+    both, log.signers = log.signers, log.signers[:1]
+    log.append(10)
+    log.reopened().run()
+    before = notes.read(log.folder.read(CHECKPOINT) or b"")
+    assert {both[0].key: None} == before.verified([one.key for one in both])
+
+    log.signers = both
+    log.reopened().run()
+    after = notes.read(log.folder.read(CHECKPOINT) or b"")
+    assert (before.text, before.signatures) == (after.text, after.signatures[:1])
+    for one in both:
+        trust = trusting([one.key])
+        assert 10 == opened(after.data, trust).size
+        assert [] == Check(log.folder, trust, before.data if one is both[0] else None).run().damaged
+    log.append(1)
+    log.reopened().run()
+    assert {one.key for one in both} == set(
+        notes.read(log.folder.read(CHECKPOINT) or b"").verified([one.key for one in both])
+    )

@@ -47,7 +47,7 @@ def names(log: Logged, remembered: bytes | None = None) -> list[str]:
 
 def files_named(log: Logged) -> list[str]:
     """The same, by who has the files alone."""
-    return [one.where for one in Check(log.folder, log.signer.key).run().damaged]
+    return [one.where for one in Check(log.folder, log.trust).run().damaged]
 
 
 @pytest.mark.row("P4")
@@ -178,6 +178,6 @@ def test_a_copy_is_checked_without_writing_to_it(log: Logged, tmp_path: Path) ->
     log.engine.dispose()
     before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
     with copied(tmp_path / "data.db") as engine:
-        found = Check(Folder(tmp_path / "ledger"), log.signer.key, engine=engine).run()
+        found = Check(Folder(tmp_path / "ledger"), log.trust, engine=engine).run()
     assert (SIZE, SIZE, []) == (found.size, found.entries, found.damaged)
     assert before == {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}

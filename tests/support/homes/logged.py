@@ -7,7 +7,7 @@ from pathlib import Path
 from bailee.db.engine import open_sqlite
 from bailee.db.migrate import upgrade
 from bailee.ledger import Folder, Ledger, Sequencer
-from bailee.ledger.signing import signer
+from bailee.ledger.signing import signers, trusting
 from bailee.ledger.verifying import Check, CheckedLog
 from bailee.testing import FakeClock
 from bailee.testing.sealing import SealingInMemory
@@ -22,13 +22,14 @@ class Logged:
         upgrade(self.engine, "data")
         self.sealing = sealing or SealingInMemory()
         self.folder = Folder(folder / "ledger")
-        self.signer = signer("test", bytes(range(32)))
+        self.signers = signers("test", lambda _name: bytes(range(32)))
+        self.trust = trusting([one.key for one in self.signers])
         self.ledger = Ledger(self.engine, self.clock, self.sealing)
         self.sequencer = self.reopened()
 
     def reopened(self, folder: Folder | None = None) -> Sequencer:
         """The sequencer as a new process would make it."""
-        return Sequencer(self.engine, self.sealing, folder or self.folder, lambda: self.signer)
+        return Sequencer(self.engine, self.sealing, folder or self.folder, lambda: self.signers)
 
     def append(self, count: int) -> None:
         """Add entries that are nobody's."""
@@ -38,7 +39,7 @@ class Logged:
     def checked(self, remembered: bytes | None = None, *, keys: bool = True) -> CheckedLog:
         """What a check finds; without `keys`, as somebody elsewhere does it with a copy."""
         sealing = self.sealing if keys else None
-        return Check(self.folder, self.signer.key, remembered, self.engine, sealing).run()
+        return Check(self.folder, self.trust, remembered, self.engine, sealing).run()
 
     def files(self) -> dict[str, bytes]:
         """Every file of the tree."""

@@ -29,6 +29,7 @@ def test_who_keeps_all_of_it_is_ready() -> None:
         ({"unswept": promise.SWEEP + 1}, Reason.SWEEP_LATE),
         ({"unrotated": promise.ROTATION + 1}, Reason.ROTATION_LATE),
         ({"unsealed": promise.SEALING + 1}, Reason.SEALING_LATE),
+        ({"unwitnessed": promise.WITNESSES + 1}, Reason.UNWITNESSED),
     ],
 )
 def test_each_lack_has_its_reason(change: dict[str, float], reason: Reason) -> None:

@@ -38,12 +38,17 @@ def ask(health: Health, path: str, method: str = "GET") -> tuple[int, bytes]:
 @pytest.mark.parametrize(
     ("health", "path", "method", "answer"),
     [
-        (Health(), "/readyz", "GET", (200, b'{"ready":true,"reasons":[],"failing":[]}')),
+        (
+            Health(),
+            "/readyz",
+            "GET",
+            (200, b'{"ready":true,"reasons":[],"failing":[],"alerts":[]}'),
+        ),
         (
             LATE,
             "/readyz",
             "GET",
-            (503, b'{"ready":false,"reasons":["sweep_late"],"failing":["reports"]}'),
+            (503, b'{"ready":false,"reasons":["sweep_late"],"failing":["reports"],"alerts":[]}'),
         ),
         (LATE, "/healthz", "GET", (200, b'{"alive":true}')),
         (LATE, "/readyz", "POST", (405, b"")),

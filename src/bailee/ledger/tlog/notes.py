@@ -55,6 +55,11 @@ class Kind(IntEnum):
         """Whether a signature says when it was made."""
         return self is not Kind.ED25519
 
+    @property
+    def covers_lines(self) -> bool:
+        """Whether a signature covers a checkpoint's further lines."""
+        return self is not Kind.ML_DSA_44
+
 
 _PUBLIC_SIZES: Final = {Kind.ED25519: 32, Kind.COSIGNATURE: 32, Kind.ML_DSA_44: 1312}
 
@@ -207,6 +212,17 @@ class Note:
             if one is not None and one not in found:
                 found[one] = one.verify(self.text, signature.signature)
         return found
+
+    def lines_of(self, keys: Iterable[Key]) -> tuple[Signature, ...]:
+        """The signatures by these keys, one of each: that which `verified` looks at, and none of
+        those that somebody may have put below.
+        """
+        wanted = {(one.name, one.id) for one in keys}
+        first: dict[tuple[str, bytes], Signature] = {}
+        for one in self.signatures:
+            if (one.name, one.key_id) in wanted:
+                first.setdefault((one.name, one.key_id), one)
+        return tuple(first.values())
 
 
 def read(data: bytes) -> Note:

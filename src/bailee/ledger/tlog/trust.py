@@ -21,7 +21,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final, NoReturn
 
-from bailee.errors import BaileeError, InputError
+from bailee.errors import BaileeError, InputError, IntegrityError
 from bailee.ledger.tlog import checkpoints, notes
 from bailee.ledger.tlog.checkpoints import Checkpoint
 from bailee.ledger.tlog.notes import Key, Kind, Note
@@ -70,6 +70,14 @@ class Trust:
         if not self._holds(self.quorum, times):
             raise refused("the checkpoint is not cosigned by the witnesses that must have seen it.")
         return Trusted(checkpoint, {name: at for name, at in times.items() if at is not None})
+
+    def believes(self, note: Note) -> bool:
+        """Whether it may be believed."""
+        try:
+            self.opened(note)
+        except IntegrityError:
+            return False
+        return True
 
     def _holds(self, name: str, cosigned: Collection[str]) -> bool:
         if name == NONE or name in self.witnesses:

@@ -111,6 +111,9 @@ def answer(
     if request.old > checkpoint.size:
         return _no(400, "the old size is over the checkpoint's.")
 
+    # Lines of the log's own are covered by Ed25519 alone; nothing is said about them.
+    able = [one for one in signers if one.kind.covers_lines or not checkpoint.extensions]
+
     def decide(last: Checkpoint | None) -> WitnessAnswer | Note:
         held = last or Checkpoint(checkpoint.origin, 0, EMPTY_ROOT)
         if request.old != held.size:
@@ -121,19 +124,17 @@ def answer(
             verify_consistency(
                 held.size, checkpoint.size, request.hashes, held.root_hash, checkpoint.root_hash
             )
-            cosigned = notes.signed(request.note.text, signers, at)
+            cosigned = notes.signed(request.note.text, able, at)
         except IntegrityError as error:
             return _no(422, error.message)
-        known = {(key.name, key.id) for key in verified}
-        own = [one for one in request.note.signatures if (one.name, one.key_id) in known]
+        own = request.note.lines_of(verified)
         return Note(request.note.text, (*own, *cosigned.signatures))
 
     decided = advance(checkpoint.origin, decide)
     if isinstance(decided, WitnessAnswer):
         return decided
-    names = {(one.key.name, one.key.id) for one in signers}
-    lines = [one.line for one in decided.signatures if (one.name, one.key_id) in names]
-    return WitnessAnswer(200, "".join(lines).encode())
+    lines = decided.lines_of(one.key for one in signers)
+    return WitnessAnswer(200, "".join(one.line for one in lines).encode())
 
 
 def monitored(origin: str) -> str:
@@ -166,10 +167,9 @@ def answered(
     if len(got.body) > notes.MOST_BYTES:
         raise refused("the witness's answer is too large.")
     note = Note(request.note.text, notes.signatures(got.body.decode(errors="replace")))
-    verified = {(key.name, key.id) for key in note.verified(keys)}
-    if not verified:
+    if not (verified := note.verified(keys)):
         raise refused("the witness signed with none of its keys.")
-    return tuple(one for one in note.signatures if (one.name, one.key_id) in verified)
+    return note.lines_of(verified)
 
 
 def _no(status: int, why: str) -> WitnessAnswer:

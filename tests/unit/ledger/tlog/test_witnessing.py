@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from dataclasses import replace
 from hashlib import sha256
 
 import pytest
@@ -10,20 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bailee.errors import IntegrityError
-from bailee.ledger.tlog import notes, tree, witnessing
+from bailee.ledger.tlog import notes, witnessing
 from bailee.ledger.tlog.checkpoints import Checkpoint, read
-from bailee.ledger.tlog.notes import Kind, Note, Signer
+from bailee.ledger.tlog.notes import Kind, Note, Signature, Signer
 from bailee.ledger.tlog.witnessing import Behind, Decide, Request, WitnessAnswer
+from support.logs.branches import AT, FORK, LEAVES, LOG, OTHER, request
 
-LOG = Signer("log.example/one", Kind.ED25519, bytes(32))
-OTHER = Signer("log.example/two", Kind.ED25519, bytes([1]) * 32)
 WITNESS = [
     Signer("w.example", kind, bytes([2]) * 32) for kind in (Kind.COSIGNATURE, Kind.ML_DSA_44)
 ]
 KEYS = [one.key for one in WITNESS]
-LEAVES = [tree.leaf_hash(bytes([n])) for n in range(20)]
-FORK = [*LEAVES[:9], *LEAVES[10:]]
-AT = 1_800_000_000
 
 
 class Kept(dict[str, Note]):
@@ -42,19 +38,6 @@ class Kept(dict[str, Note]):
         return witnessing.answer(body, {LOG.name: [LOG.key]}, WITNESS, AT, self.advance)
 
 
-def request(
-    old: int, new: int, *, leaves: Sequence[bytes] = LEAVES, signer: Signer = LOG
-) -> Request:
-    """What a log asks that has grown from one size to another."""
-
-    def nodes(wanted: Sequence[tree.TreeNode]) -> list[bytes]:
-        return [tree.root(leaves[n << level : (n + 1) << level]) for level, n in wanted]
-
-    text = Checkpoint(LOG.name, new, tree.root(leaves[:new])).text
-    hashes = tree.consistency(old, new, nodes) if old <= new else ()
-    return Request(old, tuple(hashes), notes.signed(text, [signer], AT))
-
-
 def test_a_log_that_grows_is_cosigned() -> None:
     """From nothing, by steps, and again at the same size; each answer is one of both keys."""
     kept = Kept()
@@ -66,6 +49,33 @@ def test_a_log_that_grows_is_cosigned() -> None:
         note = Note(asked.note.text, (*asked.note.signatures, *cosigned))
         assert {LOG.key: None, **dict.fromkeys(KEYS, AT)} == note.verified([LOG.key, *KEYS])
         assert note == kept[LOG.name]
+
+
+def test_a_log_with_lines_of_its_own_is_cosigned_with_ed25519() -> None:
+    """Which covers them; ML-DSA-44 does not, and is not given."""
+    text = f"{request(0, 5).note.text}a line\n"
+    asked = Request(0, (), notes.signed(text, [LOG], 0))
+    cosigned = witnessing.answered(asked, Kept().ask(asked.body), KEYS)
+    assert isinstance(cosigned, tuple)
+    assert {KEYS[0]: AT} == Note(text, cosigned).verified(KEYS)
+
+
+def test_what_was_put_below_a_signature_is_taken_along_by_nobody() -> None:
+    """Sixty lines under a key's good one, of the same key: the witness does not keep them, or what
+    it kept were no note any more, nor does the log.
+    """
+    kept, good = Kept(), request(0, 5)
+
+    def padded(lines: tuple[Signature, ...]) -> tuple[Signature, ...]:
+        return (*lines, *(replace(lines[0], signature=bytes(64)) for _ in range(60)))
+
+    asked = Request(0, (), Note(good.note.text, padded(good.note.signatures)))
+    answer = kept.ask(asked.body)
+    assert 200 == answer.status
+    assert 3 == len(notes.read(kept[LOG.name].data).signatures)
+    lines = padded(notes.signatures(answer.body.decode()))
+    more = WitnessAnswer(200, "".join(one.line for one in lines).encode())
+    assert lines[:2] == witnessing.answered(good, more, KEYS)
 
 
 def test_a_request_is_read_as_it_was_written() -> None:

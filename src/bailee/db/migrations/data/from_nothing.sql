@@ -469,6 +469,15 @@ CREATE TABLE received (
 	CONSTRAINT pk_received PRIMARY KEY (data_class, account_id, day, period)
 );
 
+CREATE TABLE egress_counts (
+	day VARCHAR NOT NULL, 
+	channel VARCHAR NOT NULL, 
+	exchanges INTEGER NOT NULL, 
+	sent INTEGER NOT NULL, 
+	received INTEGER NOT NULL, 
+	CONSTRAINT pk_egress_counts PRIMARY KEY (day, channel)
+);
+
 CREATE TRIGGER audit_leaves_no_delete BEFORE DELETE ON audit_leaves BEGIN SELECT RAISE(ABORT, 'audit_leaves is append-only'); END;
 
 CREATE TRIGGER audit_leaves_no_update BEFORE UPDATE ON audit_leaves WHEN NOT (NEW.sealed_salt IS NULL AND NEW.leaf IS OLD.leaf AND NEW.number IS OLD.number AND NEW.salt IS OLD.salt AND NEW.digest IS OLD.digest) BEGIN SELECT RAISE(ABORT, 'audit_leaves is append-only'); END;
@@ -583,5 +592,5 @@ CREATE UNIQUE INDEX uq_accounts_person_id ON accounts (person_id);
 
 CREATE UNIQUE INDEX uq_exchanges_number ON exchanges (session_id, number);
 
-INSERT INTO alembic_version VALUES ('0055');
+INSERT INTO alembic_version VALUES ('0056');
 
