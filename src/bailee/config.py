@@ -337,7 +337,28 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         "keyring.root",
         str,
         "file",
-        "Where the root key is: `file` in the home, or `env:NAME` for an environment variable.",
+        "Where the root key is: `file` in the home; `env:NAME`, sealed under the key in that "
+        "variable; `transit:ADDRESS` of a key of OpenBao or Vault; `aws-kms:ALIAS`; "
+        "`google-kms:RESOURCE`; `pkcs11:` and the rest of a token's URI.",
+    ),
+    Setting(
+        "keyring.secret_env",
+        str,
+        None,
+        "Name of the environment variable that holds what the root key's service asks for: a token "
+        "(`transit`), a PIN (`pkcs11`).",
+    ),
+    Setting(
+        "keyring.secret_file",
+        str,
+        None,
+        "A file that holds the same, read whenever it is needed: where something else renews it.",
+    ),
+    Setting(
+        "keyring.url",
+        str,
+        None,
+        "Address of AWS KMS or Google Cloud KMS, where it is not the usual one.",
     ),
     Setting(
         "accounts.sign_up",

@@ -19,7 +19,7 @@ from sqlalchemy import Engine, func, inspect, select
 from bailee.db.engine import reading, storage_errors
 from bailee.db.keys import keks, secrets
 from bailee.errors import IntegrityError
-from bailee.keyring.root import Root
+from bailee.keyring.roots.root import Root
 from bailee.keyring.wrapping import ZEROS, kek_data, secret_data
 
 _AT_ONCE = 100  # rows that are fetched

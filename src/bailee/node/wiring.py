@@ -65,11 +65,13 @@ class Wiring:
         environment: Mapping[str, str] = os.environ,
         bench: Callable[[DigestKeys], Bench] | None = None,
         accepted: Collection[str] = (),
+        coming_from: str | None = None,
     ) -> None:
         """A new home is made when its first part is asked for. `clock`: a time that is taken as it
         is, or a machine's clocks (default: this machine's), whose steps are minded. `bench`: where
         what was recorded is taken apart; in this process, unless it is given. Of the home's parts,
-        older ones are `accepted` if they are named.
+        older ones are `accepted` if they are named. `coming_from`: where the root key was, while
+        the home moves to where `keyring.root` says.
         """
         self._home = home
         self._settings = settings
@@ -77,6 +79,7 @@ class Wiring:
         self._environment = environment
         self._bench = bench
         self._accepted = accepted
+        self._coming_from = coming_from
         self._closing = ExitStack()
 
     def close(self) -> None:
@@ -102,6 +105,7 @@ class Wiring:
                 clock=self._clock,
                 environment=self._environment,
                 accepted=self._accepted,
+                coming_from=self._coming_from,
             )
             self._closing.push(undo.pop_all())
         return ground

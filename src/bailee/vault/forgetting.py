@@ -358,8 +358,9 @@ class Forgetting:
                 done.segments = self._reclaim()
             with steps.step("rotation"):
                 if self.rotation_due(now):
-                    done.receipts += self.rotate(now)[1]
+                    self.rotate(now)
                     done.rotated = True
+                done.receipts += self.note_ended_roots(now)
             with steps.step("receipts"):
                 done.receipts += self.receipts.reclaimed(now)
             with steps.step("tombstones"), self._lock:
@@ -370,8 +371,8 @@ class Forgetting:
         """Whether something was destroyed, and an interval has passed since the last rotation."""
         return self._keyring.rotation_due(now, self._rotation_interval.total_seconds())
 
-    def rotate(self, now: datetime) -> tuple[Rotation, int]:
-        """Rotate the root; what that did, and how many receipts it moved."""
+    def rotate(self, now: datetime) -> Rotation:
+        """Rotate the root; what that did."""
         with self._one:
             rotation = self._keyring.rotate_root()
             self._record(
@@ -381,7 +382,19 @@ class Forgetting:
             )
             for kind, name in rotation.damaged:
                 self._record("keyring.damaged", _NO_ID.sub("~", name)[:200], {"key": kind})
-            return rotation, self.receipts.rotated(rotation.generation, rotation.began, now)
+            self.note_ended_roots(now)
+            return rotation
+
+    def note_ended_roots(self, now: datetime) -> int:
+        """Note on receipts that no root can be brought back that opened what they are of; on how
+        many. A service may keep a root for days after it was destroyed.
+        """
+        moved = 0
+        with self._one:
+            for ended in self._keyring.ended_roots(now):
+                moved += self.receipts.rotated(ended.generation, ended.began, now)
+                self._keyring.noted(ended)
+        return moved
 
     def _destroy_due(self, now: datetime) -> int:
         """Destroy the keys of ended epochs; first receipts, so that none is without."""

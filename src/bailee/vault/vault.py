@@ -478,7 +478,7 @@ class Vault:
         Raises:
             StorageError: the keyring or its root can't be written; call again to finish.
         """
-        return self._forgetting.rotate(now)[0]
+        return self._forgetting.rotate(now)
 
     # -- running ---------------------------------------------------------------------------------
 
