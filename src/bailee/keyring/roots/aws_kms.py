@@ -20,6 +20,7 @@ import os
 import re
 from collections.abc import Callable, Sequence
 from datetime import timedelta
+from functools import cache
 from typing import Any, Final
 
 from bailee.clock import Ticks, ticks
@@ -57,7 +58,6 @@ class AwsKmsRoot(ServiceRoot):
         """
         from botocore.config import Config
         from botocore.exceptions import BotoCoreError
-        from botocore.session import Session
 
         if re.fullmatch(r"[A-Za-z0-9/_-]{1,200}", name) is None or name.startswith("aws/"):
             raise InputError(
@@ -67,9 +67,9 @@ class AwsKmsRoot(ServiceRoot):
         logging.getLogger("botocore").setLevel(logging.CRITICAL)
         waits = {"connect_timeout": CONNECTING, "read_timeout": SECONDS}
         options = Config(**waits, retries={"total_max_attempts": 2})
-        session, region = Session(), os.environ.get("AWS_REGION")  # which botocore does not read
+        region = os.environ.get("AWS_REGION")  # which botocore does not read
         try:
-            self._client: Any = session.create_client(
+            self._client: Any = _session().create_client(
                 "kms", region_name=region, endpoint_url=url, config=options
             )
         except (BotoCoreError, ValueError) as error:
@@ -162,6 +162,14 @@ class AwsKmsRoot(ServiceRoot):
             raise Unreachable(f"refuses ({kind})", _HINT) from None
         except BotoCoreError as error:
             raise Unreachable(f"does not answer ({type(error).__name__})", _HINT) from None
+
+
+@cache
+def _session() -> Any:
+    """What reads the descriptions of AWS's services, which takes a second: once in a process."""
+    from botocore.session import Session
+
+    return Session()
 
 
 class _NotOurs(Exception):

@@ -110,12 +110,16 @@ class GoogleKmsRoot(ServiceRoot):
 
         return self._each(seal, some)
 
-    def _open(self, generation: int, some: Sequence[Bound]) -> list[bytes | IntegrityError]:  # noqa: ARG002
+    def _open(self, generation: int, some: Sequence[Bound]) -> list[bytes | IntegrityError]:
         def opened(one: Bound) -> bytes | IntegrityError:
             wrapped, data = one
             asked = {"ciphertext": _text(wrapped), "additionalAuthenticatedData": _text(data)}
             try:
                 answer = self._asked("POST", f"{self._key}:decrypt", asked)
+            except _OtherVersion:
+                if generation not in self._list():
+                    raise Unreachable("refuses to open a key", _HINT) from None
+                return unauthentic("a wrapped key")
             except _NotOurs:
                 return unauthentic("a wrapped key")
             return base64.b64decode(answer["plaintext"])
@@ -144,13 +148,20 @@ class GoogleKmsRoot(ServiceRoot):
             said = None
         if answer.status_code == 200 and isinstance(said, dict):
             return said
-        if path.endswith(":decrypt") and _status(said) == "INVALID_ARGUMENT":
-            raise _NotOurs
+        if path.endswith(":decrypt"):
+            if _status(said) == "INVALID_ARGUMENT":
+                raise _NotOurs
+            if _status(said) == "FAILED_PRECONDITION":
+                raise _OtherVersion
         raise Unreachable(f"refuses ({answer.status_code})", _HINT)
 
 
 class _NotOurs(Exception):
     """A wrap that does not authenticate."""
+
+
+class _OtherVersion(Exception):
+    """A wrap under a version that is not enabled: Google finds the version by itself."""
 
 
 def _status(said: Any) -> str | None:

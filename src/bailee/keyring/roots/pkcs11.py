@@ -160,8 +160,11 @@ class Pkcs11Root(ServiceRoot):
         return key
 
     def _on_token(self, call: Callable[[Any], Any]) -> Any:
-        """What a call gives that is made in our session; one thread at a time may use it."""
+        """What a call gives that is made in our session; one thread at a time may use it. A session
+        that was open before may be at its end: then there is a second try, in a new one.
+        """
         with self._changing:
+            kept = self._session is not None
             try:
                 if self._session is None:
                     self._session = self._opened_session()
@@ -173,6 +176,8 @@ class Pkcs11Root(ServiceRoot):
                 refused = self._pkcs11.exceptions
                 if isinstance(error, (refused.PinIncorrect, refused.PinLocked, refused.PinInvalid)):
                     self._locked = True
+                elif kept:
+                    return self._on_token(call)
                 raise Unreachable(f"does not work ({type(error).__name__})", _HINT) from None
 
     def _opened_session(self) -> Any:
@@ -182,7 +187,10 @@ class Pkcs11Root(ServiceRoot):
                 "set the right one where keyring.secret_env or keyring.secret_file says, restart",
             )
         token = self._module.get_token(token_label=self._token)
-        return token.open(rw=True, user_pin=self._pin())
+        try:
+            return token.open(rw=True, user_pin=self._pin())
+        except self._pkcs11.exceptions.UserAlreadyLoggedIn:  # a process is, not a session
+            return token.open(rw=True)
 
 
 def _wrong(message: str, hint: str) -> InputError:
