@@ -342,18 +342,24 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         "`google-kms:RESOURCE`; `pkcs11:` and the rest of a token's URI.",
     ),
     Setting(
-        "keyring.secret_env",
+        "keyring.token_env",
         str,
         None,
-        "Name of the environment variable that holds what the root key's service asks for: a token "
-        "(`transit`), a PIN (`pkcs11`).",
+        "Name of the environment variable that holds the token for `transit`.",
     ),
     Setting(
-        "keyring.secret_file",
+        "keyring.token_file",
         str,
         None,
-        "A file that holds the same, read whenever it is needed: where something else renews it.",
+        "A file that holds it, read whenever it is needed: where something else renews it.",
     ),
+    Setting(
+        "keyring.pin_env",
+        str,
+        None,
+        "Name of the environment variable that holds the PIN for `pkcs11`.",
+    ),
+    Setting("keyring.pin_file", str, None, "A file that holds it."),
     Setting(
         "keyring.url",
         str,

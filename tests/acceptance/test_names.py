@@ -103,6 +103,7 @@ NOT_HERE = {
     "cloud git remove": "an id", "cloud image build": "hours", "cloud image list": "digests",
     "cloud network allow": "an entry of plain characters", "cloud network deny": "as `allow`",
     "cloud network remove": "as `allow`", "keyring rotate": "numbers", "clock confirm": "a time",
+    "keyring move": "a driver",
     "home accept-older": "names of folders", "home salvage": "names of tables, and ids",
 }  # fmt: skip
 

@@ -289,6 +289,11 @@ class Keyring:
         rooted.arrived(self.engine)
 
     @property
+    def root_driver(self) -> str:
+        """What `keyring.root` calls the place of the root."""
+        return self._store.root.driver
+
+    @property
     def root_lag(self) -> timedelta:
         """How long a generation of the root could be brought back after its destruction."""
         return self._store.root.lag

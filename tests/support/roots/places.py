@@ -57,7 +57,8 @@ class RootPlace:
         look: Callable[[], Any] = lambda: None,
     ) -> None:
         self.where, self.file, self.relay = where, file, relay
-        self.environment = {**(environment or {}), "BAILEE_KEYRING_SECRET_ENV": "SECRET"}
+        names = {"BAILEE_KEYRING_TOKEN_ENV": "SECRET", "BAILEE_KEYRING_PIN_ENV": "SECRET"}
+        self.environment = {**names, **(environment or {})}
         if url is not None:
             self.environment["BAILEE_KEYRING_URL"] = url
         self.look = look

@@ -82,12 +82,12 @@ def open_root(
     if driver == "transit":
         from bailee.keyring.roots.transit import TransitRoot
 
-        secret = Secret(settings, environment)
-        return TransitRoot(named, secret.read, Network.of(environment), **how)
+        token = Secret("token", settings, environment)
+        return TransitRoot(named, token.read, Network.of(environment), **how)
     if driver == "pkcs11":
         from bailee.keyring.roots.pkcs11 import Pkcs11Root
 
-        return Pkcs11Root(where, Secret(settings, environment).read, **how)
+        return Pkcs11Root(where, Secret("pin", settings, environment).read, **how)
     url = settings.text("keyring.url")
     if driver == "aws-kms":
         from bailee.keyring.roots.aws_kms import AwsKmsRoot
@@ -108,18 +108,21 @@ class Secret:
     needs it, so that a file may be written anew by what renews tokens.
     """
 
-    def __init__(self, settings: Settings, environment: Mapping[str, str]) -> None:
-        """Raises:
-        InputError: code `configuration`; neither setting is there, or the variable is empty.
+    def __init__(self, kind: str, settings: Settings, environment: Mapping[str, str]) -> None:
+        """`kind`: `token` or `pin`, as settings call it.
+
+        Raises:
+            InputError: code `configuration`; neither setting is there, or the variable is empty.
         """
-        file, variable = (settings.text(f"keyring.secret_{kind}") for kind in ("file", "env"))
+        self._setting = f"keyring.{kind}"
+        file, variable = (settings.text(f"{self._setting}_{how}") for how in ("file", "env"))
         self._file = None if file is None else Path(file)
         self._value = environment.get(variable or "", "")
         if self._file is None and not self._value:
             raise InputError(
-                "the service that holds the root key wants a token or a PIN, and there is none.",
+                f"what holds the root key wants a {kind}, and there is none.",
                 code="configuration",
-                hint="set keyring.secret_file, or keyring.secret_env and the variable it names",
+                hint=f"set {self._setting}_file, or {self._setting}_env and the variable it names",
             )
 
     def read(self) -> str:
@@ -134,6 +137,6 @@ class Secret:
             return self._file.read_text("utf-8").strip()
         except (OSError, ValueError) as error:
             raise StorageError(
-                f"what keyring.secret_file names can't be read ({type(error).__name__}).",
+                f"what {self._setting}_file names can't be read ({type(error).__name__}).",
                 hint="whoever runs this server: is it there, and readable for it?",
             ) from None

@@ -28,7 +28,7 @@ from bailee.keyring.wrapping import NONCE_BYTES
 _BITS: Final = 256
 _TAG_BITS: Final = 128
 _LIKE: Final = "pkcs11:token=bailee;object=bailee?module-path=/usr/lib/softhsm/libsofthsm2.so"
-_HINT: Final = "whoever runs the token: is it there, and is its PIN what keyring.secret_env says?"
+_HINT: Final = "whoever runs the token: is it there, and is its PIN what keyring.pin_env says?"
 
 
 class Pkcs11Root(ServiceRoot):
@@ -184,7 +184,7 @@ class Pkcs11Root(ServiceRoot):
         if self._locked:
             raise Unreachable(
                 "refused the PIN, which is not tried again",
-                "set the right one where keyring.secret_env or keyring.secret_file says, restart",
+                "set the right one where keyring.pin_env or keyring.pin_file says, and restart",
             )
         token = self._module.get_token(token_label=self._token)
         try:
