@@ -388,6 +388,14 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         most=25,
     ),
     Setting(
+        "retention.shred_hours",
+        int,
+        24,
+        "How long after one shred cycle the next comes, if anything was destroyed meanwhile: the "
+        "root key is made anew, and the one that older copies of the keyring are under goes.",
+        most=24,
+    ),
+    Setting(
         "cloud.image",
         str,
         None,

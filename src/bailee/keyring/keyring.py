@@ -17,7 +17,7 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import Engine, delete, select
+from sqlalchemy import Engine, delete, func, select
 
 from bailee.clock import Clock
 from bailee.damage import Damaged
@@ -238,6 +238,22 @@ class Keyring:
             row = connection.execute(select(rotation)).one()
         since = (now - row.rotated_at).total_seconds()
         return bool(row.destroyed_since) and not 0 <= since < interval_seconds
+
+    def unrecoverable_at(self, now: datetime, interval_seconds: float) -> datetime | None:
+        """When all that is destroyed by now will be unrecoverable from older copies of the store,
+        if rotations come at this interval; None: it is already.
+
+        Raises:
+            StorageError: the store can't be read.
+        """
+        last = select(func.max(ended_roots.c.gone_at)).where(ended_roots.c.gone_at > now)
+        with storage_errors("the keyring"), reading(self.engine) as connection:
+            row = connection.execute(select(rotation)).one()
+            pending: datetime | None = connection.execute(last).scalar()
+        if not row.destroyed_since and len(self._store.root.generations()) == 1:
+            return pending
+        due: datetime = max(now, row.rotated_at + timedelta(seconds=interval_seconds))
+        return due + self._store.root.lag
 
     def generation(self) -> int:
         """The root's newest generation. It grows by one with each rotation, whatever a clock does.

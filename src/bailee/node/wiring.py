@@ -15,6 +15,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Collection, Mapping
 from contextlib import ExitStack
+from datetime import timedelta
 from functools import cached_property
 
 from bailee.accounts import PeopleRegistry
@@ -164,6 +165,7 @@ class Wiring:
             receipts=self.receipts,
             present=self.deciding.present,
             deleted_by=dropped.clause,
+            rotation_interval=timedelta(hours=at.settings.number("retention.shred_hours")),
             damages=at.damages,
             files=FilesWithin(at.room.ready),
             room=at.room.writing,

@@ -64,11 +64,16 @@ class SweepStep:
 
 @dataclass(frozen=True, slots=True)
 class WatchReport:
-    """How the promise stands. `server`: one runs; `reasons`: why it is not ready, as codes."""
+    """How the promise stands. `server`: one runs; `reasons`: why it is not ready, as codes.
+    `lag_hours`: for how long at most what was destroyed can be recovered from older copies of the
+    keyring; `recoverable_until`: until when what is destroyed by now can, None: it can't.
+    """
 
     server: bool
     reasons: list[str]
     steps: list[SweepStep]
+    lag_hours: int
+    recoverable_until: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +142,14 @@ def watch(asks: Asks, node: Node) -> WatchReport:
     asks.require(node, Permission.RETENTION_READ)
     health = None if node.serving is None else node.serving.health()
     reasons = [] if health is None else list(health.reasons)
-    return WatchReport(health is not None, reasons, [_step(one) for one in node.sweeping.notes()])
+    lag = node.vault.lag(asks.due)
+    return WatchReport(
+        health is not None,
+        reasons,
+        [_step(one) for one in node.sweeping.notes()],
+        round(lag.at_most.total_seconds() / 3600),
+        lag.until,
+    )
 
 
 @operation()

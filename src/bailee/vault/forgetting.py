@@ -105,6 +105,18 @@ class SweepReport:
     waits: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Lag:
+    """How long what is destroyed can be recovered from older copies of the keyring, `at_most`; how
+    much of that the root's own service takes (`of_root`); `until` when all is unrecoverable that is
+    destroyed by now, None: it is.
+    """
+
+    at_most: timedelta
+    of_root: timedelta
+    until: datetime | None
+
+
 @dataclass(slots=True)
 class _Done:
     """What a sweep has done so far: see `SweepReport`."""
@@ -370,6 +382,13 @@ class Forgetting:
     def rotation_due(self, now: datetime) -> bool:
         """Whether something was destroyed, and an interval has passed since the last rotation."""
         return self._keyring.rotation_due(now, self._rotation_interval.total_seconds())
+
+    def lag(self, now: datetime) -> Lag:
+        """How long what is destroyed can be recovered from older copies of the keyring."""
+        interval = self._rotation_interval
+        at_most = interval + self._keyring.root_lag
+        until = self._keyring.unrecoverable_at(now, interval.total_seconds())
+        return Lag(at_most, self._keyring.root_lag, until)
 
     def rotate(self, now: datetime) -> Rotation:
         """Rotate the root; what that did."""

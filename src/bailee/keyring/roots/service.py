@@ -53,7 +53,7 @@ class Patience:
         self._ticks = ticking
         self._failed = 0
         self._until = 0.0
-        self._last: Unreachable | None = None
+        self._last: tuple[str, str] | None = None  # not the error: that keeps all its callers
 
     @contextmanager
     def call(self, name: str) -> Iterator[None]:
@@ -64,7 +64,7 @@ class Patience:
         """
         last = self._last
         if last is not None and self._ticks() < self._until:
-            raise _refused(name, last)
+            raise _refused(name, *last)
         try:
             try:
                 yield
@@ -73,17 +73,17 @@ class Patience:
         except Unreachable as error:
             self._failed += 1
             self._until = self._ticks() + min(_LONGEST, 2.0 ** (self._failed - 1))
-            self._last = error
-            raise _refused(name, error) from None
+            self._last = error.what, error.hint
+            raise _refused(name, *self._last) from None
         self._failed, self._last = 0, None
 
 
-def _refused(name: str, error: Unreachable) -> StorageError:
+def _refused(name: str, what: str, hint: str) -> StorageError:
     return StorageError(
-        f"{name}, which holds the root key, {error.what}; what needs a key that is not open yet "
+        f"{name}, which holds the root key, {what}; what needs a key that is not open yet "
         "is refused.",
         code="root_unreachable",
-        hint=error.hint,
+        hint=hint,
     )
 
 
