@@ -318,8 +318,8 @@ def test_aws_is_asked_again_where_an_answer_was_lost(places: RootPlaces, fault: 
 def test_broken_off_at_every_request(
     places: RootPlaces, tmp_path: Path, driver: str, fault: Fault, step: int
 ) -> None:
-    """A rotation whose service fails at any one of its requests (or each fourth), before or after it has done what
-    it was asked, goes on with the next; nothing is lost, and one generation is left.
+    """A rotation whose service fails at any one of its requests (or each fourth), before or after
+    it was done, goes on with the next; nothing is lost, and one generation is left.
     """
     service = places.make(driver)
     assert service.relay is not None
