@@ -145,7 +145,7 @@ def test_aws_and_google_are_asked_for_the_end(places: RootPlaces) -> None:
     root = google.open()
     root.add()
     root.destroy(1)
-    assert ["DESTROY_SCHEDULED", "ENABLED"] == [google.look()[number][0] for number in (1, 2)]
+    assert ["DESTROY_SCHEDULED", "ENABLED"] == [google.look()[number].state for number in (1, 2)]
     assert timedelta(days=1) == root.lag
 
     from botocore.session import Session

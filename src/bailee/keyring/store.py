@@ -71,6 +71,9 @@ _CURRENT: Final = select(keks).where(
     keks.c.current, keks.c.epoch.in_(bindparam("epochs", expanding=True))
 )
 
+StoredRow: TypeAlias = Any
+"""A row of a query: no type says what its columns are."""
+
 Target: TypeAlias = "tuple[str, int]"
 """A data class and an expiry epoch: what shares a KEK."""
 
@@ -174,15 +177,15 @@ class KeyStore:
         """32 random bytes."""
         return self._random(KEY_BYTES)
 
-    def rows(self, connection: Connection, subjects: Sequence[str]) -> dict[str, Any]:
+    def rows(self, connection: Connection, subjects: Sequence[str]) -> dict[str, StoredRow]:
         """The subjects' DEKs as they lie there, each with its KEK, for `open_dek`; by subject."""
-        found: dict[str, Any] = {}
+        found: dict[str, StoredRow] = {}
         for start in range(0, len(subjects), _AT_ONCE):
             some = {"subjects": subjects[start : start + _AT_ONCE]}
             found |= {row.subject: row for row in connection.execute(_ROWS, some)}
         return found
 
-    def open_dek(self, connection: Connection, row: Any) -> Dek:
+    def open_dek(self, connection: Connection, row: StoredRow) -> Dek:
         """The key of one of the `rows`.
 
         Raises:
@@ -293,7 +296,7 @@ class KeyStore:
         connection.execute(insert(keks), rows)
         return made
 
-    def open_kek(self, row: Any) -> Kek:
+    def open_kek(self, row: StoredRow) -> Kek:
         """The KEK of a row of `keks`.
 
         Raises:
@@ -306,7 +309,7 @@ class KeyStore:
         return found
 
     def open_keks(
-        self, rows: Sequence[Any], *, remember: bool = True
+        self, rows: Sequence[StoredRow], *, remember: bool = True
     ) -> dict[str, Kek | IntegrityError]:
         """The KEKs of rows of `keks`, by id; in the place of one that was destroyed or tampered
         with, the error. The root is asked once for each of its generations. Who does not hold the
@@ -359,7 +362,7 @@ class KeyStore:
         )
         return key
 
-    def open_secret(self, row: Any) -> bytes:
+    def open_secret(self, row: StoredRow) -> bytes:
         """The key of a row of `secrets`.
 
         Raises:

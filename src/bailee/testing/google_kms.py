@@ -13,22 +13,33 @@ import json
 import os
 import re
 import threading
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Final, Self
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from bailee.json_values import Json, JsonObject, members, text
+
 _TOKEN: Final = "ya29.a-token-of-the-fake"  # noqa: S105
 _PATH: Final = re.compile(
     r"/v1/(?P<key>projects/[^/]+/locations/[^/]+/keyRings/[^/]+/cryptoKeys/[^/:?]+)"
     r"(?P<versions>/cryptoKeyVersions)?(/(?P<number>\d+))?(:(?P<verb>[a-zA-Z]+))?(\?.*)?"
 )
-_Answer = tuple[int, dict[str, Any]]
+_Answer = tuple[int, JsonObject]
+
+
+@dataclass
+class Version:
+    """A version of a key: its state, and its bytes."""
+
+    state: str
+    key: bytes
 
 
 class GoogleKms:
@@ -36,14 +47,14 @@ class GoogleKms:
 
     def __init__(self, scheduled: timedelta = timedelta(days=1)) -> None:
         """`scheduled`: how long a version can be restored after it was destroyed."""
-        self.keys: dict[str, dict[int, list[Any]]] = {}
+        self.keys: dict[str, dict[int, Version]] = {}
         self._scheduled = scheduled
         self._lock = threading.Lock()
 
     def make(self, name: str) -> str:
         """A key with its first version, as an operator makes one; its resource name."""
         key = f"projects/orchard/locations/europe-west1/keyRings/home/cryptoKeys/{name}"
-        self.keys[key] = {1: ["ENABLED", os.urandom(32)]}
+        self.keys[key] = {1: Version("ENABLED", os.urandom(32))}
         return key
 
     def credentials(self, file: Path) -> Path:
@@ -106,9 +117,9 @@ class GoogleKms:
         if found is None or found["key"] not in self.keys:
             return _error(404, "NOT_FOUND")
         with self._lock:
-            return self._known(method, found, json.loads(body or b"{}"))
+            return self._known(method, found, members(json.loads(body or b"{}")))
 
-    def _known(self, method: str, asked: re.Match[str], body: dict[str, Any]) -> _Answer:
+    def _known(self, method: str, asked: re.Match[str], body: JsonObject) -> _Answer:
         key, versions = asked["key"], self.keys[asked["key"]]
         number, verb = int(asked["number"] or 0), asked["verb"]
         if number and number not in versions:
@@ -116,41 +127,44 @@ class GoogleKms:
         if verb == "decrypt" and not number:
             return self._opened(versions, body)
         if verb == "encrypt" and number:
-            if versions[number][0] != "ENABLED":
+            if versions[number].state != "ENABLED":
                 return _error(400, "FAILED_PRECONDITION")
             return 200, {
                 "name": _version(key, number),
-                "ciphertext": _sealed(versions[number][1], number, body),
+                "ciphertext": _sealed(versions[number].key, number, body),
             }
         if verb == "destroy" and number:
-            if versions[number][0] not in ("ENABLED", "DISABLED"):
+            if versions[number].state not in ("ENABLED", "DISABLED"):
                 return _error(400, "FAILED_PRECONDITION")
-            versions[number][0] = "DESTROY_SCHEDULED"
+            versions[number].state = "DESTROY_SCHEDULED"
             return 200, self._shown(key, number)
         if verb is None and asked["versions"] and method == "POST":
             made = max(versions) + 1
-            versions[made] = ["ENABLED", os.urandom(32)]
+            versions[made] = Version("ENABLED", os.urandom(32))
             return 200, self._shown(key, made)
         if verb is None and asked["versions"]:
-            shown = [self._shown(key, number) for number in versions]
+            shown: list[Json] = [self._shown(key, number) for number in versions]
             return 200, {"cryptoKeyVersions": shown, "totalSize": len(shown)}
         seconds = f"{int(self._scheduled.total_seconds())}s"
         purpose = "ENCRYPT_DECRYPT"
         return 200, {"name": key, "purpose": purpose, "destroyScheduledDuration": seconds}
 
-    def _shown(self, key: str, number: int) -> dict[str, Any]:
-        state = self.keys[key][number][0]
-        shown = {"name": _version(key, number), "state": state, "protectionLevel": "SOFTWARE"}
+    def _shown(self, key: str, number: int) -> JsonObject:
+        state = self.keys[key][number].state
+        shown: JsonObject = {
+            "name": _version(key, number),
+            "state": state,
+        }
         if state == "DESTROY_SCHEDULED":
             shown["destroyTime"] = (datetime.now(UTC) + self._scheduled).isoformat()
         return shown
 
-    def _opened(self, versions: dict[int, list[Any]], body: dict[str, Any]) -> _Answer:
-        sealed = base64.b64decode(body["ciphertext"])
+    def _opened(self, versions: dict[int, Version], body: JsonObject) -> _Answer:
+        sealed = base64.b64decode(text(body["ciphertext"]))
         number = int.from_bytes(sealed[:4], "big")
         if number not in versions:
             return _error(400, "INVALID_ARGUMENT")
-        state, key = versions[number]
+        state, key = versions[number].state, versions[number].key
         if state != "ENABLED":
             return _error(400, "FAILED_PRECONDITION")
         try:
@@ -160,14 +174,14 @@ class GoogleKms:
         return 200, {"plaintext": base64.b64encode(plain).decode()}
 
 
-def _sealed(key: bytes, number: int, body: dict[str, Any]) -> str:
+def _sealed(key: bytes, number: int, body: JsonObject) -> str:
     nonce = os.urandom(12)
-    sealed = AESGCM(key).encrypt(nonce, base64.b64decode(body["plaintext"]), _data(body))
+    sealed = AESGCM(key).encrypt(nonce, base64.b64decode(text(body["plaintext"])), _data(body))
     return base64.b64encode(number.to_bytes(4, "big") + nonce + sealed).decode()
 
 
-def _data(body: dict[str, Any]) -> bytes:
-    return base64.b64decode(body.get("additionalAuthenticatedData", ""))
+def _data(body: JsonObject) -> bytes:
+    return base64.b64decode(text(body.get("additionalAuthenticatedData")))
 
 
 def _version(key: str, number: int) -> str:

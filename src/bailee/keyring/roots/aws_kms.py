@@ -21,12 +21,15 @@ import re
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from functools import cache
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from bailee.clock import Ticks, ticks
 from bailee.errors import InputError, IntegrityError
 from bailee.keyring.roots.root import Bound, unauthentic
-from bailee.keyring.roots.service import CONNECTING, SECONDS, ServiceRoot, Unreachable
+from bailee.keyring.roots.service import CONNECTING, SECONDS, RootUnreachable, ServiceRoot
+
+Untyped: TypeAlias = Any
+"""What botocore gives."""
 
 _DAYS: Final = 7
 _NOT_OURS: Final = frozenset({"InvalidCiphertextException", "IncorrectKeyException"})
@@ -69,7 +72,7 @@ class AwsKmsRoot(ServiceRoot):
         options = Config(**waits, retries={"total_max_attempts": 2})
         region = os.environ.get("AWS_REGION")  # which botocore does not read
         try:
-            self._client: Any = _session().create_client(
+            self._client: Untyped = _session().create_client(
                 "kms", region_name=region, endpoint_url=url, config=options
             )
         except (BotoCoreError, ValueError) as error:
@@ -104,7 +107,7 @@ class AwsKmsRoot(ServiceRoot):
     def _lives(self, number: int, key: str) -> bool:
         state = self._asked(self._client.describe_key, KeyId=key)["KeyMetadata"]["KeyState"]
         if state not in ("Enabled", "PendingDeletion"):
-            raise Unreachable(
+            raise RootUnreachable(
                 f"has generation {number} of it in the state {state}",
                 f"whoever runs the account: enable the key of {self._alias}{number}",
             )
@@ -149,7 +152,7 @@ class AwsKmsRoot(ServiceRoot):
 
         return self._each(opened, some)
 
-    def _asked(self, call: Callable[..., Any], **asked: object) -> Any:
+    def _asked(self, call: Callable[..., Untyped], **asked: object) -> Untyped:
         from botocore.exceptions import BotoCoreError, ClientError
 
         try:
@@ -159,13 +162,13 @@ class AwsKmsRoot(ServiceRoot):
             if code in _NOT_OURS:
                 raise _NotOurs from None
             kind = code if re.fullmatch(r"[A-Za-z]{1,60}", code) else "an error"
-            raise Unreachable(f"refuses ({kind})", _HINT) from None
+            raise RootUnreachable(f"refuses ({kind})", _HINT) from None
         except BotoCoreError as error:
-            raise Unreachable(f"does not answer ({type(error).__name__})", _HINT) from None
+            raise RootUnreachable(f"does not answer ({type(error).__name__})", _HINT) from None
 
 
 @cache
-def _session() -> Any:
+def _session() -> Untyped:
     """What reads the descriptions of AWS's services, which takes a second: once in a process."""
     from botocore.session import Session
 

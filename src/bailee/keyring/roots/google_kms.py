@@ -17,12 +17,13 @@ import re
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
-from typing import Any, Final
+from typing import Final
 
 from bailee.clock import Ticks, ticks
 from bailee.errors import InputError, IntegrityError
+from bailee.json_values import JsonObject, members, objects, text
 from bailee.keyring.roots.root import Bound, unauthentic
-from bailee.keyring.roots.service import CONNECTING, SECONDS, ServiceRoot, Unreachable
+from bailee.keyring.roots.service import CONNECTING, SECONDS, RootUnreachable, ServiceRoot
 from bailee.outbound.google import GoogleCredential, NoGoogleCredential
 from bailee.outbound.network import Network
 
@@ -71,17 +72,20 @@ class GoogleKmsRoot(ServiceRoot):
         super().__init__(may_make=may_make, moving=moving, ticking=ticking)
 
     def _list(self) -> tuple[int, ...]:
-        seconds = self._asked("GET", self._key)["destroyScheduledDuration"]
+        seconds = text(self._asked("GET", self._key)["destroyScheduledDuration"])
         self.lag = timedelta(seconds=float(seconds.removesuffix("s")))
         found, more = [], ""
         while True:
             page = self._asked("GET", f"{self._key}/cryptoKeyVersions?pageSize=1000{more}")
-            for version in page.get("cryptoKeyVersions", ()):
-                number, state = int(version["name"].rpartition("/")[2]), version["state"]
+            for version in objects(page.get("cryptoKeyVersions")):
+                number, state = (
+                    int(text(version["name"]).rpartition("/")[2]),
+                    text(version["state"]),
+                )
                 if state == "ENABLED":
                     found.append(number)
                 elif state not in _DEAD:
-                    raise Unreachable(
+                    raise RootUnreachable(
                         f"has generation {number} of it in the state {state}",
                         f"whoever runs the project: enable version {number} of the key",
                     )
@@ -105,8 +109,8 @@ class GoogleKmsRoot(ServiceRoot):
             asked = {"plaintext": _text(key), "additionalAuthenticatedData": _text(data)}
             answer = self._asked("POST", f"{version}:encrypt", asked)
             if answer.get("name") != version:
-                raise Unreachable("did not wrap under the version it was asked to", _HINT)
-            return base64.b64decode(answer["ciphertext"])
+                raise RootUnreachable("did not wrap under the version it was asked to", _HINT)
+            return base64.b64decode(text(answer["ciphertext"]))
 
         return self._each(seal, some)
 
@@ -118,15 +122,15 @@ class GoogleKmsRoot(ServiceRoot):
                 answer = self._asked("POST", f"{self._key}:decrypt", asked)
             except _OtherVersion:
                 if generation not in self._list():
-                    raise Unreachable("refuses to open a key", _HINT) from None
+                    raise RootUnreachable("refuses to open a key", _HINT) from None
                 return unauthentic("a wrapped key")
             except _NotOurs:
                 return unauthentic("a wrapped key")
-            return base64.b64decode(answer["plaintext"])
+            return base64.b64decode(text(answer["plaintext"]))
 
         return self._each(opened, some)
 
-    def _asked(self, method: str, path: str, body: object = None) -> dict[str, Any]:
+    def _asked(self, method: str, path: str, body: object = None) -> JsonObject:
         import httpx2
 
         try:
@@ -139,21 +143,21 @@ class GoogleKmsRoot(ServiceRoot):
             )
         except NoGoogleCredential:
             hint = "set GOOGLE_APPLICATION_CREDENTIALS, or log in with gcloud"
-            raise Unreachable("can't be asked without a credential", hint) from None
+            raise RootUnreachable("can't be asked without a credential", hint) from None
         except (httpx2.HTTPError, OSError) as error:
-            raise Unreachable(f"does not answer ({type(error).__name__})", _HINT) from None
+            raise RootUnreachable(f"does not answer ({type(error).__name__})", _HINT) from None
         try:
             said = answer.json()
         except ValueError:
             said = None
         if answer.status_code == 200 and isinstance(said, dict):
-            return said
+            return members(said)
         if path.endswith(":decrypt"):
             if _status(said) == "INVALID_ARGUMENT":
                 raise _NotOurs
             if _status(said) == "FAILED_PRECONDITION":
                 raise _OtherVersion
-        raise Unreachable(f"refuses ({answer.status_code})", _HINT)
+        raise RootUnreachable(f"refuses ({answer.status_code})", _HINT)
 
 
 class _NotOurs(Exception):
@@ -164,11 +168,8 @@ class _OtherVersion(Exception):
     """A wrap under a version that is not enabled: Google finds the version by itself."""
 
 
-def _status(said: Any) -> str | None:
-    try:
-        return str(said["error"]["status"])
-    except (KeyError, TypeError):
-        return None
+def _status(said: object) -> str:
+    return text(members(members(said).get("error")).get("status"))
 
 
 def _text(raw: bytes) -> str:

@@ -16,14 +16,17 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 from urllib.parse import parse_qs, unquote
 
 from bailee.clock import Ticks, ticks
 from bailee.errors import InputError, IntegrityError
 from bailee.keyring.roots.root import Bound, Random, unauthentic
-from bailee.keyring.roots.service import ServiceRoot, Unreachable
+from bailee.keyring.roots.service import RootUnreachable, ServiceRoot
 from bailee.keyring.wrapping import NONCE_BYTES
+
+Untyped: TypeAlias = Any
+"""What python-pkcs11 has: modules, sessions, keys."""
 
 _BITS: Final = 256
 _TAG_BITS: Final = 128
@@ -55,7 +58,7 @@ class Pkcs11Root(ServiceRoot):
             IntegrityError, StorageError: see `ServiceRoot`.
         """
         self._random, self._pin = random, pin
-        self._session: Any = None
+        self._session: Untyped = None
         self._locked = False  # the PIN was refused
         path, _, query = uri.removeprefix("pkcs11:").partition("?")
         named = dict(part.partition("=")[::2] for part in path.split(";"))
@@ -72,7 +75,7 @@ class Pkcs11Root(ServiceRoot):
                 "the root key is in a PKCS#11 token, and python-pkcs11 is not installed.",
                 "pip install 'bailee[server,pkcs11]'",
             ) from None
-        self._pkcs11: Any = pkcs11
+        self._pkcs11: Untyped = pkcs11
         try:
             self._module = pkcs11.lib(module)
         except (RuntimeError, OSError):
@@ -85,7 +88,7 @@ class Pkcs11Root(ServiceRoot):
     def _make(self) -> None:
         it = self._pkcs11
 
-        def make(session: Any) -> None:
+        def make(session: Untyped) -> None:
             session.generate_key(
                 it.KeyType.AES,
                 _BITS,
@@ -99,7 +102,7 @@ class Pkcs11Root(ServiceRoot):
         self._on_token(make)
 
     def _end(self, generation: int) -> None:
-        def end(session: Any) -> None:
+        def end(session: Untyped) -> None:
             for number, key in self._keys(session).items():
                 if number <= generation:
                     key.destroy()
@@ -107,7 +110,7 @@ class Pkcs11Root(ServiceRoot):
         self._on_token(end)
 
     def _seal(self, generation: int, some: Sequence[Bound]) -> list[bytes]:
-        def sealed(session: Any) -> list[bytes]:
+        def sealed(session: Untyped) -> list[bytes]:
             key = self._key(session, generation)
             return [self._sealed(key, one, data) for one, data in some]
 
@@ -115,19 +118,19 @@ class Pkcs11Root(ServiceRoot):
         return wraps
 
     def _open(self, generation: int, some: Sequence[Bound]) -> list[bytes | IntegrityError]:
-        def opened(session: Any) -> list[bytes | IntegrityError]:
+        def opened(session: Untyped) -> list[bytes | IntegrityError]:
             key = self._key(session, generation)
             return [self._opened(key, wrapped, data) for wrapped, data in some]
 
         keys: list[bytes | IntegrityError] = self._on_token(opened)
         return keys
 
-    def _sealed(self, key: Any, value: bytes, data: bytes) -> bytes:
+    def _sealed(self, key: Untyped, value: bytes, data: bytes) -> bytes:
         nonce = self._random(NONCE_BYTES)
         sealed: bytes = key.encrypt(value, **self._gcm(nonce, data))
         return nonce + sealed
 
-    def _opened(self, key: Any, wrapped: bytes, data: bytes) -> bytes | IntegrityError:
+    def _opened(self, key: Untyped, wrapped: bytes, data: bytes) -> bytes | IntegrityError:
         wrong = self._pkcs11.exceptions
         try:
             return self._unsealed(key, wrapped, data)
@@ -139,27 +142,27 @@ class Pkcs11Root(ServiceRoot):
                 raise
             return unauthentic("a wrapped key")
 
-    def _unsealed(self, key: Any, wrapped: bytes, data: bytes) -> bytes:
+    def _unsealed(self, key: Untyped, wrapped: bytes, data: bytes) -> bytes:
         gcm = self._gcm(wrapped[:NONCE_BYTES], data)
         value: bytes = key.decrypt(wrapped[NONCE_BYTES:], **gcm)
         return value
 
-    def _gcm(self, nonce: bytes, data: bytes) -> dict[str, Any]:
+    def _gcm(self, nonce: bytes, data: bytes) -> dict[str, Untyped]:
         parameters = self._pkcs11.GCMParams(nonce, data, _TAG_BITS)
         return {"mechanism": self._pkcs11.Mechanism.AES_GCM, "mechanism_param": parameters}
 
-    def _keys(self, session: Any) -> dict[int, Any]:
+    def _keys(self, session: Untyped) -> dict[int, Untyped]:
         it = self._pkcs11
         ours = {it.Attribute.CLASS: it.ObjectClass.SECRET_KEY, it.Attribute.LABEL: self._label}
         return {int(key.id): key for key in session.get_objects(ours) if key.id.isdigit()}
 
-    def _key(self, session: Any, generation: int) -> Any:
+    def _key(self, session: Untyped, generation: int) -> Untyped:
         key = self._keys(session).get(generation)
         if key is None:
-            raise Unreachable(f"has no generation {generation} of it any more", _HINT)
+            raise RootUnreachable(f"has no generation {generation} of it any more", _HINT)
         return key
 
-    def _on_token(self, call: Callable[[Any], Any]) -> Any:
+    def _on_token(self, call: Callable[[Untyped], Untyped]) -> Untyped:
         """What a call gives that is made in our session; one thread at a time may use it. A session
         that was open before may be at its end: then there is a second try, in a new one.
         """
@@ -178,11 +181,11 @@ class Pkcs11Root(ServiceRoot):
                     self._locked = True
                 elif kept:
                     return self._on_token(call)
-                raise Unreachable(f"does not work ({type(error).__name__})", _HINT) from None
+                raise RootUnreachable(f"does not work ({type(error).__name__})", _HINT) from None
 
-    def _opened_session(self) -> Any:
+    def _opened_session(self) -> Untyped:
         if self._locked:
-            raise Unreachable(
+            raise RootUnreachable(
                 "refused the PIN, which is not tried again",
                 "set the right one where keyring.pin_env or keyring.pin_file says, and restart",
             )

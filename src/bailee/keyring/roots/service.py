@@ -36,7 +36,7 @@ T = TypeVar("T")
 U = TypeVar("U")
 
 
-class Unreachable(Exception):
+class RootUnreachable(Exception):
     """A service does not answer, or refuses. `what`: in words, without anything that it said;
     `hint`: who has to do what.
     """
@@ -46,7 +46,7 @@ class Unreachable(Exception):
         self.what, self.hint = what, hint
 
 
-class Patience:
+class ServicePatience:
     """For how long a service is left alone after it failed. A root has one; any thread."""
 
     def __init__(self, ticking: Ticks) -> None:
@@ -69,8 +69,8 @@ class Patience:
             try:
                 yield
             except (LookupError, TypeError, ValueError):
-                raise Unreachable("gave something that is no answer", _HINT) from None
-        except Unreachable as error:
+                raise RootUnreachable("gave something that is no answer", _HINT) from None
+        except RootUnreachable as error:
             self._failed += 1
             self._until = self._ticks() + min(_LONGEST, 2.0 ** (self._failed - 1))
             self._last = error.what, error.hint
@@ -89,7 +89,7 @@ def _refused(name: str, what: str, hint: str) -> StorageError:
 
 class ServiceRoot(Root):
     """A root in a service. A driver says how the service lists, makes and ends generations, seals
-    and opens; each raises `Unreachable` where it can't.
+    and opens; each raises `RootUnreachable` where it can't.
     """
 
     called = "the service"
@@ -103,7 +103,7 @@ class ServiceRoot(Root):
             IntegrityError: there is no generation, and it may make none.
             StorageError: code `root_unreachable`.
         """
-        self._patience = Patience(ticking)
+        self._patience = ServicePatience(ticking)
         self._changing = threading.RLock()
         self._pool = ThreadPoolExecutor(_AT_ONCE, "root")  # its threads begin when they are needed
         self._living: tuple[int, ...] = ()

@@ -16,13 +16,14 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Final
+from typing import Final
 from urllib.parse import urlsplit
 
 from bailee.clock import Ticks, ticks
 from bailee.errors import InputError, IntegrityError
+from bailee.json_values import JsonObject, objects, text, whole
 from bailee.keyring.roots.root import Bound, unauthentic
-from bailee.keyring.roots.service import CONNECTING, SECONDS, ServiceRoot, Unreachable
+from bailee.keyring.roots.service import CONNECTING, SECONDS, RootUnreachable, ServiceRoot
 from bailee.outbound.network import Network
 
 _BATCH: Final = 200  # 400 are refused
@@ -75,8 +76,8 @@ class TransitRoot(ServiceRoot):
 
     def _list(self) -> tuple[int, ...]:
         key = self._asked("GET", f"keys/{self._name}", "read")
-        least = max(1, key["min_available_version"])
-        return tuple(range(least, key["latest_version"] + 1))
+        least = max(1, whole(key["min_available_version"]))
+        return tuple(range(least, whole(key["latest_version"]) + 1))
 
     def _make(self) -> None:
         self._asked("POST", f"keys/{self._name}/rotate", "update", {})
@@ -99,9 +100,10 @@ class TransitRoot(ServiceRoot):
             asked = {"key_version": generation, "batch_input": batch}
             answer = self._asked("POST", f"encrypt/{self._name}", "update", asked)
             for one in _results(answer, part):
-                if not one.get("ciphertext", "").startswith(begins):
-                    raise Unreachable("did not wrap under the version it was asked to", _hint("it"))
-                found.append(base64.b64decode(one["ciphertext"].removeprefix(begins)))
+                wrapped = text(one.get("ciphertext"))
+                if not wrapped.startswith(begins):
+                    raise RootUnreachable("did not wrap under the version asked for", _hint("it"))
+                found.append(base64.b64decode(wrapped.removeprefix(begins)))
         return found
 
     def _open(self, generation: int, some: Sequence[Bound]) -> list[bytes | IntegrityError]:
@@ -120,12 +122,12 @@ class TransitRoot(ServiceRoot):
                 if error in _NOT_OURS:
                     found.append(unauthentic("a wrapped key"))
                 elif error:
-                    raise Unreachable("refuses to open a key", _hint("decrypting"))
+                    raise RootUnreachable("refuses to open a key", _hint("decrypting"))
                 else:
-                    found.append(base64.b64decode(one["plaintext"]))
+                    found.append(base64.b64decode(text(one["plaintext"])))
         return found
 
-    def _asked(self, method: str, path: str, may: str, body: object = None) -> dict[str, Any]:
+    def _asked(self, method: str, path: str, may: str, body: object = None) -> JsonObject:
         import httpx2
 
         try:
@@ -137,7 +139,7 @@ class TransitRoot(ServiceRoot):
             )
         except (httpx2.HTTPError, OSError) as error:
             kind = type(error).__name__
-            raise Unreachable(f"does not answer ({kind})", _hint(may)) from None
+            raise RootUnreachable(f"does not answer ({kind})", _hint(may)) from None
         if answer.status_code == 204:
             return {}
         try:
@@ -146,16 +148,16 @@ class TransitRoot(ServiceRoot):
                 return data  # a batch of which some can't be opened comes with 400
         except (ValueError, KeyError, TypeError):
             pass
-        raise Unreachable(f"refuses ({answer.status_code})", _hint(may))
+        raise RootUnreachable(f"refuses ({answer.status_code})", _hint(may))
 
 
 def _hint(may: str) -> str:
     return _HINT.format(may)
 
 
-def _results(answer: dict[str, Any], part: Sequence[Bound]) -> list[dict[str, Any]]:
-    results = answer.get("batch_results")
-    if not isinstance(results, list) or len(results) != len(part):
+def _results(answer: JsonObject, part: Sequence[Bound]) -> list[JsonObject]:
+    results = objects(answer.get("batch_results"))
+    if len(results) != len(part):
         raise ValueError("not what was asked for")
     return results
 
