@@ -35,7 +35,7 @@ _Answer = tuple[int, JsonObject]
 
 
 @dataclass
-class Version:
+class KmsVersion:
     """A version of a key: its state, and its bytes."""
 
     state: str
@@ -47,14 +47,14 @@ class GoogleKms:
 
     def __init__(self, scheduled: timedelta = timedelta(days=1)) -> None:
         """`scheduled`: how long a version can be restored after it was destroyed."""
-        self.keys: dict[str, dict[int, Version]] = {}
+        self.keys: dict[str, dict[int, KmsVersion]] = {}
         self._scheduled = scheduled
         self._lock = threading.Lock()
 
     def make(self, name: str) -> str:
         """A key with its first version, as an operator makes one; its resource name."""
         key = f"projects/orchard/locations/europe-west1/keyRings/home/cryptoKeys/{name}"
-        self.keys[key] = {1: Version("ENABLED", os.urandom(32))}
+        self.keys[key] = {1: KmsVersion("ENABLED", os.urandom(32))}
         return key
 
     def credentials(self, file: Path) -> Path:
@@ -140,7 +140,7 @@ class GoogleKms:
             return 200, self._shown(key, number)
         if verb is None and asked["versions"] and method == "POST":
             made = max(versions) + 1
-            versions[made] = Version("ENABLED", os.urandom(32))
+            versions[made] = KmsVersion("ENABLED", os.urandom(32))
             return 200, self._shown(key, made)
         if verb is None and asked["versions"]:
             shown: list[Json] = [self._shown(key, number) for number in versions]
@@ -159,7 +159,7 @@ class GoogleKms:
             shown["destroyTime"] = (datetime.now(UTC) + self._scheduled).isoformat()
         return shown
 
-    def _opened(self, versions: dict[int, Version], body: JsonObject) -> _Answer:
+    def _opened(self, versions: dict[int, KmsVersion], body: JsonObject) -> _Answer:
         sealed = base64.b64decode(text(body["ciphertext"]))
         number = int.from_bytes(sealed[:4], "big")
         if number not in versions:
