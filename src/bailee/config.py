@@ -344,7 +344,34 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         "keyring.root",
         str,
         "file",
-        "Where the root key is: `file` in the home, or `env:NAME` for an environment variable.",
+        "Where the root key is: `file` in the home; `env:NAME`, sealed under the key in that "
+        "variable; `transit:ADDRESS` of a key of OpenBao or Vault; `aws-kms:ALIAS`; "
+        "`google-kms:RESOURCE`; `pkcs11:` and the rest of a token's URI.",
+    ),
+    Setting(
+        "keyring.token_env",
+        str,
+        None,
+        "Name of the environment variable that holds the token for `transit`.",
+    ),
+    Setting(
+        "keyring.token_file",
+        str,
+        None,
+        "A file that holds it, read whenever it is needed: where something else renews it.",
+    ),
+    Setting(
+        "keyring.pin_env",
+        str,
+        None,
+        "Name of the environment variable that holds the PIN for `pkcs11`.",
+    ),
+    Setting("keyring.pin_file", str, None, "A file that holds it."),
+    Setting(
+        "keyring.url",
+        str,
+        None,
+        "Address of AWS KMS or Google Cloud KMS, where it is not the usual one.",
     ),
     Setting(
         "accounts.sign_up",
@@ -366,6 +393,14 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         5,
         "How often what is due is destroyed; at most 25, so that it is gone within the hour.",
         most=25,
+    ),
+    Setting(
+        "retention.shred_hours",
+        int,
+        24,
+        "How long after one shred cycle the next comes, if anything was destroyed meanwhile: the "
+        "root key is made anew, and the one that older copies of the keyring are under goes.",
+        most=24,
     ),
     Setting(
         "cloud.image",

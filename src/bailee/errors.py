@@ -95,6 +95,9 @@ CODES: Final[dict[str, Code]] = {
     "schema": Code(500, "api_error", 5, "A store has a schema this version does not know."),
     # StorageError: whoever runs the disks and databases
     "storage": Code(503, "overloaded_error", 6, "A store can't be read or written."),
+    "root_unreachable": Code(
+        503, "overloaded_error", 6, "The service that holds the root key fails or refuses."
+    ),
     "overloaded": Code(529, "overloaded_error", 6, "Too much is waiting; try again later."),
     # MachineError: whoever runs the hosts of cloud sessions
     "no_machine": Code(503, "overloaded_error", 8, "No virtual machine can be started here."),

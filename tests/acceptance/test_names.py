@@ -104,6 +104,7 @@ NOT_HERE = {
     "cloud network allow": "an entry of plain characters", "cloud network deny": "as `allow`",
     "cloud network remove": "as `allow`", "keyring rotate": "numbers", "clock confirm": "a time",
     "witness": "keys, and names in known-logs that have no control characters",
+    "keyring move": "a driver",
     "home accept-older": "names of folders", "home salvage": "names of tables, and ids",
 }  # fmt: skip
 

@@ -34,14 +34,27 @@ def console_parts(
     return Parts(
         node=node,
         sign_in=sign_in,
-        running=running(node.settings, gateway, upstream, tls, _goes_on(node)),
+        running=running(
+            node.settings,
+            gateway,
+            upstream,
+            tls,
+            _goes_on(node),
+            lag_hours=round(node.vault.lag(node.clock()).at_most.total_seconds() / 3600),
+        ),
         names=names,
         defect=defect,
     )
 
 
 def running(
-    settings: Settings, gateway: str, upstream: str, tls: bool, goes_on: Mapping[str, str]
+    settings: Settings,
+    gateway: str,
+    upstream: str,
+    tls: bool,
+    goes_on: Mapping[str, str],
+    *,
+    lag_hours: int,
 ) -> Configuration:
     """What the data-flow diagram is drawn from: what runs, and what does not."""
     local = settings.text("upstream.url") is None
@@ -54,7 +67,7 @@ def running(
     taken = frozenset() if listening_at(settings) is None else _TAKEN
     network = settings.text("cloud.network")
     return Configuration(
-        gateway, tls, tuple(upstreams), "folder", root, taken, goes_on, cloud_network=network
+        gateway, tls, tuple(upstreams), "folder", root, taken, goes_on, network, lag_hours
     )
 
 

@@ -68,6 +68,9 @@ def _standing(home: HomePlace | None, *, as_json: bool) -> None:
                 f"row ({step['error']}); it has not succeeded since {since}",
                 err=True,
             )
+    if watch["recoverable_until"] and not as_json:
+        until = moment(watch["recoverable_until"])
+        note(f"What was destroyed can be recovered from older copies of the keyring until {until}.")
     if not watch["server"] and not as_json:
         last = next((step["succeeded"] for step in steps if step["step"] == "keys"), None)
         when = f"the last sweep was on {moment(last)}" if last else "there was none yet"
@@ -120,6 +123,34 @@ def report(as_json: JsonOption = False, home: PlaceOption = None) -> None:
                 right=("sessions", "stored"),
             )
         )
+
+
+@app.command()
+def shred(
+    reason: Annotated[str | None, typer.Option(help="Why; it is in the audit record.")] = None,
+    as_json: JsonOption = False,
+    home: PlaceOption = None,
+) -> None:
+    """Make what was destroyed unrecoverable from older copies of the keyring, now: what it was
+    under is wrapped anew, under a new root key, and the old one is destroyed. `bailee up` does
+    this every night on which something was destroyed (`retention.shred_hours`).
+    """
+    with reporting():
+        done = ask_one(home, "keyring.rotate", {"reason": reason} if reason else {})
+        if as_json:
+            print_json(done)
+            return
+        say(
+            f"{_counted(done, 'replaced', 'keys')} replaced, {_counted(done, 'rewrapped', 'keys')} "
+            f"wrapped anew under them; root generation {done['generation']} holds."
+        )
+        if done["recoverable_until"]:
+            until = moment(done["recoverable_until"])
+            say(f"The old root is to be destroyed, and can be brought back until {until}.")
+        else:
+            say("The old root is destroyed: older copies of the keyring open nothing of it.")
+        if done["damaged"]:
+            say(f"{done['damaged']} damaged keys were left aside: bailee retention report")
 
 
 @app.command()

@@ -87,3 +87,25 @@ rotation = Table(
 )
 """One row: when the root was last rotated, when that or an unfinished rotation began, and whether
 any key was destroyed since."""
+
+root_place = Table(
+    "root_place",
+    keys,
+    Column("id", Integer, primary_key=True),
+    Column("driver", String, nullable=False),
+    Column("base", Integer, nullable=False),
+    Column("oldest", Integer, nullable=False),
+    Column("moving_to", String),
+    Column("next_base", Integer, nullable=False),
+)
+"""One row: which root the keyring is under, and which it moves to (`keyring.rooted`)."""
+
+ended_roots = Table(
+    "ended_roots",
+    keys,
+    Column("generation", Integer, primary_key=True),
+    Column("began_at", Moment, nullable=False),
+    Column("gone_at", Moment, nullable=False),
+)
+"""Rotations whose receipts are still to move: all below `generation` are gone for good from
+`gone_at` on. `began_at`: when the rotation began. A row goes when that was noted."""

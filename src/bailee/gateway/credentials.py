@@ -10,16 +10,15 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 from bailee.errors import InputError, UpstreamError
-from bailee.outbound.network import HttpResponse, Network, NoAnswer
+from bailee.outbound.google import GoogleCredential, NoGoogleCredential
+from bailee.outbound.network import Network
 
 Lines = bytes  # complete header lines, each ending in CRLF
-_SECONDS: Final = 30.0  # for one call to Google, unless its library says otherwise
 
 
 class Credential(Protocol):
@@ -188,71 +187,26 @@ class Vertex:
     replaces: frozenset[bytes] = frozenset({b"x-goog-api-key", b"x-goog-user-project"})
 
     def __init__(self, way_out: Network | None = None) -> None:
-        self._way_out = way_out or Network()
-        self._credentials: Any = None
+        self._credential = GoogleCredential(way_out or Network())
         self._refreshing = asyncio.Lock()
 
     async def lines(self, method: str, url: str, body: bytes) -> Lines:  # noqa: ARG002
         """See `Credential.lines`."""
         async with self._refreshing:
-            if self._credentials is None or not self._credentials.valid:
-                await asyncio.get_running_loop().run_in_executor(None, self._refresh)
-        token: str = self._credentials.token
+            token = self._credential.held
+            if token is None:
+                token = await asyncio.get_running_loop().run_in_executor(None, self._token)
         return b"Authorization: Bearer " + token.encode("ascii") + b"\r\n"
 
-    def _refresh(self) -> None:
-        import google.auth
-        import google.auth.exceptions
-
-        ask: Any = self._ask  # their class asks for no more than a function
+    def _token(self) -> str:
         try:
-            if self._credentials is None:
-                self._credentials, _ = google.auth.default(
-                    scopes=["https://www.googleapis.com/auth/cloud-platform"], request=ask
-                )
-            self._credentials.refresh(ask)
-        except google.auth.exceptions.GoogleAuthError:
+            return self._credential.token()
+        except NoGoogleCredential:
             raise UpstreamError(
                 "The Google credential could not be obtained.",
                 code="upstream_credential",
                 hint="set GOOGLE_APPLICATION_CREDENTIALS, or log in with gcloud",
             ) from None
-
-    def _ask(
-        self,
-        url: str,
-        method: str = "GET",
-        body: bytes | None = None,
-        headers: Mapping[str, str] | None = None,
-        timeout: float | None = None,
-        **_: object,
-    ) -> _Answer:
-        """One call of Google's library (`google.auth.transport.Request`), by the way out. The
-        library's own would follow a redirect with the refresh token.
-        """
-        from google.auth.exceptions import TransportError
-
-        try:
-            got = self._way_out.ask(
-                method,
-                url,
-                content=body,
-                headers=headers,
-                what="What Google's credential names",
-                seconds=timeout or _SECONDS,
-                metadata=True,
-            )
-        except NoAnswer as error:
-            failed: Exception = TransportError(str(error))  # type: ignore[no-untyped-call]
-            raise failed from None
-        return _Answer(got)
-
-
-class _Answer:
-    """What Google's library reads of an answer (`google.auth.transport.Response`)."""
-
-    def __init__(self, got: HttpResponse) -> None:
-        self.status, self.headers, self.data = got.status, got.headers, got.content
 
 
 def default_url(channel: str, region: str | None = None) -> str:

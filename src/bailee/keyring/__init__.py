@@ -9,7 +9,10 @@ from bailee.keyring.fitting import check as check_root
 from bailee.keyring.fitting import newest_generation
 from bailee.keyring.keyring import Keyring
 from bailee.keyring.moving import Moved, Want
-from bailee.keyring.root import EnvironmentRoot, FileRoot, Root
+from bailee.keyring.rooted import open_under
+from bailee.keyring.roots.file import EnvironmentRoot, FileRoot
+from bailee.keyring.roots.opening import driver_of, open_root
+from bailee.keyring.roots.root import Root
 from bailee.keyring.rotation import Rotation
 from bailee.keyring.store import Dek
 
@@ -25,5 +28,8 @@ __all__ = [
     "Rotation",
     "Want",
     "check_root",
+    "driver_of",
     "newest_generation",
+    "open_root",
+    "open_under",
 ]

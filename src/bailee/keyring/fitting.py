@@ -12,14 +12,15 @@ the next rotation, and by `verify`.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Generator
+from contextlib import closing
 
 from sqlalchemy import Engine, func, inspect, select
 
 from bailee.db.engine import reading, storage_errors
 from bailee.db.keys import keks, secrets
 from bailee.errors import IntegrityError
-from bailee.keyring.root import Root
+from bailee.keyring.roots.root import Root
 from bailee.keyring.wrapping import ZEROS, kek_data, secret_data
 
 _AT_ONCE = 100  # rows that are fetched
@@ -56,8 +57,11 @@ def check(root: Root, engine: Engine) -> None:
         StorageError: the store can't be read.
     """
     newest, living = newest_generation(engine), root.generations()
-    if newest is None or any(_opens(root, *wrap) for wrap in _wraps(engine, living)):
+    if newest is None:
         return
+    with closing(_wraps(engine, living)) as wraps:  # it reads, also when the root is not reached
+        if any(_opens(root, *wrap) for wrap in wraps):
+            return
     if newest > max(living):
         raise _refused(
             "the root key is older than the keyring: it lacks the generation that keys are under.",
@@ -74,7 +78,7 @@ def check(root: Root, engine: Engine) -> None:
     )
 
 
-def _wraps(engine: Engine, living: Collection[int]) -> Iterator[tuple[int, bytes, bytes]]:
+def _wraps(engine: Engine, living: Collection[int]) -> Generator[tuple[int, bytes, bytes]]:
     """What is wrapped under these generations, one after the other: the generation, the wrap, and
     what that is bound to.
     """

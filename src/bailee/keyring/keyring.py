@@ -15,23 +15,23 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine, delete, func, select
 
 from bailee.clock import Clock
 from bailee.damage import Damaged
 from bailee.db.engine import reading, storage_errors
-from bailee.db.keys import deks, destroyed_keks, keks, rotation
+from bailee.db.keys import deks, destroyed_keks, ended_roots, keks, rotation
 from bailee.errors import IntegrityError
-from bailee.keyring import damage, verifying
+from bailee.keyring import damage, rooted, verifying
 from bailee.keyring.damage import DamagedKey
 from bailee.keyring.destroying import DestroyedKek, destroy, destroy_due, due, remove_dead
 from bailee.keyring.epochs import ends_at, epoch_of
 from bailee.keyring.holding import hold
 from bailee.keyring.moving import Moved, Want, move
-from bailee.keyring.root import Random, Root
-from bailee.keyring.rotation import Rotation, rotate
+from bailee.keyring.roots.root import Random, Root
+from bailee.keyring.rotation import EndedRoots, Rotation, rotate
 from bailee.keyring.store import Dek, KeyStore
 from bailee.keyring.taking import get, some, take
 
@@ -239,6 +239,22 @@ class Keyring:
         since = (now - row.rotated_at).total_seconds()
         return bool(row.destroyed_since) and not 0 <= since < interval_seconds
 
+    def unrecoverable_at(self, now: datetime, interval_seconds: float) -> datetime | None:
+        """When all that is destroyed by now will be unrecoverable from older copies of the store,
+        if rotations come at this interval; None: it is already.
+
+        Raises:
+            StorageError: the store can't be read.
+        """
+        last = select(func.max(ended_roots.c.gone_at)).where(ended_roots.c.gone_at > now)
+        with storage_errors("the keyring"), reading(self.engine) as connection:
+            row = connection.execute(select(rotation)).one()
+            pending: datetime | None = connection.execute(last).scalar()
+        if not row.destroyed_since and len(self._store.root.generations()) == 1:
+            return pending
+        due: datetime = max(now, row.rotated_at + timedelta(seconds=interval_seconds))
+        return due + self._store.root.lag
+
     def generation(self) -> int:
         """The root's newest generation. It grows by one with each rotation, whatever a clock does.
 
@@ -252,6 +268,48 @@ class Keyring:
 
         Raises:
             IntegrityError: code `home_parts`: the root opens nothing; nothing was changed.
-            StorageError: the store can't be written; call again to finish.
+            StorageError: the store can't be written, or the root not be reached; call again to
+                finish.
         """
         return rotate(self._store)
+
+    def ended_roots(self, now: datetime) -> list[EndedRoots]:
+        """The rotations since whose end no root can be brought back, and of which that is not noted
+        yet; the oldest first.
+
+        Raises:
+            StorageError: the store can't be read.
+        """
+        query = select(ended_roots).where(ended_roots.c.gone_at <= now)
+        with storage_errors("the keyring"), reading(self.engine) as connection:
+            rows = connection.execute(query.order_by(ended_roots.c.generation)).all()
+        return [EndedRoots(row.generation, row.began_at) for row in rows]
+
+    def noted(self, ended: EndedRoots) -> None:
+        """It is noted of all that it makes unreadable that these roots have ended.
+
+        Raises:
+            StorageError: the store can't be written.
+        """
+        with storage_errors("the keyring"), self.engine.begin() as connection:
+            connection.execute(
+                delete(ended_roots).where(ended_roots.c.generation == ended.generation)
+            )
+
+    def arrived(self) -> None:
+        """A move to another root is over: a rotation under both has ended.
+
+        Raises:
+            StorageError: the store can't be written.
+        """
+        rooted.arrived(self.engine)
+
+    @property
+    def root_driver(self) -> str:
+        """What `keyring.root` calls the place of the root."""
+        return self._store.root.driver
+
+    @property
+    def root_lag(self) -> timedelta:
+        """How long a generation of the root could be brought back after its destruction."""
+        return self._store.root.lag

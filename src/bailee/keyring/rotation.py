@@ -11,25 +11,31 @@ The steps, each of which may be the last before a crash and is found again by it
 
 A key that does not open is set aside (`damage`) and stops nothing: the old generation goes all the
 same, since it opens that key no more than the new one. Only where nothing opens at all it is the
-root that does not fit, and nothing is changed.
+root that does not fit, and nothing is changed; nor where the root says that it has lost a
+generation (`rooted`). What is wrapped anew is opened once before the old generation goes.
+
+The root may be a service that is slow: it is asked for many keys at once, and mostly while nobody
+waits for the store.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
 from sqlalchemy import Column, Connection, bindparam, select, update
+from sqlalchemy.dialects.sqlite import insert
 
-from bailee.db.engine import storage_errors
-from bailee.db.keys import deks, keks, rotation, secrets
-from bailee.errors import IntegrityError
-from bailee.keyring import damage, fitting
+from bailee.db.engine import reading, storage_errors
+from bailee.db.keys import deks, ended_roots, keks, root_place, rotation, secrets
+from bailee.errors import IntegrityError, StorageError
+from bailee.keyring import damage, fitting, rooted
 from bailee.keyring.checkpoint import truncate_log
 from bailee.keyring.damage import DEK, KEK, NAMED
 from bailee.keyring.destroying import remove_keks, zero_keks
+from bailee.keyring.roots.root import Root
 from bailee.keyring.store import Dek, Kek, KeyStore, Swap
 from bailee.keyring.wrapping import ZEROS, kek_data, secret_data
 
@@ -48,6 +54,14 @@ class Rotation:
     replaced_keks: int
     rewrapped_deks: int
     damaged: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class EndedRoots:
+    """All generations below `generation` are gone, by a rotation that began at `began`."""
+
+    generation: int
+    began: datetime
 
 
 class _Aside:
@@ -76,6 +90,7 @@ def rotate(store: KeyStore) -> Rotation:
     aside = _Aside(store)
     with storage_errors("the keyring"):
         fitting.check(store.root, store.engine)
+        rooted.check_oldest(store.engine, store.root)
         began, new = _begin(store)
         while dirty := _next_dirty(store, new, aside):
             while (moved := _move_portion(store, dirty, aside)) > 0:
@@ -86,12 +101,15 @@ def rotate(store: KeyStore) -> Rotation:
         with store.lock:
             _rewrap_secrets(store, new, aside)
             truncate_log(store.engine)
-            for generation in store.root.generations():
-                if generation < new:
-                    store.root.destroy(generation)
+            with store.engine.begin() as connection:
+                connection.execute(update(root_place).values(oldest=new))
+            store.root.destroy(new - 1)
             with store.engine.begin() as connection:
                 connection.execute(update(rotation).values(rotated_at=began))
                 damage.forget_gone(connection, new)
+                ended = {"began_at": began, "gone_at": store.clock() + store.root.lag}
+                row = insert(ended_roots).values(generation=new, **ended)
+                connection.execute(row.on_conflict_do_nothing())
     return Rotation(new, began, replaced, rewrapped, tuple(aside.news))
 
 
@@ -143,10 +161,11 @@ def _move_portion(store: KeyStore, dirty: list[str], aside: _Aside) -> int:
             olds = {row.id: row for row in connection.execute(living)}  # epochs end meanwhile
             full = select(deks.c.kek_id).where(deks.c.kek_id.in_(olds)).distinct()
             opened: dict[str, Kek] = {}
-            for kek_id in connection.execute(full).scalars().all():
-                try:
-                    opened[kek_id] = store.open_kek(olds[kek_id])
-                except IntegrityError:
+            some = [olds[kek_id] for kek_id in connection.execute(full).scalars()]
+            for kek_id, kek in store.open_keks(some).items():
+                if isinstance(kek, Kek):
+                    opened[kek_id] = kek
+                else:
                     aside.put(connection, KEK, kek_id)
                     del olds[kek_id]
             rows = connection.execute(
@@ -182,42 +201,69 @@ def _move_portion(store: KeyStore, dirty: list[str], aside: _Aside) -> int:
 
 
 def _rewrap_keks(store: KeyStore, new: int, aside: _Aside) -> int:
+    """Wrap some KEKs under the new generation; how many were left to be looked at."""
+    query = select(keks).where(
+        keks.c.generation != new, keks.c.wrapped != ZEROS, keks.c.id.not_in(aside.keks)
+    )
+    with reading(store.engine) as connection:
+        rows = connection.execute(query.limit(_PORTION)).all()
+    opened = store.open_keks(rows, remember=False)
+    keys = {row.id: kek.key for row in rows if isinstance(kek := opened[row.id], Kek)}
+    bound = {
+        row.id: kek_data(row.id, row.data_class, row.epoch, new) for row in rows if row.id in keys
+    }
+    wraps = _wrapped(store.root, new, keys, bound)
     with store.lock, store.engine.begin() as connection:
-        rows = connection.execute(
-            select(keks)
-            .where(keks.c.generation != new, keks.c.wrapped != ZEROS, keks.c.id.not_in(aside.keks))
-            .limit(_PORTION)
-        ).all()
-        wraps = []
-        for row in rows:
-            data = kek_data(row.id, row.data_class, row.epoch, new)
-            try:
-                wraps.append((row.id, store.root.wrap(new, store.open_kek(row).key, data)))
-            except IntegrityError:
-                aside.put(connection, KEK, row.id)
+        closed = [row.id for row in rows if row.id not in wraps]
+        there = select(keks.c.id).where(keks.c.id.in_(closed), keks.c.wrapped != ZEROS)
+        for kek_id in connection.execute(there).scalars().all():
+            aside.put(connection, KEK, kek_id)
         _put_under(connection, keks.c.id, new, wraps)
     return len(rows)
 
 
 def _rewrap_secrets(store: KeyStore, new: int, aside: _Aside) -> None:
     with store.engine.begin() as connection:
-        wraps = []
+        keys: dict[str, bytes] = {}
         for row in connection.execute(select(secrets).where(secrets.c.generation != new)).all():
-            data = secret_data(row.name, new)
             try:
-                wraps.append((row.name, store.root.wrap(new, store.open_secret(row), data)))
+                keys[row.name] = store.open_secret(row)
             except IntegrityError:
                 aside.put(connection, NAMED, row.name)
-        _put_under(connection, secrets.c.name, new, wraps)
+        bound = {name: secret_data(name, new) for name in keys}
+        _put_under(connection, secrets.c.name, new, _wrapped(store.root, new, keys, bound))
+
+
+def _wrapped(
+    root: Root, new: int, keys: Mapping[str, bytes], bound: Mapping[str, bytes]
+) -> dict[str, bytes]:
+    """Keys wrapped under the new generation, by name, and bound to what belongs to each.
+
+    Raises:
+        StorageError: the root does not give back what it was given.
+    """
+    wraps = root.wrap_all(new, [(keys[name], bound[name]) for name in keys]) if keys else []
+    named = dict(zip(keys, wraps, strict=True))
+    again = root.unwrap_all(new, [(named[name], bound[name]) for name in keys]) if keys else []
+    if again != [*keys.values()]:
+        raise StorageError(
+            "the root does not open what it has just wrapped.",
+            code="root_unreachable",
+            hint="whoever keeps the root key: is it the service that keyring.root names?",
+        )
+    return named
 
 
 def _put_under(
-    connection: Connection, name: Column[str], new: int, wraps: Sequence[tuple[str, bytes]]
+    connection: Connection, name: Column[str], new: int, wraps: Mapping[str, bytes]
 ) -> None:
-    """Put KEKs or secrets under the new generation: of each its name and its wrap."""
+    """Put KEKs or secrets under the new generation: of each its name and its wrap. What was
+    destroyed meanwhile stays so.
+    """
     if wraps:
-        statement = update(name.table).where(name == bindparam("of"))
+        there = name.table.c.wrapped != ZEROS
+        statement = update(name.table).where(name == bindparam("of"), there)
         connection.execute(
             statement.values(generation=new, wrapped=bindparam("wrap")),
-            [{"of": of, "wrap": wrap} for of, wrap in wraps],
+            [{"of": of, "wrap": wrap} for of, wrap in wraps.items()],
         )

@@ -28,9 +28,9 @@ from bailee.clock import Clock
 from bailee.db.engine import storage_errors
 from bailee.db.keys import deks, keks, rotation, secrets
 from bailee.errors import IntegrityError, StorageError
-from bailee.keyring import damage
+from bailee.keyring import damage, rooted
 from bailee.keyring.checkpoint import truncate_log
-from bailee.keyring.root import Random, Root
+from bailee.keyring.roots.root import Bound, Random, Root
 from bailee.keyring.wrapping import (
     KEY_BYTES,
     NONCE_BYTES,
@@ -70,6 +70,9 @@ _REWRAP: Final = (
 _CURRENT: Final = select(keks).where(
     keks.c.current, keks.c.epoch.in_(bindparam("epochs", expanding=True))
 )
+
+StoredRow: TypeAlias = Any
+"""A row of a query: no type says what its columns are."""
 
 Target: TypeAlias = "tuple[str, int]"
 """A data class and an expiry epoch: what shares a KEK."""
@@ -135,6 +138,7 @@ class KeyStore:
                 .values(id=1, rotated_at=clock(), destroyed_since=False)
                 .on_conflict_do_nothing()
             )
+            rooted.note(connection, root)
             # A crash between the two halves of destroying leaves rows that are zeros already.
             connection.execute(delete(keks).where(keks.c.wrapped == ZEROS))
 
@@ -173,15 +177,15 @@ class KeyStore:
         """32 random bytes."""
         return self._random(KEY_BYTES)
 
-    def rows(self, connection: Connection, subjects: Sequence[str]) -> dict[str, Any]:
+    def rows(self, connection: Connection, subjects: Sequence[str]) -> dict[str, StoredRow]:
         """The subjects' DEKs as they lie there, each with its KEK, for `open_dek`; by subject."""
-        found: dict[str, Any] = {}
+        found: dict[str, StoredRow] = {}
         for start in range(0, len(subjects), _AT_ONCE):
             some = {"subjects": subjects[start : start + _AT_ONCE]}
             found |= {row.subject: row for row in connection.execute(_ROWS, some)}
         return found
 
-    def open_dek(self, connection: Connection, row: Any) -> Dek:
+    def open_dek(self, connection: Connection, row: StoredRow) -> Dek:
         """The key of one of the `rows`.
 
         Raises:
@@ -252,53 +256,85 @@ class KeyStore:
         epochs = sorted({epoch for _, epoch in wanted})
         for start in range(0, len(epochs), _AT_ONCE):
             some = {"epochs": epochs[start : start + _AT_ONCE]}
-            for row in connection.execute(_CURRENT, some).all():
-                target = (row.data_class, row.epoch)
-                if target not in wanted:
-                    continue
-                try:
-                    found[target] = self.open_kek(row)
-                except IntegrityError:  # what is new goes under another; this goes with its epoch
+            there = connection.execute(_CURRENT, some).all()
+            rows = [row for row in there if (row.data_class, row.epoch) in wanted]
+            opened = self.open_keks(rows)
+            for row in rows:
+                kek = opened[row.id]
+                if isinstance(kek, Kek):
+                    found[row.data_class, row.epoch] = kek
+                else:  # what is new goes under another; this goes with its epoch
                     damage.note(connection, damage.KEK, row.id, self.clock())
                     connection.execute(
                         update(keks).where(keks.c.id == row.id).values(current=False)
                     )
-        generation = self.root.generations()[-1]
-        made = []
-        for data_class, epoch in sorted(wanted - found.keys()):
-            # Cached when it is next read: this transaction may yet fail.
-            key = self.new_key()
-            kek = found[data_class, epoch] = Kek(self._random(12).hex(), key, cipher(key))
-            data = kek_data(kek.id, data_class, epoch, generation)
-            made.append(
-                {
-                    "id": kek.id,
-                    "data_class": data_class,
-                    "epoch": epoch,
-                    "generation": generation,
-                    "wrapped": self.root.wrap(generation, kek.key, data),
-                    "current": True,
-                    "dirty": False,
-                }
-            )
-        if made:
-            connection.execute(insert(keks), made)
+        if missing := sorted(wanted - found.keys()):
+            found |= self._make_keks(connection, missing)
         return found
 
-    def open_kek(self, row: Any) -> Kek:
+    def _make_keks(self, connection: Connection, targets: Sequence[Target]) -> dict[Target, Kek]:
+        """New KEKs. They are cached when they are next read: this transaction may yet fail."""
+        generation, made = self.root.generations()[-1], dict[Target, Kek]()
+        for target in targets:
+            key = self.new_key()
+            made[target] = Kek(self._random(12).hex(), key, cipher(key))
+        bound = [(kek.key, kek_data(kek.id, *target, generation)) for target, kek in made.items()]
+        rows = [
+            {
+                "id": kek.id,
+                "data_class": data_class,
+                "epoch": epoch,
+                "generation": generation,
+                "wrapped": wrapped,
+                "current": True,
+                "dirty": False,
+            }
+            for ((data_class, epoch), kek), wrapped in zip(
+                made.items(), self.root.wrap_all(generation, bound), strict=True
+            )
+        ]
+        connection.execute(insert(keks), rows)
+        return made
+
+    def open_kek(self, row: StoredRow) -> Kek:
         """The KEK of a row of `keks`.
 
         Raises:
             IntegrityError: it has been destroyed (`key_destroyed`) or tampered with.
+            StorageError: it is not in memory, and the root is not to be reached.
         """
-        kek = self._keks.get(row.id)
-        if kek is None:
-            if row.wrapped == ZEROS:
-                raise destroyed("a KEK")
-            data = kek_data(row.id, row.data_class, row.epoch, row.generation)
-            key = self.root.unwrap(row.generation, row.wrapped, data)
-            kek = self._keks[row.id] = Kek(row.id, key, cipher(key))
-        return kek
+        found = self.open_keks([row])[row.id]
+        if isinstance(found, IntegrityError):
+            raise found
+        return found
+
+    def open_keks(
+        self, rows: Sequence[StoredRow], *, remember: bool = True
+    ) -> dict[str, Kek | IntegrityError]:
+        """The KEKs of rows of `keks`, by id; in the place of one that was destroyed or tampered
+        with, the error. The root is asked once for each of its generations. Who does not hold the
+        lock must not have them remembered: they may be destroyed meanwhile.
+
+        Raises:
+            StorageError: one is not in memory, and the root is not to be reached.
+        """
+        found: dict[str, Kek | IntegrityError] = {}
+        wraps: dict[int, dict[str, Bound]] = {}
+        for row in rows:
+            if (kek := self._keks.get(row.id)) is not None:
+                found[row.id] = kek
+            elif row.wrapped == ZEROS:
+                found[row.id] = destroyed("a KEK")
+            else:
+                data = kek_data(row.id, row.data_class, row.epoch, row.generation)
+                wraps.setdefault(row.generation, {})[row.id] = (row.wrapped, data)
+        for generation, some in wraps.items():
+            opened = self.root.unwrap_all(generation, [*some.values()])
+            for kek_id, key in zip(some, opened, strict=True):
+                found[kek_id] = Kek(kek_id, key, cipher(key)) if isinstance(key, bytes) else key
+        if remember:
+            self._keks |= {kek.id: kek for kek in found.values() if isinstance(kek, Kek)}
+        return found
 
     # -- named secrets ---------------------------------------------------------------------------
 
@@ -326,7 +362,7 @@ class KeyStore:
         )
         return key
 
-    def open_secret(self, row: Any) -> bytes:
+    def open_secret(self, row: StoredRow) -> bytes:
         """The key of a row of `secrets`.
 
         Raises:

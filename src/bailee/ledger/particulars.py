@@ -129,6 +129,8 @@ KINDS: Final[Mapping[str, Declared]] = {
     "home.salvaged": {"rows": _NUMBER, "reason": _SEALED},
     "keyring.damaged": {"key": _WORD},
     "vault.spool_unopened": {"bytes": _NUMBER, "sealed": _NUMBER},
+    "keyring.moved": {"driver": _WORD, "reason": _SEALED},
+    "keyring.rotation_asked": {"reason": _SEALED},
     "keyring.rotated": {"replaced": _NUMBER, "rewrapped": _NUMBER},
     "session.deletion_asked": _BY,
     "hold.placing_asked": _BY,

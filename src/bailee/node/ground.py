@@ -22,10 +22,10 @@ from bailee.db.checks import KEY as ROW_KEY
 from bailee.db.checks import use_key
 from bailee.db.engine import open_sqlite
 from bailee.db.migrate import upgrade
-from bailee.errors import BaileeError, InputError, StorageError
+from bailee.errors import BaileeError, StorageError
 from bailee.home import Home, parts
 from bailee.home.reserve import Reserve
-from bailee.keyring import EnvironmentRoot, FileRoot, Keyring, Root, check_root, newest_generation
+from bailee.keyring import Keyring, Root, check_root, newest_generation, open_root, open_under
 from bailee.ledger import Cosigning, Folder, Ledger, Sequencer, signing
 from bailee.ledger.cosigning import SETTING as WITNESSES
 from bailee.ledger.cosigning import policy_of
@@ -72,6 +72,7 @@ def lay(
     clock: Clock | MachineClocks | None,
     environment: Mapping[str, str],
     accepted: Collection[str],
+    coming_from: str | None = None,
 ) -> Ground:
     """Open what everything else in a home needs; a new home is made. What is to be done at the end
     is put onto `closing`. The arguments are those of `Wiring`.
@@ -94,7 +95,14 @@ def lay(
         )
         closing.callback(data.dispose)  # if it is refused below, no file of SQLite's is left behind
         closing.callback(keys.dispose)
-        root = _root(settings, home, environment, may_make=newest_generation(keys) is None)
+        empty = newest_generation(keys) is None
+
+        def opened(where: str, moving: bool) -> Root:
+            may_make = empty or (moving and where != coming_from)
+            file = home.root_key_file
+            return open_root(where, file, settings, environment, may_make=may_make, moving=moving)
+
+        root = open_under(keys, settings.text("keyring.root") or "file", coming_from, opened)
         check_root(root, keys)
         upgrade(keys, "keys")
         machine = clock or this_machine()
@@ -151,24 +159,3 @@ def _last_leaves(sequencer: Sequencer) -> None:
 def _last_mark(marks: Marks) -> None:
     with suppress(StorageError):
         marks.advance()
-
-
-def _root(
-    settings: Settings, home: Home, environment: Mapping[str, str], *, may_make: bool
-) -> Root:
-    file = home.root_key_file
-    where = settings.text("keyring.root") or "file"
-    if where == "file":
-        return FileRoot(file, may_make=may_make)
-    kind, _, variable = where.partition(":")
-    if kind != "env" or not variable:
-        raise InputError(
-            f"keyring.root is {where!r}.", code="configuration", hint="use file, or env:NAME"
-        )
-    if not environment.get(variable):
-        raise InputError(
-            f"the environment variable {variable} holds no root key.",
-            code="configuration",
-            hint="set it to 32 random bytes in base64, and keep them safe",
-        )
-    return EnvironmentRoot(file, environment[variable], may_make=may_make)

@@ -15,6 +15,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Collection, Mapping
 from contextlib import ExitStack, suppress
+from datetime import timedelta
 from functools import cached_property
 
 from bailee.accounts import PeopleRegistry
@@ -66,11 +67,13 @@ class Wiring:
         environment: Mapping[str, str] = os.environ,
         bench: Callable[[DigestKeys], Bench] | None = None,
         accepted: Collection[str] = (),
+        coming_from: str | None = None,
     ) -> None:
         """A new home is made when its first part is asked for. `clock`: a time that is taken as it
         is, or a machine's clocks (default: this machine's), whose steps are minded. `bench`: where
         what was recorded is taken apart; in this process, unless it is given. Of the home's parts,
-        older ones are `accepted` if they are named.
+        older ones are `accepted` if they are named. `coming_from`: where the root key was, while
+        the home moves to where `keyring.root` says.
         """
         self._home = home
         self._settings = settings
@@ -78,6 +81,7 @@ class Wiring:
         self._environment = environment
         self._bench = bench
         self._accepted = accepted
+        self._coming_from = coming_from
         self._closing = ExitStack()
 
     def close(self) -> None:
@@ -103,6 +107,7 @@ class Wiring:
                 clock=self._clock,
                 environment=self._environment,
                 accepted=self._accepted,
+                coming_from=self._coming_from,
             )
             self._closing.push(undo.pop_all())
         return ground
@@ -161,6 +166,7 @@ class Wiring:
             receipts=self.receipts,
             present=self.deciding.present,
             deleted_by=dropped.clause,
+            rotation_interval=timedelta(hours=at.settings.number("retention.shred_hours")),
             damages=at.damages,
             files=FilesWithin(at.room.ready),
             room=at.room.writing,

@@ -20,13 +20,15 @@ from bailee.steady import HeldStep
 @dataclass(frozen=True, slots=True)
 class Rotated:
     """The root's newest generation, how many keys it replaced and wrapped anew, and how many did
-    not open and were left aside.
+    not open and were left aside. `recoverable_until`: when no older root can be brought back any
+    more; None: none can.
     """
 
     generation: int
     replaced: int
     rewrapped: int
     damaged: int
+    recoverable_until: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +70,16 @@ def verify(asks: Asks, node: Node) -> verifying.Verified:
 def rotate(asks: Asks, node: Node) -> Rotated:
     """Rotate the root key: older copies of the keyring open nothing that was destroyed."""
     asks.require(node, Permission.KEYRING_ROTATE)
+    if asks.reason:
+        said = {"reason": asks.reason[:300]}
+        node.ledger.append("keyring.rotation_asked", "root", said, whose=asks.actor.name)
     done = node.vault.rotate(asks.due)
     return Rotated(
-        done.generation, done.replaced_keks, done.rewrapped_deks, len(node.keyring.damaged())
+        done.generation,
+        done.replaced_keks,
+        done.rewrapped_deks,
+        len(node.keyring.damaged()),
+        node.vault.lag(asks.due).until,
     )
 
 

@@ -65,13 +65,17 @@ class SweepStep:
 @dataclass(frozen=True, slots=True)
 class WatchReport:
     """How the promise stands. `server`: one runs. As codes: `reasons`, why it is not ready, and
-    `alerts`, what else somebody should look at.
+    `alerts`, what else somebody should look at. `lag_hours`: for how long at most what was
+    destroyed can be recovered from older copies of the keyring; `recoverable_until`: until when
+    what is destroyed by now can, None: it can't.
     """
 
     server: bool
     reasons: list[str]
     alerts: list[str]
     steps: list[SweepStep]
+    lag_hours: int
+    recoverable_until: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,10 +143,15 @@ def watch(asks: Asks, node: Node) -> WatchReport:
     """How the promise stands, by a server that runs and by what the sweeps have noted."""
     asks.require(node, Permission.RETENTION_READ)
     health = None if node.serving is None else node.serving.health()
-    steps = [_step(one) for one in node.sweeping.notes()]
-    if health is None:
-        return WatchReport(server=False, reasons=[], alerts=[], steps=steps)
-    return WatchReport(True, [*health.reasons], [*health.alerts], steps)
+    lag = node.vault.lag(asks.due)
+    return WatchReport(
+        health is not None,
+        [] if health is None else [*health.reasons],
+        [] if health is None else [*health.alerts],
+        [_step(one) for one in node.sweeping.notes()],
+        round(lag.at_most.total_seconds() / 3600),
+        lag.until,
+    )
 
 
 @operation()

@@ -38,7 +38,8 @@ class ModelService:
 @dataclass(frozen=True, slots=True)
 class Configuration:
     """What runs: the gateway's address and whether TLS protects it; the models behind it; where
-    ciphertext lies (`folder`, `s3`) and the root key (`file`, `env`); which flows beside the work
+    ciphertext lies (`folder`, `s3`) and the root key (`file`, `env`, or a service); after how many
+    hours older copies of the keys open nothing that was destroyed; which flows beside the work
     it takes in, and to whose address it passes some of them on; what cloud sessions reach if
     nothing else is said (None: there are none).
     """
@@ -51,6 +52,7 @@ class Configuration:
     takes_in: frozenset[str] = field(default_factory=frozenset)
     goes_on: Mapping[str, str] = field(default_factory=dict)
     cloud_network: str | None = None
+    lag_hours: int = 24
 
 
 STYLE: Final = """
@@ -92,6 +94,7 @@ _WORDS: Final[Mapping[Language, Mapping[str, str]]] = {
         "vault_line": "Ciphertext only. {store}",
         "keyring": "Keyring",
         "keyring_line": "The keys, apart from the data. Forgetting destroys one. Root: {root}",
+        "keyring_lag": "Older copies open nothing that was destroyed {hours} hours ago.",
         "ledger": "Audit record",
         "ledger_line": "What was decided, read and destroyed. No content.",
         "taken": "Taken in here",
@@ -116,6 +119,10 @@ _WORDS: Final[Mapping[Language, Mapping[str, str]]] = {
         "s3": "In an object store.",
         "file": "a file of this machine",
         "env": "an environment variable",
+        "transit": "a transit engine",
+        "pkcs11": "a hardware token",
+        "aws-kms": "AWS KMS",
+        "google-kms": "Google Cloud KMS",
         "describe": "Drawn from policy {version} and the running configuration. {sentences}",
         "s_work": "Prompts, code and answers go between the coding agent and the gateway at "
         "{gateway}, {how}, and on to: {models}.",
@@ -142,6 +149,7 @@ _WORDS: Final[Mapping[Language, Mapping[str, str]]] = {
         "vault_line": "只有密文。{store}",
         "keyring": "密钥环",
         "keyring_line": "密钥与数据分开存放；遗忘即销毁密钥。根密钥：{root}",
+        "keyring_lag": "较早的副本打不开 {hours} 小时之前被销毁的内容。",
         "ledger": "审计记录",
         "ledger_line": "记录作出的决定、读取和销毁，不含内容。",
         "taken": "由本服务接收",
@@ -165,6 +173,10 @@ _WORDS: Final[Mapping[Language, Mapping[str, str]]] = {
         "s3": "位于对象存储。",
         "file": "本机的文件",
         "env": "环境变量",
+        "transit": "transit 引擎",
+        "pkcs11": "硬件令牌",
+        "aws-kms": "AWS KMS",
+        "google-kms": "Google Cloud KMS",
         "describe": "依据政策 {version} 和运行中的配置绘制。{sentences}",
         "s_work": "提示、代码和回答在编程智能体与网关（{gateway}）之间传输，{how}，"
         "再到：{models}。",
@@ -278,7 +290,10 @@ class _Content:
             Box(
                 "keyring",
                 words["keyring"],
-                (words["keyring_line"].format(root=words[running.root]),),
+                (
+                    words["keyring_line"].format(root=words[running.root]),
+                    words["keyring_lag"].format(hours=running.lag_hours),
+                ),
             ),
             Box("ledger", words["ledger"], (words["ledger_line"],)),
         ]

@@ -103,6 +103,18 @@ class SweepReport:
     waits: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Lag:
+    """How long what is destroyed can be recovered from older copies of the keyring, `at_most`; how
+    much of that the root's own service takes (`of_root`); `until` when all is unrecoverable that is
+    destroyed by now, None: it is.
+    """
+
+    at_most: timedelta
+    of_root: timedelta
+    until: datetime | None
+
+
 @dataclass(slots=True)
 class _Done:
     """What a sweep has done so far: see `SweepReport`."""
@@ -356,8 +368,9 @@ class Forgetting:
                 done.segments = self._reclaim()
             with steps.step("rotation"):
                 if self.rotation_due(now):
-                    done.receipts += self.rotate(now)[1]
+                    self.rotate(now)
                     done.rotated = True
+                done.receipts += self.note_ended_roots(now)
             with steps.step("receipts"):
                 done.receipts += self.receipts.reclaimed(now)
             with steps.step("tombstones"), self._lock:
@@ -368,8 +381,15 @@ class Forgetting:
         """Whether something was destroyed, and an interval has passed since the last rotation."""
         return self._keyring.rotation_due(now, self._rotation_interval.total_seconds())
 
-    def rotate(self, now: datetime) -> tuple[Rotation, int]:
-        """Rotate the root; what that did, and how many receipts it moved."""
+    def lag(self, now: datetime) -> Lag:
+        """How long what is destroyed can be recovered from older copies of the keyring."""
+        interval = self._rotation_interval
+        at_most = interval + self._keyring.root_lag
+        until = self._keyring.unrecoverable_at(now, interval.total_seconds())
+        return Lag(at_most, self._keyring.root_lag, until)
+
+    def rotate(self, now: datetime) -> Rotation:
+        """Rotate the root; what that did."""
         with self._one:
             rotation = self._keyring.rotate_root()
             self._record(
@@ -379,7 +399,19 @@ class Forgetting:
             )
             for kind, name in rotation.damaged:
                 self._record("keyring.damaged", _NO_ID.sub("~", name)[:200], {"key": kind})
-            return rotation, self.receipts.rotated(rotation.generation, rotation.began, now)
+            self.note_ended_roots(now)
+            return rotation
+
+    def note_ended_roots(self, now: datetime) -> int:
+        """Note on receipts that no root can be brought back that opened what they are of; on how
+        many. A service may keep a root for days after it was destroyed.
+        """
+        moved = 0
+        with self._one:
+            for ended in self._keyring.ended_roots(now):
+                moved += self.receipts.rotated(ended.generation, ended.began, now)
+                self._keyring.noted(ended)
+        return moved
 
     def _destroy_due(self, now: datetime) -> int:
         """Destroy the keys of ended epochs; first receipts, so that none is without."""

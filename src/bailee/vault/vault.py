@@ -56,7 +56,7 @@ from bailee.vault.compressing import ExchangeRecord as StoredRecord
 from bailee.vault.conversations import Conversations
 from bailee.vault.exporting import as_lines
 from bailee.vault.files import Files
-from bailee.vault.forgetting import Forgetting, SweepReport
+from bailee.vault.forgetting import Forgetting, Lag, SweepReport
 from bailee.vault.moving import Moving
 from bailee.vault.objects import FolderObjects, Objects
 from bailee.vault.record import open_record, subject_of
@@ -472,13 +472,21 @@ class Vault:
         """
         self._forgetting.end_past(now)
 
+    def lag(self, now: datetime) -> Lag:
+        """How long what is destroyed can be recovered from older copies of the keyring.
+
+        Raises:
+            StorageError: the keyring can't be read.
+        """
+        return self._forgetting.lag(now)
+
     def rotate(self, now: datetime) -> Rotation:
         """Rotate the root now: older copies of the keyring open nothing that was destroyed.
 
         Raises:
             StorageError: the keyring or its root can't be written; call again to finish.
         """
-        return self._forgetting.rotate(now)[0]
+        return self._forgetting.rotate(now)
 
     # -- running ---------------------------------------------------------------------------------
 

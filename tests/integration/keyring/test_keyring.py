@@ -16,7 +16,7 @@ from sqlalchemy import Engine
 from bailee.db.engine import open_sqlite
 from bailee.db.migrate import upgrade
 from bailee.errors import BaileeError, InputError, IntegrityError
-from bailee.keyring import Dek, EnvironmentRoot, FileRoot, Keyring, Root, Want
+from bailee.keyring import Dek, EnvironmentRoot, FileRoot, Keyring, Root, Want, rotation
 from bailee.keyring.checkpoint import truncate_log
 from bailee.testing import FakeClock
 
@@ -402,3 +402,26 @@ def test_root_in_the_environment(store: Store, clock: FakeClock) -> None:
         EnvironmentRoot(path, "too short")
     with pytest.raises(InputError):
         FileRoot(path)
+
+
+@pytest.mark.row("R5")
+def test_a_root_that_says_it_lost_a_generation_is_not_believed(
+    store: Store, clock: FakeClock
+) -> None:
+    """In the midst of a rotation the root says that the old generation is gone, which nothing here
+    destroyed: refused, no key counts as damaged; and when it is back, all of them open.
+    """
+    root = store.root()
+    ring = store.open(root)
+    deks = [ring.dek(str(n), "transcript", soon(clock, n * 60)) for n in range(3)]
+    rotation._begin(ring._store)
+    deks.append(ring.dek("new", "transcript", soon(clock, 600)))
+    del root._keys[1]
+    with pytest.raises(IntegrityError) as caught:
+        ring.rotate_root()
+    assert "home_parts" == caught.value.code
+    after = store.open()
+    assert (1, 2) == store.root().generations()
+    after.rotate_root()
+    assert [] == after.damaged()
+    assert all(opens(after, dek) for dek in deks)

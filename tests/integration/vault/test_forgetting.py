@@ -293,3 +293,51 @@ def test_a_hundred_thousand_sessions(bench: Bench) -> None:
     with sqlite3.connect(bench.path / "keyring" / "keyring.db") as keys:
         subjects = [row[0] for row in keys.execute("SELECT subject FROM deks")]
     assert [subject_of(TWO)] == [subject for subject in subjects if "session" in subject]
+
+
+class LateRoot(FileRoot):
+    """A root in a service that can bring back for a week what was destroyed."""
+
+    lag = timedelta(days=7)
+
+
+@pytest.mark.row("R5", "R6")
+def test_a_receipt_waits_until_no_root_can_be_brought_back(bench: Bench) -> None:
+    """Where the root's service keeps what was destroyed for a week, nothing says that backups are
+    unrecoverable before that week is over; and the lag that is stated is longer by it.
+    """
+    bench.keyring._store.root = LateRoot(bench.path / "keyring" / "root.json")
+    bench.keep(bench.exchange([turn("a")], session=ONE))
+    assert None is bench.vault.lag(bench.clock()).until
+    bench.vault.delete(ONE, bench.clock())
+    lag = bench.vault.lag(bench.clock())
+    assert timedelta(days=8) == lag.at_most
+    assert bench.clock() + timedelta(days=8) == lag.until
+
+    bench.clock.advance(timedelta(days=1))
+    bench.vault.sweep(bench.clock())
+    assert (2,) == bench.keyring._store.root.generations()
+    bench.clock.advance(timedelta(days=7, seconds=-1))
+    bench.vault.sweep(bench.clock())
+    (receipt,) = bench.vault.receipts.all(ONE)
+    assert KEY_DESTROYED == receipt.state
+    bench.clock.advance(timedelta(seconds=1))
+    assert None is bench.vault.lag(bench.clock()).until
+    bench.vault.sweep(bench.clock())
+    (receipt,) = bench.vault.receipts.all(ONE)
+    assert receipt.backups_unrecoverable_at == bench.clock()
+
+
+@pytest.mark.row("R5", "R6")
+def test_a_receipt_moves_although_nothing_else_is_destroyed(bench: Bench) -> None:
+    """A process that ended between the root's destruction and its receipts left nothing to rotate:
+    the next sweep notes it all the same.
+    """
+    bench.keep(bench.exchange([turn("a")], session=ONE))
+    bench.vault.delete(ONE, bench.clock())
+    bench.keyring.rotate_root()
+    bench.reopen()
+    bench.vault.sweep(bench.clock())
+    (receipt,) = bench.vault.receipts.all(ONE)
+    assert receipt.backups_unrecoverable_at == bench.clock()
+    assert [] == bench.keyring.ended_roots(bench.clock())

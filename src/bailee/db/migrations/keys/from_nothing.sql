@@ -67,6 +67,23 @@ CREATE TABLE damaged_keys (
 	CONSTRAINT pk_damaged_keys PRIMARY KEY (name, kind)
 );
 
+CREATE TABLE root_place (
+	id INTEGER NOT NULL, 
+	driver VARCHAR NOT NULL, 
+	base INTEGER NOT NULL, 
+	oldest INTEGER NOT NULL, 
+	moving_to VARCHAR, 
+	next_base INTEGER NOT NULL, 
+	CONSTRAINT pk_root_place PRIMARY KEY (id)
+);
+
+CREATE TABLE ended_roots (
+	generation INTEGER NOT NULL, 
+	began_at DATETIME NOT NULL, 
+	gone_at DATETIME NOT NULL, 
+	CONSTRAINT pk_ended_roots PRIMARY KEY (generation)
+);
+
 CREATE INDEX ix_deks_kek_id ON deks (kek_id);
 
 CREATE INDEX ix_destroyed_keks_emptied ON destroyed_keks (emptied);
@@ -79,5 +96,5 @@ CREATE INDEX ix_keks_generation ON keks (generation);
 
 CREATE UNIQUE INDEX uq_keks_current ON keks (data_class, epoch) WHERE current;
 
-INSERT INTO alembic_version VALUES ('0040');
+INSERT INTO alembic_version VALUES ('0041');
 

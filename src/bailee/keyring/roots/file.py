@@ -1,8 +1,5 @@
-"""The root key: what everything in the keyring is wrapped under, and where it is kept.
+"""The root key in a file of the home, or in one that an environment variable's key opens.
 
-* A root has generations. `add` makes a new one; `destroy` makes an old one unusable for good, and
-  with it every older copy of the keyring that was wrapped under it.
-* A driver wraps and unwraps; it need not hand out the key, so a key management service fits.
 * `FileRoot` keeps one line per generation, of fixed width, in a file of mode 0600 that is only
   appended to; destroying overwrites the key in place and syncs. Reading changes nothing: a last
   line without its end is whole if it can be read, and a new root is made only where nothing is
@@ -11,6 +8,7 @@
   where that counts, keep the root in a service. Never back the file up together with the keyring.
 * `EnvironmentRoot` keeps the same file, with each generation sealed under a key from an environment
   variable: the disk alone opens nothing, and rotation works all the same.
+* While a home moves from one to the other, the file has lines of both.
 """
 
 from __future__ import annotations
@@ -20,54 +18,41 @@ import binascii
 import json
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
+
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from bailee.errors import InputError, IntegrityError, StorageError
+from bailee.keyring.roots.root import Bound, Random, Root, gone
 from bailee.keyring.wrapping import (
     KEY_BYTES,
     NONCE_BYTES,
     SEALED_KEY_BYTES,
     associated,
+    cipher,
     seal,
     unseal,
 )
 from bailee.syncing import sync_folder
 
-Random = Callable[[int], bytes]
 
-
-class Root(Protocol):
-    """A root key with generations."""
-
-    def generations(self) -> tuple[int, ...]:
-        """The living generations, oldest first; at least one. New wraps use the last."""
-
-    def add(self) -> int:
-        """Make the next generation, durable when this returns; its number."""
-
-    def destroy(self, generation: int) -> None:
-        """Make a generation unusable for good. Nothing happens if it is gone already."""
-
-    def wrap(self, generation: int, key: bytes, data: bytes) -> bytes:
-        """`key` sealed under a generation, bound to `data`."""
-
-    def unwrap(self, generation: int, wrapped: bytes, data: bytes) -> bytes:
-        """What `wrap` sealed.
-
-        Raises:
-            IntegrityError: it does not authenticate (`tampered`), or the generation has been
-                destroyed (`key_destroyed`).
-        """
-
-
-class FileRoot:
+class FileRoot(Root):
     """Root generations in a file of their own."""
 
-    def __init__(self, path: Path, random: Random = os.urandom, *, may_make: bool = True) -> None:
+    driver = "file"
+
+    def __init__(
+        self,
+        path: Path,
+        random: Random = os.urandom,
+        *,
+        may_make: bool = True,
+        moving: bool = False,
+    ) -> None:
         """Open the file at `path`, or make it with a first generation if it `may_make` one: if
-        nothing is wrapped under a root that was here before.
+        nothing is wrapped under a root that was here before. While a home is `moving`, the file may
+        also be another driver's, or have no generation any more.
 
         Raises:
             InputError: others may read the file, or it belongs to another driver.
@@ -76,6 +61,7 @@ class FileRoot:
         """
         self._path = path
         self._random = random
+        self._moving = moving
         self._lock = threading.Lock()
         self._keys: dict[int, bytes] = {}
         self._places: dict[int, tuple[int, int]] = {}
@@ -91,7 +77,7 @@ class FileRoot:
                         hint=f"chmod 600 {path}",
                     )
                 self._read()
-        if self._keys:
+        if self._keys or (moving and not may_make):
             return
         if not may_make:
             raise IntegrityError(
@@ -110,7 +96,7 @@ class FileRoot:
             number = self._last + 1
             key = self._random(KEY_BYTES)
             kept = self._conceal(number, key).hex()
-            head = json.dumps({"generation": number, "driver": self._driver})[:-1] + ', "key": "'
+            head = json.dumps({"generation": number, "driver": self.driver})[:-1] + ', "key": "'
             head = self._ends + head
             line = f'{head}{kept}"}}\n'.encode()
             self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -145,46 +131,41 @@ class FileRoot:
                 os.close(descriptor)
 
     def destroy(self, generation: int) -> None:
-        """Overwrite the generation's key with zeros, in place, and sync."""
+        """Overwrite the generations' keys with zeros, in place, and sync."""
         with self._lock, self._storage():
-            if generation not in self._keys:
+            ended = [number for number in self._keys if number <= generation]
+            if not ended:
                 return
-            if len(self._keys) == 1:
-                raise ValueError("the only generation can't be destroyed")
-            offset, width = self._places[generation]
             descriptor = os.open(self._path, os.O_WRONLY | os.O_CLOEXEC)
             try:
-                os.pwrite(descriptor, b"0" * width, offset)
+                for number in ended:
+                    offset, width = self._places[number]
+                    os.pwrite(descriptor, b"0" * width, offset)
                 os.fsync(descriptor)
             finally:
                 os.close(descriptor)
-            del self._keys[generation]
+            for number in ended:
+                del self._keys[number]
 
-    def wrap(self, generation: int, key: bytes, data: bytes) -> bytes:
-        """`key` sealed under a generation, bound to `data`."""
-        return seal(self._key(generation), key, data, self._random(NONCE_BYTES))
+    def wrap_all(self, generation: int, some: Sequence[Bound]) -> list[bytes]:
+        """Keys sealed under a generation."""
+        if generation not in self._keys:
+            raise gone(generation)
+        key = cipher(self._keys[generation])
+        return [seal(key, one, data, self._random(NONCE_BYTES)) for one, data in some]
 
-    def unwrap(self, generation: int, wrapped: bytes, data: bytes) -> bytes:
-        """What `wrap` sealed."""
-        return unseal(self._key(generation), wrapped, data, "a wrapped key")
-
-    _driver = "file"
+    def unwrap_all(self, generation: int, some: Sequence[Bound]) -> list[bytes | IntegrityError]:
+        """What `wrap_all` sealed."""
+        if generation not in self._keys:
+            return [gone(generation)] * len(some)
+        key = cipher(self._keys[generation])
+        return [_opened(key, *one) for one in some]
 
     def _conceal(self, generation: int, key: bytes) -> bytes:  # noqa: ARG002
         return key
 
     def _reveal(self, generation: int, kept: bytes) -> bytes:  # noqa: ARG002
         return kept
-
-    def _key(self, generation: int) -> bytes:
-        try:
-            return self._keys[generation]
-        except KeyError:
-            raise IntegrityError(
-                f"root generation {generation} has been destroyed.",
-                code="key_destroyed",
-                hint="this copy of the keyring is older than the last rotation",
-            ) from None
 
     def _read(self) -> None:
         for line in self._path.read_bytes().splitlines(keepends=True):
@@ -206,18 +187,18 @@ class FileRoot:
                     f"the root key file {self._path.name} is damaged.",
                     hint="restore it from its own backup",
                 ) from error
-            if driver != self._driver:
+            if driver != self.driver and any(kept) and not self._moving:
                 raise InputError(
-                    f"the root key file was made by the driver {driver!r}, not {self._driver!r}.",
+                    f"the root key file was made by the driver {driver!r}, not {self.driver!r}.",
                     code="configuration",
-                    hint="set keyring.root to what it was",
+                    hint="set keyring.root to what it was, or: bailee keyring move",
                 )
             width = len(entry["key"])
             self._places[number] = (self._size + place, width)
             self._size += len(line)
             self._ends = "" if whole else "\n"
             self._last = max(self._last, number)
-            if any(kept):
+            if any(kept) and driver == self.driver:
                 self._keys[number] = self._reveal(number, kept)
 
     def _storage(self) -> _StorageErrors:
@@ -227,10 +208,16 @@ class FileRoot:
 class EnvironmentRoot(FileRoot):
     """Root generations in a file, each sealed under a key from an environment variable."""
 
-    _driver = "environment"
+    driver = "environment"
 
     def __init__(
-        self, path: Path, value: str, random: Random = os.urandom, *, may_make: bool = True
+        self,
+        path: Path,
+        value: str,
+        random: Random = os.urandom,
+        *,
+        may_make: bool = True,
+        moving: bool = False,
     ) -> None:
         """`value`: what the variable holds, 32 bytes in base64.
 
@@ -248,7 +235,7 @@ class EnvironmentRoot(FileRoot):
                 code="configuration",
                 hint="make one with: openssl rand -base64 32",
             )
-        super().__init__(path, random, may_make=may_make)
+        super().__init__(path, random, may_make=may_make, moving=moving)
 
     def _conceal(self, generation: int, key: bytes) -> bytes:
         data = associated("bailee/root/1", generation)
@@ -257,6 +244,13 @@ class EnvironmentRoot(FileRoot):
     def _reveal(self, generation: int, kept: bytes) -> bytes:
         data = associated("bailee/root/1", generation)
         return unseal(self._sealing, kept, data, "the root key file")
+
+
+def _opened(key: AESGCM, wrapped: bytes, data: bytes) -> bytes | IntegrityError:
+    try:
+        return unseal(key, wrapped, data, "a wrapped key")
+    except IntegrityError as error:
+        return error
 
 
 class _StorageErrors:

@@ -1,0 +1,1 @@
+"""Where the root key is: a driver for each place, and the choice between them."""
