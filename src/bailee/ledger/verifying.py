@@ -32,6 +32,7 @@ from bailee.db.audit import audit, audit_leaves
 from bailee.db.engine import reading, storage_errors
 from bailee.errors import InputError, IntegrityError
 from bailee.ledger.folder import BEING_WRITTEN, CHECKPOINT, Folder
+from bailee.ledger.history import FOLDER as HISTORY
 from bailee.ledger.ledger import Sealing, bound
 from bailee.ledger.payload import digest_of
 from bailee.ledger.sequencing import ACCEPTED, LEAVES, Committed, entry_of, salt_bound
@@ -205,7 +206,7 @@ class Check:
             self._look(log, tile)
             self._leaves += tile.width if tile.level == ENTRIES else 0
         for name in self._folder.names():
-            if name in expected or name in (CHECKPOINT, BEING_WRITTEN):
+            if name in expected or name in (CHECKPOINT, BEING_WRITTEN) or name.startswith(HISTORY):
                 continue
             try:
                 tile = tiles.at(name)

@@ -26,7 +26,8 @@ from bailee.errors import BaileeError, InputError, StorageError
 from bailee.home import Home, parts
 from bailee.home.reserve import Reserve
 from bailee.keyring import EnvironmentRoot, FileRoot, Keyring, Root, check_root, newest_generation
-from bailee.ledger import Folder, Ledger, Sequencer, signing
+from bailee.ledger import Folder, Ledger, Sequencer, history, signing
+from bailee.ledger.history import History
 from bailee.node import old_entries
 from bailee.node.marks import Marks
 from bailee.node.minding import Minding
@@ -109,11 +110,13 @@ def lay(
         closing.callback(_last_mark, marks)
         holders = Holders(data, keyring)
         old_entries.seal(data, holders)
+    files = Folder(home.ledger)
     sequencer = Sequencer(
         data,
         holders,
-        Folder(home.ledger),
+        files,
         lambda: signing.signer(marks.home_id, keyring.secret(signing.NAME)),
+        beside=History(files, lambda: keyring.secret(history.NAME)).files,
     )
     closing.callback(_last_leaves, sequencer)
 
