@@ -29,8 +29,9 @@ from bailee.home.layout import Home
 from bailee.syncing import sync_folder
 
 
-def examine(home: Home, accepted: Collection[str] = ()) -> HomeStanding:
-    """How a home stands, before anything of it is opened. Who asks holds its lock.
+def examine(home: Home, accepted: Collection[str] = (), *, restoring: bool = False) -> HomeStanding:
+    """How a home stands, before anything of it is opened. Who asks holds its lock. `restoring`: who
+    asks restores it.
 
     Raises:
         IntegrityError: code `home_parts`, parts do not belong together (`belonging.judge`); or a
@@ -50,7 +51,7 @@ def examine(home: Home, accepted: Collection[str] = ()) -> HomeStanding:
         said = str(own["home"]), Stage(own["stage"])
     except (KeyError, ValueError) as error:
         raise _damaged(home.identity_file) from error
-    return judge(said, parts, accepted, rooted=rooted)
+    return judge(said, parts, accepted, rooted=rooted, restoring=restoring)
 
 
 def write_own(home: Home, home_id: str, stage: Stage) -> None:

@@ -5,9 +5,9 @@ Rules kept here:
 * A leaf's index is given here, by one sequencer, and is never the entry's number: those have gaps,
   and a database may commit them out of their order.
 * Four steps, each durable before the next: entries get their leaves, in one transaction; tiles,
-  entry bundles and the `history` are written; the checkpoint over them is signed and written; partial tiles that are
-  full now are removed. Each is made from what those before it left, so whoever comes after a crash
-  goes on, and comes to the same bytes.
+  entry bundles and the `history` are written; the checkpoint over them is signed and written;
+  partial tiles that are full now are removed. Each is made from what those before it left, so
+  whoever comes after a crash goes on, and comes to the same tree.
 * The tree only grows. What a checkpoint has never gets another content: leaves that the database
   does not know, because an older copy of it was accepted, stay as they are, and the next entries
   come after them. Where none was accepted, nothing is signed.
@@ -100,8 +100,8 @@ class Sequencer:
         *,
         beside: Callable[[Sequence[Committed]], Mapping[str, bytes]] = lambda _: {},
     ) -> None:
-        """`engine`: the data database. `signer` is asked for when it is first needed. `beside`: what
-        is to lie beside the tiles of these leaves, by name.
+        """`engine`: the data database. `signer` is asked for when it is first needed. `beside`:
+        what is to lie beside the tiles of these leaves, by name.
         """
         self._engine = engine
         self._sealing = sealing

@@ -18,6 +18,7 @@ from bailee import config
 from bailee.clock import Clock
 from bailee.config import Settings
 from bailee.damage import Damages
+from bailee.db import home_clock
 from bailee.db.checks import KEY as ROW_KEY
 from bailee.db.checks import use_key
 from bailee.db.engine import open_sqlite
@@ -70,6 +71,7 @@ def lay(
     clock: Clock | MachineClocks | None,
     environment: Mapping[str, str],
     accepted: Collection[str],
+    restoring: bool,
 ) -> Ground:
     """Open what everything else in a home needs; a new home is made. What is to be done at the end
     is put onto `closing`. The arguments are those of `Wiring`.
@@ -81,7 +83,7 @@ def lay(
     settings = settings or config.load(home.settings_file, environment, {})
     document = settings.text("policy.document")
     policy = load(None if document is None else Path(document))
-    standing = parts.examine(home, accepted)
+    standing = parts.examine(home, accepted, restoring=restoring)
     room = Reserve(home.stores)
     with room.deleting():  # on a full disk too: what is deleted there makes room
         marks = Marks(home, standing)
@@ -90,7 +92,7 @@ def lay(
         )
         closing.callback(data.dispose)  # if it is refused below, no file of SQLite's is left behind
         closing.callback(keys.dispose)
-        root = _root(settings, home, environment, may_make=newest_generation(keys) is None)
+        root = open_root(settings, home, environment, may_make=newest_generation(keys) is None)
         check_root(root, keys)
         upgrade(keys, "keys")
         machine = clock or this_machine()
@@ -103,6 +105,8 @@ def lay(
         use_key(data, keyring.secret(ROW_KEY))
         upgrade(data, "data")
         minding: Minding | None = None
+        if restoring:  # its time is now, however long ago the backup was
+            home_clock.forget(data)
         if isinstance(machine, MachineClocks) and not home.has_test_clock:
             minding = Minding(data, machine)
             time = minding.clock
@@ -150,9 +154,16 @@ def _last_mark(marks: Marks) -> None:
         marks.advance()
 
 
-def _root(
+def open_root(
     settings: Settings, home: Home, environment: Mapping[str, str], *, may_make: bool
 ) -> Root:
+    """The root of a home, as its settings say. `may_make`: nothing is wrapped under one that was.
+
+    Raises:
+        InputError: a setting is wrong, or the root is another driver's.
+        IntegrityError: there is none, or it is damaged.
+        StorageError: it can't be read or written.
+    """
     file = home.root_key_file
     where = settings.text("keyring.root") or "file"
     if where == "file":

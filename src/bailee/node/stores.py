@@ -14,6 +14,7 @@ from bailee.ingest.shares import ReceivedCounts
 from bailee.keeping.holds import Holds
 from bailee.keeping.keeper import Keeper, Swept
 from bailee.keeping.receipts import Receipts
+from bailee.keeping.snapshots import KeySnapshots
 from bailee.lasting import Lasting
 from bailee.node.ground import Ground
 from bailee.node.once import Once
@@ -30,6 +31,7 @@ class Stores(Ground):
 
     registry: PeopleRegistry
     receipts: Receipts
+    snapshots: KeySnapshots
     holds: Holds
     vault: Vault
     reports: Reports
@@ -54,7 +56,7 @@ class Stores(Ground):
     @property
     def swept(self) -> tuple[Swept, ...]:
         """All that a sweep goes over before the vault."""
-        return self.telemetry, self.reports, self.survey, self.cloud, self.once
+        return self.telemetry, self.reports, self.survey, self.cloud, self.once, self.snapshots
 
     @property
     def received(self) -> tuple[ReceivedCounts, ...]:

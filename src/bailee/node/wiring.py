@@ -15,6 +15,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Collection, Mapping
 from contextlib import ExitStack
+from datetime import UTC, datetime
 from functools import cached_property
 
 from bailee.accounts import PeopleRegistry
@@ -30,6 +31,7 @@ from bailee.gateway.interpret import interpret
 from bailee.home import Home
 from bailee.keeping.holds import Holds
 from bailee.keeping.receipts import Receipts
+from bailee.keeping.snapshots import KeySnapshots
 from bailee.node.deciding import Deciding
 from bailee.node.erasing import Erasures
 from bailee.node.erasure_rows import ErasureRows
@@ -49,6 +51,9 @@ from bailee.vault.objects import FolderObjects
 from bailee.vault.vault import Vault
 from bailee.vault.workbench import Bench, DigestKeys
 
+_NEVER_BEGAN = datetime.min.replace(tzinfo=UTC)
+"""No rotation: receipts without a generation wait for the next."""
+
 
 class Wiring:
     """Opens one home, part by part, and closes what it opened. A process makes one and asks it for
@@ -65,11 +70,13 @@ class Wiring:
         environment: Mapping[str, str] = os.environ,
         bench: Callable[[DigestKeys], Bench] | None = None,
         accepted: Collection[str] = (),
+        restoring: bool = False,
     ) -> None:
         """A new home is made when its first part is asked for. `clock`: a time that is taken as it
         is, or a machine's clocks (default: this machine's), whose steps are minded. `bench`: where
         what was recorded is taken apart; in this process, unless it is given. Of the home's parts,
-        older ones are `accepted` if they are named.
+        older ones are `accepted` if they are named. `restoring`: the home is a backup's, and not
+        whole yet.
         """
         self._home = home
         self._settings = settings
@@ -77,6 +84,7 @@ class Wiring:
         self._environment = environment
         self._bench = bench
         self._accepted = accepted
+        self._restoring = restoring
         self._closing = ExitStack()
 
     def close(self) -> None:
@@ -102,6 +110,7 @@ class Wiring:
                 clock=self._clock,
                 environment=self._environment,
                 accepted=self._accepted,
+                restoring=self._restoring,
             )
             self._closing.push(undo.pop_all())
         return ground
@@ -135,7 +144,21 @@ class Wiring:
     def receipts(self) -> Receipts:
         """The receipts of what was destroyed."""
         at = self.ground
-        return Receipts(at.data, at.ledger.append_all, at.keyring.generation)
+        return Receipts(
+            at.data,
+            at.ledger.append_all,
+            at.keyring.generation,
+            self.snapshots.reached,
+        )
+
+    @cached_property
+    def snapshots(self) -> KeySnapshots:
+        """The copies of keys that are still about."""
+        at = self.ground
+        return KeySnapshots(at.data, at.ledger.append, self._let_go)
+
+    def _let_go(self, now: datetime) -> None:
+        self.receipts.rotated(self.ground.keyring.generation(), _NEVER_BEGAN, now)
 
     @cached_property
     def holds(self) -> Holds:
@@ -259,6 +282,7 @@ class Wiring:
             **vars(self.ground),
             registry=self.registry,
             receipts=self.receipts,
+            snapshots=self.snapshots,
             holds=self.holds,
             vault=self.vault,
             reports=self.reports,

@@ -40,7 +40,7 @@ ACMES: Mapping[str, frozenset[str]] = dict.fromkeys(
 THE_HOMES: Mapping[str, frozenset[str]] = dict.fromkeys(
     (
         "retention.run", "retention.watch", "retention.report", "retention.damaged", "verify",
-        "keyring.rotate", "clock.show", "clock.confirm",
+        "keyring.rotate", "backup.create", "backup.list", "backup.end", "clock.show", "clock.confirm",
         "audit.list", "audit.show", "audit.checkpoint", "audit.verify", "audit.proof",
         "metrics.list", "metrics.query", "metrics.summary", "metrics.dropped",
         "metrics.destinations", "errors.list", "errors.show", "errors.set",

@@ -469,6 +469,17 @@ CREATE TABLE received (
 	CONSTRAINT pk_received PRIMARY KEY (data_class, account_id, day, period)
 );
 
+CREATE TABLE key_snapshots (
+	id VARCHAR NOT NULL, 
+	place VARCHAR NOT NULL, 
+	generation INTEGER NOT NULL, 
+	taken_at DATETIME NOT NULL, 
+	until DATETIME NOT NULL, 
+	gone_at DATETIME, 
+	mac BLOB, 
+	CONSTRAINT pk_key_snapshots PRIMARY KEY (id)
+);
+
 CREATE TRIGGER audit_leaves_no_delete BEFORE DELETE ON audit_leaves BEGIN SELECT RAISE(ABORT, 'audit_leaves is append-only'); END;
 
 CREATE TRIGGER audit_leaves_no_update BEFORE UPDATE ON audit_leaves WHEN NOT (NEW.sealed_salt IS NULL AND NEW.leaf IS OLD.leaf AND NEW.number IS OLD.number AND NEW.salt IS OLD.salt AND NEW.digest IS OLD.digest) BEGIN SELECT RAISE(ABORT, 'audit_leaves is append-only'); END;
@@ -583,5 +594,5 @@ CREATE UNIQUE INDEX uq_accounts_person_id ON accounts (person_id);
 
 CREATE UNIQUE INDEX uq_exchanges_number ON exchanges (session_id, number);
 
-INSERT INTO alembic_version VALUES ('0055');
+INSERT INTO alembic_version VALUES ('0057');
 
