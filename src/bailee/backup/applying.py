@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Final
 
@@ -34,6 +34,7 @@ _WHAT: Final = "the restored home"
 _BY: Final = "operator"
 _SOURCE: Final = "restored"
 _PORTION: Final = 1000
+_STEP: Final = timedelta(microseconds=1)
 
 
 @dataclass(slots=True)
@@ -114,41 +115,48 @@ def apply_to_data(engine: Engine, plan: Plan, done: Applied) -> None:
 
 
 def _choose(connection: Connection, account: str, purpose: str, choices: Sequence[Choice]) -> None:
-    """Put an account's choices back as they were recorded. What the notice was is not known."""
-    known = select(accounts.c.id).where(accounts.c.id == account)
-    if connection.execute(known).first() is None:
+    """Put an account's choices back as they were recorded, their moments in order. What the notice
+    was is not known.
+    """
+    there = select(accounts.c.id).where(accounts.c.id == account)
+    if connection.execute(there).first() is None:
         return
+    records = select(consent_records.c.id, consent_records.c.at)
+    of_it = records.where(consent_records.c.account_id == account)
+    known = {row.id: row.at for row in connection.execute(of_it)}
     for one in choices:
-        connection.execute(
-            insert(consent_records)
-            .values(
-                id=one.record,
-                account_id=account,
-                at=one.at,
-                old=one.old,
-                new=one.new,
-                notice="",
-                language="",
-                source=_SOURCE,
-                purpose=purpose,
-                notice_version="",
-                actor=one.actor,
-                number=one.number,
+        if one.record not in known:
+            latest = max(known.values(), default=one.at - _STEP)
+            known[one.record] = max(one.at, latest + _STEP)
+            connection.execute(
+                insert(consent_records).values(
+                    id=one.record,
+                    account_id=account,
+                    at=known[one.record],
+                    old=one.old,
+                    new=one.new,
+                    notice="",
+                    language="",
+                    source=_SOURCE,
+                    purpose=purpose,
+                    notice_version="",
+                    actor=one.actor,
+                    number=one.number,
+                )
             )
-            .on_conflict_do_nothing()
-        )
     last = choices[-1]
+    values: dict[str, object]
     if purpose == "training":
-        values: dict[str, object] = {
+        values = {
             "training_choice": last.new,
-            "chosen_at": last.at,
+            "chosen_at": known[last.record],
             "chosen_number": last.number,
         }
     else:
         joined = last.new == "joined"
         values = {
             "partner_programme": joined,
-            "partner_since": last.at if joined else None,
+            "partner_since": known[last.record] if joined else None,
             "partner_number": last.number,
         }
     connection.execute(update(accounts).where(accounts.c.id == account).values(values))
@@ -173,7 +181,7 @@ def apply_to_node(node: Node, plan: Plan, done: Applied) -> None:
     for connection in plan.git:
         done.undone += _done(partial(node.git_connections.remove, connection, by=_BY))
         node.keyring.destroy([connection])
-    _hold(node, plan, done, now)
+    _hold(node, plan, done)
     _end(node, node.vault, plan.sessions, lambda one: node.vault.delete(one, now, by=_BY), done)
     _end(
         node,
@@ -201,13 +209,15 @@ def apply_to_node(node: Node, plan: Plan, done: Applied) -> None:
             raise failure[1]
 
 
-def _hold(node: Node, plan: Plan, done: Applied, now: datetime) -> None:
-    """Place what was placed since: under another id, since the reason is not known here."""
+def _hold(node: Node, plan: Plan, done: Applied) -> None:
+    """Place what was placed since, as of then: what was held is held, though its time has come
+    meanwhile. Under another id, since the reason is not known here.
+    """
     reasons = {hold.reason for hold in node.holds.all()}
-    for name, subject in plan.holds.items():
+    for name, (subject, at) in plan.holds.items():
         reason = f"as {name} before the restore, whose reason is lost"
         if reason not in reasons:
-            placed = _done(partial(node.holds.place, subject, reason, now))
+            placed = _done(partial(node.holds.place, subject, reason, at))
             done.undone += placed
             if placed:
                 done.look.append(f"{name}: placed again on {subject}; its reason is lost.")

@@ -51,10 +51,10 @@ class Plan:
     """What is to be done again, by what it concerns. Ids throughout.
 
     `choices`: by account and purpose, in order. `holds`: placed and not released, each with what it
-    is on; `released`: those that are over. `roles`: by organisation and person; None: none any
-    more. `providers`: organisations whose sign-in was changed. `networks`: accounts whose network
-    lists were. `snapshots`: of keys, taken since and not gone: until when (Unix seconds), and the
-    root's generation then.
+    is on and since when; `released`: those that are over. `roles`: by organisation and person, None
+    where there is none any more. `providers`: organisations whose sign-in was changed. `networks`:
+    accounts whose network lists were. `snapshots`: of keys, taken since and not gone: until when
+    (Unix seconds), and the root's generation then.
     """
 
     sessions: dict[str, None] = field(default_factory=dict)
@@ -63,7 +63,7 @@ class Plan:
     people: dict[str, None] = field(default_factory=dict)
     keys: dict[str, None] = field(default_factory=dict)
     choices: dict[tuple[str, str], list[Choice]] = field(default_factory=dict)
-    holds: dict[str, str] = field(default_factory=dict)
+    holds: dict[str, tuple[str, datetime]] = field(default_factory=dict)
     released: dict[str, None] = field(default_factory=dict)
     roles: dict[tuple[str, str], str | None] = field(default_factory=dict)
     operators: dict[str, bool] = field(default_factory=dict)
@@ -122,7 +122,7 @@ def _chosen(made: Plan, entry: Entry) -> None:
 
 
 def _held(made: Plan, entry: Entry) -> None:
-    made.holds[str(entry.body["hold"])] = entry.subject
+    made.holds[str(entry.body["hold"])] = (entry.subject, entry.at)
 
 
 def _let_go(made: Plan, entry: Entry) -> None:

@@ -60,6 +60,7 @@ from bailee.ledger.verifying import Check, copied
 from bailee.node import Node
 from bailee.node.ground import open_root
 from bailee.node.wiring import Wiring
+from bailee.vault.spool_writing import subject_of as file_subject
 
 _WHICH: Final = "restore.json"
 _BEHIND: Final = timedelta(minutes=5)
@@ -194,7 +195,7 @@ def _checked(target: Path, keys: Path, ledger: Path | None) -> _Sources:
             code="home_parts",
             hint="name the keys that belong to this data; nothing was restored",
         )
-    if snapshot.leaves < manifest.leaves:
+    if snapshot.leaves <= manifest.leaves:  # its own entry is among them
         raise IntegrityError(
             "the keys are older than the data: what was recorded last would open no more.",
             code="home_parts",
@@ -406,6 +407,7 @@ def _replay(
             )
         done = Applied()
         apply_to_data(ground.data, sources.plan, done)
+        ground.keyring.destroy(ground.keyring.subjects(file_subject("")))  # of no file there is
         node = Node.over(wiring)
         apply_to_node(node, sources.plan, done)
         own = sources.snapshot

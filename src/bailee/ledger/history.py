@@ -88,8 +88,10 @@ class History:
             name = name_of(group * WIDTH)
             there = dict(self._framed(name))
             leaves = log.entries(group)
-            for leaf in range(max(first, group * WIDTH), min(size, (group + 1) * WIDTH)):
+            for leaf in range(group * WIDTH, min(size, (group + 1) * WIDTH)):
                 if leaf not in there:
+                    if leaf < first:
+                        continue  # from before there was a history
                     raise _damaged(name, f"does not have leaf {leaf}")
                 try:
                     sealed = there[leaf]
@@ -99,7 +101,8 @@ class History:
                     raise _damaged(name, f"is not what was written at leaf {leaf}") from error
                 if entry_of(row) != leaves[leaf - group * WIDTH]:
                     raise _damaged(name, f"has another entry than the log at leaf {leaf}")
-                yield row
+                if leaf >= first:
+                    yield row
 
     def _framed(self, name: str) -> Iterator[tuple[int, bytes]]:
         content, at = self._folder.read(name) or b"", 0

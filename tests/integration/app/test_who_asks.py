@@ -40,7 +40,8 @@ ACMES: Mapping[str, frozenset[str]] = dict.fromkeys(
 THE_HOMES: Mapping[str, frozenset[str]] = dict.fromkeys(
     (
         "retention.run", "retention.watch", "retention.report", "retention.damaged", "verify",
-        "keyring.rotate", "backup.create", "backup.list", "backup.end", "clock.show", "clock.confirm",
+        "keyring.rotate", "clock.show", "clock.confirm",
+        "backup.create", "backup.list", "backup.end",
         "audit.list", "audit.show", "audit.checkpoint", "audit.verify", "audit.proof",
         "metrics.list", "metrics.query", "metrics.summary", "metrics.dropped",
         "metrics.destinations", "errors.list", "errors.show", "errors.set",
@@ -158,7 +159,7 @@ def test_what_is_the_homes_is_the_operators(stage: Stage, operation: str) -> Non
     values = {
         "id": stage.session("mia"), "session": "none", "reason": "r", "name": "n",
         "account": stage.account["mia"], "unrecorded_routes": True,
-        "state": "open", "number": 1,
+        "state": "open", "number": 1, "folder": "nowhere",
     }  # fmt: skip
     assert expected == stage.may(operation, expected, **values)
 

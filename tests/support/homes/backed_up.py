@@ -1,17 +1,18 @@
-"""A home with something of every kind that is kept, a backup of it, and what it is restored from."""
+"""A home with something of every kind that is kept, a backup of it, and what is restored."""
 
 from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
+from copy import copy
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from shutil import copytree
 from typing import Any
 
-from bailee.accounts import OPERATOR, Account
+from bailee.accounts import Account
 from bailee.backup.restoring import Restored, restore
 from bailee.cloud.sessions.states import SessionState
 from bailee.cloud.sessions.store import SessionRecord
@@ -47,6 +48,14 @@ class BackedUp:
         self.data, self.keys = self.folder / "data", self.folder / "keys"
         self.log = self.folder / "log"
         self.node = Node.open(self.home, clock=self.clock)
+
+    def copied(self, folder: Path) -> BackedUp:
+        """All of it once more, in another folder; the home is closed, and stays so."""
+        copytree(self.folder, folder, dirs_exist_ok=True)
+        made = copy(self)
+        made.folder, made.home = folder, Home(folder / "home")
+        made.data, made.keys, made.log = folder / "data", folder / "keys", folder / "log"
+        return made
 
     def ask(self, operation: str, **values: Any) -> Any:
         """Ask as the operator."""
@@ -121,12 +130,9 @@ class BackedUp:
 
     def restore(self, name: str = "restored", **given: Any) -> Restored:
         """Restore into a new home, by the log that was taken last."""
-        done = None
         places = {"target": self.data, "keys": self.keys, "ledger": self.log} | given
-        for done in restore(
-            home=Home(self.folder / name), environment={}, clock=self.clock, **places
-        ):
-            pass
+        new = Home(self.folder / name)
+        *_, done = restore(home=new, environment={}, clock=self.clock, **places)
         assert isinstance(done, Restored)
         return done
 
