@@ -62,7 +62,6 @@ from bailee.node.ground import open_root
 from bailee.node.wiring import Wiring
 from bailee.vault.spool_writing import subject_of as file_subject
 
-_WHICH: Final = "restore.json"
 _BEHIND: Final = timedelta(minutes=5)
 _NAMED: Final = 5  # files that an error names
 
@@ -105,15 +104,9 @@ class _Sources:
     plan: Plan
 
     @property
-    def which(self) -> bytes:
+    def which(self) -> str:
         """By what a restore that was broken off is known again."""
-        return orjson.dumps(
-            {
-                "backup": self.manifest_digest,
-                "keys": self.snapshot.snapshot,
-                "log": digest(self.note),
-            }
-        )
+        return f"{self.manifest_digest} {self.snapshot.snapshot} {digest(self.note)}"
 
 
 def restore(
@@ -145,8 +138,8 @@ def restore(
             code="configuration",
             hint="set the clock right: what is past its time is told by it",
         )
-    known = _read(home.path / _WHICH)
-    if known is None and home.path.exists() and any(home.path.iterdir()):
+    known = parts.restored_of(home)
+    if known is None and _is_used(home.path):
         raise InputError(
             f"{home.path} is not empty.",
             code="configuration",
@@ -158,15 +151,18 @@ def restore(
             code="configuration",
             hint="go on with the same backup, keys and log; or remove it and begin anew",
         )
-    home.make()
+    try:
+        files.made_folder(home.path)
+    except OSError as error:
+        raise files.failed(home.path, error) from error
+    parts.write_own(home, sources.manifest.home, Stage.RESTORING, sources.which)
+    for folder in (*home.stores, home.root_key_file.parent, home.lock_file.parent):
+        files.made_folder(folder)
     with HomeLock(home):
-        files.written(home.path / _WHICH, sources.which)
-        parts.write_own(home, sources.manifest.home, Stage.RESTORING)
         if not home.data_database.exists():
             yield from _copy(sources, home, environment)
         done = _replay(sources, home, environment, clock)
         parts.write_own(home, sources.manifest.home, Stage.WHOLE)
-        files.remove(home.path / _WHICH)
     yield Restored(
         str(home.path),
         sources.manifest.backup,
@@ -427,10 +423,12 @@ def _replay(
     return done
 
 
-def _read(path: Path) -> bytes | None:
+def _is_used(path: Path) -> bool:
+    """Whether there is something in a folder that is to be a new home."""
+    ours = {"lost+found", "home.json.new"}
     try:
-        return path.read_bytes()
+        return any(one.name not in ours for one in path.iterdir())
     except FileNotFoundError:
-        return None
+        return False
     except OSError as error:
         raise files.failed(path, error) from error

@@ -54,13 +54,25 @@ def examine(home: Home, accepted: Collection[str] = (), *, restoring: bool = Fal
     return judge(said, parts, accepted, rooted=rooted, restoring=restoring)
 
 
-def write_own(home: Home, home_id: str, stage: Stage) -> None:
-    """Say in the home's own file which it is, and how far.
+def write_own(home: Home, home_id: str, stage: Stage, of: str | None = None) -> None:
+    """Say in the home's own file which it is, and how far; `of` what it is being restored.
 
     Raises:
         StorageError: it can't be written.
     """
-    _write(home.identity_file, {"home": home_id, "stage": stage})
+    restored = {} if of is None else {"of": of}
+    _write(home.identity_file, {"home": home_id, "stage": stage, **restored})
+
+
+def restored_of(home: Home) -> str | None:
+    """Of what a home is being restored; None: it is not.
+
+    Raises:
+        IntegrityError: its own file is damaged.
+        StorageError: it can't be read.
+    """
+    own = _read(home.identity_file) or {}
+    return str(own.get("of")) if own.get("stage") == Stage.RESTORING else None
 
 
 def write_vault_mark(home: Home, mark: Mark) -> None:
