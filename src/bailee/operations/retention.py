@@ -64,11 +64,15 @@ class SweepStep:
 
 @dataclass(frozen=True, slots=True)
 class WatchReport:
-    """How the promise stands. `server`: one runs; `reasons`: why it is not ready, as codes."""
+    """How the promise stands. `server`: one runs; `reasons`: why it is not ready, as codes.
+    `keys_until`: until when a snapshot of keys lives, with which what is destroyed can be read
+    again; None: there is none.
+    """
 
     server: bool
     reasons: list[str]
     steps: list[SweepStep]
+    keys_until: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +141,9 @@ def watch(asks: Asks, node: Node) -> WatchReport:
     asks.require(node, Permission.RETENTION_READ)
     health = None if node.serving is None else node.serving.health()
     reasons = [] if health is None else list(health.reasons)
-    return WatchReport(health is not None, reasons, [_step(one) for one in node.sweeping.notes()])
+    steps = [_step(one) for one in node.sweeping.notes()]
+    until = max((one.until for one in node.snapshots.living()), default=None)
+    return WatchReport(health is not None, reasons, steps, until)
 
 
 @operation()
