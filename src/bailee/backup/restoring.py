@@ -390,8 +390,8 @@ def _replay(
     sources: _Sources, home: Home, environment: Mapping[str, str], clock: Clock | None
 ) -> Applied:
     wiring = Wiring(home, clock=clock, environment=environment, restoring=True)
+    ground, own = wiring.ground, sources.snapshot
     try:
-        ground = wiring.ground
         put_back(ground.data, sources.rows)
         log = ground.sequencer.folder
         damaged = Check(log, sources.key, sources.note, ground.data).run().damaged
@@ -405,8 +405,8 @@ def _replay(
         apply_to_data(ground.data, sources.plan, done)
         ground.keyring.destroy(ground.keyring.subjects(file_subject("")))  # of no file there is
         node = Node.over(wiring)
+        sources.plan.snapshots.pop(own.snapshot, None)  # it may end when all is done, not before
         apply_to_node(node, sources.plan, done)
-        own = sources.snapshot
         at = (str(sources.place.resolve()), own.generation, own.at, own.until)
         node.snapshots.note(KeySnapshot(own.snapshot, *at))
         node.vault.rotate(node.clock())

@@ -83,26 +83,48 @@ class History:
             IntegrityError: one is not there, or not what was written; it is named.
             StorageError: a file can't be read.
         """
-        cipher = AESGCM(self._secret())
         for group in range(first // WIDTH, -(-size // WIDTH)):
-            name = name_of(group * WIDTH)
-            there = dict(self._framed(name))
-            leaves = log.entries(group)
-            for leaf in range(group * WIDTH, min(size, (group + 1) * WIDTH)):
-                if leaf not in there:
-                    if leaf < first:
-                        continue  # from before there was a history
-                    raise _damaged(name, f"does not have leaf {leaf}")
-                try:
-                    sealed = there[leaf]
-                    nonce, rest = sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:]
-                    row = _unpacked(leaf, cipher.decrypt(nonce, rest, _bound(leaf)))
-                except (InvalidTag, ValueError, TypeError) as error:
-                    raise _damaged(name, f"is not what was written at leaf {leaf}") from error
-                if entry_of(row) != leaves[leaf - group * WIDTH]:
-                    raise _damaged(name, f"has another entry than the log at leaf {leaf}")
-                if leaf >= first:
+            for row in self._group(group, log, size, first):
+                if row.leaf >= first:
                     yield row
+
+    def wrong(self, log: Tiles, size: int) -> Iterator[IntegrityError]:
+        """What is wrong with the history of a log of `size` leaves, file by file. Leaves from
+        before there was a history are in none.
+
+        Raises:
+            StorageError: a file can't be read.
+        """
+        for group in range(-(-size // WIDTH)):
+            try:
+                for _ in self._group(group, log, size, size):
+                    pass
+            except IntegrityError as error:
+                yield error
+
+    def _group(self, group: int, log: Tiles, size: int, first: int) -> Iterator[Committed]:
+        """The entries of one file, each checked; from the leaf `first` on they must be there, and
+        so must those that follow one that is.
+        """
+        name, cipher = name_of(group * WIDTH), AESGCM(self._secret())
+        there = dict(self._framed(name))
+        leaves = log.entries(group) if there or first < (group + 1) * WIDTH else []
+        begun = False
+        for leaf in range(group * WIDTH, min(size, (group + 1) * WIDTH)):
+            if leaf not in there:
+                if leaf < first and not begun:
+                    continue  # from before there was a history
+                raise _damaged(name, f"does not have leaf {leaf}")
+            begun = True
+            try:
+                sealed = there[leaf]
+                nonce, rest = sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:]
+                row = _unpacked(leaf, cipher.decrypt(nonce, rest, _bound(leaf)))
+            except (InvalidTag, ValueError, TypeError) as error:
+                raise _damaged(name, f"is not what was written at leaf {leaf}") from error
+            if entry_of(row) != leaves[leaf - group * WIDTH]:
+                raise _damaged(name, f"has another entry than the log at leaf {leaf}")
+            yield row
 
     def _framed(self, name: str) -> Iterator[tuple[int, bytes]]:
         content, at = self._folder.read(name) or b"", 0

@@ -33,6 +33,7 @@ from bailee.db.engine import reading, storage_errors
 from bailee.errors import InputError, IntegrityError
 from bailee.ledger.folder import BEING_WRITTEN, CHECKPOINT, Folder
 from bailee.ledger.history import FOLDER as HISTORY
+from bailee.ledger.history import History
 from bailee.ledger.ledger import Sealing, bound
 from bailee.ledger.payload import digest_of
 from bailee.ledger.sequencing import ACCEPTED, LEAVES, Committed, entry_of, salt_bound
@@ -91,15 +92,19 @@ class Check:
         remembered: bytes | None = None,
         engine: Engine | None = None,
         sealing: Sealing | None = None,
+        *,
+        history: History | None = None,
     ) -> None:
         """`key`: the log's. `remembered`: an earlier checkpoint of it. `engine`: the database with
-        the entries, if it is there; `sealing`: whoever can open what is sealed of them.
+        the entries, if it is there; `sealing`: whoever can open what is sealed of them. `history`:
+        the log's, with whoever can open it.
         """
         self._folder = folder
         self._key = key
         self._remembered = remembered
         self._engine = engine
         self._sealing = sealing
+        self._history = history
         self._damaged: dict[Damaged, None] = {}
         self._files = self._leaves = self._entries = self._erased = self._lost = 0
 
@@ -117,6 +122,9 @@ class Check:
         if signed is not None and log is not None:
             self._compare(before, signed, log)
             self._walk(log, signed.size)
+            if self._history is not None:
+                for error in self._history.wrong(log, signed.size):
+                    self._bad(HISTORY, error.message)
         if self._engine is not None and (log is not None or not self._damaged):
             with storage_errors("the audit record"):
                 waiting = self._rows(self._engine, log, 0 if signed is None else signed.size)

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
+from shutil import rmtree
 
 import pytest
 
 from bailee.backup.creating import verified
 from bailee.errors import InputError, StorageError
+from bailee.node import Node
 from support.homes.backed_up import BackedUp, rows
 
 WORDS = ("quince", "damson", "sloe", "hazel")
@@ -160,3 +162,22 @@ def test_what_can_not_be_written_leaves_the_backup_that_was_there(place: BackedU
     in_the_way.with_name(in_the_way.name + ".new").rmdir()
     place.back_up(keys=False)
     assert [] == verified(place.data)[2]
+
+
+@pytest.mark.row("P4")
+def test_a_changed_history_is_found_and_named(place: BackedUp) -> None:
+    """By who has the keys; it is made again with `ledger/`, from the data."""
+    place.node.sequencer.run()
+    (path,) = (one for one in (place.home.ledger / "history").rglob("*") if one.is_file())
+    assert [] == place.ask("audit.verify")["damaged"]
+    before = path.read_bytes()
+    path.write_bytes(before[:-1] + bytes([before[-1] ^ 1]))
+    (found,) = place.ask("audit.verify")["damaged"]
+    assert path.name in found["what"]
+    for folder in (place.home.ledger / "history", place.home.ledger / "tile"):
+        rmtree(folder)
+    (place.home.ledger / "checkpoint").unlink()
+    place.node.close()
+    place.node = Node.open(place.home, clock=place.clock)
+    place.node.sequencer.run()
+    assert [] == place.ask("audit.verify")["damaged"]

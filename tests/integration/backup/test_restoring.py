@@ -73,6 +73,22 @@ def test_nothing_that_was_ended_comes_back(place: BackedUp) -> None:
     assert done.undone >= 4
 
 
+@pytest.mark.row("R5")
+def test_the_snapshot_that_was_restored_from_ends_too(place: BackedUp) -> None:
+    """At its time, from the restored home; also where that had come before the restore."""
+    planted(place)
+    place.back_up()
+    place.take_log()
+    place.clock.advance(timedelta(hours=49))
+    done = place.restore()
+    with place.restored() as restored:
+        (one,) = restored.node.snapshots.living()
+        assert (done.keys, str(place.keys / done.keys)) == (one.id, one.place)
+        assert {} == restored.node.sweep(place.clock()).failures
+        assert [] == [*place.keys.iterdir()]
+        assert [] == restored.node.snapshots.living()
+
+
 @pytest.mark.row("R1", "R5")
 def test_what_came_to_its_time_since_is_gone(place: BackedUp) -> None:
     """Before anything is served, and by the time of the restore, however old the backup is."""
