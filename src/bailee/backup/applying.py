@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Engine, delete, select, update
 from sqlalchemy.dialects.sqlite import insert
 
 from bailee.accounts import OPERATOR
-from bailee.backup.replaying import Choice, Plan
+from bailee.backup.replaying import RecordedChoice, ReplayPlan
 from bailee.db.accounts import accounts, consent_records
 from bailee.db.audit import audit, audit_leaves
 from bailee.db.cloud_network import network_entries
@@ -58,7 +58,7 @@ def put_back(engine: Engine, rows: Sequence[Committed]) -> None:
             connection.execute(insert(audit_leaves).values(leaf).on_conflict_do_nothing())
 
 
-def apply_to_data(engine: Engine, plan: Plan, done: Applied) -> None:
+def apply_to_data(engine: Engine, plan: ReplayPlan, done: Applied) -> None:
     """What is said by rows alone: who may come in, and who chose what. In one transaction, before a
     store reads them.
     """
@@ -114,7 +114,9 @@ def apply_to_data(engine: Engine, plan: Plan, done: Applied) -> None:
         done.undone += len(plan.networks)
 
 
-def _choose(connection: Connection, account: str, purpose: str, choices: Sequence[Choice]) -> None:
+def _choose(
+    connection: Connection, account: str, purpose: str, choices: Sequence[RecordedChoice]
+) -> None:
     """Put an account's choices back as they were recorded, their moments in order. What the notice
     was is not known.
     """
@@ -162,7 +164,7 @@ def _choose(connection: Connection, account: str, purpose: str, choices: Sequenc
     connection.execute(update(accounts).where(accounts.c.id == account).values(values))
 
 
-def apply_to_node(node: Node, plan: Plan, done: Applied) -> None:
+def apply_to_node(node: Node, plan: ReplayPlan, done: Applied) -> None:
     """What is done by services: keys revoked, choices followed, holds, deletions, erasures; then
     what is due.
 
@@ -209,7 +211,7 @@ def apply_to_node(node: Node, plan: Plan, done: Applied) -> None:
             raise failure[1]
 
 
-def _hold(node: Node, plan: Plan, done: Applied) -> None:
+def _hold(node: Node, plan: ReplayPlan, done: Applied) -> None:
     """Place what was placed since, as of then: what was held is held, though its time has come
     meanwhile. Under another id, since the reason is not known here.
     """

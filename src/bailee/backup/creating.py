@@ -55,7 +55,7 @@ _LEAVES: Final = "SELECT coalesce(max(leaf) + 1, 0) FROM audit_leaves"
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
+class BackupProgress:
     """How far a backup has come, in files and bytes; `copied`: of these, what was copied and was
     not there before.
     """
@@ -107,7 +107,7 @@ class Creating:
         self._files: list[BackedFile] = []
         self._size = self._copied = 0
 
-    def run(self) -> Iterator[Progress]:
+    def run(self) -> Iterator[BackupProgress]:
         """Make the backup, and say how far that is.
 
         Raises:
@@ -140,7 +140,7 @@ class Creating:
             leaves: int = copy.execute(_LEAVES).fetchone()[0]
             rest = [*self._segments(copy), *self._reports(copy)]
         for done, wanted in enumerate(rest):
-            yield Progress(done, len(rest), self._size, self._copied)
+            yield BackupProgress(done, len(rest), self._size, self._copied)
             self._take(wanted, before)
         files.settled(self._target)
         made = Manifest(
@@ -161,7 +161,7 @@ class Creating:
         self._remove_old()
         node.sequencer.run()
         node.marks.catch_up()
-        yield Progress(len(rest), len(rest), self._size, self._copied)
+        yield BackupProgress(len(rest), len(rest), self._size, self._copied)
 
     # -- what belongs to it ----------------------------------------------------------------------
 

@@ -33,7 +33,7 @@ class Entry(NamedTuple):
     body: Mapping[str, Value]
 
 
-class Choice(NamedTuple):
+class RecordedChoice(NamedTuple):
     """A choice that was recorded: the record's id, when, what it was and is, who chose, and the
     number of its entry.
     """
@@ -47,7 +47,7 @@ class Choice(NamedTuple):
 
 
 @dataclass(slots=True)
-class Plan:
+class ReplayPlan:
     """What is to be done again, by what it concerns. Ids throughout.
 
     `choices`: by account and purpose, in order. `holds`: placed and not released, each with what it
@@ -62,7 +62,7 @@ class Plan:
     cloud: dict[str, None] = field(default_factory=dict)
     people: dict[str, None] = field(default_factory=dict)
     keys: dict[str, None] = field(default_factory=dict)
-    choices: dict[tuple[str, str], list[Choice]] = field(default_factory=dict)
+    choices: dict[tuple[str, str], list[RecordedChoice]] = field(default_factory=dict)
     holds: dict[str, tuple[str, datetime]] = field(default_factory=dict)
     released: dict[str, None] = field(default_factory=dict)
     roles: dict[tuple[str, str], str | None] = field(default_factory=dict)
@@ -78,13 +78,13 @@ class Plan:
     ended: dict[str, None] = field(default_factory=dict)
 
 
-def plan(entries: Iterable[Entry]) -> Plan:
+def plan(entries: Iterable[Entry]) -> ReplayPlan:
     """What all of these entries, in order, ask to be done again.
 
     Raises:
         IntegrityError: code `schema`, a kind is not known here, and so can't be replayed.
     """
-    made = Plan()
+    made = ReplayPlan()
     for entry in entries:
         again = _DONE_AGAIN.get(entry.kind)
         if again is not None:
@@ -104,66 +104,66 @@ def replayed_kinds() -> frozenset[str]:
     return frozenset({*_DONE_AGAIN, *_BY_TIME, *_NOTHING})
 
 
-def _into(name: str) -> Callable[[Plan, Entry], None]:
+def _into(name: str) -> Callable[[ReplayPlan, Entry], None]:
     """Note an entry's subject."""
 
-    def note(made: Plan, entry: Entry) -> None:
+    def note(made: ReplayPlan, entry: Entry) -> None:
         getattr(made, name)[entry.subject] = None
 
     return note
 
 
-def _chosen(made: Plan, entry: Entry) -> None:
+def _chosen(made: ReplayPlan, entry: Entry) -> None:
     record, purpose, old, new, actor = (
         str(entry.body[name]) for name in ("record", "purpose", "old", "new", "actor")
     )
-    choice = Choice(record, entry.at, old, new, actor, entry.number)
+    choice = RecordedChoice(record, entry.at, old, new, actor, entry.number)
     made.choices.setdefault((entry.subject, purpose), []).append(choice)
 
 
-def _held(made: Plan, entry: Entry) -> None:
+def _held(made: ReplayPlan, entry: Entry) -> None:
     made.holds[str(entry.body["hold"])] = (entry.subject, entry.at)
 
 
-def _let_go(made: Plan, entry: Entry) -> None:
+def _let_go(made: ReplayPlan, entry: Entry) -> None:
     name = str(entry.body["hold"])
     if made.holds.pop(name, None) is None:
         made.released[name] = None
 
 
-def _role(made: Plan, entry: Entry) -> None:
+def _role(made: ReplayPlan, entry: Entry) -> None:
     new = entry.body.get("new")
     made.roles[entry.subject, str(entry.body["person"])] = None if new is None else str(new)
 
 
-def _operator(made: Plan, entry: Entry) -> None:
+def _operator(made: ReplayPlan, entry: Entry) -> None:
     made.operators[entry.subject] = bool(entry.body["operator"])
 
 
-def _taken_over(made: Plan, entry: Entry) -> None:
+def _taken_over(made: ReplayPlan, entry: Entry) -> None:
     made.passwords[entry.subject] = made.passkeys[entry.subject] = None
 
 
-def _routes(made: Plan, entry: Entry) -> None:
+def _routes(made: ReplayPlan, entry: Entry) -> None:
     made.routes[entry.subject] = bool(entry.body["allowed"])
 
 
-def _limit(made: Plan, entry: Entry) -> None:
+def _limit(made: ReplayPlan, entry: Entry) -> None:
     mb = entry.body["mb"]
     made.limits[entry.subject] = None if mb is None else int(mb)
 
 
-def _snapshot(made: Plan, entry: Entry) -> None:
+def _snapshot(made: ReplayPlan, entry: Entry) -> None:
     until, generation = entry.body["until"], entry.body["generation"]
     made.snapshots[entry.subject] = (int(until or 0), int(generation or 0))
 
 
-def _snapshot_gone(made: Plan, entry: Entry) -> None:
+def _snapshot_gone(made: ReplayPlan, entry: Entry) -> None:
     made.snapshots.pop(entry.subject, None)
     made.ended[entry.subject] = None
 
 
-_DONE_AGAIN: Final[Mapping[str, Callable[[Plan, Entry], None]]] = {
+_DONE_AGAIN: Final[Mapping[str, Callable[[ReplayPlan, Entry], None]]] = {
     "erasure.requested": _into("sessions"),
     "report_withdrawal.requested": _into("reports"),
     "report_erasure.requested": _into("reports"),

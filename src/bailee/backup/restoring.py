@@ -41,7 +41,7 @@ from bailee.backup.applying import Applied, apply_to_data, apply_to_node, put_ba
 from bailee.backup.creating import check_apart, verified
 from bailee.backup.folder import MANIFEST
 from bailee.backup.manifest import BackedFile, Manifest, Snapshot, digest, snapshot_of
-from bailee.backup.replaying import Entry, Plan, plan
+from bailee.backup.replaying import Entry, ReplayPlan, plan
 from bailee.clock import Clock, system_clock
 from bailee.errors import InputError, IntegrityError, StorageError
 from bailee.home import Home, HomeLock, parts
@@ -101,7 +101,7 @@ class _Sources:
     note: bytes
     key: Key
     rows: tuple[Committed, ...]
-    plan: Plan
+    plan: ReplayPlan
 
     @property
     def which(self) -> str:

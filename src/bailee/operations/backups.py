@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from bailee.accounts.roles import Permission
-from bailee.backup.creating import Creating, Progress, check_apart, take_keys
+from bailee.backup.creating import Creating, BackupProgress, check_apart, take_keys
 from bailee.errors import InputError
 from bailee.keeping.snapshots import KeySnapshot
 from bailee.node import Node
@@ -46,7 +46,7 @@ class Backups:
 @operation()
 def create(
     asks: Asks, node: Node, *, folder: str, keys: str | None = None
-) -> Iterator[Progress | KeySnapshot]:
+) -> Iterator[BackupProgress | KeySnapshot]:
     """Back up the home's data into a folder, and a snapshot of its keys into another, if asked."""
     asks.require(node, Permission.BACKUP_CREATE)
     target, apart = Path(folder), None if keys is None else Path(keys)
@@ -58,7 +58,7 @@ def create(
 
 def _create(
     asks: Asks, node: Node, target: Path, apart: Path | None
-) -> Iterator[Progress | KeySnapshot]:
+) -> Iterator[BackupProgress | KeySnapshot]:
     yield from Creating(node, target, asks.actor.name).run()
     if apart is not None:
         yield take_keys(node, apart, node.settings.number("backup.keys_hours"))
