@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from bailee.accounts.roles import Permission
-from bailee.backup.creating import Creating, BackupProgress, check_apart, take_keys
+from bailee.backup.creating import BackupProgress, Creating, check_apart, take_keys
 from bailee.errors import InputError
 from bailee.keeping.snapshots import KeySnapshot
 from bailee.node import Node
