@@ -153,11 +153,11 @@ def restore(
         )
     try:
         files.made_folder(home.path)
+        parts.write_own(home, sources.manifest.home, Stage.RESTORING, sources.which)
+        for folder in (*home.stores, home.root_key_file.parent, home.lock_file.parent):
+            files.made_folder(folder)
     except OSError as error:
         raise files.failed(home.path, error) from error
-    parts.write_own(home, sources.manifest.home, Stage.RESTORING, sources.which)
-    for folder in (*home.stores, home.root_key_file.parent, home.lock_file.parent):
-        files.made_folder(folder)
     with HomeLock(home):
         if not home.data_database.exists():
             yield from _copy(sources, home, environment)
