@@ -403,6 +403,15 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         most=24,
     ),
     Setting(
+        "backup.keys_hours",
+        int,
+        48,
+        "How long a snapshot of the keyring lives that a backup takes. Until then, what is "
+        "destroyed can be read again by whoever has snapshot and data: it is part of the lag.",
+        least=1,
+        most=24 * 14,
+    ),
+    Setting(
         "cloud.image",
         str,
         None,

@@ -72,7 +72,7 @@ SHOWS: dict[str, list[str]] = {
     "retention report": [], "retention moves": [], "retention receipts": [], "retention run": [],
     "receipts list": [], "receipts key": [], "audit list": [], "audit show": ["1"],
     "audit checkpoint": [], "audit witness": [], "audit verify": [], "audit prove": ["1"],
-    "config show": [], "verify": [],
+    "config show": [], "verify": [], "backup list": [],
     "cloud list": [], "cloud git list": ["--account", "{account}"],
     "cloud network list": ["--account", "{account}"],
     "flows": [], "outbox list": [], "local list": [], "policy check": [], "policy show": [],
@@ -105,6 +105,8 @@ NOT_HERE = {
     "cloud network remove": "as `allow`", "keyring rotate": "numbers", "clock confirm": "a time",
     "witness": "keys, and names in known-logs that have no control characters",
     "keyring move": "a driver",
+    "backup create": "folders that were just typed", "backup verify": "paths and ids",
+    "backup end": "an id", "backup restore": "folders that were just typed, and ids",
     "home accept-older": "names of folders", "home salvage": "names of tables, and ids",
 }  # fmt: skip
 

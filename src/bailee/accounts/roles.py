@@ -68,6 +68,7 @@ class Permission(StrEnum):
     RETENTION_READ = "retention.read"
     RETENTION_RUN = "retention.run"
     KEYRING_ROTATE = "keyring.rotate"
+    BACKUP_CREATE = "backup.create"
     CLOCK_CONFIRM = "clock.confirm"
     HOME_VERIFY = "home.verify"
     AUDIT_READ = "audit.read"
@@ -119,6 +120,7 @@ MAY: Final[Mapping[Permission, frozenset[Standing]]] = {
     ),
     Permission.RETENTION_RUN: frozenset({"operator"}),
     Permission.KEYRING_ROTATE: frozenset({"operator"}),
+    Permission.BACKUP_CREATE: frozenset({"operator"}),
     Permission.CLOCK_CONFIRM: frozenset({"operator"}),
     Permission.HOME_VERIFY: frozenset({"operator"}),
     Permission.AUDIT_READ: frozenset({"operator"}),

@@ -70,6 +70,7 @@ _COMMANDS: Final = {
     "cloud": ("cloud:app", "Sessions in virtual machines of their own."),
     "clock": ("clock:app", "The time of a home."),
     "keyring": ("keyring:app", "The keyring."),
+    "backup": ("backup:app", "Backups: data, and keys apart from it; restoring."),
     "home": ("home:app", "The home as a whole."),
     "audit": ("audit:app", "The audit record."),
     "witness": (

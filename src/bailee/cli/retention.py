@@ -71,6 +71,12 @@ def _standing(home: HomePlace | None, *, as_json: bool) -> None:
     if watch["recoverable_until"] and not as_json:
         until = moment(watch["recoverable_until"])
         note(f"What was destroyed can be recovered from older copies of the keyring until {until}.")
+    if watch["keys_until"] is not None and not as_json:
+        until = moment(watch["keys_until"])
+        note(
+            f"A snapshot of the keys lives until {until}: with it and a backup, what was destroyed "
+            "since it was taken can be read again. bailee backup list says where it is."
+        )
     if not watch["server"] and not as_json:
         last = next((step["succeeded"] for step in steps if step["step"] == "keys"), None)
         when = f"the last sweep was on {moment(last)}" if last else "there was none yet"

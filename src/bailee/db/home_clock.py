@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Column, Engine, Float, Integer, String, Table, select
+from sqlalchemy import Column, Engine, Float, Integer, String, Table, delete, select
 from sqlalchemy.dialects.sqlite import insert
 
 from bailee.db.engine import reading, storage_errors
@@ -36,6 +36,16 @@ def last_seen(engine: Engine) -> tuple[SeenTime | None, float | None]:
         return None, None
     # What was entered is, within the bound that makes a step, what is held.
     return SeenTime(row.now, row.unset, row.boot, row.held, row.told), row.told
+
+
+def forget(engine: Engine) -> None:
+    """Let the next start have no time to compare with.
+
+    Raises:
+        StorageError: it can't be written.
+    """
+    with storage_errors(_WHAT), engine.begin() as connection:
+        connection.execute(delete(home_clock))
 
 
 def note(engine: Engine, seen: SeenTime, told: float | None) -> None:

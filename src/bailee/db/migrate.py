@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from sqlalchemy import Connection, Engine, inspect, text
 
-from bailee.db import accounts, checks, cloud, feedback, people, vault
+from bailee.db import accounts, checks, cloud, feedback, people, snapshots, vault
 from bailee.db.engine import storage_errors
 from bailee.errors import IntegrityError
 
@@ -39,6 +39,7 @@ DECIDING: Final = (
     accounts.accounts,
     accounts.api_keys,
     accounts.consent_records,
+    snapshots.key_snapshots,
     *people.CHECKED,
 )
 """The tables whose rows are checked (`checks`)."""

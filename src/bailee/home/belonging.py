@@ -4,6 +4,7 @@ Each part carries the home's id and a mark: a number that grows at each start, a
 after whatever the audit record has. It is written to the data first, then to the keyring, then to
 the vault; with the data lies also `sure`, the number that all parts were seen to have. So:
 
+* A home that was restored begins above any number that the old one had (`RESTORED`).
 * The data is older when any other part's number is above its own.
 * Another part is older when its number is below `sure`. One step behind is a crash in between.
 * A part whose write-ahead log is damaged (`logs`) has lost what was written last: it is older.
@@ -24,6 +25,8 @@ from typing import Final
 
 from bailee.errors import IntegrityError
 
+RESTORED: Final = 1 << 32
+"""By so much grows the mark with a restore: in no home there are as many acts between two."""
 PARTS: Final = ("data", "keyring", "vault")
 """In the order in which a mark is written to them. Each is a folder of the home."""
 
@@ -34,6 +37,7 @@ class Stage(StrEnum):
     MAKING = "making"  # new: parts may not be there yet
     NAMING = "naming"  # from before there were ids: parts may have none yet
     WHOLE = "whole"
+    RESTORING = "restoring"  # from a backup: nobody opens it but the restore
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,14 +79,22 @@ def judge(
     accepted: Collection[str] = (),
     *,
     rooted: bool = False,
+    restoring: bool = False,
 ) -> HomeStanding:
     """How a home stands, whose own file says `own`; `parts` by their names. Older parts that are
-    `accepted` are taken as they are. `rooted`: there is a root key.
+    `accepted` are taken as they are. `rooted`: there is a root key. `restoring`: who asks restores
+    the home, and its parts are of several moments.
 
     Raises:
         IntegrityError: code `home_parts`: parts are missing, of another home, or older.
     """
     stage = None if own is None else own[1]
+    if restoring is not (stage is Stage.RESTORING):
+        raise IntegrityError(
+            "this home is being restored, and is not whole yet.",
+            code="home_parts",
+            hint="finish it with the same bailee backup restore; nothing was changed",
+        )
     if stage is None and not rooted and not any(part.there for part in parts.values()):
         return HomeStanding(None, Stage.MAKING)
     if stage is not Stage.MAKING:

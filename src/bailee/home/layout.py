@@ -7,7 +7,8 @@ data/data.db         accounts, audit record, the vault's index
 keyring/keyring.db   keys, in a store of their own
 root/root.json       the root key (mode 0600), sealed if `keyring.root` says so
 vault/               spool, open segments, sealed segments, reports
-ledger/              the audit record's tree and its checkpoint; made again from data/
+ledger/              the audit record's tree and its checkpoint; made again from data/. A restore
+                     needs a newer copy of it than the backup (`bailee.backup`)
 work/dbos.db         the queue of cloud sessions, once there was one
 run/                 lock, control socket; nothing to keep
 console-name         the console's own name on this machine, not for others to know
@@ -15,8 +16,7 @@ data/reserve         room kept for deleting (`reserve`), on each file system of 
 test-clock           present only in a home whose time a test may set
 ```
 
-A backup takes `data/` and `vault/` together, and `keyring/` apart from them; never `root/` in the
-same place as `keyring/`.
+A backup takes `data/` and `vault/` together, and keys apart from them, under a root of their own.
 
 Folders are made for a wholly new home alone. In one that keeps something, a folder that isn't there
 may be a volume that isn't mounted: only what holds nothing to keep is made again. What ledger/

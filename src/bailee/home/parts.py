@@ -29,8 +29,9 @@ from bailee.home.layout import Home
 from bailee.syncing import sync_folder
 
 
-def examine(home: Home, accepted: Collection[str] = ()) -> HomeStanding:
-    """How a home stands, before anything of it is opened. Who asks holds its lock.
+def examine(home: Home, accepted: Collection[str] = (), *, restoring: bool = False) -> HomeStanding:
+    """How a home stands, before anything of it is opened. Who asks holds its lock. `restoring`: who
+    asks restores it.
 
     Raises:
         IntegrityError: code `home_parts`, parts do not belong together (`belonging.judge`); or a
@@ -50,16 +51,28 @@ def examine(home: Home, accepted: Collection[str] = ()) -> HomeStanding:
         said = str(own["home"]), Stage(own["stage"])
     except (KeyError, ValueError) as error:
         raise _damaged(home.identity_file) from error
-    return judge(said, parts, accepted, rooted=rooted)
+    return judge(said, parts, accepted, rooted=rooted, restoring=restoring)
 
 
-def write_own(home: Home, home_id: str, stage: Stage) -> None:
-    """Say in the home's own file which it is, and how far.
+def write_own(home: Home, home_id: str, stage: Stage, of: str | None = None) -> None:
+    """Say in the home's own file which it is, and how far; `of` what it is being restored.
 
     Raises:
         StorageError: it can't be written.
     """
-    _write(home.identity_file, {"home": home_id, "stage": stage})
+    restored = {} if of is None else {"of": of}
+    _write(home.identity_file, {"home": home_id, "stage": stage, **restored})
+
+
+def restored_of(home: Home) -> str | None:
+    """Of what a home is being restored; None: it is not.
+
+    Raises:
+        IntegrityError: its own file is damaged.
+        StorageError: it can't be read.
+    """
+    own = _read(home.identity_file) or {}
+    return str(own.get("of")) if own.get("stage") == Stage.RESTORING else None
 
 
 def write_vault_mark(home: Home, mark: Mark) -> None:

@@ -104,11 +104,18 @@ class Receipts:
     """The receipts of one home, of all that it keeps. Any thread."""
 
     def __init__(
-        self, engine: Engine, record_all: RecordAll, generation: Callable[[], int]
+        self,
+        engine: Engine,
+        record_all: RecordAll,
+        generation: Callable[[], int],
+        reached: Callable[[int, datetime], tuple[int, datetime]] = lambda *rotation: rotation,
     ) -> None:
-        """`generation`: the root's newest."""
+        """`generation`: the root's newest. `reached`: how far a rotation reaches, copies of the
+        keyring that live on considered.
+        """
         self._engine = engine
         self._generation = generation
+        self._reached = reached
         self._record_all = record_all
         self._noting = threading.Lock()
 
@@ -295,6 +302,7 @@ class Receipts:
         """A root rotation to `generation`, that began at `began`, has ended; how many receipts that
         moved. Those from before generations were noted go by the time.
         """
+        generation, began = self._reached(generation, began)
         unnumbered = receipts.c.generation.is_(None) & (receipts.c.key_destroyed_at <= began)
         before = (receipts.c.generation < generation) | unnumbered
         moved = self._select((receipts.c.state == KEY_DESTROYED) & before)

@@ -16,6 +16,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
+from pathlib import Path
 
 from sqlalchemy import Engine, delete, func, select
 
@@ -25,6 +26,7 @@ from bailee.db.engine import reading, storage_errors
 from bailee.db.keys import deks, destroyed_keks, ended_roots, keks, rotation
 from bailee.errors import IntegrityError
 from bailee.keyring import damage, rooted, verifying
+from bailee.keyring.copying import copy
 from bailee.keyring.damage import DamagedKey
 from bailee.keyring.destroying import DestroyedKek, destroy, destroy_due, due, remove_dead
 from bailee.keyring.epochs import ends_at, epoch_of
@@ -225,6 +227,17 @@ class Keyring:
             StorageError: the store can't be written.
         """
         return remove_dead(self._store, most)
+
+    # -- copying ---------------------------------------------------------------------------------
+
+    def copy(self, root: Root, path: Path) -> int:
+        """Copy the store to a file at `path`, under another root; how many keys did not open and
+        were left out. See `copying`.
+
+        Raises:
+            StorageError: a file can't be read or written.
+        """
+        return copy(self.engine, self._store.root, root, path)
 
     # -- rotation --------------------------------------------------------------------------------
 

@@ -132,6 +132,11 @@ KINDS: Final[Mapping[str, Declared]] = {
     "keyring.moved": {"driver": _WORD, "reason": _SEALED},
     "keyring.rotation_asked": {"reason": _SEALED},
     "keyring.rotated": {"replaced": _NUMBER, "rewrapped": _NUMBER},
+    # backups: data by its manifest's SHA-256; a snapshot of keys by when it has to be gone
+    "backup.created": {"manifest": _WORD, "files": _NUMBER, "bytes": _NUMBER, "by": _ID},
+    "backup.keys_taken": {"until": _NUMBER, "generation": _NUMBER},
+    "backup.keys_gone": {"by": _ID, "said": _NUMBER},
+    "home.restored": {"since": _NUMBER, "entries": _NUMBER, "undone": _NUMBER},
     "session.deletion_asked": _BY,
     "hold.placing_asked": _BY,
     "hold.release_asked": _BY,

@@ -4,10 +4,10 @@ Rules kept here:
 
 * A leaf's index is given here, by one sequencer, and is never the entry's number: those have gaps,
   and a database may commit them out of their order.
-* Four steps, each durable before the next: entries get their leaves, in one transaction; tiles and
-  entry bundles are written; the checkpoint over them is signed and written; partial tiles that are
-  full now are removed. Each is made from what those before it left, so whoever comes after a crash
-  goes on, and comes to the same bytes.
+* Four steps, each durable before the next: entries get their leaves, in one transaction; tiles,
+  entry bundles and the `history` are written; the checkpoint over them is signed and written;
+  partial tiles that are full now are removed. Each is made from what those before it left, so
+  whoever comes after a crash goes on, and comes to the same tree.
 * The tree only grows. What a checkpoint has never gets another content: leaves that the database
   does not know, because an older copy of it was accepted, stay as they are, and the next entries
   come after them. Where none was accepted, nothing is signed.
@@ -23,7 +23,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from itertools import takewhile
 from typing import Final, NamedTuple
@@ -97,13 +97,18 @@ class Sequencer:
         sealing: Sealing,
         folder: Folder,
         signers: Callable[[], Sequence[Signer]],
+        *,
+        beside: Callable[[Sequence[Committed]], Mapping[str, bytes]] = lambda _: {},
     ) -> None:
-        """`engine`: the data database. `signers`, of one name, are asked for when needed."""
+        """`engine`: the data database. `signers`, of one name, are asked for when needed. `beside`:
+        what is to lie beside the tiles of these leaves, by name.
+        """
         self._engine = engine
         self._sealing = sealing
         self.folder = folder
         """The tree's files, to be read."""
         self._signers = signers
+        self._beside = beside
         self._one = threading.Lock()
         self._edge: Frontier | None = None  # the checkpoint's; None: to be read from the files
         self._new = threading.Event()
@@ -228,7 +233,8 @@ class Sequencer:
                 **dict(written(before.size, hashes, self.folder.fetch)),
             }
             after = before.grown(hashes)
-            self.folder.write({tile.path: content for tile, content in made.items()})
+            tiles = {tile.path: content for tile, content in made.items()}
+            self.folder.write({**self._beside(rows), **tiles})
             self.folder.write({CHECKPOINT: signed(self._signers(), after)})
             self.signed.set()
             self._edge = after

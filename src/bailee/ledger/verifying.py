@@ -34,6 +34,8 @@ from bailee.db.audit import audit, audit_leaves
 from bailee.db.engine import reading, storage_errors
 from bailee.errors import InputError, IntegrityError
 from bailee.ledger.folder import BEING_WRITTEN, CHECKPOINT, WITNESSED, LogFiles
+from bailee.ledger.history import FOLDER as HISTORY
+from bailee.ledger.history import History
 from bailee.ledger.ledger import Sealing, bound
 from bailee.ledger.payload import digest_of
 from bailee.ledger.sequencing import ACCEPTED, LEAVES, Committed, entry_of, salt_bound
@@ -94,16 +96,19 @@ class Check:
         remembered: bytes | None = None,
         engine: Engine | None = None,
         sealing: Sealing | None = None,
+        *,
+        history: History | None = None,
     ) -> None:
         """`trust`: whose log it is. `remembered`: an earlier checkpoint of it. `engine`: the
         database with the entries, if it is there; `sealing`: whoever can open what is sealed of
-        them.
+        them. `history`: the log's, with whoever can open it.
         """
         self._files = files
         self._trust = trust
         self._remembered = remembered
         self._engine = engine
         self._sealing = sealing
+        self._history = history
         self._damaged: dict[Damaged, None] = {}
         self._believed: list[int] = []
         self._looked_at = self._leaves = self._entries = self._erased = self._lost = 0
@@ -128,6 +133,9 @@ class Check:
             self._compare(before, signed, log)
             self._compare(witnessed, signed, log)
             self._walk(log, signed.size)
+            if self._history is not None:
+                for error in self._history.wrong(log, signed.size):
+                    self._bad(HISTORY, error.message)
         if self._engine is not None and (log is not None or not self._damaged):
             with storage_errors("the audit record"):
                 waiting = self._rows(self._engine, log, 0 if signed is None else signed.size)
@@ -228,7 +236,8 @@ class Check:
             self._look(log, tile)
             self._leaves += tile.width if tile.level == ENTRIES else 0
         for name in self._files.names():
-            if name in expected or name in (CHECKPOINT, WITNESSED, BEING_WRITTEN):
+            known = name in expected or name in (CHECKPOINT, WITNESSED, BEING_WRITTEN)
+            if known or name.startswith(HISTORY):
                 continue
             try:
                 tile = tiles.at(name)

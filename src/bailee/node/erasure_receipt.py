@@ -21,8 +21,8 @@ BACKUPS: Final = (
     "them. They show, in the clear: ids, times, sizes and counts; of an account that no person "
     "has, its name and those of its keys; owners and hosts of Git connections and network lists; "
     "reasons of legal holds. Copies of the keyring open nothing after the next rotation of the "
-    "root, a day at most while the server runs; copies of keyring and root together are in the "
-    "operator's hands."
+    "root, a day at most while the server runs; snapshots of keys that a backup takes until they "
+    "end, two weeks at most; copies of keyring and root together are in the operator's hands."
 )
 UNSEEN: Final = (
     "What is encrypted, compressed or in base64 was not looked into: others may have written about "

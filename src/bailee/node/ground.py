@@ -18,6 +18,7 @@ from bailee import config
 from bailee.clock import Clock
 from bailee.config import Settings
 from bailee.damage import Damages
+from bailee.db import home_clock
 from bailee.db.checks import KEY as ROW_KEY
 from bailee.db.checks import use_key
 from bailee.db.engine import open_sqlite
@@ -26,9 +27,10 @@ from bailee.errors import BaileeError, StorageError
 from bailee.home import Home, parts
 from bailee.home.reserve import Reserve
 from bailee.keyring import Keyring, Root, check_root, newest_generation, open_root, open_under
-from bailee.ledger import Cosigning, Folder, Ledger, Sequencer, signing
+from bailee.ledger import Cosigning, Folder, Ledger, Sequencer, history, signing
 from bailee.ledger.cosigning import SETTING as WITNESSES
 from bailee.ledger.cosigning import policy_of
+from bailee.ledger.history import History
 from bailee.node import old_entries
 from bailee.node.marks import Marks
 from bailee.node.minding import Minding
@@ -73,6 +75,7 @@ def lay(
     environment: Mapping[str, str],
     accepted: Collection[str],
     coming_from: str | None = None,
+    restoring: bool = False,
 ) -> Ground:
     """Open what everything else in a home needs; a new home is made. What is to be done at the end
     is put onto `closing`. The arguments are those of `Wiring`.
@@ -86,7 +89,7 @@ def lay(
     policy = load(None if document is None else Path(document))
     trusted = settings.text(WITNESSES)
     witnesses = policy_of(None if trusted is None else Path(trusted))
-    standing = parts.examine(home, accepted)
+    standing = parts.examine(home, accepted, restoring=restoring)
     room = Reserve(home.stores)
     with room.deleting():  # on a full disk too: what is deleted there makes room
         marks = Marks(home, standing)
@@ -115,6 +118,8 @@ def lay(
         use_key(data, keyring.secret(ROW_KEY))
         upgrade(data, "data")
         minding: Minding | None = None
+        if restoring:  # its time is now, however long ago the backup was
+            home_clock.forget(data)
         if isinstance(machine, MachineClocks) and not home.has_test_clock:
             minding = Minding(data, machine)
             time = minding.clock
@@ -122,11 +127,13 @@ def lay(
         closing.callback(_last_mark, marks)
         holders = Holders(data, keyring)
         old_entries.seal(data, holders)
+    files = Folder(home.ledger)
     sequencer = Sequencer(
         data,
         holders,
-        Folder(home.ledger),
+        files,
         lambda: signing.signers(marks.home_id, keyring.secret),
+        beside=History(files, lambda: keyring.secret(history.NAME)).files,
     )
     closing.callback(_last_leaves, sequencer)
 

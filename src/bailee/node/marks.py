@@ -18,7 +18,7 @@ from bailee.db.engine import storage_errors
 from bailee.db.identity import data_identity, keys_identity
 from bailee.errors import StorageError
 from bailee.home import Home, parts
-from bailee.home.belonging import HomeStanding, Mark, Stage
+from bailee.home.belonging import RESTORED, HomeStanding, Mark, Stage
 
 
 def _putting(table: Table, *names: str) -> Insert:
@@ -46,6 +46,9 @@ class Marks:
         self._home = home
         self._whole = standing.stage is Stage.WHOLE and home.identity_file.exists()
         self._number, self._sure = standing.newest, standing.sure
+        self._restoring = standing.stage is Stage.RESTORING
+        if self._restoring:
+            self._number = (standing.newest // RESTORED + 1) * RESTORED
         self._lock = threading.Lock()
         self._due = False
         self.home_id = standing.home or uuid4().hex
@@ -65,8 +68,9 @@ class Marks:
                 self.advance()
             return
         self.advance()
-        parts.write_own(self._home, self.home_id, Stage.WHOLE)
-        self._whole = True
+        if not self._restoring:  # else the restore does, at its end
+            parts.write_own(self._home, self.home_id, Stage.WHOLE)
+            self._whole = True
 
     def noted(self) -> None:
         """The audit record has a new entry."""

@@ -14,6 +14,7 @@ from bailee.ingest.shares import ReceivedCounts
 from bailee.keeping.holds import Holds
 from bailee.keeping.keeper import Keeper, Swept
 from bailee.keeping.receipts import Receipts
+from bailee.keeping.snapshots import KeySnapshots
 from bailee.lasting import Lasting
 from bailee.node.egress import EgressDays
 from bailee.node.ground import Ground
@@ -31,6 +32,7 @@ class Stores(Ground):
 
     registry: PeopleRegistry
     receipts: Receipts
+    snapshots: KeySnapshots
     holds: Holds
     vault: Vault
     reports: Reports
@@ -56,7 +58,10 @@ class Stores(Ground):
     @property
     def swept(self) -> tuple[Swept, ...]:
         """All that a sweep goes over before the vault."""
-        return self.telemetry, self.reports, self.survey, self.cloud, self.once, self.egress
+        return (
+            self.telemetry, self.reports, self.survey, self.cloud, self.once, self.egress,
+            self.snapshots,
+        )  # fmt: skip
 
     @property
     def received(self) -> tuple[ReceivedCounts, ...]:

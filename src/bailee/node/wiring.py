@@ -15,7 +15,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Collection, Mapping
 from contextlib import ExitStack, suppress
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 
 from bailee.accounts import PeopleRegistry
@@ -31,6 +31,7 @@ from bailee.gateway.interpret import interpret
 from bailee.home import Home
 from bailee.keeping.holds import Holds
 from bailee.keeping.receipts import Receipts
+from bailee.keeping.snapshots import KeySnapshots
 from bailee.node.deciding import Deciding
 from bailee.node.egress import EgressDays
 from bailee.node.erasing import Erasures
@@ -51,6 +52,9 @@ from bailee.vault.objects import FolderObjects
 from bailee.vault.vault import Vault
 from bailee.vault.workbench import Bench, DigestKeys
 
+_NEVER_BEGAN = datetime.min.replace(tzinfo=UTC)
+"""No rotation: receipts without a generation wait for the next."""
+
 
 class Wiring:
     """Opens one home, part by part, and closes what it opened. A process makes one and asks it for
@@ -68,12 +72,14 @@ class Wiring:
         bench: Callable[[DigestKeys], Bench] | None = None,
         accepted: Collection[str] = (),
         coming_from: str | None = None,
+        restoring: bool = False,
     ) -> None:
         """A new home is made when its first part is asked for. `clock`: a time that is taken as it
         is, or a machine's clocks (default: this machine's), whose steps are minded. `bench`: where
         what was recorded is taken apart; in this process, unless it is given. Of the home's parts,
         older ones are `accepted` if they are named. `coming_from`: where the root key was, while
-        the home moves to where `keyring.root` says.
+        the home moves to where `keyring.root` says. `restoring`: the home is a backup's, and not
+        whole yet.
         """
         self._home = home
         self._settings = settings
@@ -82,6 +88,7 @@ class Wiring:
         self._bench = bench
         self._accepted = accepted
         self._coming_from = coming_from
+        self._restoring = restoring
         self._closing = ExitStack()
 
     def close(self) -> None:
@@ -108,6 +115,7 @@ class Wiring:
                 environment=self._environment,
                 accepted=self._accepted,
                 coming_from=self._coming_from,
+                restoring=self._restoring,
             )
             self._closing.push(undo.pop_all())
         return ground
@@ -141,7 +149,21 @@ class Wiring:
     def receipts(self) -> Receipts:
         """The receipts of what was destroyed."""
         at = self.ground
-        return Receipts(at.data, at.ledger.append_all, at.keyring.generation)
+        return Receipts(
+            at.data,
+            at.ledger.append_all,
+            at.keyring.generation,
+            self.snapshots.reached,
+        )
+
+    @cached_property
+    def snapshots(self) -> KeySnapshots:
+        """The copies of keys that are still about."""
+        at = self.ground
+        return KeySnapshots(at.data, at.ledger.append, self._let_go)
+
+    def _let_go(self, now: datetime) -> None:
+        self.receipts.rotated(self.ground.keyring.generation(), _NEVER_BEGAN, now)
 
     @cached_property
     def holds(self) -> Holds:
@@ -278,6 +300,7 @@ class Wiring:
             **vars(self.ground),
             registry=self.registry,
             receipts=self.receipts,
+            snapshots=self.snapshots,
             holds=self.holds,
             vault=self.vault,
             reports=self.reports,

@@ -9,8 +9,10 @@ from typing import Final
 from bailee.accounts.roles import Permission
 from bailee.errors import InputError
 from bailee.ledger import Leaf
+from bailee.ledger import history as histories
 from bailee.ledger.cosigning import WitnessStanding
 from bailee.ledger.folder import CHECKPOINT
+from bailee.ledger.history import History
 from bailee.ledger.proving import prove
 from bailee.ledger.verifying import Check, CheckedLog
 from bailee.node import Node
@@ -108,7 +110,9 @@ def verify(asks: Asks, node: Node, *, since: str | None = None) -> CheckedLog:
     """Check the log and all entries, beside an earlier checkpoint if one is given."""
     asks.require(node, Permission.AUDIT_READ)
     at, before = node.sequencer, None if since is None else since.encode()
-    return Check(at.folder, node.cosigning.trust, before, node.data, node.ledger.sealing).run()
+    history = History(at.folder, lambda: node.keyring.secret(histories.NAME))
+    trust, sealing = node.cosigning.trust, node.ledger.sealing
+    return Check(at.folder, trust, before, node.data, sealing, history=history).run()
 
 
 @operation()

@@ -67,7 +67,8 @@ class WatchReport:
     """How the promise stands. `server`: one runs. As codes: `reasons`, why it is not ready, and
     `alerts`, what else somebody should look at. `lag_hours`: for how long at most what was
     destroyed can be recovered from older copies of the keyring; `recoverable_until`: until when
-    what is destroyed by now can, None: it can't.
+    what is destroyed by now can, None: it can't. `keys_until`: until when a snapshot of keys lives,
+    with which what is destroyed can be read again; None: there is none.
     """
 
     server: bool
@@ -76,6 +77,7 @@ class WatchReport:
     steps: list[SweepStep]
     lag_hours: int
     recoverable_until: datetime | None
+    keys_until: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +153,7 @@ def watch(asks: Asks, node: Node) -> WatchReport:
         [_step(one) for one in node.sweeping.notes()],
         round(lag.at_most.total_seconds() / 3600),
         lag.until,
+        max((one.until for one in node.snapshots.living()), default=None),
     )
 
 

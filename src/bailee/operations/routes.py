@@ -93,6 +93,8 @@ ROUTES: Final[Mapping[str, Route]] = {
     # The home
     "verify": Route("POST", "/home/verification"),
     "keyring.rotate": Route("POST", "/keyring/rotations"),
+    "backup.list": Route("GET", "/home/backups"),
+    "backup.end": Route("DELETE", "/home/backups/keys/{id}"),
     "clock.show": Route("GET", "/clock"),
     "clock.confirm": Route("POST", "/clock/confirmation"),
     # Figures and errors

@@ -19,6 +19,7 @@ from bailee.node import Node
 from bailee.operations import (
     accounts,
     audit,
+    backups,
     choices,
     cloud,
     cloud_git,
@@ -86,6 +87,7 @@ OPERATIONS: Final[Mapping[str, codec.Function]] = {
     **sessions.OPERATIONS,
     **retention.OPERATIONS,
     **audit.OPERATIONS,
+    **backups.OPERATIONS,
     **home.OPERATIONS,
     **telemetry.OPERATIONS,
     **feedback.OPERATIONS,

@@ -77,7 +77,8 @@ class Days:
         self._registry = registry
         self._record = record
         self._files = files or Files()
-        self._lock = threading.RLock()
+        self.lock = threading.RLock()
+        """Held while files are replaced or removed."""
         for path in (self.journal_folder, self._folder):
             try:
                 path.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -88,7 +89,7 @@ class Days:
 
     def recover(self, seen: Callable[[DataClass, Sequence[Row]], None]) -> int:
         """Finish what a crash interrupted; compact what an earlier process left; how many rows."""
-        with self._lock:
+        with self.lock:
             indexed = set(self._indexed())
             for path in self._folder.iterdir():
                 if path.name not in indexed and self._is_left(path.name, indexed):
@@ -121,7 +122,7 @@ class Days:
         """Turn a closed journal file into a Parquet file; how many rows it has. What does not open
         is noted in the audit record; a file whose key is gone is removed.
         """
-        with self._lock:
+        with self.lock:
             shelf = shelf_of(name)
             rows: list[Row] = []
             try:
@@ -192,7 +193,7 @@ class Days:
     def merge(self) -> int:
         """Join the small files of a shelf into larger ones; how many were joined."""
         merged = 0
-        with self._lock:
+        with self.lock:
             query = (
                 select(telemetry_files)
                 .where(telemetry_files.c.bytes < _MERGED_BYTES // 2)
@@ -252,7 +253,7 @@ class Days:
 
         wanted = columns.schema(data_class, self._registry)
         tables = [wanted.empty_table().select(list(columns_wanted))]
-        with self._lock:
+        with self.lock:
             query = select(telemetry_files).where(
                 telemetry_files.c.shelf.startswith(f"{data_class}~"),
                 telemetry_files.c.expires_at > now,
@@ -311,7 +312,7 @@ class Days:
                     key = self._keyring.get(shelf.subject).key
                 except IntegrityError:
                     continue
-                with self._lock:
+                with self.lock:
                     if name in set(self._indexed()):  # and not merged meanwhile
                         columns.opened(self._read(name), key, name, wanted.names)
             except (*UNREADABLE, StorageError) as error:
@@ -373,7 +374,7 @@ class Days:
         """Destroy the keys of the shelves that are past their time, and remove their files; how
         many shelves. The journal's open files must have been rolled.
         """
-        with self._lock:
+        with self.lock:
             names: dict[Shelf, list[Path]] = {}
             for folder in (self.journal_folder, self._folder):
                 for path in folder.iterdir():

@@ -15,6 +15,7 @@ import hmac
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from functools import partial
@@ -251,6 +252,10 @@ class Telemetry:
 
     def _count(self, protocol: str, service: object, refusals: Refusals) -> None:
         self.dropped.add(self._clock().date(), protocol, str(service), refusals)
+
+    def still(self) -> AbstractContextManager[object]:
+        """While this is entered no file is compacted, joined or removed: index and files agree."""
+        return self._days.lock
 
     # -- keeping ---------------------------------------------------------------------------------
 

@@ -41,6 +41,7 @@ THE_HOMES: Mapping[str, frozenset[str]] = dict.fromkeys(
     (
         "retention.run", "retention.watch", "retention.report", "retention.damaged", "verify",
         "keyring.rotate", "clock.show", "clock.confirm",
+        "backup.create", "backup.list", "backup.end",
         "audit.list", "audit.show", "audit.checkpoint", "audit.verify", "audit.proof",
         "audit.witness",
         "metrics.list", "metrics.query", "metrics.summary", "metrics.dropped",
@@ -159,7 +160,7 @@ def test_what_is_the_homes_is_the_operators(stage: Stage, operation: str) -> Non
     values = {
         "id": stage.session("mia"), "session": "none", "reason": "r", "name": "n",
         "account": stage.account["mia"], "unrecorded_routes": True,
-        "state": "open", "number": 1,
+        "state": "open", "number": 1, "folder": "nowhere",
     }  # fmt: skip
     assert expected == stage.may(operation, expected, **values)
 

@@ -476,6 +476,15 @@ CREATE TABLE egress_counts (
 	sent INTEGER NOT NULL, 
 	received INTEGER NOT NULL, 
 	CONSTRAINT pk_egress_counts PRIMARY KEY (day, channel)
+CREATE TABLE key_snapshots (
+	id VARCHAR NOT NULL, 
+	place VARCHAR NOT NULL, 
+	generation INTEGER NOT NULL, 
+	taken_at DATETIME NOT NULL, 
+	until DATETIME NOT NULL, 
+	gone_at DATETIME, 
+	mac BLOB, 
+	CONSTRAINT pk_key_snapshots PRIMARY KEY (id)
 );
 
 CREATE TRIGGER audit_leaves_no_delete BEFORE DELETE ON audit_leaves BEGIN SELECT RAISE(ABORT, 'audit_leaves is append-only'); END;
@@ -592,5 +601,5 @@ CREATE UNIQUE INDEX uq_accounts_person_id ON accounts (person_id);
 
 CREATE UNIQUE INDEX uq_exchanges_number ON exchanges (session_id, number);
 
-INSERT INTO alembic_version VALUES ('0056');
+INSERT INTO alembic_version VALUES ('0057');
 

@@ -1,0 +1,93 @@
+"""What a backup and a restore of a home take, against `cp` of its folder on the same disk.
+
+A home of sessions whose records do not compress, shipped in segments. A backup reads each file
+once, with its hash, and syncs it; a second one finds that nothing is new. A restore reads all
+twice: to check it before anything is written, and to copy it. Best of three.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from bailee.accounts import OPERATOR
+from bailee.backup.creating import Creating, take_keys
+from bailee.backup.restoring import restore
+from bailee.home import Home
+from bailee.node import Node
+from bench.result import Line
+
+SEGMENTS = 48
+SEGMENT_BYTES = 8 << 20
+TIMES = 3
+
+
+def main() -> list[Line]:
+    """Measure and print; the lines of the closing table."""
+    with tempfile.TemporaryDirectory(prefix="bailee-bench-") as name:
+        folder = Path(name)
+        home = Home(folder / "home")
+        with Node.open(home) as node:
+            _fill(node)
+            size = sum(one.stat().st_size for one in home.vault.rglob("*") if one.is_file()) / 1e6
+
+            def back_up() -> None:
+                for _ in Creating(node, folder / "data", OPERATOR.name).run():
+                    pass
+
+            made = _best(back_up, lambda: shutil.rmtree(folder / "data", ignore_errors=True))
+            again = _best(back_up, lambda: None)
+            take_keys(node, folder / "keys", 1)
+            node.sequencer.run()
+            of = (folder / "data", folder / "keys", Home(folder / "new"), home.path)
+
+            def bring_back() -> None:
+                for _ in restore(*of, environment={}):
+                    pass
+
+            restored = _best(bring_back, lambda: shutil.rmtree(folder / "new", ignore_errors=True))
+        copied = _best(lambda: _copy(home.path, folder / "cp"), lambda: _remove(folder / "cp"))
+    against = f"cp -r and sync {size / copied:,.0f} MB/s"
+    return [
+        (f"backup of {size:,.0f} MB", f"{size / made:,.0f} MB/s", against),
+        ("the same once more, nothing new", f"{again:.2f} s", f"{made:.2f} s"),
+        ("restore, all checked before", f"{size / restored:,.0f} MB/s", against),
+    ]
+
+
+def _fill(node: Node) -> None:
+    """Segments of random bytes, as the index has them, of sessions that never were."""
+    with Path("/dev/urandom").open("rb") as random, node.data.begin() as connection:
+        for number in range(SEGMENTS):
+            place = node.home.vault / "segments" / "transcript" / "2026-01-01" / f"bench-{number}"
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_bytes(random.read(SEGMENT_BYTES))
+            connection.exec_driver_sql(
+                "INSERT INTO segments (id, data_class, expiry_day, opened_at, length, state) "
+                "VALUES (?, 'transcript', '2026-01-01', '2026-01-01 00:00:00', ?, 'shipped')",
+                (place.name, SEGMENT_BYTES),
+            )
+
+
+def _copy(source: Path, target: Path) -> None:
+    subprocess.run(["cp", "-r", str(source), str(target)], check=True)
+    subprocess.run(["sync", "-f", str(target)], check=True)
+
+
+def _remove(path: Path) -> None:
+    shutil.rmtree(path, ignore_errors=True)
+
+
+def _best(work: Callable[[], None], before: Callable[[], None]) -> float:
+    """The least seconds of a few times."""
+    took = []
+    for _ in range(TIMES):
+        before()
+        began = time.perf_counter()
+        work()
+        took.append(time.perf_counter() - began)
+    return min(took)

@@ -1,0 +1,270 @@
+"""Doing again in a restored home what was decided since its backup, before anything is served.
+
+Each function can be repeated: what is done already is not done twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Final
+
+from sqlalchemy import Connection, Engine, delete, select, update
+from sqlalchemy.dialects.sqlite import insert
+
+from bailee.accounts import OPERATOR
+from bailee.backup.replaying import RecordedChoice, ReplayPlan
+from bailee.db.accounts import accounts, consent_records
+from bailee.db.audit import audit, audit_leaves
+from bailee.db.cloud_network import network_entries
+from bailee.db.engine import reading, storage_errors
+from bailee.db.people import memberships, passkeys, persons, providers, web_sessions
+from bailee.db.vault import sessions
+from bailee.errors import InputError
+from bailee.keeping.keeper import Keeper
+from bailee.keeping.snapshots import KeySnapshot
+from bailee.ledger.sequencing import Committed
+from bailee.node import Node
+from bailee.vault.record import subject_of
+
+_WHAT: Final = "the restored home"
+_BY: Final = "operator"
+_SOURCE: Final = "restored"
+_PORTION: Final = 1000
+_STEP: Final = timedelta(microseconds=1)
+
+
+@dataclass(slots=True)
+class Applied:
+    """How many decisions were done again, and what somebody has to see to."""
+
+    undone: int = 0
+    look: list[str] = field(default_factory=list)
+
+
+def put_back(engine: Engine, rows: Sequence[Committed]) -> None:
+    """Put entries back into the audit record, each with its number and leaf. What was somebody's of
+    them is not there any more.
+    """
+    names = ("number", "at", "kind", "subject", "body", "whose")
+    with storage_errors("the audit record"), engine.begin() as connection:
+        for row in rows:
+            values = {name: getattr(row, name) for name in names}
+            connection.execute(insert(audit).values(values).on_conflict_do_nothing())
+            leaf = {"leaf": row.leaf, "number": row.number, "salt": row.salt, "digest": row.digest}
+            connection.execute(insert(audit_leaves).values(leaf).on_conflict_do_nothing())
+
+
+def apply_to_data(engine: Engine, plan: ReplayPlan, done: Applied) -> None:
+    """What is said by rows alone: who may come in, and who chose what. In one transaction, before a
+    store reads them.
+    """
+    with storage_errors(_WHAT), engine.begin() as connection:
+        connection.execute(delete(web_sessions))
+        for (account, purpose), choices in plan.choices.items():
+            _choose(connection, account, purpose, choices)
+            done.undone += 1
+        for (organisation, person), role in plan.roles.items():
+            where = memberships.c.organisation_id == organisation, memberships.c.person_id == person
+            if role is None:
+                done.undone += connection.execute(delete(memberships).where(*where)).rowcount
+            else:
+                change = update(memberships).where(*where).values(role=role)
+                done.undone += connection.execute(change).rowcount
+        for person, operator in plan.operators.items():
+            change = update(persons).where(persons.c.id == person).values(operator=operator)
+            done.undone += connection.execute(change).rowcount
+        for account, allowed in plan.routes.items():
+            change = update(accounts).where(accounts.c.id == account)
+            done.undone += connection.execute(change.values(unrecorded_routes=allowed)).rowcount
+        for account, mb in plan.limits.items():
+            change = update(accounts).where(accounts.c.id == account)
+            done.undone += connection.execute(change.values(stored_mb=mb)).rowcount
+        for organisation in plan.providers:
+            gone = delete(providers).where(providers.c.organisation_id == organisation)
+            if connection.execute(gone).rowcount:
+                done.look.append(
+                    f"{organisation}: its sign-in was changed since, and is off; set it again."
+                )
+        for person in plan.passwords:
+            change = update(persons).where(persons.c.id == person, persons.c.password.is_not(None))
+            if connection.execute(change.values(password=None)).rowcount:
+                done.look.append(
+                    f"{person}: their password was changed since; they need a new one."
+                )
+        for person in plan.passkeys:
+            gone = delete(passkeys).where(passkeys.c.person_id == person)
+            if connection.execute(gone).rowcount:
+                done.look.append(
+                    f"{person}: a passkey of theirs was removed since, and all are; they add "
+                    "theirs again."
+                )
+        for account in plan.networks:
+            of_it = network_entries.c.account_id == account
+            allows = network_entries.c.verdict == "allow"
+            connection.execute(delete(network_entries).where(of_it, allows))
+            done.look.append(
+                f"{account}: its list of hosts for cloud sessions was changed since; it allows no "
+                "more than the operator's does, and what was denied since has to be denied again."
+            )
+        done.undone += len(plan.providers) + len(plan.passwords) + len(plan.passkeys)
+        done.undone += len(plan.networks)
+
+
+def _choose(
+    connection: Connection, account: str, purpose: str, choices: Sequence[RecordedChoice]
+) -> None:
+    """Put an account's choices back as they were recorded, their moments in order. What the notice
+    was is not known.
+    """
+    there = select(accounts.c.id).where(accounts.c.id == account)
+    if connection.execute(there).first() is None:
+        return
+    records = select(consent_records.c.id, consent_records.c.at)
+    of_it = records.where(consent_records.c.account_id == account)
+    known = {row.id: row.at for row in connection.execute(of_it)}
+    for one in choices:
+        if one.record not in known:
+            latest = max(known.values(), default=one.at - _STEP)
+            known[one.record] = max(one.at, latest + _STEP)
+            connection.execute(
+                insert(consent_records).values(
+                    id=one.record,
+                    account_id=account,
+                    at=known[one.record],
+                    old=one.old,
+                    new=one.new,
+                    notice="",
+                    language="",
+                    source=_SOURCE,
+                    purpose=purpose,
+                    notice_version="",
+                    actor=one.actor,
+                    number=one.number,
+                )
+            )
+    last = choices[-1]
+    values: dict[str, object]
+    if purpose == "training":
+        values = {
+            "training_choice": last.new,
+            "chosen_at": known[last.record],
+            "chosen_number": last.number,
+        }
+    else:
+        joined = last.new == "joined"
+        values = {
+            "partner_programme": joined,
+            "partner_since": known[last.record] if joined else None,
+            "partner_number": last.number,
+        }
+    connection.execute(update(accounts).where(accounts.c.id == account).values(values))
+
+
+def apply_to_node(node: Node, plan: ReplayPlan, done: Applied) -> None:
+    """What is done by services: keys revoked, choices followed, holds, deletions, erasures; then
+    what is due.
+
+    Raises:
+        BaileeError: a step failed; it can be repeated.
+    """
+    now = node.clock()
+    node.once.forget_all()
+    known = {key.key_id for key, _ in node.accounts.api_keys()}
+    for key in known.intersection(plan.keys):
+        node.accounts.revoke(key, by=OPERATOR)
+        done.undone += 1
+    for account in dict.fromkeys(account for account, _ in plan.choices):
+        with suppress(InputError):  # it came into being since
+            node.following.follow(account)
+    for connection in plan.git:
+        done.undone += _done(partial(node.git_connections.remove, connection, by=_BY))
+        node.keyring.destroy([connection])
+    _hold(node, plan, done)
+    _end(node, node.vault, plan.sessions, lambda one: node.vault.delete(one, now, by=_BY), done)
+    _end(
+        node,
+        node.reports,
+        plan.reports,
+        lambda one: node.reports.withdraw(node.reports.get(one, now), now, by=_BY),
+        done,
+    )
+    _end(node, node.cloud, plan.cloud, lambda one: node.cloud.delete(one, now, by=_BY), done)
+    before = {erasure.person_id for erasure in node.erasures.rows.all()}
+    for person in plan.people:
+        if person not in before or not _is_erased(node, person):
+            done.undone += _done(partial(node.erasures.request, person, now, by=OPERATOR))
+        node.keyring.destroy([person])
+    for hold in node.holds.all():
+        if hold.id in plan.released and hold.state in ("placing", "placed", "releasing"):
+            node.holds.release(hold.id, now)
+            done.undone += 1
+    _forget_unknown(node)
+    for name, (until, generation) in plan.snapshots.items():
+        at = datetime.fromtimestamp(until, UTC)
+        node.snapshots.note(KeySnapshot(name, "", generation, now, at))
+    for failure in node.sweep(now).failures.items():
+        if failure[0] != node.snapshots.name:  # where they lie is not known here
+            raise failure[1]
+
+
+def _hold(node: Node, plan: ReplayPlan, done: Applied) -> None:
+    """Place what was placed since, as of then: what was held is held, though its time has come
+    meanwhile. Under another id, since the reason is not known here.
+    """
+    reasons = {hold.reason for hold in node.holds.all()}
+    for name, (subject, at) in plan.holds.items():
+        reason = f"as {name} before the restore, whose reason is lost"
+        if reason not in reasons:
+            placed = _done(partial(node.holds.place, subject, reason, at))
+            done.undone += placed
+            if placed:
+                done.look.append(f"{name}: placed again on {subject}; its reason is lost.")
+
+
+def _end(
+    node: Node,
+    keeper: Keeper,
+    some: Iterable[str],
+    end: Callable[[str], object],
+    done: Applied,
+) -> None:
+    """End what was ended since. Of what the backup does not have, the keys may be there all the
+    same: the snapshot is younger.
+    """
+    for one in some:
+        done.undone += _done(partial(end, one))
+        node.holds.secure(one)
+        node.keyring.destroy([*keeper.keys_of(one).values()])
+
+
+def _is_erased(node: Node, person: str) -> bool:
+    erasure = node.erasures.rows.of(person)
+    return erasure is not None and erasure.state != "requested"
+
+
+def _forget_unknown(node: Node) -> None:
+    """Destroy the keys of sessions that the backup does not have: the snapshot is younger, nothing
+    else ends them, and their ciphertext may lie somewhere still.
+    """
+    with storage_errors(_WHAT), reading(node.data) as connection:
+        known = {subject_of(one) for one in connection.execute(select(sessions.c.id)).scalars()}
+    known |= {subject_of(one) for one in node.holds.held()}
+    _destroy(node, [one for one in node.keyring.subjects(subject_of("")) if one not in known])
+
+
+def _destroy(node: Node, some: Sequence[str]) -> None:
+    for start in range(0, len(some), _PORTION):
+        node.keyring.destroy(some[start : start + _PORTION])
+
+
+def _done(act: Callable[[], object]) -> int:
+    """Do something that may be done already, or be of what the backup does not have; how often."""
+    try:
+        act()
+    except InputError:
+        return 0
+    return 1

@@ -1,0 +1,244 @@
+"""What a restore has to do again, from the entries of the audit record since a backup. Pure.
+
+Rules kept here:
+
+* Every kind of entry is in one of three tables: it is done again (`_DONE_AGAIN`), time does it
+  again (`_BY_TIME`), or there is nothing to undo in an older home (`_NOTHING`). A kind that is in
+  none can't be replayed, and a restore is refused.
+* What counts is how things stood at the end: of choices, roles and limits the last, of holds those
+  that were not released.
+* Where an entry does not say all, the safe side is taken, and who has to act is told: a person
+  whose password was changed since signs in otherwise, or gets a new one.
+* What came into being since is not in the backup, and can't be brought back; it is no matter here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final, NamedTuple
+
+from bailee.errors import IntegrityError
+from bailee.ledger.particulars import Value
+
+
+class Entry(NamedTuple):
+    """An entry as a restore reads it: what is somebody's is not in its body."""
+
+    number: int
+    at: datetime
+    kind: str
+    subject: str
+    body: Mapping[str, Value]
+
+
+class RecordedChoice(NamedTuple):
+    """A choice that was recorded: the record's id, when, what it was and is, who chose, and the
+    number of its entry.
+    """
+
+    record: str
+    at: datetime
+    old: str
+    new: str
+    actor: str
+    number: int
+
+
+@dataclass(slots=True)
+class ReplayPlan:
+    """What is to be done again, by what it concerns. Ids throughout.
+
+    `choices`: by account and purpose, in order. `holds`: placed and not released, each with what it
+    is on and since when; `released`: those that are over. `roles`: by organisation and person, None
+    where there is none any more. `providers`: organisations whose sign-in was changed. `networks`:
+    accounts whose network lists were. `snapshots`: of keys, taken since and not gone: until when
+    (Unix seconds), and the root's generation then.
+    """
+
+    sessions: dict[str, None] = field(default_factory=dict)
+    reports: dict[str, None] = field(default_factory=dict)
+    cloud: dict[str, None] = field(default_factory=dict)
+    people: dict[str, None] = field(default_factory=dict)
+    keys: dict[str, None] = field(default_factory=dict)
+    choices: dict[tuple[str, str], list[RecordedChoice]] = field(default_factory=dict)
+    holds: dict[str, tuple[str, datetime]] = field(default_factory=dict)
+    released: dict[str, None] = field(default_factory=dict)
+    roles: dict[tuple[str, str], str | None] = field(default_factory=dict)
+    operators: dict[str, bool] = field(default_factory=dict)
+    routes: dict[str, bool] = field(default_factory=dict)
+    limits: dict[str, int | None] = field(default_factory=dict)
+    providers: dict[str, None] = field(default_factory=dict)
+    passwords: dict[str, None] = field(default_factory=dict)
+    passkeys: dict[str, None] = field(default_factory=dict)
+    git: dict[str, None] = field(default_factory=dict)
+    networks: dict[str, None] = field(default_factory=dict)
+    snapshots: dict[str, tuple[int, int]] = field(default_factory=dict)
+    ended: dict[str, None] = field(default_factory=dict)
+
+
+def plan(entries: Iterable[Entry]) -> ReplayPlan:
+    """What all of these entries, in order, ask to be done again.
+
+    Raises:
+        IntegrityError: code `schema`, a kind is not known here, and so can't be replayed.
+    """
+    made = ReplayPlan()
+    for entry in entries:
+        again = _DONE_AGAIN.get(entry.kind)
+        if again is not None:
+            again(made, entry)
+        elif entry.kind not in _BY_TIME and entry.kind not in _NOTHING:
+            raise IntegrityError(
+                f"the log has entries of the kind {entry.kind}, which this version can't replay.",
+                code="schema",
+                hint="install the version of bailee that wrote them, or newer; nothing was "
+                "restored",
+            )
+    return made
+
+
+def replayed_kinds() -> frozenset[str]:
+    """Every kind of entry that a restore knows what to do about."""
+    return frozenset({*_DONE_AGAIN, *_BY_TIME, *_NOTHING})
+
+
+def _into(name: str) -> Callable[[ReplayPlan, Entry], None]:
+    """Note an entry's subject."""
+
+    def note(made: ReplayPlan, entry: Entry) -> None:
+        getattr(made, name)[entry.subject] = None
+
+    return note
+
+
+def _chosen(made: ReplayPlan, entry: Entry) -> None:
+    record, purpose, old, new, actor = (
+        str(entry.body[name]) for name in ("record", "purpose", "old", "new", "actor")
+    )
+    choice = RecordedChoice(record, entry.at, old, new, actor, entry.number)
+    made.choices.setdefault((entry.subject, purpose), []).append(choice)
+
+
+def _held(made: ReplayPlan, entry: Entry) -> None:
+    made.holds[str(entry.body["hold"])] = (entry.subject, entry.at)
+
+
+def _let_go(made: ReplayPlan, entry: Entry) -> None:
+    name = str(entry.body["hold"])
+    if made.holds.pop(name, None) is None:
+        made.released[name] = None
+
+
+def _role(made: ReplayPlan, entry: Entry) -> None:
+    new = entry.body.get("new")
+    made.roles[entry.subject, str(entry.body["person"])] = None if new is None else str(new)
+
+
+def _operator(made: ReplayPlan, entry: Entry) -> None:
+    made.operators[entry.subject] = bool(entry.body["operator"])
+
+
+def _taken_over(made: ReplayPlan, entry: Entry) -> None:
+    made.passwords[entry.subject] = made.passkeys[entry.subject] = None
+
+
+def _routes(made: ReplayPlan, entry: Entry) -> None:
+    made.routes[entry.subject] = bool(entry.body["allowed"])
+
+
+def _limit(made: ReplayPlan, entry: Entry) -> None:
+    mb = entry.body["mb"]
+    made.limits[entry.subject] = None if mb is None else int(mb)
+
+
+def _snapshot(made: ReplayPlan, entry: Entry) -> None:
+    until, generation = entry.body["until"], entry.body["generation"]
+    made.snapshots[entry.subject] = (int(until or 0), int(generation or 0))
+
+
+def _snapshot_gone(made: ReplayPlan, entry: Entry) -> None:
+    made.snapshots.pop(entry.subject, None)
+    made.ended[entry.subject] = None
+
+
+_DONE_AGAIN: Final[Mapping[str, Callable[[ReplayPlan, Entry], None]]] = {
+    "erasure.requested": _into("sessions"),
+    "report_withdrawal.requested": _into("reports"),
+    "report_erasure.requested": _into("reports"),
+    "cloud_erasure.requested": _into("cloud"),
+    "person.erasure_requested": _into("people"),
+    "person.erased": _into("people"),
+    "key.revoked": _into("keys"),
+    "consent.recorded": _chosen,
+    "hold.requested": _held,
+    "hold.void": _let_go,
+    "hold.releasing": _let_go,
+    "hold.released": _let_go,
+    "member.role": _role,
+    "member.removed": _role,
+    "person.operator": _operator,
+    "account.unrecorded_routes": _routes,
+    "account.stored_limit": _limit,
+    "provider.bound": _into("providers"),
+    "person.password_set": _into("passwords"),
+    "person.passkey_removed": _into("passkeys"),
+    "person.taken_over": _taken_over,
+    "git_connection.removed": _into("git"),
+    "cloud_network.added": _into("networks"),
+    "cloud_network.removed": _into("networks"),
+    "backup.keys_taken": _snapshot,
+    "backup.keys_gone": _snapshot_gone,
+}
+
+_RECEIPTS: Final = (
+    *("erasure", "expiry", "held_expiry", "report_withdrawal", "report_erasure", "report_expiry"),
+    *("cloud_erasure", "cloud_expiry"),
+)
+_STATES: Final = (
+    *("requested", "inaccessible", "deferred", "key_destroyed", "backups_unrecoverable"),
+    "reclaimed",
+)
+
+_BY_TIME: Final = frozenset(
+    {
+        *(f"{kind}.requested" for kind in ("expiry", "held_expiry", "report_expiry")),
+        *("cloud_expiry.requested", "cloud.expired", "telemetry.expired"),
+        *("vault.spool_expired", "vault.expired_unsealed"),
+    }
+)
+"""Its time has come, and so has it in the restored home: the sweep does it before anything is
+served."""
+
+_NOTHING: Final = frozenset(
+    {
+        # steps of what is done again by its first
+        *(f"{kind}.{state}" for kind in _RECEIPTS for state in _STATES[1:]),
+        *("session.deletion_asked", "hold.placing_asked", "hold.release_asked", "hold.placed"),
+        *("person.erasure_deferred", "person.erasure_done", "cloud.erased"),
+        # what came into being since, and is not in the backup
+        *("account.created", "key.created", "organisation.created", "person.created"),
+        *("person.identity_bound", "person.passkey_added", "git_connection.added"),
+        *("sign_in.begun", "report.received"),
+        *("cloud.session_requested", "cloud.session_started", "cloud.session_ended", "cloud.git"),
+        # every sign-in is ended by a restore
+        "sign_in.ended",
+        # what was seen, read, or went wrong
+        *("access.read", "person.exported", "hold.read"),
+        *("vault.quarantined", "vault.kept_as_bytes", "vault.torn", "vault.damaged"),
+        *("vault.unkept", "vault.closed_unsealed", "vault.spool_unopened"),
+        *("home.salvaged", "home.restored", "keyring.damaged", "keyring.rotated"),
+        *("retention.moved", "retention.key_damaged", "retention.move_failed"),
+        *("retention.sweep_failed", "retention.sweep_recovered"),
+        *("watch.late", "watch.restored", "watch.revived", "work.set_aside"),
+        *("telemetry.torn", "telemetry.damaged", "telemetry.undelivered", "telemetry.refused"),
+        "telemetry.alert_failed",
+        *("clock.stepped", "clock.set_right", "clock.followed"),
+        *("policy.activated", "backup.created"),
+        # how far somebody has come with a report or an error
+        *("report.changed", "error_issue.changed"),
+    }
+)
+"""An older home lacks it, and nothing is shown, kept or let in by that. `home.older_accepted` is in
+no table: what it undid can't be told from what was decided."""

@@ -1,0 +1,191 @@
+"""`bailee backup`: data as long as one likes, keys apart and for a time; and restoring."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from bailee.cli.answers import fields
+from bailee.cli.errors import reporting
+from bailee.cli.reach import JsonOption, PlaceOption, ask_one, operate
+from bailee.cli.show import console, moment, print_json, say, size, table
+from bailee.errors import CODES
+
+if TYPE_CHECKING:
+    from bailee.backup.restoring import Restored
+
+_DAMAGED: Final = CODES["tampered"].exit_status
+
+app = typer.Typer(help="Backups: data, and keys apart from it; restoring.", no_args_is_help=True)
+
+FolderArgument = Annotated[Path, typer.Argument(metavar="DIR", help="The backup's folder.")]
+
+
+@app.callback()
+def _group() -> None:
+    pass
+
+
+@app.command()
+def create(
+    folder: FolderArgument,
+    keys: Annotated[
+        Path | None,
+        typer.Option(help="Take a snapshot of the keys too, into this folder: never the same."),
+    ] = None,
+    as_json: JsonOption = False,
+    home: PlaceOption = None,
+) -> None:
+    """Back up a home's data, with a server that runs or without. Into a folder that has a backup of
+    this home already, only what is new is copied.
+
+    The data may be kept as long as you like: without keys it opens nothing. A snapshot of keys ends
+    after `backup.keys_hours`; what is destroyed meanwhile can be read again with it, until then.
+    """
+    with reporting():
+        arguments = {
+            "folder": str(folder.absolute()),
+            "keys": None if keys is None else str(keys.absolute()),
+        }
+        last, snapshot = None, None
+        for item in map(fields, operate(home, "backup.create", arguments)):
+            if "until" in item:
+                snapshot = item
+                continue
+            last = item
+            _progress(f"{last['done']} of {last['of']} files, {size(last.number('bytes'))}")
+        _progress("")
+        if as_json:
+            print_json({"data": last, "keys": snapshot})
+            return
+        if last is not None:
+            copied = size(last.number("copied"))
+            say(f"{folder} has the home's data: {size(last.number('bytes'))}, {copied} of it new.")
+        if snapshot is not None:
+            say(f"{snapshot['place']} has its keys, until {moment(snapshot['until'])}.")
+        say("To restore it, a copy of ledger/ is needed that is newer than this: copy it often.")
+
+
+@app.command()
+def verify(folder: FolderArgument, as_json: JsonOption = False) -> None:
+    """Read a backup whole, and compare each file with its hash. It takes no home and no keys. Exits
+    with 5 if anything is wrong.
+    """
+    with reporting():
+        from bailee.backup.creating import verified
+        from bailee.keyring.signing import fingerprint
+
+        made, key, wrong = verified(folder)
+        if as_json:
+            print_json(
+                {
+                    "backup": made.backup,
+                    "home": made.home,
+                    "at": made.at.isoformat(),
+                    "files": len(made.files),
+                    "bytes": made.size,
+                    "signed_by": fingerprint(key),
+                    "wrong": [{"where": where, "what": what} for where, what in wrong],
+                }
+            )
+        else:
+            for where, what in wrong:
+                say(f"{where}: {what}")
+            say(f"{len(wrong) or 'Nothing'} wrong. Read: {len(made.files)} files.")
+            say(f"It is {made.backup} of {moment(made.at.isoformat())}, {size(made.size)}.")
+            say(f"It was signed with the key {fingerprint(key)} (compare: bailee receipts key).")
+    if wrong:
+        raise typer.Exit(_DAMAGED)
+
+
+@app.command("list")
+def list_backups(as_json: JsonOption = False, home: PlaceOption = None) -> None:
+    """The backups that a home made, and the snapshots of its keys that open something still."""
+    with reporting():
+        found = ask_one(home, "backup.list")
+        if as_json:
+            print_json(found)
+            return
+        made = [
+            (one["backup"], moment(one["at"]), one["files"], size(one.number("bytes")))
+            for one in found.parts("data")
+        ]
+        console().print(table(("data", "made", "files", "size"), made, right=("files", "size")))
+        keys = [
+            (one["id"], moment(one["taken_at"]), moment(one["until"]), one["place"])
+            for one in found.parts("keys")
+        ]
+        console().print(table(("keys", "taken", "until", "place"), keys))
+
+
+@app.command()
+def end(
+    snapshot: Annotated[str, typer.Argument(help="Which snapshot of keys: keys_…")],
+    gone: Annotated[
+        bool, typer.Option("--gone", help="It can't be reached, and is known to be gone.")
+    ] = False,
+    as_json: JsonOption = False,
+    home: PlaceOption = None,
+) -> None:
+    """End a snapshot of keys before its time."""
+    with reporting():
+        done = ask_one(home, "backup.end", {"id": snapshot, "gone": gone})
+        if as_json:
+            print_json(done)
+        else:
+            say(f"{done['id']} opens nothing any more.")
+
+
+@app.command()
+def restore(
+    folder: FolderArgument,
+    keys: Annotated[Path, typer.Option(help="The folder with the snapshot of keys.")],
+    home: Annotated[Path, typer.Option(help="The new home. Nothing is in it yet.")],
+    ledger: Annotated[
+        Path | None,
+        typer.Option(help="A copy of ledger/ that is newer than the backup, or the old home."),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Make a home of a backup, and do again in it what was deleted, erased, revoked and chosen
+    since, before it can serve anything.
+
+    What that was says the log, which has to be newer than the backup. Without such a copy, and with
+    one that does not fit, nothing is restored. After a crash the same command goes on.
+    """
+    with reporting():
+        done = _restored(folder, keys, home, ledger)
+        if as_json:
+            from bailee.operations.codec import plain
+
+            print_json(plain(done))
+            return
+        say(f"{done.home} is restored from {done.backup}.")
+        say(f"The log had {done.entries} entries since; {done.undone} decisions were done again.")
+        for one in done.look:
+            say(f"see to it: {one}")
+        say("Every sign-in has ended. Never start the old home again: both would write the log.")
+
+
+def _restored(folder: Path, keys: Path, home: Path, ledger: Path | None) -> Restored:
+    from bailee.backup.restoring import Restored, restore
+    from bailee.home import find
+
+    done = None
+    for done in restore(folder, keys, find(home), ledger, environment=os.environ):
+        if not isinstance(done, Restored):
+            _progress(f"{done.done} of {done.of} files")
+    _progress("")
+    assert isinstance(done, Restored)
+    return done
+
+
+def _progress(text: str) -> None:
+    """How far it is, on a terminal, in place."""
+    if sys.stderr.isatty():
+        sys.stderr.write(f"\r\x1b[K{text}")
+        sys.stderr.flush()

@@ -1,0 +1,21 @@
+"""The table of keyring snapshots: copies of keys, which are to be gone by a time."""
+
+from __future__ import annotations
+
+from sqlalchemy import Column, Integer, String, Table
+
+from bailee.db.metadata import Moment, check, data
+
+key_snapshots = Table(
+    "key_snapshots",
+    data,
+    Column("id", String, primary_key=True),
+    Column("place", String, nullable=False),
+    Column("generation", Integer, nullable=False),
+    Column("taken_at", Moment, nullable=False),
+    Column("until", Moment, nullable=False),
+    Column("gone_at", Moment),
+    check(),
+)
+"""`place`: its folder; empty: it is not known where it lies. `generation`: the root's newest when
+it was taken. `gone_at`: since when it opens nothing."""

@@ -1,0 +1,51 @@
+"""Backups by the command line: made while a server runs, and restored when it is gone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from shutil import copytree
+
+import pytest
+
+from support.clients.programs import Bailee, message
+
+Serve = Callable[..., Bailee]
+
+
+@pytest.mark.row("R5", "R6")
+def test_a_home_is_backed_up_lost_and_restored(served: Serve, tmp_path: Path) -> None:
+    """What was deleted since does not come back; what lives is served again, to the same keys; the
+    commands say what they did, and refuse with what to do.
+    """
+    bailee = served()
+    made = bailee.json("key", "create", "--plan", "pro", "--name", "ada")
+    for text in ("medlars are ripe", "quinces are not"):
+        message(bailee.ready, text, key=made["key"])
+    first, second = (one["id"] for one in bailee.json("sessions", "list"))
+    data, keys, log = (str(tmp_path / name) for name in ("data", "keys", "log"))
+
+    refused = bailee.run("backup", "create", data, "--keys", data)
+    assert 2 == refused.returncode and "same place" in refused.stderr
+    done = bailee.json("backup", "create", data, "--keys", keys)
+    assert done["data"]["bytes"] == done["data"]["copied"] > 0
+    assert done["keys"]["place"].startswith(keys)
+    assert [] == bailee.json("backup", "verify", data)["wrong"]
+    assert done["keys"]["id"] == bailee.json("backup", "list")["keys"][0]["id"]
+    assert "A snapshot of the keys lives" in bailee.run("retention", "report").stdout
+
+    bailee.json("sessions", "delete", second)
+    bailee.stop()
+    new = str(tmp_path / "new")
+    restore = ("backup", "restore", data, "--keys", keys, "--home", new)
+    refused = bailee.run(*restore)
+    assert 2 == refused.returncode and "no log was named" in refused.stderr
+    copytree(bailee.home / "ledger", log)
+    done = bailee.json(*restore, "--ledger", log)
+    assert 1 <= done["undone"] and new == done["home"]
+
+    bailee.home = tmp_path / "new"
+    served()
+    assert [first] == [one["id"] for one in bailee.json("sessions", "list")]
+    message(bailee.ready, "plums are over", key=made["key"])
+    assert 2 == len(bailee.json("sessions", "list"))

@@ -1,0 +1,359 @@
+"""A restore brings back what lives, and nothing that was destroyed or taken back since."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from shutil import rmtree
+
+import pytest
+
+from bailee.accounts import OPERATOR
+from bailee.backup import replaying
+from bailee.backup.creating import verified
+from bailee.errors import BaileeError, InputError, IntegrityError
+from bailee.home import Home
+from bailee.ledger.particulars import KINDS
+from bailee.node import Node
+from bailee.operations import table
+from support.homes.backed_up import START, BackedUp
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Iterator[BackedUp]:
+    """A home of two people, with one thing of each kind for each fate."""
+    made = BackedUp(tmp_path)
+    yield made
+    made.node.close()
+
+
+def planted(place: BackedUp) -> tuple[str, str]:
+    """Words everywhere; the accounts of who stays and who goes."""
+    ola, mia = place.person("ola@x.example"), place.person("mia@x.example")
+    stays, goes = str(ola["account"]), str(mia["account"])
+    for word in ("quince", "damson", "medlar"):
+        place.say(stays, word)
+    place.say(goes, "bullace")
+    for word in ("sloe", "rowan"):
+        place.report(stays, word)
+    place.report(goes, "service")
+    account = place.node.accounts.get(stays)
+    for word in ("hazel", "cobnut"):
+        place.output(account, word)
+    place.output(place.node.accounts.get(goes), "filbert")
+    place.measure(1.0, 2.0, 3.0)
+    return stays, goes
+
+
+@pytest.mark.row("R5", "R6")
+def test_nothing_that_was_ended_comes_back(place: BackedUp) -> None:
+    """Deleted, withdrawn, erased, expired: no word of it is read, and no key of it opens; the rest
+    is as it was.
+    """
+    _, goes = planted(place)
+    place.back_up()
+    at = place.clock()
+    place.node.vault.delete(place.sessions["damson"], at)
+    place.node.reports.withdraw(place.node.reports.get(place.reports["rowan"], at), at, by="key_1")
+    place.node.cloud.delete(place.cloud["cobnut"], at, by="operator")
+    place.ask("person.erase", id="mia@x.example")
+    place.take_log()
+
+    done = place.restore()
+
+    with place.restored() as restored:
+        assert {"quince", "medlar", "sloe", "hazel"} == restored.words()
+        gone = ("damson", "bullace", "rowan", "service", "cobnut", "filbert")
+        assert {} == {word: found for word in gone if (found := restored.openable(word))}
+        assert 3 == place.measured(restored.node)
+        assert restored.node.erasures.rows.is_gone(goes)
+        assert restored.node.registry.people.by_email("mia@x.example") is None
+        assert restored.node.registry.people.by_email("ola@x.example") is not None
+    assert done.undone >= 4
+
+
+@pytest.mark.row("R5")
+def test_the_snapshot_that_was_restored_from_ends_too(place: BackedUp) -> None:
+    """At its time, from the restored home; also where that had come before the restore."""
+    planted(place)
+    place.back_up()
+    place.take_log()
+    place.clock.advance(timedelta(hours=49))
+    done = place.restore()
+    with place.restored() as restored:
+        (one,) = restored.node.snapshots.living()
+        assert (done.keys, str(place.keys / done.keys)) == (one.id, one.place)
+        assert {} == restored.node.sweep(place.clock()).failures
+        assert [] == [*place.keys.iterdir()]
+        assert [] == restored.node.snapshots.living()
+
+
+@pytest.mark.row("R1", "R5")
+def test_what_came_to_its_time_since_is_gone(place: BackedUp) -> None:
+    """Before anything is served, and by the time of the restore, however old the backup is."""
+    planted(place)
+    place.clock.advance(timedelta(days=29))
+    place.back_up()
+    place.clock.advance(timedelta(days=1, hours=12))
+    assert {} == place.node.sweep(place.clock()).failures
+    place.take_log()
+    place.restore()
+    with place.restored() as restored:
+        assert set() == restored.words()
+        assert {} == {
+            word: found
+            for word in ("quince", "medlar", "sloe", "hazel")
+            if (found := restored.openable(word))
+        }
+        assert 0 == place.measured(restored.node)
+
+
+@pytest.mark.row("T1", "R1", "R5")
+def test_what_was_chosen_since_holds(place: BackedUp) -> None:
+    """A refusal shortens what was kept under a yes, and nobody trains on it; a record of each
+    choice is there, in order, by its number.
+    """
+    stays, _ = planted(place)
+    node = place.node
+    node.accounts.choose_training(stays, "allowed", language="en", source="console")
+    place.say(stays, "greengage")
+    long = {row.id: row.expires_at for row in node.vault.sessions(place.clock(), stays)}
+    place.back_up()
+    node.accounts.choose_training(stays, "refused", language="en", source="console")
+    expected = node.accounts.get(stays)
+    records = [(one.number, one.new) for one in node.accounts.consent_records(stays)]
+    place.take_log()
+    place.restore()
+    with place.restored() as restored:
+        account = restored.node.accounts.get(stays)
+        assert ("refused", expected.consent) == (account.training_choice, account.consent)
+        found = restored.node.accounts.consent_records(stays)
+        assert records == [(one.number, one.new) for one in found]
+        now = {row.id: row.expires_at for row in restored.node.vault.sessions(place.clock(), stays)}
+        assert now.keys() == long.keys()
+        said = place.sessions["greengage"]
+        assert now[said] < long[said] - timedelta(days=365)
+
+
+@pytest.mark.row("G1", "R6")
+def test_ways_in_that_were_closed_since_stay_closed(place: BackedUp) -> None:
+    """A key that was revoked, a sign-in, a role, an operator, a limit."""
+    planted(place)
+    node = place.node
+    kept = place.ask("key.create", account=next(iter(node.accounts.api_keys()))[1].account_id,
+                     name="kept")  # fmt: skip
+    gone = place.ask("key.create", account=kept["account"], name="gone")
+    made = place.person("pia@x.example")
+    acme = place.ask("organisation.create", name="Acme", plan="team")
+    for role in ("owner", "admin"):
+        place.ask(
+            "organisation.member", organisation=acme["organisation"], role=role,
+            person=made["person"] if role == "admin" else place.person("boss@x.example")["person"],
+        )  # fmt: skip
+    node.registry.people.set_operator(made["person"], True, by=OPERATOR)
+    cookie = node.registry.web_sessions.begin(made["person"], client="test")
+    place.back_up()
+    place.ask("key.revoke", key_id=gone["key_id"])
+    place.ask(
+        "organisation.remove_member", organisation=acme["organisation"], person=made["person"]
+    )
+    node.registry.people.set_operator(made["person"], False, by=OPERATOR)
+    place.ask("account.limit", account=kept["account"], stored_mb=7)
+    place.take_log()
+    place.restore()
+    with place.restored() as restored:
+        keys = restored.node.accounts
+        assert keys.authenticate(kept["key"].encode()) is not None
+        assert keys.authenticate(gone["key"].encode()) is None
+        assert restored.node.registry.web_sessions.find(cookie) is None
+        registry = restored.node.registry
+        members = registry.organisations.members(acme["organisation"])
+        assert ["owner"] == [one.role for one in members]
+        assert not registry.people.get(made["person"]).operator
+        assert 7 == keys.get(kept["account"]).stored_mb
+
+
+@pytest.mark.row("R5")
+def test_holds_stand_as_they_stood_last(place: BackedUp) -> None:
+    """What was held since is held still, though its time has come; what was let go is not."""
+    planted(place)
+    place.clock.advance(timedelta(days=29))
+    at = place.clock()
+    old = place.node.holds.place(place.sessions["medlar"], "matter 1", at)
+    place.back_up()
+    place.node.holds.place(place.sessions["quince"], "matter 2", at)
+    place.node.holds.release(old.id, at)
+    place.clock.advance(timedelta(days=1, hours=12))
+    place.node.sweep(place.clock())
+    place.take_log()
+    done = place.restore()
+    with place.restored() as restored:
+        assert {place.sessions["quince"]} == restored.node.holds.held()
+        (hold,) = restored.node.holds.holding(place.sessions["quince"])
+        assert b"quince" in b"".join(restored.node.holds.read(hold.id))
+        assert set() == restored.words()
+        assert [] == restored.openable("medlar")
+    assert any("its reason is lost" in one for one in done.look)
+
+
+@pytest.mark.row("P4")
+def test_the_log_goes_on_where_it_was(place: BackedUp) -> None:
+    """Every entry since is in the restored audit record, as the log has it; what is added comes
+    after, and a checkpoint from before is its beginning.
+    """
+    planted(place)
+    place.back_up()
+    place.node.vault.delete(place.sessions["damson"], place.clock())
+    place.take_log()
+    said = [(one.number, one.kind, one.subject) for one in place.node.ledger.entries()]
+    before = place.node.sequencer.folder.read("checkpoint")
+    assert before is not None
+    place.restore()
+    with place.restored() as restored:
+        found = [(one.number, one.kind, one.subject) for one in restored.node.ledger.entries()]
+        assert said == found[: len(said)]
+        assert "home.restored" in [kind for _, kind, _ in found[len(said) :]]
+        restored.node.sequencer.run()
+        checked = table.perform(
+            restored.node, "audit.verify", {"since": before.decode()}, by=OPERATOR
+        )
+        assert ([], 0) == (checked["damaged"], checked["lost"])
+        assert [] == table.perform(restored.node, "verify", {}, by=OPERATOR)["damaged"]
+
+
+@pytest.mark.row("R6")
+def test_parts_of_the_old_home_are_none_of_the_restored_one(place: BackedUp) -> None:
+    """The old home, however far it has come, is older than what was restored from its backup."""
+    planted(place)
+    place.back_up()
+    place.take_log()
+    place.restore()
+    place.node.close()
+    restored = Home(place.folder / "restored")
+    rmtree(restored.keyring_database.parent)
+    place.home.keyring_database.parent.rename(restored.keyring_database.parent)
+    with pytest.raises(IntegrityError, match="older") as refused:
+        Node.open(restored, clock=place.clock)
+    assert "home_parts" == refused.value.code
+    place.node = Node.open(Home(place.folder / "another"), clock=place.clock)
+
+
+class TestRefused:
+    """What can't be replayed, or does not fit, is refused by name, and nothing is restored."""
+
+    @pytest.mark.row("R5", "R6")
+    def test_without_a_newer_log(self, place: BackedUp) -> None:
+        """No log; one from before the backup; another home's."""
+        planted(place)
+        place.take_log()
+        place.back_up()
+        another = BackedUp(place.folder / "other")
+        another.person("eve@x.example")
+        another.node.sequencer.run()
+        for ledger, said in (
+            (None, "no log was named"),
+            (place.folder / "nowhere", "there is no log"),
+            (place.log, "as old as the backup"),
+            (another.home.ledger, "can't be believed"),
+        ):
+            with pytest.raises(BaileeError) as refused:
+                place.restore(ledger=ledger)
+            assert said in refused.value.message
+            assert refused.value.hint and "ledger" in refused.value.hint
+            assert not (place.folder / "restored").exists()
+        another.node.close()
+
+    @pytest.mark.row("R6")
+    def test_a_log_that_does_not_know_of_the_backup(self, place: BackedUp) -> None:
+        """It has grown, and not as far as to when the backup was done."""
+        planted(place)
+        place.back_up()
+        place.take_log()
+        place.node.vault.delete(place.sessions["damson"], place.clock())
+        place.back_up()
+        with pytest.raises(BaileeError, match="the log"):
+            place.restore()
+
+    def test_a_log_with_a_changed_file(self, place: BackedUp) -> None:
+        """A tile, the checkpoint, the history: each is named."""
+        planted(place)
+        place.back_up()
+        place.take_log()
+        changed = [one for one in place.log.rglob("*") if one.is_file()]
+        assert any("history" in one.parts for one in changed)
+        for path in changed:
+            before = path.read_bytes()
+            path.write_bytes(flipped(before))
+            with pytest.raises(BaileeError) as refused:
+                place.restore()
+            assert path.name in f"{refused.value.message}"
+            assert not (place.folder / "restored").exists()
+            path.write_bytes(before)
+        place.restore()
+
+    def test_a_backup_with_a_changed_file(self, place: BackedUp) -> None:
+        """Any of data and keys: it is named, by `verify` too; and put right, all is well."""
+        planted(place)
+        place.back_up()
+        place.take_log()
+        of_data = [one for one in place.data.rglob("*") if one.is_file()]
+        of_keys = [one for one in place.keys.rglob("*") if one.is_file()]
+        for path in (*of_data, *of_keys):
+            before = path.read_bytes()
+            path.write_bytes(flipped(before))
+            with pytest.raises(BaileeError) as refused:
+                place.restore()
+            if path.name != "root.json":  # its hash lies nowhere: with it nothing opens
+                assert path.name in refused.value.message
+            if path in of_data and path.name != "manifest.json":
+                assert [path.name] == [where.rpartition("/")[2] for where, _ in wrong(place)]
+            path.write_bytes(before)
+        place.restore()
+
+    def test_keys_that_are_older_or_of_another_home(self, place: BackedUp) -> None:
+        """With them something would not open, or nothing."""
+        planted(place)
+        place.back_up()
+        place.say(next(iter(place.node.accounts.api_keys()))[1].account_id, "greengage")
+        place.back_up(keys=False)
+        place.take_log()
+        with pytest.raises(IntegrityError, match="older than the data"):
+            place.restore()
+        another = BackedUp(place.folder / "other")
+        another.back_up()
+        with pytest.raises(IntegrityError, match="two homes"):
+            place.restore(keys=another.keys)
+        another.node.close()
+
+    def test_a_home_that_is_not_new(self, place: BackedUp) -> None:
+        """A restore writes over nothing."""
+        planted(place)
+        place.back_up()
+        place.take_log()
+        with pytest.raises(InputError, match="not empty"):
+            place.restore("home")
+
+    def test_an_entry_that_nobody_here_can_replay(self) -> None:
+        """A newer version wrote it; or an older copy was accepted."""
+        entry = replaying.Entry(1, START, "orchard.burnt", "x", {})
+        with pytest.raises(IntegrityError) as refused:
+            replaying.plan([entry])
+        assert "schema" == refused.value.code
+
+
+@pytest.mark.row("R5", "R6")
+def test_every_kind_of_entry_is_replayed_or_needs_none() -> None:
+    """Who adds a kind says what a restore has to do about it."""
+    assert {*KINDS} - {"home.older_accepted"} == replaying.replayed_kinds()
+
+
+def flipped(content: bytes) -> bytes:
+    """With one bit changed, in the middle."""
+    at = len(content) // 2
+    return content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :]
+
+
+def wrong(place: BackedUp) -> list[tuple[str, str]]:
+    """What `bailee backup verify` says is wrong."""
+    return verified(place.data)[2]
