@@ -31,7 +31,7 @@ BEARABLE: Final = frozenset(
         *("sessions", "exchanges", "prefixes", "receipts", "receipt_segments", "sweep_steps"),
         *("accounts", "api_keys", "consent_records", "persons", "memberships", "providers"),
         *("identities", "passkeys", "web_sessions", "sign_in_attempts", "answers"),
-        *("error_issues", "telemetry_dropped", "survey_counts", "received"),
+        *("error_issues", "telemetry_dropped", "survey_counts", "received", "receipt_owners"),
     }
 )
 """Tables of which rows may be lost."""

@@ -69,16 +69,18 @@ _COUNTS: Final = (
     *(f"git_{n}" for n in ("operations", "refused", "rejected")),
 )  # fmt: skip
 
+_STATES: Final = (
+    "requested", "inaccessible", "deferred", "key_destroyed", "backups_unrecoverable", "reclaimed",
+)  # fmt: skip
 _RECEIPTS: Final[Mapping[str, Declared]] = {
-    f"{kind}.{state}": {"receipt": _ID}
+    f"{kind}.{state}": {
+        "receipt": _ID, "data_class": _WORD, "by": _ID, **dict.fromkeys(_STATES, _WORD),
+    }
     for kind in (
         "erasure", "expiry", "held_expiry",
         "report_withdrawal", "report_erasure", "report_expiry", "cloud_erasure", "cloud_expiry",
     )
-    for state in (
-        "requested", "inaccessible", "deferred", "key_destroyed", "backups_unrecoverable",
-        "reclaimed",
-    )
+    for state in _STATES
 }  # fmt: skip
 
 KINDS: Final[Mapping[str, Declared]] = {

@@ -469,6 +469,14 @@ CREATE TABLE received (
 	CONSTRAINT pk_received PRIMARY KEY (data_class, account_id, day, period)
 );
 
+CREATE TABLE receipt_owners (
+	owner VARCHAR NOT NULL, 
+	receipt_id VARCHAR NOT NULL, 
+	requested_at DATETIME NOT NULL, 
+	CONSTRAINT pk_receipt_owners PRIMARY KEY (owner, receipt_id), 
+	CONSTRAINT fk_receipt_owners_receipt_id_receipts FOREIGN KEY(receipt_id) REFERENCES receipts (id)
+);
+
 CREATE TRIGGER audit_leaves_no_delete BEFORE DELETE ON audit_leaves BEGIN SELECT RAISE(ABORT, 'audit_leaves is append-only'); END;
 
 CREATE TRIGGER audit_leaves_no_update BEFORE UPDATE ON audit_leaves WHEN NOT (NEW.sealed_salt IS NULL AND NEW.leaf IS OLD.leaf AND NEW.number IS OLD.number AND NEW.salt IS OLD.salt AND NEW.digest IS OLD.digest) BEGIN SELECT RAISE(ABORT, 'audit_leaves is append-only'); END;
@@ -537,6 +545,8 @@ CREATE INDEX ix_passkeys_person_id ON passkeys (person_id);
 
 CREATE INDEX ix_persons_created_at ON persons (created_at, id);
 
+CREATE INDEX ix_receipt_owners_latest ON receipt_owners (owner, requested_at DESC, receipt_id);
+
 CREATE INDEX ix_receipt_segments_segment_id ON receipt_segments (segment_id);
 
 CREATE INDEX ix_receipts_owner_requested_at ON receipts (owner, requested_at DESC, id);
@@ -583,5 +593,5 @@ CREATE UNIQUE INDEX uq_accounts_person_id ON accounts (person_id);
 
 CREATE UNIQUE INDEX uq_exchanges_number ON exchanges (session_id, number);
 
-INSERT INTO alembic_version VALUES ('0055');
+INSERT INTO alembic_version VALUES ('0058');
 
