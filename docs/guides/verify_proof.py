@@ -1,14 +1,16 @@
 #!/usr/bin/env python3
 """Checks, with nothing of bailee, that an entry is in a log: a proof, an entry, and whom you trust.
 
-    python3 verify_proof.py TRUST PROOF ENTRY
+    python3 verify_proof.py TRUST PROOF [ENTRY]
 
 TRUST is a policy as c2sp.org/tlog-policy says: the public keys of the log and of the witnesses that
 must have seen it. You wrote it, or had it from somebody you believe. PROOF is a .tlog-proof file
-(c2sp.org/tlog-proof). ENTRY is the file that it is about; where the proof brings a salt, what is in
-the log is SHA-256 of the salt and this file.
+(c2sp.org/tlog-proof). ENTRY is the file that it is about. A proof may bring a salt of 32 bytes, and
+what is in the log is SHA-256 of the salt and the entry then; behind the salt it may bring the entry
+too, and no file is needed.
 
-Exit status 0: the entry is in the log, and what the checkpoint says is printed. 1: not shown.
+Exit status 0: the entry is in the log; what the checkpoint says is printed, and an entry that the
+proof brings. 1: not shown.
 
 It needs Python 3.10 and the package cryptography; for keys of ML-DSA-44, version 50 of it.
 """
@@ -173,35 +175,46 @@ def root_of(leaf, index, size, hashes):
     return found
 
 
-def verify(trust, proof, entry):
-    """The origin, the size and the entry's index. All three arguments are bytes of files."""
+def verify(trust, proof, entry=None):
+    """The origin, the size, the entry's index, and the entry. All arguments are bytes of files."""
     head, _, note = proof.decode().partition("\n\n")
     first, *lines = head.split("\n")
     demand(first == "c2sp.org/tlog-proof@v1", "this is no proof of c2sp.org/tlog-proof@v1")
     if lines and lines[0].startswith("extra "):
-        salt = unbase64(lines.pop(0)[len("extra ") :])
-        entry = hashlib.sha256(salt + entry).digest()
+        extra = unbase64(lines.pop(0)[len("extra ") :])
+        salt, within = extra[:32], extra[32:] or None
+        entry = within if entry is None else entry
+        demand(entry is not None, "the proof does not bring the entry, and no file was given")
+        demand(within in (None, entry), "the proof brings another entry than this file")
+        committed = hashlib.sha256(salt + entry).digest()
+    else:
+        demand(entry is not None, "the proof does not bring the entry, and no file was given")
+        committed = entry
     demand(lines and lines[0].startswith("index "), "the proof says no index")
     index = number(lines.pop(0)[len("index ") :])
     origin, size, root = verify_checkpoint(note, read_trust(trust.decode()))
-    leaf = hashlib.sha256(b"\0" + entry).digest()
+    leaf = hashlib.sha256(b"\0" + committed).digest()
     found = root_of(leaf, index, size, [unbase64(line) for line in lines])
     demand(found == root, "this entry is not in the log")
-    return origin, size, index
+    return origin, size, index, entry
 
 
 def main(arguments):
     """Say whether it is shown; the exit status."""
-    if len(arguments) != 3:
+    if len(arguments) not in (2, 3):
         print(__doc__)
         return 2
     try:
-        trust, proof, entry = (Path(name).read_bytes() for name in arguments)
-        origin, size, index = verify(trust, proof, entry)
+        origin, size, index, entry = verify(*(Path(name).read_bytes() for name in arguments))
     except (Refused, ValueError, LookupError, OSError) as error:
         print(f"not shown: {error}", file=sys.stderr)
         return 1
-    print(f"entry {index} of {origin}, which had {size} entries then, is this file")
+    print(f"entry {index} of {origin}, which had {size} entries then, is ", end="")
+    if len(arguments) == 3:
+        print("this file")
+    else:
+        said = entry.decode("utf-8", "backslashreplace")
+        print("\n" + "".join(one if one.isprintable() else "?" for one in said))
     return 0
 
 

@@ -219,7 +219,8 @@ class Receipts:
         """Enter a step of receipts, with what each says that came before it."""
         for kind in sorted({receipt.kind for receipt in some}):
             of_kind = [receipt for receipt in some if receipt.kind == kind]
-            self._record_all(f"{kind}.{state}", [(one.subject, _said(one, state)) for one in of_kind])
+            entries = [(one.subject, _said(one, state)) for one in of_kind]
+            self._record_all(f"{kind}.{state}", entries)
 
     def get(self, receipt_id: str) -> Receipt:
         """A receipt by its id.
@@ -373,6 +374,7 @@ def _latest_of(
     """The ids of the latest receipts that are an owner's alone, and of those that they shared: of
     each as many as a page has, found by an index.
     """
+    about = select(receipts.c.id).where(receipts.c.subject == subject)
     found = []
     for whose, at, name in (
         (receipts.c.owner, receipts.c.requested_at, receipts.c.id),
@@ -380,7 +382,7 @@ def _latest_of(
     ):
         query = select(name.label("id")).where(whose == owner, following(at, name, after))
         if subject is not None:
-            query = query.where(name.in_(select(receipts.c.id).where(receipts.c.subject == subject)))
+            query = query.where(name.in_(about))
         found.append(query.order_by(at.desc(), name).limit(most).subquery())
     return union_all(*(select(one.c.id) for one in found))
 

@@ -41,7 +41,7 @@ from bailee.operations import (
 )
 from bailee.operations.archive import archive
 from bailee.operations.key_terms import key_of
-from bailee.operations.retention import receipt
+from bailee.operations.receipts import receipt
 from bailee.operations.sessions import as_bytes, session, unkept_of
 from bailee.vault.exporting import as_lines
 from bailee.vault.transcript import SessionRow
@@ -271,7 +271,7 @@ def _receipts(node: Node, subject: DataSubject, rows: list[SessionRow]) -> list[
         found += node.receipts.parts(erasure.id)
     if subject.account is not None:
         found += node.receipts.of_owner(subject.account.account_id)
-    views = {one.id: _row(receipt(one)) for one in found}
+    views = {one.id: _row(receipt(node, one)) for one in found}
     return [*views.values(), *([erasure.receipt] if erasure and erasure.receipt else [])]
 
 

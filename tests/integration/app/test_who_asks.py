@@ -46,10 +46,10 @@ THE_HOMES: Mapping[str, frozenset[str]] = dict.fromkeys(
         "metrics.destinations", "errors.list", "errors.show", "errors.set",
         "hold.place", "hold.release", "hold.list", "hold.read",
         "account.list", "account.allow", "account.limit",
-        "receipts.list", "survey.results", "feedback.set", "feedback.draft", "feedback.file",
+        "survey.results", "feedback.set", "feedback.draft", "feedback.file",
     ),
     OPERATORS,
-) | {"receipts.key": frozenset(EVERYBODY - {"nobody"})}  # fmt: skip
+) | dict.fromkeys(("receipts.key", "receipts.list"), frozenset(EVERYBODY - {"nobody"}))  # fmt: skip
 """About the home as a whole."""
 
 ELSEWHERE = {
@@ -57,7 +57,7 @@ ELSEWHERE = {
     *choices.OPERATIONS, *keys.OPERATIONS,  # accounts/test_operations.py
     "person.export", "person.erase",  # app/test_person_data.py
     "account.show",  # below
-    "receipts.show",  # contract/test_keepers.py
+    "receipts.show", "receipts.proof",  # contract/test_keepers.py
     "feedback.list", "feedback.show", "feedback.withdraw",  # feedback/
     "cloud.start", "cloud.list", "cloud.show", "cloud.stop", "cloud.send", "cloud.attach",
     "cloud.logs", "cloud.diff", "cloud.teleport", "cloud.delete",  # cloud_sessions/

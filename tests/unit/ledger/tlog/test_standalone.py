@@ -39,13 +39,13 @@ NOTE = notes.signed(
 )
 
 
-def proof_of(index: int) -> bytes:
-    """The proof of an entry, as a file."""
+def proof_of(index: int, within: bytes = b"") -> bytes:
+    """The proof of an entry, as a file; with the entry `within` it."""
 
     def read(nodes: list[tree.TreeNode]) -> list[bytes]:
         return [tree.root(HASHES[n << level : (n + 1) << level]) for level, n in nodes]
 
-    return Proof(index, tuple(tree.inclusion(index, len(HASHES), read)), NOTE, SALT).data
+    return Proof(index, tuple(tree.inclusion(index, len(HASHES), read)), NOTE, SALT + within).data
 
 
 def script() -> ModuleType:
@@ -114,6 +114,32 @@ def test_it_shows_each_entry_and_no_other(tmp_path: Path) -> None:
     said = "entry 6 of log.example/one, which had 11 entries then, is this file\n"
     assert (0, said) == run("six")
     assert (1, "not shown: this entry is not in the log\n") == run("x")
+
+
+@pytest.mark.row("P4")
+def test_one_file_is_enough(tmp_path: Path) -> None:
+    """A proof that brings its entry shows it, as text that no terminal obeys; not another entry,
+    nor where the file beside it says something else.
+    """
+
+    def run(proof: bytes, *entry: str) -> tuple[int, str]:
+        (tmp_path / "proof").write_bytes(proof)
+        ran = subprocess.run(
+            [sys.executable, "-I", SCRIPT, "trust", "proof", *entry],
+            cwd=tmp_path, check=False, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        )  # fmt: skip
+        return ran.returncode, ran.stdout
+
+    for name, data in (("trust", POLICY), ("six", b"entry 6"), ("five", b"entry 5")):
+        (tmp_path / name).write_bytes(data)
+    whole = proof_of(6, b"entry 6")
+    said = "entry 6 of log.example/one, which had 11 entries then, is "
+    assert (0, f"{said}\nentry 6\n") == run(whole)
+    assert (0, f"{said}this file\n") == run(whole, "six")
+    assert (1, "not shown: the proof brings another entry than this file\n") == run(whole, "five")
+    assert (1, "not shown: this entry is not in the log\n") == run(proof_of(6, b"entry 5"))
+    alone = "not shown: the proof does not bring the entry, and no file was given\n"
+    assert (1, alone) == run(proof_of(6))
 
 
 @pytest.mark.row("P4")
