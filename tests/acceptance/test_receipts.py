@@ -42,10 +42,8 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
         bailee.up("--upstream", upstream.url, env=SIGN_UP)
         try:
             ada = Visitor(bailee.ready["console"])
-            ada.submit(
-                "/sign-up", "/sign-up",
-                {"email": "ada@x.example", "password": PASSWORD, "plan": "pro", "choice": "refused"},
-            )  # fmt: skip
+            form = {"email": "ada@x.example", "password": PASSWORD, "plan": "pro"}
+            ada.submit("/sign-up", "/sign-up", form | {"choice": "refused"})
             keys = {
                 "ada": bailee.json("key", "create", "--person", "ada@x.example")["key"],
                 "bob": bailee.json("person", "create", "--email", "b@x.example", "--plan", "pro")[

@@ -33,6 +33,11 @@ def sign(seed: bytes, receipt: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def digest(receipt: Mapping[str, Any]) -> str:
+    """SHA-256 of a receipt's canonical form, hexadecimal: how an entry of the log names it."""
+    return hashlib.sha256(_canonical(receipt)).hexdigest()
+
+
 def public_key(seed: bytes) -> str:
     """The public key, in base64."""
     return _text(Ed25519PrivateKey.from_private_bytes(seed).public_key().public_bytes_raw())
@@ -76,7 +81,11 @@ def _wrong() -> IntegrityError:
 
 
 def _bytes(receipt: Mapping[str, Any]) -> bytes:
-    return _PURPOSE + orjson.dumps(dict(receipt), option=orjson.OPT_SORT_KEYS)
+    return _PURPOSE + _canonical(receipt)
+
+
+def _canonical(receipt: Mapping[str, Any]) -> bytes:
+    return orjson.dumps(dict(receipt), option=orjson.OPT_SORT_KEYS)
 
 
 def _text(raw: bytes) -> str:

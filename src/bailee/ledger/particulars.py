@@ -61,7 +61,7 @@ _HOLD: Final[Declared] = {"hold": _ID}
 _HELD: Final[Declared] = {"data_class": _WORD, "clause": _WORD}
 _ERASED: Final[Declared] = {
     "erasure": _ID, "sessions": _NUMBER, "reports": _NUMBER, "cloud_sessions": _NUMBER,
-    "deferred": _NUMBER, "found": _NUMBER,
+    "deferred": _NUMBER, "found": _NUMBER, "document": _ID,
 }  # fmt: skip
 _COUNTS: Final = (
     *(f"egress_{n}" for n in ("connections", "allowed", "refused", "cut", "failed", "sent",

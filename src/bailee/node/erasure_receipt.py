@@ -102,6 +102,36 @@ def left(search: Search | None) -> Iterable[dict[str, Any]]:
         }
 
 
+def organisations_sessions(count: int, whose: str) -> dict[str, Any]:
+    """Sessions that were had with a key of an organisation's, whose id it is."""
+    return {
+        "what": f"{count} sessions of the organisation {whose}",
+        "organisation": whose,
+        "count": count,
+        "why": "they are the organisation's, and its admins say what becomes of them",
+        "until": "they expire, or the organisation deletes them",
+    }
+
+
+def shared_segments(count: int) -> dict[str, Any]:
+    """Files that have ciphertext of theirs beside what is kept of others."""
+    return {
+        "what": f"ciphertext that no key opens, in files of records: {count}",
+        "count": count,
+        "why": "records that are kept lie in the same files",
+        "until": "the last of those goes",
+    }
+
+
+def held(what: str, subject: str, data_class: str) -> dict[str, Any]:
+    """A thing whose destruction waits."""
+    return {
+        "what": f"{what} {subject} ({data_class}), unreadable but for the matter",
+        "why": "a legal hold; it is destroyed when the last hold is released",
+        "until": "the last hold is released",
+    }
+
+
 def _why(finding: Finding) -> tuple[str, str]:
     table, _, column = finding.column.partition(".")
     if finding.column == "sessions.key_id":

@@ -241,13 +241,6 @@ def _cloud_entries(node: Node, owner: str, now: datetime) -> list[dict[str, obje
 
 
 def _elsewhere(node: Node, subject: DataSubject, now: datetime) -> list[dict[str, object]]:
-    """Sessions of organisations that a key of the person was last used in."""
-    own = subject.account and subject.account.account_id
-    keys = {
-        key.key_id: account.account_id
-        for key, account in subjects.keys_of(node.accounts, subject)
-        if account.account_id != own
-    }
     return [
         {
             "session": row.id,
@@ -258,9 +251,7 @@ def _elsewhere(node: Node, subject: DataSubject, now: datetime) -> list[dict[str
             "exchanges": row.exchanges,
             "why": "the organisation's; ask it",
         }
-        for owner in sorted(set(keys.values()))
-        for row in node.vault.sessions(now, owner)
-        if row.key_id in keys
+        for row in subjects.sessions_elsewhere(node.accounts, node.vault, subject, now)
     ]
 
 
