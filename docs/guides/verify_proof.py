@@ -2,6 +2,7 @@
 """Checks, with nothing of bailee, that an entry is in a log: a proof, an entry, and whom you trust.
 
     python3 verify_proof.py TRUST PROOF [ENTRY]
+    python3 verify_proof.py TRUST NOTE
 
 TRUST is a policy as c2sp.org/tlog-policy says: the public keys of the log and of the witnesses that
 must have seen it. You wrote it, or had it from somebody you believe. PROOF is a .tlog-proof file
@@ -9,8 +10,11 @@ must have seen it. You wrote it, or had it from somebody you believe. PROOF is a
 what is in the log is SHA-256 of the salt and the entry then; behind the salt it may bring the entry
 too, and no file is needed.
 
-Exit status 0: the entry is in the log; what the checkpoint says is printed, and an entry that the
-proof brings. 1: not shown.
+NOTE is a text that the log's key has signed (c2sp.org/signed-note), as the result of a search for
+what remains of somebody.
+
+Exit status 0: the entry is in the log, or the note is as it was signed; what the checkpoint says is
+printed, and an entry that the proof brings, or the note. 1: not shown.
 
 It needs Python 3.10 and the package cryptography; for keys of ML-DSA-44, version 50 of it.
 """
@@ -120,18 +124,17 @@ def verify_signature(key, checkpoint, text, signature):
         raise Refused(f"the signature of {name} does not fit") from None
 
 
-def verify_checkpoint(note, trust):
-    """The origin, size and root of a checkpoint that the log and the quorum signed."""
-    logs, witnesses, groups, quorum = trust
+def split(note):
+    """A note's text, and the lines under it."""
     text, blank, lines = note.rpartition("\n\n")
-    demand(blank and lines.endswith("\n"), "the proof brings no signed checkpoint")
-    demand(not re.search(r"[\x00-\x09\x0b-\x1f]", note), "the checkpoint is not a text")
-    text += "\n"
-    origin, size, root, *_ = [*text.split("\n"), "", ""]
-    size, root = number(size), unbase64(root)
-    demand(len(root) == 32, "the root is not 32 bytes")
+    demand(blank and lines.endswith("\n"), "no signatures stand under it")
+    demand(not re.search(r"[\x00-\x09\x0b-\x1f]", note), "what was signed is not a text")
+    return text + "\n", lines
 
-    known = {key[0]: key for key in [*logs, *witnesses.values()]}
+
+def signers(text, lines, keys, checkpoint=None):
+    """Which of the keys, by name and id, signed a text."""
+    known = {key[0]: key for key in keys}
     signed = set()
     for line in lines[:-1].split("\n"):
         found = re.fullmatch(r"— ([^\s+]+) (\S+)", line)
@@ -140,8 +143,29 @@ def verify_checkpoint(note, trust):
         name = found[1]
         key = known.get((name, raw[:4]))
         if key and key[0] not in signed:
-            verify_signature(key, (origin, size, root), text.encode(), raw[4:])
+            verify_signature(key, checkpoint, text.encode(), raw[4:])
             signed.add(key[0])
+    return signed
+
+
+def verify_note(note, trust):
+    """The text of a note, and the name of the log that signed it."""
+    text, lines = split(note)
+    keys = [key for key in read_trust(trust.decode())[0] if key[1] == 1]
+    signed = signers(text, lines, keys)
+    demand(signed, "it is no proof, and no note that a log signed that you trust")
+    demand(not re.fullmatch("[0-9]+", text.split("\n")[1]), "it is a checkpoint, and no note")
+    return text, signed.pop()[0]
+
+
+def verify_checkpoint(note, trust):
+    """The origin, size and root of a checkpoint that the log and the quorum signed."""
+    logs, witnesses, groups, quorum = trust
+    text, lines = split(note)
+    origin, size, root, *_ = [*text.split("\n"), "", ""]
+    size, root = number(size), unbase64(root)
+    demand(len(root) == 32, "the root is not 32 bytes")
+    signed = signers(text, lines, [*logs, *witnesses.values()], (origin, size, root))
 
     def holds(name):
         if name == "none" or name in witnesses:
@@ -199,13 +223,23 @@ def verify(trust, proof, entry=None):
     return origin, size, index, entry
 
 
+def shown(text):
+    """A text of somebody else's, for a terminal."""
+    return "".join(one if one.isprintable() or one == "\n" else "?" for one in text)
+
+
 def main(arguments):
     """Say whether it is shown; the exit status."""
     if len(arguments) not in (2, 3):
         print(__doc__)
         return 2
     try:
-        origin, size, index, entry = verify(*(Path(name).read_bytes() for name in arguments))
+        files = [Path(name).read_bytes() for name in arguments]
+        if len(files) == 2 and not files[1].startswith(b"c2sp.org/tlog-proof@"):
+            text, name = verify_note(files[1].decode(), files[0])
+            print(f"this note is as {name} signed it:\n{shown(text)}")
+            return 0
+        origin, size, index, entry = verify(*files)
     except (Refused, ValueError, LookupError, OSError) as error:
         print(f"not shown: {error}", file=sys.stderr)
         return 1
@@ -213,8 +247,7 @@ def main(arguments):
     if len(arguments) == 3:
         print("this file")
     else:
-        said = entry.decode("utf-8", "backslashreplace")
-        print("\n" + "".join(one if one.isprintable() else "?" for one in said))
+        print("\n" + shown(entry.decode("utf-8", "backslashreplace")))
     return 0
 
 

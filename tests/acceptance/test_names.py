@@ -89,7 +89,7 @@ NOT_HERE = {
     "policy diff": "two documents", "policy page": "a document",
     "person create": "an id and a key", "person password": "an id", "person export": "a file",
     "person erase": "an id", "receipts verify": "a file", "receipts show": "ids",
-    "receipts proof": "ids",
+    "receipts proof": "ids", "audit erasure": "kinds, places and counts",
     "hold read": "as `sessions export`", "organisation create": "ids",
     "organisation provider": "what was just typed", "privacy allow": "as `show`",
     "privacy refuse": "as `show`", "sessions export": "in a terminal, below",

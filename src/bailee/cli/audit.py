@@ -12,6 +12,7 @@ from bailee.cli.answers import Fields, fields
 from bailee.cli.errors import reporting
 from bailee.cli.proofs import OutOption, put, put_proof
 from bailee.cli.reach import JsonOption, PlaceOption, ask_one, ask_pages
+from bailee.cli.remains import erasure
 from bailee.cli.show import console, moment, print_json, say, table
 from bailee.errors import CODES, InputError
 
@@ -23,6 +24,9 @@ app = typer.Typer(help="The audit record.", no_args_is_help=True)
 @app.callback()
 def _group() -> None:
     pass
+
+
+app.command()(erasure)
 
 
 @app.command("list")

@@ -111,6 +111,8 @@ KINDS: Final[Mapping[str, Declared]] = {
     "sign_in.begun": {"session": _ID},
     "sign_in.ended": {"session": _ID},
     "access.read": {"by": _ID, "reason": _SEALED},
+    "remains.search_begun": {"by": _ID, "reason": _SEALED, "folders": _NUMBER},
+    "remains.searched": {"by": _ID, "found": _NUMBER, "document": _ID},
     # a person's data as a whole
     "person.exported": _BY,
     "person.erasure_requested": {"erasure": _ID, "by": _ID},

@@ -113,6 +113,11 @@ class Sequencer:
         return self._new.wait(seconds)
 
     @property
+    def signer(self) -> Signer:
+        """Who signs the tree, and what else this home says in a note."""
+        return self._signer()
+
+    @property
     def key(self) -> Key:
         """The public key under which the tree is signed."""
         return self._signer().key

@@ -31,7 +31,8 @@ UNSEEN: Final = (
 )
 
 _ALWAYS: Final = "always"
-_CHANCE: Final = "not left on purpose: it is somebody else's, or a defect; the operator should look"
+UNKNOWN: Final = "unknown"
+CHANCE: Final = "not left on purpose: it is somebody else's, or a defect; the operator should look"
 _WHY: Final[Mapping[str, tuple[str, str]]] = {
     "audit": ("an entry proves what was done; it names ids", _ALWAYS),
     "consent_records": ("it proves what was chosen; it names an account and who chose", _ALWAYS),
@@ -142,4 +143,4 @@ def _why(finding: Finding) -> tuple[str, str]:
         return _SETTINGS
     if (table, column, finding.what) == ("holds", "reason", SAID):
         return _REASON
-    return _CHANCE, "unknown"
+    return CHANCE, UNKNOWN

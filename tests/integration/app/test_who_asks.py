@@ -42,6 +42,7 @@ THE_HOMES: Mapping[str, frozenset[str]] = dict.fromkeys(
         "retention.run", "retention.watch", "retention.report", "retention.damaged", "verify",
         "keyring.rotate", "clock.show", "clock.confirm",
         "audit.list", "audit.show", "audit.checkpoint", "audit.verify", "audit.proof",
+        "audit.remains",
         "metrics.list", "metrics.query", "metrics.summary", "metrics.dropped",
         "metrics.destinations", "errors.list", "errors.show", "errors.set",
         "hold.place", "hold.release", "hold.list", "hold.read",
@@ -156,7 +157,7 @@ def test_what_is_the_homes_is_the_operators(stage: Stage, operation: str) -> Non
     """Whatever they name."""
     expected = THE_HOMES[operation]
     values = {
-        "id": stage.session("mia"), "session": "none", "reason": "r", "name": "n",
+        "id": stage.session("mia"), "session": "none", "reason": "an officer asks", "name": "n",
         "account": stage.account["mia"], "unrecorded_routes": True,
         "state": "open", "number": 1,
     }  # fmt: skip
