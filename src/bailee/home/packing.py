@@ -13,9 +13,9 @@ import gzip
 import lzma
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any, Final, cast
+from typing import IO, Final, cast
 
 MOST: Final = 64 << 30
 UNREADABLE: Final = (
@@ -30,11 +30,6 @@ _KINDS: Final = {
     b"\xfd7zXZ\x00": "xz",
     b"PK\x03\x04": "zip",
     b"\x28\xb5\x2f\xfd": "zstd",
-}
-_OPENERS: Final[Mapping[str, Callable[..., Any]]] = {
-    "gzip": gzip.open,
-    "bzip2": bz2.open,
-    "xz": lzma.open,
 }
 
 
@@ -64,8 +59,9 @@ def contents(path: Path, kind: str) -> Iterator[IO[bytes]]:
         return
     if kind == "zstd":
         raise NotImplementedError("zstd")
-    with _OPENERS[kind](path, "rb") as file:
-        yield bound.of(file)
+    unpack = {"gzip": gzip.GzipFile, "bzip2": bz2.BZ2File, "xz": lzma.LZMAFile}[kind]
+    with unpack(path) as file:
+        yield bound.of(cast("IO[bytes]", file))
 
 
 class _Bound:

@@ -370,7 +370,7 @@ def is_deferred(subject: ColumnElement[Any], data_class: ColumnElement[Any]) -> 
 
 def _latest_of(
     owner: str, subject: str | None, most: int, after: str | None
-) -> CompoundSelect[Any]:
+) -> CompoundSelect[str]:
     """The ids of the latest receipts that are an owner's alone, and of those that they shared: of
     each as many as a page has, found by an index.
     """

@@ -24,7 +24,7 @@ NAME: Final = "receipts/signing"
 _PURPOSE: Final = b"bailee/receipt/1\n"
 
 
-def sign(seed: bytes, receipt: Mapping[str, Any]) -> dict[str, Any]:
+def sign(seed: bytes, receipt: Mapping[str, object]) -> dict[str, Any]:
     """The receipt with its signature. `seed`: 32 bytes, the private key."""
     return {
         "receipt": dict(receipt),
@@ -33,7 +33,7 @@ def sign(seed: bytes, receipt: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def digest(receipt: Mapping[str, Any]) -> str:
+def digest(receipt: Mapping[str, object]) -> str:
     """SHA-256 of a receipt's canonical form, hexadecimal: how an entry of the log names it."""
     return hashlib.sha256(_canonical(receipt)).hexdigest()
 
@@ -80,11 +80,11 @@ def _wrong() -> IntegrityError:
     )
 
 
-def _bytes(receipt: Mapping[str, Any]) -> bytes:
+def _bytes(receipt: Mapping[str, object]) -> bytes:
     return _PURPOSE + _canonical(receipt)
 
 
-def _canonical(receipt: Mapping[str, Any]) -> bytes:
+def _canonical(receipt: Mapping[str, object]) -> bytes:
     return orjson.dumps(dict(receipt), option=orjson.OPT_SORT_KEYS)
 
 

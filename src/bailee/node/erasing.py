@@ -233,7 +233,7 @@ class Erasures:
         now: datetime,
         looked: tuple[Search | None, Sequence[Trace], bool],
         *,
-        left: list[dict[str, Any]],
+        left: list[said.Said],
     ) -> None:
         deferred = [part for part in parts if part.state == DEFERRED]
         state = WAITING if deferred else DONE
@@ -272,7 +272,7 @@ class Erasures:
         now: datetime,
         looked: tuple[Search | None, Sequence[Trace], bool],
         *,
-        left: list[dict[str, Any]],
+        left: list[said.Said],
     ) -> dict[str, Any]:
         found, _, known = looked
         return {
@@ -304,7 +304,7 @@ class Erasures:
 
     def _left(
         self, subject: DataSubject, segments: Sequence[str], now: datetime
-    ) -> Iterator[dict[str, Any]]:
+    ) -> Iterator[said.Said]:
         """What there is still that was not theirs alone: their organisations' sessions, and files
         that hold others' records too.
         """
@@ -315,7 +315,7 @@ class Erasures:
         if segments:
             yield said.shared_segments(len(segments))
 
-    def _deferred(self, parts: Sequence[Receipt]) -> Iterator[dict[str, Any]]:
+    def _deferred(self, parts: Sequence[Receipt]) -> Iterator[said.Said]:
         for part in parts:
             if part.state == DEFERRED:
                 yield said.held(self._what(part), part.subject, part.data_class)

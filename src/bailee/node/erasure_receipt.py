@@ -31,6 +31,9 @@ UNSEEN: Final = (
 )
 
 _ALWAYS: Final = "always"
+Said = dict[str, Any]
+"""A part of a receipt, as JSON has it."""
+
 UNKNOWN: Final = "unknown"
 CHANCE: Final = "not left on purpose: it is somebody else's, or a defect; the operator should look"
 _WHY: Final[Mapping[str, tuple[str, str]]] = {
@@ -90,7 +93,7 @@ def is_word(finding: Finding) -> bool:
     return finding.what not in (OURS, SESSION)
 
 
-def left(search: Search | None) -> Iterable[dict[str, Any]]:
+def left(search: Search | None) -> Iterable[Said]:
     """What was found, each with the reason why it is there."""
     for finding in () if search is None else search.findings:
         why, until = _why(finding)
@@ -103,7 +106,7 @@ def left(search: Search | None) -> Iterable[dict[str, Any]]:
         }
 
 
-def organisations_sessions(count: int, whose: str) -> dict[str, Any]:
+def organisations_sessions(count: int, whose: str) -> Said:
     """Sessions that were had with a key of an organisation's, whose id it is."""
     return {
         "what": f"{count} sessions of the organisation {whose}",
@@ -114,7 +117,7 @@ def organisations_sessions(count: int, whose: str) -> dict[str, Any]:
     }
 
 
-def shared_segments(count: int) -> dict[str, Any]:
+def shared_segments(count: int) -> Said:
     """Files that have ciphertext of theirs beside what is kept of others."""
     return {
         "what": f"ciphertext that no key opens, in files of records: {count}",
@@ -124,7 +127,7 @@ def shared_segments(count: int) -> dict[str, Any]:
     }
 
 
-def held(what: str, subject: str, data_class: str) -> dict[str, Any]:
+def held(what: str, subject: str, data_class: str) -> Said:
     """A thing whose destruction waits."""
     return {
         "what": f"{what} {subject} ({data_class}), unreadable but for the matter",

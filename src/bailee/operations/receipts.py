@@ -89,7 +89,7 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
-class Left:
+class LeftOver:
     """Something that is left of what a receipt is of. `code` is for programs."""
 
     code: str
@@ -108,7 +108,7 @@ class ShownReceipt:
     signed: dict[str, object]
     reference: str
     steps: list[Step]
-    left: list[Left]
+    left: list[LeftOver]
     parts: list[ReceiptSummary]
 
 
@@ -322,23 +322,23 @@ def _sign(asks: Asks, node: Node, one: Receipt, steps: list[Step]) -> dict[str, 
     return signing.sign(node.keyring.secret(signing.NAME), whole)
 
 
-def _left(node: Node, one: Receipt) -> Iterator[Left]:
+def _left(node: Node, one: Receipt) -> Iterator[LeftOver]:
     """What is left now of what a receipt is of, and why."""
     if one.state == DEFERRED:
-        yield Left(
+        yield LeftOver(
             "held", 1, "all of it, unreadable but for the matter", "a legal hold",
             "the last hold is released",
         )  # fmt: skip
     elif one.key_destroyed_at is None:
-        yield Left("under_way", 1, "its key", "the destruction is under way", "a few minutes")
+        yield LeftOver("under_way", 1, "its key", "the destruction is under way", "a few minutes")
     elif one.state == KEY_DESTROYED:
-        yield Left(
+        yield LeftOver(
             "older_keys", 1, "its key, in copies of the keyring from before",
             "the root that wraps it there has not been replaced since",
             "the next rotation; copies that have keyring and root together are the operator's",
         )  # fmt: skip
     if segments := node.receipts.waits_for(one.id):
-        yield Left(
+        yield LeftOver(
             "segments", segments, f"ciphertext that no key opens, in files of records: {segments}",
             "records that are kept lie in the same files", "the last of those goes",
         )  # fmt: skip

@@ -500,7 +500,7 @@ class Forgetting:
                 found[session_id].append(segment_id)
         return found
 
-    def _expired(self, query: Select[Any], end: datetime) -> list[str]:
+    def _expired(self, query: Select[str], end: datetime) -> list[str]:
         """What a query gives of the sessions whose epoch ended then."""
         since = end - timedelta(seconds=EPOCH_SECONDS)
         with storage_errors("the vault's index"), reading(self._engine) as connection:
