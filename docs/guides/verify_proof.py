@@ -3,6 +3,7 @@
 
     python3 verify_proof.py TRUST PROOF [ENTRY]
     python3 verify_proof.py TRUST NOTE
+    python3 verify_proof.py TRUST FOLDER [EARLIER]
 
 TRUST is a policy as c2sp.org/tlog-policy says: the public keys of the log and of the witnesses that
 must have seen it. You wrote it, or had it from somebody you believe. PROOF is a .tlog-proof file
@@ -13,8 +14,11 @@ too, and no file is needed.
 NOTE is a text that the log's key has signed (c2sp.org/signed-note), as the result of a search for
 what remains of somebody.
 
-Exit status 0: the entry is in the log, or the note is as it was signed; what the checkpoint says is
-printed, and an entry that the proof brings, or the note. 1: not shown.
+FOLDER is a copy of a log (c2sp.org/tlog-tiles). All its entries together must be what its
+checkpoint says; and the first of them what EARLIER says, a checkpoint that you kept: then nothing
+was changed or taken out since.
+
+Exit status 0: it is shown, and what is known then is printed. 1: not shown, and why.
 
 It needs Python 3.10 and the package cryptography; for keys of ML-DSA-44, version 50 of it.
 """
@@ -223,6 +227,62 @@ def verify(trust, proof, entry=None):
     return origin, size, index, entry
 
 
+# A whole log.
+
+
+def read_entries(folder, size):
+    """The entries of a log, in order, bundle by bundle."""
+    for number in range(-(-size // 256)):
+        digits = f"{number:0{-(-len(str(number)) // 3) * 3}}"
+        parts = [digits[at : at + 3] for at in range(0, len(digits), 3)]
+        name = "/".join([*(f"x{one}" for one in parts[:-1]), parts[-1]])
+        width = min(256, size - 256 * number)
+        path = folder / "tile" / "entries" / name
+        path = path if path.exists() else Path(f"{path}.p") / str(width)
+        bundle = path.read_bytes()
+        for _ in range(width):
+            end = 2 + int.from_bytes(bundle[:2], "big")
+            demand(2 <= end <= len(bundle), f"tile/entries/{name} is cut")
+            yield bundle[2:end]
+            bundle = bundle[end:]
+
+
+def root_over(peaks):
+    """The root over the full trees that a log is made of so far (RFC 6962, 2.1)."""
+    root = peaks[-1][1] if peaks else hashlib.sha256().digest()
+    for _, left in reversed(peaks[:-1]):
+        root = hashlib.sha256(b"\1" + left + root).digest()
+    return root
+
+
+def verify_log(trust, folder, earlier=None):
+    """The origin and size of a copied log, and the size of the earlier checkpoint."""
+    policy = read_trust(trust.decode())
+    origin, size, root = verify_checkpoint((folder / "checkpoint").read_bytes().decode(), policy)
+    before = (origin, 0, hashlib.sha256().digest())
+    if earlier is not None:
+        before = verify_checkpoint(earlier.decode(), policy)
+    demand(before[0] == origin, "the earlier checkpoint is of another log")
+    demand(
+        before[1] <= size, f"the log was rolled back: it had {before[1]} entries, and has {size}"
+    )
+    peaks = []  # (leaves, hash) of full trees, the largest first
+    at_earlier = root_over(peaks)
+    for count, entry in enumerate(read_entries(folder, size), 1):
+        leaves, found = 1, hashlib.sha256(b"\0" + entry).digest()
+        while peaks and peaks[-1][0] == leaves:
+            found = hashlib.sha256(b"\1" + peaks.pop()[1] + found).digest()
+            leaves *= 2
+        peaks.append((leaves, found))
+        if count == before[1]:
+            at_earlier = root_over(peaks)
+    demand(
+        root_over(peaks) == root, "the entries are not those that the checkpoint was signed over"
+    )
+    demand(at_earlier == before[2], "the log was forked: it does not begin with the earlier one")
+    return origin, size, before[1]
+
+
 def shown(text):
     """A text of somebody else's, for a terminal."""
     return "".join(one if one.isprintable() or one == "\n" else "?" for one in text)
@@ -234,6 +294,11 @@ def main(arguments):
         print(__doc__)
         return 2
     try:
+        if Path(arguments[1]).is_dir():
+            trust, *earlier = (Path(name).read_bytes() for name in [arguments[0], *arguments[2:]])
+            origin, size, before = verify_log(trust, Path(arguments[1]), *earlier)
+            print(f"{origin} has {size} entries, all as signed; the first {before} are the earlier")
+            return 0
         files = [Path(name).read_bytes() for name in arguments]
         if len(files) == 2 and not files[1].startswith(b"c2sp.org/tlog-proof@"):
             text, name = verify_note(files[1].decode(), files[0])
