@@ -185,9 +185,10 @@ def search_here(
         try:
             with path.open("rb") as file:
                 counts = _count(file, words)
+            kind = packing.kind_of(path) if within else None
         except FileNotFoundError:
             continue
-        if within and (kind := packing.kind_of(path)):
+        if kind is not None:
             try:
                 for unpacked in packing.contents(path, kind):
                     counts += _count(unpacked, words)
