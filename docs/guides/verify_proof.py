@@ -1,14 +1,24 @@
 #!/usr/bin/env python3
 """Checks, with nothing of bailee, that an entry is in a log: a proof, an entry, and whom you trust.
 
-    python3 verify_proof.py TRUST PROOF ENTRY
+    python3 verify_proof.py TRUST PROOF [ENTRY]
+    python3 verify_proof.py TRUST NOTE
+    python3 verify_proof.py TRUST FOLDER [EARLIER]
 
 TRUST is a policy as c2sp.org/tlog-policy says: the public keys of the log and of the witnesses that
 must have seen it. You wrote it, or had it from somebody you believe. PROOF is a .tlog-proof file
-(c2sp.org/tlog-proof). ENTRY is the file that it is about; where the proof brings a salt, what is in
-the log is SHA-256 of the salt and this file.
+(c2sp.org/tlog-proof). ENTRY is the file that it is about. A proof may bring a salt of 32 bytes, and
+what is in the log is SHA-256 of the salt and the entry then; behind the salt it may bring the entry
+too, and no file is needed.
 
-Exit status 0: the entry is in the log, and what the checkpoint says is printed. 1: not shown.
+NOTE is a text that the log's key has signed (c2sp.org/signed-note), as the result of a search for
+what remains of somebody.
+
+FOLDER is a copy of a log (c2sp.org/tlog-tiles). All its entries together must be what its
+checkpoint says; and the first of them what EARLIER says, a checkpoint that you kept: then nothing
+was changed or taken out since.
+
+Exit status 0: it is shown, and what is known then is printed. 1: not shown, and why.
 
 It needs Python 3.10 and the package cryptography; for keys of ML-DSA-44, version 50 of it.
 """
@@ -118,18 +128,17 @@ def verify_signature(key, checkpoint, text, signature):
         raise Refused(f"the signature of {name} does not fit") from None
 
 
-def verify_checkpoint(note, trust):
-    """The origin, size and root of a checkpoint that the log and the quorum signed."""
-    logs, witnesses, groups, quorum = trust
+def split(note):
+    """A note's text, and the lines under it."""
     text, blank, lines = note.rpartition("\n\n")
-    demand(blank and lines.endswith("\n"), "the proof brings no signed checkpoint")
-    demand(not re.search(r"[\x00-\x09\x0b-\x1f]", note), "the checkpoint is not a text")
-    text += "\n"
-    origin, size, root, *_ = [*text.split("\n"), "", ""]
-    size, root = number(size), unbase64(root)
-    demand(len(root) == 32, "the root is not 32 bytes")
+    demand(blank and lines.endswith("\n"), "no signatures stand under it")
+    demand(not re.search(r"[\x00-\x09\x0b-\x1f]", note), "what was signed is not a text")
+    return text + "\n", lines
 
-    known = {key[0]: key for key in [*logs, *witnesses.values()]}
+
+def signers(text, lines, keys, checkpoint=None):
+    """Which of the keys, by name and id, signed a text."""
+    known = {key[0]: key for key in keys}
     signed = set()
     for line in lines[:-1].split("\n"):
         found = re.fullmatch(r"— ([^\s+]+) (\S+)", line)
@@ -138,8 +147,29 @@ def verify_checkpoint(note, trust):
         name = found[1]
         key = known.get((name, raw[:4]))
         if key and key[0] not in signed:
-            verify_signature(key, (origin, size, root), text.encode(), raw[4:])
+            verify_signature(key, checkpoint, text.encode(), raw[4:])
             signed.add(key[0])
+    return signed
+
+
+def verify_note(note, trust):
+    """The text of a note, and the name of the log that signed it."""
+    text, lines = split(note)
+    keys = [key for key in read_trust(trust.decode())[0] if key[1] == 1]
+    signed = signers(text, lines, keys)
+    demand(signed, "it is no proof, and no note that a log signed that you trust")
+    demand(not re.fullmatch("[0-9]+", text.split("\n")[1]), "it is a checkpoint, and no note")
+    return text, signed.pop()[0]
+
+
+def verify_checkpoint(note, trust):
+    """The origin, size and root of a checkpoint that the log and the quorum signed."""
+    logs, witnesses, groups, quorum = trust
+    text, lines = split(note)
+    origin, size, root, *_ = [*text.split("\n"), "", ""]
+    size, root = number(size), unbase64(root)
+    demand(len(root) == 32, "the root is not 32 bytes")
+    signed = signers(text, lines, [*logs, *witnesses.values()], (origin, size, root))
 
     def holds(name):
         if name == "none" or name in witnesses:
@@ -173,35 +203,116 @@ def root_of(leaf, index, size, hashes):
     return found
 
 
-def verify(trust, proof, entry):
-    """The origin, the size and the entry's index. All three arguments are bytes of files."""
+def verify(trust, proof, entry=None):
+    """The origin, the size, the entry's index, and the entry. All arguments are bytes of files."""
     head, _, note = proof.decode().partition("\n\n")
     first, *lines = head.split("\n")
     demand(first == "c2sp.org/tlog-proof@v1", "this is no proof of c2sp.org/tlog-proof@v1")
     if lines and lines[0].startswith("extra "):
-        salt = unbase64(lines.pop(0)[len("extra ") :])
-        entry = hashlib.sha256(salt + entry).digest()
+        extra = unbase64(lines.pop(0)[len("extra ") :])
+        salt, within = extra[:32], extra[32:] or None
+        entry = within if entry is None else entry
+        demand(entry is not None, "the proof does not bring the entry, and no file was given")
+        demand(within in (None, entry), "the proof brings another entry than this file")
+        committed = hashlib.sha256(salt + entry).digest()
+    else:
+        demand(entry is not None, "the proof does not bring the entry, and no file was given")
+        committed = entry
     demand(lines and lines[0].startswith("index "), "the proof says no index")
     index = number(lines.pop(0)[len("index ") :])
     origin, size, root = verify_checkpoint(note, read_trust(trust.decode()))
-    leaf = hashlib.sha256(b"\0" + entry).digest()
+    leaf = hashlib.sha256(b"\0" + committed).digest()
     found = root_of(leaf, index, size, [unbase64(line) for line in lines])
     demand(found == root, "this entry is not in the log")
-    return origin, size, index
+    return origin, size, index, entry
+
+
+# A whole log.
+
+
+def read_entries(folder, size):
+    """The entries of a log, in order, bundle by bundle."""
+    for number in range(-(-size // 256)):
+        digits = f"{number:0{-(-len(str(number)) // 3) * 3}}"
+        parts = [digits[at : at + 3] for at in range(0, len(digits), 3)]
+        name = "/".join([*(f"x{one}" for one in parts[:-1]), parts[-1]])
+        width = min(256, size - 256 * number)
+        path = folder / "tile" / "entries" / name
+        path = path if path.exists() else Path(f"{path}.p") / str(width)
+        bundle = path.read_bytes()
+        for _ in range(width):
+            end = 2 + int.from_bytes(bundle[:2], "big")
+            demand(2 <= end <= len(bundle), f"tile/entries/{name} is cut")
+            yield bundle[2:end]
+            bundle = bundle[end:]
+
+
+def root_over(peaks):
+    """The root over the full trees that a log is made of so far (RFC 6962, 2.1)."""
+    root = peaks[-1][1] if peaks else hashlib.sha256().digest()
+    for _, left in reversed(peaks[:-1]):
+        root = hashlib.sha256(b"\1" + left + root).digest()
+    return root
+
+
+def verify_log(trust, folder, earlier=None):
+    """The origin and size of a copied log, and the size of the earlier checkpoint."""
+    policy = read_trust(trust.decode())
+    origin, size, root = verify_checkpoint((folder / "checkpoint").read_bytes().decode(), policy)
+    before = (origin, 0, hashlib.sha256().digest())
+    if earlier is not None:
+        before = verify_checkpoint(earlier.decode(), policy)
+    demand(before[0] == origin, "the earlier checkpoint is of another log")
+    demand(
+        before[1] <= size, f"the log was rolled back: it had {before[1]} entries, and has {size}"
+    )
+    peaks = []  # (leaves, hash) of full trees, the largest first
+    at_earlier = root_over(peaks)
+    for count, entry in enumerate(read_entries(folder, size), 1):
+        leaves, found = 1, hashlib.sha256(b"\0" + entry).digest()
+        while peaks and peaks[-1][0] == leaves:
+            found = hashlib.sha256(b"\1" + peaks.pop()[1] + found).digest()
+            leaves *= 2
+        peaks.append((leaves, found))
+        if count == before[1]:
+            at_earlier = root_over(peaks)
+    demand(
+        root_over(peaks) == root, "the entries are not those that the checkpoint was signed over"
+    )
+    demand(at_earlier == before[2], "the log was forked: it does not begin with the earlier one")
+    return origin, size, before[1]
+
+
+def shown(text):
+    """A text of somebody else's, for a terminal."""
+    return "".join(one if one.isprintable() or one == "\n" else "?" for one in text)
 
 
 def main(arguments):
     """Say whether it is shown; the exit status."""
-    if len(arguments) != 3:
+    if len(arguments) not in (2, 3):
         print(__doc__)
         return 2
     try:
-        trust, proof, entry = (Path(name).read_bytes() for name in arguments)
-        origin, size, index = verify(trust, proof, entry)
+        if Path(arguments[1]).is_dir():
+            trust, *earlier = (Path(name).read_bytes() for name in [arguments[0], *arguments[2:]])
+            origin, size, before = verify_log(trust, Path(arguments[1]), *earlier)
+            print(f"{origin} has {size} entries, all as signed; the first {before} are the earlier")
+            return 0
+        files = [Path(name).read_bytes() for name in arguments]
+        if len(files) == 2 and not files[1].startswith(b"c2sp.org/tlog-proof@"):
+            text, name = verify_note(files[1].decode(), files[0])
+            print(f"this note is as {name} signed it:\n{shown(text)}")
+            return 0
+        origin, size, index, entry = verify(*files)
     except (Refused, ValueError, LookupError, OSError) as error:
         print(f"not shown: {error}", file=sys.stderr)
         return 1
-    print(f"entry {index} of {origin}, which had {size} entries then, is this file")
+    print(f"entry {index} of {origin}, which had {size} entries then, is ", end="")
+    if len(arguments) == 3:
+        print("this file")
+    else:
+        print("\n" + shown(entry.decode("utf-8", "backslashreplace")))
     return 0
 
 

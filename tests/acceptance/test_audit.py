@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -15,7 +16,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from bailee.ledger.signing import opened, trusting
-from bailee.ledger.tlog import notes, tiles, tree
+from bailee.ledger.tlog import notes, proofs, tiles, tree
 from bailee.ledger.tlog.tiles import Tile, Tiles
 from bailee.testing.upstream import ScriptedUpstream
 from support.clients.programs import Bailee, message
@@ -106,17 +107,14 @@ def test_go_accepts_a_copy_of_it(bailee: Bailee, tmp_path: Path) -> None:
 def test_a_receipt_is_proved_to_somebody_who_has_nothing_of_bailee(
     bailee: Bailee, tmp_path: Path
 ) -> None:
-    """The docs' script takes proof and entry by the public key alone, and no other entry."""
+    """The docs' script takes the one file by the public key alone, and no other."""
     receipt = bailee.json("retention", "receipts")[-1]
     proof = tmp_path / "receipt.tlog-proof"
     done = bailee.run("audit", "prove", receipt["receipt"], "-o", str(proof))
     assert (0, "") == (done.returncode, done.stdout)
-    entry = json.loads((tmp_path / "receipt.json").read_bytes())
-    assert f"erasure.{receipt['state']}" == entry["kind"]
-    assert receipt["receipt"] == entry["body"]["receipt"]
 
     def shown() -> subprocess.CompletedProcess[str]:
-        files = [str(tmp_path / name) for name in ("trust", "receipt.tlog-proof", "receipt.json")]
+        files = [str(tmp_path / name) for name in ("trust", "receipt.tlog-proof")]
         return subprocess.run(
             [sys.executable, "-I", SCRIPT, *files], check=False, capture_output=True, text=True
         )
@@ -124,10 +122,14 @@ def test_a_receipt_is_proved_to_somebody_who_has_nothing_of_bailee(
     signed = bailee.json("audit", "checkpoint")
     for key in ("key", "key_ml_dsa_44"):
         (tmp_path / "trust").write_text(f"log {signed[key]}\nquorum none\n")
-        done = shown()
-        assert (0, "") == (done.returncode, done.stderr)
-    changed = (tmp_path / "receipt.json").read_text().replace("erasure", "expiry_")
-    (tmp_path / "receipt.json").write_text(changed)
+        by_script = shown()
+        assert (0, "") == (by_script.returncode, by_script.stderr)
+    entry = json.loads(by_script.stdout.splitlines()[1])
+    assert f"erasure.{receipt['state']}" == entry["kind"]
+    assert receipt["receipt"] == entry["body"]["receipt"]
+    read = proofs.read(proof.read_bytes())
+    changed = (read.extra or b"").replace(b"erasure", b"expiry_")
+    proof.write_bytes(replace(read, extra=changed).data)
     assert 1 == shown().returncode
     again = bailee.run("audit", "prove", receipt["receipt"], "-o", str(proof))
     assert (2, True) == (again.returncode, "name a file that is not there" in again.stderr)

@@ -72,6 +72,9 @@ EXPECTED: dict[str, dict[str, set[str]]] = {
     "/ledger/checkpoint": {"GET": EVERYBODY},
     "/ledger/checkpoint.witnessed": {"GET": EVERYBODY},
     "/ledger/{tile:path}": {"GET": EVERYBODY},
+    "/receipts/{reference}": {"GET": EVERYBODY},
+    "/receipts/{reference}/receipt.tlog-proof": {"GET": EVERYBODY},
+    "/receipts/{reference}/receipt.json": {"GET": EVERYBODY},
     "/cloud.js": {"GET": EVERYBODY},
     "/cloud": {"GET": {"operator", *PEOPLE}, "POST": {"operator", *PEOPLE}},
     "/cloud/{session}": {"GET": {"operator", *PEOPLE}},
@@ -172,6 +175,7 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
                 "tile": "tile/0/000",
                 "session": "no-such-session",
                 "report": "no-such-report",
+                "reference": "no-such-receipt",
                 "measure": "no.such.measure",
                 "issue": "no-such-issue",
             }

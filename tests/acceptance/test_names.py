@@ -89,6 +89,7 @@ NOT_HERE = {
     "policy diff": "two documents", "policy page": "a document",
     "person create": "an id and a key", "person password": "an id", "person export": "a file",
     "person erase": "an id", "receipts verify": "a file", "receipts show": "ids",
+    "receipts proof": "ids", "audit erasure": "kinds, places and counts",
     "hold read": "as `sessions export`", "organisation create": "ids",
     "organisation provider": "what was just typed", "privacy allow": "as `show`",
     "privacy refuse": "as `show`", "sessions export": "in a terminal, below",
@@ -278,7 +279,10 @@ def test_no_page_lets_a_name_out_as_anything_but_text(home: Home) -> None:
     nothing: Any = SimpleNamespace(policy=load(), registry=None)
     running = Configuration("http://127.0.0.1:1", False, (), "folder", "file")
     site = Site(Parts(nothing, SignIn(system_clock), running, nothing))
-    given = {**home.names, "measure": "no.such.measure", "issue": "no-such-issue"}
+    given = {
+        **home.names, "measure": "no.such.measure", "issue": "no-such-issue",
+        "reference": "no-such-receipt",
+    }  # fmt: skip
     seen, problems = set(), {}
     for entry in site.entries:
         if entry.method != "GET" or entry.path.startswith(("/api/", "/ledger/")):

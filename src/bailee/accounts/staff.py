@@ -38,12 +38,22 @@ class Staff:
             StorageError: it can't be recorded.
         """
         self._authority.require(actor, Permission.CONTENT_READ_AS_STAFF)
-        said = " ".join(reason.split())
-        if len(said) < SHORTEST_REASON or not is_plain(said):
-            raise InputError(
-                "reading someone's content needs a reason.",
-                hint="say in a few words what it is for; it is recorded",
-            )
-        if len(said) > LONGEST_REASON:
-            raise InputError(f"a reason has at most {LONGEST_REASON} characters.")
+        said = worded(reason)
         self._ledger.append("access.read", subject, {"by": actor.name, "reason": said}, whose=whose)
+
+
+def worded(reason: str) -> str:
+    """A reason as it goes on record.
+
+    Raises:
+        InputError: it is none worth the name, or too long.
+    """
+    said = " ".join(reason.split())
+    if len(said) < SHORTEST_REASON or not is_plain(said):
+        raise InputError(
+            "reading someone's content needs a reason.",
+            hint="say in a few words what it is for; it is recorded",
+        )
+    if len(said) > LONGEST_REASON:
+        raise InputError(f"a reason has at most {LONGEST_REASON} characters.")
+    return said

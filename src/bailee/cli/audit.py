@@ -10,14 +10,13 @@ import typer
 
 from bailee.cli.answers import Fields, fields
 from bailee.cli.errors import reporting
+from bailee.cli.proofs import OutOption, put, put_proof
 from bailee.cli.reach import JsonOption, PlaceOption, ask_one, ask_pages
-from bailee.cli.show import console, moment, print_json, say, table, write_text
+from bailee.cli.remains import erasure
+from bailee.cli.show import console, moment, print_json, say, table
 from bailee.errors import CODES, InputError
 
 _DAMAGED: Final = CODES["tampered"].exit_status
-OutOption = Annotated[
-    Path | None, typer.Option("--output", "-o", help="Write it to this file, which is made.")
-]
 
 app = typer.Typer(help="The audit record.", no_args_is_help=True)
 
@@ -25,6 +24,9 @@ app = typer.Typer(help="The audit record.", no_args_is_help=True)
 @app.callback()
 def _group() -> None:
     pass
+
+
+app.command()(erasure)
 
 
 @app.command("list")
@@ -88,7 +90,7 @@ def checkpoint(
         if as_json:
             print_json(found)
             return
-        _put(output, found.text("note"))
+        put(output, found.text("note"))
         say(f"The log's public key: {found['key']}", err=True)
         say(f"Its key of ML-DSA-44: {found['key_ml_dsa_44']}", err=True)
         _say_witnesses(found, err=True)
@@ -116,19 +118,12 @@ def prove(
     as_json: JsonOption = False,
     home: PlaceOption = None,
 ) -> None:
-    """The proof that an entry is in the log, which anyone can check with the log's public key: a
-    .tlog-proof file, and beside it the entry, by the same name with .json. Of a receipt, its latest
-    step is proved.
+    """The proof that an entry is in the log, which anyone can check with the log's public key: one
+    .tlog-proof file, with the entry in it. Of a receipt, its latest step is proved.
     """
     with reporting():
         found = ask_one(home, "audit.proof", {"id": named})
-        if as_json:
-            print_json(found)
-            return
-        if output is not None:
-            _put(output.with_suffix(".json"), found.text("payload"))
-        _put(output, found.text("proof"))
-        say(f"It proves leaf {found['leaf']}, which is: {found['payload']}", err=True)
+        put_proof(found, output, as_json)
 
 
 @app.command()
@@ -261,17 +256,3 @@ def _read(file: Path) -> str:
         return file.read_text("utf-8")
     except (OSError, ValueError) as error:
         raise InputError(f"{file} can't be read as text.") from error
-
-
-def _put(output: Path | None, text: str) -> None:
-    """Write to a new file, or to standard output."""
-    if output is None:
-        write_text(text)
-        return
-    try:
-        with output.open("x", encoding="utf-8") as file:
-            file.write(text)
-    except OSError as error:
-        raise InputError(
-            f"{output} can't be written ({error.strerror}).", hint="name a file that is not there"
-        ) from error

@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -15,11 +16,15 @@ import typer
 
 from bailee.cli.answers import Fields, fields
 from bailee.cli.errors import reporting
+from bailee.cli.proofs import OutOption, put_proof
 from bailee.cli.reach import JsonOption, PlaceOption, ask_one, ask_pages, is_there, operate
 from bailee.cli.show import console, moment, print_json, say, table
 from bailee.errors import InputError, StorageError
 
 receipts = typer.Typer(help="Receipts of what was destroyed.", no_args_is_help=True)
+ReceiptArgument = Annotated[
+    str, typer.Argument(help="As in `bailee receipts list`, or a receipt's reference.")
+]
 Whom = Annotated[
     str,
     typer.Argument(help="per_…, an email, or acc_… for an account that no person has."),
@@ -90,13 +95,19 @@ def erase(
         ]
         if rows:
             console().print(table(("session", "state", "since"), rows))
-        say("What stays, and why:")
-        for one in receipt.parts("stays"):
-            count = f" ({one['count']}, {one['where']})" if "where" in one else ""
-            say(f"  {one['what']}{count}: {one['why']}; until: {one['until']}")
-        say(f"What named them: {receipt['identifiers']}.")
-        say(_searched(receipt.part("search")))
-        say(receipt.text("backups"))
+        _say_left(receipt)
+        say(f"Whoever has this reference sees the receipt: {done['reference']}")
+
+
+def _say_left(receipt: Fields) -> None:
+    """What an erasure left, as its receipt says."""
+    say("What stays, and why:")
+    for one in receipt.parts("stays"):
+        count = f" ({one['count']}, {one['where']})" if "where" in one else ""
+        say(f"  {one['what']}{count}: {one['why']}; until: {one['until']}")
+    say(f"What named them: {receipt['identifiers']}.")
+    say(_searched(receipt.part("search")))
+    say(receipt.text("backups"))
 
 
 def _searched(search: Fields) -> str:
@@ -113,10 +124,12 @@ def _searched(search: Fields) -> str:
 
 @receipts.command("list")
 def list_receipts(as_json: JsonOption = False, home: PlaceOption = None) -> None:
-    """Every person's erasure with its signed receipt, then all that was destroyed, one by one."""
+    """Every person's erasure with its signed receipt, then all that was destroyed, one by one; with
+    --json each of them signed, for `bailee receipts verify -`.
+    """
     with reporting():
         erasures = [*ask_pages(home, "receipts.list")][::-1]
-        things = [*ask_pages(home, "retention.receipts")][::-1]
+        things = [*ask_pages(home, "retention.receipts", {"signed": as_json})][::-1]
         if as_json:
             print_json([*erasures, *things])
             return
@@ -147,22 +160,51 @@ def list_receipts(as_json: JsonOption = False, home: PlaceOption = None) -> None
 
 
 @receipts.command()
-def show(
-    receipt: Annotated[str, typer.Argument(help="As in `bailee receipts list`.")],
-    as_json: JsonOption = False,
-    home: PlaceOption = None,
-) -> None:
-    """One receipt as it stands now. With --json signed, for `bailee receipts verify`."""
+def show(receipt: ReceiptArgument, as_json: JsonOption = False, home: PlaceOption = None) -> None:
+    """One receipt as it stands now: each step with the leaf of the log that it is, what is left and
+    why. With --json signed, for `bailee receipts verify`.
+    """
     with reporting():
         found = ask_one(home, "receipts.show", {"id": receipt})
         if as_json:
             print_json(found)
             return
         said = found.part("signed").part("receipt")
-        asked = said["by"] or "nobody: its time had come"
-        say(f"{said['kind']} of {said['subject']} ({said['data_class']}), asked for by {asked}")
-        rows = [(state, moment(at)) for state, at in said.part("states").items()]
-        console().print(table(("state", "since"), rows))
+        if "erasure" in said:
+            say(f"erasure of {said['subject']}, asked for by {said['requested_by']}")
+        else:
+            asked = said["by"] or "nobody: its time had come"
+            say(f"{said['kind']} of {said['subject']} ({said['data_class']}), asked for by {asked}")
+        steps = [
+            (one["state"], moment(one["at"]), "none yet" if one["leaf"] is None else one["leaf"])
+            for one in found.parts("steps")
+        ]
+        console().print(table(("state", "since", "leaf"), steps, right=("leaf",)))
+        parts = [(one["subject"], one["kind"], one["state"]) for one in found.parts("parts")]
+        if parts:
+            console().print(table(("of", "kind", "state"), parts))
+        if "stays" in said:
+            _say_left(said)
+        for one in found.parts("left"):
+            say(f"left: {one['what']}: {one['why']}; until: {one['until']}")
+        say(f"Whoever has this reference sees this receipt: {found['reference']}")
+
+
+@receipts.command()
+def proof(
+    receipt: ReceiptArgument,
+    output: OutOption = None,
+    step: Annotated[
+        str | None, typer.Option(help="Prove this step, as key_destroyed, and not the latest.")
+    ] = None,
+    as_json: JsonOption = False,
+    home: PlaceOption = None,
+) -> None:
+    """The proof that a receipt's latest step is in the log, with the moments of those before it:
+    one file (.tlog-proof) that anyone can check who has the log's public key.
+    """
+    with reporting():
+        put_proof(ask_one(home, "receipts.proof", {"id": receipt, "step": step}), output, as_json)
 
 
 @receipts.command()
@@ -181,7 +223,9 @@ def verify(
     file: Annotated[
         Path,
         typer.Argument(
-            help="A receipt, as `bailee person erase --json` or `receipts show --json` gave it."
+            help="A receipt, as `bailee person erase --json` or `receipts show --json` gave it, or "
+            "a list of them; - for standard input.",
+            allow_dash=True,
         ),
     ],
     public_key: Annotated[
@@ -191,31 +235,47 @@ def verify(
     as_json: JsonOption = False,
     home: PlaceOption = None,
 ) -> None:
-    """Check that a receipt is as it was signed, and by whose key: that of --key, else this home's.
-    Exits with 5 if not.
+    """Check that a receipt, or each of a list, is as it was signed, and by whose key: that of
+    --key, else this home's. Exits with 5 if not.
     """
     with reporting():
         from bailee.errors import IntegrityError
         from bailee.keyring import signing
 
         try:
-            read = json.loads(file.read_text())
+            read = json.loads(sys.stdin.read() if str(file) == "-" else file.read_text())
         except (OSError, ValueError) as error:
             raise InputError(f"{file} can't be read as JSON.") from error
-        signed = read.get("signed", read) if isinstance(read, dict) else read
-        receipt, by = signing.verify(signed)
         expected = public_key
         if expected is None and is_there(home):
             expected = ask_one(home, "receipts.key").text("public_key")
-        if expected is not None and expected != by:
-            raise IntegrityError(
-                "the receipt is signed, but by another key.",
-                hint="ask whoever runs the service for the output of `bailee receipts key`",
-            )
+        found: list[dict[str, object]] = []
+        by, open_ones = "", 0
+        for one in read if isinstance(read, list) else [read]:
+            signed = one.get("signed", one) if isinstance(one, dict) else one
+            if signed is None and isinstance(read, list):
+                open_ones += 1
+                continue
+            receipt, by = signing.verify(signed)
+            if signed is not one and any(receipt.get(name, one[name]) != one[name] for name in one):
+                raise IntegrityError(
+                    "what stands beside the signed receipt is not what was signed.",
+                    hint="it was changed; ask for it again",
+                )
+            if expected is not None and expected != by:
+                raise IntegrityError(
+                    "the receipt is signed, but by another key.",
+                    hint="ask whoever runs the service for the output of `bailee receipts key`",
+                )
+            found.append(receipt)
         if as_json:
-            print_json({"valid": True, "key_known": expected is not None, "receipt": receipt})
+            shown = {"receipts": found} if isinstance(read, list) else {"receipt": found[0]}
+            print_json({"valid": True, "key_known": expected is not None} | shown)
             return
         whose = "this key" if expected is not None else f"the key {by}, which nobody vouched for"
-        say(f"{file} is as it was signed by {whose}.")
-        what = f"{len(receipt['sessions'])} sessions" if "sessions" in receipt else receipt["kind"]
-        say(f"{receipt['subject']}: {receipt['state']}, {what}.")
+        say(f"{len(found)} as signed by {whose}.")
+        for receipt in found:
+            what = receipt.get("kind", "erasure of a person")
+            say(f"{receipt['subject']}: {receipt['state']}, {what}.")
+        if open_ones:
+            say(f"{open_ones} erasures have no receipt yet.")

@@ -20,7 +20,7 @@ from bailee.console.conversations import conversations
 from bailee.console.frame import PageTemplates, drawn
 from bailee.console.parts import Parts
 from bailee.console.privacy import particulars
-from bailee.operations import accounts, audit, home, keys, retention, sessions
+from bailee.operations import accounts, audit, home, keys, receipts, retention, sessions
 from bailee.policy import load
 from bailee.policy.diff import change_in_words, compare, who_in_words
 
@@ -103,7 +103,7 @@ class Admin:
             damaged=len(self._do(ask, retention.damaged)),
             report=report,
             picture=picture,
-            receipts=self._do(ask, retention.list_receipts, limit=_SHOWN).items,
+            receipts=self._do(ask, receipts.list_, limit=_SHOWN).items,
         )
 
     def audit(self, ask: Ask) -> Response:

@@ -19,8 +19,9 @@ from bailee.console.label import label
 from bailee.console.parts import Parts
 from bailee.console.visitor import Visitor
 from bailee.errors import InputError
-from bailee.operations import accounts, choices, erasure, feedback, retention, sessions
-from bailee.operations.erasure import ArchivePiece, ErasureSummary
+from bailee.operations import accounts, choices, erasure, feedback, receipts, retention, sessions
+from bailee.operations.erasure import ArchivePiece
+from bailee.operations.receipts import ErasureSummary
 from bailee.operations.retention import MoveSummary
 from bailee.operations.sessions import SessionSummary
 from bailee.policy.notice import notice
@@ -41,7 +42,7 @@ class Privacy:
         policy, language = self._parts.node.policy, ask.words.language
         account = ask.person.account
         label_of = account or self._organisation_account(ask)
-        latest, history, receipts, move, asked, unfiled, unkept = [], [], [], None, None, None, []
+        latest, history, destroyed, move, asked, unfiled, unkept = [], [], [], None, None, None, []
         total, disk = 0, None
         reports = self._do(ask, feedback.list_, limit=_SHOWN).items
         if account is not None:
@@ -51,7 +52,7 @@ class Privacy:
             unfiled = self._do(ask, sessions.unfiled, owner)
             unkept = self._do(ask, sessions.unkept, owner)
             history = self._do(ask, choices.history)
-            receipts = self._do(ask, retention.list_receipts, owner=owner, limit=_SHOWN).items
+            destroyed = self._do(ask, receipts.list_, owner=owner, limit=_SHOWN).items
             move = self._move(ask, account)
             disk = self._do(ask, accounts.show)
             asked = self._parts.node.registry.choices.asked(account)
@@ -72,7 +73,7 @@ class Privacy:
             total=total,
             reports=reports,
             history=history[::-1],
-            receipts=receipts,
+            receipts=destroyed,
             move=move,
             unfiled=unfiled,
             unkept=unkept,

@@ -52,6 +52,7 @@ from bailee.console.parts import Parts
 from bailee.console.people import PeoplePages
 from bailee.console.privacy import Privacy
 from bailee.console.public import LANGUAGE_COOKIE, Public
+from bailee.console.receipts import ReceiptPages
 from bailee.console.staff import StaffPages
 from bailee.console.table import Areas, PageRoute, table
 from bailee.console.visitor import (
@@ -102,6 +103,7 @@ class Site:
             Areas(
                 home=HomePage(self._arriving, admin),
                 ledger=LedgerPages(parts),
+                receipts=ReceiptPages(parts, frame),
                 public=Public(parts, frame),
                 people=PeoplePages(parts, frame, self._arriving),
                 ways_in=WaysIn(parts, frame, self._arriving),

@@ -28,6 +28,7 @@ from bailee.console.organisations import OrganisationPages
 from bailee.console.people import PeoplePages
 from bailee.console.privacy import Privacy
 from bailee.console.public import Public
+from bailee.console.receipts import ReceiptPages
 from bailee.console.staff import StaffPages
 from bailee.console.visitor import RouteRule
 from bailee.console.ways_in import WaysIn
@@ -64,6 +65,7 @@ class Areas:
 
     home: HomePage
     ledger: LedgerPages
+    receipts: ReceiptPages
     public: Public
     people: PeoplePages
     ways_in: WaysIn
@@ -102,6 +104,9 @@ def table(areas: Areas) -> tuple[PageRoute, ...]:
         PageRoute("GET", "/ledger/checkpoint", anyone, areas.ledger.checkpoint),
         PageRoute("GET", "/ledger/checkpoint.witnessed", anyone, areas.ledger.witnessed),
         PageRoute("GET", "/ledger/{tile:path}", anyone, areas.ledger.tile),
+        PageRoute("GET", "/receipts/{reference}", anyone, areas.receipts.page),
+        PageRoute("GET", "/receipts/{reference}/receipt.tlog-proof", anyone, areas.receipts.proof),
+        PageRoute("GET", "/receipts/{reference}/receipt.json", anyone, areas.receipts.signed),
         PageRoute("GET", "/sign-in", anyone, people.sign_in_page),
         PageRoute("POST", "/sign-in", anyone, people.sign_in),
         PageRoute("GET", "/sign-up", anyone, people.sign_up_page),

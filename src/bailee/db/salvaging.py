@@ -33,6 +33,7 @@ FOLLOW: Final = (
     ("exchanges", "session_id", "sessions"),
     ("prefixes", "session_id", "sessions"),
     ("receipt_segments", "receipt_id", "receipts"),
+    ("receipt_owners", "receipt_id", "receipts"),
 )
 """Tables whose rows go with what they refer to: by which column, of which table."""
 _NAMED: Final = 20

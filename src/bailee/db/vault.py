@@ -188,6 +188,23 @@ receipt_segments = Table(
 )
 """Segments that still hold ciphertext that a receipt covers."""
 
+receipt_owners = Table(
+    "receipt_owners",
+    data,
+    Column("owner", String, primary_key=True),
+    Column("receipt_id", ForeignKey("receipts.id"), primary_key=True),
+    Column("requested_at", Moment, nullable=False),
+)
+"""Whose it was that a receipt covers, where it was not one owner's alone: sessions under one KEK.
+They show receipts to those whom they are about, and decide nothing."""
+
+Index(
+    "ix_receipt_owners_latest",
+    receipt_owners.c.owner,
+    receipt_owners.c.requested_at.desc(),
+    receipt_owners.c.receipt_id,
+)
+
 retention_moves = Table(
     "retention_moves",
     data,

@@ -31,10 +31,11 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
 from urllib.parse import quote
 
 from bailee.errors import StorageError
+from bailee.home import packing
 from bailee.json_values import JsonObject, elements, members, text, whole
 
 MOST: Final = 4 << 30
@@ -97,7 +98,9 @@ class Sealed:
 @dataclass(frozen=True, slots=True)
 class Search:
     """What was searched, and found. `left_out`, `left_out_bytes`: files beyond what is read at
-    most; `others`, `others_bytes`: those that were passed over as `Sealed` for others.
+    most; `others`, `others_bytes`: those that were passed over as `Sealed` for others. `opened`:
+    compressed files that were looked into, where that was asked for; `closed`: those of them, and
+    databases, that can't be.
     """
 
     files: int
@@ -108,6 +111,8 @@ class Search:
     others: int
     others_bytes: int
     findings: tuple[Finding, ...]
+    opened: int = 0
+    closed: tuple[str, ...] = ()
 
 
 NOTHING: Final = Sealed((), ())
@@ -115,9 +120,16 @@ NOTHING: Final = Sealed((), ())
 
 
 def search(
-    folder: Path, traces: Iterable[Trace], *, sealed: Sealed = NOTHING, most: int = MOST
+    folder: Path,
+    traces: Iterable[Trace],
+    *,
+    sealed: Sealed = NOTHING,
+    most: int = MOST,
+    within: bool = False,
+    still: bool = False,
 ) -> Search:
-    """Search a folder, in another process, and wait for it.
+    """Search a folder, in another process, and wait for it. `within`: compressed files are looked
+    into, and what can't be read is told; `still`: it is a copy, beside which nothing is written.
 
     Raises:
         StorageError: it can't be searched.
@@ -126,6 +138,8 @@ def search(
         "folder": str(folder),
         "most": most,
         "sealed": asdict(sealed),
+        "within": within,
+        "still": still,
         "traces": [[one.what, one.word.hex(), one.id] for one in traces],
     }
     done = subprocess.run(
@@ -137,11 +151,18 @@ def search(
     if done.returncode != 0:
         raise StorageError("the home can't be searched.", hint="see that its files can be read")
     read = json.loads(done.stdout)
-    return Search(**read | {"findings": tuple(Finding(**one) for one in read["findings"])})
+    findings = tuple(Finding(**one) for one in read["findings"])
+    return Search(**read | {"findings": findings, "closed": tuple(read["closed"])})
 
 
 def search_here(
-    folder: Path, traces: Iterable[Trace], *, sealed: Sealed = NOTHING, most: int = MOST
+    folder: Path,
+    traces: Iterable[Trace],
+    *,
+    sealed: Sealed = NOTHING,
+    most: int = MOST,
+    within: bool = False,
+    still: bool = False,
 ) -> Search:
     """Search a folder that no database of this process lies in."""
     wanted = list(traces)
@@ -151,7 +172,8 @@ def search_here(
             words.setdefault(trace.what, []).append(trace.word)
     ids = {trace.id: trace.what for trace in wanted if trace.id}
     found: Counter[tuple[str, str, str]] = Counter()
-    read = files = databases = left_out = left_out_bytes = others = others_bytes = 0
+    read = files = databases = left_out = left_out_bytes = others = others_bytes = opened = 0
+    closed: list[str] = []
     for path, size in _files(folder):
         name = str(path.relative_to(folder))
         if sealed.passes_over(name):
@@ -161,23 +183,38 @@ def search_here(
             left_out, left_out_bytes = left_out + 1, left_out_bytes + size
             continue
         try:
-            counts = _count(path, words)
+            with path.open("rb") as file:
+                counts = _count(file, words)
+            kind = packing.kind_of(path) if within else None
         except FileNotFoundError:
             continue
+        if kind is not None:
+            try:
+                for unpacked in packing.contents(path, kind):
+                    counts += _count(unpacked, words)
+                opened += 1
+            except packing.UNREADABLE:
+                closed.append(name)
         files, read = files + 1, read + size
         if not _is_database(path):
             log = name.endswith(_OF_A_DATABASE)
             found.update({(name, LOOSE if log else "", what): n for what, n in counts.items()})
             continue
         databases += 1
-        rows = _rows(path, words, ids)
+        try:
+            rows = _rows(path, words, ids, still=still)
+        except sqlite3.Error:
+            if not within:
+                raise
+            closed.append(name)
+            rows = Counter()
         found.update({(name, column, what): n for (column, what), n in rows.items()})
         in_rows = {what for _, what in rows}
         loose = {what: n for what, n in counts.items() if what not in in_rows}
         found.update({(name, LOOSE, what): n for what, n in loose.items()})
     findings = tuple(Finding(*place, count) for place, count in sorted(found.items()))
     told = (files, read, databases, left_out, left_out_bytes, others, others_bytes)
-    return Search(*told, findings)
+    return Search(*told, findings, opened, tuple(closed))
 
 
 def _files(folder: Path) -> list[tuple[Path, int]]:
@@ -197,22 +234,21 @@ def _files(folder: Path) -> list[tuple[Path, int]]:
     return sorted(found, key=lambda one: (".db" not in one[0].name, one[1], one[0]))
 
 
-def _count(path: Path, words: Mapping[str, list[bytes]]) -> Counter[str]:
+def _count(file: IO[bytes], words: Mapping[str, list[bytes]]) -> Counter[str]:
     """How often words of each kind stand in a file's bytes."""
     counts: Counter[str] = Counter()
     overlap = max((len(word) for some in words.values() for word in some), default=1) - 1
     before = b""
-    with path.open("rb") as file:
-        while piece := file.read(_PIECE):
-            content = (before + piece).lower()
-            for what, some in words.items():
-                for word in some:
-                    seen = content.count(word)
-                    if seen:  # what ends in the part that was read before was counted then
-                        seen -= content[: len(before)].count(word)
-                    if seen:
-                        counts[what] += seen
-            before = content[-overlap:] if overlap else b""
+    while piece := file.read(_PIECE):
+        content = (before + piece).lower()
+        for what, some in words.items():
+            for word in some:
+                seen = content.count(word)
+                if seen:  # what ends in the part that was read before was counted then
+                    seen -= content[: len(before)].count(word)
+                if seen:
+                    counts[what] += seen
+        before = content[-overlap:] if overlap else b""
     return counts
 
 
@@ -225,7 +261,7 @@ def _is_database(path: Path) -> bool:
 
 
 def _rows(
-    path: Path, words: Mapping[str, list[bytes]], ids: Mapping[str, str]
+    path: Path, words: Mapping[str, list[bytes]], ids: Mapping[str, str], *, still: bool
 ) -> Counter[tuple[str, str]]:
     """In how many rows something of a kind stands, by `table.column`."""
     kinds = sorted({*words, *ids.values()})
@@ -260,7 +296,8 @@ def _rows(
         return not by_id.keys().isdisjoint(_TOKEN.findall(text))
 
     counts: Counter[tuple[str, str]] = Counter()
-    connection = sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True)
+    how = "mode=ro&immutable=1" if still else "mode=ro"
+    connection = sqlite3.connect(f"file:{quote(str(path))}?{how}", uri=True)
     try:
         for table, columns in _tables(connection):
             listed = ", ".join(f'"{column}"' for column in columns)
@@ -311,7 +348,12 @@ def _main(asked: JsonObject) -> None:
     )
     sealed = Sealed(folders, theirs)
     found = search_here(
-        Path(text(asked["folder"])), traces, sealed=sealed, most=whole(asked["most"])
+        Path(text(asked["folder"])),
+        traces,
+        sealed=sealed,
+        most=whole(asked["most"]),
+        within=asked["within"] is True,
+        still=asked["still"] is True,
     )
     json.dump(asdict(found), sys.stdout)
 

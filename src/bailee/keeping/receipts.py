@@ -10,13 +10,15 @@
   key is destroyed, and a rotation to a higher one began after that.
 * `reclaimed`: no segment with its ciphertext is left.
 
-Who asked is on it (`by`): an actor's name, or nobody, where time did it.
+Who asked is on it (`by`): an actor's name, or nobody, where time did it. What was under one key for
+several is everybody's of them (`Due.shared`), until they are erased.
 
 A receipt whose row is not sound (`db.checks`) says nothing: it is not shown, nor driven on.
 
 Each step is entered in the audit record before it is noted here; after a crash between the two it
 may be entered twice, never not at all. Two who note the same step enter it once, and no step leads
-back. Many at once are entered in one transaction.
+back. Many at once are entered in one transaction. An entry says what the receipt said then, each
+step before it with its moment: so the proof of the latest is the proof of the receipt.
 """
 
 from __future__ import annotations
@@ -29,13 +31,26 @@ from datetime import datetime
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Engine, Select, and_, delete, exists, insert, select, update
+from sqlalchemy import (
+    ColumnElement,
+    CompoundSelect,
+    Engine,
+    Select,
+    and_,
+    delete,
+    exists,
+    func,
+    insert,
+    select,
+    union_all,
+    update,
+)
 
 from bailee.db.among import among
 from bailee.db.checks import sound
 from bailee.db.engine import reading, storage_errors
 from bailee.db.pages import following
-from bailee.db.vault import receipt_segments, receipts
+from bailee.db.vault import receipt_owners, receipt_segments, receipts
 from bailee.errors import InputError
 
 REQUESTED: Final = "requested"
@@ -68,12 +83,15 @@ RecordAll = Callable[[str, Sequence[tuple[str, Body]]], None]
 
 
 class Due(NamedTuple):
-    """What is to be destroyed: its id, where its ciphertext lies, whose it is, its data class."""
+    """What is to be destroyed: its id, where its ciphertext lies, whose it is, its data class; who
+    shared it, where it is nobody's alone.
+    """
 
     subject: str
     segments: Iterable[str]
     owner: str | None
     data_class: str
+    shared: Iterable[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +116,11 @@ class Receipt:
     part_of: str | None
     data_class: str
     by: str | None
+
+    @property
+    def moments(self) -> dict[str, datetime | None]:
+        """When each state came, in their order; None: it has not."""
+        return {state: getattr(self, f"{state}_at") for state in _ORDER}
 
 
 class Receipts:
@@ -155,12 +178,19 @@ class Receipts:
             for receipt, one in zip(made, some, strict=True)
             for name in one.segments
         ]
-        self._enter(f"{kind}.{REQUESTED}", [(one.subject, one.id) for one in made])
+        shared = [
+            {"owner": owner, "requested_at": now, "receipt_id": receipt.id}
+            for receipt, one in zip(made, some, strict=True)
+            for owner in one.shared
+        ]
+        self._enter(made, REQUESTED)
         with storage_errors("the receipts"), self._engine.begin() as connection:
             if made:
                 connection.execute(insert(receipts), [_row(receipt) for receipt in made])
             if rows:
                 connection.execute(insert(receipt_segments), rows)
+            if shared:
+                connection.execute(insert(receipt_owners), shared)
         return made
 
     def advance(self, receipt: Receipt, state: str, now: datetime) -> None:
@@ -173,14 +203,10 @@ class Receipts:
         """
         before = _ORDER[: _ORDER.index(state)]
         for start in range(0, len(some), _PORTION):
+            ids = [one.id for one in some[start : start + _PORTION]]
             with self._noting:
-                stand = self._states([one.id for one in some[start : start + _PORTION]])
-                moved = [
-                    receipt
-                    for receipt in some[start : start + _PORTION]
-                    if stand.get(receipt.id) in before
-                ]
-                self._note(moved, state, now)
+                behind = among(receipts.c.id, ids) & receipts.c.state.in_(before)
+                self._note(self._select(behind), state, now)
 
     def _note(self, moved: Sequence[Receipt], state: str, now: datetime) -> None:
         if not moved:
@@ -188,9 +214,7 @@ class Receipts:
         noted: dict[str, object] = {"state": state, f"{state}_at": now}
         if state == KEY_DESTROYED:
             noted["generation"] = self._generation()
-        for kind in sorted({receipt.kind for receipt in moved}):
-            of_kind = [receipt for receipt in moved if receipt.kind == kind]
-            self._enter(f"{kind}.{state}", [(one.subject, one.id) for one in of_kind])
+        self._enter(moved, state)
         with storage_errors("the receipts"), self._engine.begin() as connection:
             connection.execute(
                 update(receipts)
@@ -198,14 +222,12 @@ class Receipts:
                 .values(noted)
             )
 
-    def _states(self, ids: Sequence[str]) -> dict[str, str]:
-        query = select(receipts.c.id, receipts.c.state).where(among(receipts.c.id, ids))
-        with storage_errors("the receipts"), reading(self._engine) as connection:
-            return {row.id: row.state for row in connection.execute(query)}
-
-    def _enter(self, kind: str, some: Iterable[tuple[str, str]]) -> None:
-        """Enter a step of receipts: each a subject and its receipt's id."""
-        self._record_all(kind, [(subject, {"receipt": one}) for subject, one in some])
+    def _enter(self, some: Sequence[Receipt], state: str) -> None:
+        """Enter a step of receipts, with what each says that came before it."""
+        for kind in sorted({receipt.kind for receipt in some}):
+            of_kind = [receipt for receipt in some if receipt.kind == kind]
+            entries = [(one.subject, _said(one, state)) for one in of_kind]
+            self._record_all(f"{kind}.{state}", entries)
 
     def get(self, receipt_id: str) -> Receipt:
         """A receipt by its id.
@@ -227,8 +249,21 @@ class Receipts:
         return self._select(among(receipts.c.subject, subjects))
 
     def of_owner(self, owner: str) -> list[Receipt]:
-        """The receipts of an owner's sessions, oldest first."""
-        return self._select(receipts.c.owner == owner)
+        """The receipts of what was an owner's, shared or not, oldest first."""
+        shared = select(receipt_owners.c.receipt_id).where(receipt_owners.c.owner == owner)
+        return self._select((receipts.c.owner == owner) | receipts.c.id.in_(shared))
+
+    def is_of(self, receipt: Receipt, owner: str) -> bool:
+        """Whether what a receipt is of was an owner's, shared or not."""
+        shared = (receipt_owners.c.owner == owner) & (receipt_owners.c.receipt_id == receipt.id)
+        with storage_errors("the receipts"), reading(self._engine) as connection:
+            found = connection.execute(select(receipt_owners.c.owner).where(shared)).first()
+        return receipt.owner == owner or found is not None
+
+    def forget(self, owner: str) -> None:
+        """Note no more what an owner shared with others."""
+        with storage_errors("the receipts"), self._engine.begin() as connection:
+            connection.execute(delete(receipt_owners).where(receipt_owners.c.owner == owner))
 
     def latest(
         self,
@@ -238,14 +273,14 @@ class Receipts:
         subject: str | None = None,
         after: str | None = None,
     ) -> list[Receipt]:
-        """At most so many receipts, of an owner's sessions, for a subject, or all, the newest
-        first; those that come `after` a place (`db.pages`: when it was requested, and its id), if
-        given. A page costs what is on it.
+        """At most so many receipts, of an owner's, for a subject, or all, the newest first; those
+        that come `after` a place (`db.pages`: when it was requested, and its id), if given. A page
+        costs what is on it.
         """
         query = self._query().order_by(receipts.c.requested_at.desc(), receipts.c.id)
         if owner is not None:
-            query = query.where(receipts.c.owner == owner)
-        if subject is not None:
+            query = query.where(receipts.c.id.in_(_latest_of(owner, subject, most, after)))
+        elif subject is not None:
             query = query.where(receipts.c.subject == subject)
         query = query.where(following(receipts.c.requested_at, receipts.c.id, after))
         return self._found(query.limit(most))
@@ -273,6 +308,13 @@ class Receipts:
         query = select(receipt_segments.c.segment_id).distinct().join(receipts).where(theirs)
         with storage_errors("the receipts"), reading(self._engine) as connection:
             return list(connection.execute(query).scalars())
+
+    def waits_for(self, receipt_id: str) -> int:
+        """In how many segments ciphertext lies still that a receipt covers."""
+        of_it = receipt_segments.c.receipt_id == receipt_id
+        query = select(func.count()).select_from(receipt_segments).where(of_it)
+        with storage_errors("the receipts"), reading(self._engine) as connection:
+            return int(connection.execute(query).scalar_one())
 
     def without(self, segment_id: str) -> None:
         """Note that a segment is gone: no receipt waits for it any more."""
@@ -332,6 +374,33 @@ def is_deferred(subject: ColumnElement[Any], data_class: ColumnElement[Any]) -> 
     """The condition that the end of a thing, whose columns these are, waits for a hold."""
     of_it = (receipts.c.subject == subject) & (receipts.c.data_class == data_class)
     return exists().where(of_it, receipts.c.state == DEFERRED, sound(receipts))
+
+
+def _latest_of(
+    owner: str, subject: str | None, most: int, after: str | None
+) -> CompoundSelect[str]:
+    """The ids of the latest receipts that are an owner's alone, and of those that they shared: of
+    each as many as a page has, found by an index.
+    """
+    about = select(receipts.c.id).where(receipts.c.subject == subject)
+    found = []
+    for whose, at, name in (
+        (receipts.c.owner, receipts.c.requested_at, receipts.c.id),
+        (receipt_owners.c.owner, receipt_owners.c.requested_at, receipt_owners.c.receipt_id),
+    ):
+        query = select(name.label("id")).where(whose == owner, following(at, name, after))
+        if subject is not None:
+            query = query.where(name.in_(about))
+        found.append(query.order_by(at.desc(), name).limit(most).subquery())
+    return union_all(*(select(one.c.id) for one in found))
+
+
+def _said(receipt: Receipt, state: str) -> Body:
+    """What the entry of a step says: whose receipt, and what had come before."""
+    before = _ORDER[: _ORDER.index(state)]
+    known = {"receipt": receipt.id, "data_class": receipt.data_class, "by": receipt.by}
+    came = {one: at.isoformat() for one, at in receipt.moments.items() if at and one in before}
+    return {name: value for name, value in (known | came).items() if value is not None}
 
 
 def _row(receipt: Receipt) -> dict[str, Any]:

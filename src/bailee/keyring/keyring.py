@@ -125,6 +125,11 @@ class Keyring:
         """Drop keys from memory; what is in the store says again what they are."""
         self._store.forget(subjects)
 
+    @property
+    def root(self) -> Root:
+        """What everything is wrapped under: copies of the store may be tried with it."""
+        return self._store.root
+
     # -- which there are -------------------------------------------------------------------------
 
     def living(self, subjects: Sequence[str]) -> list[str]:

@@ -24,13 +24,18 @@ NAME: Final = "receipts/signing"
 _PURPOSE: Final = b"bailee/receipt/1\n"
 
 
-def sign(seed: bytes, receipt: Mapping[str, Any]) -> dict[str, Any]:
+def sign(seed: bytes, receipt: Mapping[str, object]) -> dict[str, Any]:
     """The receipt with its signature. `seed`: 32 bytes, the private key."""
     return {
         "receipt": dict(receipt),
         "public_key": public_key(seed),
         "signature": _text(Ed25519PrivateKey.from_private_bytes(seed).sign(_bytes(receipt))),
     }
+
+
+def digest(receipt: Mapping[str, object]) -> str:
+    """SHA-256 of a receipt's canonical form, hexadecimal: how an entry of the log names it."""
+    return hashlib.sha256(_canonical(receipt)).hexdigest()
 
 
 def public_key(seed: bytes) -> str:
@@ -75,8 +80,12 @@ def _wrong() -> IntegrityError:
     )
 
 
-def _bytes(receipt: Mapping[str, Any]) -> bytes:
-    return _PURPOSE + orjson.dumps(dict(receipt), option=orjson.OPT_SORT_KEYS)
+def _bytes(receipt: Mapping[str, object]) -> bytes:
+    return _PURPOSE + _canonical(receipt)
+
+
+def _canonical(receipt: Mapping[str, object]) -> bytes:
+    return orjson.dumps(dict(receipt), option=orjson.OPT_SORT_KEYS)
 
 
 def _text(raw: bytes) -> str:

@@ -215,19 +215,27 @@ class Ledger:
         Raises:
             StorageError: the record can't be read or written; call again.
         """
-        query = select(audit).where(audit.c.sealed.is_not(None))
-        with storage_errors("the audit record"), reading(self._engine) as connection:
-            rows = connection.execute(query).all()
-        found = []
-        for row in rows:
-            try:
-                opened = self._opened(row) or {}
-            except IntegrityError:
-                continue  # changed bytes name nobody
-            if any(names(text) for text in opened.values()):
-                found.append(row.number)
+        found = self.naming(names)
         self._blank(found)
         return len(found)
+
+    def naming(self, names: Callable[[str], bool]) -> list[int]:
+        """The numbers of the entries in whose sealed particulars is a text that `names` somebody.
+
+        Raises:
+            StorageError: the record can't be read.
+        """
+        query = select(audit).where(audit.c.sealed.is_not(None))
+        found = []
+        with storage_errors("the audit record"), reading(self._engine) as connection:
+            for row in connection.execute(query):
+                try:
+                    opened = self._opened(row) or {}
+                except IntegrityError:
+                    continue  # changed bytes name nobody
+                if any(names(text) for text in opened.values()):
+                    found.append(row.number)
+        return found
 
     def _blank(self, numbers: Iterable[int]) -> None:
         with storage_errors("the audit record"), self._engine.begin() as connection:

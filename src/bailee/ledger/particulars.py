@@ -61,7 +61,7 @@ _HOLD: Final[Declared] = {"hold": _ID}
 _HELD: Final[Declared] = {"data_class": _WORD, "clause": _WORD}
 _ERASED: Final[Declared] = {
     "erasure": _ID, "sessions": _NUMBER, "reports": _NUMBER, "cloud_sessions": _NUMBER,
-    "deferred": _NUMBER, "found": _NUMBER,
+    "deferred": _NUMBER, "found": _NUMBER, "document": _ID,
 }  # fmt: skip
 CLOUD_COUNTS: Final = (
     *(f"egress_{n}" for n in ("connections", "allowed", "refused", "cut", "failed", "sent",
@@ -70,16 +70,18 @@ CLOUD_COUNTS: Final = (
 )  # fmt: skip
 """What is counted of a cloud session's connections."""
 
+_STATES: Final = (
+    "requested", "inaccessible", "deferred", "key_destroyed", "backups_unrecoverable", "reclaimed",
+)  # fmt: skip
 _RECEIPTS: Final[Mapping[str, Declared]] = {
-    f"{kind}.{state}": {"receipt": _ID}
+    f"{kind}.{state}": {
+        "receipt": _ID, "data_class": _WORD, "by": _ID, **dict.fromkeys(_STATES, _WORD),
+    }
     for kind in (
         "erasure", "expiry", "held_expiry",
         "report_withdrawal", "report_erasure", "report_expiry", "cloud_erasure", "cloud_expiry",
     )
-    for state in (
-        "requested", "inaccessible", "deferred", "key_destroyed", "backups_unrecoverable",
-        "reclaimed",
-    )
+    for state in _STATES
 }  # fmt: skip
 
 KINDS: Final[Mapping[str, Declared]] = {
@@ -110,6 +112,8 @@ KINDS: Final[Mapping[str, Declared]] = {
     "sign_in.begun": {"session": _ID},
     "sign_in.ended": {"session": _ID},
     "access.read": {"by": _ID, "reason": _SEALED},
+    "remains.search_begun": {"by": _ID, "reason": _SEALED, "folders": _NUMBER},
+    "remains.searched": {"by": _ID, "found": _NUMBER, "document": _ID},
     # a person's data as a whole
     "person.exported": _BY,
     "person.erasure_requested": {"erasure": _ID, "by": _ID},

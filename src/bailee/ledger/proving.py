@@ -1,7 +1,7 @@
 """The proof that an entry of the audit record is a leaf of the tree.
 
-It is a file of `c2sp.org/tlog-proof@v1` whose `extra` is the leaf's salt: SHA-256 of that and the
-payload is the leaf's content. Who checks it needs the payload and the log's public key beside it.
+It is a file of `c2sp.org/tlog-proof@v1` whose `extra` is the leaf's salt and the payload, so that
+SHA-256 of it is the leaf's content. Who checks it needs the log's public key, and nothing else.
 
 Rows: P4.
 """
@@ -47,6 +47,7 @@ def prove(engine: Engine, folder: Folder, trust: Trust, number: int) -> tuple[Pr
         )
     log = Tiles(signed.size, signed.root_hash, folder.fetch)
     hashes = tuple(tree.inclusion(row.leaf, signed.size, log.hashes))
-    made = Proof(row.leaf, hashes, note, row.salt)
+    payload = payload_of(row)
+    made = Proof(row.leaf, hashes, note, row.salt + payload)
     made.verify(entry_of(row), trust)  # what was changed since is never handed out
-    return made, payload_of(row)
+    return made, payload

@@ -124,9 +124,14 @@ class Sequencer:
         return self._new.wait(seconds)
 
     @property
+    def signers(self) -> tuple[Signer, ...]:
+        """Who signs the tree, and what else this home says in a note."""
+        return tuple(self._signers())
+
+    @property
     def keys(self) -> tuple[Key, ...]:
         """The public keys under which the tree is signed, that of Ed25519 first."""
-        return tuple(one.key for one in self._signers())
+        return tuple(one.key for one in self.signers)
 
     def finish(self) -> None:
         """Take up what this process has appended, if anything."""

@@ -24,14 +24,15 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from typing import Final
 
 import orjson
 from sqlalchemy import insert, select, update
 
-from bailee.accounts import OPERATOR, Actor
+from bailee.accounts import Actor
 from bailee.accounts.roles import Permission
 from bailee.db.engine import reading, rewrite, storage_errors
 from bailee.db.vault import erasures
@@ -152,7 +153,7 @@ class Erasures:
             self.rows.goes(erasure.account_id)
         subject = subjects.find(self._registry.people, self._accounts, erasure.person_id)
         traces, known = self._traces(erasure, subject, now)
-        self._take_ways_in(subject)
+        self._take_ways_in(subject, _at_the_word_of(erasure.requested_by))
         self._stores.once.forget_all()
         if erasure.account_id is not None:
             self._first(erasure.account_id)
@@ -166,23 +167,25 @@ class Erasures:
         self._keyring.destroy([subject.id])
         segments = self._receipts.segments_of(erasure.account_id, erasure.id)
         found = self._search(traces, known, Sealed(_SEALED, tuple(segments)))
-        self._finish(erasure, subject, parts, now, (found, traces, known))
+        left = [*self._left(subject, segments, now), *self._deferred(parts)]
+        self._finish(erasure, subject, parts, now, (found, traces, known), left=left)
         self._keyring.destroy([_key_of(erasure.id)])
         truncate_log(self._engine)
 
-    def _take_ways_in(self, subject: DataSubject) -> None:
+    def _take_ways_in(self, subject: DataSubject, by: Actor) -> None:
         keys = [key.key_id for key, _ in subjects.keys_of(self._accounts, subject)]
         for key_id in keys:
-            self._accounts.revoke(key_id, by=OPERATOR)
+            self._accounts.revoke(key_id, by=by)
         account = None if subject.account is None else subject.account.account_id
         self._accounts.unname(account, keys)
         if account is not None:
-            self._git_connections.remove_all(account, by=OPERATOR.name)
+            self._git_connections.remove_all(account, by=by.name)
             self._network_lists.remove_all(account)
+            self._receipts.forget(account)
         if subject.person is not None and subject.person.erased_at is None:
             if subject.person.email is not None:
                 self._registry.attempts.forget(subject.person.email)
-            self._registry.people.forget(subject.person.person_id, by=OPERATOR)
+            self._registry.people.forget(subject.person.person_id, by=by)
 
     def _forget_what_was_said(self, erasure: Erasure, traces: Sequence[Trace]) -> None:
         """Empty what others said of them on record, where it has their email; and why their
@@ -229,10 +232,12 @@ class Erasures:
         parts: list[Receipt],
         now: datetime,
         looked: tuple[Search | None, Sequence[Trace], bool],
+        *,
+        left: list[said.Said],
     ) -> None:
         deferred = [part for part in parts if part.state == DEFERRED]
         state = WAITING if deferred else DONE
-        receipt = self._receipt(erasure, subject, parts, now, looked) | {"state": state}
+        receipt = self._receipt(erasure, subject, parts, now, looked, left=left) | {"state": state}
         signed = signing.sign(self._keyring.secret(signing.NAME), receipt)
         found = None if looked[0] is None else sum(map(said.is_word, looked[0].findings))
         with storage_errors(WHAT), self._engine.begin() as connection:
@@ -254,6 +259,7 @@ class Erasures:
                     **{f"{what}s": len(some) for what, some in self._by_kind(parts).items()},
                     "deferred": len(deferred),
                     "found": found,
+                    "document": signing.digest(receipt),
                 },
                 connection=connection,
             )
@@ -265,6 +271,8 @@ class Erasures:
         parts: list[Receipt],
         now: datetime,
         looked: tuple[Search | None, Sequence[Trace], bool],
+        *,
+        left: list[said.Said],
     ) -> dict[str, object]:
         found, _, known = looked
         return {
@@ -289,19 +297,28 @@ class Erasures:
                     "why": "they prove the erasure",
                     "until": "always",
                 },
-                *(
-                    {
-                        "what": f"{self._what(part)} {part.subject} ({part.data_class}), "
-                        "unreadable but for the matter",
-                        "why": "a legal hold; it is destroyed when the last hold is released",
-                        "until": "the last hold is released",
-                    }
-                    for part in parts
-                    if part.state == DEFERRED
-                ),
+                *left,
             ],
             "backups": said.BACKUPS,
         }
+
+    def _left(
+        self, subject: DataSubject, segments: Sequence[str], now: datetime
+    ) -> Iterator[said.Said]:
+        """What there is still that was not theirs alone: their organisations' sessions, and files
+        that hold others' records too.
+        """
+        elsewhere = subjects.sessions_elsewhere(self._accounts, self._vault, subject, now)
+        for account, count in Counter(row.owner for row in elsewhere).items():
+            whose = self._accounts.get(account).organisation_id or account
+            yield said.organisations_sessions(count, whose)
+        if segments:
+            yield said.shared_segments(len(segments))
+
+    def _deferred(self, parts: Sequence[Receipt]) -> Iterator[said.Said]:
+        for part in parts:
+            if part.state == DEFERRED:
+                yield said.held(self._what(part), part.subject, part.data_class)
 
     # -- what is looked for ----------------------------------------------------------------------
 
@@ -346,6 +363,12 @@ class Erasures:
         found = self.rows.of(subject_id)
         assert found is not None
         return found
+
+
+def _at_the_word_of(name: str) -> Actor:
+    """Who does the steps: this home, for whoever asked, who is named on record."""
+    person, key = (name if name.startswith(prefix) else None for prefix in ("per_", "key_"))
+    return Actor(person, key, operator=True)
 
 
 def _key_of(erasure_id: str) -> str:

@@ -31,7 +31,11 @@ UNSEEN: Final = (
 )
 
 _ALWAYS: Final = "always"
-_CHANCE: Final = "not left on purpose: it is somebody else's, or a defect; the operator should look"
+Said = dict[str, object]
+"""A part of a receipt, as JSON has it."""
+
+UNKNOWN: Final = "unknown"
+CHANCE: Final = "not left on purpose: it is somebody else's, or a defect; the operator should look"
 _WHY: Final[Mapping[str, tuple[str, str]]] = {
     "audit": ("an entry proves what was done; it names ids", _ALWAYS),
     "consent_records": ("it proves what was chosen; it names an account and who chose", _ALWAYS),
@@ -89,7 +93,7 @@ def is_word(finding: Finding) -> bool:
     return finding.what not in (OURS, SESSION)
 
 
-def left(search: Search | None) -> Iterable[dict[str, object]]:
+def left(search: Search | None) -> Iterable[Said]:
     """What was found, each with the reason why it is there."""
     for finding in () if search is None else search.findings:
         why, until = _why(finding)
@@ -102,6 +106,36 @@ def left(search: Search | None) -> Iterable[dict[str, object]]:
         }
 
 
+def organisations_sessions(count: int, whose: str) -> Said:
+    """Sessions that were had with a key of an organisation's, whose id it is."""
+    return {
+        "what": f"{count} sessions of the organisation {whose}",
+        "organisation": whose,
+        "count": count,
+        "why": "they are the organisation's, and its admins say what becomes of them",
+        "until": "they expire, or the organisation deletes them",
+    }
+
+
+def shared_segments(count: int) -> Said:
+    """Files that have ciphertext of theirs beside what is kept of others."""
+    return {
+        "what": f"ciphertext that no key opens, in files of records: {count}",
+        "count": count,
+        "why": "records that are kept lie in the same files",
+        "until": "the last of those goes",
+    }
+
+
+def held(what: str, subject: str, data_class: str) -> Said:
+    """A thing whose destruction waits."""
+    return {
+        "what": f"{what} {subject} ({data_class}), unreadable but for the matter",
+        "why": "a legal hold; it is destroyed when the last hold is released",
+        "until": "the last hold is released",
+    }
+
+
 def _why(finding: Finding) -> tuple[str, str]:
     table, _, column = finding.column.partition(".")
     if finding.column == "sessions.key_id":
@@ -112,4 +146,4 @@ def _why(finding: Finding) -> tuple[str, str]:
         return _SETTINGS
     if (table, column, finding.what) == ("holds", "reason", SAID):
         return _REASON
-    return _CHANCE, "unknown"
+    return CHANCE, UNKNOWN

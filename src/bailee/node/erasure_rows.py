@@ -79,6 +79,11 @@ class ErasureRows:
         )
         return found[0] if found else None
 
+    def get(self, erasure_id: str) -> Erasure | None:
+        """The erasure with this id, if there is one."""
+        found = self._found(select(erasures).where(erasures.c.id == erasure_id, sound(erasures)))
+        return found[0] if found else None
+
     def _found(self, query: Query) -> list[Erasure]:
         with storage_errors(WHAT), reading(self._engine) as connection:
             return [_erasure(row) for row in connection.execute(query)]

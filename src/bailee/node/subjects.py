@@ -6,11 +6,14 @@ An account that was made with a key alone has no person; its id stands for whoev
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from bailee.accounts import Account, Accounts, ApiKey, People, Person
 from bailee.errors import InputError
 from bailee.feedback.reports import Whose
 from bailee.keeping.keeper import Owner
+from bailee.vault.transcript import SessionRow
+from bailee.vault.vault import Vault
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +65,20 @@ def find(people: People, accounts: Accounts, named: str) -> DataSubject:
         )
     person_id = account.person_id
     return DataSubject(None if person_id is None else people.get(person_id), account)
+
+
+def sessions_elsewhere(
+    accounts: Accounts, vault: Vault, subject: DataSubject, now: datetime
+) -> list[SessionRow]:
+    """The sessions of organisations that a key of the person was last used in."""
+    own = subject.account and subject.account.account_id
+    keys = {
+        key.key_id: account.account_id
+        for key, account in keys_of(accounts, subject)
+        if account.account_id != own
+    }
+    owners = sorted({*keys.values()})
+    return [row for owner in owners for row in vault.sessions(now, owner) if row.key_id in keys]
 
 
 def keys_of(accounts: Accounts, subject: DataSubject) -> list[tuple[ApiKey, Account]]:

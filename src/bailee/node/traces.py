@@ -50,9 +50,7 @@ def gather(node: Stores, subject: DataSubject, now: datetime) -> tuple[Trace, ..
     found: dict[Trace, None] = {}
     for what, words in _words(node, subject, now):
         for word in words:
-            for spelled in _spellings(word):
-                short = len(spelled) < _SHORTEST
-                found[Trace(TOO_SHORT if short else what, b"" if short else spelled)] = None
+            found.update(dict.fromkeys(spelled(what, word)))
     for raw in _digests(node, subject):
         found[Trace(DIGEST, raw.lower())] = None
         found[Trace(DIGEST, raw.hex().encode())] = None
@@ -142,6 +140,13 @@ def _spellings(word: str | None) -> Iterator[bytes]:
             yield spelled.encode("utf-8", "backslashreplace").lower()
 
 
+def spelled(what: str, word: str | None) -> Iterator[Trace]:
+    """The traces that a word is, of a kind: one for each spelling, or that it is too short."""
+    for one in _spellings(word):
+        short = len(one) < _SHORTEST
+        yield Trace(TOO_SHORT if short else what, b"" if short else one)
+
+
 def _digests(node: Stores, subject: DataSubject) -> Iterator[bytes]:
     if subject.person is None or subject.person.email is None:
         return
@@ -159,4 +164,5 @@ def _ids(node: Stores, subject: DataSubject, now: datetime) -> Iterator[tuple[st
         yield OURS, [account, *(one.id for one in node.git_connections.all(account))]
         yield OURS, [one.id for one in node.cloud.all(account)]
         yield SESSION, node.vault.owned_ids(account)
-        yield SESSION, [one.subject for one in node.receipts.of_owner(account)]
+        mine = [one for one in node.receipts.of_owner(account) if one.owner == account]
+        yield SESSION, [one.subject for one in mine]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -13,13 +13,13 @@ from bailee.ledger import history as histories
 from bailee.ledger.cosigning import WitnessStanding
 from bailee.ledger.folder import CHECKPOINT
 from bailee.ledger.history import History
-from bailee.ledger.proving import prove
 from bailee.ledger.verifying import Check, CheckedLog
 from bailee.node import Node
-from bailee.operations import pages
+from bailee.operations import pages, receipts
 from bailee.operations.asks import Asks
 from bailee.operations.codec import Function, Limit, Page
 from bailee.operations.operation import operation
+from bailee.operations.receipts import Proved
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,18 +43,6 @@ class Witnesses:
     size: int
     witnesses: list[WitnessStanding]
     quorum: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Proved:
-    """The proof of an entry, a file of c2sp.org/tlog-proof@v1, and what it is about, byte for byte:
-    `payload`.
-    """
-
-    number: int
-    leaf: int
-    payload: str
-    proof: str
 
 
 @operation()
@@ -121,21 +109,8 @@ def proof(asks: Asks, node: Node, *, id: str) -> Proved:
     checkpoint that enough witnesses have cosigned, where the settings name some.
     """
     asks.require(node, Permission.AUDIT_READ)
-    at = node.sequencer
-    at.run()
-    node.cosigning.run()
-    number = int(id) if id.isdecimal() else max(_steps(node, id))
-    made, payload = prove(node.data, at.folder, node.cosigning.trust, number)
-    return Proved(number, made.index, payload.decode(), made.data.decode())
-
-
-def _steps(node: Node, receipt: str) -> Iterator[int]:
-    """The numbers of the entries that are steps of a receipt; there is at least one."""
-    erasures = [one.person_id for one in node.erasures.rows.all() if one.id == receipt]
-    subject = erasures[0] if erasures else node.receipts.get(receipt).subject
-    for entry in node.ledger.entries(subject=subject):
-        if receipt in (entry.body.get("receipt"), entry.body.get("erasure")):
-            yield entry.number
+    number = int(id) if id.isdecimal() else receipts.entry_of(node, receipts.named(node, id))
+    return receipts.proved(node, number)
 
 
 OPERATIONS: Final[Mapping[str, Function]] = {

@@ -33,7 +33,7 @@ from bailee.operations.asks import Asks
 from bailee.operations.cloud_whose import account_for_new, is_staff, mine, on_record, visible
 from bailee.operations.codec import Function, Limit, Page, extended
 from bailee.operations.operation import operation
-from bailee.operations.retention import ReceiptSummary, receipt
+from bailee.operations.receipts import ReceiptSummary, receipt
 
 _Held = tuple[list[Event], str | None, list[JsonObject]]
 
@@ -280,7 +280,9 @@ def delete(asks: Asks, node: Node, id: str) -> Destroyed:
     record = mine(asks, node, id, Permission.CLOUD_CHANGE)
     if record.state is not SessionState.ENDED:
         raise InputError("a running session can't be deleted.", hint="stop it first")
-    done = [receipt(one) for one in node.cloud.delete(record.id, asks.due, by=asks.actor.name)]
+    done = [
+        receipt(node, one) for one in node.cloud.delete(record.id, asks.due, by=asks.actor.name)
+    ]
     return Destroyed(record.id, sum(one.state != DEFERRED for one in done), done)
 
 

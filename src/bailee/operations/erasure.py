@@ -10,18 +10,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Final
 
-from bailee.accounts.roles import Permission
-from bailee.db.pages import place
 from bailee.errors import InputError
-from bailee.keyring import signing
-from bailee.node import Node, erasure_rows
-from bailee.operations import exporting, pages
+from bailee.node import Node
+from bailee.operations import exporting, receipts
 from bailee.operations.asks import Asks
-from bailee.operations.codec import Function, Limit, Page
+from bailee.operations.codec import Function
 from bailee.operations.operation import operation
+from bailee.operations.receipts import ErasureSummary
 from bailee.operations.whose import find_person
 
 _PIECE: Final = 48 << 10
@@ -40,28 +37,6 @@ class ArchiveProgress:
 
     done: int
     of: int
-
-
-@dataclass(frozen=True, slots=True)
-class ErasureSummary:
-    """A person's erasure. `signed`: its receipt, as `signing` makes one, once there is one."""
-
-    erasure: str
-    subject: str
-    account: str | None
-    state: str
-    requested: datetime
-    requested_by: str
-    finished: datetime | None
-    signed: dict[str, object] | None
-
-
-@dataclass(frozen=True, slots=True)
-class ReceiptKey:
-    """The public key that this home signs receipts with."""
-
-    public_key: str
-    fingerprint: str
 
 
 @operation()
@@ -93,37 +68,8 @@ def _items(
 @operation(makes_room=True)
 def erase(asks: Asks, node: Node, id: str | None = None) -> ErasureSummary:
     """Erase a person: their sessions' keys, what names them, their ways in."""
-    return _shown(node.erasures.request(_whom(asks, node, id), asks.due, by=asks.actor))
-
-
-@operation()
-def list_(
-    asks: Asks, node: Node, after: str | None = None, limit: Limit = 100
-) -> Page[ErasureSummary]:
-    """Persons' erasures with their signed receipts, newest first."""
-    asks.require(node, Permission.PERSON_CREATE)
-    found = node.erasures.rows.latest(limit + 1, after)
-    return pages.page(found, limit, _shown, lambda one: place(one.requested_at, one.id))
-
-
-@operation()
-def key(asks: Asks, node: Node) -> ReceiptKey:  # noqa: ARG001
-    """The public key of this home's receipts. It is everybody's to know."""
-    public = signing.public_key(node.keyring.secret(signing.NAME))
-    return ReceiptKey(public, signing.fingerprint(public))
-
-
-def _shown(one: erasure_rows.Erasure) -> ErasureSummary:
-    return ErasureSummary(
-        one.id,
-        one.person_id,
-        one.account_id,
-        one.state,
-        one.requested_at,
-        one.requested_by,
-        one.finished_at,
-        one.receipt,
-    )
+    done = node.erasures.request(_whom(asks, node, id), asks.due, by=asks.actor)
+    return receipts.erasure(node, done)
 
 
 def _whom(asks: Asks, node: Node, named: str | None) -> str:
@@ -139,6 +85,4 @@ def _whom(asks: Asks, node: Node, named: str | None) -> str:
 OPERATIONS: Final[Mapping[str, Function]] = {
     "person.export": export,
     "person.erase": erase,
-    "receipts.list": list_,
-    "receipts.key": key,
 }

@@ -41,7 +41,7 @@ from bailee.operations import (
 )
 from bailee.operations.archive import archive
 from bailee.operations.key_terms import key_of
-from bailee.operations.retention import receipt
+from bailee.operations.receipts import receipt
 from bailee.operations.sessions import as_bytes, session, unkept_of
 from bailee.vault.exporting import as_lines
 from bailee.vault.transcript import SessionRow
@@ -241,13 +241,6 @@ def _cloud_entries(node: Node, owner: str, now: datetime) -> list[dict[str, obje
 
 
 def _elsewhere(node: Node, subject: DataSubject, now: datetime) -> list[dict[str, object]]:
-    """Sessions of organisations that a key of the person was last used in."""
-    own = subject.account and subject.account.account_id
-    keys = {
-        key.key_id: account.account_id
-        for key, account in subjects.keys_of(node.accounts, subject)
-        if account.account_id != own
-    }
     return [
         {
             "session": row.id,
@@ -258,9 +251,7 @@ def _elsewhere(node: Node, subject: DataSubject, now: datetime) -> list[dict[str
             "exchanges": row.exchanges,
             "why": "the organisation's; ask it",
         }
-        for owner in sorted(set(keys.values()))
-        for row in node.vault.sessions(now, owner)
-        if row.key_id in keys
+        for row in subjects.sessions_elsewhere(node.accounts, node.vault, subject, now)
     ]
 
 
@@ -271,7 +262,7 @@ def _receipts(node: Node, subject: DataSubject, rows: list[SessionRow]) -> list[
         found += node.receipts.parts(erasure.id)
     if subject.account is not None:
         found += node.receipts.of_owner(subject.account.account_id)
-    views = {one.id: _row(receipt(one)) for one in found}
+    views = {one.id: _row(receipt(node, one)) for one in found}
     return [*views.values(), *([erasure.receipt] if erasure and erasure.receipt else [])]
 
 

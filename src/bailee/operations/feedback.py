@@ -26,7 +26,7 @@ from bailee.node import Node
 from bailee.operations.asks import Asks, Via
 from bailee.operations.codec import Function, Limit, Page, extended
 from bailee.operations.operation import operation
-from bailee.operations.retention import ReceiptSummary, receipt
+from bailee.operations.receipts import ReceiptSummary, receipt
 from bailee.operations.sessions import Retention
 from bailee.outbound.network import Network
 
@@ -187,7 +187,7 @@ def withdraw(
         report, by = node.reports.get(id, asks.at), reports.BY_SECRET
     else:
         report, by = node.reports.get(id, asks.at, _theirs(asks, node, all)), asks.actor.name
-    return receipt(node.reports.withdraw(report, asks.due, by=by))
+    return receipt(node, node.reports.withdraw(report, asks.due, by=by))
 
 
 @operation()

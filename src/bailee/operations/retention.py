@@ -1,4 +1,4 @@
-"""What can be asked of a home about what it keeps, until when, and what it has destroyed."""
+"""What can be asked of a home about what it keeps and until when."""
 
 from __future__ import annotations
 
@@ -10,13 +10,10 @@ from typing import Final
 
 from bailee.accounts.roles import Permission
 from bailee.damage import Damaged
-from bailee.db.pages import place
-from bailee.errors import InputError, StorageError
-from bailee.keeping import receipts
-from bailee.keyring import signing
+from bailee.errors import StorageError
 from bailee.node import Node, verifying
 from bailee.node.sweeping import StepNote
-from bailee.operations import codec, pages
+from bailee.operations import pages
 from bailee.operations.asks import Asks
 from bailee.operations.codec import Function, Limit, Page, extended
 from bailee.operations.operation import operation
@@ -25,8 +22,6 @@ from bailee.vault import moving
 from bailee.vault.forgetting import SweepReport
 from bailee.vault.recovery import WAITS
 from bailee.vault.vault import Holding
-
-_SIGNED: Final = "bailee/receipt/1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,29 +73,6 @@ class WatchReport:
     lag_hours: int
     recoverable_until: datetime | None
     keys_until: datetime | None
-
-
-@dataclass(frozen=True, slots=True)
-class ReceiptSummary:
-    """What is destroyed, how far that has come: the moment of each state, and those to come. `by`:
-    who asked; None: time did it.
-    """
-
-    receipt: str
-    kind: str
-    subject: str
-    data_class: str
-    by: str | None
-    state: str
-    states: dict[str, datetime]
-    to_come: list[str]
-
-
-@dataclass(frozen=True, slots=True)
-class SignedReceipt:
-    """A receipt as `signing` makes one."""
-
-    signed: dict[str, object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,33 +139,6 @@ def report(asks: Asks, node: Node, wait: bool = True) -> list[Holding]:
 
 
 @operation()
-def list_receipts(
-    asks: Asks,
-    node: Node,
-    *,
-    owner: str | None = None,
-    subject: str | None = None,
-    after: str | None = None,
-    limit: Limit = 100,
-) -> Page[ReceiptSummary]:
-    """What was destroyed and how far that has come, of an account or a subject, newest first."""
-    whose = asked_for(asks, node, owner, Permission.RETENTION_READ)
-    found = node.receipts.latest(limit + 1, owner=whose, subject=subject, after=after)
-    return pages.page(found, limit, receipt, lambda one: place(one.requested_at, one.id))
-
-
-@operation()
-def show_receipt(asks: Asks, node: Node, id: str) -> SignedReceipt:
-    """One receipt as it stands now, signed: anybody can verify it who has the home's key."""
-    whose = asked_for(asks, node, None, Permission.RETENTION_READ)
-    one = node.receipts.get(id)
-    if whose not in (None, one.owner):
-        raise InputError("there is no such receipt.", code="not_found")
-    said = {"type": _SIGNED, "issued": asks.at.isoformat(), **codec.plain(receipt(one))}
-    return SignedReceipt(signing.sign(node.keyring.secret(signing.NAME), said))
-
-
-@operation()
 def list_moves(
     asks: Asks,
     node: Node,
@@ -212,28 +157,6 @@ def damaged(asks: Asks, node: Node) -> list[Damaged]:
     """What is known to be damaged, without reading all that is kept."""
     asks.require(node, Permission.RETENTION_READ)
     return verifying.known(node)
-
-
-def receipt(one: receipts.Receipt) -> ReceiptSummary:
-    """A receipt as it is shown."""
-    moments = {
-        "requested": one.requested_at,
-        "inaccessible": one.inaccessible_at,
-        "deferred": one.deferred_at,
-        "key_destroyed": one.key_destroyed_at,
-        "backups_unrecoverable": one.backups_unrecoverable_at,
-        "reclaimed": one.reclaimed_at,
-    }
-    return ReceiptSummary(
-        one.id,
-        one.kind,
-        one.subject,
-        one.data_class,
-        one.by,
-        one.state,
-        {state: at for state, at in moments.items() if at is not None},
-        [state for state, at in moments.items() if at is None and state != "deferred"],
-    )
 
 
 def _step(note: StepNote) -> SweepStep:
@@ -258,8 +181,6 @@ OPERATIONS: Final[Mapping[str, Function]] = {
     "retention.run": run,
     "retention.watch": watch,
     "retention.report": report,
-    "retention.receipts": list_receipts,
-    "receipts.show": show_receipt,
     "retention.moves": list_moves,
     "retention.damaged": damaged,
 }

@@ -76,6 +76,7 @@ ROUTES: Final[Mapping[str, Route]] = {
     "retention.report": Route("GET", "/retention/report"),
     "retention.receipts": Route("GET", "/retention/receipts"),
     "receipts.show": Route("GET", "/retention/receipts/{id}"),
+    "receipts.proof": Route("GET", "/retention/receipts/{id}/proof"),
     "retention.moves": Route("GET", "/retention/moves"),
     "retention.damaged": Route("GET", "/retention/damaged"),
     "hold.list": Route("GET", "/holds"),

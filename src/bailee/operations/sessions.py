@@ -25,7 +25,7 @@ from bailee.operations import pages
 from bailee.operations.asks import Asks
 from bailee.operations.codec import Function, Limit, Page, extended
 from bailee.operations.operation import operation
-from bailee.operations.retention import ReceiptSummary, receipt
+from bailee.operations.receipts import ReceiptSummary, receipt
 from bailee.operations.whose import asked_for
 from bailee.vault import unkept as counting
 from bailee.vault.exporting import as_object
@@ -197,7 +197,7 @@ def delete(asks: Asks, node: Node, id: str) -> Deleted:
     except IntegrityError:  # what nobody is shown can be deleted all the same
         asks.require(node, Permission.SESSIONS_DELETE)
     node.ledger.append("session.deletion_asked", id, {"by": asks.actor.name})
-    one = receipt(node.vault.delete(id, asks.due, shown=asks.at, by=asks.actor.name))
+    one = receipt(node, node.vault.delete(id, asks.due, shown=asks.at, by=asks.actor.name))
     resumed = node.policy.resumes(session_deleted=True, account_erased=False)
     return extended(Deleted, one, resumed=Ruling(resumed.effect, resumed.clause))
 

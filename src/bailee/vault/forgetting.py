@@ -19,13 +19,14 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import (
     Engine,
+    Select,
     bindparam,
     delete,
     exists,
@@ -70,15 +71,17 @@ from bailee.vault.stored import Stored
 from bailee.vault.tombstones import Tombstones
 from bailee.vault.transcript import rebuild
 
+_ENDED = (
+    sessions.c.expires_at > bindparam("after", type_=Moment),
+    sessions.c.expires_at <= bindparam("until", type_=Moment),
+)
 _EXPIRED = (
     select(exchanges.c.segment_id)
     .join(sessions, sessions.c.id == exchanges.c.session_id)
-    .where(
-        sessions.c.expires_at > bindparam("after", type_=Moment),
-        sessions.c.expires_at <= bindparam("until", type_=Moment),
-    )
+    .where(*_ENDED)
     .distinct()
 )
+_WHOSE = select(sessions.c.owner).where(*_ENDED, sessions.c.id.not_in(held_subjects())).distinct()
 _NO_ID = re.compile(r"[^A-Za-z0-9_:.~/ \-]")  # a damaged name may be none
 _PORTION = 1000
 _REMOVED_AT_ONCE = 2000
@@ -422,8 +425,10 @@ class Forgetting:
         known = {receipt.subject for receipt in begun}
         new = {kek.kek_id: ends_at(kek.epoch) for kek in due if kek.kek_id not in known}
         if new:
-            places = self._segments_expired(new).items()
-            ended = [Due(kek, where, None, DATA_CLASS) for kek, where in places]
+            ended = [
+                Due(kek, self._expired(_EXPIRED, end), None, DATA_CLASS, self._expired(_WHOSE, end))
+                for kek, end in new.items()
+            ]
             begun += self.receipts.request(EXPIRY, ended, now)
         asked = [receipt for receipt in begun if receipt.state == REQUESTED]
         self.receipts.advance_all(asked, INACCESSIBLE, now)
@@ -526,16 +531,11 @@ class Forgetting:
                 found[session_id].append(segment_id)
         return found
 
-    def _segments_expired(self, ends: Mapping[str, datetime]) -> dict[str, list[str]]:
-        """Segments with records of the sessions whose epoch ended then, by whatever is so named."""
-        width = timedelta(seconds=EPOCH_SECONDS)
+    def _expired(self, query: Select[str], end: datetime) -> list[str]:
+        """What a query gives of the sessions whose epoch ended then."""
+        since = end - timedelta(seconds=EPOCH_SECONDS)
         with storage_errors("the vault's index"), reading(self._engine) as connection:
-            return {
-                name: list(
-                    connection.execute(_EXPIRED, {"after": end - width, "until": end}).scalars()
-                )
-                for name, end in ends.items()
-            }
+            return list(connection.execute(query, {"after": since, "until": end}).scalars())
 
     def _reclaim(self) -> int:
         """Remove the segments that no record is left in."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import io
 import json
 import shutil
@@ -512,3 +513,33 @@ def test_the_operator_is_told_by_name(home: People) -> None:
     entries = home.ask("audit.list", subject=home.ada)
     by = {entry["kind"]: entry["body"].get("by") for entry in entries}
     assert (home.ada, "operator") == (by["person.exported"], by["person.erasure_requested"])
+
+
+@pytest.mark.row("R6", "P4")
+def test_who_erases_themselves_is_who_asked_for_each_step(home: People) -> None:
+    """Not the operator: the record names them for their keys, their sign-ins and themselves."""
+    home.ask("person.erase", key=home.key)
+    entries = home.ask("audit.list")
+    kinds = ("person.erasure_requested", "key.revoked", "person.erased", "git_connection.removed")
+    assert {home.ada} == {e["body"]["by"] for e in entries if e["kind"] in kinds[:3]}
+    assert home.ada == next(e["body"]["by"] for e in entries if e["kind"] == kinds[3])
+
+
+@pytest.mark.row("R6", "P4")
+def test_a_receipt_says_what_was_not_theirs_alone(home: People) -> None:
+    """Sessions of the organisation stay, and whose they are is said; so do files that have others'
+    records. The log's entry of the erasure has the digest of the receipt as it was signed.
+    """
+    done = home.ask("person.erase", id=ADA)
+    receipt = done["signed"]["receipt"]
+    (organisations,) = [stay for stay in receipt["stays"] if "organisation" in stay]
+    kept = home.ask(
+        "sessions.list", owner=home.node.accounts.of_organisation(home.orchard).account_id
+    )
+    assert (home.orchard, len(kept)) == (organisations["organisation"], organisations["count"])
+    (entry,) = home.ask("audit.list", kind="person.erasure_done")
+    canonical = json.dumps(receipt, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    assert hashlib.sha256(canonical.encode()).hexdigest() == entry["body"]["document"]
+    bobs = home.ask("person.erase", id=BOB)["signed"]["receipt"]["stays"]
+    (shared,) = [stay for stay in bobs if "files of records" in stay["what"]]
+    assert (1, "the last of those goes") == (shared["count"], shared["until"])

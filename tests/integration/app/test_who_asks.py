@@ -44,14 +44,15 @@ THE_HOMES: Mapping[str, frozenset[str]] = dict.fromkeys(
         "backup.create", "backup.list", "backup.end",
         "audit.list", "audit.show", "audit.checkpoint", "audit.verify", "audit.proof",
         "audit.witness",
+        "audit.remains",
         "metrics.list", "metrics.query", "metrics.summary", "metrics.dropped",
         "metrics.destinations", "errors.list", "errors.show", "errors.set",
         "hold.place", "hold.release", "hold.list", "hold.read",
         "account.list", "account.allow", "account.limit",
-        "receipts.list", "survey.results", "feedback.set", "feedback.draft", "feedback.file",
+        "survey.results", "feedback.set", "feedback.draft", "feedback.file",
     ),
     OPERATORS,
-) | {"receipts.key": frozenset(EVERYBODY - {"nobody"})}  # fmt: skip
+) | dict.fromkeys(("receipts.key", "receipts.list"), frozenset(EVERYBODY - {"nobody"}))  # fmt: skip
 """About the home as a whole."""
 
 ELSEWHERE = {
@@ -59,7 +60,7 @@ ELSEWHERE = {
     *choices.OPERATIONS, *keys.OPERATIONS,  # accounts/test_operations.py
     "person.export", "person.erase",  # app/test_person_data.py
     "account.show",  # below
-    "receipts.show",  # contract/test_keepers.py
+    "receipts.show", "receipts.proof",  # contract/test_keepers.py
     "feedback.list", "feedback.show", "feedback.withdraw",  # feedback/
     "cloud.start", "cloud.list", "cloud.show", "cloud.stop", "cloud.send", "cloud.attach",
     "cloud.logs", "cloud.diff", "cloud.teleport", "cloud.delete",  # cloud_sessions/
@@ -158,7 +159,7 @@ def test_what_is_the_homes_is_the_operators(stage: Stage, operation: str) -> Non
     """Whatever they name."""
     expected = THE_HOMES[operation]
     values = {
-        "id": stage.session("mia"), "session": "none", "reason": "r", "name": "n",
+        "id": stage.session("mia"), "session": "none", "reason": "an officer asks", "name": "n",
         "account": stage.account["mia"], "unrecorded_routes": True,
         "state": "open", "number": 1, "folder": "nowhere",
     }  # fmt: skip

@@ -37,10 +37,15 @@ class Bailee:
         self.ready: dict[str, Any] = {}
 
     def run(
-        self, *arguments: str, now: str | None = None, env: dict[str, str] | None = None
+        self,
+        *arguments: str,
+        now: str | None = None,
+        env: dict[str, str] | None = None,
+        given: str | None = None,
     ) -> subprocess.CompletedProcess[str]:
-        """A command, to its end."""
-        return processes.run(*arguments, env=self.environment(now, env), timeout=SECONDS)
+        """A command, to its end; `given` on its standard input."""
+        environment = self.environment(now, env)
+        return processes.run(*arguments, env=environment, given=given, timeout=SECONDS)
 
     def json(self, *arguments: str, now: str | None = None) -> Any:
         """A command that succeeds, and its JSON output."""

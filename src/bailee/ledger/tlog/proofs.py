@@ -6,8 +6,8 @@ Rules kept here:
 
 * A proof shows that an entry stands at its index in the log whose checkpoint it brings. Whether the
   checkpoint may be believed is said by a trust policy, never by the proof.
-* `extra` is covered by nothing. What lies there here is a salt: with another one the entry, which
-  is the commitment to salt and payload, is another.
+* `extra` is covered by nothing. What lies there here is a salt, and what the entry is about behind
+  it: with others the entry, which is the commitment to both, is another.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bailee.errors import BaileeError
-from bailee.ledger.tlog import notes, proofs, tree, trust
+from bailee.ledger.tlog import notes, proofs, tiles, tree, trust
 from bailee.ledger.tlog.checkpoints import Checkpoint
 from bailee.ledger.tlog.notes import Kind, Signer
 from bailee.ledger.tlog.proofs import Proof
@@ -39,13 +39,13 @@ NOTE = notes.signed(
 )
 
 
-def proof_of(index: int) -> bytes:
-    """The proof of an entry, as a file."""
+def proof_of(index: int, within: bytes = b"") -> bytes:
+    """The proof of an entry, as a file; with the entry `within` it."""
 
     def read(nodes: list[tree.TreeNode]) -> list[bytes]:
         return [tree.root(HASHES[n << level : (n + 1) << level]) for level, n in nodes]
 
-    return Proof(index, tuple(tree.inclusion(index, len(HASHES), read)), NOTE, SALT).data
+    return Proof(index, tuple(tree.inclusion(index, len(HASHES), read)), NOTE, SALT + within).data
 
 
 def script() -> ModuleType:
@@ -117,6 +117,32 @@ def test_it_shows_each_entry_and_no_other(tmp_path: Path) -> None:
 
 
 @pytest.mark.row("P4")
+def test_one_file_is_enough(tmp_path: Path) -> None:
+    """A proof that brings its entry shows it, as text that no terminal obeys; not another entry,
+    nor where the file beside it says something else.
+    """
+
+    def run(proof: bytes, *entry: str) -> tuple[int, str]:
+        (tmp_path / "proof").write_bytes(proof)
+        ran = subprocess.run(
+            [sys.executable, "-I", SCRIPT, "trust", "proof", *entry],
+            cwd=tmp_path, check=False, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        )  # fmt: skip
+        return ran.returncode, ran.stdout
+
+    for name, data in (("trust", POLICY), ("six", b"entry 6"), ("five", b"entry 5")):
+        (tmp_path / name).write_bytes(data)
+    whole = proof_of(6, b"entry 6")
+    said = "entry 6 of log.example/one, which had 11 entries then, is "
+    assert (0, f"{said}\nentry 6\n") == run(whole)
+    assert (0, f"{said}this file\n") == run(whole, "six")
+    assert (1, "not shown: the proof brings another entry than this file\n") == run(whole, "five")
+    assert (1, "not shown: this entry is not in the log\n") == run(proof_of(6, b"entry 5"))
+    alone = "not shown: the proof does not bring the entry, and no file was given\n"
+    assert (1, alone) == run(proof_of(6))
+
+
+@pytest.mark.row("P4")
 @pytest.mark.parametrize("policy", [POLICY, LATER])
 def test_it_takes_the_keys_of_either_kind(policy: bytes) -> None:
     """Ed25519 with a quorum of witnesses, or the log's ML-DSA-44 alone: every entry is shown."""
@@ -151,3 +177,61 @@ def test_it_refuses_what_we_refuse(place: int, new: bytes, cut: int) -> None:
     """Bytes changed, put in or left out anywhere in a proof: the two agree."""
     changed = GOOD[:place] + new + GOOD[place + cut :]
     assert shown_by_us(POLICY, changed, PAYLOADS[6]) == shown_by_it(POLICY, changed, PAYLOADS[6])
+
+
+@pytest.mark.row("P4")
+@pytest.mark.parametrize("size", [1, 2, 255, 256, 257, 600])
+def test_it_checks_a_whole_log(tmp_path: Path, size: int) -> None:
+    """Against its checkpoint and one from before; an entry that was changed, a log that was rolled
+    back or forked, and one of another key are refused, each for its reason.
+    """
+    entries = [sha256(f"entry {n}".encode()).digest() for n in range(size)]
+    hashes = [tree.leaf_hash(entry) for entry in entries]
+
+    def checkpoint(count: int, leaves: list[bytes]) -> bytes:
+        text = Checkpoint("log.example/one", count, tree.root(leaves[:count])).text
+        return notes.signed(text, [LOG[0]], 0).data
+
+    folder = tmp_path / "log"
+    nobody: tiles.Fetch = lambda _: []  # noqa: E731
+    for tile, content in tiles.bundled(0, entries, nobody):
+        (folder / tile.path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / tile.path).write_bytes(content)
+    (folder / "checkpoint").write_bytes(checkpoint(size, hashes))
+    trusted = f"log {LOG[0].key.text}\nquorum none\n".encode()
+    for before in {0, 1, size // 2, size}:
+        earlier = checkpoint(before, hashes)
+        assert ("log.example/one", size, before) == VERIFY.verify_log(trusted, folder, earlier)
+
+    def refused(policy: bytes, earlier: bytes) -> str:
+        with pytest.raises(VERIFY.Refused) as found:
+            VERIFY.verify_log(policy, folder, earlier)
+        return str(found.value)
+
+    other = [tree.leaf_hash(b"another"), *hashes]
+    assert "forked" in refused(trusted, checkpoint(1, other))
+    assert "rolled back" in refused(trusted, checkpoint(size + 1, other))
+    nobodys = f"log {ONE.key.text}\nquorum none\n".encode()
+    assert "not signed by a log" in refused(nobodys, checkpoint(1, hashes))
+    bundle = next(path for path in folder.rglob("*") if path.is_file() and "entries" in str(path))
+    bundle.write_bytes(bundle.read_bytes()[:-1] + bytes([bundle.read_bytes()[-1] ^ 1]))
+    assert "not those" in refused(trusted, checkpoint(0, hashes))
+
+
+@pytest.mark.row("P4", "R6")
+def test_it_checks_a_signed_note() -> None:
+    """What the log's key signed, and no checkpoint in its place; changed, or another's, it is
+    refused.
+    """
+    trusted = f"log {LOG[0].key.text}\nquorum none\n".encode()
+    text = "bailee/remains/1\nlog.example/one\n{}\n"
+    good = notes.signed(text, [LOG[0]], 0).data.decode()
+    assert (text, "log.example/one") == VERIFY.verify_note(good, trusted)
+    for wrong in (
+        good.replace("{}", "[]"),
+        notes.signed(text, [Signer("log.example/one", Kind.ED25519, bytes([7]) * 32)], 0)
+        .data.decode(),
+        NOTE.data.decode(),
+    ):  # fmt: skip
+        with pytest.raises(VERIFY.Refused):
+            VERIFY.verify_note(wrong, trusted)

@@ -476,6 +476,8 @@ CREATE TABLE egress_counts (
 	sent INTEGER NOT NULL, 
 	received INTEGER NOT NULL, 
 	CONSTRAINT pk_egress_counts PRIMARY KEY (day, channel)
+);
+
 CREATE TABLE key_snapshots (
 	id VARCHAR NOT NULL, 
 	place VARCHAR NOT NULL, 
@@ -485,6 +487,14 @@ CREATE TABLE key_snapshots (
 	gone_at DATETIME, 
 	mac BLOB, 
 	CONSTRAINT pk_key_snapshots PRIMARY KEY (id)
+);
+
+CREATE TABLE receipt_owners (
+	owner VARCHAR NOT NULL, 
+	receipt_id VARCHAR NOT NULL, 
+	requested_at DATETIME NOT NULL, 
+	CONSTRAINT pk_receipt_owners PRIMARY KEY (owner, receipt_id), 
+	CONSTRAINT fk_receipt_owners_receipt_id_receipts FOREIGN KEY(receipt_id) REFERENCES receipts (id)
 );
 
 CREATE TRIGGER audit_leaves_no_delete BEFORE DELETE ON audit_leaves BEGIN SELECT RAISE(ABORT, 'audit_leaves is append-only'); END;
@@ -555,6 +565,8 @@ CREATE INDEX ix_passkeys_person_id ON passkeys (person_id);
 
 CREATE INDEX ix_persons_created_at ON persons (created_at, id);
 
+CREATE INDEX ix_receipt_owners_latest ON receipt_owners (owner, requested_at DESC, receipt_id);
+
 CREATE INDEX ix_receipt_segments_segment_id ON receipt_segments (segment_id);
 
 CREATE INDEX ix_receipts_owner_requested_at ON receipts (owner, requested_at DESC, id);
@@ -601,5 +613,5 @@ CREATE UNIQUE INDEX uq_accounts_person_id ON accounts (person_id);
 
 CREATE UNIQUE INDEX uq_exchanges_number ON exchanges (session_id, number);
 
-INSERT INTO alembic_version VALUES ('0057');
+INSERT INTO alembic_version VALUES ('0058');
 
