@@ -136,11 +136,11 @@ class SocketCarrier:
 
     def _pause_upstream(self) -> None:
         if self._connection is not None:
-            self._connection.transport.pause_reading()
+            self._connection.pause("client")
 
     def _resume_upstream(self) -> None:
         if self._connection is not None:
-            self._connection.transport.resume_reading()
+            self._connection.resume("client")
 
     # -- the client's --------------------------------------------------------------------------
 
