@@ -133,11 +133,11 @@ class Rounds:
         self._turns = False
         self._begun.clear()
         self._read.clear()
-        for account, resting in tuple(self._resting.items()):
-            resting.popleft()()
-            if not resting:
-                del self._resting[account]
         if self._resting:
+            for account, resting in tuple(self._resting.items()):
+                resting.popleft()()
+                if not resting:
+                    del self._resting[account]
             self._take_turn()
         if not self._queues:
             return
