@@ -77,7 +77,9 @@ def check_number(
     if of_person >= limits.of_person:
         raise _too_many("this person has", of_person, "keys.per_person")
     if of_account >= (limits.of_person if own else limits.of_account):
-        raise _too_many("this account has", of_account, f"keys.per_{'person' if own else 'account'}")
+        raise _too_many(
+            "this account has", of_account, f"keys.per_{'person' if own else 'account'}"
+        )
     if in_all >= limits.in_all:
         raise _too_many("there are", in_all, "keys.in_all")
 

@@ -20,7 +20,9 @@ class Loop:
         self.now = 0.0
         self.soon: list[Callable[[], None]] = []
         self.timers: list[tuple[float, Callable[[], None]]] = []
-        self.rounds = Rounds(self.soon.append, self.later, lambda: self.now, most=2, bytes_most=100, read_least=1)
+        self.rounds = Rounds(
+            self.soon.append, self.later, lambda: self.now, most=2, bytes_most=100, read_least=1
+        )
         self.begun: list[str] = []
 
     def later(self, seconds: float, call: Callable[[], None]) -> None:

@@ -141,7 +141,7 @@ def test_who_sends_much_is_read_from_again_at_a_later_turn_while_others_are_ther
 
 @pytest.mark.row("G1")
 def test_a_large_answer_is_read_in_turns_while_others_are_there() -> None:
-    """What is more than an account has in a turn stays in the upstream's socket; all of it comes."""
+    """What is more than an account has in a turn stays in the socket; all of it comes."""
     turns: list[Callable[[], None]] = []
     rounds = Rounds(turns.append, lambda _seconds, _go: None, lambda: 0.0, bytes_most=5000)
     rounds.begins("somebody else")
