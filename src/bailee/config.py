@@ -343,8 +343,8 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         "keys.per_person",
         int,
         100,
-        "How many keys of one person may be good at once, in all accounts together. Beyond it a new "
-        "one is refused, until another is revoked.",
+        "How many keys of one person may be good at once, in all accounts together. Beyond it a "
+        "new one is refused, until another is revoked.",
     ),
     Setting(
         "keys.per_account",

@@ -78,7 +78,7 @@ class Accounts:
         names: Identifiers | None = None,
         damages: Damages | None = None,
         retention_follows: RetentionFollows = lambda _account_id: None,
-        key_limits: keys.KeyLimits = keys.KeyLimits(),
+        key_limits: keys.KeyLimits = keys.USUAL,
     ) -> None:
         """`names` seals what people call their keys; without it, names are kept as they are."""
         self._names = names

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Final
 
 from bailee.accounts.account import Account, ApiKey
 from bailee.errors import InputError
@@ -55,6 +56,9 @@ class KeyLimits:
     of_person: int = 100
     of_account: int = 1000
     in_all: int = 100_000
+
+
+USUAL: Final = KeyLimits()
 
 
 def check_number(

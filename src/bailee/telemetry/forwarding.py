@@ -85,7 +85,7 @@ class Forwarder:
         most_waiting: int = _MOST_WAITING,
     ) -> None:
         """`folder` has one for each class; `common`: the fields that are a resource's; `pause`:
-        seconds before the second try; `most_waiting`: bytes that may wait, see `admission.together`.
+        seconds before the second try; `most_waiting`: bytes that may wait (`admission.together`).
         """
         self.data_class: Final = data_class
         self.to: Final = to
