@@ -86,7 +86,10 @@ class TooMuch(Exception):
 
 
 class Door(Generic[S]):
-    """Admits requests; `who` looks up a key."""
+    """Whom one receiver lets in, and what is under way of each; `who` looks up a key. The receiver
+    owns it and asks it of each request, on its event loop's thread. It keeps no body after its
+    request, and writes nothing.
+    """
 
     def __init__(
         self,

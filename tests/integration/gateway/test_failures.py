@@ -213,8 +213,10 @@ def test_a_client_that_leaves_when_its_record_is_on_its_way(
     """An exchange is recorded once, however its client behaves."""
     with ScriptedUpstream(after=Text("x")) as upstream:
         serving = serve(upstream)
-        for _ in range(30):
-            serving.connect().send(post(STREAMING)).close()
+        for number in range(30):
+            client = serving.connect().send(post(STREAMING))
+            serving.wait(lambda: len(upstream.requests) > number)  # noqa: B023 (called at once)
+            client.close()
         serving.summary(30)
         assert 30 == len(serving.recording.exchanges)
         ids = {exchange.exchange_id for exchange in serving.recording.exchanges}
