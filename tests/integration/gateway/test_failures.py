@@ -290,7 +290,7 @@ def test_a_slow_upstream_holds_the_client_back(serve: Any, post: Callable[..., b
         return any(c._paused for c in serving.gateway.clients)
 
     serving.wait(paused)
-    size = serving.on_loop(lambda: max(c._body_size for c in serving.gateway.clients))
+    size = serving.on_loop(lambda: max(c._course.body_size for c in serving.gateway.clients))
     assert size < 20_000_000
     taken = 0
     while taken < 30_000_000:
