@@ -309,7 +309,7 @@ class UpstreamPool:
             connection.transport.close()
             return
         connection.heard = False
-        connection.idle_until = self.time.now + connection.keep
+        connection.idle_until = asyncio.get_running_loop().time() + connection.keep
         connection.resume("client", "round")
         self._idle.append(connection)
 

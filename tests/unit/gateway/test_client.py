@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from collections.abc import Callable
 from typing import Any, cast
@@ -142,29 +143,37 @@ def test_who_sends_much_is_read_from_again_at_a_later_turn_while_others_are_ther
 @pytest.mark.row("G1")
 def test_a_large_answer_is_read_in_turns_while_others_are_there() -> None:
     """What is more than an account has in a turn stays in the socket; all of it comes."""
-    turns: list[Callable[[], None]] = []
-    rounds = Rounds(turns.append, lambda _seconds, _go: None, lambda: 0.0, bytes_most=5000)
-    rounds.begins("somebody else")
-    rounds.begins("a")
-    _, _, below, above, said = connected(b"zero", REQUEST, rounds)
-    turns.pop()()
-    above.protocol.data_received(b"HTTP/1.1 200 OK\r\nContent-Length: 6000\r\n\r\n")
-    assert above.reading
-    above.protocol.data_received(b"x" * 5000)
-    assert not above.reading
-    turns.pop()()
-    assert above.reading
-    above.protocol.data_received(b"x" * 1000)
-    assert (6000, 1) == (b"".join(below.written).count(b"x"), len(said))
+
+    async def run() -> None:
+        turns: list[Callable[[], None]] = []
+        rounds = Rounds(turns.append, lambda _seconds, _go: None, lambda: 0.0, bytes_most=5000)
+        rounds.begins("somebody else")
+        rounds.begins("a")
+        _, _, below, above, said = connected(b"zero", REQUEST, rounds)
+        turns.pop()()
+        above.protocol.data_received(b"HTTP/1.1 200 OK\r\nContent-Length: 6000\r\n\r\n")
+        assert above.reading
+        above.protocol.data_received(b"x" * 5000)
+        assert not above.reading
+        turns.pop()()
+        assert above.reading
+        above.protocol.data_received(b"x" * 1000)
+        assert (6000, 1) == (b"".join(below.written).count(b"x"), len(said))
+
+    asyncio.run(run())
 
 
 @pytest.mark.row("G1")
 def test_a_connection_of_who_rests_is_read_from_for_the_next_at_once() -> None:
     """What one account's answer had read too much of is no other account's rest."""
-    turns: list[Callable[[], None]] = []
-    rounds = Rounds(turns.append, lambda _seconds, _go: None, lambda: 0.0, bytes_most=9)
-    rounds.begins("somebody else")
-    gateway, _, _, above, _ = connected(b"zero", REQUEST, rounds)
-    above.protocol.pause("round")
-    gateway._pools["api"].give_back(above.protocol)
-    assert above.reading
+
+    async def run() -> None:
+        turns: list[Callable[[], None]] = []
+        rounds = Rounds(turns.append, lambda _seconds, _go: None, lambda: 0.0, bytes_most=9)
+        rounds.begins("somebody else")
+        gateway, _, _, above, _ = connected(b"zero", REQUEST, rounds)
+        above.protocol.pause("round")
+        gateway._pools["api"].give_back(above.protocol)
+        assert above.reading
+
+    asyncio.run(run())
