@@ -374,6 +374,20 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         "Address of AWS KMS or Google Cloud KMS, where it is not the usual one.",
     ),
     Setting(
+        "keys.per_person",
+        int,
+        100,
+        "How many keys of one person may be good at once, in all accounts together. Beyond it a "
+        "new one is refused, until another is revoked.",
+    ),
+    Setting(
+        "keys.per_account",
+        int,
+        1000,
+        "The same of one account, an organisation's with all its people.",
+    ),
+    Setting("keys.in_all", int, 100_000, "The same of all accounts together."),
+    Setting(
         "accounts.sign_up",
         str,
         "closed",

@@ -62,7 +62,10 @@ CODES: Final[dict[str, Code]] = {
         429, "rate_limit_error", 2, "The account or key has as much under way as it may."
     ),
     "over_quota": Code(
-        429, "rate_limit_error", 2, "The account has as much on disk as it may; waiting frees none."
+        429,
+        "rate_limit_error",
+        2,
+        "There is as much on disk, or as many keys, as may be; waiting frees none.",
     ),
     "configuration": Code(500, "api_error", 2, "A setting, file or switch is wrong."),
     "home_in_use": Code(500, "api_error", 2, "Another process is using this home."),

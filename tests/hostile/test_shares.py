@@ -114,3 +114,29 @@ def test_no_door_sends_anybody_elsewhere(house: House, door: str, path: str, met
     answer = house.say(sent, door)
     assert answer.split(b" ")[1] in (b"400", b"404", b"405"), answer
     assert b"\nlocation:" not in answer.lower()
+
+
+LOG = [
+    ("GET", "/ledger/checkpoint"),
+    ("HEAD", "/ledger/checkpoint"),
+    ("GET", "/ledger/checkpoint", "range: bytes=" + ",".join(["0-1"] * 500)),
+    ("GET", "/ledger/tile/63/x999/x999/x999/x999/x999/x999/999.p/255"),
+    ("GET", "/ledger/tile/0/" + "x999/" * 6000 + "999"),
+    ("GET", "/ledger/" + "%2e%2e/" * 6000),
+    ("GET", "/ledger//etc/passwd"),
+    ("POST", "/ledger/checkpoint", "content-length: 0"),
+]
+
+
+def test_the_log_is_read_without_end(house: House) -> None:
+    """However it is asked for, by forty at once, of whom nobody is asked who they are: each is
+    answered or told to wait, nothing breaks, and a person's own pages are served beside them.
+    """
+    own = at(house, "console", "GET", "/api/v1/key", "connection: close", key=house.neighbours)
+    with house.within(cpu=8.0, loop=4.0):
+        for method, path, *lines in LOG:
+            sent = at(house, "console", method, path, *lines, "connection: close", key="nobody")
+            house.open(sent, 40, "console")
+            status = int(house.say(sent, "console").split(b" ")[1])
+            assert status in (200, 400, 404, 405, 414, 429, 431), (path[:40], status)
+            assert house.say(own, "console").startswith(b"HTTP/1.1 200 ")

@@ -14,6 +14,8 @@ Rules kept here:
 * Choosing what holds already changes nothing: the present choice holds since it was made.
 * What came before a choice and what after is said by its number, never by the clock.
 * An account or a key whose row is not sound (`db.checks`) is not there: nobody is let in by it.
+* How many keys are good at once is bounded, of a person, of an account and in all; to revoke one
+  makes room for one.
 * Authentication reads memory only. This process owns the home, so what it holds is what is true:
   a revoked key stops at once.
 
@@ -76,6 +78,7 @@ class Accounts:
         names: Identifiers | None = None,
         damages: Damages | None = None,
         retention_follows: RetentionFollows = lambda _account_id: None,
+        key_limits: keys.KeyLimits = keys.USUAL,
     ) -> None:
         """`names` seals what people call their keys; without it, names are kept as they are."""
         self._names = names
@@ -86,6 +89,7 @@ class Accounts:
         self._clock = clock
         self._ledger = ledger
         self._random = random
+        self._key_limits = key_limits
         self._changing = threading.Lock()
         # Other threads read these while one changes them: never gone through but by way of a copy
         # that is made in one step.
@@ -234,7 +238,7 @@ class Accounts:
 
         Raises:
             InputError: no such account, zero retention for a consumer plan, a name that is none;
-                `forbidden`.
+                `forbidden`; `over_quota`: there are as many keys as may be.
         """
         account = self.get(account_id)
         self._check_plan(account.plan, zero_retention)
@@ -278,6 +282,8 @@ class Accounts:
         by: Actor,
         scope: Scope = "full",
     ) -> tuple[ApiKey, bytes, str]:
+        held = tuple(self._keys.values())
+        keys.check_number(self._key_limits, (key for _, key in held), account, person_id)
         minted = keys.mint(self._random(keys.RANDOM_BYTES))
         key = ApiKey(
             minted.key_id,

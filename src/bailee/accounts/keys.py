@@ -8,7 +8,12 @@ would protect nothing more.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Final
+
+from bailee.accounts.account import Account, ApiKey
+from bailee.errors import InputError
 
 RANDOM_BYTES = 5 + 24
 _LENGTH = len("bl_") + 10 + 1 + 48
@@ -42,3 +47,50 @@ def key_id(presented: bytes) -> str | None:
 def digest(presented: bytes) -> bytes:
     """What is stored of a key, and compared in constant time."""
     return hashlib.sha256(presented).digest()
+
+
+@dataclass(frozen=True, slots=True)
+class KeyLimits:
+    """How many keys may be good at once: made for one person, of one account, and in all."""
+
+    of_person: int = 100
+    of_account: int = 1000
+    in_all: int = 100_000
+
+
+USUAL: Final = KeyLimits()
+
+
+def check_number(
+    limits: KeyLimits, held: Iterable[ApiKey], account: Account, person_id: str | None
+) -> None:
+    """Refuse one key more of an account, made for a person or nobody, where there are as many as
+    may be. Keys that were revoked do not count, nor those of cloud sessions, which end with them.
+    A person's own account has no more than the person.
+
+    Raises:
+        InputError: `over_quota`.
+    """
+    own = account.person_id is not None
+    in_all = of_account = of_person = 0
+    for key in held:
+        if key.revoked_at is None and key.scope != "cloud":
+            in_all += 1
+            of_account += key.account_id == account.account_id
+            of_person += key.person_id is not None and key.person_id == person_id
+    if of_person >= limits.of_person:
+        raise _too_many("this person has", of_person, "keys.per_person")
+    if of_account >= (limits.of_person if own else limits.of_account):
+        raise _too_many(
+            "this account has", of_account, f"keys.per_{'person' if own else 'account'}"
+        )
+    if in_all >= limits.in_all:
+        raise _too_many("there are", in_all, "keys.in_all")
+
+
+def _too_many(who: str, number: int, setting: str) -> InputError:
+    return InputError(
+        f"{who} {number} keys that are good, and there may be no more.",
+        code="over_quota",
+        hint=f"revoke what is not used; or whoever runs bailee raises {setting}",
+    )

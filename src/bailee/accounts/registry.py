@@ -16,6 +16,7 @@ from bailee.accounts.authority import Authority
 from bailee.accounts.backing import Backing
 from bailee.accounts.choices import Choices
 from bailee.accounts.identifiers import Identifiers, PersonKeys
+from bailee.accounts.keys import USUAL, KeyLimits
 from bailee.accounts.organisations import Organisations
 from bailee.accounts.password_sign_in import PasswordSignIn
 from bailee.accounts.passwords import Hasher, Passwords
@@ -51,6 +52,7 @@ class PeopleRegistry:
         sign_up: Collection[str] = (),
         damages: Damages | None = None,
         retention_follows: RetentionFollows = lambda _account_id: None,
+        key_limits: KeyLimits = USUAL,
     ) -> None:
         """`keys` has the persons' own; `hasher` is argon2's with its defaults if not given;
         `sign_up`: the plans on which people may make themselves an account; `retention_follows` is
@@ -68,6 +70,7 @@ class PeopleRegistry:
             names=identifiers,
             damages=damages,
             retention_follows=retention_follows,
+            key_limits=key_limits,
         )
         self.authority = Authority(engine, self.accounts)
         self.people = People(backing, self.accounts, self.authority)

@@ -5,13 +5,13 @@ turn (`soon`) or after so many seconds (`later`).
 
 Rules kept here:
 
-* While one account alone is there, whatever it sends begins at once.
-* Otherwise each account begins at most `most` requests in a turn of the loop; what is more waits
-  for the next turn, in the order in which it came, the keys of an account one after the other. So
-  another account's request stands behind a few of them, never behind all.
-* Nothing waits for that while there is nobody else: a turn is as long as what is done in it.
-* So it is with bytes: of an account of which `bytes_most` were read in a turn, nothing more is read
-  in it; then its connections take turns, one of them in a turn of the loop.
+* Each account begins at most `most` requests in a turn of the loop; what is more waits for the
+  next turn, in the order in which it came, the keys of an account one after the other. So another
+  account's request stands behind a few of them, never behind all; also who comes while one account
+  alone was there. That costs who is alone next to nothing: a turn is as long as what is done in it.
+* While several are there it is so with bytes: of an account of which `bytes_most` were read in a
+  turn, from either side, nothing more is read in it; then its connections take turns, one of them
+  in a turn of the loop. A read counts `read_least` at the least, since many small ones take long.
 * While the loop is late, who wants most of it is paced (`pace`), and waits for that.
 
 Rows: G1.
@@ -27,6 +27,7 @@ from bailee.admission.pace import AccountDemand, Pace
 
 _MOST: Final = 2
 _BYTES_MOST: Final = 128 << 10
+_READ_LEAST: Final = 4 << 10
 _LOOK_SECONDS: Final = 0.005
 _LOOKS: Final = 20  # between two adjustments
 _LONGEST: Final = 0.1  # seconds until a turn is looked for again
@@ -47,6 +48,7 @@ class Rounds:
         *,
         most: int = _MOST,
         bytes_most: int = _BYTES_MOST,
+        read_least: int = _READ_LEAST,
         pace: Pace | None = None,
     ) -> None:
         self.crowded = False
@@ -56,6 +58,7 @@ class Rounds:
         self._now = now
         self._most = most
         self._bytes_most = bytes_most
+        self._read_least = read_least
         self._pace = pace or Pace()
         self._seen: set[str] = set()
         self._before: set[str] = set()
@@ -79,10 +82,8 @@ class Rounds:
     def begins(self, account: str) -> bool:
         """Whether a request begins now; otherwise its caller goes on with `wait`."""
         self._seen.add(account)
-        if not self.crowded:
-            if len(self._seen) > 1:
-                self._crowd()
-            return True
+        if not self.crowded and len(self._seen) > 1:
+            self._crowd()
         count = self._begun.get(account, 0)
         if count >= self._most or account in self._queues or self._pace.wait(account, self._now()):
             return False
@@ -96,13 +97,13 @@ class Rounds:
         self._queues.setdefault(account, {}).setdefault(key, deque()).append(go)
 
     def reads_on(self, account: str, size: int) -> bool:
-        """Whether more is read in this turn of an account of which `size` bytes just came;
-        otherwise its caller goes on with `rest`.
+        """Whether more is read in this turn of an account of which `size` bytes just came, from it
+        or for it; otherwise its caller goes on with `rest`.
         """
         if not self.crowded:
             return True
         self._take_turn()
-        read = self._read[account] = self._read.get(account, 0) + size
+        read = self._read[account] = self._read.get(account, 0) + max(size, self._read_least)
         return read < self._bytes_most
 
     def rest(self, account: str, go: Go) -> None:
@@ -132,11 +133,11 @@ class Rounds:
         self._turns = False
         self._begun.clear()
         self._read.clear()
-        for account, resting in tuple(self._resting.items()):
-            resting.popleft()()
-            if not resting:
-                del self._resting[account]
         if self._resting:
+            for account, resting in tuple(self._resting.items()):
+                resting.popleft()()
+                if not resting:
+                    del self._resting[account]
             self._take_turn()
         if not self._queues:
             return
@@ -180,7 +181,8 @@ class Rounds:
 
     def _begin(self, account: str, count: int) -> None:
         self._begun[account] = count
-        self._want(account).begun += 1
+        if self.crowded:
+            self._want(account).begun += 1
 
     # -- how late the loop is --------------------------------------------------------------------
 

@@ -136,11 +136,11 @@ class SocketCarrier:
 
     def _pause_upstream(self) -> None:
         if self._connection is not None:
-            self._connection.transport.pause_reading()
+            self._connection.pause("client")
 
     def _resume_upstream(self) -> None:
         if self._connection is not None:
-            self._connection.transport.resume_reading()
+            self._connection.resume("client")
 
     # -- the client's --------------------------------------------------------------------------
 
@@ -168,11 +168,11 @@ class SocketCarrier:
     def _record(self) -> None:
         exchange = self.exchange
         capture = partial(exchange.captured, self._gateway.clock().timestamp())
-        self._gateway.submit(capture, self._recorded, exchange.held)
+        self._gateway.records.submit(capture, self._recorded, exchange.held)
 
     def _recorded(self, error: StorageError | None) -> None:
         exchange = self.exchange
-        self._gateway.recorded(exchange.held)
+        self._gateway.records.recorded(exchange.held)
         exchange.recorded(error is None, self._gateway.now)
         self.carry()
 

@@ -13,34 +13,20 @@ import contextlib
 import socket
 import struct
 import time
-from collections.abc import Callable
-from enum import IntEnum
 from typing import Final, Protocol, cast
 
-from bailee.admission import Connections, Held, Over, Rounds
+from bailee.admission import Connections, Over, Rounds
 from bailee.clock import Clock
-from bailee.errors import BaileeError, InputError, StorageError
+from bailee.errors import BaileeError, InputError
+from bailee.gateway.client_course import BODY, BUSY, CLOSING, HEAD, LINGER, ClientCourse, Late
 from bailee.gateway.exchange import Carrier
+from bailee.gateway.handing_over import HandingOver
 from bailee.gateway.http1 import Body, Malformed, RequestHead, find_head_end, parse_request_head
 from bailee.gateway.recording import over_share
 from bailee.gateway.settings import GatewayLimits
 from bailee.gateway.summary import ExchangeSummary
-from bailee.vault.exchange import CapturedExchange
 
 _AHEAD: Final = 64 * 1024
-
-
-class ConnectionState(IntEnum):
-    """Where a connection is."""
-
-    HEAD = 0  # waits for a request's head
-    BODY = 1  # reads a request's body
-    BUSY = 2  # the request is there; its answer is not complete
-    LINGER = 3  # answered and closing; what still comes is read over
-    CLOSING = 4  # answered; closes when the client has taken what was written
-
-
-_HEAD, _BODY, _BUSY, _LINGER, _CLOSING = ConnectionState
 
 
 class Surroundings(Protocol):
@@ -56,6 +42,7 @@ class Surroundings(Protocol):
     rounds: Rounds
     connections: Connections[ClientConnection]
     clients: set[ClientConnection]
+    records: HandingOver
 
     def handle(self, client: ClientConnection, head: RequestHead) -> None:
         """Decides what happens to a request."""
@@ -65,21 +52,6 @@ class Surroundings(Protocol):
         self, client: ClientConnection, head: RequestHead | None, error: BaileeError
     ) -> None:
         """Answers with an error of our own."""
-        ...
-
-    def submit(
-        self,
-        capture: Callable[[], CapturedExchange],
-        done: Callable[[StorageError | None], None],
-        held: Held,
-    ) -> None:
-        """Has a record made and hands it over, and counts it until `recorded`. `capture` may be
-        called on another thread.
-        """
-        ...
-
-    def recorded(self, held: Held) -> None:
-        """A record that was handed over is done."""
         ...
 
     def served_unrecorded(self) -> None:
@@ -98,20 +70,12 @@ class ClientConnection(asyncio.Protocol):
 
     __slots__ = (
         "_body",
-        "_body_size",
         "_buffer",
-        "_full",
+        "_course",
         "_gateway",
-        "_heard",
         "_paused",
         "_pumping",
-        "_reading",
         "_scanned",
-        "_since",
-        "_state",
-        "_unsent",
-        "_until",
-        "_waits",
         "account",
         "arriving",
         "carrier",
@@ -122,18 +86,12 @@ class ClientConnection(asyncio.Protocol):
 
     def __init__(self, gateway: Surroundings) -> None:
         self._gateway = gateway
-        self._state = _HEAD
+        self._course = ClientCourse(gateway.limits, gateway.now)
         self._buffer = b""
         self._body: Body | None = None
-        self._body_size = 0
-        self._reading = 0.0  # seconds in which the body was waited for
         self._scanned = 0  # bytes of the buffer in which no head ends
-        self._waits = False  # for the turn of the request whose head was read
-        self._full = False  # what was written is not taken as fast as it came
-        self._unsent = self._until = 0.0  # bytes that a client is waited for to take, and how long
         self._paused: set[str] = set()
         self._pumping = False
-        self._since = self._heard = gateway.now
         self.transport: asyncio.Transport = cast(asyncio.Transport, None)
         self.carrier: Carrier | None = None  # of what is under way
         self.account = ""  # of the last request; the empty name while nobody is known
@@ -170,23 +128,24 @@ class ClientConnection(asyncio.Protocol):
         self.resume("round")
 
     def _received(self, data: bytes) -> None:
-        self._heard = self._gateway.now
-        state = self._state
-        if state is _HEAD:
+        course = self._course
+        course.heard = now = self._gateway.now
+        state = course.state
+        if state is HEAD:
             if self._buffer:
                 self._scanned = len(self._buffer)
                 data = self._buffer + data
             else:
-                self._since = self._heard
+                course.begins(now)
             self._buffer = data
-            if self._full:
+            if course.full:
                 self._wait_ahead()
             else:
                 self._pump()
-        elif state is _BUSY or self._waits:
+        elif state is BUSY or course.waits:
             self._buffer += data
             self._wait_ahead()
-        elif state is _BODY:
+        elif state is BODY:
             self._body_data(data)
 
     def _wait_ahead(self) -> None:
@@ -206,17 +165,18 @@ class ClientConnection(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         """See `asyncio.Protocol`."""
-        self._full = True
+        self._course.full = True
         self._tell_full(True)
 
     def resume_writing(self) -> None:
         """See `asyncio.Protocol`."""
-        self._full = False
+        self._course.full = False
         if self._tell_full(False):
             return
-        if self._state is _HEAD:
+        state = self._course.state
+        if state is HEAD:
             self._next()
-        elif self._state is _CLOSING and not self.transport.get_write_buffer_size():
+        elif state is CLOSING and not self.transport.get_write_buffer_size():
             self._close()
 
     def _tell_full(self, full: bool) -> bool:
@@ -236,7 +196,8 @@ class ClientConnection(asyncio.Protocol):
             return
         self._pumping = True
         try:
-            while self._state is _HEAD and self._buffer and not (self.gone or self._full):
+            course = self._course
+            while course.state is HEAD and self._buffer and not (self.gone or course.full):
                 if not self._take_head():
                     break
         finally:
@@ -264,26 +225,20 @@ class ClientConnection(asyncio.Protocol):
             return False
         self._buffer = data[end:]
         self.closes = not head.keep_alive or self._gateway.closing
-        if head.has_body:
-            self._state = _BODY
-            self._body = head.body()
-            self._body_size = 0
-            self._reading = 0.0
-        else:
-            self._state = _BUSY
-            self._body = None
+        self._body = head.body() if head.has_body else None
+        self._course.request(body=head.has_body)
         self._gateway.handle(self, head)
         return True
 
     def wait_turn(self) -> None:
         """The request is begun, or answered, at a later turn. What comes until then is kept."""
-        self._waits = True
+        self._course.waits = True
 
     def begin(self, carrier: Carrier) -> None:
         """The request's exchange begins. Head and what there is of the body go on in one write."""
         self.carrier = carrier
         carrier.exchange.begin()
-        if self._state is not _BODY:
+        if self._course.state is not BODY:
             carrier.exchange.request_data(b"", True, self._gateway.now)
             carrier.carry()
             return
@@ -300,13 +255,14 @@ class ClientConnection(asyncio.Protocol):
         except Malformed as malformed:
             self._body_failed(InputError(f"The request's body is not valid HTTP: {malformed}."))
             return
-        self._body_size += len(payload)
-        if carrier is not None and self._body_size > carrier.exchange.max_body:
+        course = self._course
+        course.body_size += len(payload)
+        if carrier is not None and course.body_size > carrier.exchange.max_body:
             self._body_failed(too_large(carrier.exchange.max_body))
             return
         if body.done:
             self._body = None
-            self._state = _BUSY
+            course.state = BUSY
             self._buffer = surplus
         if carrier is not None:
             carrier.exchange.request_data(payload, body.done, self._gateway.now)
@@ -323,7 +279,7 @@ class ClientConnection(asyncio.Protocol):
     def _reject(self, error: InputError, head: RequestHead | None = None) -> None:
         """Answers what can't be read on from."""
         self.closes = True
-        self._state = _LINGER
+        self._course.state = LINGER
         self._gateway.refuse(self, head, error)
         self._linger()
 
@@ -333,7 +289,7 @@ class ClientConnection(asyncio.Protocol):
         """The turn of a request that waited has come. False when its client has gone, or was turned
         away.
         """
-        waited, self._waits = self._waits, False
+        waited, self._course.waits = self._course.waits, False
         return waited and not self.gone
 
     def write(self, data: bytes) -> None:
@@ -351,7 +307,7 @@ class ClientConnection(asyncio.Protocol):
         """Takes back a `pause`."""
         if why in self._paused:
             self._paused.discard(why)
-            self._heard = self._gateway.now
+            self._course.heard = self._gateway.now
             if not self._paused and not self.gone:
                 self.transport.resume_reading()
 
@@ -360,22 +316,20 @@ class ClientConnection(asyncio.Protocol):
         self.carrier = None
         if self.gone:
             return
-        if self._body is not None and self._state is _BODY:
-            # The rest of a request that was answered early is read over, then the connection ends.
-            self._state = _LINGER
+        course = self._course
+        follows = course.answered(last=self.closes or self._gateway.closing)
+        if follows is LINGER:
             self._linger()
-        elif self.closes or self._gateway.closing:
+        elif follows is CLOSING:
             self._close_when_sent()
+        elif course.full:
+            self._wait_to_send()  # for what was written; then for the next request
         else:
-            self._state = _HEAD
-            if self._full:
-                self._wait_to_send()  # for what was written; then for the next request
-            else:
-                self._next()
+            self._next()
 
     def _next(self) -> None:
         """Waits for the next request, or takes it."""
-        self._since = self._gateway.now
+        self._course.begins(self._gateway.now)
         self._gateway.connections.waits(self)
         if self._paused:
             for why in tuple(self._paused):
@@ -391,7 +345,7 @@ class ClientConnection(asyncio.Protocol):
         if flush:
             self._close_when_sent()
             return
-        self._state = _LINGER
+        self._course.state = LINGER
         sock = self.transport.get_extra_info("socket")
         if sock is not None:
             # A reset, since for an answer that ends with its connection a close means its end.
@@ -404,7 +358,7 @@ class ClientConnection(asyncio.Protocol):
         if self.gone:
             return
         self.gone = True
-        self._state = _LINGER
+        self._course.state = LINGER
         if self.arriving is None:
             self.transport.abort()
         else:
@@ -413,7 +367,7 @@ class ClientConnection(asyncio.Protocol):
 
     def _close_when_sent(self) -> None:
         """Closes once the client has taken what was written."""
-        self._state = _CLOSING
+        self._course.state = CLOSING
         if self.transport.get_write_buffer_size():
             self._wait_to_send()
             self.transport.set_write_buffer_limits(0)  # `resume_writing` comes when all is sent
@@ -426,23 +380,7 @@ class ClientConnection(asyncio.Protocol):
         self.transport.close()
 
     def _wait_to_send(self) -> None:
-        now, limits = self._gateway.now, self._gateway.limits
-        self._since = now
-        self._unsent = size = self.transport.get_write_buffer_size()
-        self._until = now + limits.client_stalled + size / limits.body_rate
-
-    def _sending(self, now: float) -> bool:
-        """Whether something is still on its way to the client. One that takes nothing for too
-        long, or too little in all, is given up.
-        """
-        unsent = self.transport.get_write_buffer_size()
-        if unsent < self._unsent:
-            self._unsent, self._since = unsent, now
-        elif unsent and (now - self._since > self._gateway.limits.client_stalled):
-            self.transport.abort()
-        if unsent and now > self._until:
-            self.transport.abort()
-        return unsent > 0
+        self._course.sends(self._gateway.now, self.transport.get_write_buffer_size())
 
     def _linger(self) -> None:
         self._wait_to_send()
@@ -453,46 +391,25 @@ class ClientConnection(asyncio.Protocol):
         if not self.gone and self.transport.can_write_eof():
             self.transport.write_eof()
 
-    def _body_late(self, now: float) -> bool:
-        """Whether the body comes too slowly. Time in which it was not read does not count."""
-        if self._paused:
-            return False
-        limits, reading = self._gateway.limits, self._reading
-        return (
-            now - self._heard > limits.client_body_idle
-            or reading > limits.body_total
-            or self._body_size < (reading - limits.body_grace) * limits.body_rate
-        )
-
     def tick(self, now: float) -> None:
         """Looks at what is late. `now` in the loop's seconds."""
-        limits = self._gateway.limits
-        state = self._state
-        carrier = self.carrier
+        course, carrier = self._course, self.carrier
         if carrier is not None:
-            if state is _BODY and not self._paused:
-                self._reading += self._gateway.elapsed
-            carrier.exchange.tick(now, body_late=self._body_late(now))
+            late = course.body_late(now, self._gateway.elapsed, paused=bool(self._paused))
+            carrier.exchange.tick(now, body_late=late)
             carrier.carry()
-        elif state is _CLOSING:
-            if not self._sending(now):
-                self._close()
-        elif state is _LINGER:
-            if not self._sending(now) and now - self._since > limits.linger:
-                self.transport.abort()
-        elif self._waits:
-            if now - self._since > limits.turn:
-                self._waits = False
-                self._reject(over_share(Over("account", "turns", 0)))
-        elif self._full:
-            self._sending(now)
-        elif state is _HEAD and self._buffer:
-            if now - self._since > limits.client_head:
-                self._reject(
-                    InputError("The request did not arrive in time.", code="request_timeout")
-                )
-        elif now - self._since > limits.keep_alive:
-            self.transport.close()
+            return
+        unsent = self.transport.get_write_buffer_size() if course.unsent_matters else 0
+        found = course.late(now, unsent, began=bool(self._buffer))
+        if found is Late.ABORT:
+            self.transport.abort()
+        elif found is Late.CLOSE:
+            self._close()
+        elif found is Late.TURN_AWAY:
+            course.waits = False
+            self._reject(over_share(Over("account", "turns", 0)))
+        elif found is Late.REJECT:
+            self._reject(InputError("The request did not arrive in time.", code="request_timeout"))
 
     @property
     def idle(self) -> bool:

@@ -16,14 +16,11 @@ import secrets
 import socket
 import ssl
 import time
-from collections import deque
 from collections.abc import Callable
-from typing import Final
 
 from bailee.admission import (
     ConnectionLimits,
     Connections,
-    Held,
     OnDisk,
     Over,
     Rounds,
@@ -32,32 +29,30 @@ from bailee.admission import (
     stores,
 )
 from bailee.clock import Clock
-from bailee.errors import BaileeError, InputError, PolicyDenied, StorageError
-from bailee.gateway.access import Access, Caller, NothingKept, Passage
+from bailee.errors import BaileeError, InputError
+from bailee.gateway.access import Access, Caller, Passage
 from bailee.gateway.answers import error_answer, hello, preflight
 from bailee.gateway.carrier import SocketCarrier
 from bailee.gateway.client import ClientConnection, too_large
+from bailee.gateway.deciding import caller_of, kept, no_credential, not_passed
 from bailee.gateway.exchange import Exchange
+from bailee.gateway.handing_over import HandingOver
 from bailee.gateway.http1 import RequestHead
 from bailee.gateway.listening import Listening, bind, bind_local
 from bailee.gateway.recording import Keeping, NotKept, Recording, not_recorded, over_share
 from bailee.gateway.routes import AnsweredHere, GatewayRoute, RefusedRoute, route
 from bailee.gateway.settings import GatewayConfig, check_bind
-from bailee.gateway.summary import ExchangeSummary, method_label
+from bailee.gateway.summary import ExchangeSummary, refused
 from bailee.gateway.upstream import UpstreamPool
 from bailee.health import ALIVE, Ask, healthy
-from bailee.vault.exchange import CapturedExchange
 
 _log = logging.getLogger("bailee.gateway")
-# Seconds a byte that writing and sealing keep the other threads waiting: about 40 ms for 8 MiB.
-_WRITING: Final = 5e-9
-# A record of more bytes is put together by another thread: the loop would be late for everybody.
-_PUT_TOGETHER: Final = 1 << 20
-_Record = tuple[Callable[[], CapturedExchange], Callable[[StorageError | None], None], Held]
 
 
 class Gateway:
-    """See the module. All methods are called on one event loop.
+    """See the module. It owns what all connections share: their numbers, shares, turns, upstreams.
+    The server starts and closes it; connections and carriers call it, all on one event loop. It
+    reads no content, and keeps none.
 
     `on_exchange` is called with a summary after every exchange, refused ones included. `disk` says
     how an account stands with the disk.
@@ -104,30 +99,21 @@ class Gateway:
         self._on_exchange = on_exchange
         self._health = health
         self._disk = disk
+        given = {"api": config.api, "bedrock": config.bedrock, "vertex": config.vertex}
+        upstreams = {channel: one for channel, one in given.items() if one is not None}
         self._pools = {
-            channel: UpstreamPool(upstream, config.limits, self)
-            for channel, upstream in (
-                ("api", config.api),
-                ("bedrock", config.bedrock),
-                ("vertex", config.vertex),
-            )
-            if upstream is not None
+            channel: UpstreamPool(one, config.limits, self) for channel, one in upstreams.items()
         }
         # Whoever comes over such a connection has proved to be the operator, whatever they send.
         self._proved = {
             channel
-            for channel, upstream in (
-                ("api", config.api),
-                ("bedrock", config.bedrock),
-                ("vertex", config.vertex),
-            )
-            if upstream is not None and upstream.way_out.client_certificate is not None
+            for channel, one in upstreams.items()
+            if one.way_out.client_certificate is not None
         }
         self._origins = config.origins
         self._id_prefix = secrets.token_hex(8)
         self._ids = itertools.count(1)
-        self._recording_now = 0
-        self._to_write: dict[str, deque[_Record]] = {}  # by account, in order
+        self.records = HandingOver(recording, self.shares, self.rounds)
         self._listening: list[Listening] = []
         self._ticker: asyncio.TimerHandle | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -188,7 +174,9 @@ class Gateway:
         await self._until(lambda: not self.clients, grace_seconds)
         for client in tuple(self.clients):
             client.close_unfinished(flush=False) if client.idle else client.transport.abort()
-        await self._until(lambda: not self.clients and not self._recording_now, grace_seconds + 5)
+        await self._until(
+            lambda: not self.clients and not self.records.under_way, grace_seconds + 5
+        )
         if self._ticker is not None:
             self._ticker.cancel()
         for pool in self._pools.values():
@@ -232,7 +220,7 @@ class Gateway:
         caller, passthrough = None, False
         if isinstance(where, GatewayRoute):
             try:
-                caller, passthrough = self._caller(head)
+                caller, passthrough = caller_of(head, self._access.authenticate)
             except InputError as error:
                 self.refuse(client, head, error, where=where)
                 client.finished()
@@ -317,10 +305,10 @@ class Gateway:
                 code="authentication",
                 hint="send a key of this gateway as x-api-key or Authorization: Bearer",
             )
-        if passthrough and (wrong := _no_credential(head)) is not None:
+        if passthrough and (wrong := no_credential(head)) is not None:
             return wrong
         if not passage.allowed:
-            return _not_passed(passage, caller, where)
+            return not_passed(passage, caller, where)
         limits = self.limits
         max_body = limits.max_upload if own and not where.recorded else limits.max_body
         if head.length is not None and head.length > max_body:
@@ -332,8 +320,8 @@ class Gateway:
                 code="not_found",
                 hint="name one in bailee.toml or with --upstream",
             )
-        kept = self._kept(caller, where, passage)
-        if isinstance(kept, Keeping):
+        keeps = kept(caller, where, passage)
+        if isinstance(keeps, Keeping):
             if self.refuses_now:
                 return not_recorded()
             if (over := self._lags(caller.owner) or self._stores(caller)) is not None:
@@ -342,16 +330,16 @@ class Gateway:
         held = self.shares.enter(caller.owner, caller.key_id, head.length or 0, full=full)
         if isinstance(held, Over):
             return over_share(held)
-        if isinstance(kept, Keeping) and self._recording.failure is not None:
+        if isinstance(keeps, Keeping) and self._recording.failure is not None:
             self.served_unrecorded()
-            kept = NotKept("recorder_failed")
+            keeps = NotKept("recorder_failed")
         self.connections.admitted(client)
         exchange = Exchange(
             head,
             where,
             caller=caller,
             addressee=pool.addressee,
-            kept=kept,
+            kept=keeps,
             passthrough=passthrough,
             closes=client.closes,
             max_body=max_body,
@@ -376,41 +364,6 @@ class Gateway:
             self._disk(caller.owner), self.limits.stored_per_account if own is None else own
         )
 
-    def _caller(self, head: RequestHead) -> tuple[Caller | None, bool]:
-        """Who calls, and whether their other credentials are for the upstream.
-
-        Raises:
-            InputError: the request has keys of two callers.
-        """
-        credentials = head.credentials
-        authenticate = self._access.authenticate
-        if (presented := credentials.get(b"x-bailee-key")) is not None:
-            return authenticate(presented), True
-        found = None
-        if (presented := credentials.get(b"x-api-key")) is not None:
-            found = authenticate(presented)
-        presented = credentials.get(b"authorization")
-        if presented is not None and presented[:7].lower() == b"bearer ":
-            bearer = authenticate(presented[7:].strip(b" "))
-            if found is not None and bearer is not None and bearer.key_id != found.key_id:
-                raise InputError(
-                    "x-api-key and Authorization hold two different keys of this gateway.",
-                    hint="send one of them",
-                )
-            found = found or bearer
-        return found, False
-
-    @staticmethod
-    def _kept(caller: Caller, where: GatewayRoute, passage: Passage) -> Keeping | NotKept:
-        if not where.recorded and not caller.zero_retention:
-            other = where.kind == "other"
-            why = "unrecorded_route" if other else "not_a_conversation"
-            return NotKept(why, passage.clause)
-        terms = caller.terms(where.channel)
-        if isinstance(terms, NothingKept):
-            return NotKept("zero_retention", terms.clause)
-        return NotKept("zero_retention") if caller.zero_retention else Keeping(terms)
-
     def refuse(
         self,
         client: ClientConnection,
@@ -432,27 +385,9 @@ class Gateway:
                 error, request_id, close=close, bodiless=bodiless, allow=allow, lines=lines
             )
         )
+        started = self.clock().timestamp()
         self.say(
-            ExchangeSummary(
-                exchange_id=request_id,
-                started=self.clock().timestamp(),
-                seconds=0.0,
-                owner=caller.owner if caller is not None else "",
-                key_id=caller.key_id if caller is not None else "",
-                key_name=caller.key_name if caller is not None else "",
-                plan=caller.plan if caller is not None else "",
-                channel=where.channel if isinstance(where, GatewayRoute) else "",
-                method=method_label(head),
-                path=where.label if where is not None else "*",
-                status=error.http_status,
-                outcome="refused",
-                bytes_in=0,
-                bytes_out=0,
-                terms=None,
-                not_kept="refused",
-                error=error.code,
-                clause=clause,
-            )
+            refused(request_id, head, error, started, where=where, caller=caller, clause=clause)
         )
 
     @staticmethod
@@ -476,91 +411,9 @@ class Gateway:
         self.unrecorded += 1
         _log.warning("an exchange is served unrecorded: the recorder fails")
 
-    def submit(
-        self,
-        capture: Callable[[], CapturedExchange],
-        done: Callable[[StorageError | None], None],
-        held: Held,
-    ) -> None:
-        """Has a record made and hands it over, when its account's turn to be written comes, and
-        counts it until `recorded`. `capture` may be called on another thread.
-        """
-        self._recording_now += 1
-        owner = held.account.name
-        if self.rounds.crowded:
-            self.rounds.spent(owner, held.bytes * _WRITING)
-        self.shares.writes(held)
-        queue = self._to_write.get(owner)
-        if queue is None and self.shares.hands_over(held):
-            self._hand_over(capture, done, held)
-        else:
-            self._to_write.setdefault(owner, deque()).append((capture, done, held))
-
-    def _hand_over(
-        self,
-        capture: Callable[[], CapturedExchange],
-        done: Callable[[StorageError | None], None],
-        held: Held,
-    ) -> None:
-        if held.bytes <= _PUT_TOGETHER:
-            self._recording.submit(capture(), done)
-            return
-
-        def hand_over(made: asyncio.Future[CapturedExchange]) -> None:
-            if made.exception() is None:
-                self._recording.submit(made.result(), done)
-            else:
-                done(StorageError("A record can't be put together.", hint="memory is short"))
-
-        assert self._loop is not None
-        self._loop.run_in_executor(None, capture).add_done_callback(hand_over)
-
-    def recorded(self, held: Held) -> None:
-        """A record that was handed over is done."""
-        self._recording_now -= 1
-        self.shares.written(held)
-        owner = held.account.name
-        queue = self._to_write.get(owner)
-        while queue and self.shares.hands_over(queue[0][2]):
-            self._hand_over(*queue.popleft())
-        if queue is not None and not queue:
-            del self._to_write[owner]
-
     def say(self, summary: ExchangeSummary) -> None:
         """Says that an exchange is over."""
         try:
             self._on_exchange(summary)
         except Exception as error:  # a listener's defect must not end an exchange
             _log.error("the exchange listener failed: %s", type(error).__name__)
-
-
-def _not_passed(passage: Passage, caller: Caller, where: GatewayRoute) -> PolicyDenied:
-    """A request that the policy does not let go upstream."""
-    if not caller.passage(where.kind, True).allowed:
-        return PolicyDenied(
-            f"This key is only for conversations with a model (clause {passage.clause}).",
-            hint="do this outside the cloud session, with another key",
-        )
-    return PolicyDenied(
-        "This is no conversation that can be recorded, and does not go upstream on the operator's "
-        f"credential (clause {passage.clause}).",
-        hint="send a credential of your own for the upstream, and the bailee key as x-bailee-key; "
-        f"or ask the operator for `bailee account allow {caller.owner} --unrecorded-routes`",
-    )
-
-
-def _no_credential(head: RequestHead) -> InputError | None:
-    """Why a request with x-bailee-key has no credential of its own for the upstream; None: it has.
-    A bailee key is none, and no upstream's business.
-    """
-    own = [value for name, value in head.credentials.items() if name != b"x-bailee-key"]
-    if own and not any(value.rpartition(b" ")[2].startswith(b"bl_") for value in own):
-        return None
-    there = "it is a bailee key" if own else "there is none"
-    return InputError(
-        "x-bailee-key says that this request has a credential of its own for the upstream, and "
-        f"{there}.",
-        code="authentication",
-        hint="send your own as Authorization or x-api-key; or, to go on the operator's, send the "
-        "bailee key there and no x-bailee-key",
-    )

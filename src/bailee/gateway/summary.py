@@ -5,7 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from bailee.errors import BaileeError
+from bailee.gateway.access import Caller
 from bailee.gateway.http1 import RequestHead
+from bailee.gateway.routes import AnsweredHere, GatewayRoute, RefusedRoute
 from bailee.vault.exchange import Terms
 
 
@@ -52,3 +55,36 @@ _METHODS: Final = {
 def method_label(head: RequestHead | None) -> str:
     """The method when it is a known one; another could be anything that a client wrote."""
     return _METHODS.get(head.method, "other") if head is not None else "other"
+
+
+def refused(
+    request_id: str,
+    head: RequestHead | None,
+    error: BaileeError,
+    started: float,
+    *,
+    where: GatewayRoute | AnsweredHere | RefusedRoute | None,
+    caller: Caller | None,
+    clause: str,
+) -> ExchangeSummary:
+    """Of a request of which nothing went upstream."""
+    return ExchangeSummary(
+        exchange_id=request_id,
+        started=started,
+        seconds=0.0,
+        owner=caller.owner if caller is not None else "",
+        key_id=caller.key_id if caller is not None else "",
+        key_name=caller.key_name if caller is not None else "",
+        plan=caller.plan if caller is not None else "",
+        channel=where.channel if isinstance(where, GatewayRoute) else "",
+        method=method_label(head),
+        path=where.label if where is not None else "*",
+        status=error.http_status,
+        outcome="refused",
+        bytes_in=0,
+        bytes_out=0,
+        terms=None,
+        not_kept="refused",
+        error=error.code,
+        clause=clause,
+    )

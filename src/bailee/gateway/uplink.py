@@ -2,7 +2,8 @@
 
 Rules kept here:
 
-* Head and what came of the body go in one write, over a connection that is taken only then.
+* Head and what came of the body go in one write, over a connection that is taken only then: a
+  head alone, whose body may never come, takes nothing of the upstream.
 * What can't be sent yet is bounded: past that the client is not read from.
 * Once means once: what the upstream may have begun on is never written again. Written again, over
   a new connection and one time, is only a request whose pooled connection ended before anything of
@@ -152,6 +153,8 @@ class Uplink:
                 payload += LAST_CHUNK
         if payload:
             payload = self._write(payload)
+        elif not done:
+            return b""  # who has sent nothing of it takes no connection
         if not self._began:
             self._began = True
             if self.sending is _READY:

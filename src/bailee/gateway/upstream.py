@@ -47,6 +47,7 @@ class UpstreamConnection(asyncio.Protocol):
         "_buffer",
         "_informational",
         "_keep_alive",
+        "_paused",
         "_poll",
         "_pool",
         "_time",
@@ -64,6 +65,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._buffer = b""
         self._informational = 0
         self._keep_alive = False
+        self._paused: set[str] = set()
         self.transport: asyncio.Transport = cast(asyncio.Transport, None)
         self.carrier: Carrier | None = None
         self.heard = False  # whether anything of an answer to the present request has come
@@ -97,7 +99,27 @@ class UpstreamConnection(asyncio.Protocol):
             return
         began = time.perf_counter()
         self._received(carrier, data)
-        rounds.spent(carrier.exchange.account, time.perf_counter() - began)
+        account = carrier.exchange.account
+        rounds.spent(account, time.perf_counter() - began)
+        if not rounds.reads_on(account, len(data)) and self.carrier is carrier:
+            self.pause("round")
+            rounds.rest(account, self._read_on)
+
+    def _read_on(self) -> None:
+        self.resume("round")
+
+    def pause(self, why: str) -> None:
+        """Stops reading until every `why` is resumed."""
+        if not self._paused and not self.transport.is_closing():
+            self.transport.pause_reading()
+        self._paused.add(why)
+
+    def resume(self, *whys: str) -> None:
+        """Takes back a `pause`, or several."""
+        if self._paused:
+            self._paused.difference_update(whys)
+            if not self._paused and not self.transport.is_closing():
+                self.transport.resume_reading()
 
     def _received(self, carrier: Carrier, data: bytes) -> None:
         exchange = carrier.exchange
@@ -288,7 +310,7 @@ class UpstreamPool:
             return
         connection.heard = False
         connection.idle_until = asyncio.get_running_loop().time() + connection.keep
-        connection.transport.resume_reading()
+        connection.resume("client", "round")
         self._idle.append(connection)
 
     def forget(self, connection: UpstreamConnection) -> None:

@@ -8,7 +8,9 @@ Rules kept here:
   Retry-After. So is what an account may send in a day and have resting (`shares`), before a body is
   read. One account has a quarter of what all have, at the most.
 * The bytes of bodies that are under way are bounded, of one sender and of all together, and counted
-  as they arrive: beyond that 429, or 503, with Retry-After. So is the number of all requests.
+  as they arrive: beyond that 429 with Retry-After. So is the number of requests. When all together
+  have what they may, who has more than a little of it is refused, and others go on
+  (`admission.together`); 503 comes only when there are more accounts than parts.
 * An answer about a failure holds nothing of the body.
 """
 
@@ -16,7 +18,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -27,6 +28,7 @@ from starlette.responses import Response
 
 from bailee.admission.connections import address_group
 from bailee.admission.requests import admit
+from bailee.admission.together import Together
 from bailee.errors import BaileeError, InputError
 from bailee.ingest.quotas import Quota, Rate
 
@@ -54,7 +56,8 @@ Problem = Callable[[int, str, int], Response]
 class DoorLimits:
     """`body`, `plain`: bytes as sent and unpacked; `seconds`: for a body to arrive; `waiting`:
     requests of one account under way at once; `together`: of all of them; `held`: bytes of bodies
-    of one account under way; `room`: of all of them, those of strangers included.
+    of one account under way; `room`: of all of them, those of strangers included. Of these two, an
+    account that has little gets a little when all is taken.
     """
 
     body: int = 4 << 20
@@ -83,7 +86,10 @@ class TooMuch(Exception):
 
 
 class Door(Generic[S]):
-    """Admits requests; `who` looks up a key."""
+    """Whom one receiver lets in, and what is under way of each; `who` looks up a key. The receiver
+    owns it and asks it of each request, on its event loop's thread. It keeps no body after its
+    request, and writes nothing.
+    """
 
     def __init__(
         self,
@@ -95,9 +101,8 @@ class Door(Generic[S]):
         self.limits: Final = limits
         self._who = who
         self._seconds = seconds
-        self._under_way: Counter[str] = Counter()
-        self._held: Counter[str] = Counter()
-        self._held_together = 0
+        self._under_way = Together(limits.together)
+        self._held = Together(limits.room)
         self._bytes = Quota(limits.bytes_per_account)
         self._requests = Quota(limits.requests_per_account)
         self._addresses = Quota(limits.requests_per_address)
@@ -106,7 +111,7 @@ class Door(Generic[S]):
     @property
     def under_way(self) -> int:
         """How many requests are under way now."""
-        return self._under_way.total()
+        return self._under_way.all
 
     @asynccontextmanager
     async def admitted(
@@ -127,17 +132,16 @@ class Door(Generic[S]):
             how, seconds = used_up
             hint = "hint: wait, or ask the operator, who sets the shares"
             raise TooMuch(429, seconds, f"this account has {how}. {hint}")
-        if self._under_way[account] >= self.limits.waiting:
+        if self._under_way.of(account) >= self.limits.waiting:
             raise TooMuch(429, 1)
-        if self.under_way >= self.limits.together:
-            raise TooMuch(503, 1)
-        self._under_way[account] += 1
+        _check(self._under_way.over(account, 1))
+        self._under_way.add(account, 1)
         try:
             async with self._body(request, account, self.limits.body) as body:
                 self._take(self._bytes, account, len(body), now)
                 yield sender, body
         finally:
-            _less(self._under_way, account, 1)
+            self._under_way.less(account, 1)
 
     def charge(self, sender: S, more: float) -> None:
         """Count so many bytes more against a sender's quota: what a body came to when unpacked."""
@@ -169,7 +173,7 @@ class Door(Generic[S]):
             status = 503 if error.http_status == 529 else error.http_status
             text = error.message if error.hint is None else f"{error.message} hint: {error.hint}"
             response = problem(status, text, _LATER)
-            if status == 503:
+            if status in (429, 503):
                 response.headers["retry-after"] = str(_LATER)
         return response
 
@@ -212,23 +216,19 @@ class Door(Generic[S]):
                 ) from None
             yield b"".join(parts)
         finally:
-            self._held_together -= size
-            _less(self._held, name, size)
+            self._held.less(name, size)
 
     def _hold(self, name: str, more: int) -> None:
         """Count bytes that are there; whoever counted gives them back, those refused too."""
-        self._held[name] += more
-        self._held_together += more
-        if self._held[name] > self.limits.held:
+        self._held.add(name, more)
+        if self._held.of(name) > self.limits.held:
             raise TooMuch(429, 1)
-        if self._held_together > self.limits.room:
-            raise TooMuch(503, 1)
+        _check(self._held.over(name))
 
 
-def _less(count: Counter[str], name: str, amount: int) -> None:
-    count[name] -= amount
-    if not count[name]:
-        del count[name]
+def _check(over: str) -> None:
+    if over:
+        raise TooMuch(429 if over == "own" else 503, 1)
 
 
 def _address(request: Request) -> str:

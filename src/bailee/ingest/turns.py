@@ -18,7 +18,10 @@ _Job = tuple[Future[Any], Callable[[], Any]]
 
 
 class SenderTurns:
-    """Works off jobs, one of each sender in turn, from opening to `close`."""
+    """One thread and what waits for it, from opening to `close`: it works off jobs, one of each
+    sender in turn. A receiver owns it and calls `do` on its event loop. It refuses nobody: how much
+    may wait is the door's.
+    """
 
     def __init__(self, name: str) -> None:
         self._waiting: OrderedDict[str, deque[_Job]] = OrderedDict()

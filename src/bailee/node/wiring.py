@@ -19,6 +19,7 @@ from datetime import UTC, datetime, timedelta
 from functools import cached_property
 
 from bailee.accounts import PeopleRegistry
+from bailee.accounts.keys import KeyLimits
 from bailee.clock import Clock
 from bailee.cloud.egress.lists import NetworkLists
 from bailee.cloud.git.connections import GitConnections
@@ -135,6 +136,11 @@ class Wiring:
             sign_up=_sign_up(at.settings, at.policy),
             damages=at.damages,
             retention_follows=self._follow,
+            key_limits=KeyLimits(
+                at.settings.number("keys.per_person"),
+                at.settings.number("keys.per_account"),
+                at.settings.number("keys.in_all"),
+            ),
         )
 
     def _follow(self, account_id: str) -> None:

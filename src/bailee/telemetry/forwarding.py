@@ -11,7 +11,9 @@ Rules kept here:
 * What is not taken is tried again after 1 second, 2, 4 … up to 5 minutes, or when the address says.
   A refusal (any 4xx but 408, 425 and 429) is final: noted in the audit record, and let go.
 * Something may arrive twice (after a crash, or when an answer is lost), but is not lost.
-* What waits is bounded on disk; beyond that senders are told to come later (`overloaded`).
+* What waits is bounded on disk; beyond that a sender of whom more than a little waits is told to
+  come later (`over_share`), and others when not even a little is left (`overloaded`). What an
+  earlier process left counts to all, as nobody's.
 """
 
 from __future__ import annotations
@@ -21,12 +23,14 @@ import logging
 import queue
 import secrets
 import threading
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Final
 
+from bailee.admission.together import Together
 from bailee.clock import Clock
 from bailee.errors import InputError, IntegrityError, StorageError
 from bailee.keyring import Keyring
@@ -34,7 +38,7 @@ from bailee.lasting import Lasting
 from bailee.outbound.network import Network, NoAnswer
 from bailee.telemetry import journal, outward
 from bailee.telemetry.destinations import Address
-from bailee.telemetry.journal import Batch, Journal
+from bailee.telemetry.journal import Batch, Journal, check_room, size_of
 from bailee.telemetry.records import DataClass, Row
 from bailee.telemetry.shelves import shelf_of
 from bailee.vault.files import Files
@@ -78,9 +82,10 @@ class Forwarder:
         files: Files | None = None,
         post: Post | None = None,
         pause: float = 1.0,
+        most_waiting: int = _MOST_WAITING,
     ) -> None:
         """`folder` has one for each class; `common`: the fields that are a resource's; `pause`:
-        seconds before the second try.
+        seconds before the second try; `most_waiting`: bytes that may wait (`admission.together`).
         """
         self.data_class: Final = data_class
         self.to: Final = to
@@ -94,10 +99,16 @@ class Forwarder:
         self._pause = pause
         self._queue: queue.SimpleQueue[str] = queue.SimpleQueue()
         self._sizes: dict[str, int] = {}
+        self._waiting = Together(most_waiting)
+        self._counting = threading.Lock()
+        self._since: Counter[str] = Counter()  # of whom, since a file was last closed
+        self._parts: dict[str, Counter[str]] = {}  # of whom, by file
         self._dirty = threading.Event()
         self._stopping = threading.Event()
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         for path in sorted(folder.iterdir(), key=lambda path: path.name.rpartition("~")[2]):
+            self._since[""] = path.stat().st_size
+            self._waiting.add("", self._since[""])
             self._closed(path.name)
         self._journal = Journal(
             folder, keyring, clock, self._closed, files=files, file_bytes=_FILE_BYTES
@@ -110,21 +121,22 @@ class Forwarder:
         """Bytes of closed files that are not delivered yet."""
         return sum(self._sizes.copy().values())
 
-    async def append(self, batches: Sequence[Batch]) -> None:
-        """Return when the batches are durable.
+    async def append(self, batches: Sequence[Batch], sender: str) -> None:
+        """Return when the batches of a sender are durable.
 
         Raises:
-            StorageError: they are not; `overloaded` when too much waits.
+            InputError: `over_share`: too much of this sender's waits.
+            StorageError: they are not; `overloaded` when too much waits in all.
         """
-        self._check_room()
-        await self._journal.append(batches)
-        self._dirty.set()
+        self._check_room(batches, sender)
+        await self._journal.append(batches, sender)
+        self._appended(batches, sender)
 
     def append_now(self, batches: Sequence[Batch]) -> None:
         """The same for a thread that has no loop."""
-        self._check_room()
+        self._check_room(batches, "")
         self._journal.append_now(batches)
-        self._dirty.set()
+        self._appended(batches, "")
 
     def sweep(self, now: datetime) -> int:
         """Destroy what is past its time before it was delivered; how many files."""
@@ -152,11 +164,19 @@ class Forwarder:
 
     # -- inside ----------------------------------------------------------------------------------
 
-    def _check_room(self) -> None:
-        if self.waiting > _MOST_WAITING:
-            raise StorageError("too much telemetry waits to be passed on.", code="overloaded")
+    def _check_room(self, batches: Sequence[Batch], sender: str) -> None:
+        check_room(self._waiting, sender, size_of(batches), "be passed on")
+
+    def _appended(self, batches: Sequence[Batch], sender: str) -> None:
+        size = size_of(batches)
+        self._waiting.add(sender, size)
+        with self._counting:
+            self._since[sender] += size
+        self._dirty.set()
 
     def _closed(self, name: str) -> None:
+        with self._counting:  # several files may be open: what they hold goes with the first
+            self._parts[name], self._since = self._since, Counter()
         with contextlib.suppress(OSError):
             self._sizes[name] = (self._folder / name).stat().st_size
         self._queue.put(name)
@@ -165,6 +185,8 @@ class Forwarder:
         with contextlib.suppress(OSError):
             (self._folder / name).unlink(missing_ok=True)
         self._sizes.pop(name, None)
+        for sender, size in self._parts.pop(name, {}).items():
+            self._waiting.less(sender, size)
 
     def _run(self) -> None:
         self._dirty.set()  # what came before a defect is not left lying

@@ -9,7 +9,8 @@ Rules kept here:
 * A batch is answered only after it is on disk. After a failed write a file is not written to again,
   and the batch is refused.
 * A file holds one class, one day, one period: its name says which, and its key is theirs.
-* What waits is bounded in bytes; beyond that it is refused at once (`overloaded`).
+* What waits is bounded in bytes; beyond that it is refused at once: of a sender of whom more than a
+  little waits (`over_share`), and of others when not even a little is left (`overloaded`).
 """
 
 from __future__ import annotations
@@ -29,8 +30,9 @@ from typing import TypeAlias
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from bailee.admission.together import Together
 from bailee.clock import Clock
-from bailee.errors import BaileeError, StorageError
+from bailee.errors import BaileeError, InputError, StorageError
 from bailee.keyring import Keyring
 from bailee.keyring.wrapping import NONCE_BYTES, associated
 from bailee.lasting import Lasting
@@ -63,6 +65,7 @@ class _Waiting:
     batches: Sequence[Batch]
     loop: asyncio.AbstractEventLoop | None
     answer: Callable[[StorageError | None], None]
+    sender: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,18 +100,18 @@ class Journal:
         self._file_bytes = file_bytes
         self._open: dict[Shelf, _File] = {}
         self._queue: SimpleQueue[_Waiting | _Order] = SimpleQueue()
-        self._submitted = 0
-        self._settled = 0
+        self._waiting = Together(_MOST_WAITING)
         self.thread = Lasting("telemetry", self._run)
         self.thread.start()
 
     # -- any thread ------------------------------------------------------------------------------
 
-    async def append(self, batches: Sequence[Batch]) -> None:
-        """Return when the batches are durable.
+    async def append(self, batches: Sequence[Batch], sender: str) -> None:
+        """Return when the batches of a sender are durable.
 
         Raises:
-            StorageError: they are not; `overloaded` when too much waits.
+            InputError: `over_share`: too much of this sender's waits.
+            StorageError: they are not; `overloaded` when too much waits in all.
         """
         loop = asyncio.get_running_loop()
         future: asyncio.Future[None] = loop.create_future()
@@ -121,7 +124,7 @@ class Journal:
             else:
                 future.set_exception(failure)
 
-        self._submit(_Waiting(batches, loop, answer))
+        self._submit(_Waiting(batches, loop, answer, sender))
         await future
 
     def append_now(self, batches: Sequence[Batch]) -> None:
@@ -150,10 +153,9 @@ class Journal:
         self.thread.join()
 
     def _submit(self, waiting: _Waiting) -> None:
-        weight = _weight(waiting)
-        if self._submitted - self._settled + weight > _MOST_WAITING:
-            raise StorageError("too much telemetry is waiting to be written.", code="overloaded")
-        self._submitted += weight
+        weight = size_of(waiting.batches)
+        check_room(self._waiting, waiting.sender, weight, "be written")
+        self._waiting.add(waiting.sender, weight)
         self._queue.put(waiting)
 
     def _ask(self, *, roll: bool = False, stop: bool = False) -> None:
@@ -169,7 +171,7 @@ class Journal:
         stop = False
         while not stop:
             group, order = self._take()
-            weight = sum(_weight(waiting) for waiting in group)
+            taken = [(waiting.sender, size_of(waiting.batches)) for waiting in group]
             try:
                 self._keep(group)
                 if order is not None and order.roll:
@@ -179,7 +181,8 @@ class Journal:
                 self._answer([(waiting, _failure(error)) for waiting in group])
                 raise
             finally:
-                self._settled += weight
+                for sender, weight in taken:
+                    self._waiting.less(sender, weight)
                 if order is not None:
                     stop = order.stop
                     order.obeyed.set()
@@ -193,7 +196,7 @@ class Journal:
                 if isinstance(item, _Order):
                     return group, item
                 group.append(item)
-                size += _weight(item)
+                size += size_of(item.batches)
                 if size >= _GROUP_BYTES:
                     return group, None
                 item = self._queue.get_nowait()
@@ -327,8 +330,27 @@ def _bound(
     return lambda: answer(failure)
 
 
-def _weight(waiting: _Waiting) -> int:
-    return sum(len(rows) for _, _, rows in waiting.batches)
+def size_of(batches: Sequence[Batch]) -> int:
+    """How many bytes their rows are."""
+    return sum(len(rows) for _, _, rows in batches)
+
+
+def check_room(waiting: Together, sender: str, more: int, to: str) -> None:
+    """Refuse what there is no room for: `more` bytes of a sender that would wait `to` be something.
+
+    Raises:
+        InputError: `over_share`: too much of this sender's waits.
+        StorageError: `overloaded`: too much waits.
+    """
+    over = waiting.over(sender, more)
+    if over == "own":
+        raise InputError(
+            f"too much of this account's telemetry waits to {to}.",
+            code="over_share",
+            hint="wait and send again",
+        )
+    if over:
+        raise StorageError(f"too much telemetry waits to {to}.", code="overloaded")
 
 
 def _all(calls: Sequence[Callable[[], None]]) -> None:

@@ -269,12 +269,13 @@ class Telemetry:
         """Make durable what was prepared, and count it for the account that sent it.
 
         Raises:
+            InputError: `over_share`: too much of this account's waits.
             StorageError: it can't be written; `overloaded` when too much waits.
         """
         if stored := self._stored(taken):
-            await self._journal.append(stored)
+            await self._journal.append(stored, account_id)
         for forwarder, batches in self._onward(taken):
-            await forwarder.append(batches)
+            await forwarder.append(batches, account_id)
         if taken.ratings:
             await asyncio.to_thread(self._count_ratings, taken)
         self._kept(taken)

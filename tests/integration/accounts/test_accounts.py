@@ -12,6 +12,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError as DatabaseRefusal
 
 from bailee.accounts import OPERATOR, Accounts
+from bailee.accounts.keys import KeyLimits
 from bailee.app.access import GatewayPolicyAccess
 from bailee.db.engine import open_sqlite
 from bailee.db.migrate import upgrade
@@ -273,3 +274,19 @@ def test_who_lists_while_others_make_accounts_is_not_disturbed(place: Place) -> 
         sys.setswitchinterval(before)
         thread.join()
     assert (150, []) == (made, failed[:1])
+
+
+@pytest.mark.row("G1")
+def test_revoking_a_key_makes_room_for_another(place: Place) -> None:
+    """One too many is refused and leaves nothing, also after a start; then one is revoked."""
+    limits = KeyLimits(of_account=2)
+    accounts = Accounts(place.engine, place.policy, place.clock, place.ledger, key_limits=limits)
+    account, first, _ = accounts.create(plan="team", name="n")
+    accounts.create_key(account.account_id, "n", by=OPERATOR)
+    accounts = Accounts(place.engine, place.policy, place.clock, place.ledger, key_limits=limits)
+    for _ in range(2):
+        with pytest.raises(InputError, match="2 keys"):
+            accounts.create_key(account.account_id, "n", by=OPERATOR)
+    accounts.revoke(first.key_id)
+    accounts.create_key(account.account_id, "n", by=OPERATOR)
+    assert 3 == len(place.reopened().api_keys())

@@ -217,7 +217,7 @@ def test_the_journals_thread_begins_anew(watched: Watched) -> None:
     assert not waiting.is_alive()
     assert ["telemetry"] == watched.entered("watch.revived")
     journal.roll()
-    assert journal._submitted == journal._settled
+    assert 0 == journal._waiting.all
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")

@@ -238,10 +238,10 @@ def test_a_large_record_is_put_together_by_another_thread(serve: Any, size: int)
 
         def submit() -> None:
             gateway.shares.take(held, size)
-            gateway.submit(capture, lambda _: gateway.recorded(held), held)
+            gateway.records.submit(capture, lambda _: gateway.records.recorded(held), held)
 
         serving.on_loop(submit)
-        serving.wait(lambda: not gateway._recording_now)
+        serving.wait(lambda: not gateway.records.under_way)
         assert (size, 0) == (len(serving.recording.exchanges[0].request), gateway.shares.held)
         assert (size == 10) == (made_by == [serving._thread])
 
@@ -258,7 +258,7 @@ def test_a_large_record_that_cant_be_put_together_is_known_not_to_be_durable(ser
 
         def submit() -> None:
             gateway.shares.take(held, 3 << 20)
-            gateway.submit(capture, failures.append, held)
+            gateway.records.submit(capture, failures.append, held)
 
         serving.on_loop(submit)
         serving.wait(lambda: len(failures) == 1)

@@ -436,7 +436,7 @@ def test_a_record_does_not_stand_behind_all_of_another_account(
     with ScriptedUpstream([TURN] * 5) as upstream:
         serving = serve(upstream, recording=recording)
         clients = [serving.connect().send(post(body)) for _ in range(4)]
-        serving.wait(lambda: serving.gateway._recording_now == 4)
+        serving.wait(lambda: serving.gateway.records.under_way == 4)
         assert 1 == serving.on_loop(lambda: recording.pending)
         other = serving.connect().send(post(key="bl_else"))
         serving.wait(lambda: recording.pending == 2)

@@ -213,8 +213,10 @@ def test_a_client_that_leaves_when_its_record_is_on_its_way(
     """An exchange is recorded once, however its client behaves."""
     with ScriptedUpstream(after=Text("x")) as upstream:
         serving = serve(upstream)
-        for _ in range(30):
-            serving.connect().send(post(STREAMING)).close()
+        for number in range(30):
+            client = serving.connect().send(post(STREAMING))
+            serving.wait(lambda: len(upstream.requests) > number)  # noqa: B023 (called at once)
+            client.close()
         serving.summary(30)
         assert 30 == len(serving.recording.exchanges)
         ids = {exchange.exchange_id for exchange in serving.recording.exchanges}
@@ -288,7 +290,7 @@ def test_a_slow_upstream_holds_the_client_back(serve: Any, post: Callable[..., b
         return any(c._paused for c in serving.gateway.clients)
 
     serving.wait(paused)
-    size = serving.on_loop(lambda: max(c._body_size for c in serving.gateway.clients))
+    size = serving.on_loop(lambda: max(c._course.body_size for c in serving.gateway.clients))
     assert size < 20_000_000
     taken = 0
     while taken < 30_000_000:

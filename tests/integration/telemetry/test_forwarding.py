@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import json
 import shutil
@@ -20,6 +21,8 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
 )
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
+from bailee.admission.together import PARTS
+from bailee.errors import InputError
 from bailee.telemetry import outward, sentry
 from bailee.telemetry.destinations import destination
 from bailee.telemetry.forwarding import Forwarder
@@ -315,3 +318,47 @@ def test_a_file_that_breaks_the_sending_holds_up_no_other(bench: Bench) -> None:
 
     assert 1 == forwarder.state.delivered
     assert forwarder.waiting > 0
+
+
+@pytest.mark.row("G1")
+def test_who_fills_what_waits_keeps_nobody_else_out(bench: Bench) -> None:
+    """The address is down: one account's rows take all the room there is, and it is told to come
+    later; another's are taken. What is delivered then makes room again.
+    """
+    down = threading.Event()
+    down.set()
+
+    def post(_request: outward.OutwardRequest) -> tuple[int, str | None]:
+        return (0, None) if down.is_set() else (200, None)
+
+    address = destination(ERROR, "otlp:http://127.0.0.1:9", "e").address
+    assert address is not None
+    row = [CaughtError(1, "0" * 16, "ValueError", "error", "python", None, None, None, [], {})]
+    rows = as_json(row)
+    forwarder = Forwarder(
+        ERROR, address, bench.path / "onward", keyring=bench.keyring, clock=bench.clock, pause=0.01,
+        common=frozenset(), record=lambda *_: None, post=post, most_waiting=len(rows) * PARTS,
+    )  # fmt: skip
+
+    async def taken(sender: str, times: int = 1) -> str:
+        try:
+            await forwarder.append([(ERROR, "P30D", as_json(row * times))], sender)
+        except InputError as error:
+            return error.code
+        return "taken"
+
+    async def run() -> list[str]:
+        said = [await taken("hog", PARTS - 30)]
+        while await taken("hog") == "taken":
+            pass
+        said += [await taken(one) for one in ("bob", "cy", "dan", "hog")]
+        down.clear()
+        for _ in range(600):
+            if forwarder.state.delivered:
+                break
+            await asyncio.sleep(0.05)
+        return [*said, await taken("hog")]
+
+    said = asyncio.run(run())
+    forwarder.close()
+    assert ["taken", "taken", "taken", "taken", "over_share", "taken"] == said

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from collections.abc import Callable
 from typing import Any, cast
@@ -31,6 +32,7 @@ class Transport:
         self.aborted = False
         self.reading = True
         self.over = over
+        self.protocol: Any = None
 
     def write(self, data: bytes) -> None:
         """Notes."""
@@ -80,11 +82,12 @@ def connected(
     config = GatewayConfig(api=Upstream("http://upstream"))
     gateway = Gateway(config, Keys(), MemoryRecording(manual=True), system_clock, said.append)
     gateway.now = 1.0
-    gateway.rounds = rounds or gateway.rounds
+    gateway.rounds = rounds or Rounds(lambda _go: None, lambda *_: None, lambda: 0.0)
     below, above = Transport(), Transport(socket.socketpair())
     pool = gateway._pools["api"]
     upstream = UpstreamConnection(pool)
     upstream.connection_made(cast(Any, above))
+    above.protocol = upstream
     pool._idle.append(upstream)
     client = ClientConnection(gateway)
     client.connection_made(cast(Any, below))
@@ -120,7 +123,9 @@ def test_a_record_may_be_durable_before_the_end_of_a_stalled_client_is_noticed()
 def test_who_sends_much_is_read_from_again_at_a_later_turn_while_others_are_there() -> None:
     """What is more than an account has in a turn stays in its socket; all of it goes on."""
     turns: list[Callable[[], None]] = []
-    rounds = Rounds(turns.append, lambda _seconds, _go: None, lambda: 0.0, bytes_most=300)
+    rounds = Rounds(
+        turns.append, lambda _seconds, _go: None, lambda: 0.0, bytes_most=300, read_least=1
+    )
     rounds.begins("somebody else")
     rounds.begins("a")
     head = REQUEST.replace(b"Length: 2", b"Length: 500")[:-2]
@@ -133,3 +138,42 @@ def test_who_sends_much_is_read_from_again_at_a_later_turn_while_others_are_ther
     assert below.reading
     client.data_received(b"x" * 200)
     assert 500 == b"".join(above.written).count(b"x" * 100) * 100
+
+
+@pytest.mark.row("G1")
+def test_a_large_answer_is_read_in_turns_while_others_are_there() -> None:
+    """What is more than an account has in a turn stays in the socket; all of it comes."""
+
+    async def run() -> None:
+        turns: list[Callable[[], None]] = []
+        rounds = Rounds(turns.append, lambda _seconds, _go: None, lambda: 0.0, bytes_most=5000)
+        rounds.begins("somebody else")
+        rounds.begins("a")
+        _, _, below, above, said = connected(b"zero", REQUEST, rounds)
+        turns.pop()()
+        above.protocol.data_received(b"HTTP/1.1 200 OK\r\nContent-Length: 6000\r\n\r\n")
+        assert above.reading
+        above.protocol.data_received(b"x" * 5000)
+        assert not above.reading
+        turns.pop()()
+        assert above.reading
+        above.protocol.data_received(b"x" * 1000)
+        assert (6000, 1) == (b"".join(below.written).count(b"x"), len(said))
+
+    asyncio.run(run())
+
+
+@pytest.mark.row("G1")
+def test_a_connection_of_who_rests_is_read_from_for_the_next_at_once() -> None:
+    """What one account's answer had read too much of is no other account's rest."""
+
+    async def run() -> None:
+        turns: list[Callable[[], None]] = []
+        rounds = Rounds(turns.append, lambda _seconds, _go: None, lambda: 0.0, bytes_most=9)
+        rounds.begins("somebody else")
+        gateway, _, _, above, _ = connected(b"zero", REQUEST, rounds)
+        above.protocol.pause("round")
+        gateway._pools["api"].give_back(above.protocol)
+        assert above.reading
+
+    asyncio.run(run())

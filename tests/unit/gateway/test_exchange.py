@@ -175,6 +175,13 @@ def test_a_stream_that_is_kept_ends_once_it_is_recorded() -> None:
     assert (200, "complete", "") == told.outcome
 
 
+def test_a_head_without_a_body_takes_no_connection() -> None:
+    """Of who sends a head and nothing after it, nothing goes upstream; a first byte takes one."""
+    told = Dialogue()
+    assert NOTHING == told.asks(b"", done=False)
+    assert [Do.TAKE] == told.asks(b"b", done=False).out
+
+
 def test_an_end_that_comes_with_the_last_event_waits_with_it() -> None:
     """The connection is free for others, and the client waits for the record."""
     told = Dialogue().under_way()

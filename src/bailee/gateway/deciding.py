@@ -1,0 +1,88 @@
+"""What is decided of a request before any of it goes on: who calls, whether it may, whether it is
+kept. Pure.
+
+Rules kept here: a request has one caller; what the policy does not let pass goes nowhere; a bailee
+key is no credential for an upstream.
+
+Rows: G2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from bailee.errors import InputError, PolicyDenied
+from bailee.gateway.access import Caller, NothingKept, Passage
+from bailee.gateway.http1 import RequestHead
+from bailee.gateway.recording import Keeping, NotKept
+from bailee.gateway.routes import GatewayRoute
+
+
+def caller_of(
+    head: RequestHead, authenticate: Callable[[bytes], Caller | None]
+) -> tuple[Caller | None, bool]:
+    """Who calls, and whether their other credentials are for the upstream.
+
+    Raises:
+        InputError: the request has keys of two callers.
+    """
+    credentials = head.credentials
+    if (presented := credentials.get(b"x-bailee-key")) is not None:
+        return authenticate(presented), True
+    found = None
+    if (presented := credentials.get(b"x-api-key")) is not None:
+        found = authenticate(presented)
+    presented = credentials.get(b"authorization")
+    if presented is not None and presented[:7].lower() == b"bearer ":
+        bearer = authenticate(presented[7:].strip(b" "))
+        if found is not None and bearer is not None and bearer.key_id != found.key_id:
+            raise InputError(
+                "x-api-key and Authorization hold two different keys of this gateway.",
+                hint="send one of them",
+            )
+        found = found or bearer
+    return found, False
+
+
+def kept(caller: Caller, where: GatewayRoute, passage: Passage) -> Keeping | NotKept:
+    """Whether an exchange is kept, and on what terms."""
+    if not where.recorded and not caller.zero_retention:
+        other = where.kind == "other"
+        why = "unrecorded_route" if other else "not_a_conversation"
+        return NotKept(why, passage.clause)
+    terms = caller.terms(where.channel)
+    if isinstance(terms, NothingKept):
+        return NotKept("zero_retention", terms.clause)
+    return NotKept("zero_retention") if caller.zero_retention else Keeping(terms)
+
+
+def not_passed(passage: Passage, caller: Caller, where: GatewayRoute) -> PolicyDenied:
+    """A request that the policy does not let go upstream."""
+    if not caller.passage(where.kind, True).allowed:
+        return PolicyDenied(
+            f"This key is only for conversations with a model (clause {passage.clause}).",
+            hint="do this outside the cloud session, with another key",
+        )
+    return PolicyDenied(
+        "This is no conversation that can be recorded, and does not go upstream on the operator's "
+        f"credential (clause {passage.clause}).",
+        hint="send a credential of your own for the upstream, and the bailee key as x-bailee-key; "
+        f"or ask the operator for `bailee account allow {caller.owner} --unrecorded-routes`",
+    )
+
+
+def no_credential(head: RequestHead) -> InputError | None:
+    """Why a request with x-bailee-key has no credential of its own for the upstream; None: it has.
+    A bailee key is none, and no upstream's business.
+    """
+    own = [value for name, value in head.credentials.items() if name != b"x-bailee-key"]
+    if own and not any(value.rpartition(b" ")[2].startswith(b"bl_") for value in own):
+        return None
+    there = "it is a bailee key" if own else "there is none"
+    return InputError(
+        "x-bailee-key says that this request has a credential of its own for the upstream, and "
+        f"{there}.",
+        code="authentication",
+        hint="send your own as Authorization or x-api-key; or, to go on the operator's, send the "
+        "bailee key there and no x-bailee-key",
+    )
