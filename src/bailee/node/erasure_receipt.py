@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Final
+from typing import Final, TypedDict
 
 from bailee.home.searching import Finding, Search, Trace
 from bailee.node.traces import OURS, SAID, SESSION, TOO_SHORT
@@ -31,8 +31,18 @@ UNSEEN: Final = (
 )
 
 _ALWAYS: Final = "always"
-Said = dict[str, object]
-"""A part of a receipt, as JSON has it."""
+
+
+class Said(TypedDict, total=False):
+    """A part of a receipt, as JSON has it: what stays, why, and until when."""
+
+    where: str
+    what: str
+    count: int
+    organisation: str
+    why: str
+    until: str
+
 
 UNKNOWN: Final = "unknown"
 CHANCE: Final = "not left on purpose: it is somebody else's, or a defect; the operator should look"
