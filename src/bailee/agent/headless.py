@@ -7,7 +7,7 @@
 
 The objects have the names that programs around coding agents already read. Exit statuses are those
 of `bailee.errors`, and here: 0 the model was done; 7 it was not, because a limit was reached (model
-calls, tokens of an answer) or it declined; 130 interrupted.
+calls, tokens of an answer), it declined or went in circles; 130 interrupted.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ EXIT: Final[dict[events.Ending, int]] = {
     "turn_limit": 7,
     "cut_off": 7,
     "declined": 7,
+    "stuck": 7,
 }
 _SUBTYPES: Final[dict[events.Ending, str]] = {
     "done": "success",
@@ -41,6 +42,7 @@ _SUBTYPES: Final[dict[events.Ending, str]] = {
     "turn_limit": "error_max_turns",
     "cut_off": "error_max_tokens",
     "declined": "error_declined",
+    "stuck": "error_no_progress",
 }
 
 
@@ -68,8 +70,13 @@ async def run(
             report.take(event)
             if isinstance(event, events.CallRefused):
                 complain(f"refused: {event.intent.title}: {event.reason}")
+            elif isinstance(event, events.Retrying):
+                again = f"Again in {event.seconds:.1f} s (try {event.attempt + 1} of {event.tries})"
+                complain(f"warning: {event.why} {again}; Ctrl-C ends it")
             elif isinstance(event, events.TranscriptNotKept | events.Warned):
                 complain(f"warning: {event.why}")
+            elif isinstance(event, events.TurnEnded) and event.ending != "done":
+                complain(f"warning: {words('en', 'terminal')(f'ending.{event.ending}')}")
     except BaileeError as error:
         if form == "text":
             raise

@@ -144,11 +144,9 @@ def _headless(options: Options, prompt: str, form: str, settings: str | None) ->
     with _agent_installed():
         from bailee.agent import headless
         from bailee.agent.assembly import assembled, proposed
-        from bailee.agent.messages_api import warm
         from bailee.client.background import Background
         from bailee.client.machine import ClientMachine
 
-        warm()
     machine = ClientMachine.open(options.folder, option=settings)
     background = Background(machine, "bailee-code")
     session = assembled(options, machine, background=background)

@@ -12,7 +12,7 @@ from typing import Final
 from prompt_toolkit.history import InMemoryHistory
 
 from bailee.agent.conversation import text_of
-from bailee.agent.messages_api import warm
+from bailee.agent.messages_api import MessagesApi
 from bailee.agent.session import AgentSession, Options, resumable
 from bailee.agent.terminal import picking, prompting, servers, status
 from bailee.agent.terminal.attaching import content_of
@@ -48,7 +48,6 @@ class Terminal:
             self._sitting.stop()
 
     async def _run(self, choose: bool, first: str | None) -> int:
-        threading.Thread(target=_warm, daemon=True).start()
         screen, sitting = self._screen, self._sitting
         question = TrainingQuestion(sitting.machine)
         question.begin()
@@ -62,6 +61,7 @@ class Terminal:
             options = sitting.options = replace(options, session=chosen)
         sitting.permitted = await servers.permitted(screen, sitting.machine)
         await sitting.open(options)
+        threading.Thread(target=_warm, args=(sitting.session,), daemon=True).start()
         self._greet()
         if sitting.session.resumed:
             sitting.show_last()
@@ -161,6 +161,8 @@ def run(
     return asyncio.run(Terminal(options, machine, chance=drawn).run(choose=choose, first=first))
 
 
-def _warm() -> None:
+def _warm(session: AgentSession) -> None:
+    """Imports while the person types; what can't be is said when it is needed."""
     with suppress(Exception):
-        warm()
+        if isinstance(session.agent.model, MessagesApi):
+            session.agent.model.warm()

@@ -107,7 +107,11 @@ class Sitting:
         """Another model for the turns to come."""
         session = self.session
         session.agent.model = MessagesApi(
-            endpoint(session.environment), session=session.id, model=name, network=session.network
+            endpoint(session.environment),
+            session=session.id,
+            model=name,
+            max_tokens=self.options.max_tokens,
+            network=session.network,
         )
         self.options = replace(self.options, model=name)
 
