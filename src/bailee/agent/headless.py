@@ -24,6 +24,7 @@ from bailee.agent import events
 from bailee.agent.conversation import result
 from bailee.agent.session import AgentSession
 from bailee.errors import BaileeError
+from bailee.json_values import well_formed
 from bailee.words import words
 
 Form = Literal["text", "json", "stream-json"]
@@ -158,11 +159,14 @@ class _Report:
             "usage": self._session.agent.conversation.spent,
             "permission_denials": self._refused,
         }
-        self._out(orjson.dumps(whole).decode())
+        self._write(whole)
 
     def _message(self, kind: str, message: Mapping[str, object]) -> None:
         self._line({"type": kind, "message": message, "session_id": self._session.id})
 
     def _line(self, value: Mapping[str, object]) -> None:
         if self._form == "stream-json":
-            self._out(orjson.dumps(value).decode())
+            self._write(value)
+
+    def _write(self, value: Mapping[str, object]) -> None:
+        self._out(orjson.dumps(well_formed(value)).decode())

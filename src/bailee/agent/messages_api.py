@@ -107,15 +107,19 @@ def endpoint(environment: Mapping[str, str]) -> Endpoint:
             hint="set ANTHROPIC_AUTH_TOKEN, and ANTHROPIC_BASE_URL for a gateway; "
             "`bailee up` prints both",
         )
-    for name, value in (("ANTHROPIC_AUTH_TOKEN", token), ("ANTHROPIC_API_KEY", key)):
-        if value and not (value.isascii() and value.isprintable()):
+    lines = (line.partition(":") for line in get("ANTHROPIC_CUSTOM_HEADERS", "").split("\n"))
+    more = tuple((name.strip(), value.strip()) for name, colon, value in lines if colon)
+    for variable, sent in (
+        ("ANTHROPIC_AUTH_TOKEN", token or ""),
+        ("ANTHROPIC_API_KEY", key or ""),
+        ("ANTHROPIC_CUSTOM_HEADERS", "".join(name + value for name, value in more)),
+    ):
+        if not (sent.isascii() and sent.isprintable()):
             raise InputError(
-                f"{name} holds what no key holds.",
+                f"{variable} holds what can't be sent as a header.",
                 code="configuration",
                 hint="is a line's end or a sign of another script in it?",
             )
-    lines = (line.partition(":") for line in get("ANTHROPIC_CUSTOM_HEADERS", "").split("\n"))
-    more = tuple((name.strip(), value.strip()) for name, colon, value in lines if colon)
     base = get("ANTHROPIC_BASE_URL") or None
     return Endpoint("api", base, None if token else key, token, headers=more)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import signal
 import threading
 from contextlib import suppress
 from dataclasses import replace
@@ -41,10 +42,19 @@ class Terminal:
         self._history_of: AgentSession | None = None
 
     async def run(self, *, choose: bool, first: str | None) -> int:
-        """From the greeting to the end; the exit status."""
+        """From the greeting to the end; the exit status. SIGTERM and SIGHUP end it as well, with
+        the terminal as it was.
+        """
+        loop, task = asyncio.get_running_loop(), asyncio.current_task()
+        assert task is not None
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            loop.add_signal_handler(number, task.cancel)
         try:
             return await self._run(choose, first)
+        except asyncio.CancelledError:
+            return 130
         finally:
+            await self._sitting.close()
             self._sitting.stop()
 
     async def _run(self, choose: bool, first: str | None) -> int:
@@ -78,7 +88,6 @@ class Terminal:
             if line.strip():
                 await self._take(line.strip())
             line = None
-        await sitting.close()
         session = sitting.session
         if not sitting.forgotten and session.agent.conversation.messages and sitting.keeps:
             screen.say(screen.words("run.go_on", session=session.id[:8]), "dim")
@@ -98,6 +107,9 @@ class Terminal:
             sitting.rating.turns += 1
         except BaileeError as error:
             screen.fail(error)
+        except Exception as error:  # a defect of ours costs a turn, not the session
+            sitting.background.failed(error)
+            screen.fail(BaileeError(screen.words("run.defect", kind=type(error).__name__)))
 
     async def _command(self, name: str, rest: str) -> None:
         if name not in there(self._sitting.machine):

@@ -63,10 +63,11 @@ class Sitting:
         self.known = recorded.UNKNOWN
 
     async def close(self) -> None:
-        """Closes the session."""
+        """Closes the session, if one is open."""
         for task in self._asking:
             task.cancel()
-        await self.session.close()
+        if hasattr(self, "session"):
+            await self.session.close()
 
     def stop(self) -> None:
         """What is not sent by now waits for another run. May be called before `open`."""
