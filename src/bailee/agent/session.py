@@ -92,8 +92,8 @@ class AgentSession:
         if self.servers is None or not isinstance(self.agent.tools, Toolbox):
             return []
         tools, told = await self.servers.tools()
-        self.agent.tools.add(tools)
-        return told
+        taken = self.agent.tools.add(tools)
+        return told + [f"Two tools are called {name}; the first is used." for name in taken]
 
     async def close(self) -> None:
         """Closes what it holds open."""
