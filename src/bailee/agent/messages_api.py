@@ -45,7 +45,7 @@ MODELS: Final[dict[Provider, str]] = {
     "vertex": "claude-sonnet-4-5@20250929",
 }
 _TOKENS: Final = 16_000
-_VERSION: Final = "2023-06-01"
+_VERSION: Final = "2026-10-21"
 SILENCE: Final = 600.0  # seconds
 _LARGEST_ERROR: Final = 1_000_000  # bytes
 
