@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 import select
 import sys
@@ -149,8 +148,6 @@ def _headless(options: Options, prompt: str, form: str, settings: str | None) ->
         raise InputError("standard output is closed.", hint="send it to a file, or to /dev/null")
     if sys.stderr is None:  # or what is meant for it would go to standard output
         sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")  # where the locale lacks a character
     with _agent_installed():
         from bailee.agent import headless
         from bailee.agent.assembly import assembled, proposed
@@ -201,9 +198,12 @@ def _agent_installed() -> Iterator[None]:
 
 
 def _write(text: str, *, as_json: bool) -> None:
-    """Writes to standard output, and ends the program where that can't be."""
+    """Writes to standard output, as escapes what the locale lacks; ends the program where that
+    can't be.
+    """
+    encoding = sys.stdout.encoding
     try:
-        write_text(text, as_json=as_json)
+        write_text(text.encode(encoding, "backslashreplace").decode(encoding), as_json=as_json)
     except BrokenPipeError:
         raise
     except OSError as error:
