@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from math import isfinite
-from typing import Any, Final, TypeAlias, TypeVar
+from typing import Final, TypeAlias, TypeVar, cast
 
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 """A JSON value."""
@@ -48,11 +48,10 @@ def well_formed(value: Kind) -> Kind:
     """The same value as what JSON in UTF-8 can hold: U+FFFD for what is no character (half of a
     pair, a byte that did not decode), null for what is no number.
     """
-    made: Kind = _formed(value)
-    return made
+    return cast("Kind", _formed(value))
 
 
-def _formed(value: object) -> Any:
+def _formed(value: object) -> object:
     match value:
         case str():
             return _HALF.sub("\ufffd", value)

@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
+from bailee.agent.endpoint import Endpoint, network_faults
 from bailee.agent.faults import ModelFault, of_answer
-from bailee.agent.messages_api import Endpoint, network_faults
 from bailee.clock import system_clock
 from bailee.errors import InputError
 from bailee.json_values import JsonObject, members, text, well_formed

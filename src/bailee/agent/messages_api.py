@@ -2,10 +2,6 @@
 
 Rules kept here:
 
-* Where requests go, and with which credential, is what the variables that people know say:
-  `ANTHROPIC_BASE_URL`, `ANTHROPIC_AUTH_TOKEN`, `ANTHROPIC_API_KEY`; `CLAUDE_CODE_USE_BEDROCK`,
-  `CLAUDE_CODE_USE_VERTEX` with `ANTHROPIC_BEDROCK_BASE_URL`, `ANTHROPIC_VERTEX_BASE_URL` and
-  `CLAUDE_CODE_SKIP_BEDROCK_AUTH`, `CLAUDE_CODE_SKIP_VERTEX_AUTH` for a gateway in between.
 * Each request names its session (`x-claude-code-session-id`, `metadata.user_id`) and nothing else
   of the person or the machine.
 * The way there is `outbound.network`'s: the company's proxy and authority, a client certificate,
@@ -20,16 +16,15 @@ Rows: D1, D2.
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import aclosing, contextmanager
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, Literal
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Final
 
 from bailee.agent.answers import Assembling, SentEvents
+from bailee.agent.endpoint import MODELS, Endpoint, address_of, network_faults
 from bailee.agent.faults import ModelFault, of_answer
 from bailee.agent.ports import Answer, AnswerPiece, Message, ModelRequest
 from bailee.clock import system_clock
-from bailee.errors import InputError
 from bailee.json_values import JsonObject, members, text
 from bailee.outbound.network import Network
 
@@ -38,90 +33,10 @@ if TYPE_CHECKING:
 
     from bailee.agent.clouds import CloudClient
 
-Provider = Literal["api", "bedrock", "vertex"]
-MODELS: Final[dict[Provider, str]] = {
-    "api": "claude-sonnet-4-5",
-    "bedrock": "us.anthropic.claude-sonnet-4-5-20250929-v1:0",
-    "vertex": "claude-sonnet-4-5@20250929",
-}
 _TOKENS: Final = 16_000
 _VERSION: Final = "2026-10-21"
 SILENCE: Final = 600.0  # seconds
 _LARGEST_ERROR: Final = 1_000_000  # bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Endpoint:
-    """Where requests go. `key` goes as `x-api-key`, `token` as `Authorization: Bearer`, `headers`
-    (`ANTHROPIC_CUSTOM_HEADERS`) as they are.
-    """
-
-    provider: Provider
-    base_url: str | None
-    key: str | None = field(repr=False)
-    token: str | None = field(repr=False)
-    skip_auth: bool = False
-    region: str | None = None
-    project: str | None = None
-    headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
-
-
-def endpoint(environment: Mapping[str, str]) -> Endpoint:
-    """What the environment says.
-
-    Raises:
-        InputError: it names two providers, or no credential.
-    """
-    get = environment.get
-    bedrock, vertex = get("CLAUDE_CODE_USE_BEDROCK"), get("CLAUDE_CODE_USE_VERTEX")
-    key, token = get("ANTHROPIC_API_KEY") or None, get("ANTHROPIC_AUTH_TOKEN") or None
-    if bedrock and vertex:
-        raise InputError(
-            "CLAUDE_CODE_USE_BEDROCK and CLAUDE_CODE_USE_VERTEX are both set.",
-            code="configuration",
-            hint="unset one",
-        )
-    if bedrock:
-        return Endpoint(
-            "bedrock",
-            get("ANTHROPIC_BEDROCK_BASE_URL") or None,
-            None,
-            token,
-            bool(get("CLAUDE_CODE_SKIP_BEDROCK_AUTH")),
-            get("AWS_REGION") or get("AWS_DEFAULT_REGION") or "us-east-1",
-        )
-    if vertex:
-        return Endpoint(
-            "vertex",
-            get("ANTHROPIC_VERTEX_BASE_URL") or None,
-            None,
-            token,
-            bool(get("CLAUDE_CODE_SKIP_VERTEX_AUTH")),
-            get("CLOUD_ML_REGION") or "us-east5",
-            get("ANTHROPIC_VERTEX_PROJECT_ID") or get("GOOGLE_CLOUD_PROJECT") or None,
-        )
-    if key is None and token is None:
-        raise InputError(
-            "there is no key for the model.",
-            code="authentication",
-            hint="set ANTHROPIC_AUTH_TOKEN, and ANTHROPIC_BASE_URL for a gateway; "
-            "`bailee up` prints both",
-        )
-    lines = (line.partition(":") for line in get("ANTHROPIC_CUSTOM_HEADERS", "").split("\n"))
-    more = tuple((name.strip(), value.strip()) for name, colon, value in lines if colon)
-    for variable, sent in (
-        ("ANTHROPIC_AUTH_TOKEN", token or ""),
-        ("ANTHROPIC_API_KEY", key or ""),
-        ("ANTHROPIC_CUSTOM_HEADERS", "".join(name + value for name, value in more)),
-    ):
-        if not (sent.isascii() and sent.isprintable()):
-            raise InputError(
-                f"{variable} holds what can't be sent as a header.",
-                code="configuration",
-                hint="is a line's end or a sign of another script in it?",
-            )
-    base = get("ANTHROPIC_BASE_URL") or None
-    return Endpoint("api", base, None if token else key, token, headers=more)
 
 
 class MessagesApi:
@@ -251,36 +166,6 @@ async def _refusal(answer: httpx2.Response) -> ModelFault:
     return of_answer(status, kind, message, dict(answer.headers), system_clock())
 
 
-@contextmanager
-def network_faults() -> Iterator[None]:
-    """What happens to connections, as faults.
-
-    Raises:
-        InputError: code `configuration`; there can be no such request.
-    """
-    import httpx2
-
-    try:
-        yield
-    except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.ProxyError) as error:
-        raise ModelFault("unreachable", _plain(error)) from None
-    except httpx2.TimeoutException:
-        raise ModelFault("silent") from None
-    except (httpx2.InvalidURL, httpx2.UnsupportedProtocol, httpx2.LocalProtocolError) as error:
-        raise InputError(
-            "a request to the model can't be made from the environment.",
-            code="configuration",
-            hint=f"look at ANTHROPIC_BASE_URL and ANTHROPIC_CUSTOM_HEADERS ({_plain(error)})",
-        ) from None
-    except (httpx2.HTTPError, OSError) as error:
-        raise ModelFault("broke_off", _plain(error)) from None
-
-
-def _plain(error: Exception) -> str:
-    """What a library says of a connection: bytes that came are cut off."""
-    return str(error).partition("\n")[0].partition(": bytearray")[0][:200]
-
-
 def marked(messages: Sequence[Message]) -> list[Message]:
     """The messages with a cache mark at their end: the next request begins with them. Pure."""
     made = list(messages)
@@ -289,15 +174,3 @@ def marked(messages: Sequence[Message]) -> list[Message]:
         last = {**last, "cache_control": {"type": "ephemeral"}}
         made[-1] = {"role": made[-1]["role"], "content": [*before, last]}
     return made
-
-
-def address_of(at: Endpoint) -> str:
-    """Where the requests of an endpoint go. Pure."""
-    if at.base_url is not None:
-        return at.base_url
-    if at.provider == "bedrock":
-        return f"https://bedrock-runtime.{at.region}.amazonaws.com"
-    if at.provider == "vertex":
-        where = "" if at.region == "global" else f"{at.region}-"
-        return f"https://{where}aiplatform.googleapis.com"
-    return "https://api.anthropic.com"

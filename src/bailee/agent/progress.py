@@ -17,7 +17,7 @@ MALFORMED: Final = 2
 REPEATS: Final = 20
 
 
-class Progress:
+class TurnProgress:
     """What came of a turn's calls so far. `turns.Agent` makes one for each turn."""
 
     def __init__(self) -> None:

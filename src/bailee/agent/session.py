@@ -16,9 +16,10 @@ from pathlib import Path
 
 from bailee.agent import events, instructions, sandbox
 from bailee.agent.egress import Egress
+from bailee.agent.endpoint import endpoint
 from bailee.agent.mcp_servers import Servers
 from bailee.agent.measuring import Measuring
-from bailee.agent.messages_api import MessagesApi, endpoint
+from bailee.agent.messages_api import MessagesApi
 from bailee.agent.permissions import PermissionRules, parse_rules
 from bailee.agent.ports import Asker, Block, Model, Record, ResumableSession, Transcripts
 from bailee.agent.prompts import system_prompt

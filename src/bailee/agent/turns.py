@@ -52,7 +52,7 @@ from bailee.agent.ports import (
     Tools,
     Transcripts,
 )
-from bailee.agent.progress import Progress
+from bailee.agent.progress import TurnProgress
 from bailee.agent.prompts import COMPACT
 from bailee.agent.shortening import SHORTER, shortened
 from bailee.errors import BaileeError, StorageError, UpstreamError
@@ -133,7 +133,7 @@ class Agent:
         """
         self._stop = asyncio.Event()
         calls, compacted = 0, False
-        progress = Progress()
+        progress = TurnProgress()
         ending: events.Ending = "done"
         try:
             while (step := self.conversation.step) != "wait":

@@ -14,7 +14,8 @@ import anthropic
 import pytest
 
 from bailee.agent import events, headless
-from bailee.agent.messages_api import Endpoint, MessagesApi
+from bailee.agent.endpoint import Endpoint
+from bailee.agent.messages_api import MessagesApi
 from bailee.agent.ports import Answer, Message, ModelRequest
 from bailee.agent.session import AgentSession, Options, start
 from bailee.agent.terminal.showing import Showing

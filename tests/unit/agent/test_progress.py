@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bailee.agent import events
 from bailee.agent.ports import Call, Intent, ToolOutcome
-from bailee.agent.progress import MALFORMED, REPEATS, Progress
+from bailee.agent.progress import MALFORMED, REPEATS, TurnProgress
 
 INTENT = Intent("Bash", "x", "x")
 
@@ -17,7 +17,7 @@ def ended(said: str, *, error: bool = False, malformed: bool = False) -> events.
 
 def answers_until_stuck(*rounds: list[events.Event], most: int = 100) -> int:
     """How many answers it takes, the last of `rounds` repeated."""
-    progress = Progress()
+    progress = TurnProgress()
     for number in range(most):
         for event in rounds[min(number, len(rounds) - 1)]:
             progress.take(event)
@@ -46,7 +46,7 @@ def test_the_same_again_and_what_only_fails_has_an_end() -> None:
 
 def test_news_begins_the_count_anew() -> None:
     """Work that comes to something else each time goes on for as long as it likes."""
-    progress = Progress()
+    progress = TurnProgress()
     for number in range(10 * REPEATS):
         progress.take(ended(str(number // 3)))
         assert not progress.stuck()

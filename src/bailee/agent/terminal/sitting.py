@@ -11,7 +11,8 @@ from datetime import datetime
 from bailee.agent import events, recorded
 from bailee.agent.assembly import assembled
 from bailee.agent.console_api import console_api
-from bailee.agent.messages_api import MessagesApi, endpoint
+from bailee.agent.endpoint import endpoint
+from bailee.agent.messages_api import MessagesApi
 from bailee.agent.session import AgentSession, Options
 from bailee.agent.terminal.asking import PersonAtScreen
 from bailee.agent.terminal.rating import Rating
