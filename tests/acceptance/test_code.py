@@ -384,16 +384,15 @@ def test_an_input_that_never_ends_is_told_of(coder: Coder, upstream: ScriptedUps
     assert "x" == upstream.conversations[0].json["messages"][0]["content"][0]["text"]
 
 
-def test_with_a_prompt_an_input_that_stays_silent_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_with_a_prompt_an_input_that_stays_silent_is_left() -> None:
     """After a while the work goes on without it; what had begun is waited for."""
     reads, writes = os.pipe()
     with open(reads) as stream:  # noqa: PTH123
-        monkeypatch.setattr(sys, "stdin", stream)
-        assert "" == _standard_input(prompted=True, patience=(0.0, 0.0))
+        assert "" == _standard_input(stream, prompted=True, patience=(0.0, 0.0))
         os.write(writes, b"caf\xe9 \xff")
         later = threading.Timer(0.2, os.close, [writes])
         later.start()
-        assert "caf\ufffd \ufffd" == _standard_input(prompted=True, patience=(0.0, 0.0))
+        assert "caf\ufffd \ufffd" == _standard_input(stream, prompted=True, patience=(0.0, 0.0))
         later.join()
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from bailee.agent.endpoint import Endpoint, network_faults
 from bailee.agent.faults import ModelFault, of_answer
 from bailee.clock import system_clock
-from bailee.errors import InputError
+from bailee.errors import BaileeError, InputError
 from bailee.json_values import JsonObject, members, text, well_formed
 
 if TYPE_CHECKING:
@@ -60,27 +60,34 @@ class CloudClient:
 
         Raises:
             ModelFault: there is none, or it breaks off.
+            InputError: code `authentication`; there is no credential for the cloud.
         """
         import anthropic
 
-        body = well_formed(body)
+        body, began = well_formed(body), False
         try:
             with network_faults():
                 stream = await self._client.messages.create(**body)  # type: ignore[call-overload]
+                began = True
                 async with stream:
                     async for event in stream:
                         yield members(well_formed(event.to_dict(warnings=False)))
+        except (BaileeError, ModelFault):
+            raise
         except anthropic.APIStatusError as error:
             raise _fault(error) from None
         except anthropic.APITimeoutError:
             raise ModelFault("silent") from None
         except anthropic.APIConnectionError as error:
             raise ModelFault("unreachable", str(error.__cause__ or "")) from None
-        except anthropic.AnthropicError as error:
-            raise ModelFault("broke_off", str(error)) from None
-        except (ValueError, TypeError, LookupError, AttributeError, RuntimeError):
-            # Whatever its parsing raises at what no cloud sends.
-            raise ModelFault("unreadable", "its answer makes no sense") from None
+        except Exception as error:  # of all that it stands on: parsers, a cloud's own library
+            if began:
+                raise ModelFault("unreadable", "its answer makes no sense") from None
+            raise InputError(
+                "the request to the model can't be signed.",
+                code="authentication",
+                hint=str(error).partition("\n")[0] or type(error).__name__,
+            ) from None
 
 
 def _fault(error: anthropic.APIStatusError) -> ModelFault:

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
 import typer
 from typer.core import TyperCommand
@@ -127,7 +127,7 @@ def code(  # noqa: PLR0917 - each is an option
             if resume == "":
                 raise InputError("with -p, --resume needs the session's id.")
             asked = [part for part in (print_, prompt or "") if part]
-            text = "\n\n".join([*asked, *filter(None, [_standard_input(bool(asked))])])
+            text = "\n\n".join([*asked, *filter(None, [_standard_input(sys.stdin, bool(asked))])])
             if not text.strip():
                 raise InputError("there is no prompt.", hint='bailee code -p "what to do"')
             raise typer.Exit(_headless(options, text, output_format, settings))
@@ -232,17 +232,19 @@ def _here() -> Path:
         ) from None
 
 
-def _standard_input(prompted: bool, patience: tuple[float, float] = (3.0, 57.0)) -> str:
+def _standard_input(
+    stream: TextIO | None, prompted: bool, patience: tuple[float, float] = (3.0, 57.0)
+) -> str:
     """What comes on standard input, to its end, whatever its encoding. One that stays silent is
     told of; then, where there is a prompt without it, the work goes on. `patience`: seconds until
     each.
     """
-    if sys.stdin is None or sys.stdin.isatty():
+    if stream is None or stream.isatty():
         return ""
     content, silent = b"", 0
     while True:
         wait = patience[silent] if silent < (1 + (prompted and not content)) else None
-        if not select.select([sys.stdin], [], [], wait)[0]:
+        if not select.select([stream], [], [], wait)[0]:
             silent += 1
             if silent > 1:
                 say("warning: nothing came on standard input; going on without it.", err=True)
@@ -250,7 +252,7 @@ def _standard_input(prompted: bool, patience: tuple[float, float] = (3.0, 57.0))
             say("waiting for standard input; < /dev/null says that there is none.", err=True)
             continue
         try:
-            piece = os.read(sys.stdin.fileno(), 1_000_000)
+            piece = os.read(stream.fileno(), 1_000_000)
         except OSError as error:
             raise InputError(f"standard input can't be read: {error.strerror}.") from None
         content += piece

@@ -6,6 +6,7 @@ import asyncio
 import gzip
 import io
 import json
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -33,6 +34,7 @@ from bailee.testing.upstream import (
     ScriptedUpstream,
     Text,
     Turn,
+    frame,
     sse,
 )
 from bailee.words import words
@@ -255,6 +257,68 @@ def test_a_wait_is_left_when_the_person_says_so(work: Work, upstream: ScriptedUp
 
     asyncio.run(run())
     assert events.TurnEnded("interrupted", "", 1) == seen[-1]
+
+
+FRAMES = [frame(event) for event in Text("Seven quinces.").events(REQUEST)]
+FRAMED = (("content-type", "application/vnd.amazon.eventstream"),)
+CLOUD = {
+    "bedrock: reset within it": Row(
+        Exactly(Reply(200, FRAMED, (*FRAMES[:4], "abort"), "chunked")), 4, 4, "broke off"
+    ),
+    "bedrock: no end": Row(
+        Exactly(Reply(200, FRAMED, tuple(FRAMES[:-1]), "chunked")), 4, 4, "broke off"
+    ),
+    "bedrock: damaged frames": Row(
+        Exactly(Reply(200, FRAMED, (FRAMES[0], b"\0" * 64), "chunked")), 2, 4, "makes no sense"
+    ),
+    "bedrock: overloaded": Row(later(529), 6, 4, "overloaded"),
+    "bedrock: too long": Row(
+        Failure(400, "", "Input is too long for requested model."), 5, 2, "too long"
+    ),
+    "vertex: reset within it": Row(streams(*EVENTS[:5], "abort"), 4, 4, "broke off"),
+    "vertex: an event that is no JSON": Row(
+        streams(EVENTS[0], b"event: content_block_start\ndata: {nope\n\n"), 2, 4, "makes no sense"
+    ),
+    "vertex: limited within it": Row(fails("rate_limit_error"), 6, 4, "takes no more for now"),
+}
+
+
+@pytest.mark.row("D3")
+@pytest.mark.parametrize("name", CLOUD)
+def test_a_clouds_faults_are_the_same(work: Work, upstream: ScriptedUpstream, name: str) -> None:
+    """What the SDK raises of a cloud's answers goes by the same table."""
+    row, waits = CLOUD[name], Waits()
+    upstream.then(*[row.turn] * 9)
+    provider: Any = name.partition(":")[0]
+    at = Endpoint(provider, upstream.url, None, "bl_test", True, "us-east-1", "p")
+    session = start(
+        Options(folder=work.root), work.environment, now=NOW, transcripts=work.store,
+        model=MessagesApi(at, session="s1"),
+    )  # fmt: skip
+    session.agent.sleep = waits
+    status, out, errors = printed(session)
+
+    assert (row.status, "") == (status, out), errors
+    assert row.tries == len(upstream.conversations)
+    assert row.says in errors
+
+
+def test_a_cloud_without_a_credential_is_the_persons_to_mend(
+    work: Work, upstream: ScriptedUpstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is sent; it says what is missing."""
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("HOME", str(work.home))
+    at = Endpoint("bedrock", upstream.url, None, None, False, "us-east-1")
+    session = start(
+        Options(folder=work.root), work.environment, now=NOW, model=MessagesApi(at, session="s1")
+    )
+    status, _, errors = printed(session)
+
+    assert (2, []) == (status, upstream.requests)
+    assert "can't be signed" in errors
 
 
 # -- calls that mean nothing ----------------------------------------------------------------------
