@@ -66,7 +66,7 @@ class CloudClient:
 
         body, began = well_formed(body), False
         try:
-            with network_faults():
+            with network_faults("broke_off"):
                 stream = await self._client.messages.create(**body)  # type: ignore[call-overload]
                 began = True
                 async with stream:

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
-from bailee.agent.faults import ModelFault
+from bailee.agent.faults import Fault, ModelFault
 from bailee.errors import InputError
 
 Provider = Literal["api", "bedrock", "vertex"]
@@ -112,8 +112,8 @@ def address_of(at: Endpoint) -> str:
 
 
 @contextmanager
-def network_faults() -> Iterator[None]:
-    """What happens to connections, as faults.
+def network_faults(lost: Fault) -> Iterator[None]:
+    """What happens to connections, as faults. `lost`: what one is that ends before its time.
 
     Raises:
         InputError: code `configuration`; there can be no such request.
@@ -133,7 +133,7 @@ def network_faults() -> Iterator[None]:
             hint=f"look at ANTHROPIC_BASE_URL and ANTHROPIC_CUSTOM_HEADERS ({_plain(error)})",
         ) from None
     except (httpx2.HTTPError, OSError) as error:
-        raise ModelFault("broke_off", _plain(error)) from None
+        raise ModelFault(lost, _plain(error)) from None
 
 
 def _plain(error: Exception) -> str:

@@ -137,8 +137,11 @@ async def _posted(
     content = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
     events = SentEvents()
     headers = {"accept": "text/event-stream", "content-type": "application/json"}
-    with network_faults():
-        async with http.stream("POST", address, content=content, headers=headers) as answer:
+    with network_faults("unreachable"):
+        request = http.build_request("POST", address, content=content, headers=headers)
+        answer = await http.send(request, stream=True)
+    with network_faults("broke_off"):
+        async with aclosing(answer):
             kind = answer.headers.get("content-type", "")
             if answer.status_code != 200 or not kind.startswith("text/event-stream"):
                 raise await _refusal(answer)

@@ -70,6 +70,14 @@ def later(status: int, **headers: str) -> Turn:
     return Failure(status, "rate_limit_error", headers=named)
 
 
+class Gone:
+    """Ends the connection without a word, as who refuses a client's certificate does."""
+
+    def reply(self, request: Received) -> Reply:
+        """See `Turn.reply`."""
+        raise ConnectionError
+
+
 @dataclass(frozen=True)
 class Row:
     """A fault, and what becomes of it when it stays: requests in all, exit status, what is said."""
@@ -82,6 +90,7 @@ class Row:
 
 
 TABLE = {
+    "no answer at all": Row(Gone(), 4, 4, "can't be reached: Server disconnected"),
     "reset before the answer": Row(streams("abort"), 4, 4, "broke off"),
     "reset within it": Row(streams(*EVENTS[:5], "abort"), 4, 4, "broke off"),
     "a short body": Row(raw(SSE, ("content-length", "9999"), body=WHOLE[:300]), 4, 4, "broke off"),
