@@ -1,7 +1,8 @@
-"""docs/reference/errors.md, from `bailee.errors.CODES`."""
+"""docs/reference/errors.md, from `bailee.errors.CODES` and the terminal agent's faults."""
 
 from __future__ import annotations
 
+from bailee.agent.faults import LONGEST, RULES
 from bailee.errors import CODES
 
 _EXIT_STATUS = {
@@ -12,7 +13,12 @@ _EXIT_STATUS = {
     4: ("The upstream failed.", "whoever runs the upstream"),
     5: ("Stored bytes are not what was written, or their key is gone.", "whoever guards them"),
     6: ("A disk, database or object store failed.", "whoever runs them"),
+    7: (
+        "`bailee code -p`: a limit was reached, the model declined or went in circles.",
+        "the caller",
+    ),
     8: ("A virtual machine can't be started, or is gone.", "whoever runs its host"),
+    130: ("Interrupted, by Ctrl-C or a signal.", "nobody"),
 }
 
 
@@ -50,6 +56,21 @@ def render() -> str:
             f"| `{name}` | {code.meaning} | {code.http_status} | `{code.api_type}` "
             f"| {code.exit_status} |"
             for name, code in CODES.items()
+        ),
+        "",
+        "## When the model does not answer",
+        "",
+        "What `bailee code` does about a request that fails, from `src/bailee/agent/faults.py`. "
+        "Between tries it waits as long as the service says (`retry-after`, up to "
+        f"{LONGEST:.0f} seconds; one that asks for more ends the turn), else half a second, and "
+        "twice as long each time, up to 16. The wait is shown, and Ctrl-C ends it.",
+        "",
+        "| fault | what is said | requests | code | exit | what to do |",
+        "|---|---|---|---|---|---|",
+        *(
+            f"| {name.replace('_', ' ')} | {rule.says.replace('{said}', '')} | {rule.tries} "
+            f"| `{rule.code}` | {CODES[rule.code].exit_status} | {rule.hint} |"
+            for name, rule in RULES.items()
         ),
     ]
     return "\n".join(lines) + "\n"

@@ -6,7 +6,9 @@ refuse says so itself. What is only written down needs none of this: it is an `o
 
 from __future__ import annotations
 
-from typing import TypeAlias
+import re
+from math import isfinite
+from typing import Final, TypeAlias, TypeVar, cast
 
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 """A JSON value."""
@@ -36,3 +38,28 @@ def text(value: object) -> str:
 def whole(value: object) -> int:
     """A JSON number without a fraction; 0 where it is something else."""
     return value if isinstance(value, int) and not isinstance(value, bool) else 0
+
+
+Kind = TypeVar("Kind")
+_HALF: Final = re.compile("[\\ud800-\\udfff]")
+
+
+def well_formed(value: Kind) -> Kind:
+    """The same value as what JSON in UTF-8 can hold: U+FFFD for what is no character (half of a
+    pair, a byte that did not decode), null for what is no number.
+    """
+    return cast("Kind", _formed(value))
+
+
+def _formed(value: object) -> object:
+    match value:
+        case str():
+            return _HALF.sub("\ufffd", value)
+        case list():
+            return [_formed(one) for one in value]
+        case dict():
+            return {_HALF.sub("\ufffd", name): _formed(one) for name, one in value.items()}
+        case float() if not isfinite(value):
+            return None
+        case _:
+            return value

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
+import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from bailee.cli.code import _standard_input
 from bailee.testing.upstream import AssistantMessage, Failure, ScriptedUpstream, Text, ToolUse
 from support.clients import processes
 from support.clients.programs import SILENT, Bailee, clean_environment
@@ -242,7 +246,8 @@ def test_exit_statuses(
     assert status == ended, errors
     assert said in errors
     assert "Traceback" not in errors
-    assert bool(said) is errors.startswith("error: ")
+    ends_with_an_error = any(line.startswith("error: ") for line in errors.splitlines())
+    assert bool(said) is ends_with_an_error
 
 
 def test_an_error_is_an_object_where_objects_are_read(
@@ -326,3 +331,148 @@ def test_commands_do_not_see_the_key(coder: Coder, upstream: ScriptedUpstream) -
     said = upstream.conversations[-1].json["messages"][-1]["content"][0]["content"]
     assert "HOME=" in said
     assert "bl_test" not in said
+
+
+# -- odd environments -----------------------------------------------------------------------------
+
+
+def test_an_output_that_takes_nothing_is_a_store_that_failed(
+    coder: Coder, upstream: ScriptedUpstream
+) -> None:
+    """A full disk under standard output, in each form: exit status 6, said once."""
+    for form in ("text", "json", "stream-json"):
+        with Path("/dev/full").open("w") as full:
+            process = processes.start(
+                "code", "-p", "x", "--output-format", form,
+                env=coder.environment, folder=coder.root, stdout=full,
+            )  # fmt: skip
+            _, errors = process.communicate(timeout=60)
+        said = "error: standard output can't be written: No space left on device.\n"
+        assert (6, said) == (process.wait(), errors)
+
+
+def test_closed_streams_are_no_defects(coder: Coder, upstream: ScriptedUpstream) -> None:
+    """Without an output nothing is asked and paid for; what is meant for a closed standard error
+    does not go among the answer.
+    """
+    command = f"exec {sys.executable} -m bailee code -p x "
+    upstream.then(ToolUse("Bash", {"command": "ls"}), Text("So be it."))
+
+    def run(how: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            ["sh", "-c", command + how],
+            check=False, cwd=coder.root, env=coder.environment, capture_output=True, text=True,
+            stdin=subprocess.DEVNULL,
+        )  # fmt: skip
+
+    closed = run(">&-")
+    assert (2, True) == (closed.returncode, "standard output is closed" in closed.stderr)
+    assert [] == upstream.conversations
+    silent = run("2>&- <&-")
+    assert (0, "So be it.\n") == (silent.returncode, silent.stdout)
+
+
+def test_an_input_that_never_ends_is_told_of(coder: Coder, upstream: ScriptedUpstream) -> None:
+    """Who is started with an open pipe says what it waits for, and goes on when that ends."""
+    process = coder.spawn("-p", "x", given=True)
+    assert process.stderr is not None
+    assert process.stdin is not None
+    assert "waiting for standard input" in process.stderr.readline()
+    process.stdin.close()
+
+    assert 0 == process.wait(timeout=60)
+    assert "x" == upstream.conversations[0].json["messages"][0]["content"][0]["text"]
+
+
+def test_with_a_prompt_an_input_that_stays_silent_is_left() -> None:
+    """After a while the work goes on without it; what had begun is waited for."""
+    reads, writes = os.pipe()
+    with open(reads) as stream:  # noqa: PTH123
+        assert "" == _standard_input(stream, prompted=True, patience=(0.0, 0.0))
+        os.write(writes, b"caf\xe9 \xff")
+        later = threading.Timer(0.2, os.close, [writes])
+        later.start()
+        assert "caf\ufffd \ufffd" == _standard_input(stream, prompted=True, patience=(0.0, 0.0))
+        later.join()
+
+
+@pytest.mark.parametrize("what", ["folder", "prompt", "locale"])
+def test_what_is_no_character_is_no_defect(
+    coder: Coder, upstream: ScriptedUpstream, what: str
+) -> None:
+    """A folder's name and a prompt that are not UTF-8, an answer that the locale can't write."""
+    upstream.then(Text("Ready — 木."))
+    prompt, form, environment = "x", "stream-json", {}
+    if what == "folder":
+        coder.root = coder.root.rename(coder.root.with_name("proj\udcff"))
+    elif what == "prompt":
+        prompt = "caf\udce9"
+    else:
+        form, environment = "text", {"PYTHONIOENCODING": "latin-1"}
+    process = subprocess.run(
+        [sys.executable, "-m", "bailee", "code", "-p", prompt, "--output-format", form],
+        check=False, cwd=coder.root, env={**coder.environment, **environment}, capture_output=True,
+        stdin=subprocess.DEVNULL,
+    )  # fmt: skip
+
+    assert (0, b"") == (process.returncode, process.stderr)
+    assert (b"Ready \\u2014" in process.stdout) is (what == "locale")
+    if what == "folder":
+        assert coder.json("-p", "on", "--continue")["session_id"].encode() in process.stdout
+
+
+# What root may do anyway: enter and read what is another's.
+WITHOUT = ("setpriv", "--bounding-set", "-dac_override,-dac_read_search")
+
+
+@pytest.mark.skipif(shutil.which("setpriv") is None, reason="setpriv (util-linux) is not here")
+def test_instructions_that_can_not_be_read_are_named(
+    coder: Coder, upstream: ScriptedUpstream
+) -> None:
+    """An AGENTS.md that is another's does not keep the agent from its work."""
+    file = coder.root / "AGENTS.md"
+    file.write_text("Use tabs.")
+    file.chmod(0)
+    under = WITHOUT if os.geteuid() == 0 else ()
+    process = processes.start("code", "-p", "x", env=coder.environment, folder=coder.root,
+                              under=under, fresh=True)  # fmt: skip
+    _, errors = process.communicate(timeout=60)
+
+    assert (0, "") == (process.wait(), errors)
+    assert (
+        "[can't be read: Permission denied]" in upstream.conversations[0].json["system"][0]["text"]
+    )
+
+
+def test_a_folder_that_is_gone_is_said(coder: Coder, upstream: ScriptedUpstream) -> None:
+    """Exit status 2 and what to do."""
+    gone = coder.root / "gone"
+    gone.mkdir()
+    command = f"rmdir {gone}; exec {sys.executable} -m bailee code -p x"
+    done = subprocess.run(
+        ["sh", "-c", command],
+        check=False,
+        cwd=gone,
+        env=coder.environment,
+        capture_output=True,
+        text=True,
+    )
+    assert (2, "error: the folder that this was started in is gone, or can't be entered.\n"
+            "hint: cd into one that is there\n") == (done.returncode, done.stderr)  # fmt: skip
+
+
+def test_a_folder_that_was_moved_has_its_session_named(
+    coder: Coder, upstream: ScriptedUpstream
+) -> None:
+    """`--continue` does not guess; it says which session may be meant, and that one goes on."""
+    first = coder.json("-p", "x")["session_id"]
+    old = str(coder.root)
+    coder.root = coder.root.rename(coder.root.with_name("moved"))
+    status, _, errors = coder.run("-p", "y", "--continue")
+
+    assert (2, True) == (
+        status,
+        f"hint: if this folder was {old}: --resume {first[:8]}\n" in errors,
+    )
+    assert first == coder.json("-p", "y", "--resume", first[:8])["session_id"]
+    assert first == coder.json("-p", "z", "--resume", first[:8])["session_id"]

@@ -18,6 +18,7 @@ from support.clients.terminal import Opens
 from support.servers.corporate_network import free_port, listens
 
 ORCHARD = str(Path(__file__).parent.parent / "support/servers/mcp_orchard.py")
+ODD = str(Path(__file__).parent.parent / "support/servers/mcp_odd.py")
 STDIO = {"command": sys.executable, "args": [ORCHARD], "env": {"PEARS": "${PEARS:-7}"}}
 
 
@@ -138,3 +139,33 @@ def test_a_project_can_not_start_a_server(
     screen.wait("So be it")
     assert begun.exists()
     assert "3 pears" in results(upstream)[-1]
+
+
+@pytest.mark.row("S7")
+def test_a_server_is_taken_as_it_is(root: Path, upstream: ScriptedUpstream) -> None:
+    """Noise among its lines and bytes that are not UTF-8 cost nothing; resources and structures
+    reach the model; names that collide are said; a choice in a schema becomes what the API takes.
+    """
+    settings = json.dumps({
+        "mcpServers": {"odd": {"command": sys.executable, "args": [ODD]}},
+        "permissions": {"allow": ["mcp__odd"]},
+    })  # fmt: skip
+    names = ("pick_one", "resource", "structured", "latin")
+    upstream.then(*(ToolUse(f"mcp__odd__{name}", {}) for name in names), Text("Done."))
+    done = run(root, upstream, "code", "-p", "go", "--settings", settings)
+
+    said = "warning: Two tools are called mcp__odd__pick_one; the first is used.\n"
+    assert (0, "Done.\n", said) == (done.returncode, done.stdout, done.stderr)
+    picked, resource, structured, latin = (json.loads(result) for result in results(upstream))
+    assert "pick.one" == picked[0]["text"]
+    assert ["file:///a.txt:\nseven quinces", "orchard: file:///b.txt"] == [
+        block["text"] for block in resource
+    ]
+    assert '{"trees": 7}' == structured[0]["text"]
+    assert "caf\ufffd" == latin[0]["text"]
+    offered = {
+        tool["name"]: tool["input_schema"] for tool in upstream.conversations[0].json["tools"]
+    }
+    either = offered["mcp__odd__either"]
+    assert {"type", "properties"} == set(either)
+    assert {"kind", "count"} == set(either["properties"])

@@ -5,12 +5,14 @@ from __future__ import annotations
 import base64
 import json
 import re
+import signal
+import termios
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from bailee.testing.upstream import ScriptedUpstream, Text, ToolUse
+from bailee.testing.upstream import Failure, ScriptedUpstream, Text, ToolUse
 from support.clients.programs import Bailee
 from support.clients.terminal import Opens
 
@@ -351,3 +353,38 @@ def test_a_report_is_shown_before_it_goes_and_the_switch_takes_it_away(
     off = opens(DISABLE_BUG_COMMAND="0")
     off.submit("/bug it is too slow")
     off.wait("there is no command /bug")
+
+
+def test_a_wait_counts_down_and_is_left_by_a_key(opens: Opens, upstream: ScriptedUpstream) -> None:
+    """What the service asks for is on the screen, second by second; Escape ends it, and the session
+    goes on.
+    """
+    upstream.then(Failure(429, "rate_limit_error", headers=(("retry-after", "200"),)), Text("Now."))
+    screen = opens()
+    screen.submit("begin")
+    shown = screen.wait("Again in 19[0-9] s · Ctrl-C stops")
+    assert "takes no more for now: scripted. Trying again, 2 of 6." in " ".join(shown.split())
+    screen.type("\x1b")
+    screen.wait("Interrupted")
+    screen.submit("go on")
+    screen.wait("Now\\.")
+
+
+@pytest.mark.parametrize("busy", [False, True])
+def test_a_signal_leaves_the_terminal_as_it_was(
+    opens: Opens, upstream: ScriptedUpstream, busy: bool
+) -> None:
+    """SIGTERM at the prompt and within a turn: echo and lines are back, the exit status is 130."""
+    upstream.then(Text("one two three four\n\n" * 50, pause=0.05))
+    before = opens()
+    start = termios.tcgetattr(before.process.child_fd)
+    if busy:
+        before.submit("count")
+        before.wait("three four")
+    assert start[3] & (termios.ECHO | termios.ICANON) == 0
+    before.process.kill(signal.SIGTERM)
+    before.wait(lambda _: not before.process.isalive())
+    after = termios.tcgetattr(before.process.child_fd)
+
+    assert termios.ECHO | termios.ICANON == after[3] & (termios.ECHO | termios.ICANON)
+    assert 130 == before.end()

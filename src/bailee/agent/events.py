@@ -10,9 +10,9 @@ from typing import Literal
 
 from bailee.agent.ports import Answer, AnswerPiece, Block, Call, Intent, ToolOutcome
 
-Ending = Literal["done", "interrupted", "turn_limit", "cut_off", "declined"]
+Ending = Literal["done", "interrupted", "turn_limit", "cut_off", "declined", "stuck"]
 """Why a turn ended: the model was done; the person stopped it; it took as many model calls as it
-may; its answer was cut off at the token limit; the model declined to answer."""
+may; its answer was cut off at the token limit; the model declined to answer; it went in circles."""
 
 Decided = Literal["config", "user_temporary", "user_permanent", "user_reject"]
 """Who decided about a call: rules and settings (nobody being there too); a person for this once; a
@@ -35,10 +35,14 @@ class Answered:
 
 @dataclass(frozen=True, slots=True)
 class Retrying:
-    """An answer broke off and is asked for again; what was shown of it does not count."""
+    """A request failed and is made again in so many seconds; what was shown of an answer does not
+    count. `attempt` of `tries` requests was made.
+    """
 
     attempt: int
+    tries: int
     why: str
+    seconds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +56,14 @@ class ToolStarted:
 
 @dataclass(frozen=True, slots=True)
 class ToolEnded:
-    """A call has its result. `intent` is None when the call could not be understood."""
+    """A call has its result. `intent` is None when the call could not be understood; `malformed`:
+    nothing could have been meant by it.
+    """
 
     call: Call
     intent: Intent | None
     outcome: ToolOutcome
+    malformed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

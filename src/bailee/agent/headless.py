@@ -7,7 +7,7 @@
 
 The objects have the names that programs around coding agents already read. Exit statuses are those
 of `bailee.errors`, and here: 0 the model was done; 7 it was not, because a limit was reached (model
-calls, tokens of an answer) or it declined; 130 interrupted.
+calls, tokens of an answer), it declined or went in circles; 130 interrupted.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from bailee.agent import events
 from bailee.agent.conversation import result
 from bailee.agent.session import AgentSession
 from bailee.errors import BaileeError
+from bailee.json_values import well_formed
 from bailee.words import words
 
 Form = Literal["text", "json", "stream-json"]
@@ -34,6 +35,7 @@ EXIT: Final[dict[events.Ending, int]] = {
     "turn_limit": 7,
     "cut_off": 7,
     "declined": 7,
+    "stuck": 7,
 }
 _SUBTYPES: Final[dict[events.Ending, str]] = {
     "done": "success",
@@ -41,6 +43,7 @@ _SUBTYPES: Final[dict[events.Ending, str]] = {
     "turn_limit": "error_max_turns",
     "cut_off": "error_max_tokens",
     "declined": "error_declined",
+    "stuck": "error_no_progress",
 }
 
 
@@ -68,8 +71,13 @@ async def run(
             report.take(event)
             if isinstance(event, events.CallRefused):
                 complain(f"refused: {event.intent.title}: {event.reason}")
+            elif isinstance(event, events.Retrying):
+                again = f"Again in {event.seconds:.1f} s (try {event.attempt + 1} of {event.tries})"
+                complain(f"warning: {event.why} {again}; Ctrl-C ends it")
             elif isinstance(event, events.TranscriptNotKept | events.Warned):
                 complain(f"warning: {event.why}")
+            elif isinstance(event, events.TurnEnded) and event.ending != "done":
+                complain(f"warning: {words('en', 'terminal')(f'ending.{event.ending}')}")
     except BaileeError as error:
         if form == "text":
             raise
@@ -151,11 +159,14 @@ class _Report:
             "usage": self._session.agent.conversation.spent,
             "permission_denials": self._refused,
         }
-        self._out(orjson.dumps(whole).decode())
+        self._write(whole)
 
     def _message(self, kind: str, message: Mapping[str, object]) -> None:
         self._line({"type": kind, "message": message, "session_id": self._session.id})
 
     def _line(self, value: Mapping[str, object]) -> None:
         if self._form == "stream-json":
-            self._out(orjson.dumps(value).decode())
+            self._write(value)
+
+    def _write(self, value: Mapping[str, object]) -> None:
+        self._out(orjson.dumps(well_formed(value)).decode())

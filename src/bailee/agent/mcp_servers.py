@@ -4,6 +4,8 @@ Rules kept here:
 
 * A server is a task of its own, from its start to its end; one that can't be started, or is slow,
   costs its own tools and nothing else, and the person is told.
+* What comes on a server's standard output beside the protocol, or is not UTF-8, costs nothing but
+  itself.
 * What a server says of itself (that a tool only reads, for one) permits nothing. The person sees
   the arguments whole.
 * A program is started with the few variables that the SDK takes to be safe and those that its
@@ -19,6 +21,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import os
 import re
 from collections.abc import AsyncIterator, Iterable
@@ -30,12 +33,12 @@ from bailee.agent.tools.arguments import Arguments
 from bailee.agent.tools.box import Tool
 from bailee.client.servers import McpServer
 from bailee.errors import BaileeError, UpstreamError
-from bailee.json_values import JsonObject
+from bailee.json_values import JsonObject, members, objects
 from bailee.outbound.network import Network
 
 if TYPE_CHECKING:
     from mcp import Client
-    from mcp.types import CallToolResult
+    from mcp.types import CallToolResult, ContentBlock
     from mcp.types import Tool as _Described
 
 _START: Final = 30.0  # seconds
@@ -54,7 +57,7 @@ class McpTool:
         self._tool = str(tool.name)
         self.name = name_of(of.server.name, self._tool)
         self.description = (tool.description or self._tool)[:_DESCRIPTION]
-        self.input_schema: Definition = {"type": "object", **tool.input_schema}
+        self.input_schema: Definition = schema_of(tool.input_schema)
 
     def intent(self, arguments: Arguments) -> Intent:
         """What would be asked of the server, whole."""
@@ -115,6 +118,8 @@ class _Connection:
         if self._task is not None:
             return
         self._ready = asyncio.get_running_loop().create_future()
+        # What comes of it after nobody waits any more is not for the screen.
+        self._ready.add_done_callback(lambda ready: ready.cancelled() or ready.exception())
         self._task = asyncio.create_task(self._serve(self._ready))
 
     async def tools(self) -> list[Tool]:
@@ -170,6 +175,7 @@ async def _connected(server: McpServer, network: Network, folder: str) -> AsyncI
     from mcp.client.stdio import stdio_client
     from mcp.client.streamable_http import streamable_http_client
 
+    logging.getLogger("mcp").setLevel(logging.CRITICAL + 1)  # it logs to the screen what it skips
     if server.url is not None:
         async with (
             network.async_client(server.url, "The MCP server's url", server.headers) as http,
@@ -178,7 +184,11 @@ async def _connected(server: McpServer, network: Network, folder: str) -> AsyncI
             yield client
         return
     parameters = StdioServerParameters(
-        command=server.command or "", args=list(server.args), env=dict(server.env), cwd=folder
+        command=server.command or "",
+        args=list(server.args),
+        env=dict(server.env),
+        cwd=folder,
+        encoding_error_handler="replace",
     )
     # What it writes to its standard error would be written over the person's screen.
     with open(os.devnull, "w", encoding="utf-8") as nowhere:  # noqa: PTH123
@@ -203,24 +213,70 @@ def name_of(server: str, tool: str) -> str:
     return re.sub(r"[^A-Za-z0-9_-]", "_", f"mcp__{server}__{tool}")[:128]
 
 
+def schema_of(given: Definition) -> Definition:
+    """A tool's schema as the API takes it: an object, with no choice at its top. Of a choice, what
+    each of its branches names may be given; the server says what belongs together. Pure.
+    """
+    known: dict[str, object] = {}
+    for name in ("allOf", "oneOf", "anyOf"):
+        for branch in objects(given.get(name)):
+            known |= members(branch.get("properties"))
+    made = {k: v for k, v in given.items() if k not in ("allOf", "oneOf", "anyOf")}
+    return {**made, "type": "object", "properties": {**known, **members(given.get("properties"))}}
+
+
 def outcome_of(result: CallToolResult) -> ToolOutcome:
-    """A server's answer as a result: texts and images, the rest by name. Pure."""
+    """A server's answer as a result: texts (a resource's too) and images, the rest by name; what
+    comes as a structure stands there as JSON, unless a text says the same. Pure.
+    """
     blocks: list[Block] = []
     room = _LONGEST
-    for part in result.content:
-        if part.type == "text":
-            text = part.text if len(part.text) <= room else f"{part.text[:room]}\n[cut]"
+    told = list(map(_part, result.content))
+    if result.structured_content is not None:
+        written = json.dumps(result.structured_content, ensure_ascii=False)
+        if not any(isinstance(one, str) and _same(one, written) for one in told):
+            told.append(written)
+    for one in told:
+        if isinstance(one, str):
+            text = one if len(one) <= room else f"{one[:room]}\n[cut]"
             room = max(0, room - len(text))
             blocks.append({"type": "text", "text": text or "[empty]"})
-        elif part.type == "image" and part.mime_type in _IMAGES:
-            source: JsonObject = {"type": "base64", "media_type": part.mime_type, "data": part.data}
-            blocks.append({"type": "image", "source": source})
         else:
-            blocks.append({"type": "text", "text": f"[{part.type}, which can't be shown]"})
+            blocks.append(one)
     shown = "\n".join(str(block["text"]) for block in blocks if block["type"] == "text")
     if not blocks:
         blocks.append({"type": "text", "text": "[no output]"})
     return ToolOutcome(blocks, is_error=bool(result.is_error), shown=shown[:_SHOWN])
+
+
+def _part(part: ContentBlock) -> str | Block:
+    match part.type:
+        case "text":
+            return part.text
+        case "image" if part.mime_type in _IMAGES:
+            return _image(part.mime_type, part.data)
+        case "resource_link":
+            return f"{part.name}: {part.uri}"
+        case "resource":
+            inner = part.resource
+            if (text := getattr(inner, "text", None)) is not None:
+                return f"{inner.uri}:\n{text}"
+            if inner.mime_type in _IMAGES:
+                return _image(inner.mime_type, getattr(inner, "blob", ""))
+            return f"[{inner.uri}, which can't be shown]"
+    return f"[{part.type}, which can't be shown]"
+
+
+def _image(kind: str, data: str) -> Block:
+    source: JsonObject = {"type": "base64", "media_type": kind, "data": data}
+    return {"type": "image", "source": source}
+
+
+def _same(text: str, written: str) -> bool:
+    try:
+        return bool(json.loads(text) == json.loads(written))
+    except (ValueError, RecursionError):
+        return False
 
 
 def _first_line(error: BaseException) -> str:

@@ -27,6 +27,7 @@ _OUTCOMES: Final[Mapping[events.Ending, str]] = {
     "turn_limit": "error",
     "cut_off": "error",
     "declined": "refused",
+    "stuck": "error",
 }
 _TOKENS: Final = {
     "input_tokens": "input",

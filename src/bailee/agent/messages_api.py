@@ -1,16 +1,14 @@
-"""The model behind the Messages API, by the `anthropic` SDK's clients.
+"""The model behind the Messages API, over HTTP; its Bedrock and Vertex forms by the vendor's SDK.
 
 Rules kept here:
 
-* Where requests go, and with which credential, is what the variables that people know say:
-  `ANTHROPIC_BASE_URL`, `ANTHROPIC_AUTH_TOKEN`, `ANTHROPIC_API_KEY`; `CLAUDE_CODE_USE_BEDROCK`,
-  `CLAUDE_CODE_USE_VERTEX` with `ANTHROPIC_BEDROCK_BASE_URL`, `ANTHROPIC_VERTEX_BASE_URL` and
-  `CLAUDE_CODE_SKIP_BEDROCK_AUTH`, `CLAUDE_CODE_SKIP_VERTEX_AUTH` for a gateway in between.
 * Each request names its session (`x-claude-code-session-id`, `metadata.user_id`) and nothing else
   of the person or the machine.
 * The way there is `outbound.network`'s: the company's proxy and authority, a client certificate,
   TLS to anywhere but this machine, no redirect followed.
-* The SDK takes long to import, so that this happens on first use, or before in a thread (`warm`).
+* A request is made once: how often it is made again is the agent's to say, by `faults`.
+* What goes over the Messages API itself needs no SDK, which takes seconds to import. Requests that
+  a cloud wants signed go by `clouds`.
 
 Rows: D1, D2.
 """
@@ -18,101 +16,33 @@ Rows: D1, D2.
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Final
 
+from bailee.agent.answers import Assembling, SentEvents
+from bailee.agent.endpoint import MODELS, Endpoint, address_of, network_faults
+from bailee.agent.faults import ModelFault, of_answer
 from bailee.agent.ports import Answer, AnswerPiece, Message, ModelRequest
-from bailee.errors import BaileeError, InputError, UpstreamError
-from bailee.json_values import objects
+from bailee.clock import system_clock
+from bailee.json_values import JsonObject, members, text
 from bailee.outbound.network import Network
 
 if TYPE_CHECKING:
-    import anthropic
+    import httpx2
 
-    _Client: TypeAlias = (
-        anthropic.AsyncAnthropic | anthropic.AsyncAnthropicBedrock | anthropic.AsyncAnthropicVertex
-    )
+    from bailee.agent.clouds import CloudClient
 
-_Given = dict[str, Any]
-"""What is given to the SDK by name, which has a type of its own for each."""
-Provider = Literal["api", "bedrock", "vertex"]
-MODELS: Final[dict[Provider, str]] = {
-    "api": "claude-sonnet-4-5",
-    "bedrock": "us.anthropic.claude-sonnet-4-5-20250929-v1:0",
-    "vertex": "claude-sonnet-4-5@20250929",
-}
 _TOKENS: Final = 16_000
-_SILENCE: Final = 600.0  # seconds
-_CONNECT: Final = 20.0
-_TOO_LONG: Final = ("prompt is too long", "context length", "context size", "too many tokens")
-_SKIPPED: Final = "skipped"  # where the SDK wants a cloud's credential, and a gateway has its own
-
-
-@dataclass(frozen=True, slots=True)
-class Endpoint:
-    """Where requests go. `key` goes as `x-api-key`, `token` as `Authorization: Bearer`."""
-
-    provider: Provider
-    base_url: str | None
-    key: str | None
-    token: str | None
-    skip_auth: bool = False
-    region: str | None = None
-    project: str | None = None
-
-
-def endpoint(environment: Mapping[str, str]) -> Endpoint:
-    """What the environment says.
-
-    Raises:
-        InputError: it names two providers, or no credential.
-    """
-    get = environment.get
-    bedrock, vertex = get("CLAUDE_CODE_USE_BEDROCK"), get("CLAUDE_CODE_USE_VERTEX")
-    key, token = get("ANTHROPIC_API_KEY") or None, get("ANTHROPIC_AUTH_TOKEN") or None
-    if bedrock and vertex:
-        raise InputError(
-            "CLAUDE_CODE_USE_BEDROCK and CLAUDE_CODE_USE_VERTEX are both set.",
-            code="configuration",
-            hint="unset one",
-        )
-    if bedrock:
-        return Endpoint(
-            "bedrock",
-            get("ANTHROPIC_BEDROCK_BASE_URL") or None,
-            None,
-            token,
-            bool(get("CLAUDE_CODE_SKIP_BEDROCK_AUTH")),
-            get("AWS_REGION") or get("AWS_DEFAULT_REGION") or "us-east-1",
-        )
-    if vertex:
-        return Endpoint(
-            "vertex",
-            get("ANTHROPIC_VERTEX_BASE_URL") or None,
-            None,
-            token,
-            bool(get("CLAUDE_CODE_SKIP_VERTEX_AUTH")),
-            get("CLOUD_ML_REGION") or "us-east5",
-            get("ANTHROPIC_VERTEX_PROJECT_ID") or get("GOOGLE_CLOUD_PROJECT") or None,
-        )
-    if key is None and token is None:
-        raise InputError(
-            "there is no key for the model.",
-            code="authentication",
-            hint="set ANTHROPIC_AUTH_TOKEN, and ANTHROPIC_BASE_URL for a gateway; "
-            "`bailee up` prints both",
-        )
-    return Endpoint("api", get("ANTHROPIC_BASE_URL") or None, None if token else key, token)
-
-
-def warm() -> None:
-    """Imports the SDK."""
-    import anthropic  # noqa: F401
+_VERSION: Final = "2026-10-21"
+SILENCE: Final = 600.0  # seconds
+_LARGEST_ERROR: Final = 1_000_000  # bytes
 
 
 class MessagesApi:
-    """A `ports.Model` behind the Messages API, its Bedrock form or its Vertex form."""
+    """A `ports.Model` behind the Messages API, its Bedrock form or its Vertex form. Owns the
+    connections to it; used on one event loop's thread.
+    """
 
     def __init__(
         self,
@@ -128,54 +58,115 @@ class MessagesApi:
         self._at = at
         self._session = session
         self._max_tokens = max_tokens or _TOKENS
-        self._client: _Client | None = None
+        self._http: httpx2.AsyncClient | None = None
+        self._cloud: CloudClient | None = None
 
     async def stream(self, request: ModelRequest) -> AsyncIterator[AnswerPiece | Answer]:
         """See `ports.Model.stream`."""
-        import anthropic
+        answer = Assembling()
+        async with aclosing(self._events(self._body(request))) as events:
+            async for event in events:
+                if (piece := answer.take(event)) is not None:
+                    yield piece
+        yield answer.answer()
 
-        if self._client is None:
-            self._client = _client(self._at, self._session, self._network)
-        try:
-            async with self._client.messages.stream(**self._body(request)) as stream:
-                async for event in stream:
-                    if event.type == "text":
-                        yield AnswerPiece("text", event.text)
-                    elif event.type == "thinking":
-                        yield AnswerPiece("thinking", event.thinking)
-                message = stream.current_message_snapshot
-                if message.stop_reason is None:
-                    raise UpstreamError(
-                        "the model's answer broke off before its end.", code="upstream_closed"
-                    )
-            content = objects(message.to_dict(mode="json")["content"])
-            yield Answer(
-                content, message.stop_reason, message.model, _usage(message.usage.to_dict())
-            )
-        except anthropic.AnthropicError as error:
-            raise _translated(error) from None
+    def warm(self) -> None:
+        """Imports what requests need, for who has the time before the first."""
+        if self._at.provider == "api":
+            import httpx2  # noqa: F401
+        else:
+            import anthropic  # noqa: F401
 
     async def close(self) -> None:
         """Closes its connections."""
-        if self._client is not None:
-            await self._client.close()
+        if self._http is not None:
+            await self._http.aclose()
 
-    def _body(self, request: ModelRequest) -> _Given:
-        body: _Given = {
+    def _events(self, body: JsonObject) -> AsyncGenerator[JsonObject]:
+        if self._http is None:
+            named = {"x-claude-code-session-id": self._session, "x-app": "cli"}
+            self._http = self._network.async_client(
+                address_of(self._at), "The model's address", seconds=SILENCE
+            )
+            if self._at.provider == "api":
+                self._http.headers.update([*self._at.headers, *named.items(), *_keys(self._at)])
+            else:
+                from bailee.agent.clouds import CloudClient
+
+                self._cloud = CloudClient(self._at, named, self._http)
+        if self._cloud is not None:
+            return self._cloud.events(body)
+        return _posted(self._http, f"{address_of(self._at).rstrip('/')}/v1/messages", body)
+
+    def _body(self, request: ModelRequest) -> JsonObject:
+        body: JsonObject = {
             "model": self.name,
             "max_tokens": self._max_tokens,
-            "messages": marked(request.messages),
+            "messages": [
+                {"role": m["role"], "content": [*m["content"]]} for m in marked(request.messages)
+            ],
             "metadata": {"user_id": json.dumps({"session_id": self._session})},
+            "stream": True,
         }
         if request.system:
             body["system"] = [
                 {"type": "text", "text": request.system, "cache_control": {"type": "ephemeral"}}
             ]
         if request.tools:
-            body["tools"] = list(request.tools)
+            body["tools"] = [{**tool} for tool in request.tools]  # type: ignore[dict-item]
             if not request.may_call:
                 body["tool_choice"] = {"type": "none"}
         return body
+
+
+def _keys(at: Endpoint) -> list[tuple[str, str]]:
+    made = [("anthropic-version", _VERSION)]
+    if at.key is not None:
+        made.append(("x-api-key", at.key))
+    if at.token is not None:
+        made.append(("authorization", f"Bearer {at.token}"))
+    return made
+
+
+async def _posted(
+    http: httpx2.AsyncClient, address: str, body: JsonObject
+) -> AsyncGenerator[JsonObject]:
+    """The events of one answer. What is no character in what is sent (of a folder's name, say)
+    becomes a question mark.
+    """
+    content = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+    events = SentEvents()
+    headers = {"accept": "text/event-stream", "content-type": "application/json"}
+    with network_faults("unreachable"):
+        request = http.build_request("POST", address, content=content, headers=headers)
+        answer = await http.send(request, stream=True)
+    with network_faults("broke_off"):
+        async with aclosing(answer):
+            kind = answer.headers.get("content-type", "")
+            if answer.status_code != 200 or not kind.startswith("text/event-stream"):
+                raise await _refusal(answer)
+            async for data in answer.aiter_bytes():
+                for event in events.feed(data):
+                    yield event
+
+
+async def _refusal(answer: httpx2.Response) -> ModelFault:
+    """What an answer means that is none."""
+    content = b""
+    async for data in answer.aiter_bytes():
+        content += data
+        if len(content) > _LARGEST_ERROR:
+            break
+    try:
+        said = members(json.loads(content.decode("utf-8", "replace")))
+    except (ValueError, RecursionError):
+        said = {}
+    error = members(said.get("error"))
+    message, kind = text(error.get("message")) or text(said.get("message")), text(error.get("type"))
+    status = None if answer.status_code == 200 and error else answer.status_code
+    if not message and status == 200:
+        message = f"it sends {answer.headers.get('content-type') or 'nothing'}"
+    return of_answer(status, kind, message, dict(answer.headers), system_clock())
 
 
 def marked(messages: Sequence[Message]) -> list[Message]:
@@ -186,110 +177,3 @@ def marked(messages: Sequence[Message]) -> list[Message]:
         last = {**last, "cache_control": {"type": "ephemeral"}}
         made[-1] = {"role": made[-1]["role"], "content": [*before, last]}
     return made
-
-
-def address_of(at: Endpoint) -> str:
-    """Where the requests of an endpoint go. Pure."""
-    if at.base_url is not None:
-        return at.base_url
-    if at.provider == "bedrock":
-        return f"https://bedrock-runtime.{at.region}.amazonaws.com"
-    if at.provider == "vertex":
-        where = "" if at.region == "global" else f"{at.region}-"
-        return f"https://{where}aiplatform.googleapis.com"
-    return "https://api.anthropic.com"
-
-
-def _client(at: Endpoint, session: str, network: Network) -> _Client:
-    import anthropic
-    import httpx2
-
-    way = network.async_client(address_of(at), "The model's address")
-    given: _Given = {
-        "default_headers": {"x-claude-code-session-id": session, "x-app": "cli"},
-        "http_client": way,
-        "timeout": httpx2.Timeout(_SILENCE, connect=_CONNECT),
-    }
-    try:
-        if at.provider == "bedrock":
-            return _bedrock(at, given)
-        if at.provider == "vertex":
-            return _vertex(at, given)
-        return anthropic.AsyncAnthropic(
-            api_key=at.key, auth_token=at.token, base_url=at.base_url, **given
-        )
-    except (anthropic.AnthropicError, ValueError) as error:
-        raise InputError(
-            "the model's client can't be made from the environment.",
-            code="configuration",
-            hint=str(error).partition("\n")[0],
-        ) from None
-
-
-def _bedrock(at: Endpoint, given: _Given) -> _Client:
-    import anthropic
-
-    if at.skip_auth:
-        given = {**given, "api_key": at.token or _SKIPPED}
-    return anthropic.AsyncAnthropicBedrock(aws_region=at.region, base_url=at.base_url, **given)
-
-
-def _vertex(at: Endpoint, given: _Given) -> _Client:
-    import anthropic
-
-    given = {**given, "region": at.region}
-    if at.base_url is not None:
-        given["base_url"] = at.base_url
-    if at.project is not None:
-        given["project_id"] = at.project
-    if at.skip_auth:
-        given["access_token"] = at.token or _SKIPPED
-    return anthropic.AsyncAnthropicVertex(**given)
-
-
-def _usage(usage: Mapping[str, object]) -> dict[str, int]:
-    return {k: v for k, v in usage.items() if isinstance(v, int) and k.endswith("_tokens")}
-
-
-def _translated(error: Exception) -> BaileeError:
-    """The SDK's error as one of ours. The upstream's words stay: they say what to do."""
-    import anthropic
-
-    if isinstance(error, anthropic.APIStatusError):
-        said = _message_of(error.body) or f"status {error.status_code}"
-        if error.status_code == 413 or any(mark in said.lower() for mark in _TOO_LONG):
-            return InputError(f"the conversation is too long: {said}", code="request_too_large")
-        if error.status_code in (401, 403):
-            return InputError(
-                f"the model's service refuses the key: {said}",
-                code="authentication" if error.status_code == 401 else "forbidden",
-                hint="is the key (ANTHROPIC_AUTH_TOKEN, ANTHROPIC_API_KEY) for this address?",
-            )
-        if error.status_code == 404:
-            return InputError(
-                f"the model's service does not know this: {said}",
-                code="not_found",
-                hint="is the model's name right? --model names another",
-            )
-        if error.status_code < 500 and error.status_code != 429:
-            return InputError(f"the model's service refuses the request: {said}")
-        return UpstreamError(
-            f"the model's service fails: {said}", code="upstream_protocol", hint="try again later"
-        )
-    if isinstance(error, anthropic.APITimeoutError):
-        return UpstreamError("the model was silent for too long.", code="upstream_timeout")
-    if isinstance(error, anthropic.APIConnectionError):
-        return UpstreamError(
-            "the model's service can't be reached.",
-            hint="is ANTHROPIC_BASE_URL right, and is a proxy needed?",
-        )
-    if isinstance(error, anthropic.APIError):  # an error event within a stream
-        said = _message_of(error.body) or "it broke off"
-        return UpstreamError(f"the model's answer failed: {said}", code="upstream_closed")
-    return UpstreamError("the model's client failed.", hint=str(error).partition("\n")[0])
-
-
-def _message_of(body: object) -> str | None:
-    error = body.get("error", body) if isinstance(body, dict) else None
-    message = error.get("message") if isinstance(error, dict) else None
-    return message if isinstance(message, str) else None

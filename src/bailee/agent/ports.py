@@ -72,9 +72,8 @@ class Model(Protocol):
         """Pieces as they come; the `Answer` last, exactly once.
 
         Raises:
-            UpstreamError: no answer, or half of one.
-            InputError: code `request_too_large` when the conversation is too long for the model;
-                other codes when the request itself is refused.
+            faults.ModelFault: no answer, or half of one; the agent goes by `faults.RULES`.
+            BaileeError: there can be no request at all; ends the turn.
         """
         ...
 
@@ -84,11 +83,15 @@ class Model(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One call of a tool, as the model made it."""
+    """One call of a tool, as the model made it. `made`: its id as the model gave it, where that had
+    to be changed; `wrong`: why nothing can be meant by it.
+    """
 
     id: str
     name: str
     arguments: JsonObject
+    made: str = ""
+    wrong: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ status line needs to know about it.
 
 from __future__ import annotations
 
+import os
 import platform
 import uuid
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -15,9 +16,10 @@ from pathlib import Path
 
 from bailee.agent import events, instructions, sandbox
 from bailee.agent.egress import Egress
+from bailee.agent.endpoint import endpoint
 from bailee.agent.mcp_servers import Servers
 from bailee.agent.measuring import Measuring
-from bailee.agent.messages_api import MessagesApi, endpoint
+from bailee.agent.messages_api import MessagesApi
 from bailee.agent.permissions import PermissionRules, parse_rules
 from bailee.agent.ports import Asker, Block, Model, Record, ResumableSession, Transcripts
 from bailee.agent.prompts import system_prompt
@@ -30,6 +32,7 @@ from bailee.agent.transcripts import InMemory
 from bailee.agent.turns import Agent, Interrupted, TurnLimits
 from bailee.agent.workspace import Workspace
 from bailee.errors import InputError
+from bailee.json_values import well_formed
 from bailee.outbound.network import Network
 from bailee.words import words
 
@@ -90,8 +93,8 @@ class AgentSession:
         if self.servers is None or not isinstance(self.agent.tools, Toolbox):
             return []
         tools, told = await self.servers.tools()
-        self.agent.tools.add(tools)
-        return told
+        taken = self.agent.tools.add(tools)
+        return told + [f"Two tools are called {name}; the first is used." for name in taken]
 
     async def close(self) -> None:
         """Closes what it holds open."""
@@ -192,7 +195,7 @@ def start(
 
 def resumable(store: Transcripts, folder: str) -> list[ResumableSession]:
     """The sessions one may resume: those of this folder first, the latest first."""
-    found = list(store.list())
+    found, folder = list(store.list()), well_formed(folder)  # as it is kept
     return sorted(found, key=lambda kept: kept.folder != folder)
 
 
@@ -212,12 +215,18 @@ def _which(options: Options, store: Transcripts, folder: str) -> tuple[str, list
             )
         return wanted, records
     if options.latest:
-        here = [k for k in store.list() if k.folder == folder]
+        kept = list(store.list())
+        here = [k for k in kept if k.folder == well_formed(folder)]
         if not here:
+            # A folder that was moved can't be told from another by itself: the person has to say.
+            gone = (k for k in kept if k.folder and not os.path.exists(k.folder))  # noqa: PTH110
+            moved = next(gone, None)
             raise InputError(
                 "no session of this folder is kept on this machine.",
                 code="not_found",
-                hint="start one without --continue",
+                hint="start one without --continue"
+                if moved is None
+                else f"if this folder was {moved.folder}: --resume {moved.session[:8]}",
             )
         return here[0].session, store.load(here[0].session)
     return str(uuid.uuid4()), []

@@ -7,34 +7,43 @@ It is the shell around `bailee.agent.conversation`, which decides what comes nex
 * Only one thing is under way at a time, and `interrupt` stops it, whatever it is: an answer, a
   tool, a question to the person. The conversation is well-formed afterwards.
 * A call runs when a rule allows it or a person says yes; the reason for a no goes to the model.
-* What fails in a tool goes to the model as that call's result. What fails in the model ends the
-  turn with an error, and the same turn can be taken up again with `proceed`.
+* What fails in a tool goes to the model as that call's result.
+* A request that fails is dealt with by `faults.RULES`, and nowhere else: made again, made without
+  the part that is refused, or given up. The turn then ends with an error, the session is whole,
+  and the same turn can be taken up again with `proceed`.
+* A turn that goes in circles is ended (`progress`).
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Sequence
-from dataclasses import dataclass
+import random
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, replace
 from typing import Final, TypeVar
 
 from bailee.agent import events
 from bailee.agent.conversation import (
     Conversation,
     answer_record,
+    left_out,
     prompt_record,
     result_record,
     text_of,
 )
+from bailee.agent.faults import RULES, ModelFault, remedy, wait
 from bailee.agent.permissions import PermissionRules
 from bailee.agent.ports import (
     Answer,
+    AnswerPiece,
     Asker,
     Block,
+    Call,
     Consent,
+    Definition,
     Intent,
-    Message,
     Model,
     ModelRequest,
     Nobody,
@@ -43,12 +52,13 @@ from bailee.agent.ports import (
     Tools,
     Transcripts,
 )
+from bailee.agent.progress import TurnProgress
 from bailee.agent.prompts import COMPACT
-from bailee.errors import BaileeError, InputError, StorageError, UpstreamError
+from bailee.agent.shortening import SHORTER, shortened
+from bailee.errors import BaileeError, StorageError, UpstreamError
+from bailee.json_values import well_formed
 
 T = TypeVar("T")
-
-_ATTEMPTS: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +77,9 @@ class Interrupted(Exception):
 
 
 class Agent:
-    """One session. `records` are those of a session that is resumed."""
+    """One session. `records` are those of a session that is resumed. `sleep` waits between requests
+    that failed. Used on one event loop's thread; it shows nothing and asks only its `asker`.
+    """
 
     def __init__(
         self,
@@ -81,6 +93,7 @@ class Agent:
         records: Sequence[Record] = (),
         system: str = "",
         limits: TurnLimits | None = None,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self.model = model
         self.tools = tools
@@ -91,6 +104,8 @@ class Agent:
         self._asker = asker or Nobody()
         self._transcripts = transcripts
         self._system = system
+        self.sleep = sleep
+        self._refused_tools: set[str] = set()  # whose definitions the service does not take
         self._unkept: list[events.Event] = []
         self._stop: asyncio.Event | None = None
 
@@ -100,8 +115,9 @@ class Agent:
         """Takes a prompt and works until the model is done; yields what happens.
 
         Raises:
-            UpstreamError: the model can't be reached or fails; `proceed` takes the turn up again.
-            InputError: the model refuses the request.
+            UpstreamError: the model can't be reached or fails, after all tries; `proceed` takes the
+                turn up again.
+            InputError: the model refuses the request, and nothing can be taken out of it.
         """
         content: list[Block] = (
             [{"type": "text", "text": prompt}] if isinstance(prompt, str) else prompt
@@ -117,13 +133,18 @@ class Agent:
         """
         self._stop = asyncio.Event()
         calls, compacted = 0, False
+        progress = TurnProgress()
         ending: events.Ending = "done"
         try:
             while (step := self.conversation.step) != "wait":
                 if step == "run_tools":
                     async for event in self._run_tools():
+                        progress.take(event)
                         yield event
                     continue
+                if progress.stuck():
+                    ending = "stuck"
+                    break
                 if self.limits.calls is not None and calls >= self.limits.calls:
                     ending = "turn_limit"
                     break
@@ -133,15 +154,19 @@ class Agent:
                 calls += 1
                 try:
                     async for event in self._call_model():
+                        progress.take(event)
                         yield event
                         if isinstance(event, events.Answered):
                             ending = _ending_of(event.answer)
-                except InputError as error:
-                    if error.code != "request_too_large" or compacted:
-                        raise
-                    compacted = True
-                    async for event in self.compact():
-                        yield event
+                except ModelFault as fault:
+                    if fault.fault == "too_long" and not compacted:
+                        compacted = True
+                        async for event in self.compact():
+                            yield event
+                    elif fault.fault == "refused" and (told := self._take_out(fault.said)):
+                        yield events.Warned(f"{fault.why} {told}")
+                    else:
+                        raise fault.error from None
         except Interrupted:
             self.keep({"type": "interrupted"})
             ending = "interrupted"
@@ -178,8 +203,16 @@ class Agent:
         yield events.Compacting(self.conversation.tokens)
         own = self._stop is None
         self._stop = self._stop or asyncio.Event()
+        summary = ""
         try:
-            summary = await self._summary(COMPACT + (f"\n\nAbove all: {focus}" if focus else ""))
+            focused = COMPACT + (f"\n\nAbove all: {focus}" if focus else "")
+            async for item in self._summary(focused):
+                if isinstance(item, str):
+                    summary = item
+                else:
+                    yield item
+        except ModelFault as fault:
+            raise fault.error from None
         except Interrupted:
             if not own:
                 raise
@@ -197,78 +230,130 @@ class Agent:
     # -- the model -------------------------------------------------------------------------------
 
     async def _call_model(self) -> AsyncIterator[events.Event]:
-        request = ModelRequest(self._system, self.conversation.messages, self.tools.definitions())
+        request = ModelRequest(self._system, self.conversation.messages, self._definitions())
         said: dict[str, str] = {}
-        for attempt in range(1, _ATTEMPTS + 1):
-            said = {}
+        try:
+            async with aclosing(self._asked(request)) as items:
+                async for item in items:
+                    match item:
+                        case Answer():
+                            whole = self.conversation.admitted(item)
+                            self.keep(answer_record(item))
+                            yield events.Answered(whole)
+                            if (cut := self._refuse_cut_off_call(item)) is not None:
+                                yield cut
+                        case AnswerPiece(kind, text):
+                            said[kind] = said.get(kind, "") + text
+                            yield item
+                        case _:
+                            said = {}
+                            yield item
+        except Interrupted:
+            # What a person saw stays. Thinking is worth nothing without its signature.
+            if said.get("text", "").strip():
+                content: list[Block] = [{"type": "text", "text": said["text"]}]
+                self.keep(answer_record(Answer(content, "interrupted", self.model.name)))
+            raise
+
+    async def _asked(
+        self, request: ModelRequest
+    ) -> AsyncGenerator[AnswerPiece | Answer | events.Retrying]:
+        """An answer, whose last item is the whole of it; the request is made again as `faults`
+        says. Raises `ModelFault` when it is given up.
+        """
+        attempt = 0
+        while True:
+            attempt += 1
             stream = self.model.stream(request)
             try:
                 while item := await self._unless_stopped(anext(stream, None)):
-                    if isinstance(item, Answer):
-                        self.keep(answer_record(item))
-                        yield events.Answered(item)
-                        self._refuse_cut_off_calls(item)
-                        return
-                    said[item.kind] = said.get(item.kind, "") + item.text
                     yield item
-                raise UpstreamError(
-                    "the model's answer broke off before its end.", code="upstream_closed"
-                )
-            except Interrupted:
-                # What a person saw stays. Thinking is worth nothing without its signature.
-                if said.get("text", "").strip():
-                    content: list[Block] = [{"type": "text", "text": said["text"]}]
-                    self.keep(answer_record(Answer(content, "interrupted", self.model.name)))
-                raise
-            except UpstreamError as error:
-                if error.code != "upstream_closed" or attempt == _ATTEMPTS:
+                    if isinstance(item, Answer):
+                        return
+                raise ModelFault("broke_off")
+            except ModelFault as fault:
+                drawn = random.random()  # noqa: S311 - decides no secret
+                seconds = wait(fault, attempt, drawn)
+                if seconds is None:
                     raise
-                yield events.Retrying(attempt, error.message)
+                again = events.Retrying(attempt, RULES[fault.fault].tries, fault.why, seconds)
             finally:
                 with contextlib.suppress(Exception):
                     await stream.aclose()  # type: ignore[attr-defined]
+            yield again
+            await self._unless_stopped(self.sleep(seconds))
 
-    def _refuse_cut_off_calls(self, answer: Answer) -> None:
+    def _definitions(self) -> list[Definition]:
+        return [one for one in self.tools.definitions() if one["name"] not in self._refused_tools]
+
+    def _take_out(self, said: str) -> str | None:
+        """Takes out of the next request what the service refuses, by its words; what that is, for
+        the person. None: there is nothing to take out.
+        """
+        without = remedy(said, [str(one["name"]) for one in self._definitions()])
+        if without is None:
+            return None
+        if without.tool is not None:
+            self._refused_tools.add(without.tool)
+            return f"Going on without the tool {without.tool}."
+        assert without.part is not None
+        messages = self.conversation.messages
+        for one in (messages[-1:], messages):
+            if left_out(one, without.part) != one:
+                self.keep({"type": "left_out", "part": without.part, "all": one is messages})
+                return f"Going on without {without.part}, which stay in the transcript."
+        return None
+
+    def _refuse_cut_off_call(self, answer: Answer) -> events.Event | None:
         """A call in an answer that hit the token limit may lack half of its arguments."""
         if answer.stop_reason != "max_tokens" or not self.conversation.open_calls:
-            return
+            return None
         call = self.conversation.open_calls[-1]
         why = "The answer hit the token limit within this call; it was not run. Use smaller steps."
         self.keep(result_record(call.id, why, is_error=True))
+        return events.ToolEnded(call, None, ToolOutcome(why, is_error=True), malformed=True)
 
-    async def _summary(self, instruction: str) -> str:
-        ask: Block = {"type": "text", "text": instruction}
-        messages = self.conversation.messages
+    async def _summary(self, instruction: str) -> AsyncIterator[str | events.Retrying]:
+        """The summary, last; of less and less, as long as all of it is refused."""
         if self.conversation.open_calls:
             raise ValueError("a conversation with open calls can't be compacted")
-        if messages[-1]["role"] == "user":
-            messages[-1]["content"].append(ask)
-        else:
-            messages.append({"role": "user", "content": [ask]})
-        try:
-            return await self._words(messages)
-        except BaileeError as error:
-            if error.code != "request_too_large":
-                raise
-            return await self._words(shortened(messages))
-
-    async def _words(self, messages: list[Message]) -> str:
-        request = ModelRequest(self._system, messages, self.tools.definitions(), may_call=False)
-        stream = self.model.stream(request)
-        try:
-            while item := await self._unless_stopped(anext(stream, None)):
-                if isinstance(item, Answer) and text_of(item.content).strip():
-                    return text_of(item.content)
-            raise UpstreamError("the model gave no summary.", code="upstream_closed")
-        finally:
-            with contextlib.suppress(Exception):
-                await stream.aclose()  # type: ignore[attr-defined]
+        ask: Block = {"type": "text", "text": instruction}
+        for most in (None, *SHORTER):
+            messages = self.conversation.messages
+            if most is not None:
+                messages = shortened(messages, most, texts=most < SHORTER[0])
+            if messages[-1]["role"] == "user":
+                messages[-1]["content"].append(ask)
+            else:
+                messages.append({"role": "user", "content": [ask]})
+            request = ModelRequest(self._system, messages, self._definitions(), may_call=False)
+            try:
+                async with aclosing(self._asked(request)) as items:
+                    async for item in items:
+                        if isinstance(item, events.Retrying):
+                            yield item
+                        elif isinstance(item, Answer):
+                            if not (said := text_of(item.content)).strip():
+                                raise UpstreamError(
+                                    "the model gave no summary.", code="upstream_closed"
+                                )
+                            yield said
+                            return
+            except ModelFault as fault:
+                if fault.fault not in ("too_long", "refused") or most == SHORTER[-1]:
+                    raise
 
     # -- tools -----------------------------------------------------------------------------------
 
     async def _run_tools(self) -> AsyncIterator[events.Event]:
         for call in self.conversation.open_calls:
             intent: Intent | None = None
+            if (wrong := self._wrong(call)) is not None:
+                self.keep(result_record(call.id, wrong, is_error=True))
+                yield events.ToolEnded(
+                    call, None, ToolOutcome(wrong, is_error=True), malformed=True
+                )
+                continue
             try:
                 intent = self.tools.intent(call)
                 refusal, decided = await self._permission(intent)
@@ -286,8 +371,16 @@ class Agent:
             except Exception as error:  # a fault of ours costs a call, not the session
                 outcome = ToolOutcome(f"The tool failed ({type(error).__name__}).", is_error=True)
                 yield events.ToolFailed(error)
+            outcome = _clean(outcome)
             self.keep(result_record(call.id, outcome.content, is_error=outcome.is_error))
             yield events.ToolEnded(call, intent, outcome)
+
+    def _wrong(self, call: Call) -> str | None:
+        """Why nothing can be meant by a call."""
+        there = [str(one["name"]) for one in self._definitions()]
+        if call.wrong is None and call.name not in there:
+            return f"There is no tool {call.name}. There are {', '.join(there)}."
+        return call.wrong
 
     async def _permission(self, intent: Intent) -> tuple[str | None, events.Decided]:
         """None, or why not; and who decided."""
@@ -323,7 +416,8 @@ class Agent:
                     await task
 
     def keep(self, record: Record) -> None:
-        """Takes a record into the conversation, and keeps it."""
+        """Takes a record into the conversation, and keeps it, in characters that can be sent."""
+        record = well_formed(record)
         if self._transcripts is not None:
             try:
                 self._transcripts.append(self.session, record)
@@ -337,17 +431,17 @@ class Agent:
         return made
 
 
-def shortened(messages: list[Message], most: int = 2000) -> list[Message]:
-    """The messages with long tool results cut: what a summary can do without. Pure."""
-
-    def cut(block: Block) -> Block:
-        content = block.get("content")
-        if block.get("type") != "tool_result" or len(str(content)) <= most:
-            return block
-        return {**block, "content": f"{str(content)[:most]}\n[cut]"}
-
-    return [{"role": m["role"], "content": [cut(b) for b in m["content"]]} for m in messages]
+def _clean(outcome: ToolOutcome) -> ToolOutcome:
+    """An outcome in characters that can be sent and shown."""
+    return replace(outcome, content=well_formed(outcome.content), shown=well_formed(outcome.shown))
 
 
 def _ending_of(answer: Answer) -> events.Ending:
-    return {"max_tokens": "cut_off", "refusal": "declined"}.get(answer.stop_reason, "done")  # type: ignore[return-value]
+    return _ENDINGS.get(answer.stop_reason, "done")
+
+
+_ENDINGS: Final[Mapping[str, events.Ending]] = {
+    "max_tokens": "cut_off",
+    "model_context_window_exceeded": "cut_off",
+    "refusal": "declined",
+}

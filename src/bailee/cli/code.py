@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import os
+import select
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
 import typer
 from typer.core import TyperCommand
 
-from bailee.cli.errors import reporting
+from bailee.cli.errors import report, reporting
 from bailee.cli.show import say, warn_in_lines, write_text
-from bailee.errors import InputError
+from bailee.errors import InputError, StorageError
 
 if TYPE_CHECKING:
     from bailee.agent.session import Options
 
-_LARGEST_INPUT = 10_000_000  # characters
+_LARGEST_INPUT = 10_000_000  # bytes
 
 
 class CodeCommand(TyperCommand):
@@ -95,7 +96,8 @@ def code(  # noqa: PLR0917 - each is an option
     """Work on the code in this folder, with a model.
 
     Exit statuses: 0 done; 2 wrong input; 3 refused by the policy; 4 the model's service failed;
-    6 storage; 7 a limit was reached, or the model declined; 130 interrupted.
+    5 what is kept here does not open; 6 storage, or a full standard output; 7 a limit was reached,
+    or the model declined or went in circles; 130 interrupted.
     """
     with reporting():
         if output_format not in ("text", "json", "stream-json"):
@@ -109,7 +111,7 @@ def code(  # noqa: PLR0917 - each is an option
         from bailee.agent.session import Options
 
         options = Options(
-            folder=Path.cwd(),
+            folder=_here(),
             model=model,
             session=resume or None,
             latest=continue_,
@@ -124,7 +126,8 @@ def code(  # noqa: PLR0917 - each is an option
         if print_ is not None:
             if resume == "":
                 raise InputError("with -p, --resume needs the session's id.")
-            text = "\n\n".join(part for part in (print_, prompt or "", _standard_input()) if part)
+            asked = [part for part in (print_, prompt or "") if part]
+            text = "\n\n".join([*asked, *filter(None, [_standard_input(sys.stdin, bool(asked))])])
             if not text.strip():
                 raise InputError("there is no prompt.", hint='bailee code -p "what to do"')
             raise typer.Exit(_headless(options, text, output_format, settings))
@@ -141,14 +144,16 @@ def code(  # noqa: PLR0917 - each is an option
 def _headless(options: Options, prompt: str, form: str, settings: str | None) -> int:
     import asyncio
 
+    if sys.stdout is None:
+        raise InputError("standard output is closed.", hint="send it to a file, or to /dev/null")
+    if sys.stderr is None:  # or what is meant for it would go to standard output
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115
     with _agent_installed():
         from bailee.agent import headless
         from bailee.agent.assembly import assembled, proposed
-        from bailee.agent.messages_api import warm
         from bailee.client.background import Background
         from bailee.client.machine import ClientMachine
 
-        warm()
     machine = ClientMachine.open(options.folder, option=settings)
     background = Background(machine, "bailee-code")
     session = assembled(options, machine, background=background)
@@ -167,7 +172,7 @@ def _headless(options: Options, prompt: str, form: str, settings: str | None) ->
         try:
             return await headless.run(
                 session, prompt, form,  # type: ignore[arg-type]
-                out=lambda line: write_text(line + "\n", as_json=form != "text"),
+                out=lambda line: _write(line + "\n", as_json=form != "text"),
                 complain=lambda line: say(line, err=True),
             )  # fmt: skip
         finally:
@@ -192,13 +197,69 @@ def _agent_installed() -> Iterator[None]:
         ) from None
 
 
-def _standard_input() -> str:
-    if sys.stdin is None or sys.stdin.isatty():
+def _write(text: str, *, as_json: bool) -> None:
+    """Writes to standard output, as escapes what the locale lacks; ends the program where that
+    can't be.
+    """
+    encoding = sys.stdout.encoding
+    try:
+        write_text(text.encode(encoding, "backslashreplace").decode(encoding), as_json=as_json)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        # What is held back would be tried again at the program's end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        failed = StorageError(f"standard output can't be written: {error.strerror}.")
+        report(failed)
+        raise typer.Exit(failed.exit_status) from None
+
+
+def _here() -> Path:
+    try:
+        Path.home()
+        here = Path.cwd()
+        here.stat()
+        return here
+    except RuntimeError:
+        raise InputError(
+            "this user has no home folder.", code="configuration", hint="set HOME"
+        ) from None
+    except OSError:
+        raise InputError(
+            "the folder that this was started in is gone, or can't be entered.",
+            code="not_found",
+            hint="cd into one that is there",
+        ) from None
+
+
+def _standard_input(
+    stream: TextIO | None, prompted: bool, patience: tuple[float, float] = (3.0, 57.0)
+) -> str:
+    """What comes on standard input, to its end, whatever its encoding. One that stays silent is
+    told of; then, where there is a prompt without it, the work goes on. `patience`: seconds until
+    each.
+    """
+    if stream is None or stream.isatty():
         return ""
-    text = sys.stdin.read(_LARGEST_INPUT + 1)
-    if len(text) > _LARGEST_INPUT:
-        raise InputError("standard input is too large.", code="request_too_large")
-    return text
+    content, silent = b"", 0
+    while True:
+        wait = patience[silent] if silent < (1 + (prompted and not content)) else None
+        if not select.select([stream], [], [], wait)[0]:
+            silent += 1
+            if silent > 1:
+                say("warning: nothing came on standard input; going on without it.", err=True)
+                return ""
+            say("waiting for standard input; < /dev/null says that there is none.", err=True)
+            continue
+        try:
+            piece = os.read(stream.fileno(), 1_000_000)
+        except OSError as error:
+            raise InputError(f"standard input can't be read: {error.strerror}.") from None
+        content += piece
+        if len(content) > _LARGEST_INPUT:
+            raise InputError("standard input is too large.", code="request_too_large")
+        if not piece:
+            return content.decode("utf-8", "replace")
 
 
 def _number(environment: Mapping[str, str], name: str) -> int | None:

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from bailee.agent import events
-from bailee.agent.turns import shortened
-from bailee.errors import InputError, StorageError, UpstreamError
+from bailee.agent.faults import ModelFault
+from bailee.agent.shortening import shortened
+from bailee.errors import StorageError, UpstreamError
 from bailee.testing.agent import Hangs, ScriptedModel, ScriptedPerson, all_of, call, calls, says
 
 from .conftest import Work, results, take
@@ -232,14 +233,13 @@ def test_the_limit_of_calls_ends_a_turn_that_can_be_taken_up_again(work: Work) -
 
 def test_an_answer_that_breaks_off_is_asked_for_again(work: Work) -> None:
     """Half an answer is not kept; a failure that stays one ends the turn with an error."""
-    broken = UpstreamError("broke off", code="upstream_closed")
-    session = work.session(ScriptedModel([broken, says("Whole.")]))
+    session = work.session(ScriptedModel([ModelFault("broke_off"), says("Whole.")]))
     seen = take(session, "speak")
     assert "Whole." == seen[-1].text  # type: ignore[union-attr]
     assert 1 == sum(isinstance(event, events.Retrying) for event in seen)
     assert ["user", "assistant"] == [m["role"] for m in session.agent.conversation.messages]
 
-    down = work.session(ScriptedModel([UpstreamError("down"), says("Up again.")]))
+    down = work.session(ScriptedModel([ModelFault("given_up"), says("Up again.")]))
     with pytest.raises(UpstreamError):
         take(down, "speak")
 
@@ -285,7 +285,7 @@ def test_a_full_context_is_compacted_and_the_work_goes_on(work: Work) -> None:
 
 def test_a_conversation_too_long_for_the_model_is_compacted_once(work: Work) -> None:
     """When the model refuses for length, it is asked for a summary of less; then it goes on."""
-    long = InputError("too long", code="request_too_large")
+    long = ModelFault("too_long")
     work.write(big_txt="0123456789" * 500)
     model = ScriptedModel([calls("Read", path="big.txt"), long, long, says("S"), says("On.")])
     session = work.session(model)

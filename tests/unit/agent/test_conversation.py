@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -26,12 +27,15 @@ text = st.fixed_dictionaries(
 tool_use = st.fixed_dictionaries(
     {
         "type": st.just("tool_use"),
-        "id": ids,
-        "name": st.just("Read"),
-        "input": st.sampled_from([{}, None]),
+        "id": ids | st.sampled_from([None, "", "a:1", "t1_2"]),
+        "name": st.sampled_from(["Read", "", "a.b", None]),
+        "input": st.sampled_from([{}, None, [1], "{"]),
     }
 )
-junk = st.sampled_from([None, 3, {}, {"type": 1}, {"type": "text"}])
+image = {"type": "image", "source": {}}
+junk = st.sampled_from(
+    [None, 3, {}, {"type": 1}, {"type": "text"}, image, {"type": "thinking", "thinking": "hm"}]
+)
 prompts = st.lists(text | junk, max_size=3).map(lambda c: {"type": "prompt", "content": c})
 answers = st.lists(text | tool_use | junk, max_size=4).map(
     lambda c: {"type": "answer", "content": c, "usage": {"input_tokens": 1, "x": "y"}}
@@ -42,6 +46,10 @@ others = st.sampled_from(
         {"type": "interrupted"},
         {"type": "compaction", "summary": "s", "waiting": True},
         {"type": "compaction", "summary": "s"},
+        {"type": "left_out", "part": "images", "all": True},
+        {"type": "left_out", "part": "thinking", "all": True},
+        {"type": "left_out", "part": "images"},
+        {"type": "left_out", "part": "tongs"},
         {"type": "session"},
         {"type": "result", "block": None},
         {"type": "prompt", "content": None},
@@ -56,6 +64,7 @@ def problems(messages: list[dict[str, Any]]) -> list[str]:
     """What the Messages API would refuse."""
     found = []
     open_calls: list[str] = []
+    all_calls: set[str] = set()
     for number, message in enumerate(messages):
         if message["role"] != ("user", "assistant")[number % 2]:
             found.append(f"{number}: the roles do not alternate")
@@ -70,8 +79,14 @@ def problems(messages: list[dict[str, Any]]) -> list[str]:
         if any(b["type"] == "text" and not b["text"].strip() for b in message["content"]):
             found.append(f"{number}: an empty text")
         open_calls = [b["id"] for b in message["content"] if b["type"] == "tool_use"]
-        if len(set(open_calls)) != len(open_calls):
+        if len(all_calls | set(open_calls)) != len(all_calls) + len(open_calls):
             found.append(f"{number}: two calls with one id")
+        all_calls.update(open_calls)
+        for block in message["content"]:
+            if block["type"] == "tool_use":
+                letters = re.fullmatch("[A-Za-z0-9_-]{1,128}", block["id"] + block["name"])
+                if letters is None or not isinstance(block["input"], dict):
+                    found.append(f"{number}: {block}")
     return found
 
 
@@ -156,3 +171,32 @@ def test_tokens_are_those_of_the_last_answer_and_spending_is_the_sum() -> None:
 
     assert 112 == conversation.tokens
     assert 14 == conversation.spent["output_tokens"]
+
+
+def test_a_call_with_an_id_that_is_taken_gets_one_of_its_own() -> None:
+    """Its result finds it by either id, so that older transcripts read as they were meant."""
+    block = {"type": "tool_use", "id": "t1", "name": "Read", "input": {}}
+    answer = answer_record(Answer([block], "tool_use", "m"))
+    done = result_record("t1", "r", is_error=False)
+    made = Conversation(
+        [prompt_record([{"type": "text", "text": "a"}]), answer, done, answer, done]
+    )
+
+    assert [] == made.open_calls
+    called, answered = made.messages[3]["content"][0], made.messages[4]["content"][0]
+    assert ("t1_2", "t1_2", "r") == (called["id"], answered["tool_use_id"], answered["content"])
+
+
+def test_what_is_left_out_is_the_newest_or_all() -> None:
+    """Images of the last message alone, unless all are meant; in a tool's result as well."""
+    shot = result_record("t1", [image], is_error=False)
+    block = {"type": "tool_use", "id": "t1", "name": "Read", "input": {}}
+    records = [prompt_record([image]), answer_record(Answer([block], "tool_use", "m")), shot]
+    some = Conversation([*records, {"type": "left_out", "part": "images"}]).messages
+    everything = Conversation(
+        [*records, {"type": "left_out", "part": "images", "all": True}]
+    ).messages
+
+    (inner,) = some[2]["content"][0]["content"]
+    assert ("image", "text") == (some[0]["content"][0]["type"], inner["type"])
+    assert "image" not in [everything[0]["content"][0]["type"], inner["type"]]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import signal
 import threading
 from contextlib import suppress
 from dataclasses import replace
@@ -12,7 +13,7 @@ from typing import Final
 from prompt_toolkit.history import InMemoryHistory
 
 from bailee.agent.conversation import text_of
-from bailee.agent.messages_api import warm
+from bailee.agent.messages_api import MessagesApi
 from bailee.agent.session import AgentSession, Options, resumable
 from bailee.agent.terminal import picking, prompting, servers, status
 from bailee.agent.terminal.attaching import content_of
@@ -41,14 +42,22 @@ class Terminal:
         self._history_of: AgentSession | None = None
 
     async def run(self, *, choose: bool, first: str | None) -> int:
-        """From the greeting to the end; the exit status."""
+        """From the greeting to the end; the exit status. SIGTERM and SIGHUP end it as well, with
+        the terminal as it was.
+        """
+        loop, task = asyncio.get_running_loop(), asyncio.current_task()
+        assert task is not None
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            loop.add_signal_handler(number, task.cancel)
         try:
             return await self._run(choose, first)
+        except asyncio.CancelledError:
+            return 130
         finally:
+            await self._sitting.close()
             self._sitting.stop()
 
     async def _run(self, choose: bool, first: str | None) -> int:
-        threading.Thread(target=_warm, daemon=True).start()
         screen, sitting = self._screen, self._sitting
         question = TrainingQuestion(sitting.machine)
         question.begin()
@@ -62,6 +71,7 @@ class Terminal:
             options = sitting.options = replace(options, session=chosen)
         sitting.permitted = await servers.permitted(screen, sitting.machine)
         await sitting.open(options)
+        threading.Thread(target=_warm, args=(sitting.session,), daemon=True).start()
         self._greet()
         if sitting.session.resumed:
             sitting.show_last()
@@ -78,7 +88,6 @@ class Terminal:
             if line.strip():
                 await self._take(line.strip())
             line = None
-        await sitting.close()
         session = sitting.session
         if not sitting.forgotten and session.agent.conversation.messages and sitting.keeps:
             screen.say(screen.words("run.go_on", session=session.id[:8]), "dim")
@@ -98,6 +107,9 @@ class Terminal:
             sitting.rating.turns += 1
         except BaileeError as error:
             screen.fail(error)
+        except Exception as error:  # a defect of ours costs a turn, not the session
+            sitting.background.failed(error)
+            screen.fail(BaileeError(screen.words("run.defect", kind=type(error).__name__)))
 
     async def _command(self, name: str, rest: str) -> None:
         if name not in there(self._sitting.machine):
@@ -161,6 +173,8 @@ def run(
     return asyncio.run(Terminal(options, machine, chance=drawn).run(choose=choose, first=first))
 
 
-def _warm() -> None:
+def _warm(session: AgentSession) -> None:
+    """Imports while the person types; what can't be is said when it is needed."""
     with suppress(Exception):
-        warm()
+        if isinstance(session.agent.model, MessagesApi):
+            session.agent.model.warm()

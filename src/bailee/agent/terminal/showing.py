@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from math import ceil
 from typing import Final
 
 from rich.console import Console, ConsoleOptions, Group, RenderResult
@@ -49,6 +50,7 @@ class Showing:
         self._live: Live | None = None
         self._work = ""
         self._since = 0.0
+        self._until = 0.0  # a request is made again then
 
     # -- the line that moves ---------------------------------------------------------------------
 
@@ -88,9 +90,11 @@ class Showing:
                 self._flush()
                 calls = sum(block["type"] == "tool_use" for block in answer.content)
                 self._work = self._words("turn.working" if calls else "turn.thinking")
-            case events.Retrying(_, why):
+            case events.Retrying(attempt, tries, why, seconds):
                 self._blocks.end()
-                self._line(words("turn.retrying", why=why), "yellow")
+                said = words("turn.retrying", why=why, number=attempt + 1, tries=tries)
+                self._line(said, "yellow")
+                self._work, self._until = words("turn.thinking"), time.monotonic() + seconds
             case events.ToolStarted(_, intent, _):
                 self._work = intent.title
             case events.ToolEnded(_, intent, outcome):
@@ -170,7 +174,10 @@ class Showing:
         """What is under way: the tail of what is being written; the work, and since when."""
         tail = wrapped_start(self._blocks.rest, _TAIL)
         work = visible(self._work).split("\n")[0][:60]
-        seconds = int(time.monotonic() - self._since)
+        now = time.monotonic()
+        if self._until > now:
+            return tail, self._words("turn.waiting", seconds=ceil(self._until - now))
+        seconds = int(now - self._since)
         return tail, self._words("turn.moving", work=work, seconds=seconds)
 
 

@@ -11,7 +11,8 @@ from datetime import datetime
 from bailee.agent import events, recorded
 from bailee.agent.assembly import assembled
 from bailee.agent.console_api import console_api
-from bailee.agent.messages_api import MessagesApi, endpoint
+from bailee.agent.endpoint import endpoint
+from bailee.agent.messages_api import MessagesApi
 from bailee.agent.session import AgentSession, Options
 from bailee.agent.terminal.asking import PersonAtScreen
 from bailee.agent.terminal.rating import Rating
@@ -63,10 +64,11 @@ class Sitting:
         self.known = recorded.UNKNOWN
 
     async def close(self) -> None:
-        """Closes the session."""
+        """Closes the session, if one is open."""
         for task in self._asking:
             task.cancel()
-        await self.session.close()
+        if hasattr(self, "session"):
+            await self.session.close()
 
     def stop(self) -> None:
         """What is not sent by now waits for another run. May be called before `open`."""
@@ -107,7 +109,11 @@ class Sitting:
         """Another model for the turns to come."""
         session = self.session
         session.agent.model = MessagesApi(
-            endpoint(session.environment), session=session.id, model=name, network=session.network
+            endpoint(session.environment),
+            session=session.id,
+            model=name,
+            max_tokens=self.options.max_tokens,
+            network=session.network,
         )
         self.options = replace(self.options, model=name)
 

@@ -18,7 +18,7 @@ from typing import Final
 
 from bailee.agent.assembly import variables
 from bailee.agent.console_api import ConsoleApi, console_api
-from bailee.agent.messages_api import endpoint
+from bailee.agent.endpoint import endpoint
 from bailee.agent.terminal.screen import Choice, Screen
 from bailee.client.machine import ClientMachine
 from bailee.errors import BaileeError, UpstreamError

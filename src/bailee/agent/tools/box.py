@@ -43,10 +43,11 @@ class Toolbox:
     def __init__(self, tools: Iterable[Tool]) -> None:
         self._tools = {tool.name: tool for tool in tools}
 
-    def add(self, tools: Iterable[Tool]) -> None:
-        """More tools. One whose name is taken is left out: what is there stays what it is."""
-        for tool in tools:
-            self._tools.setdefault(tool.name, tool)
+    def add(self, tools: Iterable[Tool]) -> list[str]:
+        """More tools. One whose name is taken is left out: what is there stays what it is. The
+        names of those.
+        """
+        return [tool.name for tool in tools if self._tools.setdefault(tool.name, tool) is not tool]
 
     def definitions(self) -> Sequence[Definition]:
         """See `ports.Tools.definitions`."""
