@@ -14,6 +14,7 @@ from datetime import datetime
 from pathlib import Path
 
 from bailee.agent import events, instructions, sandbox
+from bailee.agent.confining import Granted
 from bailee.agent.egress import Egress
 from bailee.agent.mcp_servers import Servers
 from bailee.agent.measuring import Measuring
@@ -50,6 +51,8 @@ class Options:
     context_tokens: int = 200_000
     sandbox: bool = True
     hosts: Sequence[str] = ()  # what commands in the sandbox may reach
+    readable: Sequence[Path] = ()  # what they may read beside the workspace
+    variables: Sequence[str] = ()  # the person's variables that they get besides the known ones
 
 
 @dataclass(slots=True)
@@ -137,7 +140,12 @@ def start(
             max_tokens=options.max_tokens,
             network=network,
         )
-    box = sandbox.find(wanted=options.sandbox, hosts=options.hosts, hidden=hidden)
+    box = sandbox.find(
+        wanted=options.sandbox,
+        hosts=options.hosts,
+        granted=Granted(tuple(options.readable), tuple(hidden)),
+        names=options.variables,
+    )
     egress = Egress(box.hosts, network or Network({})) if box.program and box.hosts else None
     seen = SeenFiles()
     tools: list[Tool] = [

@@ -21,9 +21,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from bailee.agent.obeyed import GUARDED
 from bailee.errors import InputError
 
-_OBEYED: Final = (".git", ".bailee", ".claude", ".vscode", ".idea", ".mcp.json", ".gitmodules")
 _LARGEST: Final = 10 * 1024 * 1024  # bytes
 
 
@@ -74,7 +74,7 @@ class Workspace:
 
 
 def _guard(inner: Path) -> str | None:
-    found = next((part for part in inner.parts if part.lower() in _OBEYED), None)
+    found = next((part for part in inner.parts if part.lower() in GUARDED), None)
     return None if found is None else f"{found} holds what other programs obey."
 
 

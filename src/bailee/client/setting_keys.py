@@ -49,6 +49,12 @@ KEYS: Final[dict[str, SettingKey]] = {
 }
 RULES: Final = ("allow", "ask", "deny")
 HOST: Final = re.compile(r"(?:\*\.)?[A-Za-z0-9](?:[A-Za-z0-9.-]{0,250}[A-Za-z0-9])?")
+OF_SANDBOX: Final = {
+    "network": (HOST, "must be a list of hosts."),
+    "read": (re.compile(r"(?:/|~/)[^\0]*"), "must be a list of paths that begin with / or ~/."),
+    "environment": (re.compile(r"[A-Za-z_][A-Za-z0-9_]*"), "must be a list of variables' names."),
+}
+"""The lists of `sandbox`: the form of what stands in each, and what to say where it has another."""
 LIKE_SANDBOX: Final = 'like {"enabled": true, "network": ["pypi.org", "*.pythonhosted.org"]}'
 LIKE_SERVER: Final = 'like {"command": "server", "args": []} or {"url": "https://host/mcp"}'
 # Other names of switches, which people set once for many programs or know from later clients.

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+from bailee.agent import variables
 from bailee.agent.ports import Intent, ToolOutcome
-from bailee.agent.sandbox import without_credentials
 from bailee.agent.tools.arguments import Arguments, field, schema
 from bailee.agent.tools.process import Ran, run_program
 from bailee.agent.workspace import Workspace, WorkspacePath
@@ -41,7 +41,7 @@ class _Search:
 
     def __init__(self, workspace: Workspace, environment: Mapping[str, str]) -> None:
         self._workspace = workspace
-        self._environment = without_credentials(environment)
+        self._environment = variables.for_commands(environment)
 
     def intent(self, arguments: Arguments) -> Intent:
         """Searching inside the workspace is harmless."""
