@@ -23,9 +23,9 @@ import os
 import shutil
 import stat
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Final, Self
+from typing import Final
 
 from bailee.agent import git_data
 
@@ -42,29 +42,37 @@ class GitShadow:
     """
 
     def __init__(self, real: Path) -> None:
-        self.real = real
-        for left in sorted(real.glob(f"{_PREFIX}*")):
-            if (old := self._left(left)) is not None:
-                old.take_back()
+        self._real = real
+        # Whatever a command moves, what is held open is the one that was found.
+        self._held = os.open(real, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+        self._at = Path(f"/proc/self/fd/{self._held}")
+        try:
+            self._begin()
+        except BaseException:
+            os.close(self._held)
+            raise
+
+    def _begin(self) -> None:
+        for left in sorted(self._at.glob(f"{_PREFIX}*")):
+            self._finish(left)
         for name in ("logs", "refs"):  # a new one would stay inside
-            (real / name).mkdir(exist_ok=True)
-        self._folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=real))
-        self.inside = self._folder / "inside"
-        self.inside.mkdir()
-        self._links = set(_links(real))
+            (self._at / name).mkdir(exist_ok=True)
+        self._folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=self._at))
+        inside = self._folder / "inside"
+        inside.mkdir()
+        self._links = set(_links(self._at))
         self._base: dict[str, bytes | None] = {}
-        for name, content in _data(real):
+        for name, content in _data(self._at):
             self._base[name] = content if name == git_data.PACKED else _digest(content)
-            target = self.inside / name
-            target.parent.mkdir(exist_ok=True)
-            target.write_bytes(content)
+            (inside / name).parent.mkdir(exist_ok=True)
+            (inside / name).write_bytes(content)
         self._lock = self._noted()
 
     def mounts(self) -> Iterator[str]:
         """Bubblewrap's arguments that put it into its place."""
-        real, at = str(self.real), self.real
-        yield from ("--bind", str(self.inside), real)
-        for entry in sorted(os.scandir(at), key=lambda entry: entry.name):
+        real = self._real
+        yield from ("--bind", str(real / self._folder.name / "inside"), str(real))
+        for entry in sorted(os.scandir(real), key=lambda entry: entry.name):
             name = entry.name
             if name.startswith(_PREFIX) or name in git_data.FOLDERS:
                 continue
@@ -72,44 +80,23 @@ class GitShadow:
                 continue
             if entry.is_dir() or entry.is_file():
                 how = "--bind" if name in git_data.LIVE and entry.is_dir() else "--ro-bind"
-                yield from (how, str(at / name), str(at / name))
+                yield from (how, str(real / name), str(real / name))
 
     def take_back(self) -> list[str]:
         """Takes the data over; the names of what was not taken over."""
-        not_taken: list[str] = []
-        mine = dict(_data(self.inside))
-        for name in sorted({*mine, *self._base}):
-            content, base = mine.get(name), self._base.get(name)
-            theirs = _content(self.real / name)
-            if name == git_data.PACKED:
-                merged = git_data.packed_refs(base or b"", content or b"", theirs or b"")
-                fine = merged == (theirs or b"") or _replace(self.real / name, merged)
-            elif _digest(content) == base:
-                continue
-            else:
-                fine = (
-                    git_data.may_come_out(name, content)
-                    and _digest(theirs) in (base, _digest(content))
-                    and _replace(self.real / name, content)
-                )
-            if not fine:
-                not_taken.append(f"{self.real / name}")
-        for folder in git_data.FOLDERS:
-            with contextlib.suppress(OSError):  # not there, or not empty
-                (self.real / folder).rmdir()
-        for link in set(_links(self.real)) - self._links:
-            link.unlink(missing_ok=True)
-            not_taken.append(str(link))
-        shutil.rmtree(self._folder, ignore_errors=True)
-        os.close(self._lock)
-        return not_taken
+        try:
+            found = _taken_back(self._at, self._folder, self._base, self._links)
+        finally:
+            os.close(self._lock)
+            os.close(self._held)
+        return [f"{self._real}/{name}" for name in found]
 
     # -- what a crash leaves ---------------------------------------------------------------------
 
     def _noted(self) -> int:
         """Writes down what the real one was; the file is locked for as long as we live."""
         noted = {
-            "links": [str(link) for link in self._links],
+            "links": list(self._links),
             "base": {n: b.decode("latin-1") for n, b in self._base.items() if b is not None},
         }
         handle = os.open(self._folder / "base", os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
@@ -118,24 +105,51 @@ class GitShadow:
             json.dump(noted, file)
         return handle
 
-    @classmethod
-    def _left(cls, folder: Path) -> Self | None:
-        """A shadow that nobody holds any more; None where somebody does."""
+    def _finish(self, folder: Path) -> None:
+        """Takes over what a crash left, unless it is somebody's who lives."""
         handle = -1
         try:
             handle = os.open(folder / "base", os.O_RDWR | os.O_NOFOLLOW)
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            noted = json.loads(os.read(handle, _LARGEST))
-            left = cls.__new__(cls)
-            left.real, left._folder, left.inside = folder.parent, folder, folder / "inside"
-            left._links = {Path(link) for link in noted["links"]}
-            left._base = {name: text.encode("latin-1") for name, text in noted["base"].items()}
-            left._lock = handle
+            with os.fdopen(os.dup(handle)) as file:
+                noted = json.load(file)
+            base = {name: text.encode("latin-1") for name, text in noted["base"].items()}
+            _taken_back(self._at, folder, base, set(noted["links"]))
         except (OSError, ValueError, KeyError):  # somebody's, or not even begun
+            return
+        finally:
             if handle >= 0:
                 os.close(handle)
-            return None
-        return left
+
+
+def _taken_back(
+    real: Path, folder: Path, base: Mapping[str, bytes | None], links: set[str]
+) -> list[str]:
+    not_taken: list[str] = []
+    mine = dict(_data(folder / "inside"))
+    for name in sorted({*mine, *base}):
+        content, before, theirs = mine.get(name), base.get(name), _content(real / name)
+        if name == git_data.PACKED:
+            merged = git_data.packed_refs(before or b"", content or b"", theirs or b"")
+            fine = merged == (theirs or b"") or _replace(real / name, merged)
+        elif _digest(content) == before:
+            continue
+        else:
+            fine = (
+                git_data.may_come_out(name, content)
+                and _digest(theirs) in (before, _digest(content))
+                and _replace(real / name, content)
+            )
+        if not fine:
+            not_taken.append(name)
+    for name in git_data.FOLDERS:
+        with contextlib.suppress(OSError):  # not there, or not empty
+            (real / name).rmdir()
+    for link in set(_links(real)) - links:
+        (real / link).unlink(missing_ok=True)
+        not_taken.append(link)
+    shutil.rmtree(folder, ignore_errors=True)
+    return not_taken
 
 
 def _data(folder: Path) -> Iterator[tuple[str, bytes]]:
@@ -192,16 +206,16 @@ def _replace(file: Path, content: bytes | None) -> bool:
     return True
 
 
-def _links(real: Path) -> Iterator[Path]:
+def _links(real: Path) -> Iterator[str]:
     """Links where git would follow them while it writes: in refs and their logs, and at the top of
-    its objects.
+    its objects; by name.
     """
     for name in ("refs", "logs"):
         for folder, below, files in os.walk(real / name):
             for entry in (*below, *files):
                 path = Path(folder, entry)
                 if path.is_symlink():
-                    yield path
-    for place in (real / "objects", real / "objects" / "info", real / "objects" / "pack"):
+                    yield str(path.relative_to(real))
+    for name in ("objects", "objects/info", "objects/pack"):
         with contextlib.suppress(OSError):
-            yield from (Path(one.path) for one in os.scandir(place) if one.is_symlink())
+            yield from (f"{name}/{e.name}" for e in os.scandir(real / name) if e.is_symlink())

@@ -147,23 +147,26 @@ def start(
         names=options.variables,
     )
     egress = Egress(box.hosts, network or Network({})) if box.program and box.hosts else None
-    seen = SeenFiles()
-    tools: list[Tool] = [
-        Read(workspace, seen),
-        Write(workspace, seen),
-        Edit(workspace, seen),
-        Glob(workspace, environment),
-        Grep(workspace, environment),
-        Bash(workspace, box, environment, egress),
-        TodoWrite(),
-        *more_tools,
-    ]
     given = rules or PermissionRules()
     given = PermissionRules(
         (*given.allow, *parse_rules(options.allow)),
         given.ask,
         (*given.deny, *parse_rules(options.deny)),
     )
+    # Searching has to ask of each file only where a rule speaks of reading.
+    told = any(rule.tool in (Read.name, "*") for rule in (*given.deny, *given.ask))
+    forbids = given.forbids if told else None
+    seen = SeenFiles()
+    tools: list[Tool] = [
+        Read(workspace, seen),
+        Write(workspace, seen),
+        Edit(workspace, seen),
+        Glob(workspace, environment, forbids),
+        Grep(workspace, environment, forbids),
+        Bash(workspace, box, environment, egress),
+        TodoWrite(),
+        *more_tools,
+    ]
     agent = Agent(
         model,
         Toolbox(tools),

@@ -23,7 +23,7 @@ WHO = ("-c", "user.name=t", "-c", "user.email=t@example.org", "-c", "protocol.fi
 
 
 class Yard:
-    """A repository of some layout, a command's way into it, and an alarm that an escape sets off."""
+    """A repository of some layout, a command's way into it, an alarm that an escape sets off."""
 
     def __init__(self, folder: Path, layout: str) -> None:
         self.home = folder / "home"
@@ -100,9 +100,11 @@ ESCAPES = {
     "hooks": "for d in $G $C; do mkdir -p $d/hooks; for h in pre-commit post-checkout "
     "post-index-change reference-transaction; do cp evil.sh $d/hooks/$h; done; done",
     "config": "for f in $G/config $C/config $G/config.worktree $C/config.worktree; do "
-    "printf '[core]\\n\\tfsmonitor = {work}/evil.sh\\n[extensions]\\n\\tworktreeConfig=true\\n' >> $f; done",
+    "printf '[core]\\n\\tfsmonitor = {work}/evil.sh\\n[extensions]\\n\\tworktreeConfig=true\\n' "
+    ">> $f; done",
     "git config": "obey .; git config --worktree core.fsmonitor {work}/evil.sh",
-    "commondir": "fake /tmp/f; cp -r /tmp/f/.git $G/f; echo $G/f > $G/commondir; echo $G/f > $C/commondir",
+    "commondir": "fake /tmp/f; cp -r /tmp/f/.git $G/f; "
+    "echo $G/f > $G/commondir; echo $G/f > $C/commondir",
     "commondir in the workspace": "fake f; mv f/.git g; echo {work}/g > $G/commondir",
     "another .git": "rm -rf .git; mv .git gone; obey .; git init -q .; obey .",
     "a .git file": "fake f; mv f/.git g; rm -rf .git; echo gitdir: {work}/g > .git",
@@ -111,6 +113,8 @@ ESCAPES = {
     "a repository that looks bare": "fake f; mkdir bare; mv f/.git/* bare/; "
     "git -C bare config core.bare false; git -C bare config core.worktree {work}",
     "a folder in the place of one": "mv lib moved; fake lib",
+    "a link in the place of one": "mv lib moved; mkdir lib; ln -s {home} lib/.git; git -C moved "
+    "commit --allow-empty -m x",
     "modules": "for f in $C/modules/*/config $C/modules/*/hooks/pre-commit lib/.git; do "
     "printf '[core]\\n\\tfsmonitor = {work}/evil.sh\\n' > $f; done; "
     "mkdir -p $C/modules/x; fake f; rm -rf lib/.git; echo gitdir: {work}/f/.git > lib/.git",
@@ -121,7 +125,8 @@ ESCAPES = {
     "touch interactive done; echo 'exec {work}/evil.sh' > git-rebase-todo; "
     "echo 1 > msgnum; echo 1 > end",
     "a link in a log's place": "mkdir -p $C/hooks; printf '#!/bin/sh\\n' > $C/hooks/pre-commit; "
-    "for l in $G/logs/HEAD $C/logs/HEAD $C/logs/refs/heads/main; do ln -sf {home}/.bashrc $l; done; "
+    "for l in $G/logs/HEAD $C/logs/HEAD $C/logs/refs/heads/main; do "
+    "ln -sf {home}/.bashrc $l; done; "
     "ln -sf {home}/.bashrc $G/index",
     "hooks in the workspace": "cp evil.sh ours/pre-commit; mv ours theirs; mkdir ours; "
     "cp evil.sh ours/pre-commit",
@@ -147,6 +152,7 @@ def test_nothing_that_a_command_leaves_runs_outside(tmp_path: Path, layout: str,
     yard.person_works()
 
     assert not yard.alarm.exists()
+    assert [".bashrc", ".gitconfig"] == sorted(file.name for file in yard.home.iterdir())
     assert "# Ann's\n" == (yard.home / ".bashrc").read_text()
 
 

@@ -43,8 +43,8 @@ def test_there_is_no_network(work: Work) -> None:
 
 def test_of_the_home_nothing_is_there_but_toolchains_and_what_was_granted(work: Work) -> None:
     """Neither what is known to hold credentials nor anything else; `sandbox.read` grants more."""
-    for name in (".ssh/id", ".netrc", ".cargo/credentials.toml", ".config/rclone/rclone.conf",
-                 ".m2/settings.xml", ".m2/repository/x", ".cargo/bin/x", "notes", "data/x"):  # fmt: skip
+    credentials = ".ssh/id .netrc .cargo/credentials.toml .config/rclone/x .m2/settings.xml"
+    for name in (*credentials.split(), ".m2/repository/x", ".cargo/bin/x", "notes", "data/x"):
         (work.home / name).parent.mkdir(parents=True, exist_ok=True)
         (work.home / name).write_text(name)
     text, _ = run(work, "cd; find . -type f | sort", readable=[work.home / "data"])
