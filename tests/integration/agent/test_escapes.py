@@ -126,8 +126,8 @@ ESCAPES = {
     "echo 1 > msgnum; echo 1 > end",
     "a link in a log's place": "mkdir -p $C/hooks; printf '#!/bin/sh\\n' > $C/hooks/pre-commit; "
     "for l in $G/logs/HEAD $C/logs/HEAD $C/logs/refs/heads/main; do "
-    "ln -sf {home}/.bashrc $l; done; "
-    "ln -sf {home}/.bashrc $G/index",
+    "ln -sf {home}/.bashrc $l; done",
+    "a link in the index's place": "ln -sf {home}/.bashrc $G/index; ln -sf {home}/.bashrc $G/HEAD",
     "hooks in the workspace": "cp evil.sh ours/pre-commit; mv ours theirs; mkdir ours; "
     "cp evil.sh ours/pre-commit",
     "a child that lives on": "(setsid sh -c 'sleep 2; mkdir -p late; cd late; git init -q; "
@@ -145,6 +145,7 @@ ONLY_IN = {
     "a repository in a subfolder": ("plain", "none"),
     "a repository that looks bare": ("subfolder", "none"),
     "a child that lives on": ("plain",),
+    "a link in the index's place": ("plain", "worktree"),
     "git config": ("plain", "worktree"),
     "what a rebase goes on with": ("plain", "worktree"),
     "commondir in the workspace": ("worktree", "subfolder"),
@@ -164,6 +165,7 @@ def test_nothing_that_a_command_leaves_runs_outside(tmp_path: Path, layout: str,
     if name == "hooks in the workspace" and layout != "none":
         (yard.work / "ours").mkdir()
         (yard.work / "ours" / "pre-commit").write_text("#!/bin/sh\n")
+        (yard.work / "ours" / "pre-commit").chmod(0o755)
         yard.git("config", "core.hooksPath", str(yard.work / "ours"), at=yard.work)
     names = {"work": yard.work, "alarm": yard.alarm, "home": yard.home}
     yard.run(f"{PAYLOAD}{ESCAPES[name]}; true".format(**names))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from bailee.agent.sandbox import find
@@ -10,12 +12,14 @@ from bailee.testing.agent import ScriptedModel, ScriptedPerson, calls
 from .conftest import Work, results, take
 
 
-def run(work: Work, command: str, **options: object) -> tuple[str, bool]:
+def run(work: Work, command: str, within: int = 60, **options: object) -> tuple[str, bool]:
     """What the model is told of a command in the sandbox."""
     if find().program is None:
         pytest.skip(f"no sandbox here: {find().why}")
     session = work.session(
-        ScriptedModel([calls("Bash", command=command)]), asker=ScriptedPerson(), **options
+        ScriptedModel([calls("Bash", command=command, timeout=within)]),
+        asker=ScriptedPerson(),
+        **options,
     )
     take(session, "run")
     return results(session)[0]
@@ -102,3 +106,34 @@ def test_other_processes_are_not_there(work: Work) -> None:
     text, _ = run(work, "ls /proc | grep -c '^[0-9]'; kill -0 -1 && true; echo $$")
 
     assert int(text.split("\n")[0]) < 6
+
+
+@pytest.mark.parametrize("sandboxed", [True, False])
+@pytest.mark.parametrize("end", ["", "; sleep 60"])
+def test_nothing_of_a_command_lives_on(work: Work, sandboxed: bool, end: str) -> None:
+    """Whether it ends or its time is up, and in or out of the sandbox: a child with a session of
+    its own, and its child, end with it.
+    """
+    late = "setsid sh -c 'setsid sleep 61 & sleep 61' > /dev/null 2>&1 &"
+    command = f"{late} sleep 0.3{end}"
+    run(work, command, within=1, sandbox=sandboxed)
+    assert [] == [
+        process
+        for process in Path("/proc").glob("[0-9]*")
+        if _of(process, str(work.root)) and "sleep" in _command(process)
+    ]
+
+
+def _of(process: Path, folder: str) -> bool:
+    """Whether a process works in a folder."""
+    try:
+        return str((process / "cwd").readlink()) == folder
+    except OSError:
+        return False
+
+
+def _command(process: Path) -> str:
+    try:
+        return (process / "cmdline").read_text()
+    except OSError:
+        return ""
