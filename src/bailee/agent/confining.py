@@ -62,7 +62,7 @@ class Granted:
     hidden: tuple[Path, ...] = ()
 
 
-class Confinement:
+class Surroundings:
     """One command's surroundings. Made before it, `line` is how it is run, `end` comes when nothing
     of it runs any more. Blocks: on a thread of its own.
     """

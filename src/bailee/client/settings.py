@@ -23,6 +23,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, NoReturn, TypeGuard
@@ -299,11 +300,10 @@ class _Reading:
         for name, wanted in value.items():
             if name in OF_SANDBOX:
                 form, otherwise = OF_SANDBOX[name]
-                listed: list[Any] = wanted if isinstance(wanted, list) else [None]
-                if not all(isinstance(one, str) and form.fullmatch(one) for one in listed):
+                listed = _texts(wanted, form)
+                if listed is None:
                     self._problem(source, f"sandbox.{name}", otherwise, LIKE_SANDBOX)
-                    listed = []
-                self._lists.setdefault(f"sandbox.{name}", []).append((source, tuple(listed)))
+                self._lists.setdefault(f"sandbox.{name}", []).append((source, listed or ()))
             elif name != "enabled":
                 self._problem(source, f"sandbox.{name}", "there is no such setting.", LIKE_SANDBOX)
 
@@ -401,6 +401,14 @@ def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
 
 def _constant(_name: str) -> NoReturn:
     raise _Refused("holds a number that is none")
+
+
+def _texts(value: object, form: re.Pattern[str]) -> tuple[str, ...] | None:
+    """A list of texts of that form; None where it is none."""
+    if not isinstance(value, list):
+        return None
+    found = tuple(one for one in value if isinstance(one, str) and form.fullmatch(one))
+    return found if len(found) == len(value) else None
 
 
 def _is_whole(value: object) -> TypeGuard[int]:
