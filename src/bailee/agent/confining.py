@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import stat
 import subprocess
 import sys
 import tempfile
@@ -28,6 +29,7 @@ from bailee.agent.git_shadow import GitShadow
 from bailee.agent.obeyed import GIT, SETTINGS
 
 ASIDE: Final = ".put-aside-by-bailee"
+_PLACEHOLDER: Final = 0o511  # the mode of an empty folder in the place of a name
 _GIT_CONFIG: Final = Path("/tmp/bailee-gitconfig")  # noqa: S108 - in the sandbox's own
 _SOCKET: Final = Path("/tmp/bailee-egress")  # noqa: S108
 _RELAY_INSIDE: Final = Path("/tmp/bailee-relay.py")  # noqa: S108
@@ -62,7 +64,7 @@ class Granted:
     hidden: tuple[Path, ...] = ()
 
 
-class Surroundings:
+class SandboxedCommand:
     """One command's surroundings. Made before it, `line` is how it is run, `end` comes when nothing
     of it runs any more. Blocks: on a thread of its own.
     """
@@ -110,7 +112,7 @@ class Surroundings:
                 placeholder.rmdir()
         after = git_folders.look(self._roots)
         for identity, path in after.obeyed.items():
-            if identity not in self._before.obeyed:
+            if identity not in self._before.obeyed and not _is_placeholder(path):
                 told.append(_put_aside(path))
         if not after.whole:
             told.append("the workspace is too large to look through for new repositories")
@@ -176,9 +178,11 @@ class Surroundings:
                 made += ["--ro-bind", str(hooks), str(hooks)]
             for name in (GIT, *SETTINGS):
                 place = root / name
-                if not os.path.lexists(place) and (name != GIT or above is None):
+                free = not os.path.lexists(place) or _is_placeholder(place)  # a crash left one
+                if free and (name != GIT or above is None):
                     with contextlib.suppress(OSError):
-                        place.mkdir()
+                        place.mkdir(exist_ok=True)
+                        place.chmod(_PLACEHOLDER)
                         self._placeholders.append(place)
                         made += ["--ro-bind", str(place), str(place)]
         return made
@@ -213,6 +217,13 @@ def inside_variables() -> dict[str, str]:
 
 def _within(path: Path, folder: Path) -> bool:
     return path == folder or folder in path.parents
+
+
+def _is_placeholder(path: Path) -> bool:
+    """Whether a folder is one of ours, of this session or another: empty, so that nothing obeys."""
+    found = path.lstat()
+    ours = stat.S_ISDIR(found.st_mode) and stat.S_IMODE(found.st_mode) == _PLACEHOLDER
+    return ours and not any(path.iterdir())
 
 
 def _masks(secrets: Iterable[Path], roots: Sequence[Path]) -> list[str]:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 from bailee.agent import variables
-from bailee.agent.confining import PORT, Granted, Surroundings, inside_variables
+from bailee.agent.confining import PORT, Granted, SandboxedCommand, inside_variables
 from bailee.words import Words
 
 Why = Literal["off", "missing", "broken", "forbidden"]
@@ -57,13 +57,13 @@ class Sandbox:
         roots: Sequence[Path],
         environment: Mapping[str, str],
         egress: Path | None = None,
-    ) -> Surroundings | None:
+    ) -> SandboxedCommand | None:
         """The surroundings of one command, the first of `roots` its folder; `egress` is the proxy's
         socket. None where there is no sandbox. Blocks.
         """
         if self.program is None:
             return None
-        return Surroundings(self.program, roots, environment, self.granted, egress)
+        return SandboxedCommand(self.program, roots, environment, self.granted, egress)
 
     def environment(self, given: Mapping[str, str]) -> dict[str, str]:
         """What of the person's variables a command gets. In the sandbox their proxy, whose address
