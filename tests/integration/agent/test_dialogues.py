@@ -111,7 +111,7 @@ def test_a_long_change_is_seen_to_its_last_line() -> None:
 
     screen = ask(["pagedown"] * 20 + ["b", *["x"] * 32])
     assert set(lines[:-1]) < set(screen.shown)
-    assert ["+" + "x" * 79, "x" * 80, "x" * 41 + "END"] == screen.shown[-7:-4]
+    assert {"+" + "x" * 79, "x" * 80, "x" * 41 + "END"} < set(screen.shown)
     assert "第 51 页，共 51 页" in screen.text
     assert "line 20" not in ask(["escape"]).text
 
