@@ -106,11 +106,14 @@ class SandboxedCommand:
         """
         told = []
         for shadow in reversed(self._shadows):
-            told += [f"not taken over: {name}" for name in shadow.take_back()]
+            try:
+                told += [f"not taken over: {name}" for name in shadow.take_back()]
+            except OSError as error:  # the others' turn comes all the same
+                told.append(f"a git directory was not taken over: {error.strerror}")
         for placeholder in self._placeholders:
             with contextlib.suppress(OSError):
                 placeholder.rmdir()
-        after = git_folders.look(self._roots)
+        after = git_folders.look(self._roots, insist=True)
         for identity, path in after.obeyed.items():
             if identity not in self._before.obeyed and not _is_placeholder(path):
                 told.append(_put_aside(path))
@@ -264,6 +267,9 @@ def _put_aside(path: Path) -> str:
         number += 1
         aside = path.with_name(f"{path.name}{ASIDE}-{number}")
     try:
+        mode = stat.S_IMODE(path.parent.stat().st_mode)
+        if not mode & stat.S_IWUSR:  # as the command left it
+            path.parent.chmod(mode | stat.S_IRWXU)
         path.rename(aside)
         if not aside.is_symlink():
             aside.chmod(0)

@@ -5,13 +5,14 @@ Rules kept here:
 * A repository is what git takes for one: a `.git` folder, a `.git` file and where it leads, or a
   folder that looks like a git directory itself (HEAD beside objects and refs), in any subfolder.
 * Links are not followed on the way; what they lead to is found where it lies, if it lies inside.
-* Nothing is run and nothing changed.
+* Nothing is run.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
+import stat
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -38,18 +39,16 @@ class FoundFolders:
     whole: bool = True
 
 
-def look(roots: Iterable[Path]) -> FoundFolders:
-    """Looks through folders."""
+def look(roots: Iterable[Path], *, insist: bool = False) -> FoundFolders:
+    """Looks through folders. `insist`: also through those that can be entered and not listed; their
+    modes are changed for the while.
+    """
     found = FoundFolders()
     waiting = list(dict.fromkeys(roots))
     left = _MOST
     while waiting:
         folder = waiting.pop()
-        try:
-            with os.scandir(folder) as scanned:
-                entries = list(scanned)
-        except OSError:
-            continue
+        entries = _entries(folder, insist=insist)
         left -= len(entries)
         if left < 0:
             found.whole = False
@@ -66,6 +65,25 @@ def look(roots: Iterable[Path]) -> FoundFolders:
             elif entry.is_dir(follow_symlinks=False):
                 waiting.append(folder / entry.name)
     return found
+
+
+def _entries(folder: Path, *, insist: bool) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(folder) as scanned:
+            return list(scanned)
+    except PermissionError:
+        if not insist:
+            return []
+    except OSError:
+        return []
+    with contextlib.suppress(OSError):
+        mode = stat.S_IMODE(folder.lstat().st_mode)
+        folder.chmod(mode | 0o500)
+        try:
+            return _entries(folder, insist=False)
+        finally:
+            folder.chmod(mode)
+    return []
 
 
 def _note(found: FoundFolders, path: Path, repository: Path | None) -> None:

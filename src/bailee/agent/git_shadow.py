@@ -148,6 +148,10 @@ def _taken_back(
     for link in set(_links(real)) - links:
         (real / link).unlink(missing_ok=True)
         not_taken.append(link)
+    for top, below, _ in os.walk(folder):  # a command may have closed some to their owner
+        for name in below:
+            if not (inner := Path(top, name)).is_symlink():
+                inner.chmod(0o700)
     shutil.rmtree(folder, ignore_errors=True)
     return not_taken
 
@@ -159,10 +163,11 @@ def _data(folder: Path) -> Iterator[tuple[str, bytes]]:
             if (content := _content(folder / entry.name)) is not None:
                 yield entry.name, content
         elif entry.name in git_data.FOLDERS and entry.is_dir(follow_symlinks=False):
-            for inner in os.scandir(entry.path):
-                name = f"{entry.name}/{inner.name}"
-                if (content := _content(folder / name)) is not None:
-                    yield name, content
+            with contextlib.suppress(PermissionError):  # as a command may have left it
+                for inner in os.scandir(entry.path):
+                    name = f"{entry.name}/{inner.name}"
+                    if (content := _content(folder / name)) is not None:
+                        yield name, content
 
 
 def _content(file: Path) -> bytes | None:

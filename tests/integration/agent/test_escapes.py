@@ -110,6 +110,8 @@ ESCAPES = {
     "a .git file": "fake f; mv f/.git g; rm -rf .git; echo gitdir: {work}/g > .git",
     "a .git link": "fake f; mv f/.git g; rm -rf .git; ln -s g .git; ln -sfn g .git",
     "a repository in a subfolder": "fake sub; fake deep/er/still",
+    "a repository in a folder that can't be listed": "fake sub; fake sub/deep; chmod 111 sub; "
+    "mkdir -p $G/rebase-merge; chmod 0 $G/rebase-merge",
     "a repository that looks bare": "fake f; mkdir bare; mv f/.git/* bare/; "
     "git -C bare config core.bare false; git -C bare config core.worktree {work}",
     "a folder in the place of one": "mv lib moved; fake lib",
@@ -143,6 +145,7 @@ ONLY_IN = {
     "a link in the place of one": ("nested",),
     "hooks in the workspace": ("plain",),
     "a repository in a subfolder": ("plain", "none"),
+    "a repository in a folder that can't be listed": ("plain",),
     "a repository that looks bare": ("subfolder", "none"),
     "a child that lives on": ("plain",),
     "a link in the index's place": ("plain", "worktree"),
