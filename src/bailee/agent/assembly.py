@@ -13,9 +13,9 @@ from bailee.agent.mcp_servers import Servers
 from bailee.agent.measuring import Measuring
 from bailee.agent.permissions import PermissionRules, parse_rules
 from bailee.agent.ports import Asker, Transcripts
-from bailee.agent.sandbox import looks_like_a_credential
 from bailee.agent.session import AgentSession, Options, start
 from bailee.agent.tools.web import WebFetch
+from bailee.agent.variables import for_commands
 from bailee.client.background import Background
 from bailee.client.flows import provider_of
 from bailee.client.machine import ClientMachine
@@ -49,7 +49,9 @@ def assembled(
         or held.get("ANTHROPIC_MODEL")
         or (str(chosen.value) if chosen is not None else None),
         sandbox=options.sandbox and settings.flag("sandbox"),
-        hosts=hosts.value if (hosts := settings.values.get("sandbox.network")) is not None else (),
+        hosts=_listed(settings, "sandbox.network"),
+        readable=[Path(path).expanduser() for path in _listed(settings, "sandbox.read")],
+        variables=_listed(settings, "sandbox.environment"),
     )
     made = start(
         options,
@@ -77,14 +79,12 @@ def assembled(
 
 def proposed(machine: ClientMachine) -> list[McpServer]:
     """The MCP servers that the project would like and the person's own settings don't have. Of the
-    variables in them, what may be a credential stands for nothing.
+    variables in them, those that no command gets stand for nothing: they may be credentials.
     """
-    held = variables(machine)
     settings = machine.settings
+    held = for_commands(variables(machine), _listed(settings, "sandbox.environment"))
     return [
-        server(name, one.value).expanded(
-            lambda name: None if looks_like_a_credential(name) else held.get(name)
-        )
+        server(name, one.value).expanded(held.get)
         for name, one in settings.proposed.items()
         if name not in settings.servers
     ]
@@ -94,6 +94,11 @@ def rules_of(settings: ClientSettings) -> PermissionRules:
     """The permission rules that the settings hold."""
     made = {kind: parse_rules(c.value for c in found) for kind, found in settings.rules.items()}
     return PermissionRules(made.get("allow", ()), made.get("ask", ()), made.get("deny", ()))
+
+
+def _listed(settings: ClientSettings, name: str) -> tuple[str, ...]:
+    found = settings.values.get(name)
+    return () if found is None else found.value
 
 
 def variables(machine: ClientMachine) -> dict[str, str]:

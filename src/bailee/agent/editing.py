@@ -2,18 +2,16 @@
 
 * What is to be replaced must stand in the text exactly, and once, unless all are wanted: an edit
   never lands somewhere else than where it was meant.
-* Line ends stay as they are: a text with CRLF is edited with LF and keeps its CRLF.
+* What is to be replaced is found whichever line ends it was written with; those of the replacement
+  are the caller's.
 * Everything else of the text stays, byte for byte.
 """
 
 from __future__ import annotations
 
 import difflib
-from typing import Final
 
 from bailee.errors import InputError
-
-_LINES: Final = 400
 
 
 def replaced(text: str, old: str, new: str, *, every: bool = False) -> str:
@@ -26,8 +24,9 @@ def replaced(text: str, old: str, new: str, *, every: bool = False) -> str:
         raise InputError("there is nothing to replace.", hint="use Write to make a file")
     if old == new:
         raise InputError("the replacement equals what it replaces.")
-    if "\r\n" in text and old not in text:
-        old, new = _as_crlf(old), _as_crlf(new)
+    if old not in text:  # the model is shown LF, whatever the file has
+        old = old.replace("\r\n", "\n")
+        old = next((o for e in ("\r\n", "\r") if (o := old.replace("\n", e)) in text), old)
     found = text.count(old)
     if found == 0:
         raise InputError(
@@ -47,20 +46,13 @@ def diff(before: str, after: str, name: str) -> str:
     made = difflib.unified_diff(
         _lines(before), _lines(after), f"a/{name}", f"b/{name}", n=3, lineterm=""
     )
-    lines = list(made)
-    if len(lines) > _LINES:
-        lines = [*lines[:_LINES], f"… and {len(lines) - _LINES} more lines"]
-    return "\n".join(lines)
+    return "\n".join(made)
 
 
 def changed_lines(shown: str) -> tuple[int, int]:
     """How many lines a diff adds and takes away."""
     lines = shown.splitlines()[2:]
     return sum(x.startswith("+") for x in lines), sum(x.startswith("-") for x in lines)
-
-
-def _as_crlf(text: str) -> str:
-    return text.replace("\r\n", "\n").replace("\n", "\r\n")
 
 
 def _lines(text: str) -> list[str]:

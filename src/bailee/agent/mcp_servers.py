@@ -20,6 +20,7 @@ Rows: D2, S7.
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import logging
 import os
@@ -209,8 +210,15 @@ async def _listed(client: Client) -> list[_Described]:
 
 
 def name_of(server: str, tool: str) -> str:
-    """A tool's name for the model, in the letters that the API takes. Pure."""
-    return re.sub(r"[^A-Za-z0-9_-]", "_", f"mcp__{server}__{tool}")[:128]
+    """A tool's name for the model, in the letters that the API takes. A server's part holds no two
+    underscores in a row, so that where it ends is certain; a name that had to be changed for that
+    has a digest at its end, so that no server has another's. Pure.
+    """
+    of = server
+    if not re.fullmatch(r"[A-Za-z0-9-]+(?:_[A-Za-z0-9-]+)*", server):
+        plain = re.sub(r"[^A-Za-z0-9-]+", "_", server).strip("_")
+        of = f"{plain}-{hashlib.sha256(server.encode(errors='replace')).hexdigest()[:6]}"
+    return f"mcp__{of}__{re.sub(r'[^A-Za-z0-9_-]', '_', tool)}"[:128]
 
 
 def schema_of(given: Definition) -> Definition:

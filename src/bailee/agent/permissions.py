@@ -3,7 +3,8 @@
 A rule is a tool's name, or a name with a pattern in parentheses:
 
     Read                 every call of the tool
-    Edit(src/**)         files, as a glob under the workspace (`//etc/*` absolute, `~/…` home)
+    Edit(src/**)         files, as a glob under the workspace (`//etc/*` absolute, `~/…` home);
+                         what Read forbids, Grep and Glob leave out
     Bash(make test)      this very command
     Bash(git diff:*)     commands that begin with these words (`Bash(git diff *)` is the same)
     WebFetch(domain:docs.python.org)
@@ -14,7 +15,9 @@ Rules of this module:
 * Deny wins over ask, ask over allow, allow over a tool's own harmlessness.
 * A prefix allows a command line only if it allows *each* command in it, and only when the line is
   plain enough to be read with certainty; else only the exact text counts (`bailee.agent.shell`).
-  For denying it is the other way round: one command that begins so is enough.
+  An option that writes a file or runs a program is covered only where the prefix names it.
+  For denying it is the other way round: one command that begins so is enough, by whatever path
+  and behind whatever runs it (`/bin/rm`, `env rm`).
 * What is guarded (git's hooks, settings that grant permissions) needs a person each time.
 """
 
@@ -104,6 +107,10 @@ class PermissionRules:
             return PermissionVerdict("allow", "it only reads the workspace.")
         return PermissionVerdict("ask", "no rule speaks of it.")
 
+    def forbids(self, intent: Intent) -> bool:
+        """Whether a rule denies it, or wants it to be asked about."""
+        return any(matches(rule, intent, denying=True) for rule in (*self.deny, *self.ask))
+
     def remembering(self, texts: Iterable[str]) -> PermissionRules:
         """These rules and more that allow."""
         return replace(self, allow=(*self.allow, *(parse_rule(text) for text in texts)))
@@ -121,7 +128,20 @@ def matches(rule: PermissionRule, intent: Intent, *, denying: bool = False) -> b
         return _matches_command(rule.pattern, intent.subject, denying=denying)
     if rule.pattern.startswith("domain:"):
         return _matches_domain(rule.pattern.removeprefix("domain:"), intent.subject)
-    return _glob(rule.pattern).fullmatch(intent.subject) is not None
+    glob = _glob(rule.pattern)
+    return any(glob.fullmatch(name) for name in _names(rule.pattern, intent, denying=denying))
+
+
+def _names(pattern: str, intent: Intent, *, denying: bool) -> Iterable[str]:
+    """The names of a file that a pattern speaks of. A pattern under the workspace allows nothing
+    outside it.
+    """
+    if denying:
+        return (intent.subject, intent.spelled, *intent.names)
+    outside = intent.subject.startswith("/")
+    if pattern.startswith(("/", "~/")):
+        return (*intent.names, *((intent.subject,) if outside else ()))
+    return () if outside else (intent.subject,)
 
 
 def rule_to_remember(intent: Intent) -> str | None:
@@ -144,13 +164,18 @@ def rule_to_remember(intent: Intent) -> str | None:
 
 def _matches_command(pattern: str, command: str, *, denying: bool) -> bool:
     prefix = pattern[:-2] if pattern.endswith((":*", " *")) else None
+    if command.strip() == pattern.strip():
+        return True
     if prefix is None:
-        return command.strip() == pattern.strip()
+        return denying and shell.may_run(command, tuple(pattern.split()), whole=True)
     words = tuple(prefix.split())
-    reading = shell.read(command)
     if denying:
-        return any(c[: len(words)] == words for c in reading.commands)
-    return reading.plain and all(c[: len(words)] == words for c in reading.commands)
+        return shell.may_run(command, words)
+    reading = shell.read(command)
+    return reading.plain and all(
+        one[: len(words)] == words and not shell.reaches_further(one, len(words))
+        for one in reading.commands
+    )
 
 
 def _matches_domain(domain: str, address: str) -> bool:

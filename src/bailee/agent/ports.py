@@ -98,9 +98,11 @@ class Call:
 class Intent:
     """What a call would do, before it does it: what rules are matched with and a person is shown.
 
-    `subject` is the command, path or address that a rule's pattern is matched with. `title` is a
-    line; `preview` is what a person must see whole before saying yes: the command, the diff.
-    `harmless` needs no permission; `guarded` needs a person's word even where a rule allows.
+    `subject` is the command, path or address that a rule's pattern is matched with; `names` are
+    others of the same file, and `spelled` is the path as it was asked for, which can deny and not
+    allow. `title` is a line; `preview` is what a person must see whole before saying yes: the
+    command, the diff. `harmless` needs no permission; `guarded` needs a person's word even where a
+    rule allows.
     """
 
     tool: str
@@ -110,6 +112,8 @@ class Intent:
     preview_kind: Literal["text", "command", "diff"] = "text"
     harmless: bool = False
     guarded: str | None = None
+    names: tuple[str, ...] = ()
+    spelled: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from datetime import datetime
 from pathlib import Path
 
 from bailee.agent import events, instructions, sandbox
+from bailee.agent.confining import Granted
 from bailee.agent.egress import Egress
 from bailee.agent.endpoint import endpoint
 from bailee.agent.mcp_servers import Servers
@@ -53,6 +54,8 @@ class Options:
     context_tokens: int = 200_000
     sandbox: bool = True
     hosts: Sequence[str] = ()  # what commands in the sandbox may reach
+    readable: Sequence[Path] = ()  # what they may read beside the workspace
+    variables: Sequence[str] = ()  # the person's variables that they get besides the known ones
 
 
 @dataclass(slots=True)
@@ -140,25 +143,33 @@ def start(
             max_tokens=options.max_tokens,
             network=network,
         )
-    box = sandbox.find(wanted=options.sandbox, hosts=options.hosts, hidden=hidden)
+    box = sandbox.find(
+        wanted=options.sandbox,
+        hosts=options.hosts,
+        granted=Granted(tuple(options.readable), tuple(hidden)),
+        names=options.variables,
+    )
     egress = Egress(box.hosts, network or Network({})) if box.program and box.hosts else None
-    seen = SeenFiles()
-    tools: list[Tool] = [
-        Read(workspace, seen),
-        Write(workspace, seen),
-        Edit(workspace, seen),
-        Glob(workspace, environment),
-        Grep(workspace, environment),
-        Bash(workspace, box, environment, egress),
-        TodoWrite(),
-        *more_tools,
-    ]
     given = rules or PermissionRules()
     given = PermissionRules(
         (*given.allow, *parse_rules(options.allow)),
         given.ask,
         (*given.deny, *parse_rules(options.deny)),
     )
+    # Searching has to ask of each file only where a rule speaks of reading.
+    told = any(rule.tool in (Read.name, "*") for rule in (*given.deny, *given.ask))
+    forbids = given.forbids if told else None
+    seen = SeenFiles()
+    tools: list[Tool] = [
+        Read(workspace, seen),
+        Write(workspace, seen),
+        Edit(workspace, seen),
+        Glob(workspace, environment, forbids),
+        Grep(workspace, environment, forbids),
+        Bash(workspace, box, environment, egress),
+        TodoWrite(),
+        *more_tools,
+    ]
     agent = Agent(
         model,
         Toolbox(tools),

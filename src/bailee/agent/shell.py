@@ -38,7 +38,19 @@ _HAS_COMMANDS: Final = frozenset(
 _RUNS_WHAT_FOLLOWS: Final = frozenset({("npm", "exec"), ("uv", "run"), ("poetry", "run"),
     ("bundle", "exec"), ("go", "run"), ("pnpm", "exec"), ("pnpm", "dlx"), ("yarn", "dlx"),
     ("cargo", "run"), ("git", "config"), ("conda", "run"), ("hatch", "run"),
-    ("stack", "exec")})  # fmt: skip
+    ("stack", "exec"), ("git", "bisect"), ("git", "submodule"), ("git", "difftool"),
+    ("git", "filter-branch")})  # fmt: skip
+# Options of git's commands that write a file, run a program or read outside the repository. Long
+# ones may be cut short; the short ones mean this for some commands alone.
+_REACHING: Final = (
+    *("--exec", "--ext-diff", "--no-index", "--open-files-in-pager", "--output"),
+    *("--output-directory", "--receive-pack", "--upload-pack", "--extcmd", "--template"),
+)
+_REACHING_SHORT: Final = {
+    "archive": "o", "clone": "uc", "difftool": "x", "format-patch": "o", "grep": "O", "rebase": "x",
+}  # fmt: skip
+# Options of git itself that take a word of their own.
+_TAKE_A_WORD: Final = frozenset({"-C", "-c", "--git-dir", "--work-tree", "--namespace"})
 _SAFE_REDIRECTION: Final = re.compile(r"(?:[012]?>&[12]|[012&]?>>?\s*/dev/null)(?=\s|[;&|]|$)")
 _SEPARATOR: Final = re.compile(r"\|\||&&|\|&|[;|&\n]")
 _WORD: Final = re.compile(r"[^\s'\"\\`$<>|&;(){}#!~]+")
@@ -95,6 +107,60 @@ def read(line: str) -> Reading:
         for words in kept
     )
     return Reading(plain and bool(kept) and not odd, kept)
+
+
+def reaches_further(words: tuple[str, ...], given: int) -> bool:
+    """Whether a command, of which `given` words were permitted, has an option behind them that
+    writes a file, runs a program or reads elsewhere. Known of git's commands; of other programs a
+    person permits whatever their options do.
+    """
+    if words[0].rpartition("/")[2] != "git" or given < 2:
+        return False
+    short = _REACHING_SHORT.get(words[1], "")
+    for word in words[given:]:
+        if word == "--":
+            return False
+        name = word.partition("=")[0]
+        if word.startswith("--"):
+            if len(name) > 2 and any(long.startswith(name) for long in _REACHING):
+                return True
+        elif word.startswith("-") and not set(short).isdisjoint(word[1:]):
+            return True
+    return False
+
+
+def may_run(line: str, words: tuple[str, ...], *, whole: bool = False, depth: int = 4) -> bool:
+    """Whether a line may run a command that begins with `words` (or, `whole`, is these), as far as
+    can be seen: by any path of the program, behind assignments and what runs other programs, within
+    a text that is handed to a shell. To deny, never to allow.
+    """
+    for command in read(line).commands:
+        at = 0
+        while at < len(command) and "=" in command[at]:
+            at += 1
+        rest = command[at:]
+        if not rest:
+            continue
+        tries = [rest]
+        if rest[0].rpartition("/")[2] in _RUNS_ANYTHING:
+            tries += [rest[start:] for start in range(1, len(rest))]
+            nested = [word for word in rest[1:] if not _WORD.fullmatch(word)]
+            if depth and any(may_run(w, words, whole=whole, depth=depth - 1) for w in nested):
+                return True
+        if any(_is(found, words, whole=whole) for found in tries):
+            return True
+    return False
+
+
+def _is(found: tuple[str, ...], words: tuple[str, ...], *, whole: bool) -> bool:
+    first = found[0] if "/" in words[0] else found[0].rpartition("/")[2]
+    if first != words[0]:
+        return False
+    rest = list(found[1:])
+    if len(words) > 1 and not words[1].startswith("-"):  # options may stand before a subcommand
+        while rest and rest[0].startswith("-") and words[0] in _HAS_COMMANDS:
+            del rest[: 2 if rest[0] in _TAKE_A_WORD else 1]
+    return tuple(rest) == words[1:] if whole else tuple(rest[: len(words) - 1]) == words[1:]
 
 
 def prefix_to_offer(line: str) -> str | None:

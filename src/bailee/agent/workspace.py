@@ -6,37 +6,35 @@ Rules kept here:
   "inside?" is asked, so that a link in the workspace does not open what lies outside it.
 * Reading inside is harmless; reading outside has to be permitted. Writing has to be permitted, and
   what a later program would obey (git's hooks and configuration, agents' settings) is guarded.
-* A write goes to a new file that then takes the name of what the path led to when it was judged: a
-  link put there in the meantime is replaced and never followed.
-* Devices, pipes and sockets are not files.
+* What was judged is what is used (`opened`): no link is followed any more, in any part of the path.
 """
 
 from __future__ import annotations
 
-import contextlib
 import os
-import stat
-import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from bailee.agent.obeyed import GUARDED
 from bailee.errors import InputError
-
-_OBEYED: Final = (".git", ".bailee", ".claude", ".vscode", ".idea", ".mcp.json", ".gitmodules")
-_LARGEST: Final = 10 * 1024 * 1024  # bytes
 
 
 @dataclass(frozen=True, slots=True)
 class WorkspacePath:
     """Where a path leads. `subject` is what rules see: relative to the workspace inside it, and
-    absolute outside.
+    absolute outside; `names` are other names of the same place (absolute, from the home), `spelled`
+    the path as it was asked for, no link followed.
     """
 
     real: Path
     inside: bool
     subject: str
     guarded: str | None
+    names: tuple[str, ...] = ()
+    spelled: str = ""
 
 
 class Workspace:
@@ -45,9 +43,10 @@ class Workspace:
     def __init__(self, root: Path, more: tuple[Path, ...] = ()) -> None:
         self.root: Final = Path(os.path.realpath(root))
         self.roots: Final = (self.root, *(Path(os.path.realpath(p)) for p in more))
+        self._home: Final = Path(os.path.realpath(Path("~").expanduser()))
 
     def place(self, path: str) -> WorkspacePath:
-        """Where `path` leads; relative paths start at the workspace's root.
+        """Where `path` leads; relative paths start at the workspace's root, `~/` at the home.
 
         Raises:
             InputError: the path can't be meant (empty, a null byte, a loop of links).
@@ -55,18 +54,23 @@ class Workspace:
         if not path or "\0" in path:
             raise InputError("the path is empty or holds a null byte.")
         try:
-            asked = self.root / Path(path).expanduser()
+            home = path == "~" or path.startswith("~/")
+            asked = self.root / (Path(path).expanduser() if home else path)
             real = Path(os.path.realpath(asked))
             if real.is_symlink():  # realpath leaves a loop as it is
                 raise InputError(f"{path} is a loop of links.")
         except (OSError, RuntimeError, ValueError) as error:
             raise InputError(f"{path!r} can't be resolved.") from error
+        spelled = self.show(Path(os.path.normpath(asked)))
+        names: tuple[str, ...] = (str(real),)
+        if self._home in real.parents:
+            names += (f"~/{real.relative_to(self._home)}",)
         for root in self.roots:
             if real == root or root in real.parents:
                 inner = real.relative_to(root)
                 subject = str(inner) if root == self.root else str(real)
-                return WorkspacePath(real, True, subject, _guard(inner))
-        return WorkspacePath(real, False, str(real), _guard(real))
+                return WorkspacePath(real, True, subject, _guard(inner), names, spelled)
+        return WorkspacePath(real, False, str(real), _guard(real), names, spelled)
 
     def show(self, real: Path) -> str:
         """A path as it is shown: relative inside the workspace."""
@@ -74,66 +78,30 @@ class Workspace:
 
 
 def _guard(inner: Path) -> str | None:
-    found = next((part for part in inner.parts if part.lower() in _OBEYED), None)
+    found = next((part for part in inner.parts if part.lower() in GUARDED), None)
     return None if found is None else f"{found} holds what other programs obey."
 
 
-def read_bytes(place: WorkspacePath) -> bytes:
-    """The file's bytes.
+@contextmanager
+def folder_of(place: WorkspacePath, *, make: bool = False) -> Iterator[int]:
+    """The folder that a judged path lies in, open; no link is followed on the way. `make`: what is
+    missing of it is made.
 
     Raises:
-        InputError: there is no such file, or it is a folder, a device, or too large.
+        OSError: it is not there, or a link by now.
     """
+    how = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+    if hasattr(os, "O_PATH"):  # a folder may be entered that can't be listed
+        how |= os.O_PATH
+    at = os.open("/", how)
     try:
-        with open(place.real, "rb", opener=_without_waiting) as file:
-            found = os.fstat(file.fileno())
-            if not stat.S_ISREG(found.st_mode):
-                raise InputError(f"{place.subject} is not a file.")
-            if found.st_size > _LARGEST:
-                raise InputError(
-                    f"{place.subject} is larger than {_LARGEST} bytes.",
-                    code="request_too_large",
-                    hint="look at a part of it with Bash or Grep",
-                )
-            return file.read(_LARGEST + 1)
-    except FileNotFoundError:
-        raise InputError(f"there is no file {place.subject}.", code="not_found") from None
-    except IsADirectoryError:
-        raise InputError(f"{place.subject} is a folder.") from None
-    except OSError as error:
-        raise InputError(f"{place.subject} can't be read: {error.strerror}.") from None
-
-
-def write_bytes(place: WorkspacePath, content: bytes) -> None:
-    """Puts `content` in the file's place, whole or not at all; keeps the file's mode.
-
-    Raises:
-        InputError: it can't be written.
-    """
-    made: str | None = None
-    try:
-        mode = place.real.lstat().st_mode if place.real.exists() else None
-        if mode is not None and not stat.S_ISREG(mode):
-            raise InputError(f"{place.subject} is not a file.")
-        place.real.parent.mkdir(parents=True, exist_ok=True)
-        if Path(os.path.realpath(place.real)) != place.real:
-            raise InputError(f"{place.subject} leads somewhere else now.")
-        handle, made = tempfile.mkstemp(dir=place.real.parent, prefix=f".{place.real.name[:100]}.")
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            umask = os.umask(0)
-            os.umask(umask)
-            os.fchmod(file.fileno(), stat.S_IMODE(mode) if mode is not None else 0o666 & ~umask)
-        Path(made).replace(place.real)
-        made = None
-    except OSError as error:
-        raise InputError(f"{place.subject} can't be written: {error.strerror}.") from None
+        for part in place.real.parts[1:-1]:
+            if make:
+                with suppress(FileExistsError):
+                    os.mkdir(part, dir_fd=at)
+            below = os.open(part, how, dir_fd=at)
+            os.close(at)
+            at = below
+        yield at
     finally:
-        if made is not None:
-            with contextlib.suppress(OSError):
-                Path(made).unlink()
-
-
-def _without_waiting(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
+        os.close(at)

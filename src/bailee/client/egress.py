@@ -11,6 +11,8 @@ Rules kept here:
 * With `only_promised`, what the switches do not promise is refused with 403; so is a plain request
   whose Host is another than its address.
 * Behind a company's proxy, the way out is that proxy.
+* Who passes shows a secret that is in the program's environment alone: other people on this machine
+  can't go out by it, on the person's credential at the company's proxy.
 
 Rows: S7, D2.
 """
@@ -18,9 +20,12 @@ Rows: S7, D2.
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
+import hmac
 import http
 import ipaddress
+import secrets
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -48,6 +53,9 @@ from bailee.outbound.relaying import Ends, relay
 _HEAD: Final = 64 * 1024
 _SECONDS: Final = 20.0
 _EVERY: Final = 0.05
+_WHO_ARE_YOU: Final = (
+    b"HTTP/1.1 407 Proxy Authentication Required\r\nproxy-authenticate: Basic realm=bailee\r\n"
+)
 _NO_BODY: Final = b"content-length: 0\r\nconnection: close\r\n\r\n"
 
 
@@ -97,11 +105,12 @@ class EgressWatch:
     only_promised: bool = False
     contacts: dict[str, Contact] = field(default_factory=dict)
     port: int = 0
+    secret: str = field(default_factory=lambda: secrets.token_urlsafe(24), repr=False)
 
     @property
     def address(self) -> str:
-        """The proxy's address."""
-        return f"http://127.0.0.1:{self.port}"
+        """The proxy's address, with the word that lets one pass."""
+        return f"http://bailee:{self.secret}@127.0.0.1:{self.port}"
 
     @property
     def environment(self) -> dict[str, str]:
@@ -204,6 +213,9 @@ class EgressWatch:
             return
         try:
             request = read_head(head)
+            if not self._shows_the_secret(request):
+                near_out.write(_WHO_ARE_YOU + _NO_BODY)
+                return
             tunnel = request.method == b"CONNECT"
             target = Target(*tunnel_of(request), "") if tunnel else target_of(request)
         except NotServed as refusal:
@@ -237,6 +249,11 @@ class EgressWatch:
             )
         finally:
             far_out.close()
+
+    def _shows_the_secret(self, request: h11.Request) -> bool:
+        pair = base64.b64encode(f"bailee:{self.secret}".encode())
+        shown = [value for name, value in request.headers if name == b"proxy-authorization"]
+        return len(shown) == 1 and hmac.compare_digest(shown[0], b"Basic " + pair)
 
     async def _reach(self, target: Target, *, tunnel: bool) -> Ends:
         scheme = "https" if tunnel else "http"

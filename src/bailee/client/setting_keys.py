@@ -39,7 +39,10 @@ KEYS: Final[dict[str, SettingKey]] = {
         ),
         SettingKey("webFetch", "flag", "Whether the agent may fetch web pages.", private=False),
         SettingKey(
-            "sandbox", "sandbox", "Whether commands run in a sandbox, and what it reaches.", True
+            "sandbox",
+            "sandbox",
+            "Whether commands run in a sandbox, and what they have there.",
+            True,
         ),
         SettingKey("mcpServers", "servers", "MCP servers the agent may start, by name."),
         SettingKey(
@@ -49,7 +52,13 @@ KEYS: Final[dict[str, SettingKey]] = {
 }
 RULES: Final = ("allow", "ask", "deny")
 HOST: Final = re.compile(r"(?:\*\.)?[A-Za-z0-9](?:[A-Za-z0-9.-]{0,250}[A-Za-z0-9])?")
-LIKE_SANDBOX: Final = 'like {"enabled": true, "network": ["pypi.org", "*.pythonhosted.org"]}'
+OF_SANDBOX: Final = {
+    "network": (HOST, "must be a list of hosts."),
+    "read": (re.compile(r"(?:/|~/)[^\0]*"), "must be a list of paths that begin with / or ~/."),
+    "environment": (re.compile(r"[A-Za-z_][A-Za-z0-9_]*"), "must be a list of variables' names."),
+}
+"""The lists of `sandbox`: the form of what stands in each, and what to say where it has another."""
+LIKE_SANDBOX: Final = 'like {"network": ["pypi.org"], "read": ["~/data"], "environment": ["FOO"]}'
 LIKE_SERVER: Final = 'like {"command": "server", "args": []} or {"url": "https://host/mcp"}'
 # Other names of switches, which people set once for many programs or know from later clients.
 ALSO_CALLED: Final = {

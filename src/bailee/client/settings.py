@@ -23,6 +23,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, NoReturn, TypeGuard
@@ -30,10 +31,10 @@ from typing import Any, Final, NoReturn, TypeGuard
 from bailee.client.servers import trouble
 from bailee.client.setting_keys import (
     ALSO_CALLED,
-    HOST,
     KEYS,
     LIKE_SANDBOX,
     LIKE_SERVER,
+    OF_SANDBOX,
     OPEN_TO_PROJECTS,
     RULES,
     SettingKey,
@@ -201,7 +202,7 @@ class _Reading:
         self.env: dict[str, Chosen] = {}
         self.values: dict[str, Chosen] = {}
         self.rules: dict[str, list[Chosen]] = {kind: [] for kind in RULES}
-        self._hosts: list[tuple[SettingSource, tuple[str, ...]]] = []
+        self._lists: dict[str, list[tuple[SettingSource, tuple[str, ...]]]] = {}
         self.servers: dict[str, Chosen] = {}
         self.proposed: dict[str, Chosen] = {}
         self.problems: list[SettingProblem] = []
@@ -288,43 +289,41 @@ class _Reading:
             self.values[key.name] = Chosen(value, source.scope, source.place)
 
     def _sandbox(self, source: SettingSource, key: SettingKey, value: object) -> None:
-        """True, false, or an object: `enabled` is the flag; of two lists of hosts that commands
-        may reach, what is in both holds.
+        """True, false, or an object: `enabled` is the flag; of two lists of what commands may have,
+        what is in both holds.
         """
         if not isinstance(value, Mapping):
             self._flag(source, key, value)
             return
-        for name in value:
-            if name not in ("enabled", "network"):
-                self._problem(source, f"sandbox.{name}", "there is no such setting.", LIKE_SANDBOX)
         if "enabled" in value:
             self._flag(source, key, value["enabled"])
-        if "network" not in value:
-            return
-        hosts = value["network"]
-        if not isinstance(hosts, list) or not all(
-            isinstance(host, str) and HOST.fullmatch(host) for host in hosts
-        ):
-            self._problem(source, "sandbox.network", "must be a list of hosts.", LIKE_SANDBOX)
-            hosts = []
-        self._hosts.append((source, tuple(hosts)))
+        for name, wanted in value.items():
+            if name in OF_SANDBOX:
+                form, otherwise = OF_SANDBOX[name]
+                listed = _texts(wanted, form)
+                if listed is None:
+                    self._problem(source, f"sandbox.{name}", otherwise, LIKE_SANDBOX)
+                self._lists.setdefault(f"sandbox.{name}", []).append((source, listed or ()))
+            elif name != "enabled":
+                self._problem(source, f"sandbox.{name}", "there is no such setting.", LIKE_SANDBOX)
 
     def finish(self) -> None:
         """What can be said only when every source has been read."""
-        own = [one for one in self._hosts if one[0].scope not in OF_A_PROJECT]
-        theirs = [one for one in self._hosts if one[0].scope in OF_A_PROJECT]
-        if not own:  # a project can take hosts away and add none
-            for source, hosts in theirs:
-                if hosts:
-                    self._ignore(source, "sandbox.network")
-            return
-        held: Chosen | None = None
-        for source, hosts in (*own, *theirs):
-            both = hosts if held is None else tuple(host for host in held.value if host in hosts)
-            if held is None or both != held.value:
-                held = Chosen(both, source.scope, source.place)
-        assert held is not None
-        self.values["sandbox.network"] = held
+        for name, lists in self._lists.items():
+            own = [one for one in lists if one[0].scope not in OF_A_PROJECT]
+            theirs = [one for one in lists if one[0].scope in OF_A_PROJECT]
+            if not own:  # a project can take away and add nothing
+                for source, wanted in theirs:
+                    if wanted:
+                        self._ignore(source, name)
+                continue
+            held: Chosen | None = None
+            for source, wanted in (*own, *theirs):
+                both = wanted if held is None else tuple(x for x in held.value if x in wanted)
+                if held is None or both != held.value:
+                    held = Chosen(both, source.scope, source.place)
+            assert held is not None
+            self.values[name] = held
 
     def _permissions(self, source: SettingSource, value: object) -> None:
         if not isinstance(value, Mapping):
@@ -402,6 +401,14 @@ def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
 
 def _constant(_name: str) -> NoReturn:
     raise _Refused("holds a number that is none")
+
+
+def _texts(value: object, form: re.Pattern[str]) -> tuple[str, ...] | None:
+    """A list of texts of that form; None where it is none."""
+    if not isinstance(value, list):
+        return None
+    found = tuple(one for one in value if isinstance(one, str) and form.fullmatch(one))
+    return found if len(found) == len(value) else None
 
 
 def _is_whole(value: object) -> TypeGuard[int]:

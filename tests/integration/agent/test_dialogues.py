@@ -99,6 +99,23 @@ def test_permission_is_asked_with_the_whole_of_it() -> None:
     assert [True] == stopped
 
 
+def test_a_long_change_is_seen_to_its_last_line() -> None:
+    """Page by page, with where one is; no line is cut; leaving it early leads to the question."""
+    lines = [f"+line {number}" for number in range(999)] + ["+" + "x" * 200 + "END"]
+    intent = Intent("Write", "a", "Create a", "\n".join(lines), "diff")
+
+    def ask(keys: list[str]) -> ScriptedScreen:
+        screen = ScriptedScreen([keys, "y"], language="zh")
+        assert Consent(True) == asyncio.run(PersonAtScreen(screen, lambda: None).ask(intent))
+        return screen
+
+    screen = ask(["pagedown"] * 20 + ["b", *["x"] * 32])
+    assert set(lines[:-1]) < set(screen.shown)
+    assert {"+" + "x" * 79, "x" * 80, "x" * 41 + "END"} < set(screen.shown)
+    assert "第 51 页，共 51 页" in screen.text
+    assert "line 20" not in ask(["escape"]).text
+
+
 @pytest.mark.row("F1", "S3")
 def test_a_report_is_a_dialogue(tmp_path: Path, ingest: Receiver) -> None:
     """What would go is shown, a secret can be kept on purpose and a part left out; leaving sends

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from bailee.agent.sandbox import find
@@ -10,11 +12,15 @@ from bailee.testing.agent import ScriptedModel, ScriptedPerson, calls
 from .conftest import Work, results, take
 
 
-def run(work: Work, command: str) -> tuple[str, bool]:
+def run(work: Work, command: str, within: int = 60, **options: object) -> tuple[str, bool]:
     """What the model is told of a command in the sandbox."""
     if find().program is None:
         pytest.skip(f"no sandbox here: {find().why}")
-    session = work.session(ScriptedModel([calls("Bash", command=command)]), asker=ScriptedPerson())
+    session = work.session(
+        ScriptedModel([calls("Bash", command=command, timeout=within)]),
+        asker=ScriptedPerson(),
+        **options,
+    )
     take(session, "run")
     return results(session)[0]
 
@@ -39,20 +45,47 @@ def test_there_is_no_network(work: Work) -> None:
     assert is_error
 
 
-def test_keys_in_the_home_can_not_be_read(work: Work) -> None:
-    """What programs keep credentials in is empty inside."""
-    (work.home / ".ssh").mkdir()
-    (work.home / ".ssh" / "id").write_text("PRIVATE")
-    (work.home / ".netrc").write_text("PRIVATE")
-    (work.home / "notes").write_text("open")
-    text, _ = run(work, "cat ~/notes ~/.ssh/* ~/.netrc; ls -a ~/.ssh")
+def test_of_the_home_nothing_is_there_but_toolchains_and_what_was_granted(work: Work) -> None:
+    """Neither what is known to hold credentials nor anything else; `sandbox.read` grants more."""
+    credentials = ".ssh/id .netrc .cargo/credentials.toml .config/rclone/x .m2/settings.xml"
+    for name in (*credentials.split(), ".m2/repository/x", ".cargo/bin/x", "notes", "data/x"):
+        (work.home / name).parent.mkdir(parents=True, exist_ok=True)
+        (work.home / name).write_text(name)
+    text, _ = run(work, "cd; find . -type f | sort", readable=[work.home / "data"])
 
-    assert "PRIVATE" not in text
-    assert text.startswith("open")
+    assert "./.cargo/bin/x\n./.m2/repository/x\n./data/x" == text
+
+
+def test_of_the_machine_nothing_is_there_but_the_system(work: Work) -> None:
+    """Other folders of the machine are not visible, and of /etc what everybody may read."""
+    (work.root.parent / "other").write_text("PRIVATE")
+    text, _ = run(work, f"cat {work.root.parent}/other /etc/shadow; ls /; id -u")
+
+    assert "PRIVATE" not in text and "root:" not in text
+    assert not {"home", "srv", "mnt", "work", "boot"} & set(text.split("\n"))
+
+
+def test_variables_are_those_that_are_known_to_be_harmless(work: Work) -> None:
+    """A credential has any name: what is not on the list is not there, unless it was named."""
+    names = ("PGPASSWORD", "MYSQL_PWD", "DATABASE_URL", "GH_PAT", "FOO", "LC_TIME", "GOFLAGS")
+    work.environment |= dict.fromkeys(names, "pears")
+    text, _ = run(work, "env | grep pears | sort", variables=["FOO"])
+
+    assert "FOO=pears\nGOFLAGS=pears\nLC_TIME=pears" == text
+
+
+def test_temporary_files_have_a_place(work: Work) -> None:
+    """Also where the person's TMPDIR is a folder that is not there inside."""
+    work.environment["TMPDIR"] = str(work.root.parent)
+    text, is_error = run(work, "mktemp && python3 -c 'import tempfile; tempfile.TemporaryFile()'")
+
+    assert not is_error and text.startswith("/tmp/tmp.")
 
 
 def test_git_works_and_its_hooks_can_not_be_written(work: Work) -> None:
-    """A commit is possible; a hook, which would run outside later, is not."""
+    """A commit is possible; a hook, which would run outside later, is not; and configuration stays
+    inside, which is said.
+    """
     work.write(a_txt="a\n")
     hook = "echo evil > .git/hooks/pre-commit && echo written; git config core.x y && echo set"
     who = "git -c user.name=t -c user.email=t@example.org"
@@ -63,7 +96,9 @@ def test_git_works_and_its_hooks_can_not_be_written(work: Work) -> None:
     )
 
     assert "two" in text
-    assert not {"written", "set", "moved"} & set(text.split("\n"))
+    assert not {"written", "moved"} & set(text.split("\n"))
+    assert f"[not taken over: {work.root}/.git/config]" in text
+    assert "x = y" not in (work.root / ".git" / "config").read_text()
 
 
 def test_other_processes_are_not_there(work: Work) -> None:
@@ -71,3 +106,34 @@ def test_other_processes_are_not_there(work: Work) -> None:
     text, _ = run(work, "ls /proc | grep -c '^[0-9]'; kill -0 -1 && true; echo $$")
 
     assert int(text.split("\n")[0]) < 6
+
+
+@pytest.mark.parametrize("sandboxed", [True, False])
+@pytest.mark.parametrize("end", ["", "; sleep 60"])
+def test_nothing_of_a_command_lives_on(work: Work, sandboxed: bool, end: str) -> None:
+    """Whether it ends or its time is up, and in or out of the sandbox: a child with a session of
+    its own, and its child, end with it.
+    """
+    late = "setsid sh -c 'setsid sleep 61 & sleep 61' > /dev/null 2>&1 &"
+    command = f"{late} sleep 0.3{end}"
+    run(work, command, within=1, sandbox=sandboxed)
+    assert [] == [
+        process
+        for process in Path("/proc").glob("[0-9]*")
+        if _of(process, str(work.root)) and "sleep" in _command(process)
+    ]
+
+
+def _of(process: Path, folder: str) -> bool:
+    """Whether a process works in a folder."""
+    try:
+        return str((process / "cwd").readlink()) == folder
+    except OSError:
+        return False
+
+
+def _command(process: Path) -> str:
+    try:
+        return (process / "cmdline").read_text()
+    except OSError:
+        return ""

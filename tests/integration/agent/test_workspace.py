@@ -10,7 +10,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bailee.agent.workspace import Workspace, read_bytes, write_bytes
+from bailee.agent.file_content import read_bytes, write_bytes
+from bailee.agent.workspace import Workspace
 from bailee.errors import InputError
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import ssl
 import subprocess
 import sys
@@ -99,8 +100,6 @@ def test_what_can_not_be_reached_is_reported() -> None:
 )
 def test_nonsense_does_not_stop_the_watch(head: bytes) -> None:
     """What is no request is answered or dropped, and the next one passes."""
-    import socket
-
     with receiver() as server, EgressWatch(frozenset()) as watch:
         with socket.create_connection(("127.0.0.1", watch.port), 10) as odd:
             odd.sendall(head)
@@ -108,3 +107,20 @@ def test_nonsense_does_not_stop_the_watch(head: bytes) -> None:
             while odd.recv(4096):
                 pass
         assert "200" == post(watch, server.url())
+
+
+@pytest.mark.row("S7")
+@pytest.mark.parametrize("shown", ["", "Basic YmFpbGVlOg==", "Basic x", "Bearer bailee"])
+def test_who_does_not_know_the_secret_does_not_pass(shown: str) -> None:
+    """Another person on this machine is answered 407, reaches nothing and is in no report."""
+    with receiver() as server, EgressWatch(frozenset()) as watch:
+        for how in ("GET http://{0}/ HTTP/1.1", "CONNECT {0} HTTP/1.1"):
+            with socket.create_connection(("127.0.0.1", watch.port), 10) as stranger:
+                place = f"127.0.0.1:{server.port}"
+                line = f"proxy-authorization: {shown}\r\n" if shown else ""
+                stranger.sendall(f"{how.format(place)}\r\nhost: {place}\r\n{line}\r\n".encode())
+                assert stranger.recv(64).startswith(b"HTTP/1.1 407 ")
+
+    assert [] == server.received
+    assert {} == watch.contacts
+    assert watch.secret not in repr(watch)

@@ -7,6 +7,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from bailee.agent.editing import changed_lines, diff, replaced
+from bailee.agent.shapes import Shape
 from bailee.errors import InputError
 
 texts = st.text("ab\n", max_size=12)
@@ -41,7 +42,7 @@ def test_replacing_every_one(text: str, old: str, new: str) -> None:
 def test_windows_line_ends_stay(lines: list[str]) -> None:
     """A text with CRLF, edited with LF, has CRLF everywhere afterwards."""
     text = "".join(f"{line}\r\n" for line in [*lines, "x", "y"])
-    edited = replaced(text, "x\ny", "x\nz\ny")
+    edited = replaced(text, "x\ny", Shape(ends="\r\n").fitted("x\nz\ny"))
 
     assert edited.count("\r\n") == edited.count("\n") == len(lines) + 3
 

@@ -10,6 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from bailee.agent import shell
+from bailee.agent.mcp_servers import name_of
 from bailee.agent.permissions import (
     PermissionRules,
     matches,
@@ -132,11 +133,94 @@ def test_denying_needs_only_one_command_of_the_line() -> None:
         ("Edit(//etc/*)", "etc/hosts", False),
         ("Edit(a?c)", "abc", True),
         ("Edit(a.c)", "abc", False),
+        ("Edit(**)", "a/b", True),
+        ("Edit(**)", "/etc/hosts", False),
+        ("Edit(~/x)", "~/x", False),  # a folder named ~ in the workspace
     ],
 )
 def test_patterns_of_paths(rule: str, subject: str, allowed: bool) -> None:
     """A star stays within its folder, two cross folders, everything else is itself."""
     assert allowed is matches(parse_rule(rule), edit(subject))
+
+
+@pytest.mark.parametrize("rule", ["~/.ssh/**", "//home/ann/.ssh/id", "//home/**", "keys/*"])
+def test_a_file_is_known_by_each_of_its_names(rule: str) -> None:
+    """From the home, absolute, and as it was asked for: a deny holds, whatever allows it."""
+    names = ("/home/ann/.ssh/id", "~/.ssh/id")
+    intent = Intent("Read", names[0], "Read", names=names, spelled="keys/id")
+    allow = parse_rules(["Read", "Read(//home/**)", "Read(~/**)"])
+
+    assert "allow" == PermissionRules(allow).decide(intent).effect
+    assert (
+        "deny" == PermissionRules(allow, deny=parse_rules([f"Read({rule})"])).decide(intent).effect
+    )
+    assert (rule != "keys/*") is matches(parse_rule(f"Read({rule})"), intent)
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["rm x", "/bin/rm x", "command rm x", "env rm x", "env -i A=b /usr/bin/rm x", "A=b rm x",
+     "sudo -u root rm x", "xargs rm < x", "timeout 5 rm x", "nohup nice -n 5 rm x", "\\rm x",
+     "sh -c 'rm x'", "bash -c \"cd /; sh -c 'rm x'\"", "ls; find . -exec rm {} +", "r\"m\" x",
+     "time rm x", "eval 'rm x'"],
+)  # fmt: skip
+def test_a_denied_program_is_itself_however_it_is_called(command: str) -> None:
+    """By its path, behind what runs other programs, within a text for a shell."""
+    rules = PermissionRules(allow=parse_rules(["Bash"]), deny=parse_rules(["Bash(rm:*)"]))
+
+    assert "deny" == rules.decide(bash(command)).effect
+    for other in ("echo rm", "git rm x", "rmdir x", "ls rm", "env FOO=rm ls"):
+        assert "allow" == rules.decide(bash(other)).effect
+
+
+def test_options_before_a_subcommand_hide_nothing() -> None:
+    """`git -C x push` is `git push` to a deny; a whole command is found within a line."""
+    rules = PermissionRules(
+        allow=parse_rules(["Bash"]), deny=parse_rules(["Bash(git push:*)", "Bash(make clean)"])
+    )
+
+    for line in ("git -C a push", "git -c a=b --no-pager push", "ls && make clean", "env git push"):
+        assert "deny" == rules.decide(bash(line)).effect
+    for line in ("git stash push", "make clean all", "git log push"):
+        assert "allow" == rules.decide(bash(line)).effect
+
+
+@pytest.mark.parametrize(
+    ("rule", "command", "allowed"),
+    [
+        ("git diff", "git diff --output=.bashrc", False),
+        ("git diff", "git diff --outpu .bashrc", False),
+        ("git diff", "git diff --no-index /etc/shadow x", False),
+        ("git diff", "git diff --ext-diff", False),
+        ("git diff", "git diff --stat --cached", True),
+        ("git diff", "git diff -- --output=x", True),
+        ("git log", "git log --output=x", False),
+        ("git grep", "git grep -O./evil x", False),
+        ("git grep", "git grep -nO./evil x", False),
+        ("git grep", "git grep -n x", True),
+        ("git rebase", "git rebase -x ./evil main", False),
+        ("git rebase", "git rebase --exec=./evil main", False),
+        ("git fetch", "git fetch --upload-pack=./evil .", False),
+        ("git archive", "git archive -o .bashrc HEAD", False),
+        ("git commit", "git commit -qm x -o a", True),
+        ("git", "git diff --output=x", True),
+        ("git diff --output=x", "git diff --output=x", True),
+    ],
+)
+def test_an_option_that_does_more_is_not_covered_by_a_prefix(
+    rule: str, command: str, allowed: bool
+) -> None:
+    """Files written, programs run and files outside read by an option are asked about."""
+    assert allowed is matches(parse_rule(f"Bash({rule}:*)"), bash(command))
+
+
+def test_a_servers_rule_is_for_no_other_server() -> None:
+    """Where a server's name ends is certain, whatever it is called."""
+    rule = parse_rule("mcp__github")
+
+    assert matches(rule, Intent(name_of("github", "evil__create"), "", ""))
+    for other in ("github__evil", "github_", "github__", "github._x", "_github_", "服务"):
+        assert not matches(rule, Intent(name_of(other, "create"), "", ""))
 
 
 @pytest.mark.parametrize(

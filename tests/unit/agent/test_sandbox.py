@@ -1,42 +1,26 @@
-"""What the sandbox's command line says, and what a command's environment lacks."""
+"""What is said of a sandbox, and which variables a command gets."""
 
 from __future__ import annotations
-
-from pathlib import Path
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bailee.agent.sandbox import Sandbox, arguments, without_credentials
+from bailee.agent.sandbox import Sandbox
+from bailee.agent.variables import for_commands
 from bailee.words import words
 
 
-def test_credentials_do_not_reach_commands() -> None:
-    """Names that look like credentials go, whatever they hold; the others stay."""
-    kept = {"PATH": "/bin", "HOME": "/h", "LANG": "C", "KEYBOARD": "de", "MONKEY": "x", "CI": "1"}
-    gone = (
-        "ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_BASE_URL", "AWS_PROFILE", "GITHUB_TOKEN", "NPM_TOKEN",
-        "OPENAI_API_KEY", "MY_PASSWORD", "db_secret", "SSH_AUTH_SOCK", "BAILEE_ROOT_KEY", "TOKEN",
-    )  # fmt: skip
+@given(st.dictionaries(st.from_regex(r"[A-Z][A-Z_]{3,12}", fullmatch=True), st.just("pears")))
+def test_a_variable_that_nobody_knows_stays_outside(held: dict[str, str]) -> None:
+    """Whatever it is called: what a command gets is a list, and what the person names."""
+    known = {"PATH": "/bin", "HOME": "/h", "LANG": "C", "LC_ALL": "C", "GOPATH": "/g", "CI": "1"}
+    credentials = dict.fromkeys(
+        ("PGPASSWORD", "MYSQL_PWD", "DATABASE_URL", "GH_PAT", "AWS_PROFILE", "SSH_AUTH_SOCK"), "v"
+    )
 
-    assert kept == without_credentials({**kept, **dict.fromkeys(gone, "v")})
-
-
-def test_the_network_is_off_and_hosts_are_reached_by_a_socket_alone() -> None:
-    """A namespace of its own, without a way out but the proxy's socket."""
-    ways = (None, Path("/tmp/socket"))
-    made = [arguments("bwrap", ["x"], [Path("/w")], Path("/h"), egress=way) for way in ways]
-
-    assert [True, True] == ["--unshare-net" in line for line in made]
-    assert [False, True] == ["/tmp/socket" in line for line in made]
-
-
-@given(st.lists(st.text(min_size=1, max_size=5), min_size=1))
-def test_the_command_comes_last_and_unchanged(command: list[str]) -> None:
-    """Nothing of a command can be taken for an option of the sandbox."""
-    line = arguments("bwrap", command, [Path("/w")], Path("/h"))
-
-    assert ["--", *command] == line[-len(command) - 1 :]
+    assert known.items() <= for_commands({**held, **credentials, **known}).items()
+    assert {} == for_commands({f"X{name}": value for name, value in held.items()} | credentials)
+    assert held == for_commands(held, held)
 
 
 def test_without_a_sandbox_it_says_so() -> None:
@@ -47,7 +31,7 @@ def test_without_a_sandbox_it_says_so() -> None:
     assert "Commands run without a sandbox (bubblewrap is not installed)." == none.sentence(
         words("en", "terminal")
     )
-    assert ["ls"] == none.wrap(["ls"], [Path("/w")], Path("/h"))
+    assert none.confine([], {}) is None
 
 
 def test_a_persons_proxy_is_not_a_commands_in_the_sandbox() -> None:
@@ -55,6 +39,6 @@ def test_a_persons_proxy_is_not_a_commands_in_the_sandbox() -> None:
     given = {"PATH": "/bin", "https_proxy": "http://a:b@c:1", "NO_PROXY": "x"}
     led = Sandbox("bwrap", hosts=("pypi.org",)).environment(given)
 
-    assert {"PATH": "/bin"} == Sandbox("bwrap").environment(given)
+    assert not given.items() & Sandbox("bwrap").environment({**given, "PATH": ""}).items()
     assert given == Sandbox(None).environment(given)
     assert ("http://127.0.0.1:3128", "") == (led["https_proxy"], led["NO_PROXY"])

@@ -150,6 +150,9 @@ def test_what_is_not_understood_is_named_and_sends_nothing(said: dict[str, Any])
         ({"sandbox": {"network": "pypi.org"}}, "sandbox.network"),
         ({"sandbox": {"network": ["https://pypi.org"]}}, "sandbox.network"),
         ({"sandbox": {"hosts": []}}, "sandbox.hosts"),
+        ({"sandbox": {"read": ["data"]}}, "sandbox.read"),
+        ({"sandbox": {"environment": ["A=b"]}}, "sandbox.environment"),
+        ({"sandbox": {"environment": "A"}}, "sandbox.environment"),
         ({"sandbox": {"enabled": "no"}}, "sandbox"),
         ({"model": 4}, "model"),
     ],
@@ -234,29 +237,35 @@ def test_a_switchs_other_name_counts_as_the_switch(name: str, flow: str) -> None
 
 
 HOSTS = ("pypi.org", "*.pythonhosted.org", "github.com")
+LISTS = {
+    "network": HOSTS,
+    "read": ("~/data", "/srv/x", "/opt/y z"),
+    "environment": ("FOO", "_a", "B2"),
+}
 
 
 @pytest.mark.row("S6")
+@pytest.mark.parametrize("name", LISTS)
 @given(
     st.lists(
-        st.tuples(st.sampled_from(SCOPES), st.lists(st.sampled_from(HOSTS), unique=True)),
+        st.tuples(st.sampled_from(SCOPES), st.sets(st.integers(0, 2))),
         max_size=5,
         unique_by=lambda one: one[0],
     )
 )
-def test_commands_reach_what_every_scope_allows_and_a_project_adds_nothing(
-    said: list[tuple[str, list[str]]],
+def test_commands_have_what_every_scope_allows_and_a_project_adds_nothing(
+    name: str, chosen: list[tuple[str, set[int]]]
 ) -> None:
-    """Of several lists of hosts what is in all of them holds; a project's alone opens nothing."""
-    said = [(scope, hosts) for scope, hosts in said if scope != "environment"]
-    settings = holding(*(source(scope, sandbox={"network": hosts}) for scope, hosts in said))
-    held = settings.values.get("sandbox.network")
+    """Of several lists what is in all of them holds; a project's alone opens nothing."""
+    said = [(s, [LISTS[name][at] for at in some]) for s, some in chosen if s != "environment"]
+    settings = holding(*(source(scope, sandbox={name: listed}) for scope, listed in said))
+    held = settings.values.get(f"sandbox.{name}")
     own = any(scope not in OF_A_PROJECT for scope, _ in said)
 
-    expected = set(HOSTS).intersection(*(set(hosts) for _, hosts in said)) if own else set()
+    expected = set(LISTS[name]).intersection(*(set(one) for _, one in said)) if own else set()
     assert expected == set(held.value if held is not None else ())
     (flow,) = [flow for flow in all_flows(POLICY, settings) if flow.name == "commands"]
-    assert bool(expected) == flow.on
+    assert (bool(expected) and name == "network") == flow.on
 
 
 def test_what_commands_reach_is_a_flow() -> None:

@@ -8,10 +8,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Final
 
 from bailee.agent.permissions import rule_to_remember
 from bailee.agent.ports import Consent, Intent
+from bailee.agent.terminal.leafing import Leafing
 from bailee.agent.terminal.screen import Choice, Screen
+
+_WHOLE: Final = 200  # lines that are shown at once
 
 
 class PersonAtScreen:
@@ -27,7 +31,7 @@ class PersonAtScreen:
         """See `ports.Asker.ask`."""
         screen, words = self._screen, self._screen.words
         with screen.between():
-            self._show(intent)
+            await self._show(intent)
             choices = [Choice("y", "once", words("permission.once"))]
             rule = rule_to_remember(intent)
             if rule is not None:
@@ -44,12 +48,17 @@ class PersonAtScreen:
             reason = await screen.ask(words("permission.reason"))
             return Consent(False, f"the person said no: {reason}" if reason else "")
 
-    def _show(self, intent: Intent) -> None:
+    async def _show(self, intent: Intent) -> None:
+        """All of it: what is long, page by page."""
         screen = self._screen
         screen.say(screen.words("permission.question", what=intent.title), "bold yellow")
         if intent.guarded is not None:
             screen.say(intent.guarded, "yellow", indent=2)
-        if intent.preview_kind == "diff":
+        text, is_diff = intent.preview or intent.subject, intent.preview_kind == "diff"
+        if (count := text.count("\n") + 1) > _WHOLE:
+            screen.say(screen.words("permission.long", number=count), "dim", indent=2)
+            await screen.page(Leafing(text, screen.words, is_diff))
+        elif is_diff:
             screen.diff(intent.preview)
         else:
-            screen.say(intent.preview or intent.subject, indent=2)
+            screen.say(text, indent=2)

@@ -6,9 +6,10 @@ import re
 import shlex
 from typing import Final
 
+from bailee.agent.file_content import read_bytes
 from bailee.agent.ports import Block
 from bailee.agent.tools.files import decoded, image_block, image_kind
-from bailee.agent.workspace import Workspace, WorkspacePath, read_bytes
+from bailee.agent.workspace import Workspace, WorkspacePath
 from bailee.errors import InputError
 from bailee.words import Words
 

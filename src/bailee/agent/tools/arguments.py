@@ -1,10 +1,11 @@
-"""Reading what a model wrote as arguments: right types or a message it can act on. Pure."""
+"""Reading what a model wrote as arguments: right types or a message it can act on."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import TypeVar
 
+from bailee.agent.workspace import Workspace, WorkspacePath
 from bailee.errors import InputError
 from bailee.json_values import Json
 
@@ -17,6 +18,18 @@ class Arguments:
     def __init__(self, tool: str, given: Mapping[str, Json]) -> None:
         self._tool = tool
         self._given = given
+        self._places: dict[str, WorkspacePath] = {}
+
+    def place(self, workspace: Workspace, default: str | None = None) -> WorkspacePath:
+        """Where `path` leads. It is found out once for a call: what was judged is what is used.
+
+        Raises:
+            InputError: as of `Workspace.place`.
+        """
+        path = self.text("path", default)
+        if path not in self._places:
+            self._places[path] = workspace.place(path)
+        return self._places[path]
 
     @property
     def given(self) -> Mapping[str, Json]:

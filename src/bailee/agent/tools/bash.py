@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+import sys
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Final
 
 from bailee.agent.egress import Egress
 from bailee.agent.ports import Intent, ToolOutcome
-from bailee.agent.sandbox import Sandbox, home_of
+from bailee.agent.sandbox import Sandbox
 from bailee.agent.tools.arguments import Arguments, field, schema
-from bailee.agent.tools.process import run_program
+from bailee.agent.tools.process import Ran, run_program
 from bailee.agent.workspace import Workspace
 from bailee.errors import InputError
 from bailee.words import words
@@ -18,6 +21,7 @@ _SECONDS: Final = 120
 _MOST_SECONDS: Final = 600
 _OUTPUT: Final = 30_000  # bytes
 _SHOWN: Final = 12  # lines
+_KEEPER: Final = Path(__file__).parent.with_name("keeper.py")
 
 
 class Bash:
@@ -70,14 +74,40 @@ class Bash:
                     f"the way out of the sandbox can't be opened: {error}.",
                     hint="is TMPDIR very long?",
                 ) from None
-        line = self._sandbox.wrap(
-            ["bash", "-c", command],
-            self._workspace.roots,
-            home_of(self._environment),
-            None if self._egress is None else self._egress.path,
-        )
+        ran, told = await self._ran(["bash", "-c", command], seconds)
+        output = ran.output.rstrip()
+        if ran.status is None:
+            end = f"[stopped: not done after {seconds} seconds]"
+        elif ran.status < 0:
+            end = f"[ended by signal {-ran.status}]"
+        else:
+            end = f"[exit status {ran.status}]" if ran.status else ""
+        parts = (output, end, *(f"[{line}]" for line in told))
+        content = "\n".join(part for part in parts if part) or "[no output]"
+        return ToolOutcome(content, is_error=ran.status != 0, shown=_tail(content))
+
+    async def _ran(self, command: list[str], seconds: float) -> tuple[Ran, list[str]]:
+        """What came of a command, and what it did in vain."""
         environment = self._sandbox.environment(self._environment)
         environment |= {"PAGER": "cat", "GIT_PAGER": "cat", "GIT_TERMINAL_PROMPT": "0"}
+        egress = None if self._egress is None else self._egress.path
+        making = asyncio.ensure_future(
+            asyncio.to_thread(
+                self._sandbox.confine, self._workspace.roots, self._environment, egress
+            )
+        )
+        try:
+            around = await asyncio.shield(making)
+        except OSError as error:
+            raise InputError(f"the sandbox can't be made: {error.strerror}.") from None
+        except asyncio.CancelledError:
+            if (late := await making) is not None:
+                await asyncio.to_thread(late.end)
+            raise
+        told: list[str] = []
+        line = command if around is None else around.line(command)
+        if sys.platform == "linux":
+            line = [sys.executable, "-I", "-S", str(_KEEPER), *line]
         try:
             ran = await run_program(
                 line,
@@ -88,15 +118,10 @@ class Bash:
             )
         except OSError as error:
             raise InputError(f"bash can't be started: {error.strerror}.") from None
-        output = ran.output.rstrip()
-        if ran.status is None:
-            end = f"[stopped: not done after {seconds} seconds]"
-        elif ran.status < 0:
-            end = f"[ended by signal {-ran.status}]"
-        else:
-            end = f"[exit status {ran.status}]" if ran.status else ""
-        content = "\n".join(part for part in (output, end) if part) or "[no output]"
-        return ToolOutcome(content, is_error=ran.status != 0, shown=_tail(content))
+        finally:
+            if around is not None:  # a person who stops the command doesn't stop this
+                told = await asyncio.shield(asyncio.to_thread(around.end))
+        return ran, told
 
 
 def _tail(text: str) -> str:

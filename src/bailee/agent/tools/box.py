@@ -38,10 +38,13 @@ class Tool(Protocol):
 
 
 class Toolbox:
-    """Implements `ports.Tools` over single tools."""
+    """Implements `ports.Tools` over single tools. A call's arguments are read once: what was judged
+    is what runs.
+    """
 
     def __init__(self, tools: Iterable[Tool]) -> None:
         self._tools = {tool.name: tool for tool in tools}
+        self._judged: tuple[Call, Arguments] | None = None
 
     def add(self, tools: Iterable[Tool]) -> list[str]:
         """More tools. One whose name is taken is left out: what is there stays what it is. The
@@ -58,11 +61,16 @@ class Toolbox:
 
     def intent(self, call: Call) -> Intent:
         """See `ports.Tools.intent`."""
-        return self._tool(call).intent(Arguments(call.name, call.arguments))
+        tool, arguments = self._tool(call), Arguments(call.name, call.arguments)
+        self._judged = call, arguments
+        return tool.intent(arguments)
 
     async def run(self, call: Call) -> ToolOutcome:
         """See `ports.Tools.run`."""
-        return await self._tool(call).run(Arguments(call.name, call.arguments))
+        judged, arguments = self._judged or (None, None)
+        if judged is not call or arguments is None:
+            arguments = Arguments(call.name, call.arguments)
+        return await self._tool(call).run(arguments)
 
     def _tool(self, call: Call) -> Tool:
         if call.name not in self._tools:

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from bailee.agent.editing import changed_lines, diff, replaced
+from bailee.agent.file_content import read_bytes, write_bytes
 from bailee.agent.ports import Block, Intent, ToolOutcome
+from bailee.agent.shapes import PLAIN, Shape, shape_of
 from bailee.agent.tools.arguments import Arguments, field, schema
-from bailee.agent.workspace import Workspace, WorkspacePath, read_bytes, write_bytes
+from bailee.agent.workspace import Workspace, WorkspacePath
 from bailee.errors import InputError
 
 _LINES: Final = 2000
@@ -25,18 +30,28 @@ IMAGES: Final = {
 
 
 class SeenFiles:
-    """Which content of which file the model has seen, so that it overwrites nothing unseen."""
+    """Which content of which file the model has seen, and which lines of it, so that it overwrites
+    nothing unseen.
+    """
 
     def __init__(self) -> None:
-        self._digests: dict[Path, bytes] = {}
+        self._seen: dict[Path, tuple[bytes, set[int] | None]] = {}
 
-    def note(self, file: Path, content: bytes) -> None:
-        """The model knows `content` of `file`."""
-        self._digests[file] = hashlib.sha256(content).digest()
+    def note(self, file: Path, content: bytes, lines: Iterable[int] | None = None) -> None:
+        """The model knows `content` of `file`: all of it, or these lines, counted from 0."""
+        digest = hashlib.sha256(content).digest()
+        known, before = self._seen.get(file, (digest, set()))
+        if known != digest:
+            before = set()
+        seen = None if lines is None or before is None else before | set(lines)
+        self._seen[file] = digest, seen
 
-    def knows(self, file: Path, content: bytes) -> bool:
-        """Whether it knows this content."""
-        return self._digests.get(file) == hashlib.sha256(content).digest()
+    def knows(self, file: Path, content: bytes, count: int) -> bool:
+        """Whether it knows all of this content, which has `count` lines."""
+        digest, seen = self._seen.get(file, (b"", set()))
+        if digest != hashlib.sha256(content).digest():
+            return False
+        return seen is None or len(seen) >= count
 
 
 class Read:
@@ -61,23 +76,20 @@ class Read:
 
     def intent(self, arguments: Arguments) -> Intent:
         """Reading inside the workspace is harmless."""
-        place = self._workspace.place(arguments.text("path"))
-        return Intent(self.name, place.subject, f"Read {place.subject}", harmless=place.inside)
+        return reading(arguments.place(self._workspace))
 
     async def run(self, arguments: Arguments) -> ToolOutcome:
         """The lines, numbered."""
-        place = self._workspace.place(arguments.text("path"))
+        place = arguments.place(self._workspace)
         content = read_bytes(place)
-        self._seen.note(place.real, content)
         if (kind := image_kind(content)) is not None:
             return ToolOutcome([image_block(content, kind, place.subject)], shown=kind)
-        text = decoded(content, place)
-        lines = text.split("\n")
-        if lines[-1] == "":
-            lines.pop()
+        lines = _lines(*_text_of(content, place))
         first = arguments.number("offset", 1, least=1)
         count = arguments.number("limit", _LINES, least=1, most=_LINES)
         part = lines[first - 1 : first - 1 + count]
+        whole = (n for n, line in enumerate(part, first - 1) if len(line) <= _LINE)
+        self._seen.note(place.real, content, whole)
         if not part:
             return ToolOutcome(f"The file has {len(lines)} lines.", shown=f"{len(lines)} lines")
         numbered = [f"{first + i:6}\t{_short(line)}" for i, line in enumerate(part)]
@@ -92,7 +104,7 @@ class Write:
     name = "Write"
     description = (
         "Writes a whole file, and the folders it needs. A file that is there must have been read "
-        "first. To change a part, use Edit."
+        "first, all of it; its encoding and line ends stay. To change a part, use Edit."
     )
     input_schema = schema({"path": _PATH, "content": field("string", "The whole content.")})
 
@@ -102,29 +114,28 @@ class Write:
 
     def intent(self, arguments: Arguments) -> Intent:
         """What would change, as a diff."""
-        place, before, after = self._change(arguments)
-        verb = "Create" if before is None else "Replace"
-        shown = diff(before or "", after, place.subject)
-        return _intent(self.name, place, verb, shown)
+        change = self._change(arguments)
+        return _intent(self.name, change, "Replace" if change.is_there else "Create")
 
     async def run(self, arguments: Arguments) -> ToolOutcome:
         """Writes."""
-        place, before, after = self._change(arguments)
-        return _written(self._seen, place, before or "", after, after.encode())
+        change = self._change(arguments)
+        return _written(change, self._seen, whole=True)
 
-    def _change(self, arguments: Arguments) -> tuple[WorkspacePath, str | None, str]:
-        place = self._workspace.place(arguments.text("path"))
+    def _change(self, arguments: Arguments) -> _Change:
+        place = arguments.place(self._workspace)
         content = arguments.text("content")
-        _encoded(content)
-        if not place.real.exists():
-            return place, None, content
+        if not os.path.lexists(place.real):
+            return _changed(place, PLAIN, "", content, is_there=False)
         there = read_bytes(place)
-        if not self._seen.knows(place.real, there):
+        shape, before = _text_of(there, place)
+        if not self._seen.knows(place.real, there, len(_lines(shape, before))):
             raise InputError(
-                f"{place.subject} is there, and this content of it has not been read.",
-                hint="read it first",
+                f"{place.subject} is there, and this content of it has not been read, or not all.",
+                hint="read all its lines first, or change a part with Edit",
             )
-        return place, there.decode(errors="replace"), content
+        mark = shape.mark.decode(shape.encoding) if shape.mark else ""
+        return _changed(place, shape, before, content.removeprefix(mark) if mark else content)
 
 
 class Edit:
@@ -150,35 +161,94 @@ class Edit:
 
     def intent(self, arguments: Arguments) -> Intent:
         """What would change, as a diff."""
-        place, before, after = self._change(arguments)
-        shown = diff(before, after, place.subject)
-        return _intent(self.name, place, "Edit", shown)
+        return _intent(self.name, self._change(arguments), "Edit")
 
     async def run(self, arguments: Arguments) -> ToolOutcome:
         """Writes what the file is now, changed; not what it was when it was asked about."""
-        place, before, after = self._change(arguments)
-        return _written(self._seen, place, before, after, after.encode())
+        change = self._change(arguments)
+        there = read_bytes(change.place)
+        lines = len(_lines(change.shape, change.before))
+        return _written(change, self._seen, whole=self._seen.knows(change.place.real, there, lines))
 
-    def _change(self, arguments: Arguments) -> tuple[WorkspacePath, str, str]:
-        place = self._workspace.place(arguments.text("path"))
-        before = decoded(read_bytes(place), place)
+    def _change(self, arguments: Arguments) -> _Change:
+        place = arguments.place(self._workspace)
+        shape, before = _text_of(read_bytes(place), place)
         old, new = arguments.text("old"), arguments.text("new")
-        _encoded(new)
-        return place, before, replaced(before, old, new, every=arguments.flag("replace_all"))
+        after = replaced(before, old, shape.fitted(new), every=arguments.flag("replace_all"))
+        return _changed(place, shape, before, after, added=new)
+
+
+@dataclass(frozen=True, slots=True)
+class _Change:
+    place: WorkspacePath
+    shape: Shape
+    before: str
+    after: str
+    content: bytes
+    is_there: bool
+
+
+def _changed(
+    place: WorkspacePath,
+    shape: Shape,
+    before: str,
+    after: str,
+    *,
+    added: str | None = None,
+    is_there: bool = True,
+) -> _Change:
+    """A change of a text, of which `added` (or all of it) is the model's.
+
+    Raises:
+        InputError: it can't be written in the file's encoding.
+    """
+    new = after if added is None else added
+    if not shape.known and not new.isascii():
+        raise InputError(
+            f"the encoding of {place.subject} is not known.",
+            hint="only ASCII can be written into it; convert it first, with iconv",
+        )
+    after = shape.fitted(after) if added is None else after
+    try:
+        new.encode()
+        return _Change(place, shape, before, after, shape.encoded(after), is_there)
+    except UnicodeEncodeError:
+        raise InputError("the text holds half a character (a lone surrogate).") from None
+
+
+def reading(place: WorkspacePath) -> Intent:
+    """The intent to read a place, which rules for Read speak of."""
+    return Intent(
+        Read.name, place.subject, f"Read {place.subject}", harmless=place.inside,
+        names=place.names, spelled=place.spelled,
+    )  # fmt: skip
 
 
 def decoded(content: bytes, place: WorkspacePath) -> str:
-    """The file's text.
+    """The file's text, for showing.
 
     Raises:
-        InputError: it is not UTF-8 text.
+        InputError: it is no text.
     """
-    try:
-        if b"\0" in content[:8192]:
-            raise ValueError
-        return content.decode()
-    except ValueError:
-        raise InputError(f"{place.subject} is not a UTF-8 text ({len(content)} bytes).") from None
+    shape, text = _text_of(content, place)
+    return text if shape.known else content.decode(errors="replace")
+
+
+def _text_of(content: bytes, place: WorkspacePath) -> tuple[Shape, str]:
+    found = shape_of(content)
+    if found is None:
+        raise InputError(f"{place.subject} is not a text ({len(content)} bytes).")
+    return found
+
+
+def _lines(shape: Shape, text: str) -> list[str]:
+    """The lines as the model is shown them, without their ends."""
+    if not shape.known:
+        text = text.encode(errors="surrogateescape").decode(errors="replace")
+    lines = text.split("\n" if shape.ends == "\r\n" else shape.ends)
+    if lines[-1] == "":
+        lines.pop()
+    return [line.removesuffix("\r") for line in lines] if shape.ends == "\r\n" else lines
 
 
 def image_kind(content: bytes) -> str | None:
@@ -200,26 +270,31 @@ def image_block(content: bytes, kind: str, name: str) -> Block:
     return {"type": "image", "source": {"type": "base64", "media_type": kind, "data": data}}
 
 
-def _intent(tool: str, place: WorkspacePath, verb: str, shown: str) -> Intent:
-    title = f"{verb} {place.subject}"
-    return Intent(tool, place.subject, title, shown, "diff", guarded=place.guarded)
+def _intent(tool: str, change: _Change, verb: str) -> Intent:
+    place = change.place
+    return Intent(
+        tool, place.subject, f"{verb} {place.subject}", _diff(change), "diff",
+        guarded=place.guarded, names=place.names, spelled=place.spelled,
+    )  # fmt: skip
 
 
-def _encoded(text: str) -> bytes:
-    try:
-        return text.encode()
-    except UnicodeEncodeError:
-        raise InputError("the text holds half a character (a lone surrogate).") from None
+def _diff(change: _Change) -> str:
+    texts = (change.before, change.after)
+    if change.shape.ends != "\n":
+        texts = tuple(text.replace(change.shape.ends, "\n") for text in texts)  # type: ignore[assignment]
+    if not change.shape.known:
+        texts = tuple(t.encode(errors="surrogateescape").decode(errors="replace") for t in texts)  # type: ignore[assignment]
+    return diff(*texts, change.place.subject)
 
 
-def _written(
-    seen: SeenFiles, place: WorkspacePath, before: str, after: str, content: bytes
-) -> ToolOutcome:
-    write_bytes(place, content)
-    seen.note(place.real, content)
-    shown = diff(before, after, place.subject)
+def _written(change: _Change, seen: SeenFiles, *, whole: bool) -> ToolOutcome:
+    """`whole`: the model knows all that the file is now."""
+    write_bytes(change.place, change.content)
+    if whole:
+        seen.note(change.place.real, change.content)
+    shown = _diff(change)
     added, taken = changed_lines(shown)
-    said = f"{place.subject}: {added} lines added, {taken} taken away."
+    said = f"{change.place.subject}: {added} lines added, {taken} taken away."
     return ToolOutcome(said, shown=shown, shown_kind="diff")
 
 

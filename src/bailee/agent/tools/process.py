@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-_GRACE: Final = 1.0  # seconds for a last word after SIGTERM, or after the program itself has ended
+_GRACE: Final = 1.0  # seconds for the last of the output, after the program itself has ended
+_ENDING: Final = 3.0  # seconds from SIGTERM to SIGKILL; `keeper` uses one of them
 _PIECE: Final = 65536
 
 
@@ -117,7 +118,7 @@ async def _end(process: asyncio.subprocess.Process) -> None:
     if process.returncode is None:
         _signal(process.pid, signal.SIGTERM)
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(process.wait(), _GRACE)
+            await asyncio.wait_for(process.wait(), _ENDING)
     _signal(process.pid, signal.SIGKILL)
     await process.wait()
 

@@ -1,17 +1,21 @@
-"""Glob and Grep: finding files and lines, by ripgrep (its program comes from its PyPI package)."""
+"""Glob and Grep: finding files and lines, by ripgrep (its program comes from its PyPI package).
+
+What a rule for Read forbids is left out: a search that shows a file's lines reads it.
+"""
 
 from __future__ import annotations
 
 import os
 import shutil
 import sysconfig
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
+from bailee.agent import variables
 from bailee.agent.ports import Intent, ToolOutcome
-from bailee.agent.sandbox import without_credentials
 from bailee.agent.tools.arguments import Arguments, field, schema
+from bailee.agent.tools.files import reading
 from bailee.agent.tools.process import Ran, run_program
 from bailee.agent.workspace import Workspace, WorkspacePath
 from bailee.errors import InputError
@@ -20,6 +24,7 @@ _SECONDS: Final = 60
 _OUTPUT: Final = 40_000  # bytes
 _LISTING: Final = 4_000_000  # bytes
 _FILES: Final = 200
+_AT_ONCE: Final = 500  # files that are named to one run
 _WHERE: Final = field("string", "The folder (or file) to search; the workspace if not given.")
 
 
@@ -39,9 +44,15 @@ def ripgrep() -> str:
 class _Search:
     name: str
 
-    def __init__(self, workspace: Workspace, environment: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        workspace: Workspace,
+        environment: Mapping[str, str],
+        forbids: Callable[[Intent], bool] | None = None,
+    ) -> None:
         self._workspace = workspace
-        self._environment = without_credentials(environment)
+        self._forbids = forbids
+        self._environment = variables.for_commands(environment)
 
     def intent(self, arguments: Arguments) -> Intent:
         """Searching inside the workspace is harmless."""
@@ -49,13 +60,23 @@ class _Search:
         title = f"{self.name} {arguments.text('pattern')}"
         if place.real != self._workspace.root:
             title += f" in {place.subject}"
-        return Intent(self.name, place.subject, title, harmless=place.inside)
+        return Intent(
+            self.name, place.subject, title, harmless=place.inside,
+            names=place.names, spelled=place.spelled,
+        )  # fmt: skip
 
     def _place(self, arguments: Arguments) -> WorkspacePath:
-        place = self._workspace.place(arguments.text("path", "."))
+        place = arguments.place(self._workspace, ".")
         if not place.real.exists():
             raise InputError(f"there is nothing at {place.subject}.", code="not_found")
         return place
+
+    def _readable(self, files: list[str]) -> list[str]:
+        """Those that no rule forbids to read, or wants to be asked about."""
+        if self._forbids is None:
+            return files
+        place = self._workspace.place
+        return [file for file in files if not self._forbids(reading(place(file)))]
 
     async def _rg(self, *arguments: str, most: int) -> Ran:
         always = ("--no-config", "--color=never", "--hidden", "--glob=!.git", "--no-messages")
@@ -93,7 +114,8 @@ class Glob(_Search):
         ran = await self._rg(
             "--files", "--null", "--glob", pattern, "--", str(place.real), most=_LISTING
         )
-        files = [Path(name) for name in ran.output.split("\0") if name.strip()]
+        found = [name for name in ran.output.split("\0") if name.strip()]
+        files = [Path(name) for name in self._readable(found)]
         files.sort(key=_changed, reverse=True)
         if not files:
             return ToolOutcome("No files found.", shown="no files")
@@ -140,13 +162,27 @@ class Grep(_Search):
         if glob := arguments.text("glob", ""):
             flags += ["--glob", glob]
         where = os.path.relpath(place.real, self._workspace.root) if place.inside else place.real
-        ran = await self._rg(
-            *flags, "-e", arguments.text("pattern"), "--", str(where), most=_OUTPUT
-        )
-        lines = [line.removeprefix("./") for line in ran.output.rstrip("\n").split("\n") if line]
-        if not lines:
-            return ToolOutcome("Nothing found.", shown="nothing")
-        return ToolOutcome("\n".join(lines), shown=f"{len(lines)} lines")
+        pattern, left_out = arguments.text("pattern"), ""
+        if self._forbids is None:
+            output = (await self._rg(*flags, "-e", pattern, "--", str(where), most=_OUTPUT)).output
+        else:
+            chosen = ("--glob", glob) if glob else ()
+            listed = await self._rg("--files", "--null", *chosen, "--", str(where), most=_LISTING)
+            found = [name for name in listed.output.split("\0") if name.strip()]
+            files, output = self._readable(found), ""
+            if len(files) < len(found):
+                left_out = (
+                    f"[{len(found) - len(files)} files left out: a rule for Read forbids them]"
+                )
+            for at in range(0, len(files), _AT_ONCE):
+                some = files[at : at + _AT_ONCE]
+                output += (await self._rg(*flags, "-e", pattern, "--", *some, most=_OUTPUT)).output
+                if len(output) > _OUTPUT:
+                    output = f"{output[:_OUTPUT]}\n[cut]\n"
+                    break
+        lines = [line.removeprefix("./") for line in output.rstrip("\n").split("\n") if line]
+        told = "\n".join([*(lines or ["Nothing found."]), *([left_out] if left_out else [])])
+        return ToolOutcome(told, shown=f"{len(lines)} lines" if lines else "nothing")
 
 
 def _changed(file: Path) -> float:

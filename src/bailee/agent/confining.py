@@ -1,0 +1,278 @@
+"""One command in the sandbox: what it sees is put together before it, and what it left is looked
+through after it.
+
+Inside there is the system, the toolchains, the workspace and what the person granted; the home is
+empty but for that, the network too. Writable is the workspace, and in it not what programs obey:
+
+* a git directory is a shadow (`git_shadow`), wherever it lies and however it is linked;
+* settings of agents and editors are read-only; where there are none, at the top of a workspace, an
+  empty folder stands in the name's place, and is taken away afterwards;
+* what a command made anew elsewhere (a repository or settings in a subfolder) is put aside once
+  nothing of it runs any more: renamed, and closed. Until then it is there.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import stat
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from bailee.agent import git_folders, toolchains
+from bailee.agent.git_shadow import GitShadow
+from bailee.agent.obeyed import GIT, SETTINGS
+
+ASIDE: Final = ".put-aside-by-bailee"
+_PLACEHOLDER: Final = 0o511  # the mode of an empty folder in the place of a name
+_GIT_CONFIG: Final = Path("/tmp/bailee-gitconfig")  # noqa: S108 - in the sandbox's own
+_SOCKET: Final = Path("/tmp/bailee-egress")  # noqa: S108
+_RELAY_INSIDE: Final = Path("/tmp/bailee-relay.py")  # noqa: S108
+PORT: Final = 3128
+"""Where the proxy is, inside."""
+_RELAY: Final = Path(__file__).with_name("relay.py")
+_MADE_ANEW: Final = (Path("/tmp"), Path("/var/tmp"), Path("/run"))  # noqa: S108
+# Where credentials lie in a home. They are out of sight anyhow, unless the home is the workspace.
+_CREDENTIALS: Final = (
+    *(".aws", ".azure", ".bailee", ".bash_history", ".cargo/credentials", ".claude", ".codex"),
+    *(".cargo/credentials.toml", ".config", ".docker", ".gemini", ".git-credentials", ".gnupg"),
+    *(".gradle/gradle.properties", ".kube", ".local/share/bailee", ".local/share/keyrings"),
+    *(".local/state", ".m2/settings.xml", ".m2/settings-security.xml", ".mozilla", ".my.cnf"),
+    *(".netrc", ".npmrc", ".password-store", ".pgpass", ".pypirc", ".python_history", ".ssh"),
+    *(".terraform.d", ".vault-token", ".zsh_history"),
+)
+# Of the person's own git settings, what is no credential and leads to none.
+_GIT_SETTINGS: Final = (
+    *("user.name", "user.email", "init.defaultbranch", "core.autocrlf", "core.eol"),
+    *("core.safecrlf", "core.quotepath", "core.commentchar", "core.excludesfile", "pull.rebase"),
+    *("pull.ff", "merge.ff", "merge.conflictstyle", "diff.algorithm", "rebase.autosquash"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Granted:
+    """What a person lets commands have: `read`, folders and files beside the workspace; `hidden`,
+    what stays out of sight wherever it lies.
+    """
+
+    read: tuple[Path, ...] = ()
+    hidden: tuple[Path, ...] = ()
+
+
+class SandboxedCommand:
+    """One command's surroundings. Made before it, `line` is how it is run, `end` comes when nothing
+    of it runs any more. Blocks: on a thread of its own.
+    """
+
+    def __init__(
+        self,
+        program: str,
+        roots: Sequence[Path],
+        environment: Mapping[str, str],
+        granted: Granted,
+        egress: Path | None = None,
+    ) -> None:
+        home = home_of(environment)
+        self._roots = sorted(roots, key=lambda root: len(root.parts))
+        self._first = roots[0]
+        self._program = program
+        self._egress = egress
+        self._shadows: list[GitShadow] = []
+        self._placeholders: list[Path] = []
+        self._folder = tempfile.TemporaryDirectory(prefix="bailee-box-")
+        self._before = git_folders.look(self._roots)
+        try:
+            self._mounts = self._laid_out(environment, home, granted)
+        except BaseException:
+            self.end()
+            raise
+
+    def line(self, command: Sequence[str]) -> list[str]:
+        """The command line that runs `command` inside."""
+        made = list(self._mounts)
+        if self._egress is not None:
+            relay = (sys.executable, "-I", "-S", str(_RELAY_INSIDE), str(_SOCKET), str(PORT))
+            command = [*relay, *command]
+        return [*made, "--chdir", str(self._first), "--", *command]
+
+    def end(self) -> list[str]:
+        """Takes over what may come out, and puts aside what may not; a line for each thing that a
+        command did in vain.
+        """
+        told = []
+        for shadow in reversed(self._shadows):
+            try:
+                told += [f"not taken over: {name}" for name in shadow.take_back()]
+            except OSError as error:  # the others' turn comes all the same
+                told.append(f"a git directory was not taken over: {error.strerror}")
+        for placeholder in self._placeholders:
+            with contextlib.suppress(OSError):
+                placeholder.rmdir()
+        after = git_folders.look(self._roots, insist=True)
+        for identity, path in after.obeyed.items():
+            if identity not in self._before.obeyed and not _is_placeholder(path):
+                told.append(_put_aside(path))
+        if not after.whole:
+            told.append("the workspace is too large to look through for new repositories")
+        self._folder.cleanup()
+        return told
+
+    # -- what it sees ----------------------------------------------------------------------------
+
+    def _laid_out(self, environment: Mapping[str, str], home: Path, granted: Granted) -> list[str]:
+        made = [
+            self._program, "--die-with-parent", "--new-session", "--unshare-user-try",
+            "--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try",
+            "--unshare-net", "--cap-drop", "ALL",
+        ]  # fmt: skip
+        for folder in _MADE_ANEW:
+            made += ["--tmpfs", str(folder)]
+        for folder in toolchains.SYSTEM:
+            made += ["--ro-bind-try", str(folder), str(folder)]
+        made += ["--dev", "/dev", "--proc", "/proc"]
+        own_home = home.is_dir() and not any(_within(home, root) for root in self._roots)
+        if own_home:
+            made += ["--tmpfs", str(home)]
+        above = git_folders.enclosing(self._first, home)
+        seen = {*toolchains.visible(environment, home), *granted.read}
+        if above is not None:
+            seen.add(above[0])
+        if self._egress is not None:
+            seen |= {Path(sys.prefix), Path(sys.base_prefix)}
+        for path in sorted(seen, key=lambda path: len(path.parts)):
+            if not any(_within(path, folder) for folder in toolchains.SYSTEM):
+                made += ["--ro-bind-try", str(path), str(path)]
+        for root in self._roots:
+            made += ["--bind", str(root), str(root)]
+        made += self._held(above)
+        secrets = (*granted.hidden, *toolchains.private_in_etc())
+        if not own_home:
+            secrets += tuple(home / name for name in _CREDENTIALS)
+        made += _masks(secrets, self._roots)
+        made += self._git_settings(environment)
+        if self._egress is not None:
+            made += ["--bind", str(self._egress), str(_SOCKET)]
+            made += ["--ro-bind", str(_RELAY), str(_RELAY_INSIDE)]
+        return [*made, *(("--remount-ro", str(home)) if own_home else ()), "--remount-ro", "/"]
+
+    def _held(self, above: tuple[Path, Path] | None) -> list[str]:
+        """What programs obey, in its place."""
+        made: list[str] = []
+        found = [*self._before.repositories, *((above[1],) if above else ())]
+        every = dict.fromkeys(part for one in found for part in git_folders.parts_of(one))
+        for repository in sorted(every, key=lambda path: len(path.parts)):
+            try:
+                shadow = GitShadow(repository)
+            except OSError:
+                made += ["--ro-bind", str(repository), str(repository)]
+                continue
+            self._shadows.append(shadow)
+            made += shadow.mounts()
+        for path in self._before.obeyed.values():
+            if path not in every and not path.is_symlink() and path.parent not in every:
+                made += ["--ro-bind", str(path), str(path)]
+        for root in self._roots:
+            for hooks in _hooks_elsewhere(root):
+                made += ["--ro-bind", str(hooks), str(hooks)]
+            for name in (GIT, *SETTINGS):
+                place = root / name
+                free = not os.path.lexists(place) or _is_placeholder(place)  # a crash left one
+                if free and (name != GIT or above is None):
+                    with contextlib.suppress(OSError):
+                        place.mkdir(exist_ok=True)
+                        place.chmod(_PLACEHOLDER)
+                        self._placeholders.append(place)
+                        made += ["--ro-bind", str(place), str(place)]
+        return made
+
+    def _git_settings(self, environment: Mapping[str, str]) -> list[str]:
+        """The person's own git settings, as a file inside; their credentials are not among them."""
+        kept = ["[gc]\n\tauto = 0\n"]
+        made: list[str] = []
+        for entry in _asked(["git", "config", "--global", "--list", "--null"], environment):
+            name, _, value = entry.partition("\n")
+            if name in _GIT_SETTINGS:
+                section, _, last = name.partition(".")
+                quoted = value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+                kept.append(f'[{section}]\n\t{last} = "{quoted}"\n')
+                if name == "core.excludesfile":
+                    ignored = str(Path(value).expanduser())
+                    made += ["--ro-bind-try", ignored, ignored]
+        file = Path(self._folder.name) / "gitconfig"
+        file.write_text("".join(kept), errors="surrogateescape")
+        return [*made, "--ro-bind", str(file), str(_GIT_CONFIG)]
+
+
+def home_of(environment: Mapping[str, str]) -> Path:
+    """The person's home."""
+    return Path(environment.get("HOME") or Path.home())
+
+
+def inside_variables() -> dict[str, str]:
+    """What commands inside need to be told."""
+    return {"TMPDIR": "/tmp", "GIT_CONFIG_GLOBAL": str(_GIT_CONFIG)}  # noqa: S108
+
+
+def _within(path: Path, folder: Path) -> bool:
+    return path == folder or folder in path.parents
+
+
+def _is_placeholder(path: Path) -> bool:
+    """Whether a folder is one of ours, of this session or another: empty, so that nothing obeys."""
+    found = path.lstat()
+    ours = stat.S_ISDIR(found.st_mode) and stat.S_IMODE(found.st_mode) == _PLACEHOLDER
+    return ours and not any(path.iterdir())
+
+
+def _masks(secrets: Iterable[Path], roots: Sequence[Path]) -> list[str]:
+    made: list[str] = []
+    for secret in secrets:
+        if any(_within(root, secret) for root in roots):
+            continue
+        if secret.is_dir():
+            made += ["--tmpfs", str(secret), "--remount-ro", str(secret)]
+        elif secret.exists():
+            made += ["--ro-bind", "/dev/null", str(secret)]
+    return made
+
+
+def _hooks_elsewhere(root: Path) -> list[Path]:
+    """Hooks that the repository's own configuration keeps in its files."""
+    for text in _asked(["git", "-C", str(root), "rev-parse", "--git-path", "hooks"], os.environ):
+        hooks = Path(os.path.realpath(root / text.rstrip("\n")))
+        if _within(hooks, root) and GIT not in hooks.parts and hooks.is_dir():
+            return [hooks]
+    return []
+
+
+def _asked(command: Sequence[str], environment: Mapping[str, str]) -> list[str]:
+    try:
+        done = subprocess.run(  # noqa: S603
+            command, env=dict(environment), capture_output=True, timeout=10, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return []
+    return [part for part in done.stdout.decode(errors="surrogateescape").split("\0") if part]
+
+
+def _put_aside(path: Path) -> str:
+    """Renames and closes what programs would obey."""
+    number, aside = 0, path.with_name(path.name + ASIDE)
+    while os.path.lexists(aside):
+        number += 1
+        aside = path.with_name(f"{path.name}{ASIDE}-{number}")
+    try:
+        mode = stat.S_IMODE(path.parent.stat().st_mode)
+        if not mode & stat.S_IWUSR:  # as the command left it
+            path.parent.chmod(mode | stat.S_IRWXU)
+        path.rename(aside)
+        if not aside.is_symlink():
+            aside.chmod(0)
+    except OSError as error:
+        return f"could not be put aside: {path} ({error.strerror}); look at it before you run git"
+    return f"put aside, since programs outside would obey it: {path} is now {aside.name}"
