@@ -26,8 +26,6 @@ from typing import IO
 LANGUAGE = {"LANG": "C.UTF-8"}
 _FORKS = os.environ.get("BAILEE_TESTS_FORK") != "0"
 _OF_THE_START = ("PYTHON", "LD_", "LC_", "LANGUAGE", "TZ", "OPENSSL_", "MALLOC_", "GLIBC_")
-# A library that is preloaded, and what it reads once.
-_PRELOADED = ("LD_PRELOAD", "FAKETIME_NO_CACHE", "DONT_FAKE_MONOTONIC")
 
 
 class Forked:
@@ -71,7 +69,7 @@ class Forked:
             "folder": str(folder.absolute()),
             "terminal": terminal is not None,
         }
-        server = _server(*((name, environment[name]) for name in _PRELOADED if name in environment))
+        server = _server(environment.get("LD_PRELOAD", ""))
         socket.send_fds(server, [json.dumps(asked).encode()], [answering.fileno(), *theirs])
         answering.close()
         for descriptor in theirs:
@@ -213,14 +211,18 @@ def _words(program: Path | None) -> list[str]:
 
 
 @cache
-def _server(*preloaded: tuple[str, str]) -> socket.socket:
-    """The socket of the process that forks, started now with these variables besides. It ends with
-    this one.
+def _server(preloaded: str) -> socket.socket:
+    """The socket of the process that forks, started now, with a library preloaded if one is named.
+    It ends with this one.
     """
     ours, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     process = subprocess.Popen(
         [sys.executable, Path(__file__).with_name("fork_server.py"), str(its.fileno())],
-        env={"PATH": os.environ["PATH"], **LANGUAGE, **dict(preloaded)},
+        env={
+            "PATH": os.environ["PATH"],
+            **LANGUAGE,
+            "LD_PRELOAD": preloaded,
+        },
         stdin=subprocess.DEVNULL,
         pass_fds=[its.fileno()],
     )
