@@ -1,5 +1,5 @@
-"""`bailee code` as `python code_at.py FILE`: its clock shows the moment in FILE,
-which a test may change while it runs, and the draw that decides whether the survey may ask is sure.
+"""`bailee code` as `python code_at.py FILE`: its clock shows the moment in FILE, which a test may
+change while it runs, and the draw that decides whether the survey may ask is sure.
 """
 
 from __future__ import annotations

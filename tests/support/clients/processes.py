@@ -218,11 +218,7 @@ def _server(preloaded: str) -> socket.socket:
     ours, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     process = subprocess.Popen(
         [sys.executable, Path(__file__).with_name("fork_server.py"), str(its.fileno())],
-        env={
-            "PATH": os.environ["PATH"],
-            **LANGUAGE,
-            "LD_PRELOAD": preloaded,
-        },
+        env={"PATH": os.environ["PATH"], **LANGUAGE, "LD_PRELOAD": preloaded},
         stdin=subprocess.DEVNULL,
         pass_fds=[its.fileno()],
     )
