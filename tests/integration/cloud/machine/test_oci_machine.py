@@ -25,9 +25,8 @@ def test_an_oci_image_becomes_a_machine_s_root(town: Town, tmp_path: Path) -> No
     first = tar({"bin": None, "bin/busybox": shell, **links, "gone": b"x"})
     second = tar({".wh.gone": b"", "etc": None, "etc/who": b"theirs\n"})
     theirs = layout(tmp_path / "oci", [first, second])
-    image = build(
-        IMAGES, oci=theirs, name="tests-oci", extra=extra()
-    )  # beside parts that are there
+    # With the packages of the other image, all but its root is there already.
+    image = build(IMAGES, oci=theirs, name="tests-oci", extra=extra())
     town.machines = QemuMachines(image, accelerator=Accelerator.EMULATION)
     machine = town.start()
 
