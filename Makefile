@@ -8,7 +8,9 @@
 #   make up PYTHON=/path/to/python              which Python makes .venv
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test test-long check bench docs
+# What `make check` is made of: the longest first, another goes on beside it.
+CHECKS := check-types check-lint check-imports check-pages check-site
+.PHONY: help setup demo up test test-long check $(CHECKS) bench docs
 
 PYTHON ?=
 ARGS ?=
@@ -45,20 +47,30 @@ test-long: ## Tell random histories for an hour, against the model of the missio
 
 check: ## Lint, types, import contracts, generated pages, docs site
 	@tools/setup.sh dev
-	@echo "check 1/6: ruff check"
-	@$(RUN) ruff check --quiet
-	@echo "check 2/6: ruff format"
-	@$(RUN) ruff format --check --quiet
-	@echo "check 3/6: mypy --strict"
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync $(CHECKS)
+	@echo "check: all good"
+
+check-types:
+	@echo "check: mypy --strict"
 	@$(RUN) mypy
 	@$(RUN) mypy tools/*.py
-	@echo "check 4/6: import contracts"
+
+check-lint:
+	@echo "check: ruff check and format"
+	@$(RUN) ruff check --quiet
+	@$(RUN) ruff format --check --quiet
+
+check-imports:
+	@echo "check: import contracts"
 	@.venv/bin/lint-imports --no-logo
-	@echo "check 5/6: generated pages"
+
+check-pages:
+	@echo "check: generated pages"
 	@.venv/bin/python tools/generate.py --check
-	@echo "check 6/6: docs site"
+
+check-site:
+	@echo "check: docs site"
 	@.venv/bin/python tools/site_build.py
-	@echo "check: all good"
 
 bench: ## Measure, side by side in one run
 	@tools/setup.sh dev

@@ -11,6 +11,7 @@ import gzip
 import importlib.util
 import json
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -61,6 +62,7 @@ class Verb:
     method: str
 
 
+@cache
 def verbs() -> list[Verb]:
     """All of them, in order.
 

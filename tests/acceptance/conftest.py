@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -75,7 +74,7 @@ def opens(root: Path, upstream: ScriptedUpstream) -> Iterator[Opens]:
             "ANTHROPIC_BASE_URL": upstream.url, "ANTHROPIC_AUTH_TOKEN": "bl_test", **SILENT
         }  # fmt: skip
         screen = Screen(
-            [sys.executable, "-m", "bailee", "code", *arguments],
+            *("code", *arguments),
             folder=root,
             environment=clean_environment(root.parent / "person", **{**given, **environment}),
             columns=columns,
@@ -86,7 +85,7 @@ def opens(root: Path, upstream: ScriptedUpstream) -> Iterator[Opens]:
 
     yield open_
     for screen in opened:
-        screen.process.close(force=True)
+        screen.close()
 
 
 @pytest.fixture(scope="session")

@@ -16,7 +16,7 @@ import pytest
 
 from bailee.testing.upstream import Failure, ScriptedUpstream, Text, ToolUse
 from support.clients import processes
-from support.clients.code_at import show
+from support.clients.code_at import CODE_AT, show
 from support.clients.programs import Bailee, clean_environment
 from support.clients.terminal import Screen
 from support.servers.corporate_network import receiver
@@ -128,11 +128,7 @@ def test_no_marker_is_in_any_byte_that_leaves(folder: Path, tmp_path: Path) -> N
 
         moment = tmp_path / "moment"
         show(moment, START)
-        screen = Screen(
-            [sys.executable, "-m", "support.clients.code_at", str(moment)],
-            folder=folder,
-            environment={**held, "PYTHONPATH": str(Path(__file__).parent.parent)},
-        )
+        screen = Screen(str(moment), program=CODE_AT, folder=folder, environment=held)
         screen.wait("(?m)^>")
         for turn in range(5):
             screen.submit(f"QuincePrompt {turn}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
@@ -11,14 +10,13 @@ from pathlib import Path
 import pytest
 
 from bailee.testing.upstream import ScriptedUpstream
-from support.clients.code_at import show
+from support.clients.code_at import CODE_AT, show
 from support.clients.programs import clean_environment
 from support.clients.terminal import Screen
 from support.servers.corporate_network import Receiver, receiver
 
 START = datetime.fromisoformat("2026-03-01T12:00:00+00:00")
 QUESTION = "How is the assistant doing"
-TESTS = Path(__file__).parent.parent
 
 
 @pytest.fixture
@@ -39,11 +37,11 @@ def ripe(
     def open_(*, start: datetime = START, **environment: str) -> Screen:
         show(moment, start)
         screen = Screen(
-            [sys.executable, "-m", "support.clients.code_at", str(moment)],
+            str(moment),
+            program=CODE_AT,
             folder=root,
             environment=clean_environment(
                 tmp_path / "person",
-                PYTHONPATH=str(TESTS),
                 ANTHROPIC_BASE_URL=upstream.url,
                 ANTHROPIC_AUTH_TOKEN="bl_test",
                 BAILEE_INGEST_URL=ingest.url(),
@@ -62,7 +60,7 @@ def ripe(
 
     yield open_
     for screen in opened:
-        screen.process.close(force=True)
+        screen.close()
 
 
 def ratings(ingest: Receiver) -> list[bytes]:

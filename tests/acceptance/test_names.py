@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -302,8 +301,8 @@ def test_no_page_lets_a_name_out_as_anything_but_text(home: Home) -> None:
 def test_a_terminal_is_told_nothing_by_a_name(home: Home) -> None:
     """With a real one behind it: what it was sent, and what is on its screen."""
     environment = clean_environment(home.bailee.home.parent, BAILEE_HOME=str(home.bailee.home))
-    arguments = [sys.executable, "-m", "bailee", "person", "show", home.names["person"]]
-    screen = Screen(arguments, folder=home.bailee.home.parent, environment=environment)
+    arguments = ("person", "show", home.names["person"])
+    screen = Screen(*arguments, folder=home.bailee.home.parent, environment=environment)
     screen.wait("consent|key ")
     screen.end()
 

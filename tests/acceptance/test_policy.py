@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import subprocess
 import sys
@@ -13,6 +12,8 @@ from typing import Any
 import pytest
 
 from bailee.policy.loading import content
+from support.clients import processes
+from support.clients.programs import clean_environment
 
 SHIPPED = content().decode()
 BAILEE = [sys.executable, "-c", "from bailee.cli import main; main()", "policy"]
@@ -29,22 +30,16 @@ SEND = {"action": "send", "flow": "metrics", "provider": "api", "env": {}}
 
 
 def bailee(
-    *arguments: str, given: str | bytes = "", status: int = 0, cwd: Path | None = None
+    *arguments: str, given: str = "", status: int = 0, cwd: Path | None = None
 ) -> tuple[str, str]:
     """Run the command; its output and its errors, after the exit status is as it should be."""
-    done = subprocess.run(
-        [*BAILEE, *arguments],
-        input=given.encode() if isinstance(given, str) else given,
-        capture_output=True,
-        check=False,
-        cwd=cwd,
-        env={**os.environ, "PYTHONUTF8": "1"},
-    )
-    assert status == done.returncode, done.stderr.decode()
-    return done.stdout.decode(), done.stderr.decode()
+    env = clean_environment(Path("/nonexistent"))
+    done = processes.run("policy", *arguments, env=env, folder=cwd, given=given)
+    assert status == done.returncode, done.stderr
+    return done.stdout, done.stderr
 
 
-def answers(given: str | bytes, *arguments: str, status: int = 0) -> list[dict[str, Any]]:
+def answers(given: str, *arguments: str, status: int = 0) -> list[dict[str, Any]]:
     """The answers of a batch."""
     out, _ = bailee("decide", "--batch", *arguments, given=given, status=status)
     return [json.loads(line) for line in out.splitlines()]

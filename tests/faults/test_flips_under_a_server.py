@@ -15,7 +15,7 @@ from support.homes.damaged_home import BOBS, HELD, LATE, LONG, SHIPPED, Original
 from support.homes.set_time import SetTime
 
 DATA, KEYS = "data/data.db", "keyring/keyring.db"
-NOW = "@2026-01-01 12:10:00"  # soon after what the home holds was said
+NOW = "2026-01-01 12:10:00"  # soon after what the home holds was said
 
 
 @pytest.fixture(scope="module")

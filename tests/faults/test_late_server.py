@@ -14,17 +14,12 @@ import pytest
 from bailee.testing.upstream import ScriptedUpstream, Text
 from faults.test_clock_of_a_server import Served, until
 from support.browsers.browsing import Visitor
-from support.homes.set_time import Asleep
 
 HOUR = 3600
 
 
 class Sleeping(Served):
-    """A server whose machine can sleep."""
-
-    def __init__(self, folder: Path) -> None:
-        super().__init__(folder)
-        self.machine = Asleep(folder)
+    """A server whose databases refuse things."""
 
     def refuse(self, database: str, doing: str) -> None:
         """Have a database refuse something."""
@@ -54,7 +49,7 @@ def sleeping(tmp_path: Path) -> Iterator[Sleeping]:
     served = Sleeping(tmp_path)
     with ScriptedUpstream(tools_only=False, after=Text("ok")) as upstream:
         try:
-            served.up("--upstream", upstream.url, env=served.machine.environment)
+            served.up("--upstream", upstream.url, env=served.time.environment)
             yield served
         finally:
             served.close()
@@ -65,7 +60,7 @@ def test_no_key_was_destroyed_in_time(sleeping: Sleeping) -> None:
     """A month later no receipt can be written, so no key goes: `sweep_late`, until it can."""
     sleeping.say("hello")
     sleeping.refuse("data/data.db", "INSERT ON receipts")
-    sleeping.machine.sleep(31 * 24 * HOUR)
+    sleeping.time.sleep(31 * 24 * HOUR)
     assert 0 != sleeping.run("retention", "run").returncode
     sleeping.says_everywhere("sweep_late", "keys")
     assert [] == sleeping.listed()
@@ -83,12 +78,12 @@ def test_the_root_was_not_rotated_in_time(sleeping: Sleeping) -> None:
     """A day after a deletion, and an hour, the old root still opens copies: `rotation_late`."""
     sleeping.ask("sessions.delete", id=sleeping.say("hello")["id"])
     sleeping.refuse("keyring/keyring.db", "UPDATE ON rotation")
-    sleeping.machine.sleep(25 * HOUR)
+    sleeping.time.sleep(25 * HOUR)
     assert 0 != sleeping.run("retention", "run").returncode
     assert (200, [], ["rotation"]) == sleeping.readiness()
 
     def late() -> bool:
-        sleeping.machine.sleep(HOUR // 4)
+        sleeping.time.sleep(HOUR // 4)
         sleeping.run("retention", "run")  # the other steps go on
         return any(HOUR == body["bound"] for _, body in sleeping.entered("watch.late"))
 

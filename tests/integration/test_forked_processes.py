@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import sys
 from pathlib import Path
@@ -62,6 +63,25 @@ def test_it_has_what_it_was_given_and_nothing_else(tmp_path: Path) -> None:
     assert (str(tmp_path), ["7", "x y"], "quince", str(tmp_path)) == (
         shown["folder"], shown["arguments"], shown["given"], shown["path"],
     )  # fmt: skip
+
+
+@pytest.mark.parametrize("fresh", [False, True])
+def test_a_terminal_controls_it(tmp_path: Path, fresh: bool) -> None:
+    """Its input, output and error are the terminal, which it leads a session at."""
+    program = tmp_path / "shown.py"
+    program.write_text(
+        "import os\nprint(*map(os.ttyname, range(3)), os.tcgetpgrp(0) - os.getpid())"
+    )
+    ours, theirs = os.openpty()
+    place = os.ttyname(theirs)
+    process = processes.start(
+        env=clean_environment(tmp_path), program=program, terminal=theirs, fresh=fresh
+    )
+    os.close(theirs)
+
+    assert f"{place} {place} {place} 0" == os.read(ours, 1000).decode().strip()
+    assert 0 == process.wait()
+    os.close(ours)
 
 
 def test_a_signal_ends_it_and_is_told(tmp_path: Path) -> None:

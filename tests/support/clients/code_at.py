@@ -1,5 +1,5 @@
-"""`bailee code` as `python -m support.clients.code_at FILE`: its clock shows the moment in FILE,
-which a test may change while it runs, and the draw that decides whether the survey may ask is sure.
+"""`bailee code` as `python code_at.py FILE`: its clock shows the moment in FILE, which a test may
+change while it runs, and the draw that decides whether the survey may ask is sure.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from pathlib import Path
 from bailee.agent.session import Options
 from bailee.agent.terminal import app
 from bailee.client.machine import ClientMachine
+
+CODE_AT = Path(__file__)
 
 
 def show(file: Path, moment: datetime) -> None:

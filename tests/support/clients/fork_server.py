@@ -6,12 +6,14 @@ It imports the command line and the server once, and forks for each command. Suc
 own environment, folder, arguments and standard streams, and nothing else of this one's open; from
 there on it is `python -m bailee`, or a program that a test has for itself. On `CONTROL`, a socket
 of packets, come a command as JSON and its descriptors: one to answer on, then standard input,
-output and error. Answered are the number of the process, and, when it has ended, its wait status.
+output and error, or three times the terminal that is to control it. Answered are the number of the
+process, and, when it has ended, its wait status.
 """
 
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import gc
 import json
 import os
@@ -20,6 +22,7 @@ import runpy
 import selectors
 import socket
 import sys
+import termios
 from importlib import import_module
 from typing import Any, cast
 
@@ -71,7 +74,7 @@ def serve(control: socket.socket) -> None:
             if not data:
                 sys.exit()
             asked = json.loads(data)
-            if asked["arguments"][:1] == ["code"]:
+            if asked["arguments"][:1] == ["code"] or asked["program"].endswith("code_at.py"):
                 _load_code()
             if (pid := os.fork()) == 0:
                 _forget(waiting)
@@ -105,6 +108,9 @@ def _become(asked: dict[str, Any], streams: list[int]) -> None:
     for target, stream in enumerate(streams):
         os.dup2(stream, target)
         os.close(stream)
+    if asked["terminal"]:
+        os.setsid()
+        fcntl.ioctl(0, termios.TIOCSCTTY, 0)
     os.chdir(asked["folder"])
     os.environ.clear()
     os.environ.update(asked["environment"])

@@ -2,9 +2,9 @@
 
 Importing what a command needs takes ten times as long as most commands do. So the first that is
 asked for starts a process (`fork_server`) that imports it once, and that one forks for each. What
-decides how Python itself starts (another locale, a preloaded library, an option of Python's) can't
-be had by a fork: such a process is started as a person's shell would. `BAILEE_TESTS_FORK=0` lets
-all be.
+decides how Python itself starts (another locale, an option of Python's) can't be had by a fork:
+such a process is started as a person's shell would. `BAILEE_TESTS_FORK=0` lets all be. A library
+that is preloaded has a `fork_server` of its own.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ class Forked:
     def __init__(
         self, program: Path | None, arguments: tuple[str, ...], environment: Mapping[str, str],
         folder: Path, given: bool, stdout: int | IO[str], stderr: int | IO[str],
+        terminal: int | None,
     ) -> None:  # fmt: skip
         self.returncode: int | None = None
         self.args = [*_words(program), *arguments]
@@ -41,7 +42,9 @@ class Forked:
         self.stdout: IO[str] | None = None
         self.stderr: IO[str] | None = None
         theirs = []
-        if given:
+        if terminal is not None:
+            theirs.append(os.dup(terminal))
+        elif given:
             reads, writes = os.pipe()
             theirs.append(reads)
             self.stdin = open(writes, "w", encoding="utf-8")  # noqa: PTH123, SIM115
@@ -64,8 +67,10 @@ class Forked:
             "arguments": arguments,
             "environment": dict(environment),
             "folder": str(folder.absolute()),
+            "terminal": terminal is not None,
         }
-        socket.send_fds(_server(), [json.dumps(asked).encode()], [answering.fileno(), *theirs])
+        server = _server(environment.get("LD_PRELOAD", ""))
+        socket.send_fds(server, [json.dumps(asked).encode()], [answering.fileno(), *theirs])
         answering.close()
         for descriptor in theirs:
             os.close(descriptor)
@@ -156,19 +161,25 @@ def start(
     given: bool = False,
     stdout: int | IO[str] = subprocess.PIPE,
     stderr: int | IO[str] = subprocess.PIPE,
+    terminal: int | None = None,
 ) -> Process:
     """Start `bailee` with this environment. `under`: a program that is to start it. `fresh`:
     not by a fork. `program`: a file of Python's to run instead. `given`: something will be written
-    to its input.
+    to its input. `terminal`: its controlling one, which is its input, output and error.
     """
+    if terminal is not None:
+        stdout = stderr = terminal
     plain = not under and not fresh and env.get("LANG") == LANGUAGE["LANG"]
-    if _FORKS and plain and not any(name.startswith(_OF_THE_START) for name in env):
-        return Forked(program, arguments, env, folder or Path.cwd(), given, stdout, stderr)
+    if _FORKS and plain and not any(n.startswith(_OF_THE_START) for n in env if n != "LD_PRELOAD"):
+        return Forked(
+            program, arguments, env, folder or Path.cwd(), given, stdout, stderr, terminal
+        )
+    controlled = () if terminal is None else ("setsid", "--ctty")
     return subprocess.Popen(
-        [*under, *_words(program), *arguments],
+        [*under, *controlled, *_words(program), *arguments],
         cwd=folder,
         env=env,
-        stdin=subprocess.PIPE if given else subprocess.DEVNULL,
+        stdin=terminal or (subprocess.PIPE if given else subprocess.DEVNULL),
         stdout=stdout,
         stderr=stderr,
         text=True,
@@ -200,12 +211,14 @@ def _words(program: Path | None) -> list[str]:
 
 
 @cache
-def _server() -> socket.socket:
-    """The socket of the process that forks, started now. It ends with this one."""
+def _server(preloaded: str) -> socket.socket:
+    """The socket of the process that forks, started now, with a library preloaded if one is named.
+    It ends with this one.
+    """
     ours, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     process = subprocess.Popen(
         [sys.executable, Path(__file__).with_name("fork_server.py"), str(its.fileno())],
-        env={"PATH": os.environ["PATH"], **LANGUAGE},
+        env={"PATH": os.environ["PATH"], **LANGUAGE, "LD_PRELOAD": preloaded},
         stdin=subprocess.DEVNULL,
         pass_fds=[its.fileno()],
     )

@@ -2,54 +2,60 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import re
+import select
+import termios
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
-import pexpect
 import pyte
+
+from support.clients import processes
 
 SECONDS = 30
 
 
 class Screen:
-    """A program at a terminal of `columns` by `rows`."""
+    """`bailee`, or a program of Python's, at a terminal of `columns` by `rows`."""
 
     def __init__(
         self,
-        command: Sequence[str],
-        *,
+        *arguments: str,
         folder: Path,
         environment: Mapping[str, str],
+        program: Path | None = None,
         columns: int = 100,
         rows: int = 40,
     ) -> None:
         self._screen = pyte.HistoryScreen(columns, rows, history=5000, ratio=1)
         self._stream = pyte.ByteStream(self._screen)
+        self._text: str | None = None  # until something is written
         self.raw = b""
-        self.process = pexpect.spawn(
-            command[0],
-            list(command[1:]),
-            cwd=str(folder),
-            env={**environment, "TERM": environment.get("TERM", "xterm-256color")},
-            dimensions=(rows, columns),
-            timeout=SECONDS,
+        self._keys, terminal = os.openpty()
+        termios.tcsetwinsize(terminal, (rows, columns))
+        env = {"TERM": "xterm-256color", **environment}
+        self._process = processes.start(
+            *arguments, env=env, folder=folder, program=program, terminal=terminal
         )
+        os.close(terminal)
 
     def read(self, seconds: float = 0.05) -> None:
         """Takes in what the program has written; answers where the cursor is when it asks."""
-        try:
-            data = self.process.read_nonblocking(65536, timeout=seconds)
-        except pexpect.TIMEOUT:
+        if not select.select([self._keys], [], [], seconds)[0]:
             return
-        except pexpect.EOF:
+        try:
+            data = os.read(self._keys, 65536)
+        except OSError:  # the program has ended
             return
         self.raw += data
         self._stream.feed(data)
+        self._text = None
         if b"\x1b[6n" in data:
             cursor = self._screen.cursor
-            self.process.send(f"\x1b[{cursor.y + 1};{cursor.x + 1}R")
+            self._write(f"\x1b[{cursor.y + 1};{cursor.x + 1}R")
 
     @property
     def lines(self) -> list[str]:
@@ -59,11 +65,13 @@ class Screen:
     @property
     def text(self) -> str:
         """All there is to see, with what has scrolled away."""
-        gone = [
-            "".join(line[column].data for column in range(self._screen.columns)).rstrip()
-            for line in self._screen.history.top
-        ]
-        return "\n".join([*gone, *self.lines])
+        if self._text is None:
+            gone = [
+                "".join(line[column].data for column in range(self._screen.columns)).rstrip()
+                for line in self._screen.history.top
+            ]
+            self._text = "\n".join([*gone, *self.lines])
+        return self._text
 
     def wait(self, wanted: str | Callable[[str], bool]) -> str:
         """Reads until a pattern is on the screen (or a condition holds of it); all its text."""
@@ -73,7 +81,7 @@ class Screen:
             self.read()
             if fits(self.text):
                 return self.text
-            if not self.process.isalive():
+            if self._process.poll() is not None:
                 self.read()
                 if fits(self.text):
                     return self.text
@@ -81,8 +89,13 @@ class Screen:
         raise AssertionError(f"{wanted!r} did not come:\n{self.text}")
 
     def type(self, keys: str) -> None:
-        """Presses keys."""
-        self.process.send(keys)
+        """Presses keys, when a person would have seen what there is."""
+        time.sleep(0.05)
+        self._write(keys)
+
+    def _write(self, keys: str) -> None:
+        with contextlib.suppress(OSError):  # the program has ended
+            os.write(self._keys, keys.encode())
 
     def submit(self, line: str) -> None:
         """Types a line at the prompt, or at a question, and sends it."""
@@ -94,11 +107,19 @@ class Screen:
     def end(self) -> int:
         """Waits for the end; the exit status."""
         end = time.monotonic() + SECONDS
-        while self.process.isalive() and time.monotonic() < end:
+        while self._process.poll() is None and time.monotonic() < end:
             self.read()
         self.read()
-        self.process.close(force=True)
-        return int(self.process.exitstatus if self.process.exitstatus is not None else -1)
+        self.close()
+        return self._process.wait()
+
+    def close(self) -> None:
+        """Takes the terminal away, and ends what still runs."""
+        if self._keys >= 0:
+            os.close(self._keys)
+            self._keys = -1
+        self._process.kill()
+        self._process.wait()
 
 
 Opens = Callable[..., Screen]

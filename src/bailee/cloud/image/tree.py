@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -60,6 +61,7 @@ PYTHON_NEEDS: Final = (  # of the tree, to run Python out of it
     "usr/lib/python3.11",
     "usr/lib/x86_64-linux-gnu",
 )
+_UNCOMPILED: Final = "(/(tests?|lib2to3|idlelib)/|bad_coding|badsyntax)"
 _USER: Final = "session:x:1000:1000::/home/session:/bin/bash\n"
 
 
@@ -240,7 +242,7 @@ def compile_python(tree: Path, folder: Path, root: Path) -> None:
         "/",
         "-j",
         "2",
-        "-x",
-        r"/(tests?|lib2to3|idlelib)/|bad_coding|badsyntax",
+        "-x",  # is looked for in whole paths: where the tree lies must not count
+        f"^{re.escape(str(root))}.*{_UNCOMPILED}",
         folder,
     )
