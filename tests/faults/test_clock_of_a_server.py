@@ -1,5 +1,5 @@
 """The clock of a running server is set, by hours and days, forward and back; sweeps meet; a sweep
-can't succeed. Real processes, whose time is libfaketime's.
+can't succeed. Real processes, whose time a library that is preloaded says.
 """
 
 from __future__ import annotations
