@@ -229,6 +229,8 @@ _NOTHING: Final = frozenset(
         *("vault.quarantined", "vault.kept_as_bytes", "vault.torn", "vault.damaged"),
         *("vault.unkept", "vault.closed_unsealed", "vault.spool_unopened"),
         *("home.salvaged", "home.restored", "keyring.damaged", "keyring.rotated"),
+        *("keyring.rotation_asked", "keyring.moved", "egress.day"),
+        *("remains.search_begun", "remains.searched"),
         *("retention.moved", "retention.key_damaged", "retention.move_failed"),
         *("retention.sweep_failed", "retention.sweep_recovered"),
         *("watch.late", "watch.restored", "watch.revived", "work.set_aside"),

@@ -124,14 +124,16 @@ class Sequencer:
         return self._new.wait(seconds)
 
     @property
-    def signers(self) -> tuple[Signer, ...]:
-        """Who signs the tree, and what else this home says in a note."""
-        return tuple(self._signers())
+    def signer(self) -> Signer:
+        """Who signs what else this home says in a note: with Ed25519, since ML-DSA-44 signs trees
+        alone.
+        """
+        return self._signers()[0]
 
     @property
     def keys(self) -> tuple[Key, ...]:
         """The public keys under which the tree is signed, that of Ed25519 first."""
-        return tuple(one.key for one in self.signers)
+        return tuple(one.key for one in self._signers())
 
     def finish(self) -> None:
         """Take up what this process has appended, if anything."""

@@ -104,8 +104,8 @@ def search(
             "checkpoint": (node.sequencer.folder.read(CHECKPOINT) or b"").decode(),
         }
     )
-    signers = node.sequencer.signers
-    text = f"{TYPE}\n{signers[0].name}\n{orjson.dumps(result).decode()}\n"
+    signer = node.sequencer.signer
+    text = f"{TYPE}\n{signer.name}\n{orjson.dumps(result).decode()}\n"
     node.ledger.append(
         "remains.searched",
         subject,
@@ -115,8 +115,8 @@ def search(
             "document": hashlib.sha256(text.encode()).hexdigest(),
         },
     )
-    note = notes.signed(text, signers, 0).data.decode()
-    return SignedRemains(not unexpected, result, note, signers[0].key.text)
+    note = notes.signed(text, [signer], 0).data.decode()
+    return SignedRemains(not unexpected, result, note, signer.key.text)
 
 
 OPERATIONS: Final[Mapping[str, Function]] = {"audit.remains": search}
