@@ -292,8 +292,9 @@ class Keyring:
         return rotate(self._store)
 
     def ended_roots(self, now: datetime) -> list[EndedRoots]:
-        """The rotations since whose end no root can be brought back, and of which that is not noted
-        yet; the oldest first.
+        """The rotations since whose end no root can be brought back, as far as that is not noted
+        yet, the oldest first; the last one that is noted before them, since a copy of the keys may
+        have kept something from being unreadable then.
 
         Raises:
             StorageError: the store can't be read.
@@ -311,7 +312,7 @@ class Keyring:
         """
         with storage_errors("the keyring"), self.engine.begin() as connection:
             connection.execute(
-                delete(ended_roots).where(ended_roots.c.generation == ended.generation)
+                delete(ended_roots).where(ended_roots.c.generation < ended.generation)
             )
 
     def arrived(self) -> None:

@@ -15,7 +15,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Collection, Mapping
 from contextlib import ExitStack, suppress
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import cached_property
 
 from bailee.accounts import PeopleRegistry
@@ -52,9 +52,6 @@ from bailee.vault.files import FilesWithin
 from bailee.vault.objects import FolderObjects
 from bailee.vault.vault import Vault
 from bailee.vault.workbench import Bench, DigestKeys
-
-_NEVER_BEGAN = datetime.min.replace(tzinfo=UTC)
-"""No rotation: receipts without a generation wait for the next."""
 
 
 class Wiring:
@@ -169,7 +166,7 @@ class Wiring:
         return KeySnapshots(at.data, at.ledger.append, self._let_go)
 
     def _let_go(self, now: datetime) -> None:
-        self.receipts.rotated(self.ground.keyring.generation(), _NEVER_BEGAN, now)
+        self.vault.note_ended_roots(now)
 
     @cached_property
     def holds(self) -> Holds:

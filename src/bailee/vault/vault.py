@@ -488,6 +488,15 @@ class Vault:
         """
         return self._forgetting.rotate(now)
 
+    def note_ended_roots(self, now: datetime) -> int:
+        """Note on receipts that no root can be brought back that opened what they are of; on how
+        many.
+
+        Raises:
+            StorageError: the keyring or the database can't be written.
+        """
+        return self._forgetting.note_ended_roots(now)
+
     # -- running ---------------------------------------------------------------------------------
 
     def flush(self) -> None:

@@ -340,4 +340,4 @@ def test_a_receipt_moves_although_nothing_else_is_destroyed(bench: Bench) -> Non
     bench.vault.sweep(bench.clock())
     (receipt,) = bench.vault.receipts.all(ONE)
     assert receipt.backups_unrecoverable_at == bench.clock()
-    assert [] == bench.keyring.ended_roots(bench.clock())
+    assert 1 == len(bench.keyring.ended_roots(bench.clock()))
