@@ -376,15 +376,12 @@ def test_a_signal_leaves_the_terminal_as_it_was(
 ) -> None:
     """SIGTERM at the prompt and within a turn: echo and lines are back, the exit status is 130."""
     upstream.then(Text("one two three four\n\n" * 50, pause=0.05))
-    before = opens()
-    start = termios.tcgetattr(before.process.child_fd)
+    screen, plain = opens(), termios.ECHO | termios.ICANON
     if busy:
-        before.submit("count")
-        before.wait("three four")
-    assert start[3] & (termios.ECHO | termios.ICANON) == 0
-    before.process.kill(signal.SIGTERM)
-    before.wait(lambda _: not before.process.isalive())
-    after = termios.tcgetattr(before.process.child_fd)
+        screen.submit("count")
+        screen.wait("three four")
+    assert 0 == screen.modes & plain
+    screen.signal(signal.SIGTERM)
 
-    assert termios.ECHO | termios.ICANON == after[3] & (termios.ECHO | termios.ICANON)
-    assert 130 == before.end()
+    assert plain == screen.modes & plain
+    assert 130 == screen.end()

@@ -69,6 +69,7 @@ SHOWS: dict[str, list[str]] = {
     "errors list": [], "metrics list": [], "metrics summary": [], "metrics dropped": [],
     "metrics destinations": [], "metrics fields": [], "survey results": [],
     "retention report": [], "retention moves": [], "retention receipts": [], "retention run": [],
+    "retention shred": [],
     "receipts list": [], "receipts key": [], "audit list": [], "audit show": ["1"],
     "audit checkpoint": [], "audit witness": [], "audit verify": [], "audit prove": ["1"],
     "config show": [], "verify": [], "backup list": [],

@@ -104,6 +104,17 @@ class Screen:
         self.wait(lambda text: line[-20:] in text.replace("\n", ""))
         self.type("\r")
 
+    @property
+    def modes(self) -> int:
+        """The terminal's local modes, such as `termios.ECHO`; the program may have ended."""
+        flags: int = termios.tcgetattr(self._keys)[3]
+        return flags
+
+    def signal(self, number: int) -> None:
+        """Sends a signal, and waits until the program has ended."""
+        self._process.send_signal(number)
+        self.wait(lambda _: self._process.poll() is not None)
+
     def end(self) -> int:
         """Waits for the end; the exit status."""
         end = time.monotonic() + SECONDS
