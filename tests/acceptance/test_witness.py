@@ -189,7 +189,7 @@ def test_a_home_is_cosigned_and_proves_it_to_who_asks_for_witnesses(tmp_path: Pa
         proof = tmp_path / "e.tlog-proof"
         assert 0 == bailee.run("audit", "prove", str(newest), "-o", str(proof)).returncode
         (tmp_path / "trust").write_text(f"{keys}{asked}")
-        words = [str(tmp_path / name) for name in ("trust", "e.tlog-proof", "e.json")]
+        words = [str(tmp_path / name) for name in ("trust", "e.tlog-proof")]
         shown = subprocess.run([sys.executable, "-I", SCRIPT, *words], check=False)
         assert 0 == shown.returncode
         bailee.stop()

@@ -16,6 +16,10 @@ from bailee.json_values import text
 app = typer.Typer(help="Retention: what is kept, and the end of it.", no_args_is_help=True)
 
 _BAR = 40
+_SNAPSHOT = (
+    "A snapshot of the keys lives until {}: with it and a backup, what was destroyed since it was "
+    "taken can be read again. bailee backup list says where it is."
+)
 
 
 @app.command()
@@ -72,11 +76,7 @@ def _standing(home: HomePlace | None, *, as_json: bool) -> None:
         until = moment(watch["recoverable_until"])
         note(f"What was destroyed can be recovered from older copies of the keyring until {until}.")
     if watch["keys_until"] is not None and not as_json:
-        until = moment(watch["keys_until"])
-        note(
-            f"A snapshot of the keys lives until {until}: with it and a backup, what was destroyed "
-            "since it was taken can be read again. bailee backup list says where it is."
-        )
+        note(_SNAPSHOT.format(moment(watch["keys_until"])))
     if not watch["server"] and not as_json:
         last = next((step["succeeded"] for step in steps if step["step"] == "keys"), None)
         when = f"the last sweep was on {moment(last)}" if last else "there was none yet"
@@ -155,6 +155,8 @@ def shred(
             say(f"The old root is to be destroyed, and can be brought back until {until}.")
         else:
             say("The old root is destroyed: older copies of the keyring open nothing of it.")
+        if done["keys_until"]:
+            say(_SNAPSHOT.format(moment(done["keys_until"])))
         if done["damaged"]:
             say(f"{done['damaged']} damaged keys were left aside: bailee retention report")
 

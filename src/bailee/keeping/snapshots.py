@@ -99,6 +99,10 @@ class KeySnapshots:
         """Those that open something still, as far as is known."""
         return [one for one in self.all() if one.gone_at is None]
 
+    def until(self) -> datetime | None:
+        """When the last of those ends; None: there is none."""
+        return max((one.until for one in self.living()), default=None)
+
     def reached(self, generation: int, began: datetime) -> tuple[int, datetime]:
         """How far a rotation to `generation` that began then has made older copies worthless: as
         far as to the oldest living snapshot, since that has what was destroyed later.

@@ -21,7 +21,7 @@ from bailee.steady import HeldStep
 class Rotated:
     """The root's newest generation, how many keys it replaced and wrapped anew, and how many did
     not open and were left aside. `recoverable_until`: when no older root can be brought back any
-    more; None: none can.
+    more; None: none can. `keys_until`: until when a snapshot of the keys lives; None: there is none.
     """
 
     generation: int
@@ -29,6 +29,7 @@ class Rotated:
     rewrapped: int
     damaged: int
     recoverable_until: datetime | None
+    keys_until: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +80,8 @@ def rotate(asks: Asks, node: Node) -> Rotated:
         done.replaced_keks,
         done.rewrapped_deks,
         len(node.keyring.damaged()),
-        node.vault.lag(asks.due).until,
+        node.vault.lag(node.clock()).until,
+        node.snapshots.until(),
     )
 
 

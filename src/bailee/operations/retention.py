@@ -125,7 +125,7 @@ def watch(asks: Asks, node: Node) -> WatchReport:
         [_step(one) for one in node.sweeping.notes()],
         round(lag.at_most.total_seconds() / 3600),
         lag.until,
-        max((one.until for one in node.snapshots.living()), default=None),
+        node.snapshots.until(),
     )
 
 
