@@ -21,7 +21,7 @@ from bailee.steady import HeldStep
 class Rotated:
     """The root's newest generation, how many keys it replaced and wrapped anew, and how many did
     not open and were left aside. `recoverable_until`: when no older root can be brought back any
-    more; None: none can. `keys_until`: until when a snapshot of the keys lives; None: there is none.
+    more; None: none can. `keys_until`: until when a snapshot of the keys lives, likewise.
     """
 
     generation: int
