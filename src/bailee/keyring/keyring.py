@@ -299,7 +299,8 @@ class Keyring:
         Raises:
             StorageError: the store can't be read.
         """
-        query = select(ended_roots).where(ended_roots.c.gone_at <= now)
+        since = max(now, self._store.clock())  # a rotation may have ended after `now` was asked
+        query = select(ended_roots).where(ended_roots.c.gone_at <= since)
         with storage_errors("the keyring"), reading(self.engine) as connection:
             rows = connection.execute(query.order_by(ended_roots.c.generation)).all()
         return [EndedRoots(row.generation, row.began_at) for row in rows]

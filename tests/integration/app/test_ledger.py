@@ -113,7 +113,9 @@ def test_what_is_done_is_a_leaf(place: Place, act: Callable[[Place], None]) -> N
         made = ask(place, "audit.proof", id=str(found[kind]["number"]))
         assert kind == json.loads(made["payload"])["kind"]
         proof = proofs.read(made["proof"].encode())
-        entry = commitment(proof.extra or b"", made["payload"].encode())
+        payload = made["payload"].encode()
+        assert (proof.extra or b"").endswith(payload)
+        entry = commitment((proof.extra or b"").removesuffix(payload), payload)
         assert signed["size"] == proof.verify(entry, trusting([key])).checkpoint.size
     checked = ask(place, "audit.verify")
     assert ([], signed["size"]) == (checked["damaged"], checked["entries"])
