@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -12,7 +11,7 @@ import typer
 from bailee.cli.answers import fields
 from bailee.cli.errors import reporting
 from bailee.cli.reach import JsonOption, PlaceOption, ask_one, operate
-from bailee.cli.show import console, moment, print_json, say, size, table
+from bailee.cli.show import console, moment, print_json, progress, say, size, table
 from bailee.errors import CODES
 
 if TYPE_CHECKING:
@@ -57,8 +56,8 @@ def create(
                 snapshot = item
                 continue
             last = item
-            _progress(f"{last['done']} of {last['of']} files, {size(last.number('bytes'))}")
-        _progress("")
+            progress(f"{last['done']} of {last['of']} files, {size(last.number('bytes'))}")
+        progress("")
         if as_json:
             print_json({"data": last, "keys": snapshot})
             return
@@ -178,14 +177,7 @@ def _restored(folder: Path, keys: Path, home: Path, ledger: Path | None) -> Rest
     done = None
     for done in restore(folder, keys, find(home), ledger, environment=os.environ):
         if not isinstance(done, Restored):
-            _progress(f"{done.done} of {done.of} files")
-    _progress("")
+            progress(f"{done.done} of {done.of} files")
+    progress("")
     assert isinstance(done, Restored)
     return done
-
-
-def _progress(text: str) -> None:
-    """How far it is, on a terminal, in place."""
-    if sys.stderr.isatty():
-        sys.stderr.write(f"\r\x1b[K{text}")
-        sys.stderr.flush()

@@ -49,6 +49,13 @@ def warn_in_lines(text: str) -> None:
         say(part, err=True)
 
 
+def progress(text: str) -> None:
+    """How far something is, in place on a terminal's standard error; "" takes it away."""
+    if sys.stderr.isatty():
+        sys.stderr.write(f"\r\x1b[K{line(text, _LONGEST_LINE)}")
+        sys.stderr.flush()
+
+
 def note(text: str) -> None:
     """One line beside what was asked for, dim."""
     console().print(line(text, _LONGEST_LINE), style="dim")
