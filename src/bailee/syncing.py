@@ -1,5 +1,5 @@
 """What has a folder's names outlast a crash: whoever creates, renames or removes a file in it says
-so here. What is in a file is synced by whoever wrote it.
+so here. What is in a file is synced by whoever wrote it; what a library wrote, here too.
 """
 
 from __future__ import annotations
@@ -14,7 +14,20 @@ def sync_folder(folder: Path) -> None:
     Raises:
         OSError: the folder can't be opened, or the disk fails.
     """
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    _sync(folder, os.O_DIRECTORY)
+
+
+def sync_file(path: Path) -> None:
+    """Make durable what is in a file that a library wrote.
+
+    Raises:
+        OSError: the file can't be opened, or the disk fails.
+    """
+    _sync(path, 0)
+
+
+def _sync(path: Path, flags: int) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | flags)
     try:
         os.fsync(descriptor)
     finally:

@@ -48,6 +48,7 @@ from bailee.keeping.snapshots import KEYRING, ROOT, SAYS, KeySnapshot
 from bailee.keyring import FileRoot, signing
 from bailee.ledger.folder import CHECKPOINT
 from bailee.node import Node
+from bailee.syncing import sync_file
 
 _SEGMENTS: Final = "SELECT id, data_class, expiry_day, length, state FROM segments ORDER BY id"
 _REPORTS: Final = "SELECT id FROM feedback_reports WHERE state <> 'arriving' ORDER BY id"
@@ -177,11 +178,7 @@ class Creating:
                     copy.execute("PRAGMA journal_mode=DELETE").fetchall()
             finally:
                 source.close()
-            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-            try:
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
+            sync_file(path)
             size, sha256 = files.hashed(path)
         except (OSError, sqlite3.Error) as error:
             raise StorageError(

@@ -28,6 +28,7 @@ from bailee.errors import IntegrityError, StorageError
 from bailee.keyring.checkpoint import truncate_log
 from bailee.keyring.roots.root import Root
 from bailee.keyring.wrapping import ZEROS, kek_data, secret_data
+from bailee.syncing import sync_file
 
 _TIMES: Final = 5
 _WHAT: Final = "the keyring's copy"
@@ -145,10 +146,6 @@ def _as_one_file(path: Path) -> None:
         with sqlite3.connect(path) as connection:
             connection.execute("PRAGMA journal_mode=DELETE").fetchall()
         connection.close()
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        sync_file(path)
     except (OSError, sqlite3.Error) as error:
         raise StorageError(f"{path} can't be written ({type(error).__name__}).") from error
