@@ -5,10 +5,11 @@ turn (`soon`) or after so many seconds (`later`).
 
 Rules kept here:
 
-* Each account begins at most `most` requests in a turn of the loop; what is more waits for the
-  next turn, in the order in which it came, the keys of an account one after the other. So another
-  account's request stands behind a few of them, never behind all; also who comes while one account
-  alone was there. That costs who is alone next to nothing: a turn is as long as what is done in it.
+* Each account begins at most `most` requests in a turn of the loop, one that is alone `alone`; what
+  is more waits for the next turn, in the order in which it came, the keys of an account one after
+  the other. So another account's request stands behind a few of them, never behind all; also who
+  comes while one account alone was there. Who is alone begins more at once, since what begins
+  together ends together, and is written in one go.
 * While several are there it is so with bytes: of an account of which `bytes_most` were read in a
   turn, from either side, nothing more is read in it; then its connections take turns, one of them
   in a turn of the loop. A read counts `read_least` at the least, since many small ones take long.
@@ -26,6 +27,7 @@ from typing import Final
 from bailee.admission.pace import AccountDemand, Pace
 
 _MOST: Final = 2
+_ALONE: Final = 16
 _BYTES_MOST: Final = 128 << 10
 _READ_LEAST: Final = 4 << 10
 _LOOK_SECONDS: Final = 0.005
@@ -47,6 +49,7 @@ class Rounds:
         now: Callable[[], float],
         *,
         most: int = _MOST,
+        alone: int = _ALONE,
         bytes_most: int = _BYTES_MOST,
         read_least: int = _READ_LEAST,
         pace: Pace | None = None,
@@ -56,7 +59,7 @@ class Rounds:
         self._soon = soon
         self._later = later
         self._now = now
-        self._most = most
+        self._several, self._alone = most, alone
         self._bytes_most = bytes_most
         self._read_least = read_least
         self._pace = pace or Pace()
@@ -85,11 +88,15 @@ class Rounds:
         if not self.crowded and len(self._seen) > 1:
             self._crowd()
         count = self._begun.get(account, 0)
-        if count >= self._most or account in self._queues or self._pace.wait(account, self._now()):
+        if count >= self._most() or account in self._queues or self._pace.wait(account, self._now()):
             return False
         self._take_turn()
         self._begin(account, count + 1)
         return True
+
+    def _most(self) -> int:
+        """How many requests of an account begin in a turn."""
+        return self._several if self.crowded else self._alone
 
     def wait(self, account: str, key: str, go: Go) -> None:
         """`go` is called when the request's turn comes."""
@@ -165,7 +172,7 @@ class Rounds:
     def _take(self, account: str, now: float, due: list[Go]) -> float:
         """What of an account begins in this turn; seconds until more of it may."""
         keys = self._queues[account]
-        for count in range(1, self._most + 1):
+        for count in range(1, self._most() + 1):
             if pause := self._pace.wait(account, now):
                 return pause
             key = next(iter(keys))

@@ -70,20 +70,24 @@ class Loop:
 
 @pytest.mark.row("G1")
 def test_who_comes_to_one_alone_stands_behind_a_few() -> None:
-    """Two of an account's fifty began when another comes; it begins in the same turn."""
+    """Sixteen of an account's fifty began when another comes; it begins in the same turn, and from
+    then on two of the first's begin in each.
+    """
     loop = Loop()
     for number in range(50):
         loop.ask("a", "k", f"a{number}")
     loop.ask("b", "k", "b0")
-    assert ["a0", "a1", "b0"] == loop.begun
+    assert [*(f"a{number}" for number in range(16)), "b0"] == loop.begun
+    loop.begun.clear()
+    assert ["a16", "a17"] == loop.turn()
 
 
 def test_who_is_alone_waits_for_no_more_than_turns() -> None:
-    """Two begin in each, for as long as there are more, and then it is quiet."""
+    """Sixteen begin in each, for as long as there are more, and then it is quiet."""
     loop = Loop()
     for number in range(50):
         loop.ask("a", "k", str(number))
-    assert [4, *[2] * 23] == [len(loop.turn()) for _ in range(24)]
+    assert [32, 16, 2] == [len(loop.turn()) for _ in range(3)]
     assert ([], [], []) == (loop.turn(), loop.soon, loop.timers)
 
 
