@@ -88,7 +88,11 @@ class Rounds:
         if not self.crowded and len(self._seen) > 1:
             self._crowd()
         count = self._begun.get(account, 0)
-        if count >= self._most() or account in self._queues or self._pace.wait(account, self._now()):
+        if (
+            count >= self._most()
+            or account in self._queues
+            or self._pace.wait(account, self._now())
+        ):
             return False
         self._take_turn()
         self._begin(account, count + 1)
