@@ -107,5 +107,6 @@ ended_roots = Table(
     Column("began_at", Moment, nullable=False),
     Column("gone_at", Moment, nullable=False),
 )
-"""Rotations whose receipts are still to move: all below `generation` are gone for good from
-`gone_at` on. `began_at`: when the rotation began. A row goes when that was noted."""
+"""Rotations: all generations below `generation` that were destroyed by it are gone for good from
+`gone_at` on. `began_at`: when the rotation began. Of those that are gone the newest counts; the
+next rotation removes the others."""

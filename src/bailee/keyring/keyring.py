@@ -18,7 +18,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from sqlalchemy import Engine, delete, func, select
+from sqlalchemy import Engine, func, select, true
 
 from bailee.clock import Clock
 from bailee.damage import Damaged
@@ -291,30 +291,22 @@ class Keyring:
         """
         return rotate(self._store)
 
-    def ended_roots(self, now: datetime) -> list[EndedRoots]:
-        """The rotations since whose end no root can be brought back, as far as that is not noted
-        yet, the oldest first; the last one that is noted before them, since a copy of the keys may
-        have kept something from being unreadable then.
+    def ended_root(self, now: datetime) -> EndedRoots | None:
+        """The newest rotation since whose end no root from before can be brought back, whatever
+        service had it; None: there is none.
 
         Raises:
             StorageError: the store can't be read.
         """
         since = max(now, self._store.clock())  # a rotation may have ended after `now` was asked
-        query = select(ended_roots).where(ended_roots.c.gone_at <= since)
+        newest = ended_roots.c.generation
+        pending = select(func.min(newest)).where(ended_roots.c.gone_at > since)
         with storage_errors("the keyring"), reading(self.engine) as connection:
-            rows = connection.execute(query.order_by(ended_roots.c.generation)).all()
-        return [EndedRoots(row.generation, row.began_at) for row in rows]
-
-    def noted(self, ended: EndedRoots) -> None:
-        """It is noted of all that it makes unreadable that these roots have ended.
-
-        Raises:
-            StorageError: the store can't be written.
-        """
-        with storage_errors("the keyring"), self.engine.begin() as connection:
-            connection.execute(
-                delete(ended_roots).where(ended_roots.c.generation < ended.generation)
-            )
+            held: int | None = connection.execute(pending).scalar()
+            before = true() if held is None else newest < held
+            query = select(ended_roots).where(before).order_by(newest.desc())
+            row = connection.execute(query.limit(1)).first()
+        return None if row is None else EndedRoots(row.generation, row.began_at)
 
     def arrived(self) -> None:
         """A move to another root is over: a rotation under both has ended.

@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import Column, Connection, bindparam, select, update
+from sqlalchemy import Column, Connection, bindparam, delete, func, select, update
 from sqlalchemy.dialects.sqlite import insert
 
 from bailee.db.engine import reading, storage_errors
@@ -107,7 +107,12 @@ def rotate(store: KeyStore) -> Rotation:
             with store.engine.begin() as connection:
                 connection.execute(update(rotation).values(rotated_at=began))
                 damage.forget_gone(connection, new)
-                ended = {"began_at": began, "gone_at": store.clock() + store.root.lag}
+                now = store.clock()
+                gone = ended_roots.c.gone_at <= now
+                newest = select(func.max(ended_roots.c.generation)).where(gone).scalar_subquery()
+                old = ended_roots.c.generation < newest
+                connection.execute(delete(ended_roots).where(gone, old))
+                ended = {"began_at": began, "gone_at": now + store.root.lag}
                 row = insert(ended_roots).values(generation=new, **ended)
                 connection.execute(row.on_conflict_do_nothing())
     return Rotation(new, began, replaced, rewrapped, tuple(aside.news))

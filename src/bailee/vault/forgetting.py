@@ -409,12 +409,11 @@ class Forgetting:
         """Note on receipts that no root can be brought back that opened what they are of; on how
         many. A service may keep a root for days after it was destroyed.
         """
-        moved = 0
         with self._one:
-            for ended in self._keyring.ended_roots(now):
-                moved += self.receipts.rotated(ended.generation, ended.began, now)
-                self._keyring.noted(ended)
-        return moved
+            ended = self._keyring.ended_root(now)
+            if ended is None:
+                return 0
+            return self.receipts.rotated(ended.generation, ended.began, now)
 
     def _destroy_due(self, now: datetime) -> int:
         """Destroy the keys of ended epochs; first receipts, so that none is without."""
