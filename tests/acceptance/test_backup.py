@@ -22,7 +22,7 @@ def test_a_home_is_backed_up_lost_and_restored(served: Serve, tmp_path: Path) ->
     made = bailee.json("key", "create", "--plan", "pro", "--name", "ada")
     for text in ("medlars are ripe", "quinces are not"):
         message(bailee.ready, text, key=made["key"])
-    first, second = (one["id"] for one in bailee.json("sessions", "list"))
+    first, second = (one["id"] for one in bailee.sessions(2))
     data, keys, log = (str(tmp_path / name) for name in ("data", "keys", "log"))
 
     refused = bailee.run("backup", "create", data, "--keys", data)
@@ -48,4 +48,4 @@ def test_a_home_is_backed_up_lost_and_restored(served: Serve, tmp_path: Path) ->
     served()
     assert [first] == [one["id"] for one in bailee.json("sessions", "list")]
     message(bailee.ready, "plums are over", key=made["key"])
-    assert 2 == len(bailee.json("sessions", "list"))
+    assert 2 == len(bailee.sessions(2))

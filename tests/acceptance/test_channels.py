@@ -105,7 +105,7 @@ def test_a_channel_without_an_upstream_says_so(
 
 
 def _only(bailee: Bailee) -> dict[str, Any]:
-    (session,) = bailee.json("sessions", "list")
+    (session,) = bailee.sessions()
     found: dict[str, Any] = session
     return found
 

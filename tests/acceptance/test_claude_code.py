@@ -97,7 +97,7 @@ def test_a_session_with_a_tool_and_continue_is_held_whole(
         first = client.ask("How many trees stand in orchard.txt?")
         second = client.ask("When do they ripen, by the quince clock?", "--continue")
 
-        (session,) = bailee.json("sessions", "list")
+        (session,) = bailee.sessions()
         shown = bailee.json("sessions", "show", session["id"])
         exported = bailee.run("sessions", "export", session["id"])
         seen = [json.loads(r.body) for r in model.conversations]

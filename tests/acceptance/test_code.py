@@ -82,7 +82,7 @@ def test_a_session_through_the_gateway_is_held_whole(
     assert "TREES = 8\n" == (coder.root / "orchard.py").read_text()
     assert ("One quince tree more.", 3) == (first["result"], first["num_turns"])
     assert "Eight, by the quince clock." == second["result"]
-    (session,) = bailee.json("sessions", "list")
+    (session,) = bailee.sessions()
     assert first["session_id"] == second["session_id"] == session["id"]
     assert 4 == session["exchanges"]
     exported = bailee.run("sessions", "export", session["id"]).stdout.splitlines()
@@ -318,7 +318,7 @@ def test_the_embedded_model_answers(bailee: Bailee, tmp_path: Path) -> None:
     result = coder.json("-p", "Say hello.")
 
     assert ("success", True) == (result["subtype"], bool(result["result"].strip()))
-    (session,) = bailee.json("sessions", "list")
+    (session,) = bailee.sessions()
     assert result["session_id"] == session["id"]
 
 

@@ -109,7 +109,7 @@ def test_a_session_of_somebody_else_is_not_there(served: Serve) -> None:
     sign_up(ada, "ada@example.org", choice="refused")
     sign_up(bob, "bob@example.org", choice="refused")
     message(bailee.ready, "the orchard gate", key=new_key(bailee, ada))
-    session = bailee.json("sessions", "list")[0]["id"]
+    session = bailee.sessions()[0]["id"]
     path = f"/settings/sessions/{session}"
 
     hers, his = ada.get(path), bob.get(path)
@@ -184,7 +184,7 @@ def test_the_operator_reads_for_a_reason_that_goes_on_record_first(served: Serve
     ada, operator = Visitor(bailee.ready["console"]), Visitor(bailee.ready["console"])
     sign_up(ada, "ada@example.org", choice="refused")
     message(bailee.ready, "the orchard gate", key=new_key(bailee, ada))
-    session = bailee.json("sessions", "list")[0]["id"]
+    session = bailee.sessions()[0]["id"]
     operator.get(bailee.ready["sign_in"])
     path = f"/admin/sessions/{session}"
 
@@ -208,7 +208,7 @@ def test_a_hold_puts_an_erasure_off_and_the_pages_say_so(served: Serve) -> None:
     ada, operator = Visitor(bailee.ready["console"]), Visitor(bailee.ready["console"])
     sign_up(ada, "ada@example.org", choice="refused")
     message(bailee.ready, "the orchard gate", key=new_key(bailee, ada))
-    session = bailee.json("sessions", "list")[0]["id"]
+    session = bailee.sessions()[0]["id"]
     operator.get(bailee.ready["sign_in"])
     operator.submit("/admin/holds", "/admin/holds", {"session": session, "reason": "court order 7"})
 

@@ -167,7 +167,7 @@ def test_reading_content_at_the_terminal_is_on_record(served: Serve) -> None:
     """Whoever has the machine may read; that they did, and why, stays."""
     bailee = served()
     message(bailee.ready, "the gooseberry incident")
-    (session,) = bailee.json("sessions", "list")
+    (session,) = bailee.sessions()
 
     bailee.json("sessions", "show", session["id"], "--reason", "asked for by its owner")
     bailee.run("sessions", "export", session["id"])

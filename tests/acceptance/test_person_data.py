@@ -51,7 +51,7 @@ def test_a_persons_data(served: Serve, tmp_path: Path) -> None:
         whole = b"".join(archive.read(name) for name in archive.namelist())
     assert [] == [needle for needle in (b"medlars", b"quinces", b"ada@") if needle not in whole]
 
-    held = bailee.json("sessions", "list")[0]["id"]
+    held = bailee.sessions()[0]["id"]
     hold = bailee.json("hold", "place", "--session", held, "--reason", "matter 7")
     assert [True, False] == [s["held"] for s in bailee.json("sessions", "list")]
     asked = bailee.run("person", "erase", ada["person"])
@@ -91,7 +91,7 @@ def test_an_erasure_leaves_no_word_of_them(served: Serve) -> None:
         ("network", "allow", "notes.pippin.example"),
     ):
         assert 0 == bailee.run("cloud", *command, env=keys).returncode
-    session = bailee.json("sessions", "list")[0]["id"]
+    session = bailee.sessions()[0]["id"]
     reason = "asked by ada@example.org of Costard Lane"
     assert 0 == bailee.run("sessions", "show", session, "--reason", reason).returncode
     hold = bailee.json("hold", "place", "--session", session, "--reason", "matter of bullace")

@@ -52,7 +52,7 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
             }
             for key in keys.values():
                 message(bailee.ready, "pears", key=key)
-                (session,) = bailee.json("sessions", "list")
+                (session,) = bailee.sessions()
                 bailee.json("sessions", "delete", session["id"])
             yield Stage(bailee, ada, keys)
         finally:

@@ -52,7 +52,7 @@ def test_refuse_serves_nothing_unrecorded_and_recovers(
     bailee = Bailee(small_disk)
     bailee.up("--upstream", upstream.url)
     message(bailee.ready, "to be deleted")
-    first = bailee.json("sessions", "list")[0]["id"]
+    first = bailee.sessions()[0]["id"]
     message(bailee.ready, "before the disk was full")
     filler = fill(small_disk)
     try:

@@ -90,7 +90,7 @@ def test_an_active_session_moves_its_end_along(served: Serve) -> None:
     """Kept until counts from the last activity, and the sweep of the old date spares it."""
     bailee = served("--test-clock")
     message(bailee.ready, "first")
-    (session,) = bailee.json("sessions", "list")
+    (session,) = bailee.sessions()
 
     end = datetime.fromisoformat(session["kept_until"])
     last = datetime.fromisoformat(session["last_activity"])
@@ -107,7 +107,7 @@ def test_the_server_goes_on_after_time_was_walked(served: Serve) -> None:
     bailee.stop(signal.SIGKILL)
     served("--test-clock")
 
-    (session,) = bailee.json("sessions", "list")
+    (session,) = bailee.sessions()
     shown = bailee.json("sessions", "show", session["id"])
     assert "after the walk" == shown["messages"][0]["content"]
 
@@ -137,7 +137,7 @@ def test_a_deleted_session_is_gone_at_once(served: Serve) -> None:
     """From list and show; a second deletion says that there is nothing."""
     bailee = served()
     message(bailee.ready, "forget the damsons")
-    (session,) = bailee.json("sessions", "list")
+    (session,) = bailee.sessions()
 
     receipt = bailee.json("sessions", "delete", session["id"])
 

@@ -86,7 +86,7 @@ def test_the_real_client_contacts_loopback_alone(claude: Path, bailee: Bailee, a
             BAILEE_URL=ready["gateway"], BAILEE_API_KEY=ready["key"],
             CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC="1",
         )  # fmt: skip
-        (session,) = bailee.json("sessions", "list")
+        (session,) = bailee.sessions()
 
     assert 0 == done.returncode, done.stderr
     result = json.loads(done.stdout)

@@ -20,7 +20,7 @@ def test_an_account_is_held_to_its_limit(bailee: Bailee, upstream: ScriptedUpstr
     """
     bailee.up("--upstream", upstream.url)
     message(bailee.ready, random.Random(1).randbytes(1 << 20).hex())
-    (session,) = bailee.json("sessions", "list")
+    (session,) = bailee.sessions()
     (account,) = bailee.json("account", "list")
     assert account["stored_bytes"] > 1 << 20
     assert 0 == account["stored_mb"]

@@ -49,9 +49,9 @@ def test_it_stops_cleanly_and_starts_again(
     message(bailee.ready, "after, with the key for this run")
 
     assert bailee.ready["key_is_for_this_run"] is True
-    assert 3 == len(bailee.json("sessions", "list"))
+    assert 3 == len(bailee.sessions(3))
     assert 0 == bailee.stop()
-    assert 3 == len(bailee.json("sessions", "list"))
+    assert 3 == len(bailee.sessions(3))
 
 
 def test_two_at_once_on_one_home_are_refused(served: Serve) -> None:
@@ -157,7 +157,7 @@ def test_what_happened_is_in_the_audit_record(served: Serve) -> None:
     """Keys, the policy that holds, a deletion: each an entry, in order, with no content."""
     bailee = served()
     message(bailee.ready, "the gooseberry incident")
-    (session,) = bailee.json("sessions", "list")
+    (session,) = bailee.sessions()
     bailee.json("sessions", "delete", session["id"])
 
     entries = bailee.json("audit", "list")

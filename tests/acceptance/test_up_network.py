@@ -69,7 +69,7 @@ def test_the_model_is_reached_by_the_companys_way(bailee: Bailee, tmp_path: Path
         )  # fmt: skip
         status, body = _ask(bailee)
         assert (200, True) == (status, "by the proxy" in body), body
-        (session,) = bailee.json("sessions", "list")
+        (session,) = bailee.sessions()
         shown = bailee.run("config", "show", env=env).stdout
         bailee.stop()
     assert any(f"CONNECT bailee.example:{model.port} ada" in line for line in proxy.lines)

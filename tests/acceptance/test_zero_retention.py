@@ -85,7 +85,7 @@ def test_the_same_canary_is_kept_encrypted_under_other_keys(
     upstream.then(Text("noted"))
     message(bailee.ready, CANARY)
 
-    (session,) = bailee.json("sessions", "list")
+    (session,) = bailee.sessions()
 
     assert CANARY in json.dumps(bailee.json("sessions", "show", session["id"]))
     assert [] == bailee.holds(CANARY.encode())

@@ -16,7 +16,7 @@ def addresses(town: Town, person: Visitor) -> dict[str, tuple[Visitor | None, st
     """Every page, with who looks at it."""
     operator, of = town.operator, f"/organisations/{town.organisation}"
     owner = town.session(town.owner)
-    session = town.bailee.json("sessions", "list")[0]["id"]
+    session = town.bailee.sessions()[0]["id"]
     mine = person.get("/settings/privacy").text.split("/settings/sessions/")[1].split('"')[0]
     somebody = town.bailee.json("person", "list")[0]["person"]
     issue = next(i["id"] for i in town.bailee.json("errors", "list") if i["where"])

@@ -13,6 +13,7 @@ from typing import Any
 from support.clients import processes
 
 SECONDS = 60
+_TRIES = 20  # each waits up to two seconds
 # With these nothing leaves by itself, so that no start has anything to announce.
 SILENT = {"DISABLE_TELEMETRY": "1", "DISABLE_ERROR_REPORTING": "1"}
 # Sign-up is closed unless an operator opens it, and says for which plans.
@@ -52,6 +53,16 @@ class Bailee:
         done = self.run(*arguments, "--json", now=now)
         assert (0, "") == (done.returncode, done.stderr)
         return json.loads(done.stdout)
+
+    def sessions(self, count: int = 1) -> list[dict[str, Any]]:
+        """The list, once `count` are on it: a list waits a moment for what is being sealed, and on
+        a machine with other work that is not always enough.
+        """
+        for _ in range(_TRIES):
+            found: list[dict[str, Any]] = self.json("sessions", "list")
+            if len(found) >= count:
+                return found
+        raise AssertionError(f"{len(found)} sessions of {count}")
 
     def up(
         self,
