@@ -79,7 +79,8 @@ async def serve_proxy(port: int, other: int) -> None:
         dialer=Dialer(resolve, private=LOOPBACK),
         budgets=Budgets(1 << 20, 1 << 40, 1e9, 1 << 30, 1 << 60, 1 << 60),
     )
-    server = await asyncio.start_server(proxy.serve, "127.0.0.1", port, backlog=4096)
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(proxy.connection, "127.0.0.1", port, backlog=4096)
     await server.serve_forever()
 
 

@@ -91,8 +91,17 @@ def tunnel_of(request: h11.Request) -> tuple[Host, int]:
     """
     if values(request.headers, b"content-length") or values(request.headers, b"transfer-encoding"):
         raise malformed("CONNECT has no body")
+    return tunnel_of_target(request.target)
+
+
+def tunnel_of_target(target: bytes) -> tuple[Host, int]:
+    """Where a CONNECT to `host:port` goes.
+
+    Raises:
+        NotServed: it has no place here.
+    """
     try:
-        return read_authority(request.target.decode("ascii"))
+        return read_authority(target.decode("ascii"))
     except NotAHost as error:
         raise NotServed("host.malformed", str(error)) from None
 
@@ -169,19 +178,26 @@ async def read_hello(reader: asyncio.StreamReader, data: bytes) -> tuple[bytes, 
     Raises:
         NotServed: it is not TLS.
     """
-    while True:
-        try:
-            hello = read_client_hello(data)
-        except NotAClientHello as error:
-            raise NotServed(
-                "tls.malformed", f"it is not TLS: {error}", 403, _ALERT_DECODE_ERROR
-            ) from None
-        if hello is not None:
-            return data, hello
+    while (hello := hello_of(data)) is None:
         piece = await reader.read(PIECE)
         if not piece:
             raise NotServed("tls.none", "it ended before TLS began", 504)
         data += piece
+    return data, hello
+
+
+def hello_of(data: bytes) -> ClientHello | None:
+    """What TLS's first message at the front of `data` says; None while it is not whole.
+
+    Raises:
+        NotServed: it is not TLS.
+    """
+    try:
+        return read_client_hello(data)
+    except NotAClientHello as error:
+        raise NotServed(
+            "tls.malformed", f"it is not TLS: {error}", 403, _ALERT_DECODE_ERROR
+        ) from None
 
 
 def check_name(hello: ClientHello, host: Host, *, without_name: bool) -> None:
