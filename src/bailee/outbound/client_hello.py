@@ -84,6 +84,11 @@ def read_client_hello(data: bytes) -> ClientHello | None:
 def _message(data: bytes) -> bytes | None:
     """The body of the handshake message, put together from its records."""
     at, gathered = 0, b""
+    if len(data) > 9 and data[0] == _HANDSHAKE and data[1] == 3 and data[5] == _CLIENT_HELLO:
+        length = int.from_bytes(data[3:5], "big")
+        wanted = 4 + int.from_bytes(data[6:9], "big")
+        if wanted == length <= _LONGEST_RECORD and len(data) >= 5 + length:
+            return data[9 : 5 + length]  # all of it in one record, as it nearly always is
     for _ in range(_MOST_RECORDS):
         header = data[at : at + 5]
         if header[:1] not in (b"", bytes([_HANDSHAKE])) or header[1:2] not in (b"", b"\x03"):
@@ -121,20 +126,31 @@ def _hello(message: bytes) -> ClientHello:
     suites = reader.vector(2)
     if not suites or len(suites) % 2 or not reader.vector(1):
         raise NotAClientHello("no cipher suites or compression methods")
-    extensions: dict[int, bytes] = {}
-    if not reader.ended:
-        listed = _Reader(reader.vector(2))
-        while not listed.ended:
-            kind = listed.number(2)
-            if kind in extensions:
-                raise NotAClientHello("an extension twice")
-            extensions[kind] = listed.vector(2)
+    extensions = {} if reader.ended else _extensions(reader.vector(2))
     if not reader.ended:
         raise NotAClientHello("bytes after the extensions")
     name = extensions.get(_SERVER_NAME)
     return ClientHello(
         None if name is None else _server_name(name), _ENCRYPTED_CLIENT_HELLO in extensions
     )
+
+
+def _extensions(listed: bytes) -> dict[int, bytes]:
+    """By their kind. Written out: there are twenty of them in each hello."""
+    found: dict[int, bytes] = {}
+    at, end = 0, len(listed)
+    while at < end:
+        if at + 4 > end:
+            raise NotAClientHello("a length is beyond the message")
+        kind = listed[at] << 8 | listed[at + 1]
+        begin = at + 4
+        at = begin + (listed[at + 2] << 8 | listed[at + 3])
+        if at > end:
+            raise NotAClientHello("a length is beyond the message")
+        if kind in found:
+            raise NotAClientHello("an extension twice")
+        found[kind] = listed[begin:at]
+    return found
 
 
 def _server_name(extension: bytes) -> str:

@@ -135,14 +135,14 @@ class Dialer:
         Raises:
             Refused: it may not.
         """
-        inner = embedded(address)
-        if within(inner, self.denied) or within(address, self.denied):
+        if self.denied and (within(embedded(address), self.denied) or within(address, self.denied)):
             raise AddressRefused(
-                "address.denied", "its address is on the list of denied networks", inner
+                "address.denied", "its address is on the list of denied networks", embedded(address)
             )
         why = why_not_public(address)
         if why is not None and not self.permits(address):
-            raise AddressRefused("address.not_public", f"its address is not public ({why})", inner)
+            reason = f"its address is not public ({why})"
+            raise AddressRefused("address.not_public", reason, embedded(address))
 
     def permits(self, address: Address) -> bool:
         """Whether an address is in one of the networks of `private`."""

@@ -17,6 +17,7 @@ from __future__ import annotations
 import asyncio
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 import h11
@@ -94,6 +95,7 @@ def tunnel_of(request: h11.Request) -> tuple[Host, int]:
     return tunnel_of_target(request.target)
 
 
+@lru_cache(1024)
 def tunnel_of_target(target: bytes) -> tuple[Host, int]:
     """Where a CONNECT to `host:port` goes.
 

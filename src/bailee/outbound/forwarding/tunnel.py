@@ -54,7 +54,7 @@ class Tunnel(asyncio.Protocol):
     """
 
     __slots__ = (
-        *("_attempt", "_budgets", "_data", "_deadline", "_ended", "_far", "_first"),
+        *("_attempt", "_budgets", "_data", "_deadline", "_early", "_ended", "_far", "_first"),
         *("_host", "_last", "_longest", "_loop", "_near", "_phase", "_port", "_proxy", "_task"),
         *("_timer", "_timer_at"),
     )
@@ -69,6 +69,7 @@ class Tunnel(asyncio.Protocol):
         self._far: asyncio.Transport | None = None
         self._attempt: Attempt | None = None
         self._data = b""
+        self._early = b""  # what the server said before the client's first message was judged
         self._ended = False  # one side has said that it says no more
         self._host: Host | None = None
         self._port = 0
@@ -158,7 +159,10 @@ class Tunnel(asyncio.Protocol):
     def came(self, data: bytes) -> None:
         """Bytes of the server's; they wait until the client's first message was judged."""
         if self._phase != "open":
-            return  # it is over
+            if self._phase == "hello" and self._far is not None:
+                self._early += data
+                self._far.pause_reading()
+            return
         assert self._attempt is not None and self._near is not None
         try:
             self._attempt.carry(received=len(data))
@@ -272,7 +276,6 @@ class Tunnel(asyncio.Protocol):
         self._phase = "hello"
         if len(self._data) > _HELD:
             self._near.resume_reading()
-        transport.pause_reading()  # until the client's first message was judged
         now = self._last = self._loop.time()
         self._until(min(now + self._budgets.head, self._longest))
         if self._data:
@@ -303,9 +306,11 @@ class Tunnel(asyncio.Protocol):
             self._stop(stopped(error), error.alert)
             return
         self._phase, self._data = "open", b""
-        assert self._far is not None
-        self._far.resume_reading()
         self.data_received(data)
+        if self._early and self._far is not None and self._phase == "open":
+            early, self._early = self._early, b""
+            self._far.resume_reading()
+            self.came(early)
         if self._phase == "open":
             self._until(min(self._last + self._budgets.idle, self._longest))
 
@@ -328,8 +333,9 @@ class Tunnel(asyncio.Protocol):
             work = self._proxy.converse(client)
         else:
             assert self._far is not None and self._attempt is not None and self._host is not None
-            upstream = streams_of(self._far, b"")
-            self._far.resume_reading()
+            upstream = streams_of(self._far, self._early)
+            if self._early:
+                self._far.resume_reading()
             within = (self._host, self._port)
             work = self._proxy.plain_within(client, within, upstream, self._attempt)
             self._attempt = None  # it is recorded there
