@@ -153,3 +153,10 @@ class EgressRules:
     def unnamed(self, host: Host) -> bool:  # noqa: ARG002
         """Whether TLS to `host` may name no server: it is the same for all."""
         return self.without_sni
+
+    def strict(self, host: Host) -> bool:  # noqa: ARG002
+        """Every tunnel is held to its host."""
+        return True
+
+    def named(self, host: Host, port: int, name: str) -> None:
+        """It does not come to this."""

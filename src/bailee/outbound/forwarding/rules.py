@@ -25,3 +25,11 @@ class ForwardRules(Protocol):
 
     def unnamed(self, host: Host) -> bool:
         """Whether TLS to `host` may name no server."""
+
+    def strict(self, host: Host) -> bool:
+        """Whether what goes through a tunnel to `host` must be for it: TLS that names it, or plain
+        HTTP. Else anything passes, from either side first.
+        """
+
+    def named(self, host: Host, port: int, name: str) -> None:
+        """In a tunnel that is not `strict`, TLS named another server."""

@@ -55,7 +55,18 @@ class Tunnel(asyncio.Protocol):
 
     __slots__ = (
         *("_attempt", "_budgets", "_data", "_deadline", "_early", "_ended", "_far", "_first"),
-        *("_host", "_last", "_longest", "_loop", "_near", "_phase", "_port", "_proxy", "_task"),
+        *(
+            "_host",
+            "_last",
+            "_longest",
+            "_looks",
+            "_loop",
+            "_near",
+            "_phase",
+            "_port",
+            "_proxy",
+            "_task",
+        ),
         *("_timer", "_timer_at"),
     )
 
@@ -69,6 +80,7 @@ class Tunnel(asyncio.Protocol):
         self._far: asyncio.Transport | None = None
         self._attempt: Attempt | None = None
         self._data = b""
+        self._looks = False  # at what goes first, without a say in it
         self._early = b""  # what the server said before the client's first message was judged
         self._ended = False  # one side has said that it says no more
         self._host: Host | None = None
@@ -103,6 +115,8 @@ class Tunnel(asyncio.Protocol):
             except Stopped as why:
                 self._stop(why)
                 return
+            if self._looks:
+                self._look(data)
             self._last = self._loop.time()
             self._far.write(data)
             return
@@ -277,6 +291,15 @@ class Tunnel(asyncio.Protocol):
         if len(self._data) > _HELD:
             self._near.resume_reading()
         now = self._last = self._loop.time()
+        if self._host is not None and not self._proxy.rules.strict(self._host):
+            self._looks, self._phase = True, "open"
+            self._until(min(now + self._budgets.idle, self._longest))
+            data, self._data = self._data, b""
+            if data:
+                self.data_received(data)
+            if self._ended and self._phase == "open":
+                transport.write_eof()
+            return
         self._until(min(now + self._budgets.head, self._longest))
         if self._data:
             self._hello()
@@ -313,6 +336,23 @@ class Tunnel(asyncio.Protocol):
             self.came(early)
         if self._phase == "open":
             self._until(min(self._last + self._budgets.idle, self._longest))
+
+    def _look(self, data: bytes) -> None:
+        """Only look at what goes first through a tunnel in which anything passes."""
+        assert self._attempt is not None and self._host is not None
+        self._data += data
+        try:
+            hello = hello_of(self._data) if looks_like_tls(self._data) else None
+        except NotServed:
+            hello = None
+        else:
+            if looks_like_tls(self._data):
+                self._attempt.kind = "tls"
+                if hello is None:
+                    return  # not whole yet; it is bounded
+        self._looks, self._data = False, b""
+        if hello is not None and hello.server_name not in (None, self._host.name):
+            self._proxy.rules.named(self._host, self._port, str(hello.server_name))
 
     def _half(self, other: asyncio.Transport | None) -> None:
         """One side has said all; `other` is told, and with the second it is over."""
