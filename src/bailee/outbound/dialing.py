@@ -29,7 +29,7 @@ from bailee.outbound.hosts import Host
 from bailee.outbound.http1 import LONGEST_HEAD
 from bailee.outbound.network import Network
 from bailee.outbound.proxies import Proxy
-from bailee.outbound.relaying import Ends
+from bailee.outbound.streams import Ends
 
 Resolver = Callable[[str, int], Awaitable[Sequence[Address]]]
 """All addresses of a name (and port), in the order to try; empty or `OSError` when it has none."""

@@ -295,6 +295,24 @@ def test_an_allowed_name_leads_to_no_other_site() -> None:
     assert sloppy.startswith(b"HTTP/1.1 502 ")
 
 
+@pytest.mark.row("S7")
+@pytest.mark.parametrize("end", ["\r\n\r\n", "\n\n", "\r\n\n"])
+@pytest.mark.parametrize("inside", [False, True])
+def test_a_second_request_goes_nowhere_behind_the_first(end: str, inside: bool) -> None:
+    """Neither behind a plain request nor behind one in a tunnel, however lines end."""
+
+    def both(port: int) -> bytes:
+        place = "" if inside else f"http://localhost:{port}"
+        first = f"GET {place}/a HTTP/1.1\r\nhost: localhost:{port}{end}"
+        second = "GET http://evil.example/b HTTP/1.1\r\nhost: evil.example\r\n\r\n"
+        return (tunnel(port) if inside else b"") + f"{first}{second}".encode()
+
+    _, came = through(both)
+
+    assert came.startswith(b"GET /a HTTP/1.1\r\n")
+    assert b"evil" not in came and came.count(b"GET ") == 1
+
+
 @pytest.mark.row("D2")
 @pytest.mark.parametrize(
     "answer", [b"\r\n\r\n", b"pears\r\n\r\n", b"HTTP/1.1\r\n\r\n", b"", b"x" * 99]

@@ -45,8 +45,7 @@ from bailee.outbound.forwarding.transports import StreamTransport
 from bailee.outbound.forwarding.tunnel import Tunnel
 from bailee.outbound.hosts import Host
 from bailee.outbound.http1 import PIECE, Http1Connection, values
-from bailee.outbound.relaying import Ends
-from bailee.outbound.streams import Writer
+from bailee.outbound.streams import Ends, Writer
 
 _FLOOD: Final = 10
 """How many refusals for want of a budget weigh as much as one violation."""

@@ -10,8 +10,7 @@ import asyncio
 import contextlib
 from typing import Final, cast
 
-from bailee.outbound.relaying import Ends
-from bailee.outbound.streams import Writer
+from bailee.outbound.streams import Ends, Writer
 
 _PIECE: Final = 256 * 1024
 _HIGH_WATER: Final = 64 * 1024
