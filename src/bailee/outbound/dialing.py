@@ -20,7 +20,7 @@ import ssl
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from functools import partial
+from functools import lru_cache, partial
 from typing import Final, TypeVar
 
 from bailee.outbound.addresses import Address, Subnet, embedded, why_not_public, within
@@ -201,7 +201,7 @@ class Dialer:
         self, host: Host, port: int, made: Callable[[], asyncio.Protocol]
     ) -> tuple[asyncio.Transport, Address] | None:
         """A connection of the protocol that `made` makes, and the address it goes to; None: a proxy
-        is on the way (`connect`).
+        is on the way (`connect`). Whoever asks ends it after `seconds`.
 
         Raises:
             Refused: one of its addresses may not be connected to.
@@ -211,16 +211,13 @@ class Dialer:
         if self.proxy(host, port) is not None:
             return None
         loop = asyncio.get_running_loop()
+        found = await self.addresses(host, port)
 
         async def one(address: Address) -> tuple[asyncio.Transport, Address]:
-            transport, _ = await loop.create_connection(made, str(address), port)
+            transport, _ = await loop.create_connection(made, written(address), port)
             return transport, address
 
-        try:
-            async with asyncio.timeout(self.seconds):
-                return await self._first(await self.addresses(host, port), one)
-        except TimeoutError:
-            raise _late() from None
+        return await self._first(found, one)
 
     async def _straight(
         self, host: Host, port: int, tls: ssl.SSLContext | None
@@ -253,6 +250,12 @@ class Dialer:
             except OSError:  # a time-out is one
                 continue
         raise Unreachable("connect.failed", "it took no connection")
+
+
+@lru_cache(1024)
+def written(address: Address) -> str:
+    """An address in its one way of writing."""
+    return str(address)
 
 
 def _late() -> Unreachable:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Final, Literal, cast
 
 from bailee.errors import InputError
 from bailee.outbound.client_hello import looks_like_tls
-from bailee.outbound.dialing import AddressRefused, Unreachable
+from bailee.outbound.dialing import AddressRefused, Unreachable, written
 from bailee.outbound.forward_proxy import NotServed, check_name, hello_of, looks_like_http
 from bailee.outbound.forwarding.answers import CONNECTED, refusal
 from bailee.outbound.forwarding.attempts import (
@@ -44,6 +44,8 @@ _HELD: Final = 64 * 1024
 """Of a client that says more before it is connected, so much is taken."""
 _FLUSHED: Final = 30.0
 """Seconds for the last bytes of a connection that is over to be taken."""
+
+_NOT_IN_TIME: Final = ("no connection was to be had in time", 504)
 
 Phase = Literal["head", "connecting", "hello", "open", "handed", "over"]
 
@@ -104,7 +106,9 @@ class Tunnel(asyncio.Protocol):
             self._attempt = self._proxy.attempt()
             self._stop(over_budget("budget.concurrent"))
             return
-        self._until(self._loop.time() + self._budgets.head)
+        now, head = self._loop.time(), self._budgets.head
+        self._until(now + min(head, self._proxy.dialer.seconds))
+        self._deadline = now + head
 
     def data_received(self, data: bytes) -> None:
         """See `asyncio.Protocol`."""
@@ -247,8 +251,9 @@ class Tunnel(asyncio.Protocol):
             self._stop(why)
             return
         self._phase = "connecting"
-        self._longest = self._loop.time() + self._budgets.longest
-        self._until(self._longest)
+        now = self._loop.time()
+        self._longest = now + self._budgets.longest
+        self._until(min(now + self._proxy.dialer.seconds, self._longest))
         self._task = self._loop.create_task(self._connecting(host, port, attempt))
 
     async def _connecting(self, host: Host, port: int, attempt: Attempt) -> None:
@@ -277,7 +282,9 @@ class Tunnel(asyncio.Protocol):
         if self._phase != "connecting":
             transport.abort()  # the client went away meanwhile
             return
-        attempt.address = None if address is None else str(address)
+        attempt.address = None if address is None else written(address)
+        if streams is None:
+            self._task = None  # it ends here
         self._connected(transport)
         if streams is not None:
             await streams.run(_Far(self))
@@ -424,6 +431,8 @@ class Tunnel(asyncio.Protocol):
                 self._finish()
         elif now >= self._longest:
             self._stop(too_long(self._budgets))
+        elif self._phase == "connecting":
+            self._stop(Stopped(ConnectionOutcome.FAILED, "connect.timeout", *_NOT_IN_TIME))
         elif self._phase == "hello":
             self._stop(Stopped(ConnectionOutcome.CUT, "time.head", "nothing was said in time", 408))
         elif self._phase == "open":
