@@ -69,9 +69,10 @@ async def serve_stub(port: int, _other: int) -> None:
 
 async def serve_proxy(port: int, other: int) -> None:
     """Our proxy, with the checks of a session."""
+    found = [ipaddress.ip_address("127.0.0.1")]  # squid has it from its file, read once
 
     async def resolve(_name: str, _port: int) -> list[Any]:
-        return [ipaddress.ip_address("127.0.0.1")]
+        return list(found)
 
     proxy = EgressProxy(
         EgressRules.of("trusted", allow=[f"{NAME}:{other}"]),
@@ -79,7 +80,8 @@ async def serve_proxy(port: int, other: int) -> None:
         dialer=Dialer(resolve, private=LOOPBACK),
         budgets=Budgets(1 << 20, 1 << 40, 1e9, 1 << 30, 1 << 60, 1 << 60),
     )
-    server = await asyncio.start_server(proxy.serve, "127.0.0.1", port, backlog=4096)
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(proxy.connection, "127.0.0.1", port, backlog=4096)
     await server.serve_forever()
 
 

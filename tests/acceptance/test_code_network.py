@@ -133,7 +133,7 @@ def test_commands_get_out_to_what_the_settings_allow(root: Path) -> None:
         )
 
     assert first.startswith("503")  # squid's: nobody listens there
-    assert "403 b\"bailee's sandbox: other.example is not in sandbox.network" in first
+    assert "other.example port 80: it is not in sandbox.network" in first
     assert "503" not in second
     asked = [line for line in proxy.lines if ".example" in line]
     assert 1 == len(asked)

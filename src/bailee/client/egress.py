@@ -8,11 +8,15 @@ Rules kept here:
   path or what was said.
 * A program that does not use the proxy is looked at through the kernel (`/proc`, Linux): its open
   connections are sampled, so a very short one can be missed. The report says which were seen so.
-* With `only_promised`, what the switches do not promise is refused with 403; so is a plain request
-  whose Host is another than its address.
+* With `only_promised`, what the switches do not promise is refused with 403; and what goes through
+  a tunnel must be for the host that was asked for, this machine's own excepted.
+* Without it everything passes; a server that TLS names inside a tunnel to another is in the report
+  too. A plain request whose Host is another than its address is refused in any case.
 * Behind a company's proxy, the way out is that proxy.
 * Who passes shows a secret that is in the program's environment alone: other people on this machine
   can't go out by it, on the person's credential at the company's proxy.
+
+The engine is `outbound.forwarding`'s, the same that a cloud session has.
 
 Rows: S7, D2.
 """
@@ -22,8 +26,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
-import hmac
-import http
 import ipaddress
 import secrets
 import threading
@@ -33,30 +35,19 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
-import h11
-
 from bailee.loopback import is_loopback
-from bailee.outbound.dialing import through
-from bailee.outbound.forward_proxy import (
-    NotServed,
-    Target,
-    as_bytes,
-    check_host,
-    head_onward,
-    read_head,
-    target_of,
-    tunnel_of,
-)
+from bailee.outbound.addresses import Address
+from bailee.outbound.dialing import Dialer
+from bailee.outbound.forwarding.budgets import Budgets
+from bailee.outbound.forwarding.proxy import ForwardProxy
+from bailee.outbound.forwarding.records import ConnectionOutcome, EgressRecord
+from bailee.outbound.forwarding.rules import EgressVerdict
+from bailee.outbound.hosts import Host, NotAHost, read_host
 from bailee.outbound.network import Network
-from bailee.outbound.relaying import Ends, relay
 
-_HEAD: Final = 64 * 1024
 _SECONDS: Final = 20.0
+_MOST: Final = 1024  # connections at the same time
 _EVERY: Final = 0.05
-_WHO_ARE_YOU: Final = (
-    b"HTTP/1.1 407 Proxy Authentication Required\r\nproxy-authenticate: Basic realm=bailee\r\n"
-)
-_NO_BODY: Final = b"content-length: 0\r\nconnection: close\r\n\r\n"
 
 
 @dataclass(slots=True)
@@ -71,14 +62,6 @@ class Contact:
     refused: int = 0
     unreached: int = 0
     round_proxy: bool = False
-
-    def sends(self, count: int) -> None:
-        """So many bytes have gone to it."""
-        self.sent += count
-
-    def gets(self, count: int) -> None:
-        """So many bytes have come from it."""
-        self.received += count
 
     def as_json(self) -> dict[str, object]:
         """For a report."""
@@ -182,95 +165,75 @@ class EgressWatch:
             self._loop.close()
 
     async def _serve(self) -> None:
-        tasks: set[asyncio.Task[None]] = set()
-
-        def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            task = asyncio.get_running_loop().create_task(self._one(reader, writer))
-            tasks.add(task)
-            task.add_done_callback(tasks.discard)
-
-        server = await asyncio.start_server(connected, "127.0.0.1", 0, limit=_HEAD)
+        pair = base64.b64encode(f"bailee:{self.secret}".encode())
+        proxy = ForwardProxy(
+            _WatchRules(self),
+            record=self._note,
+            dialer=_AnyDialer(seconds=_SECONDS, network=self.network),
+            budgets=Budgets.of_a_person(_MOST),
+            violations=1 << 62,
+            login=b"Basic " + pair,
+        )
+        server = await self._loop.create_server(proxy.connection, "127.0.0.1", 0)
         self.port = server.sockets[0].getsockname()[1]
         self._ready.set()
         await self._stop.wait()
         server.close()
-        for task in list(tasks):
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await proxy.close()
 
-    async def _one(self, near_in: asyncio.StreamReader, near_out: asyncio.StreamWriter) -> None:
-        try:
-            with contextlib.suppress(OSError, asyncio.IncompleteReadError, ValueError):
-                await self._pass(near_in, near_out)
-        finally:
-            near_out.close()
-
-    async def _pass(self, near_in: asyncio.StreamReader, near_out: asyncio.StreamWriter) -> None:
-        try:
-            head = await near_in.readuntil(b"\r\n\r\n")
-        except asyncio.LimitOverrunError:
-            near_out.write(b"HTTP/1.1 431 Request Header Fields Too Large\r\n\r\n")
-            return
-        try:
-            request = read_head(head)
-            if not self._shows_the_secret(request):
-                near_out.write(_WHO_ARE_YOU + _NO_BODY)
-                return
-            tunnel = request.method == b"CONNECT"
-            target = Target(*tunnel_of(request), "") if tunnel else target_of(request)
-        except NotServed as refusal:
-            status = http.HTTPStatus(refusal.status)
-            near_out.write(f"HTTP/1.1 {status} {status.phrase}\r\n".encode() + _NO_BODY)
-            return
-        host, port = target.host.name, target.port
-        contact = self._contact(f"{host}:{port}")
+    def _note(self, one: EgressRecord) -> None:
+        """A connection has come to its end."""
+        if not one.host:
+            return  # it asked for none, or was a stranger's
+        contact = self._contact(_place(one.host, one.port))
         contact.count += 1
         contact.round_proxy = False
-        if not (tunnel or _names(request, target)) or (self.only_promised and not contact.promised):
-            contact.refused += 1
-            near_out.write(b"HTTP/1.1 403 Forbidden\r\n" + _NO_BODY)
-            return
-        try:
-            far_in, far_out = await asyncio.wait_for(self._reach(target, tunnel=tunnel), _SECONDS)
-        except (OSError, TimeoutError, ValueError):
-            contact.unreached += 1
-            near_out.write(b"HTTP/1.1 502 Bad Gateway\r\n" + _NO_BODY)
-            return
-        try:
-            if tunnel:
-                near_out.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
-            else:
-                proxy = self.network.proxy(f"http://{target.host.bracketed}:{port}")
-                first = as_bytes(head_onward(request, target, proxy))
-                far_out.write(first)
-                contact.sent += len(first)
-            await relay(
-                (near_in, near_out), (far_in, far_out), sent=contact.sends, received=contact.gets
-            )
-        finally:
-            far_out.close()
-
-    def _shows_the_secret(self, request: h11.Request) -> bool:
-        pair = base64.b64encode(f"bailee:{self.secret}".encode())
-        shown = [value for name, value in request.headers if name == b"proxy-authorization"]
-        return len(shown) == 1 and hmac.compare_digest(shown[0], b"Basic " + pair)
-
-    async def _reach(self, target: Target, *, tunnel: bool) -> Ends:
-        scheme = "https" if tunnel else "http"
-        place = f"{target.host.bracketed}:{target.port}"
-        proxy = self.network.proxy(f"{scheme}://{place}")
-        if proxy is None:
-            return await asyncio.open_connection(target.host.name, target.port)
-        return await through(self.network, proxy, place if tunnel else None)
+        contact.sent += one.sent
+        contact.received += one.received
+        contact.refused += one.outcome in (ConnectionOutcome.REFUSED, ConnectionOutcome.CUT)
+        contact.unreached += one.outcome is ConnectionOutcome.FAILED
 
 
-def _names(request: h11.Request, target: Target) -> bool:
-    """Whether a request's Host is where it goes."""
-    try:
-        check_host(request, target)
-    except NotServed:
+@dataclass(frozen=True)
+class _WatchRules:
+    """What a watched program may do: all, or with `only_promised` what was promised."""
+
+    watch: EgressWatch
+
+    def decide(self, host: Host, port: int) -> EgressVerdict:
+        """See `ForwardRules`."""
+        contact = self.watch._contact(_place(host.name, port))
+        if self.watch.only_promised and not contact.promised:
+            return EgressVerdict(False, "watch.promised", "it is not promised")
+        return EgressVerdict(True, "watch", "it is looked at alone")
+
+    def unnamed(self, host: Host) -> bool:
+        """TLS can't name an address, so to one it needs no name."""
+        return host.address is not None
+
+    def strict(self, host: Host) -> bool:
+        """What was promised of a host is no promise for another behind it."""
+        return self.watch.only_promised and not is_loopback(host.name)
+
+    def named(self, host: Host, port: int, name: str) -> None:  # noqa: ARG002
+        """TLS named another server than the tunnel: it was contacted too."""
+        with contextlib.suppress(NotAHost):
+            self.watch._contact(_place(read_host(name).name, port)).count += 1
+
+
+@dataclass(frozen=True, slots=True)
+class _AnyDialer(Dialer):
+    """Connects to any address: the program that is watched could do so itself."""
+
+    def check(self, address: Address) -> None:
+        """Every address may be."""
+
+    async def _ours(self, host: Host, port: int) -> bool:  # noqa: ARG002
         return False
-    return True
+
+
+def _place(host: str, port: int) -> str:
+    return f"{host}:{port}"
 
 
 def connections(process: int) -> Iterator[tuple[str, int]]:

@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Final
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -78,6 +79,7 @@ def embedded(address: Address) -> Address:
     return address
 
 
+@lru_cache(1024)
 def why_not_public(address: Address) -> str | None:
     """Why an address is not public, in a word or two; None if it is.
 

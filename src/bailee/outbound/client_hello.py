@@ -40,32 +40,6 @@ class ClientHello:
     ech: bool
 
 
-class _Reader:
-    """Takes fields off the front of a message."""
-
-    def __init__(self, data: bytes) -> None:
-        self._data = data
-        self._at = 0
-
-    def take(self, count: int) -> bytes:
-        end = self._at + count
-        if end > len(self._data):
-            raise NotAClientHello("a length is beyond the message")
-        piece, self._at = self._data[self._at : end], end
-        return piece
-
-    def number(self, size: int) -> int:
-        return int.from_bytes(self.take(size), "big")
-
-    def vector(self, size: int) -> bytes:
-        """A field that follows its length of `size` bytes."""
-        return self.take(self.number(size))
-
-    @property
-    def ended(self) -> bool:
-        return self._at == len(self._data)
-
-
 def looks_like_tls(data: bytes) -> bool:
     """Whether the first byte is that of a handshake record."""
     return data[:1] == bytes([_HANDSHAKE])
@@ -84,6 +58,11 @@ def read_client_hello(data: bytes) -> ClientHello | None:
 def _message(data: bytes) -> bytes | None:
     """The body of the handshake message, put together from its records."""
     at, gathered = 0, b""
+    if len(data) > 9 and data[0] == _HANDSHAKE and data[1] == 3 and data[5] == _CLIENT_HELLO:
+        length = int.from_bytes(data[3:5], "big")
+        wanted = 4 + int.from_bytes(data[6:9], "big")
+        if wanted == length <= _LONGEST_RECORD and len(data) >= 5 + length:
+            return data[9 : 5 + length]  # all of it in one record, as it nearly always is
     for _ in range(_MOST_RECORDS):
         header = data[at : at + 5]
         if header[:1] not in (b"", bytes([_HANDSHAKE])) or header[1:2] not in (b"", b"\x03"):
@@ -112,38 +91,55 @@ def _message(data: bytes) -> bytes | None:
 
 
 def _hello(message: bytes) -> ClientHello:
-    reader = _Reader(message)
-    if reader.number(2) >> 8 != 3:
+    """Its fields in their order. Written out, without a reader: every tunnel has one."""
+    if len(message) < 38 or message[0] != 3:
         raise NotAClientHello("a version that is none of TLS")
-    reader.take(32)
-    if len(reader.vector(1)) > 32:
+    if message[34] > 32:
         raise NotAClientHello("a session id over its length")
-    suites = reader.vector(2)
-    if not suites or len(suites) % 2 or not reader.vector(1):
-        raise NotAClientHello("no cipher suites or compression methods")
-    extensions: dict[int, bytes] = {}
-    if not reader.ended:
-        listed = _Reader(reader.vector(2))
-        while not listed.ended:
-            kind = listed.number(2)
-            if kind in extensions:
-                raise NotAClientHello("an extension twice")
-            extensions[kind] = listed.vector(2)
-    if not reader.ended:
-        raise NotAClientHello("bytes after the extensions")
-    name = extensions.get(_SERVER_NAME)
-    return ClientHello(
-        None if name is None else _server_name(name), _ENCRYPTED_CLIENT_HELLO in extensions
-    )
+    end = len(message)
+    try:
+        at = 35 + message[34]
+        suites = message[at] << 8 | message[at + 1]
+        at += 2 + suites
+        if not suites or suites % 2 or not message[at]:
+            raise NotAClientHello("no cipher suites or compression methods")
+        at += 1 + message[at]
+        if at == end:
+            return ClientHello(None, False)
+        if at + 2 + (message[at] << 8 | message[at + 1]) != end:
+            raise NotAClientHello("bytes after the extensions, or too few of them")
+    except IndexError:
+        raise NotAClientHello("a length is beyond the message") from None
+    at += 2
+    kinds: set[int] = set()
+    name = None
+    while at < end:
+        if at + 4 > end:
+            raise NotAClientHello("a length is beyond the message")
+        kind = message[at] << 8 | message[at + 1]
+        begin = at + 4
+        at = begin + (message[at + 2] << 8 | message[at + 3])
+        if at > end:
+            raise NotAClientHello("a length is beyond the message")
+        if kind in kinds:
+            raise NotAClientHello("an extension twice")
+        kinds.add(kind)
+        if kind == _SERVER_NAME:
+            name = _server_name(message[begin:at])
+    return ClientHello(name, _ENCRYPTED_CLIENT_HELLO in kinds)
 
 
 def _server_name(extension: bytes) -> str:
-    outer = _Reader(extension)
-    names = _Reader(outer.vector(2))
-    kind, name = names.number(1), names.vector(2)
-    if kind != 0 or not name or not names.ended or not outer.ended:
+    """The one name of a list of one: its length, its kind, the name's length, the name."""
+    size = len(extension)
+    if (
+        size < 6
+        or (extension[0] << 8 | extension[1]) != size - 2
+        or extension[2] != 0
+        or (extension[3] << 8 | extension[4]) != size - 5
+    ):
         raise NotAClientHello("not exactly one server name")
     try:
-        return name.decode("ascii").lower()
+        return extension[5:].decode("ascii").lower()
     except UnicodeDecodeError:
         raise NotAClientHello("a server name beyond ASCII") from None

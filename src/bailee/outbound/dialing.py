@@ -20,8 +20,8 @@ import ssl
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from functools import partial
-from typing import Final
+from functools import lru_cache, partial
+from typing import Final, TypeVar
 
 from bailee.outbound.addresses import Address, Subnet, embedded, why_not_public, within
 from bailee.outbound.forward_proxy import tunnel_by_proxy
@@ -29,7 +29,7 @@ from bailee.outbound.hosts import Host
 from bailee.outbound.http1 import LONGEST_HEAD
 from bailee.outbound.network import Network
 from bailee.outbound.proxies import Proxy
-from bailee.outbound.relaying import Ends
+from bailee.outbound.streams import Ends
 
 Resolver = Callable[[str, int], Awaitable[Sequence[Address]]]
 """All addresses of a name (and port), in the order to try; empty or `OSError` when it has none."""
@@ -37,6 +37,7 @@ Resolver = Callable[[str, int], Awaitable[Sequence[Address]]]
 _MOST_ADDRESSES: Final = 64
 _TRIES: Final = 4
 _BUFFER: Final = 256 * 1024
+T = TypeVar("T")
 
 
 class AddressRefused(Exception):
@@ -134,14 +135,14 @@ class Dialer:
         Raises:
             Refused: it may not.
         """
-        inner = embedded(address)
-        if within(inner, self.denied) or within(address, self.denied):
+        if self.denied and (within(embedded(address), self.denied) or within(address, self.denied)):
             raise AddressRefused(
-                "address.denied", "its address is on the list of denied networks", inner
+                "address.denied", "its address is on the list of denied networks", embedded(address)
             )
         why = why_not_public(address)
         if why is not None and not self.permits(address):
-            raise AddressRefused("address.not_public", f"its address is not public ({why})", inner)
+            reason = f"its address is not public ({why})"
+            raise AddressRefused("address.not_public", reason, embedded(address))
 
     def permits(self, address: Address) -> bool:
         """Whether an address is in one of the networks of `private`."""
@@ -183,7 +184,7 @@ class Dialer:
                     raise Unreachable("connect.proxy", "the proxy did not connect to it") from None
                 return reader, writer, None
         except TimeoutError:
-            raise Unreachable("connect.timeout", "no connection was to be had in time") from None
+            raise _late() from None
 
     async def _ours(self, host: Host, port: int) -> bool:
         """Whether a host is in the networks that are not public and may be reached. A name that is
@@ -196,25 +197,66 @@ class Dialer:
             return False
         return all(self.permits(address) for address in found)
 
+    async def open(
+        self, host: Host, port: int, made: Callable[[], asyncio.Protocol]
+    ) -> tuple[asyncio.Transport, Address] | None:
+        """A connection of the protocol that `made` makes, and the address it goes to; None: a proxy
+        is on the way (`connect`). Whoever asks ends it after `seconds`.
+
+        Raises:
+            Refused: one of its addresses may not be connected to.
+            Unreachable: it has no address, or no connection was to be had.
+            InputError: code `configuration`; the network's settings can't be.
+        """
+        if self.proxy(host, port) is not None:
+            return None
+        loop = asyncio.get_running_loop()
+        found = await self.addresses(host, port)
+
+        async def one(address: Address) -> tuple[asyncio.Transport, Address]:
+            transport, _ = await loop.create_connection(made, written(address), port)
+            return transport, address
+
+        return await self._first(found, one)
+
     async def _straight(
         self, host: Host, port: int, tls: ssl.SSLContext | None
     ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter, Address]:
-        tried = (await self.addresses(host, port))[:_TRIES]
+        async def one(
+            address: Address,
+        ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter, Address]:
+            name = host.name if tls else None
+            ends = await asyncio.open_connection(
+                str(address), port, ssl=tls, server_hostname=name, limit=_BUFFER
+            )
+            return *ends, address
+
+        return await self._first(await self.addresses(host, port), one)
+
+    async def _first(
+        self, addresses: Sequence[Address], connect: Callable[[Address], Awaitable[T]]
+    ) -> T:
+        """What `connect` makes of the first address that takes a connection."""
+        tried = addresses[:_TRIES]
         for number, address in enumerate(tried):
-            last = number == len(tried) - 1
             try:
+                if number == len(tried) - 1:
+                    return await connect(address)
                 # An address that swallows everything leaves time for the next.
-                async with asyncio.timeout(None if last else self.seconds / _TRIES):
-                    reader, writer = await asyncio.open_connection(
-                        str(address),
-                        port,
-                        ssl=tls,
-                        server_hostname=host.name if tls else None,
-                        limit=_BUFFER,
-                    )
+                async with asyncio.timeout(self.seconds / _TRIES):
+                    return await connect(address)
             except ssl.SSLError as error:
                 raise Unreachable("connect.tls", "TLS failed there") from error
             except OSError:  # a time-out is one
                 continue
-            return reader, writer, address
         raise Unreachable("connect.failed", "it took no connection")
+
+
+@lru_cache(1024)
+def written(address: Address) -> str:
+    """An address in its one way of writing."""
+    return str(address)
+
+
+def _late() -> Unreachable:
+    return Unreachable("connect.timeout", "no connection was to be had in time")

@@ -17,6 +17,7 @@ from __future__ import annotations
 import asyncio
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 import h11
@@ -24,11 +25,10 @@ import h11
 from bailee.outbound.client_hello import (
     ClientHello,
     NotAClientHello,
-    looks_like_tls,
     read_client_hello,
 )
 from bailee.outbound.hosts import Host, NotAHost, read_authority
-from bailee.outbound.http1 import LONGEST_HEAD, PIECE, Headers, end_to_end, values
+from bailee.outbound.http1 import Headers, end_to_end, values
 from bailee.outbound.proxies import Proxy
 from bailee.outbound.streams import Writer
 
@@ -66,23 +66,6 @@ class Target:
         return f"{self.host.bracketed}{port}"
 
 
-def read_head(head: bytes) -> h11.Request:
-    """The request whose head came, with the empty line that ends it.
-
-    Raises:
-        NotServed: it is none of HTTP/1.1.
-    """
-    reader = h11.Connection(h11.SERVER, max_incomplete_event_size=LONGEST_HEAD)
-    try:
-        reader.receive_data(head)
-        event = reader.next_event()
-    except h11.RemoteProtocolError:
-        event = None
-    if not isinstance(event, h11.Request):
-        raise malformed("that is not a request of HTTP/1.1")
-    return event
-
-
 def tunnel_of(request: h11.Request) -> tuple[Host, int]:
     """Where a CONNECT goes.
 
@@ -91,8 +74,18 @@ def tunnel_of(request: h11.Request) -> tuple[Host, int]:
     """
     if values(request.headers, b"content-length") or values(request.headers, b"transfer-encoding"):
         raise malformed("CONNECT has no body")
+    return tunnel_of_target(request.target)
+
+
+@lru_cache(1024)
+def tunnel_of_target(target: bytes) -> tuple[Host, int]:
+    """Where a CONNECT to `host:port` goes.
+
+    Raises:
+        NotServed: it has no place here.
+    """
     try:
-        return read_authority(request.target.decode("ascii"))
+        return read_authority(target.decode("ascii"))
     except NotAHost as error:
         raise NotServed("host.malformed", str(error)) from None
 
@@ -158,30 +151,18 @@ def head_onward(request: h11.Request, target: Target, proxy: Proxy | None = None
     return h11.Request(method=request.method, target=asked, headers=headers)
 
 
-def as_bytes(request: h11.Request) -> bytes:
-    """A head as it stands on the wire."""
-    return h11.Connection(h11.CLIENT).send(request) or b""
-
-
-async def read_hello(reader: asyncio.StreamReader, data: bytes) -> tuple[bytes, ClientHello]:
-    """The bytes up to and with TLS's first message, and what it says. `data` came already.
+def hello_of(data: bytes) -> ClientHello | None:
+    """What TLS's first message at the front of `data` says; None while it is not whole.
 
     Raises:
         NotServed: it is not TLS.
     """
-    while True:
-        try:
-            hello = read_client_hello(data)
-        except NotAClientHello as error:
-            raise NotServed(
-                "tls.malformed", f"it is not TLS: {error}", 403, _ALERT_DECODE_ERROR
-            ) from None
-        if hello is not None:
-            return data, hello
-        piece = await reader.read(PIECE)
-        if not piece:
-            raise NotServed("tls.none", "it ended before TLS began", 504)
-        data += piece
+    try:
+        return read_client_hello(data)
+    except NotAClientHello as error:
+        raise NotServed(
+            "tls.malformed", f"it is not TLS: {error}", 403, _ALERT_DECODE_ERROR
+        ) from None
 
 
 def check_name(hello: ClientHello, host: Host, *, without_name: bool) -> None:
@@ -204,39 +185,6 @@ def check_name(hello: ClientHello, host: Host, *, without_name: bool) -> None:
 def looks_like_http(data: bytes) -> bool:
     """Whether these first bytes are a request's method, or could become one."""
     return _LIKE_HTTP.match(data) is not None
-
-
-async def first_in_tunnel(
-    reader: asyncio.StreamReader, host: Host, port: int, *, without_name: bool
-) -> bytes:
-    """What goes on first through a tunnel: TLS's first message as it came, or the head of a plain
-    request, written anew. Empty: the client said nothing.
-
-    Raises:
-        NotServed: it is neither, or is for another host.
-        asyncio.IncompleteReadError, asyncio.LimitOverrunError: the head did not come whole.
-    """
-    data = await reader.read(PIECE)
-    if not data:
-        return b""
-    if looks_like_tls(data):
-        data, hello = await read_hello(reader, data)
-        check_name(hello, host, without_name=without_name)
-        return data
-    if not looks_like_http(data):
-        raise NotServed("tunnel.unknown", "it is neither TLS nor HTTP", 403)
-    while b"\r\n\r\n" not in data:
-        if len(data) > LONGEST_HEAD:
-            raise NotServed("request.malformed", "the head is too long", 431)
-        piece = await reader.read(PIECE)
-        if not piece:
-            raise malformed("it ended before its head did")
-        data += piece
-    head, _, body = data.partition(b"\r\n\r\n")
-    request = read_head(head + b"\r\n\r\n")
-    target = target_of(request, (host, port))
-    check_host(request, target)
-    return as_bytes(head_onward(request, target)) + body
 
 
 async def tunnel_by_proxy(

@@ -30,6 +30,9 @@ from bailee.outbound.addresses import embedded, keeps_credentials
 from bailee.outbound.hosts import NotAHost, read_authority
 
 _PORTS: Final = {"http": 80, "https": 443}
+_NAMES: Final = frozenset(
+    {"HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "https_proxy", "http_proxy", "all_proxy"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +77,8 @@ def proxy_for(
     Raises:
         InputError: code `configuration`; what is named is no proxy.
     """
+    if not _NAMES.intersection(variables):
+        return None
     parts = urlsplit(address)
     host = parts.hostname or ""
     port = parts.port or _PORTS.get(parts.scheme, 80)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Protocol
+
+Ends = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 class Writer(Protocol):

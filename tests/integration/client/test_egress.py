@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import base64
+import contextlib
 import socket
 import ssl
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -124,3 +128,73 @@ def test_who_does_not_know_the_secret_does_not_pass(shown: str) -> None:
     assert [] == server.received
     assert {} == watch.contacts
     assert watch.secret not in repr(watch)
+
+
+def hello(name: str) -> bytes:
+    """TLS's first message, which names a server."""
+    outgoing = ssl.MemoryBIO()
+    talk = ssl.create_default_context().wrap_bio(ssl.MemoryBIO(), outgoing, server_hostname=name)
+    with contextlib.suppress(ssl.SSLWantReadError):
+        talk.do_handshake()
+    return outgoing.read()
+
+
+def said_through(watch: EgressWatch, place: str, first: bytes) -> bytes:
+    """What comes back of a tunnel whose first bytes are these."""
+    pair = base64.b64encode(f"bailee:{watch.secret}".encode()).decode()
+    with socket.create_connection(("127.0.0.1", watch.port), 10) as client:
+        ask = f"CONNECT {place} HTTP/1.1\r\nhost: {place}\r\nproxy-authorization: Basic {pair}\r\n"
+        client.sendall(f"{ask}\r\n".encode())
+        assert client.recv(64).startswith(b"HTTP/1.1 200 ")
+        client.sendall(first)
+        client.shutdown(socket.SHUT_WR)
+        got = b""
+        while piece := client.recv(4096):
+            got += piece
+        return got
+
+
+@contextlib.contextmanager
+def listening() -> Iterator[tuple[int, list[bytes]]]:
+    """A port, and what each connection to it said until it ended."""
+    came: list[bytes] = []
+
+    def listen() -> None:
+        while True:
+            connection, _ = server.accept()
+            with connection:
+                said = b""
+                while piece := connection.recv(4096):
+                    said += piece
+                if said == b"stop":
+                    return
+                came.append(said)
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = threading.Thread(target=listen)
+        thread.start()
+        try:
+            yield server.getsockname()[1], came
+        finally:
+            with socket.create_connection(server.getsockname()) as last:
+                last.sendall(b"stop")
+            thread.join()
+
+
+@pytest.mark.row("S7")
+@pytest.mark.parametrize("only", [False, True])
+def test_a_server_that_tls_names_inside_a_tunnel_to_another(only: bool) -> None:
+    """It is in the report; and with `only_promised` nothing of it goes out, nor does what is
+    neither TLS nor HTTP.
+    """
+    said = [hello("bailee.example"), hello("vendor.example"), b"\0\1 pears"]
+    with listening() as (port, came), squid() as proxy:
+        place = f"bailee.example:{port}"
+        out = Network({"HTTPS_PROXY": f"http://127.0.0.1:{proxy.port}"})
+        with EgressWatch(frozenset({place}), out, only_promised=only) as watch:
+            ends = [said_through(watch, place, one) for one in said]
+
+    assert ([said[0], b"", b""] if only else said) == came
+    assert only == (b"\x15\x03\x03\x00\x02\x02\x70" == ends[1])
+    assert (2 if only else 0) == watch.contacts[place].refused
+    assert only != (f"vendor.example:{port}" in {one.host for one in watch.broken})

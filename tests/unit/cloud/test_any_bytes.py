@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from hypothesis import given, settings
@@ -52,6 +53,12 @@ class _Nobody(Dialer):
     async def connect(
         self, host: Host, port: int, tls: ssl.SSLContext | None = None, *, tunnel: bool = True
     ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter, Address | None]:
+        self.asked.append((host.name, port))
+        raise Unreachable("connect.failed", "it took no connection")
+
+    async def open(
+        self, host: Host, port: int, _made: Callable[[], asyncio.Protocol]
+    ) -> tuple[asyncio.Transport, Address] | None:
         self.asked.append((host.name, port))
         raise Unreachable("connect.failed", "it took no connection")
 

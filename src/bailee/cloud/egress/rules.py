@@ -22,6 +22,7 @@ from typing import Final
 
 from bailee.cloud.egress.trusted import GROUP_OF, TRUSTED
 from bailee.errors import InputError
+from bailee.outbound.forwarding.rules import EgressVerdict
 from bailee.outbound.hosts import Host, NotAHost, read_authority, read_host
 
 PORTS: Final = frozenset({80, 443})
@@ -79,15 +80,6 @@ class Pattern:
     def __str__(self) -> str:
         port = "" if self.port is None else f":{self.port}"
         return f"{'*.' if self.below else ''}{self.host.bracketed}{port}"
-
-
-@dataclass(frozen=True, slots=True)
-class EgressVerdict:
-    """May it, by which rule (an id, short and without content), and why in a sentence."""
-
-    allowed: bool
-    rule: str
-    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,3 +149,14 @@ class EgressRules:
         if group in self.groups:
             return EgressVerdict(True, f"trusted.{group}", f"a trusted host ({group})")
         return EgressVerdict(False, "level.trusted", "the host is not on the list of trusted hosts")
+
+    def unnamed(self, host: Host) -> bool:  # noqa: ARG002
+        """Whether TLS to `host` may name no server: it is the same for all."""
+        return self.without_sni
+
+    def strict(self, host: Host) -> bool:  # noqa: ARG002
+        """Every tunnel is held to its host."""
+        return True
+
+    def named(self, host: Host, port: int, name: str) -> None:
+        """It does not come to this."""

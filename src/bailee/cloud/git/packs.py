@@ -9,8 +9,8 @@ Rules kept here:
 * Nothing is kept but each commit's parents, and commits' texts while they may serve as bases of
   deltas, up to a limit.
 * What inflates beyond measure is refused while it does.
-* When in doubt, no: a commit that can't be read (its base is not in the pack), or an ancestor that
-  is reached only through commits that the server has already, does not show that the push adds.
+* When in doubt, no: a commit that can't be read (its base is not in the pack) does not show that
+  the push adds. Where the way leaves the pack, the server knows the rest (`ways_back.py`).
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from __future__ import annotations
 import hashlib
 import re
 import zlib
+from collections.abc import Iterable
 from typing import Final
 
 _COMMIT: Final = 1
@@ -82,17 +83,23 @@ class PackReader:
         if self._left != 0 or self._trailing != self._name_bytes:
             raise NotAPack("a pack that ends in the middle")
 
-    def adds(self, old: str, new: str) -> bool:
-        """Whether the pack's commits lead from `new` back to `old`."""
-        seen, waiting = set(), [new]
+    def adds(self, old: str, *starts: str) -> bool:
+        """Whether the pack's commits lead from one of `starts` back to `old`."""
+        return old in self._reached(starts)
+
+    def beyond(self, start: str) -> list[str]:
+        """The commits at which the way back from `start` leaves the pack, in order."""
+        return sorted(self._reached([start]) - self._parents.keys())
+
+    def _reached(self, starts: Iterable[str]) -> set[str]:
+        seen: set[str] = set()
+        waiting = list(starts)
         while waiting:
             name = waiting.pop()
-            if name == old:
-                return True
             if name not in seen:
                 seen.add(name)
                 waiting.extend(self._parents.get(name, ()))
-        return False
+        return seen
 
     # -- inside ----------------------------------------------------------------------------------
 

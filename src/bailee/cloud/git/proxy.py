@@ -7,7 +7,7 @@ Rules kept here:
 * The session shows a token, compared in constant time; the server is shown a credential that is
   fetched anew for each operation and never leaves the host.
 * Bodies pass in pieces. Of a push to a branch that exists, the last piece waits until the whole
-  pack was seen to add to it.
+  pack, and what the server says of the commits that it has, were seen to add to it.
 * A refusal is said where git prints it: in a push's report, else in an ERR packet.
 * Each operation is recorded once, however it ends. When that fails, nothing is passed on until a
   refusal could be recorded.
@@ -40,6 +40,7 @@ from bailee.cloud.git.reports import ReportReader
 from bailee.cloud.git.routes import FETCH, PUSH, GitRoute, GitService, Repository, route
 from bailee.cloud.git.rules import NOT_FORWARD, refused
 from bailee.cloud.git.upstream import GitRequest, GitUpstream, Refusal, silent
+from bailee.cloud.git.ways_back import lead_back
 from bailee.cloud.ports import GUEST_PORTS
 from bailee.errors import BaileeError
 from bailee.outbound.dialing import Dialer
@@ -260,7 +261,7 @@ class GitProxy:
             content_type=f"application/x-{PUSH}-request",
         )
         report = ReportReader(banded=operation.banded)
-        sending = self._counted(self._pushed(push, reader.rest, body), operation)
+        sending = self._counted(self._pushed(push, reader.rest, body, operation), operation)
         async with self._upstream.ask(request, sending) as answer:
             async for piece in self._timed(answer, operation, self._limits.advertised):
                 report.feed(piece)
@@ -272,7 +273,7 @@ class GitProxy:
         return GitOutcome.REJECTED, "upstream.rejected"
 
     async def _pushed(
-        self, push: Push, rest: bytes, body: AsyncIterator[bytes]
+        self, push: Push, rest: bytes, body: AsyncIterator[bytes], operation: _Operation
     ) -> AsyncIterator[bytes]:
         """The push as it goes upstream; its last piece once the pack was seen to add."""
         (command,) = push.commands
@@ -292,7 +293,13 @@ class GitProxy:
             pack.end()
         except NotAPack as malformed:
             raise Refusal(GitOutcome.REFUSED, "push.malformed", str(malformed)) from None
-        if not pack.adds(command.old, command.new):
+        if not pack.adds(command.old, command.new) and not await lead_back(
+            self._upstream,
+            await self._authorize(CredentialUse.READ),
+            pack.beyond(command.new),
+            command.old,
+            lambda answer: self._timed(answer, operation, self._limits.fetched),
+        ):
             raise Refusal(GitOutcome.REFUSED, "not_forward", NOT_FORWARD)
         yield held
 

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bailee.cloud.egress.budgets import Budgets, Spending
 from bailee.cloud.egress.rules import EgressRules, Level, Pattern
 from bailee.cloud.egress.trusted import GROUP_OF, TRUSTED
 from bailee.errors import InputError
+from bailee.outbound.forwarding.budgets import Budgets, Spending
 from bailee.outbound.hosts import read_host
 
 hosts = st.sampled_from(

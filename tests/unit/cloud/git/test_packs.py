@@ -159,3 +159,12 @@ def test_any_bytes(data: bytes) -> None:
     """Any bytes are a pack, or refused."""
     with contextlib.suppress(NotAPack):
         read(b"PACK\0\0\0\2" + data)
+
+
+def test_where_the_way_leaves_the_pack() -> None:
+    """What the commits of a pack lead to, and is not in it, is named; nothing else is."""
+    first, other = commit(OLD, "2" * 40), commit("3" * 40)
+    last = commit(name(first))
+    reader = read(pack(*(plain(1, text) for text in (last, first, other))))
+    assert [OLD, "2" * 40] == reader.beyond(name(last))
+    assert ["4" * 40] == reader.beyond("4" * 40)

@@ -13,10 +13,10 @@ import asyncio
 
 import h11
 
-from bailee.cloud.egress.attempts import Attempt, Stopped, idle, stopped
-from bailee.cloud.egress.budgets import Budgets
-from bailee.cloud.egress.records import ConnectionOutcome
 from bailee.outbound.forward_proxy import Target, head_onward, malformed, two_lengths
+from bailee.outbound.forwarding.attempts import Attempt, Stopped, idle, stopped
+from bailee.outbound.forwarding.budgets import Budgets
+from bailee.outbound.forwarding.records import ConnectionOutcome
 from bailee.outbound.http1 import Http1Connection, end_to_end
 from bailee.outbound.proxies import Proxy
 

@@ -25,6 +25,17 @@ class Budgets:
     idle: float = 300.0
     longest: float = 2 * 3600.0
 
+    @classmethod
+    def of_a_person(cls, concurrent: int) -> Budgets:
+        """For a person's own program: bounded at once, and by no volume."""
+        day = 86_400.0
+        return cls(
+            *(concurrent, 1 << 62, 1e9, 1 << 30, 1 << 62, 1 << 62),
+            connect=20.0,
+            idle=day,
+            longest=365 * day,
+        )
+
 
 class Spending:
     """What a session has used so far."""

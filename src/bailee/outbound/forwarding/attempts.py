@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from bailee.cloud.egress.budgets import Budgets, Spending
-from bailee.cloud.egress.records import ConnectionOutcome, EgressRecord
 from bailee.outbound.forward_proxy import NotServed
+from bailee.outbound.forwarding.budgets import Budgets, Spending
+from bailee.outbound.forwarding.records import ConnectionOutcome, EgressRecord
 
 
 class Stopped(Exception):
@@ -110,3 +110,8 @@ def too_long(budgets: Budgets) -> Stopped:
     return Stopped(
         ConnectionOutcome.CUT, "time.longest", f"it lasted {budgets.longest:g} seconds", 504
     )
+
+
+def over_budget(rule: str) -> Stopped:
+    """More than the budgets have."""
+    return Stopped(ConnectionOutcome.REFUSED, rule, "the session's budget is used up", 429)

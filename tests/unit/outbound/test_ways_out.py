@@ -1,0 +1,76 @@
+"""Where connections are opened and proxies' settings are read: a list, and nowhere else."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.row("C3", "D2", "S7")
+
+SOURCE = Path(__file__).parents[3] / "src" / "bailee"
+OPENS = {
+    *("open_connection", "open_unix_connection", "create_connection", "create_unix_connection"),
+    *("HTTPConnection", "HTTPSConnection", "urlopen", "getaddrinfo", "create_datagram_endpoint"),
+    *("sock_connect", "connect_ex", "AsyncClient", "Client", "SMTP", "getproxies"),
+}
+READS = {"HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "NO_PROXY"}
+MAY = {
+    # The way out, and the one reader of the settings.
+    "outbound/dialing.py": {"open_connection", "create_connection", "getaddrinfo"},
+    "outbound/network.py": {"AsyncClient", "Client", *READS},
+    "outbound/proxies.py": READS,
+}
+# To an upstream: in a pool of its own, with its proxy and TLS from `outbound`.
+GATEWAY = {
+    "gateway/upstream.py": {"create_connection"},
+    "gateway/tunnel.py": {"create_connection"},
+    "gateway/way_out.py": READS - {"HTTP_PROXY"},
+}
+# Annotations of what `Network` made, and names that are handed to a program.
+NO_WAYS = {
+    "agent/clouds.py": {"AsyncClient"},
+    "agent/messages_api.py": {"AsyncClient"},
+    "cli/elsewhere.py": {"Client"},
+    "agent/sandbox.py": {"NO_PROXY"},
+    "agent/variables.py": READS,
+    "client/egress.py": READS,
+    "cloud/sessions/task.py": READS - {"ALL_PROXY"},
+}
+# This machine's own: the gateway's socket, an emulator's, a runner's, what is listened on.
+HERE = {
+    "app/cloud_serving.py": {"open_unix_connection"},
+    "app/demo.py": {"HTTPConnection"},
+    "cloud/machine/monitor.py": {"open_connection"},
+    "cloud/runners/runner.py": {"open_unix_connection"},
+    "gateway/listening.py": {"getaddrinfo"},
+}
+LISTED = MAY | GATEWAY | NO_WAYS | HERE
+
+
+def ways(path: Path) -> set[str]:
+    """What a module opens, and which settings of proxies it names."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Attribute) and node.attr in OPENS:
+            found.add(node.attr)
+        elif isinstance(node, ast.Constant) and str(node.value).upper() in READS:
+            found.add(str(node.value).upper())
+    return found
+
+
+def test_no_other_module_opens_a_way_out() -> None:
+    """What is not listed goes by `outbound`, under its rules and its proxies."""
+    found = {
+        name: more
+        for path in sorted(SOURCE.rglob("*.py"))
+        if (more := ways(path) - LISTED.get(name := str(path.relative_to(SOURCE)), set()))
+    }
+
+    assert {} == found
+
+
+def test_the_list_has_nothing_that_is_not_there() -> None:
+    """A way that was closed is taken off the list."""
+    assert LISTED == {name: ways(SOURCE / name) for name in LISTED}
