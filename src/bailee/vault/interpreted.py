@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from bailee.api import Api
 from bailee.vault.bounds import Beyond
 from bailee.vault.packing import JSON
 
 
 @dataclass(frozen=True, slots=True)
 class Interpreted:
-    """An exchange taken apart.
+    """An exchange taken apart. `api`: the one that it speaks.
 
     `fields` are the request body's members except `messages`; `messages` is None when the body has
     none. `answer` is the assistant's message as a non-streaming answer would be. `raw_request` and
@@ -19,6 +20,7 @@ class Interpreted:
     apart, or somewhat more; `size`: the bytes of the bodies that they were read from.
     """
 
+    api: Api = Api.MESSAGES
     client_session: str | None = None
     agent: str | None = None
     fields: dict[str, JSON] = field(default_factory=dict)

@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from bailee.api import Api
 from bailee.db.engine import DbRow
 from bailee.errors import IntegrityError
 from bailee.vault.compressing import ExchangeRecord
@@ -54,7 +55,7 @@ class KeptExchange:
     """One exchange. `fields` and `said`: the request's members apart from `messages`, and those;
     `said` is None when it has none, and both when the request is kept raw. `answer`: the
     assistant's message. `beyond`: the bound (`bounds.Beyond`) that what is kept raw has passed, if
-    it was one. Times are Unix seconds.
+    it was one. `api`: the one that it speaks. Times are Unix seconds.
     """
 
     number: int
@@ -76,6 +77,7 @@ class KeptExchange:
     raw_request: bytes | None
     raw_answer: bytes | None
     beyond: str | None
+    api: Api = Api.MESSAGES
 
     @property
     def request(self) -> dict[str, JSON] | None:
@@ -170,6 +172,7 @@ def rebuild(
                 raw_request=record.raw_request,
                 raw_answer=record.raw_answer,
                 beyond=body.get("beyond"),
+                api=Api(body.get("api", Api.MESSAGES)),
             ),
             base[0] if base else None,
         )

@@ -25,6 +25,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, NamedTuple, Protocol, TypeAlias
 
+from bailee.api import Api
 from bailee.vault import bounds
 from bailee.vault.bounds import Beyond
 from bailee.vault.compressing import compress
@@ -203,7 +204,12 @@ class Workbench:
             except Exception:  # whatever a client or upstream sent must not be lost
                 how = How.RAW
         beyond = Beyond.ENDED if how is How.ENDED else None
-        return Interpreted(raw_request=exchange.request, raw_answer=exchange.answer, beyond=beyond)
+        return Interpreted(
+            api=exchange.api,
+            raw_request=exchange.request,
+            raw_answer=exchange.answer,
+            beyond=beyond,
+        )
 
     def _apart(self, exchange: CapturedExchange, meaning: Interpreted) -> Apart:
         owner, named = exchange.owner, meaning.client_session is not None
@@ -302,6 +308,8 @@ def _head(exchange: CapturedExchange, meaning: Interpreted, number: int) -> dict
         "error": meaning.error,
         "usage": dict(meaning.usage),
     }
+    if exchange.api is not Api.MESSAGES:
+        head["api"] = str(exchange.api)
     if meaning.beyond is not None:
         head["beyond"] = str(meaning.beyond)
     return head

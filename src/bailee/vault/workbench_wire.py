@@ -17,6 +17,7 @@ import struct
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
+from bailee.api import Api
 from bailee.vault.delta import Place
 from bailee.vault.exchange import CapturedExchange, Outcome, Terms
 from bailee.vault.packing import JSON, pack
@@ -81,7 +82,7 @@ def take_apart(exchanges: Iterable[CapturedExchange], how: How) -> list[bytes]:
                 one.status,
                 [list(pair) for pair in one.request_headers],
                 [list(pair) for pair in one.answer_headers],
-                *(None, None),
+                *(None, None, one.consent, str(one.api)),
             ]
         )
         bodies += (one.request, one.answer)
@@ -101,6 +102,7 @@ def exchanges_in(header: Any, pieces: Sequence[bytes]) -> tuple[list[CapturedExc
                 answer_headers=tuple((name, value) for name, value in one.answer_headers),
                 request=pieces[2 * number],
                 answer=pieces[2 * number + 1],
+                api=Api(one.api),
             )
         )
     return found, How(header["how"])
