@@ -85,9 +85,23 @@ _NOTED_OF_REQUEST: Final = frozenset(
         b"x-claude-code-session-id",
         b"x-claude-code-agent-id",
         b"x-claude-code-parent-agent-id",
+        # Codex, today and in earlier versions.
+        b"session-id",
+        b"session_id",
+        b"thread-id",
+        b"x-codex-parent-thread-id",
+        b"x-openai-subagent",
+        # opencode.
+        b"x-session-id",
+        b"x-parent-session-id",
+        # Any client that `bailee run` starts.
+        b"x-bailee-session",
     }
 )
-_NOTED_OF_ANSWER: Final = frozenset({b"content-type", b"content-encoding", b"request-id"})
+_OURS: Final = b"x-bailee-session"  # noted, and nobody's else
+_NOTED_OF_ANSWER: Final = frozenset(
+    {b"content-type", b"content-encoding", b"request-id", b"x-request-id"}
+)
 _REQUEST_NAMES: Final = (
     _ENDS_HERE | CREDENTIALS | _SAY_IT_TWICE | _NOTED_OF_REQUEST | {b"content-length"}
 )
@@ -238,6 +252,9 @@ def parse_request_head(head: bytes) -> RequestHead:
             if noted and any(name == one for one, _ in noted):
                 raise Malformed("a field that has one value is given twice")
             noted.append((name, value))
+            if name == _OURS:
+                kept.append(head[at:begin])
+                at = end
             continue
         if name == b"content-length":
             _length(request, value)
