@@ -27,8 +27,8 @@ from bailee.app.cloud_running import Cloud
 from bailee.app.disk import Disk
 from bailee.app.durable import DurableQueue
 from bailee.app.pages import console_parts
-from bailee.app.watch import Watch, to_stderr
 from bailee.app.upstreams import upstreams
+from bailee.app.watch import Watch, to_stderr
 from bailee.app.wiring import ServerWiring
 from bailee.config import Settings, parse_address
 from bailee.console import Healthy, Listener, SignIn, bind, check_url, make_site, names

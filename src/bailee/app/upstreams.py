@@ -81,9 +81,7 @@ def upstreams(settings: Settings, policy: Policy) -> dict[str, Upstream]:
                 code="configuration",
                 hint=f"add it under [channels], with clauses for it, or take {_url(channel)} out",
             )
-    return {
-        channel: one for channel, one in made.items() if one is not None and channel in named
-    }
+    return {channel: one for channel, one in made.items() if one is not None and channel in named}
 
 
 def _url(channel: str) -> str:

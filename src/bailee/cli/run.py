@@ -95,9 +95,9 @@ def run(
             key=machine.credential,
             keep_days=machine.keep_days,
             direct=direct,
-            session="" if show else session_of(
-                machine.data, agent, command[1:], Path.cwd(), str(uuid.uuid4())
-            ),
+            session=""
+            if show
+            else session_of(machine.data, agent, command[1:], Path.cwd(), str(uuid.uuid4())),
             environment={**os.environ, **own},
         )
         made = agents.launch(agent, under)

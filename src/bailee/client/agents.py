@@ -113,10 +113,7 @@ def promised(
     agent: str | None, under: LaunchTerms, policy: Policy, settings: ClientSettings
 ) -> frozenset[str]:
     """The hosts (`host:port`) that an agent may reach under these terms."""
-    if under.direct:
-        addresses = _models(agent, policy, settings)
-    else:
-        addresses = [under.gateway]
+    addresses = _models(agent, policy, settings) if under.direct else [under.gateway]
     if agent == "claude" and under.on & {"metrics", "survey"}:
         addresses.append(under.ingest)
     found = set()

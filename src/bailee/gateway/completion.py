@@ -366,9 +366,7 @@ class HoldDecoded:
         return free
 
 
-def hold_for(
-    content_type: bytes, content_encoding: bytes, api: Api = Api.MESSAGES
-) -> AnswerHold:
+def hold_for(content_type: bytes, content_encoding: bytes, api: Api = Api.MESSAGES) -> AnswerHold:
     """How the end of an answer of this type (lower-case field values) in this API is held."""
     kind = content_type.partition(b";")[0].strip()
     inner: AnswerHold

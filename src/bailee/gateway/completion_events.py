@@ -37,9 +37,7 @@ _OVERLAP: Final = 256  # what of a mark may stand before a read
 # An unfinished event in which nothing looks like an end is kept up to here, to be looked at whole.
 _LONGEST_UNMARKED: Final = 1024 * 1024
 _LONGEST_MARKED: Final = 16 * 1024 * 1024
-_DONE: Final = re.compile(
-    rb"(?:^|[\r\n])data:[ ]?\[DONE\][ \t]*(?>\r\n|\n|\r)(?>\r\n|\n|\r)"
-)
+_DONE: Final = re.compile(rb"(?:^|[\r\n])data:[ ]?\[DONE\][ \t]*(?>\r\n|\n|\r)(?>\r\n|\n|\r)")
 _DONE_OVERLAP: Final = 64
 
 

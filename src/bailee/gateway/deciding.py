@@ -112,6 +112,7 @@ def no_credential(head: RequestHead) -> InputError | None:
         "x-bailee-key says that this request has a credential of its own for the upstream, and "
         f"{there}.",
         code="authentication",
-        hint="send your own as its provider takes it (Authorization, x-api-key, x-goog-api-key); or, to go on the operator's, send the "
+        hint="send your own as its provider takes it (Authorization, x-api-key, x-goog-api-key, "
+        "api-key); or, to go on the operator's, send the "
         "bailee key there and no x-bailee-key",
     )

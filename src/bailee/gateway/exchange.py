@@ -248,9 +248,7 @@ class Exchange:
         )
         self.closes = self._downlink.closes
         if self._keeping is not None:
-            self._keeping.hold = hold_for(
-                head.content_type, head.content_encoding, self._route.api
-            )
+            self._keeping.hold = hold_for(head.content_type, head.content_encoding, self._route.api)
 
     def answer_data(self, payload: bytes, done: bool, now: float) -> None:
         """The upstream sent more, transfer coding removed; `done` with the last of it."""

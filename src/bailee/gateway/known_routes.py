@@ -107,7 +107,7 @@ def _known() -> tuple[KnownRoute, ...]:
             "azure",
             rb"/azure/openai/deployments/" + _NAME + rb"/chat/completions",
             "/azure/openai/deployments/gpt/chat/completions?api-version=2024-10-21",
-            Api.CHAT,
+            api=Api.CHAT,
         ),
         *_gemini("", "/v1beta"),
         *_gemini("/gemini", "/gemini"),
@@ -226,7 +226,6 @@ def _openai(prefix: str, channel: str) -> tuple[KnownRoute, ...]:
     """The requests that carry a conversation. Reading one back (`background`) is one too."""
     path = f"{prefix}/v1/"
     at = path.encode()
-    responses, chat = Api.RESPONSES, Api.CHAT
     return (
         _openai_route(f"{path}responses", channel, at + rb"responses", f"{path}responses"),
         _openai_route(
@@ -240,8 +239,7 @@ def _openai(prefix: str, channel: str) -> tuple[KnownRoute, ...]:
             channel,
             at + rb"responses/input_tokens",
             f"{path}responses/input_tokens",
-            responses,
-            "counting",
+            kind="counting",
         ),
         KnownRoute(
             f"{path}responses/*",
@@ -250,7 +248,7 @@ def _openai(prefix: str, channel: str) -> tuple[KnownRoute, ...]:
             re.compile(at + rb"responses/" + _ID),
             f"{path}responses/resp_68a",
             _GET,
-            responses,
+            Api.RESPONSES,
             PREFIXES[channel.encode()][1] if prefix else 0,
             others=True,
         ),
@@ -259,7 +257,7 @@ def _openai(prefix: str, channel: str) -> tuple[KnownRoute, ...]:
             channel,
             at + rb"chat/completions",
             f"{path}chat/completions",
-            chat,
+            api=Api.CHAT,
         ),
     )
 
@@ -269,6 +267,7 @@ def _openai_route(
     channel: str,
     pattern: bytes,
     example: str,
+    *,
     api: Api = Api.RESPONSES,
     kind: Kind = "conversation",
 ) -> KnownRoute:

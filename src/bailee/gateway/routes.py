@@ -113,9 +113,7 @@ _USUAL: Final = {
 _USUAL_RECORDED: Final = {one.target: one.target.decode("ascii") for one in _USUAL.values()}
 _GREETINGS: Final = {path.encode(): path for path in ("/", "/api/hello", "/healthz", "/readyz")}
 _ABSOLUTE: Final = re.compile(rb"https?://[^/?#]*", re.IGNORECASE)
-_KEPT_PARAMETERS: Final = frozenset(
-    {b"beta", b"alt", b"api-version", b"stream", b"starting_after"}
-)
+_KEPT_PARAMETERS: Final = frozenset({b"beta", b"alt", b"api-version", b"stream", b"starting_after"})
 _ONE_SPELLING: Final = re.compile(rb"(?:/(?!\.{1,2}(?:/|$))[A-Za-z0-9._~:@-]+)+")
 # The last segment of a conversation's path for a tolerant reader: in any case, with a suffix.
 _LIKE_A_CONVERSATION: Final = re.compile(
@@ -125,7 +123,9 @@ _LIKE_A_CONVERSATION: Final = re.compile(
     rb"(?:[^A-Za-z0-9_-].*)?",
     re.IGNORECASE,
 )
-_LIKE_READING_BACK: Final = re.compile(rb"(?:/azure)?(?:/openai)?/v1/responses/[^/]+", re.IGNORECASE)
+_LIKE_READING_BACK: Final = re.compile(
+    rb"(?:/azure)?(?:/openai)?/v1/responses/[^/]+", re.IGNORECASE
+)
 _OPENAI_ALONE: Final = re.compile(rb"/v1/(?:responses|chat)/")
 _TELEMETRY: Final = re.compile(
     rb".*/v1(?:development)?/(?:metrics|logs|traces|profiles|log_event|rgstr)", re.IGNORECASE
@@ -305,9 +305,7 @@ def _two_ways(reason: str, hint: str) -> InputError:
     return InputError(f"This path could be read in two ways. {reason}", hint=hint)
 
 
-def _wrong_method(
-    label: str, allowed: frozenset[bytes], api: Api = Api.MESSAGES
-) -> RefusedRoute:
+def _wrong_method(label: str, allowed: frozenset[bytes], api: Api = Api.MESSAGES) -> RefusedRoute:
     names = ", ".join(sorted(name.decode("ascii") for name in allowed))
     error = InputError(
         "This path does not accept this method.", code="method_not_allowed", hint=f"use {names}"

@@ -35,7 +35,14 @@ from bailee.gateway.access import Access, Caller, Passage
 from bailee.gateway.answers import error_answer, hello, preflight
 from bailee.gateway.carrier import SocketCarrier
 from bailee.gateway.client import ClientConnection, too_large
-from bailee.gateway.deciding import caller_of, kept, no_credential, no_websocket, not_passed, nowhere
+from bailee.gateway.deciding import (
+    caller_of,
+    kept,
+    no_credential,
+    no_websocket,
+    not_passed,
+    nowhere,
+)
 from bailee.gateway.exchange import Exchange
 from bailee.gateway.handing_over import HandingOver
 from bailee.gateway.http1 import RequestHead
