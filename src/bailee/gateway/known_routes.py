@@ -46,7 +46,7 @@ class KnownRoute:
 
     `cut`: how many bytes of the path's beginning do not go along. `pings`: the stream may be kept
     alive by our own pings. `prompt`: an answer is owed within seconds and may not be a redirect.
-    `others`: what comes by another method is any other request, rather than an error. `example` is
+    `deletes`: DELETE is any other request, rather than an error. `example` is
     for the documentation.
     """
 
@@ -60,7 +60,7 @@ class KnownRoute:
     cut: int = 0
     pings: bool = False
     prompt: bool = False
-    others: bool = False
+    deletes: bool = False
 
 
 READ: Final = frozenset({b"GET", b"HEAD"})
@@ -250,7 +250,7 @@ def _openai(prefix: str, channel: str) -> tuple[KnownRoute, ...]:
             _GET,
             Api.RESPONSES,
             PREFIXES[channel.encode()][1] if prefix else 0,
-            others=True,
+            deletes=True,
         ),
         _openai_route(
             f"{path}chat/completions",

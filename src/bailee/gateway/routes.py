@@ -153,7 +153,7 @@ def route(
         if known.pattern.fullmatch(path) is not None:
             asks = websocket and known.kind == "conversation"
             if method not in known.methods and not asks:
-                if known.others and method in PASSED:
+                if known.deletes and method == b"DELETE":
                     label = OTHERS[known.channel]
                     return GatewayRoute(
                         known.channel, target[known.cut :], label, "other", api=known.api
