@@ -1,6 +1,4 @@
-"""What the vendors' own clients make of the bytes of an answer. Nothing of theirs is stubbed but the
-transport.
-"""
+"""What the vendors' own clients make of an answer's bytes: nothing is stubbed but the network."""
 
 from __future__ import annotations
 

@@ -50,17 +50,18 @@ class _Growing:
 class _Choice:
     """One of the answers to a request."""
 
-    __slots__ = ("members", "message", "tools")
+    __slots__ = ("listed", "members", "message", "tools")
 
     def __init__(self, index: int) -> None:
         self.members: dict[str, JSON] = {"index": index}
         self.message = _Growing()
         self.tools: dict[int, _Growing] = {}
+        self.listed = False  # there is a list of tool calls, perhaps an empty one
 
     def joined(self) -> dict[str, JSON]:
         """As a document has it."""
         message = self.message.joined()
-        if self.tools:
+        if self.listed:
             message["tool_calls"] = [one.joined() for _, one in sorted(self.tools.items())]
         finish = {"finish_reason": self.members.pop("finish_reason", None)}
         return {**self.members, "message": message, **finish}
@@ -167,6 +168,7 @@ class Chat(Assembly):
             return
         for name, value in delta.items():
             if name == "tool_calls" and isinstance(value, list):
+                choice.listed = True
                 for one in value:
                     self._tool(choice, one, text)
             elif name == "content" and isinstance(value, list):

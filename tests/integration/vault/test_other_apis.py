@@ -1,4 +1,4 @@
-"""Conversations of the other APIs in the vault: of which session each is, and what is read of it."""
+"""Conversations of the other APIs in the vault: of which session each is, and what is read."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def in_order(value: object) -> str:
         ("codex-lite", ["How many quince trees?", "exec", "Looking at the orchard."]),
         ("opencode-responses", ["How many quince trees?", "orchard.txt", "I look."]),
         ("opencode-chat", ["How many quince trees?", "orchard.txt", "I look."]),
-        ("opencode-gemini", ["How many quince trees?", "orchard.txt"]),
+        ("opencode-gemini", ["How many quince trees?", "I look.", "invalid"]),
     ],
 )
 def test_a_session_has_prompts_calls_results_and_answers(
