@@ -6,6 +6,7 @@ agents of other vendors, streamed or not.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from bailee.testing.upstream import Part, Received, Reply, Text, ToolUse
@@ -98,7 +99,7 @@ class Calls:
 
 
 def _response_events(
-    begun: dict[str, object], done: dict[str, object], between: list[dict[str, object]]
+    begun: Mapping[str, object], done: Mapping[str, object], between: list[dict[str, object]]
 ) -> list[dict[str, object]]:
     usage: dict[str, object] = {"input_tokens": 1, "output_tokens": 1, "total_tokens": 2}
     usage |= {
@@ -115,7 +116,7 @@ def _response_events(
     ]
 
 
-def _chunk(delta: dict[str, object], reason: str | None) -> dict[str, object]:
+def _chunk(delta: Mapping[str, object], reason: str | None) -> dict[str, object]:
     return {
         "id": "chat_1",
         "object": "chat.completion.chunk",
@@ -125,7 +126,7 @@ def _chunk(delta: dict[str, object], reason: str | None) -> dict[str, object]:
     }
 
 
-def _candidates(content: dict[str, object]) -> dict[str, object]:
+def _candidates(content: Mapping[str, object]) -> dict[str, object]:
     return {
         "candidates": [{"content": content, "finishReason": "STOP", "index": 0}],
         "usageMetadata": {

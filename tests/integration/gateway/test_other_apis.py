@@ -111,7 +111,10 @@ def test_a_recorder_that_fails_leaves_no_end(
     """
     path, _, api, _ = ASKED[name]
     whole = stream_of(path.partition("?")[0])
-    fields = (("content-type", "text/event-stream"), *([("content-encoding", coding)] * bool(coding)))
+    fields = (
+        ("content-type", "text/event-stream"),
+        *([("content-encoding", coding)] * bool(coding)),
+    )
     sent = gzip.compress(whole) if coding else whole
     reply = Reply(200, fields, (sent,), "chunked")
     with ScriptedUpstream(tools_only=False, after=Exactly(reply)) as upstream:

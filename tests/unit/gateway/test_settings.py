@@ -7,7 +7,14 @@ import asyncio
 import pytest
 
 from bailee.errors import InputError
-from bailee.gateway.credentials import Bedrock, FixedKey, KeyForm, NoCredential, default_url, split_url
+from bailee.gateway.credentials import (
+    Bedrock,
+    FixedKey,
+    KeyForm,
+    NoCredential,
+    default_url,
+    split_url,
+)
 from bailee.gateway.settings import check_bind, check_upstream
 
 

@@ -249,10 +249,11 @@ UNSOUND: dict[str, tuple[str, str, str, str]] = {
         '[[train]]\nid = "train.commercial"',
         "train.commercial breaks the invariant commercial-needs-opt-in (line 866): allow for "
         "data_class=transcript, plan=team, channel=api, training_choice=allowed, "
-        "zero_retention=false, partner_programme=false, active_since_choice=true; 105 combinations.",
+        "zero_retention=false, partner_programme=false, active_since_choice=true; "
+        "105 combinations.",
     ),
     "invariant about nothing": (
-        f'when = {{ provider = [{OTHER_PROVIDERS}] }}\nnever',
+        f"when = {{ provider = [{OTHER_PROVIDERS}] }}\nnever",
         'when = { provider = "api" }\nunless = { provider = ["api", "vertex"] }\nnever',
         '[[invariant]]\nid = "quiet-on-other-providers"',
         "The invariant quiet-on-other-providers covers no combination.",
