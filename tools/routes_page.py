@@ -114,7 +114,8 @@ def render() -> str:
         "it can't be read. On Vertex the publisher is `anthropic` or `google`.",
         "",
         "Gemini's `v1` and `v1alpha` are as `v1beta`. A WebSocket (`GET` with `Upgrade`) is "
-        "answered 426 to who may ask. A key in the address of Google's API (`?key=`) is refused with 400.",
+        "answered 426 to who may ask. A key in the address of Google's API (`?key=`) is "
+        "refused with 400.",
         "",
         "## One spelling",
         "",

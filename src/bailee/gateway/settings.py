@@ -92,8 +92,8 @@ class GatewayLimits:
 @dataclass(frozen=True, slots=True)
 class GatewayConfig:
     """The gateway's settings: an upstream for each channel that there is. `on_recorder_failure`
-    comes from the policy. `trusted_proxy` says whether an address is a proxy's that everybody comes from. `origins` are those whose pages may
-    call it from a browser.
+    comes from the policy. `trusted_proxy` says whether an address is a proxy's that everybody
+    comes from. `origins` are those whose pages may call it from a browser.
     """
 
     api: Upstream | None = None

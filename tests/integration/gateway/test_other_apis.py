@@ -1,4 +1,4 @@
-"""OpenAI's and Google's APIs through a real gateway: bytes, credentials, ends, errors, WebSocket."""
+"""OpenAI's and Google's APIs through a real gateway: bytes, keys, ends, errors, WebSocket."""
 
 from __future__ import annotations
 

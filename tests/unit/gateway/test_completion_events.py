@@ -151,7 +151,7 @@ def test_without_its_end_a_stream_is_not_held(name: str) -> None:
     """Everything goes on at once."""
     api, before, _, _ = STREAMS[name]
     hold = HoldEvents(ENDS[api])
-    assert [one for one in before] == [hold.feed(one) for one in before]
+    assert before == [hold.feed(one) for one in before]
     assert not hold.holding
 
 
